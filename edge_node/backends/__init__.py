@@ -1,0 +1,1 @@
+"""One detector engine per file, each with the same two methods."""

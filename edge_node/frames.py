@@ -1,0 +1,149 @@
+"""What travels through the pipeline: frozen structs of arrays, checked when they are built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.geometry import F32, Bool
+
+U8 = npt.NDArray[np.uint8]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+
+def _expect(
+    owner: object, name: str, value: npt.NDArray[np.generic], shape: tuple[int, ...], dtype: type
+) -> None:
+    if value.shape != shape or value.dtype != dtype:
+        raise ValueError(
+            f"{type(owner).__name__}.{name}: expected {np.dtype(dtype).name} {shape}, "
+            f"got {value.dtype.name} {value.shape}"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one camera.
+
+    Attributes:
+        camera: Identifier of the camera.
+        seq: Number of the frame within this camera's session, from 0; a gap means frames were lost.
+        captured_ns: Wall clock (UTC) when the frame was read, nanoseconds since 1970.
+        monotonic_ns: The clock for every duration: monotonic for live sources, the media clock for files.
+        image: u8 ``(H, W, 3)``, BGR. Never written to after capture: several stages share it.
+        dropped: Frames of this camera lost between this one and the one processed before it.
+        restarted: First frame after a reconnect or of a new pass of a looped file: what was seen before it
+            says nothing about where things are now.
+    """
+
+    camera: str
+    seq: int
+    captured_ns: int
+    monotonic_ns: int
+    image: U8
+    dropped: int = 0
+    restarted: bool = False
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(
+                f"Frame.image: expected uint8 (H, W, 3), got {self.image.dtype.name} {self.image.shape}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return int(self.image.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """What the detector saw in one frame.
+
+    Attributes:
+        xyxy: f32 ``(N, 4)``, pixels of the source frame, inside it.
+        score: f32 ``(N,)``, 0..1.
+        class_id: i32 ``(N,)``.
+    """
+
+    xyxy: F32
+    score: F32
+    class_id: I32
+
+    def __post_init__(self) -> None:
+        n = len(self.score)
+        _expect(self, "xyxy", self.xyxy, (n, 4), np.float32)
+        _expect(self, "score", self.score, (n,), np.float32)
+        _expect(self, "class_id", self.class_id, (n,), np.int32)
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __getitem__(self, index: Bool | npt.NDArray[np.intp] | slice) -> Detections:
+        """Select by mask, by indices or by slice."""
+        return Detections(self.xyxy[index], self.score[index], self.class_id[index])
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """No detections."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracks:
+    """The confirmed tracks visible in one frame.
+
+    Attributes:
+        xyxy: f32 ``(N, 4)``, pixels of the source frame.
+        score: f32 ``(N,)``: score of the detection matched last.
+        class_id: i32 ``(N,)``.
+        track_id: i64 ``(N,)``, unique within the session, never used again.
+        age_s: f32 ``(N,)``: seconds since the track was first seen.
+        velocity: f32 ``(N, 2)``: of the box centre, pixels per second.
+        predicted: bool ``(N,)``: True where no detection of this frame supports the box.
+        ended: i64 ``(K,)``: confirmed tracks given up in this frame; they will never come back.
+    """
+
+    xyxy: F32
+    score: F32
+    class_id: I32
+    track_id: I64
+    age_s: F32
+    velocity: F32
+    predicted: Bool
+    ended: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        n = len(self.track_id)
+        _expect(self, "xyxy", self.xyxy, (n, 4), np.float32)
+        _expect(self, "score", self.score, (n,), np.float32)
+        _expect(self, "class_id", self.class_id, (n,), np.int32)
+        _expect(self, "track_id", self.track_id, (n,), np.int64)
+        _expect(self, "age_s", self.age_s, (n,), np.float32)
+        _expect(self, "velocity", self.velocity, (n, 2), np.float32)
+        _expect(self, "predicted", self.predicted, (n,), np.bool_)
+        _expect(self, "ended", self.ended, (len(self.ended),), np.int64)
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+    @classmethod
+    def empty(cls) -> Tracks:
+        """No tracks."""
+        return cls(
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.float32),
+            np.zeros((0, 2), np.float32),
+            np.zeros(0, np.bool_),
+        )

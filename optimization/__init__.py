@@ -1,0 +1,1 @@
+"""Tools that take a model to the fastest correct engine, and measure what the product claims."""

@@ -1,0 +1,378 @@
+"""The messages on the wire: their types, and the only functions that encode and decode them.
+
+Every JSON message carries `schema`, `node`, `session` and `published_us`; those about a camera add `camera`,
+and those about a frame add `seq` and `captured_us`. Times are integers in microseconds UTC, which JavaScript
+represents exactly. Coordinates are fractions of the frame, x to the right and y down, both 0..1.
+
+Readers ignore unknown fields; a breaking change gets a new number in `schema`. Types are plain dataclasses:
+msgspec checks what comes in and writes the JSON Schemas, orjson writes what goes out.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypedDict, TypeVar
+
+import msgspec
+import orjson
+from msgspec import Meta
+
+from shared.errors import MessageError
+from shared.geometry import Anchor
+
+MAX_PAYLOAD = 1_000_000
+"""Bytes; anything longer is refused before it is parsed, here and by our broker configuration."""
+
+# `$` alone would accept a trailing newline in Python.
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}(?!\n)$"
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Identifier: 1 to 64 letters, digits, _ or -")]
+Text = Annotated[str, Meta(max_length=512)]
+Label = Annotated[str, Meta(max_length=128)]
+Micros = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Microseconds since 1970 UTC")]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Seconds = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Pixels = Annotated[int, Meta(ge=1, le=65_535)]
+# A zone may reach over the frame's edge; a value beyond these bounds is a pixel coordinate by mistake.
+Coordinate = Annotated[float, Meta(ge=-1, le=2, description="Fraction of the frame's width or height")]
+Point = tuple[Coordinate, Coordinate]
+ClassFilter = Annotated[tuple[Label, ...], Meta(max_length=256, description="Class names; empty means all")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """When a zone counts as crowded."""
+
+    count: Annotated[int, Meta(ge=1)]
+    after_s: Seconds = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneDefinition:
+    """A polygon in which objects are counted and timed."""
+
+    polygon: Annotated[tuple[Point, ...], Meta(min_length=3, max_length=64)]
+    classes: ClassFilter = ()
+    anchor: Anchor = "bottom_center"
+    enter_after_s: Annotated[Seconds, Meta(description="An object counts after this long inside")] = 0.0
+    exit_after_s: Annotated[Seconds, Meta(description="and has left after this long outside")] = 0.5
+    lost_after_s: Annotated[Seconds, Meta(description="A track lost inside is held this long")] = 3.0
+    queue: bool = False
+    loitering_s: Annotated[float, Meta(gt=0)] | None = None
+    crowd: Crowd | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineDefinition:
+    """A line that counts what crosses it.
+
+    "in" is a crossing towards the right hand of somebody who walks from the first point to the second one on
+    the picture; "out" is the other way.
+    """
+
+    points: tuple[Point, Point]
+    classes: ClassFilter = ()
+    anchor: Anchor = "bottom_center"
+    band: Annotated[float, Meta(ge=0, le=0.5, description="Hysteresis: fraction of the frame's height")] = (
+        0.01
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeMessage:
+    """What every JSON message carries."""
+
+    node: Id
+    session: Id
+    published_us: Micros
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraMessage(NodeMessage):
+    """What every message about a camera carries."""
+
+    camera: Id
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameMessage(CameraMessage):
+    """What every message about one frame carries."""
+
+    seq: Count
+    captured_us: Micros
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeStatus(NodeMessage):
+    """Whether a node is there; "offline" is also the node's last will."""
+
+    schema: Literal["darner.status/1"] = "darner.status/1"
+    status: Literal["online", "offline"]
+    version: Label
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraInfo:
+    """One camera in a node's manifest."""
+
+    camera: Id
+    source: Text
+    zones: Count
+    lines: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """The model in force."""
+
+    name: Text
+    classes: Annotated[tuple[Label, ...], Meta(max_length=10_000)]
+    input_width: Pixels
+    input_height: Pixels
+    layout: Label
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeInfo(NodeMessage):
+    """A node's manifest."""
+
+    schema: Literal["darner.info/1"] = "darner.info/1"
+    version: Label
+    cameras: Annotated[tuple[CameraInfo, ...], Meta(max_length=1024)]
+    model: ModelInfo
+    backend: Label
+    device: Text
+    tracker: Label
+    capabilities: Annotated[tuple[Label, ...], Meta(max_length=64)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantiles:
+    """How a duration was distributed since the last report, milliseconds."""
+
+    count: Count
+    p50: Seconds
+    p90: Seconds
+    p95: Seconds
+    p99: Seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraMetrics:
+    """One camera's throughput and losses."""
+
+    fps_in: Seconds
+    fps_out: Seconds
+    captured: Count
+    processed: Count
+    dropped: Annotated[
+        Count, Meta(description="Frames replaced by a newer one before the detector took them")
+    ]
+    thumbnails: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics(NodeMessage):
+    """How a node is doing; every 5 s."""
+
+    schema: Literal["darner.metrics/1"] = "darner.metrics/1"
+    uptime_s: Seconds
+    cameras: Annotated[dict[Id, CameraMetrics], Meta(max_length=1024)]
+    stages_ms: Annotated[dict[Label, Quantiles], Meta(max_length=64)]
+    cpu_percent: Annotated[Seconds, Meta(description="Of one core, this process")]
+    memory_mb: Seconds
+    publish_dropped: Annotated[
+        dict[Label, Count],
+        Meta(max_length=64, description="Messages not sent, by topic name, since the start"),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraStatus(CameraMessage):
+    """What a camera is doing, and since when."""
+
+    schema: Literal["darner.camera-status/1"] = "darner.camera-status/1"
+    status: Literal["starting", "streaming", "reconnecting", "ended"]
+    since_us: Micros
+    reason: Text | None = None
+
+
+class DetectedObject(TypedDict):
+    """One confirmed track in a frame; a dict, because thousands a second are made."""
+
+    track_id: Count
+    class_id: Count
+    label: Label
+    score: Fraction
+    box: Annotated[tuple[Fraction, Fraction, Fraction, Fraction], Meta(description="x1, y1, x2, y2")]
+    age_s: Seconds
+    velocity: Annotated[
+        tuple[float, float], Meta(description="Of the box centre, frame fractions per second")
+    ]
+    predicted: Annotated[bool, Meta(description="No detection of this frame supports the box")]
+    zones: Annotated[list[Id], Meta(max_length=256)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionsMessage(FrameMessage):
+    """All confirmed tracks of one frame."""
+
+    schema: Literal["darner.detections/1"] = "darner.detections/1"
+    width: Pixels
+    height: Pixels
+    timings_ms: Annotated[dict[Label, Seconds], Meta(max_length=32)]
+    dropped: Annotated[
+        Count, Meta(description="Frames of this session before this one that no detections message reported")
+    ]
+    objects: Annotated[list[DetectedObject], Meta(max_length=10_000)]
+    main_track_id: Count | None = None
+
+
+EventType = Literal[
+    "track_started",
+    "track_ended",
+    "zone_entered",
+    "zone_exited",
+    "zone_lost",
+    "track_linked",
+    "line_crossed",
+    "loitering",
+    "queue_started",
+    "queue_ended",
+    "crowd_started",
+    "crowd_ended",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(FrameMessage):
+    """Something that happened once."""
+
+    schema: Literal["darner.event/1"] = "darner.event/1"
+    event_id: Annotated[str, Meta(max_length=200, description="Unique for ever: node, session and number")]
+    type: EventType
+    occurred_us: Annotated[Micros, Meta(description="When it happened; may lie before captured_us")]
+    track_id: Count | None = None
+    class_id: Count | None = None
+    label: Label | None = None
+    zone: Annotated[Id | None, Meta(description="Name of the zone or line")] = None
+    direction: Literal["in", "out"] | None = None
+    dwell_s: Annotated[Seconds | None, Meta(description="Time in the zone, or the track's age")] = None
+    count: Annotated[Count | None, Meta(description="Occupancy that started or ended the crowd or queue")] = (
+        None
+    )
+    linked_track_id: Annotated[Count | None, Meta(description="The lost track whose stay goes on")] = None
+    box: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
+    historical: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zones(CameraMessage):
+    """The zone and line definitions in force on a camera."""
+
+    schema: Literal["darner.zones/1"] = "darner.zones/1"
+    version: Count
+    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)]
+    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dwell:
+    """How long objects stay: those inside now, and the stays that ended."""
+
+    ongoing_average_s: Seconds = 0.0
+    ongoing_max_s: Seconds = 0.0
+    completed: Count = 0
+    average_s: Seconds = 0.0
+    max_s: Seconds = 0.0
+    p90_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """A zone read as a queue."""
+
+    length: Count = 0
+    wait_average_s: Seconds = 0.0
+    wait_longest_s: Seconds = 0.0
+    completed: Count = 0
+    completed_average_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """What went in and out: through a line, or over a zone's border."""
+
+    entered: Count = 0
+    exited: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneNumbers:
+    """A zone's or line's numbers, as analytics computes them.
+
+    For a line, `entered` and `exited` are the crossings "in" and "out"; occupancy and dwell stay zero.
+    """
+
+    zone: Id
+    kind: Literal["zone", "line"]
+    occupancy: Count = 0
+    entered: Count = 0
+    exited: Count = 0
+    lost: Annotated[Count, Meta(description="Stays closed because the track was lost inside")] = 0
+    linked: Annotated[Count, Meta(description="Stays carried over to a new track id")] = 0
+    by_class: Annotated[dict[Label, Flow], Meta(max_length=10_000)] = field(default_factory=dict)
+    dwell: Dwell = field(default_factory=Dwell)
+    queue: Queue | None = None
+    loitering: Annotated[Count, Meta(description="Objects inside now that are over the loitering limit")] = 0
+    crowded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneState(FrameMessage, ZoneNumbers):
+    """A zone's or line's numbers as of one frame."""
+
+    schema: Literal["darner.zone/1"] = "darner.zone/1"
+
+
+M = TypeVar("M")
+
+
+def now_us() -> int:
+    """Wall clock in microseconds UTC."""
+    return time.time_ns() // 1000
+
+
+def encode(message: object) -> bytes:
+    """Message (a dataclass of this module) to JSON, compact, UTF-8."""
+    return orjson.dumps(message)
+
+
+def decode(kind: type[M], payload: bytes) -> M:
+    """JSON to a checked message.
+
+    Args:
+        kind: One of this module's message types.
+        payload: The bytes from the wire.
+
+    Raises:
+        MessageError: The payload is too long, not JSON, or breaks the contract; the text says where.
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise MessageError(f"payload of {len(payload)} bytes; at most {MAX_PAYLOAD} are read")
+    try:
+        return msgspec.convert(orjson.loads(payload), kind)
+    except orjson.JSONDecodeError as error:
+        raise MessageError(f"not JSON: {error}") from None
+    except msgspec.ValidationError as error:
+        raise MessageError(str(error)) from None
+    except RecursionError:
+        raise MessageError("nested too deeply") from None
+
+
+def json_schema(kind: type[Any]) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a message type."""
+    schema = msgspec.json.schema(kind)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

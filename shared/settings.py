@@ -1,0 +1,174 @@
+"""File, environment and flags into one checked, frozen configuration.
+
+Later wins: the defaults in the dataclass, the YAML file, ``DARNER_SECTION__KEY`` in the environment,
+``--set section.key=value`` on the command line. Every error names where the value came from, the key and the
+fix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import yaml
+
+from shared.errors import ConfigError
+
+T = TypeVar("T")
+ENV_PREFIX = "DARNER_"
+
+
+def load(
+    kind: type[T],
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Sequence[str] = (),
+) -> T:
+    """Build the configuration.
+
+    Args:
+        kind: A frozen dataclass whose fields are the known keys.
+        file: YAML file, or None for none.
+        environment: Variables; those that start with ``DARNER_`` are read, two underscores separate levels.
+        overrides: ``key.key=value`` strings; the value is read as YAML.
+
+    Raises:
+        ConfigError: A file cannot be read, a key is unknown, or a value does not fit.
+    """
+    raw = read_yaml(file) if file else {}
+    origins: dict[str, str] = {}
+    for name, text in (environment or {}).items():
+        if name.startswith(ENV_PREFIX):
+            key = name[len(ENV_PREFIX) :].lower().replace("__", ".")
+            _assign(raw, key, text, f"environment variable {name}", origins)
+    for item in overrides:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {item!r}: expected KEY=VALUE, such as --set mqtt.url=mqtt://host:1883")
+        _assign(raw, key, text, f"--set {key}", origins)
+    return convert(kind, raw, where=str(file) if file else "configuration", origins=origins)
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping.
+
+    Raises:
+        ConfigError: It is missing, unreadable, not YAML, or something else than a mapping.
+    """
+    try:
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such configuration file") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{file}: expected 'key: value' lines at the top, found a {type(raw).__name__}")
+    return raw
+
+
+def convert(kind: type[T], raw: object, *, where: str, origins: Mapping[str, str] | None = None) -> T:
+    """Check raw data against a dataclass; unknown keys are errors.
+
+    Args:
+        kind: The dataclass.
+        raw: What YAML or JSON gave.
+        where: Name of the file, for errors.
+        origins: Key path to a more precise name of where a value came from.
+
+    Raises:
+        ConfigError: With the place, the key and the fix.
+    """
+    _refuse_unknown(kind, raw, "", where, origins or {})
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError:
+        path, reason = _locate(kind, raw, "")
+        raise ConfigError(f"{_place(path, where, origins or {})}: {reason}") from None
+
+
+def _assign(raw: dict[str, Any], key: str, text: str, origin: str, origins: dict[str, str]) -> None:
+    *sections, last = key.split(".")
+    node = raw
+    for section in sections:
+        child = node.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{origin}: '{section}' is a value, not a section")
+        node = child
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        node[last] = text
+    origins[key] = origin
+
+
+def _place(path: str, where: str, origins: Mapping[str, str]) -> str:
+    return origins.get(path) or f"{where}: {path}" if path else where
+
+
+def _plain(kind: Any) -> Any:
+    """The type under Annotated and Optional."""
+    if typing.get_origin(kind) is Annotated:
+        return _plain(typing.get_args(kind)[0])
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        members = [member for member in typing.get_args(kind) if member is not type(None)]
+        if len(members) == 1:
+            return _plain(members[0])
+    return kind
+
+
+def _children(kind: Any, value: object) -> Iterator[tuple[str, Any, object]]:
+    """Key, declared type and value of everything inside that has a declared type of its own."""
+    kind = _plain(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        hints = typing.get_type_hints(kind, include_extras=True)
+        yield from ((str(key), hints[key], item) for key, item in value.items() if key in hints)
+    elif typing.get_origin(kind) is dict and isinstance(value, dict):
+        yield from ((str(key), typing.get_args(kind)[1], item) for key, item in value.items())
+    elif typing.get_origin(kind) in (tuple, list) and isinstance(value, list):
+        inner = typing.get_args(kind)
+        repeated = len(inner) == 1 or inner[-1] is Ellipsis
+        for index, item in enumerate(value):
+            if repeated or index < len(inner):
+                yield str(index), inner[0] if repeated else inner[index], item
+
+
+def _refuse_unknown(kind: Any, value: object, path: str, where: str, origins: Mapping[str, str]) -> None:
+    plain = _plain(kind)
+    if dataclasses.is_dataclass(plain) and isinstance(value, dict):
+        known = [field.name for field in dataclasses.fields(plain)]
+        for key in value:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+                full = f"{path}.{key}" if path else str(key)
+                raise ConfigError(f"{_place(full, where, origins)}: unknown key; {hint}")
+    for key, child, item in _children(kind, value):
+        _refuse_unknown(child, item, f"{path}.{key}" if path else key, where, origins)
+
+
+def _locate(kind: Any, value: object, path: str) -> tuple[str, str]:
+    """Path and reason of the innermost value that does not fit (msgspec does not name mapping keys)."""
+    for key, child, item in _children(kind, value):
+        try:
+            msgspec.convert(item, child)
+        except msgspec.ValidationError:
+            return _locate(child, item, f"{path}.{key}" if path else key)
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        reason = re.sub(r" - at `.*`$", "", str(error)).replace("`", "")
+        shown = "" if isinstance(value, (dict, list)) else f"{value!r}: "
+        return path, shown + reason[0].lower() + reason[1:]
+    return path, "does not fit"

@@ -1,0 +1,144 @@
+"""Fixtures every test may use: a real Mosquitto, free ports, and where the optional test data is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+SHARED = REPO.parent / "shared"
+"""Detectors, videos and ground truth that are not part of the project."""
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, timeout: float = 30.0, host: str = "127.0.0.1") -> None:
+    """Return when something accepts connections; fail the test when nothing does in time."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((host, port), timeout=1.0).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"nothing listens on {host}:{port} after {timeout:.0f} s")
+
+
+@dataclass(frozen=True)
+class Mosquitto:
+    """A running broker."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """For the configuration key mqtt.url."""
+        return f"mqtt://{self.host}:{self.port}"
+
+
+class MosquittoProcess:
+    """A Mosquitto of this test's own, on a fixed port, that can be killed and started again."""
+
+    def __init__(self, folder: Path, port: int | None = None, extra: str = "") -> None:
+        self.port = port or free_port()
+        self._config = folder / f"mosquitto-{self.port}.conf"
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n{extra}\n"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """For the configuration key mqtt.url."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start and wait until it listens."""
+        self._process = subprocess.Popen(
+            [mosquitto_binary(), "-c", str(self._config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for_port(self.port)
+
+    def kill(self) -> None:
+        """Stop at once, as a crash would (kill -9)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def mosquitto_binary() -> str:
+    """Path of Mosquitto; the test fails, saying how to get it, when there is none."""
+    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        pytest.fail("these tests need a real broker: apt install mosquitto (or start a container engine)")
+    return found
+
+
+def container_engine_answers() -> bool:
+    """Whether testcontainers would find a Docker API."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env(timeout=5)
+        client.ping()
+        client.close()
+    except (DockerException, OSError):
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A real Mosquitto: in a container where an engine answers, else the installed program."""
+    if container_engine_answers():
+        from testcontainers.core.container import DockerContainer
+
+        container = DockerContainer("eclipse-mosquitto:2").with_exposed_ports(1883)
+        config = tmp_path_factory.mktemp("mosquitto") / "mosquitto.conf"
+        config.write_text("listener 1883\nallow_anonymous true\nset_tcp_nodelay true\n")
+        container.with_volume_mapping(str(config), "/mosquitto/config/mosquitto.conf")
+        with container:
+            host, port = container.get_container_host_ip(), int(container.get_exposed_port(1883))
+            wait_for_port(port, host=host)
+            yield Mosquitto(host, port)
+        return
+    process = MosquittoProcess(tmp_path_factory.mktemp("mosquitto"))
+    process.start()
+    yield Mosquitto("127.0.0.1", process.port)
+    process.kill()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[MosquittoProcess]:
+    """A Mosquitto that this test may kill and restart."""
+    process = MosquittoProcess(tmp_path)
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of test data beside the project; skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the test data in {SHARED}")
+    return SHARED
