@@ -34,7 +34,6 @@ class Frame:
         captured_ns: Wall clock (UTC) when the frame was read, nanoseconds since 1970.
         monotonic_ns: The clock for every duration: monotonic for live sources, the media clock for files.
         image: u8 ``(H, W, 3)``, BGR. Never written to after capture: several stages share it.
-        dropped: Frames of this camera lost between this one and the one processed before it.
         restarted: First frame after a reconnect or of a new pass of a looped file: what was seen before it
             says nothing about where things are now.
     """
@@ -44,7 +43,6 @@ class Frame:
     captured_ns: int
     monotonic_ns: int
     image: U8
-    dropped: int = 0
     restarted: bool = False
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ Boxes are ``(x1, y1, x2, y2)``. Everything is vectorised over objects; polygons 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -68,28 +69,91 @@ def box_area(xyxy: Floats) -> F64:
     return np.asarray(sides[:, 0] * sides[:, 1])
 
 
-def points_in_polygon(points: Floats, polygon: Floats) -> Bool:
-    """Which points lie inside a polygon (even-odd rule, ray casting to the right).
+class Polygons:
+    """Several polygons, asked all at once which points they contain (even-odd rule, ray to the right).
 
     Each edge owns its upper end and not its lower one, so polygons that share an edge never both claim a
     point and never both refuse it. Source: Franklin, "PNPOLY - Point Inclusion in Polygon Test".
 
     Args:
-        points: ``(N, 2)``.
-        polygon: Corners ``(K, 2)``, K >= 3, closed implicitly.
+        polygons: Corners of each, ``(K, 2)``, K >= 3, closed implicitly.
+    """
+
+    def __init__(self, polygons: Sequence[Floats]) -> None:
+        corners = [np.asarray(polygon, dtype=np.float64).reshape(-1, 2) for polygon in polygons]
+        starts = np.concatenate([*corners, np.zeros((0, 2))])
+        ends = np.concatenate([*(np.roll(one, -1, axis=0) for one in corners), np.zeros((0, 2))])
+        # Every edge is computed from its upper end: rounding is then the same for two that share it.
+        upside_down = (starts[:, 1] > ends[:, 1])[:, None]
+        top, bottom = np.where(upside_down, ends, starts), np.where(upside_down, starts, ends)
+        rise = bottom[:, 1] - top[:, 1]
+        slope = np.divide(bottom[:, 0] - top[:, 0], rise, out=np.zeros_like(rise), where=rise > 0)
+        self._top_x, self._top_y, self._bottom_y = top[:, 0, None], top[:, 1, None], bottom[:, 1, None]
+        self._slope = slope[:, None]
+        lengths = [len(one) for one in corners]
+        self._owner = np.repeat(np.arange(len(corners)), lengths)
+        self._first = np.cumsum([0, *lengths[:-1]])
+        self._count = len(corners)
+
+    def contain(self, points: Floats) -> Bool:
+        """Which points lie inside.
+
+        Args:
+            points: ``(Z, N, 2)``, N points for each of the Z polygons.
+
+        Returns:
+            Mask ``(Z, N)``.
+        """
+        if self._count == 0:
+            return np.zeros(points.shape[:2], np.bool_)
+        x, y = points[self._owner, :, 0], points[self._owner, :, 1]
+        straddles = (self._top_y <= y) & (y < self._bottom_y)
+        hit = straddles & (x < self._top_x + self._slope * (y - self._top_y))
+        return np.asarray(np.logical_xor.reduceat(hit, self._first, axis=0))
+
+
+def points_in_polygon(points: Floats, polygon: Floats) -> Bool:
+    """Which points ``(N, 2)`` lie inside one polygon ``(K, 2)``; mask ``(N,)``. See `Polygons`."""
+    p = np.asarray(points, dtype=np.float64).reshape(1, -1, 2)
+    return np.asarray(Polygons([polygon]).contain(p)[0])
+
+
+def polygon_crosses_itself(polygon: Floats) -> bool:
+    """Whether two edges of a polygon ``(K, 2)`` cross; touching and overlapping is not crossing."""
+    p = np.asarray(polygon, dtype=np.float64)
+    q = np.roll(p, -1, axis=0)
+
+    def side(of: F64) -> F64:
+        # [i, j]: on which side of edge i the point j lies.
+        edge, reach = (q - p)[:, None], of[None] - p[:, None]
+        return np.asarray(np.sign(edge[..., 0] * reach[..., 1] - edge[..., 1] * reach[..., 0]))
+
+    separated = side(p) * side(q) < 0
+    return bool((separated & separated.T).any())
+
+
+def clip_to_frame(points: Floats) -> F64:
+    """The part of a polygon (or of a segment) inside the unit square.
+
+    Source: Sutherland and Hodgman, "Reentrant Polygon Clipping", 1974.
+
+    Args:
+        points: Corners ``(K, 2)``, K >= 2, closed implicitly.
 
     Returns:
-        Mask ``(N,)``.
+        Corners ``(M, 2)``; none when it lies outside entirely.
     """
-    p = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    corners = np.asarray(polygon, dtype=np.float64)
-    start, end = corners, np.roll(corners, -1, axis=0)
-    x, y = p[:, 0, None], p[:, 1, None]
-    straddles = (start[:, 1] > y) != (end[:, 1] > y)
-    rise = end[:, 1] - start[:, 1]
-    slope = np.divide(end[:, 0] - start[:, 0], rise, out=np.zeros_like(rise), where=rise != 0)
-    left_of_edge = x < start[:, 0] + slope * (y - start[:, 1])
-    return np.asarray((straddles & left_of_edge).sum(axis=1) % 2 == 1)
+    corners = np.asarray(points, dtype=np.float64)
+    for axis, limit, sign in ((0, 0.0, 1.0), (0, 1.0, -1.0), (1, 0.0, 1.0), (1, 1.0, -1.0)):
+        kept: list[F64] = []
+        for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            a_in, b_in = sign * (a[axis] - limit), sign * (b[axis] - limit)
+            if a_in >= 0:
+                kept.append(a)
+            if a_in * b_in < 0:
+                kept.append(a + (b - a) * (a_in / (a_in - b_in)))
+        corners = np.array(kept).reshape(-1, 2)
+    return corners
 
 
 def polygon_area(polygon: Floats) -> float:

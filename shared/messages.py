@@ -84,6 +84,7 @@ class LineDefinition:
 class NodeMessage:
     """What every JSON message carries."""
 
+    schema: str
     node: Id
     session: Id
     published_us: Micros
@@ -189,12 +190,15 @@ class Metrics(NodeMessage):
     ]
 
 
+CameraState = Literal["starting", "streaming", "reconnecting", "ended"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CameraStatus(CameraMessage):
     """What a camera is doing, and since when."""
 
     schema: Literal["darner.camera-status/1"] = "darner.camera-status/1"
-    status: Literal["starting", "streaming", "reconnecting", "ended"]
+    status: CameraState
     since_us: Micros
     reason: Text | None = None
 
@@ -331,7 +335,7 @@ class ZoneNumbers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZoneState(FrameMessage, ZoneNumbers):
+class ZoneState(ZoneNumbers, FrameMessage):
     """A zone's or line's numbers as of one frame."""
 
     schema: Literal["darner.zone/1"] = "darner.zone/1"

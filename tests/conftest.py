@@ -58,7 +58,8 @@ class MosquittoProcess:
         self.port = port or free_port()
         self._config = folder / f"mosquitto-{self.port}.conf"
         self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n{extra}\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
+            f"user root\n{extra}\n"  # started by root it would else become a user who cannot read this folder
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -93,15 +94,18 @@ def mosquitto_binary() -> str:
 
 
 def container_engine_answers() -> bool:
-    """Whether testcontainers would find a Docker API."""
-    import docker
-    from docker.errors import DockerException
-
+    """Whether testcontainers would find an engine."""
+    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    scheme, _, place = address.partition("://")
     try:
-        client = docker.from_env(timeout=5)
-        client.ping()
-        client.close()
-    except (DockerException, OSError):
+        if scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(2)
+                probe.connect(place)
+        else:
+            host, _, port = place.partition(":")
+            socket.create_connection((host, int(port)), timeout=2).close()
+    except (OSError, ValueError):
         return False
     return True
 

@@ -1,0 +1,74 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Both set up what they need below .venv; system
+# packages are installed with apt when root or sudo is there, else a sentence says which ones are missing.
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/sh
+
+.PHONY: help demo test check bench format lock clean
+
+help:
+	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
+	@echo "make test    all tests, with a real broker and a real browser"
+	@echo "make check   formatting, lint, types"
+	@echo "make bench   measurements against other tools (long)"
+	@echo "make format  format the sources"
+	@echo "make lock    pin the newest dependencies"
+
+# $(call need,COMMAND THAT SUCCEEDS WHEN IT IS THERE,DEBIAN PACKAGES)
+define need
+	@$(1) >/dev/null 2>&1 || { \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	  if command -v apt-get >/dev/null 2>&1 && $$sudo true 2>/dev/null; then \
+	    echo "installing $(2)"; \
+	    $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
+	  fi; \
+	  $(1) >/dev/null 2>&1 || { echo "missing: please install them with: sudo apt install $(2)" >&2; exit 1; }; }
+endef
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(call need,$(PYTHON) -c "import ensurepip$(comma) venv",python3-venv)
+	$(PYTHON) -m venv .venv
+
+comma := ,
+
+# What runs: the edge node, the viewer, the demo broker.
+.venv/.run: requirements.lock pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
+	$(call need,$(BIN)/python -c "import cv2",libgl1 libglib2.0-0)
+	@touch $@
+
+# And what tests and checks it.
+.venv/.dev: requirements-dev.lock .venv/.run
+	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: .venv/.run
+	@$(BIN)/python -m edge_node.demo
+
+test: .venv/.dev
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.dev
+	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --quiet
+lock: .venv/bin/python
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/$(LOCK) --upgrade --extra viewer --extra broker -o requirements.lock
+	$(BIN)/$(LOCK) --upgrade --extra dev -c requirements.lock -o requirements-dev.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts build *.egg-info

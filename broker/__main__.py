@@ -1,0 +1,162 @@
+"""`python -m broker`: an MQTT broker for a demo, a test or a single box.
+
+Runs Mosquitto when it is installed, else rumqttd from the PyPI package `iotcore` (MQTT 5 only, keeps nothing
+on disk: not for production). Always a process of its own, stopped with this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from shared import log as logs
+from shared.errors import BrokerError, ConfigError, DarnerError
+
+log = logging.getLogger("darner.broker")
+
+HERE = Path(__file__).parent
+START_WITHIN_S = 10.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and run; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m broker", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, default=1883, help="port to listen on (default %(default)s)")
+    parser.add_argument("--data", type=Path, help="folder for what must survive a restart (Mosquitto only)")
+    parser.add_argument("--engine", choices=["auto", "mosquitto", "rumqttd"], default="auto")
+    options = parser.parse_args(arguments)
+    logs.setup()
+    try:
+        check_free(options.host, options.port)
+        engine = choose(options.engine)
+        with tempfile.TemporaryDirectory(prefix="darner-broker-") as folder:
+            Path(folder).chmod(0o755)  # Mosquitto, started by root, reads it as another user
+            return run(
+                command(engine, options.host, options.port, options.data, Path(folder)), engine, options
+            )
+    except DarnerError as error:
+        log.error("%s", error)
+        return error.exit_code
+
+
+def check_free(host: str, port: int) -> None:
+    """Make sure nothing listens there.
+
+    Raises:
+        ConfigError: The port is taken or may not be used.
+    """
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"MQTT port {port} on {host} cannot be used: {error}; choose another with --port"
+        ) from None
+
+
+def choose(engine: str) -> str:
+    """The broker to run.
+
+    Raises:
+        BrokerError: The wanted one, or any, is not installed.
+    """
+    found = {
+        "mosquitto": mosquitto() is not None,
+        "rumqttd": importlib.util.find_spec("iotcore") is not None,
+    }
+    for name, there in found.items():
+        if there and engine in ("auto", name):
+            return name
+    raise BrokerError("no MQTT broker here: apt install mosquitto, or pip install 'darner[broker]'")
+
+
+def mosquitto() -> str | None:
+    """Path of the Mosquitto program; Debian puts it where only root looks."""
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def command(engine: str, host: str, port: int, data: Path | None, folder: Path) -> list[str]:
+    """Write the engine's configuration into `folder`; the command that runs it."""
+    if engine == "mosquitto":
+        text = (HERE / "mosquitto.conf").read_text()
+        text = text.replace("listener 1883", f"listener {port} {host}")
+        if data is None:
+            text = re.sub(r"^(persistence|autosave).*\n", "", text, flags=re.MULTILINE)
+        else:
+            data.mkdir(parents=True, exist_ok=True)
+            text = text.replace("/mosquitto/data/", f"{data.resolve()}/")
+            if os.geteuid() == 0:
+                text += "user root\n"  # else it becomes user "mosquitto", who may not write there
+        config = folder / "mosquitto.conf"
+        config.write_text(text)
+        return [str(mosquitto()), "-c", str(config)]
+    if data is not None:
+        log.warning("--data: rumqttd keeps nothing on disk; install Mosquitto for that")
+    config = folder / "rumqttd.toml"
+    config.write_text((HERE / "rumqttd.toml").read_text().replace("127.0.0.1:1883", f"{host}:{port}"))
+    return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "CRITICAL"]
+
+
+def run(words: list[str], engine: str, options: argparse.Namespace) -> int:
+    """Run the broker until it is told to stop.
+
+    Raises:
+        BrokerError: It ended by itself or does not listen.
+    """
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)  # noqa: S603 - a program found above
+    stopping = False
+
+    def on_signal(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+        process.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    try:
+        wait_until_listening(process, options.host, options.port)
+        log.info("%s listens on %s:%d", engine, options.host, options.port)
+        code = process.wait()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if stopping:
+        return 0
+    raise BrokerError(f"{engine} ended by itself with exit code {code}")
+
+
+def wait_until_listening(process: subprocess.Popen[bytes], host: str, port: int) -> None:
+    """Return when the broker accepts connections, or has ended.
+
+    Raises:
+        BrokerError: It does neither in time.
+    """
+    deadline = time.monotonic() + START_WITHIN_S
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    while process.poll() is None:
+        try:
+            socket.create_connection((target, port), timeout=1.0).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise BrokerError(f"the broker does not listen on {host}:{port}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

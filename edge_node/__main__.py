@@ -1,0 +1,167 @@
+"""`python -m edge_node`: run an edge node until its sources end or it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+from edge_node import __version__
+from edge_node.capture import check_source, describe
+from edge_node.config import EdgeConfig
+from edge_node.detector import Detector
+from edge_node.pipeline import Pipeline
+from edge_node.publisher import Publisher, new_session, status_message
+from shared import log as logs
+from shared import settings, topics
+from shared.errors import BrokerError, ConfigError, DarnerError
+from shared.messages import ModelInfo
+from shared.mqtt import Client
+
+log = logging.getLogger("darner.edge")
+
+METRICS_EVERY_S = 5.0
+STOP_WITHIN_S = 4.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and run; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m edge_node", description=__doc__)
+    parser.add_argument("--config", type=Path, help="YAML file")
+    parser.add_argument("--source", help="watch only this: webcam index, URL, video file or image folder")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, such as mqtt.url=mqtt://HOST:1883",
+    )
+    parser.add_argument("--version", action="version", version=f"darner {__version__}")
+    options = parser.parse_args(arguments)
+    logs.setup()
+    try:
+        return run(load(options.config, options.source, options.set))
+    except DarnerError as error:
+        log.error("%s", error)
+        return error.exit_code
+
+
+def load(file: Path | None, source: str | None, overrides: list[str]) -> EdgeConfig:
+    """The configuration from file, environment and flags.
+
+    Raises:
+        ConfigError: Something in it cannot work.
+        SourceError: A file or folder to read is missing.
+    """
+    environment = {key: value for key, value in os.environ.items() if key not in ("DARNER_CACHE",)}
+    config = settings.load(EdgeConfig, file=file, environment=environment, overrides=overrides)
+    if source is not None:
+        extra = [*overrides, f"cameras={{camera: {{source: {source!r}}}}}"]
+        config = settings.load(EdgeConfig, file=file, environment=environment, overrides=extra)
+    if not config.cameras:
+        raise ConfigError(
+            "no cameras: give --source 0 (a webcam), a file or a URL, or a configuration with --config"
+        )
+    for name, camera in config.cameras.items():
+        check_source(name, camera.source)
+        shared_names = camera.zones.keys() & camera.lines.keys()
+        if shared_names:
+            raise ConfigError(
+                f"cameras.{name}: {sorted(shared_names)[0]!r} is both a zone and a line; rename one"
+            )
+    return config
+
+
+def run(config: EdgeConfig) -> int:
+    """Run until the sources end or a signal comes.
+
+    Raises:
+        DarnerError: The first thing that went wrong and cannot be retried.
+    """
+    logs.setup(config.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    refused: list[BrokerError] = []
+
+    def on_refused(error: BrokerError) -> None:
+        refused.append(error)
+        stop.set()
+
+    session = new_session()
+    will = (
+        topics.STATUS.path(config.mqtt.prefix, node=config.node),
+        status_message(config.node, session, "offline"),
+    )
+    with (
+        Detector(config.model) as detector,
+        Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
+    ):
+        publisher = Publisher(client, config, detector.class_names, session)
+        _announce(config, detector, publisher)
+        pipeline = Pipeline(config, detector, publisher, stop)
+        pipeline.start()
+        _report_until_done(pipeline, publisher, stop)
+        stuck = pipeline.join(STOP_WITHIN_S)
+        publisher.farewell()
+    error = pipeline.error or (refused[0] if refused else None)
+    if error is not None:
+        raise error
+    log.info("stopped")
+    if stuck:
+        # A thread that hangs in a camera's driver would hold the interpreter back for ever.
+        log.warning("did not end in %.0f s: %s", STOP_WITHIN_S, ", ".join(stuck))
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+def _announce(config: EdgeConfig, detector: Detector, publisher: Publisher) -> None:
+    target = detector.input_format
+    model = ModelInfo(
+        name=Path(config.model.name).stem,
+        classes=detector.class_names,
+        input_width=target.width,
+        input_height=target.height,
+        layout=detector.layout,
+    )
+    publisher.announce(model, detector.backend_name, detector.device, config.tracker.kind)
+    log.info(
+        "node %s: %s at %dx%d on %s (%s)",
+        config.node,
+        model.name,
+        target.width,
+        target.height,
+        detector.backend_name,
+        detector.device,
+    )
+    for name, camera in config.cameras.items():
+        log.info("camera %s: %s", name, describe(camera.source))
+
+
+def _report_until_done(pipeline: Pipeline, publisher: Publisher, stop: threading.Event) -> None:
+    """Publish metrics until the pipeline has ended by itself or is told to."""
+    process = psutil.Process()
+    process.cpu_percent()  # the first call only starts the measurement
+    started = next_report = time.monotonic()
+    while not stop.is_set() and not pipeline.done.is_set():
+        stop.wait(0.1)
+        if time.monotonic() >= next_report + METRICS_EVERY_S:
+            next_report = time.monotonic()
+            publisher.metrics(
+                next_report - started,
+                pipeline.metrics(),
+                process.cpu_percent(),
+                round(process.memory_info().rss / 1e6, 1),
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

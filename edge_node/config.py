@@ -1,0 +1,82 @@
+"""The edge node's configuration: every key, its default and its limits."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from edge_node.analytics import AnalyticsSettings
+from edge_node.models import Layout
+from edge_node.tracker import TrackerSettings
+from shared.messages import Fraction, Id, Label, LineDefinition, ZoneDefinition
+from shared.mqtt import MqttSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Which network, and what of its output counts."""
+
+    name: Annotated[str, Meta(description="Path of an .onnx file, or the name of a known model")] = (
+        "nanodet_g_416"
+    )
+    layout: Layout | Literal["auto"] = "auto"
+    labels: Annotated[tuple[Label, ...], Meta(description="For models that carry no class names")] = ()
+    classes: Annotated[tuple[Label, ...], Meta(description="Classes to detect; empty means all")] = ()
+    confidence: Annotated[Fraction, Meta(description="Lowest score that reaches the tracker")] = 0.1
+    iou: Annotated[Fraction, Meta(description="NMS: overlap above this is the same object")] = 0.6
+    max_detections: Annotated[int, Meta(ge=1, le=3000)] = 300
+    threads: Annotated[int, Meta(ge=0, le=256, description="0: every core this process may use")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThumbnailSettings:
+    """The JPEGs of a camera."""
+
+    fps: Annotated[float, Meta(ge=0, le=60, description="0: none")] = 5.0
+    width: Annotated[int, Meta(ge=16, le=4096, description="Never enlarged")] = 640
+    quality: Annotated[int, Meta(ge=1, le=100)] = 75
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSettings:
+    """One camera and what is watched in its picture."""
+
+    source: Annotated[
+        int | str,
+        Meta(description="Webcam index, /dev/videoN, rtsp:// or http:// URL, video file, image folder"),
+    ]
+    loop: Annotated[bool, Meta(description="Files: start again at the end")] = False
+    pace: Annotated[
+        Literal["realtime", "fast"],
+        Meta(description="Files: at the speed they were filmed, or as fast as possible"),
+    ] = "realtime"
+    fps: Annotated[float, Meta(gt=0, le=240, description="Image folders: pictures per second")] = 10.0
+    detections_fps: Annotated[
+        float, Meta(ge=0, le=240, description="Most detections messages a second; 0: all")
+    ] = 0.0
+    thumbnail: ThumbnailSettings = field(default_factory=ThumbnailSettings)
+    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)] = field(default_factory=dict)
+    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)] = field(default_factory=dict)
+    analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
+
+
+def _host_name() -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "edge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeConfig:
+    """Everything an edge node can be told."""
+
+    node: Annotated[
+        Id, Meta(description="Unique among the nodes of a broker; the host's name by default")
+    ] = field(default_factory=_host_name)
+    cameras: Annotated[dict[Id, CameraSettings], Meta(max_length=256)] = field(default_factory=dict)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

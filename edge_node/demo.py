@@ -1,0 +1,184 @@
+"""`python -m edge_node.demo`: broker, edge node and viewer on a real video, until Ctrl-C.
+
+Environment: DEMO_SOURCE (a video, camera or URL instead of the sample), DEMO_MQTT_PORT, DEMO_HTTP_PORT,
+DEMO_SECONDS (end by itself after so many).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from edge_node.capture import check_source, is_live
+from edge_node.samples import find_video
+from shared import log as logs
+from shared.errors import ConfigError, DarnerError
+
+log = logging.getLogger("darner.demo")
+
+CONFIG = Path(__file__).with_name("demo.yaml")
+START_WITHIN_S = 30.0
+
+
+def main() -> int:
+    """Run the demo; the process's exit code."""
+    logs.setup()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        return run(stop)
+    except DarnerError as error:
+        log.error("%s", error)
+        return error.exit_code
+
+
+def run(stop: threading.Event) -> int:
+    """Start all three, wait, stop all three.
+
+    Raises:
+        DarnerError: A port is taken, there is no video, or a part ended by itself.
+    """
+    mqtt_port, http_port = port("DEMO_MQTT_PORT", 1883), port("DEMO_HTTP_PORT", 8080)
+    seconds = number("DEMO_SECONDS")
+    source = find_source(os.environ.get("DEMO_SOURCE"))
+    broker = f"mqtt.url=mqtt://127.0.0.1:{mqtt_port}"
+    with ExitStack() as parts:
+        running = {
+            name: parts.enter_context(part(name, *words))
+            for name, *words in (
+                ("broker", "--port", str(mqtt_port)),
+                ("viewer_server", "--set", broker, "--set", f"http.port={http_port}"),
+                (
+                    "edge_node",
+                    "--config",
+                    str(CONFIG),
+                    "--set",
+                    broker,
+                    "--set",
+                    f"cameras.street.source={json.dumps(source)}",
+                ),
+            )
+        }
+        address = f"http://127.0.0.1:{http_port}/"
+        if wait_until_answers(f"{address}health", running, stop):
+            print(f"\n  Darner runs: open {address}\n", flush=True)
+            print(
+                f"  MQTT: mosquitto_sub -p {mqtt_port} -v -t 'darner/v1/#' -T '+/+/+/+/+/thumbnail'",
+                flush=True,
+            )
+            print("  Stop: Ctrl-C\n", flush=True)
+        deadline = time.monotonic() + seconds if seconds else None
+        while not stop.wait(0.2) and (deadline is None or time.monotonic() < deadline):
+            check_alive(running)
+    log.info("demo stopped")
+    return 0
+
+
+def port(variable: str, default: int) -> int:
+    """A free TCP port from an environment variable.
+
+    Raises:
+        ConfigError: It is no port, or taken.
+    """
+    text = os.environ.get(variable) or str(default)
+    try:
+        chosen = int(text)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", chosen))
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{variable}={text}: not a port number") from None
+    except OSError as error:
+        raise ConfigError(
+            f"port {text} cannot be used ({error.strerror}); choose another with {variable}=..."
+        ) from None
+    return chosen
+
+
+def number(variable: str) -> float:
+    """Seconds from an environment variable, 0 when it is not set.
+
+    Raises:
+        ConfigError: It is not a positive number.
+    """
+    text = os.environ.get(variable) or "0"
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if value < 0:
+        raise ConfigError(f"{variable}={text}: not a number of seconds")
+    return value
+
+
+def find_source(given: str | None) -> str:
+    """The given source if it can work, else the sample video.
+
+    Raises:
+        SourceError: There is none.
+    """
+    if not given:
+        return str(find_video())
+    check_source("street", given)
+    return given if is_live(given) else str(Path(given).expanduser().resolve())
+
+
+@contextmanager
+def part(name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One of Darner's programs as a process, asked to stop at the end and killed if it does not."""
+    # Its own session: Ctrl-C comes to us alone, and the parts are stopped in order.
+    process = subprocess.Popen([sys.executable, "-m", name, *arguments], start_new_session=True)  # noqa: S603 - our own
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(6)
+        except subprocess.TimeoutExpired:
+            log.warning("%s did not stop; killed", name)
+            process.kill()
+            process.wait()
+
+
+def check_alive(running: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Raise DarnerError when a part has ended by itself; it has said why."""
+    for name, process in running.items():
+        if process.poll() is not None:
+            raise DarnerError(f"{name} ended with exit code {process.returncode}; see above")
+
+
+def wait_until_answers(url: str, running: dict[str, subprocess.Popen[bytes]], stop: threading.Event) -> bool:
+    """Wait until the page can be opened; False when told to stop first.
+
+    Raises:
+        DarnerError: A part ended, or nothing answers in time.
+    """
+    deadline = time.monotonic() + START_WITHIN_S
+    while not stop.is_set():
+        check_alive(running)
+        try:
+            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - our own address on loopback
+        except (OSError, urllib.error.URLError):
+            if time.monotonic() > deadline:
+                raise DarnerError(f"the viewer does not answer at {url}") from None
+            stop.wait(0.1)
+        else:
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

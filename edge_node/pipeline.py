@@ -1,0 +1,142 @@
+"""Threads and channels around the stages: capture, detect, watch, publish."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+from edge_node.capture import capture, is_live
+from edge_node.config import EdgeConfig
+from edge_node.detector import Detected, Detector
+from edge_node.frames import Frame
+from edge_node.publisher import Publisher
+from edge_node.watch import Watch, watch
+from shared.channel import Channel, Closed
+from shared.messages import CameraMetrics
+
+log = logging.getLogger("darner.pipeline")
+
+
+class Pipeline:
+    """One run of an edge node. The first error of any stage ends it.
+
+    Args:
+        config: The node's configuration.
+        detector: Loaded and warm.
+        publisher: Connected or not.
+        stop: Set by anybody to end the run: capture stops, the rest drains.
+    """
+
+    def __init__(
+        self, config: EdgeConfig, detector: Detector, publisher: Publisher, stop: threading.Event
+    ) -> None:
+        self._config = config
+        self._detector = detector
+        self._publisher = publisher
+        self._stop = stop
+        self._frames: Channel[Frame] = Channel()  # a lane per camera, the newest frame in each
+        self._detected: Channel[Detected] = Channel(depth=2)
+        self._watches = {
+            name: Watch(settings, config.tracker, detector.class_names)
+            for name, settings in config.cameras.items()
+        }
+        self._captured: Counter[str] = Counter()
+        self._processed: Counter[str] = Counter()
+        self._before: dict[str, tuple[int, int]] = {}
+        self._reported_at = time.monotonic()
+        self._streaming = len(config.cameras)
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self.done = threading.Event()
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        """Start every stage."""
+        for name in self._config.cameras:
+            self._spawn(f"capture {name}", partial(self._capture, name), daemon=True)
+        self._spawn("detect", self._detect)
+        self._spawn("watch", self._watch)
+        self._spawn("publish", self._publish)
+
+    def join(self, timeout: float) -> list[str]:
+        """Wait for the stages to end; the names of those that did not in `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return [thread.name for thread in self._threads if thread.is_alive()]
+
+    def metrics(self) -> dict[str, CameraMetrics]:
+        """Throughput and losses of every camera since the last call."""
+        now = time.monotonic()
+        elapsed, self._reported_at = max(now - self._reported_at, 1e-3), now
+        result = {}
+        for name in self._config.cameras:
+            captured, processed = self._captured[name], self._processed[name]
+            before = self._before.get(name, (0, 0))
+            self._before[name] = (captured, processed)
+            result[name] = CameraMetrics(
+                fps_in=round((captured - before[0]) / elapsed, 2),
+                fps_out=round((processed - before[1]) / elapsed, 2),
+                captured=captured,
+                processed=processed,
+                dropped=self._frames.dropped[name],
+                thumbnails=self._publisher.thumbnails_sent[name],
+            )
+        return result
+
+    def _spawn(self, name: str, work: Callable[[], None], *, daemon: bool = False) -> None:
+        # A capture thread can hang in a driver: it must not be able to keep the process alive.
+        thread = threading.Thread(target=self._guard, args=(name, work), name=name, daemon=daemon)
+        self._threads.append(thread)
+        thread.start()
+
+    def _guard(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Closed:
+            pass  # a later stage has ended
+        except BaseException as error:
+            with self._lock:
+                if self.error is None:
+                    self.error = error
+                    log.debug("stage %s failed", name, exc_info=True)
+            self._stop.set()
+            for channel in (self._frames, self._detected, self._publisher.outgoing):
+                channel.close()
+
+    def _capture(self, camera: str) -> None:
+        settings = self._config.cameras[camera]
+        put = self._frames.put_newest if is_live(settings.source) else self._frames.put
+        try:
+            for frame in capture(
+                camera, settings, self._stop, partial(self._publisher.camera_status, camera)
+            ):
+                if frame.seq == 0:
+                    log.info("camera %s: %dx%d", camera, frame.width, frame.height)
+                self._captured[camera] += 1
+                put(frame, camera)
+        finally:
+            with self._lock:
+                self._streaming -= 1
+                last = self._streaming == 0
+            if last:
+                self._frames.close()
+
+    def _detect(self) -> None:
+        for item in self._detector.stage(self._frames):
+            self._detected.put(item)
+        self._detected.close()
+
+    def _watch(self) -> None:
+        for item in watch(self._detected, self._watches):
+            self._processed[item.frame.camera] += 1
+            self._publisher.publish(item)
+        self._publisher.outgoing.close()
+
+    def _publish(self) -> None:
+        self._publisher.send()
+        self.done.set()

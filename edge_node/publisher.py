@@ -1,0 +1,334 @@
+"""Everything the edge node says on MQTT, in the words of `shared.messages` under `shared.topics`."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from edge_node import __version__
+from edge_node.analytics import Happening
+from edge_node.capture import describe
+from edge_node.config import CameraSettings, EdgeConfig
+from edge_node.frames import Frame, Tracks
+from edge_node.thumbnails import Pace, encode_jpeg
+from edge_node.watch import Analysed
+from shared import messages, topics
+from shared.channel import Channel
+from shared.geometry import F32, Floats
+from shared.messages import CameraMetrics, DetectedObject, Quantiles, ZoneNumbers, now_us
+from shared.metrics import Stopwatch
+from shared.mqtt import Client
+
+log = logging.getLogger("darner.publisher")
+
+ZONE_REFRESH_S = 1.0
+"""How often a zone's dwell times are published while nothing else changes in it."""
+
+
+def new_session() -> str:
+    """Identifier of one run of a node: sorts by time, never repeats."""
+    return f"{int(time.time()):x}-{secrets.token_hex(3)}"
+
+
+def status_message(node: str, session: str, status: Literal["online", "offline"]) -> bytes:
+    """The node's status; "offline" is its will."""
+    return messages.encode(
+        messages.NodeStatus(
+            node=node, session=session, published_us=now_us(), status=status, version=__version__
+        )
+    )
+
+
+def normalise(xyxy: F32, frame: Frame) -> list[list[float]]:
+    """Boxes ``(N, 4)`` in pixels to fractions of the frame, five decimals (a hundredth of a 1080p pixel)."""
+    size = np.array([frame.width, frame.height] * 2, np.float64)
+    boxes: list[list[float]] = np.clip(xyxy / size, 0.0, 1.0).round(5).tolist()
+    return boxes
+
+
+def _rounded(values: Floats, digits: int) -> list[Any]:
+    # In double precision: a rounded single one is written with all its noise.
+    rounded: list[Any] = values.astype(np.float64).round(digits).tolist()
+    return rounded
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    topic: topics.Topic
+    path: str
+    camera: str
+    content: messages.DetectionsMessage | bytes
+    user_properties: dict[str, str] | None = None
+
+
+class _Camera:
+    """What the publisher remembers of one camera."""
+
+    def __init__(self, settings: CameraSettings) -> None:
+        self.settings = settings
+        self.thumbnails = Pace(settings.thumbnail.fps)
+        self.detections = Pace(settings.detections_fps) if settings.detections_fps else None
+        self.reported = 0
+        self.zones: dict[str, tuple[ZoneNumbers, float]] = {}
+        self.status: str | None = None
+
+
+class Publisher:
+    """Turns what the pipeline found into messages.
+
+    Lossy messages go to a channel that keeps the newest of each kind and camera, and `send` sends them from a
+    thread of its own; events and retained state are handed to the client at once, which never waits.
+
+    Args:
+        client: The connection.
+        config: The node's configuration.
+        class_names: By class id.
+        session: Identifier of this run.
+    """
+
+    def __init__(self, client: Client, config: EdgeConfig, class_names: Sequence[str], session: str) -> None:
+        self._client = client
+        self._node, self._session, self._prefix = config.node, session, config.mqtt.prefix
+        self._class_names = class_names
+        self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
+        self._event_numbers = itertools.count(1)
+        self._status_lock = threading.Lock()
+        self.outgoing: Channel[_Outgoing] = Channel()
+        self.thumbnails_sent: Counter[str] = Counter()
+        self.stopwatch = Stopwatch()
+
+    def announce(self, model: messages.ModelInfo, backend: str, device: str, tracker: str) -> None:
+        """Publish who we are: status, manifest, and every camera's zones."""
+        self._state(topics.STATUS, status_message(self._node, self._session, "online"))
+        cameras = tuple(
+            messages.CameraInfo(
+                camera=name,
+                source=describe(camera.settings.source),
+                zones=len(camera.settings.zones),
+                lines=len(camera.settings.lines),
+            )
+            for name, camera in self._cameras.items()
+        )
+        info = messages.NodeInfo(
+            **self._head(),
+            version=__version__,
+            cameras=cameras,
+            model=model,
+            backend=backend,
+            device=device,
+            tracker=tracker,
+            capabilities=("detections", "thumbnails", "tracks", "zones", "lines"),
+        )
+        self._state(topics.INFO, messages.encode(info))
+        for name, camera in self._cameras.items():
+            zones = messages.Zones(
+                **self._head(),
+                camera=name,
+                version=1,
+                zones=camera.settings.zones,
+                lines=camera.settings.lines,
+            )
+            self._state(topics.ZONES, messages.encode(zones), camera=name)
+            self.camera_status(name, "starting")
+
+    def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
+        """Publish what a camera is doing; the same status again is not news."""
+        with self._status_lock:
+            if self._cameras[camera].status == status:
+                return
+            self._cameras[camera].status = status
+        message = messages.CameraStatus(
+            **self._head(),
+            camera=camera,
+            status=status,
+            since_us=now_us(),
+            reason=reason and reason[:512],
+        )
+        self._state(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
+
+    def publish(self, item: Analysed) -> None:
+        """Take one analysed frame: events and numbers now, detections and thumbnail into the channel."""
+        frame, camera = item.frame, self._cameras[item.frame.camera]
+        start = time.perf_counter()
+        boxes = normalise(item.tracks.xyxy, frame)
+        for happening in item.report.happenings:
+            self._event(happening, item, boxes)
+        for numbers in item.report.numbers.values():
+            self._zone(camera, numbers, frame)
+        if camera.detections is None or camera.detections.ready(item.now_s):
+            self._offer(topics.DETECTIONS, frame, self._detections(item, boxes))
+        for step, milliseconds in item.timings_ms.items():
+            self.stopwatch.add(step, milliseconds)
+        self.stopwatch.add("message", (time.perf_counter() - start) * 1e3)
+        if camera.thumbnails.ready(item.now_s):
+            with self.stopwatch.time("thumbnail"):
+                jpeg, width, height = encode_jpeg(frame.image, camera.settings.thumbnail)
+            properties = {
+                "session": self._session,
+                "seq": str(frame.seq),
+                "captured_us": str(frame.captured_ns // 1000),
+                "width": str(width),
+                "height": str(height),
+            }
+            self._offer(topics.THUMBNAIL, frame, jpeg, properties)
+
+    def send(self) -> None:
+        """Send from the channel until it is closed and empty; runs in a thread of its own."""
+        for item in self.outgoing:
+            content = item.content
+            if isinstance(content, messages.DetectionsMessage):
+                camera = self._cameras[item.camera]
+                # Counted here and not where frames are lost, so that it is right wherever that was.
+                content = dataclasses.replace(
+                    content, dropped=content.seq - camera.reported, published_us=now_us()
+                )
+                if self._client.publish(item.topic, item.path, messages.encode(content)):
+                    camera.reported += 1
+                    self.stopwatch.add("capture_to_publish", (now_us() - content.captured_us) / 1e3)
+            elif self._client.publish(item.topic, item.path, content, user_properties=item.user_properties):
+                self.thumbnails_sent[item.camera] += 1
+
+    def metrics(
+        self, uptime_s: float, cameras: dict[str, CameraMetrics], cpu_percent: float, memory_mb: float
+    ) -> None:
+        """Publish how the node is doing; starts a new period of the stage quantiles."""
+        stages: dict[str, Quantiles] = self.stopwatch.report()
+        replaced: Counter[str] = Counter()
+        for key, count in self.outgoing.dropped.items():
+            replaced[key.partition(" ")[0]] += count
+        message = messages.Metrics(
+            **self._head(),
+            uptime_s=round(uptime_s, 3),
+            cameras=cameras,
+            stages_ms=stages,
+            cpu_percent=cpu_percent,
+            memory_mb=memory_mb,
+            publish_dropped=dict(self._client.dropped + replaced),
+        )
+        path = topics.METRICS.path(self._prefix, node=self._node)
+        self._client.publish(topics.METRICS, path, messages.encode(message))
+
+    def farewell(self) -> None:
+        """Publish the last numbers and "offline", and wait a moment for the broker to have them."""
+        for name in self._cameras:
+            self.camera_status(name, "ended")
+        self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
+        self._client.finish(1.0)
+
+    def _head(self) -> dict[str, Any]:
+        return {"node": self._node, "session": self._session, "published_us": now_us()}
+
+    def _frame_head(self, frame: Frame) -> dict[str, Any]:
+        return self._head() | {
+            "camera": frame.camera,
+            "seq": frame.seq,
+            "captured_us": frame.captured_ns // 1000,
+        }
+
+    def _state(self, topic: topics.Topic, payload: bytes, **ids: str) -> None:
+        self._client.set_state(topic, topic.path(self._prefix, node=self._node, **ids), payload)
+
+    def _offer(
+        self,
+        topic: topics.Topic,
+        frame: Frame,
+        content: messages.DetectionsMessage | bytes,
+        user_properties: dict[str, str] | None = None,
+    ) -> None:
+        path = topic.path(self._prefix, node=self._node, camera=frame.camera)
+        item = _Outgoing(topic, path, frame.camera, content, user_properties)
+        self.outgoing.put_newest(item, f"{topic.name} {frame.camera}")
+
+    def _detections(self, item: Analysed, boxes: list[list[float]]) -> messages.DetectionsMessage:
+        frame = item.frame
+        return messages.DetectionsMessage(
+            **self._frame_head(frame),
+            width=frame.width,
+            height=frame.height,
+            timings_ms=item.timings_ms,
+            dropped=0,
+            objects=self._objects(item.tracks, boxes, item.report.zones_of, frame),
+            main_track_id=item.report.main_track_id,
+        )
+
+    def _objects(
+        self, tracks: Tracks, boxes: list[list[float]], zones_of: list[list[str]], frame: Frame
+    ) -> list[DetectedObject]:
+        size = np.array([frame.width, frame.height], np.float64)
+        rows = zip(
+            tracks.track_id.tolist(),
+            tracks.class_id.tolist(),
+            _rounded(tracks.score, 4),
+            boxes,
+            _rounded(tracks.age_s, 3),
+            _rounded(tracks.velocity / size, 5),
+            tracks.predicted.tolist(),
+            zones_of,
+            strict=True,
+        )
+        return [
+            {
+                "track_id": track_id,
+                "class_id": class_id,
+                "label": self._class_names[class_id],
+                "score": score,
+                "box": box,
+                "age_s": age_s,
+                "velocity": velocity,
+                "predicted": predicted,
+                "zones": zones,
+            }
+            for track_id, class_id, score, box, age_s, velocity, predicted, zones in rows
+        ]
+
+    def _event(self, happening: Happening, item: Analysed, boxes: list[list[float]]) -> None:
+        frame = item.frame
+        number = next(self._event_numbers)
+        visible = np.flatnonzero(item.tracks.track_id == happening.track_id)
+        captured_us = frame.captured_ns // 1000
+        facts = {
+            field.name: getattr(happening, field.name)
+            for field in dataclasses.fields(happening)
+            if field.name not in ("occurred_s", "box")
+        }
+        message = messages.Event(
+            **self._frame_head(frame),
+            **facts,
+            event_id=f"{self._node}-{self._session}-{number}",
+            occurred_us=max(0, captured_us - round((item.now_s - happening.occurred_s) * 1e6)),
+            label=None if happening.class_id is None else self._class_names[happening.class_id],
+            box=tuple(boxes[visible[0]]) if len(visible) else None,
+        )
+        path = topics.EVENTS.path(self._prefix, node=self._node, camera=frame.camera)
+        self._client.publish(topics.EVENTS, path, messages.encode(message))
+
+    def _zone(self, camera: _Camera, numbers: ZoneNumbers, frame: Frame) -> None:
+        last, at = camera.zones.get(numbers.zone, (None, 0.0))
+        if numbers == last:
+            return
+        now = time.monotonic()
+        if last is not None and now - at < ZONE_REFRESH_S and _only_time_passed(last, numbers):
+            return
+        camera.zones[numbers.zone] = (numbers, now)
+        message = messages.ZoneState(**self._frame_head(frame), **vars(numbers))
+        self._state(topics.ZONE, messages.encode(message), camera=frame.camera, zone=numbers.zone)
+
+
+def _only_time_passed(before: ZoneNumbers, after: ZoneNumbers) -> bool:
+    """Whether nothing but durations differs."""
+    return _timeless(before) == _timeless(after)
+
+
+def _timeless(numbers: ZoneNumbers) -> ZoneNumbers:
+    queue = numbers.queue and messages.Queue(length=numbers.queue.length)
+    return dataclasses.replace(numbers, dwell=messages.Dwell(completed=numbers.dwell.completed), queue=queue)

@@ -1,0 +1,75 @@
+"""Detections to tracks, and tracks to events and zone numbers: one watch per camera."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from edge_node import tracker
+from edge_node.analytics import Analytics, Happening, Report
+from edge_node.config import CameraSettings
+from edge_node.detector import Detected
+from edge_node.frames import Frame, Tracks
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A frame and everything that is known about it.
+
+    Attributes:
+        frame: The picture.
+        tracks: The confirmed tracks in it.
+        report: Events, numbers and zones; its times are on the clock of `now_s`.
+        now_s: The frame's time on the analytics' clock, seconds.
+        timings_ms: Milliseconds of each step so far.
+    """
+
+    frame: Frame
+    tracks: Tracks
+    report: Report
+    now_s: float
+    timings_ms: dict[str, float]
+
+
+class Watch:
+    """Tracker and analytics of one camera.
+
+    Args:
+        settings: The camera's zones and lines.
+        tracking: The tracker's settings.
+        class_names: By class id.
+    """
+
+    def __init__(
+        self, settings: CameraSettings, tracking: tracker.TrackerSettings, class_names: Sequence[str]
+    ) -> None:
+        self._tracker = tracker.create(tracking)
+        self._analytics = Analytics(settings.zones, settings.lines, class_names, settings.analytics)
+        self._last_ns: int | None = None
+
+    def update(self, detected: Detected) -> Analysed:
+        """Bring tracks and analytics up to this frame."""
+        frame = detected.frame
+        now_s = frame.monotonic_ns / 1e9
+        closed: list[Happening] = []
+        start = time.perf_counter()
+        if frame.restarted:
+            self._tracker.reset()
+            closed = self._analytics.restart(now_s)
+        dt = 0.0 if self._last_ns is None else (frame.monotonic_ns - self._last_ns) / 1e9
+        self._last_ns = frame.monotonic_ns
+        tracks = self._tracker.update(detected.detections, dt)
+        tracked = time.perf_counter()
+        report = self._analytics.update(tracks, now_s, frame.width, frame.height)
+        report.happenings[:0] = closed
+        end = time.perf_counter()
+        steps = {"track": tracked - start, "analyse": end - tracked}
+        timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
+        return Analysed(frame, tracks, report, now_s, timings)
+
+
+def watch(detected: Iterable[Detected], watches: Mapping[str, Watch]) -> Iterator[Analysed]:
+    """The pipeline's stage: each frame through the watch of its camera."""
+    for item in detected:
+        yield watches[item.frame.camera].update(item)

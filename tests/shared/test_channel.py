@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from shared.channel import Channel, Closed
+
+
+def test_newest_wins_in_a_full_lane_and_the_loss_is_counted_by_key() -> None:
+    channel: Channel[int] = Channel()
+    for number in range(5):
+        channel.put_newest(number, "a")
+    channel.put_newest(10, "b")
+    assert [channel.get(), channel.get()] == [4, 10]
+    assert channel.dropped == {"a": 4}
+
+
+def test_lanes_are_served_in_turn_so_that_a_busy_one_starves_nobody() -> None:
+    channel: Channel[str] = Channel(depth=3)
+    for item in ("a1", "a2", "a3"):
+        channel.put(item, "a")
+    channel.put("b1", "b")
+    assert [channel.get() for _ in range(4)] == ["a1", "b1", "a2", "a3"]
+
+
+def test_put_waits_until_there_is_room() -> None:
+    channel: Channel[int] = Channel()
+    channel.put(1)
+    second_in = threading.Event()
+
+    def put_second() -> None:
+        channel.put(2)
+        second_in.set()
+
+    thread = threading.Thread(target=put_second)
+    thread.start()
+    assert not second_in.wait(0.05)
+    assert channel.get() == 1
+    assert second_in.wait(5)
+    assert channel.get() == 2
+    thread.join()
+
+
+def test_a_full_lane_does_not_block_another() -> None:
+    channel: Channel[int] = Channel()
+    channel.put(1, "a")
+    channel.put(2, "b")
+    assert len(channel) == 2
+
+
+def test_close_wakes_a_waiting_put() -> None:
+    channel: Channel[int] = Channel()
+    channel.put(1)
+    outcome: list[str] = []
+
+    def blocked() -> None:
+        try:
+            channel.put(2)
+        except Closed:
+            outcome.append("closed")
+
+    thread = threading.Thread(target=blocked)
+    thread.start()
+    channel.close()
+    thread.join(5)
+    assert outcome == ["closed"]
+
+
+def test_what_is_in_a_closed_channel_can_still_be_taken() -> None:
+    channel: Channel[int] = Channel(depth=2)
+    channel.put(1)
+    channel.put(2)
+    channel.close()
+    assert list(channel) == [1, 2]
+    with pytest.raises(Closed):
+        channel.put_newest(3)
+
+
+def test_get_times_out_when_nothing_comes() -> None:
+    with pytest.raises(TimeoutError):
+        Channel[int]().get(timeout=0.01)
