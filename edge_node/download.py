@@ -80,7 +80,7 @@ def _stream(url: str, part: Path) -> None:
             urllib.request.urlopen(url, timeout=10) as response,  # noqa: S310 - https, checked above
             part.open("wb") as file,
             tqdm(
-                total=int(response.headers.get("Content-Length") or 0) or None,
+                total=(length := int(response.headers.get("Content-Length") or 0)) or None,
                 unit="B",
                 unit_scale=True,
                 desc=url.rsplit("/", 1)[-1],
@@ -90,6 +90,8 @@ def _stream(url: str, part: Path) -> None:
             while chunk := response.read(1 << 16):
                 file.write(chunk)
                 bar.update(len(chunk))
+            if file.tell() < length:
+                raise DownloadError(f"{url}: cut short after {file.tell()} of {length} bytes")
     except (OSError, HTTPException, urllib.error.URLError) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"cannot download {url}: {reason}") from None

@@ -26,7 +26,7 @@ class Pace:
         # A quarter of an interval of tolerance: a 10 fps camera's jitter must not halve a 10 fps limit.
         if now_s + self._interval / 4 < self._next:
             return False
-        self._next = max(self._next, now_s - self._interval) + self._interval
+        self._next = max(self._next, now_s - self._interval / 2) + self._interval
         return True
 
 

@@ -160,15 +160,24 @@ def _refuse_unknown(kind: Any, value: object, path: str, where: str, origins: Ma
 
 def _locate(kind: Any, value: object, path: str) -> tuple[str, str]:
     """Path and reason of the innermost value that does not fit (msgspec does not name mapping keys)."""
+    plain = _plain(kind)
+    if typing.get_origin(plain) is dict and isinstance(value, dict):
+        for key in value:
+            if reason := _misfit(key, typing.get_args(plain)[0]):
+                return f"{path}.{key}" if path else str(key), f"as a name: {reason}"
     for key, child, item in _children(kind, value):
-        try:
-            msgspec.convert(item, child)
-        except msgspec.ValidationError:
+        if _misfit(item, child):
             return _locate(child, item, f"{path}.{key}" if path else key)
+    return path, _misfit(value, kind) or "does not fit"
+
+
+def _misfit(value: object, kind: Any) -> str | None:
+    """Why a value is not of a type, in words; None when it is."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         reason = re.sub(r" - at `.*`$", "", str(error)).replace("`", "")
+        reason = re.sub(r"str matching regex .*", "1 to 64 letters, digits, '_' or '-'", reason)
         shown = "" if isinstance(value, (dict, list)) else f"{value!r}: "
-        return path, shown + reason[0].lower() + reason[1:]
-    return path, "does not fit"
+        return shown + reason[0].lower() + reason[1:]
+    return None

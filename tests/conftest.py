@@ -146,3 +146,18 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the test data in {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def people_video() -> Path:
+    """A real video of people walking: the test data's copy, else the demo's own, downloaded once."""
+    from edge_node.samples import find_video
+    from shared.errors import SourceError
+
+    beside = SHARED / "data" / "video" / "vtest.avi"
+    if beside.is_file():
+        return beside
+    try:
+        return find_video()
+    except SourceError as error:
+        pytest.skip(str(error))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
 
 from shared import mqtt, topics
@@ -188,8 +189,8 @@ def test_nothing_a_reader_fails_to_take_grows_for_ever(broker: Mosquitto) -> Non
         assert take(reader)[0].payload == b"1000"
 
 
-def _message(number: int) -> mqtt.paho.MQTTMessage:
-    message = mqtt.paho.MQTTMessage(topic=b"t")
+def _message(number: int) -> paho.MQTTMessage:
+    message = paho.MQTTMessage(topic=b"t")
     message.payload = str(number).encode()
     return message
 

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.geometry import (
+    Polygons,
+    anchor_points,
+    box_area,
+    clip_to_frame,
+    iou,
+    points_in_polygon,
+    polygon_area,
+    polygon_crosses_itself,
+    segments_cross,
+    side_of_line,
+)
+
+SQUARE = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+BOW_TIE = [(0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.0, 1.0)]
+fractions = st.floats(-1, 2, allow_nan=False, width=32)
+spots = st.tuples(fractions, fractions)
+
+
+def winds_around(point: tuple[float, float], polygon: list[tuple[float, float]]) -> bool:
+    """Even-odd rule by a ray that goes down, edge by edge: another ray than the code under test."""
+    x, y = point
+    odd = False
+    for (ax, ay), (bx, by) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
+        if (ax > x) != (bx > x) and y < ay + (by - ay) * (x - ax) / (bx - ax):
+            odd = not odd
+    return odd
+
+
+@given(st.lists(spots, min_size=3, max_size=9), st.lists(spots, max_size=5))
+def test_a_point_is_inside_whichever_way_the_ray_goes(
+    polygon: list[tuple[float, float]], points: list[tuple[float, float]]
+) -> None:
+    corners = np.array(polygon)
+    for point in points:
+        a, b = corners, np.roll(corners, -1, axis=0)
+        way = b - a
+        share = np.clip(((point - a) * way).sum(1) / np.maximum((way**2).sum(1), 1e-300), 0, 1)
+        if np.linalg.norm(a + share[:, None] * way - point, axis=1).min() < 1e-6:
+            continue  # on the border, where the two rays may decide differently
+        assert points_in_polygon(np.array([point]), corners)[0] == winds_around(point, polygon)
+
+
+@given(st.lists(st.lists(spots, min_size=3, max_size=6), max_size=4), st.lists(spots, max_size=4))
+def test_many_polygons_at_once_say_what_each_says_alone(
+    polygons: list[list[tuple[float, float]]], points: list[tuple[float, float]]
+) -> None:
+    asked = np.array(points, np.float64).reshape(-1, 2)
+    together = Polygons([np.array(one) for one in polygons]).contain(
+        np.broadcast_to(asked, (len(polygons), *asked.shape))
+    )
+    assert together.shape == (len(polygons), len(points))
+    for row, polygon in zip(together, polygons, strict=True):
+        assert row.tolist() == points_in_polygon(asked, np.array(polygon)).tolist()
+
+
+@given(spots, spots, st.floats(0, 1))
+def test_a_point_on_a_shared_edge_belongs_to_exactly_one_of_two_neighbours(
+    a: tuple[float, float], b: tuple[float, float], share: float
+) -> None:
+    if a[1] == b[1]:
+        b = (b[0], b[1] + 0.5)
+    left = np.array([(-5.0, a[1]), a, b, (-5.0, b[1])])
+    right = np.array([(5.0, b[1]), b, a, (5.0, a[1])])  # the same edge, walked the other way
+    y = min(a[1], b[1]) + share * abs(b[1] - a[1]) * 0.999
+    x = a[0] + (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1])
+    point = np.array([(x, y)])
+    inside = [bool(points_in_polygon(point, polygon)[0]) for polygon in (left, right)]
+    assert sum(inside) == 1 or not min(a[1], b[1]) <= y < max(a[1], b[1])
+
+
+@pytest.mark.parametrize(
+    ("polygon", "crosses"),
+    [
+        (SQUARE, False),
+        (BOW_TIE, True),
+        (SQUARE[:3], False),
+        ([(0, 0), (4, 0), (4, 4), (2, 1), (0, 4)], False),  # concave
+        ([(0, 0), (4, 0), (4, 4), (2, -1), (0, 4)], True),  # the dent reaches through the other side
+        ([(0, 0), (1, 0), (2, 0)], False),  # flat: no area, but nothing crosses
+        ([(0, 0), (1, 0), (1, 1), (1, 1), (0, 1)], False),  # a corner given twice
+    ],
+)
+def test_a_polygon_that_crosses_itself_is_noticed(polygon: list[tuple[float, float]], crosses: bool) -> None:
+    assert polygon_crosses_itself(np.array(polygon, np.float64)) is crosses
+
+
+@pytest.mark.parametrize(
+    ("polygon", "area"),
+    [
+        (SQUARE, 1.0),
+        ([(-1, -1), (0.5, -1), (0.5, 0.5), (-1, 0.5)], 0.25),  # one corner of it inside
+        ([(-1, -1), (2, -1), (2, 2), (-1, 2)], 1.0),  # larger than the frame
+        ([(1.5, 0), (2, 0), (2, 1)], 0.0),  # beside it
+        ([(-1, 0.4), (2, 0.4), (2, 0.6), (-1, 0.6)], 0.2),  # through it, no corner inside
+    ],
+)
+def test_clipping_leaves_the_area_inside_the_frame(polygon: list[tuple[float, float]], area: float) -> None:
+    inside = clip_to_frame(np.array(polygon))
+    assert (polygon_area(inside) if len(inside) > 2 else 0.0) == pytest.approx(area)
+
+
+@pytest.mark.parametrize(
+    ("segment", "visible"),
+    [
+        ([(0.2, 0.2), (0.8, 0.8)], True),
+        ([(-1, 0.5), (2, 0.5)], True),
+        ([(-0.5, 0.2), (0.2, -0.5)], False),  # cuts the corner off outside
+        ([(1.2, 0.0), (1.2, 1.0)], False),
+    ],
+)
+def test_clipping_tells_whether_a_segment_is_visible(
+    segment: list[tuple[float, float]], visible: bool
+) -> None:
+    assert (len(clip_to_frame(np.array(segment))) > 0) is visible
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "crosses"),
+    [
+        ((0, -1), (0, 1), True),
+        ((0, -1), (0, 0), True),  # ends on the line: that side owns it
+        ((0, 0), (0, 1), False),  # begins on it
+        ((0, 0), (0, -1), True),  # leaves the side that owns it
+        ((2, -1), (2, 1), False),  # around the end
+        ((-9, -1), (9, 1), True),
+        ((0, -2), (0, -1), False),  # comes near only
+        ((0, -1), (0, -1), False),  # stands
+    ],
+)
+def test_a_motion_crosses_a_line_once(
+    start: tuple[float, float], end: tuple[float, float], crosses: bool
+) -> None:
+    line = np.array([(-1.0, 0.0), (1.0, 0.0)])
+    assert segments_cross(np.array([start]), np.array([end]), line).tolist() == [crosses]
+
+
+def test_the_right_hand_of_somebody_walking_along_the_line_is_positive() -> None:
+    line = np.array([(0.0, 0.0), (2.0, 0.0)])  # to the right on the screen: the right hand is below
+    assert side_of_line(np.array([(1.0, 3.0), (1.0, -3.0), (9.0, 0.0)]), line).tolist() == [3.0, -3.0, 0.0]
+
+
+def test_anchors_are_points_of_the_box() -> None:
+    box = np.array([[10.0, 20.0, 30.0, 60.0]])
+    expected = {
+        "bottom_center": [20, 60],
+        "center": [20, 40],
+        "top_center": [20, 20],
+        "center_left": [10, 40],
+        "center_right": [30, 40],
+    }
+    for anchor, point in expected.items():
+        assert anchor_points(box, anchor).tolist() == [point]  # type: ignore[arg-type]
+
+
+def test_overlap_of_boxes() -> None:
+    a = np.array([[0.0, 0, 2, 2], [5, 5, 5, 9]])
+    b = np.array([[1.0, 0, 3, 2], [9, 9, 8, 8]])
+    assert iou(a, b) == pytest.approx(np.array([[1 / 3, 0], [0, 0]]))
+    assert box_area(b).tolist() == [4.0, 0.0]
+
+
+def test_nothing_in_gives_nothing_out() -> None:
+    none = np.zeros((0, 2))
+    boxes = np.zeros((0, 4))
+    line = np.array([(0.0, 0.0), (1.0, 1.0)])
+    assert points_in_polygon(none, np.array(SQUARE)).shape == (0,)
+    assert side_of_line(none, line).shape == segments_cross(none, none, line).shape == (0,)
+    assert anchor_points(boxes).shape == (0, 2)
+    assert iou(boxes, boxes).shape == (0, 0)
+    assert box_area(boxes).shape == (0,)
+    assert Polygons([]).contain(np.zeros((0, 3, 2))).shape == (0, 3)
