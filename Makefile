@@ -33,15 +33,15 @@ endef
 comma := ,
 
 # What runs: the edge node, the viewer, the demo broker.
-.venv/.run: requirements.lock pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements.lock
+.venv/.run: requirements/demo.lock pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/demo.lock
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
 	$(call need,$(BIN)/python -c "import cv2",libgl1 libglib2.0-0)
 	@touch $@
 
 # And what tests and checks it.
-.venv/.dev: requirements-dev.lock .venv/.run
-	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements-dev.lock
+.venv/.dev: requirements/dev.lock .venv/.run
+	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/dev.lock
 	@touch $@
 
 demo: .venv/.run
@@ -64,11 +64,13 @@ format: .venv/.dev
 bench: .venv/.dev
 	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
 
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --quiet
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -q -U
 lock: .venv/bin/python
 	$(BIN)/python -m pip install -q uv
-	$(BIN)/$(LOCK) --upgrade --extra viewer --extra broker -o requirements.lock
-	$(BIN)/$(LOCK) --upgrade --extra dev -c requirements.lock -o requirements-dev.lock
+	$(BIN)/$(LOCK) --extra dev -o requirements/dev.lock
+	$(BIN)/$(LOCK) -c requirements/dev.lock -o requirements/edge.lock
+	$(BIN)/$(LOCK) -c requirements/dev.lock --extra viewer --extra broker -o requirements/demo.lock
+	$(BIN)/$(subst pyproject.toml,--group viewer-only,$(LOCK)) -c requirements/dev.lock -o requirements/viewer.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts build *.egg-info

@@ -108,7 +108,7 @@ def run(config: EdgeConfig) -> int:
         _announce(config, detector, publisher)
         pipeline = Pipeline(config, detector, publisher, stop)
         pipeline.start()
-        _report_until_done(pipeline, publisher, stop)
+        _report_until_done(pipeline, publisher, stop, config.heartbeat_file)
         stuck = pipeline.join(STOP_WITHIN_S)
         publisher.farewell()
     error = pipeline.error or (refused[0] if refused else None)
@@ -146,21 +146,26 @@ def _announce(config: EdgeConfig, detector: Detector, publisher: Publisher) -> N
         log.info("camera %s: %s", name, describe(camera.source))
 
 
-def _report_until_done(pipeline: Pipeline, publisher: Publisher, stop: threading.Event) -> None:
-    """Publish metrics until the pipeline has ended by itself or is told to."""
+def _report_until_done(
+    pipeline: Pipeline, publisher: Publisher, stop: threading.Event, heartbeat: str | None
+) -> None:
+    """Publish metrics and touch the heartbeat until the pipeline has ended by itself or is told to."""
     process = psutil.Process()
     process.cpu_percent()  # the first call only starts the measurement
     started = next_report = time.monotonic()
     while not stop.is_set() and not pipeline.done.is_set():
         stop.wait(0.1)
-        if time.monotonic() >= next_report + METRICS_EVERY_S:
-            next_report = time.monotonic()
-            publisher.metrics(
-                next_report - started,
-                pipeline.metrics(),
-                process.cpu_percent(),
-                round(process.memory_info().rss / 1e6, 1),
-            )
+        if time.monotonic() < next_report + METRICS_EVERY_S:
+            continue
+        next_report = time.monotonic()
+        publisher.metrics(
+            next_report - started,
+            pipeline.metrics(),
+            process.cpu_percent(),
+            round(process.memory_info().rss / 1e6, 1),
+        )
+        if heartbeat and pipeline.healthy:
+            Path(heartbeat).touch()
 
 
 if __name__ == "__main__":

@@ -79,4 +79,7 @@ class EdgeConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    heartbeat_file: Annotated[
+        str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
+    ] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -69,6 +69,11 @@ class Pipeline:
             thread.join(max(0.0, deadline - time.monotonic()))
         return [thread.name for thread in self._threads if thread.is_alive()]
 
+    @property
+    def healthy(self) -> bool:
+        """Whether no stage has ended or failed."""
+        return self.error is None and all(thread.is_alive() for thread in self._threads)
+
     def metrics(self) -> dict[str, CameraMetrics]:
         """Throughput and losses of every camera since the last call."""
         now = time.monotonic()

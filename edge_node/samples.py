@@ -76,3 +76,8 @@ def _run(command: list[str], folder: str) -> None:
         raise DownloadError(f"{' '.join(command)}: {last[0]} (apt-get update may help)") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DownloadError(f"{' '.join(command)}: {error}") from None
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    print(find_video())

@@ -1,0 +1,143 @@
+"""The plumbing: losses, back-pressure, the first error, the end. A stand-in for the detector sets the speed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_node import pipeline as module
+from edge_node.config import CameraSettings, EdgeConfig
+from edge_node.detector import Detected
+from edge_node.frames import Detections, Frame
+from edge_node.pipeline import Pipeline
+from edge_node.publisher import Publisher
+from shared.errors import SourceError
+from shared.mqtt import Client, MqttSettings
+from tests.conftest import free_port
+
+
+class StandInDetector:
+    """Sees nothing; does with each frame what the test wants."""
+
+    class_names = ("person",)
+
+    def __init__(self, each: Callable[[Frame], None] = lambda _: None) -> None:
+        self._each = each
+        self.seen: list[tuple[str, int]] = []
+
+    def stage(self, frames: Iterable[Frame]) -> Iterator[Detected]:
+        for frame in frames:
+            self._each(frame)
+            self.seen.append((frame.camera, frame.seq))
+            yield Detected(frame, Detections.empty(), {"inference": 1.0})
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> str:
+    path = tmp_path / "thirty.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 100, (64, 48))
+    for _ in range(30):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    return str(path)
+
+
+def make(
+    cameras: dict[str, CameraSettings], detector: StandInDetector
+) -> tuple[Pipeline, threading.Event, Publisher]:
+    config = EdgeConfig(node="n", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"))
+    stop = threading.Event()
+    publisher = Publisher(Client(config.mqtt, name="t"), config, detector.class_names, "s")
+    return Pipeline(config, detector, publisher, stop), stop, publisher  # type: ignore[arg-type]  # a stand-in
+
+
+def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> None:
+    detector = StandInDetector()
+    cameras = {name: CameraSettings(source=video, pace="fast") for name in ("a", "b")}
+    pipeline, _, publisher = make(cameras, detector)
+    pipeline.start()
+    assert pipeline.done.wait(20)
+    assert pipeline.join(5) == []
+    assert sorted(detector.seen) == [(name, seq) for name in ("a", "b") for seq in range(30)]
+    counts = pipeline.metrics()["a"]
+    assert (counts.captured, counts.processed, counts.dropped) == (30, 30, 0)
+    assert pipeline.error is None
+    assert publisher._client.dropped["detections"] > 0, (
+        "nobody listens: dropped, counted, and never waited for"
+    )
+
+
+def test_a_stop_ends_an_endless_file_at_once(video: str) -> None:
+    pipeline, stop, _ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector())
+    pipeline.start()
+    stop.set()
+    assert pipeline.join(5) == []
+    assert pipeline.error is None
+
+
+def test_the_first_error_of_a_stage_ends_all_of_them_and_is_kept(video: str) -> None:
+    def explode(frame: Frame) -> None:
+        if frame.seq == 3:
+            raise RuntimeError("the engine is gone")
+
+    pipeline, stop, _ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector(explode))
+    pipeline.start()
+    assert pipeline.join(5) == []
+    assert str(pipeline.error) == "the engine is gone"
+    assert stop.is_set()
+
+
+def test_a_file_that_is_none_ends_the_run_with_its_error(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.avi"
+    bad.write_text("no video")
+    pipeline, _, _ = make({"a": CameraSettings(source=str(bad))}, StandInDetector())
+    pipeline.start()
+    assert pipeline.join(5) == []
+    assert isinstance(pipeline.error, SourceError)
+
+
+def live(monkeypatch: pytest.MonkeyPatch, release: threading.Event, count: int) -> None:
+    """Cameras "live..." give `count` frames as fast as they can, then wait for `release`; others give one."""
+
+    def capture(camera: str, *_: Any) -> Iterator[Frame]:
+        for seq in range(count if camera.startswith("live") else 1):
+            yield Frame(camera, seq, 0, seq * 10**7, np.zeros((48, 64, 3), np.uint8))
+        release.wait(20)
+
+    monkeypatch.setattr(module, "capture", capture)
+
+
+def test_a_live_camera_keeps_its_newest_frame_and_counts_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, captured = threading.Event(), threading.Event()
+    live(monkeypatch, captured, 50)
+    detector = StandInDetector(lambda _: (release.wait(20), None)[1])
+    pipeline, _, _ = make({"live": CameraSettings(source="rtsp://x")}, detector)
+    pipeline.start()
+    while pipeline.metrics()["live"].captured < 50:
+        pass
+    release.set()
+    captured.set()
+    assert pipeline.join(10) == []
+    assert detector.seen[-1] == ("live", 49), "the newest one"
+    counts = pipeline.metrics()["live"]
+    assert counts.dropped == 50 - counts.processed > 40
+
+
+def test_a_camera_that_stalls_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    live(monkeypatch, release, 20)
+    detector = StandInDetector()
+    cameras = {name: CameraSettings(source="rtsp://x") for name in ("live", "stalled")}
+    pipeline, _, _ = make(cameras, detector)
+    pipeline.start()
+    while ("live", 19) not in detector.seen:
+        assert pipeline.error is None
+    release.set()
+    assert pipeline.join(10) == []
+    assert ("stalled", 0) in detector.seen
