@@ -32,8 +32,6 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 _IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 _OPEN_TIMEOUT_MS = 5000
 _READ_TIMEOUT_MS = 4000  # shorter than the 5 s a shutdown may take
-# RTSP over TCP: a lost UDP packet smears the picture for seconds. The rest keeps FFmpeg from buffering.
-_FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
 
 OnStatus = Callable[[CameraState, str | None], None]
 """Called with what the camera is doing now, and why."""
@@ -170,7 +168,8 @@ def _file(path: Path) -> cv2.VideoCapture:
 
 def _device(source: int | str) -> cv2.VideoCapture:
     if isinstance(source, str) and "://" in source:
-        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", _FFMPEG_OPTIONS)
+        # RTSP over TCP is OpenCV's default. OPENCV_FFMPEG_CAPTURE_OPTIONS would take lower-delay flags, but for
+        # the whole process: with them, files lose their last frames.
         limits = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
             _OPEN_TIMEOUT_MS,

@@ -122,9 +122,8 @@ def test_nms_equals_the_textbook_loop(seed: int, count: int, threshold: float) -
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, 60, (count, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(5, 40, (count, 2))], axis=1).astype(np.float32)
-    found = Detections(
-        boxes, rng.permutation(count).astype(np.float32) / 100, rng.integers(0, 3, count, np.int32)
-    )
+    score = (rng.permutation(count) / 100).astype(np.float32)
+    found = Detections(boxes, score, rng.integers(0, 3, count, np.int32))
     kept: list[int] = []
     for index in np.argsort(-found.score):
         rivals = [other for other in kept if found.class_id[other] == found.class_id[index]]

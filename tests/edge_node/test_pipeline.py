@@ -1,4 +1,4 @@
-"""The plumbing: losses, back-pressure, the first error, the end. A stand-in for the detector sets the speed."""
+"""The plumbing: losses, back-pressure, the first error, the end. A stand-in detector sets the speed."""
 
 from __future__ import annotations
 

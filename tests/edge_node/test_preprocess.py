@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_node.frames import U8
 from edge_node.preprocess import PAD_VALUE, InputFormat, Letterbox, Preprocessor
+from shared.geometry import Floats
 
 
-def picture(width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def picture(width: int, height: int) -> U8:
     return np.random.default_rng(width * height).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def reference(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], target: InputFormat) -> np.ndarray:  # type: ignore[type-arg]  # any floats
+def reference(image: U8, target: InputFormat) -> Floats:
     """The same, written the obvious way."""
     fit = Letterbox.fit(image.shape[1], image.shape[0], target)
     canvas = np.full((target.height, target.width, 3), PAD_VALUE, np.uint8)
@@ -21,7 +23,7 @@ def reference(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], target: In
         image, (fit.width, fit.height), interpolation=cv2.INTER_LINEAR
     )
     ordered = canvas[:, :, ::-1] if target.rgb else canvas
-    return (ordered.astype(np.float64) * target.scale).transpose(2, 0, 1)[None]
+    return np.asarray((ordered.astype(np.float64) * target.scale).transpose(2, 0, 1)[None])
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,11 @@ class Listener:
         return [body for seen, _, _, body in self.seen if seen is row]
 
 
+def listen_to_the_end(heard: Listener) -> None:
+    """Until the node says that it goes."""
+    heard.listen_until(lambda: any(status.status == "offline" for status in heard.of(topics.STATUS)))
+
+
 @contextmanager
 def edge(tmp_path: Path, config: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
     file = tmp_path / "edge.yaml"
@@ -119,7 +124,7 @@ def test_a_file_becomes_every_documented_message_and_the_node_ends_by_itself(
         listening(broker.url, prefix) as heard,
         edge(tmp_path, config(broker.url, short_video, prefix, pace="realtime")) as process,
     ):
-        heard.listen_until(lambda: any(m.status == "offline" for m in heard.of(topics.STATUS)))
+        listen_to_the_end(heard)
         assert process.wait(15) == 0
     counts = heard.names()
     assert min(counts.values()) >= 1, counts
@@ -169,7 +174,7 @@ def test_mqtt_3_1_1_carries_the_same_messages(broker: Mosquitto, short_video: Pa
     settings = config(broker.url, short_video, prefix)
     settings["mqtt"]["version"] = "3.1.1"
     with listening(broker.url, prefix) as heard, edge(tmp_path, settings) as process:
-        heard.listen_until(lambda: any(m.status == "offline" for m in heard.of(topics.STATUS)))
+        listen_to_the_end(heard)
         assert process.wait(15) == 0
     assert heard.names()["detections"] >= 1
     assert heard.names()["events"] >= 3
@@ -183,7 +188,7 @@ def test_what_is_not_sent_is_counted_in_the_next_message(
         listening(broker.url, prefix) as heard,
         edge(tmp_path, config(broker.url, short_video, prefix, pace="realtime", detections_fps=5)),
     ):
-        heard.listen_until(lambda: any(m.status == "offline" for m in heard.of(topics.STATUS)))
+        listen_to_the_end(heard)
     frames = heard.of(topics.DETECTIONS)
     assert 25 <= len(frames) <= 32
     assert [m.seq - m.dropped for m in frames] == list(range(len(frames)))
@@ -199,9 +204,7 @@ def test_analytics_of_a_file_do_not_depend_on_how_fast_it_is_processed(
             listening(broker.url, prefix) as heard,
             edge(tmp_path, config(broker.url, short_video, prefix, pace=pace)),
         ):
-            heard.listen_until(
-                lambda heard=heard: any(m.status == "offline" for m in heard.of(topics.STATUS))
-            )  # type: ignore[misc]
+            listen_to_the_end(heard)
         events = [(m.type, m.track_id, m.seq, m.zone, m.dwell_s) for m in heard.of(topics.EVENTS)]
         last = {m.zone: (m.entered, m.exited, m.dwell) for m in heard.of(topics.ZONE)}
         outcomes.append((events, last["gate"], last["all"][:2]))
