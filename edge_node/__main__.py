@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from edge_node import __version__
+from edge_node.analytics import problems
 from edge_node.capture import check_source, describe
 from edge_node.config import EdgeConfig
 from edge_node.detector import Detector
@@ -144,6 +145,8 @@ def _announce(config: EdgeConfig, detector: Detector, publisher: Publisher) -> N
     )
     for name, camera in config.cameras.items():
         log.info("camera %s: %s", name, describe(camera.source))
+        for problem in problems(camera.zones, camera.lines, detector.class_names):
+            log.warning("camera %s: %s", name, problem)
 
 
 def _report_until_done(

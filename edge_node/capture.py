@@ -168,7 +168,7 @@ def _file(path: Path) -> cv2.VideoCapture:
 
 def _device(source: int | str) -> cv2.VideoCapture:
     if isinstance(source, str) and "://" in source:
-        # RTSP over TCP is OpenCV's default. OPENCV_FFMPEG_CAPTURE_OPTIONS would take lower-delay flags, but for
+        # RTSP over TCP is OpenCV's default. OPENCV_FFMPEG_CAPTURE_OPTIONS would take low-delay flags, but for
         # the whole process: with them, files lose their last frames.
         limits = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
