@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -61,11 +62,9 @@ def load(file: Path | None, source: str | None, overrides: list[str]) -> EdgeCon
         ConfigError: Something in it cannot work.
         SourceError: A file or folder to read is missing.
     """
-    environment = {key: value for key, value in os.environ.items() if key not in ("DARNER_CACHE",)}
-    config = settings.load(EdgeConfig, file=file, environment=environment, overrides=overrides)
     if source is not None:
-        extra = [*overrides, f"cameras={{camera: {{source: {source!r}}}}}"]
-        config = settings.load(EdgeConfig, file=file, environment=environment, overrides=extra)
+        overrides = [*overrides, f"cameras={{camera: {{source: {json.dumps(source)}}}}}"]
+    config = settings.load(EdgeConfig, file=file, environment=os.environ, overrides=overrides)
     if not config.cameras:
         raise ConfigError(
             "no cameras: give --source 0 (a webcam), a file or a URL, or a configuration with --config"

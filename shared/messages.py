@@ -10,6 +10,7 @@ msgspec checks what comes in and writes the JSON Schemas, orjson writes what goe
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypedDict, TypeVar
@@ -367,13 +368,34 @@ def decode(kind: type[M], payload: bytes) -> M:
     if len(payload) > MAX_PAYLOAD:
         raise MessageError(f"payload of {len(payload)} bytes; at most {MAX_PAYLOAD} are read")
     try:
-        return msgspec.convert(orjson.loads(payload), kind)
+        message = msgspec.convert(orjson.loads(payload), kind)
     except orjson.JSONDecodeError as error:
         raise MessageError(f"not JSON: {error}") from None
     except msgspec.ValidationError as error:
         raise MessageError(str(error)) from None
     except RecursionError:
         raise MessageError("nested too deeply") from None
+    _write_out_defaults(message)
+    return message
+
+
+def _write_out_defaults(value: object) -> None:
+    """Give a decoded message the fields that were not sent.
+
+    msgspec leaves them to the class, and orjson, which writes what an instance holds, would lose them when
+    the message is encoded again.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for item in dataclasses.fields(value):
+            inner = getattr(value, item.name)
+            value.__dict__.setdefault(item.name, inner)
+            _write_out_defaults(inner)
+    elif isinstance(value, dict):
+        for inner in value.values():
+            _write_out_defaults(inner)
+    elif isinstance(value, tuple):
+        for inner in value:
+            _write_out_defaults(inner)
 
 
 def json_schema(kind: type[Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from shared.errors import ConfigError
 
 T = TypeVar("T")
 ENV_PREFIX = "DARNER_"
+NOT_SETTINGS = {"DARNER_CACHE"}
+"""Variables with our prefix that are no configuration keys."""
 
 
 def load(
@@ -46,7 +48,7 @@ def load(
     raw = read_yaml(file) if file else {}
     origins: dict[str, str] = {}
     for name, text in (environment or {}).items():
-        if name.startswith(ENV_PREFIX):
+        if name.startswith(ENV_PREFIX) and name not in NOT_SETTINGS:
             key = name[len(ENV_PREFIX) :].lower().replace("__", ".")
             _assign(raw, key, text, f"environment variable {name}", origins)
     for item in overrides:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.geometry import (
@@ -34,6 +34,7 @@ def winds_around(point: tuple[float, float], polygon: list[tuple[float, float]])
     return odd
 
 
+@settings(deadline=None)
 @given(st.lists(spots, min_size=3, max_size=9), st.lists(spots, max_size=5))
 def test_a_point_is_inside_whichever_way_the_ray_goes(
     polygon: list[tuple[float, float]], points: list[tuple[float, float]]
@@ -48,6 +49,7 @@ def test_a_point_is_inside_whichever_way_the_ray_goes(
         assert points_in_polygon(np.array([point]), corners)[0] == winds_around(point, polygon)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(spots, min_size=3, max_size=6), max_size=4), st.lists(spots, max_size=4))
 def test_many_polygons_at_once_say_what_each_says_alone(
     polygons: list[list[tuple[float, float]]], points: list[tuple[float, float]]
@@ -61,6 +63,7 @@ def test_many_polygons_at_once_say_what_each_says_alone(
         assert row.tolist() == points_in_polygon(asked, np.array(polygon)).tolist()
 
 
+@settings(deadline=None)
 @given(spots, spots, st.floats(0, 1))
 def test_a_point_on_a_shared_edge_belongs_to_exactly_one_of_two_neighbours(
     a: tuple[float, float], b: tuple[float, float], share: float

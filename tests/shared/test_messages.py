@@ -92,6 +92,14 @@ def test_what_is_encoded_fits_the_published_schema(message: messages.NodeMessage
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
+def test_a_message_of_only_the_required_fields_is_passed_on_with_all(message: messages.NodeMessage) -> None:
+    every = orjson.loads(messages.encode(message))
+    required = messages.json_schema(type(message))["$defs"][type(message).__name__]["required"]
+    sparse = messages.decode(type(message), orjson.dumps({key: every[key] for key in required}))
+    assert orjson.loads(messages.encode(sparse)).keys() == every.keys()
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
 def test_unknown_fields_are_ignored(message: messages.NodeMessage) -> None:
     wire = orjson.loads(messages.encode(message)) | {"from_the_future": {"deep": [1]}}
     assert messages.decode(type(message), orjson.dumps(wire)) == message

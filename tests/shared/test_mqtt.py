@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,19 +17,12 @@ import pytest
 from shared import mqtt, topics
 from shared.errors import BrokerError, ConfigError
 from shared.mqtt import Client, MqttSettings, Received
-from tests.conftest import Mosquitto, MosquittoProcess, free_port
+from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
 
 STATUS = "darner/v1/n/status"
 DETECTIONS = "darner/v1/n/camera/c/detections"
 EVENTS = "darner/v1/n/camera/c/events"
 THUMBNAIL = "darner/v1/n/camera/c/thumbnail"
-
-
-def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -90,7 +83,7 @@ def test_a_broker_that_lost_everything_is_refilled_and_subscribed_again(own_brok
         reader.subscribe("darner/v1/#", 1)
         assert take(reader)[0].payload == b"online"
         own_broker.kill()
-        until(lambda: not writer.connected and not reader.connected)
+        wait_until(lambda: not writer.connected and not reader.connected)
         writer.set_state(topics.STATUS, STATUS, b"newer")  # while nobody is there
         own_broker.start()
         returned = time.monotonic()
@@ -111,7 +104,7 @@ def test_while_disconnected_lossy_messages_are_dropped_and_counted_and_events_ke
     with connected(broker.url) as writer, connected(broker.url) as reader:
         reader.subscribe(EVENTS, 1)
         cut(writer)
-        until(lambda: not writer.connected)
+        wait_until(lambda: not writer.connected)
         assert not writer.publish(topics.DETECTIONS, DETECTIONS, b"lost")
         assert writer.publish(topics.EVENTS, EVENTS, b"kept")
         assert writer.dropped == {"detections": 1}
@@ -137,7 +130,7 @@ def test_a_hung_broker_holds_back_the_sender_and_not_the_memory(own_broker: Mosq
         # What the kernel's buffers take, and the window; not what the sender would like.
         assert stuck_at <= mqtt.WINDOW + 12
         os.kill(own_broker._process.pid, signal.SIGCONT)
-        until(lambda: sent > stuck_at)
+        wait_until(lambda: sent > stuck_at)
         own_broker.kill()
         thread.join(15)
         assert not thread.is_alive()

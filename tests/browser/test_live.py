@@ -1,0 +1,82 @@
+"""The whole path: a video, the edge node, a broker, the viewer, and boxes that move in Chromium."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.pixels import read
+from tests.viewer_server.process import ViewerProcess
+
+# The middle of the picture: people walk into it and out of it all the time.
+ZONES = {"square": {"polygon": [[0.25, 0.25], [0.85, 0.25], [0.85, 0.85], [0.25, 0.85]]}}
+LINES = {"gate": {"points": [[0.5, 0.9], [0.5, 0.2]]}}
+
+COLLECT = """count => new Promise((resolve) => {
+    const canvas = document.querySelector("canvas");
+    const seen = [];
+    const observer = new MutationObserver(() => {
+        seen.push({ ...canvas.dataset });
+        if (seen.length >= count) { observer.disconnect(); resolve(seen); }
+    });
+    observer.observe(canvas, { attributeFilter: ["data-seq"] });
+})"""
+
+
+NUMBERS = "() => [...document.querySelectorAll('.zone')].map((zone) => zone.innerText).join()"
+"""What the panel says about the zone and the line."""
+
+
+@pytest.fixture
+def edge_node(own_broker: Any, people_video: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A real edge node that watches the video over and over."""
+    camera = {
+        "source": str(people_video),
+        "loop": True,
+        "pace": "realtime",
+        "zones": ZONES,
+        "lines": LINES,
+        "thumbnail": {"fps": 10, "width": 640},
+    }
+    config = tmp_path / "edge.yaml"
+    config.write_text(
+        yaml.safe_dump({"node": "test", "mqtt": {"url": own_broker.url}, "cameras": {"yard": camera}})
+    )
+    with (tmp_path / "edge.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge_node", "--config", str(config)], stdout=log, stderr=log
+        )
+    yield process
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+
+
+def test_boxes_move_with_people_and_zone_numbers_change(
+    edge_node: subprocess.Popen[bytes], viewer: ViewerProcess, open_page: OpenPage, artifacts: Path
+) -> None:
+    page = open_page(viewer.url, viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(60_000)
+    expect(page.locator(".tile .state")).to_have_text("streaming", timeout=60_000)
+    page.locator("canvas[data-seq]").wait_for()
+    expect(page.locator('[data-zone="square"]')).to_be_visible(timeout=60_000)
+    before = page.evaluate(NUMBERS)
+    frames = page.evaluate(COLLECT, 40)
+    assert all(frame["seq"] == frame["boxesSeq"] for frame in frames)
+    assert len({frame["seq"] for frame in frames}) == len(frames)
+    with_people = [frame["boxes"] for frame in frames if frame["boxes"] != "[]"]
+    assert len(with_people) > len(frames) / 2
+    assert len(set(with_people)) > len(with_people) / 2  # boxes move
+    page.wait_for_function(f"before => ({NUMBERS})() !== before", arg=before)
+    page.wait_for_function("JSON.parse(document.querySelector('canvas').dataset.boxes).length >= 2")
+    page.screenshot(path=artifacts / "live.png")
+    assert read(page.locator("canvas")).image.std() > 10  # a picture, not a blank
+    assert edge_node.poll() is None

@@ -1,0 +1,253 @@
+"""A stand-in for an edge node: real messages to a real broker, with pictures that prove which frame they are.
+
+Every picture of seq N shows a bright block where the boxes message of seq N says the object is, and N itself
+as 16 black or white squares along its upper edge, so whoever has the pixels can tell which frame was drawn
+and whether the boxes are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from shared import topics
+from shared.messages import (
+    CameraInfo,
+    CameraStatus,
+    DetectedObject,
+    DetectionsMessage,
+    Dwell,
+    Event,
+    EventType,
+    LineDefinition,
+    ModelInfo,
+    NodeInfo,
+    NodeStatus,
+    ZoneDefinition,
+    Zones,
+    ZoneState,
+    encode,
+    now_us,
+)
+from shared.mqtt import Client, MqttSettings
+
+WIDTH, HEIGHT = 640, 360
+BITS = 16
+BIT = WIDTH // BITS
+BLOCK = (0.1, 0.3)
+"""Width and height of the object, as fractions of the picture."""
+
+
+def box_of(seq: int) -> tuple[float, float, float, float]:
+    """Where the object of frame `seq` is: a different place in each of 61 frames in a row."""
+    x = round(0.02 + 0.8 * (seq * 7 % 61) / 60, 4)
+    y = round(0.2 + 0.45 * (seq % 13) / 12, 4)
+    return x, y, round(x + BLOCK[0], 4), round(y + BLOCK[1], 4)
+
+
+def picture_of(seq: int, background: int = 60) -> bytes:
+    """The JPEG of frame `seq`."""
+    image = np.full((HEIGHT, WIDTH, 3), background, np.uint8)
+    x1, y1, x2, y2 = (round(v * side) for v, side in zip(box_of(seq), (WIDTH, HEIGHT) * 2, strict=True))
+    image[y1:y2, x1:x2] = (40, 220, 250)
+    for bit in range(BITS):
+        image[:BIT, bit * BIT : (bit + 1) * BIT] = 255 if seq >> bit & 1 else 0
+    ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    assert ok
+    return data.tobytes()
+
+
+@dataclass
+class FakeEdge:
+    """One node with any number of cameras; `with` connects it."""
+
+    url: str
+    node: str = "test"
+    session: str = "s1"
+    prefix: str = topics.DEFAULT_PREFIX
+    version: str = "5"
+
+    def __enter__(self) -> FakeEdge:
+        settings = MqttSettings(
+            url=self.url, prefix=self.prefix, version="5" if self.version == "5" else "3.1.1"
+        )
+        self.client = Client(settings, name=self.node).__enter__()
+        assert self.client.wait_connected(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.client.finish(2)
+        self.client.__exit__(None, None, None)
+
+    def path(self, topic: topics.Topic, **ids: str) -> str:
+        return topic.path(self.prefix, node=self.node, **ids)
+
+    def common(self) -> dict[str, object]:
+        return {"node": self.node, "session": self.session, "published_us": now_us()}
+
+    def announce(self, *cameras: str, online: bool = True) -> None:
+        """Status, manifest and a streaming camera each."""
+        status = NodeStatus(
+            node=self.node,
+            session=self.session,
+            published_us=now_us(),
+            status="online" if online else "offline",
+            version="0.1.0",
+        )
+        info = NodeInfo(
+            node=self.node,
+            session=self.session,
+            published_us=now_us(),
+            version="0.1.0",
+            cameras=tuple(CameraInfo(camera=name, source="test", zones=1, lines=1) for name in cameras),
+            model=ModelInfo(
+                name="nanodet_g_416", classes=("person",), input_width=416, input_height=416, layout="yolov8"
+            ),
+            backend="onnx",
+            device="cpu",
+            tracker="bytetrack",
+            capabilities=(),
+        )
+        self.client.set_state(topics.STATUS, self.path(topics.STATUS), encode(status))
+        self.client.set_state(topics.INFO, self.path(topics.INFO), encode(info))
+        for camera in cameras:
+            self.camera_status(camera, "streaming")
+
+    def camera_status(self, camera: str, status: str, reason: str | None = None) -> None:
+        assert status in ("starting", "streaming", "reconnecting", "ended")
+        message = CameraStatus(
+            node=self.node,
+            session=self.session,
+            published_us=now_us(),
+            camera=camera,
+            status=status,  # type: ignore[arg-type]  # asserted above
+            since_us=now_us(),
+            reason=reason,
+        )
+        self.client.set_state(
+            topics.CAMERA_STATUS, self.path(topics.CAMERA_STATUS, camera=camera), encode(message)
+        )
+
+    def zones(
+        self, camera: str, zones: Mapping[str, ZoneDefinition], lines: Mapping[str, LineDefinition]
+    ) -> None:
+        message = Zones(
+            node=self.node,
+            session=self.session,
+            published_us=now_us(),
+            camera=camera,
+            version=1,
+            zones=dict(zones),
+            lines=dict(lines),
+        )
+        self.client.set_state(topics.ZONES, self.path(topics.ZONES, camera=camera), encode(message))
+
+    def zone(
+        self,
+        camera: str,
+        zone: str,
+        *,
+        occupancy: int = 0,
+        entered: int = 0,
+        exited: int = 0,
+        line: bool = False,
+        longest_s: float = 0.0,
+    ) -> None:
+        message = ZoneState(
+            node=self.node,
+            session=self.session,
+            published_us=now_us(),
+            camera=camera,
+            seq=0,
+            captured_us=now_us(),
+            zone=zone,
+            kind="line" if line else "zone",
+            occupancy=occupancy,
+            entered=entered,
+            exited=exited,
+            dwell=Dwell(
+                ongoing_average_s=longest_s / 2, ongoing_max_s=longest_s, completed=exited, average_s=8.5
+            ),
+        )
+        self.client.set_state(topics.ZONE, self.path(topics.ZONE, camera=camera, zone=zone), encode(message))
+
+    def event(
+        self, camera: str, kind: EventType, number: int, *, label: str = "person", **more: object
+    ) -> None:
+        message = Event(
+            node=self.node,
+            session=self.session,
+            published_us=now_us(),
+            camera=camera,
+            seq=number,
+            captured_us=now_us(),
+            event_id=f"{self.node}/{self.session}/{number}",
+            type=kind,
+            occurred_us=now_us(),
+            track_id=number,
+            label=label,
+            **more,  # type: ignore[arg-type]  # what the test says
+        )
+        self.client.publish(topics.EVENTS, self.path(topics.EVENTS, camera=camera), encode(message))
+
+    def detections(self, camera: str, seq: int, *, label: str = "person", main: bool = True) -> None:
+        self.client.publish(
+            topics.DETECTIONS,
+            self.path(topics.DETECTIONS, camera=camera),
+            encode(detections_of(seq, self.node, self.session, camera, label=label, main=main)),
+        )
+
+    def picture(self, camera: str, seq: int, jpeg: bytes | None = None) -> None:
+        self.client.publish(
+            topics.THUMBNAIL,
+            self.path(topics.THUMBNAIL, camera=camera),
+            picture_of(seq) if jpeg is None else jpeg,
+            user_properties={
+                "session": self.session,
+                "seq": str(seq),
+                "captured_us": str(now_us()),
+                "width": str(WIDTH),
+                "height": str(HEIGHT),
+            },
+        )
+
+    def frame(self, camera: str, seq: int) -> None:
+        """Picture and boxes, in the order that is the harder one on even frames."""
+        first, second = (self.picture, self.detections) if seq % 2 else (self.detections, self.picture)
+        first(camera, seq)
+        second(camera, seq)
+
+
+def detections_of(
+    seq: int, node: str, session: str, camera: str, *, label: str = "person", main: bool = True
+) -> DetectionsMessage:
+    """The boxes of frame `seq`: one, which `picture_of` paints."""
+    track = 3 + seq // 100
+    found: DetectedObject = {
+        "track_id": track,
+        "class_id": 0,
+        "label": label,
+        "score": 0.87,
+        "box": box_of(seq),
+        "age_s": 4.2,
+        "velocity": (0.01, 0.0),
+        "predicted": False,
+        "zones": [],
+    }
+    return DetectionsMessage(
+        node=node,
+        session=session,
+        published_us=now_us(),
+        camera=camera,
+        seq=seq,
+        captured_us=now_us(),
+        width=1920,
+        height=1080,
+        timings_ms={"infer": 12.0},
+        dropped=0,
+        objects=[found],
+        main_track_id=track if main else None,
+    )

@@ -1,0 +1,340 @@
+"""The viewer as a process, with a real broker and real websockets."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import psutil
+import pytest
+import websocket as client_library
+from paho.mqtt.enums import CallbackAPIVersion
+
+from shared import topics
+from tests.viewer_server.fake_edge import FakeEdge, picture_of
+from tests.viewer_server.process import ARRIVES_S, ViewerProcess
+
+STATIC = Path(__file__).resolve().parents[2] / "viewer_server"
+
+
+def browse(viewer: ViewerProcess, **options: Any) -> client_library.WebSocket:
+    """A websocket as a browser on the viewer's own page opens it."""
+    return client_library.create_connection(
+        f"ws://127.0.0.1:{viewer.port}/ws", timeout=ARRIVES_S, **({"origin": viewer.url} | options)
+    )
+
+
+def hang_up(ws: client_library.WebSocket) -> None:
+    """Close the socket, whatever state the conversation is in."""
+    ws.shutdown()  # type: ignore[no-untyped-call]  # typed in part
+
+
+@contextmanager
+def closed(ws: client_library.WebSocket) -> Iterator[client_library.WebSocket]:
+    """Hangs up at the end."""
+    try:
+        yield ws
+    finally:
+        hang_up(ws)
+
+
+def messages(ws: client_library.WebSocket, *, frames: int = 0) -> Iterator[dict[str, Any]]:
+    """What the viewer sends: JSON messages, and headers of frames, each of which is answered for."""
+    if frames:
+        ws.send(json.dumps({"type": "ready", "frames": frames}))
+    while True:
+        # Not recv_data(), which answers a goodbye although there may be nobody left to answer.
+        received = ws.recv_frame()  # type: ignore[no-untyped-call]
+        opcode, data = received.opcode, received.data
+        if opcode == client_library.ABNF.OPCODE_TEXT:
+            yield json.loads(data)
+        elif opcode == client_library.ABNF.OPCODE_BINARY:
+            size = int.from_bytes(data[:4], "big")
+            yield {"type": "frame", **json.loads(data[4 : 4 + size])}
+            with contextlib.suppress(OSError):  # its last messages can be read after the viewer has gone
+                ws.send(json.dumps({"type": "ready", "frames": 1}))
+        elif opcode == client_library.ABNF.OPCODE_CLOSE:
+            yield {"type": "close", "code": int.from_bytes(data[:2], "big"), "reason": data[2:].decode()}
+            return
+
+
+def until(ws: client_library.WebSocket, kind: str, **options: Any) -> dict[str, Any]:
+    return next(message for message in messages(ws, **options) if message["type"] == kind)
+
+
+def ask(viewer: ViewerProcess, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, str]:
+    """Status, headers and body."""
+    with closing(http.client.HTTPConnection("127.0.0.1", viewer.port, timeout=ARRIVES_S)) as connection:
+        connection.request("GET", path, headers=headers)
+        with connection.getresponse() as answer:
+            return answer.status, answer.headers, answer.read().decode()
+
+
+HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+
+
+def test_a_frame_goes_from_the_broker_to_the_browser(viewer: ViewerProcess, own_broker: Any) -> None:
+    with FakeEdge(own_broker.url) as edge, closed(browse(viewer)) as ws:
+        edge.announce("yard")
+        viewer.wait(cameras=1)
+        edge.frame("yard", 4)
+        frame = until(ws, "frame", frames=1)
+        assert frame["picture"]["seq"] == frame["detections"]["seq"] == 4
+    assert viewer.metric("darner_viewer_frames_joined_total") == 1
+    assert viewer.metric("darner_viewer_frames_sent_total") == 1
+    assert viewer.metric('darner_viewer_messages_total{topic="detections"}') == 1
+
+
+def test_a_browser_opened_later_gets_all_of_it(viewer: ViewerProcess, own_broker: Any) -> None:
+    with FakeEdge(own_broker.url) as edge:
+        edge.announce("yard")
+        viewer.wait(cameras=1)
+        edge.zone("yard", "square", occupancy=3)
+        edge.event("yard", "zone_entered", 1, zone="square")
+        edge.frame("yard", 9)
+    with closed(browse(viewer)) as ws:
+        seen = {}
+        for message in messages(ws, frames=1):
+            seen[message["type"]] = message
+            if {"zone", "events", "frame"} <= seen.keys():
+                break
+    assert next(iter(seen)) == "hello"
+    assert seen["zone"]["message"]["occupancy"] == 3
+    assert seen["frame"]["picture"]["seq"] == 9
+
+
+def test_a_browser_that_never_reads_does_not_keep_frames_from_another(
+    viewer: ViewerProcess, own_broker: Any
+) -> None:
+    with (
+        FakeEdge(own_broker.url) as edge,
+        closed(browse(viewer)) as stuck,
+        closed(browse(viewer)) as reader,
+    ):
+        stuck.send(json.dumps({"type": "ready", "frames": 10_000}))
+        edge.announce("yard")
+        viewer.wait(cameras=1)
+        arrived = messages(reader, frames=2)
+        for seq in range(150):
+            edge.frame("yard", seq)
+            assert next(m for m in arrived if m["type"] == "frame")["picture"]["seq"] == seq
+
+
+def test_the_servers_clock_is_told(idle_viewer: ViewerProcess) -> None:
+    with closed(browse(idle_viewer)) as ws:
+        ws.send(json.dumps({"type": "ping", "client_ms": 12.5}))
+        pong = until(ws, "pong")
+    assert pong["client_ms"] == 12.5
+    assert abs(pong["server_us"] / 1e6 - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "{", "[]", "null", '"ready"', '{"type": 5}', '{"type": "ready"}', '{"type": "ready", "frames": "9"}',
+     '{"type": "ready", "frames": 1e400}', '{"type": "ping", "client_ms": {}}', "[" * 4000],
+)  # fmt: skip
+def test_nonsense_from_a_browser_is_passed_over(idle_viewer: ViewerProcess, said: str) -> None:
+    with closed(browse(idle_viewer)) as ws:
+        ws.send(said)
+        ws.send_binary(b"\x00\xff")
+        ws.send(json.dumps({"type": "ping", "client_ms": 1}))
+        assert until(ws, "pong")["client_ms"] == 1
+
+
+def test_garbage_on_every_topic_is_counted_said_once_and_survived(
+    viewer: ViewerProcess, own_broker: Any
+) -> None:
+    with FakeEdge(own_broker.url, node="n") as edge:
+        edge.announce("c")
+        viewer.wait(cameras=1)
+    publisher = paho.Client(CallbackAPIVersion.VERSION2)
+    publisher.connect("127.0.0.1", own_broker.port)
+    publisher.loop_start()
+    ids = {"node": "n", "camera": "c", "zone": "z"}
+    for _ in range(3):
+        for row in topics.TABLE:
+            path = f"{topics.DEFAULT_PREFIX}/{row.pattern.format(**ids)}"
+            for payload in (b"\xff\xd8garbage", b"{}", b"[[[[", b"null", bytes(1_100_000)):
+                publisher.publish(path, payload, 1).wait_for_publish(ARRIVES_S)
+    publisher.disconnect()
+    publisher.loop_stop()
+    with FakeEdge(own_broker.url) as edge:
+        edge.announce("yard")
+        viewer.wait(status="ok", cameras=2)
+    assert viewer.metric('darner_viewer_messages_refused_total{topic="detections"}') == 15
+    assert viewer.metric("darner_viewer_pictures_not_joinable_total") == 15
+    assert viewer.log.count("n/camera/c/detections") == 1
+    assert "Traceback" not in viewer.log
+
+
+def test_pictures_over_mqtt_3_are_counted_and_not_shown(viewer: ViewerProcess, own_broker: Any) -> None:
+    with FakeEdge(own_broker.url, version="3.1.1") as edge:
+        edge.announce("yard")
+        viewer.wait(cameras=1)
+        edge.picture("yard", 1)
+        edge.announce("yard", "later")
+        viewer.wait(cameras=2)
+    assert viewer.metric("darner_viewer_pictures_not_joinable_total") == 1
+    assert viewer.metric("darner_viewer_frames_joined_total") == 0
+
+
+def test_a_broker_that_comes_back_is_found_and_browsers_are_told(
+    viewer: ViewerProcess, own_broker: Any
+) -> None:
+    with closed(browse(viewer)) as ws:
+        arriving = messages(ws)
+        own_broker.kill()
+        assert next(m for m in arriving if m == {"type": "broker", "connected": False})
+        assert viewer.health()["status"] == "waiting for the broker"
+        own_broker.start()
+        begin = time.monotonic()
+        assert next(m for m in arriving if m == {"type": "broker", "connected": True})
+        assert time.monotonic() - begin < 5
+    with FakeEdge(own_broker.url) as edge:
+        edge.announce("yard")
+        viewer.wait(cameras=1)
+
+
+def test_browsers_over_the_cap_are_told_and_ordinary_requests_are_served(viewer: ViewerProcess) -> None:
+    open_ones = [browse(viewer) for _ in range(3)]
+    viewer.wait(browsers=3)
+    with closed(browse(viewer)) as fourth:
+        last = list(messages(fourth))[-1]
+    assert (last["code"], last["reason"]) == (1013, "3 browsers are connected already (http.max_browsers)")
+    hang_up(open_ones.pop())
+    viewer.wait(browsers=2)
+    open_ones.append(browse(viewer))
+    assert until(open_ones[-1], "live")
+    for ws in open_ones:
+        hang_up(ws)
+    assert viewer.metric('darner_viewer_browsers_turned_away_total{why="full"}') == 1
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1.evil"]
+)
+def test_a_foreign_pages_websocket_is_refused(idle_viewer: ViewerProcess, origin: str) -> None:
+    before = idle_viewer.metric('darner_viewer_browsers_turned_away_total{why="origin"}')
+    assert ask(idle_viewer, "/ws", Origin=origin, **HANDSHAKE)[0] == 403
+    assert idle_viewer.metric('darner_viewer_browsers_turned_away_total{why="origin"}') == before + 1
+
+
+def test_a_foreign_name_for_this_machine_is_refused_with_a_hint(idle_viewer: ViewerProcess) -> None:
+    host = f"rebound.example:{idle_viewer.port}"
+    code, _, text = ask(idle_viewer, "/", Host=host)
+    assert code == 403
+    assert "http.allowed_origins" in text
+    assert ask(idle_viewer, "/ws", Host=host, Origin=f"http://{host}", **HANDSHAKE)[0] == 403
+    assert ask(idle_viewer, "/health", Host="viewer:8080")[0] == 200
+
+
+def test_a_name_that_is_configured_is_accepted(own_broker: Any, tmp_path: Path) -> None:
+    allowed = 'http.allowed_origins=["https://cameras.example"]'
+    with ViewerProcess(own_broker.url, tmp_path, allowed) as viewer:
+        with closed(browse(viewer, origin="https://cameras.example")) as ws:
+            assert until(ws, "live")
+        assert ask(viewer, "/", Host="cameras.example")[0] == 200
+
+
+def test_a_program_without_a_page_may_connect(idle_viewer: ViewerProcess) -> None:
+    with closed(browse(idle_viewer, origin=None, suppress_origin=True)) as ws:
+        assert until(ws, "live")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/static/main.js", "/static/style.css", "/health", "/metrics", "/nothing"]
+)
+def test_every_answer_carries_the_security_headers(idle_viewer: ViewerProcess, path: str) -> None:
+    _, headers, _ = ask(idle_viewer, path)
+    assert "script-src 'self';" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    if path.endswith(".js"):
+        assert headers["Content-Type"].startswith("text/javascript")
+
+
+def test_the_page_is_small_and_needs_nothing_from_elsewhere(idle_viewer: ViewerProcess) -> None:
+    page = idle_viewer.get("/").decode()
+    files = {path.name: path.read_bytes() for path in (STATIC / "static").iterdir()}
+    assert len(page) + sum(map(len, files.values())) < 100_000
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page)
+    outside = re.compile(rb"""["'(]\s*(?:https?:)?//(?!www\.w3\.org/2000/svg)""")
+    assert [name for name, data in (files | {"page": page.encode()}).items() if outside.search(data)] == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},  # no websocket at all
+        {"Upgrade": "websocket", "Connection": "Upgrade"},  # no key
+        {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": "x",
+            "Sec-WebSocket-Version": "1",
+        },
+    ],
+)
+def test_a_bad_handshake_is_the_clients_fault(idle_viewer: ViewerProcess, headers: dict[str, str]) -> None:
+    assert ask(idle_viewer, "/ws", **headers)[0] == 400
+    assert "Traceback" not in idle_viewer.log
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_within_five_seconds_with_browsers_open(
+    viewer: ViewerProcess, own_broker: Any, sig: signal.Signals
+) -> None:
+    with (
+        FakeEdge(own_broker.url) as edge,
+        closed(browse(viewer)) as reading,
+        closed(browse(viewer)) as stuck,
+    ):
+        edge.announce("yard")
+        viewer.wait(cameras=1)
+        stuck.send(json.dumps({"type": "ready", "frames": 16}))
+        arriving = messages(reading, frames=1)
+        for seq in range(12):  # megabytes, more than the kernel holds for one that does not read
+            edge.picture("yard", seq, picture_of(seq) + bytes(900_000))
+            edge.detections("yard", seq)
+            assert next(m for m in arriving if m["type"] == "frame")["picture"]["seq"] == seq
+        [worker] = psutil.Process(viewer.process.pid).children()
+        code, seconds = viewer.stop(sig)
+        assert code == 0
+        assert seconds < 5
+        assert not worker.is_running()
+        assert list(arriving)[-1] == {"type": "close", "code": 1001, "reason": "the viewer is stopping"}
+    assert "Traceback" not in viewer.log
+
+
+def test_ctrl_c_in_a_terminal_reaches_both_processes_and_ends_them(viewer: ViewerProcess) -> None:
+    with closed(browse(viewer)):
+        [worker] = psutil.Process(viewer.process.pid).children()
+        worker.send_signal(signal.SIGINT)
+        code, seconds = viewer.stop(signal.SIGINT)
+    assert code == 0
+    assert seconds < 5
+    assert "Traceback" not in viewer.log
+
+
+def test_the_worker_does_not_outlive_a_killed_master(viewer: ViewerProcess) -> None:
+    with closed(browse(viewer)):
+        [worker] = psutil.Process(viewer.process.pid).children()
+        viewer.stop(signal.SIGKILL)
+        psutil.wait_procs([worker], timeout=15)
+        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE

@@ -1,0 +1,36 @@
+"""`python -m viewer_server`: the live page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared import log, settings
+from shared.errors import DarnerError
+from viewer_server.config import ViewerConfig
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the viewer; the exit code."""
+    parser = argparse.ArgumentParser(prog="viewer_server", description="Shows what is on the broker, live.")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="such as --set http.port=8081"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        config = settings.load(ViewerConfig, file=given.config, environment=os.environ, overrides=given.set)
+        log.setup(config.log_level)
+        from viewer_server import server  # gunicorn and Flask: not needed to say that a key is wrong
+
+        return server.run(config)
+    except DarnerError as error:
+        print(f"viewer: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The Flask application: the page, the websocket, health and metrics."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import Any
+
+import flask
+import orjson
+from flask_sock import Sock
+from werkzeug.wrappers import Response
+from wsproto.utilities import RemoteProtocolError
+
+from shared.messages import now_us
+from viewer_server import updates, websocket
+from viewer_server.hub import Full, Hub, Mailbox
+from viewer_server.metrics import ViewerMetrics
+from viewer_server.origin import Origins
+from viewer_server.subscriber import Subscriber
+
+HEADERS = {
+    # No inline script or style, nothing from elsewhere, no way to turn text into markup.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+# Modules are refused by browsers under any other type, and some systems' tables say text/plain.
+mimetypes.add_type("text/javascript", ".js")
+
+
+def create_app(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins: Origins) -> flask.Flask:
+    """The application, ready to be served.
+
+    Args:
+        hub: Fills the browsers' mailboxes.
+        metrics: For /metrics; websockets turned away are counted here.
+        subscriber: For /health.
+        origins: Which names and pages we answer to.
+    """
+    app = flask.Flask(__name__)
+    app.config["SOCK_SERVER_OPTIONS"] = websocket.OPTIONS
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    sock = Sock(app)
+
+    @app.before_request
+    def refuse_strangers() -> flask.Response | None:
+        return _refusal(origins, metrics)
+
+    @app.after_request
+    def secure(response: flask.Response) -> flask.Response:
+        response.headers.update(HEADERS)
+        return response
+
+    @app.errorhandler(RemoteProtocolError)
+    def bad_handshake(error: RemoteProtocolError) -> tuple[str, int]:
+        return f"not a websocket handshake: {error}\n", 400
+
+    @app.get("/")
+    def page() -> str:
+        return flask.render_template("index.html")
+
+    @app.get("/health")
+    def health() -> tuple[Response, int]:
+        return _health(hub, metrics, subscriber)
+
+    @app.get("/metrics")
+    def prometheus() -> Response:
+        return Response(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @sock.route("/ws")  # type: ignore[untyped-decorator]  # flask-sock has no types
+    def live(ws: Any) -> None:
+        _live(ws, hub, metrics)
+
+    return app
+
+
+def _refusal(origins: Origins, metrics: ViewerMetrics) -> flask.Response | None:
+    request = flask.request
+    if request.path in ("/health", "/metrics"):  # asked under whatever name the network has for us
+        return None
+    host = request.headers.get("Host", "")
+    if not origins.host_is_ours(host):
+        hint = f"add the address you opened, such as http://{host}, to http.allowed_origins"
+        return _plain(f"This viewer does not know itself as {host!r}; {hint}.\n", 403)
+    if request.path == "/ws":
+        if not origins.page_is_ours(request.headers.get("Origin"), host):
+            metrics.turned_away.labels("origin").inc()
+            return _plain("This page may not open the viewer's websocket (http.allowed_origins).\n", 403)
+        websocket.refuse_compression(request.environ)
+        websocket.wrap(request.environ)
+    return None
+
+
+def _plain(text: str, status: int) -> flask.Response:
+    return flask.Response(text, status, content_type="text/plain; charset=utf-8")
+
+
+def _health(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber) -> tuple[Response, int]:
+    """200 for as long as a restart would not make things better: without a broker we wait for it."""
+    alive, census = subscriber.alive, hub.census()
+    body = {
+        "status": "ok"
+        if alive and metrics.broker_connected
+        else "waiting for the broker"
+        if alive
+        else "broken",
+        "broker_connected": metrics.broker_connected,
+        "nodes": census["nodes"],
+        "cameras": census["cameras"],
+        "browsers": len(hub),
+    }
+    return flask.Response(orjson.dumps(body), content_type="application/json"), 200 if alive else 503
+
+
+def _live(ws: Any, hub: Hub, metrics: ViewerMetrics) -> None:
+    sock = flask.request.environ["gunicorn.socket"]
+    mailbox = Mailbox(ws.event, sock.close)
+    try:
+        hub.join(mailbox, now_us())
+    except Full as reason:
+        metrics.turned_away.labels("full").inc()
+        mailbox.close(1013, str(reason))
+
+    def listen(message: str | bytes) -> None:
+        heard = _read(message)
+        match heard.get("type"):
+            case "ready" if isinstance(heard.get("frames"), int):
+                mailbox.allow(heard["frames"])
+            case "ping" if isinstance(heard.get("client_ms"), (int, float)):
+                sock.send(updates.text("pong", client_ms=heard["client_ms"], server_us=now_us()))
+
+    try:
+        websocket.serve(ws, sock, mailbox, listen)
+    finally:
+        hub.leave(mailbox)
+
+
+def _read(message: str | bytes) -> dict[str, Any]:
+    """A browser's message; what is not a JSON object says nothing to us."""
+    try:
+        heard = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return {}
+    return heard if isinstance(heard, dict) else {}

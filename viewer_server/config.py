@@ -1,0 +1,39 @@
+"""The viewer's configuration keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from shared.mqtt import MqttSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpSettings:
+    """Where browsers connect.
+
+    Attributes:
+        host: Address to listen on; there is no login, so anything but loopback shows the pictures to whoever
+            can reach it.
+        port: 0 takes a free one.
+        max_browsers: Live pages at once. A page takes two file descriptors, and paho stops connecting when a
+            process has more than 1,024, so the limit has a limit.
+        allowed_origins: Addresses under which the page is reached, where that is not an IP address, localhost
+            or this machine's name, such as ``https://cameras.example.com`` behind a proxy.
+    """
+
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    max_browsers: Annotated[int, Meta(ge=1, le=400)] = 100
+    allowed_origins: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewerConfig:
+    """Everything that can be set."""
+
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

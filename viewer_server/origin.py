@@ -1,0 +1,66 @@
+"""Which names and pages the viewer answers to.
+
+A foreign page must not open our websocket (its `Origin` gives it away), nor may a foreign name that was made
+to point at this machine (DNS rebinding: then `Origin` and `Host` agree, and only the name is wrong). So names
+are known ones; an IP address cannot be rebound and is always right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from shared.errors import ConfigError
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
+
+
+class Origins:
+    """The rule.
+
+    Args:
+        allowed: ``http.allowed_origins``.
+
+    Raises:
+        ConfigError: One of them is not an origin.
+    """
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self._allowed = {_checked(origin) for origin in allowed}
+        own = socket.gethostname().lower()
+        self._names = {"localhost", own, f"{own.split('.')[0]}.local"}
+        self._names |= {str(urlsplit(origin).hostname) for origin in self._allowed}
+
+    def host_is_ours(self, host: str) -> bool:
+        """Whether a request with this Host header is meant for us."""
+        match = _HOST.fullmatch(host)
+        if match is None:
+            return False
+        name = match["name"].strip("[]").lower().rstrip(".")
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name in self._names
+        return True
+
+    def page_is_ours(self, origin: str | None, host: str) -> bool:
+        """Whether a page from `origin` may open a websocket; a program that is no browser has none."""
+        if origin is None:
+            return True
+        return origin.lower() in self._allowed or origin.lower().partition("://")[2] == host.lower()
+
+
+def _checked(origin: str) -> str:
+    try:
+        parts = urlsplit(origin)
+        whole = parts.scheme in ("http", "https") and parts.hostname and f"{parts.scheme}://{parts.netloc}"
+    except ValueError:
+        whole = None
+    if not whole or whole != origin.rstrip("/") or "@" in parts.netloc:
+        raise ConfigError(
+            f"http.allowed_origins {origin!r}: expected http://HOST[:PORT] or https://HOST[:PORT]"
+        )
+    return whole.lower()

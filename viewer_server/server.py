@@ -1,0 +1,178 @@
+"""Serves the viewer: gunicorn with one worker process and a thread for each browser.
+
+The listening socket is made first, so a taken port is one line and not a retry; everything is built before
+the worker is forked, and every thread starts after it. SIGTERM and SIGINT end all of it within 5 s: browsers
+are told, then their sockets are shut.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import queue
+import signal
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from importlib.metadata import version
+from typing import Any
+
+import flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
+
+from shared.errors import BrokerError, ConfigError
+from viewer_server.app import create_app
+from viewer_server.config import ViewerConfig
+from viewer_server.hub import Hub
+from viewer_server.metrics import ViewerMetrics
+from viewer_server.origin import Origins
+from viewer_server.state import State
+from viewer_server.subscriber import Subscriber
+
+log = logging.getLogger("darner.viewer")
+
+SPARE_THREADS = 16
+"""For ordinary requests when every websocket is taken."""
+KEPT_ALIVE = 64
+STOP_S = 4
+"""Then what is left of the worker is killed."""
+
+
+def run(config: ViewerConfig) -> int:
+    """Serve until a signal comes.
+
+    Returns:
+        The exit code: 0 after a signal, something else when the broker refused us.
+
+    Raises:
+        ConfigError: The address cannot be listened on, or another setting cannot work.
+    """
+    master = os.getpid()
+    failure = mmap.mmap(-1, 1)  # written by the worker, read here
+
+    def broker_refused(error: BrokerError) -> None:
+        log.error("%s", error)
+        failure[0] = error.exit_code
+        os.kill(os.getppid(), signal.SIGTERM)
+
+    hello = {"version": version("darner"), "broker": config.mqtt.url, "prefix": config.mqtt.prefix}
+    hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
+    metrics = ViewerMetrics(hub)
+    subscriber = Subscriber(config.mqtt, hub, metrics, broker_refused)
+    app = create_app(hub, metrics, subscriber, Origins(config.http.allowed_origins))
+    listener = listen(config.http.host, config.http.port)
+    print(f"Darner's viewer: {address(listener)}", flush=True)
+    try:
+        _Server(config, listener, app, hub, subscriber).run()
+    except SystemExit as stop:  # gunicorn's way to end; the forked worker comes along here, too
+        return failure[0] if os.getpid() == master and failure[0] else int(stop.code or 0)
+    return failure[0]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ConfigError: The port is taken, or the host is not one of this machine's addresses.
+    """
+    try:
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        return socket.create_server(place[:2], family=family, backlog=256)
+    except OSError as error:
+        # Python adds the address to a socket error's text; a name resolver's errors have numbers below 0.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {reason}; choose another http.host or http.port"
+        ) from None
+
+
+def address(listener: socket.socket) -> str:
+    """Where a browser on this machine finds it."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - "every address" is none to open
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn, configured from here alone: no file, no environment, no command line."""
+
+    def __init__(
+        self,
+        config: ViewerConfig,
+        listener: socket.socket,
+        app: flask.Flask,
+        hub: Hub,
+        subscriber: Subscriber,
+    ) -> None:
+        self._threads = config.http.max_browsers + SPARE_THREADS
+        self._listener = listener
+        self._app = app
+        self.hub = hub
+        self.subscriber = subscriber
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = {
+            "bind": f"fd://{self._listener.detach()}",
+            "worker_class": "viewer_server.server.Worker",
+            "workers": 1,
+            "threads": self._threads,
+            "worker_connections": self._threads + KEPT_ALIVE,
+            "keepalive": 2,
+            "graceful_timeout": STOP_S,
+            "loglevel": "warning",
+            "proc_name": "darner-viewer",
+            "control_socket_disable": True,
+        }
+        for name, value in settings.items():
+            if name in self.cfg.settings:  # the last one is younger than the oldest gunicorn we run with
+                self.cfg.set(name, value)
+
+    def load(self) -> flask.Flask:
+        return self._app
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's thread worker, which also runs the subscriber and ends websockets when it is to stop."""
+
+    def init_process(self) -> None:
+        """Prepare for signals, then serve."""
+        self._stopping: queue.SimpleQueue[None] = queue.SimpleQueue()
+        super().init_process()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """On SIGTERM. A lock may be held in the thread we interrupt; a SimpleQueue's put is safe even so."""
+        super().handle_exit(sig, frame)
+        self._stopping.put(None)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """On SIGINT and SIGQUIT: the same, as browsers are no reason to hurry."""
+        self.handle_exit(sig, frame)
+
+    def is_parent_alive(self) -> bool:
+        """Also end when the process that would have told us to is gone."""
+        alive = bool(super().is_parent_alive())
+        if not alive:
+            self._stopping.put(None)
+        return alive
+
+    def run(self) -> None:
+        """Serve with the subscriber running."""
+        hub: Hub = self.app.hub
+        closer = threading.Thread(target=self._close_browsers, args=(hub,), name="closer", daemon=True)
+        with ExitStack() as stack:
+            stack.enter_context(self.app.subscriber)
+            stack.callback(hub.close)
+            closer.start()
+            super().run()
+
+    def _close_browsers(self, hub: Hub) -> None:
+        self._stopping.get()
+        hub.close()
+        time.sleep(1.0)
+        hub.cut()

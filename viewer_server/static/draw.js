@@ -1,0 +1,104 @@
+// Draws one frame and what belongs to it. Knows canvases and coordinates, nothing about where things come from.
+
+// Okabe and Ito's palette, told apart with any colour vision; black is left out.
+const PALETTE = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"];
+const LIGHT_TEXT = new Set(["#0072b2"]);
+const ZONE = "#7fe3f2";
+const HALO = "rgb(0 0 0 / 0.6)";
+const PLATE = "rgb(8 24 28 / 0.72)";
+
+export const colourOf = (trackId) => PALETTE[trackId % PALETTE.length];
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {{width: number, height: number}} picture Anything drawable.
+ * @param {object} detections The message about exactly this picture.
+ * @param {object|undefined} zones The definitions in force.
+ * @param {number} scale Device pixels in a CSS pixel.
+ */
+export function draw(context, picture, detections, zones, scale) {
+  const { width, height } = context.canvas;
+  const at = ([x, y]) => [x * width, y * height];
+  context.drawImage(picture, 0, 0, width, height);
+  context.lineJoin = context.lineCap = "round";
+  context.textBaseline = "top";
+  if (zones) {
+    for (const [name, zone] of Object.entries(zones.zones)) drawZone(context, name, zone.polygon.map(at), scale);
+    for (const [name, line] of Object.entries(zones.lines)) drawLine(context, name, line.points.map(at), scale);
+  }
+  const isMain = (object) => object.track_id === detections.main_track_id;
+  const mainLast = [...detections.objects].sort((a, b) => isMain(a) - isMain(b));
+  for (const object of mainLast) drawObject(context, object, isMain(object), scale);
+}
+
+function stroke(context, colour, width, scale) {
+  context.strokeStyle = HALO;
+  context.lineWidth = (width + 2) * scale;
+  context.stroke();
+  context.strokeStyle = colour;
+  context.lineWidth = width * scale;
+  context.stroke();
+}
+
+function drawZone(context, name, corners, scale) {
+  context.beginPath();
+  corners.forEach(([x, y]) => context.lineTo(x, y));
+  context.closePath();
+  context.fillStyle = "rgb(127 227 242 / 0.12)";
+  context.fill();
+  stroke(context, ZONE, 1.5, scale);
+  const [x, y] = corners.reduce((a, b) => (b[0] + b[1] < a[0] + a[1] ? b : a));
+  tag(context, name, x, y - 20 * scale, PLATE, ZONE, scale);
+}
+
+function drawLine(context, name, [[ax, ay], [bx, by]], scale) {
+  context.beginPath();
+  context.moveTo(ax, ay);
+  context.lineTo(bx, by);
+  stroke(context, ZONE, 2.5, scale);
+  const length = Math.hypot(bx - ax, by - ay) || 1;
+  // "in" is towards the right hand of somebody who walks from a to b; with y pointing down that is (-dy, dx).
+  const [rx, ry] = [-(by - ay) / length, (bx - ax) / length];
+  const [fx, fy] = [(bx - ax) / length, (by - ay) / length];
+  const [mx, my] = [(ax + bx) / 2, (ay + by) / 2];
+  const reach = 18 * scale;
+  const wing = 5 * scale;
+  const [tx, ty] = [mx + rx * reach, my + ry * reach];
+  context.beginPath();
+  context.moveTo(mx, my);
+  context.lineTo(tx, ty);
+  context.moveTo(tx - rx * wing * 1.4 + fx * wing, ty - ry * wing * 1.4 + fy * wing);
+  context.lineTo(tx, ty);
+  context.lineTo(tx - rx * wing * 1.4 - fx * wing, ty - ry * wing * 1.4 - fy * wing);
+  stroke(context, ZONE, 2, scale);
+  tag(context, "in", tx + rx * 12 * scale - 8 * scale, ty + ry * 12 * scale - 8 * scale, PLATE, ZONE, scale);
+  const top = ay < by ? [ax, ay] : [bx, by];
+  tag(context, name, top[0] + 6 * scale, top[1] + 4 * scale, PLATE, ZONE, scale);
+}
+
+function drawObject(context, object, isMain, scale) {
+  const { width, height } = context.canvas;
+  const [x1, y1, x2, y2] = object.box;
+  const colour = colourOf(object.track_id);
+  context.beginPath();
+  context.rect(x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height);
+  if (object.predicted) context.setLineDash([6 * scale, 4 * scale]);
+  stroke(context, colour, isMain ? 3.5 : 2, scale);
+  context.setLineDash([]);
+  const small = width / scale < 480; // on a phone the names of things would cover the things
+  const text = `${small ? "" : object.label} ${object.track_id}${isMain ? " · main" : ""}`.trim();
+  tag(context, text, x1 * width, y1 * height - 19 * scale, colour, LIGHT_TEXT.has(colour) ? "#fff" : "#101418", scale);
+}
+
+/** Text on a filled plate, kept inside the picture. */
+function tag(context, text, x, y, plate, ink, scale) {
+  context.font = `600 ${12 * scale}px system-ui, sans-serif`;
+  const shown = text.length > 40 ? `${text.slice(0, 39)}…` : text;
+  const wide = context.measureText(shown).width + 10 * scale;
+  const left = Math.max(0, Math.min(x, context.canvas.width - wide));
+  const top = Math.max(0, Math.min(y, context.canvas.height - 18 * scale));
+  context.fillStyle = plate;
+  context.fillRect(left, top, wide, 18 * scale);
+  context.fillStyle = ink;
+  context.fillText(shown, left + 5 * scale, top + 3 * scale);
+}

@@ -1,0 +1,155 @@
+// Wires the page: what the server says goes to the tile, the panel or the header that shows it.
+
+import { ServerClock } from "./clock.js";
+import { Connection } from "./connection.js";
+import { byId, element } from "./dom.js";
+import { EventFeed } from "./events.js";
+import { Tile } from "./tile.js";
+import { ZonePanel } from "./zones.js";
+
+const clock = new ServerClock();
+const tiles = new Map(); // "node/camera" -> Tile
+const nodes = new Map(); // name -> {status, info, metrics}
+const zones = new ZonePanel();
+const events = new EventFeed();
+const about = { connected: false, broker: null, brokerUrl: "", prefix: "" };
+
+const keyOf = (node, camera) => `${node}/${camera}`;
+
+function tileOf(node, camera) {
+  const key = keyOf(node, camera);
+  if (!tiles.has(key)) {
+    const tile = new Tile(node, camera, clock, () => connection.done());
+    tile.nodeStatus = nodes.get(node)?.status;
+    tiles.set(key, tile);
+    const after = [...tiles.keys()].sort();
+    byId("cameras").insertBefore(tile.root, tiles.get(after[after.indexOf(key) + 1])?.root ?? null);
+    tile.refresh();
+    refreshWaiting();
+  }
+  return tiles.get(key);
+}
+
+function removeTile(node, camera) {
+  tiles.get(keyOf(node, camera))?.root.remove();
+  tiles.delete(keyOf(node, camera));
+  refreshWaiting();
+}
+
+function setNode(name, part, message) {
+  const known = { ...nodes.get(name), [part]: message ?? undefined };
+  if (known.status || known.info) nodes.set(name, known);
+  else nodes.delete(name);
+  for (const tile of tiles.values()) if (tile.node === name) Object.assign(tile, { nodeStatus: known.status });
+  refreshNodes();
+  refreshWaiting();
+}
+
+const handlers = {
+  hello: (m) => {
+    Object.assign(about, { connected: true, brokerUrl: m.broker, prefix: m.prefix });
+    clock.reset();
+    clock.guess(m.server_us / 1000);
+    nodes.clear();
+    zones.clear();
+    events.clear();
+    handlers.seen = new Set();
+    tiles.forEach((tile) => tile.reconnected());
+  },
+  live: () => {
+    // A camera that is not in the snapshot went away while we were not looking.
+    for (const tile of [...tiles.values()]) {
+      if (!handlers.seen.has(keyOf(tile.node, tile.camera))) removeTile(tile.node, tile.camera);
+    }
+    refreshNodes();
+    refreshWaiting();
+  },
+  broker: (m) => {
+    about.broker = m.connected;
+    refreshConnection();
+    refreshWaiting();
+  },
+  pong: (m) => clock.pong(m.client_ms, m.server_us / 1000),
+  status: (m) => setNode(m.node, "status", m.message),
+  info: (m) => setNode(m.node, "info", m.message),
+  metrics: (m) => setNode(m.node, "metrics", m.message),
+  camera_status: (m) => {
+    if (!m.message) return removeTile(m.node, m.camera);
+    handlers.seen.add(keyOf(m.node, m.camera));
+    const tile = tileOf(m.node, m.camera);
+    tile.status = m.message;
+    tile.refresh();
+  },
+  zones: (m) => {
+    handlers.seen.add(keyOf(m.node, m.camera));
+    if (m.message || tiles.has(keyOf(m.node, m.camera))) tileOf(m.node, m.camera).setZones(m.message);
+  },
+  zone: (m) => zones.set(m.node, m.camera, m.zone, m.message),
+  events: (m) => events.add(m.message),
+};
+
+function onFrame(data) {
+  const size = new DataView(data).getUint32(0);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, size)));
+  const tile = tiles.get(keyOf(header.node, header.camera));
+  if (tile) tile.add(header, new Uint8Array(data, 4 + size));
+  else connection.done();
+}
+
+let link = { kind: "wait", text: "Connecting" };
+
+function onState(kind, text) {
+  link = { kind, text };
+  about.connected = false;
+  refreshConnection();
+  refreshWaiting();
+}
+
+function refreshConnection() {
+  let { kind, text } = link;
+  if (about.connected) [kind, text] = about.broker ? ["good", "Live"] : ["bad", "The viewer has no broker"];
+  const pill = byId("connection");
+  pill.dataset.state = kind;
+  if (pill.textContent !== text) pill.textContent = text;
+}
+
+function refreshNodes() {
+  const shown = [...nodes.keys()].sort().map((name) => {
+    const { status, info, metrics } = nodes.get(name);
+    const online = status?.status === "online";
+    const made = element("span", { class: "node" }, `${name} ${online ? "" : (status?.status ?? "")}`.trim());
+    made.dataset.state = online ? "good" : "bad";
+    const facts = [`Node ${name}: ${status?.status ?? "state unknown"}`];
+    if (info) facts.push(`${info.model.name} on ${info.backend}, ${info.device}`, `version ${info.version}`);
+    if (metrics) facts.push(`processor ${Math.round(metrics.cpu_percent)} % of one core, ${Math.round(metrics.memory_mb)} MB`);
+    made.title = facts.join("\n");
+    return made;
+  });
+  byId("nodes").replaceChildren(...shown);
+}
+
+function refreshWaiting() {
+  byId("events").dataset.cameras = tiles.size;
+  byId("waiting").hidden = tiles.size > 0;
+  if (tiles.size > 0) return;
+  const known = nodes.size > 0;
+  const steps = [
+    [about.connected, about.connected ? "This page is connected to the viewer." : "Connecting to the viewer."],
+    [about.connected && about.broker, about.broker ? `The viewer is connected to the broker at ${about.brokerUrl}.`
+      : `The viewer looks for the broker${about.brokerUrl ? ` at ${about.brokerUrl}` : ""}. Is it running (mqtt.url)?`],
+    [known, known ? `Edge node ${[...nodes.keys()].join(", ")} is known.`
+      : `An edge node must announce itself on ${about.prefix || "darner/v1"}/…/status. Start one with: python -m edge_node`],
+    [false, "The node's cameras will appear here by themselves."],
+  ];
+  const now = steps.findIndex(([isDone]) => !isDone);
+  byId("steps").replaceChildren(...steps.map(([isDone, text], index) => {
+    const step = element("li", {}, element("span", {}, text));
+    step.dataset.done = Boolean(isDone);
+    step.dataset.now = index === now;
+    return step;
+  }));
+}
+
+refreshWaiting();
+const connection = new Connection({ message: (m) => handlers[m.type]?.(m), frame: onFrame, state: onState });
+setInterval(() => tiles.forEach((tile) => tile.refresh()), 1000);

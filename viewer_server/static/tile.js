@@ -1,0 +1,173 @@
+// One camera's tile: its newest frame, and how it is doing.
+
+import { draw } from "./draw.js";
+import { element } from "./dom.js";
+import { duration, time } from "./format.js";
+
+const STALE_MS = 1000; // a frame the server had for longer is not drawn any more
+const FPS_OVER_MS = 3000;
+const BELIEVABLE_AGE_MS = 60_000;
+
+export class Tile {
+  #canvas = element("canvas", { role: "img" });
+  #context = this.#canvas.getContext("2d");
+  #shown = null; // {bitmap, header}: redrawn when the tile changes size
+  #next = null;
+  #decoding = false;
+  #fresh = true; // the first frame of a connection is drawn however old it is
+  #drawn = []; // when, for the frame rate
+  #ages = [];
+
+  /**
+   * @param {string} node
+   * @param {string} camera
+   * @param {ServerClock} clock
+   * @param {() => void} done Called once for each frame given to add().
+   */
+  constructor(node, camera, clock, done) {
+    Object.assign(this, { node, camera, clock, done, zones: undefined, status: undefined, nodeStatus: undefined });
+    this.#build();
+    new ResizeObserver(() => this.#resize()).observe(this.#canvas);
+  }
+
+  #build() {
+    this.state = element("span", { class: "state" });
+    this.fps = element("dd");
+    this.age = element("dd");
+    this.objects = element("dd");
+    this.notice = element("p", { class: "notice alone" }, "Waiting for the first picture");
+    this.stage = element("div", { class: "stage" }, this.#canvas, this.notice);
+    const fact = (name, value) => element("div", {}, element("dt", {}, name), value);
+    this.root = element(
+      "article",
+      { class: "tile", "aria-label": `Camera ${this.camera}` },
+      element("header", {}, element("h2", {}, this.camera), element("span", { class: "quiet" }, this.node), this.state),
+      this.stage,
+      element("dl", {}, fact("Objects", this.objects), fact("Pictures", this.fps), fact("Age", this.age)),
+    );
+    this.root.dataset.node = this.node;
+    this.root.dataset.camera = this.camera;
+  }
+
+  /** Take a frame: header and JPEG of one binary message. Only the newest that waits is ever decoded. */
+  add(header, jpeg) {
+    const { picture, detections } = header;
+    const same = picture.session === detections.session && picture.seq === detections.seq;
+    const old = !this.#fresh && this.clock.now() - picture.received_us / 1000 > STALE_MS;
+    if (!same || old) return this.done();
+    this.#fresh = false;
+    if (this.#next) this.done();
+    this.#next = { header, jpeg };
+    if (!this.#decoding) this.#decode();
+  }
+
+  async #decode() {
+    this.#decoding = true;
+    while (this.#next) {
+      const { header, jpeg } = this.#next;
+      this.#next = null;
+      try {
+        const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+        this.#show(bitmap, header);
+      } catch (error) {
+        console.warn(`${this.node}/${this.camera}: picture ${header.picture.seq} cannot be drawn`, error);
+      }
+      this.done();
+    }
+    this.#decoding = false;
+  }
+
+  #show(bitmap, header) {
+    const first = this.#shown === null;
+    this.#shown?.bitmap.close();
+    this.#shown = { bitmap, header };
+    if (first) this.refresh();
+    this.stage.style.setProperty("--ratio", bitmap.width / bitmap.height);
+    this.#paint();
+    const now = this.clock.now();
+    if (now - header.picture.received_us / 1000 > STALE_MS) return; // from the snapshot: says nothing about now
+    this.#drawn.push(now);
+    if (this.#drawn.length === 1) this.refresh();
+    this.#ages.push(now - header.detections.captured_us / 1000);
+    if (this.#ages.length > 15) this.#ages.shift();
+  }
+
+  #paint() {
+    const { bitmap, header } = this.#shown;
+    const { picture, detections } = header;
+    draw(this.#context, bitmap, detections, this.zones, this.#canvas.width / (this.#canvas.clientWidth || 1));
+    const data = this.#canvas.dataset;
+    data.session = picture.session;
+    data.seq = picture.seq;
+    data.boxesSeq = detections.seq;
+    data.boxes = JSON.stringify(detections.objects.map((object) => [object.track_id, ...object.box]));
+  }
+
+  /** As many pixels as the screen has there, so that lines and letters are sharp. */
+  #resize() {
+    const scale = Math.min(devicePixelRatio || 1, 2);
+    const width = Math.round(this.#canvas.clientWidth * scale);
+    const height = Math.round(this.#canvas.clientHeight * scale);
+    if (!width || !height || (width === this.#canvas.width && height === this.#canvas.height)) return;
+    Object.assign(this.#canvas, { width, height });
+    if (this.#shown) this.#paint();
+  }
+
+  setZones(zones) {
+    this.zones = zones ?? undefined;
+    if (this.#shown) this.#paint();
+  }
+
+  /** After a reconnect the first picture is news, whenever it was taken. */
+  reconnected() {
+    this.#fresh = true;
+  }
+
+  /** Once a second: the words and numbers around the picture. */
+  refresh() {
+    const now = this.clock.now();
+    while (this.#drawn.length && now - this.#drawn[0] > FPS_OVER_MS) this.#drawn.shift();
+    const quiet = this.#shown !== null && this.#drawn.length === 0;
+    this.#refreshState();
+    this.#refreshNotice(quiet, now);
+    this.fps.textContent = this.#shown ? `${((this.#drawn.length * 1000) / FPS_OVER_MS).toFixed(1)} per s` : "–";
+    const count = this.#shown ? this.#shown.header.detections.objects.length : 0;
+    this.objects.textContent = this.#shown ? String(count) : "–";
+    this.#refreshAge(quiet);
+    const about = this.#shown ? `${count} objects in the last picture` : "no picture yet";
+    this.#canvas.setAttribute("aria-label", `Live picture of camera ${this.camera}: ${about}`);
+  }
+
+  #refreshState() {
+    const offline = this.nodeStatus?.status === "offline";
+    const status = offline ? "node offline" : (this.status?.status ?? "unknown");
+    this.state.textContent = status;
+    this.state.dataset.state = offline ? "bad" : (status === "streaming" ? "good" : "wait");
+  }
+
+  #refreshNotice(quiet, now) {
+    const { status, reason, since_us: since } = this.status ?? {};
+    let text = "";
+    if (status === "reconnecting") text = `Camera lost since ${time(since / 1000)}${reason ? `: ${reason}` : ""}`;
+    else if (status === "ended") text = `The source ended at ${time(since / 1000)}`;
+    else if (quiet) {
+      const seen = this.#shown.header.picture.received_us / 1000;
+      text = `No new picture for ${duration((now - seen) / 1000)}`;
+    } else if (!this.#shown) text = "Waiting for the first picture";
+    this.stage.dataset.old = quiet;
+    this.notice.hidden = !text;
+    this.notice.textContent = text;
+    this.notice.classList.toggle("alone", !this.#shown);
+  }
+
+  #refreshAge(quiet) {
+    const sorted = [...this.#ages].sort((a, b) => a - b);
+    const age = sorted[sorted.length >> 1];
+    const believable = age > -500 && age < BELIEVABLE_AGE_MS;
+    this.age.textContent = quiet || age === undefined || !believable ? "–" : `${Math.max(0, Math.round(age))} ms`;
+    this.age.parentElement.title = believable || age === undefined
+      ? "From the camera to this screen. This browser's clock is corrected by " +
+        `${Math.round(this.clock.offset)} ms to the viewer's (measured); the node's clock is taken to agree with that.`
+      : "The frame's capture time does not fit the viewer's clock: a recording, or clocks that disagree.";
+  }
+}

@@ -1,0 +1,84 @@
+// The panel's zone numbers.
+
+import { byId, element } from "./dom.js";
+import { duration } from "./format.js";
+
+export class ZonePanel {
+  #cameras = new Map(); // "node/camera" -> {section, zones: Map(name -> row)}
+
+  /** Numbers of a zone or line; null when it is gone. */
+  set(node, camera, name, numbers) {
+    const id = `${node}/${camera}`;
+    if (!numbers) return this.#remove(id, name);
+    const home = this.#cameras.get(id) ?? this.#addCamera(id, camera, node);
+    const row = home.zones.get(name) ?? this.#addZone(home, name);
+    fill(row, numbers);
+    this.#refresh();
+  }
+
+  clear() {
+    this.#cameras.forEach(({ section }) => section.remove());
+    this.#cameras.clear();
+    this.#refresh();
+  }
+
+  #addCamera(id, camera, node) {
+    const section = element("div", { class: "camera-zones" }, element("h3", {}, `${camera} · ${node}`));
+    const home = { section, zones: new Map() };
+    this.#cameras.set(id, home);
+    const sorted = [...this.#cameras.keys()].sort();
+    const next = this.#cameras.get(sorted[sorted.indexOf(id) + 1]);
+    byId("zones").insertBefore(section, next ? next.section : null);
+    return home;
+  }
+
+  #addZone(home, name) {
+    const big = element("span", { class: "big" });
+    const more = element("span", { class: "more" });
+    const root = element("div", { class: "zone" }, element("span", { class: "name" }, name), big, more);
+    root.dataset.zone = name;
+    const row = { root, big, more };
+    home.zones.set(name, row);
+    const sorted = [...home.zones.keys()].sort();
+    const next = home.zones.get(sorted[sorted.indexOf(name) + 1]);
+    home.section.insertBefore(root, next ? next.root : null);
+    return row;
+  }
+
+  #remove(id, name) {
+    const home = this.#cameras.get(id);
+    home?.zones.get(name)?.root.remove();
+    home?.zones.delete(name);
+    if (home?.zones.size === 0) {
+      home.section.remove();
+      this.#cameras.delete(id);
+    }
+    this.#refresh();
+  }
+
+  #refresh() {
+    byId("no-zones").hidden = this.#cameras.size > 0;
+  }
+}
+
+function fill({ root, big, more }, numbers) {
+  if (numbers.kind === "line") {
+    big.replaceChildren(`${numbers.entered}`, small("in"), ` ${numbers.exited}`, small("out"));
+    more.replaceChildren();
+    return;
+  }
+  big.replaceChildren(`${numbers.occupancy}`, small("inside"));
+  root.dataset.occupancy = numbers.occupancy;
+  const { dwell, queue } = numbers;
+  const parts = [`${numbers.entered} in, ${numbers.exited} out`];
+  if (numbers.occupancy) parts.push(`longest ${duration(dwell.ongoing_max_s)}`);
+  if (dwell.completed) parts.push(`average stay ${duration(dwell.average_s)}`);
+  if (queue) parts.push(`queue of ${queue.length}, waiting ${duration(queue.wait_average_s)}`);
+  more.replaceChildren(parts.join(" · "));
+  const alerts = [];
+  if (numbers.crowded) alerts.push("crowded");
+  if (numbers.loitering) alerts.push(`${numbers.loitering} loitering`);
+  if (alerts.length) more.append(" ", element("span", { class: "alert" }, alerts.join(", ")));
+}
+
+const small = (text) => element("small", {}, text);

@@ -1,0 +1,102 @@
+"""Takes what the broker sends to the hub; nothing that comes in can end it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from shared import topics
+from shared.channel import Closed
+from shared.errors import BrokerError, MessageError
+from shared.log import Once
+from shared.mqtt import Client, MqttSettings, Received
+from viewer_server.hub import Hub
+from viewer_server.metrics import ViewerMetrics
+from viewer_server.state import NotJoinable
+
+log = logging.getLogger("darner.viewer")
+
+
+class Subscriber:
+    """A subscription to all of Darner's topics; `with` starts and ends it.
+
+    Args:
+        settings: The broker.
+        hub: Gets every message.
+        metrics: Counts them.
+        on_refused: Called when the broker refuses us for good.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        hub: Hub,
+        metrics: ViewerMetrics,
+        on_refused: Callable[[BrokerError], None],
+    ) -> None:
+        self._prefix = settings.prefix
+        self._hub = hub
+        self._metrics = metrics
+        self._once = Once()
+        self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Subscriber:
+        for row in topics.TABLE:
+            self._client.subscribe(row.filter(self._prefix), row.qos)
+        self._client.__enter__()
+        # Made here and not before: a thread object that lived through a fork says it is dead.
+        self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.__exit__(kind, error, trace)
+        if self._thread is not None:
+            self._thread.join(1.0)
+
+    @property
+    def alive(self) -> bool:
+        """Whether messages are being taken in."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self._watch_connection()
+                try:
+                    self._handle(self._client.received.get(timeout=0.25))
+                except TimeoutError:
+                    continue
+        except Closed:
+            return
+
+    def _watch_connection(self) -> None:
+        if self._client.connected != self._metrics.broker_connected:
+            self._metrics.broker_connected = self._client.connected
+            self._hub.broker(self._client.connected)
+
+    def _handle(self, received: Received) -> None:
+        found = topics.match(self._prefix, received.topic)
+        name = found[0].name if found else "unknown"
+        self._metrics.received.labels(name).inc()
+        try:
+            self._hub.handle(received)
+        except NotJoinable as error:
+            self._metrics.not_joinable.inc()
+            self._say(received.topic, error)
+        except MessageError as error:
+            self._metrics.refused.labels(name).inc()
+            self._say(received.topic, error)
+        except Exception:  # a fault of ours must cost one message, not the page
+            self._metrics.refused.labels(name).inc()
+            if self._once("fault"):
+                log.exception("a message on %r was skipped through a fault in the viewer", received.topic)
+
+    def _say(self, topic: str, error: MessageError) -> None:
+        if self._once(topic):
+            log.warning("%r: skipped a message: %s (said once for this topic)", topic, error)
