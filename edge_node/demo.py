@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edge_node.capture import check_source, is_live
@@ -55,23 +55,16 @@ def run(stop: threading.Event) -> int:
     seconds = number("DEMO_SECONDS")
     source = find_source(os.environ.get("DEMO_SOURCE"))
     broker = f"mqtt.url=mqtt://127.0.0.1:{mqtt_port}"
+    programs = {
+        "broker": ("--port", str(mqtt_port)),
+        "viewer_server": ("--set", broker, "--set", f"http.port={http_port}"),
+        "edge_node": (
+            *("--config", str(CONFIG), "--set", broker),
+            *("--set", f"cameras.street.source={json.dumps(source)}"),
+        ),
+    }
     with ExitStack() as parts:
-        running = {
-            name: parts.enter_context(part(name, *words))
-            for name, *words in (
-                ("broker", "--port", str(mqtt_port)),
-                ("viewer_server", "--set", broker, "--set", f"http.port={http_port}"),
-                (
-                    "edge_node",
-                    "--config",
-                    str(CONFIG),
-                    "--set",
-                    broker,
-                    "--set",
-                    f"cameras.street.source={json.dumps(source)}",
-                ),
-            )
-        }
+        running = {name: parts.enter_context(part(name, *words)) for name, words in programs.items()}
         address = f"http://127.0.0.1:{http_port}/"
         if wait_until_answers(f"{address}health", running, stop):
             print(f"\n  Darner runs: open {address}\n", flush=True)
@@ -81,8 +74,11 @@ def run(stop: threading.Event) -> int:
             )
             print("  Stop: Ctrl-C\n", flush=True)
         deadline = time.monotonic() + seconds if seconds else None
-        while not stop.wait(0.2) and (deadline is None or time.monotonic() < deadline):
+        while not stop.wait(0.5) and (deadline is None or time.monotonic() < deadline):
             check_alive(running)
+            if running["broker"].poll() is not None and is_free(mqtt_port):
+                log.warning("the broker is gone: starting it again; the others reconnect by themselves")
+                running["broker"] = parts.enter_context(part("broker", *programs["broker"]))
     log.info("demo stopped")
     return 0
 
@@ -96,9 +92,7 @@ def port(variable: str, default: int) -> int:
     text = os.environ.get(variable) or str(default)
     try:
         chosen = int(text)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", chosen))
+        bind(chosen)
     except (ValueError, OverflowError):
         raise ConfigError(f"{variable}={text}: not a port number") from None
     except OSError as error:
@@ -106,6 +100,22 @@ def port(variable: str, default: int) -> int:
             f"port {text} cannot be used ({error.strerror}); choose another with {variable}=..."
         ) from None
     return chosen
+
+
+def bind(chosen: int) -> None:
+    """Try a TCP port on loopback; OSError when something listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", chosen))
+
+
+def is_free(chosen: int) -> bool:
+    """Whether nothing listens on a port; somebody may have put a broker of his own there."""
+    try:
+        bind(chosen)
+    except OSError:
+        return False
+    return True
 
 
 def number(variable: str) -> float:
@@ -149,14 +159,15 @@ def part(name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(6)
         except subprocess.TimeoutExpired:
             log.warning("%s did not stop; killed", name)
-            process.kill()
-            process.wait()
+        with suppress(ProcessLookupError):  # what is left of its session, such as the broker's own process
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def check_alive(running: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Raise DarnerError when a part has ended by itself; it has said why."""
+    """Raise DarnerError when a part other than the broker has ended by itself; it has said why."""
     for name, process in running.items():
-        if process.poll() is not None:
+        if name != "broker" and process.poll() is not None:
             raise DarnerError(f"{name} ended with exit code {process.returncode}; see above")
 
 

@@ -8,16 +8,18 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared import messages, topics
 from shared.mqtt import Client, MqttSettings
-from tests.conftest import REPO, free_port
+from tests.conftest import REPO, free_port, wait_for_port, wait_until
 
 
 @contextmanager
@@ -55,9 +57,12 @@ def people_seen(port: int, timeout: float) -> bool:
     return False
 
 
-def health(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-        return int(answer.status)
+def health(port: int) -> bytes:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.read()
 
 
 def test_it_shows_people_prints_the_address_and_ends_with_0_after_its_seconds(people_video: Path) -> None:
@@ -65,7 +70,7 @@ def test_it_shows_people_prints_the_address_and_ends_with_0_after_its_seconds(pe
     ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
     with demo(DEMO_SECONDS="12", DEMO_SOURCE=str(people_video), **ports) as process:
         assert people_seen(mqtt, timeout=20)
-        assert health(http) == 200
+        assert b'"status":"ok"' in health(http)
         said, _ = process.communicate(timeout=40)
         assert process.returncode == 0, said
     assert f"open http://127.0.0.1:{http}/" in said
@@ -84,6 +89,26 @@ def test_ctrl_c_stops_all_three(people_video: Path) -> None:
     for port in (mqtt, http):
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_a_killed_broker_is_started_again_and_everybody_returns(people_video: Path) -> None:
+    mqtt, http = free_port(), free_port()
+    ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
+    with demo(DEMO_SOURCE=str(people_video), **ports) as process:
+        assert people_seen(mqtt, timeout=20)
+        family = psutil.Process(process.pid).children(recursive=True)
+        (broker,) = [child for child in family if child.name() == "mosquitto"]
+        broker.kill()
+        wait_until(lambda: not broker.is_running())
+        wait_for_port(mqtt)
+        returned = time.monotonic()
+        assert people_seen(mqtt, timeout=10)
+        wait_until(lambda: b'"broker_connected":true' in health(http))
+        assert time.monotonic() - returned < 5
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=20)
+        assert process.returncode == 0, said
+    assert "starting it again" in said
 
 
 @pytest.mark.parametrize("variable", ["DEMO_MQTT_PORT", "DEMO_HTTP_PORT"])

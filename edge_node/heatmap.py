@@ -1,0 +1,47 @@
+"""Where objects spend their time: a grid of seconds that fades."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from shared.geometry import F64
+
+
+class Heatmap:
+    """Seconds of presence per cell, halved every `half_life_s`.
+
+    Args:
+        columns: Cells across the frame.
+        rows: Cells down the frame.
+        half_life_s: Seconds until a presence weighs half.
+
+    Attributes:
+        seconds: f64 ``(rows, columns)``.
+    """
+
+    def __init__(self, columns: int, rows: int, half_life_s: float) -> None:
+        self.seconds = np.zeros((rows, columns))
+        self._life_s = half_life_s / np.log(2)
+
+    def update(self, feet: F64, elapsed_s: float) -> None:
+        """Add the time since the last frame.
+
+        Args:
+            feet: Where those present in this and the last frame stand, fractions of the frame, ``(N, 2)``.
+            elapsed_s: Seconds between the two frames.
+        """
+        if elapsed_s <= 0:
+            return
+        kept = float(np.exp(-elapsed_s / self._life_s))
+        self.seconds *= kept
+        rows, columns = self.seconds.shape
+        cell = np.clip((feet * (columns, rows)).astype(np.intp), 0, (columns - 1, rows - 1))
+        # The presence fades while it lasts: its integral, not its length, keeps frame rates equal.
+        np.add.at(self.seconds, (cell[:, 1], cell[:, 0]), self._life_s * (1 - kept))
+
+    def to_png(self) -> bytes:
+        """Grey picture, one pixel a cell, 255 where most time was spent."""
+        most = self.seconds.max()
+        grey = np.zeros(self.seconds.shape) if most <= 0 else self.seconds * (255 / most)
+        return cv2.imencode(".png", np.rint(grey).astype(np.uint8))[1].tobytes()
