@@ -55,6 +55,12 @@ class CameraSettings:
         Meta(description="Files: at the speed they were filmed, or as fast as possible"),
     ] = "realtime"
     fps: Annotated[float, Meta(gt=0, le=240, description="Image folders: pictures per second")] = 10.0
+    detect_every: Annotated[
+        int,
+        Meta(
+            ge=1, le=100, description="Run the network on one frame in so many; tracks are predicted between"
+        ),
+    ] = 1
     detections_fps: Annotated[
         float, Meta(ge=0, le=240, description="Most detections messages a second; 0: all")
     ] = 0.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -21,10 +22,10 @@ from shared.errors import ConfigError, ModelError
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """A frame, what was seen in it, and how long each step took in milliseconds."""
+    """A frame, what was seen in it (None: nobody looked), and how long each step took in milliseconds."""
 
     frame: Frame
-    detections: Detections
+    detections: Detections | None
     timings_ms: dict[str, float]
 
 
@@ -93,9 +94,20 @@ class Detector:
         steps = {"preprocess": ready - start, "inference": done - ready, "decode": end - done}
         return detections, {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
 
-    def stage(self, frames: Iterable[Frame]) -> Iterator[Detected]:
-        """The pipeline's stage: every frame that comes, in its order."""
+    def stage(self, frames: Iterable[Frame], every: Mapping[str, int]) -> Iterator[Detected]:
+        """The pipeline's stage: every frame that comes, in its order.
+
+        Args:
+            frames: Of any number of cameras.
+            every: By camera: look at one frame in so many; what is not in it is looked at always.
+        """
+        skipped: Counter[str] = Counter()
         for frame in frames:
+            skipped[frame.camera] += 1
+            if skipped[frame.camera] < every.get(frame.camera, 1) and frame.seq and not frame.restarted:
+                yield Detected(frame, None, {})
+                continue
+            skipped[frame.camera] = 0
             detections, timings = self.detect(frame.image)
             yield Detected(frame, detections, timings)
 

@@ -132,7 +132,8 @@ class Pipeline:
                 self._frames.close()
 
     def _detect(self) -> None:
-        for item in self._detector.stage(self._frames):
+        every = {name: camera.detect_every for name, camera in self._config.cameras.items()}
+        for item in self._detector.stage(self._frames, every):
             self._detected.put(item)
         self._detected.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import math
 import secrets
 import threading
 import time
@@ -19,7 +20,7 @@ from edge_node import __version__
 from edge_node.analytics import Happening
 from edge_node.capture import describe
 from edge_node.config import CameraSettings, EdgeConfig
-from edge_node.frames import Frame, Tracks
+from edge_node.frames import Frame
 from edge_node.thumbnails import Pace, encode_jpeg
 from edge_node.watch import Analysed
 from shared import messages, topics
@@ -60,6 +61,11 @@ def _rounded(values: Floats, digits: int) -> list[Any]:
     # In double precision: a rounded single one is written with all its noise.
     rounded: list[Any] = values.astype(np.float64).round(digits).tolist()
     return rounded
+
+
+def _speed(metres_per_second: float) -> float | None:
+    # Not a number: above the horizon of the calibrated ground, where JSON has no word for it either.
+    return None if math.isnan(metres_per_second) else round(metres_per_second, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ class Publisher:
         start = time.perf_counter()
         boxes = normalise(item.tracks.xyxy, frame)
         for happening in item.report.happenings:
-            self._event(happening, item, boxes)
+            self._event(happening, item)
         for numbers in item.report.numbers.values():
             self._zone(camera, numbers, frame)
         if camera.detections is None or camera.detections.ready(item.now_s):
@@ -257,14 +263,14 @@ class Publisher:
             height=frame.height,
             timings_ms=item.timings_ms,
             dropped=0,
-            objects=self._objects(item.tracks, boxes, item.report.zones_of, frame),
+            objects=self._objects(item, boxes),
             main_track_id=item.report.main_track_id,
         )
 
-    def _objects(
-        self, tracks: Tracks, boxes: list[list[float]], zones_of: list[list[str]], frame: Frame
-    ) -> list[DetectedObject]:
+    def _objects(self, item: Analysed, boxes: list[list[float]]) -> list[DetectedObject]:
+        tracks, frame = item.tracks, item.frame
         size = np.array([frame.width, frame.height], np.float64)
+        speeds = item.report.speed_m_s
         rows = zip(
             tracks.track_id.tolist(),
             tracks.class_id.tolist(),
@@ -272,8 +278,9 @@ class Publisher:
             boxes,
             _rounded(tracks.age_s, 3),
             _rounded(tracks.velocity / size, 5),
+            [None] * len(tracks) if speeds is None else map(_speed, speeds.tolist()),
             tracks.predicted.tolist(),
-            zones_of,
+            item.report.zones_of,
             strict=True,
         )
         return [
@@ -285,29 +292,26 @@ class Publisher:
                 "box": box,
                 "age_s": age_s,
                 "velocity": velocity,
+                "speed_m_s": speed,
                 "predicted": predicted,
                 "zones": zones,
             }
-            for track_id, class_id, score, box, age_s, velocity, predicted, zones in rows
+            for track_id, class_id, score, box, age_s, velocity, speed, predicted, zones in rows
         ]
 
-    def _event(self, happening: Happening, item: Analysed, boxes: list[list[float]]) -> None:
+    def _event(self, happening: Happening, item: Analysed) -> None:
         frame = item.frame
-        number = next(self._event_numbers)
-        visible = np.flatnonzero(item.tracks.track_id == happening.track_id)
         captured_us = frame.captured_ns // 1000
-        facts = {
-            field.name: getattr(happening, field.name)
-            for field in dataclasses.fields(happening)
-            if field.name not in ("occurred_s", "box")
-        }
+        facts = _short(vars(happening))
+        ago_us = round((item.now_s - happening.occurred_s) * 1e6)
+        del facts["occurred_s"]
+        class_id = happening.class_id
         message = messages.Event(
             **self._frame_head(frame),
             **facts,
-            event_id=f"{self._node}-{self._session}-{number}",
-            occurred_us=max(0, captured_us - round((item.now_s - happening.occurred_s) * 1e6)),
-            label=None if happening.class_id is None else self._class_names[happening.class_id],
-            box=tuple(boxes[visible[0]]) if len(visible) else None,
+            event_id=f"{self._node}-{self._session}-{next(self._event_numbers)}",
+            occurred_us=max(0, captured_us - ago_us),
+            label=None if class_id is None else self._class_names[class_id],
         )
         path = topics.EVENTS.path(self._prefix, node=self._node, camera=frame.camera)
         self._client.publish(topics.EVENTS, path, messages.encode(message))
@@ -320,8 +324,21 @@ class Publisher:
         if last is not None and now - at < ZONE_REFRESH_S and _only_time_passed(last, numbers):
             return
         camera.zones[numbers.zone] = (numbers, now)
-        message = messages.ZoneState(**self._frame_head(frame), **vars(numbers))
+        message = messages.ZoneState(**self._frame_head(frame), **_short(vars(numbers)))
         self._state(topics.ZONE, messages.encode(message), camera=frame.camera, zone=numbers.zone)
+
+
+def _short(value: Any) -> Any:
+    """Numbers with the digits that mean something: fractions of the frame to five places, times to three."""
+    if isinstance(value, float):
+        return round(value, 5)
+    if isinstance(value, tuple):
+        return tuple(map(_short, value))
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    if isinstance(value, (messages.Dwell, messages.Queue)):
+        return dataclasses.replace(value, **{k: round(v, 3) for k, v in vars(value).items()})
+    return value
 
 
 def _only_time_passed(before: ZoneNumbers, after: ZoneNumbers) -> bool:

@@ -216,6 +216,7 @@ class DetectedObject(TypedDict):
     velocity: Annotated[
         tuple[float, float], Meta(description="Of the box centre, frame fractions per second")
     ]
+    speed_m_s: Annotated[float | None, Meta(description="Over the ground, where the camera is calibrated")]
     predicted: Annotated[bool, Meta(description="No detection of this frame supports the box")]
     zones: Annotated[list[Id], Meta(max_length=256)]
 
@@ -268,6 +269,7 @@ class Event(FrameMessage):
     count: Annotated[Count | None, Meta(description="Occupancy that started or ended the crowd or queue")] = (
         None
     )
+    snapshot: Annotated[Text | None, Meta(description="Topic of the best picture of the track so far")] = None
     linked_track_id: Annotated[Count | None, Meta(description="The lost track whose stay goes on")] = None
     box: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
     historical: bool = False

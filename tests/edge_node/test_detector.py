@@ -59,10 +59,23 @@ def test_the_metadata_names_the_classes_and_a_blank_picture_has_nothing() -> Non
         assert len(found) == 0
 
 
-def test_every_frame_comes_out_in_its_order() -> None:
-    frames = [Frame("c", seq, 0, 0, np.zeros((48, 64, 3), np.uint8)) for seq in range(3)]
+@pytest.mark.parametrize(
+    ("every", "looked_at"),
+    [
+        pytest.param({}, [0, 1, 2, 3, 4, 5, 6], id="always"),
+        pytest.param({"c": 3}, [0, 3, 5], id="one in three, counted anew after a restart at 5"),
+        pytest.param({"other": 3}, [0, 1, 2, 3, 4, 5, 6], id="another camera's setting"),
+    ],
+)
+def test_every_frame_comes_out_in_its_order_and_one_in_n_is_looked_at(
+    every: dict[str, int], looked_at: list[int]
+) -> None:
+    blank = np.zeros((48, 64, 3), np.uint8)
+    frames = [Frame("c", seq, 0, 0, blank, restarted=seq == 5) for seq in range(7)]
     with Detector(ModelSettings()) as detector:
-        assert [item.frame.seq for item in detector.stage(frames)] == [0, 1, 2]
+        out = list(detector.stage(frames, every))
+    assert [item.frame.seq for item in out] == list(range(7))
+    assert [item.frame.seq for item in out if item.detections is not None] == looked_at
 
 
 @pytest.mark.parametrize(

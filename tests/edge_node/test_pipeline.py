@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class StandInDetector:
         self._each = each
         self.seen: list[tuple[str, int]] = []
 
-    def stage(self, frames: Iterable[Frame]) -> Iterator[Detected]:
+    def stage(self, frames: Iterable[Frame], every: Mapping[str, int]) -> Iterator[Detected]:  # noqa: ARG002
         for frame in frames:
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))

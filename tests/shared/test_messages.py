@@ -56,6 +56,7 @@ EXAMPLES = [
                 "box": (0.1, 0.2, 0.3, 0.4),
                 "age_s": 2.0,
                 "velocity": (0.0, -0.1),
+                "speed_m_s": None,
                 "predicted": False,
                 "zones": ["z"],
             }

@@ -234,6 +234,7 @@ def detections_of(
         "box": box_of(seq),
         "age_s": 4.2,
         "velocity": (0.01, 0.0),
+        "speed_m_s": None,
         "predicted": False,
         "zones": [],
     }

@@ -1,0 +1,44 @@
+"""`python -m optimization COMMAND ...`: each command is one file with `add_to(subparsers)`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from optimization import evaluate_tracker, evaluate_video
+from shared.errors import DarnerError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m optimization", description="Prepare, measure and evaluate models and trackers."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    evaluate = commands.add_parser("evaluate", help="score a part of the pipeline against ground truth")
+    parts = evaluate.add_subparsers(required=True, metavar="PART")
+    evaluate_tracker.add_to(parts)
+    evaluate_video.add_to(parts)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        The exit code: 0, or that of the error, which is printed as one line.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except DarnerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""MOTChallenge sequences: reading their files and scoring tracks against their ground truth.
+
+Format: Leal-Taixé et al., "MOTChallenge 2015: Towards a Benchmark for Multi-Target Tracking". Metrics: HOTA
+(Luiten et al., IJCV 2021), CLEAR MOT (Bernardin and Stiefelhagen, 2008), IDF1 (Ristani et al., 2016), as
+implemented by `trackeval`, without its preprocessing.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_node.frames import I64, Detections
+from shared.errors import ConfigError, SourceError
+from shared.geometry import F64, Floats, iou
+
+Boxes = tuple[I64, F64]
+"""Identities ``(N,)`` and boxes ``(N, 4)`` as corners in pixels, of one frame."""
+
+_MIN_COLUMNS = 7
+_LOGIT_SCALE = 10.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sequence:
+    """One MOTChallenge sequence, frame by frame.
+
+    Attributes:
+        name: Its folder's name.
+        frame_rate: Frames per second.
+        detections: One per frame, scores 0..1.
+        truth: One per frame; objects marked as not to be counted are left out.
+    """
+
+    name: str
+    frame_rate: float
+    detections: list[Detections]
+    truth: list[Boxes]
+
+
+def _table(path: Path) -> F64:
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [[float(value) for value in line.split(",")] for line in lines]
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise SourceError(f"{path}: expected numbers separated by commas ({error})") from None
+    if not rows:
+        return np.zeros((0, _MIN_COLUMNS))
+    if min(map(len, rows)) < _MIN_COLUMNS or len({len(row) for row in rows}) > 1:
+        raise SourceError(f"{path}: expected rows of frame,id,x,y,w,h,score,... all of one length")
+    table = np.array(rows)
+    if not np.isfinite(table).all():
+        raise SourceError(f"{path}: holds a value that is not a finite number")
+    table[:, 4:6] += table[:, 2:4]
+    return table
+
+
+def _unit_scores(score: F64) -> F64:
+    """Scores as they are if they lie in 0..1; 1 where none was given (-1); else squashed by a logistic."""
+    if (score == -1).all():
+        return np.ones_like(score)
+    if ((score >= 0) & (score <= 1)).all():
+        return score
+    return np.asarray(1.0 / (1.0 + np.exp(-score / _LOGIT_SCALE)))
+
+
+def _by_frame(table: F64, length: int, path: Path) -> list[F64]:
+    frame = table[:, 0]
+    if len(table) and not (frame.min() >= 1 and frame.max() <= length):
+        raise SourceError(
+            f"{path}: frames {frame.min():g} to {frame.max():g} do not fit the seqLength of {length}"
+        )
+    table = table[np.argsort(frame, kind="stable")]
+    ends = np.searchsorted(table[:, 0], np.arange(1, length), side="right")
+    return np.split(table, ends)
+
+
+def _seqinfo(path: Path) -> tuple[float, int]:
+    parser = configparser.ConfigParser()
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+        rate = parser.getfloat("Sequence", "frameRate")
+        length = parser.getint("Sequence", "seqLength")
+    except (OSError, ValueError, configparser.Error) as error:
+        reason = str(error).splitlines()[0]
+        raise SourceError(f"{path}: needs [Sequence] with frameRate and seqLength ({reason})") from None
+    if not (rate > 0 and length > 0):
+        raise SourceError(f"{path}: frameRate and seqLength must be positive, not {rate:g} and {length}")
+    return rate, length
+
+
+def find(folder: Path) -> list[Path]:
+    """The sequences of a folder: itself if it is one, else its subfolders that are.
+
+    Args:
+        folder: Where to look; a sequence is a folder with a ``seqinfo.ini``.
+
+    Returns:
+        Sequence folders, sorted by name, at least one.
+
+    Raises:
+        SourceError: There is no such folder, or no sequence in it.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: no such folder")
+    if (folder / "seqinfo.ini").is_file():
+        return [folder]
+    found = sorted(child for child in folder.iterdir() if (child / "seqinfo.ini").is_file())
+    if not found:
+        raise SourceError(f"{folder}: holds no MOTChallenge sequence (a folder with seqinfo.ini)")
+    return found
+
+
+def read(folder: Path, detections: str = "det.txt") -> Sequence:
+    """Read one sequence.
+
+    Args:
+        folder: With ``seqinfo.ini``, ``gt/gt.txt`` and ``det/``.
+        detections: Name of the file in ``det/``.
+
+    Returns:
+        The sequence; frames without objects are there and empty.
+
+    Raises:
+        SourceError: A file is missing or malformed.
+    """
+    rate, truth = read_truth(folder)
+    path = folder / "det" / detections
+    table = _table(path)
+    score = _unit_scores(table[:, 6])
+    frames = [
+        Detections(
+            rows[:, 2:6].astype(np.float32), rows[:, 6].astype(np.float32), np.zeros(len(rows), np.int32)
+        )
+        for rows in _by_frame(np.column_stack((table[:, :6], score)), len(truth), path)
+    ]
+    return Sequence(folder.resolve().name, rate, frames, truth)
+
+
+def read_truth(folder: Path) -> tuple[float, list[Boxes]]:
+    """Read a sequence's frame rate and ground truth.
+
+    Args:
+        folder: With ``seqinfo.ini`` and ``gt/gt.txt``.
+
+    Returns:
+        Frames per second, and identities and boxes of every frame.
+
+    Raises:
+        SourceError: A file is missing or malformed.
+    """
+    rate, length = _seqinfo(folder / "seqinfo.ini")
+    path = folder / "gt" / "gt.txt"
+    table = _table(path)
+    counted = table[table[:, 6] != 0]
+    truth = [(rows[:, 1].astype(np.int64), rows[:, 2:6]) for rows in _by_frame(counted, length, path)]
+    return rate, truth
+
+
+def write(folder: Path, sequence: Sequence) -> None:
+    """Write a sequence, for other tools to read.
+
+    Args:
+        folder: Made; must not exist.
+        sequence: What goes into it.
+
+    Raises:
+        SourceError: It exists or cannot be written.
+    """
+    found = [
+        (frame, -1, *box, score)
+        for frame, seen in enumerate(sequence.detections, 1)
+        for box, score in zip(_sides(seen.xyxy), seen.score.tolist(), strict=True)
+    ]
+    true = [
+        (frame, identity, *box, 1)
+        for frame, (ids, boxes) in enumerate(sequence.truth, 1)
+        for identity, box in zip(ids.tolist(), _sides(boxes), strict=True)
+    ]
+    files = {
+        "seqinfo.ini": f"[Sequence]\nname={sequence.name}\nframeRate={sequence.frame_rate:g}\n"
+        f"seqLength={len(sequence.truth)}\n",
+        "det/det.txt": "".join(",".join(f"{value:g}" for value in row) + "\n" for row in found),
+        "gt/gt.txt": "".join(",".join(f"{value:g}" for value in row) + "\n" for row in true),
+    }
+    try:
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+def _sides(xyxy: Floats) -> list[list[float]]:
+    """Corners to left, top, width, height."""
+    boxes = np.asarray(xyxy, np.float64)
+    sides: list[list[float]] = np.column_stack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2])).round(2).tolist()
+    return sides
+
+
+def _relabelled(frames: list[Boxes]) -> tuple[list[I64], int]:
+    names = np.unique(np.concatenate([ids for ids, _ in frames]))
+    return [np.searchsorted(names, ids).astype(np.int64) for ids, _ in frames], len(names)
+
+
+class Scorer:
+    """Collects the scores of sequences; percent, as the benchmark prints them."""
+
+    def __init__(self) -> None:
+        try:
+            from trackeval.metrics import CLEAR, HOTA, Identity
+        except ImportError:
+            raise ConfigError("scoring needs the package trackeval: pip install 'darner[optimize]'") from None
+        quiet = {"PRINT_CONFIG": False}
+        with contextlib.redirect_stdout(io.StringIO()):
+            self._metrics: dict[str, Any] = {"hota": HOTA(), "clear": CLEAR(quiet), "id": Identity(quiet)}
+        self._results: dict[str, dict[str, Any]] = {name: {} for name in self._metrics}
+
+    def add(self, name: str, truth: list[Boxes], tracks: list[Boxes]) -> dict[str, float]:
+        """Score one sequence.
+
+        Args:
+            name: Of the sequence.
+            truth: True boxes per frame.
+            tracks: Reported boxes per frame, as many frames.
+
+        Returns:
+            hota, deta, assa, mota, idf1 in percent, and idsw, the number of identity switches.
+        """
+        gt_ids, num_gt_ids = _relabelled(truth)
+        tracker_ids, num_tracker_ids = _relabelled(tracks)
+        data = {
+            "num_timesteps": len(truth),
+            "num_gt_ids": num_gt_ids,
+            "num_tracker_ids": num_tracker_ids,
+            "num_gt_dets": sum(map(len, gt_ids)),
+            "num_tracker_dets": sum(map(len, tracker_ids)),
+            "gt_ids": gt_ids,
+            "tracker_ids": tracker_ids,
+            "similarity_scores": [iou(a, b) for (_, a), (_, b) in zip(truth, tracks, strict=True)],
+        }
+        for key, metric in self._metrics.items():
+            self._results[key][name] = metric.eval_sequence(data)
+        return _percent(*(self._results[key][name] for key in self._metrics))
+
+    def combined(self) -> dict[str, float]:
+        """The scores of all sequences as one, weighted by their objects."""
+        return _percent(*(m.combine_sequences(self._results[key]) for key, m in self._metrics.items()))
+
+
+def _percent(hota: dict[str, Any], clear: dict[str, Any], identity: dict[str, Any]) -> dict[str, float]:
+    values = {
+        "hota": np.mean(hota["HOTA"]),
+        "deta": np.mean(hota["DetA"]),
+        "assa": np.mean(hota["AssA"]),
+        "mota": clear["MOTA"],
+        "idf1": identity["IDF1"],
+    }
+    return {key: round(100 * float(value), 2) for key, value in values.items()} | {"idsw": int(clear["IDSW"])}
