@@ -17,6 +17,7 @@ import psutil
 from edge_node import __version__
 from edge_node.analytics import problems
 from edge_node.capture import check_source, describe
+from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
 from edge_node.detector import Detector
 from edge_node.pipeline import Pipeline
@@ -105,8 +106,11 @@ def run(config: EdgeConfig) -> int:
         Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
     ):
         publisher = Publisher(client, config, detector.class_names, session)
-        _announce(config, detector, publisher)
         pipeline = Pipeline(config, detector, publisher, stop)
+        commands = Commands(client, config.mqtt.prefix, config.node, session, pipeline.handlers())
+        commands.subscribe()
+        threading.Thread(target=commands.run, name="commands", daemon=True).start()
+        _announce(config, detector, publisher)
         pipeline.start()
         _report_until_done(pipeline, publisher, stop, config.heartbeat_file)
         stuck = pipeline.join(STOP_WITHIN_S)

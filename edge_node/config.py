@@ -34,11 +34,20 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ThumbnailSettings:
-    """The JPEGs of a camera."""
+    """The JPEGs of a camera's frames."""
 
     fps: Annotated[float, Meta(ge=0, le=60, description="0: none")] = 5.0
     width: Annotated[int, Meta(ge=16, le=4096, description="Never enlarged")] = 640
     quality: Annotated[int, Meta(ge=1, le=100)] = 75
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotSettings:
+    """The JPEGs of single tracks."""
+
+    enabled: bool = True
+    side: Annotated[int, Meta(ge=16, le=1024, description="Pixels of the longer side; never enlarged")] = 256
+    quality: Annotated[int, Meta(ge=1, le=100)] = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +74,7 @@ class CameraSettings:
         float, Meta(ge=0, le=240, description="Most detections messages a second; 0: all")
     ] = 0.0
     thumbnail: ThumbnailSettings = field(default_factory=ThumbnailSettings)
+    snapshot: SnapshotSettings = field(default_factory=SnapshotSettings)
     zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)] = field(default_factory=dict)
     lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)] = field(default_factory=dict)
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)

@@ -42,6 +42,7 @@ class Heatmap:
 
     def to_png(self) -> bytes:
         """Grey picture, one pixel a cell, 255 where most time was spent."""
-        most = self.seconds.max()
-        grey = np.zeros(self.seconds.shape) if most <= 0 else self.seconds * (255 / most)
+        seconds = self.seconds.copy()  # another thread may be adding to it
+        most = seconds.max()
+        grey = np.zeros(seconds.shape) if most <= 0 else seconds * (255 / most)
         return cv2.imencode(".png", np.rint(grey).astype(np.uint8))[1].tobytes()

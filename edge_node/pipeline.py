@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+from edge_node import __version__
 from edge_node.capture import capture, is_live
+from edge_node.commands import Handler
 from edge_node.config import EdgeConfig
 from edge_node.detector import Detected, Detector
 from edge_node.frames import Frame
 from edge_node.publisher import Publisher
 from edge_node.watch import Watch, watch
 from shared.channel import Channel, Closed
-from shared.messages import CameraMetrics
+from shared.errors import MessageError
+from shared.messages import CameraMetrics, Request
 
 log = logging.getLogger("darner.pipeline")
 
@@ -92,6 +97,24 @@ class Pipeline:
                 thumbnails=self._publisher.thumbnails_sent[name],
             )
         return result
+
+    def handlers(self) -> dict[str, Handler]:
+        """The commands this node answers."""
+        return {"ping": self._ping, "heatmap": self._heatmap}
+
+    def _ping(self, request: Request) -> dict[str, Any]:  # noqa: ARG002 - as every handler
+        return {"version": __version__, "cameras": list(self._config.cameras), "healthy": self.healthy}
+
+    def _heatmap(self, request: Request) -> dict[str, Any]:
+        """Where objects spent their time on one camera: seconds per cell, or a picture of them."""
+        watch = self._watches.get(request.camera or "")
+        if watch is None:
+            known = ", ".join(self._watches)
+            raise MessageError(f"camera {request.camera!r}: not one of this node's: {known}")
+        heatmap = watch.heatmap
+        if request.format == "png":
+            return {"png_base64": base64.b64encode(heatmap.to_png()).decode()}
+        return {"seconds": heatmap.seconds.round(2).tolist()}
 
     def _spawn(self, name: str, work: Callable[[], None], *, daemon: bool = False) -> None:
         # A capture thread can hang in a driver: it must not be able to keep the process alive.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-import math
 import secrets
 import threading
 import time
@@ -14,24 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
-from edge_node import __version__
+from edge_node import __version__, payloads
 from edge_node.analytics import Happening
 from edge_node.capture import describe
 from edge_node.config import CameraSettings, EdgeConfig
-from edge_node.frames import Frame
-from edge_node.thumbnails import Pace, encode_jpeg
+from edge_node.frames import U8, Frame
+from edge_node.snapshots import Snapshots
+from edge_node.thumbnails import Pace, encode_jpeg, shrink
 from edge_node.watch import Analysed
 from shared import messages, topics
 from shared.channel import Channel
-from shared.geometry import F32, Floats
-from shared.messages import CameraMetrics, DetectedObject, Quantiles, ZoneNumbers, now_us
+from shared.messages import CameraMetrics, Quantiles, ZoneNumbers, now_us
 from shared.metrics import Stopwatch
 from shared.mqtt import Client
 
 log = logging.getLogger("darner.publisher")
 
+CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lines", "ping", "heatmap")
 ZONE_REFRESH_S = 1.0
 """How often a zone's dwell times are published while nothing else changes in it."""
 
@@ -50,24 +48,6 @@ def status_message(node: str, session: str, status: Literal["online", "offline"]
     )
 
 
-def normalise(xyxy: F32, frame: Frame) -> list[list[float]]:
-    """Boxes ``(N, 4)`` in pixels to fractions of the frame, five decimals (a hundredth of a 1080p pixel)."""
-    size = np.array([frame.width, frame.height] * 2, np.float64)
-    boxes: list[list[float]] = np.clip(xyxy / size, 0.0, 1.0).round(5).tolist()
-    return boxes
-
-
-def _rounded(values: Floats, digits: int) -> list[Any]:
-    # In double precision: a rounded single one is written with all its noise.
-    rounded: list[Any] = values.astype(np.float64).round(digits).tolist()
-    return rounded
-
-
-def _speed(metres_per_second: float) -> float | None:
-    # Not a number: above the horizon of the calibrated ground, where JSON has no word for it either.
-    return None if math.isnan(metres_per_second) else round(metres_per_second, 2)
-
-
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
     topic: topics.Topic
@@ -84,6 +64,7 @@ class _Camera:
         self.settings = settings
         self.thumbnails = Pace(settings.thumbnail.fps)
         self.detections = Pace(settings.detections_fps) if settings.detections_fps else None
+        self.snapshots = Snapshots(settings.snapshot) if settings.snapshot.enabled else None
         self.reported = 0
         self.zones: dict[str, tuple[ZoneNumbers, float]] = {}
         self.status: str | None = None
@@ -133,7 +114,16 @@ class Publisher:
             backend=backend,
             device=device,
             tracker=tracker,
-            capabilities=("detections", "thumbnails", "tracks", "zones", "lines"),
+            capabilities=(
+                "detections",
+                "thumbnails",
+                "snapshots",
+                "tracks",
+                "zones",
+                "lines",
+                "ping",
+                "heatmap",
+            ),
         )
         self._state(topics.INFO, messages.encode(info))
         for name, camera in self._cameras.items():
@@ -166,26 +156,23 @@ class Publisher:
         """Take one analysed frame: events and numbers now, detections and thumbnail into the channel."""
         frame, camera = item.frame, self._cameras[item.frame.camera]
         start = time.perf_counter()
-        boxes = normalise(item.tracks.xyxy, frame)
+        if camera.snapshots:
+            camera.snapshots.update(frame, item.tracks)
         for happening in item.report.happenings:
-            self._event(happening, item)
+            self._event(happening, item, camera)
         for numbers in item.report.numbers.values():
             self._zone(camera, numbers, frame)
         if camera.detections is None or camera.detections.ready(item.now_s):
-            self._offer(topics.DETECTIONS, frame, self._detections(item, boxes))
+            self._offer(topics.DETECTIONS, frame, self._detections(item))
         for step, milliseconds in item.timings_ms.items():
             self.stopwatch.add(step, milliseconds)
         self.stopwatch.add("message", (time.perf_counter() - start) * 1e3)
         if camera.thumbnails.ready(item.now_s):
             with self.stopwatch.time("thumbnail"):
-                jpeg, width, height = encode_jpeg(frame.image, camera.settings.thumbnail)
-            properties = {
-                "session": self._session,
-                "seq": str(frame.seq),
-                "captured_us": str(frame.captured_ns // 1000),
-                "width": str(width),
-                "height": str(height),
-            }
+                settings = camera.settings.thumbnail
+                image = shrink(frame.image, settings.width, frame.height)
+                jpeg = encode_jpeg(image, settings.quality)
+            properties = self._picture_properties(frame.seq, frame.captured_ns, image)
             self._offer(topics.THUMBNAIL, frame, jpeg, properties)
 
     def send(self) -> None:
@@ -255,7 +242,7 @@ class Publisher:
         item = _Outgoing(topic, path, frame.camera, content, user_properties)
         self.outgoing.put_newest(item, f"{topic.name} {frame.camera}")
 
-    def _detections(self, item: Analysed, boxes: list[list[float]]) -> messages.DetectionsMessage:
+    def _detections(self, item: Analysed) -> messages.DetectionsMessage:
         frame = item.frame
         return messages.DetectionsMessage(
             **self._frame_head(frame),
@@ -263,46 +250,14 @@ class Publisher:
             height=frame.height,
             timings_ms=item.timings_ms,
             dropped=0,
-            objects=self._objects(item, boxes),
+            objects=payloads.objects(item, self._class_names),
             main_track_id=item.report.main_track_id,
         )
 
-    def _objects(self, item: Analysed, boxes: list[list[float]]) -> list[DetectedObject]:
-        tracks, frame = item.tracks, item.frame
-        size = np.array([frame.width, frame.height], np.float64)
-        speeds = item.report.speed_m_s
-        rows = zip(
-            tracks.track_id.tolist(),
-            tracks.class_id.tolist(),
-            _rounded(tracks.score, 4),
-            boxes,
-            _rounded(tracks.age_s, 3),
-            _rounded(tracks.velocity / size, 5),
-            [None] * len(tracks) if speeds is None else map(_speed, speeds.tolist()),
-            tracks.predicted.tolist(),
-            item.report.zones_of,
-            strict=True,
-        )
-        return [
-            {
-                "track_id": track_id,
-                "class_id": class_id,
-                "label": self._class_names[class_id],
-                "score": score,
-                "box": box,
-                "age_s": age_s,
-                "velocity": velocity,
-                "speed_m_s": speed,
-                "predicted": predicted,
-                "zones": zones,
-            }
-            for track_id, class_id, score, box, age_s, velocity, speed, predicted, zones in rows
-        ]
-
-    def _event(self, happening: Happening, item: Analysed) -> None:
+    def _event(self, happening: Happening, item: Analysed, camera: _Camera) -> None:
         frame = item.frame
         captured_us = frame.captured_ns // 1000
-        facts = _short(vars(happening))
+        facts = payloads.short(vars(happening))
         ago_us = round((item.now_s - happening.occurred_s) * 1e6)
         del facts["occurred_s"]
         class_id = happening.class_id
@@ -312,40 +267,42 @@ class Publisher:
             event_id=f"{self._node}-{self._session}-{next(self._event_numbers)}",
             occurred_us=max(0, captured_us - ago_us),
             label=None if class_id is None else self._class_names[class_id],
+            snapshot=self._snapshot(happening, frame.camera, camera),
         )
         path = topics.EVENTS.path(self._prefix, node=self._node, camera=frame.camera)
         self._client.publish(topics.EVENTS, path, messages.encode(message))
+
+    def _snapshot(self, happening: Happening, name: str, camera: _Camera) -> str | None:
+        """Publish the track's best view if it is a new one; its topic, if it ever had one."""
+        track_id = happening.track_id
+        # The first view of a track is seldom its best: its start alone is no reason to publish one.
+        if camera.snapshots is None or track_id is None or happening.type == "track_started":
+            return None
+        path = topics.SNAPSHOT.path(self._prefix, node=self._node, camera=name, track=str(track_id))
+        # While the broker is away, pictures must not push events out of the queue.
+        best = camera.snapshots.take(track_id) if self._client.connected else None
+        if best is not None and best.image is not None:
+            jpeg = encode_jpeg(best.image, camera.settings.snapshot.quality)
+            properties = self._picture_properties(best.seq, best.captured_ns, best.image)
+            self._client.publish(topics.SNAPSHOT, path, jpeg, user_properties=properties)
+        return path if camera.snapshots.was_taken(track_id) else None
+
+    def _picture_properties(self, seq: int, captured_ns: int, image: U8) -> dict[str, str]:
+        return {
+            "session": self._session,
+            "seq": str(seq),
+            "captured_us": str(captured_ns // 1000),
+            "width": str(image.shape[1]),
+            "height": str(image.shape[0]),
+        }
 
     def _zone(self, camera: _Camera, numbers: ZoneNumbers, frame: Frame) -> None:
         last, at = camera.zones.get(numbers.zone, (None, 0.0))
         if numbers == last:
             return
         now = time.monotonic()
-        if last is not None and now - at < ZONE_REFRESH_S and _only_time_passed(last, numbers):
+        if last is not None and now - at < ZONE_REFRESH_S and payloads.only_time_passed(last, numbers):
             return
         camera.zones[numbers.zone] = (numbers, now)
-        message = messages.ZoneState(**self._frame_head(frame), **_short(vars(numbers)))
+        message = messages.ZoneState(**self._frame_head(frame), **payloads.short(vars(numbers)))
         self._state(topics.ZONE, messages.encode(message), camera=frame.camera, zone=numbers.zone)
-
-
-def _short(value: Any) -> Any:
-    """Numbers with the digits that mean something: fractions of the frame to five places, times to three."""
-    if isinstance(value, float):
-        return round(value, 5)
-    if isinstance(value, tuple):
-        return tuple(map(_short, value))
-    if isinstance(value, dict):
-        return {key: _short(item) for key, item in value.items()}
-    if isinstance(value, (messages.Dwell, messages.Queue)):
-        return dataclasses.replace(value, **{k: round(v, 3) for k, v in vars(value).items()})
-    return value
-
-
-def _only_time_passed(before: ZoneNumbers, after: ZoneNumbers) -> bool:
-    """Whether nothing but durations differs."""
-    return _timeless(before) == _timeless(after)
-
-
-def _timeless(numbers: ZoneNumbers) -> ZoneNumbers:
-    queue = numbers.queue and messages.Queue(length=numbers.queue.length)
-    return dataclasses.replace(numbers, dwell=messages.Dwell(completed=numbers.dwell.completed), queue=queue)

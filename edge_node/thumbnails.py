@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
-from edge_node.config import ThumbnailSettings
 from edge_node.frames import U8
 
 
@@ -30,21 +30,23 @@ class Pace:
         return True
 
 
-def encode_jpeg(image: U8, settings: ThumbnailSettings) -> tuple[bytes, int, int]:
-    """A picture as JPEG, shrunk to the configured width if it is wider.
+def shrink(image: U8, width: int, height: int) -> U8:
+    """A picture made to fit into width x height, its aspect kept; the same object if it fits already."""
+    scale = min(width / image.shape[1], height / image.shape[0])
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def encode_jpeg(image: U8, quality: int) -> bytes:
+    """A picture as JPEG.
 
     Args:
         image: u8 ``(H, W, 3)``, BGR.
-        settings: Width and quality.
-
-    Returns:
-        The bytes, and the width and height of what they show.
+        quality: 1..100.
     """
-    height, width = image.shape[:2]
-    if width > settings.width:
-        height, width = max(1, round(height * settings.width / width)), settings.width
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # stubs lose the dtype
-    good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
+    good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not good:
         raise ValueError(f"OpenCV cannot encode a picture of shape {image.shape}")
-    return data.tobytes(), width, height
+    return data.tobytes()

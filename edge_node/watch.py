@@ -11,6 +11,7 @@ from edge_node.analytics import Analytics, Happening, Report
 from edge_node.config import CameraSettings
 from edge_node.detector import Detected
 from edge_node.frames import Frame, Tracks
+from edge_node.heatmap import Heatmap
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Watch:
         self._tracker = tracker.create(tracking)
         self._analytics = Analytics(settings.zones, settings.lines, class_names, settings.analytics)
         self._last_ns: int | None = None
+
+    @property
+    def heatmap(self) -> Heatmap:
+        """Where objects spent their time so far; another thread may read it at any moment."""
+        return self._analytics.heatmap
 
     def update(self, detected: Detected) -> Analysed:
         """Bring tracks and analytics up to this frame."""

@@ -344,6 +344,31 @@ class ZoneState(ZoneNumbers, FrameMessage):
     schema: Literal["darner.zone/1"] = "darner.zone/1"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A command to a node; anybody who may publish can send one, with as little as ``{}``."""
+
+    schema: Literal["darner.request/1"] = "darner.request/1"
+    transaction: Annotated[
+        Text | None, Meta(description="Comes back in the answer, for clients without MQTT 5 correlation data")
+    ] = None
+    camera: Id | None = None
+    format: Annotated[
+        Literal["array", "png"], Meta(description="heatmap: numbers, or a picture in base64")
+    ] = "array"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response(NodeMessage):
+    """The answer to a command: a result or an error, never silence."""
+
+    schema: Literal["darner.response/1"] = "darner.response/1"
+    command: Id
+    transaction: Text | None = None
+    error: Annotated[Text | None, Meta(description="What was wrong and how to mend it; null: done")] = None
+    result: Annotated[dict[Label, Any], Meta(max_length=64)] = field(default_factory=dict)
+
+
 M = TypeVar("M")
 
 

@@ -75,6 +75,8 @@ class Received:
     qos: int
     retain: bool
     user_properties: Mapping[str, str]
+    response_topic: str | None = None
+    correlation: bytes | None = None
 
 
 class Client:
@@ -180,6 +182,7 @@ class Client:
         payload: bytes,
         *,
         user_properties: Mapping[str, str] | None = None,
+        correlation: bytes | None = None,
     ) -> bool:
         """Send a message that is not retained.
 
@@ -192,7 +195,9 @@ class Client:
         if not self._fits(path, payload) or (topic.qos == 0 and not self._room()):
             self.dropped[topic.name] += 1
             return False
-        info = self._paho.publish(path, payload, topic.qos, False, self._properties(topic, user_properties))
+        info = self._paho.publish(
+            path, payload, topic.qos, False, self._properties(topic, user_properties, correlation)
+        )
         if topic.qos == 0:
             self._unwritten.append(info)
             sent = info.rc == paho.MQTT_ERR_SUCCESS
@@ -210,7 +215,7 @@ class Client:
         with self._state_lock:
             self._state[path] = payload
         if self.connected:
-            self._paho.publish(path, payload, topic.qos, True, self._properties(topic, None))
+            self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
 
     def finish(self, timeout: float) -> bool:
         """Wait until everything at QoS 1 was acknowledged; False when it was not in `timeout` seconds."""
@@ -253,7 +258,9 @@ class Client:
             )
         return False
 
-    def _properties(self, topic: Topic, user: Mapping[str, str] | None) -> Properties | None:
+    def _properties(
+        self, topic: Topic, user: Mapping[str, str] | None = None, correlation: bytes | None = None
+    ) -> Properties | None:
         if self._settings.version != "5":
             return None
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type there
@@ -262,6 +269,8 @@ class Client:
             properties.MessageExpiryInterval = topic.expiry_s
         if user:
             properties.UserProperty = list(user.items())
+        if correlation is not None:
+            properties.CorrelationData = correlation
         return properties
 
     def _jitter(self) -> None:
@@ -323,8 +332,15 @@ class Client:
             self._jitter()
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002
-        pairs = getattr(message.properties, "UserProperty", ())
-        received = Received(message.topic, bytes(message.payload), message.qos, message.retain, dict(pairs))
+        received = Received(
+            message.topic,
+            bytes(message.payload),
+            message.qos,
+            message.retain,
+            dict(getattr(message.properties, "UserProperty", ())),
+            getattr(message.properties, "ResponseTopic", None),
+            getattr(message.properties, "CorrelationData", None),
+        )
         try:
             self.received.put_newest(received)
         except Closed:

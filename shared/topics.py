@@ -32,7 +32,7 @@ class Topic:
 
     name: str
     pattern: str
-    payload: type[messages.NodeMessage] | Literal["jpeg"]
+    payload: type[messages.NodeMessage | messages.Request] | Literal["jpeg"]
     qos: Literal[0, 1]
     retain: bool
     expiry_s: int | None = None
@@ -61,8 +61,24 @@ THUMBNAIL = Topic("thumbnail", "{node}/camera/{camera}/thumbnail", "jpeg", 0, Fa
 EVENTS = Topic("events", "{node}/camera/{camera}/events", messages.Event, 1, False)
 ZONES = Topic("zones", "{node}/camera/{camera}/zones", messages.Zones, 1, True)
 ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1, True)
+SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 1, False, 86_400)
+REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
+RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
 
-TABLE = (STATUS, INFO, METRICS, CAMERA_STATUS, DETECTIONS, THUMBNAIL, EVENTS, ZONES, ZONE)
+TABLE = (
+    STATUS,
+    INFO,
+    METRICS,
+    CAMERA_STATUS,
+    DETECTIONS,
+    THUMBNAIL,
+    EVENTS,
+    SNAPSHOT,
+    ZONES,
+    ZONE,
+    REQUEST,
+    RESPONSE,
+)
 
 _MATCHERS = tuple(
     (row, re.compile(re.sub(r"{([a-z_]+)}", r"(?P<\1>[A-Za-z0-9_-]{1,64})", row.pattern))) for row in TABLE

@@ -28,6 +28,8 @@ from viewer_server import updates
 from viewer_server.join import Joiner, Picture, jpeg_size
 from viewer_server.updates import Key, Update
 
+SHOWN = tuple(row for row in topics.TABLE if row not in (topics.SNAPSHOT, topics.REQUEST, topics.RESPONSE))
+"""The topics the page is made of."""
 MAX_NODES = 64
 MAX_CAMERAS = 64
 MAX_ENTRIES = 5_000
@@ -91,14 +93,15 @@ class State:
             MessageError: It is not ours, breaks the contract or goes over a cap.
         """
         match = topics.match(self._prefix, received.topic)
-        if match is None:
-            raise MessageError("not one of Darner's topics")
+        if match is None or match[0] not in SHOWN:
+            raise MessageError("not one of the topics that are shown")
         row, ids = match
         if row.payload == "jpeg":
             return self._picture(ids, received)
         if not received.payload:
             return self._cleared(row, ids)
         message = decode(row.payload, received.payload)
+        assert isinstance(message, NodeMessage)  # noqa: S101 - what is shown is said by nodes
         _check_names(ids, message)
         if isinstance(message, DetectionsMessage):
             return self._detections(ids, message, len(received.payload))

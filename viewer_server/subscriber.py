@@ -14,7 +14,7 @@ from shared.log import Once
 from shared.mqtt import Client, MqttSettings, Received
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
-from viewer_server.state import NotJoinable
+from viewer_server.state import SHOWN, NotJoinable
 
 log = logging.getLogger("darner.viewer")
 
@@ -44,7 +44,7 @@ class Subscriber:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Subscriber:
-        for row in topics.TABLE:
+        for row in SHOWN:
             self._client.subscribe(row.filter(self._prefix), row.qos)
         self._client.__enter__()
         # Made here and not before: a thread object that lived through a fork says it is dead.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from shared.errors import MessageError
 HEAD: dict[str, Any] = {"node": "n", "session": "s", "published_us": 3}
 FRAME: dict[str, Any] = HEAD | {"camera": "c", "seq": 7, "captured_us": 2}
 
-EXAMPLES = [
+EXAMPLES: list[Any] = [
     messages.NodeStatus(**HEAD, status="online", version="1"),
     messages.NodeInfo(
         **HEAD,
@@ -70,6 +71,8 @@ EXAMPLES = [
         zones={"z": messages.ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)), crowd=messages.Crowd(count=3))},
         lines={"l": messages.LineDefinition(points=((0, 0), (1, 1)))},
     ),
+    messages.Request(transaction="1", camera="c", format="png"),
+    messages.Response(**HEAD, command="ping", transaction="1", result={"version": "1"}),
     messages.ZoneState(**FRAME, zone="z", kind="zone", queue=messages.Queue(length=2)),
 ]
 
@@ -81,19 +84,19 @@ def test_every_json_topic_has_an_example_here() -> None:
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
-def test_what_is_encoded_decodes_to_the_same(message: messages.NodeMessage) -> None:
+def test_what_is_encoded_decodes_to_the_same(message: Any) -> None:
     assert messages.decode(type(message), messages.encode(message)) == message
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
-def test_what_is_encoded_fits_the_published_schema(message: messages.NodeMessage) -> None:
+def test_what_is_encoded_fits_the_published_schema(message: Any) -> None:
     schema = messages.json_schema(type(message))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(orjson.loads(messages.encode(message)), schema)
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
-def test_a_message_of_only_the_required_fields_is_passed_on_with_all(message: messages.NodeMessage) -> None:
+def test_a_message_of_only_the_required_fields_is_passed_on_with_all(message: Any) -> None:
     every = orjson.loads(messages.encode(message))
     required = messages.json_schema(type(message))["$defs"][type(message).__name__]["required"]
     sparse = messages.decode(type(message), orjson.dumps({key: every[key] for key in required}))
@@ -101,7 +104,7 @@ def test_a_message_of_only_the_required_fields_is_passed_on_with_all(message: me
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
-def test_unknown_fields_are_ignored(message: messages.NodeMessage) -> None:
+def test_unknown_fields_are_ignored(message: Any) -> None:
     wire = orjson.loads(messages.encode(message)) | {"from_the_future": {"deep": [1]}}
     assert messages.decode(type(message), orjson.dumps(wire)) == message
 
@@ -138,7 +141,7 @@ def test_a_bad_payload_is_a_message_error_that_says_where(payload: bytes, says: 
 def test_no_bytes_make_decode_fail_in_another_way(payload: bytes) -> None:
     for row in topics.TABLE:
         if row.payload != "jpeg":
-            with pytest.raises(MessageError):
+            with contextlib.suppress(MessageError):  # `{}` is a good request
                 messages.decode(row.payload, payload)
 
 

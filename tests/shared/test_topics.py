@@ -5,7 +5,7 @@ import pytest
 from shared import topics
 from shared.errors import ConfigError
 
-IDS = {"node": "n1", "camera": "gate-2", "zone": "a_b"}
+IDS = {"node": "n1", "camera": "gate-2", "zone": "a_b", "track": "17", "command": "ping"}
 
 
 @pytest.mark.parametrize("row", topics.TABLE, ids=lambda row: row.name)

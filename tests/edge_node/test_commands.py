@@ -1,0 +1,143 @@
+"""Commands over a real broker: every request gets an answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import paho.mqtt.client as paho
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge_node.commands import Commands
+from shared import messages, topics
+from shared.errors import MessageError
+from shared.messages import Request
+from shared.mqtt import Client, MqttSettings, Received
+from tests.conftest import Mosquitto
+
+PREFIX = "test-commands/v1"
+
+
+def echo(request: Request) -> dict[str, Any]:
+    return {"camera": request.camera}
+
+
+def refuse(request: Request) -> dict[str, Any]:
+    raise MessageError(f"camera {request.camera!r} is not mine")
+
+
+def fail(_: Request) -> dict[str, Any]:
+    raise RuntimeError("secret detail")
+
+
+HANDLERS = {"echo": echo, "refuse": refuse, "fail": fail}
+
+
+@pytest.fixture
+def node(broker: Mosquitto) -> Iterator[Client]:
+    """A connected node that answers."""
+    with Client(MqttSettings(url=broker.url), name="node") as client:
+        assert client.wait_connected(10)
+        commands = Commands(client, PREFIX, "box", "s", HANDLERS)
+        commands.subscribe()
+        thread = threading.Thread(target=commands.run)
+        thread.start()
+        yield client
+    thread.join(5)
+
+
+def ask(
+    broker: Mosquitto, command: str, payload: bytes, *, reply_to: str | None = None, retain: bool = False
+) -> tuple[str, bytes | None, messages.Response]:
+    """One request as a stranger sends it, with paho alone; topic, correlation and answer."""
+    answers: list[paho.MQTTMessage] = []
+    ready, answered = threading.Event(), threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.on_connect = lambda c, *_: c.subscribe([(f"{PREFIX}/box/response/+", 1), ("my/answers", 1)])
+    client.on_subscribe = lambda *_: ready.set()
+
+    def on_message(_: object, __: object, message: paho.MQTTMessage) -> None:
+        answers.append(message)
+        answered.set()
+
+    client.on_message = on_message
+    client.connect(broker.host, broker.port)
+    client.loop_start()
+    assert ready.wait(10)
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if reply_to:
+        properties.ResponseTopic = reply_to
+        properties.CorrelationData = b"42"
+    client.publish(f"{PREFIX}/box/request/{command}", payload, 1, retain, properties)
+    assert answered.wait(10)
+    client.disconnect()
+    client.loop_stop()
+    correlation = getattr(answers[0].properties, "CorrelationData", None)
+    return answers[0].topic, correlation, messages.decode(messages.Response, bytes(answers[0].payload))
+
+
+@pytest.mark.usefixtures("node")
+def test_an_answer_goes_where_the_asker_wants_it_with_what_it_gave(broker: Mosquitto) -> None:
+    payload = orjson.dumps({"transaction": "t1", "camera": "yard"})
+    topic, correlation, response = ask(broker, "echo", payload, reply_to="my/answers")
+    assert (topic, correlation) == ("my/answers", b"42")
+    assert (response.transaction, response.error, response.result) == ("t1", None, {"camera": "yard"})
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("reply_to", [None, "$SYS/broker"])
+def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
+    broker: Mosquitto, reply_to: str | None
+) -> None:
+    topic, _, response = ask(broker, "echo", b"{}", reply_to=reply_to)
+    assert topic == f"{PREFIX}/box/response/echo"
+    assert response.command == "echo"
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(
+    ("command", "payload", "says"),
+    [
+        pytest.param("dance", b"{}", "no command 'dance'; there are: echo, refuse, fail", id="unknown"),
+        pytest.param("echo", b"not json", "not JSON", id="malformed"),
+        pytest.param("echo", b'{"camera": "a/b"}', "$.camera", id="bad identifier"),
+        pytest.param("echo", b'{"schema": "darner.request/9"}', "$.schema", id="newer schema"),
+        pytest.param("refuse", b'{"camera": "x"}', "camera 'x' is not mine", id="refused"),
+        pytest.param("fail", b"", "internal error", id="our own fault"),
+    ],
+)
+def test_what_cannot_be_done_is_answered_with_the_reason(
+    broker: Mosquitto, command: str, payload: bytes, says: str
+) -> None:
+    _, _, response = ask(broker, command, payload)
+    assert response.error is not None
+    assert says in response.error
+    assert "secret" not in response.error
+
+
+class NoBroker:
+    """Collects what would be published."""
+
+    def __init__(self) -> None:
+        self.published: list[bytes] = []
+
+    def publish(self, _: topics.Topic, path: str, payload: bytes, **__: Any) -> bool:
+        assert topics.match(PREFIX, path) is not None
+        self.published.append(payload)
+        return True
+
+
+@given(payload=st.binary(max_size=200), command=st.sampled_from([*HANDLERS, "other"]))
+def test_any_bytes_get_exactly_one_answer(payload: bytes, command: str) -> None:
+    client = NoBroker()
+    commands = Commands(client, PREFIX, "box", "s", HANDLERS)  # type: ignore[arg-type]  # collects
+    commands.answer(Received("t", payload, 1, False, {}), command)
+    (answer,) = client.published
+    messages.decode(messages.Response, answer)
