@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test check bench bench-accuracy format lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -62,8 +62,18 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The other trackers are installed into environments of their own on first use. Ground truth is not part of the
+# project: what needs it runs where it lies in ../shared/data.
+DATA := ../shared/data
 bench: .venv/.dev
-	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+	$(BIN)/python tests/bench/tracker_cost.py
+	@test -d $(DATA) || { echo "no ground truth in $(DATA): accuracy is not measured"; exit 0; }
+	@test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy
+bench-accuracy:
+	$(BIN)/python tests/bench/tracker_accuracy.py --mot $(DATA)/mot15
+	rm -rf build/bench
+	$(BIN)/python -m optimization evaluate video $(DATA)/video/vtest.avi --truth $(DATA)/mot15/PETS09-S2L1 --save build/bench
+	$(BIN)/python tests/bench/tracker_accuracy.py --mot build/bench
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -q -U
 lock: .venv/bin/python

@@ -1,6 +1,6 @@
 """HOTA, MOTA and IDF1 of our trackers beside other packages', on the same detections and the same scorer.
 
-python tests/bench/tracker_accuracy.py --mot DIR [--detections det.txt] [--json FILE]
+python tests/bench/tracker_accuracy.py [--mot DIR] [--detections det.txt] [--json FILE]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from edge_node.tracker import TrackerSettings
 from optimization import evaluate_tracker, mot
 from tests.bench.tracker_peers import PACKAGES, TRACKERS, Frames, Peer
 
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "mot15"
 _COLUMNS = ("hota", "deta", "assa", "mota", "idf1", "idsw")
 
 
@@ -32,7 +33,7 @@ def _as_boxes(frames: Frames) -> list[mot.Boxes]:
 def main() -> None:
     """Run every tracker on every sequence and print the combined scores."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mot", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--mot", type=Path, default=DATA, metavar="DIR", help="default: %(default)s")
     parser.add_argument("--detections", default="det.txt", metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()

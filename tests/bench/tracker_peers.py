@@ -11,18 +11,24 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
-PACKAGES = {"supervision": "supervision==0.25.1", "trackers": "trackers==2.6.1"}
-"""The two need different versions of supervision, hence two environments."""
+PACKAGES = {"supervision": "supervision==0.25.1", "trackers": "trackers==2.6.1", "norfair": "norfair==2.3.0"}
+"""They need different versions of the same packages, hence an environment each."""
 TRACKERS = {
     "supervision ByteTrack": ("supervision", "ByteTrack"),
     "trackers ByteTrack": ("trackers", "ByteTrackTracker"),
     "trackers OC-SORT": ("trackers", "OCSORTTracker"),
     "trackers SORT": ("trackers", "SORTTracker"),
+    "norfair": ("norfair", "Tracker"),
 }
 _HOME = Path(__file__).resolve().parents[2] / ".cache" / "peers"
 
+Found = tuple[list[list[float]], list[int]]
+"""Boxes as corners of the tracks of one frame, and their ids."""
+Update = Callable[[list[list[float]], list[float]], tuple[Found, float]]
+"""One frame's boxes and scores to its tracks, and the seconds that took."""
 Frames = list[tuple[list[list[float]], list[float]]]
 """Per frame: boxes as corners, and their scores."""
 
@@ -78,29 +84,64 @@ class Peer:
 
 
 def _work(package: str, class_name: str) -> None:
+    make = _norfair if package == "norfair" else _supervision
+    for line in sys.stdin:
+        task = json.loads(line)
+        update = make(package, class_name)
+        tracks, seconds = [], []
+        for boxes, scores in task["frames"]:
+            found, took = update(boxes, scores)
+            tracks.append(found)
+            seconds.append(took)
+        print(json.dumps({"tracks": tracks, "seconds": seconds}), flush=True)
+
+
+def _supervision(package: str, class_name: str) -> Update:
+    """A new tracker of supervision, or of trackers, which speaks its language."""
     import importlib
 
     import numpy as np
 
-    supervision, module = importlib.import_module("supervision"), importlib.import_module(package)
-    for line in sys.stdin:
-        task = json.loads(line)
-        tracker = getattr(module, class_name)()
-        update = tracker.update_with_detections if package == "supervision" else tracker.update
-        tracks, seconds = [], []
-        for boxes, scores in task["frames"]:
-            detections = supervision.Detections(
-                xyxy=np.array(boxes, np.float32).reshape(-1, 4),
-                confidence=np.array(scores, np.float32),
-                class_id=np.zeros(len(scores), int),
-            )
-            start = time.perf_counter()
-            found = update(detections)
-            seconds.append(time.perf_counter() - start)
-            ids = np.full(len(found), -1) if found.tracker_id is None else found.tracker_id
-            known = ids >= 0  # trackers marks unconfirmed tracks with -1
-            tracks.append((found.xyxy[known].tolist(), ids[known].tolist()))
-        print(json.dumps({"tracks": tracks, "seconds": seconds}), flush=True)
+    supervision = importlib.import_module("supervision")
+    tracker = getattr(importlib.import_module(package), class_name)()
+    work = tracker.update_with_detections if package == "supervision" else tracker.update
+
+    def update(boxes: list[list[float]], scores: list[float]) -> tuple[Found, float]:
+        detections = supervision.Detections(
+            xyxy=np.array(boxes, np.float32).reshape(-1, 4),
+            confidence=np.array(scores, np.float32),
+            class_id=np.zeros(len(scores), int),
+        )
+        start = time.perf_counter()
+        found = work(detections)
+        took = time.perf_counter() - start
+        ids = np.full(len(found), -1) if found.tracker_id is None else found.tracker_id
+        known = ids >= 0  # trackers marks unconfirmed tracks with -1
+        return (found.xyxy[known].tolist(), ids[known].tolist()), took
+
+    return update
+
+
+def _norfair(package: str, class_name: str) -> Update:
+    """A new tracker of norfair, which has no default distance: IoU, as for the others, up to 0.7."""
+    import importlib
+
+    import numpy as np
+
+    norfair = importlib.import_module(package)
+    tracker = getattr(norfair, class_name)(distance_function="iou", distance_threshold=0.7)
+
+    def update(boxes: list[list[float]], scores: list[float]) -> tuple[Found, float]:
+        detections = [
+            norfair.Detection(points=np.array(box).reshape(2, 2), scores=np.full(2, score))
+            for box, score in zip(boxes, scores)  # noqa: B905 - its environment may be older than strict=
+        ]
+        start = time.perf_counter()
+        found = tracker.update(detections=detections)
+        took = time.perf_counter() - start
+        return ([one.estimate.ravel().tolist() for one in found], [one.id for one in found]), took
+
+    return update
 
 
 if __name__ == "__main__":
