@@ -24,48 +24,45 @@ def overlapping(a: Floats, b: Floats) -> tuple[Index, Index]:
     """Pairs of boxes that share some area.
 
     Args:
-        a: Corners ``(N, 4)``.
-        b: Corners ``(M, 4)``.
+        a: Corners ``(4, N)``.
+        b: Corners ``(4, M)``.
 
     Returns:
         Indices into `a` and into `b`, each ``(P,)``, ordered by the first.
     """
     # float32 halves the memory this reads and writes, and rounding to it keeps the order of coordinates.
-    ax1, ay1, ax2, ay2 = a.T.astype(np.float32, order="C")
-    bx1, by1, bx2, by2 = b.T.astype(np.float32, order="C")
-    touch = ax1[:, None] < bx2
-    touch &= ax2[:, None] > bx1
-    touch &= ay1[:, None] < by2
-    touch &= ay2[:, None] > by1
+    a, b = a.astype(np.float32)[:, :, None], b.astype(np.float32)[:, None]
+    touch = a[:2] < b[2:]
+    touch &= a[2:] > b[:2]
+    both = touch[0] & touch[1]
     # Searching the flat array is several times faster than asking numpy for two-dimensional indices.
-    flat = np.flatnonzero(touch)
-    rows = flat // max(len(b), 1)
-    return rows, flat - rows * len(b)
+    rows, columns = np.divmod(both.ravel().nonzero()[0], max(b.shape[2], 1))
+    return rows, columns
 
 
 def pair_iou(a: Floats, b: Floats) -> F64:
     """Intersection over union of each box with the one in the same place.
 
     Args:
-        a: Corners ``(P, 4)``.
-        b: Corners ``(P, 4)``.
+        a: Corners ``(4, P)``.
+        b: Corners ``(4, P)``.
 
     Returns:
         ``(P,)``, 0..1; a pair without area overlaps nothing.
     """
-    shared, union = _shared_and_union(a, b, a[:, 2:] - a[:, :2], b[:, 2:] - b[:, :2])
+    shared, union = _shared_and_union(a, b, a[2:] - a[:2], b[2:] - b[:2])
     fit: F64 = shared / np.maximum(union, 1e-9)
     return fit
 
 
 def _shared_and_union(a: Floats, b: Floats, size_a: Floats, size_b: Floats) -> tuple[F64, F64]:
-    """Areas ``(P,)`` of intersection and union, from corners and sides ``(P, 4)`` and ``(P, 2)``."""
-    sides = np.minimum(a[:, 2:], b[:, 2:])
-    sides -= np.maximum(a[:, :2], b[:, :2])
+    """Areas ``(P,)`` of intersection and union, from corners and sides ``(4, P)`` and ``(2, P)``."""
+    sides = np.minimum(a[2:], b[2:])
+    sides -= np.maximum(a[:2], b[:2])
     np.maximum(sides, 0.0, out=sides)
-    shared = sides[:, 0] * sides[:, 1]
-    union = size_a[:, 0] * size_a[:, 1]
-    union += size_b[:, 0] * size_b[:, 1]
+    shared: F64 = sides[0] * sides[1]
+    union: F64 = size_a[0] * size_a[1]
+    union += size_b[0] * size_b[1]
     union -= shared
     return shared, union
 
@@ -84,14 +81,15 @@ def assign(rows: Index, columns: Index, gain: Floats) -> tuple[Index, Index]:
     Returns:
         Rows and columns of the chosen pairs, each ``(K,)``, in no particular order.
     """
-    allowed = gain > 0
-    if not allowed.all():
+    allowed = (gain > 0).nonzero()[0]
+    if len(allowed) < len(gain):
         rows, columns, gain = rows[allowed], columns[allowed], gain[allowed]
     if not len(rows):
         return rows, columns
-    contested = (np.bincount(rows)[rows] > 1) | (np.bincount(columns)[columns] > 1)
-    if not contested.any():
+    in_row, in_column = np.bincount(rows), np.bincount(columns)
+    if np.count_nonzero(in_row) == np.count_nonzero(in_column) == len(rows):
         return rows, columns
+    contested = (in_row[rows] > 1) | (in_column[columns] > 1)
     row_names, i = _numbered(rows[contested])
     column_names, j = _numbered(columns[contested])
     matrix = np.zeros((len(row_names), len(column_names)))
@@ -106,7 +104,7 @@ def assign(rows: Index, columns: Index, gain: Floats) -> tuple[Index, Index]:
 
 def _numbered(index: Index) -> tuple[Index, Index]:
     """The distinct values, sorted, and the place of each value among them; cheaper than `numpy.unique`."""
-    names = np.flatnonzero(np.bincount(index))
+    names = np.bincount(index).nonzero()[0]
     place = np.empty(names[-1] + 1, np.intp)
     place[names] = np.arange(len(names))
     return names, place[index]
@@ -120,31 +118,38 @@ class Matching:
         columns: How many detections.
 
     Attributes:
-        free_rows: Mask ``(N,)`` of the tracks not matched yet.
-        free_columns: Mask ``(M,)`` of the detections not matched yet.
+        taken_rows: Mask ``(N,)`` of the tracks matched.
+        taken_columns: Mask ``(M,)`` of the detections matched.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
-        self.free_rows: Bool = np.ones(rows, np.bool_)
-        self.free_columns: Bool = np.ones(columns, np.bool_)
+        self.taken_rows: Bool = np.zeros(rows, np.bool_)
+        self.taken_columns: Bool = np.zeros(columns, np.bool_)
+        self._left = min(rows, columns)
         self._made: list[tuple[Index, Index]] = []
 
+    @property
+    def complete(self) -> bool:
+        """Whether all tracks or all detections are taken, so that no further stage could match anything."""
+        return self._left == 0
+
     def stage(self, rows: Index, columns: Index, gain: Floats) -> None:
-        """Assign among these pairs, see `assign`; all of them must be free."""
+        """Assign among these pairs, see `assign`; all of them of positive gain must be free."""
         if not len(rows):
             return
         r, c = assign(rows, columns, gain)
         if len(r):
-            self.free_rows[r] = False
-            self.free_columns[c] = False
+            self.taken_rows[r] = True
+            self.taken_columns[c] = True
+            self._left -= len(r)
             self._made.append((r, c))
 
     def pairs(self) -> tuple[Index, Index]:
         """Rows and columns of all matches made, each ``(K,)``."""
-        if not self._made:
-            return np.zeros(0, np.intp), np.zeros(0, np.intp)
         if len(self._made) == 1:
             return self._made[0]
+        if not self._made:
+            return np.zeros(0, np.intp), np.zeros(0, np.intp)
         rows, columns = zip(*self._made, strict=True)
         return np.concatenate(rows), np.concatenate(columns)
 
@@ -156,19 +161,19 @@ def similarity(predicted: Floats, seen: Floats, same_class: Bool) -> F64:
     makes a pair less likely but not impossible, for detectors waver between car and truck.
 
     Args:
-        predicted: Corners ``(P, 4)``.
-        seen: Corners ``(P, 4)``; each box overlaps the one in its place.
+        predicted: Corners ``(4, P)``.
+        seen: Corners ``(4, P)``; each box overlaps the one in its place.
         same_class: ``(P,)``.
 
     Returns:
         ``(P,)``, at most 1.
     """
-    size, size_seen = predicted[:, 2:] - predicted[:, :2], seen[:, 2:] - seen[:, :2]
+    size, size_seen = predicted[2:] - predicted[:2], seen[2:] - seen[:2]
     shared, union = _shared_and_union(predicted, seen, size, size_seen)
-    height, height_seen = size[:, 1], size_seen[:, 1]
+    height, height_seen = size[1], size_seen[1]
     ratio = np.minimum(height, height_seen) / np.maximum(height, height_seen)
     fit: F64 = shared / union * np.sqrt(ratio)
-    if not same_class.all():
+    if np.count_nonzero(same_class) < len(same_class):
         fit -= OTHER_CLASS * ~same_class
     return fit
 
@@ -181,20 +186,21 @@ def second_chance(matching: Matching, tracks: Floats, unseen: Floats, seen: Floa
 
     Args:
         matching: Where to find what is left over and to put the matches.
-        tracks: Predicted centres and sides ``(N, 4)``.
+        tracks: Predicted centres and sides ``(4, N)``.
         unseen: Seconds since each track was matched, ``(N,)``; negative: the track gets no second chance.
-        seen: Detected centres and sides ``(M, 4)``.
+        seen: Detected centres and sides ``(4, M)``.
         allowed: Detections that may be matched, ``(M,)``.
     """
-    rows = np.flatnonzero(matching.free_rows & (unseen >= 0))
-    columns = np.flatnonzero(matching.free_columns & allowed)
+    rows = (~matching.taken_rows & (unseen >= 0)).nonzero()[0]
+    columns = (~matching.taken_columns & allowed).nonzero()[0]
     if not len(rows) or not len(columns):
         return
-    a, b = tracks[rows][:, None], seen[columns][None]
+    a, b = tracks.take(rows, axis=1)[:, :, None], seen.take(columns, axis=1)[:, None]
     scale = 1.0 + 2.0 * (_ENLARGED + _ENLARGED_PER_S * unseen[rows])
-    offset = np.abs(a[..., :2] - b[..., :2]) / (0.5 * (a[..., 2:] + b[..., 2:]) * scale[:, None, None])
-    shared = np.maximum(1.0 - offset, 0.0).prod(axis=2)
-    heights = np.minimum(a[..., 3], b[..., 3]) / np.maximum(a[..., 3], b[..., 3])
+    offset = np.abs(a[:2] - b[:2]) / (0.5 * (a[2:] + b[2:]) * scale[:, None])
+    near = np.maximum(1.0 - offset, 0.0)
+    shared = near[0] * near[1]
+    heights = np.minimum(a[3], b[3]) / np.maximum(a[3], b[3])
     gain = shared / (2.0 - shared) * heights - _SECOND_CHANCE
-    i, j = np.nonzero(gain > 0)
+    i, j = (gain > 0).nonzero()
     matching.stage(rows[i], columns[j], gain[i, j])

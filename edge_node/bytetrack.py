@@ -12,8 +12,7 @@ import numpy as np
 from edge_node import kalman
 from edge_node.association import Index, Matching, overlapping, pair_iou, second_chance, similarity
 from edge_node.frames import Detections, Tracks
-from edge_node.kalman import Rows
-from edge_node.track_table import TRACK, Seen, TrackTable
+from edge_node.track_table import Rows, Seen, TrackTable
 from edge_node.tracker import TrackerSettings
 from shared.geometry import F64, Floats
 
@@ -31,7 +30,7 @@ class ByteTrack:
     """
 
     def __init__(self, settings: TrackerSettings) -> None:
-        self._table = TrackTable(settings, TRACK, associate, correct)
+        self._table = TrackTable(settings, associate, correct)
 
     def update(self, detections: Detections | None, dt: float) -> Tracks:
         """Advance by one frame; see `edge_node.tracker.Tracker.update`."""
@@ -42,14 +41,15 @@ class ByteTrack:
         self._table.reset()
 
 
-def associate(rows: Rows, seen: Seen) -> tuple[Index, Index]:
+def associate(rows: Rows, seen: Seen) -> Matching:
     """ByteTrack's association; see `edge_node.track_table.Associate`."""
-    predicted = kalman.to_corners(rows["pos"])
+    predicted = kalman.to_corners(rows.pos)
     i, j = overlapping(predicted, seen.xyxy)
-    same_class = rows["class_id"][i] == seen.class_id[j]
-    matching = staged(rows, seen, i, j, similarity(predicted[i], seen.xyxy[j], same_class))
+    same_class = rows.class_id[i] == seen.class_id[j]
+    similar = similarity(predicted.take(i, axis=1), seen.xyxy.take(j, axis=1), same_class)
+    matching = staged(rows, seen, i, j, similar)
     give_second_chance(matching, rows, seen)
-    return matching.pairs()
+    return matching
 
 
 def staged(rows: Rows, seen: Seen, i: Index, j: Index, similar: Floats) -> Matching:
@@ -66,33 +66,38 @@ def staged(rows: Rows, seen: Seen, i: Index, j: Index, similar: Floats) -> Match
         The matches.
     """
     matching = Matching(len(rows), len(seen.score))
-    confirmed = (rows["id"] > 0)[i]
-    high = seen.high[j]
-    first = high & confirmed
-    matching.stage(i[first], j[first], similar[first] - _LEAST_HIGH)
-    left = np.flatnonzero(matching.free_rows[i] & matching.free_columns[j] & ~first)
-    if len(left):
-        doubtful = left[~high[left] & rows["visible"][i[left]]]
-        matching.stage(i[doubtful], j[doubtful], similar[doubtful] - _LEAST_LOW)
-        new = left[high[left] & ~confirmed[left]]
-        matching.stage(i[new], j[new], similar[new] - _LEAST_NEW)
+    confirmed, high = rows.id[i] > 0, seen.high[j]
+    # A pair that a stage leaves out has no gain in it, which is cheaper than picking the others first.
+    matching.stage(i, j, (similar - _LEAST_HIGH) * (high & confirmed))
+    if matching.complete:
+        return matching
+    left = ~(matching.taken_rows[i] | matching.taken_columns[j])
+    if np.count_nonzero(left):
+        doubtful = left & ~high & rows.visible[i]
+        matching.stage(i, j, (similar - _LEAST_LOW) * doubtful)
+        new = left & high & ~confirmed
+        matching.stage(i, j, (similar - _LEAST_NEW) * new)
     return matching
 
 
 def give_second_chance(matching: Matching, rows: Rows, seen: Seen) -> None:
     """Match confirmed tracks with confident detections that are near but did not fit."""
-    if not (matching.free_rows.any() and matching.free_columns.any()):
+    if matching.complete:
         return
-    unseen = np.where(rows["id"] > 0, rows["unseen"], -1.0)
-    second_chance(matching, rows["pos"], unseen, seen.centre, seen.high)
+    unseen = np.where(rows.id > 0, rows.unseen, -1.0)
+    second_chance(matching, rows.pos, unseen, seen.centre, seen.high)
 
 
-def correct(rows: Rows, centre: F64) -> None:
+def correct(rows: Rows, matched: Index, centre: F64) -> None:
     """Filter matched tracks, but do not drag them; see `edge_node.track_table.Correct`."""
-    gap = np.flatnonzero(rows["frames"] > 1)
+    state = rows.state.take(matched, axis=1)
+    gap = (rows.frames[matched] > 1).nonzero()[0]
     if len(gap):
-        overlap = pair_iou(kalman.to_corners(rows["pos"][gap]), kalman.to_corners(centre[gap]))
-    kalman.correct(rows, centre)
+        predicted, found = state[kalman.POS].take(gap, axis=1), centre.take(gap, axis=1)
+        overlap = pair_iou(kalman.to_corners(predicted), kalman.to_corners(found))
+    kalman.correct(state, centre)
     if len(gap):
         drifted = gap[overlap < _DRIFT_IOU]
-        rows["pos"][drifted] = centre[drifted]
+        if len(drifted):
+            state[kalman.POS, drifted] = centre[:, drifted]
+    rows.state[:, matched] = state

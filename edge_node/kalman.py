@@ -13,20 +13,12 @@ Sources: Kalman 1960; Bewley et al., "Simple Online and Realtime Tracking", 2016
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from shared.geometry import F64, Floats
 
-FILTER = np.dtype(
-    [
-        ("pos", np.float64, (4,)),
-        ("vel", np.float64, (4,)),
-        ("pp", np.float64),
-        ("pv", np.float64),
-        ("vv", np.float64),
-    ]
-)
-"""State of one box: position and velocity (px, px/s) and their covariance, in sides of the box."""
+POS, VEL, PP, PV, VV = slice(0, 4), slice(4, 8), 8, 9, 10
+"""Rows of the state ``(11, N)`` of N boxes: position and velocity (px, px/s) and, in sides of the box, their
+covariance. Each column is a box, so that numpy runs along whole rows."""
 
 MEASUREMENT = 0.12
 """Standard deviation of a detected coordinate, in sides of the box (as the other three)."""
@@ -37,73 +29,73 @@ VELOCITY = 0.5
 INITIAL_VELOCITY = 2.0
 """Of the unknown velocity of a new box, 1/s."""
 
-Rows = npt.NDArray[np.void]
-
 
 def to_centre(xyxy: Floats) -> F64:
-    """Corners ``(N, 4)`` to centre and sides ``(N, 4)``."""
-    low, high = xyxy[:, :2], xyxy[:, 2:]
-    out = np.empty((len(xyxy), 4))
-    np.add(low, high, out=out[:, :2])
-    out[:, :2] *= 0.5
-    np.subtract(high, low, out=out[:, 2:])
+    """Corners ``(4, N)`` to centre and sides ``(4, N)``."""
+    low, high = xyxy[:2], xyxy[2:]
+    out = np.empty(xyxy.shape)
+    centre = np.add(low, high, out=out[:2])
+    centre *= 0.5
+    np.subtract(high, low, out=out[2:])
     return out
 
 
 def to_corners(centre: Floats) -> F64:
-    """Centre and sides ``(N, 4)`` to corners ``(N, 4)``."""
-    half = centre[:, 2:] * 0.5
-    out = np.empty((len(centre), 4))
-    np.subtract(centre[:, :2], half, out=out[:, :2])
-    np.add(centre[:, :2], half, out=out[:, 2:])
+    """Centre and sides ``(4, N)`` to corners ``(4, N)``."""
+    middle, half = centre[:2], centre[2:] * 0.5
+    out = np.empty(centre.shape)
+    np.subtract(middle, half, out=out[:2])
+    np.add(middle, half, out=out[2:])
     return out
 
 
-def start(rows: Rows, centre: Floats) -> None:
-    """Begin filters at rest, in place.
+def start(centre: Floats) -> F64:
+    """Begin filters at rest.
 
     Args:
-        rows: Records with the fields of `FILTER`, ``(N,)``.
-        centre: Measured boxes ``(N, 4)``.
+        centre: Measured boxes ``(4, N)``.
+
+    Returns:
+        Their state ``(11, N)``.
     """
-    rows["pos"] = centre
-    rows["vel"] = 0.0
-    rows["pp"] = MEASUREMENT**2
-    rows["pv"] = 0.0
-    rows["vv"] = INITIAL_VELOCITY**2
+    state = np.zeros((11, centre.shape[1]))
+    state[POS] = centre
+    state[PP] = MEASUREMENT**2
+    state[VV] = INITIAL_VELOCITY**2
+    return state
 
 
-def predict(rows: Rows, dt: float | F64) -> None:
+def predict(state: F64, dt: float | F64) -> None:
     """Move filters forward, in place.
 
     Args:
-        rows: Records with the fields of `FILTER`, ``(N,)``.
+        state: ``(11, N)``.
         dt: Seconds, >= 0: one number, or ``(N,)``. The noise added is proportional to it, so that nothing
             depends on how many steps a stretch of time is cut into.
     """
-    pos, pp, pv, vv = rows["pos"], rows["pp"], rows["pv"], rows["vv"]
+    pos, sides = state[POS], state[2:4]
+    pp, pv, vv = state[PP], state[PV], state[VV]
     change = vv * dt
     pv += change  # pp grows by dt times the sum of the old pv and the new
     pp += (2.0 * pv - change + POSITION**2) * dt
     vv += VELOCITY**2 * dt
-    pos += rows["vel"] * (dt[:, None] if isinstance(dt, np.ndarray) else dt)
-    sides = pos[:, 2:]
+    pos += state[VEL] * dt
     np.maximum(sides, 1.0, out=sides)
 
 
-def correct(rows: Rows, centre: Floats) -> None:
+def correct(state: F64, centre: Floats) -> None:
     """Bring filters to a measurement each, in place.
 
     Args:
-        rows: Predicted records with the fields of `FILTER`, ``(N,)``.
-        centre: Measured boxes ``(N, 4)``, row by row.
+        state: As predicted, ``(11, N)``.
+        centre: Measured boxes ``(4, N)``, column by column.
     """
-    pos, vel, pp, pv, vv = rows["pos"], rows["vel"], rows["pp"], rows["pv"], rows["vv"]
+    pos, vel, pp, pv, vv = state[POS], state[VEL], state[PP], state[PV], state[VV]
     total = pp + MEASUREMENT**2
     gain_pos, gain_vel = pp / total, pv / total
     innovation = centre - pos
-    pos += gain_pos[:, None] * innovation
-    vel += gain_vel[:, None] * innovation
+    pos += gain_pos * innovation
+    vel += gain_vel * innovation
     vv -= gain_vel * pv
     pp -= gain_pos * pp
     pv -= gain_pos * pv

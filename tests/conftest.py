@@ -130,7 +130,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
         config.write_text("listener 1883\nallow_anonymous true\nset_tcp_nodelay true\n")
         container.with_volume_mapping(str(config), "/mosquitto/config/mosquitto.conf")
         with container:
-            host, port = container.get_container_host_ip(), int(container.get_exposed_port(1883))
+            # Not get_container_host_ip: it takes any machine with /.dockerenv for a container of the same engine.
+            host, port = container.get_docker_client().host(), int(container.get_exposed_port(1883))
             wait_for_port(port, host=host)
             yield Mosquitto(host, port)
         return

@@ -29,7 +29,9 @@ gains = sizes.flatmap(
 
 
 def boxes(*rows: tuple[float, ...]) -> F64:
-    return np.array(rows, np.float64).reshape(-1, 4)
+    """Boxes side by side, ``(4, N)``."""
+    side_by_side: F64 = np.array(rows, np.float64).reshape(-1, 4).T
+    return side_by_side
 
 
 @settings(max_examples=300, deadline=None)
@@ -75,9 +77,9 @@ some_boxes = st.lists(
 @settings(deadline=None)
 @given(some_boxes, some_boxes)
 def test_candidates_are_the_pairs_with_a_common_area_and_their_iou_is_the_geometrys(a: F64, b: F64) -> None:
-    full = iou(a, b)
+    full = iou(a.T, b.T)
     i, j = overlapping(a, b)
-    np.testing.assert_allclose(pair_iou(a[i], b[j]), full[i, j], atol=1e-9)
+    np.testing.assert_allclose(pair_iou(a[:, i], b[:, j]), full[i, j], atol=1e-9)
     found = np.zeros(full.shape, np.bool_)
     found[i, j] = True
     assert (found | (full == 0)).all()
@@ -85,7 +87,7 @@ def test_candidates_are_the_pairs_with_a_common_area_and_their_iou_is_the_geomet
 
 @pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 3), (3, 0)])
 def test_nothing_overlaps_nothing(n: int, m: int) -> None:
-    i, j = overlapping(np.ones((n, 4)), np.ones((m, 4)))
+    i, j = overlapping(np.ones((4, n)), np.ones((4, m)))
     assert (len(i), len(j)) == (0, 0)
 
 
@@ -99,9 +101,12 @@ def test_another_class_or_height_makes_boxes_less_similar() -> None:
 
 def test_what_one_stage_matched_is_not_free_for_the_next() -> None:
     matching = Matching(2, 1)
+    complete = [matching.complete]
     matching.stage(np.array([1]), np.array([0]), np.array([0.5]))
-    assert matching.free_rows.tolist() == [True, False]
-    assert matching.free_columns.tolist() == [False]
+    assert matching.taken_rows.tolist() == [False, True]
+    assert matching.taken_columns.tolist() == [True]
+    complete.append(matching.complete)
+    assert complete == [False, True]
     r, c = matching.pairs()
     assert (r.tolist(), c.tolist()) == ([1], [0])
 

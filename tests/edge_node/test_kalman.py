@@ -45,10 +45,9 @@ class Textbook:
         self.x = self.x + gain @ (centre - h @ self.x)
 
 
-def started(centre: F64) -> kalman.Rows:
-    rows = np.zeros(len(centre), kalman.FILTER)
-    kalman.start(rows, centre)
-    return rows
+def column(*values: float) -> F64:
+    """One box, as the filters take it."""
+    return np.array(values, np.float64)[:, None]
 
 
 box = st.tuples(st.floats(0, 2000), st.floats(0, 2000), st.floats(1, 500), st.floats(1, 500)).map(np.array)
@@ -60,72 +59,71 @@ step = st.tuples(st.floats(0, 2), st.one_of(st.none(), box))
 def test_one_small_block_per_box_equals_the_filter_with_full_matrices(
     first: list[F64], steps: list[tuple[float, F64 | None]]
 ) -> None:
-    rows = started(np.array(first))
+    state = kalman.start(np.array(first).T)
     books = [Textbook(centre) for centre in first]
     for dt, measured in steps:
-        kalman.predict(rows, dt)
+        kalman.predict(state, dt)
         if measured is not None:
-            kalman.correct(rows, np.tile(measured, (len(rows), 1)))
+            kalman.correct(state, np.tile(measured[:, None], len(first)))
         for book in books:
             book.predict(dt)
             if measured is not None:
                 book.correct(measured)
-    for row, book in zip(rows, books, strict=True):
-        np.testing.assert_allclose(row["pos"], book.x[POS], rtol=1e-6, atol=1e-6)
-        np.testing.assert_allclose(row["vel"], book.x[VEL], rtol=1e-6, atol=1e-6)
-        blocks = np.block(
-            [[row["pp"] * np.eye(4), row["pv"] * np.eye(4)], [row["pv"] * np.eye(4), row["vv"] * np.eye(4)]]
-        )
+    for one, book in zip(state.T, books, strict=True):
+        np.testing.assert_allclose(one[kalman.POS], book.x[POS], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(one[kalman.VEL], book.x[VEL], rtol=1e-6, atol=1e-6)
+        pp, pv, vv = (one[row] * np.eye(4) for row in (kalman.PP, kalman.PV, kalman.VV))
+        blocks = np.block([[pp, pv], [pv, vv]])
         np.testing.assert_allclose(blocks, book.p, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [5.0, 15.0, 30.0, 60.0])
 def test_velocity_is_per_second_whatever_the_frame_rate(rate: float) -> None:
-    rows = started(np.array([[100.0, 100.0, 40.0, 80.0]]))
+    state = kalman.start(column(100, 100, 40, 80))
     for frame in range(1, int(4 * rate)):
-        kalman.predict(rows, 1 / rate)
-        kalman.correct(rows, np.array([[100 + 30 * frame / rate, 100.0, 40.0, 80.0]]))
-    np.testing.assert_allclose(rows["vel"][0], [30, 0, 0, 0], atol=1.0)
+        kalman.predict(state, 1 / rate)
+        kalman.correct(state, column(100 + 30 * frame / rate, 100, 40, 80))
+    np.testing.assert_allclose(state[kalman.VEL, 0], [30, 0, 0, 0], atol=1.0)
 
 
 def test_a_gap_predicted_in_one_step_or_many_ends_at_the_same_place() -> None:
-    once, often = (started(np.array([[0.0, 0.0, 50.0, 50.0]])) for _ in range(2))
-    once["vel"] = often["vel"] = [20.0, -10.0, 0.0, 0.0]
+    once, often = (kalman.start(column(0, 0, 50, 50)) for _ in range(2))
+    once[kalman.VEL] = often[kalman.VEL] = column(20, -10, 0, 0)
     kalman.predict(once, 1.0)
     for _ in range(10):
         kalman.predict(often, 0.1)
-    np.testing.assert_allclose(once["pos"], often["pos"])
+    np.testing.assert_allclose(once[kalman.POS], often[kalman.POS])
 
 
 def test_no_time_changes_nothing() -> None:
-    rows = started(np.array([[1.0, 2.0, 30.0, 40.0]]))
-    before = rows.copy()
-    kalman.predict(rows, 0.0)
-    assert (rows == before).all()
+    state = kalman.start(column(1, 2, 30, 40))
+    before = state.copy()
+    kalman.predict(state, 0.0)
+    assert (state == before).all()
 
 
-def test_each_row_may_have_its_own_time() -> None:
-    rows = started(np.array([[0.0, 0.0, 10.0, 10.0]] * 2))
-    rows["vel"] = 1.0
-    kalman.predict(rows, np.array([1.0, 3.0]))
-    assert rows["pos"][:, 0].tolist() == [1.0, 3.0]
+def test_each_box_may_have_its_own_time() -> None:
+    state = kalman.start(np.tile(column(0, 0, 10, 10), 2))
+    state[kalman.VEL] = 1.0
+    kalman.predict(state, np.array([1.0, 3.0]))
+    assert state[0].tolist() == [1.0, 3.0]
 
 
 def test_a_shrinking_box_never_turns_inside_out() -> None:
-    rows = started(np.array([[0.0, 0.0, 10.0, 10.0]]))
-    rows["vel"] = -100.0
-    kalman.predict(rows, 5.0)
-    assert (rows["pos"][:, 2:] >= 1).all()
+    state = kalman.start(column(0, 0, 10, 10))
+    state[kalman.VEL] = -100.0
+    kalman.predict(state, 5.0)
+    assert (state[2:4] >= 1).all()
 
 
-def test_no_rows_at_all() -> None:
-    rows = started(np.zeros((0, 4)))
-    kalman.predict(rows, 0.1)
-    kalman.correct(rows, np.zeros((0, 4)))
-    assert len(rows) == 0
+def test_no_boxes_at_all() -> None:
+    state = kalman.start(np.zeros((4, 0)))
+    kalman.predict(state, 0.1)
+    kalman.correct(state, np.zeros((4, 0)))
+    assert state.shape == (11, 0)
 
 
 @given(st.lists(box, max_size=5))
 def test_corners_and_back(boxes: list[F64]) -> None:
-    centre = np.array(boxes).reshape(-1, 4)
+    centre = np.array(boxes).reshape(-1, 4).T
     np.testing.assert_allclose(kalman.to_centre(kalman.to_corners(centre)), centre, atol=1e-9)
