@@ -196,9 +196,9 @@ class TrackTable:
         if np.count_nonzero(confirmed) < len(r):
             # Being found, a track has now been seen twice at least.
             new = ~confirmed & (self._now - rows.born[r] >= self._settings.confirm_s)
-            count = np.count_nonzero(new)
-            rows.id[r[new]] = np.arange(self._next_id, self._next_id + count)
-            self._next_id += count
+            named = r[new]
+            rows.id[named] = np.arange(self._next_id, self._next_id + len(named))
+            self._next_id += len(named)
             confirmed |= new
             class_id, score = class_id[confirmed], score[confirmed]
         rows.visible[r] = confirmed

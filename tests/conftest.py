@@ -130,7 +130,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
         config.write_text("listener 1883\nallow_anonymous true\nset_tcp_nodelay true\n")
         container.with_volume_mapping(str(config), "/mosquitto/config/mosquitto.conf")
         with container:
-            # Not get_container_host_ip: it takes any machine with /.dockerenv for a container of the same engine.
+            # get_container_host_ip takes any machine with /.dockerenv for a container of this engine.
             host, port = container.get_docker_client().host(), int(container.get_exposed_port(1883))
             wait_for_port(port, host=host)
             yield Mosquitto(host, port)
