@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import http.server
 import threading
 import time
 from collections.abc import Iterator
@@ -158,6 +160,45 @@ def test_a_live_camera_comes_back_by_itself_and_its_numbers_go_on(flaky: list[st
         "reconnecting", "streaming", "reconnecting", "reconnecting", "reconnecting", "streaming", "ended"
     ]  # fmt: skip
     assert "secret" not in str(said)
+
+
+class Stream(http.server.BaseHTTPRequestHandler):
+    """An IP camera's MJPEG over HTTP: `pictures` of them, then it hangs up."""
+
+    pictures = 12
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the reader went first
+            for number in range(self.pictures):
+                jpeg = cv2.imencode(".jpg", picture(number % 10))[1].tobytes()
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
+                time.sleep(0.02)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+def test_a_camera_over_http_is_read_and_read_again_when_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 0.001)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stream)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    source = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
+    frames, said = run(CameraSettings(source=source), limit=15)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    assert [frame.seq for frame in frames] == list(range(15))
+    assert [status for status, _ in said] == ["streaming", "reconnecting", "streaming", "ended"]
+    assert sum(frame.restarted for frame in frames) == 1
+    times = [frame.monotonic_ns for frame in frames]
+    assert times == sorted(times)
 
 
 def test_a_stop_ends_the_wait_for_a_camera_that_is_away() -> None:
