@@ -76,8 +76,8 @@ class Pipeline:
 
     @property
     def healthy(self) -> bool:
-        """Whether no stage has ended or failed."""
-        return self.error is None and all(thread.is_alive() for thread in self._threads)
+        """Whether the stages behind the cameras all live; a camera may have come to its end."""
+        return self.error is None and all(thread.is_alive() for thread in self._threads if not thread.daemon)
 
     def metrics(self) -> dict[str, CameraMetrics]:
         """Throughput and losses of every camera since the last call."""

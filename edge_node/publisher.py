@@ -67,6 +67,7 @@ class _Camera:
         self.snapshots = Snapshots(settings.snapshot) if settings.snapshot.enabled else None
         self.reported = 0
         self.zones: dict[str, tuple[ZoneNumbers, float]] = {}
+        self.last: Analysed | None = None
         self.status: str | None = None
 
 
@@ -114,16 +115,7 @@ class Publisher:
             backend=backend,
             device=device,
             tracker=tracker,
-            capabilities=(
-                "detections",
-                "thumbnails",
-                "snapshots",
-                "tracks",
-                "zones",
-                "lines",
-                "ping",
-                "heatmap",
-            ),
+            capabilities=CAPABILITIES,
         )
         self._state(topics.INFO, messages.encode(info))
         for name, camera in self._cameras.items():
@@ -160,6 +152,7 @@ class Publisher:
             camera.snapshots.update(frame, item.tracks)
         for happening in item.report.happenings:
             self._event(happening, item, camera)
+        camera.last = item
         for numbers in item.report.numbers.values():
             self._zone(camera, numbers, frame)
         if camera.detections is None or camera.detections.ready(item.now_s):
@@ -213,7 +206,10 @@ class Publisher:
 
     def farewell(self) -> None:
         """Publish the last numbers and "offline", and wait a moment for the broker to have them."""
-        for name in self._cameras:
+        for name, camera in self._cameras.items():
+            if camera.last is not None:
+                for numbers in camera.last.report.numbers.values():
+                    self._zone(camera, numbers, camera.last.frame, at_once=True)
             self.camera_status(name, "ended")
         self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
         self._client.finish(1.0)
@@ -296,12 +292,13 @@ class Publisher:
             "height": str(image.shape[0]),
         }
 
-    def _zone(self, camera: _Camera, numbers: ZoneNumbers, frame: Frame) -> None:
+    def _zone(self, camera: _Camera, numbers: ZoneNumbers, frame: Frame, *, at_once: bool = False) -> None:
         last, at = camera.zones.get(numbers.zone, (None, 0.0))
         if numbers == last:
             return
         now = time.monotonic()
-        if last is not None and now - at < ZONE_REFRESH_S and payloads.only_time_passed(last, numbers):
+        fresh = last is not None and now - at < ZONE_REFRESH_S and payloads.only_time_passed(last, numbers)
+        if fresh and not at_once:
             return
         camera.zones[numbers.zone] = (numbers, now)
         message = messages.ZoneState(**self._frame_head(frame), **payloads.short(vars(numbers)))

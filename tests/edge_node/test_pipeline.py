@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge_node import pipeline as module
+from edge_node.capture import capture as real_capture
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.detector import Detected
 from edge_node.frames import Detections, Frame
@@ -19,7 +20,7 @@ from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher
 from shared.errors import SourceError
 from shared.mqtt import Client, MqttSettings
-from tests.conftest import free_port
+from tests.conftest import free_port, wait_until
 
 
 class StandInDetector:
@@ -127,6 +128,28 @@ def test_a_live_camera_keeps_its_newest_frame_and_counts_the_rest(monkeypatch: p
     assert detector.seen[-1] == ("live", 49), "the newest one"
     counts = pipeline.metrics()["live"]
     assert counts.dropped == 50 - counts.processed > 40
+
+
+def test_a_camera_that_came_to_its_end_does_not_make_the_node_ill(
+    monkeypatch: pytest.MonkeyPatch, video: str
+) -> None:
+    release = threading.Event()
+
+    def capture(camera: str, *rest: Any) -> Iterator[Frame]:
+        yield from real_capture(camera, *rest)
+        if camera == "endless":
+            release.wait(20)
+
+    monkeypatch.setattr(module, "capture", capture)
+    cameras = {name: CameraSettings(source=video, pace="fast") for name in ("short", "endless")}
+    detector = StandInDetector()
+    pipeline, _, _ = make(cameras, detector)
+    pipeline.start()
+    wait_until(lambda: detector.seen.count(("short", 29)) + detector.seen.count(("endless", 29)) == 2)
+    assert pipeline.healthy
+    release.set()
+    assert pipeline.join(5) == []
+    assert not pipeline.healthy
 
 
 def test_a_camera_that_stalls_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
