@@ -109,6 +109,7 @@ class Client:
         self._state: dict[str, bytes] = {}
         self._state_lock = threading.Lock()
         self._unwritten: deque[paho.MQTTMessageInfo] = deque()
+        self._last: paho.MQTTMessageInfo | None = None
         self._max_packet: int | None = None
         self._ever_connected = False
         self._unreachable_said = False
@@ -202,6 +203,7 @@ class Client:
             self._unwritten.append(info)
             sent = info.rc == paho.MQTT_ERR_SUCCESS
         else:
+            self._last = info
             sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE  # NO_CONN means "queued" here
         if not sent:
             self.dropped[topic.name] += 1
@@ -212,26 +214,25 @@ class Client:
         if not self._fits(path, payload):
             self.dropped[topic.name] += 1
             return
+        # Held while publishing, or a reconnect could send the state before this one after it. Nothing that
+        # paho calls back while it sends takes this lock.
         with self._state_lock:
             self._state[path] = payload
-        if self.connected:
-            self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
+            if self.connected:
+                self._last = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
 
     def finish(self, timeout: float) -> bool:
         """Wait until everything at QoS 1 was acknowledged; False when it was not in `timeout` seconds."""
         if not self.connected:
             return False
-        # A last QoS 1 message is acknowledged after all before it: the broker answers in order.
-        with self._state_lock:
-            last = next(reversed(self._state.items()), None)
-        if last is None:
+        if self._last is None:
             return True
-        info = self._paho.publish(last[0], last[1], 1, True)
         try:
-            info.wait_for_publish(timeout)
+            # Acknowledged after all before it: the broker answers in order.
+            self._last.wait_for_publish(timeout)
         except (RuntimeError, ValueError):
             return False
-        return info.is_published()
+        return self._last.is_published()
 
     def _room(self) -> bool:
         while self.connected:
@@ -291,14 +292,13 @@ class Client:
         self._max_packet = getattr(properties, "MaximumPacketSize", None)
         for topic_filter, qos in list(self._subscriptions.items()):
             client.subscribe(topic_filter, qos)
-        with self._state_lock:
-            state = list(self._state.items())
-        for path, payload in state:
-            client.publish(path, payload, 1, True)
-        log.info("connected to the broker at %s:%d", self._host, self._port)
         self._ever_connected = True
         self._unreachable_said = False
         self._connected.set()
+        with self._state_lock:
+            for path, payload in self._state.items():
+                client.publish(path, payload, 1, True)
+        log.info("connected to the broker at %s:%d", self._host, self._port)
 
     def _refused(self, reason: str) -> None:
         text = f"the broker at {self._host}:{self._port} refused the connection: {reason}"

@@ -91,6 +91,19 @@ def test_a_broker_that_lost_everything_is_refilled_and_subscribed_again(own_brok
         assert time.monotonic() - returned < 5
 
 
+def test_state_set_while_connecting_is_neither_lost_nor_overtaken(broker: Mosquitto) -> None:
+    paths = [f"race/{n}" for n in range(20)]
+    with connected(broker.url) as reader, Client(MqttSettings(url=broker.url), name="racer") as racer:
+        for number in range(40):  # before, during and after the connection is made
+            for path in paths:
+                racer.set_state(topics.STATUS, path, str(number).encode())
+        assert racer.wait_connected(10)
+        assert racer.finish(10)
+        reader.subscribe("race/+", 1)
+        newest = {got.topic: got.payload for got in take(reader, len(paths))}
+    assert newest == dict.fromkeys(paths, b"39")
+
+
 def test_the_broker_may_come_later_than_we(tmp_path: Path) -> None:
     late = MosquittoProcess(tmp_path, free_port())
     with Client(MqttSettings(url=late.url), name="early") as client:
