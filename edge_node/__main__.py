@@ -19,7 +19,9 @@ from edge_node.analytics import problems
 from edge_node.capture import check_source, describe
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
+from edge_node.control import Control
 from edge_node.detector import Detector
+from edge_node.live import Controls
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
 from shared import log as logs
@@ -106,8 +108,10 @@ def run(config: EdgeConfig) -> int:
         Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
     ):
         publisher = Publisher(client, config, detector.class_names, session)
-        pipeline = Pipeline(config, detector, publisher, stop)
-        commands = Commands(client, config.mqtt.prefix, config.node, session, pipeline.handlers())
+        controls = Controls(config)
+        pipeline = Pipeline(config, detector, publisher, controls, stop)
+        handlers = Control(pipeline, publisher, detector, controls).handlers()
+        commands = Commands(client, config.mqtt.prefix, config.node, session, handlers)
         commands.subscribe()
         threading.Thread(target=commands.run, name="commands", daemon=True).start()
         _announce(config, detector, publisher)

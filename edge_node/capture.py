@@ -139,7 +139,10 @@ def _recorded(
                 else:  # no or broken time stamps: time goes on all the same
                     now_s = last_s + step_s
                 if settings.pace == "realtime":
-                    stop.wait(max(0.0, started + now_s - time.monotonic()))
+                    ahead = started + now_s - time.monotonic()
+                    if ahead < -1.0:  # held up: go on at the pace it was filmed, not at a rush
+                        started -= ahead
+                    stop.wait(max(0.0, ahead))
                 yield Frame(camera, seq, time.time_ns(), round(now_s * 1e9), image, restarted)
                 seq, last_s, restarted = seq + 1, now_s, False
         if seq == 0 and not stop.is_set():

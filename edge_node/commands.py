@@ -6,6 +6,7 @@ The answer goes to the request's MQTT 5 response topic with its correlation data
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,8 +18,10 @@ from shared.mqtt import Client, Received
 
 log = logging.getLogger("darner.commands")
 
-Handler = Callable[[Request], dict[str, Any]]
-"""Does what is asked; the result, or DarnerError with what the asker has to mend."""
+Handler = Callable[[Request, bytes | None], dict[str, Any]]
+"""Does what is asked, with the picture that came along; the result, or DarnerError with what to mend."""
+
+_PICTURES = (b"\xff\xd8", b"\x89PNG")
 
 
 class Commands:
@@ -57,12 +60,12 @@ class Commands:
         """Do what one request asks and publish the answer."""
         transaction, error, result = None, None, {}
         try:
-            request = messages.decode(Request, received.payload or b"{}")
+            request, image = _read(received.payload)
             transaction = request.transaction
             handler = self._handlers.get(command)
             if handler is None:
                 raise MessageError(f"no command {command!r}; there are: {', '.join(self._handlers)}")
-            result = handler(request)
+            result = handler(request, image)
         except DarnerError as refused:
             error = str(refused)[:512]
         except Exception:
@@ -89,3 +92,16 @@ class Commands:
         if wanted and len(wanted) <= 1024 and not set(wanted) & set("+#\0") and not wanted.startswith("$"):
             return wanted
         return topics.RESPONSE.path(self._prefix, node=self._node, command=command)
+
+
+def _read(payload: bytes) -> tuple[Request, bytes | None]:
+    """A request and its picture: a picture alone, JSON with or without one, or nothing at all."""
+    if payload.startswith(_PICTURES):
+        return Request(), payload
+    request = messages.decode(Request, payload or b"{}")
+    if request.image_base64 is None:
+        return request, None
+    try:
+        return request, base64.b64decode(request.image_base64, validate=True)
+    except ValueError as error:
+        raise MessageError(f"image_base64: {error}") from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -15,6 +16,7 @@ from edge_node.backends.onnx import OnnxBackend
 from edge_node.config import ModelSettings
 from edge_node.decode import candidates, nms, recognise
 from edge_node.frames import U8, Detections, Frame
+from edge_node.live import Controls
 from edge_node.models import COCO, KNOWN, Layout, find_model
 from edge_node.preprocess import InputFormat, Preprocessor
 from shared.errors import ConfigError, ModelError
@@ -45,6 +47,7 @@ class Detector:
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Detector:
         settings = self._settings
@@ -72,43 +75,47 @@ class Detector:
     ) -> None:
         self._backend.close()
 
-    def detect(self, image: U8) -> tuple[Detections, dict[str, float]]:
-        """Detections of one picture.
+    def detect(self, image: U8, confidence: float | None = None) -> tuple[Detections, dict[str, float]]:
+        """Detections of one picture; any thread may ask, one at a time is served.
 
         Args:
             image: u8 ``(H, W, 3)``, BGR.
+            confidence: Lowest score; None for the configured one.
 
         Returns:
             Detections in pixels of the picture, best first, and the milliseconds of each step.
         """
-        start = time.perf_counter()
-        tensor, fit = self._preprocess(image)
-        ready = time.perf_counter()
-        output = self._backend.infer(tensor)[0]
-        done = time.perf_counter()
         settings = self._settings
-        found = candidates(self.layout, output, self.input_format, self._wanted, settings.confidence)
+        least = settings.confidence if confidence is None else confidence
+        with self._lock:
+            start = time.perf_counter()
+            tensor, fit = self._preprocess(image)
+            ready = time.perf_counter()
+            output = self._backend.infer(tensor)[0]
+            done = time.perf_counter()
+        found = candidates(self.layout, output, self.input_format, self._wanted, least)
         found = nms(found, settings.iou, settings.max_detections)
         detections = Detections(fit.to_source(found.xyxy), np.minimum(found.score, 1.0), found.class_id)
         end = time.perf_counter()
         steps = {"preprocess": ready - start, "inference": done - ready, "decode": end - done}
         return detections, {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
 
-    def stage(self, frames: Iterable[Frame], every: Mapping[str, int]) -> Iterator[Detected]:
+    def stage(self, frames: Iterable[Frame], controls: Controls) -> Iterator[Detected]:
         """The pipeline's stage: every frame that comes, in its order.
 
         Args:
             frames: Of any number of cameras.
-            every: By camera: look at one frame in so many; what is not in it is looked at always.
+            controls: How often to look, and how sure to be, by camera.
         """
         skipped: Counter[str] = Counter()
         for frame in frames:
             skipped[frame.camera] += 1
-            if skipped[frame.camera] < every.get(frame.camera, 1) and frame.seq and not frame.restarted:
+            live = controls[frame.camera]
+            if skipped[frame.camera] < live.detect_every and frame.seq and not frame.restarted:
                 yield Detected(frame, None, {})
                 continue
             skipped[frame.camera] = 0
-            detections, timings = self.detect(frame.image)
+            detections, timings = self.detect(frame.image, live.confidence)
             yield Detected(frame, detections, timings)
 
     def _label(self, backend: OnnxBackend, *, known_coco: bool) -> tuple[str, ...]:

@@ -9,22 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from edge_node.frames import Frame
 from edge_node.watch import Analysed
 from shared import messages
 from shared.geometry import F32, Floats
 from shared.messages import DetectedObject, ZoneNumbers
 
 
-def normalise(xyxy: F32, frame: Frame) -> list[list[float]]:
-    """Boxes ``(N, 4)`` in pixels to fractions of the frame, five decimals (a hundredth of a 1080p pixel)."""
-    size = np.array([frame.width, frame.height] * 2, np.float64)
+def fractions(xyxy: F32, width: int, height: int) -> list[list[float]]:
+    """Boxes ``(N, 4)`` in pixels to fractions of the picture, to five decimals: 0.02 pixels of 1080p."""
+    size = np.array([width, height] * 2, np.float64)
     boxes: list[list[float]] = np.clip(xyxy / size, 0.0, 1.0).round(5).tolist()
     return boxes
 
 
-def _rounded(values: Floats, digits: int) -> list[Any]:
-    # In double precision: a rounded single one is written with all its noise.
+def rounded(values: Floats, digits: int) -> list[Any]:
+    """As Python numbers, rounded in double precision: a rounded single one is written with all its noise."""
     rounded: list[Any] = values.astype(np.float64).round(digits).tolist()
     return rounded
 
@@ -47,10 +46,10 @@ def objects(item: Analysed, class_names: Sequence[str]) -> list[DetectedObject]:
     rows = zip(
         tracks.track_id.tolist(),
         tracks.class_id.tolist(),
-        _rounded(tracks.score, 4),
-        normalise(tracks.xyxy, frame),
-        _rounded(tracks.age_s, 3),
-        _rounded(tracks.velocity / size, 5),
+        rounded(tracks.score, 4),
+        fractions(tracks.xyxy, frame.width, frame.height),
+        rounded(tracks.age_s, 3),
+        rounded(tracks.velocity / size, 5),
         [None] * len(tracks) if speeds is None else map(_speed, speeds.tolist()),
         tracks.predicted.tolist(),
         item.report.zones_of,

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from edge_node import __version__
 from edge_node.capture import capture, is_live
-from edge_node.commands import Handler
 from edge_node.config import EdgeConfig
 from edge_node.detector import Detected, Detector
 from edge_node.frames import Frame
+from edge_node.live import Controls
 from edge_node.publisher import Publisher
 from edge_node.watch import Watch, watch
 from shared.channel import Channel, Closed
-from shared.errors import MessageError
-from shared.messages import CameraMetrics, Request
+from shared.messages import CameraMetrics
 
 log = logging.getLogger("darner.pipeline")
 
@@ -33,19 +29,26 @@ class Pipeline:
         config: The node's configuration.
         detector: Loaded and warm.
         publisher: Connected or not.
+        controls: The live settings.
         stop: Set by anybody to end the run: capture stops, the rest drains.
     """
 
     def __init__(
-        self, config: EdgeConfig, detector: Detector, publisher: Publisher, stop: threading.Event
+        self,
+        config: EdgeConfig,
+        detector: Detector,
+        publisher: Publisher,
+        controls: Controls,
+        stop: threading.Event,
     ) -> None:
         self._config = config
         self._detector = detector
         self._publisher = publisher
+        self._controls = controls
         self._stop = stop
         self._frames: Channel[Frame] = Channel()  # a lane per camera, the newest frame in each
         self._detected: Channel[Detected] = Channel(depth=2)
-        self._watches = {
+        self.watches = {
             name: Watch(settings, config.tracker, detector.class_names)
             for name, settings in config.cameras.items()
         }
@@ -53,6 +56,7 @@ class Pipeline:
         self._processed: Counter[str] = Counter()
         self._before: dict[str, tuple[int, int]] = {}
         self._reported_at = time.monotonic()
+        self._held: set[str] = set()
         self._streaming = len(config.cameras)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -98,24 +102,6 @@ class Pipeline:
             )
         return result
 
-    def handlers(self) -> dict[str, Handler]:
-        """The commands this node answers."""
-        return {"ping": self._ping, "heatmap": self._heatmap}
-
-    def _ping(self, request: Request) -> dict[str, Any]:  # noqa: ARG002 - as every handler
-        return {"version": __version__, "cameras": list(self._config.cameras), "healthy": self.healthy}
-
-    def _heatmap(self, request: Request) -> dict[str, Any]:
-        """Where objects spent their time on one camera: seconds per cell, or a picture of them."""
-        watch = self._watches.get(request.camera or "")
-        if watch is None:
-            known = ", ".join(self._watches)
-            raise MessageError(f"camera {request.camera!r}: not one of this node's: {known}")
-        heatmap = watch.heatmap
-        if request.format == "png":
-            return {"png_base64": base64.b64encode(heatmap.to_png()).decode()}
-        return {"seconds": heatmap.seconds.round(2).tolist()}
-
     def _spawn(self, name: str, work: Callable[[], None], *, daemon: bool = False) -> None:
         # A capture thread can hang in a driver: it must not be able to keep the process alive.
         thread = threading.Thread(target=self._guard, args=(name, work), name=name, daemon=daemon)
@@ -146,7 +132,8 @@ class Pipeline:
                 if frame.seq == 0:
                     log.info("camera %s: %dx%d", camera, frame.width, frame.height)
                 self._captured[camera] += 1
-                put(frame, camera)
+                if self._may_go_on(camera):
+                    put(frame, camera)
         finally:
             with self._lock:
                 self._streaming -= 1
@@ -154,14 +141,27 @@ class Pipeline:
             if last:
                 self._frames.close()
 
+    def _may_go_on(self, camera: str) -> bool:
+        """Whether a frame is to be analysed: while paused, a file waits and a camera's frames are let go."""
+        if self._controls[camera].paused:
+            self._publisher.camera_status(camera, "paused")
+            self._held.add(camera)
+            if is_live(self._config.cameras[camera].source):
+                return False
+            while self._controls[camera].paused and not self._stop.wait(0.1):
+                pass
+        if camera in self._held:
+            self._held.discard(camera)
+            self._publisher.camera_status(camera, "streaming")
+        return True
+
     def _detect(self) -> None:
-        every = {name: camera.detect_every for name, camera in self._config.cameras.items()}
-        for item in self._detector.stage(self._frames, every):
+        for item in self._detector.stage(self._frames, self._controls):
             self._detected.put(item)
         self._detected.close()
 
     def _watch(self) -> None:
-        for item in watch(self._detected, self._watches):
+        for item in watch(self._detected, self.watches):
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         self._publisher.outgoing.close()

@@ -29,7 +29,7 @@ from shared.mqtt import Client
 
 log = logging.getLogger("darner.publisher")
 
-CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lines", "ping", "heatmap")
+CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lines", "commands")
 ZONE_REFRESH_S = 1.0
 """How often a zone's dwell times are published while nothing else changes in it."""
 
@@ -167,6 +167,14 @@ class Publisher:
                 jpeg = encode_jpeg(image, settings.quality)
             properties = self._picture_properties(frame.seq, frame.captured_ns, image)
             self._offer(topics.THUMBNAIL, frame, jpeg, properties)
+
+    def newest(self, camera: str) -> Analysed | None:
+        """The last frame of a camera that was analysed."""
+        return self._cameras[camera].last
+
+    def set_thumbnail_fps(self, camera: str, fps: float) -> None:
+        """Another rate of JPEGs, from the next frame on."""
+        self._cameras[camera].thumbnails = Pace(fps)
 
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""

@@ -11,9 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from edge_node.capture import capture, check_source
-from edge_node.config import CameraSettings, ModelSettings
+from edge_node.config import CameraSettings, EdgeConfig, ModelSettings
 from edge_node.detector import Detector
 from edge_node.frames import Detections
+from edge_node.live import Controls
 from edge_node.tracker import TrackerSettings
 from edge_node.watch import Watch
 from optimization import mot, report
@@ -63,11 +64,14 @@ def watch_video(
     """
     check_source("video", video)
     settings = CameraSettings(source=video, pace="fast")
+    controls = Controls(EdgeConfig(cameras={"video": settings}, model=model))
     frames = capture("video", settings, threading.Event(), lambda *_: None)
     detections, tracks = [], []
     with Detector(model) as detector:
         watch = Watch(settings, tracking, detector.class_names)
-        for item in tqdm(detector.stage(frames, {}), unit=" frames", desc=Path(video).name, disable=None):
+        for item in tqdm(
+            detector.stage(frames, controls), unit=" frames", desc=Path(video).name, disable=None
+        ):
             analysed = watch.update(item)
             detections.append(item.detections or Detections.empty())
             tracks.append((analysed.tracks.track_id, analysed.tracks.xyxy.astype(np.float64)))

@@ -191,7 +191,7 @@ class Metrics(NodeMessage):
     ]
 
 
-CameraState = Literal["starting", "streaming", "reconnecting", "ended"]
+CameraState = Literal["starting", "streaming", "paused", "reconnecting", "ended"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,7 +352,14 @@ class Request:
     transaction: Annotated[
         Text | None, Meta(description="Comes back in the answer, for clients without MQTT 5 correlation data")
     ] = None
-    camera: Id | None = None
+    camera: Annotated[Id | None, Meta(description="set: null means all")] = None
+    confidence: Annotated[Fraction | None, Meta(description="set, detect: lowest score")] = None
+    detect_every: Annotated[int, Meta(ge=1, le=100, description="set")] | None = None
+    paused: Annotated[bool | None, Meta(description="set")] = None
+    thumbnail_fps: Annotated[float, Meta(ge=0, le=60, description="set")] | None = None
+    image_base64: Annotated[
+        str | None, Meta(description="detect: JPEG or PNG; the picture itself as the payload is shorter")
+    ] = None
     format: Annotated[
         Literal["array", "png"], Meta(description="heatmap: numbers, or a picture in base64")
     ] = "array"

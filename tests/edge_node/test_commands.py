@@ -25,15 +25,15 @@ from tests.conftest import Mosquitto
 PREFIX = "test-commands/v1"
 
 
-def echo(request: Request) -> dict[str, Any]:
-    return {"camera": request.camera}
+def echo(request: Request, image: bytes | None) -> dict[str, Any]:
+    return {"camera": request.camera, "image": None if image is None else len(image)}
 
 
-def refuse(request: Request) -> dict[str, Any]:
+def refuse(request: Request, _: bytes | None) -> dict[str, Any]:
     raise MessageError(f"camera {request.camera!r} is not mine")
 
 
-def fail(_: Request) -> dict[str, Any]:
+def fail(_: Request, __: bytes | None) -> dict[str, Any]:
     raise RuntimeError("secret detail")
 
 
@@ -88,7 +88,8 @@ def test_an_answer_goes_where_the_asker_wants_it_with_what_it_gave(broker: Mosqu
     payload = orjson.dumps({"transaction": "t1", "camera": "yard"})
     topic, correlation, response = ask(broker, "echo", payload, reply_to="my/answers")
     assert (topic, correlation) == ("my/answers", b"42")
-    assert (response.transaction, response.error, response.result) == ("t1", None, {"camera": "yard"})
+    assert (response.transaction, response.error) == ("t1", None)
+    assert response.result == {"camera": "yard", "image": None}
 
 
 @pytest.mark.usefixtures("node")
@@ -109,6 +110,7 @@ def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
         pytest.param("echo", b"not json", "not JSON", id="malformed"),
         pytest.param("echo", b'{"camera": "a/b"}', "$.camera", id="bad identifier"),
         pytest.param("echo", b'{"schema": "darner.request/9"}', "$.schema", id="newer schema"),
+        pytest.param("echo", b'{"image_base64": "?"}', "image_base64", id="bad base64"),
         pytest.param("refuse", b'{"camera": "x"}', "camera 'x' is not mine", id="refused"),
         pytest.param("fail", b"", "internal error", id="our own fault"),
     ],
@@ -120,6 +122,20 @@ def test_what_cannot_be_done_is_answered_with_the_reason(
     assert response.error is not None
     assert says in response.error
     assert "secret" not in response.error
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(
+    ("payload", "size"),
+    [
+        pytest.param(b"\xff\xd8 a picture", 12, id="a JPEG alone"),
+        pytest.param(b"\x89PNG and so on", 14, id="a PNG alone"),
+        pytest.param(b'{"image_base64": "AAAA"}', 3, id="in base64"),
+    ],
+)
+def test_a_picture_comes_along(broker: Mosquitto, payload: bytes, size: int) -> None:
+    _, _, response = ask(broker, "echo", payload)
+    assert response.result["image"] == size
 
 
 class NoBroker:

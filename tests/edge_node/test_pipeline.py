@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edge_node.capture import capture as real_capture
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.detector import Detected
 from edge_node.frames import Detections, Frame
+from edge_node.live import Controls
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher
 from shared.errors import SourceError
@@ -32,7 +34,7 @@ class StandInDetector:
         self._each = each
         self.seen: list[tuple[str, int]] = []
 
-    def stage(self, frames: Iterable[Frame], every: Mapping[str, int]) -> Iterator[Detected]:  # noqa: ARG002
+    def stage(self, frames: Iterable[Frame], _: Controls) -> Iterator[Detected]:
         for frame in frames:
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))
@@ -55,7 +57,8 @@ def make(
     config = EdgeConfig(node="n", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"))
     stop = threading.Event()
     publisher = Publisher(Client(config.mqtt, name="t"), config, detector.class_names, "s")
-    return Pipeline(config, detector, publisher, stop), stop, publisher  # type: ignore[arg-type]  # a stand-in
+    controls = Controls(config)
+    return Pipeline(config, detector, publisher, controls, stop), stop, publisher  # type: ignore[arg-type]  # a stand-in
 
 
 def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> None:
@@ -150,6 +153,31 @@ def test_a_camera_that_came_to_its_end_does_not_make_the_node_ill(
     release.set()
     assert pipeline.join(5) == []
     assert not pipeline.healthy
+
+
+@pytest.mark.parametrize("source", ["file", "camera"])
+def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
+    monkeypatch: pytest.MonkeyPatch, video: str, source: str
+) -> None:
+    if source == "camera":
+        monkeypatch.setattr(module, "is_live", lambda _: True)
+    detector = StandInDetector()
+    pipeline, stop, publisher = make({"a": CameraSettings(source=video, loop=True)}, detector)
+    pipeline.start()
+    wait_until(lambda: detector.seen)
+    pipeline._controls.change("a", paused=True)
+    wait_until(lambda: publisher._cameras["a"].status == "paused")
+    time.sleep(0.1)  # what was on its way
+    before = len(detector.seen)
+    time.sleep(0.3)
+    assert len(detector.seen) == before
+    pipeline._controls.change("a", paused=False)
+    wait_until(lambda: len(detector.seen) > before)
+    assert publisher._cameras["a"].status == "streaming"
+    stop.set()
+    assert pipeline.join(5) == []
+    numbers = [seq for _, seq in detector.seen]
+    assert (numbers == list(range(len(numbers)))) == (source == "file"), "a file loses nothing meanwhile"
 
 
 def test_a_camera_that_stalls_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -47,7 +48,9 @@ class Listener:
             row, ids = found
             if not received.payload:
                 continue
-            body = None if row.payload == "jpeg" else messages.decode(row.payload, received.payload)
+            # A request is anybody's, and may be a picture.
+            unread = row.payload == "jpeg" or row is topics.REQUEST
+            body = None if unread else messages.decode(row.payload, received.payload)  # type: ignore[arg-type]
             self.seen.append((row, ids, received, body))
 
     def names(self) -> dict[str, int]:
@@ -154,27 +157,47 @@ def test_a_file_becomes_every_documented_message_and_the_node_ends_by_itself(
     assert len(set(ids)) == len(ids)
 
 
-def test_a_node_answers_a_ping_and_shows_its_heatmap(
-    broker: Mosquitto, people_video: Path, tmp_path: Path
-) -> None:
+def test_a_node_answers_what_it_is_asked(broker: Mosquitto, people_video: Path, tmp_path: Path) -> None:
     prefix = "test-ask/v1"
     settings = config(broker.url, people_video, prefix, pace="realtime", loop=True)
+    picture = cv2.imencode(".jpg", cv2.VideoCapture(str(people_video)).read()[1])[1].tobytes()
     with (
         listening(broker.url, prefix) as heard,
         edge(tmp_path, settings),
         Client(MqttSettings(url=broker.url), name="asker") as asker,
     ):
-        heard.listen_until(lambda: heard.names()["detections"] >= 10)
-        for command, body in (("ping", {}), ("heatmap", {"camera": "street"}), ("heatmap", {"camera": "x"})):
+
+        def ask(command: str, body: dict[str, Any] | bytes) -> messages.Response:
             path = topics.REQUEST.path(prefix, node="box", command=command)
-            asker.publish(topics.REQUEST, path, orjson.dumps(body))
-        heard.listen_until(lambda: heard.names()["response"] >= 3)
-    ping, heatmap, wrong = heard.of(topics.RESPONSE)
-    assert ping.result["cameras"] == ["street"]
-    seconds = np.array(heatmap.result["seconds"])
-    assert seconds.shape == (36, 64)
-    assert seconds.sum() > 1
-    assert "not one of this node's: street" in wrong.error
+            asker.publish(topics.REQUEST, path, body if isinstance(body, bytes) else orjson.dumps(body))
+            before = heard.names()["response"]
+            heard.listen_until(lambda: heard.names()["response"] > before)
+            response = heard.of(topics.RESPONSE)[-1]
+            assert response.command == command
+            return response  # type: ignore[no-any-return]
+
+        heard.listen_until(lambda: heard.names()["detections"] >= 10)
+        assert ask("ping", {}).result["cameras"] == ["street"]
+        seconds = np.array(ask("heatmap", {"camera": "street"}).result["seconds"])
+        assert seconds.shape == (36, 64)
+        assert seconds.sum() > 1
+        assert "not one of this node's: street" in (ask("heatmap", {"camera": "x"}).error or "")
+        shot = ask("snapshot", {"camera": "street"}).result
+        jpeg = np.frombuffer(base64.b64decode(shot["jpeg_base64"]), np.uint8)
+        shown = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        assert shown is not None
+        assert shown.shape == (shot["height"], shot["width"], 3) == (576, 768, 3)
+        people = ask("detect", picture).result["objects"]
+        assert len(people) >= 3
+        assert {one["label"] for one in people} == {"person"}
+        assert "no JPEG or PNG" in (ask("detect", b"\xff\xd8 broken").error or "")
+        assert "nothing to set" in (ask("set", {}).error or "")
+        assert "$.confidence" in (ask("set", {"confidence": 7}).error or "")
+        done = ask("set", {"camera": "street", "confidence": 0.99, "thumbnail_fps": 0}).result
+        assert done["cameras"]["street"]["confidence"] == 0.99
+        last = heard.of(topics.DETECTIONS)[-1].seq
+        heard.listen_until(lambda: heard.of(topics.DETECTIONS)[-1].seq > last + 15)
+        assert heard.of(topics.DETECTIONS)[-1].objects == [], "nobody is that sure"
 
 
 def test_a_thumbnail_is_the_frame_its_number_names(

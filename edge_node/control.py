@@ -1,0 +1,132 @@
+"""What the commands do: look at the node, and change it while it runs."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge_node import __version__, payloads
+from edge_node.commands import Handler
+from edge_node.detector import Detector
+from edge_node.frames import U8
+from edge_node.live import Controls
+from edge_node.pipeline import Pipeline
+from edge_node.publisher import Publisher
+from edge_node.thumbnails import encode_jpeg
+from shared.errors import MessageError
+from shared.messages import Request
+
+_CHANGEABLE = ("confidence", "detect_every", "paused", "thumbnail_fps")
+_SURE = 0.35
+"""Lowest score in the answer to `detect`, where no tracker sorts out the doubtful ones."""
+
+
+class Control:
+    """The handlers of one node's commands.
+
+    Args:
+        pipeline: Running.
+        publisher: Knows each camera's newest frame.
+        detector: Loaded.
+        controls: The live settings.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, publisher: Publisher, detector: Detector, controls: Controls
+    ) -> None:
+        self._pipeline = pipeline
+        self._publisher = publisher
+        self._detector = detector
+        self._controls = controls
+
+    def handlers(self) -> dict[str, Handler]:
+        """By command."""
+        return {
+            "ping": self.ping,
+            "heatmap": self.heatmap,
+            "snapshot": self.snapshot,
+            "detect": self.detect,
+            "set": self.set,
+        }
+
+    def ping(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
+        """Whether the node is there and well."""
+        return {
+            "version": __version__,
+            "cameras": list(self._pipeline.watches),
+            "healthy": self._pipeline.healthy,
+        }
+
+    def heatmap(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+        """Where objects spent their time on one camera: seconds per cell, or a picture of them."""
+        heatmap = self._pipeline.watches[self._camera(request)].heatmap
+        if request.format == "png":
+            return {"png_base64": _base64(heatmap.to_png())}
+        return {"seconds": heatmap.seconds.round(2).tolist()}
+
+    def snapshot(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+        """The newest analysed frame of one camera, at full size."""
+        camera = self._camera(request)
+        newest = self._publisher.newest(camera)
+        if newest is None:
+            raise MessageError(f"camera {camera!r} has given no frame yet")
+        frame = newest.frame
+        return {
+            "seq": frame.seq,
+            "captured_us": frame.captured_ns // 1000,
+            "width": frame.width,
+            "height": frame.height,
+            "jpeg_base64": _base64(encode_jpeg(frame.image, 85)),
+        }
+
+    def detect(self, request: Request, image: bytes | None) -> dict[str, Any]:
+        """What is on a picture that came with the request."""
+        picture = _decode(image)
+        found, timings = self._detector.detect(picture, request.confidence or _SURE)
+        height, width = picture.shape[:2]
+        boxes = payloads.fractions(found.xyxy, width, height)
+        rows = zip(found.class_id.tolist(), payloads.rounded(found.score, 4), boxes, strict=True)
+        objects = [
+            {"class_id": class_id, "label": self._detector.class_names[class_id], "score": score, "box": box}
+            for class_id, score, box in rows
+        ]
+        return {"width": width, "height": height, "timings_ms": timings, "objects": objects}
+
+    def set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+        """Change settings of one camera, or of all; what is in force then."""
+        changes = {name: value for name in _CHANGEABLE if (value := getattr(request, name)) is not None}
+        if not changes:
+            raise MessageError(f"nothing to set; settings are: {', '.join(_CHANGEABLE)}")
+        cameras = [self._camera(request)] if request.camera else list(self._pipeline.watches)
+        in_force = {}
+        for camera in cameras:
+            live = self._controls.change(camera, **changes)
+            self._publisher.set_thumbnail_fps(camera, live.thumbnail_fps)
+            in_force[camera] = vars(live)
+        return {"cameras": in_force}
+
+    def _camera(self, request: Request) -> str:
+        if request.camera not in self._pipeline.watches:
+            known = ", ".join(self._pipeline.watches)
+            raise MessageError(f"camera {request.camera!r}: not one of this node's: {known}")
+        return request.camera
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _decode(image: bytes | None) -> U8:
+    if not image:
+        raise MessageError("no image: send a JPEG or PNG as the payload, or as image_base64")
+    try:
+        # OpenCV refuses more pixels than the limit set in edge_node/__init__.py before it allocates them.
+        picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        picture = None
+    if picture is None:
+        raise MessageError("the image is no JPEG or PNG of at most 40 megapixels")
+    return np.asarray(picture, np.uint8)
