@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import psutil
+from platformdirs import user_state_path
 
 from edge_node import __version__
 from edge_node.analytics import problems
@@ -20,6 +21,7 @@ from edge_node.capture import check_source, describe
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
 from edge_node.control import Control
+from edge_node.definitions import DefinitionStore
 from edge_node.detector import Detector
 from edge_node.live import Controls
 from edge_node.pipeline import Pipeline
@@ -109,12 +111,13 @@ def run(config: EdgeConfig) -> int:
     ):
         publisher = Publisher(client, config, detector.class_names, session)
         controls = Controls(config)
-        pipeline = Pipeline(config, detector, publisher, controls, stop)
-        handlers = Control(pipeline, publisher, detector, controls).handlers()
+        definitions = DefinitionStore(_zones_path(config), config.cameras)
+        pipeline = Pipeline(config, detector, publisher, controls, definitions, stop)
+        handlers = Control(pipeline, publisher, detector, controls, definitions).handlers()
         commands = Commands(client, config.mqtt.prefix, config.node, session, handlers)
         commands.subscribe()
         threading.Thread(target=commands.run, name="commands", daemon=True).start()
-        _announce(config, detector, publisher)
+        _announce(config, detector, publisher, definitions)
         pipeline.start()
         _report_until_done(pipeline, publisher, stop, config.heartbeat_file)
         stuck = pipeline.join(STOP_WITHIN_S)
@@ -131,7 +134,15 @@ def run(config: EdgeConfig) -> int:
     return 0
 
 
-def _announce(config: EdgeConfig, detector: Detector, publisher: Publisher) -> None:
+def _zones_path(config: EdgeConfig) -> Path | None:
+    if config.zones_file == "auto":
+        return user_state_path("darner") / config.node / "zones.json"
+    return None if config.zones_file is None else Path(config.zones_file)
+
+
+def _announce(
+    config: EdgeConfig, detector: Detector, publisher: Publisher, definitions: DefinitionStore
+) -> None:
     target = detector.input_format
     model = ModelInfo(
         name=Path(config.model.name).stem,
@@ -140,7 +151,7 @@ def _announce(config: EdgeConfig, detector: Detector, publisher: Publisher) -> N
         input_height=target.height,
         layout=detector.layout,
     )
-    publisher.announce(model, detector.backend_name, detector.device, config.tracker.kind)
+    publisher.announce(model, detector.backend_name, detector.device, config.tracker.kind, definitions)
     log.info(
         "node %s: %s at %dx%d on %s (%s)",
         config.node,
@@ -152,7 +163,7 @@ def _announce(config: EdgeConfig, detector: Detector, publisher: Publisher) -> N
     )
     for name, camera in config.cameras.items():
         log.info("camera %s: %s", name, describe(camera.source))
-        for problem in problems(camera.zones, camera.lines, detector.class_names):
+        for problem in problems(definitions[name].zones, definitions[name].lines, detector.class_names):
             log.warning("camera %s: %s", name, problem)
 
 

@@ -117,7 +117,7 @@ class Analytics:
         class_names: Sequence[str],
         settings: AnalyticsSettings,
     ) -> None:
-        _refuse_shared_names(zones, lines)
+        refuse_shared_names(zones, lines)
         self._class_names = tuple(class_names)
         self._roster = Roster(
             LinkGates(
@@ -219,7 +219,7 @@ class Analytics:
         Raises:
             ConfigError: A zone and a line share a name; nothing was changed.
         """
-        _refuse_shared_names(zones, lines)
+        refuse_shared_names(zones, lines)
         before, self._zones = self._zones, Zones(zones, self._class_names, self._zones)
         self._lines = Lines(lines, self._class_names, self._lines)
         return before.interrupt(self._roster.objects, self._now_s or 0.0, keep=self._zones)
@@ -240,7 +240,12 @@ def _anchored(boxes: F64, anchors: list[Anchor]) -> F64:
     return np.array([points[anchor] for anchor in anchors]).reshape(len(anchors), len(boxes), 2)
 
 
-def _refuse_shared_names(zones: Mapping[str, object], lines: Mapping[str, object]) -> None:
+def refuse_shared_names(zones: Mapping[str, object], lines: Mapping[str, object]) -> None:
+    """Make sure that a name means one thing.
+
+    Raises:
+        ConfigError: A zone and a line share it.
+    """
     for name in sorted(zones.keys() & lines.keys()):
         raise ConfigError(f"{name!r} names a zone and a line; rename one of them")
 

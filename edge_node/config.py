@@ -95,6 +95,10 @@ class EdgeConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    zones_file: Annotated[
+        str | None,
+        Meta(description="Keeps zones saved over MQTT; 'auto': in the user's state folder; null: not kept"),
+    ] = "auto"
     heartbeat_file: Annotated[
         str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
     ] = None

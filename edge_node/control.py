@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 
 from edge_node import __version__, payloads
+from edge_node.analytics import problems
 from edge_node.commands import Handler
+from edge_node.definitions import DefinitionStore
 from edge_node.detector import Detector
 from edge_node.frames import U8
 from edge_node.live import Controls
@@ -32,11 +34,18 @@ class Control:
         publisher: Knows each camera's newest frame.
         detector: Loaded.
         controls: The live settings.
+        definitions: Zones and lines.
     """
 
     def __init__(
-        self, pipeline: Pipeline, publisher: Publisher, detector: Detector, controls: Controls
+        self,
+        pipeline: Pipeline,
+        publisher: Publisher,
+        detector: Detector,
+        controls: Controls,
+        definitions: DefinitionStore,
     ) -> None:
+        self._definitions = definitions
         self._pipeline = pipeline
         self._publisher = publisher
         self._detector = detector
@@ -50,6 +59,7 @@ class Control:
             "snapshot": self.snapshot,
             "detect": self.detect,
             "set": self.set,
+            "zones.set": self.set_zones,
         }
 
     def ping(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
@@ -107,6 +117,16 @@ class Control:
             self._publisher.set_thumbnail_fps(camera, live.thumbnail_fps)
             in_force[camera] = vars(live)
         return {"cameras": in_force}
+
+    def set_zones(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+        """Put other zones and lines in force on one camera, and keep them; the new version, and warnings."""
+        camera = self._camera(request)
+        if request.zones is None or request.lines is None or request.version is None:
+            raise MessageError("needs zones, lines and version (of the /zones message that they replace)")
+        saved = self._definitions.save(camera, request.zones, request.lines, request.version)
+        self._pipeline.watches[camera].redefine(saved)
+        warnings = problems(saved.zones, saved.lines, self._detector.class_names)
+        return {"version": saved.version, "warnings": warnings}
 
     def _camera(self, request: Request) -> str:
         if request.camera not in self._pipeline.watches:

@@ -59,7 +59,7 @@ def run(stop: threading.Event) -> int:
         "broker": ("--port", str(mqtt_port)),
         "viewer_server": ("--set", broker, "--set", f"http.port={http_port}"),
         "edge_node": (
-            *("--config", str(CONFIG), "--set", broker),
+            *("--config", str(CONFIG), "--set", broker, "--set", "zones_file=null"),
             *("--set", f"cameras.street.source={json.dumps(source)}"),
         ),
     }

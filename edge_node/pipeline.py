@@ -11,6 +11,7 @@ from functools import partial
 
 from edge_node.capture import capture, is_live
 from edge_node.config import EdgeConfig
+from edge_node.definitions import DefinitionStore
 from edge_node.detector import Detected, Detector
 from edge_node.frames import Frame
 from edge_node.live import Controls
@@ -30,6 +31,7 @@ class Pipeline:
         detector: Loaded and warm.
         publisher: Connected or not.
         controls: The live settings.
+        definitions: Zones and lines at first.
         stop: Set by anybody to end the run: capture stops, the rest drains.
     """
 
@@ -39,6 +41,7 @@ class Pipeline:
         detector: Detector,
         publisher: Publisher,
         controls: Controls,
+        definitions: DefinitionStore,
         stop: threading.Event,
     ) -> None:
         self._config = config
@@ -49,7 +52,7 @@ class Pipeline:
         self._frames: Channel[Frame] = Channel()  # a lane per camera, the newest frame in each
         self._detected: Channel[Detected] = Channel(depth=2)
         self.watches = {
-            name: Watch(settings, config.tracker, detector.class_names)
+            name: Watch(settings.analytics, definitions[name], config.tracker, detector.class_names)
             for name, settings in config.cameras.items()
         }
         self._captured: Counter[str] = Counter()

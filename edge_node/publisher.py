@@ -17,6 +17,7 @@ from edge_node import __version__, payloads
 from edge_node.analytics import Happening
 from edge_node.capture import describe
 from edge_node.config import CameraSettings, EdgeConfig
+from edge_node.definitions import Definitions, DefinitionStore
 from edge_node.frames import U8, Frame
 from edge_node.snapshots import Snapshots
 from edge_node.thumbnails import Pace, encode_jpeg, shrink
@@ -95,15 +96,22 @@ class Publisher:
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
 
-    def announce(self, model: messages.ModelInfo, backend: str, device: str, tracker: str) -> None:
+    def announce(
+        self,
+        model: messages.ModelInfo,
+        backend: str,
+        device: str,
+        tracker: str,
+        definitions: DefinitionStore,
+    ) -> None:
         """Publish who we are: status, manifest, and every camera's zones."""
         self._state(topics.STATUS, status_message(self._node, self._session, "online"))
         cameras = tuple(
             messages.CameraInfo(
                 camera=name,
                 source=describe(camera.settings.source),
-                zones=len(camera.settings.zones),
-                lines=len(camera.settings.lines),
+                zones=len(definitions[name].zones),
+                lines=len(definitions[name].lines),
             )
             for name, camera in self._cameras.items()
         )
@@ -118,15 +126,8 @@ class Publisher:
             capabilities=CAPABILITIES,
         )
         self._state(topics.INFO, messages.encode(info))
-        for name, camera in self._cameras.items():
-            zones = messages.Zones(
-                **self._head(),
-                camera=name,
-                version=1,
-                zones=camera.settings.zones,
-                lines=camera.settings.lines,
-            )
-            self._state(topics.ZONES, messages.encode(zones), camera=name)
+        for name in self._cameras:
+            self._definitions(name, definitions[name])
             self.camera_status(name, "starting")
 
     def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
@@ -153,6 +154,8 @@ class Publisher:
         for happening in item.report.happenings:
             self._event(happening, item, camera)
         camera.last = item
+        if item.definitions is not None:
+            self._definitions(frame.camera, item.definitions)
         for numbers in item.report.numbers.values():
             self._zone(camera, numbers, frame)
         if camera.detections is None or camera.detections.ready(item.now_s):
@@ -299,6 +302,21 @@ class Publisher:
             "width": str(image.shape[1]),
             "height": str(image.shape[0]),
         }
+
+    def _definitions(self, name: str, definitions: Definitions) -> None:
+        """Publish the zones and lines in force, and clear the numbers of those that are not any more."""
+        message = messages.Zones(
+            **self._head(),
+            camera=name,
+            version=definitions.version,
+            zones=definitions.zones,
+            lines=definitions.lines,
+        )
+        self._state(topics.ZONES, messages.encode(message), camera=name)
+        known = self._cameras[name].zones
+        for gone in known.keys() - definitions.zones.keys() - definitions.lines.keys():
+            del known[gone]
+            self._state(topics.ZONE, b"", camera=name, zone=gone)
 
     def _zone(self, camera: _Camera, numbers: ZoneNumbers, frame: Frame, *, at_once: bool = False) -> None:
         last, at = camera.zones.get(numbers.zone, (None, 0.0))

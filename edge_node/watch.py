@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_node import tracker
-from edge_node.analytics import Analytics, Happening, Report
-from edge_node.config import CameraSettings
+from edge_node.analytics import Analytics, AnalyticsSettings, Happening, Report
+from edge_node.definitions import Definitions
 from edge_node.detector import Detected
 from edge_node.frames import Frame, Tracks
 from edge_node.heatmap import Heatmap
@@ -24,6 +24,7 @@ class Analysed:
         report: Events, numbers and zones; its times are on the clock of `now_s`.
         now_s: The frame's time on the analytics' clock, seconds.
         timings_ms: Milliseconds of each step so far.
+        definitions: Zones and lines that came into force with this frame, if any did.
     """
 
     frame: Frame
@@ -31,23 +32,34 @@ class Analysed:
     report: Report
     now_s: float
     timings_ms: dict[str, float]
+    definitions: Definitions | None = None
 
 
 class Watch:
     """Tracker and analytics of one camera.
 
     Args:
-        settings: The camera's zones and lines.
+        settings: How tracks are read.
+        definitions: Zones and lines at first.
         tracking: The tracker's settings.
         class_names: By class id.
     """
 
     def __init__(
-        self, settings: CameraSettings, tracking: tracker.TrackerSettings, class_names: Sequence[str]
+        self,
+        settings: AnalyticsSettings,
+        definitions: Definitions,
+        tracking: tracker.TrackerSettings,
+        class_names: Sequence[str],
     ) -> None:
         self._tracker = tracker.create(tracking)
-        self._analytics = Analytics(settings.zones, settings.lines, class_names, settings.analytics)
+        self._analytics = Analytics(definitions.zones, definitions.lines, class_names, settings)
         self._last_ns: int | None = None
+        self._next: Definitions | None = None
+
+    def redefine(self, definitions: Definitions) -> None:
+        """Put other zones and lines in force from the next frame on; any thread may ask."""
+        self._next = definitions
 
     @property
     def heatmap(self) -> Heatmap:
@@ -60,9 +72,12 @@ class Watch:
         now_s = frame.monotonic_ns / 1e9
         closed: list[Happening] = []
         start = time.perf_counter()
+        definitions, self._next = self._next, None
+        if definitions is not None:
+            closed += self._analytics.redefine(definitions.zones, definitions.lines)
         if frame.restarted:
             self._tracker.reset()
-            closed = self._analytics.restart(now_s)
+            closed += self._analytics.restart(now_s)
         dt = 0.0 if self._last_ns is None else (frame.monotonic_ns - self._last_ns) / 1e9
         self._last_ns = frame.monotonic_ns
         tracks = self._tracker.update(detected.detections, dt)
@@ -72,7 +87,7 @@ class Watch:
         end = time.perf_counter()
         steps = {"track": tracked - start, "analyse": end - tracked}
         timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
-        return Analysed(frame, tracks, report, now_s, timings)
+        return Analysed(frame, tracks, report, now_s, timings, definitions)
 
 
 def watch(detected: Iterable[Detected], watches: Mapping[str, Watch]) -> Iterator[Analysed]:

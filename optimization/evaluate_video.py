@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from edge_node.capture import capture, check_source
 from edge_node.config import CameraSettings, EdgeConfig, ModelSettings
+from edge_node.definitions import Definitions
 from edge_node.detector import Detector
 from edge_node.frames import Detections
 from edge_node.live import Controls
@@ -68,7 +69,8 @@ def watch_video(
     frames = capture("video", settings, threading.Event(), lambda *_: None)
     detections, tracks = [], []
     with Detector(model) as detector:
-        watch = Watch(settings, tracking, detector.class_names)
+        nothing = Definitions(version=1, zones={}, lines={})
+        watch = Watch(settings.analytics, nothing, tracking, detector.class_names)
         for item in tqdm(
             detector.stage(frames, controls), unit=" frames", desc=Path(video).name, disable=None
         ):

@@ -357,6 +357,9 @@ class Request:
     detect_every: Annotated[int, Meta(ge=1, le=100, description="set")] | None = None
     paused: Annotated[bool | None, Meta(description="set")] = None
     thumbnail_fps: Annotated[float, Meta(ge=0, le=60, description="set")] | None = None
+    version: Annotated[Count | None, Meta(description="zones.set: the version that this replaces")] = None
+    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256, description="zones.set")] | None = None
+    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256, description="zones.set")] | None = None
     image_base64: Annotated[
         str | None, Meta(description="detect: JPEG or PNG; the picture itself as the payload is shorter")
     ] = None
@@ -370,7 +373,7 @@ class Response(NodeMessage):
     """The answer to a command: a result or an error, never silence."""
 
     schema: Literal["darner.response/1"] = "darner.response/1"
-    command: Id
+    command: Label
     transaction: Text | None = None
     error: Annotated[Text | None, Meta(description="What was wrong and how to mend it; null: done")] = None
     result: Annotated[dict[Label, Any], Meta(max_length=64)] = field(default_factory=dict)

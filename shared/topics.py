@@ -15,6 +15,8 @@ from shared.errors import ConfigError
 DEFAULT_PREFIX = "darner/v1"
 
 _ID = re.compile(messages.ID_PATTERN)
+# A command has a word of its own, such as zones.set; all other levels are identifiers.
+_COMMAND = re.compile(r"[a-z_.]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ TABLE = (
 )
 
 _MATCHERS = tuple(
-    (row, re.compile(re.sub(r"{([a-z_]+)}", r"(?P<\1>[A-Za-z0-9_-]{1,64})", row.pattern))) for row in TABLE
+    (row, re.compile(re.sub(r"{([a-z_]+)}", r"(?P<\1>[A-Za-z0-9_.-]{1,64})", row.pattern))) for row in TABLE
 )
 
 
@@ -93,9 +95,13 @@ def match(prefix: str, path: str) -> tuple[Topic, dict[str, str]] | None:
     rest = path[len(head) :]
     for row, matcher in _MATCHERS:
         found = matcher.fullmatch(rest)
-        if found:
+        if found and all(_may_stand(name, value) for name, value in found.groupdict().items()):
             return row, found.groupdict()
     return None
+
+
+def _may_stand(name: str, value: str) -> bool:
+    return bool(_COMMAND.fullmatch(value) if name == "command" else _ID.match(value))
 
 
 def check_id(what: str, value: str) -> str:
@@ -104,7 +110,7 @@ def check_id(what: str, value: str) -> str:
     Raises:
         ConfigError: It is empty, too long or has other characters than letters, digits, ``_`` and ``-``.
     """
-    if not _ID.match(value):
+    if not _may_stand(what, value):
         raise ConfigError(f"{what} {value!r}: use 1 to 64 letters, digits, '_' or '-'")
     return value
 

@@ -49,7 +49,9 @@ def edge_node(own_broker: Any, people_video: Path, tmp_path: Path) -> Iterator[s
     }
     config = tmp_path / "edge.yaml"
     config.write_text(
-        yaml.safe_dump({"node": "test", "mqtt": {"url": own_broker.url}, "cameras": {"yard": camera}})
+        yaml.safe_dump(
+            {"node": "test", "zones_file": None, "mqtt": {"url": own_broker.url}, "cameras": {"yard": camera}}
+        )
     )
     with (tmp_path / "edge.log").open("wb") as log:
         process = subprocess.Popen(

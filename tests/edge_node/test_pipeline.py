@@ -15,6 +15,7 @@ import pytest
 from edge_node import pipeline as module
 from edge_node.capture import capture as real_capture
 from edge_node.config import CameraSettings, EdgeConfig
+from edge_node.definitions import DefinitionStore
 from edge_node.detector import Detected
 from edge_node.frames import Detections, Frame
 from edge_node.live import Controls
@@ -57,8 +58,9 @@ def make(
     config = EdgeConfig(node="n", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"))
     stop = threading.Event()
     publisher = Publisher(Client(config.mqtt, name="t"), config, detector.class_names, "s")
-    controls = Controls(config)
-    return Pipeline(config, detector, publisher, controls, stop), stop, publisher  # type: ignore[arg-type]  # a stand-in
+    definitions = DefinitionStore(None, cameras)
+    pipeline = Pipeline(config, detector, publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
+    return pipeline, stop, publisher
 
 
 def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> None:

@@ -101,6 +101,7 @@ def config(url: str, video: Path, prefix: str = PREFIX, **camera: Any) -> dict[s
     }
     return {
         "node": "box",
+        "zones_file": None,
         "mqtt": {"url": url, "prefix": prefix},
         "model": {"classes": ["person"]},
         "cameras": {"street": street | camera},
@@ -198,6 +199,42 @@ def test_a_node_answers_what_it_is_asked(broker: Mosquitto, people_video: Path, 
         last = heard.of(topics.DETECTIONS)[-1].seq
         heard.listen_until(lambda: heard.of(topics.DETECTIONS)[-1].seq > last + 15)
         assert heard.of(topics.DETECTIONS)[-1].objects == [], "nobody is that sure"
+
+
+def test_zones_drawn_elsewhere_are_in_force_at_once_and_after_a_restart(
+    broker: Mosquitto, people_video: Path, tmp_path: Path
+) -> None:
+    prefix = "test-draw/v1"
+    settings = config(broker.url, people_video, prefix, pace="realtime", loop=True)
+    settings["zones_file"] = str(tmp_path / "zones.json")
+    drawn = {
+        "left": {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]},
+        "dot": {"polygon": [[0, 0], [0, 0], [0, 0]]},
+    }
+    request = {"camera": "street", "zones": drawn, "lines": {}, "version": 1, "transaction": "me"}
+    path = topics.REQUEST.path(prefix, node="box", command="zones.set")
+    with listening(broker.url, prefix) as heard, Client(MqttSettings(url=broker.url), name="asker") as asker:
+        with edge(tmp_path, settings):
+            heard.listen_until(lambda: heard.names()["zone"] >= 2)
+            for _ in range(2):
+                asker.publish(topics.REQUEST, path, orjson.dumps(request))
+            heard.listen_until(lambda: heard.names()["response"] >= 2)
+            heard.listen_until(lambda: any(m.zone == "left" for m in heard.of(topics.ZONE)))
+            done, conflict = heard.of(topics.RESPONSE)
+            assert (done.error, done.transaction, done.result["version"]) == (None, "me", 2)
+            assert any("dot" in warning for warning in done.result["warnings"])
+            assert "somebody else saved first" in (conflict.error or "")
+            assert heard.of(topics.ZONES)[-1].zones.keys() == drawn.keys()
+        with listening(broker.url, prefix) as later:
+            later.listen_until(lambda: later.names()["zones"] >= 1)
+            kept = {ids["zone"] for row, ids, _, _ in later.seen if row is topics.ZONE}
+            assert kept <= drawn.keys(), "the numbers of deleted zones are cleared"
+        with edge(tmp_path, settings):
+            heard.listen_until(lambda: heard.of(topics.STATUS)[-1].status == "online")
+            before = heard.names()["zones"]
+            heard.listen_until(lambda: heard.names()["zones"] > before)
+            assert heard.of(topics.ZONES)[-1].version == 2
+            assert heard.of(topics.ZONES)[-1].zones.keys() == drawn.keys()
 
 
 def test_a_thumbnail_is_the_frame_its_number_names(

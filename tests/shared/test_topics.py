@@ -5,7 +5,7 @@ import pytest
 from shared import topics
 from shared.errors import ConfigError
 
-IDS = {"node": "n1", "camera": "gate-2", "zone": "a_b", "track": "17", "command": "ping"}
+IDS = {"node": "n1", "camera": "gate-2", "zone": "a_b", "track": "17", "command": "zones.set"}
 
 
 @pytest.mark.parametrize("row", topics.TABLE, ids=lambda row: row.name)
@@ -30,6 +30,8 @@ def test_a_filter_has_a_wildcard_for_every_identifier(row: topics.Topic) -> None
         pytest.param("darner/v1/n 1/status", id="space in an identifier"),
         pytest.param("darner/v1//status", id="empty level"),
         pytest.param("darner/v1/n1/status\n", id="newline at the end"),
+        pytest.param("darner/v1/n.1/status", id="a dot is for commands"),
+        pytest.param("darner/v1/n1/request/Ping!", id="no command"),
         pytest.param("", id="empty"),
     ],
 )
