@@ -1,7 +1,7 @@
-"""`python -m shared.conformance`: listen to a running system and report every message that breaks the contract.
+"""`python -m shared.conformance`: listen to a running system and report what breaks the contract.
 
-Exit code 0: all messages kept it; 1: some did not; 2: nothing could be heard. Messages lost on the way here are
-reported, and are no break: detections and pictures may be lost.
+Exit code 0: all messages kept it; 1: some did not; 2: nothing could be heard. Messages lost on the way here
+are reported, and are no break: detections and pictures may be lost.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def listen(settings: MqttSettings, seconds: float, *, properties: bool = True) -
     report = checker.finish()
     if not report.messages:
         raise BrokerError(
-            f"nothing came below {settings.prefix!r} in {seconds:.0f} s; is a node running, is this its prefix, "
-            "may this user read it?"
+            f"nothing came below {settings.prefix!r} in {seconds:.0f} s; "
+            "is a node running, is this its prefix, may this user read it?"
         )
     return dataclasses.replace(report, unread=unread)
 
@@ -112,8 +112,10 @@ def table(report: Report) -> str:
     ):
         if count:
             lines.append(f"{count} {what}")
-    for found in report.breaks:
-        lines.append(f"BREAK {found.kind}, {found.count} times, first on {found.topic}: {found.detail}")
+    lines += [
+        f"BREAK {found.kind}, {found.count} times, first on {found.topic}: {found.detail}"
+        for found in report.breaks
+    ]
     lines.append("the contract is broken" if report.breaks else "the contract is kept")
     return "\n".join(lines)
 

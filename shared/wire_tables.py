@@ -19,7 +19,8 @@ def fill(page: str, schemas: Mapping[str, dict[str, Any]], where: str) -> str:
     """The page with its tables made anew.
 
     Args:
-        page: The text, with ``<!-- topics -->`` or ``<!-- fields NAME -->`` and ``<!-- end -->`` where a table goes.
+        page: The text; a table goes between ``<!-- topics -->`` or ``<!-- fields NAME -->`` and
+            ``<!-- end -->``.
         schemas: JSON Schema by the name of the topic.
         where: The file, for errors.
 
