@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from shared import log
 from shared.contract import Checker, Report
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.mqtt import MqttSettings
-from shared.tool import add_broker_options, broker_settings, connected
+from shared.tool import add_broker_options, broker_settings, connected, ended_by_signals
 
 logger = logging.getLogger("darner.conformance")
 
@@ -69,12 +67,11 @@ def listen(settings: MqttSettings, seconds: float, *, properties: bool = True) -
         raise ConfigError(
             f"mqtt.version {settings.version}: conformance needs 5 to see retain flags and properties"
         )
-    stop = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
     checker = Checker(settings.prefix, properties=properties)
-    with connected(settings, "darner-conformance", f"{settings.prefix}/#") as client:
+    with (
+        ended_by_signals() as stop,
+        connected(settings, "darner-conformance", f"{settings.prefix}/#") as client,
+    ):
         deadline = time.monotonic() + seconds
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
             try:

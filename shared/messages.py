@@ -286,6 +286,11 @@ class Zones(CameraMessage):
     zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)]
     lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)]
 
+    def __post_init__(self) -> None:
+        # Definitions come from a configuration, by way of msgspec: readers get the defaults in force too.
+        _write_out_defaults(self.zones)
+        _write_out_defaults(self.lines)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dwell:
@@ -415,7 +420,7 @@ def decode(kind: type[M], payload: bytes) -> M:
 
 
 def _write_out_defaults(value: object) -> None:
-    """Give a decoded message the fields that were not sent.
+    """Give what msgspec made the fields that were not sent.
 
     msgspec leaves them to the class, and orjson, which writes what an instance holds, would lose them when
     the message is encoded again.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 import threading
 import time
@@ -18,7 +17,7 @@ from shared.messages import now_us
 from shared.mqtt import Client, MqttSettings
 from shared.recording import Header, Line, Writer, read, read_header
 from shared.retell import Retelling, retell
-from shared.tool import add_broker_options, broker_settings, connected
+from shared.tool import add_broker_options, broker_settings, connected, ended_by_signals
 
 logger = logging.getLogger("darner.replay")
 
@@ -43,16 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     player.add_argument("--now", action="store_true", help="move the times in messages to now")
     options = parser.parse_args(arguments)
     log.setup()
-    stop = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
     try:
         settings = broker_settings(options)
-        if options.command == "record":
-            record(options.file, settings, options.seconds, round(options.max_mb * 1e6), stop)
-        else:
-            play(options, settings, stop)
+        with ended_by_signals() as stop:
+            if options.command == "record":
+                record(options.file, settings, options.seconds, round(options.max_mb * 1e6), stop)
+            else:
+                play(options, settings, stop)
     except DarnerError as error:
         logger.error("%s", error)
         return error.exit_code
