@@ -6,7 +6,6 @@ import dataclasses
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +90,12 @@ def without_schema(received: Received) -> Received:
     return dataclasses.replace(received, payload=orjson.dumps(body))
 
 
+def hears_itself(client: Client, topic: str) -> None:
+    """Return when the broker has the client's subscription, which it does not report."""
+    assert client.republish(Received(topic, b"echo", 1, False, {}))
+    assert client.received.get(10).payload == b"echo"
+
+
 @pytest.fixture(scope="module")
 def wire(broker: Mosquitto) -> Iterator[tuple[Client, Client]]:
     """A connection that sends, and one that hears everything as it was published."""
@@ -100,7 +105,7 @@ def wire(broker: Mosquitto) -> Iterator[tuple[Client, Client]]:
         reader.subscribe("conformance-end", 1)
         assert writer.wait_connected(10)
         assert reader.wait_connected(10)
-        time.sleep(0.2)
+        hears_itself(reader, "conformance-end")
         yield writer, reader
 
 
@@ -289,7 +294,7 @@ def test_state_published_before_and_after_a_reconnect_says_what_it_is(broker: Mo
     with Client(MqttSettings(url=broker.url), name="reader") as reader:
         reader.subscribe(topic, 1, as_published=True)
         assert reader.wait_connected(10)
-        time.sleep(0.2)
+        hears_itself(reader, topic)
         with Client(MqttSettings(url=broker.url), name="early", will=will) as early:
             early.set_state(topics.STATUS, topic, b"before the connection")
             assert early.wait_connected(10)

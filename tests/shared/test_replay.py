@@ -22,7 +22,7 @@ from shared.contract import Checker
 from shared.mqtt import Client, MqttSettings, Received
 from shared.recording import Header, Line, Writer, read
 from tests.conftest import REPO, Mosquitto, MosquittoProcess
-from tests.shared.test_conformance import JPEG, boxes, event, picture, sent, status
+from tests.shared.test_conformance import JPEG, boxes, event, hears_itself, picture, sent, status
 
 PREFIX = "conformance/v1"
 STARTED_US = 1_000_000
@@ -64,7 +64,7 @@ def ear(other_broker: MosquittoProcess) -> Iterator[Ear]:
     with Client(MqttSettings(url=other_broker.url), name="ear") as client:
         client.subscribe("#", 1, as_published=True)
         assert client.wait_connected(10)
-        time.sleep(0.2)
+        hears_itself(client, "ear")
         yield Ear(client)
 
 
