@@ -50,6 +50,7 @@ demo: .venv/.run
 
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	$(call need,$(BIN)/playwright --version,libatomic1)
 	$(BIN)/python -m pytest $(ARGS)

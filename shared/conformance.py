@@ -110,11 +110,16 @@ def table(report: Report) -> str:
         if count:
             lines.append(f"{count} {what}")
     lines += [
-        f"BREAK {found.kind}, {found.count} times, first on {found.topic}: {found.detail}"
+        f"BREAK {found.kind}, {found.count} times, first on {_shown(found.topic)}: {_shown(found.detail)}"
         for found in report.breaks
     ]
     lines.append("the contract is broken" if report.breaks else "the contract is kept")
     return "\n".join(lines)
+
+
+def _shown(text: str) -> str:
+    """What a stranger sent, fit for a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
 if __name__ == "__main__":

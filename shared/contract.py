@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +70,7 @@ class _Stream:
     seq: int = 0
     dropped: int = 0
     reported: int | None = None
-    events: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED_EVENTS))
+    events: dict[str, None] = field(default_factory=dict)
 
     def frame(self, seq: int, captured_us: int) -> Iterator[tuple[str, str]]:
         """Take in a frame number; what is wrong with it."""
@@ -183,7 +183,9 @@ class Checker:
             if message.historical or message.event_id in stream.events:
                 self._repeated += 1
                 return
-            stream.events.append(message.event_id)
+            stream.events[message.event_id] = None
+            if len(stream.events) > REMEMBERED_EVENTS:
+                del stream.events[next(iter(stream.events))]
         # The will was written when the node connected, before all that it then said.
         will = isinstance(message, NodeStatus) and message.status == "offline"
         if message.published_us < stream.published_us and not will:

@@ -14,8 +14,11 @@ import cv2
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared import conformance, messages, topics
+from shared.asyncapi import PICTURE_PROPERTIES
 from shared.contract import Checker, Report
 from shared.jpeg import jpeg_size
 from shared.mqtt import Client, MqttSettings, Received
@@ -25,12 +28,14 @@ PREFIX = "conformance/v1"
 JPEG = cv2.imencode(".jpg", np.zeros((18, 32, 3), np.uint8))[1].tobytes()
 
 
+IDS = {"node": "n", "camera": "c", "zone": "z", "track": "1", "command": "ping"}
+
+
 def sent(row: topics.Topic, payload: bytes, **changes: Any) -> Received:
     """A message as the contract wants it, except for what is changed."""
-    ids = {"node": "n", "camera": "c", "zone": "z", "track": "1", "command": "ping"}
     good = Received(
         topic=row.path(
-            PREFIX, **{name: value for name, value in ids.items() if f"{{{name}}}" in row.pattern}
+            PREFIX, **{name: value for name, value in IDS.items() if f"{{{name}}}" in row.pattern}
         ),
         payload=payload,
         qos=row.qos,
@@ -220,6 +225,25 @@ def test_a_node_without_mqtt_5_is_not_asked_for_properties() -> None:
     checker.check(sent(topics.THUMBNAIL, JPEG, **plain), 0.0)
     checker.check(boxes(1, changed=plain), 0.0)
     assert checker.finish().breaks == []
+
+
+@given(
+    st.sampled_from([row.path(PREFIX, **dict.fromkeys(IDS, "x")) for row in topics.TABLE]),
+    st.one_of(st.binary(max_size=80), st.just(JPEG), st.sampled_from([boxes(1).payload, status().payload])),
+    st.dictionaries(st.sampled_from(list(PICTURE_PROPERTIES)), st.text(max_size=6) | st.just("7")),
+)
+def test_no_message_stops_the_checker(topic: str, payload: bytes, properties: dict[str, str]) -> None:
+    checker = Checker(PREFIX)
+    for _ in range(2):
+        checker.check(Received(topic, payload, 1, False, properties), 0.0)
+    assert checker.finish().messages
+
+
+def test_what_a_stranger_sent_cannot_speak_to_the_terminal() -> None:
+    checker = Checker(PREFIX)
+    checker.check(status(topic=f"{PREFIX}/\x1b[2J"), 0.0)
+    checker.check(sent(topics.STATUS, status().payload.replace(b'"online"', b'"\\u001b[2J"')), 0.0)
+    assert "\x1b" not in conformance.table(checker.finish())
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
