@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test check bench bench-accuracy format lock clean
+.PHONY: help demo test check bench bench-accuracy docs examples format lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser"
 	@echo "make check   formatting, lint, types"
 	@echo "make bench   measurements against other tools (long)"
+	@echo "make docs    write the schemas, the AsyncAPI document and the tables of docs/wire.md (examples: capture those anew)"
 	@echo "make format  format the sources"
 	@echo "make lock    pin the newest dependencies"
 
@@ -49,6 +50,7 @@ demo: .venv/.run
 
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	$(call need,$(BIN)/playwright --version,libatomic1)
 	$(BIN)/python -m pytest $(ARGS)
@@ -61,6 +63,13 @@ check: .venv/.dev
 format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/.run
+	@$(BIN)/python -m shared.schema
+
+examples: .venv/.dev
+	$(BIN)/python -m tests.capture_examples
+	@$(MAKE) --no-print-directory docs
 
 # The other trackers are installed into environments of their own on first use. Ground truth is not part of the
 # project: what needs it runs where it lies in ../shared/data.

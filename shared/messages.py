@@ -5,7 +5,7 @@ and those about a frame add `seq` and `captured_us`. Times are integers in micro
 represents exactly. Coordinates are fractions of the frame, x to the right and y down, both 0..1.
 
 Readers ignore unknown fields; a breaking change gets a new number in `schema`. Types are plain dataclasses:
-msgspec checks what comes in and writes the JSON Schemas, orjson writes what goes out.
+msgspec checks what comes in, orjson writes what goes out; `shared.schema` publishes the types as JSON Schema.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Micros = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Microseconds since
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Pixels = Annotated[int, Meta(ge=1, le=65_535)]
+Pixels = Annotated[int, Meta(ge=1, le=65_535, description="Pixels")]
 # A zone may reach over the frame's edge; a value beyond these bounds is a pixel coordinate by mistake.
 Coordinate = Annotated[float, Meta(ge=-1, le=2, description="Fraction of the frame's width or height")]
 Point = tuple[Coordinate, Coordinate]
@@ -87,7 +87,7 @@ class NodeMessage:
 
     schema: str
     node: Id
-    session: Id
+    session: Annotated[Id, Meta(description="One run of the node")]
     published_us: Micros
 
 
@@ -102,8 +102,10 @@ class CameraMessage(NodeMessage):
 class FrameMessage(CameraMessage):
     """What every message about one frame carries."""
 
-    seq: Count
-    captured_us: Micros
+    seq: Annotated[Count, Meta(description="Number of the frame, per camera and session")]
+    captured_us: Annotated[
+        Micros, Meta(description="When the frame was captured, microseconds since 1970 UTC")
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +286,11 @@ class Zones(CameraMessage):
     zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)]
     lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)]
 
+    def __post_init__(self) -> None:
+        # Definitions come from a configuration, by way of msgspec: readers get the defaults in force too.
+        _write_out_defaults(self.zones)
+        _write_out_defaults(self.lines)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dwell:
@@ -395,6 +402,9 @@ def encode(message: object) -> bytes:
 def decode(kind: type[M], payload: bytes) -> M:
     """JSON to a checked message.
 
+    `schema` has a default for those who build a message, but not on the wire: a payload that does not say
+    what it is, is no message. Only a request may leave it out, since anybody may send one by hand.
+
     Args:
         kind: One of this module's message types.
         payload: The bytes from the wire.
@@ -405,7 +415,10 @@ def decode(kind: type[M], payload: bytes) -> M:
     if len(payload) > MAX_PAYLOAD:
         raise MessageError(f"payload of {len(payload)} bytes; at most {MAX_PAYLOAD} are read")
     try:
-        message = msgspec.convert(orjson.loads(payload), kind)
+        raw = orjson.loads(payload)
+        if isinstance(raw, dict) and "schema" not in raw and issubclass(kind, NodeMessage):
+            raise MessageError("Object missing required field `schema`")
+        message = msgspec.convert(raw, kind)
     except orjson.JSONDecodeError as error:
         raise MessageError(f"not JSON: {error}") from None
     except msgspec.ValidationError as error:
@@ -417,7 +430,7 @@ def decode(kind: type[M], payload: bytes) -> M:
 
 
 def _write_out_defaults(value: object) -> None:
-    """Give a decoded message the fields that were not sent.
+    """Give what msgspec made the fields that were not sent.
 
     msgspec leaves them to the class, and orjson, which writes what an instance holds, would lose them when
     the message is encoded again.
@@ -433,9 +446,3 @@ def _write_out_defaults(value: object) -> None:
     elif isinstance(value, tuple):
         for inner in value:
             _write_out_defaults(inner)
-
-
-def json_schema(kind: type[Any]) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a message type."""
-    schema = msgspec.json.schema(kind)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -14,6 +14,7 @@ import secrets
 import socket
 import ssl
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, ConfigError
@@ -77,6 +79,9 @@ class Received:
     user_properties: Mapping[str, str]
     response_topic: str | None = None
     correlation: bytes | None = None
+    content_type: str | None = None
+    expiry_s: int | None = None
+    """What is left of the message expiry interval."""
 
 
 class Client:
@@ -105,8 +110,8 @@ class Client:
         self._on_refused = on_refused
         self._host, self._port, self._tls = parse_url(settings.url)
         check_prefix(settings.prefix)
-        self._subscriptions: dict[str, int] = {}
-        self._state: dict[str, bytes] = {}
+        self._subscriptions: dict[str, tuple[int, bool]] = {}
+        self._state: dict[str, tuple[Topic, bytes]] = {}
         self._state_lock = threading.Lock()
         self._unwritten: deque[paho.MQTTMessageInfo] = deque()
         self._last: paho.MQTTMessageInfo | None = None
@@ -136,7 +141,11 @@ class Client:
         if self._tls:
             client.tls_set_context(tls_context(settings))
         if will:
-            client.will_set(will[0], will[1], qos=1, retain=True)
+            about = None
+            if v5:
+                about = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]  # paho has no type there
+                about.ContentType = "application/json"
+            client.will_set(will[0], will[1], qos=1, retain=True, properties=about)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -170,11 +179,17 @@ class Client:
         """Wait until the broker accepted us; False when it did not in `timeout` seconds."""
         return self._connected.wait(timeout)
 
-    def subscribe(self, topic_filter: str, qos: Literal[0, 1] = 0) -> None:
-        """Receive what matches, now and after every reconnect."""
-        self._subscriptions[topic_filter] = qos
+    def subscribe(self, topic_filter: str, qos: Literal[0, 1] = 0, *, as_published: bool = False) -> None:
+        """Receive what matches, now and after every reconnect.
+
+        Args:
+            topic_filter: May have wildcards.
+            qos: The most that is asked for.
+            as_published: Live messages keep the retain flag of their publisher (MQTT 5 only).
+        """
+        self._subscriptions[topic_filter] = (qos, as_published)
         if self.connected:
-            self._paho.subscribe(topic_filter, qos)
+            self._subscribe(topic_filter, qos, as_published)
 
     def publish(
         self,
@@ -209,6 +224,41 @@ class Client:
             self.dropped[topic.name] += 1
         return sent
 
+    def republish(self, message: Received) -> bool:
+        """Send a recorded message as it was: topic, QoS, retain flag and properties.
+
+        Waits for room in the window at both QoS, which keeps the order; False when the connection was lost.
+        """
+        if not self._fits(message.topic, message.payload) or not self._room():
+            return False
+        properties = None
+        if self._settings.version == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type there
+            for name, value in (
+                ("ContentType", message.content_type),
+                ("MessageExpiryInterval", message.expiry_s),
+                ("ResponseTopic", message.response_topic),
+                ("CorrelationData", message.correlation),
+                ("UserProperty", list(message.user_properties.items()) or None),
+            ):
+                if value is not None:
+                    setattr(properties, name, value)
+        info = self._paho.publish(message.topic, message.payload, message.qos, message.retain, properties)
+        sent = info.rc == paho.MQTT_ERR_SUCCESS
+        if sent:
+            self._unwritten.append(info)
+        return sent
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until what was sent is written or acknowledged; False when it was not in `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self._unwritten and time.monotonic() < deadline and self.connected:
+            if self._unwritten[0].is_published():
+                self._unwritten.popleft()
+            else:
+                self._unwritten[0].wait_for_publish(0.1)
+        return not self._unwritten
+
     def set_state(self, topic: Topic, path: str, payload: bytes) -> None:
         """Publish retained state, now and again after every reconnect; empty clears it on the broker."""
         if not self._fits(path, payload):
@@ -217,7 +267,7 @@ class Client:
         # Held while publishing, or a reconnect could send the state before this one after it. Nothing that
         # paho calls back while it sends takes this lock.
         with self._state_lock:
-            self._state[path] = payload
+            self._state[path] = (topic, payload)
             if self.connected:
                 self._last = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
 
@@ -274,6 +324,13 @@ class Client:
             properties.CorrelationData = correlation
         return properties
 
+    def _subscribe(self, topic_filter: str, qos: int, as_published: bool) -> None:
+        if self._settings.version == "5":
+            options = SubscribeOptions(qos=qos, retainAsPublished=as_published)
+            self._paho.subscribe(topic_filter, options=options)
+        else:
+            self._paho.subscribe(topic_filter, qos)
+
     def _jitter(self) -> None:
         # A thousand nodes must not return to a restarted broker in the same instant; within 4 s all the same.
         self._paho.reconnect_delay_set(random.uniform(0.3, 1.0), random.uniform(2.0, 4.0))  # type: ignore[arg-type]  # seconds; floats work, the annotation says int
@@ -290,14 +347,14 @@ class Client:
             self._refused(str(reason))
             return
         self._max_packet = getattr(properties, "MaximumPacketSize", None)
-        for topic_filter, qos in list(self._subscriptions.items()):
-            client.subscribe(topic_filter, qos)
+        for topic_filter, (qos, as_published) in list(self._subscriptions.items()):
+            self._subscribe(topic_filter, qos, as_published)
         self._ever_connected = True
         self._unreachable_said = False
         self._connected.set()
         with self._state_lock:
-            for path, payload in self._state.items():
-                client.publish(path, payload, 1, True)
+            for path, (topic, payload) in self._state.items():
+                client.publish(path, payload, topic.qos, True, self._properties(topic))
         log.info("connected to the broker at %s:%d", self._host, self._port)
 
     def _refused(self, reason: str) -> None:
@@ -340,6 +397,8 @@ class Client:
             dict(getattr(message.properties, "UserProperty", ())),
             getattr(message.properties, "ResponseTopic", None),
             getattr(message.properties, "CorrelationData", None),
+            getattr(message.properties, "ContentType", None),
+            getattr(message.properties, "MessageExpiryInterval", None),
         )
         try:
             self.received.put_newest(received)

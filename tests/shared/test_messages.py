@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared import messages, topics
 from shared.errors import MessageError
+from shared.schema import json_schema
 
 HEAD: dict[str, Any] = {"node": "n", "session": "s", "published_us": 3}
 FRAME: dict[str, Any] = HEAD | {"camera": "c", "seq": 7, "captured_us": 2}
@@ -90,7 +91,7 @@ def test_what_is_encoded_decodes_to_the_same(message: Any) -> None:
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
 def test_what_is_encoded_fits_the_published_schema(message: Any) -> None:
-    schema = messages.json_schema(type(message))
+    schema = json_schema(type(message))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(orjson.loads(messages.encode(message)), schema)
 
@@ -98,7 +99,7 @@ def test_what_is_encoded_fits_the_published_schema(message: Any) -> None:
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
 def test_a_message_of_only_the_required_fields_is_passed_on_with_all(message: Any) -> None:
     every = orjson.loads(messages.encode(message))
-    required = messages.json_schema(type(message))["$defs"][type(message).__name__]["required"]
+    required = json_schema(type(message))["$defs"][type(message).__name__]["required"]
     sparse = messages.decode(type(message), orjson.dumps({key: every[key] for key in required}))
     assert orjson.loads(messages.encode(sparse)).keys() == every.keys()
 
@@ -128,6 +129,11 @@ def test_unknown_fields_are_ignored(message: Any) -> None:
             "$.schema",
             id="newer schema",
         ),
+        pytest.param(
+            messages.encode(EXAMPLES[0]).replace(b'"schema":"darner.status/1",', b""),
+            "missing required field `schema`",
+            id="does not say what it is",
+        ),
         pytest.param(messages.encode(EXAMPLES[0]).replace(b":3", b":-3"), ">= 0", id="negative time"),
     ],
 )
@@ -143,6 +149,10 @@ def test_no_bytes_make_decode_fail_in_another_way(payload: bytes) -> None:
         if row.payload != "jpeg":
             with contextlib.suppress(MessageError):  # `{}` is a good request
                 messages.decode(row.payload, payload)
+
+
+def test_a_request_by_hand_needs_nothing() -> None:
+    assert messages.decode(messages.Request, b"{}") == messages.Request()
 
 
 def test_times_survive_javascript_numbers() -> None:

@@ -1,0 +1,114 @@
+"""Whether pictures are of frames that exist, told from the detections messages around them.
+
+A picture and the boxes of its frame come in any order, and either may be missing: the node may have sent only
+one of them (then `dropped` counts the frame), or it was lost on the way.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+REMEMBERED = 1000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and the frame it says it shows.
+
+    Attributes:
+        topic: Where it came.
+        seq: The frame.
+        captured_us: Of the frame.
+        at_s: When it came.
+    """
+
+    topic: str
+    seq: int
+    captured_us: int
+    at_s: float
+
+
+@dataclass
+class _Camera:
+    boxes: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    newest: tuple[int, int] | None = None
+    waiting: deque[Picture] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+
+class Pairing:
+    """Pictures that wait for the boxes of their frame.
+
+    Args:
+        settled_s: Boxes that have not reached a picture's frame number after this long never will.
+
+    Attributes:
+        unpaired: Pictures of frames that no detections message reported.
+    """
+
+    def __init__(self, settled_s: float) -> None:
+        self._settled_s = settled_s
+        self._cameras: dict[tuple[str, str, str], _Camera] = {}
+        self._impossible: list[Picture] = []
+        self._now_s = 0.0
+        self.unpaired = 0
+
+    def boxes(
+        self, camera: tuple[str, str, str], seq: int, captured_us: int, now_s: float
+    ) -> Iterator[Picture]:
+        """Take in a detections message.
+
+        Args:
+            camera: Node, camera and session.
+            seq: The frame.
+            captured_us: Of the frame.
+            now_s: When it came.
+
+        Yields:
+            Pictures that belong to another frame than they say.
+        """
+        known = self._cameras.setdefault(camera, _Camera())
+        self._now_s = now_s
+        waiting, known.waiting = known.waiting, deque(maxlen=REMEMBERED)
+        for picture in waiting:
+            if picture.seq == seq:
+                if picture.captured_us != captured_us:
+                    yield picture
+            elif picture.seq < seq:
+                self.unpaired += 1
+                if picture.captured_us > captured_us or (
+                    known.newest and picture.captured_us < known.newest[1]
+                ):
+                    yield picture
+            elif picture.captured_us < captured_us or now_s - picture.at_s > self._settled_s:
+                self._impossible.append(picture)
+            else:
+                known.waiting.append(picture)
+        known.newest = (seq, captured_us)
+        known.boxes[seq] = captured_us
+        if len(known.boxes) > REMEMBERED:
+            known.boxes.popitem(last=False)
+
+    def picture(self, camera: tuple[str, str, str], picture: Picture) -> bool:
+        """Take in a picture; False when its frame was captured at another time than it says."""
+        known = self._cameras.setdefault(camera, _Camera())
+        self._now_s = picture.at_s
+        if known.newest is None or picture.seq > known.newest[0]:
+            known.waiting.append(picture)
+        elif picture.seq in known.boxes:
+            return known.boxes[picture.seq] == picture.captured_us
+        else:
+            self.unpaired += 1
+        return True
+
+    def finish(self) -> list[Picture]:
+        """Pictures of frames that cannot exist, when no more messages come."""
+        boxless = (known for known in self._cameras.values() if known.newest is None)
+        late = (
+            picture
+            for known in boxless
+            for picture in known.waiting
+            if self._now_s - picture.at_s > self._settled_s
+        )
+        return [*self._impossible, *late]

@@ -1,0 +1,94 @@
+"""What the command-line tools of the contract have in common: how they are told which broker to talk to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from shared import settings
+from shared.errors import BrokerError
+from shared.mqtt import Client, MqttSettings
+
+CONNECT_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolConfig:
+    """The part of a configuration that reaches a broker."""
+
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+
+
+def add_broker_options(parser: argparse.ArgumentParser) -> None:
+    """Give a tool ``--broker``, ``--prefix`` and ``--set``."""
+    parser.add_argument(
+        "--broker", required=True, metavar="URL", help="mqtt://HOST:PORT or mqtts://HOST:PORT"
+    )
+    parser.add_argument("--prefix", help="begins every topic (default darner/v1)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a connection setting, such as mqtt.username=reader or mqtt.ca_file=ca.pem; "
+        "DARNER_MQTT__PASSWORD_FILE and the like are read from the environment",
+    )
+
+
+def broker_settings(options: argparse.Namespace) -> MqttSettings:
+    """The connection those options and the environment ask for.
+
+    Raises:
+        ConfigError: A setting is unknown or cannot work.
+    """
+    ours = {name: value for name, value in os.environ.items() if name.startswith("DARNER_MQTT__")}
+    chosen = [f"mqtt.url={options.broker}"]
+    if options.prefix is not None:
+        chosen.append(f"mqtt.prefix={options.prefix}")
+    return settings.load(ToolConfig, environment=ours, overrides=[*options.set, *chosen]).mqtt
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that what is being done is finished in good order."""
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def connected(wanted: MqttSettings, name: str, *subscriptions: str) -> Iterator[Client]:
+    """A client that the broker has accepted and that asked for these topic filters.
+
+    Live messages keep the retain flag they were published with, so that it can be checked and recorded.
+
+    Raises:
+        BrokerError: The broker refuses us or does not answer.
+    """
+    refused: list[BrokerError] = []
+    done = threading.Event()
+
+    def on_refused(error: BrokerError) -> None:
+        refused.append(error)
+        done.set()
+
+    with Client(wanted, name=name, on_refused=on_refused) as client:
+        for topic_filter in subscriptions:
+            client.subscribe(topic_filter, 1, as_published=True)
+        for _ in range(round(CONNECT_WITHIN_S / 0.1)):
+            if client.wait_connected(0.1) or done.is_set():
+                break
+        if not client.connected:
+            raise refused[0] if refused else BrokerError(f"no broker answers at {wanted.url}")
+        yield client

@@ -1,0 +1,121 @@
+"""`python -m tests.capture_examples`: refresh docs/examples with messages of a real edge node on a video."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from edge_node.samples import find_video
+from shared import messages, topics
+from shared.mqtt import Client, MqttSettings, Received
+from tests.conftest import REPO, SHARED, MosquittoProcess
+
+EXAMPLES = REPO / "docs" / "examples"
+PREFIX = topics.DEFAULT_PREFIX
+LISTEN_S = 20.0
+CONFIG: dict[str, Any] = {
+    "node": "shop",
+    "model": {"classes": ["person"]},
+    "cameras": {
+        "street": {
+            "pace": "realtime",
+            "thumbnail": {"fps": 1, "width": 160},
+            "snapshot": {"quality": 60},
+            "zones": {"path": {"polygon": [[0.3, 0.2], [0.9, 0.2], [0.9, 0.9], [0.3, 0.9]], "queue": True}},
+            "lines": {"gate": {"points": [[0.5, 1.0], [0.5, 0.0]]}},
+        }
+    },
+}
+
+
+def worth(body: Any) -> int:
+    """How much a reader can learn from a message: its fields that say something."""
+    return sum(value not in (None, [], {}, 0, False) for value in body.values())
+
+
+def captured(received: Received) -> dict[str, Any]:
+    """A message as docs/examples show it; a picture's bytes are in the file beside it."""
+    return {
+        "topic": received.topic,
+        "qos": received.qos,
+        "retain": received.retain,
+        "content_type": received.content_type,
+        "expiry_s": received.expiry_s,
+        "user_properties": dict(received.user_properties),
+    }
+
+
+def listen(client: Client) -> dict[str, dict[str, Any]]:
+    """The best message of each topic, by the topic's name."""
+    best: dict[str, tuple[int, dict[str, Any], bytes]] = {}
+    ping = topics.REQUEST.path(PREFIX, node=CONFIG["node"], command="ping")
+    asked = False
+    deadline = time.monotonic() + LISTEN_S
+    while time.monotonic() < deadline:
+        try:
+            received = client.received.get(1.0)
+        except TimeoutError:
+            continue
+        found = topics.match(PREFIX, received.topic)
+        assert found is not None, received.topic
+        row = found[0]
+        jpeg = row.payload == "jpeg"
+        # The smallest picture, the message that says most.
+        score = -len(received.payload) if jpeg else worth(orjson.loads(received.payload))
+        if row.name not in best or score > best[row.name][0]:
+            best[row.name] = (score, captured(received), received.payload)
+        if row is topics.DETECTIONS and not asked:
+            asked = True
+            client.publish(topics.REQUEST, ping, messages.encode(messages.Request(transaction="example-1")))
+    result = {}
+    for name, (_, about, payload) in best.items():
+        if about["content_type"] == "image/jpeg":
+            (EXAMPLES / f"{name}.jpg").write_bytes(payload)
+            result[name] = about | {"payload_file": f"{name}.jpg"}
+        else:
+            result[name] = about | {"payload": orjson.loads(payload)}
+    return result
+
+
+def main() -> int:
+    """Run broker and node, listen, write."""
+    beside = SHARED / "data" / "video" / "vtest.avi"
+    video = beside if beside.is_file() else find_video()
+    EXAMPLES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # The source is in the manifest, so it gets a name that does not depend on where this ran.
+        (folder / "street.avi").symlink_to(video)
+        CONFIG["cameras"]["street"]["source"] = str(folder / "street.avi")
+        broker = MosquittoProcess(folder)
+        broker.start()
+        (folder / "edge.yaml").write_text(yaml.safe_dump(CONFIG | {"mqtt": {"url": broker.url}}))
+        with Client(MqttSettings(url=broker.url), name="capture") as client:
+            client.subscribe(f"{PREFIX}/#", 1, as_published=True)
+            assert client.wait_connected(10)
+            command = [sys.executable, "-m", "edge_node", "--config", str(folder / "edge.yaml")]
+            node = subprocess.Popen(command, cwd=REPO)
+            try:
+                examples = listen(client)
+            finally:
+                node.terminate()
+                node.wait(10)
+        broker.kill()
+    for row in topics.TABLE:
+        if row.name not in examples:
+            print(f"no message on {row.name}: its example is as it was", file=sys.stderr)
+            continue
+        content = orjson.dumps(examples[row.name], option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        (EXAMPLES / f"{row.name}.json").write_bytes(content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
