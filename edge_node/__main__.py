@@ -20,6 +20,7 @@ from edge_node.capture import check_source, describe
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
 from edge_node.detector import Detector
+from edge_node.identity import NameGuard, check_name
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
 from shared import log as logs
@@ -97,6 +98,7 @@ def run(config: EdgeConfig) -> int:
         stop.set()
 
     session = new_session()
+    check_name(config.mqtt, config.node, session)
     will = (
         topics.STATUS.path(config.mqtt.prefix, node=config.node),
         status_message(config.node, session, "offline"),
@@ -107,14 +109,21 @@ def run(config: EdgeConfig) -> int:
     ):
         publisher = Publisher(client, config, detector.class_names, session)
         pipeline = Pipeline(config, detector, publisher, stop)
-        commands = Commands(client, config.mqtt.prefix, config.node, session, pipeline.handlers())
+        guard = NameGuard(client, config.mqtt.prefix, config.node, session, on_refused)
+        guard.subscribe()
+        handlers = pipeline.handlers()
+        handlers["ping"] = guard.watched(handlers["ping"])
+        commands = Commands(client, config.mqtt.prefix, config.node, session, handlers, [guard.handle])
         commands.subscribe()
         threading.Thread(target=commands.run, name="commands", daemon=True).start()
         _announce(config, detector, publisher)
         pipeline.start()
-        _report_until_done(pipeline, publisher, stop, config.heartbeat_file)
+        _report_until_done(pipeline, publisher, guard, stop, config.heartbeat_file)
         stuck = pipeline.join(STOP_WITHIN_S)
-        publisher.farewell()
+        if guard.yielded:
+            publisher.withdraw()
+        else:
+            publisher.farewell()
     error = pipeline.error or (refused[0] if refused else None)
     if error is not None:
         raise error
@@ -153,7 +162,7 @@ def _announce(config: EdgeConfig, detector: Detector, publisher: Publisher) -> N
 
 
 def _report_until_done(
-    pipeline: Pipeline, publisher: Publisher, stop: threading.Event, heartbeat: str | None
+    pipeline: Pipeline, publisher: Publisher, guard: NameGuard, stop: threading.Event, heartbeat: str | None
 ) -> None:
     """Publish metrics and touch the heartbeat until the pipeline has ended by itself or is told to."""
     process = psutil.Process()
@@ -161,6 +170,7 @@ def _report_until_done(
     started = next_report = time.monotonic()
     while not stop.is_set() and not pipeline.done.is_set():
         stop.wait(0.1)
+        guard.mend()
         if time.monotonic() < next_report + METRICS_EVERY_S:
             continue
         next_report = time.monotonic()

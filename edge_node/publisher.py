@@ -218,6 +218,12 @@ class Publisher:
         self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
         self._client.finish(1.0)
 
+    def withdraw(self) -> None:
+        """Leave the name to another node: take back what we published, so that it can restore its own."""
+        self._client.clear_state()
+        self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
+        self._client.finish(1.0)
+
     def _head(self) -> dict[str, Any]:
         return {"node": self._node, "session": self._session, "published_us": now_us()}
 

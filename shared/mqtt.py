@@ -221,6 +221,21 @@ class Client:
         if self.connected:
             self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
 
+    def refresh(self) -> None:
+        """Publish all retained state again, as after a connect."""
+        with self._state_lock:
+            state = list(self._state.items())
+        for path, payload in state:
+            self._paho.publish(path, payload, 1, True)
+
+    def clear_state(self) -> None:
+        """Take all retained state back from the broker, and forget it."""
+        with self._state_lock:
+            paths = list(self._state)
+            self._state.clear()
+        for path in paths:
+            self._paho.publish(path, b"", 1, True)
+
     def finish(self, timeout: float) -> bool:
         """Wait until everything at QoS 1 was acknowledged; False when it was not in `timeout` seconds."""
         if not self.connected:
@@ -296,10 +311,7 @@ class Client:
         self._max_packet = getattr(properties, "MaximumPacketSize", None)
         for topic_filter, qos in list(self._subscriptions.items()):
             client.subscribe(topic_filter, qos)
-        with self._state_lock:
-            state = list(self._state.items())
-        for path, payload in state:
-            client.publish(path, payload, 1, True)
+        self.refresh()
         log.info("connected to the broker at %s:%d", self._host, self._port)
         self._ever_connected = True
         client.on_log = None  # what it listens for only happens before; it would cost a line per packet
