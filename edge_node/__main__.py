@@ -20,6 +20,7 @@ from edge_node.capture import check_source, describe
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
 from edge_node.detector import Detector
+from edge_node.homeassistant import HomeAssistant
 from edge_node.identity import NameGuard, check_name
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
@@ -113,10 +114,13 @@ def run(config: EdgeConfig) -> int:
         guard.subscribe()
         handlers = pipeline.handlers()
         handlers["ping"] = guard.watched(handlers["ping"])
-        commands = Commands(client, config.mqtt.prefix, config.node, session, handlers, [guard.handle])
+        homeassistant = HomeAssistant(client, config)
+        others = [guard.handle, homeassistant.handle]
+        commands = Commands(client, config.mqtt.prefix, config.node, session, handlers, others)
         commands.subscribe()
         threading.Thread(target=commands.run, name="commands", daemon=True).start()
         _announce(config, detector, publisher)
+        homeassistant.announce()
         pipeline.start()
         _report_until_done(pipeline, publisher, guard, stop, config.heartbeat_file)
         stuck = pipeline.join(STOP_WITHIN_S)

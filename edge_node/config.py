@@ -80,6 +80,14 @@ class CameraSettings:
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HomeAssistantSettings:
+    """Discovery by Home Assistant."""
+
+    enabled: bool = False
+    prefix: Annotated[str, Meta(description="Home Assistant's discovery prefix")] = "homeassistant"
+
+
 def _host_name() -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "edge"
 
@@ -95,6 +103,7 @@ class EdgeConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    homeassistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
     heartbeat_file: Annotated[
         str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
     ] = None

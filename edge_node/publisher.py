@@ -220,7 +220,7 @@ class Publisher:
 
     def withdraw(self) -> None:
         """Leave the name to another node: take back what we published, so that it can restore its own."""
-        self._client.clear_state()
+        self._client.clear_state(self._prefix)
         self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
         self._client.finish(1.0)
 

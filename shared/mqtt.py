@@ -228,10 +228,10 @@ class Client:
         for path, payload in state:
             self._paho.publish(path, payload, 1, True)
 
-    def clear_state(self) -> None:
-        """Take all retained state back from the broker, and forget it."""
+    def clear_state(self, below: str) -> None:
+        """Forget all retained state, and take what lies below a topic back from the broker."""
         with self._state_lock:
-            paths = list(self._state)
+            paths = [path for path in self._state if path.startswith(f"{below}/")]
             self._state.clear()
         for path in paths:
             self._paho.publish(path, b"", 1, True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from shared import messages
 from shared.errors import ConfigError
@@ -32,7 +32,7 @@ class Topic:
 
     name: str
     pattern: str
-    payload: type[messages.NodeMessage | messages.Request] | Literal["jpeg"]
+    payload: type[messages.NodeMessage | messages.Request | dict[str, Any]] | Literal["jpeg"]
     qos: Literal[0, 1]
     retain: bool
     expiry_s: int | None = None
@@ -64,6 +64,9 @@ ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1
 SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 1, False, 86_400)
 REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
 RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
+
+# Not ours to name, so not in the table: below Home Assistant's prefix, in its words.
+DISCOVERY = Topic("discovery", "device/{node}/{camera}/config", dict, 1, True)
 
 TABLE = (
     STATUS,

@@ -116,7 +116,7 @@ def test_of_two_that_start_together_the_later_session_yields(broker: Mosquitto) 
         wait_until(lambda: later.errors)
         assert "session 6a-earlier" in str(later.errors[0])
         assert later.guard.yielded
-        later.client.clear_state()
+        later.client.clear_state(where.prefix)
         later.online()  # stands for its last words: anything that is not the earlier one's
         time.sleep(0.3)
         earlier.guard.mend()
