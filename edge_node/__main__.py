@@ -16,6 +16,7 @@ import psutil
 
 from edge_node import __version__
 from edge_node.analytics import problems
+from edge_node.bundle import Bundles
 from edge_node.capture import check_source, describe
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
@@ -107,8 +108,9 @@ def run(config: EdgeConfig) -> int:
     with (
         Detector(config.model) as detector,
         Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
+        Bundles(client, config, detector.class_names, session) as bundles,
     ):
-        publisher = Publisher(client, config, detector.class_names, session)
+        publisher = Publisher(client, config, detector.class_names, session, bundles.offer)
         pipeline = Pipeline(config, detector, publisher, stop)
         guard = NameGuard(client, config.mqtt.prefix, config.node, session, on_refused)
         guard.subscribe()

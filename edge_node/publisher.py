@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,12 +81,21 @@ class Publisher:
         config: The node's configuration.
         class_names: By class id.
         session: Identifier of this run.
+        also: Gets every analysed frame as well, and must not wait.
     """
 
-    def __init__(self, client: Client, config: EdgeConfig, class_names: Sequence[str], session: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        config: EdgeConfig,
+        class_names: Sequence[str],
+        session: str,
+        also: Callable[[Analysed], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._node, self._session, self._prefix = config.node, session, config.mqtt.prefix
         self._class_names = class_names
+        self._also = also
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
         self._event_numbers = itertools.count(1)
         self._status_lock = threading.Lock()
@@ -174,6 +183,7 @@ class Publisher:
                 jpeg = encode_jpeg(image, settings.quality)
             properties = self._picture_properties(frame.seq, frame.captured_ns, image)
             self._offer(topics.THUMBNAIL, frame, jpeg, properties)
+        self._also(item)
 
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""

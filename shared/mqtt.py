@@ -111,6 +111,7 @@ class Client:
         self._state: dict[str, bytes] = {}
         self._state_lock = threading.Lock()
         self._unwritten: deque[paho.MQTTMessageInfo] = deque()
+        self._window_lock = threading.Lock()  # several threads send; never held around paho's publish
         self._max_packet: int | None = None
         self._ever_connected = False
         self._answered = False
@@ -203,8 +204,10 @@ class Client:
             path, payload, topic.qos, False, self._properties(topic, user_properties, correlation)
         )
         if topic.qos == 0:
-            self._unwritten.append(info)
             sent = info.rc == paho.MQTT_ERR_SUCCESS
+            if sent:  # asking one that failed whether it is published raises an error
+                with self._window_lock:
+                    self._unwritten.append(info)
         else:
             sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE  # NO_CONN means "queued" here
         if not sent:
@@ -254,15 +257,20 @@ class Client:
 
     def _room(self) -> bool:
         while self.connected:
-            while self._unwritten and self._unwritten[0].is_published():
-                self._unwritten.popleft()
-            if len(self._unwritten) < WINDOW:
-                return True
+            with self._window_lock:
+                while self._unwritten and self._unwritten[0].is_published():
+                    self._unwritten.popleft()
+                if len(self._unwritten) < WINDOW:
+                    return True
+                oldest = self._unwritten[0]
             try:
-                self._unwritten[0].wait_for_publish(0.1)
+                oldest.wait_for_publish(0.1)
             except (RuntimeError, ValueError):  # lost with the connection
-                self._unwritten.popleft()
-        self._unwritten.clear()
+                with self._window_lock:
+                    if self._unwritten and self._unwritten[0] is oldest:
+                        self._unwritten.popleft()
+        with self._window_lock:
+            self._unwritten.clear()
         return False
 
     def _fits(self, path: str, payload: bytes) -> bool:
