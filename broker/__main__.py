@@ -27,25 +27,43 @@ log = logging.getLogger("darner.broker")
 
 HERE = Path(__file__).parent
 START_WITHIN_S = 10.0
+_CERTIFICATES = "python -m broker.certificates {folder} --host NAME"
+SECRETS = {
+    "ca.crt": _CERTIFICATES,
+    "server.crt": _CERTIFICATES,
+    "server.key": _CERTIFICATES,
+    "passwords": "mosquitto_passwd -c {folder}/passwords viewer",
+}
+"""What a secure broker needs, and the command that makes it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
     parser = argparse.ArgumentParser(prog="python -m broker", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=1883, help="port to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, help="port to listen on (default 1883, with --secure 8883)")
     parser.add_argument("--data", type=Path, help="folder for what must survive a restart (Mosquitto only)")
     parser.add_argument("--engine", choices=["auto", "mosquitto", "rumqttd"], default="auto")
+    parser.add_argument(
+        "--secure",
+        type=Path,
+        metavar="FOLDER",
+        help="TLS, passwords and roles from this folder; the next port takes client certificates",
+    )
     options = parser.parse_args(arguments)
+    options.port = options.port or (8883 if options.secure else 1883)
     logs.setup()
     try:
         check_free(options.host, options.port)
-        engine = choose(options.engine)
+        if options.secure:
+            check_free(options.host, options.port + 1)
+        engine = choose("mosquitto" if options.secure else options.engine)
         with tempfile.TemporaryDirectory(prefix="darner-broker-") as folder:
             Path(folder).chmod(0o755)  # Mosquitto, started by root, reads it as another user
-            return run(
-                command(engine, options.host, options.port, options.data, Path(folder)), engine, options
+            words = command(
+                engine, options.host, options.port, options.data, Path(folder), secure=options.secure
             )
+            return run(words, engine, options)
     except DarnerError as error:
         log.error("%s", error)
         return error.exit_code
@@ -88,18 +106,24 @@ def mosquitto() -> str | None:
     return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-def command(engine: str, host: str, port: int, data: Path | None, folder: Path) -> list[str]:
-    """Write the engine's configuration into `folder`; the command that runs it."""
+def command(
+    engine: str, host: str, port: int, data: Path | None, folder: Path, *, secure: Path | None = None
+) -> list[str]:
+    """Write the engine's configuration into `folder`; the command that runs it.
+
+    Raises:
+        ConfigError: A file is missing from the folder `secure`.
+    """
     if engine == "mosquitto":
-        text = (HERE / "mosquitto.conf").read_text()
+        text = (HERE / "mosquitto.conf").read_text() if secure is None else secured(secure, host, port)
         text = text.replace("listener 1883", f"listener {port} {host}")
         if data is None:
             text = re.sub(r"^(persistence|autosave).*\n", "", text, flags=re.MULTILINE)
         else:
             data.mkdir(parents=True, exist_ok=True)
             text = text.replace("/mosquitto/data/", f"{data.resolve()}/")
-            if os.geteuid() == 0:
-                text += "user root\n"  # else it becomes user "mosquitto", who may not write there
+        if os.geteuid() == 0 and (data or secure):
+            text += "user root\n"  # else it becomes user "mosquitto", who may not use those folders
         config = folder / "mosquitto.conf"
         config.write_text(text)
         return [str(mosquitto()), "-c", str(config)]
@@ -108,6 +132,29 @@ def command(engine: str, host: str, port: int, data: Path | None, folder: Path) 
     config = folder / "rumqttd.toml"
     config.write_text((HERE / "rumqttd.toml").read_text().replace("127.0.0.1:1883", f"{host}:{port}"))
     return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "CRITICAL"]
+
+
+def secured(secure: Path, host: str, port: int) -> str:
+    """The configuration for a network with other people on it.
+
+    Args:
+        secure: Folder with ca.crt, server.crt, server.key, passwords and, if it is not ours, acl.
+        host: Address to listen on.
+        port: Of the listener for passwords; the next one is for client certificates.
+
+    Raises:
+        ConfigError: One of the files is missing.
+    """
+    for name, remedy in SECRETS.items():
+        if not (secure / name).is_file():
+            raise ConfigError(f"{secure / name} is missing: {remedy.format(folder=secure)}")
+    text = (HERE / "mosquitto-secure.conf").read_text()
+    if not (secure / "acl").exists():
+        text = text.replace("/mosquitto/config/acl", str(HERE / "acl"))
+    text = text.replace("/mosquitto/config/", f"{secure.resolve()}/")
+    for number, name in ((port, "8883"), (port + 1, "8884")):
+        text = text.replace(f"listener {name}\n", f"listener {number} {host}\n")
+    return text
 
 
 def run(words: list[str], engine: str, options: argparse.Namespace) -> int:

@@ -17,12 +17,15 @@ from platformdirs import user_state_path
 
 from edge_node import __version__
 from edge_node.analytics import problems
+from edge_node.bundle import Bundles
 from edge_node.capture import check_source, describe
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
 from edge_node.control import Control
 from edge_node.definitions import DefinitionStore
 from edge_node.detector import Detector
+from edge_node.homeassistant import HomeAssistant
+from edge_node.identity import NameGuard, check_name
 from edge_node.live import Controls
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
@@ -101,6 +104,7 @@ def run(config: EdgeConfig) -> int:
         stop.set()
 
     session = new_session()
+    check_name(config.mqtt, config.node, session)
     will = (
         topics.STATUS.path(config.mqtt.prefix, node=config.node),
         status_message(config.node, session, "offline"),
@@ -108,20 +112,30 @@ def run(config: EdgeConfig) -> int:
     with (
         Detector(config.model) as detector,
         Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
+        Bundles(client, config, detector.class_names, session) as bundles,
     ):
-        publisher = Publisher(client, config, detector.class_names, session)
+        publisher = Publisher(client, config, detector.class_names, session, bundles.offer)
         controls = Controls(config)
         definitions = DefinitionStore(_zones_path(config), config.cameras)
         pipeline = Pipeline(config, detector, publisher, controls, definitions, stop)
+        guard = NameGuard(client, config.mqtt.prefix, config.node, session, on_refused)
+        guard.subscribe()
         handlers = Control(pipeline, publisher, detector, controls, definitions).handlers()
-        commands = Commands(client, config.mqtt.prefix, config.node, session, handlers)
+        handlers["ping"] = guard.watched(handlers["ping"])
+        homeassistant = HomeAssistant(client, config)
+        others = [guard.handle, homeassistant.handle]
+        commands = Commands(client, config.mqtt.prefix, config.node, session, handlers, others)
         commands.subscribe()
         threading.Thread(target=commands.run, name="commands", daemon=True).start()
         _announce(config, detector, publisher, definitions)
+        homeassistant.announce()
         pipeline.start()
-        _report_until_done(pipeline, publisher, stop, config.heartbeat_file)
+        _report_until_done(pipeline, publisher, guard, stop, config.heartbeat_file)
         stuck = pipeline.join(STOP_WITHIN_S)
-        publisher.farewell()
+        if guard.yielded:
+            publisher.withdraw()
+        else:
+            publisher.farewell()
     error = pipeline.error or (refused[0] if refused else None)
     if error is not None:
         raise error
@@ -168,7 +182,7 @@ def _announce(
 
 
 def _report_until_done(
-    pipeline: Pipeline, publisher: Publisher, stop: threading.Event, heartbeat: str | None
+    pipeline: Pipeline, publisher: Publisher, guard: NameGuard, stop: threading.Event, heartbeat: str | None
 ) -> None:
     """Publish metrics and touch the heartbeat until the pipeline has ended by itself or is told to."""
     process = psutil.Process()
@@ -176,6 +190,7 @@ def _report_until_done(
     started = next_report = time.monotonic()
     while not stop.is_set() and not pipeline.done.is_set():
         stop.wait(0.1)
+        guard.mend()
         if time.monotonic() < next_report + METRICS_EVERY_S:
             continue
         next_report = time.monotonic()

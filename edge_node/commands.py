@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared import messages, topics
@@ -33,14 +33,22 @@ class Commands:
         node: Who we are.
         session: This run.
         handlers: By command.
+        others: Get every message that is not a request.
     """
 
     def __init__(
-        self, client: Client, prefix: str, node: str, session: str, handlers: Mapping[str, Handler]
+        self,
+        client: Client,
+        prefix: str,
+        node: str,
+        session: str,
+        handlers: Mapping[str, Handler],
+        others: Sequence[Callable[[Received], None]] = (),
     ) -> None:
         self._client = client
         self._prefix, self._node, self._session = prefix, node, session
         self._handlers = handlers
+        self._others = others
 
     def subscribe(self) -> None:
         """Ask the broker for the node's requests."""
@@ -52,9 +60,10 @@ class Commands:
         """Answer until the connection is closed; runs in a thread of its own."""
         for received in self._client.received:
             found = topics.match(self._prefix, received.topic)
-            if found is None or received.retain:
-                continue  # a retained request is from before our time
-            self.answer(received, found[1]["command"])
+            if found is None or found[0] is not topics.REQUEST:
+                self._pass_on(received)
+            elif not received.retain:  # a retained request is from before our time
+                self.answer(received, found[1]["command"])
 
     def answer(self, received: Received, command: str) -> None:
         """Do what one request asks and publish the answer."""
@@ -86,6 +95,13 @@ class Commands:
             messages.encode(response),
             correlation=received.correlation,
         )
+
+    def _pass_on(self, received: Received) -> None:
+        for other in self._others:
+            try:
+                other(received)
+            except Exception:
+                log.exception("a message on %r was skipped", received.topic)
 
     def _reply_topic(self, received: Received, command: str) -> str:
         wanted = received.response_topic

@@ -12,7 +12,8 @@ from msgspec import Meta
 from edge_node.analytics import AnalyticsSettings
 from edge_node.models import Layout
 from edge_node.tracker import TrackerSettings
-from shared.messages import Fraction, Id, Label, LineDefinition, ZoneDefinition
+from shared import topics
+from shared.messages import MAX_PAYLOAD, Fraction, Id, Label, LineDefinition, ZoneDefinition
 from shared.mqtt import MqttSettings
 
 
@@ -80,6 +81,28 @@ class CameraSettings:
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HomeAssistantSettings:
+    """Discovery by Home Assistant."""
+
+    enabled: bool = False
+    prefix: Annotated[str, Meta(description="Home Assistant's discovery prefix")] = "homeassistant"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleSettings:
+    """Picture and objects in one JSON message, for simple consumers."""
+
+    enabled: bool = False
+    topic: str = topics.BUNDLE.pattern
+    fps: Annotated[float, Meta(gt=0, le=60, description="Most messages a second and camera")] = 5.0
+    width: Annotated[int, Meta(ge=64, le=4096, description="Never enlarged")] = 640
+    quality: Annotated[int, Meta(ge=1, le=100)] = 75
+    max_bytes: Annotated[
+        int, Meta(ge=10_000, le=MAX_PAYLOAD, description="A larger message is sent with a smaller picture")
+    ] = 500_000
+
+
 def _host_name() -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "edge"
 
@@ -95,6 +118,8 @@ class EdgeConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    homeassistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
+    bundle: BundleSettings = field(default_factory=BundleSettings)
     zones_file: Annotated[
         str | None,
         Meta(description="Keeps zones saved over MQTT; 'auto': in the user's state folder; null: not kept"),

@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,12 +83,21 @@ class Publisher:
         config: The node's configuration.
         class_names: By class id.
         session: Identifier of this run.
+        also: Gets every analysed frame as well, and must not wait.
     """
 
-    def __init__(self, client: Client, config: EdgeConfig, class_names: Sequence[str], session: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        config: EdgeConfig,
+        class_names: Sequence[str],
+        session: str,
+        also: Callable[[Analysed], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._node, self._session, self._prefix = config.node, session, config.mqtt.prefix
         self._class_names = class_names
+        self._also = also
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
         self._event_numbers = itertools.count(1)
         self._status_lock = threading.Lock()
@@ -170,6 +179,7 @@ class Publisher:
                 jpeg = encode_jpeg(image, settings.quality)
             properties = self._picture_properties(frame.seq, frame.captured_ns, image)
             self._offer(topics.THUMBNAIL, frame, jpeg, properties)
+        self._also(item)
 
     def newest(self, camera: str) -> Analysed | None:
         """The last frame of a camera that was analysed."""
@@ -222,6 +232,12 @@ class Publisher:
                 for numbers in camera.last.report.numbers.values():
                     self._zone(camera, numbers, camera.last.frame, at_once=True)
             self.camera_status(name, "ended")
+        self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
+        self._client.finish(1.0)
+
+    def withdraw(self) -> None:
+        """Leave the name to another node: take back what we published, so that it can restore its own."""
+        self._client.clear_state(self._prefix)
         self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
         self._client.finish(1.0)
 

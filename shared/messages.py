@@ -238,6 +238,16 @@ class DetectionsMessage(FrameMessage):
     main_track_id: Count | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bundle(FrameMessage):
+    """Picture and objects of one frame together; off unless configured."""
+
+    schema: Literal["darner.bundle/1"] = "darner.bundle/1"
+    frame_id: Annotated[str, Meta(max_length=300, description="Unique for ever")]
+    image_base64: Annotated[str, Meta(max_length=MAX_PAYLOAD, description="JPEG")]
+    prediction: Annotated[list[DetectedObject], Meta(max_length=10_000)]
+
+
 EventType = Literal[
     "track_started",
     "track_ended",

@@ -13,6 +13,7 @@ import random
 import secrets
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -109,14 +110,17 @@ class Client:
         self._settings = settings
         self._on_refused = on_refused
         self._host, self._port, self._tls = parse_url(settings.url)
+        _check_secrets(settings, self._host, self._tls)
         check_prefix(settings.prefix)
         self._subscriptions: dict[str, tuple[int, bool]] = {}
         self._state: dict[str, tuple[Topic, bytes]] = {}
         self._state_lock = threading.Lock()
         self._unwritten: deque[paho.MQTTMessageInfo] = deque()
         self._last: paho.MQTTMessageInfo | None = None
+        self._window_lock = threading.Lock()  # several threads send; never held around paho's publish
         self._max_packet: int | None = None
         self._ever_connected = False
+        self._answered = False
         self._unreachable_said = False
         self._connected = threading.Event()
         self._once = Once()
@@ -140,6 +144,7 @@ class Client:
             client.username_pw_set(settings.username, read_password(settings))
         if self._tls:
             client.tls_set_context(tls_context(settings))
+            client.on_log = self._on_log
         if will:
             about = None
             if v5:
@@ -215,8 +220,10 @@ class Client:
             path, payload, topic.qos, False, self._properties(topic, user_properties, correlation)
         )
         if topic.qos == 0:
-            self._unwritten.append(info)
             sent = info.rc == paho.MQTT_ERR_SUCCESS
+            if sent:  # asking one that failed whether it is published raises an error
+                with self._window_lock:
+                    self._unwritten.append(info)
         else:
             self._last = info
             sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE  # NO_CONN means "queued" here
@@ -271,6 +278,20 @@ class Client:
             if self.connected:
                 self._last = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
 
+    def refresh(self) -> None:
+        """Publish all retained state again, as after a connect."""
+        with self._state_lock:
+            for path, (topic, payload) in self._state.items():
+                self._last = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
+
+    def clear_state(self, below: str) -> None:
+        """Forget all retained state, and take what lies below a topic back from the broker."""
+        with self._state_lock:
+            paths = [path for path in self._state if path.startswith(f"{below}/")]
+            self._state.clear()
+        for path in paths:
+            self._paho.publish(path, b"", 1, True)
+
     def finish(self, timeout: float) -> bool:
         """Wait until everything at QoS 1 was acknowledged; False when it was not in `timeout` seconds."""
         if not self.connected:
@@ -286,15 +307,20 @@ class Client:
 
     def _room(self) -> bool:
         while self.connected:
-            while self._unwritten and self._unwritten[0].is_published():
-                self._unwritten.popleft()
-            if len(self._unwritten) < WINDOW:
-                return True
+            with self._window_lock:
+                while self._unwritten and self._unwritten[0].is_published():
+                    self._unwritten.popleft()
+                if len(self._unwritten) < WINDOW:
+                    return True
+                oldest = self._unwritten[0]
             try:
-                self._unwritten[0].wait_for_publish(0.1)
+                oldest.wait_for_publish(0.1)
             except (RuntimeError, ValueError):  # lost with the connection
-                self._unwritten.popleft()
-        self._unwritten.clear()
+                with self._window_lock:
+                    if self._unwritten and self._unwritten[0] is oldest:
+                        self._unwritten.popleft()
+        with self._window_lock:
+            self._unwritten.clear()
         return False
 
     def _fits(self, path: str, payload: bytes) -> bool:
@@ -343,6 +369,7 @@ class Client:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self._refused(str(reason))
             return
@@ -350,11 +377,10 @@ class Client:
         for topic_filter, (qos, as_published) in list(self._subscriptions.items()):
             self._subscribe(topic_filter, qos, as_published)
         self._ever_connected = True
+        client.on_log = None  # what it listens for only happens before; it would cost a line per packet
         self._unreachable_said = False
         self._connected.set()
-        with self._state_lock:
-            for path, (topic, payload) in self._state.items():
-                client.publish(path, payload, topic.qos, True, self._properties(topic))
+        self.refresh()
         log.info("connected to the broker at %s:%d", self._host, self._port)
 
     def _refused(self, reason: str) -> None:
@@ -365,13 +391,30 @@ class Client:
             log.warning("%s; trying again", text)
 
     def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002
-        if not self._unreachable_said:
+        failure = sys.exc_info()[1]  # paho calls this while it handles what went wrong
+        reason = tls_problem(failure) if isinstance(failure, ssl.SSLError) else None
+        if reason is not None:
+            self._untrusted(reason)
+        elif not self._unreachable_said:
             self._unreachable_said = True
             log.warning(
                 "no broker answers at %s:%d; is it running there (mqtt.url)? Trying again until it does",
                 self._host,
                 self._port,
             )
+
+    def _on_log(self, client: paho.Client, userdata: object, level: int, text: str) -> None:  # noqa: ARG002
+        # TLS 1.3 brings the broker's verdict on our certificate with the first read; paho only logs it.
+        if level == paho.MQTT_LOG_ERR and "ALERT" in text:
+            self._untrusted("the broker refused our certificate" + _ALERT_FIX)
+
+    def _untrusted(self, reason: str) -> None:
+        self._answered = True
+        text = f"no secure connection to the broker at {self._host}:{self._port}: {reason}"
+        if not self._ever_connected and self._on_refused:
+            self._on_refused(BrokerError(text))
+        elif self._once(text):
+            log.warning("%s; trying again", text)
 
     def _on_disconnect(
         self,
@@ -387,6 +430,12 @@ class Client:
             if reason.is_failure:
                 log.warning("lost the broker (%s); reconnecting", reason)
             self._jitter()
+        elif not self._answered and reason.is_failure and self._once("hung up"):
+            log.warning(
+                "the broker at %s:%d hung up at once; does it expect TLS there (mqtts://)? Trying again",
+                self._host,
+                self._port,
+            )
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002
         received = Received(
@@ -459,6 +508,50 @@ def read_password(settings: MqttSettings) -> str | None:
         raise ConfigError(f"mqtt.password_file {settings.password_file}: {error.strerror}") from None
 
 
+def _check_secrets(settings: MqttSettings, host: str, tls: bool) -> None:
+    for key in ("ca_file", "cert_file", "key_file"):
+        if getattr(settings, key) and not tls:
+            raise ConfigError(
+                f"mqtt.{key} is set, but mqtt.url {settings.url!r} is not encrypted: use mqtts://"
+            )
+    if settings.key_file and not settings.cert_file:
+        raise ConfigError("mqtt.key_file is set and mqtt.cert_file is not: a client certificate is both")
+    if settings.username is None and (settings.password or settings.password_file):
+        raise ConfigError("mqtt.password is set and mqtt.username is not")
+    if settings.username is not None and not tls and host not in ("127.0.0.1", "::1", "localhost"):
+        log.warning("the password for %s travels unencrypted; use mqtts://", host)
+
+
+_ALERT_FIX = "; check mqtt.cert_file and mqtt.key_file, and that the CA the broker trusts has signed them"
+
+
+def tls_problem(error: ssl.SSLError) -> str | None:
+    """What is wrong and where to mend it; None for a connection that was only cut."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = error.verify_message
+        if "match" in said or "valid for" in said:
+            return f"{said}; use a name in mqtt.url that the broker's certificate carries"
+        if "expired" in said or "not yet valid" in said:
+            return f"{said}; renew the broker's certificate, or set this machine's clock"
+        return f"{said}; mqtt.ca_file must be the CA that signed the broker's certificate"
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return None
+    if "ALERT" in (error.reason or ""):
+        return f"{error.reason}{_ALERT_FIX}"
+    return f"{error.reason or error}; does the broker speak TLS on that port (mqtt.url)?"
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def tls_context(settings: MqttSettings) -> ssl.SSLContext:
     """A verifying TLS context; there is no way to turn verification off.
 
@@ -467,8 +560,10 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext:
     """
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
+        context.sslsocket_class = _TlsSocket
         if settings.cert_file:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
+            # An encrypted key must be an error: without this, OpenSSL asks at a terminal nobody watches.
+            context.load_cert_chain(settings.cert_file, settings.key_file, lambda: "")
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"mqtt.ca_file {settings.ca_file}, mqtt.cert_file {settings.cert_file}: {error}"

@@ -67,6 +67,10 @@ SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 
 REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
 RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
 
+# Not below our prefix, so not in the table: Home Assistant's, in its words, and one that the user names.
+DISCOVERY = Topic("discovery", "device/{node}/{camera}/config", dict, 1, True)  # type: ignore[arg-type]  # not ours
+BUNDLE = Topic("bundle", "webcam-detections", messages.Bundle, 0, False, 5)
+
 TABLE = (
     STATUS,
     INFO,

@@ -1,0 +1,66 @@
+"""A broker as docs/security.md sets it up: certificates by our helper, passwords by mosquitto_passwd."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from broker import certificates
+from shared.mqtt import MqttSettings
+from tests.conftest import free_port, wait_for_port
+
+EDGE, OTHER_EDGE = "shop", "yard"
+USERS = (EDGE, OTHER_EDGE, "viewer", "reader", "homeassistant")
+
+
+def password(user: str) -> str:
+    return f"secret-of-{user}"
+
+
+def prepare(folder: Path) -> None:
+    certificates.make(folder, ["localhost"], [EDGE, "viewer"], 30, force=False)
+    for number, user in enumerate(USERS):
+        create = ["-c"] if number == 0 else []
+        words = ["mosquitto_passwd", *create, "-b", str(folder / "passwords"), user, password(user)]
+        subprocess.run(words, check=True, capture_output=True)
+
+
+class SecureBroker:
+    """`python -m broker --secure` on ports of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        while self.port >= 65_535:
+            self.port = free_port()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "broker", "--secure", str(folder), "--port", str(self.port)],
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for_port(self.port)
+        wait_for_port(self.port + 1)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+    def settings(self, user: str, **changes: object) -> MqttSettings:
+        """User and password over TLS."""
+        given = {
+            "url": f"mqtts://localhost:{self.port}",
+            "username": user,
+            "password": password(user),
+            "ca_file": str(self.folder / "ca.crt"),
+        } | changes
+        return MqttSettings(**given)  # type: ignore[arg-type]  # settings by name
+
+    def certified(self, user: str, **changes: object) -> MqttSettings:
+        """A client certificate instead of a password."""
+        given = {
+            "url": f"mqtts://localhost:{self.port + 1}",
+            "ca_file": str(self.folder / "ca.crt"),
+            "cert_file": str(self.folder / "clients" / f"{user}.crt"),
+            "key_file": str(self.folder / "clients" / f"{user}.key"),
+        } | changes
+        return MqttSettings(**given)  # type: ignore[arg-type]  # settings by name
