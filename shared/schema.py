@@ -100,6 +100,8 @@ def json_schema(kind: type[NodeMessage | Request]) -> dict[str, Any]:
     schema = msgspec.json.schema(kind)
     for name, definition in schema["$defs"].items():
         _plain_tuples(definition)
+        # One line: Python 3.13 takes the indentation out of docstrings, those before it do not.
+        definition["description"] = " ".join(definition["description"].split())
         properties = definition["properties"]
         if "schema" in properties:
             version = {"const": properties.pop("schema")["default"], "description": "Type and version"}
