@@ -32,6 +32,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from shared import tls
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, ConfigError
 from shared.log import Once
@@ -143,7 +144,7 @@ class Client:
         if settings.username is not None:
             client.username_pw_set(settings.username, read_password(settings))
         if self._tls:
-            client.tls_set_context(tls_context(settings))
+            client.tls_set_context(tls.context(settings.ca_file, settings.cert_file, settings.key_file))
             client.on_log = self._on_log
         if will:
             about = None
@@ -392,7 +393,7 @@ class Client:
 
     def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002
         failure = sys.exc_info()[1]  # paho calls this while it handles what went wrong
-        reason = tls_problem(failure) if isinstance(failure, ssl.SSLError) else None
+        reason = tls.problem(failure) if isinstance(failure, ssl.SSLError) else None
         if reason is not None:
             self._untrusted(reason)
         elif not self._unreachable_said:
@@ -406,7 +407,7 @@ class Client:
     def _on_log(self, client: paho.Client, userdata: object, level: int, text: str) -> None:  # noqa: ARG002
         # TLS 1.3 brings the broker's verdict on our certificate with the first read; paho only logs it.
         if level == paho.MQTT_LOG_ERR and "ALERT" in text:
-            self._untrusted("the broker refused our certificate" + _ALERT_FIX)
+            self._untrusted("the broker refused our certificate" + tls.CERTIFICATE_FIX)
 
     def _untrusted(self, reason: str) -> None:
         self._answered = True
@@ -490,8 +491,8 @@ def parse_url(url: str) -> tuple[str, int, bool]:
         raise ConfigError(f"mqtt.url {url!r}: {form}")
     if parts.username or parts.password:
         raise ConfigError("mqtt.url: put the user and password into mqtt.username and mqtt.password_file")
-    tls = parts.scheme == "mqtts"
-    return parts.hostname, port or (8883 if tls else 1883), tls
+    encrypted = parts.scheme == "mqtts"
+    return parts.hostname, port or (8883 if encrypted else 1883), encrypted
 
 
 def read_password(settings: MqttSettings) -> str | None:
@@ -508,9 +509,9 @@ def read_password(settings: MqttSettings) -> str | None:
         raise ConfigError(f"mqtt.password_file {settings.password_file}: {error.strerror}") from None
 
 
-def _check_secrets(settings: MqttSettings, host: str, tls: bool) -> None:
+def _check_secrets(settings: MqttSettings, host: str, encrypted: bool) -> None:
     for key in ("ca_file", "cert_file", "key_file"):
-        if getattr(settings, key) and not tls:
+        if getattr(settings, key) and not encrypted:
             raise ConfigError(
                 f"mqtt.{key} is set, but mqtt.url {settings.url!r} is not encrypted: use mqtts://"
             )
@@ -518,54 +519,5 @@ def _check_secrets(settings: MqttSettings, host: str, tls: bool) -> None:
         raise ConfigError("mqtt.key_file is set and mqtt.cert_file is not: a client certificate is both")
     if settings.username is None and (settings.password or settings.password_file):
         raise ConfigError("mqtt.password is set and mqtt.username is not")
-    if settings.username is not None and not tls and host not in ("127.0.0.1", "::1", "localhost"):
+    if settings.username is not None and not encrypted and host not in ("127.0.0.1", "::1", "localhost"):
         log.warning("the password for %s travels unencrypted; use mqtts://", host)
-
-
-_ALERT_FIX = "; check mqtt.cert_file and mqtt.key_file, and that the CA the broker trusts has signed them"
-
-
-def tls_problem(error: ssl.SSLError) -> str | None:
-    """What is wrong and where to mend it; None for a connection that was only cut."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        said = error.verify_message
-        if "match" in said or "valid for" in said:
-            return f"{said}; use a name in mqtt.url that the broker's certificate carries"
-        if "expired" in said or "not yet valid" in said:
-            return f"{said}; renew the broker's certificate, or set this machine's clock"
-        return f"{said}; mqtt.ca_file must be the CA that signed the broker's certificate"
-    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return None
-    if "ALERT" in (error.reason or ""):
-        return f"{error.reason}{_ALERT_FIX}"
-    return f"{error.reason or error}; does the broker speak TLS on that port (mqtt.url)?"
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def tls_context(settings: MqttSettings) -> ssl.SSLContext:
-    """A verifying TLS context; there is no way to turn verification off.
-
-    Raises:
-        ConfigError: A certificate or key file cannot be read.
-    """
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        context.sslsocket_class = _TlsSocket
-        if settings.cert_file:
-            # An encrypted key must be an error: without this, OpenSSL asks at a terminal nobody watches.
-            context.load_cert_chain(settings.cert_file, settings.key_file, lambda: "")
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"mqtt.ca_file {settings.ca_file}, mqtt.cert_file {settings.cert_file}: {error}"
-        ) from None
-    return context

@@ -1,0 +1,55 @@
+"""TLS for the MQTT client: a context that always verifies, and what to do about it when that fails."""
+
+from __future__ import annotations
+
+import ssl
+
+from shared.errors import ConfigError
+
+CERTIFICATE_FIX = (
+    "; check mqtt.cert_file and mqtt.key_file, and that the CA the broker trusts has signed them"
+)
+
+
+def problem(error: ssl.SSLError) -> str | None:
+    """What is wrong and where to mend it; None for a connection that was only cut."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = error.verify_message
+        if "match" in said or "valid for" in said:
+            return f"{said}; use a name in mqtt.url that the broker's certificate carries"
+        if "expired" in said or "not yet valid" in said:
+            return f"{said}; renew the broker's certificate, or set this machine's clock"
+        return f"{said}; mqtt.ca_file must be the CA that signed the broker's certificate"
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return None
+    if "ALERT" in (error.reason or ""):
+        return f"{error.reason}{CERTIFICATE_FIX}"
+    return f"{error.reason or error}; does the broker speak TLS on that port (mqtt.url)?"
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+def context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext:
+    """A verifying TLS context; there is no way to turn verification off.
+
+    Raises:
+        ConfigError: A certificate or key file cannot be read.
+    """
+    try:
+        made = ssl.create_default_context(cafile=ca_file)
+        made.sslsocket_class = _TlsSocket
+        if cert_file:
+            # An encrypted key must be an error: without this, OpenSSL asks at a terminal nobody watches.
+            made.load_cert_chain(cert_file, key_file, lambda: "")
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"mqtt.ca_file {ca_file}, mqtt.cert_file {cert_file}: {error}") from None
+    return made
