@@ -20,6 +20,7 @@ from edge_node.capture import check_source, describe
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
 from edge_node.detector import Detector
+from edge_node.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
 from shared import log as logs
@@ -104,12 +105,13 @@ def run(config: EdgeConfig) -> int:
     with (
         Detector(config.model) as detector,
         Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
+        Outbox(client, config.outbox, config.node, config.mqtt.prefix, session) as outbox,
     ):
-        publisher = Publisher(client, config, detector.class_names, session)
+        publisher = Publisher(client, outbox, config, detector.class_names, session)
         pipeline = Pipeline(config, detector, publisher, stop)
         commands = Commands(client, config.mqtt.prefix, config.node, session, pipeline.handlers())
         commands.subscribe()
-        threading.Thread(target=commands.run, name="commands", daemon=True).start()
+        threading.Thread(target=commands.run, args=(outbox,), name="commands", daemon=True).start()
         _announce(config, detector, publisher)
         pipeline.start()
         _report_until_done(pipeline, publisher, stop, config.heartbeat_file)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from edge_node.outbox import Outbox
 from shared import messages, topics
 from shared.errors import DarnerError, MessageError
 from shared.messages import Request, now_us
@@ -45,13 +46,20 @@ class Commands:
         own = topics.REQUEST.path(self._prefix, node=self._node, command="x")
         self._client.subscribe(own[: -len("x")] + "+", 1)
 
-    def run(self) -> None:
-        """Answer until the connection is closed; runs in a thread of its own."""
+    def run(self, outbox: Outbox | None = None) -> None:
+        """Answer until the connection is closed, and give acknowledgements to the outbox.
+
+        Runs in a thread of its own.
+        """
         for received in self._client.received:
             found = topics.match(self._prefix, received.topic)
-            if found is None or received.retain:
-                continue  # a retained request is from before our time
-            self.answer(received, found[1]["command"])
+            if found and found[0] is topics.ACK and outbox:
+                try:
+                    outbox.acknowledged(received)
+                except MessageError as error:
+                    log.warning("%s: skipped: %s", received.topic, error)
+            elif found and found[0] is topics.REQUEST and not received.retain:
+                self.answer(received, found[1]["command"])  # a retained one is from before our time
 
     def answer(self, received: Received, command: str) -> None:
         """Do what one request asks and publish the answer."""

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from edge_node.analytics import AnalyticsSettings
 from edge_node.models import Layout
+from edge_node.outbox import OutboxSettings
 from edge_node.tracker import TrackerSettings
 from shared.messages import Fraction, Id, Label, LineDefinition, ZoneDefinition
 from shared.mqtt import MqttSettings
@@ -95,6 +96,7 @@ class EdgeConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
     heartbeat_file: Annotated[
         str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
     ] = None

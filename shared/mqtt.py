@@ -30,7 +30,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from shared.channel import Channel, Closed
-from shared.errors import BrokerError, ConfigError
+from shared.errors import BrokerError, ConfigError, MessageError
 from shared.log import Once
 from shared.topics import DEFAULT_PREFIX, Topic, check_prefix
 
@@ -91,6 +91,9 @@ class Client:
     Attributes:
         received: Messages of the subscriptions; when the reader is slow the oldest are dropped and counted.
         dropped: Messages not sent, by topic name.
+        connections: Counts them; it changes when what was in flight is forgotten.
+        on_acknowledged: Called from the network thread with the number that `send` returned, and whether the
+            broker took the message. It must not wait for anything that is held around `send`.
     """
 
     def __init__(
@@ -116,6 +119,8 @@ class Client:
         self._once = Once()
         self.received: Channel[Received] = Channel(depth=2000)
         self.dropped: Counter[str] = Counter()
+        self.connections = 0
+        self.on_acknowledged: Callable[[int, bool], None] = lambda _number, _taken: None
         self._paho = self._make(f"{name}-{secrets.token_hex(4)}", will)
 
     def _make(self, client_id: str, will: tuple[str, bytes] | None) -> paho.Client:
@@ -187,12 +192,14 @@ class Client:
         """Send a message that is not retained.
 
         QoS 0: waits for room in the window of unwritten messages, at most until the connection is given up,
-        so call it from a thread that may wait and keep only the newest behind it. QoS 1: returns at once.
+        so call it from a thread that may wait and keep only the newest behind it. QoS 1: returns at once;
+        without a connection nothing is kept.
 
         Returns:
             False when the message was dropped, which is counted under the topic's name.
         """
-        if not self._fits(path, payload) or (topic.qos == 0 and not self._room()):
+        room = self._room() if topic.qos == 0 else self.connected
+        if not room or not self._fits(path, payload):
             self.dropped[topic.name] += 1
             return False
         info = self._paho.publish(
@@ -202,10 +209,26 @@ class Client:
             self._unwritten.append(info)
             sent = info.rc == paho.MQTT_ERR_SUCCESS
         else:
-            sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE  # NO_CONN means "queued" here
+            sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE
         if not sent:
             self.dropped[topic.name] += 1
         return sent
+
+    def send(self, topic: Topic, path: str, payload: bytes) -> int | None:
+        """Send a message of QoS 1 whose acknowledgement is told to `on_acknowledged`; returns at once.
+
+        Returns:
+            The number it will be acknowledged under, on this connection; None when there is no connection.
+
+        Raises:
+            MessageError: It is larger than the broker takes.
+        """
+        if not self.connected:
+            return None
+        if not self._fits(path, payload):
+            raise MessageError(f"{path}: {len(payload)} bytes do not fit the broker's max_packet_size")
+        info = self._paho.publish(path, payload, 1, False, self._properties(topic))
+        return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
 
     def set_state(self, topic: Topic, path: str, payload: bytes) -> None:
         """Publish retained state, now and again after every reconnect; empty clears it on the broker."""
@@ -288,6 +311,8 @@ class Client:
         if reason.is_failure:
             self._refused(str(reason))
             return
+        # Else paho would send again what was in flight: its owners do that, or it is out of date.
+        client.drop_out_messages()
         self._max_packet = getattr(properties, "MaximumPacketSize", None)
         for topic_filter, qos in list(self._subscriptions.items()):
             client.subscribe(topic_filter, qos)
@@ -298,6 +323,7 @@ class Client:
         log.info("connected to the broker at %s:%d", self._host, self._port)
         self._ever_connected = True
         self._unreachable_said = False
+        self.connections += 1
         self._connected.set()
 
     def _refused(self, reason: str) -> None:
@@ -350,12 +376,13 @@ class Client:
         self,
         client: paho.Client,  # noqa: ARG002
         userdata: object,  # noqa: ARG002
-        mid: int,  # noqa: ARG002
+        mid: int,
         reason: ReasonCode,
         properties: Properties,  # noqa: ARG002
     ) -> None:
         if reason.is_failure and self._once(f"publish {reason}"):
             log.error("the broker refused a message: %s; check its access control list", reason)
+        self.on_acknowledged(mid, not reason.is_failure)
 
 
 def _tune_socket(client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG001

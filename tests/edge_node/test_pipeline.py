@@ -15,6 +15,7 @@ from edge_node import pipeline as module
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.detector import Detected
 from edge_node.frames import Detections, Frame
+from edge_node.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher
 from shared.errors import SourceError
@@ -53,7 +54,9 @@ def make(
 ) -> tuple[Pipeline, threading.Event, Publisher]:
     config = EdgeConfig(node="n", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"))
     stop = threading.Event()
-    publisher = Publisher(Client(config.mqtt, name="t"), config, detector.class_names, "s")
+    client = Client(config.mqtt, name="t")
+    outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
+    publisher = Publisher(client, outbox, config, detector.class_names, "s")
     return Pipeline(config, detector, publisher, stop), stop, publisher  # type: ignore[arg-type]  # a stand-in
 
 
