@@ -59,7 +59,7 @@ class OutboxSettings:
             description="SQLite file; by default outbox-{node}.db in $DARNER_STATE or ~/.local/state/darner"
         ),
     ] = None
-    max_mb: Annotated[float, Meta(gt=0, le=1_000_000, description="The oldest events give way")] = 200.0
+    max_mb: Annotated[float, Meta(ge=0.01, le=1_000_000, description="The oldest events give way")] = 200.0
     max_age_h: Annotated[float, Meta(gt=0, le=87_600)] = 7 * 24.0
     replay_per_s: Annotated[float, Meta(gt=0, le=100_000, description="Events sent late, at most")] = 200.0
     archive_h: Annotated[
@@ -101,6 +101,7 @@ class Outbox:
         self._connection = 0
         self._page: deque[Row] = deque()
         self._cursor = self._replay_through = 0
+        self._newest_sent = 0
         self._tokens, self._tokens_at = 0.0, self._started
         self._committed_at = self._progress_at = self._started
         self._patience, self._heard, self._silent, self._archiving = PATIENCE_S, False, False, False
@@ -325,12 +326,16 @@ class Outbox:
             try:
                 number = self._client.send(topics.EVENTS, self._path(row), self._payload(row))
             except MessageError:
-                for missing in self._backlog.drop([row]):
-                    self._leave_gap(missing)
+                missing = self._backlog.drop([row])
+                if (
+                    len(missing) == 1 and missing[0].events
+                ):  # else it is a gap, and the next would not fit either
+                    self._leave_gap(missing[0])
                 continue
             if number is None:  # the next connection begins with a replay
                 return
             self._in_flight[number] = row
+            self._newest_sent = max(self._newest_sent, row.id)
             sending.add(row.id)
 
     def _next_to_replay(self, sending: set[int]) -> Row | None:
@@ -350,11 +355,12 @@ class Outbox:
         return topics.EVENTS.path(self._prefix, node=self._node, camera=row.camera)
 
     def _payload(self, row: Row) -> bytes:
-        late = row.boot != self._backlog.boot or self._clock_us() - row.created_us > LIVE_US
+        old = row.boot != self._backlog.boot or self._clock_us() - row.created_us > LIVE_US
         changes = {
             "published_us": now_us(),
             "oldest": self._backlog.oldest(row.boot) or row.number,
-            "historical": late,
+            # After a newer one, too: what is not historical comes in order.
+            "historical": old or row.id <= self._newest_sent,
         }
         return orjson.dumps(orjson.loads(row.payload) | changes)
 

@@ -306,7 +306,7 @@ class Event(FrameMessage):
     ] = None
     gap: Annotated[Gap | None, Meta(description="Of a gap event: what is missing")] = None
     historical: Annotated[
-        bool, Meta(description="Sent late: more than 5 s after it happened, or after a restart")
+        bool, Meta(description="Sent late or again: over 5 s old, after a restart, or after a newer event")
     ] = False
 
 
