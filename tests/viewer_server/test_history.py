@@ -179,7 +179,8 @@ def viewing(url: str, path: Path | None) -> Iterator[tuple[Hub, ViewerMetrics]]:
     metrics = ViewerMetrics(hub)
     history = History(HistorySettings(path=None if path is None else str(path)))
     with Subscriber(MqttSettings(url=url), hub, metrics, history, lambda _: None):
-        wait_until(lambda: metrics.broker_connected)
+        # Of the last topic it subscribes to: then it has all of them.
+        wait_until(lambda: b'messages_total{topic="zone"}' in metrics.text())
         yield hub, metrics
 
 
@@ -194,6 +195,7 @@ def test_a_viewer_acknowledges_what_it_stored_and_knows_it_after_a_restart(
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge:
         edge.subscribe("darner/v1/n/ack", 1)
         assert edge.wait_connected(10)
+        edge.set_state(topics.ZONE, "darner/v1/n/camera/c/zone/z", b"{}")
         for round_ in (1, 2):
             with viewing(own_broker.url, path) as (hub, metrics):
                 assert len(shown(hub)) == (0 if round_ == 1 else 2)
@@ -215,6 +217,7 @@ def test_a_viewer_without_a_history_acknowledges_nothing(own_broker: MosquittoPr
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge:
         edge.subscribe("darner/v1/n/ack", 1)
         assert edge.wait_connected(10)
+        edge.set_state(topics.ZONE, "darner/v1/n/camera/c/zone/z", b"{}")
         with viewing(own_broker.url, None) as (_, metrics):
             edge.publish(topics.EVENTS, "darner/v1/n/camera/c/events", encode(event(1)))
             wait_until(lambda: b'messages_total{topic="events"} 1.0' in metrics.text())
