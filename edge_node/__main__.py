@@ -27,6 +27,7 @@ from edge_node.detector import Detector
 from edge_node.homeassistant import HomeAssistant
 from edge_node.identity import NameGuard, check_name
 from edge_node.live import Controls
+from edge_node.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
 from shared import log as logs
@@ -113,8 +114,9 @@ def run(config: EdgeConfig) -> int:
         Detector(config.model) as detector,
         Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
         Bundles(client, config, detector.class_names, session) as bundles,
+        Outbox(client, config.outbox, config.node, config.mqtt.prefix, session) as outbox,
     ):
-        publisher = Publisher(client, config, detector.class_names, session, bundles.offer)
+        publisher = Publisher(client, outbox, config, detector.class_names, session, bundles.offer)
         controls = Controls(config)
         definitions = DefinitionStore(_zones_path(config), config.cameras)
         pipeline = Pipeline(config, detector, publisher, controls, definitions, stop)
@@ -123,7 +125,7 @@ def run(config: EdgeConfig) -> int:
         handlers = Control(pipeline, publisher, detector, controls, definitions).handlers()
         handlers["ping"] = guard.watched(handlers["ping"])
         homeassistant = HomeAssistant(client, config)
-        others = [guard.handle, homeassistant.handle]
+        others = [guard.handle, homeassistant.handle, outbox.handle]
         commands = Commands(client, config.mqtt.prefix, config.node, session, handlers, others)
         commands.subscribe()
         threading.Thread(target=commands.run, name="commands", daemon=True).start()

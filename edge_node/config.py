@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from edge_node.analytics import AnalyticsSettings
 from edge_node.models import Layout
+from edge_node.outbox import OutboxSettings
 from edge_node.tracker import TrackerSettings
 from shared import topics
 from shared.messages import MAX_PAYLOAD, Fraction, Id, Label, LineDefinition, ZoneDefinition
@@ -124,6 +125,7 @@ class EdgeConfig:
         str | None,
         Meta(description="Keeps zones saved over MQTT; 'auto': in the user's state folder; null: not kept"),
     ] = "auto"
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
     heartbeat_file: Annotated[
         str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
     ] = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import logging
 import secrets
 import threading
@@ -19,6 +18,7 @@ from edge_node.capture import describe
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.definitions import Definitions, DefinitionStore
 from edge_node.frames import U8, Frame
+from edge_node.outbox import Outbox
 from edge_node.snapshots import Snapshots
 from edge_node.thumbnails import Pace, encode_jpeg, shrink
 from edge_node.watch import Analysed
@@ -76,10 +76,11 @@ class Publisher:
     """Turns what the pipeline found into messages.
 
     Lossy messages go to a channel that keeps the newest of each kind and camera, and `send` sends them from a
-    thread of its own; events and retained state are handed to the client at once, which never waits.
+    thread of its own; events are handed to the outbox and retained state to the client, which never wait.
 
     Args:
         client: The connection.
+        outbox: Takes the events.
         config: The node's configuration.
         class_names: By class id.
         session: Identifier of this run.
@@ -89,17 +90,17 @@ class Publisher:
     def __init__(
         self,
         client: Client,
+        outbox: Outbox,
         config: EdgeConfig,
         class_names: Sequence[str],
         session: str,
         also: Callable[[Analysed], None] = lambda _: None,
     ) -> None:
-        self._client = client
+        self._client, self._outbox = client, outbox
         self._node, self._session, self._prefix = config.node, session, config.mqtt.prefix
         self._class_names = class_names
         self._also = also
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
-        self._event_numbers = itertools.count(1)
         self._status_lock = threading.Lock()
         self.outgoing: Channel[_Outgoing] = Channel()
         self.thumbnails_sent: Counter[str] = Counter()
@@ -221,6 +222,7 @@ class Publisher:
             cpu_percent=cpu_percent,
             memory_mb=memory_mb,
             publish_dropped=dict(self._client.dropped + replaced),
+            outbox=self._outbox.metrics(),
         )
         path = topics.METRICS.path(self._prefix, node=self._node)
         self._client.publish(topics.METRICS, path, messages.encode(message))
@@ -232,6 +234,7 @@ class Publisher:
                 for numbers in camera.last.report.numbers.values():
                     self._zone(camera, numbers, camera.last.frame, at_once=True)
             self.camera_status(name, "ended")
+        self._outbox.drain(1.0)
         self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
         self._client.finish(1.0)
 
@@ -287,13 +290,12 @@ class Publisher:
         message = messages.Event(
             **self._frame_head(frame),
             **facts,
-            event_id=f"{self._node}-{self._session}-{next(self._event_numbers)}",
+            event_id="",
             occurred_us=max(0, captured_us - ago_us),
             label=None if class_id is None else self._class_names[class_id],
             snapshot=self._snapshot(happening, frame.camera, camera),
         )
-        path = topics.EVENTS.path(self._prefix, node=self._node, camera=frame.camera)
-        self._client.publish(topics.EVENTS, path, messages.encode(message))
+        self._outbox.add(message)
 
     def _snapshot(self, happening: Happening, name: str, camera: _Camera) -> str | None:
         """Publish the track's best view if it is a new one; its topic, if it ever had one."""
@@ -302,7 +304,7 @@ class Publisher:
         if camera.snapshots is None or track_id is None or happening.type == "track_started":
             return None
         path = topics.SNAPSHOT.path(self._prefix, node=self._node, camera=name, track=str(track_id))
-        # While the broker is away, pictures must not push events out of the queue.
+        # Pictures are not kept while the broker is away.
         best = camera.snapshots.take(track_id) if self._client.connected else None
         if best is not None and best.image is not None:
             jpeg = encode_jpeg(best.image, camera.settings.snapshot.quality)

@@ -1,6 +1,6 @@
 """The contract as an AsyncAPI 3.0 document: the topic table in the words that code generators read.
 
-The application it describes is the edge node: it sends everything but the requests. Follows the AsyncAPI
+The application it describes is the edge node: it sends everything but requests and acknowledgements. Follows the AsyncAPI
 3.0.0 specification and version 0.2.0 of its MQTT bindings.
 """
 
@@ -130,15 +130,15 @@ def _operations(row: topics.Topic) -> list[tuple[str, dict[str, Any]]]:
     binding: dict[str, Any] = {"qos": row.qos, "retain": row.retain, "bindingVersion": MQTT_BINDING}
     if row.expiry_s is not None:
         binding["messageExpiryInterval"] = row.expiry_s
-    asked = row is topics.REQUEST
+    action = "receive" if row in (topics.REQUEST, topics.ACK) else "send"
     operation: dict[str, Any] = {
-        "action": "receive" if asked else "send",
+        "action": action,
         "channel": {"$ref": f"#/channels/{row.name}"},
         "summary": about(row),
         "messages": [{"$ref": f"#/channels/{row.name}/messages/{row.name}"}],
         "bindings": {"mqtt": binding},
     }
-    if asked:
+    if row is topics.REQUEST:
         operation["reply"] = {
             "address": {
                 "description": "The MQTT 5 response topic; without one the answer is on `response`",
@@ -147,7 +147,7 @@ def _operations(row: topics.Topic) -> list[tuple[str, dict[str, Any]]]:
             "channel": {"$ref": "#/channels/reply"},
             "messages": [{"$ref": "#/channels/reply/messages/response"}],
         }
-    return [(f"{'receive' if asked else 'send'}_{row.name}", operation)]
+    return [(f"{action}_{row.name}", operation)]
 
 
 def _message(row: topics.Topic, example: dict[str, Any] | None) -> dict[str, Any]:

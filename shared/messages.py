@@ -178,6 +178,16 @@ class CameraMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutboxMetrics:
+    """The events that are not known to be safe elsewhere."""
+
+    backlog: Count
+    bytes: Count
+    dropped: Annotated[Count, Meta(description="Events given up since the start; gap events say which")]
+    on_disk: Annotated[bool, Meta(description="False: only in memory, and lost with the process")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metrics(NodeMessage):
     """How a node is doing; every 5 s."""
 
@@ -191,6 +201,7 @@ class Metrics(NodeMessage):
         dict[Label, Count],
         Meta(max_length=64, description="Messages not sent, by topic name, since the start"),
     ]
+    outbox: OutboxMetrics | None = None
 
 
 CameraState = Literal["starting", "streaming", "paused", "reconnecting", "ended"]
@@ -261,7 +272,21 @@ EventType = Literal[
     "queue_ended",
     "crowd_started",
     "crowd_ended",
+    "gap",
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Events that will not come again: the outbox had no room for them, or kept them for too long.
+
+    Some of them may have been delivered before.
+    """
+
+    boot: Id
+    first: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    last: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    count: Annotated[Count, Meta(description="Events given up among those numbers")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +294,7 @@ class Event(FrameMessage):
     """Something that happened once."""
 
     schema: Literal["darner.event/1"] = "darner.event/1"
-    event_id: Annotated[str, Meta(max_length=200, description="Unique for ever: node, session and number")]
+    event_id: Annotated[str, Meta(max_length=200, description="Unique for ever: node, boot and number")]
     type: EventType
     occurred_us: Annotated[Micros, Meta(description="When it happened; may lie before captured_us")]
     track_id: Count | None = None
@@ -284,7 +309,30 @@ class Event(FrameMessage):
     snapshot: Annotated[Text | None, Meta(description="Topic of the best picture of the track so far")] = None
     linked_track_id: Annotated[Count | None, Meta(description="The lost track whose stay goes on")] = None
     box: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
-    historical: bool = False
+    boot: Annotated[
+        Id | None, Meta(description="Run of the outbox; a later run sorts after an earlier one")
+    ] = None
+    number: Annotated[Count | None, Meta(description="Position among the boot's events, from 1 up")] = None
+    oldest: Annotated[
+        Count | None, Meta(description="Lowest number of this boot that the node can still send")
+    ] = None
+    gap: Annotated[Gap | None, Meta(description="Of a gap event: what is missing")] = None
+    historical: Annotated[
+        bool, Meta(description="Sent late or again: over 5 s old, after a restart, or after a newer event")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ack(NodeMessage):
+    """An archive has stored a node's events: all of this boot up to this number.
+
+    `session` is the archive's own.
+    """
+
+    schema: Literal["darner.ack/1"] = "darner.ack/1"
+    boot: Id
+    number: Count
+    consumer: Id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from shared import tls
 from shared.channel import Channel, Closed
-from shared.errors import BrokerError, ConfigError
+from shared.errors import BrokerError, ConfigError, MessageError
 from shared.log import Once
 from shared.topics import DEFAULT_PREFIX, Topic, check_prefix
 
@@ -98,6 +98,9 @@ class Client:
     Attributes:
         received: Messages of the subscriptions; when the reader is slow the oldest are dropped and counted.
         dropped: Messages not sent, by topic name.
+        connections: Counts them; it changes when what was in flight is forgotten.
+        on_acknowledged: Called from the network thread with the number that `send` returned, and whether the
+            broker took the message. It must not wait for anything that is held around `send`.
     """
 
     def __init__(
@@ -127,6 +130,8 @@ class Client:
         self._once = Once()
         self.received: Channel[Received] = Channel(depth=2000)
         self.dropped: Counter[str] = Counter()
+        self.connections = 0
+        self.on_acknowledged: Callable[[int, bool], None] = lambda _number, _taken: None
         self._paho = self._make(f"{name}-{secrets.token_hex(4)}", will)
 
     def _make(self, client_id: str, will: tuple[str, bytes] | None) -> paho.Client:
@@ -193,9 +198,10 @@ class Client:
             qos: The most that is asked for.
             as_published: Live messages keep the retain flag of their publisher (MQTT 5 only).
         """
-        self._subscriptions[topic_filter] = (qos, as_published)
-        if self.connected:
-            self._subscribe(topic_filter, qos, as_published)
+        with self._state_lock:
+            self._subscriptions[topic_filter] = (qos, as_published)
+            if self.connected:
+                self._subscribe(topic_filter, qos, as_published)
 
     def publish(
         self,
@@ -209,12 +215,14 @@ class Client:
         """Send a message that is not retained.
 
         QoS 0: waits for room in the window of unwritten messages, at most until the connection is given up,
-        so call it from a thread that may wait and keep only the newest behind it. QoS 1: returns at once.
+        so call it from a thread that may wait and keep only the newest behind it. QoS 1: returns at once;
+        without a connection nothing is kept.
 
         Returns:
             False when the message was dropped, which is counted under the topic's name.
         """
-        if not self._fits(path, payload) or (topic.qos == 0 and not self._room()):
+        room = self._room() if topic.qos == 0 else self.connected
+        if not room or not self._fits(path, payload):
             self.dropped[topic.name] += 1
             return False
         info = self._paho.publish(
@@ -227,7 +235,7 @@ class Client:
                     self._unwritten.append(info)
         else:
             self._last = info
-            sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE  # NO_CONN means "queued" here
+            sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE
         if not sent:
             self.dropped[topic.name] += 1
         return sent
@@ -267,6 +275,22 @@ class Client:
                 self._unwritten[0].wait_for_publish(0.1)
         return not self._unwritten
 
+    def send(self, topic: Topic, path: str, payload: bytes) -> int | None:
+        """Send a message of QoS 1 whose acknowledgement is told to `on_acknowledged`; returns at once.
+
+        Returns:
+            The number it will be acknowledged under, on this connection; None when there is no connection.
+
+        Raises:
+            MessageError: It is larger than the broker takes.
+        """
+        if not self.connected:
+            return None
+        if not self._fits(path, payload):
+            raise MessageError(f"{path}: {len(payload)} bytes do not fit the broker's max_packet_size")
+        info = self._paho.publish(path, payload, 1, False, self._properties(topic))
+        return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
+
     def set_state(self, topic: Topic, path: str, payload: bytes) -> None:
         """Publish retained state, now and again after every reconnect; empty clears it on the broker."""
         if not self._fits(path, payload):
@@ -282,8 +306,11 @@ class Client:
     def refresh(self) -> None:
         """Publish all retained state again, as after a connect."""
         with self._state_lock:
-            for path, (topic, payload) in self._state.items():
-                self._last = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
+            self._publish_state()
+
+    def _publish_state(self) -> None:
+        for path, (topic, payload) in self._state.items():
+            self._last = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
 
     def clear_state(self, below: str) -> None:
         """Forget all retained state, and take what lies below a topic back from the broker."""
@@ -374,14 +401,19 @@ class Client:
         if reason.is_failure:
             self._refused(str(reason))
             return
+        # Else paho would send again what was in flight: its owners do that, or it is out of date.
+        client.drop_out_messages()
         self._max_packet = getattr(properties, "MaximumPacketSize", None)
-        for topic_filter, (qos, as_published) in list(self._subscriptions.items()):
-            self._subscribe(topic_filter, qos, as_published)
         self._ever_connected = True
         client.on_log = None  # what it listens for only happens before; it would cost a line per packet
         self._unreachable_said = False
-        self._connected.set()
-        self.refresh()
+        self.connections += 1
+        # Under the lock, or what another thread adds between these and the flag would reach nobody.
+        with self._state_lock:
+            for topic_filter, (qos, as_published) in self._subscriptions.items():
+                self._subscribe(topic_filter, qos, as_published)
+            self._publish_state()
+            self._connected.set()
         log.info("connected to the broker at %s:%d", self._host, self._port)
 
     def _refused(self, reason: str) -> None:
@@ -459,12 +491,13 @@ class Client:
         self,
         client: paho.Client,  # noqa: ARG002
         userdata: object,  # noqa: ARG002
-        mid: int,  # noqa: ARG002
+        mid: int,
         reason: ReasonCode,
         properties: Properties,  # noqa: ARG002
     ) -> None:
         if reason.is_failure and self._once(f"publish {reason}"):
             log.error("the broker refused a message: %s; check its access control list", reason)
+        self.on_acknowledged(mid, not reason.is_failure)
 
 
 def _tune_socket(client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG001

@@ -23,7 +23,7 @@ from shared.errors import ConfigError
 
 T = TypeVar("T")
 ENV_PREFIX = "DARNER_"
-NOT_SETTINGS = {"DARNER_CACHE"}
+NOT_SETTINGS = {"DARNER_CACHE", "DARNER_STATE"}
 """Variables with our prefix that are no configuration keys."""
 
 

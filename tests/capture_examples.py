@@ -1,7 +1,8 @@
-"""`python -m tests.capture_examples`: refresh docs/examples with messages of a real edge node on a video."""
+"""`python -m tests.capture_examples`: refresh docs/examples from a real edge node on a video and a viewer."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -85,7 +86,7 @@ def listen(client: Client) -> dict[str, dict[str, Any]]:
 
 
 def main() -> int:
-    """Run broker and node, listen, write."""
+    """Run broker, node and viewer, listen, write."""
     beside = SHARED / "data" / "video" / "vtest.avi"
     video = beside if beside.is_file() else find_video()
     EXAMPLES.mkdir(parents=True, exist_ok=True)
@@ -100,13 +101,18 @@ def main() -> int:
         with Client(MqttSettings(url=broker.url), name="capture") as client:
             client.subscribe(f"{PREFIX}/#", 1, as_published=True)
             assert client.wait_connected(10)
-            command = [sys.executable, "-m", "edge_node", "--config", str(folder / "edge.yaml")]
-            node = subprocess.Popen(command, cwd=REPO)
+            state = os.environ | {"DARNER_STATE": str(folder)}
+            edge = ["-m", "edge_node", "--config", str(folder / "edge.yaml")]
+            viewer = ["-m", "viewer_server", "--set", f"mqtt.url={broker.url}", "--set", "http.port=0"]
+            running = [
+                subprocess.Popen([sys.executable, *words], cwd=REPO, env=state) for words in (viewer, edge)
+            ]
             try:
                 examples = listen(client)
             finally:
-                node.terminate()
-                node.wait(10)
+                for process in running:
+                    process.terminate()
+                    process.wait(10)
         broker.kill()
     for row in topics.TABLE:
         if row.name not in examples:

@@ -119,6 +119,18 @@ def container_engine_answers() -> bool:
     return True
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_state_at_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Processes under test keep nothing in the home of whoever runs the tests."""
+    os.environ["DARNER_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(autouse=True)
+def _state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test left to be sent is none of another's."""
+    monkeypatch.setenv("DARNER_STATE", str(tmp_path / "state"))
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """A real Mosquitto: in a container where an engine answers, else the installed program."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from shared.mqtt import MqttSettings
+from shared.storage import state_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +33,33 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HistorySettings:
+    """Where events are stored.
+
+    Attributes:
+        path: SQLite file; null stores nothing and acknowledges nothing, "auto" is viewer-history.db in
+            ``$DARNER_STATE`` or ``~/.local/state/darner``.
+        max_mb: The oldest events give way.
+        max_age_days: Older events are deleted.
+    """
+
+    path: Annotated[str, Meta(min_length=1)] | None = "auto"
+    max_mb: Annotated[float, Meta(gt=0, le=1_000_000)] = 500.0
+    max_age_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+
+    @property
+    def file(self) -> Path | None:
+        """The file that is meant."""
+        if self.path == "auto":
+            return state_folder() / "viewer-history.db"
+        return Path(self.path) if self.path else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ViewerConfig:
     """Everything that can be set."""
 
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

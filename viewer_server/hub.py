@@ -6,6 +6,7 @@ import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 
+from shared.messages import Event
 from shared.mqtt import Received
 from viewer_server import updates
 from viewer_server.state import State
@@ -137,6 +138,11 @@ class Hub:
         """
         with self._lock:
             self._tell(self.state.apply(received))
+
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take in stored events, before the first browser comes."""
+        with self._lock:
+            self.state.remember(events)
 
     def broker(self, connected: bool) -> None:
         """Tell browsers whether the broker is there."""

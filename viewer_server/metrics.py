@@ -40,6 +40,14 @@ class ViewerMetrics(Collector):
             "Pictures that did not say which frame they show, as over MQTT 3.1.1",
             registry=self.registry,
         )
+        self.repeated = Counter(
+            "darner_viewer_events_repeated",
+            "Events that came again and were stored already",
+            registry=self.registry,
+        )
+        self.holes = Counter(
+            "darner_viewer_events_missing", "Events that were given up waiting for", registry=self.registry
+        )
         self.turned_away = Counter(
             "darner_viewer_browsers_turned_away", "Websockets refused", ["why"], registry=self.registry
         )

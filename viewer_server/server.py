@@ -26,6 +26,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from shared.errors import BrokerError, ConfigError
 from viewer_server.app import create_app
 from viewer_server.config import ViewerConfig
+from viewer_server.history import History
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
 from viewer_server.origin import Origins
@@ -61,7 +62,8 @@ def run(config: ViewerConfig) -> int:
     hello = {"version": version("darner"), "broker": config.mqtt.url, "prefix": config.mqtt.prefix}
     hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
-    subscriber = Subscriber(config.mqtt, hub, metrics, broker_refused)
+    history = History(config.history)
+    subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused)
     app = create_app(hub, metrics, subscriber, Origins(config.http.allowed_origins))
     listener = listen(config.http.host, config.http.port)
     print(f"Darner's viewer: {address(listener)}", flush=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from shared import topics
 from shared.errors import MessageError
@@ -28,7 +28,9 @@ from viewer_server import updates
 from viewer_server.join import Joiner, Picture, jpeg_size
 from viewer_server.updates import Key, Update
 
-SHOWN = tuple(row for row in topics.TABLE if row not in (topics.SNAPSHOT, topics.REQUEST, topics.RESPONSE))
+SHOWN = tuple(
+    row for row in topics.TABLE if row not in (topics.SNAPSHOT, topics.REQUEST, topics.RESPONSE, topics.ACK)
+)
 """The topics the page is made of."""
 MAX_NODES = 64
 MAX_CAMERAS = 64
@@ -102,13 +104,18 @@ class State:
             return self._cleared(row, ids)
         message = decode(row.payload, received.payload)
         assert isinstance(message, NodeMessage)  # noqa: S101 - what is shown is said by nodes
-        _check_names(ids, message)
+        check_names(ids, message)
         if isinstance(message, DetectionsMessage):
             return self._detections(ids, message, len(received.payload))
         self._admit(row, ids)
         if isinstance(message, Event):
             return self._event(ids, message)
         return self._newest(row, ids, message)
+
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take in stored events, oldest first; the cameras they are of may be gone."""
+        for event in events:
+            self._event({"node": event.node, "camera": event.camera}, event)
 
     def snapshot(self) -> Iterator[Update]:
         """Everything a new browser must be told, in an order in which things make sense."""
@@ -212,7 +219,7 @@ class State:
         return Update("state", key, updates.text(key[0], **names, message=None))
 
 
-def _check_names(ids: Mapping[str, str], message: NodeMessage) -> None:
+def check_names(ids: Mapping[str, str], message: NodeMessage) -> None:
     """Refuse a message that speaks for somebody else than its topic."""
     for name, value in ids.items():
         if getattr(message, name) != value:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from shared import topics
 from shared.channel import Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
+from shared.messages import Ack, Event, decode, encode, now_us
 from shared.mqtt import Client, MqttSettings, Received
+from viewer_server.history import History, Mark
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
-from viewer_server.state import SHOWN, NotJoinable
+from viewer_server.state import MAX_EVENTS, SHOWN, NotJoinable, check_names
 
 log = logging.getLogger("darner.viewer")
 
@@ -26,6 +29,7 @@ class Subscriber:
         settings: The broker.
         hub: Gets every message.
         metrics: Counts them.
+        history: Stores the events.
         on_refused: Called when the broker refuses us for good.
     """
 
@@ -34,11 +38,14 @@ class Subscriber:
         settings: MqttSettings,
         hub: Hub,
         metrics: ViewerMetrics,
+        history: History,
         on_refused: Callable[[BrokerError], None],
     ) -> None:
         self._prefix = settings.prefix
         self._hub = hub
         self._metrics = metrics
+        self._history = history
+        self._session = f"viewer-{secrets.token_hex(4)}"
         self._once = Once()
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
         self._thread: threading.Thread | None = None
@@ -46,6 +53,11 @@ class Subscriber:
     def __enter__(self) -> Subscriber:
         for row in SHOWN:
             self._client.subscribe(row.filter(self._prefix), row.qos)
+        self._history.__enter__()
+        self._hub.remember(self._history.recent(MAX_EVENTS))
+        self._acknowledge(
+            self._history.newest_marks()
+        )  # sent when connected: it tells nodes that we are back
         self._client.__enter__()
         # Made here and not before: a thread object that lived through a fork says it is dead.
         self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
@@ -58,6 +70,8 @@ class Subscriber:
         self._client.__exit__(kind, error, trace)
         if self._thread is not None:
             self._thread.join(1.0)
+            if not self._thread.is_alive():
+                self._history.__exit__(kind, error, trace)
 
     @property
     def alive(self) -> bool:
@@ -68,8 +82,11 @@ class Subscriber:
         try:
             while True:
                 self._watch_connection()
+                due_s = self._history.due_s
+                if due_s == 0.0:
+                    self._acknowledge(self._history.commit())
                 try:
-                    self._handle(self._client.received.get(timeout=0.25))
+                    self._handle(self._client.received.get(timeout=0.25 if due_s is None else due_s))
                 except TimeoutError:
                     continue
         except Closed:
@@ -85,7 +102,8 @@ class Subscriber:
         name = found[0].name if found else "unknown"
         self._metrics.received.labels(name).inc()
         try:
-            self._hub.handle(received)
+            if found is None or found[0] is not topics.EVENTS or self._store(found[1], received):
+                self._hub.handle(received)
         except NotJoinable as error:
             self._metrics.not_joinable.inc()
             self._say(received.topic, error)
@@ -96,6 +114,30 @@ class Subscriber:
             self._metrics.refused.labels(name).inc()
             if self._once("fault"):
                 log.exception("a message on %r was skipped through a fault in the viewer", received.topic)
+
+    def _store(self, ids: Mapping[str, str], received: Received) -> bool:
+        """Whether an event is news; stored or not, it is shown only once."""
+        if not self._history.is_open or not received.payload:
+            return True
+        event = decode(Event, received.payload)
+        check_names(ids, event)
+        before = self._history.holes
+        news = self._history.add(event)
+        self._metrics.repeated.inc(not news)
+        self._metrics.holes.inc(self._history.holes - before)
+        return news
+
+    def _acknowledge(self, marks: Sequence[Mark]) -> None:
+        for node, boot, number in marks:
+            ack = Ack(
+                node=node,
+                session=self._session,
+                published_us=now_us(),
+                boot=boot,
+                number=number,
+                consumer="viewer",
+            )
+            self._client.set_state(topics.ACK, topics.ACK.path(self._prefix, node=node), encode(ack))
 
     def _say(self, topic: str, error: MessageError) -> None:
         if self._once(topic):

@@ -19,6 +19,7 @@ from edge_node.definitions import DefinitionStore
 from edge_node.detector import Detected
 from edge_node.frames import Detections, Frame
 from edge_node.live import Controls
+from edge_node.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher
 from shared.errors import SourceError
@@ -57,7 +58,9 @@ def make(
 ) -> tuple[Pipeline, threading.Event, Publisher]:
     config = EdgeConfig(node="n", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"))
     stop = threading.Event()
-    publisher = Publisher(Client(config.mqtt, name="t"), config, detector.class_names, "s")
+    client = Client(config.mqtt, name="t")
+    outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
+    publisher = Publisher(client, outbox, config, detector.class_names, "s")
     definitions = DefinitionStore(None, cameras)
     pipeline = Pipeline(config, detector, publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
     return pipeline, stop, publisher

@@ -65,6 +65,17 @@ EXAMPLES: list[Any] = [
         ],
     ),
     messages.Event(**FRAME, event_id="n-s-1", type="zone_entered", occurred_us=1, zone="z", track_id=1),
+    messages.Event(
+        **FRAME,
+        event_id="n-b-2",
+        type="gap",
+        occurred_us=1,
+        boot="b",
+        number=2,
+        oldest=2,
+        gap=messages.Gap(boot="b", first=1, last=1, count=1),
+    ),
+    messages.Ack(**HEAD, boot="b", number=2, consumer="viewer"),
     messages.Zones(
         **HEAD,
         camera="c",

@@ -1,0 +1,380 @@
+"""Events on their way to the broker: none is forgotten before it is known to be safe elsewhere.
+
+An event gets its number when it is added, is committed to disk within 50 ms (`backlog`), and sent at QoS 1,
+at most 20 at a time. What has just happened goes first; what was left behind is replayed beside it, in order
+and at a bounded rate. An event is deleted when an archive says that it has stored it (``/ack``); where no
+archive has said anything lately, when the broker acknowledges it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import orjson
+from msgspec import Meta
+
+from edge_node.backlog import Backlog, Missing, Row
+from shared import messages, topics
+from shared.errors import MessageError
+from shared.messages import Event, Gap, now_us
+from shared.mqtt import Client, Received
+from shared.storage import state_folder
+
+log = logging.getLogger("darner.outbox")
+
+COMMIT_S = 0.05
+IN_FLIGHT = 20
+LIVE = 200
+"""Events that may wait for their turn in memory; when there are more, they are read from disk again."""
+PAGE = 100
+LIVE_US = 5_000_000
+"""An event that is sent later than this is historical."""
+PATIENCE_S = 3.0
+"""Without progress of the archive, events are sent again after this long, then less often: it may be away."""
+MAX_PATIENCE_S = 60.0
+REFUSED_S = 30.0
+"""An event that the broker refused (its ACL, its quota) is tried again after this long."""
+ARCHIVE_NOTED_US = 60_000_000
+"""How often it is written down that the archive is there."""
+MAX_ADDED = 20_000
+"""Events that may wait for a disk that hangs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxSettings:
+    """Where events wait until they are safe elsewhere."""
+
+    path: Annotated[
+        str | None,
+        Meta(
+            description="SQLite file; by default outbox-{node}.db in $DARNER_STATE or ~/.local/state/darner"
+        ),
+    ] = None
+    max_mb: Annotated[float, Meta(ge=0.01, le=1_000_000, description="The oldest events give way")] = 200.0
+    max_age_h: Annotated[float, Meta(gt=0, le=87_600)] = 7 * 24.0
+    replay_per_s: Annotated[float, Meta(gt=0, le=100_000, description="Events sent late, at most")] = 200.0
+    archive_h: Annotated[
+        float, Meta(gt=0, le=8760, description="An archive silent for this long is one no more")
+    ] = 24.0
+
+
+class Outbox:
+    """A node's events; `with` opens it, starts its one thread and ends both.
+
+    Args:
+        client: The connection; entered and left around this one.
+        settings: Bounds and place.
+        node: Who we are.
+        prefix: Of the topics.
+        session: This run, for events of the outbox's own.
+    """
+
+    def __init__(
+        self, client: Client, settings: OutboxSettings, node: str, prefix: str, session: str
+    ) -> None:
+        self._client, self._node, self._prefix, self._session = client, node, prefix, session
+        path = Path(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
+        self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600)
+        self._rate = settings.replay_per_s
+        self._archive_us = int(settings.archive_h * 3.6e9)
+        self._wall_us, self._started = now_us(), time.monotonic()
+        self._lock = threading.Lock()  # of the next two
+        self._added: deque[tuple[int, Event]] = deque()
+        self._number = 0
+        self._lost: list[Missing] = []
+        self._wake = threading.Event()
+        self._closing = False
+        self._idle = threading.Event()
+        self._acknowledged: deque[tuple[int, bool]] = deque()
+        self._archived: deque[messages.Ack] = deque()
+        self._live: deque[Row] = deque()
+        self._in_flight: dict[int, Row] = {}
+        self._connection = 0
+        self._page: deque[Row] = deque()
+        self._cursor = self._replay_through = 0
+        self._newest_sent = 0
+        self._tokens, self._tokens_at = 0.0, self._started
+        self._committed_at = self._progress_at = self._started
+        self._patience, self._heard, self._silent, self._archiving = PATIENCE_S, False, False, False
+        self._refused_at: float | None = None
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def __enter__(self) -> Outbox:
+        self._backlog.__enter__()
+        self._client.on_acknowledged = self._on_acknowledged
+        self._client.subscribe(topics.ACK.path(self._prefix, node=self._node), 1)
+        if self._backlog.count:
+            log.info("outbox: %d events of earlier runs are to be sent", self._backlog.count)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing = True
+        self._wake.set()
+        self._thread.join(2.0)
+        if not self._thread.is_alive():  # else it hangs in a disk that does not answer
+            self._backlog.__exit__(kind, error, trace)
+
+    def add(self, event: Event) -> Event:
+        """Take an event; never waits for disk or network.
+
+        Returns:
+            The event with its boot, number and id.
+        """
+        with self._lock:
+            self._number += 1
+            boot, number = self._backlog.boot, self._number
+            event = dataclasses.replace(
+                event, event_id=f"{self._node}-{boot}-{number}", boot=boot, number=number
+            )
+            if len(self._added) >= MAX_ADDED:
+                at_us, lost = self._added.popleft()
+                assert lost.number is not None  # noqa: S101 - given above
+                self._lost.append(Missing(boot, lost.number, lost.number, 1, lost.camera, at_us))
+            self._added.append((self._clock_us(), event))
+        return event
+
+    def handle(self, received: Received) -> None:
+        """Take in an acknowledgement; a bad one is logged and skipped, other messages are not ours."""
+        found = topics.match(self._prefix, received.topic)
+        if found is None or found[0] is not topics.ACK:
+            return
+        try:
+            self.acknowledged(received)
+        except MessageError as error:
+            log.warning("%s: skipped: %s", received.topic, error)
+
+    def acknowledged(self, received: Received) -> None:
+        """An archive's word on what it has stored.
+
+        Raises:
+            MessageError: It breaks the contract or is about another node.
+        """
+        if not received.payload:
+            return  # cleared by hand
+        ack = messages.decode(messages.Ack, received.payload)
+        if ack.node != self._node:
+            raise MessageError(f"an acknowledgement for {ack.node} on the topic of {self._node}")
+        # A retained one says when the archive was last there; any other says that it is there now.
+        self._archived.append(ack if received.retain else dataclasses.replace(ack, published_us=now_us()))
+        self._wake.set()
+
+    def metrics(self) -> messages.OutboxMetrics:
+        """How full it is."""
+        backlog = self._backlog
+        return messages.OutboxMetrics(
+            backlog=max(0, backlog.count) + len(self._added),
+            bytes=max(0, backlog.bytes),
+            dropped=backlog.dropped,
+            on_disk=backlog.on_disk,
+        )
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until the broker has everything; False when it has not in `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            self._idle.clear()  # set by a turn of the loop that began after this
+            if self._idle.wait(0.1):
+                return True
+        return False
+
+    def _on_acknowledged(self, number: int, taken: bool) -> None:
+        self._acknowledged.append((number, taken))
+        self._wake.set()
+
+    def _clock_us(self) -> int:
+        """Wall clock as of the start, going on evenly: a clock that is set meanwhile makes nothing old."""
+        return self._wall_us + int((time.monotonic() - self._started) * 1e6)
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait(COMMIT_S)
+            self._wake.clear()
+            try:
+                self._turn(time.monotonic())
+            except Exception:  # a fault of ours must not end delivery for good
+                log.exception("outbox: a turn failed")
+                time.sleep(1.0)
+        self._commit()
+        self._commit()  # the first may have left a gap to write
+
+    def _turn(self, now: float) -> None:
+        if self._client.connections != self._connection:
+            self._connection = self._client.connections
+            self._in_flight.clear()
+            self._live.clear()
+            self._replay_all()
+        self._take_acknowledgements(now)
+        self._go_back_if_stalled(now)
+        if now - self._committed_at >= COMMIT_S:
+            self._committed_at = now
+            self._commit()
+        self._send(now)
+        quiet = not self._live and not self._in_flight and self._cursor >= self._replay_through
+        if quiet and not self._added and self._client.connected:
+            self._idle.set()
+
+    def _commit(self) -> None:
+        with self._lock:
+            added = list(self._added)
+            self._added.clear()
+            lost, self._lost = self._lost, []
+        rows = self._backlog.write(
+            [
+                (event.boot or "", event.number or 0, at_us, event.camera, messages.encode(event))
+                for at_us, event in added
+            ]
+        )
+        self._backlog.dropped += len(lost)
+        for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
+            self._leave_gap(missing)
+        if self._client.connected and self._connection:
+            self._live.extend(rows)
+        else:  # they are replayed when there is a connection
+            self._replay_through = self._backlog.last_id
+        if len(self._live) > LIVE:
+            if self._cursor >= self._replay_through:
+                self._cursor = self._live[0].id - 1
+            self._replay_through = self._backlog.last_id
+            self._live.clear()
+
+    def _leave_gap(self, missing: Missing) -> None:
+        log.warning(
+            "outbox: %d events (%d to %d) were given up: no room, or too old",
+            missing.events,
+            missing.first,
+            missing.last,
+        )
+        self.add(
+            Event(
+                node=self._node,
+                session=self._session,
+                published_us=now_us(),
+                camera=missing.camera,
+                seq=0,
+                captured_us=max(0, missing.created_us),
+                event_id="",
+                type="gap",
+                occurred_us=max(0, missing.created_us),
+                gap=Gap(boot=missing.boot, first=missing.first, last=missing.last, count=missing.events),
+            )
+        )
+
+    def _take_acknowledgements(self, now: float) -> None:
+        while self._acknowledged:
+            number, taken = self._acknowledged.popleft()
+            row = self._in_flight.pop(number, None)
+            if row is None:
+                continue  # of a message that is not ours, or of an earlier connection
+            if not taken:
+                self._refused_at = now
+            elif not self._archiving:
+                self._backlog.remove([row])
+        while self._archived:
+            ack = self._archived.popleft()
+            if self._backlog.remove_through(ack.boot, ack.number):
+                self._progress_at, self._patience = now, PATIENCE_S
+            heard_us = min(ack.published_us, now_us())
+            if heard_us > self._backlog.archive_us + ARCHIVE_NOTED_US:
+                self._backlog.archive_us = heard_us
+            self._heard = True
+
+    def _go_back_if_stalled(self, now: float) -> None:
+        archiving = now_us() - self._backlog.archive_us < self._archive_us
+        if self._archiving and not archiving:
+            log.warning("outbox: no archive any more; events are deleted when the broker has them")
+            self._replay_all()
+        self._archiving = archiving
+        if self._refused_at is not None and now - self._refused_at > REFUSED_S:
+            self._refused_at = None
+            self._replay_all()
+        if not archiving or not self._backlog.count or not self._client.connected:
+            self._progress_at = now
+        elif self._silent and self._heard:  # it is back: from the watermark, at once
+            self._silent = False
+            self._go_back(now, PATIENCE_S)
+        elif now - self._progress_at > self._patience and self._heard:
+            self._go_back(now, PATIENCE_S)
+        elif now - self._progress_at > self._patience and self._cursor >= self._replay_through:
+            # Nobody answers: a few, in case it was they that got lost, and less often from now on.
+            self._silent = True
+            self._go_back(now, min(self._patience * 2, MAX_PATIENCE_S))
+            page = self._backlog.read(0, self._replay_through, IN_FLIGHT)
+            self._replay_through = page[-1].id if page else self._cursor
+
+    def _go_back(self, now: float, patience: float) -> None:
+        self._progress_at, self._patience, self._heard = now, patience, False
+        self._replay_all()
+
+    def _replay_all(self) -> None:
+        self._page.clear()
+        self._cursor = 0
+        self._replay_through = self._live[0].id - 1 if self._live else self._backlog.last_id
+
+    def _send(self, now: float) -> None:
+        self._tokens = min(self._tokens + (now - self._tokens_at) * self._rate, max(1.0, self._rate * 0.1))
+        self._tokens_at = now
+        sending = {row.id for row in self._in_flight.values()}
+        while len(self._in_flight) < IN_FLIGHT and self._client.connected:
+            live = bool(self._live)
+            row = self._live.popleft() if live else self._next_to_replay(sending)
+            if row is None:
+                return
+            if not live:
+                self._tokens -= 1
+            try:
+                number = self._client.send(topics.EVENTS, self._path(row), self._payload(row))
+            except MessageError:
+                missing = self._backlog.drop([row])
+                if (
+                    len(missing) == 1 and missing[0].events
+                ):  # else it is a gap, and the next would not fit either
+                    self._leave_gap(missing[0])
+                continue
+            if number is None:  # the next connection begins with a replay
+                return
+            self._in_flight[number] = row
+            self._newest_sent = max(self._newest_sent, row.id)
+            sending.add(row.id)
+
+    def _next_to_replay(self, sending: set[int]) -> Row | None:
+        while self._tokens >= 1:
+            if not self._page:
+                self._page.extend(self._backlog.read(self._cursor, self._replay_through, PAGE))
+                if not self._page:
+                    self._cursor = max(self._cursor, self._replay_through)
+                    return None
+            row = self._page.popleft()
+            self._cursor = row.id
+            if row.id not in sending:
+                return row
+        return None
+
+    def _path(self, row: Row) -> str:
+        return topics.EVENTS.path(self._prefix, node=self._node, camera=row.camera)
+
+    def _payload(self, row: Row) -> bytes:
+        old = row.boot != self._backlog.boot or self._clock_us() - row.created_us > LIVE_US
+        changes = {
+            "published_us": now_us(),
+            "oldest": self._backlog.oldest(row.boot) or row.number,
+            # After a newer one, too: what is not historical comes in order.
+            "historical": old or row.id <= self._newest_sent,
+        }
+        return orjson.dumps(orjson.loads(row.payload) | changes)
+
+
+def _merged(lost: Sequence[Missing]) -> list[Missing]:
+    """Losses one after the other as one."""
+    return [lost[-1]._replace(first=lost[0].first, events=len(lost))] if lost else []

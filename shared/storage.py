@@ -1,0 +1,82 @@
+"""SQLite files that survive power cuts, and what becomes of those that were damaged all the same."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+log = logging.getLogger("darner.storage")
+
+
+def state_folder() -> Path:
+    """Where a process keeps what must survive it: ``$DARNER_STATE``, else the user's state folder."""
+    chosen = os.environ.get("DARNER_STATE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_STATE_HOME")
+    try:
+        return Path(base or Path("~/.local/state").expanduser()) / "darner"
+    except RuntimeError:  # a user without a home
+        return Path("/var/lib/darner")
+
+
+def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
+    """Open a database for this process alone; what is committed to it survives a power cut.
+
+    A file that is damaged, or of another version, is set aside under a name with the time; a new one begins.
+    A torn write-ahead log is no damage: SQLite takes from it what was committed.
+
+    Args:
+        path: Of the file; its folder is made.
+        schema: SQL that creates what is missing.
+        version: Of the schema.
+
+    Raises:
+        OSError: The folder cannot be made, or a damaged file cannot be renamed.
+        sqlite3.OperationalError: The file cannot be opened or written, or another process has it open.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _open(path, schema, version)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        _set_aside(path, str(error))
+        return _open(path, schema, version)
+
+
+def _open(path: Path, schema: str, version: int) -> sqlite3.Connection:
+    # A transaction is what the caller says it is; threads take turns by the caller's care.
+    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+    try:
+        # Exclusive: two processes of one name would send and delete each other's; and no shared-memory file.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_size_limit = 4194304")
+        [(found,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
+        if found != "ok":
+            raise sqlite3.DatabaseError(str(found))
+        [(there,)] = connection.execute("PRAGMA user_version").fetchall()
+        if there not in (0, version):
+            raise sqlite3.DatabaseError(f"written by another version ({there}, this is {version})")
+        connection.executescript(f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {version}; COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    aside = path.with_name(
+        f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**6:06}"
+    )
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.rename(aside.with_name(aside.name + suffix))
+    log.error("%s is damaged (%s): set aside as %s, and a new one begun", path, reason, aside.name)

@@ -1,0 +1,108 @@
+"""The two ends of event delivery as processes of their own, to be killed: `python -m` this, with the role.
+
+`edge` makes events, seeded, until the file `stop` is there, and ends when none is left to deliver. What it
+has committed to disk is written to `committed`, so that a test knows what was promised when it was killed.
+`viewer` is the viewer without its pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_node.backlog import Backlog, Row
+from edge_node.outbox import Outbox, OutboxSettings
+from shared import log, topics
+from shared.errors import BrokerError
+from shared.messages import Event, now_us
+from shared.mqtt import Client, MqttSettings
+from viewer_server.config import HistorySettings
+from viewer_server.history import History
+from viewer_server.hub import Hub
+from viewer_server.metrics import ViewerMetrics
+from viewer_server.state import State
+from viewer_server.subscriber import Subscriber
+
+NODE = "box"
+
+
+def edge(url: str, folder: Path, seed: int, rate: float) -> None:
+    committed = (folder / "committed").open("ab", buffering=0)
+    write = Backlog.write
+
+    def recorded(self: Backlog, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
+        rows = write(self, events)
+        committed.write(b"".join(f"{row.boot} {row.number}\n".encode() for row in rows))
+        return rows
+
+    Backlog.write = recorded  # type: ignore[method-assign]  # to see what was committed
+    dice = random.Random(seed)
+    settings = OutboxSettings(path=str(folder / "outbox.db"), replay_per_s=1000)
+    prefix = topics.DEFAULT_PREFIX
+    with (
+        Client(MqttSettings(url=url), name="edge") as client,
+        Outbox(client, settings, NODE, prefix, "s") as outbox,
+    ):
+        threading.Thread(target=_listen, args=(client, outbox), daemon=True).start()
+        while not (folder / "stop").exists():
+            outbox.add(_event(dice))
+            time.sleep(dice.expovariate(rate))
+        while outbox.metrics().backlog:
+            time.sleep(0.05)
+
+
+def _event(dice: random.Random) -> Event:
+    return Event(
+        node=NODE,
+        session="s",
+        published_us=now_us(),
+        camera=dice.choice(("front", "back")),
+        seq=1,
+        captured_us=now_us(),
+        event_id="",
+        type="zone_entered",
+        occurred_us=now_us(),
+        label="person",
+        track_id=dice.randrange(1000),
+    )
+
+
+def _listen(client: Client, outbox: Outbox) -> None:
+    for received in client.received:
+        outbox.acknowledged(received)
+
+
+def viewer(url: str, folder: Path) -> None:
+    def refused(error: BrokerError) -> None:
+        raise error
+
+    hub = Hub(State(topics.DEFAULT_PREFIX), 1, {})
+    metrics = ViewerMetrics(hub)
+    history = History(HistorySettings(path=str(folder / "history.db")))
+    with Subscriber(MqttSettings(url=url), hub, metrics, history, refused):
+        while True:
+            repeated = metrics.repeated._value.get()
+            (folder / f"repeated-{os.getpid()}").write_text(str(int(repeated)))
+            if (folder / "viewer-stop").exists():
+                return
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=("edge", "viewer"))
+    parser.add_argument("url")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=100.0)
+    given = parser.parse_args()
+    log.setup("INFO")
+    if given.role == "edge":
+        edge(given.url, given.folder, given.seed, given.rate)
+    else:
+        viewer(given.url, given.folder)

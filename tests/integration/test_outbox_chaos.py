@@ -1,0 +1,209 @@
+"""Broker, edge and viewer are killed (kill -9) in turn, and no event that was committed is lost."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_node.backlog import Backlog
+from shared.messages import now_us
+from tests.conftest import REPO, MosquittoProcess, wait_until
+
+SEED = 4
+Key = tuple[str, int]
+
+
+class Process:
+    """One of `outbox_processes`, that can be killed and started again."""
+
+    def __init__(self, role: str, url: str, folder: Path) -> None:
+        self._role, self._url, self._folder = role, url, folder
+        self._starts = 0
+
+    def start(self) -> None:
+        self._starts += 1
+        command = [sys.executable, "-m", "tests.integration.outbox_processes", self._role, self._url]
+        with (self._folder / f"{self._role}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, str(self._folder), "--seed", str(SEED + self._starts)], stderr=log, cwd=REPO
+            )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running(*processes: Process) -> Iterator[None]:
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def committed(folder: Path) -> list[Key]:
+    """What the edge has promised to deliver; a line that a kill cut short is no promise."""
+    file = folder / "committed"
+    text = file.read_text() if file.exists() else ""
+    return [(boot, int(number)) for boot, number in map(str.split, text.split("\n")[:-1])]
+
+
+def wait_for_more(folder: Path, count: int = 50) -> None:
+    wanted = len(committed(folder)) + count
+    wait_until(lambda: len(committed(folder)) >= wanted, 20)
+
+
+def check(promised: list[Key], delivered: list[Key], kills: int) -> None:
+    assert len(delivered) == len(set(delivered)), "each once, after de-duplication"
+    assert len(set(promised)) == len(promised), "an id was used again"
+    assert not set(promised) - set(delivered), "lost"
+    # Committed, and killed before it could say so: the last transaction of a killed edge at most.
+    assert len(set(delivered) - set(promised)) <= kills * 50
+    for boot in {boot for boot, _ in delivered}:
+        numbers = sorted(number for at, number in delivered if at == boot)
+        assert numbers == list(range(1, len(numbers) + 1)), "none is missing in between"
+
+
+def report(record: Callable[[str, object], None], name: str, **numbers: int) -> None:
+    record(name, numbers)
+    print(f"{name}: {numbers}")
+
+
+@pytest.mark.timeout(90)
+def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_broker_forgets(
+    own_broker: MosquittoProcess, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    edge, viewer = (Process(role, own_broker.url, tmp_path) for role in ("edge", "viewer"))
+    victims: list[MosquittoProcess | Process] = [own_broker, edge, viewer] * 2
+    random.Random(SEED).shuffle(victims)
+    with Backlog(tmp_path / "outbox.db", 10**9, 10**6) as backlog:
+        backlog.archive_us = now_us()  # else what is sent before the viewer is there needs only the broker
+    with running(edge, viewer):
+        wait_for_more(tmp_path)
+        for victim in victims:
+            victim.kill()
+            if victim is not edge:
+                wait_for_more(tmp_path)
+            victim.start()
+            wait_for_more(tmp_path)
+        (tmp_path / "stop").touch()
+        assert edge.process.wait(40) == 0, "everything was acknowledged"
+        (tmp_path / "viewer-stop").touch()
+        assert viewer.process.wait(10) == 0
+    with sqlite3.connect(tmp_path / "history.db") as history:
+        delivered = history.execute("SELECT boot, number FROM events ORDER BY id").fetchall()
+    history.close()
+    promised = committed(tmp_path)
+    check(promised, delivered, kills=2)
+    repeated = sum(int(file.read_text()) for file in tmp_path.glob("repeated-*"))
+    report(
+        record_property,
+        "archive",
+        made=len(promised),
+        delivered=len(delivered),
+        repeated=repeated,
+        lost=len(set(promised) - set(delivered)),
+    )
+
+
+class Subscriber:
+    """Somebody else's, with a session that the broker keeps; it stores nothing and acknowledges nothing."""
+
+    def __init__(self, port: int) -> None:
+        self.connected = threading.Event()
+        self.came: list[tuple[Key, bool]] = []
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "stranger", clean_session=False)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = lambda *_: self.connected.clear()
+        self._client.on_subscribe = lambda *_: self.connected.set()
+        self._client.on_message = self._on_message
+        self._client.connect_async("127.0.0.1", port)
+
+    def __enter__(self) -> Subscriber:
+        self._client.loop_start()
+        assert self.connected.wait(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, *_: object) -> None:
+        self._client.subscribe("darner/v1/+/camera/+/events", 1)
+
+    def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002
+        event = orjson.loads(message.payload)
+        self.came.append(((event["boot"], event["number"]), event["historical"]))
+
+
+def kill_between_two_events(broker: MosquittoProcess, edge: Process, stranger: Subscriber) -> None:
+    """What Mosquitto acknowledges and loses in the milliseconds before it has saved it is no loss of ours."""
+    edge.process.send_signal(signal.SIGSTOP)
+    before = -1
+    while before < len(stranger.came):
+        before = len(stranger.came)
+        time.sleep(0.5)
+    broker.kill()
+    edge.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.timeout(90)
+def test_without_an_archive_a_broker_that_keeps_sessions_loses_nothing_either(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    keeping = (
+        f"persistence true\npersistence_location {tmp_path}/\nautosave_on_changes true\nautosave_interval 1\n"
+        "max_queued_messages 0"
+    )
+    broker = MosquittoProcess(tmp_path, extra=keeping)
+    broker.start()
+    edge = Process("edge", broker.url, tmp_path)
+    victims: list[MosquittoProcess | Process] = [broker, edge] * 2
+    random.Random(SEED).shuffle(victims)
+    with Subscriber(broker.port) as stranger, running(edge):
+        for victim in victims:
+            assert stranger.connected.wait(20)
+            wait_until(lambda: (tmp_path / "mosquitto.db").exists())
+            wait_for_more(tmp_path)
+            if victim is broker:
+                kill_between_two_events(broker, edge, stranger)
+                wait_for_more(tmp_path)
+            else:
+                victim.kill()
+            victim.start()
+        assert stranger.connected.wait(20)
+        wait_for_more(tmp_path)
+        (tmp_path / "stop").touch()
+        assert edge.process.wait(40) == 0, "the broker has acknowledged everything"
+        promised = committed(tmp_path)
+        wait_until(lambda: set(promised) <= {key for key, _ in stranger.came}, 20)
+    broker.kill()
+    delivered = list(dict.fromkeys(key for key, _ in stranger.came))
+    check(promised, delivered, kills=2)
+    current = [key for key, historical in stranger.came if not historical]
+    assert list(dict.fromkeys(current)) == sorted(set(current)), "what is not historical comes in order"
+    report(
+        record_property,
+        "no archive",
+        made=len(promised),
+        delivered=len(delivered),
+        repeated=len(stranger.came) - len(delivered),
+        lost=len(set(promised) - set(delivered)),
+    )
