@@ -87,7 +87,9 @@ def viewer(url: str, folder: Path) -> None:
     with Subscriber(MqttSettings(url=url), hub, metrics, history, refused):
         while True:
             repeated = metrics.repeated._value.get()
-            (folder / f"repeated-{os.getpid()}").write_text(str(int(repeated)))
+            unfinished = folder / f"unfinished-{os.getpid()}"
+            unfinished.write_text(str(int(repeated)))
+            unfinished.replace(folder / f"repeated-{os.getpid()}")  # whole, whenever we are killed
             if (folder / "viewer-stop").exists():
                 return
             time.sleep(0.05)
