@@ -1,7 +1,7 @@
 """The contract as an AsyncAPI 3.0 document: the topic table in the words that code generators read.
 
-The application it describes is the edge node: it sends everything but requests and acknowledgements. Follows the AsyncAPI
-3.0.0 specification and version 0.2.0 of its MQTT bindings.
+The application it describes is the edge node: it sends everything but requests and acknowledgements. Follows
+the AsyncAPI 3.0.0 specification and version 0.2.0 of its MQTT bindings.
 """
 
 from __future__ import annotations
