@@ -186,8 +186,10 @@ class Client:
             qos: The most that is asked for.
             as_published: Live messages keep the retain flag of their publisher (MQTT 5 only).
         """
-        self._subscriptions[topic_filter] = (qos, as_published)
-        if self.connected:
+        with self._state_lock:
+            self._subscriptions[topic_filter] = (qos, as_published)
+            connected = self.connected
+        if connected:
             self._subscribe(topic_filter, qos, as_published)
 
     def publish(
@@ -347,16 +349,16 @@ class Client:
             self._refused(str(reason))
             return
         self._max_packet = getattr(properties, "MaximumPacketSize", None)
-        for topic_filter, (qos, as_published) in list(self._subscriptions.items()):
-            self._subscribe(topic_filter, qos, as_published)
+        # Under the lock, or what another thread adds between the two loops and the flag would reach nobody.
         with self._state_lock:
-            state = list(self._state.items())
-        for path, (topic, payload) in state:
-            client.publish(path, payload, topic.qos, True, self._properties(topic))
+            for topic_filter, (qos, as_published) in self._subscriptions.items():
+                self._subscribe(topic_filter, qos, as_published)
+            for path, (topic, payload) in self._state.items():
+                client.publish(path, payload, topic.qos, True, self._properties(topic))
+            self._connected.set()
         log.info("connected to the broker at %s:%d", self._host, self._port)
         self._ever_connected = True
         self._unreachable_said = False
-        self._connected.set()
 
     def _refused(self, reason: str) -> None:
         text = f"the broker at {self._host}:{self._port} refused the connection: {reason}"
