@@ -66,6 +66,25 @@ def test_state_is_there_for_a_late_subscriber_and_is_cleared_by_an_empty_one(bro
         assert take(reader)[0].payload == b""
 
 
+def test_what_is_asked_for_while_the_connection_comes_up_is_not_forgotten(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe = Client._subscribe
+
+    def slowly(self: Client, topic_filter: str, qos: int, as_published: bool) -> None:
+        subscribe(self, topic_filter, qos, as_published)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(Client, "_subscribe", slowly)
+    topic = "darner/v1/between/status"
+    with Client(MqttSettings(url=broker.url), name="test") as client:
+        client.subscribe("darner/v1/other/status", 1)
+        time.sleep(0.1)
+        client.subscribe(topic, 1)
+        client.set_state(topics.STATUS, topic, b"now")
+        assert take(client)[0].payload == b"now"
+
+
 def test_the_will_speaks_when_the_client_vanishes(broker: Mosquitto) -> None:
     topic = "darner/v1/gone/status"
     with connected(broker.url) as reader:
