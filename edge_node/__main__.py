@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import psutil
-from platformdirs import user_state_path
 
 from edge_node import __version__
 from edge_node.analytics import problems
@@ -35,6 +34,7 @@ from shared import settings, topics
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.messages import ModelInfo
 from shared.mqtt import Client
+from shared.storage import state_folder
 
 log = logging.getLogger("darner.edge")
 
@@ -152,7 +152,7 @@ def run(config: EdgeConfig) -> int:
 
 def _zones_path(config: EdgeConfig) -> Path | None:
     if config.zones_file == "auto":
-        return user_state_path("darner") / config.node / "zones.json"
+        return state_folder() / f"zones-{config.node}.json"
     return None if config.zones_file is None else Path(config.zones_file)
 
 

@@ -123,7 +123,9 @@ class EdgeConfig:
     bundle: BundleSettings = field(default_factory=BundleSettings)
     zones_file: Annotated[
         str | None,
-        Meta(description="Keeps zones saved over MQTT; 'auto': in the user's state folder; null: not kept"),
+        Meta(
+            description="Keeps zones saved over MQTT; 'auto': zones-{node}.json beside the outbox; null: not kept"
+        ),
     ] = "auto"
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     heartbeat_file: Annotated[

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -59,11 +60,13 @@ def run(stop: threading.Event) -> int:
         "broker": ("--port", str(mqtt_port)),
         "viewer_server": ("--set", broker, "--set", f"http.port={http_port}"),
         "edge_node": (
-            *("--config", str(CONFIG), "--set", broker, "--set", "zones_file=null"),
+            *("--config", str(CONFIG), "--set", broker),
             *("--set", f"cameras.street.source={json.dumps(source)}"),
         ),
     }
     with ExitStack() as parts:
+        # What is kept for the next run elsewhere is gone with this one: a demo leaves nothing behind.
+        os.environ["DARNER_STATE"] = parts.enter_context(tempfile.TemporaryDirectory(prefix="darner-demo-"))
         running = {name: parts.enter_context(part(name, *words)) for name, words in programs.items()}
         address = f"http://127.0.0.1:{http_port}/"
         if wait_until_answers(f"{address}health", running, stop):
