@@ -122,10 +122,7 @@ class EdgeConfig:
     homeassistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
     bundle: BundleSettings = field(default_factory=BundleSettings)
     zones_file: Annotated[
-        str | None,
-        Meta(
-            description="Keeps zones saved over MQTT; 'auto': zones-{node}.json beside the outbox; null: not kept"
-        ),
+        str | None, Meta(description="Keeps zones set over MQTT; 'auto': beside the outbox; null: not kept")
     ] = "auto"
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     heartbeat_file: Annotated[
