@@ -132,25 +132,3 @@ class Joiner:
         self._last = -1
         self._pictures: _Pending[Picture] = _Pending(PENDING_PICTURES, PENDING_BYTES)
         self._detections: _Pending[DetectionsMessage] = _Pending(PENDING_DETECTIONS, PENDING_BYTES)
-
-
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height from a JPEG's header; None when it is not a JPEG.
-
-    Reads markers only (ITU-T T.81, annex B), so a picture that would take gigabytes when decoded is known
-    before any browser tries.
-    """
-    if data[:2] != b"\xff\xd8":
-        return None
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
-            height = int.from_bytes(data[at + 5 : at + 7], "big")
-            width = int.from_bytes(data[at + 7 : at + 9], "big")
-            return width, height
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None

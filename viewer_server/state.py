@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from shared import topics
 from shared.errors import MessageError
+from shared.jpeg import header_size
 from shared.messages import (
     MAX_PAYLOAD,
     DetectionsMessage,
@@ -25,7 +26,7 @@ from shared.messages import (
 from shared.mqtt import Received
 from shared.topics import Topic
 from viewer_server import updates
-from viewer_server.join import Joiner, Picture, jpeg_size
+from viewer_server.join import Joiner, Picture
 from viewer_server.updates import Key, Update
 
 SHOWN = tuple(
@@ -242,7 +243,7 @@ def _picture(received: Received) -> Picture:
         raise MessageError(f"user properties session {session[:64]!r}, seq {seq[:20]!r}: not a frame")
     if len(received.payload) > MAX_PAYLOAD:
         raise MessageError(f"a picture of {len(received.payload)} bytes; at most {MAX_PAYLOAD} are read")
-    size = jpeg_size(received.payload)
+    size = header_size(received.payload)
     if size is None or not all(0 < side <= MAX_PICTURE_SIDE for side in size):
         raise MessageError(f"not a JPEG of at most {MAX_PICTURE_SIDE} x {MAX_PICTURE_SIDE} pixels")
     return Picture(session, int(seq), *size, now_us(), received.payload)

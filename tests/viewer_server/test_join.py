@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.jpeg import header_size
 from shared.messages import DetectionsMessage
 from tests.viewer_server.fake_edge import detections_of
-from viewer_server.join import PENDING_BYTES, PENDING_DETECTIONS, PENDING_PICTURES, Joiner, Picture, jpeg_size
+from viewer_server.join import PENDING_BYTES, PENDING_DETECTIONS, PENDING_PICTURES, Joiner, Picture
 
 
 def picture(seq: int, session: str = "s1", size: int = 10) -> Picture:
@@ -106,11 +107,11 @@ def test_whatever_comes_in_whatever_order_a_pair_is_one_frame(arrivals: list[tup
 def test_a_jpegs_size_is_read_from_its_header(parameters: list[int]) -> None:
     ok, data = cv2.imencode(".jpg", np.zeros((31, 77, 3), np.uint8), parameters)
     assert ok
-    assert jpeg_size(data.tobytes()) == (77, 31)
+    assert header_size(data.tobytes()) == (77, 31)
 
 
 @given(st.binary(max_size=200))
 def test_anything_else_has_no_size(data: bytes) -> None:
-    assert jpeg_size(data) is None
-    found = jpeg_size(b"\xff\xd8" + data)
+    assert header_size(data) is None
+    found = header_size(b"\xff\xd8" + data)
     assert found is None or len(found) == 2
