@@ -262,17 +262,20 @@ class Client:
         info = self._paho.publish(message.topic, message.payload, message.qos, message.retain, properties)
         sent = info.rc == paho.MQTT_ERR_SUCCESS
         if sent:
-            self._unwritten.append(info)
+            with self._window_lock:
+                self._unwritten.append(info)
         return sent
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was sent is written or acknowledged; False when it was not in `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while self._unwritten and time.monotonic() < deadline and self.connected:
-            if self._unwritten[0].is_published():
-                self._unwritten.popleft()
-            else:
-                self._unwritten[0].wait_for_publish(0.1)
+        while time.monotonic() < deadline and self.connected:
+            with self._window_lock:
+                self._forget_written()
+                if not self._unwritten:
+                    break
+                oldest = self._unwritten[0]
+            oldest.wait_for_publish(0.1)
         return not self._unwritten
 
     def send(self, topic: Topic, path: str, payload: bytes) -> int | None:
@@ -336,8 +339,7 @@ class Client:
     def _room(self) -> bool:
         while self.connected:
             with self._window_lock:
-                while self._unwritten and self._unwritten[0].is_published():
-                    self._unwritten.popleft()
+                self._forget_written()
                 if len(self._unwritten) < WINDOW:
                     return True
                 oldest = self._unwritten[0]
@@ -350,6 +352,10 @@ class Client:
         with self._window_lock:
             self._unwritten.clear()
         return False
+
+    def _forget_written(self) -> None:
+        while self._unwritten and self._unwritten[0].is_published():
+            self._unwritten.popleft()
 
     def _fits(self, path: str, payload: bytes) -> bool:
         if self._max_packet is None or len(payload) + len(path) + 256 <= self._max_packet:
