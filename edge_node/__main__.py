@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -124,7 +125,7 @@ def run(config: EdgeConfig) -> int:
         guard.subscribe()
         handlers = Control(pipeline, publisher, detector, controls, definitions).handlers()
         handlers["ping"] = guard.watched(handlers["ping"])
-        homeassistant = HomeAssistant(client, config)
+        homeassistant = HomeAssistant(client, _in_force(config, definitions))
         others = [guard.handle, homeassistant.handle, outbox.handle]
         commands = Commands(client, config.mqtt.prefix, config.node, session, handlers, others)
         commands.subscribe()
@@ -148,6 +149,15 @@ def run(config: EdgeConfig) -> int:
         logging.shutdown()
         os._exit(0)
     return 0
+
+
+def _in_force(config: EdgeConfig, definitions: DefinitionStore) -> EdgeConfig:
+    """The configuration with the zones and lines that were set since."""
+    cameras = {
+        name: replace(camera, zones=definitions[name].zones, lines=definitions[name].lines)
+        for name, camera in config.cameras.items()
+    }
+    return replace(config, cameras=cameras)
 
 
 def _zones_path(config: EdgeConfig) -> Path | None:
