@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edge_node.backends.backend import Array, ModelFile
 from edge_node.frames import I32, Detections
 from edge_node.models import Layout
 from edge_node.preprocess import InputFormat
@@ -17,46 +18,72 @@ MAX_CANDIDATES = 3000
 """The best-scored candidates that reach NMS; a network that floods must not stall the pipeline."""
 
 
-def recognise(outputs: Sequence[tuple[int | str | None, ...]], target: InputFormat) -> Layout:
+def recognise(model: ModelFile, width: int, height: int) -> Layout:
     """The layout of a network's outputs, from their shapes.
 
     Args:
-        outputs: Shape of every output.
-        target: The network's input.
+        model: What the file says.
+        width: Of the input, pixels.
+        height: Of the input, pixels.
 
     Raises:
         ModelError: No known layout has these shapes; the text shows them.
     """
+    outputs = [output.shape for output in model.outputs]
     if len(outputs) == 1 and len(outputs[0]) == 3:
         _, rows, columns = outputs[0]
         if isinstance(rows, int) and isinstance(columns, int):
             if 5 <= rows < columns:
                 return "yolov8"
-            if columns >= 6 and rows == len(_grid(target.width, target.height)[0]):
+            if columns >= 6 and rows == len(_grid(width, height)[0]):
                 return "yolox"
     raise ModelError(
-        f"output shapes {list(outputs)} are of no layout Darner can read; it reads "
+        f"output shapes {outputs} are of no layout Darner can read; it reads "
         "(1, 4+classes, anchors) as 'yolov8' and (1, cells, 5+classes) as 'yolox': name one with model.layout"
     )
 
 
+def input_format(layout: Layout, width: int, height: int) -> InputFormat:
+    """What networks with this output were trained on."""
+    match layout:
+        case "yolov8":
+            return InputFormat(width, height)
+        case "yolox":
+            return InputFormat(width, height, rgb=False, scale=(1.0, 1.0, 1.0), fit="corner")
+
+
+def class_count(layout: Layout, model: ModelFile) -> int | None:
+    """How many classes a network knows; None when its outputs do not tell."""
+    match layout:
+        case "yolov8":
+            rows = model.outputs[0].shape[1]
+            return rows - 4 if isinstance(rows, int) else None
+        case "yolox":
+            columns = model.outputs[0].shape[2]
+            return columns - 5 if isinstance(columns, int) else None
+
+
 def candidates(
-    layout: Layout, output: F32, target: InputFormat, wanted: npt.NDArray[np.intp], confidence: float
+    layout: Layout,
+    outputs: Sequence[Array],
+    target: InputFormat,
+    wanted: npt.NDArray[np.intp],
+    confidence: float,
 ) -> Detections:
     """Boxes in input pixels whose best wanted class scores at least `confidence`, before NMS.
 
     Args:
         layout: How to read the output.
-        output: The network's first output, with the batch axis.
+        outputs: The network's outputs for one picture, without the batch axis.
         target: The network's input.
         wanted: Class ids to keep, ``(K,)``.
         confidence: Lowest score, 0..1.
     """
     match layout:
         case "yolov8":
-            return _yolov8(output[0], wanted, confidence)
+            return _yolov8(np.asarray(outputs[0], np.float32), wanted, confidence)
         case "yolox":
-            return _yolox(output[0], target, wanted, confidence)
+            return _yolox(np.asarray(outputs[0], np.float32), target, wanted, confidence)
 
 
 def _yolov8(output: F32, wanted: npt.NDArray[np.intp], confidence: float) -> Detections:

@@ -6,19 +6,20 @@ import difflib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
+from edge_node.backends.backend import Axis, Backend, ModelFile, Wanted
 from edge_node.backends.onnx import OnnxBackend
 from edge_node.config import ModelSettings
-from edge_node.decode import candidates, nms, recognise
+from edge_node.decode import candidates, class_count, input_format, nms, recognise
 from edge_node.frames import U8, Detections, Frame
 from edge_node.live import Controls
 from edge_node.models import COCO, KNOWN, Layout, find_model
-from edge_node.preprocess import InputFormat, Preprocessor
 from shared.errors import ConfigError, ModelError
 
 
@@ -43,6 +44,7 @@ class Detector:
         input_format: What the network takes.
         backend_name: The engine and its version.
         device: Where it runs.
+        max_batch: Most pictures that `detect_batch` takes.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -52,19 +54,15 @@ class Detector:
     def __enter__(self) -> Detector:
         settings = self._settings
         path = find_model(settings.name)
-        self._backend = backend = OnnxBackend(path, settings.threads)
-        self.backend_name, self.device = backend.name, backend.device
+        self._backend: Backend = OnnxBackend(path, settings.threads)
+        backend = self._backend
+        self.backend_name, self.device, self.max_batch = backend.name, backend.device, backend.max_batch
+        width, height = _input_size(path, backend.model.inputs[0].shape)
         known = KNOWN.get(settings.name)
-        width, height = _input_size(str(path), backend.input_shape)
-        self.input_format = InputFormat(width, height)
         layout = known.layout if known else settings.layout
-        self.layout: Layout = (
-            recognise(backend.output_shapes, self.input_format) if layout == "auto" else layout
-        )
-        if self.layout == "yolox":
-            self.input_format = InputFormat(width, height, rgb=False, scale=1.0, centred=False)
-        self._preprocess = Preprocessor(self.input_format)
-        self.class_names = self._label(backend, known_coco=known is not None or self.layout == "yolox")
+        self.layout: Layout = recognise(backend.model, width, height) if layout == "auto" else layout
+        self.input_format = input_format(self.layout, width, height)
+        self.class_names = self._label(backend.model, known_coco=known is not None or self.layout == "yolox")
         self._wanted = _class_ids(settings.classes, self.class_names)
         for _ in range(2):  # the first runs allocate and are slow
             self.detect(np.zeros((height, width, 3), np.uint8))
@@ -85,20 +83,41 @@ class Detector:
         Returns:
             Detections in pixels of the picture, best first, and the milliseconds of each step.
         """
+        found, timings = self.detect_batch([image], [confidence])
+        return found[0], timings
+
+    def detect_batch(
+        self, images: Sequence[U8], confidences: Sequence[float | None]
+    ) -> tuple[list[Detections], dict[str, float]]:
+        """Detections of several pictures in one run of the network.
+
+        Args:
+            images: u8 ``(H, W, 3)``, BGR, at most `max_batch`.
+            confidences: Lowest score for each; None for the configured one.
+
+        Returns:
+            By picture: detections in its pixels, best first. And the milliseconds of each step.
+        """
         settings = self._settings
-        least = settings.confidence if confidence is None else confidence
+        least = [settings.confidence if one is None else one for one in confidences]
+        wanted = Wanted(self.layout, self._wanted, min(least))
         with self._lock:
-            start = time.perf_counter()
-            tensor, fit = self._preprocess(image)
-            ready = time.perf_counter()
-            output = self._backend.infer(tensor)[0]
-            done = time.perf_counter()
-        found = candidates(self.layout, output, self.input_format, self._wanted, least)
-        found = nms(found, settings.iou, settings.max_detections)
-        detections = Detections(fit.to_source(found.xyxy), np.minimum(found.score, 1.0), found.class_id)
-        end = time.perf_counter()
-        steps = {"preprocess": ready - start, "inference": done - ready, "decode": end - done}
-        return detections, {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
+            inference = self._backend.infer(images, self.input_format, wanted)
+        start = time.perf_counter()
+        results = []
+        for outputs, fit, confidence in zip(inference.outputs, inference.fits, least, strict=True):
+            found = candidates(self.layout, outputs, self.input_format, self._wanted, confidence)
+            found = nms(found, settings.iou, settings.max_detections)
+            results.append(
+                Detections(fit.to_source(found.xyxy), np.minimum(found.score, 1.0), found.class_id)
+            )
+        decode_ms = (time.perf_counter() - start) * 1e3
+        steps = {
+            "preprocess": inference.preprocess_ms,
+            "inference": inference.inference_ms,
+            "decode": decode_ms,
+        }
+        return results, {name: round(ms, 3) for name, ms in steps.items()}
 
     def stage(self, frames: Iterable[Frame], controls: Controls) -> Iterator[Detected]:
         """The pipeline's stage: every frame that comes, in its order.
@@ -118,20 +137,25 @@ class Detector:
             detections, timings = self.detect(frame.image, live.confidence)
             yield Detected(frame, detections, timings)
 
-    def _label(self, backend: OnnxBackend, *, known_coco: bool) -> tuple[str, ...]:
-        shape = backend.output_shapes[0]
-        count = shape[1] - 4 if self.layout == "yolov8" else shape[2] - 5
-        names = self._settings.labels or backend.class_names
+    def _label(self, model: ModelFile, *, known_coco: bool) -> tuple[str, ...]:
+        count = class_count(self.layout, model)
+        names = self._settings.labels or model.class_names
+        if not names and count is None:
+            raise ModelError(
+                f"model {self._settings.name!r} does not say its classes: name them in model.labels"
+            )
         if not names:
-            names = COCO if known_coco and count == len(COCO) else tuple(f"class_{i}" for i in range(count))
-        if len(names) != count:
+            names = (
+                COCO if known_coco and count == len(COCO) else tuple(f"class_{i}" for i in range(count or 0))
+            )
+        if count is not None and len(names) != count:
             raise ModelError(
                 f"model {self._settings.name!r} has {count} classes, not {len(names)}: correct model.labels"
             )
         return names
 
 
-def _input_size(path: str, shape: tuple[int | str | None, ...]) -> tuple[int, int]:
+def _input_size(path: Path, shape: tuple[Axis, ...]) -> tuple[int, int]:
     """Width and height of a network's input."""
     batch, channels, height, width = shape
     if channels != 3 or (isinstance(batch, int) and batch != 1):

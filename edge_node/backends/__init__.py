@@ -1,1 +1,1 @@
-"""One detector engine per file, each with the same two methods."""
+"""One detector engine per file; `backend.py` says what all of them are."""

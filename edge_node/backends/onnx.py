@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import os
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
+from edge_node.backends.backend import Inference, ModelFile, Tensor, Wanted
+from edge_node.frames import U8
+from edge_node.preprocess import InputFormat, Preprocessor
 from shared.errors import ModelError
-from shared.geometry import F32
 
 
 class OnnxBackend:
-    """Runs an ONNX model; the engine interface of Darner is `infer` and `close`.
+    """Runs an ONNX model.
 
     Args:
         path: The model.
         threads: Threads for one inference; 0 takes every core this process may use.
 
-    Attributes:
-        name: "onnxruntime" and its version.
-        device: Where it runs.
-        input_shape: ``(batch, channels, height, width)``; a str or None is a dynamic axis.
-        output_shapes: One per output.
-        class_names: From the model's metadata, empty when there are none.
-
     Raises:
         ModelError: The file is no ONNX model, or has another input than one float32 picture.
     """
+
+    max_batch = 1
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         options = ort.SessionOptions()
@@ -51,20 +48,23 @@ class OnnxBackend:
         self._input = inputs[0].name
         self.name = f"onnxruntime {ort.__version__}"
         self.device = "cpu"
-        self.input_shape: tuple[int | str | None, ...] = tuple(inputs[0].shape)
-        self.output_shapes = [tuple(item.shape) for item in self._session.get_outputs()]
-        self.class_names = _names(self._session.get_modelmeta().custom_metadata_map.get("names", ""))
+        self.model = ModelFile(
+            tuple(Tensor(item.name, tuple(item.shape)) for item in inputs),
+            tuple(Tensor(item.name, tuple(item.shape)) for item in self._session.get_outputs()),
+            self._session.get_modelmeta().custom_metadata_map,
+        )
+        self._preprocessor: Preprocessor | None = None
 
-    def infer(self, batch: F32) -> list[F32]:
-        """Run the network.
-
-        Args:
-            batch: f32 ``(N, 3, height, width)``.
-
-        Returns:
-            Every output, owned by the caller.
-        """
-        return [np.asarray(output) for output in self._session.run(None, {self._input: batch})]
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:  # noqa: ARG002
+        """See `Backend`; on the CPU everything is left to the decoder."""
+        start = time.perf_counter()
+        if self._preprocessor is None or self._preprocessor.target != target:
+            self._preprocessor = Preprocessor(target)
+        tensor, fit = self._preprocessor(images[0])
+        ready = time.perf_counter()
+        outputs = [np.asarray(output)[0] for output in self._session.run(None, {self._input: tensor})]
+        done = time.perf_counter()
+        return Inference([outputs], [fit], (ready - start) * 1e3, (done - ready) * 1e3)
 
     def close(self) -> None:
         """Release the session's memory."""
@@ -76,20 +76,3 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Class names from metadata: a JSON or Python mapping of id to name, or a list."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        try:
-            found = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return ()
-    if isinstance(found, dict):
-        try:
-            found = [found[key] for key in sorted(found, key=int)]
-        except (TypeError, ValueError):
-            return ()
-    return tuple(str(name)[:128] for name in found) if isinstance(found, list) else ()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ def reference(image: U8, target: InputFormat) -> Floats:
         image, (fit.width, fit.height), interpolation=cv2.INTER_LINEAR
     )
     ordered = canvas[:, :, ::-1] if target.rgb else canvas
-    return np.asarray((ordered.astype(np.float64) * target.scale).transpose(2, 0, 1)[None])
+    return np.asarray((ordered.astype(np.float64) * target.scale + target.offset).transpose(2, 0, 1)[None])
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,11 @@ def reference(image: U8, target: InputFormat) -> Floats:
     [
         pytest.param(InputFormat(416, 416), id="square rgb"),
         pytest.param(InputFormat(640, 384), id="rectangular"),
-        pytest.param(InputFormat(416, 416, rgb=False, scale=1.0, centred=False), id="yolox"),
+        pytest.param(InputFormat(416, 416, rgb=False, scale=(1.0, 1.0, 1.0), fit="corner"), id="yolox"),
+        pytest.param(
+            InputFormat(320, 256, scale=(0.017, 0.018, 0.019), offset=(-2.1, -2.0, -1.8), fit="stretch"),
+            id="stretched, standardised",
+        ),
     ],
 )
 def test_the_tensor_is_what_the_obvious_code_gives(width: int, height: int, target: InputFormat) -> None:
@@ -64,15 +70,17 @@ def test_a_change_of_picture_size_leaves_nothing_of_the_last_picture() -> None:
     width=st.integers(8, 4000),
     height=st.integers(8, 4000),
     corner=st.tuples(st.floats(0, 0.9), st.floats(0, 0.9)),
-    centred=st.booleans(),
+    how=st.sampled_from(["centre", "corner", "stretch"]),
 )
 def test_a_box_comes_back_from_input_pixels_to_where_it_was(
-    width: int, height: int, corner: tuple[float, float], centred: bool
+    width: int, height: int, corner: tuple[float, float], how: Literal["centre", "corner", "stretch"]
 ) -> None:
-    fit = Letterbox.fit(width, height, InputFormat(640, 384, centred=centred))
+    fit = Letterbox.fit(width, height, InputFormat(640, 384, fit=how))
     source = np.array([[corner[0] * width, corner[1] * height, width, height]], np.float32)
-    there = source * fit.scale + np.array([fit.left, fit.top] * 2)
-    np.testing.assert_allclose(fit.to_source(there.astype(np.float32)), source, atol=0.02 / fit.scale)
+    there = source * np.array([fit.scale_x, fit.scale_y] * 2) + np.array([fit.left, fit.top] * 2)
+    np.testing.assert_allclose(
+        fit.to_source(there.astype(np.float32)), source, atol=0.02 / min(fit.scale_x, fit.scale_y)
+    )
 
 
 def test_boxes_are_clipped_to_the_picture() -> None:
