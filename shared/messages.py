@@ -30,7 +30,8 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}(?!\n)$"
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Identifier: 1 to 64 letters, digits, _ or -")]
 Text = Annotated[str, Meta(max_length=512)]
-Label = Annotated[str, Meta(max_length=128)]
+MAX_LABEL = 128
+Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 Micros = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Microseconds since 1970 UTC")]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -326,13 +327,13 @@ class Event(FrameMessage):
 class Ack(NodeMessage):
     """An archive has stored a node's events: all of this boot up to this number.
 
-    `session` is the archive's own.
+    `session` is the archive's own, one run of it; `archive` stays the same for as long as what it has stored.
     """
 
     schema: Literal["darner.ack/1"] = "darner.ack/1"
     boot: Id
     number: Count
-    consumer: Id
+    archive: Annotated[Id, Meta(description="Which one: kept with the events that it has stored")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -477,13 +478,13 @@ def decode(kind: type[M], payload: bytes) -> M:
         if isinstance(raw, dict) and "schema" not in raw and issubclass(kind, NodeMessage):
             raise MessageError("Object missing required field `schema`")
         message = msgspec.convert(raw, kind)
+        _write_out_defaults(message)
     except orjson.JSONDecodeError as error:
         raise MessageError(f"not JSON: {error}") from None
     except msgspec.ValidationError as error:
         raise MessageError(str(error)) from None
     except RecursionError:
         raise MessageError("nested too deeply") from None
-    _write_out_defaults(message)
     return message
 
 
