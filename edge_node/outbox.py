@@ -2,9 +2,9 @@
 
 An event gets its number when it is added, is committed to disk (`backlog`: at once, or together with those
 that come within 50 ms of the last commit), and sent at QoS 1, at most 20 at a time. What has just happened
-goes first; what was left behind is replayed beside it, in order and at a bounded rate. An event is deleted when
-every archive heard of lately has said that it has stored it (``/ack``); where there is none, when the broker
-acknowledges it.
+goes first; what was left behind is replayed beside it, in order and at a bounded rate. An event is deleted
+when every archive heard of lately has said that it has stored it (``/ack``); where there is none, when the
+broker acknowledges it.
 """
 
 from __future__ import annotations

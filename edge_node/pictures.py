@@ -1,4 +1,4 @@
-"""Snapshots on their way to the broker: a few wait in memory while it is away, so that what an event refers to comes.
+"""Snapshots on their way to the broker: a few wait while it is away, so that what an event refers to comes.
 
 Unlike an event, a picture may be lost: nothing is on disk, and where there is no room the newest win.
 """
@@ -24,6 +24,8 @@ MAX_BYTES = 4_000_000
 IN_FLIGHT = 4
 """Few: they share the connection with the events."""
 RETRY_S = 0.5
+SETTLE_S = 5.0
+"""Pictures wait this long after a reconnect: where the broker was away, its subscribers are coming back, too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +51,7 @@ class Pictures:
         self._acknowledged: deque[tuple[int, bool]] = deque()
         self._in_flight: dict[int, _Picture] = {}
         self._connection = 0
+        self._send_from = 0.0
         self._closing = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
@@ -85,9 +88,7 @@ class Pictures:
     def metrics(self) -> SnapshotMetrics:
         """How many wait, and how many were given up for which reason."""
         with self._lock:
-            return SnapshotMetrics(
-                waiting=len(self._waiting), bytes=self._bytes, dropped=dict(self._dropped)
-            )
+            return SnapshotMetrics(waiting=len(self._waiting), bytes=self._bytes, dropped=dict(self._dropped))
 
     def drain(self, timeout: float) -> bool:
         """Wait until the broker has all; False when it has not in `timeout` seconds."""
@@ -114,13 +115,16 @@ class Pictures:
 
     def _turn(self) -> None:
         if self._client.connections != self._connection:
+            self._send_from = time.monotonic() + (SETTLE_S if self._connection else 0.0)
             self._connection = self._client.connections
             self._in_flight.clear()
         while self._acknowledged:
-            number, taken = self._acknowledged.popleft()
-            picture = self._in_flight.pop(number, None)
-            if picture is not None:
-                self._done(picture, None if taken else "refused")
+            answered, taken = self._acknowledged.popleft()
+            sent = self._in_flight.pop(answered, None)
+            if sent is not None:
+                self._done(sent, None if taken else "refused")
+        if time.monotonic() < self._send_from:
+            return
         with self._lock:
             flying = set(map(id, self._in_flight.values()))
             to_send = [picture for picture in self._waiting.values() if id(picture) not in flying]

@@ -189,6 +189,18 @@ class OutboxMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SnapshotMetrics:
+    """The pictures of tracks that the broker does not have yet."""
+
+    waiting: Count
+    bytes: Count
+    dropped: Annotated[
+        dict[Label, Count],
+        Meta(max_length=8, description="Given up since the start: no_room, refused, too_large"),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metrics(NodeMessage):
     """How a node is doing; every 5 s."""
 
@@ -200,9 +212,13 @@ class Metrics(NodeMessage):
     memory_mb: Seconds
     publish_dropped: Annotated[
         dict[Label, Count],
-        Meta(max_length=64, description="Messages not sent, by topic name, since the start"),
+        Meta(
+            max_length=64,
+            description="Messages not sent, by topic name, since the start; refused: by the broker's rules",
+        ),
     ]
     outbox: OutboxMetrics | None = None
+    snapshots: SnapshotMetrics | None = None
 
 
 CameraState = Literal["starting", "streaming", "paused", "reconnecting", "ended"]

@@ -386,7 +386,7 @@ def test_a_lone_event_is_on_disk_at_once_and_a_burst_together(
 
     monkeypatch.setattr(Backlog, "write", recorded)
     with running(Network(), tmp_path) as outbox:
-        waits = []
+        waits: list[float] = []
         for _ in range(5):
             time.sleep(0.12)
             begun = time.monotonic()
