@@ -24,7 +24,8 @@ Handler = Callable[[Request, bytes | None], dict[str, Any]]
 
 UNKNOWN = "unknown"
 """Answers to what is under ``/request`` and cannot be a command go under this name."""
-_PICTURES = (b"\xff\xd8", b"\x89PNG")
+PICTURES = (b"\xff\xd8", b"\x89PNG")
+"""What JPEG and PNG begin with."""
 
 
 class Commands:
@@ -145,7 +146,7 @@ class Commands:
 
 def _read(payload: bytes) -> tuple[Request, bytes | None]:
     """A request and its picture: a picture alone, JSON with or without one, or nothing at all."""
-    if payload.startswith(_PICTURES):
+    if payload.startswith(PICTURES):
         return Request(), payload
     request = messages.decode(Request, payload or b"{}")
     if request.image_base64 is None:
