@@ -247,8 +247,8 @@ class Client:
                 with self._window_lock:
                     self._unwritten.append(info)
         else:
-            self._last = info
             sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE
+            self._last = info if sent else self._last
         if not sent:
             self.dropped[topic.name] += 1
         return sent

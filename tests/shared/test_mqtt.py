@@ -227,6 +227,35 @@ def test_a_publish_that_the_access_control_denies_is_told_and_counted(tmp_path: 
     strict.kill()
 
 
+def test_publishing_and_being_acknowledged_at_the_same_time_does_not_lock_up(broker: Mosquitto) -> None:
+    """A lock of ours that is held around paho's publish and taken in its callback would."""
+    with connected(broker.url) as client:
+        answered: list[int] = []
+        client.on_acknowledged.append(lambda number, _: answered.append(number))
+        sent: list[int] = []
+
+        def states() -> None:
+            for number in range(1000):
+                client.set_state(topics.STATUS, f"busy/{number % 7}", b"x")
+
+        def events() -> None:
+            while len(sent) < 500:
+                number = client.send(topics.EVENTS, EVENTS, b"x")
+                sent.extend([] if number is None else [number])
+
+        def pictures() -> None:
+            for _ in range(500):
+                client.publish(topics.THUMBNAIL, THUMBNAIL, bytes(1000))
+
+        threads = [threading.Thread(target=work, daemon=True) for work in (states, events, pictures)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        wait_until(lambda: set(sent) <= set(answered))
+
+
 def test_the_socket_sends_at_once_and_a_cut_network_is_an_error_in_seconds(broker: Mosquitto) -> None:
     with connected(broker.url) as client:
         sock = client._paho.socket()
