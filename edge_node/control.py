@@ -128,7 +128,8 @@ class Control:
         if request.zones is None or request.lines is None or request.version is None:
             raise MessageError("needs zones, lines and version (of the /zones message that they replace)")
         saved = self._definitions.save(camera, request.zones, request.lines, request.version)
-        self._pipeline.watches[camera].redefine(saved)
+        # Those in force by now: where two change them at a time, the later ones, whoever comes here last.
+        self._pipeline.watches[camera].redefine(self._definitions[camera])
         self._on_zones()
         warnings = problems(saved.zones, saved.lines, self._detector.class_names)
         return {"version": saved.version, "warnings": warnings}

@@ -15,7 +15,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from shared import mqtt, topics
+from shared import broker_settings, mqtt, topics
 from shared.errors import BrokerError, ConfigError
 from shared.mqtt import Client, MqttSettings, Received
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
@@ -433,7 +433,7 @@ def test_a_password_is_not_shown() -> None:
     ],
 )
 def test_urls_that_work(url: str, expected: tuple[str, int, bool]) -> None:
-    assert mqtt.parse_url(url) == expected
+    assert broker_settings.parse_url(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -441,9 +441,9 @@ def test_urls_that_work(url: str, expected: tuple[str, int, bool]) -> None:
 )
 def test_urls_that_do_not_are_config_errors(url: str) -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.url"):
-        mqtt.parse_url(url)
+        broker_settings.parse_url(url)
 
 
 def test_a_missing_password_file_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="password_file"):
-        mqtt.read_password(MqttSettings(password_file="/nowhere"))
+        broker_settings.read_password(MqttSettings(password_file="/nowhere"))
