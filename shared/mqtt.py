@@ -42,6 +42,8 @@ log = logging.getLogger("darner.mqtt")
 
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more would only be stale ones."""
+NOT_SENT = 16_384
+"""Bytes in the kernel that the network has not taken, beyond which the socket waits."""
 
 # Waiting does not cure these: the first CONNACK that carries one is an error for the user.
 _HOPELESS = {
@@ -512,6 +514,8 @@ def _tune_socket(client: paho.Client, userdata: object, sock: object) -> None:  
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a cut cable is an error after 5 s, not after minutes
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # a slow link must not hold megabytes of old frames in the kernel
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
 
 
 def parse_url(url: str) -> tuple[str, int, bool]:
