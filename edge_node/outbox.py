@@ -25,6 +25,7 @@ from msgspec import Meta
 from edge_node.backlog import Backlog, Missing, Row
 from shared import messages, topics
 from shared.errors import MessageError
+from shared.log import Once
 from shared.messages import Event, Gap, now_us
 from shared.mqtt import Client, Received
 from shared.storage import state_folder
@@ -91,6 +92,7 @@ class Outbox:
         self._added: deque[tuple[int, Event]] = deque()
         self._number = 0
         self._lost: list[Missing] = []
+        self._once = Once()
         self._wake = threading.Event()
         self._closing = False
         self._idle = threading.Event()
@@ -153,7 +155,8 @@ class Outbox:
         try:
             self.acknowledged(received)
         except MessageError as error:
-            log.warning("%s: skipped: %s", received.topic, error)
+            if self._once(received.topic):
+                log.warning("%s: skipped: %s (said once for this topic)", received.topic, error)
 
     def acknowledged(self, received: Received) -> None:
         """An archive's word on what it has stored.
@@ -181,9 +184,9 @@ class Outbox:
         )
 
     def drain(self, timeout: float) -> bool:
-        """Wait until the broker has everything; False when it has not in `timeout` seconds."""
+        """Wait until the broker has everything; False when it has not in `timeout` seconds, or is away."""
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self._client.connected:
             self._idle.clear()  # set by a turn of the loop that began after this
             if self._idle.wait(0.1):
                 return True

@@ -8,6 +8,7 @@ jittered; a cut network is noticed in seconds; a broker's packet limit is respec
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import secrets
@@ -42,6 +43,8 @@ log = logging.getLogger("darner.mqtt")
 
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more would only be stale ones."""
+CLOSE_WITHIN_S = 1.0
+"""What is not written then is given up: a network that takes nothing must not hold up the end."""
 NOT_SENT = 16_384
 """Bytes in the kernel that the network has not taken, beyond which the socket waits."""
 
@@ -128,6 +131,7 @@ class Client:
         self._ever_connected = False
         self._answered = False
         self._unreachable_said = False
+        self._hurried = False
         self._connected = threading.Event()
         self._once = Once()
         self.received: Channel[Received] = Channel(depth=2000)
@@ -180,7 +184,10 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._paho.disconnect()
-        self._paho.loop_stop()
+        cut = threading.Timer(CLOSE_WITHIN_S, self._cut)
+        cut.start()
+        self._paho.loop_stop()  # waits until everything is written
+        cut.cancel()
         self.received.close()
 
     @property
@@ -191,6 +198,10 @@ class Client:
     def wait_connected(self, timeout: float) -> bool:
         """Wait until the broker accepted us; False when it did not in `timeout` seconds."""
         return self._connected.wait(timeout)
+
+    def hurry(self) -> None:
+        """From now on `publish` waits for nothing: for a program that is to end."""
+        self._hurried = True
 
     def subscribe(self, topic_filter: str, qos: Literal[0, 1] = 0, *, as_published: bool = False) -> None:
         """Receive what matches, now and after every reconnect.
@@ -338,12 +349,20 @@ class Client:
             return False
         return self._last.is_published()
 
+    def _cut(self) -> None:
+        sock = self._paho.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):  # it has gone by itself
+                sock.shutdown(socket.SHUT_RDWR)
+
     def _room(self) -> bool:
         while self.connected:
             with self._window_lock:
                 self._forget_written()
                 if len(self._unwritten) < WINDOW:
                     return True
+                if self._hurried:
+                    return False
                 oldest = self._unwritten[0]
             try:
                 oldest.wait_for_publish(0.1)
@@ -394,8 +413,8 @@ class Client:
             self._paho.subscribe(topic_filter, qos)
 
     def _jitter(self) -> None:
-        # A thousand nodes must not return to a restarted broker in the same instant; within 4 s all the same.
-        self._paho.reconnect_delay_set(random.uniform(0.3, 1.0), random.uniform(2.0, 4.0))  # type: ignore[arg-type]  # seconds; floats work, the annotation says int
+        # A thousand nodes must not return to a restarted broker in the same instant; within 3 s all the same.
+        self._paho.reconnect_delay_set(random.uniform(0.3, 1.0), random.uniform(1.5, 3.0))  # type: ignore[arg-type]  # seconds; floats work, the annotation says int
 
     def _on_connect(
         self,
@@ -514,7 +533,9 @@ def _tune_socket(client: paho.Client, userdata: object, sock: object) -> None:  
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a cut cable is an error after 5 s, not after minutes
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # a slow link must not hold megabytes of old frames in the kernel
+    if hasattr(
+        socket, "TCP_NOTSENT_LOWAT"
+    ):  # a slow link must not hold megabytes of old frames in the kernel
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
 
 

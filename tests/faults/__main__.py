@@ -32,7 +32,21 @@ RECOVERED_WITHIN_S = 5.0
 NOTICED_WITHIN_S = 20.0
 GIVEN_UP_AFTER_S = 30.0
 GROWTH_MB = 20.0
-HEAD = ("fault", "s", "made", "deliv.", "dup.", "lost", "noticed", "will", "recov.", "caught up", "stop", "MB", "")
+HEAD = (
+    "fault",
+    "s",
+    "made",
+    "deliv.",
+    "dup.",
+    "lost",
+    "noticed",
+    "will",
+    "recov.",
+    "caught up",
+    "stop",
+    "MB",
+    "",
+)
 
 
 @dataclass

@@ -25,6 +25,7 @@ class Camera:
 
     Attributes:
         hanging: It answers nobody and sends nothing, and keeps its connections.
+        deaths: How often it was switched off.
         url: Where it is.
     """
 
@@ -35,7 +36,7 @@ class Camera:
         self._connections: list[socket.socket] = []
         self._began = time.monotonic()
         self.hanging = False
-        self._free = threading.Event()
+        self.deaths = 0
         self.start()
         self.url = f"http://127.0.0.1:{self._port}/"
 
@@ -70,6 +71,7 @@ class Camera:
         """Switch it off: connections end, and new ones are refused."""
         assert self._server is not None
         self.alive = False
+        self.deaths += 1
         self._server.shutdown()
         self._server.server_close()
         self._server = None

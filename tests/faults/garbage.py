@@ -84,6 +84,7 @@ def garbage(dice: random.Random, node: str, cameras: list[str]) -> tuple[topics.
         "camera": dice.choice([*cameras, f"c{dice.randrange(1000)}"]),
         "zone": f"z{dice.randrange(1000)}",
         "track": str(dice.randrange(1000)),
+        "archive": f"a{dice.randrange(1000)}",
         "command": dice.choice(COMMANDS),
     }
     wanted = {name: value for name, value in ids.items() if f"{{{name}}}" in row.pattern}

@@ -67,23 +67,23 @@ class Subscriber:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def pause(self, paused: bool = True) -> None:
-        """Ask the node to analyse no more frames: then nothing new happens."""
-        body = orjson.dumps({"paused": paused})
-        self._client.publish(f"{PREFIX}/{self._node}/request/set", body, 1)
+    def ask(self, command: str, payload: bytes) -> None:
+        """Send the node a request."""
+        self._client.publish(f"{PREFIX}/{self._node}/request/{command}", payload, 1)
 
     def archived_through(self, boot: str) -> int:
         """The number up to which the archive says it has all events of a boot."""
         return self.archived.get(boot, (0, 0.0))[0]
 
     def _on_connect(self, *_: object) -> None:
-        topics = ("camera/+/events", "camera/+/detections", "status", "ack", "metrics")
+        topics = ("camera/+/events", "camera/+/detections", "status", "ack/#", "metrics")
         self._client.subscribe([(f"{PREFIX}/{self._node}/{topic}", 1) for topic in topics])
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002
         try:
             body = orjson.loads(message.payload)
-            kind = message.topic.rsplit("/", 1)[1]
+            levels = message.topic.split("/")
+            kind = "ack" if levels[3] == "ack" else levels[-1]
             if kind == "events":
                 self._event(body)
             elif kind == "detections":

@@ -20,6 +20,7 @@ from tests.conftest import free_port, mosquitto_binary
 from tests.faults.account import Account, Key, judge, read_archive, read_promises
 from tests.faults.camera import Camera
 from tests.faults.network import Cable, Proxy
+from tests.faults.garbage import EXAMPLES
 from tests.faults.processes import Program, Viewer, broker, end_all, forgetful_broker, wait_for
 from tests.faults.subscriber import Subscriber
 
@@ -150,6 +151,8 @@ class System:
         self.viewer.start()
         self.edge.start()
         wait_for(self.flowing_since(time.time()), START_WITHIN_S, "frames and events flow after the start")
+        # What is needed once, such as the network's memory for a second picture at a time, is needed now.
+        self.subscriber.ask("detect", (EXAMPLES / "thumbnail.jpg").read_bytes())
 
     def promised(self) -> dict[Key, str]:
         """Every event that the outbox has taken so far."""
@@ -178,7 +181,7 @@ class System:
             count = len(self.promised())
             if count != last:
                 last, since = count, time.time()
-                self.subscriber.pause()
+                self.subscriber.ask("set", b'{"paused": true}')
             return time.time() - since > 1.0 and (self._archived() or self.subscriber.backlog_gone_at > since)
 
         wait_for(done, DRAIN_WITHIN_S, "the archive has every event")
