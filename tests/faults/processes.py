@@ -59,6 +59,7 @@ class Program:
         self.name = name
         self._words, self._environment = list(words), environment or {}
         self._log = folder / f"{name}.log"
+        self.says_where_it_hangs = "tests.faults.program" in self._words
         self._process: subprocess.Popen[bytes] | None = None
         self._baseline: float | None = None
         self.growth = 0.0
@@ -141,6 +142,9 @@ class Program:
         try:
             code = self._process.wait(max(0.1, STOP_WITHIN_S + begin - time.monotonic()))
         except subprocess.TimeoutExpired:
+            if self.says_where_it_hangs:
+                self._process.send_signal(signal.SIGUSR1)
+                time.sleep(0.5)
             raise FaultError(f"{self.name} did not end within {STOP_WITHIN_S:.0f} s of SIGTERM") from None
         if code != 0:
             raise FaultError(f"{self.name} ended with exit code {code} after SIGTERM")

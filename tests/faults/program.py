@@ -9,9 +9,11 @@ the monotonic clock left alone it breaks `time.sleep` of Python 3.11.)
 
 from __future__ import annotations
 
+import faulthandler
 import mmap
 import os
 import runpy
+import signal
 import struct
 import sys
 import time
@@ -49,6 +51,7 @@ def record_commits(file: Path) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it hangs, if it does not end
     if "FAULTS_CLOCK" in os.environ:
         set_clock(Path(os.environ["FAULTS_CLOCK"]))
     if "FAULTS_COMMITTED" in os.environ:
