@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -35,6 +36,7 @@ class Control:
         detector: Loaded.
         controls: The live settings.
         definitions: Zones and lines.
+        on_zones: Called when other ones are in force.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Control:
         detector: Detector,
         controls: Controls,
         definitions: DefinitionStore,
+        on_zones: Callable[[], None],
     ) -> None:
+        self._on_zones = on_zones
         self._definitions = definitions
         self._pipeline = pipeline
         self._publisher = publisher
@@ -125,6 +129,7 @@ class Control:
             raise MessageError("needs zones, lines and version (of the /zones message that they replace)")
         saved = self._definitions.save(camera, request.zones, request.lines, request.version)
         self._pipeline.watches[camera].redefine(saved)
+        self._on_zones()
         warnings = problems(saved.zones, saved.lines, self._detector.class_names)
         return {"version": saved.version, "warnings": warnings}
 

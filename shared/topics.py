@@ -65,7 +65,7 @@ ZONES = Topic("zones", "{node}/camera/{camera}/zones", messages.Zones, 1, True)
 ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1, True)
 SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 1, False, 86_400)
 REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
-ACK = Topic("ack", "{node}/ack", messages.Ack, 1, True)
+ACK = Topic("ack", "{node}/ack/{archive}", messages.Ack, 1, True)
 RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
 
 # Not below our prefix, so not in the table: Home Assistant's, in its words, and one that the user names.

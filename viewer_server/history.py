@@ -6,6 +6,7 @@ Single-threaded, and opened after gunicorn's fork: an SQLite connection must not
 from __future__ import annotations
 
 import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS marks (
     node TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL, updated_us INTEGER NOT NULL,
     PRIMARY KEY (node, boot)
-) WITHOUT ROWID
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 """
 VERSION = 1
 COMMIT_S = 0.05
@@ -107,6 +109,7 @@ class History:
         settings: Place and bounds.
 
     Attributes:
+        archive: What nodes know it by; kept in the file, so it is another one when the file is.
         holes: Numbers that were given up waiting for: a fault, as nodes say what they have dropped.
     """
 
@@ -119,6 +122,7 @@ class History:
         self._began_s = 0.0
         self._pruned_s = time.monotonic()
         self._failing = False
+        self.archive = ""
         self.holes = 0
 
     def __enter__(self) -> History:
@@ -127,6 +131,7 @@ class History:
             return self
         try:
             self._db = open_database(Path(path), SCHEMA, VERSION)
+            self.archive = _identify(self._db)
             self._load(self._db)
         except (OSError, sqlite3.Error) as error:
             self._db = None
@@ -296,3 +301,10 @@ class History:
             log.exception("history: cannot be read either; events are not stored any more")
             self._db.close()
             self._db = None
+
+
+def _identify(db: sqlite3.Connection) -> str:
+    """The archive's name, made when the file is new."""
+    db.execute("INSERT OR IGNORE INTO meta VALUES ('archive', ?)", (f"viewer-{secrets.token_hex(6)}",))
+    [(name,)] = db.execute("SELECT value FROM meta WHERE key = 'archive'").fetchall()
+    return str(name)
