@@ -4,7 +4,7 @@ What it adds to paho (each a trap that was measured): incoming messages are only
 callback; QoS 0 has a small window of unwritten messages instead of an endless queue; retained state is kept
 here and published again after every connect, so a broker that lost everything is refilled; reconnects are
 jittered; a cut network is noticed in seconds; a broker's packet limit is respected before sending; state
-that paho's full queue refuses is offered again until it is taken; too many open files are an error.
+that the network is too slow for waits here, the newest of each topic; too many open files are an error.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from shared import tls
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, ConfigError, MessageError
 from shared.log import Once
-from shared.topics import DEFAULT_PREFIX, Topic, check_prefix
+from shared.topics import DEFAULT_PREFIX, STATUS, Topic, check_prefix
 
 log = logging.getLogger("darner.mqtt")
 
@@ -50,8 +50,10 @@ NOT_SENT = 16_384
 """Bytes in the kernel that the network has not taken, beyond which the socket waits."""
 MAX_QUEUED = 1000
 """Unacknowledged messages that paho holds; it refuses the next one."""
+STATE_WINDOW = 64
+"""Retained messages that may wait for their acknowledgement; of what comes then only the newest is kept."""
 OFFER_AGAIN_S = 0.05
-"""State that was refused is offered again this often."""
+"""State that had to wait is offered again this often."""
 MAX_DESCRIPTOR = 1023
 """The highest that paho can wait for: it uses select()."""
 
@@ -131,7 +133,8 @@ class Client:
         self._subscriptions: dict[str, tuple[int, bool]] = {}
         self._state: dict[str, tuple[Topic, bytes]] = {}
         self._state_lock = threading.Lock()
-        self._untaken: dict[str, None] = {}  # paths of state that paho's queue had no room for, in order
+        self._untaken: dict[str, None] = {}  # paths of state that there was no room for, in order
+        self._unconfirmed: deque[paho.MQTTMessageInfo] = deque()  # of state; the state lock's, as the last two
         self._offering = threading.Event()
         self._closing = False
         self._unwritten: deque[paho.MQTTMessageInfo] = deque()
@@ -325,7 +328,7 @@ class Client:
     def set_state(self, topic: Topic, path: str, payload: bytes) -> None:
         """Publish retained state, now and again after every reconnect; empty clears it on the broker.
 
-        What finds paho's queue full is published as soon as there is room, unless a newer state came first.
+        What finds no room on its way is published as soon as there is room, unless a newer state came first.
         """
         if not self._fits(path, payload):
             self.dropped[topic.name] += 1
@@ -345,13 +348,27 @@ class Client:
     def _publish_state(self, paths: Iterable[str]) -> None:
         for path in paths:
             topic, payload = self._state[path]
+            # What a node is has to be said even where what its zones count must wait.
+            if topic is not STATUS and not self._state_room():
+                self._wait_for_room(path)
+                continue
             info = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
             if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
-                self._untaken[path] = None
-                self._offering.set()
-            else:
-                self._untaken.pop(path, None)
-                self._last = info
+                self._wait_for_room(path)
+                continue
+            self._untaken.pop(path, None)
+            self._last = info
+            if info.rc == paho.MQTT_ERR_SUCCESS:
+                self._unconfirmed.append(info)
+
+    def _state_room(self) -> bool:
+        while self._unconfirmed and self._unconfirmed[0].is_published():
+            self._unconfirmed.popleft()
+        return len(self._unconfirmed) < STATE_WINDOW
+
+    def _wait_for_room(self, path: str) -> None:
+        self._untaken[path] = None
+        self._offering.set()
 
     def _offer_again(self) -> None:
         # A thread of its own: where room is made, in the network thread, paho holds a lock that it needs.
@@ -478,6 +495,7 @@ class Client:
         with self._state_lock:
             for topic_filter, (qos, as_published) in self._subscriptions.items():
                 self._subscribe(topic_filter, qos, as_published)
+            self._unconfirmed.clear()
             self._untaken.clear()
             self._publish_state(self._state)
             self._connected.set()
