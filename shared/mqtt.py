@@ -134,7 +134,7 @@ class Client:
         self._state: dict[str, tuple[Topic, bytes]] = {}
         self._state_lock = threading.Lock()
         self._untaken: dict[str, None] = {}  # paths of state that there was no room for, in order
-        self._unconfirmed: deque[paho.MQTTMessageInfo] = deque()  # of state; the state lock's, as the last two
+        self._unconfirmed: deque[paho.MQTTMessageInfo] = deque()  # state on its way
         self._offering = threading.Event()
         self._closing = False
         self._unwritten: deque[paho.MQTTMessageInfo] = deque()

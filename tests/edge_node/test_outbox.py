@@ -476,3 +476,18 @@ def test_an_acknowledgement_that_breaks_the_contract_is_refused(tmp_path: Path, 
         with pytest.raises(MessageError):
             outbox.acknowledged(Received(ACK, payload, 1, False, {}))
         assert not outbox._archived
+
+
+def test_bad_acknowledgements_are_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running(Network(), tmp_path) as outbox:
+        for number in range(100):
+            outbox.handle(Received(f"{ACK}/{VIEWER}", b"%d" % number, 1, False, {}))
+    assert len([record for record in caplog.records if "skipped" in record.message]) == 1
+
+
+def test_nobody_waits_for_a_broker_that_is_away(tmp_path: Path) -> None:
+    with running(Network(), tmp_path) as outbox:
+        add(outbox, 1)
+        begin = time.monotonic()
+        assert not outbox.drain(5)
+    assert time.monotonic() - begin < 2

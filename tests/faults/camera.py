@@ -102,7 +102,7 @@ class Camera:
 
 def _jpegs(video: Path) -> list[bytes]:
     reader = cv2.VideoCapture(str(video))
-    jpegs = []
+    jpegs: list[bytes] = []
     while len(jpegs) < FRAMES:
         good, image = reader.read()
         if not good:

@@ -166,18 +166,15 @@ class Cable:
     @contextlib.contextmanager
     def cut(self) -> Iterator[None]:
         """Both ends drop what arrives, and neither is told."""
-        rule = ["INPUT", "-j", "DROP"]
-        ends = [
-            lambda what: [*self.prefix, "iptables", what, *rule],
-            lambda what: ["iptables", what, "INPUT", "-i", self._near, "-j", "DROP"],
-        ]
-        for end in ends:
-            _run(*end("-I"))
+        here: list[str] = []
+        ends = (self.prefix, ["INPUT"]), (here, ["INPUT", "-i", self._near])
+        for begin, rule in ends:
+            _run(*begin, "iptables", "-I", *rule, "-j", "DROP")
         try:
             yield
         finally:
-            for end in ends:
-                _run(*end("-D"))
+            for begin, rule in ends:
+                _run(*begin, "iptables", "-D", *rule, "-j", "DROP")
 
 
 def cable_possible() -> bool:

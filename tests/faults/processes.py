@@ -107,6 +107,8 @@ class Program:
 
     def kill(self) -> None:
         """`kill -9` of all of it."""
+        if not self.alive:
+            return
         self.settle()
         victims = self.victims()
         for victim in victims:
@@ -236,7 +238,7 @@ class Viewer(Program):
 
     def _repeated_now(self) -> int:
         try:
-            with urllib.request.urlopen(self._metrics_url, timeout=2) as answer:
+            with urllib.request.urlopen(self._metrics_url, timeout=2) as answer:  # noqa: S310 - our own
                 text = answer.read().decode()
         except OSError:
             return 0

@@ -28,7 +28,8 @@ def set_clock(file: Path) -> None:
     real_ns = time.time_ns
 
     def shifted_ns() -> int:
-        return real_ns() + round(struct.unpack("d", offset[:8])[0] * 1e9)
+        (seconds,) = struct.unpack("d", offset[:8])
+        return real_ns() + round(float(seconds) * 1e9)
 
     time.time_ns = shifted_ns
     time.time = lambda: shifted_ns() / 1e9

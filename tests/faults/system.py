@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,8 +20,8 @@ import yaml
 from tests.conftest import free_port, mosquitto_binary
 from tests.faults.account import Account, Key, judge, read_archive, read_promises
 from tests.faults.camera import Camera
-from tests.faults.network import Cable, Proxy
 from tests.faults.garbage import EXAMPLES
+from tests.faults.network import Cable, Proxy
 from tests.faults.processes import Program, Viewer, broker, end_all, forgetful_broker, wait_for
 from tests.faults.subscriber import Subscriber
 
@@ -111,7 +112,7 @@ class System:
         self.viewer = Viewer(self.folder, url, free_port(), clock)
         self.edge = self._edge(f"mqtt://127.0.0.1:{self.proxy.port}" if self.proxy else url, clock)
         for program in self.programs:
-            self._stack.callback(lambda program=program: program.alive and program.kill())
+            self._stack.callback(program.kill)
         self.subscriber = Subscriber(self.host, self.port, NODE)
 
     def _edge(self, url: str, clock: Path | None) -> Program:
@@ -160,7 +161,7 @@ class System:
         return read_promises(file.read_text()) if file.exists() else {}
 
     def flowing_since(self, moment: float) -> Callable[[], bool]:
-        """Whether frames of each camera and an event, younger than that, came, and the archive stored more."""
+        """Whether frames of each camera and an event, younger than that, came, and more is archived."""
         since_us = moment * 1e6
 
         def flowing() -> bool:
@@ -251,8 +252,11 @@ def disk_possible() -> bool:
     """Whether a small disk can be had here."""
     if not shutil.which("mount"):
         return False
-    script = 'd=$(mktemp -d); mount -t tmpfs -o size=64k tmpfs "$d" && umount "$d"; code=$?; rmdir "$d"; exit $code'
-    return subprocess.run(["sh", "-c", script], capture_output=True, check=False).returncode == 0
+    with tempfile.TemporaryDirectory() as folder:
+        for words in (["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], ["umount", folder]):
+            if subprocess.run(words, capture_output=True, check=False).returncode != 0:
+                return False
+    return True
 
 
 def _view(source: str, *, lines: int, detect_every: int) -> dict[str, Any]:

@@ -24,6 +24,9 @@ WAL_BYTES = 150_000
 """A file may grow to this where a full disk cannot be had: less than the outbox's write-ahead log needs."""
 
 
+HERE = Site()
+
+
 @dataclass(frozen=True)
 class Fault:
     """One row.
@@ -44,7 +47,7 @@ class Fault:
     hold: Hold
     seconds: float
     quick: float | None
-    site: Site = Site()
+    site: Site = HERE
     noticed: bool = False
     stop: bool = False
 
@@ -129,7 +132,7 @@ def slowed(delay_s: float, bytes_per_s: float | None) -> Hold:
 
 @contextmanager
 def disk_full(system: System, dice: random.Random) -> Iterator[None]:
-    """No byte is left for the outbox; the first time, the broker is away as well, so that events must wait."""
+    """No byte is left for the outbox; the first time, the broker is away as well, so that events wait."""
     if os.path.ismount(system.disk):
         filler = system.disk / "filler"
         with filler.open("wb", buffering=0) as file:
