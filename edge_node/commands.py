@@ -24,7 +24,8 @@ Handler = Callable[[Request, bytes | None], dict[str, Any]]
 
 UNKNOWN = "unknown"
 """Answers to what is under ``/request`` and cannot be a command go under this name."""
-_PICTURES = (b"\xff\xd8", b"\x89PNG")
+PICTURES = (b"\xff\xd8", b"\x89PNG")
+"""What JPEG and PNG begin with."""
 
 
 class Commands:
@@ -110,7 +111,7 @@ class Commands:
             node=self._node,
             session=self._session,
             published_us=now_us(),
-            command=command[:MAX_LABEL],
+            command=command if topics.may_be_command(command) else UNKNOWN,
             transaction=transaction,
             error=error,
             result=result,
@@ -118,7 +119,7 @@ class Commands:
         payload = messages.encode(response)
         if len(payload) > MAX_PAYLOAD:
             return False
-        path = self._reply_topic(received, command)
+        path = self._reply_topic(received, response.command)
         return self._client.publish(topics.RESPONSE, path, payload, correlation=received.correlation)
 
     def _command(self, path: str) -> str | None:
@@ -138,14 +139,12 @@ class Commands:
         wanted = received.response_topic
         if wanted and len(wanted) <= 1024 and not set(wanted) & set("+#\0") and not wanted.startswith("$"):
             return wanted
-        answers = topics.RESPONSE.path(self._prefix, node=self._node, command=UNKNOWN)
-        own = f"{answers[: -len(UNKNOWN)]}{command}"
-        return own if topics.match(self._prefix, own) else answers
+        return topics.RESPONSE.path(self._prefix, node=self._node, command=command)
 
 
 def _read(payload: bytes) -> tuple[Request, bytes | None]:
     """A request and its picture: a picture alone, JSON with or without one, or nothing at all."""
-    if payload.startswith(_PICTURES):
+    if payload.startswith(PICTURES):
         return Request(), payload
     request = messages.decode(Request, payload or b"{}")
     if request.image_base64 is None:

@@ -25,6 +25,7 @@ from msgspec import Meta
 
 from edge_node.archives import MAX_PATIENCE_S, PATIENCE_S, Archive
 from edge_node.backlog import Backlog, Missing, Row
+from edge_node.resend import Resend
 from shared import messages, topics
 from shared.errors import MessageError
 from shared.log import Once
@@ -39,7 +40,6 @@ COMMIT_S = 0.05
 IN_FLIGHT = 20
 LIVE = 200
 """Events that may wait for their turn in memory; when there are more, they are read from disk again."""
-PAGE = 100
 LIVE_US = 5_000_000
 """An event that is sent later than this is historical."""
 REFUSED_S = 30.0
@@ -83,7 +83,6 @@ class Outbox:
         self._client, self._node, self._prefix, self._session = client, node, prefix, session
         path = Path(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600)
-        self._rate = settings.replay_per_s
         self._archive_us = int(settings.archive_h * 3.6e9)
         self._wall_us, self._started = now_us(), time.monotonic()
         self._lock = threading.Lock()  # of the next two
@@ -100,10 +99,8 @@ class Outbox:
         self._live: deque[Row] = deque()
         self._in_flight: dict[int, Row] = {}
         self._connection = 0
-        self._page: deque[Row] = deque()
-        self._cursor = self._replay_through = 0
+        self._resend = Resend(self._backlog, settings.replay_per_s, self._started)
         self._newest_sent = 0
-        self._tokens, self._tokens_at = 0.0, self._started
         self._committed_at = self._looked_at = self._started
         self._refused_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -231,7 +228,7 @@ class Outbox:
             self._committed_at = now if added else self._committed_at
             self._commit()
         self._send(now)
-        quiet = not self._live and not self._in_flight and self._cursor >= self._replay_through
+        quiet = not self._live and not self._in_flight and self._resend.done
         if quiet and not self._added and self._client.connected:
             self._idle.set()
 
@@ -252,11 +249,9 @@ class Outbox:
         if self._client.connected and self._connection:
             self._live.extend(rows)
         else:  # they are replayed when there is a connection
-            self._replay_through = self._backlog.last_id
+            self._resend.extend(rows[0].id if rows else self._backlog.last_id + 1, self._backlog.last_id)
         if len(self._live) > LIVE:
-            if self._cursor >= self._replay_through:
-                self._cursor = self._live[0].id - 1
-            self._replay_through = self._backlog.last_id
+            self._resend.extend(self._live[0].id, self._backlog.last_id)
             self._live.clear()
 
     def _leave_gap(self, missing: Missing) -> None:
@@ -303,7 +298,7 @@ class Outbox:
         if ack.published_us < self._clock_us() - self._archive_us:
             return  # of an archive that has been gone for too long
         known = len(archives)
-        archive = archives.hear(ack.archive, ack.published_us)
+        archive = archives.hear(ack.archive, ack.published_us, ack.session)
         if archive is None:
             if self._once("archives"):
                 log.error("outbox: archive %s is one too many (%d); it does not count", ack.archive, known)
@@ -349,20 +344,16 @@ class Outbox:
             archive.heard = False
             archive.wait(now, self._backlog.last_id, PATIENCE_S)
             self._replay(first)
-        elif self._cursor >= self._replay_through:
+        elif self._resend.done:
             # It does not answer: a few, in case it was they that got lost, and less often from now on.
             archive.silent = True
             archive.wait(now, self._backlog.last_id, min(archive.wait_s * 2, MAX_PATIENCE_S))
             self._replay(first)
-            page = self._backlog.read(self._cursor, self._replay_through, IN_FLIGHT)
-            self._replay_through = page[-1].id if page else self._cursor
+            self._resend.only(IN_FLIGHT)
 
     def _replay(self, first: int) -> None:
         """Send what is held again from this id on; what is being replayed goes on."""
-        going_on = self._cursor < self._replay_through
-        self._page.clear()
-        self._cursor = min(self._cursor, first - 1) if going_on else first - 1
-        self._replay_through = self._live[0].id - 1 if self._live else self._backlog.last_id
+        self._resend.begin(first, self._live[0].id - 1 if self._live else self._backlog.last_id)
 
     def _replay_all(self) -> None:
         self._replay(1)
@@ -375,16 +366,12 @@ class Outbox:
         self._replay(min((first for first in firsts if first is not None), default=everybody))
 
     def _send(self, now: float) -> None:
-        self._tokens = min(self._tokens + (now - self._tokens_at) * self._rate, max(1.0, self._rate * 0.1))
-        self._tokens_at = now
+        self._resend.earn(now)
         sending = {row.id for row in self._in_flight.values()}
         while len(self._in_flight) < IN_FLIGHT and self._client.connected:
-            live = bool(self._live)
-            row = self._live.popleft() if live else self._next_to_replay(sending)
+            row = self._live.popleft() if self._live else self._resend.next(sending)
             if row is None:
                 return
-            if not live:
-                self._tokens -= 1
             try:
                 number = self._client.send(topics.EVENTS, self._path(row), self._payload(row))
             except MessageError:
@@ -399,19 +386,6 @@ class Outbox:
             self._in_flight[number] = row
             self._newest_sent = max(self._newest_sent, row.id)
             sending.add(row.id)
-
-    def _next_to_replay(self, sending: set[int]) -> Row | None:
-        while self._tokens >= 1:
-            if not self._page:
-                self._page.extend(self._backlog.read(self._cursor, self._replay_through, PAGE))
-                if not self._page:
-                    self._cursor = max(self._cursor, self._replay_through)
-                    return None
-            row = self._page.popleft()
-            self._cursor = row.id
-            if row.id not in sending:
-                return row
-        return None
 
     def _path(self, row: Row) -> str:
         return topics.EVENTS.path(self._prefix, node=self._node, camera=row.camera)

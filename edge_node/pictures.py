@@ -25,7 +25,7 @@ IN_FLIGHT = 4
 """Few: they share the connection with the events."""
 RETRY_S = 0.5
 SETTLE_S = 5.0
-"""Pictures wait this long after a reconnect: where the broker was away, its subscribers are coming back, too."""
+"""Pictures wait this long after a reconnect: a broker that was away has its subscribers coming back, too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,7 +55,7 @@ class Reload:
         self._class_names = class_names
         self._controls, self._definitions = controls, definitions
         self._pipeline, self._publisher, self._homeassistant = pipeline, publisher, homeassistant
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def command(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """As a command: what was applied, what needs a restart, and warnings about zones and lines."""
@@ -72,7 +72,8 @@ class Reload:
 
     def announce_zones(self) -> None:
         """Tell Home Assistant which zones and lines are in force now."""
-        self._homeassistant.update(in_force(self._config, self._definitions))
+        with self._lock:
+            self._homeassistant.update(in_force(self._config, self._definitions))
 
     def _reload(self) -> dict[str, Any]:
         wanted = self._read()
@@ -83,8 +84,8 @@ class Reload:
         for name, camera in now.cameras.items():
             self._change(name, before, now)
             self._publisher.reconfigure(name, camera)
-        for name, definitions in redefined.items():
-            self._pipeline.watches[name].redefine(definitions)
+        for name in redefined:
+            self._pipeline.watches[name].redefine(self._definitions[name])
         self.announce_zones()
         if now.log_level != before.log_level:
             logs.setup(now.log_level)

@@ -20,14 +20,11 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 import paho.mqtt.client as paho
-from msgspec import Meta
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -35,10 +32,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from shared import tls
+from shared.broker_settings import MqttSettings as MqttSettings  # a part of this interface
+from shared.broker_settings import check_secrets, parse_url, read_password
 from shared.channel import Channel, Closed
-from shared.errors import BrokerError, ConfigError, MessageError
+from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.topics import DEFAULT_PREFIX, STATUS, Topic, check_prefix
+from shared.topics import STATUS, Topic, check_prefix
 
 log = logging.getLogger("darner.mqtt")
 
@@ -66,22 +65,6 @@ _HOPELESS = {
     "Client identifier not valid",
     "Unsupported protocol version",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class MqttSettings:
-    """How to reach the broker."""
-
-    url: str = "mqtt://127.0.0.1:1883"
-    prefix: str = DEFAULT_PREFIX
-    version: Literal["5", "3.1.1"] = "5"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    keepalive_s: Annotated[int, Meta(ge=5, le=300)] = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +111,7 @@ class Client:
         self._settings = settings
         self._on_refused = on_refused
         self._host, self._port, self._tls = parse_url(settings.url)
-        _check_secrets(settings, self._host, self._tls)
+        check_secrets(settings, self._host, self._tls)
         check_prefix(settings.prefix)
         self._subscriptions: dict[str, tuple[int, bool]] = {}
         self._state: dict[str, tuple[Topic, bytes]] = {}
@@ -263,8 +246,8 @@ class Client:
                 with self._window_lock:
                     self._unwritten.append(info)
         else:
-            self._last = info
             sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE
+            self._last = info if sent else self._last
         if not sent:
             self.dropped[topic.name] += 1
         return sent
@@ -607,55 +590,5 @@ def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a cut cable is an error after 5 s, not after minutes
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
-    if hasattr(
-        socket, "TCP_NOTSENT_LOWAT"
-    ):  # a slow link must not hold megabytes of old frames in the kernel
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # a slow link must not hold old frames by the megabyte
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
-
-
-def parse_url(url: str) -> tuple[str, int, bool]:
-    """Host, port and whether TLS is meant.
-
-    Raises:
-        ConfigError: Not of the form ``mqtt://host:port`` or ``mqtts://host:port``.
-    """
-    form = "expected mqtt://HOST:PORT or mqtts://HOST:PORT"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigError(f"mqtt.url {url!r}: {form}") from None
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ConfigError(f"mqtt.url {url!r}: {form}")
-    if parts.username or parts.password:
-        raise ConfigError("mqtt.url: put the user and password into mqtt.username and mqtt.password_file")
-    encrypted = parts.scheme == "mqtts"
-    return parts.hostname, port or (8883 if encrypted else 1883), encrypted
-
-
-def read_password(settings: MqttSettings) -> str | None:
-    """The password, from its file when one is named.
-
-    Raises:
-        ConfigError: The file cannot be read.
-    """
-    if settings.password_file is None:
-        return settings.password
-    try:
-        return Path(settings.password_file).read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"mqtt.password_file {settings.password_file}: {error.strerror}") from None
-
-
-def _check_secrets(settings: MqttSettings, host: str, encrypted: bool) -> None:
-    for key in ("ca_file", "cert_file", "key_file"):
-        if getattr(settings, key) and not encrypted:
-            raise ConfigError(
-                f"mqtt.{key} is set, but mqtt.url {settings.url!r} is not encrypted: use mqtts://"
-            )
-    if settings.key_file and not settings.cert_file:
-        raise ConfigError("mqtt.key_file is set and mqtt.cert_file is not: a client certificate is both")
-    if settings.username is None and (settings.password or settings.password_file):
-        raise ConfigError("mqtt.password is set and mqtt.username is not")
-    if settings.username is not None and not encrypted and host not in ("127.0.0.1", "::1", "localhost"):
-        log.warning("the password for %s travels unencrypted; use mqtts://", host)

@@ -106,8 +106,13 @@ def match(prefix: str, path: str) -> tuple[Topic, dict[str, str]] | None:
     return None
 
 
+def may_be_command(value: str) -> bool:
+    """Whether it has a command's characters and length."""
+    return bool(_COMMAND.fullmatch(value))
+
+
 def _may_stand(name: str, value: str) -> bool:
-    return bool(_COMMAND.fullmatch(value) if name == "command" else _ID.match(value))
+    return may_be_command(value) if name == "command" else bool(_ID.match(value))
 
 
 def check_id(what: str, value: str) -> str:

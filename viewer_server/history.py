@@ -29,8 +29,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS marks (
     node TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL, updated_us INTEGER NOT NULL,
     PRIMARY KEY (node, boot)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
+) WITHOUT ROWID
 """
 VERSION = 1
 COMMIT_S = 0.05
@@ -305,6 +304,7 @@ class History:
 
 def _identify(db: sqlite3.Connection) -> str:
     """The archive's name, made when the file is new."""
+    db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
     db.execute("INSERT OR IGNORE INTO meta VALUES ('archive', ?)", (f"viewer-{secrets.token_hex(6)}",))
     [(name,)] = db.execute("SELECT value FROM meta WHERE key = 'archive'").fetchall()
     return str(name)

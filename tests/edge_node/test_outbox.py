@@ -106,11 +106,17 @@ def held(outbox: Outbox) -> int:
 
 
 def acknowledge(
-    outbox: Outbox, boot: str | None, number: int, *, by: str = VIEWER, retained_at: int | None = None
+    outbox: Outbox,
+    boot: str | None,
+    number: int,
+    *,
+    by: str = VIEWER,
+    retained_at: int | None = None,
+    session: str = "v",
 ) -> None:
     at = now_us() if retained_at is None else retained_at
     assert boot is not None
-    ack = Ack(node="n", session="v", published_us=at, boot=boot, number=number, archive=by)
+    ack = Ack(node="n", session=session, published_us=at, boot=boot, number=number, archive=by)
     outbox.acknowledged(Received(f"{ACK}/{by}", encode(ack), 1, retained_at is not None, {}))
 
 
@@ -319,6 +325,22 @@ def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_whe
         wait_until(lambda: network.numbers.count(100) == 3)
         acknowledge(outbox, boot, 100, by="away")
         wait_until(lambda: held(outbox) == 0)
+
+
+def test_an_archive_that_started_again_gets_what_it_missed_at_once(tmp_path: Path) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        boot = add(outbox, 1)[0].boot
+        acknowledge(outbox, boot, 1)
+        wait_until(lambda: held(outbox) == 0)
+        add(outbox, 5)
+        assert outbox.drain(5)
+        acknowledge(outbox, boot, 1)  # the same run may still be at it
+        time.sleep(0.3)
+        assert network.numbers == [1, 2, 3, 4, 5, 6]
+        acknowledge(outbox, boot, 1, session="w")
+        wait_until(lambda: network.numbers == [1, *[2, 3, 4, 5, 6] * 2], 1.0)
 
 
 def test_an_archive_that_is_gone_for_long_holds_nothing_back_any_more(

@@ -15,7 +15,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from shared import mqtt, topics
+from shared import broker_settings, mqtt, topics
 from shared.errors import BrokerError, ConfigError
 from shared.mqtt import Client, MqttSettings, Received
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
@@ -270,6 +270,35 @@ def test_a_publish_that_the_access_control_denies_is_told_and_counted(tmp_path: 
     strict.kill()
 
 
+def test_publishing_and_being_acknowledged_at_the_same_time_does_not_lock_up(broker: Mosquitto) -> None:
+    """A lock of ours that is held around paho's publish and taken in its callback would."""
+    with connected(broker.url) as client:
+        answered: list[int] = []
+        client.on_acknowledged.append(lambda number, _: answered.append(number))
+        sent: list[int] = []
+
+        def states() -> None:
+            for number in range(1000):
+                client.set_state(topics.STATUS, f"busy/{number % 7}", b"x")
+
+        def events() -> None:
+            while len(sent) < 500:
+                number = client.send(topics.EVENTS, EVENTS, b"x")
+                sent.extend([] if number is None else [number])
+
+        def pictures() -> None:
+            for _ in range(500):
+                client.publish(topics.THUMBNAIL, THUMBNAIL, bytes(1000))
+
+        threads = [threading.Thread(target=work, daemon=True) for work in (states, events, pictures)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        wait_until(lambda: set(sent) <= set(answered))
+
+
 def test_the_socket_sends_at_once_and_a_cut_network_is_an_error_in_seconds(broker: Mosquitto) -> None:
     with connected(broker.url) as client:
         sock = client._paho.socket()
@@ -448,7 +477,7 @@ def test_a_password_is_not_shown() -> None:
     ],
 )
 def test_urls_that_work(url: str, expected: tuple[str, int, bool]) -> None:
-    assert mqtt.parse_url(url) == expected
+    assert broker_settings.parse_url(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -456,9 +485,9 @@ def test_urls_that_work(url: str, expected: tuple[str, int, bool]) -> None:
 )
 def test_urls_that_do_not_are_config_errors(url: str) -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.url"):
-        mqtt.parse_url(url)
+        broker_settings.parse_url(url)
 
 
 def test_a_missing_password_file_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="password_file"):
-        mqtt.read_password(MqttSettings(password_file="/nowhere"))
+        broker_settings.read_password(MqttSettings(password_file="/nowhere"))
