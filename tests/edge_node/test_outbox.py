@@ -332,6 +332,7 @@ def test_an_archive_that_started_again_gets_what_it_missed_at_once(tmp_path: Pat
     network.connect()
     with running(network, tmp_path) as outbox:
         boot = add(outbox, 1)[0].boot
+        assert outbox.drain(5)
         acknowledge(outbox, boot, 1)
         wait_until(lambda: held(outbox) == 0)
         add(outbox, 5)
