@@ -174,6 +174,36 @@ def test_each_of_two_archives_is_complete_though_one_was_away_while_the_other_ac
     report(record_property, "two archives", made=len(promised), repeated=repeated, lost=0)
 
 
+@pytest.mark.timeout(90)
+def test_a_second_archive_that_comes_late_gets_all_that_is_still_held(
+    own_broker: MosquittoProcess, tmp_path: Path
+) -> None:
+    edge, one, late = (
+        Process("edge", own_broker.url, tmp_path),
+        Process("viewer", own_broker.url, tmp_path, "one"),
+        Process("viewer", own_broker.url, tmp_path, "late"),
+    )
+    expect_archives(tmp_path, "one")
+    with running(edge, one):
+        wait_for_more(tmp_path)
+        one.kill()
+        had = set(stored(tmp_path, "one"))
+        wait_for_more(tmp_path, 200)  # held for the one that is away
+        with running(late):
+            wait_for_more(tmp_path)
+            one.start()
+            wait_for_more(tmp_path)
+            (tmp_path / "stop").touch()
+            assert edge.process.wait(40) == 0, "both have acknowledged everything"
+            (tmp_path / "viewer-stop").touch()
+            assert [viewer.process.wait(10) for viewer in (one, late)] == [0, 0]
+    promised = committed(tmp_path)
+    check(promised, stored(tmp_path, "one"), kills=0)
+    delivered = stored(tmp_path, "late")
+    assert len(delivered) == len(set(delivered)) > 200
+    assert set(promised) - had <= set(delivered)
+
+
 class Subscriber:
     """Somebody else's, with a session that the broker keeps; it stores nothing and acknowledges nothing."""
 

@@ -88,8 +88,9 @@ def test_what_can_change_does_and_the_rest_is_named(
         assert set(answer.result["restart"]) == {"cameras.second", "model.iou"}
         node.heard.listen_until(lambda: node.heard.of(topics.ZONES)[-1].zones.keys() == {"corner"})
         node.heard.listen_until(lambda: node.heard.of(topics.INFO)[-1].cameras[0].zones == 1)
-        assert node.rate(topics.DETECTIONS) <= 3
-        assert node.rate(topics.THUMBNAIL) == 0
+        # More than once: what was sent before may still be on its way to us.
+        assert any(node.rate(topics.DETECTIONS) <= 3 for _ in range(5))
+        assert any(node.rate(topics.THUMBNAIL) == 0 for _ in range(5))
         in_force = node.ask("set", paused=False).result["cameras"]["street"]
         assert (in_force["confidence"], in_force["detect_every"], in_force["thumbnail_fps"]) == (0.2, 3, 0)
         again = node.ask("reload").result
