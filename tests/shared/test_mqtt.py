@@ -306,7 +306,7 @@ def test_the_socket_sends_at_once_and_a_cut_network_is_an_error_in_seconds(broke
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == mqtt.NOT_SENT
-        assert client._paho.keepalive == 10
+        assert client._paho.keepalive == 8
 
 
 def test_a_new_connection_is_tried_after_a_time_of_its_own(broker: Mosquitto) -> None:
