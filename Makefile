@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test check bench bench-accuracy docs examples format lock clean
+.PHONY: help demo test faults check bench bench-accuracy docs examples format lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser"
+	@echo "make faults  what survives kill -9, cuts, full disks, garbage: the real programs, 12 minutes (ARGS=--help)"
 	@echo "make check   formatting, lint, types"
 	@echo "make bench   measurements against other tools (long)"
 	@echo "make docs    write the schemas, the AsyncAPI document and the tables of docs/wire.md (examples: capture those anew)"
@@ -54,6 +55,11 @@ test: .venv/.dev
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	$(call need,$(BIN)/playwright --version,libatomic1)
 	$(BIN)/python -m pytest $(ARGS)
+
+# As root also with network namespaces and a small disk of its own; else with a proxy and a limit on files.
+faults: .venv/.dev
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(BIN)/python -m tests.faults $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .

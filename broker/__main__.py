@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -27,6 +28,8 @@ log = logging.getLogger("darner.broker")
 
 HERE = Path(__file__).parent
 START_WITHIN_S = 10.0
+STOP_WITHIN_S = 4.0
+"""Then it is killed: a process that is stopped or hangs does not hear that it is to end."""
 _CERTIFICATES = "python -m broker.certificates {folder} --host NAME"
 SECRETS = {
     "ca.crt": _CERTIFICATES,
@@ -165,10 +168,14 @@ def run(words: list[str], engine: str, options: argparse.Namespace) -> int:
     """
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)  # noqa: S603 - a program found above
     stopping = False
+    killer = threading.Timer(STOP_WITHIN_S, process.kill)
+    killer.daemon = True
 
     def on_signal(*_: object) -> None:
         nonlocal stopping
-        stopping = True
+        if not stopping:
+            stopping = True
+            killer.start()
         process.terminate()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -26,6 +26,7 @@ class Archive:
         through: The newest event of that moment.
         wait_s: Without progress, it is sent events again after this long.
         heard: Whether it said anything since it was.
+        session: Its run of then; with another it was away, and lacks what came meanwhile.
         silent: Whether it did not answer to that.
     """
 
@@ -37,6 +38,7 @@ class Archive:
     wait_s: float = PATIENCE_S
     heard: bool = False
     silent: bool = False
+    session: str = ""
 
     def wait(self, now: float, through: int, wait_s: float | None = None) -> None:
         """Begin to wait for progress."""
@@ -68,12 +70,13 @@ class Archives:
             if name in self._known:
                 self._known[name].marks[boot] = number
 
-    def hear(self, name: str, at_us: int) -> Archive | None:
+    def hear(self, name: str, at_us: int, session: str = "") -> Archive | None:
         """Note that an archive was there; None when there are too many already.
 
         Args:
             name: Its own.
             at_us: When.
+            session: Which of its runs.
         """
         known = self._known.get(name)
         if known is None:
@@ -86,6 +89,8 @@ class Archives:
             self.changed |= at_us // NOTED_US != known.heard_us // NOTED_US
             known.heard_us = at_us
         known.heard = True
+        known.silent |= known.session not in ("", session)
+        known.session = session
         return known
 
     def mark(self, archive: Archive, boot: str, number: int, boots: Collection[str]) -> bool:

@@ -32,6 +32,8 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 _IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 _OPEN_TIMEOUT_MS = 5000
 _READ_TIMEOUT_MS = 4000  # shorter than the 5 s a shutdown may take
+_RETRY_S = 2.0
+"""Longest wait for a camera that is away: it is seen again within 5 s of its return, opening it included."""
 
 OnStatus = Callable[[CameraState, str | None], None]
 """Called with what the camera is doing now, and why."""
@@ -111,7 +113,7 @@ def _live(
             reason = str(error)
         if stop.is_set():
             return
-        wait = min(30.0, 2.0**failures) * random.uniform(0.5, 1.0)
+        wait = min(_RETRY_S, 2.0**failures) * random.uniform(0.5, 1.0)
         failures += 1
         on_status("reconnecting", reason)
         (log.warning if failures == 1 else log.debug)("%s; trying again until it works", reason)

@@ -89,6 +89,7 @@ class Outbox:
         self._added: deque[tuple[int, Event]] = deque()
         self._number = 0
         self._lost: list[Missing] = []
+        self._once = Once()
         self._wake = threading.Event()
         self._closing = False
         self._idle = threading.Event()
@@ -151,7 +152,8 @@ class Outbox:
         try:
             self.acknowledged(received)
         except MessageError as error:
-            log.warning("%s: skipped: %s", received.topic, error)
+            if self._once(received.topic):
+                log.warning("%s: skipped: %s (said once for this topic)", received.topic, error)
 
     def acknowledged(self, received: Received) -> None:
         """An archive's word on what it has stored, or an empty one: that it is no more.
@@ -182,9 +184,9 @@ class Outbox:
         )
 
     def drain(self, timeout: float) -> bool:
-        """Wait until the broker has everything; False when it has not in `timeout` seconds."""
+        """Wait until the broker has everything; False when it has not in `timeout` seconds, or is away."""
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self._client.connected:
             self._idle.clear()  # set by a turn of the loop that began after this
             if self._idle.wait(0.1):
                 return True
@@ -296,7 +298,7 @@ class Outbox:
         if ack.published_us < self._clock_us() - self._archive_us:
             return  # of an archive that has been gone for too long
         known = len(archives)
-        archive = archives.hear(ack.archive, ack.published_us)
+        archive = archives.hear(ack.archive, ack.published_us, ack.session)
         if archive is None:
             if self._once("archives"):
                 log.error("outbox: archive %s is one too many (%d); it does not count", ack.archive, known)

@@ -32,6 +32,8 @@ from shared.mqtt import Client
 log = logging.getLogger("darner.publisher")
 
 CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lines", "commands")
+FAREWELL_S = 1.5
+"""For what is still to be sent at the end: a broker that does not answer must not hold it up."""
 ZONE_REFRESH_S = 1.0
 """How often a zone's dwell times are published while nothing else changes in it."""
 
@@ -257,10 +259,11 @@ class Publisher:
                 for numbers in camera.last.report.numbers.values():
                     self._zone(camera, numbers, camera.last.frame, at_once=True)
             self.camera_status(name, "ended")
-        self._outbox.drain(1.0)
-        self._pictures.drain(0.5)
+        until = time.monotonic() + FAREWELL_S
+        self._outbox.drain(FAREWELL_S / 2)
+        self._pictures.drain(until - time.monotonic())
         self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
-        self._client.finish(1.0)
+        self._client.finish(max(0.3, until - time.monotonic()))
 
     def withdraw(self) -> None:
         """Leave the name to another node: take back what we published, so that it can restore its own."""

@@ -461,6 +461,12 @@ class Response(NodeMessage):
     result: Annotated[dict[Label, Any], Meta(max_length=64)] = field(default_factory=dict)
 
 
+class _Named(msgspec.Struct):
+    """Whether a message says what it is."""
+
+    schema: object = msgspec.UNSET
+
+
 M = TypeVar("M")
 
 
@@ -490,17 +496,18 @@ def decode(kind: type[M], payload: bytes) -> M:
     if len(payload) > MAX_PAYLOAD:
         raise MessageError(f"payload of {len(payload)} bytes; at most {MAX_PAYLOAD} are read")
     try:
-        raw = orjson.loads(payload)
-        if isinstance(raw, dict) and "schema" not in raw and issubclass(kind, NodeMessage):
-            raise MessageError("Object missing required field `schema`")
-        message = msgspec.convert(raw, kind)
-        _write_out_defaults(message)
-    except orjson.JSONDecodeError as error:
-        raise MessageError(f"not JSON: {error}") from None
+        # Checked while it is read: a megabyte of what nobody asked for would else become 30 MB of objects.
+        message = msgspec.json.decode(payload, type=kind)
+        unnamed = msgspec.json.decode(payload, type=_Named).schema is msgspec.UNSET
     except msgspec.ValidationError as error:
         raise MessageError(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MessageError(f"not JSON: {error}") from None
     except RecursionError:
-        raise MessageError("nested too deeply") from None
+        raise MessageError("not JSON: nested too deeply") from None
+    if unnamed and issubclass(kind, NodeMessage):
+        raise MessageError("Object missing required field `schema`")
+    _write_out_defaults(message)
     return message
 
 

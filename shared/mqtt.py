@@ -4,11 +4,12 @@ What it adds to paho (each a trap that was measured): incoming messages are only
 callback; QoS 0 has a small window of unwritten messages instead of an endless queue; retained state is kept
 here and published again after every connect, so a broker that lost everything is refilled; reconnects are
 jittered; a cut network is noticed in seconds; a broker's packet limit is respected before sending; state
-that paho's full queue refuses is offered again until it is taken; too many open files are an error.
+that the network is too slow for waits here, the newest of each topic; too many open files are an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import secrets
@@ -36,16 +37,22 @@ from shared.broker_settings import check_secrets, parse_url, read_password
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.topics import Topic, check_prefix
+from shared.topics import STATUS, Topic, check_prefix
 
 log = logging.getLogger("darner.mqtt")
 
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more would only be stale ones."""
+CLOSE_WITHIN_S = 1.0
+"""What is not written then is given up: a network that takes nothing must not hold up the end."""
+NOT_SENT = 16_384
+"""Bytes in the kernel that the network has not taken, beyond which the socket waits."""
 MAX_QUEUED = 1000
 """Unacknowledged messages that paho holds; it refuses the next one."""
+STATE_WINDOW = 64
+"""Retained messages that may wait for their acknowledgement; of what comes then only the newest is kept."""
 OFFER_AGAIN_S = 0.05
-"""State that was refused is offered again this often."""
+"""State that had to wait is offered again this often."""
 MAX_DESCRIPTOR = 1023
 """The highest that paho can wait for: it uses select()."""
 
@@ -109,7 +116,8 @@ class Client:
         self._subscriptions: dict[str, tuple[int, bool]] = {}
         self._state: dict[str, tuple[Topic, bytes]] = {}
         self._state_lock = threading.Lock()
-        self._untaken: dict[str, None] = {}  # paths of state that paho's queue had no room for, in order
+        self._untaken: dict[str, None] = {}  # paths of state that there was no room for, in order
+        self._unconfirmed: deque[paho.MQTTMessageInfo] = deque()  # state on its way
         self._offering = threading.Event()
         self._closing = False
         self._unwritten: deque[paho.MQTTMessageInfo] = deque()
@@ -119,6 +127,7 @@ class Client:
         self._ever_connected = False
         self._answered = False
         self._unreachable_said = False
+        self._hurried = False
         self._connected = threading.Event()
         self._once = Once()
         self.received: Channel[Received] = Channel(depth=2000)
@@ -174,7 +183,10 @@ class Client:
         self._closing = True
         self._offering.set()
         self._paho.disconnect()
-        self._paho.loop_stop()
+        cut = threading.Timer(CLOSE_WITHIN_S, self._cut)
+        cut.start()
+        self._paho.loop_stop()  # waits until everything is written
+        cut.cancel()
         self.received.close()
 
     @property
@@ -185,6 +197,10 @@ class Client:
     def wait_connected(self, timeout: float) -> bool:
         """Wait until the broker accepted us; False when it did not in `timeout` seconds."""
         return self._connected.wait(timeout)
+
+    def hurry(self) -> None:
+        """From now on `publish` waits for nothing: for a program that is to end."""
+        self._hurried = True
 
     def subscribe(self, topic_filter: str, qos: Literal[0, 1] = 0, *, as_published: bool = False) -> None:
         """Receive what matches, now and after every reconnect.
@@ -295,7 +311,7 @@ class Client:
     def set_state(self, topic: Topic, path: str, payload: bytes) -> None:
         """Publish retained state, now and again after every reconnect; empty clears it on the broker.
 
-        What finds paho's queue full is published as soon as there is room, unless a newer state came first.
+        What finds no room on its way is published as soon as there is room, unless a newer state came first.
         """
         if not self._fits(path, payload):
             self.dropped[topic.name] += 1
@@ -315,13 +331,27 @@ class Client:
     def _publish_state(self, paths: Iterable[str]) -> None:
         for path in paths:
             topic, payload = self._state[path]
+            # What a node is has to be said even where what its zones count must wait.
+            if topic is not STATUS and not self._state_room():
+                self._wait_for_room(path)
+                continue
             info = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
             if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
-                self._untaken[path] = None
-                self._offering.set()
-            else:
-                self._untaken.pop(path, None)
-                self._last = info
+                self._wait_for_room(path)
+                continue
+            self._untaken.pop(path, None)
+            self._last = info
+            if info.rc == paho.MQTT_ERR_SUCCESS:
+                self._unconfirmed.append(info)
+
+    def _state_room(self) -> bool:
+        while self._unconfirmed and self._unconfirmed[0].is_published():
+            self._unconfirmed.popleft()
+        return len(self._unconfirmed) < STATE_WINDOW
+
+    def _wait_for_room(self, path: str) -> None:
+        self._untaken[path] = None
+        self._offering.set()
 
     def _offer_again(self) -> None:
         # A thread of its own: where room is made, in the network thread, paho holds a lock that it needs.
@@ -358,12 +388,20 @@ class Client:
             return False
         return self._last.is_published()
 
+    def _cut(self) -> None:
+        sock = self._paho.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):  # it has gone by itself
+                sock.shutdown(socket.SHUT_RDWR)
+
     def _room(self) -> bool:
         while self.connected:
             with self._window_lock:
                 self._forget_written()
                 if len(self._unwritten) < WINDOW:
                     return True
+                if self._hurried:
+                    return False
                 oldest = self._unwritten[0]
             try:
                 oldest.wait_for_publish(0.1)
@@ -414,8 +452,8 @@ class Client:
             self._paho.subscribe(topic_filter, qos)
 
     def _jitter(self) -> None:
-        # A thousand nodes must not return to a restarted broker in the same instant; within 4 s all the same.
-        self._paho.reconnect_delay_set(random.uniform(0.3, 1.0), random.uniform(2.0, 4.0))  # type: ignore[arg-type]  # seconds; floats work, the annotation says int
+        # A thousand nodes must not return to a restarted broker in the same instant; within 3 s all the same.
+        self._paho.reconnect_delay_set(random.uniform(0.3, 1.0), random.uniform(1.5, 3.0))  # type: ignore[arg-type]  # seconds; floats work, the annotation says int
 
     def _on_connect(
         self,
@@ -440,6 +478,7 @@ class Client:
         with self._state_lock:
             for topic_filter, (qos, as_published) in self._subscriptions.items():
                 self._subscribe(topic_filter, qos, as_published)
+            self._unconfirmed.clear()
             self._untaken.clear()
             self._publish_state(self._state)
             self._connected.set()
@@ -551,3 +590,5 @@ def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a cut cable is an error after 5 s, not after minutes
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # a slow link must not hold old frames by the megabyte
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as paho
+import psutil
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -50,6 +51,16 @@ def test_each_engine_retains_a_large_message_and_stops_when_asked(engine: str) -
         _, said = process.communicate(timeout=10)
         assert process.returncode == 0
         assert f"{engine} listens on 127.0.0.1:{port}" in said
+
+
+def test_a_broker_that_is_frozen_is_stopped_all_the_same() -> None:
+    port = free_port()
+    with running("--engine", "mosquitto", port=port) as process:
+        (mosquitto,) = psutil.Process(process.pid).children()
+        mosquitto.suspend()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+        assert not mosquitto.is_running()
 
 
 def test_a_taken_port_is_one_clear_line_and_a_failure() -> None:

@@ -212,6 +212,30 @@ def test_a_stop_ends_the_wait_for_a_camera_that_is_away() -> None:
     assert not thread.is_alive()
 
 
+class Recorded(threading.Event):
+    """A stop that never waits, notes for how long it should have, and comes after so many."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+        self._times = times
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.waits.append(timeout)
+        if len(self.waits) == self._times:
+            self.set()
+        return self.is_set()
+
+
+def test_a_camera_that_is_away_for_long_is_still_looked_for_every_two_seconds() -> None:
+    stop = Recorded(12)
+    assert list(capture("c", CameraSettings(source="rtsp://127.0.0.1:9/none"), stop, Statuses())) == []
+    assert len(stop.waits) == 12
+    assert all(0.5 <= wait <= 2.0 for wait in stop.waits)
+    assert max(stop.waits) > 1.0, "and not in haste"
+
+
 def test_a_camera_that_cannot_be_opened_is_said_once_and_without_its_password(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -106,11 +106,17 @@ def held(outbox: Outbox) -> int:
 
 
 def acknowledge(
-    outbox: Outbox, boot: str | None, number: int, *, by: str = VIEWER, retained_at: int | None = None
+    outbox: Outbox,
+    boot: str | None,
+    number: int,
+    *,
+    by: str = VIEWER,
+    retained_at: int | None = None,
+    session: str = "v",
 ) -> None:
     at = now_us() if retained_at is None else retained_at
     assert boot is not None
-    ack = Ack(node="n", session="v", published_us=at, boot=boot, number=number, archive=by)
+    ack = Ack(node="n", session=session, published_us=at, boot=boot, number=number, archive=by)
     outbox.acknowledged(Received(f"{ACK}/{by}", encode(ack), 1, retained_at is not None, {}))
 
 
@@ -321,6 +327,23 @@ def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_whe
         wait_until(lambda: held(outbox) == 0)
 
 
+def test_an_archive_that_started_again_gets_what_it_missed_at_once(tmp_path: Path) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        boot = add(outbox, 1)[0].boot
+        assert outbox.drain(5)
+        acknowledge(outbox, boot, 1)
+        wait_until(lambda: held(outbox) == 0)
+        add(outbox, 5)
+        assert outbox.drain(5)
+        acknowledge(outbox, boot, 1)  # the same run may still be at it
+        time.sleep(0.3)
+        assert network.numbers == [1, 2, 3, 4, 5, 6]
+        acknowledge(outbox, boot, 1, session="w")
+        wait_until(lambda: network.numbers == [1, *[2, 3, 4, 5, 6] * 2], 1.0)
+
+
 def test_an_archive_that_is_gone_for_long_holds_nothing_back_any_more(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -476,3 +499,18 @@ def test_an_acknowledgement_that_breaks_the_contract_is_refused(tmp_path: Path, 
         with pytest.raises(MessageError):
             outbox.acknowledged(Received(ACK, payload, 1, False, {}))
         assert not outbox._archived
+
+
+def test_bad_acknowledgements_are_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running(Network(), tmp_path) as outbox:
+        for number in range(100):
+            outbox.handle(Received(f"{ACK}/{VIEWER}", b"%d" % number, 1, False, {}))
+    assert len([record for record in caplog.records if "skipped" in record.message]) == 1
+
+
+def test_nobody_waits_for_a_broker_that_is_away(tmp_path: Path) -> None:
+    with running(Network(), tmp_path) as outbox:
+        add(outbox, 1)
+        begin = time.monotonic()
+        assert not outbox.drain(5)
+    assert time.monotonic() - begin < 2

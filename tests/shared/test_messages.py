@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -127,7 +128,7 @@ def test_unknown_fields_are_ignored(message: Any) -> None:
         pytest.param(b"", "not JSON", id="empty"),
         pytest.param(b"\xff\xfe", "not JSON", id="not utf-8"),
         pytest.param(b"[1, 2]", "Expected `object`", id="another type"),
-        pytest.param(b"[" * 5000, "not JSON", id="too deep"),
+        pytest.param(b'{"a":' * 5000, "nested too deeply", id="too deep"),
         pytest.param(b"{}", "missing required field", id="fields missing"),
         pytest.param(b'"' + b"x" * messages.MAX_PAYLOAD + b'"', "at most", id="too long"),
         pytest.param(
@@ -169,3 +170,15 @@ def test_a_request_by_hand_needs_nothing() -> None:
 def test_times_survive_javascript_numbers() -> None:
     late = replace(EXAMPLES[0], published_us=2**53 - 1)
     assert messages.decode(messages.NodeStatus, messages.encode(late)).published_us == 2**53 - 1
+
+
+@pytest.mark.parametrize("kind", [type(example) for example in EXAMPLES], ids=lambda kind: kind.__name__)
+def test_what_nobody_asked_for_takes_no_memory(kind: type[Any]) -> None:
+    payload = b'{"schema":"x","from_nowhere":[' + b",".join([b"{}"] * 300_000) + b"]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(MessageError):
+            messages.decode(kind, payload)
+        assert tracemalloc.get_traced_memory()[1] < len(payload)
+    finally:
+        tracemalloc.stop()

@@ -141,7 +141,7 @@ def test_a_frame_is_told_with_picture_and_boxes_of_the_same_number(state: State)
 
 HOSTILE = [
     (received("n/camera/c/detections", raw=b"\xff\x00"), "not JSON"),
-    (received("n/camera/c/detections", raw=b"[" * 100_000), "not JSON|nested"),
+    (received("n/camera/c/detections", raw=b'{"a":' * 100_000), "nested"),
     (received("n/camera/c/detections", raw=b" " * 1_000_001), "1000001 bytes"),
     (received("n/camera/c/detections", {}), "missing"),
     (received("n/unknown", {}), "not one of"),

@@ -1,0 +1,61 @@
+"""Runs one of Darner's programs as `python -m NAME` does, watched: `python -m tests.faults.program NAME ...`.
+
+FAULTS_COMMITTED: a file that is told of every event an outbox has taken, so that what was promised is known
+without asking anybody who delivers. FAULTS_CLOCK: a file of eight bytes, the seconds by which this process's
+wall clock is off (a double), read at every look at the clock. Only `time.time` and `time.time_ns` change, as
+when somebody sets the machine's clock: the monotonic clock goes on. (libfaketime 0.9.10 cannot be used: with
+the monotonic clock left alone it breaks `time.sleep` of Python 3.11.)
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import mmap
+import os
+import runpy
+import signal
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def set_clock(file: Path) -> None:
+    """From now on, every look at the wall clock is off by what the file says."""
+    with file.open("rb") as opened:
+        offset = mmap.mmap(opened.fileno(), 8, prot=mmap.PROT_READ)
+    real_ns = time.time_ns
+
+    def shifted_ns() -> int:
+        (seconds,) = struct.unpack("d", offset[:8])
+        return real_ns() + round(float(seconds) * 1e9)
+
+    time.time_ns = shifted_ns
+    time.time = lambda: shifted_ns() / 1e9
+
+
+def record_commits(file: Path) -> None:
+    """Write down each event's boot, number and camera once its outbox has it."""
+    from edge_node.backlog import Backlog, Row
+
+    committed = file.open("ab", buffering=0)
+    write = Backlog.write
+
+    def recorded(self: Backlog, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
+        rows = write(self, events)
+        if rows:
+            committed.write(b"".join(f"{row.boot} {row.number} {row.camera}\n".encode() for row in rows))
+        return rows
+
+    Backlog.write = recorded  # type: ignore[method-assign]  # to see what was committed
+
+
+if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it hangs, if it does not end
+    if "FAULTS_CLOCK" in os.environ:
+        set_clock(Path(os.environ["FAULTS_CLOCK"]))
+    if "FAULTS_COMMITTED" in os.environ:
+        record_commits(Path(os.environ["FAULTS_COMMITTED"]))
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

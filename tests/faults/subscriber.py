@@ -1,0 +1,107 @@
+"""Somebody else's subscriber: paho and nothing of ours, with a session that the broker keeps.
+
+It knows an event by node, boot and number, leaves out what comes again, stores nothing and asks for nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import orjson
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from tests.faults.account import Arrival, Key
+
+PREFIX = "darner/v1"
+
+
+class Subscriber:
+    """Everything a run must know of what is on the broker; `with` connects and disconnects.
+
+    Args:
+        host: Of the broker.
+        port: Of the broker.
+        node: Whose messages count.
+
+    Attributes:
+        arrivals: Events as they came, repetitions and all.
+        frames: By camera, when the newest frame heard of was captured, in microseconds.
+        event_us: When the frame of the newest live event was captured.
+        archived: By boot, up to where the archive has stored all, and when that was last heard to have grown.
+        backlog_gone_at: When the node last said that nothing waits in its outbox.
+        status: The node's retained status, and when it came.
+        rejected: Messages on the node's topics that could not be read.
+    """
+
+    def __init__(self, host: str, port: int, node: str) -> None:
+        self._node = node
+        self.arrivals: list[Arrival] = []
+        self.frames: dict[str, int] = {}
+        self.event_us = 0
+        self.archived: dict[str, tuple[int, float]] = {}
+        self.backlog_gone_at = 0.0
+        self.status = ("", 0.0)
+        self.rejected = 0
+        self._ready = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "somebody", protocol=paho.MQTTv5)
+        self._client.suppress_exceptions = True
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = self._on_message
+        kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no type there
+        kept.SessionExpiryInterval = 3600
+        self._client.connect_async(host, port, keepalive=60, clean_start=False, properties=kept)
+
+    def __enter__(self) -> Subscriber:
+        self._client.loop_start()
+        if not self._ready.wait(10):
+            raise TimeoutError("the subscriber does not reach the broker")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def ask(self, command: str, payload: bytes) -> None:
+        """Send the node a request."""
+        self._client.publish(f"{PREFIX}/{self._node}/request/{command}", payload, 1)
+
+    def archived_through(self, boot: str) -> int:
+        """The number up to which the archive says it has all events of a boot."""
+        return self.archived.get(boot, (0, 0.0))[0]
+
+    def _on_connect(self, *_: object) -> None:
+        topics = ("camera/+/events", "camera/+/detections", "status", "ack/#", "metrics")
+        self._client.subscribe([(f"{PREFIX}/{self._node}/{topic}", 1) for topic in topics])
+
+    def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002
+        try:
+            body = orjson.loads(message.payload)
+            levels = message.topic.split("/")
+            kind = "ack" if levels[3] == "ack" else levels[-1]
+            if kind == "events":
+                self._event(body)
+            elif kind == "detections":
+                self.frames[body["camera"]] = max(self.frames.get(body["camera"], 0), body["captured_us"] + 0)
+            elif kind == "ack" and int(body["number"]) > self.archived_through(body["boot"]):
+                self.archived[body["boot"]] = body["number"], time.time()
+            elif kind == "metrics" and body["outbox"]["backlog"] == 0:
+                self.backlog_gone_at = time.time()
+            elif kind == "status" and body["status"] != self.status[0]:
+                self.status = body["status"], time.time()
+        except (ValueError, TypeError, KeyError, AttributeError):
+            self.rejected += 1
+
+    def _event(self, body: dict[str, object]) -> None:
+        boot, number, historical = body["boot"], body["number"], body["historical"]
+        captured_us = body["captured_us"]
+        if not (isinstance(boot, str) and isinstance(number, int) and isinstance(captured_us, int)):
+            raise TypeError("no event")
+        self.arrivals.append(Arrival(Key(boot, number), bool(historical)))
+        if not historical:
+            self.event_us = captured_us

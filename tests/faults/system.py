@@ -1,0 +1,275 @@
+"""The system under test: broker, edge node and viewer as their users start them, and somebody who listens."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import free_port, mosquitto_binary
+from tests.faults.account import Account, Key, judge, read_archive, read_promises
+from tests.faults.camera import Camera
+from tests.faults.garbage import EXAMPLES
+from tests.faults.network import Cable, Proxy
+from tests.faults.processes import Program, Viewer, broker, end_all, forgetful_broker, wait_for
+from tests.faults.subscriber import Subscriber
+
+NODE = "box"
+CAMERAS = ("front", "side")
+START_WITHIN_S = 30.0
+DRAIN_WITHIN_S = 40.0
+DISK = "4m"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a fault needs of the place.
+
+    Attributes:
+        forgetful: The broker has its own default persistence instead of ours.
+        link: What lies between edge and broker.
+        ip_camera: The second camera is reached over HTTP.
+        small_disk: The outbox has a small disk of its own.
+        own_clock: Edge and viewer have a wall clock that can be set.
+    """
+
+    forgetful: bool = False
+    link: str = "loopback"
+    ip_camera: bool = False
+    small_disk: bool = False
+    own_clock: bool = False
+
+
+class System:
+    """`with` starts all of it; what still runs at the end is killed.
+
+    Args:
+        folder: For everything that is written.
+        video: What the cameras see.
+        site: The place.
+
+    Attributes:
+        proxy: Between edge and broker, where the site has one.
+        cable: Likewise.
+        camera: The one reached over HTTP, where the site has one.
+        disk: The outbox's folder.
+        clock: File with the offset of the wall clock.
+    """
+
+    def __init__(self, folder: Path, video: Path, site: Site) -> None:
+        self.folder, self.site, self._video = folder, site, video
+        self.disk = folder / "outbox"
+        self.clock = folder / "clock"
+        self.proxy: Proxy | None = None
+        self.cable: Cable | None = None
+        self.camera: Camera | None = None
+        self.port = free_port()
+        self.host = "127.0.0.1"
+        self._stack = ExitStack()
+
+    def __enter__(self) -> System:
+        try:
+            self._prepare()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _prepare(self) -> None:
+        self.disk.mkdir()
+        self.clock.write_bytes(struct.pack("d", 0.0))
+        if self.site.small_disk and disk_possible():
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(self.disk)]
+            subprocess.run(mount, check=True)
+            self._stack.callback(subprocess.run, ["umount", str(self.disk)], check=False)
+        if self.site.link == "cable":
+            self.cable = self._stack.enter_context(Cable())
+            self.host = self.cable.host
+        if self.site.link == "proxy":
+            self.proxy = self._stack.enter_context(Proxy(self.host, self.port))
+        if self.site.ip_camera:
+            self.camera = self._stack.enter_context(Camera(self._video))
+        clock = self.clock if self.site.own_clock else None
+        if self.site.forgetful:
+            self.broker = forgetful_broker(self.folder, mosquitto_binary(), self.host, self.port)
+        else:
+            self.broker = broker(self.folder, self.host, self.port)
+        url = f"mqtt://{self.host}:{self.port}"
+        self.viewer = Viewer(self.folder, url, free_port(), clock)
+        self.edge = self._edge(f"mqtt://127.0.0.1:{self.proxy.port}" if self.proxy else url, clock)
+        for program in self.programs:
+            self._stack.callback(program.kill)
+        self.subscriber = Subscriber(self.host, self.port, NODE)
+
+    def _edge(self, url: str, clock: Path | None) -> Program:
+        config = self.folder / "edge.yaml"
+        config.write_text(yaml.safe_dump(self._configuration(url)))
+        words = [sys.executable, "-m", "tests.faults.program", "edge_node", "--config", str(config)]
+        environment = {"FAULTS_COMMITTED": str(self.folder / "committed")}
+        if clock is not None:
+            environment["FAULTS_CLOCK"] = str(clock)
+        return Program("edge", [*(self.cable.prefix if self.cable else ()), *words], self.folder, environment)
+
+    def _configuration(self, url: str) -> dict[str, Any]:
+        """People walking past, through many small zones and over many lines: some 50 real events a second."""
+        side = self.camera.url if self.camera else str(self._video)
+        return {
+            "node": NODE,
+            "zones_file": str(self.folder / "zones.json"),
+            "mqtt": {"url": url},
+            "model": {"classes": ["person"], "threads": 1},
+            "outbox": {"path": str(self.disk / "outbox.db")},
+            "cameras": {
+                "front": _view(str(self._video), lines=100, detect_every=2),
+                "side": _view(side, lines=60, detect_every=4),
+            },
+        }
+
+    @property
+    def programs(self) -> list[Program]:
+        """Broker, viewer and edge, in the order in which they are started."""
+        return [self.broker, self.viewer, self.edge]
+
+    def start(self) -> None:
+        """Start all and wait until frames and events flow, and the archive has answered."""
+        self.broker.start()
+        wait_for(lambda: "listens" in self.broker.log or self.site.forgetful, START_WITHIN_S, "broker starts")
+        self._stack.enter_context(self.subscriber)
+        self.viewer.start()
+        self.edge.start()
+        wait_for(self.flowing_since(time.time()), START_WITHIN_S, "frames and events flow after the start")
+        # What is needed once, such as the network's memory for a second picture at a time, is needed now.
+        self.subscriber.ask("detect", (EXAMPLES / "thumbnail.jpg").read_bytes())
+
+    def promised(self) -> dict[Key, str]:
+        """Every event that the outbox has taken so far."""
+        file = self.folder / "committed"
+        return read_promises(file.read_text()) if file.exists() else {}
+
+    def flowing_since(self, moment: float) -> Callable[[], bool]:
+        """Whether frames of each camera and an event, younger than that, came, and more is archived."""
+        since_us = moment * 1e6
+
+        def flowing() -> bool:
+            heard = self.subscriber
+            frames = all(heard.frames.get(camera, 0) > since_us for camera in CAMERAS)
+            stored = any(at > moment for _, at in heard.archived.values())
+            return frames and heard.event_us > since_us and stored
+
+        return flowing
+
+    def drain(self) -> float:
+        """Let nothing new happen, and wait until the archive has everything; the seconds it took."""
+        begin = time.monotonic()
+        last, since = -1, 0.0
+
+        def done() -> bool:
+            nonlocal last, since
+            count = len(self.promised())
+            if count != last:
+                last, since = count, time.time()
+                self.subscriber.ask("set", b'{"paused": true}')
+            return time.time() - since > 1.0 and (self._archived() or self.subscriber.backlog_gone_at > since)
+
+        wait_for(done, DRAIN_WITHIN_S, "the archive has every event")
+        return time.monotonic() - begin
+
+    def _archived(self) -> bool:
+        """Whether the archive has said of every boot that it has all of it."""
+        newest: dict[str, int] = {}
+        for key in self.promised():
+            newest[key.boot] = max(newest.get(key.boot, 0), key.number)
+        return all(self.subscriber.archived_through(boot) >= number for boot, number in newest.items())
+
+    def account(self) -> Account:
+        """What came of what was promised; for when all programs have ended."""
+        promised = self.promised()
+        boots = {key.boot for key in promised}
+        return judge(
+            promised,
+            read_archive(self.folder / "history.db", NODE),
+            [arrival for arrival in self.subscriber.arrivals if arrival.key.boot in boots],
+            kills=self.edge.kills,
+            may_miss=self.broker.kills > 0,
+        )
+
+    def restart_clients(self) -> None:
+        """Start viewer and edge again."""
+        self.viewer.start()
+        self.edge.start()
+
+    def stop_clients(self) -> float:
+        """SIGTERM to viewer and edge at the same time; the longest that one took.
+
+        With a full disk the edge ends first: what it holds in memory has nowhere to stay, so there must be
+        somebody to take it.
+        """
+        if self.site.small_disk:
+            return max(end_all([self.edge]), end_all([self.viewer]))
+        return end_all([self.viewer, self.edge])
+
+    def stop(self) -> float:
+        """SIGTERM to all three, one after the other; the longest that one took."""
+        took = [end_all([self.edge])]
+        newest = max(self.promised())  # a frame that was held back while paused may have brought a last event
+        wait_for(
+            lambda: self.subscriber.archived_through(newest.boot) >= newest.number,
+            START_WITHIN_S,
+            "the archive has what the edge said last",
+        )
+        return max(*took, end_all([self.viewer]), end_all([self.broker]))
+
+    @contextmanager
+    def clock_set(self, offset_s: float) -> Iterator[None]:
+        """The wall clock of edge and viewer is off by so much."""
+        self.set_clock(offset_s)
+        try:
+            yield
+        finally:
+            self.set_clock(0.0)
+
+    def set_clock(self, offset_s: float) -> None:
+        """Set the wall clock of edge and viewer."""
+        with self.clock.open("r+b") as file:
+            file.write(struct.pack("d", offset_s))
+
+
+def disk_possible() -> bool:
+    """Whether a small disk can be had here."""
+    if not shutil.which("mount"):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        for words in (["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], ["umount", folder]):
+            if subprocess.run(words, capture_output=True, check=False).returncode != 0:
+                return False
+    return True
+
+
+def _view(source: str, *, lines: int, detect_every: int) -> dict[str, Any]:
+    xs = [math.floor(1000 * number / (lines + 1)) / 1000 for number in range(1, lines + 1)]
+    strips = [number / 10 for number in range(10)]
+    return {
+        "source": source,
+        "loop": True,
+        "detect_every": detect_every,
+        "thumbnail": {"fps": 5, "width": 320},
+        "lines": {f"line{x:.3f}".replace(".", "_"): {"points": [[x, 1], [x, 0]]} for x in xs},
+        "zones": {
+            f"strip{x:.1f}".replace(".", "_"): {"polygon": [[x, 0], [x + 0.1, 0], [x + 0.1, 1], [x, 1]]}
+            for x in strips
+        },
+    }

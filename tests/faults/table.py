@@ -1,0 +1,254 @@
+"""The faults, each a few lines: entering it is the fault, leaving it is its end."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from tests.conftest import REPO
+from tests.faults.network import cable_possible
+from tests.faults.processes import FaultError, Program, wait_for
+from tests.faults.system import NODE, Site, System, disk_possible
+
+Hold = Callable[[System, random.Random], AbstractContextManager[None]]
+FLOOD_PER_S = 300
+RANDOM_KILLS = 6
+WAL_BYTES = 150_000
+"""A file may grow to this where a full disk cannot be had: less than the outbox's write-ahead log needs."""
+
+
+HERE = Site()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row.
+
+    Attributes:
+        name: For --only.
+        says: What is done.
+        hold: Does it.
+        seconds: How long it lasts, beside what it takes by itself.
+        quick: How long with --quick; None: not then.
+        site: What it needs.
+        noticed: Whether the edge must notice, and the broker publish its will.
+        stop: Whether viewer and edge must also end cleanly while it lasts.
+    """
+
+    name: str
+    says: str
+    hold: Hold
+    seconds: float
+    quick: float | None
+    site: Site = HERE
+    noticed: bool = False
+    stop: bool = False
+
+
+def killed(which: str) -> Hold:
+    """`kill -9`, and a start at its end."""
+
+    @contextmanager
+    def hold(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001 - as every fault
+        program: Program = getattr(system, which)
+        program.kill()
+        yield
+        program.start()
+
+    return hold
+
+
+@contextmanager
+def killed_in_turn(system: System, dice: random.Random) -> Iterator[None]:
+    """Broker, edge and viewer, one after the other."""
+    yield from _killed([system.broker, system.edge, system.viewer], dice)
+
+
+@contextmanager
+def killed_at_random(system: System, dice: random.Random) -> Iterator[None]:
+    """Each twice, in an order and at moments of chance; the next may be killed while one still starts."""
+    victims = [system.broker, system.edge, system.viewer] * (RANDOM_KILLS // 3)
+    dice.shuffle(victims)
+    yield from _killed(victims, dice)
+
+
+def _killed(victims: list[Program], dice: random.Random) -> Iterator[None]:
+    for victim in victims:
+        victim.kill()
+        time.sleep(dice.uniform(0.2, 1.5))
+        victim.start()
+        if victim is not victims[-1]:
+            time.sleep(dice.uniform(1.0, 4.0))
+    yield
+
+
+@contextmanager
+def frozen(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
+    """SIGSTOP: connections stand, the kernel acknowledges, and nobody answers."""
+    system.broker.freeze()
+    try:
+        yield
+    finally:
+        system.broker.thaw()
+
+
+@contextmanager
+def cut(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
+    """Packets are dropped on both sides; else, a proxy swallows what comes."""
+    if system.cable is not None:
+        with system.cable.cut():
+            yield
+        return
+    assert system.proxy is not None
+    system.proxy.swallowing = True
+    try:
+        yield
+    finally:
+        system.proxy.hang_up()
+        system.proxy.swallowing = False
+
+
+def slowed(delay_s: float, bytes_per_s: float | None) -> Hold:
+    """The way to the broker takes its time, and takes no more than so much."""
+
+    @contextmanager
+    def hold(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
+        assert system.proxy is not None
+        system.proxy.delay_s, system.proxy.bytes_per_s = delay_s, bytes_per_s
+        try:
+            yield
+        finally:
+            system.proxy.delay_s, system.proxy.bytes_per_s = 0.0, None
+
+    return hold
+
+
+@contextmanager
+def disk_full(system: System, dice: random.Random) -> Iterator[None]:
+    """No byte is left for the outbox; the first time, the broker is away as well, so that events wait."""
+    if os.path.ismount(system.disk):
+        filler = system.disk / "filler"
+        with filler.open("wb", buffering=0) as file:
+            while _written(file.fileno()):
+                continue
+
+        def free() -> None:
+            filler.unlink()
+    else:
+        (edge, *_) = system.edge.victims()
+        before = resource.prlimit(edge.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(edge.pid, resource.RLIMIT_FSIZE, (WAL_BYTES, before[1]))
+
+        def free() -> None:
+            if edge.is_running():
+                resource.prlimit(edge.pid, resource.RLIMIT_FSIZE, before)
+
+    says = "wait in memory until it can be written"
+    said = system.edge.log.count(says)
+    try:
+        wait_for(lambda: system.edge.log.count(says) > said, 10, "the disk is full")
+        if not system.broker.kills:
+            with killed("broker")(system, dice):
+                time.sleep(3.0)
+        yield
+    finally:
+        free()
+
+
+def _written(descriptor: int) -> bool:
+    try:
+        return os.write(descriptor, bytes(4096)) > 0
+    except OSError:
+        return False
+
+
+def clock_set(offset_s: float, *, restart: bool) -> Hold:
+    """The wall clocks of edge and viewer jump, and jump back at the end."""
+
+    @contextmanager
+    def hold(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
+        with system.clock_set(offset_s):
+            if restart:
+                time.sleep(2.0)
+                system.edge.kill()
+                system.edge.start()
+            yield
+
+    return hold
+
+
+@contextmanager
+def flooded(system: System, dice: random.Random) -> Iterator[None]:
+    """Garbage on every topic that is listened to."""
+    words = [system.host, str(system.port), NODE, str(dice.randrange(1000)), str(FLOOD_PER_S)]
+    process = subprocess.Popen([sys.executable, "-m", "tests.faults.garbage", *words], cwd=REPO)
+    try:
+        yield
+        if process.poll() is not None:
+            raise FaultError(f"the flood ended by itself with exit code {process.returncode}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def camera_gone(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
+    """A camera sends nothing, the first time for 8 s, and is off then; the other must not notice."""
+    camera = system.camera
+    assert camera is not None
+    camera.hanging = True
+    try:
+        if not camera.deaths:
+            time.sleep(8.0)
+            camera.die()
+            camera.hanging = False
+        yield
+        ago = time.time() - system.subscriber.frames["front"] / 1e6
+        if ago > 1.5:
+            raise FaultError(f"the other camera stands still as well: its newest frame is {ago:.1f} s old")
+    finally:
+        camera.hanging = False
+        if not camera.alive:
+            camera.start()
+
+
+def faults() -> list[Fault]:
+    """The table, with what is possible here."""
+    slow, hour = Site(link="proxy"), 3600.0
+    link = Site(link="cable" if cable_possible() else "proxy")
+    cut_how = "netns, DROP" if link.link == "cable" else "proxy"
+    disk_how = "tmpfs" if disk_possible() else "RLIMIT_FSIZE"
+    forgetful = Site(forgetful=True)
+    return [
+        Fault("broker-kill", "kill -9 broker", killed("broker"), 3, 2, stop=True),
+        Fault("edge-kill", "kill -9 edge", killed("edge"), 2, 1),
+        Fault("viewer-kill", "kill -9 viewer", killed("viewer"), 3, 2),
+        Fault("random-kills", "6 kills, random", killed_at_random, 0, None),
+        Fault("default-turn", "kills in turn, default persistence", killed_in_turn, 0, None, forgetful),
+        Fault("default-random", "6 kills, default persistence", killed_at_random, 0, None, forgetful),
+        Fault("broker-frozen", "broker SIGSTOP", frozen, 30, 6, stop=True),
+        Fault("network-cut", f"network cut ({cut_how})", cut, 25, None, link, noticed=True, stop=True),
+        Fault("network-delayed", "network 1 s late", slowed(1.0, None), 12, 5, slow),
+        Fault("network-slow", "network 20 kB/s, 0.2 s", slowed(0.2, 20_000), 20, 8, slow, stop=True),
+        Fault("disk-full", f"disk full ({disk_how})", disk_full, 6, 2, Site(small_disk=True), stop=True),
+        Fault(
+            "clock-forward", "clock 36 h on", clock_set(36 * hour, restart=False), 8, 4, Site(own_clock=True)
+        ),
+        Fault(
+            "clock-back",
+            "clock 1 h back, edge kill -9",
+            clock_set(-hour, restart=True),
+            8,
+            6,
+            Site(own_clock=True),
+        ),
+        Fault("garbage", f"garbage, {FLOOD_PER_S}/s", flooded, 15, 5, stop=True),
+        Fault("camera", "camera hangs, dies", camera_gone, 12, 2, Site(ip_camera=True), stop=True),
+    ]
