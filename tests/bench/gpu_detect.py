@@ -7,6 +7,7 @@ onnxruntime-gpu (and TensorRT for --engine). `python -m tests.bench.gpu_detect`
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -118,7 +119,7 @@ def measure(path: Path, half: bool, batches: Sequence[int], repeats: int) -> lis
     """One network, every batch."""
     rows = []
     images = [scene(index) for index in range(max(batches))]
-    for graphs in (True, False):
+    for graphs in (False, True):
         backend = CudaOnnxBackend(path, max_batch=max(batches), graphs=graphs)
         for batch in batches:
             few = images[:batch]
@@ -141,6 +142,8 @@ def measure(path: Path, half: bool, batches: Sequence[int], repeats: int) -> lis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--scales", nargs="+", choices=("n", "s"), default=["n", "s"])
+    parser.add_argument("--precisions", nargs="+", choices=("fp32", "fp16"), default=["fp32", "fp16"])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--repeats", type=int, default=200)
     args = parser.parse_args()
@@ -149,13 +152,13 @@ def main() -> None:
     print(f"{gpu.name}, ONNX Runtime {ort.__version__}; milliseconds of a whole call on 1280x720 pictures")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for scale in ("n", "s"):
-            for half in (False, True):
-                path = write(Path(folder) / f"{scale}{half}.onnx", scale, half=half)
-                for row in measure(path, half, args.batches, args.repeats):
-                    row = {"network": f"yolov8{scale}-shaped", "precision": "fp16" if half else "fp32"} | row
-                    rows.append(row)
-                    print(json.dumps(row), flush=True)
+        for scale, precision in itertools.product(args.scales, args.precisions):
+            half = precision == "fp16"
+            path = write(Path(folder) / f"{scale}-{precision}.onnx", scale, half=half)
+            for row in measure(path, half, args.batches, args.repeats):
+                row = {"network": f"yolov8{scale}-shaped", "precision": precision} | row
+                rows.append(row)
+                print(json.dumps(row), flush=True)
     if args.json:
         args.json.write_text(json.dumps({"gpu": gpu.name, "rows": rows}, indent=1))
 
