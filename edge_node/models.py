@@ -10,6 +10,8 @@ from edge_node.download import DownloadError, cache_dir, fetch
 from shared.errors import ModelError
 
 Layout = Literal["yolov8", "yolox"]
+Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "coreml"]
+"""An execution provider of ONNX Runtime."""
 
 BUILT_IN = Path(__file__).parent / "models"
 
