@@ -13,13 +13,22 @@ from types import TracebackType
 
 import numpy as np
 
-from edge_node.backends.backend import Axis, Backend, ModelFile, Wanted
+from edge_node.backends.backend import Axis, Backend, Wanted
 from edge_node.backends.onnx import OnnxBackend
 from edge_node.config import ModelSettings
-from edge_node.decode import candidates, class_count, input_format, nms, recognise
+from edge_node.decode import (
+    candidates,
+    class_names,
+    input_format,
+    observed,
+    output_order,
+    recognise,
+    suppress,
+)
 from edge_node.frames import U8, Detections, Frame
 from edge_node.live import Controls
-from edge_node.models import COCO, KNOWN, Layout, find_model
+from edge_node.models import KNOWN, NO_CLASS, Layout, find_model
+from edge_node.preprocess import InputFormat
 from shared.errors import ConfigError, ModelError
 
 
@@ -60,12 +69,17 @@ class Detector:
         width, height = _input_size(path, backend.model.inputs[0].shape)
         known = KNOWN.get(settings.name)
         layout = known.layout if known else settings.layout
-        self.layout: Layout = recognise(backend.model, width, height) if layout == "auto" else layout
+        blank = np.zeros((height, width, 3), np.uint8)
+        everything = Wanted("auto", np.arange(0), 0.0)
+        sample = backend.infer([blank], InputFormat(width, height), everything).outputs[0]
+        model = observed(backend.model, sample)
+        self.layout: Layout = recognise(model, width, height, sample) if layout == "auto" else layout
+        self._order = output_order(self.layout, model)
         self.input_format = input_format(self.layout, width, height)
-        self.class_names = self._label(backend.model, known_coco=known is not None or self.layout == "yolox")
+        self.class_names = class_names(self.layout, model, settings.labels)
         self._wanted = _class_ids(settings.classes, self.class_names)
         for _ in range(2):  # the first runs allocate and are slow
-            self.detect(np.zeros((height, width, 3), np.uint8))
+            self.detect(blank)
         return self
 
     def __exit__(
@@ -106,8 +120,9 @@ class Detector:
         start = time.perf_counter()
         results = []
         for outputs, fit, confidence in zip(inference.outputs, inference.fits, least, strict=True):
-            found = candidates(self.layout, outputs, self.input_format, self._wanted, confidence)
-            found = nms(found, settings.iou, settings.max_detections)
+            ordered = [outputs[index] for index in self._order]
+            found = candidates(self.layout, ordered, self.input_format, self._wanted, confidence)
+            found = suppress(self.layout, found, settings.iou, settings.max_detections)
             results.append(
                 Detections(fit.to_source(found.xyxy), np.minimum(found.score, 1.0), found.class_id)
             )
@@ -137,23 +152,6 @@ class Detector:
             detections, timings = self.detect(frame.image, live.confidence)
             yield Detected(frame, detections, timings)
 
-    def _label(self, model: ModelFile, *, known_coco: bool) -> tuple[str, ...]:
-        count = class_count(self.layout, model)
-        names = self._settings.labels or model.class_names
-        if not names and count is None:
-            raise ModelError(
-                f"model {self._settings.name!r} does not say its classes: name them in model.labels"
-            )
-        if not names:
-            names = (
-                COCO if known_coco and count == len(COCO) else tuple(f"class_{i}" for i in range(count or 0))
-            )
-        if count is not None and len(names) != count:
-            raise ModelError(
-                f"model {self._settings.name!r} has {count} classes, not {len(names)}: correct model.labels"
-            )
-        return names
-
 
 def _input_size(path: Path, shape: tuple[Axis, ...]) -> tuple[int, int]:
     """Width and height of a network's input."""
@@ -171,5 +169,7 @@ def _class_ids(wanted: tuple[str, ...], names: tuple[str, ...]) -> np.ndarray[tu
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(names[:10])}..."
             raise ConfigError(f"model.classes: the model has no class {name!r}; {hint}")
-    chosen = [index for index, name in enumerate(names) if not wanted or name in wanted]
+    chosen = [
+        index for index, name in enumerate(names) if name in wanted or (not wanted and name != NO_CLASS)
+    ]
     return np.array(chosen, dtype=np.intp)

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from edge_node.backends.backend import Inference, ModelFile, Tensor, Wanted
+from edge_node.decode import extra_inputs
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat, Preprocessor
 from shared.errors import ModelError
@@ -42,15 +43,16 @@ class OnnxBackend:
             first = str(error).strip().splitlines()[0]
             raise ModelError(f"model {path}: ONNX Runtime cannot load it: {first}") from None
         inputs = self._session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
+        pictures = [item for item in inputs if len(item.shape) == 4]
+        if len(pictures) != 1 or pictures[0].type != "tensor(float)":
             found = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs)
             raise ModelError(f"model {path}: needs one float32 input (1, 3, height, width), has {found}")
-        self._input = inputs[0].name
+        self._input = pictures[0].name
         self.name = f"onnxruntime {ort.__version__}"
         self.device = "cpu"
         self.model = ModelFile(
-            tuple(Tensor(item.name, tuple(item.shape)) for item in inputs),
-            tuple(Tensor(item.name, tuple(item.shape)) for item in self._session.get_outputs()),
+            tuple(_tensor(item) for item in sorted(inputs, key=lambda item: item.name != self._input)),
+            tuple(_tensor(item) for item in self._session.get_outputs()),
             self._session.get_modelmeta().custom_metadata_map,
         )
         self._preprocessor: Preprocessor | None = None
@@ -62,13 +64,20 @@ class OnnxBackend:
             self._preprocessor = Preprocessor(target)
         tensor, fit = self._preprocessor(images[0])
         ready = time.perf_counter()
-        outputs = [np.asarray(output)[0] for output in self._session.run(None, {self._input: tensor})]
+        feeds = {self._input: tensor, **extra_inputs(self.model, target.width, target.height)}
+        raw = [np.asarray(output) for output in self._session.run(None, feeds)]
+        outputs = [output[0] for output in raw] if self.model.has_batch_axis else raw
         done = time.perf_counter()
         return Inference([outputs], [fit], (ready - start) * 1e3, (done - ready) * 1e3)
 
     def close(self) -> None:
         """Release the session's memory."""
         del self._session
+
+
+def _tensor(item: ort.NodeArg) -> Tensor:
+    kind = item.type.removeprefix("tensor(").removesuffix(")")
+    return Tensor(item.name, tuple(item.shape), "float32" if kind == "float" else kind)
 
 
 def usable_cores() -> int:
