@@ -14,16 +14,24 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from edge_node.backends.backend import Backend, ModelFile, Wanted
+from edge_node.backends.backend import Backend, Wanted
 from edge_node.backends.choose import choose
 from edge_node.backends.host import Picture
 from edge_node.config import ModelSettings
-from edge_node.decode import candidates, class_count, input_format, nms, recognise
+from edge_node.decode import (
+    candidates,
+    class_names,
+    input_format,
+    observed,
+    output_order,
+    recognise,
+    suppress,
+)
 from edge_node.frames import U8, Detections, Frame
 from edge_node.live import Controls
-from edge_node.models import COCO, KNOWN, Layout
+from edge_node.models import KNOWN, NO_CLASS, Layout
 from edge_node.preprocess import InputFormat
-from shared.errors import ConfigError, ModelError
+from shared.errors import ConfigError
 
 _STRIDE = 32
 _DEFAULT_SIZE = 640
@@ -69,12 +77,17 @@ class Detector:
         width, height = self._nominal_size()
         known = KNOWN.get(settings.name)
         layout = known.layout if known else settings.layout
-        self.layout: Layout = recognise(backend.model, width, height) if layout == "auto" else layout
+        blank = np.zeros((height, width, 3), np.uint8)
+        everything = Wanted("auto", np.arange(0), 0.0)
+        sample = backend.infer([blank], InputFormat(width, height), everything).outputs[0]
+        model = observed(backend.model, sample)
+        self.layout: Layout = recognise(model, width, height, sample) if layout == "auto" else layout
+        self._order = output_order(self.layout, model)
         self.input_format = input_format(self.layout, width, height)
-        self.class_names = self._label(backend.model, known_coco=known is not None or self.layout == "yolox")
+        self.class_names = class_names(self.layout, model, settings.labels)
         self._wanted = _class_ids(settings.classes, self.class_names)
         for _ in range(2):  # the first runs allocate and are slow
-            self.detect(np.zeros((height, width, 3), np.uint8))
+            self.detect(blank)
         return self
 
     def __exit__(
@@ -120,8 +133,9 @@ class Detector:
                 inference = self._backend.infer([images[index] for index in indices], target, wanted)
             start = time.perf_counter()
             for index, outputs, fit in zip(indices, inference.outputs, inference.fits, strict=True):
-                found = candidates(self.layout, outputs, target, self._wanted, least[index])
-                found = nms(found, settings.iou, settings.max_detections)
+                ordered = [outputs[place] for place in self._order]
+                found = candidates(self.layout, ordered, target, self._wanted, least[index])
+                found = suppress(self.layout, found, settings.iou, settings.max_detections)
                 xyxy, score = fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
                 results[index] = Detections(xyxy, score, found.class_id)
             decode_ms += (time.perf_counter() - start) * 1e3
@@ -177,23 +191,6 @@ class Detector:
             )
         return width, height
 
-    def _label(self, model: ModelFile, *, known_coco: bool) -> tuple[str, ...]:
-        count = class_count(self.layout, model)
-        names = self._settings.labels or model.class_names
-        if not names and count is None:
-            raise ModelError(
-                f"model {self._settings.name!r} does not say its classes: name them in model.labels"
-            )
-        if not names:
-            names = (
-                COCO if known_coco and count == len(COCO) else tuple(f"class_{i}" for i in range(count or 0))
-            )
-        if count is not None and len(names) != count:
-            raise ModelError(
-                f"model {self._settings.name!r} has {count} classes, not {len(names)}: correct model.labels"
-            )
-        return names
-
 
 def _multiple(pixels: float) -> int:
     """The next multiple of 32, the coarsest stride of most networks."""
@@ -207,5 +204,7 @@ def _class_ids(wanted: tuple[str, ...], names: tuple[str, ...]) -> np.ndarray[tu
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(names[:10])}..."
             raise ConfigError(f"model.classes: the model has no class {name!r}; {hint}")
-    chosen = [index for index, name in enumerate(names) if not wanted or name in wanted]
+    chosen = [
+        index for index, name in enumerate(names) if name in wanted or (not wanted and name != NO_CLASS)
+    ]
     return np.array(chosen, dtype=np.intp)
