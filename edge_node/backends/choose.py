@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge_node.backends.backend import Backend
+from edge_node.backends.host import MAX_BATCH
 from edge_node.config import ModelSettings
 from edge_node.models import KNOWN, find_model
 from shared.errors import ModelError
@@ -90,9 +91,7 @@ def _load(engine: Engine, path: Path, settings: ModelSettings) -> Backend:
         ModelError: It does not work here.
     """
     if engine == "onnxruntime":
-        from edge_node.backends.onnx import OnnxBackend
-
-        return OnnxBackend(path, settings)
+        return _onnx_runtime(path, settings)
     if engine == "torch":
         try:
             from edge_node.backends.torch import TorchBackend
@@ -104,6 +103,20 @@ def _load(engine: Engine, path: Path, settings: ModelSettings) -> Backend:
     except ImportError as error:
         raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
     return TensorrtBackend(path, settings)
+
+
+def _onnx_runtime(path: Path, settings: ModelSettings) -> Backend:
+    from edge_node.backends import providers
+    from edge_node.backends.onnx import OnnxBackend
+
+    if providers.prefers_cuda(settings.providers):
+        from edge_node.backends.cuda_onnx import CudaOnnxBackend
+
+        try:
+            return CudaOnnxBackend(path, MAX_BATCH)
+        except ModelError as error:
+            log.warning("pictures are prepared on the CPU: %s", error)
+    return OnnxBackend(path, settings)
 
 
 def _on_server(settings: ModelSettings) -> Backend:

@@ -30,6 +30,11 @@ _PACKAGES: dict[Provider, str] = {
 }
 
 
+def prefers_cuda(configured: Sequence[Provider]) -> bool:
+    """Whether the GPU of NVIDIA comes first, by the user's word or because it is there."""
+    return configured[0] == "cuda" if configured else _NAMES["cuda"] in ort.get_available_providers()
+
+
 def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Provider, ...]:
     """The providers to ask for; cpu, which takes what the others leave, is always last.
 

@@ -86,12 +86,12 @@ def mean_colour(
     return save(path, graph)
 
 
-def detector(path: Path, classes: int = 4, **metadata: str) -> Path:
-    """A network of any size and batch whose output is of the YOLOv8 kind ``(N, 4 + classes, cells)``.
+def detector(path: Path, **metadata: str) -> Path:
+    """A network of any size and batch, four classes, with the output of YOLOv8 ``(N, 8, cells)``.
 
     One box per 32x32 cell: the cell itself; the score of class 0 is the cell's mean brightness.
     """
-    rng = np.random.default_rng(5)
+    classes, rng = 4, np.random.default_rng(5)
     weights = {
         "mean": np.full((1, 3, 32, 32), 1 / (3 * 32 * 32), np.float32),
         "others": (rng.random((classes - 1, 1, 1, 1)) * 0.05).astype(np.float32),

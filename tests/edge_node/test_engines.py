@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_node.backends.choose import Engine
 from edge_node.config import ModelSettings
 from edge_node.detector import Detector
 from edge_node.frames import U8, Detections
@@ -41,10 +42,9 @@ def pictures() -> list[U8]:
     for width, height in ((640, 480), (1280, 720), (300, 500)):
         image = np.full((height, width, 3), 90, np.uint8)
         for _ in range(12):
-            corner, size = rng.integers(0, (width, height)), rng.integers(20, 160, 2)
-            colour = tuple(int(value) for value in rng.integers(0, 256, 3))
-            cv2.rectangle(image, corner, corner + size, colour, -1)
-            cv2.circle(image, corner, int(size[0] // 3), colour[::-1], -1)
+            x, y, side, *colour = rng.integers(0, (width, height, 160, 256, 256, 256)).tolist()
+            cv2.rectangle(image, (x, y), (x + side, y + side // 2), colour, -1)
+            cv2.circle(image, (x, y), side // 3, colour[::-1], -1)
         found.append(image)
     return found
 
@@ -113,21 +113,22 @@ def test_torch_export_of_any_size_and_batch(
     torch_folder: Path, rectangular: bool, pictures: list[U8]
 ) -> None:
     found = {}
-    for backend, file in (("torch", "cells.pt2"), ("onnxruntime", "cells.onnx")):
+    engines: tuple[tuple[Engine, str], ...] = (("torch", "cells.pt2"), ("onnxruntime", "cells.onnx"))
+    for backend, file in engines:
         settings = ModelSettings(
             name=str(torch_folder / file),
             backend=backend,
-            confidence=0.4,
-            rectangular=rectangular,  # type: ignore[arg-type]
-            input_size=320,
             layout="yolov8",
             labels=("a", "b", "c", "d"),
+            confidence=0.46,  # brighter than the bars
+            rectangular=rectangular,
+            input_size=320,
         )
         with Detector(settings) as detector:
             assert detector.max_batch == 16
             assert detector.backend_name.startswith(backend)
             found[backend] = detector.detect_batch(pictures[-3:], [None] * 3)[0]
-    assert sum(len(one) for one in found["torch"]) > 20
+    assert sum(len(one) for one in found["torch"]) > 8
     assert_same(found["torch"], found["onnxruntime"])
 
 
@@ -154,6 +155,7 @@ class Server:
         serve = {"host": "127.0.0.1", "http_port": self.http, "grpc_port": self.grpc}
         # No worker processes, or a kill would leave them behind.
         serve |= {"metrics_port": free_port(), "parallel_workers": 0}
+        serve |= {"grpc_max_message_length": 64_000_000}  # 4 MB are less than a float picture of 640x640
         (folder / "settings.json").write_text(json.dumps(serve))
         self._add("nanodet", MODEL, [1, 3, 416, 416], [1, 84, 3549])
         cells = networks.detector(folder / "cells.onnx")

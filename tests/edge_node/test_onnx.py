@@ -18,6 +18,7 @@ from edge_node.frames import U8
 from edge_node.models import BUILT_IN, Provider
 from edge_node.preprocess import PAD_VALUE, InputFormat
 from shared.errors import ModelError
+from shared.geometry import F32
 from tests.edge_node import networks
 
 EVERYTHING = Wanted("yolov8", np.arange(80), 0.0)
@@ -27,6 +28,10 @@ IMAGENET: dict[str, Any] = {"scale": (0.0171, 0.0175, 0.0174), "offset": (-2.118
 def pictures(*sizes: tuple[int, int]) -> list[U8]:
     rng = np.random.default_rng(1)
     return [rng.integers(0, 256, (height, width, 3), np.uint8) for width, height in sizes]
+
+
+def values(inference: Inference, index: int = 0) -> F32:
+    return np.asarray(inference.outputs[index][0], np.float32)
 
 
 def both(path: Path, target: InputFormat, images: list[U8]) -> tuple[OnnxBackend, Inference, Inference]:
@@ -83,9 +88,9 @@ def test_bytes_give_what_floats_give(
     path = networks.convolution(tmp_path / "m.onnx", shape, **network)
     backend, ours, reference = both(path, target, pictures((100, 40)))
     assert backend.folded
-    expected = reference.outputs[0][0]
+    expected = values(reference)
     assert expected.std() > 0.1
-    np.testing.assert_allclose(ours.outputs[0][0], expected, atol=2e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(values(ours), expected, atol=2e-4 * np.abs(expected).max())
 
 
 def test_the_built_in_model_takes_bytes_and_says_the_same() -> None:
@@ -93,7 +98,7 @@ def test_the_built_in_model_takes_bytes_and_says_the_same() -> None:
     backend, ours, reference = both(BUILT_IN / "nanodet_g_416.onnx", InputFormat(416, 416), images)
     assert backend.folded
     # Box edges are in pixels, up to 416.
-    np.testing.assert_allclose(ours.outputs[0][0], reference.outputs[0][0], atol=2e-3)
+    np.testing.assert_allclose(values(ours), values(reference), atol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ def test_what_cannot_take_bytes_takes_floats(tmp_path: Path, network: dict[str, 
     path = networks.convolution(tmp_path / "m.onnx", (1, 3, 32, 64), **network)
     backend, ours, reference = both(path, InputFormat(64, 32), pictures((64, 32)))
     assert not backend.folded, why
-    np.testing.assert_array_equal(ours.outputs[0][0], reference.outputs[0][0])
+    np.testing.assert_array_equal(values(ours), values(reference))
 
 
 def test_weights_in_another_file_stay_there(tmp_path: Path) -> None:
@@ -139,10 +144,10 @@ def test_every_kind_of_picture_input_gets_the_colours_in_its_order(
     path = networks.mean_colour(tmp_path / "m.onnx", shape, dtype, last=last)
     image = np.full((8, 16, 3), (10, 100, 200), np.uint8)
     backend = OnnxBackend(path)
-    found = backend.infer([image], InputFormat(16, 8, rgb=rgb), EVERYTHING).outputs
-    assert len(found) == 1
+    found = backend.infer([image], InputFormat(16, 8, rgb=rgb), EVERYTHING)
+    assert len(found.outputs) == 1
     order = (200, 100, 10) if rgb else (10, 100, 200)
-    np.testing.assert_allclose(found[0][0].ravel(), np.array(order) * expected, rtol=2e-3)
+    np.testing.assert_allclose(values(found).ravel(), np.array(order) * expected, rtol=2e-3)
 
 
 @pytest.mark.parametrize(("batch", "most"), [pytest.param("N", 16, id="any"), pytest.param(4, 4, id="four")])
@@ -158,7 +163,7 @@ def test_pictures_of_a_batch_come_back_in_their_order(tmp_path: Path, batch: int
         for index, image in enumerate(images):
             share = len(image) / 32  # the rest is bars
             mean = float(image[0, 0, 0]) * share + PAD_VALUE * (1 - share)
-            np.testing.assert_allclose(found.outputs[index][0].ravel(), [mean] * 3, rtol=1e-5)
+            np.testing.assert_allclose(values(found, index).ravel(), [mean] * 3, rtol=1e-5)
 
 
 def test_an_input_that_is_no_picture_is_one_clear_error(tmp_path: Path) -> None:

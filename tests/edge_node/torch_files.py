@@ -30,7 +30,7 @@ def script(source: Path, path: Path) -> None:
     torch.jit.save(torch.jit.trace(network, torch.rand(1, 3, 416, 416)), path, _extra_files=extra)
 
 
-class Cells(torch.nn.Module):
+class Cells(torch.nn.Module):  # type: ignore[misc]  # untyped here
     """What `networks.detector` is, with its weights."""
 
     def __init__(self, weights: dict[str, torch.Tensor]) -> None:
