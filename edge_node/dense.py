@@ -124,7 +124,7 @@ def _from_distances(
         class_id: ``(K,)``.
         size: Width and height of the input.
     """
-    logits = distributions.reshape(len(stride), 4, -1)
+    logits = distributions.reshape(len(stride), 4, distributions.shape[1] // 4)
     weight = np.exp(logits - logits.max(axis=2, keepdims=True))
     weight /= weight.sum(axis=2, keepdims=True)
     distance = weight @ np.arange(logits.shape[2], dtype=np.float32) * stride[:, None]

@@ -94,11 +94,12 @@ def _greedy(
     edges = np.ascontiguousarray(xyxy.T)
     edges[2:] *= -1
     own = np.ascontiguousarray(edges.T)[:, :, None]
-    area = box_area(xyxy).astype(np.float32)
     alive = np.ones(len(order), np.bool_)
     is_alive = alive.data  # asking an array for one item is several times slower
     kept: list[int] = []
-    with np.errstate(invalid="ignore", divide="ignore"):  # boxes of no area: 0 / 0 is above no threshold
+    # Boxes of no area or an infinite one: what is not a number is above no threshold.
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        area = box_area(xyxy).astype(np.float32)
         for index in order:
             if not is_alive[index]:
                 continue
