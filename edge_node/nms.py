@@ -8,16 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.frames import Detections
-from shared.geometry import F32, F64, Bool, box_area
+from shared.geometry import F32, F64, Bool
 
 Ids = npt.NDArray[np.intp]
 
 MAX_CANDIDATES = 30_000
 """The best-scored candidates that are looked at; a network that floods must not stall the pipeline."""
 
-_ROUNDS = 3
-_NARROW = 64
-"""Boxes within reach of one, on average, up to which comparing many at once is faster than one by one."""
+_ROUNDS, _FEW, _NARROW = 3, 400, 64
+"""Rounds of many boxes at once are faster where there are more than a few, with few within reach of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,8 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
     starts at most (1 - t) of that one's width to its right, or (1 - t) / t of it to its left. Laid out by
     class and left edge, a box meets only that stretch of its own class, not all the others.
 
-    A box that is the best of its stretch stays, whatever happens elsewhere: all of those are taken at once,
-    and what they suppress is gone, for a few rounds. The rest goes one by one, best first.
+    A box that is the best of its stretch stays, whatever happens elsewhere: for a few rounds all of those are
+    taken at once, and what they suppress is gone. The rest goes one by one, best first.
 
     Args:
         found: Candidates, finite, no score negative.
@@ -73,7 +72,7 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         boxes = _lay_out(found, order, threshold)
         kept: list[Ids] = []
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if len(order) > _FEW else 0):
             if len(boxes.rank) == 0 or (boxes.ends - boxes.starts).mean() > _NARROW:
                 break
             best = _best_within_reach(boxes)
@@ -122,7 +121,8 @@ def _lay_out(found: Detections, order: Ids, threshold: float) -> _Layout:
     rank = np.empty(len(order), np.intp)
     rank[order] = np.arange(len(order))
     xyxy = found.xyxy[place]
-    return _Layout(xyxy, box_area(xyxy).astype(np.float32), rank[place], starts, ends)
+    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0.0)
+    return _Layout(xyxy, sides[:, 0] * sides[:, 1], rank[place], starts, ends)
 
 
 def _best_within_reach(boxes: _Layout) -> Bool:
