@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from edge_node.backends.backend import Axis, ModelFile, Tensor
-from edge_node.decode import class_names, extra_inputs, observed, output_order, recognise
+from edge_node.decode import LAYOUTS, class_names, extra_inputs, observed, output_order, recognise
 from edge_node.models import COCO, NO_CLASS, Layout
 from shared.errors import ModelError
 from shared.geometry import F32
+from tests.conftest import REPO
 
 Outputs = Sequence[tuple[str, tuple[Axis, ...], str]]
 
@@ -249,3 +251,9 @@ def test_what_came_out_replaces_dynamic_axes() -> None:
     assert seen.outputs == (Tensor("output0", (1, 84, 8400), "float16"),)
     plain = observed(model([PLAIN]), [np.zeros((3, 4), np.float32)])
     assert plain.outputs[0].shape == (3, 4)
+
+
+def test_every_layout_is_explained_where_users_look() -> None:
+    text = (REPO / "docs" / "layouts.md").read_text()
+    assert set(LAYOUTS) == set(get_args(Layout))
+    assert [layout for layout in LAYOUTS if f"`{layout}`" not in text] == []
