@@ -37,8 +37,8 @@ def environment(package: str, wanted: str) -> Path:
     """The Python that has a package, installing it first if need be.
 
     Args:
-        package: Names the environment.
-        wanted: What pip is told to install.
+        package: Names the environment's folder.
+        wanted: What pip installs.
     """
     folder = _HOME / package
     python = folder / "bin" / "python"
