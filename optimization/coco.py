@@ -47,32 +47,20 @@ class Truth:
     """Pictures and the objects in them.
 
     Args:
-        annotations: COCO's "instances" file.
-        images: The folder its file names are in.
+        document: In the form of COCO's "instances" file.
+        pictures: Image id and path.
 
     Attributes:
-        pictures: Image id and path, in the file's order.
+        pictures: As given.
         categories: Id by name.
-
-    Raises:
-        SourceError: The file is missing or of another format, or pictures are missing.
     """
 
-    def __init__(self, annotations: Path, images: Path) -> None:
-        document = _read(annotations)
+    def __init__(self, document: dict[str, Any], pictures: Sequence[tuple[int, Path]]) -> None:
         self._coco = COCO()
         self._coco.dataset = document
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
             self._coco.createIndex()
-        if not images.is_dir():
-            raise SourceError(f"{images}: no such folder of pictures")
-        self.pictures = [(item["id"], images / item["file_name"]) for item in document["images"]]
-        missing = [path for _, path in self.pictures if not path.is_file()]
-        if missing:
-            raise SourceError(
-                f"{images}: {len(missing)} of the {len(self.pictures)} pictures that {annotations} names are "
-                f"missing, such as {missing[0].name}"
-            )
+        self.pictures = pictures
         self.categories: dict[str, int] = {item["name"]: item["id"] for item in document["categories"]}
 
     def match(self, names: Sequence[str], only: Sequence[str] = ()) -> npt.NDArray[np.intp]:
@@ -90,7 +78,9 @@ class Truth:
         """
         for name in only:
             if name not in self.categories:
-                raise ConfigError(f"--classes: {name!r} is no category of the annotations{_near(name, self.categories)}")
+                raise ConfigError(
+                    f"--classes: {name!r} is no category of the annotations{_near(name, self.categories)}"
+                )
         wanted = only or tuple(self.categories)
         unknown = [name for name in wanted if name not in names]
         if unknown:
@@ -127,7 +117,9 @@ class Truth:
         precision = evaluation.eval["precision"][:, :, :, 0, -1]
         by_id = {id_: name for name, id_ in self.categories.items()}
         per_class = {
-            by_id[id_]: _mean(precision[:, :, k]) for k, id_ in enumerate(scored) if (precision[:, :, k] >= 0).any()
+            by_id[id_]: _mean(precision[:, :, k])
+            for k, id_ in enumerate(scored)
+            if (precision[:, :, k] >= 0).any()
         }
         return Scores(_mean(precision), _mean(precision[0]), _mean(precision[5]), per_class)
 
@@ -150,6 +142,64 @@ def _near(name: str, names: Sequence[str] | dict[str, int]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
+def read_truth(annotations: Path, images: Path) -> Truth:
+    """Annotated pictures.
+
+    Args:
+        annotations: COCO's "instances" file.
+        images: The folder its file names are in.
+
+    Raises:
+        SourceError: The file is missing or of another format, or pictures are missing.
+    """
+    document = _read(annotations)
+    if not images.is_dir():
+        raise SourceError(f"{images}: no such folder of pictures")
+    found = [(item["id"], images / item["file_name"]) for item in document["images"]]
+    missing = [path for _, path in found if not path.is_file()]
+    if missing:
+        raise SourceError(
+            f"{images}: {len(missing)} of the {len(found)} pictures that {annotations} names are "
+            f"missing, such as {missing[0].name}"
+        )
+    return Truth(document, found)
+
+
+def truth_of(
+    found: Sequence[Detections], pictures: Sequence[Path], names: Sequence[str], confidence: float
+) -> Truth:
+    """What one detector saw, as the truth that another is held against.
+
+    Args:
+        found: One per picture.
+        pictures: What was shown.
+        names: Of the classes, by id.
+        confidence: Less sure detections are no truth.
+    """
+    annotations: list[dict[str, Any]] = []
+    for image, seen in enumerate(found):
+        sure = seen[np.flatnonzero(seen.score >= confidence)]
+        for (left, top, right, bottom), kind in zip(sure.xyxy.tolist(), sure.class_id.tolist(), strict=True):
+            box = [left, top, right - left, bottom - top]
+            area = box[2] * box[3]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image,
+                    "category_id": kind,
+                    "bbox": box,
+                    "area": area,
+                    "iscrowd": 0,
+                }
+            )
+    document = {
+        "images": [{"id": image} for image in range(len(pictures))],
+        "annotations": annotations,
+        "categories": [{"id": kind, "name": name} for kind, name in enumerate(names)],
+    }
+    return Truth(document, list(enumerate(pictures)))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -157,9 +207,19 @@ def _read(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise SourceError(f"{path}: is no JSON ({error})") from None
-    keys = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id", "bbox"), "categories": ("id", "name")}
+    keys = {
+        "images": ("id", "file_name"),
+        "annotations": ("image_id", "category_id", "bbox"),
+        "categories": ("id", "name"),
+    }
     for key, fields in keys.items():
         items = document.get(key) if isinstance(document, dict) else None
-        if not isinstance(items, list) or not items or not all(field in item for item in items for field in fields):
-            raise SourceError(f"{path}: is no COCO annotation file; it needs {key!r}, each with {', '.join(fields)}")
+        if (
+            not isinstance(items, list)
+            or not items
+            or not all(field in item for item in items for field in fields)
+        ):
+            raise SourceError(
+                f"{path}: is no COCO annotation file; it needs {key!r}, each with {', '.join(fields)}"
+            )
     return dict(document)

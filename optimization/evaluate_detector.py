@@ -52,7 +52,9 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-def evaluate(settings: ModelSettings, truth: Truth, classes: tuple[str, ...]) -> tuple[Scores, dict[str, Any]]:
+def evaluate(
+    settings: ModelSettings, truth: Truth, classes: tuple[str, ...]
+) -> tuple[Scores, dict[str, Any]]:
     """Score one detector.
 
     Args:
@@ -93,9 +95,9 @@ def run(args: argparse.Namespace) -> None:
     """
     files.claim(args.json, force=args.force)
     extras.need("pycocotools")
-    from optimization.coco import Truth
+    from optimization.coco import read_truth
 
-    truth = Truth(args.annotations, args.images)
+    truth = read_truth(args.annotations, args.images)
     document: dict[str, Any] = {}
     print(f"{'':<28}{'AP':>7}{'AP50':>7}{'AP75':>7}")
     if args.against:
@@ -106,7 +108,9 @@ def run(args: argparse.Namespace) -> None:
     print(row(args.model, scores))
     document = asdict(scores) | ran | document
     if args.against:
-        document["loss"] = {key: round(document["against"][key] - document[key], 4) for key in ("ap", "ap50", "ap75")}
+        document["loss"] = {
+            key: round(document["against"][key] - document[key], 4) for key in ("ap", "ap50", "ap75")
+        }
         print(f"{'loss, points':<28}" + "".join(f"{100 * loss:7.1f}" for loss in document["loss"].values()))
     files.save_json(args.json, document)
 

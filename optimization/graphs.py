@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ def slim(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     metadata = {item.key: item.value for item in model.metadata_props}
     try:
-        with _quiet():
+        with quiet():
             slimmed = onnxslim.slim(model)
     except Exception as error:  # noqa: BLE001 - whatever a third-party rewrite may raise
         raise ModelError(f"the graph cannot be simplified: {first_line(error)}") from None
@@ -177,10 +178,11 @@ def pre_process(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     ready = raise_opset(slim(model))
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        target = Path(folder) / "ready.onnx"
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        source, target = Path(folder) / "source.onnx", Path(folder) / "ready.onnx"
+        save(ready, source)
         try:
-            quant_pre_process(ready, str(target), skip_symbolic_shape=True)
+            quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
         except Exception as error:  # noqa: BLE001 - a third-party rewrite
             raise ModelError(f"the graph cannot be prepared for quantisation: {first_line(error)}") from None
         ready = onnx.load(str(target))
@@ -201,16 +203,20 @@ def elements(lengths: list[int | str]) -> int | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text that says something."""
+    """The first line of an error's text that says something, without the places in other people's sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", lines[0])
+    text = re.sub(r"\s*/\S+\.(?:h|cc|cpp):\d+ .*", "", text)
+    return text[:240].rstrip(" :.")
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the log lines and numpy warnings of third-party rewrites; errors still raise."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -49,3 +49,22 @@ def read(path: Path) -> U8:
     if image is None:
         raise SourceError(f"{path}: is no picture that OpenCV can read")
     return np.asarray(image, np.uint8)
+
+
+def first_frame(video: Path) -> U8:
+    """The first picture of a video.
+
+    Returns:
+        u8 ``(H, W, 3)``, BGR.
+
+    Raises:
+        SourceError: It has none.
+    """
+    reader = cv2.VideoCapture(str(video))
+    try:
+        ok, image = reader.read()
+    finally:
+        reader.release()
+    if not ok:
+        raise SourceError(f"{video}: is no video that OpenCV can read")
+    return np.asarray(image, np.uint8)
