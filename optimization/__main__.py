@@ -6,7 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from optimization import evaluate_tracker, evaluate_video
+from optimization import (
+    evaluate_detector,
+    evaluate_tracker,
+    evaluate_video,
+    fp16,
+    inspect_model,
+    quantize,
+    simplify,
+)
 from shared.errors import DarnerError
 
 
@@ -17,8 +25,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     evaluate = commands.add_parser("evaluate", help="score a part of the pipeline against ground truth")
     parts = evaluate.add_subparsers(required=True, metavar="PART")
+    evaluate_detector.add_to(parts)
     evaluate_tracker.add_to(parts)
     evaluate_video.add_to(parts)
+    inspect_model.add_to(commands)
+    simplify.add_to(commands)
+    quantize.add_to(commands)
+    fp16.add_to(commands)
     return parser
 
 

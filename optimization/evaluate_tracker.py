@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_node.tracker import TrackerSettings, create
-from optimization import mot, report
+from optimization import files, mot, report
 from shared.errors import SourceError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--detections", default="det.txt", metavar="NAME", help="file in each det/ folder (default: det.txt)"
     )
-    report.add_arguments(parser)
+    files.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
         SourceError: The folder or a file of a sequence cannot be used.
         ConfigError: The JSON file exists, or `trackeval` is not installed.
     """
-    report.check(args)
+    files.claim(args.json, force=args.force)
     folders = mot.find(args.mot)
     scorer = mot.Scorer()
     sequences: dict[str, dict[str, float]] = {}
@@ -80,4 +80,4 @@ def run(args: argparse.Namespace) -> None:
         raise SourceError(f"{args.mot}: no sequence has det/{args.detections}; nothing to evaluate")
     combined = scorer.combined()
     print(report.row("combined", combined))
-    report.write(args, {"sequences": sequences, "combined": combined})
+    files.save_json(args.json, {"sequences": sequences, "combined": combined})

@@ -18,7 +18,7 @@ from edge_node.frames import Detections
 from edge_node.live import Controls
 from edge_node.tracker import TrackerSettings
 from edge_node.watch import Watch
-from optimization import mot, report
+from optimization import files, mot, report
 from shared.errors import SourceError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--save", type=Path, metavar="DIR", help="write the detections there as a sequence for other trackers"
     )
-    report.add_arguments(parser)
+    files.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
         SourceError: The video or the ground truth cannot be used, or they differ in length.
         ConfigError: The JSON file exists, or `trackeval` is not installed.
     """
-    report.check(args)
+    files.claim(args.json, force=args.force)
     scorer = mot.Scorer()
     frame_rate, truth = mot.read_truth(args.truth)
     model = ModelSettings(name=args.model, classes=(args.class_name,))
@@ -103,4 +103,4 @@ def run(args: argparse.Namespace) -> None:
     print(report.header())
     scores = scorer.add(name, truth, tracks)
     print(report.row(name, scores))
-    report.write(args, {"sequences": {name: scores}, "combined": scorer.combined()})
+    files.save_json(args.json, {"sequences": {name: scores}, "combined": scorer.combined()})

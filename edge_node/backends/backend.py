@@ -43,6 +43,20 @@ class ModelFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def has_batch_axis(self) -> bool:
+        """Whether outputs come by picture; False for networks that take one picture and return plain rows."""
+        return any(len(output.shape) >= 3 for output in self.outputs)
+
+    @property
+    def trained_size(self) -> int | None:
+        """Longer side of the pictures of the training, from the metadata ("imgsz"), in pixels."""
+        try:
+            sizes = json.loads(self.metadata.get("imgsz", ""))
+            return max(sizes if isinstance(sizes, list) else [sizes], default=None)
+        except (ValueError, TypeError):
+            return None
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """From the metadata: a JSON or Python mapping of id to name, or a list; empty when there are none."""
         text = self.metadata.get("names", "")

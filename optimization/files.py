@@ -1,0 +1,79 @@
+"""Files that a command writes: never over another by accident, and never half there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare --json and --force."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here as well")
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
+
+
+def claim(path: Path | None, *, force: bool) -> None:
+    """Refuse before the work what could not be written after it.
+
+    Args:
+        path: A file to be written; None is allowed and means nothing.
+        force: It may exist.
+
+    Raises:
+        ConfigError: It exists and may not, or its folder cannot be made or written to.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; name a file")
+    if path.exists() and not force:
+        raise ConfigError(f"{path}: exists already; add --force to overwrite it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path.parent}: cannot be made ({error.strerror})") from None
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{path.parent}: cannot be written to (permission denied)")
+
+
+def save(path: Path, data: bytes | str) -> None:
+    """Write a file; it appears only when it is complete.
+
+    Args:
+        path: Where; replaced if it exists.
+        data: What is in it.
+
+    Raises:
+        ConfigError: It cannot be written: disk full, no permission.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    part: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        part = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def save_json(path: Path | None, document: dict[str, Any]) -> None:
+    """Write the JSON file, if one was asked for.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    if path is not None:
+        save(path, json.dumps(document, indent=2) + "\n")

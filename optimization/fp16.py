@@ -1,0 +1,134 @@
+"""`fp16`: a float32 ONNX model to half precision."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_node.models import find_model
+from optimization import detectors, extras, files
+from optimization.simplify import runner
+from shared.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+TOLERANCE = 5e-2
+"""Half precision has eleven bits, and a network adds up what they lose; measured are 0.1 to 2 %."""
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    from optimization import parity
+
+    parser = subparsers.add_parser(
+        "fp16",
+        help="float32 ONNX to half precision",
+        description="Convert weights and arithmetic to 16 bits, and check the outputs.",
+    )
+    detectors.add_arguments(parser)
+    parser.add_argument("--half-io", action="store_true", help="inputs and outputs in 16 bits as well")
+    parser.add_argument("--block", default="", metavar="OP,...", help="operator types left in float32")
+    parser.add_argument(
+        "--keep-float",
+        default="auto",
+        metavar="auto|none|NODE,...",
+        help="nodes left in float32; auto: what decodes boxes and scores (default)",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: NAME_fp16.onnx in this folder")
+    parity.add_arguments(parser)
+    files.add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Convert, check, write.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        DarnerError: The file is no model, or the result is too far off.
+    """
+    extras.need("onnx", "onnxslim")
+    from optimization import graphs, parity, qdq
+
+    settings = detectors.settings(args)
+    source = find_model(settings.name)
+    output = args.output or Path(f"{source.stem}_fp16.onnx")
+    for path in (output, args.json):
+        files.claim(path, force=args.force)
+    original = graphs.load(source)
+    graph = graphs.pre_process(original)
+    names = {node.name for node in graph.graph.node}
+    if args.keep_float == "auto":
+        # Above 1024 pixels half precision counts in whole ones: coordinates are decoded in float32.
+        kept = qdq.head_levels(graph, 1)[-1]
+    else:
+        kept = [] if args.keep_float == "none" else [name.strip() for name in args.keep_float.split(",")]
+    for name in kept:
+        if name not in names:
+            raise ConfigError(f"--keep-float: the graph has no node {name!r}; `inspect --nodes` lists them")
+    result = convert(graph, kept, [name for name in args.block.split(",") if name], half_io=args.half_io)
+    target = parity.input_format(settings, graphs.shape(original.graph.input[0]))
+    shown = parity.feeds(target, args.images)
+    worst = parity.check(parity.differences(runner(original), runner(result), shown), TOLERANCE, "rms")
+    graphs.save(result, output)
+    print(
+        f"{output}: {graphs.megabytes(original):.2f} -> {graphs.megabytes(result):.2f} MB, {len(kept)} nodes in float32, "
+        f"outputs within {worst:.1e} on {', '.join(name for name, _ in shown)}"
+    )
+    document: dict[str, Any] = {
+        "output": str(output),
+        "kept_float": len(kept),
+        "largest_relative_difference": worst,
+    }
+    files.save_json(args.json, document | {"bytes": [original.ByteSize(), result.ByteSize()]})
+
+
+def convert(graph: onnx.ModelProto, kept: list[str], blocked: list[str], *, half_io: bool) -> onnx.ModelProto:
+    """A model in half precision.
+
+    Args:
+        graph: Float32, every node named; not changed.
+        kept: Nodes left in float32.
+        blocked: Operator types left in float32, beside those that have no half precision.
+        half_io: Inputs and outputs in half precision as well.
+
+    Raises:
+        ModelError: The graph cannot be converted.
+    """
+    from onnxruntime.transformers import float16
+
+    from optimization import graphs
+
+    copy = type(graph)()
+    copy.CopyFrom(graphs.infer_shapes(graph))
+    with graphs.quiet():
+        try:
+            result: onnx.ModelProto = float16.convert_float_to_float16(
+                copy,
+                keep_io_types=not half_io,
+                node_block_list=kept,
+                op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *blocked],
+            )
+        except Exception as error:  # noqa: BLE001 - a third-party rewrite
+            raise ModelError(
+                f"the graph cannot be converted to 16 bits: {graphs.first_line(error)}"
+            ) from None
+    _drop_repeated(result)
+    graphs.name_nodes(result)
+    graphs.onnx.helper.set_model_props(result, {item.key: item.value for item in graph.metadata_props})
+    return result
+
+
+def _drop_repeated(model: onnx.ModelProto) -> None:
+    """Keep one cast of each tensor: the converter writes one for every node in float32 that reads it."""
+    made: set[str] = set()
+    for node in list(model.graph.node):
+        if node.output[0] in made:
+            model.graph.node.remove(node)
+        made.update(node.output)

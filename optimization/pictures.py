@@ -1,0 +1,70 @@
+"""Folders of pictures: for calibration, evaluation and parity checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_node.frames import U8
+from shared.errors import SourceError
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+
+
+def find(folder: Path, limit: int | None = None) -> list[Path]:
+    """Pictures directly in a folder, by name; evenly spread over all of them when there are more than `limit`.
+
+    Args:
+        folder: Where to look.
+        limit: Most pictures returned; None returns all.
+
+    Raises:
+        SourceError: There is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: no such folder of pictures")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not found:
+        raise SourceError(f"{folder}: holds no pictures ({', '.join(sorted(_SUFFIXES))})")
+    if limit is not None and len(found) > limit:
+        chosen = np.linspace(0, len(found) - 1, limit).round().astype(int)
+        found = [found[index] for index in chosen]
+    return found
+
+
+def read(path: Path) -> U8:
+    """One picture.
+
+    Returns:
+        u8 ``(H, W, 3)``, BGR.
+
+    Raises:
+        SourceError: It is missing or no picture.
+    """
+    if not path.is_file():
+        raise SourceError(f"{path}: no such picture")
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f"{path}: is no picture that OpenCV can read")
+    return np.asarray(image, np.uint8)
+
+
+def first_frame(video: Path) -> U8:
+    """The first picture of a video.
+
+    Returns:
+        u8 ``(H, W, 3)``, BGR.
+
+    Raises:
+        SourceError: It has none.
+    """
+    reader = cv2.VideoCapture(str(video))
+    try:
+        ok, image = reader.read()
+    finally:
+        reader.release()
+    if not ok:
+        raise SourceError(f"{video}: is no video that OpenCV can read")
+    return np.asarray(image, np.uint8)

@@ -1,0 +1,39 @@
+"""Times of things that run in turn, so that what else the machine does hits all of them alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+PERCENTILES = (50, 90, 95, 99)
+
+
+def in_turn(calls: Sequence[Callable[[], object]], rounds: int, warm_up: int = 3) -> list[list[float]]:
+    """Milliseconds of every call, by callable.
+
+    Args:
+        calls: What to time.
+        rounds: How often each runs.
+        warm_up: Rounds before that are not counted.
+    """
+    times: list[list[float]] = [[] for _ in calls]
+    for turn in range(warm_up + rounds):
+        for call, kept in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            if turn >= warm_up:
+                kept.append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def summary(times: Sequence[float]) -> dict[str, float]:
+    """Percentiles and mean of milliseconds: "p50", "p90", "p95", "p99", "mean"."""
+    if not times:
+        return {}
+    values = np.percentile(times, PERCENTILES)
+    found = {
+        f"p{percent}": round(float(value), 3) for percent, value in zip(PERCENTILES, values, strict=True)
+    }
+    return found | {"mean": round(float(np.mean(times)), 3)}
