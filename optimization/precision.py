@@ -18,7 +18,7 @@ from optimization.evaluate_detector import CONFIDENCE
 
 SURE = 0.3
 """What the float network sees with this score is taken for true."""
-TOLERANCE = 0.01
+TOLERANCE = 0.02
 """A level that agrees this much less than the best one is as good."""
 
 

@@ -24,11 +24,10 @@ from shared.errors import ModelError
 Target = Literal["cpu", "tensorrt"]
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 """Operators whose work is done in 8 bits; all others only pass values on."""
-_CPU = WEIGHTED | {
-    "Add", "AveragePool", "Clip", "Concat", "Flatten", "Gather", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul",
-    "Pad", "Relu", "Reshape", "Resize", "Sigmoid", "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose",
-    "Unsqueeze",
-}  # fmt: skip
+_CPU = WEIGHTED | frozenset(
+    "Add AveragePool Clip Concat Flatten Gather GlobalAveragePool LeakyRelu MaxPool Mul Pad Relu Reshape Resize "
+    "Sigmoid Slice SpaceToDepth Split Squeeze Transpose Unsqueeze".split()
+)
 # TensorRT fuses what follows a convolution into it and wants Q/DQ only where 8 bits begin.
 _TENSORRT = WEIGHTED | {"Add", "AveragePool", "GlobalAveragePool", "MaxPool"}
 
@@ -101,7 +100,7 @@ def convert(
         except Exception as error:  # noqa: BLE001 - a third-party rewrite
             raise ModelError(f"the graph cannot be quantised: {graphs.first_line(error)}") from None
     result: onnx.ModelProto = quantizer.model.model
-    onnx.helper.set_model_props(result, {item.key: item.value for item in graph.metadata_props})
+    graphs.set_metadata(result, {item.key: item.value for item in graph.metadata_props})
     return result
 
 

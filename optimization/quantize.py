@@ -34,15 +34,15 @@ def add_to(subparsers: SubParsers) -> None:
     parser = subparsers.add_parser(
         "quantize",
         help="float ONNX to INT8 (Q/DQ), calibrated on pictures",
-        description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are kept in "
-        "a calibration file, with which the model can be built again without them.",
+        description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are kept "
+        "in a calibration file, with which the model can be built again without them.",
     )
     detectors.add_arguments(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures like those it will see")
     parser.add_argument(
         "--pictures", type=int, default=500, metavar="N", help="most of them used (default: 500)"
     )
-    parser.add_argument("--method", choices=("entropy", "percentile", "minmax"), default="percentile")
+    parser.add_argument("--method", choices=("entropy", "percentile", "minmax"), default="entropy")
     parser.add_argument("--percentile", type=float, default=99.99, metavar="P", help="default: %(default)s")
     parser.add_argument(
         "--calibration",
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> None:
         "reduced_range": reduce_range,
         "kept_float": len(kept),
     }
-    graphs.onnx.helper.set_model_props(
+    graphs.set_metadata(
         result,
         {item.key: item.value for item in original.metadata_props} | {"quantization": json.dumps(facts)},
     )
@@ -117,13 +117,12 @@ def run(args: argparse.Namespace) -> None:
         calibrations.save(calibration, _calibration_path(args, source, output))
     graphs.save(result, output)
     print(
-        f"{output}: {graphs.megabytes(result):.1f} MB (float: {graphs.megabytes(original):.1f} MB), {len(kept)} nodes in "
-        f"float, {speed['float_ms']:.1f} -> {speed['int8_ms']:.1f} ms here on the CPU ({speed['ratio']:.2f}x)"
+        f"{output}: {graphs.megabytes(result):.1f} MB (float: {graphs.megabytes(original):.1f} MB), "
+        f"{len(kept)} nodes in float, {speed['float_ms']:.1f} -> {speed['int8_ms']:.1f} ms on this CPU "
+        f"({speed['ratio']:.2f}x)"
     )
     if args.target == "cpu" and speed["ratio"] < 1.1:
-        print(
-            "little is gained on this CPU: networks of depthwise convolutions and SiLU often run better in float"
-        )
+        print("little is gained on this CPU: depthwise convolutions and SiLU often run better in float")
     files.save_json(args.json, facts | {"output": str(output), "speed": speed, "levels": levels})
 
 
@@ -192,7 +191,8 @@ def _keep(
     print(f"{'kept in float':<16}{'agreement with float (AP)':>28}")
     for index, level in enumerate(levels):
         print(
-            f"{len(level.kept):>4} nodes      {100 * level.agreement:>28.1f}{'  <- chosen' if index == best else ''}"
+            f"{len(level.kept):>4} nodes      {100 * level.agreement:>28.1f}"
+            f"{'  <- chosen' if index == best else ''}"
         )
     calibration = dataclasses.replace(calibration, levels=calibration.levels | {args.target: best})
     told = [{"kept": len(level.kept), "agreement": level.agreement} for level in levels]
