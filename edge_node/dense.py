@@ -21,10 +21,10 @@ def yolov8(output: F32, wanted: Ids, confidence: float) -> Detections:
     """``(4 + classes, anchors)``: centre x, y, width, height in input pixels, then class scores."""
     scores = output[4:] if len(wanted) == len(output) - 4 else output[4:][wanted]
     # Compare first: of thousands of anchors a handful is above the threshold.
-    keep = np.flatnonzero(scores.max(axis=0) >= confidence)
-    few = scores[:, keep]
-    best = few.argmax(axis=0)
-    return _from_centres(output[:4, keep].T, few[best, np.arange(len(keep))], wanted[best])
+    top = scores.max(axis=0)
+    keep = np.flatnonzero(top >= confidence)
+    best = scores.take(keep, axis=1).argmax(axis=0)
+    return _from_centres(output[:4].take(keep, axis=1).T, top[keep], wanted[best])
 
 
 def yolov5(output: F32, wanted: Ids, confidence: float) -> Detections:
@@ -105,8 +105,8 @@ def _with_objectness(output: F32, wanted: Ids, confidence: float) -> tuple[Ids, 
 
 
 def _from_centres(cxcywh: F32, score: F32, class_id: Ids) -> Detections:
-    half = cxcywh[:, 2:] / 2
-    return build(np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1), score, class_id)
+    centre, half = cxcywh[:, :2], cxcywh[:, 2:] / 2
+    return build(np.concatenate([centre - half, centre + half], axis=1), score, class_id)
 
 
 def _from_distances(
@@ -124,7 +124,7 @@ def _from_distances(
         class_id: ``(K,)``.
         size: Width and height of the input.
     """
-    logits = distributions.reshape(len(stride), 4, -1)
+    logits = distributions.reshape(len(stride), 4, distributions.shape[1] // 4)
     weight = np.exp(logits - logits.max(axis=2, keepdims=True))
     weight /= weight.sum(axis=2, keepdims=True)
     distance = weight @ np.arange(logits.shape[2], dtype=np.float32) * stride[:, None]
@@ -137,4 +137,6 @@ def build(xyxy: F32, score: F32, class_id: npt.NDArray[np.generic]) -> Detection
     finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(score)
     if not finite.all():
         xyxy, score, class_id = xyxy[finite], score[finite], class_id[finite]
-    return Detections(xyxy.astype(np.float32), score.astype(np.float32), class_id.astype(np.int32))
+    return Detections(
+        xyxy.astype(np.float32, copy=False), score.astype(np.float32, copy=False), class_id.astype(np.int32)
+    )

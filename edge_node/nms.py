@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from edge_node.frames import Detections
-from shared.geometry import F32, F64, box_area
+from shared.geometry import F32, F64, Bool
+
+Ids = npt.NDArray[np.intp]
 
 MAX_CANDIDATES = 30_000
 """The best-scored candidates that are looked at; a network that floods must not stall the pipeline."""
+
+_ROUNDS, _FEW, _NARROW = 3, 400, 64
+"""Rounds of many boxes at once are faster where there are more than a few, with few within reach of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Boxes by class and left edge.
+
+    Attributes:
+        xyxy: ``(N, 4)``.
+        area: ``(N,)``.
+        rank: By score, 0 is the best.
+        starts: First position that each might suppress, or be suppressed by.
+        ends: Last one, exclusive.
+    """
+
+    xyxy: F32
+    area: F32
+    rank: Ids
+    starts: Ids
+    ends: Ids
+
+    def only(self, alive: Bool) -> _Layout:
+        """Some of the boxes, closed up."""
+        closed = np.concatenate([[0], np.cumsum(alive)])
+        starts, ends = closed[self.starts[alive]], closed[self.ends[alive]]
+        return _Layout(self.xyxy[alive], self.area[alive], self.rank[alive], starts, ends)
 
 
 def nms(found: Detections, threshold: float, limit: int) -> Detections:
@@ -17,8 +49,10 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
 
     The IoU of two boxes is at most that of their extents in x. So a box whose IoU with another is above t
     starts at most (1 - t) of that one's width to its right, or (1 - t) / t of it to its left. Laid out by
-    class and left edge, a box that is kept meets only that stretch of its own class, not all the others; and
-    what is suppressed is never compared with anything.
+    class and left edge, a box meets only that stretch of its own class, not all the others.
+
+    A box that is the best of its stretch stays, whatever happens elsewhere: for a few rounds all of those are
+    taken at once, and what they suppress is gone. The rest goes one by one, best first.
 
     Args:
         found: Candidates, finite, no score negative.
@@ -28,27 +62,30 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
     Returns:
         The survivors, best first; equal scores keep their order.
     """
-    rank = best_first(found.score)
-    if len(rank) > MAX_CANDIDATES:
-        found = found[rank[:MAX_CANDIDATES]]
-        rank = np.arange(MAX_CANDIDATES)
-    if len(rank) == 0:
+    order = best_first(found.score)
+    if len(order) > MAX_CANDIDATES:
+        found = found[order[:MAX_CANDIDATES]]
+        order = np.arange(MAX_CANDIDATES)
+    if len(order) == 0:
         return found
-    left: F64 = found.xyxy[:, 0].astype(np.float64)
-    right: F64 = found.xyxy[:, 2].astype(np.float64)
-    # Classes farther apart than any two boxes of one class.
-    step = 1.0 + 1.001 * (float(right.max()) - float(left.min()))
-    floor: F64 = found.class_id.astype(np.float64) * step
-    key = floor + (left - left.min())
-    place = np.argsort(key)
-    position = np.empty(len(place), np.intp)
-    position[place] = np.arange(len(place))
-    starts, ends = _stretches(key[place], floor[place], (right - left)[place], threshold)
-    kept = _greedy(found.xyxy[place], position[rank].tolist(), starts, ends, threshold, limit)
-    return found[place[kept]]
+    # Of boxes of no area or an infinite one: what is not a number is above no threshold.
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        boxes = _lay_out(found, order, threshold)
+        kept: list[Ids] = []
+        for _ in range(_ROUNDS if len(order) > _FEW else 0):
+            if len(boxes.rank) == 0 or (boxes.ends - boxes.starts).mean() > _NARROW:
+                break
+            best = _best_within_reach(boxes)
+            kept.append(boxes.rank[best])
+            boxes = boxes.only(~(best | _suppressed(boxes, best, threshold)))
+        taken = np.sort(np.concatenate([*kept, np.zeros(0, np.intp)]))
+        if len(taken) >= limit:  # what is worse than the last of these comes too late
+            boxes = boxes.only(boxes.rank < taken[limit - 1])
+        rest = boxes.rank[_one_by_one(boxes, threshold, limit)]
+    return found[order[np.sort(np.concatenate([taken, rest]))[:limit]]]
 
 
-def best_first(score: F32) -> npt.NDArray[np.intp]:
+def best_first(score: F32) -> Ids:
     """Indices by falling score; equal scores keep their order.
 
     The bits of floats that are not negative sort like integers. With the index below them no two keys are
@@ -61,58 +98,85 @@ def best_first(score: F32) -> npt.NDArray[np.intp]:
     return np.argsort((-bits << 32) + np.arange(len(score)))
 
 
-def _stretches(key: F64, floor: F64, width: F64, threshold: float) -> tuple[list[int], list[int]]:
-    """First position, and last, exclusive, of what each box might suppress; see `nms`.
+def _lay_out(found: Detections, order: Ids, threshold: float) -> _Layout:
+    """See `nms`.
 
     Args:
-        key: Left edges, classes apart, rising.
-        floor: What was added to each for its class.
-        width: Of each box.
+        found: Candidates.
+        order: Their indices, best first.
         threshold: IoU.
     """
+    left: F64 = found.xyxy[:, 0].astype(np.float64)
+    width: F64 = found.xyxy[:, 2] - left
+    # Classes farther apart than any two boxes of one class.
+    step = 1.0 + 1.001 * (float(found.xyxy[:, 2].max()) - float(left.min()))
+    floor: F64 = found.class_id.astype(np.float64) * step
+    key: F64 = floor + (left - left.min())
+    place = np.argsort(key)
+    key, floor, width = key[place], floor[place], width[place]
     slack = 4.0 * np.spacing(key[-1]) + 1e-4 * np.abs(width)  # rounding must not hide a rival
     to_left = width * ((1.0 - threshold) / max(threshold, 1e-6)) + slack
-    first = np.searchsorted(key, np.maximum(key - to_left, floor - slack))
-    last = np.searchsorted(key, key + (width * (1.0 - threshold) + slack), side="right")
-    return first.tolist(), last.tolist()
+    starts = np.searchsorted(key, np.maximum(key - to_left, floor - slack))
+    ends = np.searchsorted(key, key + (width * (1.0 - threshold) + slack), side="right")
+    rank = np.empty(len(order), np.intp)
+    rank[order] = np.arange(len(order))
+    xyxy = found.xyxy[place]
+    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0.0)
+    return _Layout(xyxy, sides[:, 0] * sides[:, 1], rank[place], starts, ends)
 
 
-def _greedy(
-    xyxy: F32, order: list[int], starts: list[int], ends: list[int], threshold: float, limit: int
-) -> list[int]:
-    """Positions of the survivors, best first.
+def _best_within_reach(boxes: _Layout) -> Bool:
+    """Which boxes have no better one in their stretch.
 
-    Args:
-        xyxy: Boxes ``(N, 4)`` as laid out.
-        order: Their positions, best first.
-        starts: Of the stretch that each might suppress.
-        ends: Of the same.
-        threshold: IoU.
-        limit: Most survivors.
+    Of two boxes with an IoU above the threshold each is in the other's stretch.
     """
+    bounds = np.column_stack([boxes.starts, boxes.ends]).ravel()
+    # The end of the last stretch is past the last rank, which reduceat needs to be there.
+    best = np.minimum.reduceat(np.append(boxes.rank, MAX_CANDIDATES), bounds)[::2]
+    return np.asarray(best == boxes.rank)
+
+
+def _suppressed(boxes: _Layout, by: Bool, threshold: float) -> Bool:
+    """Which boxes some others suppress."""
+    owner = np.flatnonzero(by)
+    count = boxes.ends[owner] - boxes.starts[owner]
+    first = np.cumsum(count) - count
+    member = np.arange(count.sum()) + np.repeat(boxes.starts[owner] - first, count)
+    owner = np.repeat(owner, count)
+    ours, theirs = boxes.xyxy[owner], boxes.xyxy[member]
+    sides = np.minimum(ours[:, 2:], theirs[:, 2:]) - np.maximum(ours[:, :2], theirs[:, :2])
+    np.maximum(sides, 0.0, out=sides)
+    overlap = sides[:, 0] * sides[:, 1]
+    union = boxes.area[owner] + boxes.area[member] - overlap
+    gone = np.zeros(len(by), np.bool_)
+    gone[member[overlap / union > threshold]] = True
+    return gone
+
+
+def _one_by_one(boxes: _Layout, threshold: float, limit: int) -> list[int]:
+    """Positions of the survivors, best first; what is suppressed is never compared with anything."""
     # x1, y1, -x2, -y2: the larger of two boxes' is their intersection's, in one step for all four.
-    edges = np.ascontiguousarray(xyxy.T)
+    edges = np.ascontiguousarray(boxes.xyxy.T)
     edges[2:] *= -1
     own = np.ascontiguousarray(edges.T)[:, :, None]
-    area = box_area(xyxy).astype(np.float32)
-    alive = np.ones(len(order), np.bool_)
+    area, starts, ends = boxes.area, boxes.starts.tolist(), boxes.ends.tolist()
+    alive = np.ones(len(area), np.bool_)
     is_alive = alive.data  # asking an array for one item is several times slower
     kept: list[int] = []
-    with np.errstate(invalid="ignore", divide="ignore"):  # boxes of no area: 0 / 0 is above no threshold
-        for index in order:
-            if not is_alive[index]:
-                continue
-            kept.append(index)
-            if len(kept) == limit:
-                break
-            stretch = slice(starts[index], ends[index])
-            inner = np.maximum(edges[:, stretch], own[index])
-            sides = inner[:2] + inner[2:]  # negative lengths: their product is the area
-            np.minimum(sides, 0.0, out=sides)
-            overlap = sides[0] * sides[1]
-            union = area[stretch] + area[index]
-            union -= overlap
-            overlap /= union
-            rivals = alive[stretch]
-            np.greater(rivals, overlap > threshold, out=rivals)  # alive and not suppressed
+    for position in np.argsort(boxes.rank).tolist():
+        if not is_alive[position]:
+            continue
+        kept.append(position)
+        if len(kept) == limit:
+            break
+        stretch = slice(starts[position], ends[position])
+        inner = np.maximum(edges[:, stretch], own[position])
+        sides = inner[:2] + inner[2:]  # negative lengths: their product is the area
+        np.minimum(sides, 0.0, out=sides)
+        overlap = sides[0] * sides[1]
+        union = area[stretch] + area[position]
+        union -= overlap
+        overlap /= union
+        rivals = alive[stretch]
+        np.greater(rivals, overlap > threshold, out=rivals)  # alive and not suppressed
     return kept

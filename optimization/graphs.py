@@ -69,7 +69,7 @@ def slim(model: onnx.ModelProto) -> onnx.ModelProto:
     metadata = {item.key: item.value for item in model.metadata_props}
     try:
         with quiet():
-            slimmed = onnxslim.slim(model)
+            slimmed: onnx.ModelProto = onnxslim.slim(model)
     except Exception as error:  # noqa: BLE001 - whatever a third-party rewrite may raise
         raise ModelError(f"the graph cannot be simplified: {first_line(error)}") from None
     fold_padding(slimmed)

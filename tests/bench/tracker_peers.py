@@ -33,12 +33,16 @@ Frames = list[tuple[list[list[float]], list[float]]]
 """Per frame: boxes as corners, and their scores."""
 
 
-def _environment(package: str) -> Path:
-    """The Python that has a package, installing it first if need be."""
+def environment(package: str, wanted: str) -> Path:
+    """The Python that has a package, installing it first if need be.
+
+    Args:
+        package: Names the environment's folder.
+        wanted: What pip installs.
+    """
     folder = _HOME / package
     python = folder / "bin" / "python"
     ready = folder / "ready"
-    wanted = PACKAGES[package]
     if not ready.exists() or ready.read_text() != wanted:
         venv.create(folder, with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", wanted], check=True)
@@ -57,7 +61,14 @@ class Peer:
         self._package, self._class = TRACKERS[name]
 
     def __enter__(self) -> Peer:
-        command = [str(_environment(self._package)), "-W", "ignore", __file__, self._package, self._class]
+        command = [
+            str(environment(self._package, PACKAGES[self._package])),
+            "-W",
+            "ignore",
+            __file__,
+            self._package,
+            self._class,
+        ]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self
 

@@ -108,7 +108,7 @@ def _body(b: Builder, width: float) -> list[str]:
     return [n3, m4, m5]
 
 
-def _head(b: Builder, features: list[str], size: int, score_gain: float) -> str:
+def _head(b: Builder, features: list[str], width: int, height: int, score_gain: float) -> str:
     boxes, scores, cells, strides = [], [], [], []
     box_width, class_width = max(64, b.channels[features[0]] // 4), max(b.channels[features[0]], CLASSES)
     flat = {k: b.constant(np.array([0, k, -1])) for k in (4 * BINS, CLASSES)}
@@ -119,7 +119,7 @@ def _head(b: Builder, features: list[str], size: int, score_gain: float) -> str:
         )
         boxes.append(b.node("Reshape", box, flat[4 * BINS]))
         scores.append(b.node("Reshape", score, flat[CLASSES]))
-        y, x = np.mgrid[0 : size // stride, 0 : size // stride] + 0.5
+        y, x = np.mgrid[0 : height // stride, 0 : width // stride] + 0.5
         cells.append(np.stack([x.ravel(), y.ravel()]))
         strides.append(np.full(x.size, stride))
     count = sum(part.size for part in strides)
@@ -140,7 +140,15 @@ def _head(b: Builder, features: list[str], size: int, score_gain: float) -> str:
     return b.node("Concat", box, b.node("Sigmoid", b.concat(*scores, axis=2)), axis=1)
 
 
-def write(path: Path, scale: str, *, half: bool = False, size: int = 640, batch: int | str = "N") -> Path:
+def write(
+    path: Path,
+    scale: str,
+    *,
+    half: bool = False,
+    size: int = 640,
+    height: int | None = None,
+    batch: int | str = "N",
+) -> Path:
     """Write the network.
 
     Args:
@@ -148,17 +156,18 @@ def write(path: Path, scale: str, *, half: bool = False, size: int = 640, batch:
         scale: "n" or "s".
         half: Input, weights and output are float16.
         size: Of the input, pixels.
+        height: Of the input, where it is no square; the weights are the same.
         batch: Pictures; a name leaves it open.
     """
     builder = Builder(np.float16 if half else np.float32, GAINS[scale])
-    output = _head(builder, _body(builder, WIDTHS[scale]), size, SCORE_GAINS[scale])
+    output = _head(builder, _body(builder, WIDTHS[scale]), size, height or size, SCORE_GAINS[scale])
     builder.nodes.append(helper.make_node("Identity", [output], ["output0"]))
     kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
-    anchors = sum((size // stride) ** 2 for stride in STRIDES)
+    anchors = sum((size // stride) * ((height or size) // stride) for stride in STRIDES)
     graph = helper.make_graph(
         builder.nodes,
         f"yolov8{scale}-shaped",
-        [helper.make_tensor_value_info("images", kind, [batch, 3, size, size])],
+        [helper.make_tensor_value_info("images", kind, [batch, 3, height or size, size])],
         [helper.make_tensor_value_info("output0", kind, [batch, 4 + CLASSES, anchors])],
         builder.weights,
     )
