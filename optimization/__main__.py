@@ -7,13 +7,17 @@ import sys
 from collections.abc import Sequence
 
 from optimization import (
+    benchmark,
+    compare,
     evaluate_detector,
     evaluate_tracker,
     evaluate_video,
+    export,
     fp16,
     inspect_model,
     quantize,
     simplify,
+    triton,
 )
 from shared.errors import DarnerError
 
@@ -28,10 +32,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate_detector.add_to(parts)
     evaluate_tracker.add_to(parts)
     evaluate_video.add_to(parts)
+    export.add_to(commands)
     inspect_model.add_to(commands)
     simplify.add_to(commands)
     quantize.add_to(commands)
     fp16.add_to(commands)
+    benchmark.add_to(commands)
+    compare.add_to(commands)
+    triton.add_to(commands)
     return parser
 
 
