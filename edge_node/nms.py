@@ -20,7 +20,7 @@ _ROUNDS, _FEW, _NARROW = 3, 400, 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class _Placed:
     """Boxes by class and left edge.
 
     Attributes:
@@ -37,11 +37,11 @@ class _Layout:
     starts: Ids
     ends: Ids
 
-    def only(self, alive: Bool) -> _Layout:
+    def only(self, alive: Bool) -> _Placed:
         """Some of the boxes, closed up."""
         closed = np.concatenate([[0], np.cumsum(alive)])
         starts, ends = closed[self.starts[alive]], closed[self.ends[alive]]
-        return _Layout(self.xyxy[alive], self.area[alive], self.rank[alive], starts, ends)
+        return _Placed(self.xyxy[alive], self.area[alive], self.rank[alive], starts, ends)
 
 
 def nms(found: Detections, threshold: float, limit: int) -> Detections:
@@ -97,7 +97,7 @@ def best_first(score: F32) -> Ids:
     return np.argsort((-bits << 32) + np.arange(len(score)))
 
 
-def _lay_out(found: Detections, order: Ids, threshold: float) -> _Layout:
+def _lay_out(found: Detections, order: Ids, threshold: float) -> _Placed:
     """See `nms`.
 
     Args:
@@ -116,7 +116,7 @@ def _lay_out(found: Detections, order: Ids, threshold: float) -> _Layout:
     rank[order] = np.arange(len(order))
     xyxy = found.xyxy[place]
     sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0.0)
-    return _Layout(xyxy, sides[:, 0] * sides[:, 1], rank[place], starts, ends)
+    return _Placed(xyxy, sides[:, 0] * sides[:, 1], rank[place], starts, ends)
 
 
 def _reach(found: Detections, threshold: float) -> tuple[F64, F64, F64]:
@@ -132,7 +132,7 @@ def _reach(found: Detections, threshold: float) -> tuple[F64, F64, F64]:
     return key, np.maximum(key - to_left, floor - slack), key + (width * (1.0 - threshold) + slack)
 
 
-def _best_within_reach(boxes: _Layout) -> Bool:
+def _best_within_reach(boxes: _Placed) -> Bool:
     """Which boxes have no better one in their stretch.
 
     Of two boxes with an IoU above the threshold each is in the other's stretch.
@@ -143,7 +143,7 @@ def _best_within_reach(boxes: _Layout) -> Bool:
     return np.asarray(best == boxes.rank)
 
 
-def _suppressed(boxes: _Layout, by: Bool, threshold: float) -> Bool:
+def _suppressed(boxes: _Placed, by: Bool, threshold: float) -> Bool:
     """Which boxes some others suppress."""
     owner = np.flatnonzero(by)
     count = boxes.ends[owner] - boxes.starts[owner]
@@ -160,7 +160,7 @@ def _suppressed(boxes: _Layout, by: Bool, threshold: float) -> Bool:
     return gone
 
 
-def _one_by_one(boxes: _Layout, threshold: float, limit: int) -> list[int]:
+def _one_by_one(boxes: _Placed, threshold: float, limit: int) -> list[int]:
     """Positions of the survivors, best first; what is suppressed is never compared with anything."""
     # x1, y1, -x2, -y2: the larger of two boxes' is their intersection's, in one step for all four.
     edges = np.ascontiguousarray(boxes.xyxy.T)
