@@ -18,7 +18,7 @@ import psutil
 from edge_node import __version__
 from edge_node.analytics import problems
 from edge_node.bundle import Bundles
-from edge_node.capture import check_source, describe
+from edge_node.capture import check_source
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
 from edge_node.control import Control
@@ -30,6 +30,7 @@ from edge_node.live import Controls
 from edge_node.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
+from edge_node.readers import describe
 from shared import log as logs
 from shared import settings, topics
 from shared.errors import BrokerError, ConfigError, DarnerError

@@ -66,6 +66,18 @@ class CameraSettings:
         Meta(description="Files: at the speed they were filmed, or as fast as possible"),
     ] = "realtime"
     fps: Annotated[float, Meta(gt=0, le=240, description="Image folders: pictures per second")] = 10.0
+    reader: Annotated[
+        Literal["auto", "ffmpeg", "gstreamer"],
+        Meta(
+            description="Streams; 'auto': RTSP through GStreamer where it is installed, else OpenCV's FFmpeg"
+        ),
+    ] = "auto"
+    stall_s: Annotated[
+        float, Meta(ge=0.5, le=60, description="A stream without a frame for so long is opened again")
+    ] = 4.0
+    decode_width: Annotated[
+        int, Meta(ge=0, le=8192, description="Webcams with MJPEG: decode smaller, at least so wide; 0: whole")
+    ] = 0
     detect_every: Annotated[
         int,
         Meta(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from edge_node.clock import ClockSource
 from shared.geometry import F32, Bool
 
 U8 = npt.NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Frame:
         image: u8 ``(H, W, 3)``, BGR. Never written to after capture: several stages share it.
         restarted: First frame after a reconnect or of a new pass of a looped file: what was seen before it
             says nothing about where things are now.
+        clock: What `captured_ns` goes back to.
     """
 
     camera: str
@@ -44,6 +46,7 @@ class Frame:
     monotonic_ns: int
     image: U8
     restarted: bool = False
+    clock: ClockSource = "arrival"
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from edge_node.capture import capture, is_live
+from edge_node.capture import capture
 from edge_node.config import EdgeConfig
 from edge_node.definitions import DefinitionStore
 from edge_node.detector import Detected, Detector
 from edge_node.frames import Frame
 from edge_node.live import Controls
 from edge_node.publisher import Publisher
+from edge_node.readers import is_live
 from edge_node.watch import Watch, watch
 from shared.channel import Channel, Closed
 from shared.messages import CameraMetrics

@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from edge_node import __version__, payloads
 from edge_node.analytics import Happening
-from edge_node.capture import describe
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.definitions import Definitions, DefinitionStore
 from edge_node.frames import U8, Frame
 from edge_node.outbox import Outbox
+from edge_node.readers import describe
 from edge_node.snapshots import Snapshots
 from edge_node.thumbnails import Pace, encode_jpeg, shrink
 from edge_node.watch import Analysed
