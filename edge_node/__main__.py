@@ -23,6 +23,7 @@ from edge_node.commands import Commands
 from edge_node.config import EdgeConfig
 from edge_node.control import Control
 from edge_node.definitions import DefinitionStore
+from edge_node.detect import Detect
 from edge_node.detector import Detector
 from edge_node.homeassistant import HomeAssistant
 from edge_node.identity import NameGuard, check_name
@@ -121,7 +122,8 @@ def run(config: EdgeConfig) -> int:
         publisher = Publisher(client, outbox, config, detector.class_names, session, bundles.offer)
         controls = Controls(config)
         definitions = DefinitionStore(_zones_path(config), config.cameras)
-        pipeline = Pipeline(config, detector, publisher, controls, definitions, stop)
+        detect = Detect(detector, config.cameras, controls, config.batch.wait_ms / 1e3, config.batch.limit)
+        pipeline = Pipeline(config, detect, publisher, controls, definitions, stop)
         guard = NameGuard(client, config.mqtt.prefix, config.node, session, on_refused)
         guard.subscribe()
         handlers = Control(pipeline, publisher, detector, controls, definitions).handlers()

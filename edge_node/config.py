@@ -84,6 +84,23 @@ class CameraSettings:
             ge=1, le=100, description="Run the network on one frame in so many; tracks are predicted between"
         ),
     ] = 1
+    region: Annotated[
+        tuple[Fraction, Fraction, Fraction, Fraction] | None,
+        Meta(description="Look only here: x1, y1, x2, y2 as fractions of the picture"),
+    ] = None
+    max_fps: Annotated[float, Meta(ge=0, le=240, description="Most frames analysed a second; 0: all")] = 0.0
+    priority: Annotated[
+        float,
+        Meta(ge=0.01, le=100, description="Share of the network, beside others', when it is busy"),
+    ] = 1.0
+    motion_gate: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=255,
+            description="Skip the network while nothing changes by so many grey levels; 0: never",
+        ),
+    ] = 0.0
     detections_fps: Annotated[
         float, Meta(ge=0, le=240, description="Most detections messages a second; 0: all")
     ] = 0.0
@@ -121,6 +138,16 @@ def _host_name() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchSettings:
+    """How frames of several cameras share one run of the network."""
+
+    limit: Annotated[int, Meta(ge=0, le=256, description="Most frames; 0: as many as the engine takes")] = 0
+    wait_ms: Annotated[
+        float, Meta(ge=0, le=1000, description="How long a batch waits for further frames once it has one")
+    ] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class EdgeConfig:
     """Everything an edge node can be told."""
 
@@ -129,6 +156,7 @@ class EdgeConfig:
     ] = field(default_factory=_host_name)
     cameras: Annotated[dict[Id, CameraSettings], Meta(max_length=256)] = field(default_factory=dict)
     model: ModelSettings = field(default_factory=ModelSettings)
+    batch: BatchSettings = field(default_factory=BatchSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     homeassistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)

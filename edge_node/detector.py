@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -17,19 +15,9 @@ from edge_node.backends.backend import Axis, Backend, ModelFile, Wanted
 from edge_node.backends.onnx import OnnxBackend
 from edge_node.config import ModelSettings
 from edge_node.decode import candidates, class_count, input_format, nms, recognise
-from edge_node.frames import U8, Detections, Frame
-from edge_node.live import Controls
+from edge_node.frames import U8, Detections
 from edge_node.models import COCO, KNOWN, Layout, find_model
 from shared.errors import ConfigError, ModelError
-
-
-@dataclass(frozen=True, slots=True)
-class Detected:
-    """A frame, what was seen in it (None: nobody looked), and how long each step took in milliseconds."""
-
-    frame: Frame
-    detections: Detections | None
-    timings_ms: dict[str, float]
 
 
 class Detector:
@@ -118,24 +106,6 @@ class Detector:
             "decode": decode_ms,
         }
         return results, {name: round(ms, 3) for name, ms in steps.items()}
-
-    def stage(self, frames: Iterable[Frame], controls: Controls) -> Iterator[Detected]:
-        """The pipeline's stage: every frame that comes, in its order.
-
-        Args:
-            frames: Of any number of cameras.
-            controls: How often to look, and how sure to be, by camera.
-        """
-        skipped: Counter[str] = Counter()
-        for frame in frames:
-            skipped[frame.camera] += 1
-            live = controls[frame.camera]
-            if skipped[frame.camera] < live.detect_every and frame.seq and not frame.restarted:
-                yield Detected(frame, None, {})
-                continue
-            skipped[frame.camera] = 0
-            detections, timings = self.detect(frame.image, live.confidence)
-            yield Detected(frame, detections, timings)
 
     def _label(self, model: ModelFile, *, known_coco: bool) -> tuple[str, ...]:
         count = class_count(self.layout, model)

@@ -99,6 +99,15 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Detected:
+    """A frame, what was seen in it (None: nobody looked), and how long each step took in milliseconds."""
+
+    frame: Frame
+    detections: Detections | None
+    timings_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
     """The confirmed tracks visible in one frame.
 
