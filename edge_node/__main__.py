@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from edge_node import __version__
+from edge_node import __version__, doctor
 from edge_node.analytics import problems
 from edge_node.bundle import Bundles
 from edge_node.capture import check_source
@@ -47,7 +47,11 @@ STOP_WITHIN_S = 4.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m edge_node", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_node",
+        description=__doc__,
+        epilog="`python -m edge_node doctor` says what this machine has and lacks.",
+    )
     parser.add_argument("--config", type=Path, help="YAML file")
     parser.add_argument("--source", help="watch only this: webcam index, URL, video file or image folder")
     parser.add_argument(
@@ -58,6 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="override a key, such as mqtt.url=mqtt://HOST:1883",
     )
     parser.add_argument("--version", action="version", version=f"darner {__version__}")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["doctor"]:
+        return doctor.main()
     options = parser.parse_args(arguments)
     logs.setup()
     try:

@@ -164,6 +164,12 @@ def unavailable() -> str | None:
     return library if isinstance(library, str) else None
 
 
+def version() -> str:
+    """GStreamer's version; empty when it cannot be used."""
+    library = _library()
+    return "" if isinstance(library, str) else "{}.{}".format(*library.version)
+
+
 def decoders() -> list[str]:
     """Hardware video decoders GStreamer knows here."""
     library = _library()
