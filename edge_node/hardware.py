@@ -64,6 +64,7 @@ def find(root: Path = Path("/")) -> Hardware:
     cpu = _text(root / "proc/cpuinfo")
     model = _text(root / "proc/device-tree/model").rstrip("\0").strip()
     release = re.search(r"R(\d+) .*REVISION: ([\d.]+)", _text(root / "etc/nv_tegra_release"))
+    videos = [path.name for path in (root / "dev").glob("video*")]
     words = set(re.findall(r"[a-z0-9_]+", cpu))
     return Hardware(
         machine=platform.machine(),
@@ -74,10 +75,7 @@ def find(root: Path = Path("/")) -> Hardware:
         jetson=model if "jetson" in model.lower() or release else None,
         l4t=f"{release[1]}.{release[2]}" if release else None,
         gpus=_gpus(),
-        video_devices=tuple(
-            str(path)
-            for path in sorted((root / "dev").glob("video*"), key=lambda path: (len(path.name), path))
-        ),
+        video_devices=tuple(f"/dev/{name}" for name in sorted(videos, key=lambda name: (len(name), name))),
     )
 
 

@@ -9,7 +9,7 @@ from edge_node import doctor, hardware
 from edge_node.hardware import Gpu, Hardware
 
 LAPTOP = {
-    "proc/cpuinfo": "processor\t: 0\nmodel name\t: Intel(R) Core(TM) i5-8350U\nflags\t\t: fpu sse avx avx2 fma\n",
+    "proc/cpuinfo": "processor\t: 0\nmodel name\t: Intel(R) Core(TM) i5-8350U\nflags\t\t: fpu sse avx avx2\n",
     "proc/meminfo": "MemTotal:        8052384 kB\nMemFree:  100 kB\n",
     "dev/video0": "",
     "dev/video10": "",
@@ -38,7 +38,7 @@ def test_a_laptop_is_read_from_its_files(tmp_path: Path) -> None:
     assert found.memory_mb == 7863
     assert found.video_devices == ("/dev/video0", "/dev/video2", "/dev/video10")
     assert found.jetson is None
-    assert found.cores == len(os.sched_getaffinity(0)) or found.cores < (os.cpu_count() or 1)
+    assert 1 <= found.cores <= len(os.sched_getaffinity(0))
 
 
 def test_a_jetson_is_known_by_its_model_and_release(tmp_path: Path) -> None:
