@@ -104,7 +104,7 @@ def run(config: EdgeConfig) -> int:
     Raises:
         DarnerError: The first thing that went wrong and cannot be retried.
     """
-    logs.setup(config.log_level)
+    logs.setup(config.log_level, config.log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -14,6 +14,7 @@ from edge_node.models import Layout
 from edge_node.outbox import OutboxSettings
 from edge_node.tracker import TrackerSettings
 from shared import topics
+from shared.log import Format
 from shared.messages import MAX_PAYLOAD, Fraction, Id, Label, LineDefinition, ZoneDefinition
 from shared.mqtt import MqttSettings
 
@@ -169,3 +170,4 @@ class EdgeConfig:
         str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
     ] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Annotated[Format, Meta(description="'json': one object a line")] = "text"
