@@ -134,6 +134,14 @@ class BundleSettings:
     ] = 500_000
 
 
+@dataclass(frozen=True, kw_only=True)
+class PrometheusSettings:
+    """The metrics message, for Prometheus to fetch."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int | None, Meta(ge=0, le=65_535, description="null: off; 0: a free one")] = None
+
+
 def _host_name() -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "edge"
 
@@ -166,6 +174,7 @@ class EdgeConfig:
         str | None, Meta(description="Keeps zones set over MQTT; 'auto': beside the outbox; null: not kept")
     ] = "auto"
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     heartbeat_file: Annotated[
         str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
     ] = None

@@ -208,8 +208,8 @@ class Publisher:
 
     def metrics(
         self, uptime_s: float, cameras: dict[str, CameraMetrics], cpu_percent: float, memory_mb: float
-    ) -> None:
-        """Publish how the node is doing; starts a new period of the stage quantiles."""
+    ) -> messages.Metrics:
+        """Publish how the node is doing, and return it; starts a new period of the stage quantiles."""
         stages: dict[str, Quantiles] = self.stopwatch.report()
         replaced: Counter[str] = Counter()
         for key, count in self.outgoing.dropped.items():
@@ -226,6 +226,7 @@ class Publisher:
         )
         path = topics.METRICS.path(self._prefix, node=self._node)
         self._client.publish(topics.METRICS, path, messages.encode(message))
+        return message
 
     def farewell(self) -> None:
         """Publish the last numbers and "offline", and wait a moment for the broker to have them."""
