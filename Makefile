@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test check bench bench-accuracy docs examples format lock clean
+.PHONY: help demo test test-engines check bench bench-accuracy docs examples format lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser"
+	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make check   formatting, lint, types"
 	@echo "make bench   measurements against other tools (long)"
 	@echo "make docs    write the schemas, the AsyncAPI document and the tables of docs/wire.md (examples: capture those anew)"
@@ -58,6 +59,19 @@ test: .venv/.dev
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	$(call need,$(BIN)/playwright --version,libatomic1)
 	$(BIN)/python -m pytest $(ARGS)
+
+# PyTorch, onnx2torch (which makes PyTorch files of the built-in model) and a real KServe server.
+TORCH ?= torch torchvision
+.cache/engines/ready: pyproject.toml
+	$(PYTHON) -m venv .cache/engines
+	.cache/engines/bin/python -m pip install --disable-pip-version-check -q $(TORCH)
+	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,kserve]' onnx onnx2torch pytest pytest-timeout
+	$(PYTHON) -m venv .cache/mlserver
+	.cache/mlserver/bin/python -m pip install --disable-pip-version-check -q mlserver onnxruntime
+	@touch $@
+
+test-engines: .cache/engines/ready
+	.cache/engines/bin/python -m pytest tests/edge_node/test_engines.py $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edge_node.analytics import AnalyticsSettings
-from edge_node.models import Layout
+from edge_node.models import Layout, Provider
 from edge_node.outbox import OutboxSettings
 from edge_node.tracker import TrackerSettings
 from shared import topics
@@ -23,9 +23,24 @@ from shared.mqtt import MqttSettings
 class ModelSettings:
     """Which network, and what of its output counts."""
 
-    name: Annotated[str, Meta(description="Path of an .onnx file, or the name of a known model")] = (
-        "nanodet_g_416"
-    )
+    name: Annotated[
+        str,
+        Meta(
+            description="Path of a model file, the name of a known model, or http://HOST:PORT/MODEL or "
+            "grpc://HOST:PORT/MODEL on a KServe server"
+        ),
+    ] = "nanodet_g_416"
+    backend: Annotated[
+        Literal["auto", "tensorrt", "onnxruntime", "torch", "kserve"],
+        Meta(description="The engine; auto: the fastest that runs here and has a file of the model"),
+    ] = "auto"
+    providers: Annotated[
+        tuple[Provider, ...],
+        Meta(description="ONNX Runtime's execution providers in order; empty: cuda where it works, else cpu"),
+    ] = ()
+    allow_fallback: Annotated[
+        bool, Meta(description="Go on without a provider that cannot be had; false: end with an error")
+    ] = False
     layout: Layout | Literal["auto"] = "auto"
     labels: Annotated[tuple[Label, ...], Meta(description="For models that carry no class names")] = ()
     classes: Annotated[tuple[Label, ...], Meta(description="Classes to detect; empty means all")] = ()
@@ -33,6 +48,22 @@ class ModelSettings:
     iou: Annotated[Fraction, Meta(description="NMS: overlap above this is the same object")] = 0.6
     max_detections: Annotated[int, Meta(ge=1, le=3000)] = 300
     threads: Annotated[int, Meta(ge=0, le=256, description="0: every core this process may use")] = 0
+    spinning: Annotated[
+        bool,
+        Meta(description="Threads wait busily for work: a little faster on a box that does nothing else"),
+    ] = False
+    input_size: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=4096,
+            description="Longer side of the input, for models that take any size; 0: as trained",
+        ),
+    ] = 0
+    rectangular: Annotated[
+        bool, Meta(description="Models that take any size get the camera's aspect; false: a square")
+    ] = True
+    timeout_s: Annotated[float, Meta(gt=0, le=600, description="KServe: longest wait for an answer")] = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from edge_node.backends.backend import OutOfMemory
 from edge_node.config import CameraSettings
-from edge_node.detector import Detector
+from edge_node.detector import Detector, Input, Output
 from edge_node.frames import U8, Detected, Detections, Frame
 from edge_node.live import Controls
 from edge_node.motion import MotionGate
@@ -25,8 +26,30 @@ log = logging.getLogger("darner.detect")
 _RESTORE_S = 60.0
 
 
+Choice = Literal["look", "repeat", "skip"]
+"""Run the network, take over what it saw last because nothing moved since, or do neither."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """A frame, and what the network gets of it, if that was made already."""
+
+    frame: Frame
+    input: Input | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """A frame behind the network: what was chosen, what came out, and the milliseconds of each step."""
+
+    frame: Frame
+    choice: Choice
+    output: Output | None
+    timings_ms: dict[str, float]
+
+
 class Detect:
-    """The pipeline's stage between capture and watch; runs in one thread.
+    """The pipeline's stages between capture and watch: `ready`, `look` and `decode` have a thread each.
 
     A batch is whatever cameras have a frame when the network is free: at full load batches fill by
     themselves, and on an idle box no frame waits for another.
@@ -67,32 +90,45 @@ class Detect:
             if settings.motion_gate
         }
         self._since: Counter[str] = Counter()
-        self._last: dict[str, Detections] = {}
         self.batches_run: Counter[int] = Counter()
         self.still: Counter[str] = Counter()
 
-    def batches(self, frames: Channel[Frame]) -> Iterator[list[Frame]]:
+    def ready(self, frame: Frame) -> Ready:
+        """Prepare a frame where it was captured, so that the network's thread need not; any thread may."""
+        early = frame.camera not in self._gates and self._controls[frame.camera].detect_every == 1
+        return Ready(frame, self._detector.prepare(self._part(frame)) if early else None)
+
+    def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
         """Frames as they come, as many at a time as the network takes."""
         with contextlib.suppress(Closed):
             while True:
                 yield frames.take(self.limit, fill_s=self._fill_s if self.limit > 1 else 0.0)
 
-    def __call__(self, batches: Iterable[list[Frame]]) -> Iterator[Detected]:
-        """Every frame that comes; those of one camera in their order."""
+    def look(self, batches: Iterable[list[Ready]]) -> Iterator[Looked]:
+        """Every frame that comes, those of one camera in their order, through the network or past it."""
         for batch in batches:
-            chosen = [(frame, self._choose(frame)) for frame in batch]
-            looked = iter(self._look([frame for frame, choice in chosen if choice == "look"]))
-            for frame, choice in chosen:
-                match choice:
-                    case "look":
-                        yield next(looked)
-                    case "repeat":
-                        yield Detected(frame, self._last[frame.camera], {})
-                    case "skip":
-                        yield Detected(frame, None, {})
+            chosen = [(ready, self._choose(ready.frame)) for ready in batch]
+            looked = iter(self._run([ready for ready, choice in chosen if choice == "look"]))
+            for ready, choice in chosen:
+                yield next(looked) if choice == "look" else Looked(ready.frame, choice, None, {})
 
-    def _choose(self, frame: Frame) -> Literal["look", "repeat", "skip"]:
-        """Run the network on a frame, repeat what it saw last because nothing moved since, or do neither."""
+    def decode(self, looked: Iterable[Looked]) -> Iterator[Detected]:
+        """What was seen, frame by frame."""
+        last: dict[str, Detections] = {}
+        for item in looked:
+            camera, timings = item.frame.camera, item.timings_ms
+            match item.choice, item.output:
+                case "look", Output() as output:
+                    start = time.perf_counter()
+                    last[camera] = self._moved_back(item.frame, self._detector.decode(output))
+                    decode_ms = round((time.perf_counter() - start) * 1e3, 3)
+                    yield Detected(item.frame, last[camera], timings | {"decode": decode_ms})
+                case "repeat", _:
+                    yield Detected(item.frame, last[camera], timings)
+                case _:
+                    yield Detected(item.frame, None, timings)
+
+    def _choose(self, frame: Frame) -> Choice:
         camera = frame.camera
         self._since[camera] += 1
         first = frame.seq == 0 or frame.restarted
@@ -102,34 +138,28 @@ class Detect:
         gate = self._gates.get(camera)
         if gate is None or gate.moved(self._part(frame), frame.monotonic_ns / 1e9) or first:
             return "look"
-        if camera not in self._last:  # it is looked at in this very batch
-            return "look"
         self.still[camera] += 1
         return "repeat"
 
-    def _look(self, frames: list[Frame]) -> list[Detected]:
-        if not frames:
+    def _run(self, batch: list[Ready]) -> list[Looked]:
+        if not batch:
             return []
-        images = [self._part(frame) for frame in frames]
-        least = [self._controls[frame.camera].confidence for frame in frames]
+        inputs = [ready.input or self._detector.prepare(self._part(ready.frame)) for ready in batch]
+        least = [self._controls[ready.frame.camera].confidence for ready in batch]
         try:
-            found, timings = self._detector.detect_batch(images, least)
+            outputs, timings = self._detector.run(inputs, least)
         except OutOfMemory as error:
-            if len(frames) == 1:
+            if len(batch) == 1:
                 raise
-            half = len(frames) // 2
+            half = len(batch) // 2
             self.limit, self._shrunk_at = half, time.monotonic()
             log.warning("%s; batches of at most %d from now on", error, half)
-            return self._look(frames[:half]) + self._look(frames[half:])
-        self.batches_run[len(frames)] += 1
+            return self._run(batch[:half]) + self._run(batch[half:])
+        self.batches_run[len(batch)] += 1
         self._grow()
-        results = []
-        for frame, detections in zip(frames, found, strict=True):
-            moved = self._moved_back(frame, detections)
-            if frame.camera in self._gates:
-                self._last[frame.camera] = moved
-            results.append(Detected(frame, moved, timings))
-        return results
+        return [
+            Looked(ready.frame, "look", output, timings) for ready, output in zip(batch, outputs, strict=True)
+        ]
 
     def _grow(self) -> None:
         """Try larger batches again a while after memory ran out: what took it may have ended."""

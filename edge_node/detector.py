@@ -1,23 +1,73 @@
-"""Frames to detections: preprocess, run the network, decode."""
+"""Pictures to detections in three steps that three threads can take: prepare, run the network, decode."""
 
 from __future__ import annotations
 
 import difflib
+import math
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, replace
 from types import TracebackType
 
+import cv2
 import numpy as np
 
-from edge_node.backends.backend import Axis, Backend, ModelFile, Wanted
-from edge_node.backends.onnx import OnnxBackend
+from edge_node.backends.backend import Array, Backend, Wanted
+from edge_node.backends.choose import choose
+from edge_node.backends.host import Picture
 from edge_node.config import ModelSettings
-from edge_node.decode import candidates, class_count, input_format, nms, recognise
+from edge_node.decode import (
+    candidates,
+    class_names,
+    input_format,
+    observed,
+    output_order,
+    recognise,
+    suppress,
+)
 from edge_node.frames import U8, Detections
-from edge_node.models import COCO, KNOWN, Layout, find_model
-from shared.errors import ConfigError, ModelError
+from edge_node.models import KNOWN, NO_CLASS, Layout
+from edge_node.preprocess import InputFormat, Letterbox, letterbox
+from shared.errors import ConfigError
+
+_STRIDE = 32
+_DEFAULT_SIZE = 640
+"""What most networks that take any size were trained at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Input:
+    """A picture made ready for the network.
+
+    Attributes:
+        image: u8 ``(H, W, 3)``, BGR: letterboxed, or as it came for engines that do it on their device.
+        fit: How it was letterboxed; None where the engine does it.
+        target: What the network takes.
+        prepare_ms: What it took.
+    """
+
+    image: U8
+    fit: Letterbox | None
+    target: InputFormat
+    prepare_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """What the network said of one picture, not decoded yet.
+
+    Attributes:
+        arrays: In the order of the layout, without the batch axis.
+        fit: From input pixels to those of the picture.
+        target: What the network took.
+        confidence: Lowest score that counts.
+    """
+
+    arrays: list[Array]
+    fit: Letterbox
+    target: InputFormat
+    confidence: float
 
 
 class Detector:
@@ -29,7 +79,7 @@ class Detector:
     Attributes:
         class_names: By class id.
         layout: How the output is read.
-        input_format: What the network takes.
+        input_format: What the network takes; for networks that take any size, of a square picture.
         backend_name: The engine and its version.
         device: Where it runs.
         max_batch: Most pictures that `detect_batch` takes.
@@ -40,20 +90,27 @@ class Detector:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Detector:
+        # OpenCV's threads would fight the engine's for the cores, and both lose.
+        cv2.setNumThreads(1)
         settings = self._settings
-        path = find_model(settings.name)
-        self._backend: Backend = OnnxBackend(path, settings.threads)
+        self._backend: Backend = choose(settings)
         backend = self._backend
         self.backend_name, self.device, self.max_batch = backend.name, backend.device, backend.max_batch
-        width, height = _input_size(path, backend.model.inputs[0].shape)
+        self._picture = Picture.of(backend.model, settings.name)
+        width, height = self._nominal_size()
         known = KNOWN.get(settings.name)
         layout = known.layout if known else settings.layout
-        self.layout: Layout = recognise(backend.model, width, height) if layout == "auto" else layout
+        blank = np.zeros((height, width, 3), np.uint8)
+        everything = Wanted("auto", np.arange(0), 0.0)
+        sample = backend.infer([blank], InputFormat(width, height), everything).outputs[0]
+        model = observed(backend.model, sample)
+        self.layout: Layout = recognise(model, width, height, sample) if layout == "auto" else layout
+        self._order = output_order(self.layout, model)
         self.input_format = input_format(self.layout, width, height)
-        self.class_names = self._label(backend.model, known_coco=known is not None or self.layout == "yolox")
+        self.class_names = class_names(self.layout, model, settings.labels)
         self._wanted = _class_ids(settings.classes, self.class_names)
         for _ in range(2):  # the first runs allocate and are slow
-            self.detect(np.zeros((height, width, 3), np.uint8))
+            self.detect(blank)
         return self
 
     def __exit__(
@@ -86,52 +143,98 @@ class Detector:
         Returns:
             By picture: detections in its pixels, best first. And the milliseconds of each step.
         """
-        settings = self._settings
-        least = [settings.confidence if one is None else one for one in confidences]
-        wanted = Wanted(self.layout, self._wanted, min(least))
-        with self._lock:
-            inference = self._backend.infer(images, self.input_format, wanted)
+        outputs, timings = self.run([self.prepare(image) for image in images], confidences)
         start = time.perf_counter()
-        results = []
-        for outputs, fit, confidence in zip(inference.outputs, inference.fits, least, strict=True):
-            found = candidates(self.layout, outputs, self.input_format, self._wanted, confidence)
-            found = nms(found, settings.iou, settings.max_detections)
-            results.append(
-                Detections(fit.to_source(found.xyxy), np.minimum(found.score, 1.0), found.class_id)
-            )
-        decode_ms = (time.perf_counter() - start) * 1e3
-        steps = {
-            "preprocess": inference.preprocess_ms,
-            "inference": inference.inference_ms,
-            "decode": decode_ms,
-        }
-        return results, {name: round(ms, 3) for name, ms in steps.items()}
+        found = [self.decode(output) for output in outputs]
+        timings["decode"] = round((time.perf_counter() - start) * 1e3, 3)
+        return found, timings
 
-    def _label(self, model: ModelFile, *, known_coco: bool) -> tuple[str, ...]:
-        count = class_count(self.layout, model)
-        names = self._settings.labels or model.class_names
-        if not names and count is None:
-            raise ModelError(
-                f"model {self._settings.name!r} does not say its classes: name them in model.labels"
+    def prepare(self, image: U8) -> Input:
+        """Letterbox a picture, where the engine does not do it on its device; any thread may, at any time.
+
+        Args:
+            image: u8 ``(H, W, 3)``, BGR.
+        """
+        start = time.perf_counter()
+        target = self.target(image.shape[1], image.shape[0])
+        if self._backend.letterboxes:
+            return Input(image, None, target, 0.0)
+        canvas, fit = letterbox(image, target)
+        return Input(canvas, fit, target, (time.perf_counter() - start) * 1e3)
+
+    def run(
+        self, inputs: Sequence[Input], confidences: Sequence[float | None]
+    ) -> tuple[list[Output], dict[str, float]]:
+        """Run the network; one thread at a time is served.
+
+        Args:
+            inputs: At most `max_batch`.
+            confidences: Lowest score for each; None for the configured one.
+
+        Returns:
+            By picture what `decode` reads, and the milliseconds of each step for all of them together.
+
+        Raises:
+            OutOfMemory: For several pictures; a smaller batch may fit.
+        """
+        least = [self._settings.confidence if one is None else one for one in confidences]
+        by_target: dict[InputFormat, list[int]] = {}
+        for index, one in enumerate(inputs):
+            by_target.setdefault(one.target, []).append(index)
+        results: dict[int, Output] = {}
+        preprocess_ms, inference_ms = sum(one.prepare_ms for one in inputs), 0.0
+        for target, indices in by_target.items():
+            wanted = Wanted(self.layout, self._wanted, min(least[index] for index in indices))
+            with self._lock:
+                inference = self._backend.infer([inputs[index].image for index in indices], target, wanted)
+            for index, arrays, fit in zip(indices, inference.outputs, inference.fits, strict=True):
+                ordered = [arrays[place] for place in self._order]
+                results[index] = Output(ordered, inputs[index].fit or fit, target, least[index])
+            preprocess_ms += inference.preprocess_ms
+            inference_ms += inference.inference_ms
+        timings = {"preprocess": round(preprocess_ms, 3), "inference": round(inference_ms, 3)}
+        return [results[index] for index in range(len(inputs))], timings
+
+    def decode(self, output: Output) -> Detections:
+        """Detections in pixels of the picture, best first; any thread may, at any time."""
+        settings = self._settings
+        found = candidates(self.layout, output.arrays, output.target, self._wanted, output.confidence)
+        found = suppress(self.layout, found, settings.iou, settings.max_detections)
+        xyxy, score = output.fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
+        return Detections(xyxy, score, found.class_id)
+
+    def target(self, width: int, height: int) -> InputFormat:
+        """What the network takes for a picture of this size.
+
+        A network that takes any size gets the picture's aspect: 16:9 fills a square to 56 % only.
+
+        Args:
+            width: Pixels.
+            height: Pixels.
+        """
+        base, picture = self.input_format, self._picture
+        free = picture.width is None and picture.height is None
+        if not free or not self._settings.rectangular or base.fit == "stretch":
+            return base
+        scale = base.width / max(width, height)
+        return replace(base, width=_multiple(width * scale), height=_multiple(height * scale))
+
+    def _nominal_size(self) -> tuple[int, int]:
+        """Width and height of the input, for a square picture where the network takes any size."""
+        picture, settings = self._picture, self._settings
+        wanted = settings.input_size or self._backend.model.trained_size or _DEFAULT_SIZE
+        width, height = picture.width or _multiple(wanted), picture.height or _multiple(wanted)
+        if settings.input_size and settings.input_size not in (width, height):
+            raise ConfigError(
+                f"model.input_size={settings.input_size}: the model takes {width}x{height}; leave it out, "
+                "or choose a multiple of 32 for a model that takes any size"
             )
-        if not names:
-            names = (
-                COCO if known_coco and count == len(COCO) else tuple(f"class_{i}" for i in range(count or 0))
-            )
-        if count is not None and len(names) != count:
-            raise ModelError(
-                f"model {self._settings.name!r} has {count} classes, not {len(names)}: correct model.labels"
-            )
-        return names
+        return width, height
 
 
-def _input_size(path: Path, shape: tuple[Axis, ...]) -> tuple[int, int]:
-    """Width and height of a network's input."""
-    batch, channels, height, width = shape
-    if channels != 3 or (isinstance(batch, int) and batch != 1):
-        raise ModelError(f"model {path}: input shape {list(shape)}; needs (1, 3, height, width)")
-    # A dynamic size can be anything that is a multiple of 32; 640 is what most were trained at.
-    return (width if isinstance(width, int) else 640), (height if isinstance(height, int) else 640)
+def _multiple(pixels: float) -> int:
+    """The next multiple of 32, the coarsest stride of most networks."""
+    return max(_STRIDE, math.ceil(round(pixels, 3) / _STRIDE) * _STRIDE)
 
 
 def _class_ids(wanted: tuple[str, ...], names: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
@@ -141,5 +244,7 @@ def _class_ids(wanted: tuple[str, ...], names: tuple[str, ...]) -> np.ndarray[tu
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(names[:10])}..."
             raise ConfigError(f"model.classes: the model has no class {name!r}; {hint}")
-    chosen = [index for index, name in enumerate(names) if not wanted or name in wanted]
+    chosen = [
+        index for index, name in enumerate(names) if name in wanted or (not wanted and name != NO_CLASS)
+    ]
     return np.array(chosen, dtype=np.intp)

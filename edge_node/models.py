@@ -9,7 +9,30 @@ from typing import Literal
 from edge_node.download import DownloadError, cache_dir, fetch
 from shared.errors import ModelError
 
-Layout = Literal["yolov8", "yolox"]
+Layout = Literal[
+    "yolov5",
+    "yolov8",
+    "yolov10",
+    "yolox",
+    "yolox_decoded",
+    "nanodet",
+    "picodet",
+    "paddle",
+    "rtmdet",
+    "rtdetr",
+    "rtdetr_queries",
+    "rtdetr_rows",
+    "rtdetr_topk",
+    "rfdetr",
+    "ssd",
+    "tf_ssd",
+    "faster_rcnn",
+    "efficient_nms",
+]
+"""How a network's outputs are read; `edge_node/layouts.py` says what each of them is."""
+
+Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "coreml"]
+"""An execution provider of ONNX Runtime."""
 
 BUILT_IN = Path(__file__).parent / "models"
 
@@ -23,6 +46,14 @@ COCO = tuple(
     "hair drier,toothbrush".split(",")
 )
 """The 80 classes of COCO, for models that carry no names."""
+
+NO_CLASS = "N/A"
+"""The name of an id that no class has."""
+
+_COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+_names = iter(COCO)
+COCO_IDS = tuple(NO_CLASS if i in (0, *_COCO_GAPS) else next(_names) for i in range(91))
+"""The same by the ids of COCO's annotations, 0 to 90, of which eleven were never used."""
 
 
 @dataclass(frozen=True)

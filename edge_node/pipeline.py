@@ -12,8 +12,7 @@ from functools import partial
 from edge_node.capture import capture
 from edge_node.config import EdgeConfig
 from edge_node.definitions import DefinitionStore
-from edge_node.detect import Detect
-from edge_node.frames import Detected, Frame
+from edge_node.detect import Detect, Looked, Ready
 from edge_node.live import Controls
 from edge_node.publisher import Publisher
 from edge_node.readers import is_live
@@ -54,11 +53,11 @@ class Pipeline:
         # A lane per camera. Of a camera it holds the newest frame, of a file enough to fill a batch.
         live = any(is_live(settings.source) for settings in config.cameras.values())
         weights = {name: settings.priority for name, settings in config.cameras.items()}
-        self._frames: Channel[Frame] = Channel(1 if live else detect.limit, weights)
+        self._frames: Channel[Ready] = Channel(1 if live else detect.limit, weights)
         self._paces = {
             name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
         }
-        self._detected: Channel[Detected] = Channel(depth=2)
+        self._looked: Channel[Looked] = Channel(depth=2)
         self.watches = {
             name: Watch(settings.analytics, definitions[name], config.tracker, detect.class_names)
             for name, settings in config.cameras.items()
@@ -130,7 +129,7 @@ class Pipeline:
                     self.error = error
                     log.debug("stage %s failed", name, exc_info=True)
             self._stop.set()
-            for channel in (self._frames, self._detected, self._publisher.outgoing):
+            for channel in (self._frames, self._looked, self._publisher.outgoing):
                 channel.close()
 
     def _capture(self, camera: str) -> None:
@@ -147,7 +146,7 @@ class Pipeline:
                 if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
                     continue
                 if self._may_go_on(camera):
-                    put(frame, camera)
+                    put(self._detect_stage.ready(frame), camera)
         finally:
             with self._lock:
                 self._streaming -= 1
@@ -170,12 +169,12 @@ class Pipeline:
         return True
 
     def _detect(self) -> None:
-        for item in self._detect_stage(self._detect_stage.batches(self._frames)):
-            self._detected.put(item)
-        self._detected.close()
+        for item in self._detect_stage.look(self._detect_stage.batches(self._frames)):
+            self._looked.put(item)
+        self._looked.close()
 
     def _watch(self) -> None:
-        for item in watch(self._detected, self.watches):
+        for item in watch(self._detect_stage.decode(self._looked), self.watches):
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         self._publisher.outgoing.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge_node.frames import U8
 from shared.geometry import F32
@@ -17,7 +19,7 @@ PAD_VALUE = 114
 
 @dataclass(frozen=True, slots=True)
 class InputFormat:
-    """What a network expects in its input tensor ``(N, 3, height, width)``, float32.
+    """What a network expects in its input tensor.
 
     A value is ``pixel * scale + offset``, by channel in the network's order.
 
@@ -75,42 +77,134 @@ class Letterbox:
         return np.asarray(np.clip(boxes, 0, limit), np.float32)
 
 
+def letterbox(image: U8, target: InputFormat) -> tuple[U8, Letterbox]:
+    """A picture in a canvas of the target's size, channels as they were.
+
+    Args:
+        image: u8 ``(H, W, 3)``.
+        target: What the network expects.
+
+    Returns:
+        u8 ``(height, width, 3)``, the picture itself when it has this size, and the way back.
+    """
+    fit = Letterbox.fit(image.shape[1], image.shape[0], target)
+    if image.shape == (target.height, target.width, 3):
+        return image, fit
+    canvas: U8 = np.empty((target.height, target.width, 3), np.uint8)
+    rows, columns = _inside(fit)
+    canvas[: rows.start], canvas[rows.stop :] = PAD_VALUE, PAD_VALUE
+    canvas[rows, : columns.start], canvas[rows, columns.stop :] = PAD_VALUE, PAD_VALUE
+    inside = canvas[rows, columns]
+    if inside.shape == image.shape:
+        inside[:] = image
+    else:
+        cv2.resize(image, (fit.width, fit.height), dst=inside, interpolation=cv2.INTER_LINEAR)
+    return canvas, fit
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFormat:
+    """How a picture lies in an input tensor.
+
+    Attributes:
+        dtype: Of the values; uint8 takes pixels as they are, without scale and offset.
+        channels_last: ``(height, width, channels)``; False for ``(channels, height, width)``.
+        channels: 3; or 4, the fourth being 255 everywhere, only for uint8 with the channels last.
+    """
+
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
+    channels_last: bool = False
+    channels: Literal[3, 4] = 3
+
+
 class Preprocessor:
     """Fills one input tensor again and again; not for several threads at once.
 
     Args:
         target: What the network expects.
+        tensor: How it wants it to lie in memory.
+        batch: Most pictures at once.
+
+    Attributes:
+        target: As given.
+        slots: Most pictures at once.
+        tensor: All of it, whatever is in it.
     """
 
-    def __init__(self, target: InputFormat) -> None:
-        self.target = target
-        self._canvas: U8 = np.full((target.height, target.width, 3), PAD_VALUE, np.uint8)
-        self._tensor: F32 = np.empty((1, 3, target.height, target.width), np.float32)
-        self._fit: Letterbox | None = None
+    def __init__(self, target: InputFormat, tensor: TensorFormat | None = None, batch: int = 1) -> None:
+        self.target, self.slots = target, batch
+        self._format = tensor or TensorFormat()
+        self._fits: list[Letterbox | None] = [None] * batch
+        self._canvas: U8 = np.full((batch, target.height, target.width, 3), PAD_VALUE, np.uint8)
+        channels = self._format.channels
+        shape: tuple[int, ...] = (target.height, target.width, channels)
+        if not self._format.channels_last:
+            shape = (channels, target.height, target.width)
+        self._reorder = cv2.COLOR_BGR2RGB
+        if channels == 4:
+            self._reorder = cv2.COLOR_BGR2RGBA if target.rgb else cv2.COLOR_BGR2BGRA
+        # A network that takes interleaved BGR bytes reads the canvas itself.
+        plain = self._format == TensorFormat("uint8", channels_last=True) and not target.rgb
+        self.tensor: npt.NDArray[Any] = (
+            self._canvas if plain else np.zeros((batch, *shape), self._format.dtype)
+        )
 
-    def __call__(self, image: U8) -> tuple[F32, Letterbox]:
+    def __call__(self, image: U8) -> tuple[npt.NDArray[Any], Letterbox]:
         """Letterbox, reorder and scale a picture.
 
         Args:
             image: u8 ``(H, W, 3)``, BGR.
 
         Returns:
-            The tensor f32 ``(1, 3, height, width)``, overwritten by the next call, and the way back.
+            The tensor ``(1, 3, height, width)``, or as its format says, overwritten by the next call; and the
+            way back.
         """
+        tensor, fits = self.batch([image])
+        return tensor, fits[0]
+
+    def batch(self, images: Sequence[U8]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
+        """The same for several pictures; the tensor's first axis is as long as there are pictures."""
+        fits = []
+        for slot, image in enumerate(images):
+            fit = self._place(slot, image)
+            if self.tensor is not self._canvas:
+                self._convert(slot, fit)
+            fits.append(fit)
+        return self.tensor[: len(images)], fits
+
+    def _place(self, slot: int, image: U8) -> Letterbox:
+        """Put a picture into its canvas; the bars are there already unless its size is new."""
         height, width = image.shape[:2]
-        fit = self._fit
+        fit = self._fits[slot]
         if fit is None or (fit.source_width, fit.source_height) != (width, height):
-            fit = self._fit = Letterbox.fit(width, height, self.target)
-            self._canvas[:] = PAD_VALUE
-        inside = self._canvas[fit.top : fit.top + fit.height, fit.left : fit.left + fit.width]
+            fit = self._fits[slot] = Letterbox.fit(width, height, self.target)
+            self._canvas[slot] = PAD_VALUE
+            if self._format.channels_last and self._format.dtype == "uint8":
+                self.tensor[slot, ..., :3], self.tensor[slot, ..., 3:] = PAD_VALUE, 255
+        inside = self._canvas[slot][_inside(fit)]
         if inside.shape == image.shape:
             inside[:] = image
         else:
             cv2.resize(image, (fit.width, fit.height), dst=inside, interpolation=cv2.INTER_LINEAR)
-        planes = cv2.split(self._canvas)
+        return fit
+
+    def _convert(self, slot: int, fit: Letterbox) -> None:
+        """Fill a slot of the tensor from its canvas."""
+        canvas, out, form = self._canvas[slot], self.tensor[slot], self._format
+        if form.dtype == "uint8" and form.channels_last:
+            cv2.cvtColor(canvas[_inside(fit)], self._reorder, dst=out[_inside(fit)])
+            return
+        planes = cv2.split(canvas)
         for channel, plane in enumerate(reversed(planes) if self.target.rgb else planes):
-            out = self._tensor[0, channel]
-            np.multiply(plane, np.float32(self.target.scale[channel]), out=out)
+            into = out[..., channel] if form.channels_last else out[channel]
+            if form.dtype == "uint8":
+                into[:] = plane
+                continue
+            np.multiply(plane, np.float32(self.target.scale[channel]), out=into, casting="same_kind")
             if self.target.offset[channel]:
-                np.add(out, np.float32(self.target.offset[channel]), out=out)
-        return self._tensor, fit
+                np.add(into, np.float32(self.target.offset[channel]), out=into, casting="same_kind")
+
+
+def _inside(fit: Letterbox) -> tuple[slice, slice]:
+    """Rows and columns of the input that the picture covers."""
+    return slice(fit.top, fit.top + fit.height), slice(fit.left, fit.left + fit.width)

@@ -74,7 +74,10 @@ def watch_video(
         nothing = Definitions(version=1, zones={}, lines={})
         watch = Watch(settings.analytics, nothing, tracking, detector.class_names)
         for item in tqdm(
-            detect([frame] for frame in frames), unit=" frames", desc=Path(video).name, disable=None
+            detect.decode(detect.look([detect.ready(frame)] for frame in frames)),
+            unit=" frames",
+            desc=Path(video).name,
+            disable=None,
         ):
             analysed = watch.update(item)
             detections.append(item.detections or Detections.empty())

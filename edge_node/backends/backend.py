@@ -44,6 +44,20 @@ class ModelFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def has_batch_axis(self) -> bool:
+        """Whether outputs come by picture; False for networks that take one picture and return plain rows."""
+        return any(len(output.shape) >= 3 for output in self.outputs)
+
+    @property
+    def trained_size(self) -> int | None:
+        """Longer side of the pictures of the training, from the metadata ("imgsz"), in pixels."""
+        try:
+            sizes = json.loads(self.metadata.get("imgsz", ""))
+            return max(sizes if isinstance(sizes, list) else [sizes], default=None)
+        except (ValueError, TypeError):
+            return None
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """From the metadata: a JSON or Python mapping of id to name, or a list; empty when there are none."""
         text = self.metadata.get("names", "")
@@ -106,12 +120,15 @@ class Backend(Protocol):
         device: Where it runs.
         model: What the file says.
         max_batch: Most pictures in one call.
+        letterboxes: Whether it does so on its device, faster than the host would; if not, pictures that have
+            the size of the target already cost a copy.
     """
 
     name: str
     device: str
     model: ModelFile
     max_batch: int
+    letterboxes: bool
 
     def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
         """Letterbox the pictures and run the network on them.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 import cv2
@@ -9,13 +9,16 @@ import pytest
 
 from edge_node.backends.backend import OutOfMemory
 from edge_node.config import CameraSettings, EdgeConfig
-from edge_node.detect import Detect
-from edge_node.detector import Detector
+from edge_node.detect import Detect, Ready
+from edge_node.detector import Input, Output
 from edge_node.frames import U8, Detected, Detections, Frame
 from edge_node.live import Controls
 from edge_node.motion import MotionGate
+from edge_node.preprocess import InputFormat, Letterbox
 from shared.channel import Channel
 
+FORMAT = InputFormat(64, 64)
+FIT = Letterbox.fit(64, 48, FORMAT)
 BLANK = np.zeros((48, 64, 3), np.uint8)
 
 
@@ -29,24 +32,33 @@ class Network:
         self.runs: list[int] = []
         self.shapes: list[tuple[int, ...]] = []
 
-    def detect_batch(
-        self, images: Sequence[U8], confidences: Sequence[float | None]
-    ) -> tuple[list[Detections], dict[str, float]]:
-        assert len(images) == len(confidences) <= self.max_batch
-        if len(images) > self.room:
+    def prepare(self, image: U8) -> Input:
+        return Input(image, FIT, FORMAT, 0.0)
+
+    def run(
+        self, inputs: Sequence[Input], confidences: Sequence[float | None]
+    ) -> tuple[list[Output], dict[str, float]]:
+        assert len(inputs) == len(confidences) <= self.max_batch
+        if len(inputs) > self.room:
             raise OutOfMemory("no room")
-        self.runs.append(len(images))
-        self.shapes += [image.shape for image in images]
-        box = np.array([[1, 2, 3, 4]], np.float32)
+        self.runs.append(len(inputs))
+        self.shapes += [one.image.shape for one in inputs]
         score = np.array([len(self.runs) / 1000], np.float32)
-        return [Detections(box, score, np.zeros(1, np.int32)) for _ in images], {"inference": 1.0}
+        return [Output([score], FIT, FORMAT, 0.1) for _ in inputs], {"inference": 1.0}
+
+    def decode(self, output: Output) -> Detections:
+        box = np.array([[1, 2, 3, 4]], np.float32)
+        return Detections(box, np.asarray(output.arrays[0], np.float32), np.zeros(1, np.int32))
 
 
-def stage(
-    network: Network | Detector, cameras: dict[str, CameraSettings] | None = None, limit: int = 0
-) -> Detect:
+def stage(network: Network, cameras: dict[str, CameraSettings] | None = None, limit: int = 0) -> Detect:
     cameras = cameras or {"c": CameraSettings(source="x")}
     return Detect(network, cameras, Controls(EdgeConfig(cameras=cameras)), limit=limit)  # type: ignore[arg-type]  # a stand-in
+
+
+def through(detect: Detect, batches: Iterable[list[Frame]]) -> list[Detected]:
+    """All the stages in a row."""
+    return list(detect.decode(detect.look([detect.ready(frame) for frame in batch] for batch in batches)))
 
 
 def frame(seq: int, camera: str = "c", image: U8 = BLANK, *, restarted: bool = False) -> Frame:
@@ -66,18 +78,18 @@ def looked_at(out: list[Detected]) -> list[int]:
 )
 def test_every_frame_comes_out_in_its_order_and_one_in_n_is_looked_at(every: int, seqs: list[int]) -> None:
     detect = stage(Network(), {"c": CameraSettings(source="x", detect_every=every)})
-    out = list(detect([frame(seq, restarted=seq == 5)] for seq in range(7)))
+    out = through(detect, ([frame(seq, restarted=seq == 5)] for seq in range(7)))
     assert [item.frame.seq for item in out] == list(range(7))
     assert [item.frame.seq for item in out if item.detections is not None] == looked_at(out) == seqs
 
 
 def test_cameras_that_are_ready_share_a_run() -> None:
     network = Network(max_batch=4)
-    detect, channel = stage(network, {name: CameraSettings(source="x") for name in "abcde"}), Channel[Frame]()
+    detect, channel = stage(network, {name: CameraSettings(source="x") for name in "abcde"}), Channel[Ready]()
     for name in "abcde":
-        channel.put_newest(frame(0, name), name)
+        channel.put_newest(detect.ready(frame(0, name)), name)
     channel.close()
-    out = list(detect(detect.batches(channel)))
+    out = list(detect.decode(detect.look(detect.batches(channel))))
     assert [item.frame.camera for item in out] == list("abcde")
     assert network.runs == [4, 1]
     assert detect.batches_run == {4: 1, 1: 1}
@@ -85,8 +97,8 @@ def test_cameras_that_are_ready_share_a_run() -> None:
 
 def test_one_frame_does_not_wait_for_others() -> None:
     network = Network(max_batch=8)
-    detect, channel = stage(network), Channel[Frame]()
-    channel.put_newest(frame(0), "c")
+    detect, channel = stage(network), Channel[Ready]()
+    channel.put_newest(detect.ready(frame(0)), "c")
     assert len(next(detect.batches(channel))) == 1
 
 
@@ -95,7 +107,7 @@ def test_memory_that_runs_out_makes_batches_smaller_and_loses_nothing(
 ) -> None:
     network = Network(max_batch=8, room=3)
     detect = stage(network, {name: CameraSettings(source="x") for name in "abcdefgh"})
-    out = list(detect([[frame(0, name) for name in "abcdefgh"]]))
+    out = through(detect, [[frame(0, name) for name in "abcdefgh"]])
     assert [item.frame.camera for item in out] == list("abcdefgh")
     assert network.runs == [2, 2, 2, 2]
     assert detect.limit == 2
@@ -103,19 +115,19 @@ def test_memory_that_runs_out_makes_batches_smaller_and_loses_nothing(
     monkeypatch.setattr("edge_node.detect.time.monotonic", lambda: next(clock))
     network.room = 1000
     for _ in range(9):
-        list(detect([[frame(1, "a")]]))
+        through(detect, [[frame(1, "a")]])
     assert detect.limit == 8
 
 
 def test_a_single_frame_without_room_is_an_error() -> None:
     with pytest.raises(OutOfMemory):
-        list(stage(Network(room=0))([[frame(0)]]))
+        through(stage(Network(room=0)), [[frame(0)]])
 
 
 def test_only_the_region_is_looked_at_and_boxes_are_where_they_are_in_the_picture() -> None:
     network = Network()
     detect = stage(network, {"c": CameraSettings(source="x", region=(0.25, 0.5, 0.75, 1.0))})
-    (item,) = detect([[frame(0)]])
+    (item,) = through(detect, [[frame(0)]])
     assert network.shapes == [(24, 32, 3)]
     assert item.detections is not None
     assert item.detections.xyxy.tolist() == [[17, 26, 19, 28]]
@@ -127,7 +139,7 @@ def test_where_nothing_moves_the_last_look_holds() -> None:
     moved = BLANK.copy()
     moved[8:16, 8:16] = 40
     pictures = [BLANK, BLANK, BLANK, moved, moved, BLANK]
-    out = list(detect([frame(seq, image=image)] for seq, image in enumerate(pictures)))
+    out = through(detect, ([frame(seq, image=image)] for seq, image in enumerate(pictures)))
     assert looked_at(out) == [0, 3, 5]
     scores = [float(item.detections.score[0]) for item in out if item.detections is not None]
     assert scores == pytest.approx([0.001, 0.001, 0.001, 0.002, 0.002, 0.003])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from edge_node.detector import Detector
 from edge_node.models import BUILT_IN
 from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
+from tests.edge_node import networks
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +89,72 @@ def test_a_model_that_cannot_work_is_one_clear_error(
 def test_a_model_can_be_named_by_path() -> None:
     with Detector(ModelSettings(name=str(BUILT_IN / "nanodet_g_416.onnx"))) as detector:
         assert detector.layout == "yolov8"
+
+
+def cells(folder: Path, **settings: Any) -> ModelSettings:
+    """A network of any size whose boxes are 32x32 cells, scored by brightness."""
+    path = networks.detector(folder / "cells.onnx", names='["bright", "a", "b", "c"]')
+    return ModelSettings(name=str(path), layout="yolov8", confidence=0.9, **settings)
+
+
+@pytest.mark.parametrize(
+    ("size", "settings", "expected"),
+    [
+        pytest.param((1280, 720), {}, (640, 384), id="16:9"),
+        pytest.param((720, 1280), {}, (384, 640), id="9:16"),
+        pytest.param((640, 480), {}, (640, 480), id="4:3"),
+        pytest.param((500, 500), {}, (640, 640), id="square"),
+        pytest.param((4000, 30), {}, (640, 32), id="almost a line"),
+        pytest.param((1280, 720), {"input_size": 320}, (320, 192), id="by option"),
+        pytest.param((1280, 720), {"rectangular": False}, (640, 640), id="not wanted"),
+    ],
+)
+def test_a_network_of_any_size_gets_the_aspect_of_the_picture(
+    tmp_path: Path, size: tuple[int, int], settings: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    with Detector(cells(tmp_path, **settings)) as detector:
+        target = detector.target(*size)
+        assert (target.width, target.height) == expected
+
+
+def test_boxes_are_where_the_light_is_whatever_the_shapes_in_a_batch(tmp_path: Path) -> None:
+    places = [
+        ((1280, 720), (600, 300)),
+        ((480, 640), (100, 500)),
+        ((1280, 720), (900, 600)),
+        ((320, 320), (10, 10)),
+    ]
+    images = []
+    for (width, height), (x, y) in places:
+        image = np.zeros((height, width, 3), np.uint8)
+        image[y : y + height // 4, x : x + width // 4] = 255
+        images.append(image)
+    with Detector(cells(tmp_path)) as detector:
+        assert detector.max_batch >= 4
+        together, _ = detector.detect_batch(images, [None] * 4)
+        for image, found in zip(images, together, strict=True):
+            alone, _ = detector.detect(image)
+            np.testing.assert_array_equal(alone.xyxy, found.xyxy)
+            assert len(found)
+            for left, top, right, bottom in found.xyxy.astype(int):
+                assert image[top:bottom, left:right].mean() >= 0.8 * 255
+
+
+def test_a_size_that_the_network_does_not_take_is_one_clear_error() -> None:
+    with (
+        pytest.raises(ConfigError, match="input_size=640: the model takes 416x416"),
+        Detector(ModelSettings(input_size=640)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("metadata", "side"),
+    [({"imgsz": "[480, 320]"}, 480), ({"imgsz": "256"}, 256), ({"imgsz": "large"}, 640), ({}, 640)],
+)
+def test_the_size_of_the_training_is_taken_from_the_file(
+    tmp_path: Path, metadata: dict[str, str], side: int
+) -> None:
+    path = networks.detector(tmp_path / "cells.onnx", names='["bright", "a", "b", "c"]', **metadata)
+    with Detector(ModelSettings(name=str(path), layout="yolov8")) as detector:
+        assert (detector.input_format.width, detector.input_format.height) == (side, side)

@@ -36,13 +36,20 @@ class StandInDetector:
         self._each = each
         self.seen: list[tuple[str, int]] = []
 
+    def ready(self, frame: Frame) -> Frame:
+        return frame
+
     def batches(self, frames: Iterable[Frame]) -> Iterable[Frame]:
         return frames
 
-    def __call__(self, frames: Iterable[Frame]) -> Iterator[Detected]:
+    def look(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))
+            yield frame
+
+    def decode(self, frames: Iterable[Frame]) -> Iterator[Detected]:
+        for frame in frames:
             yield Detected(frame, Detections.empty(), {"inference": 1.0})
 
 

@@ -1,0 +1,134 @@
+"""Which engine runs a model: the fastest one that works here and has a file of the model."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+from edge_node.backends.backend import Backend
+from edge_node.backends.host import MAX_BATCH
+from edge_node.config import ModelSettings
+from edge_node.models import KNOWN, find_model
+from shared.errors import ModelError
+
+log = logging.getLogger("darner.backend")
+
+Engine = Literal["tensorrt", "onnxruntime", "torch", "kserve"]
+
+_SUFFIXES: dict[str, Engine] = {
+    ".engine": "tensorrt",
+    ".plan": "tensorrt",
+    ".onnx": "onnxruntime",
+    ".pt2": "torch",
+    ".torchscript": "torch",
+    ".pt": "torch",
+}
+"""Fastest first."""
+_SERVERS = ("http://", "https://", "grpc://", "grpcs://")
+
+
+def choose(settings: ModelSettings) -> Backend:
+    """Load a model into the best engine.
+
+    Args:
+        settings: `name` is a file, a known model or a server's address; `backend` an engine or "auto". Files
+            of the same stem beside the named one count as the same model.
+
+    Raises:
+        ModelError: No engine can run it, or not the one that was named; the text says why.
+    """
+    if settings.name.startswith(_SERVERS) or settings.backend == "kserve":
+        return _on_server(settings)
+    refused: list[str] = []
+    for engine, path in _candidates(settings):
+        try:
+            backend = _load(engine, path, settings)
+        except ModelError as error:
+            if settings.backend != "auto":
+                raise
+            refused.append(str(error))
+            continue
+        why = f", because {'; '.join(refused)}" if refused else ""
+        log.info("model %s runs with %s on %s%s", path, backend.name, backend.device, why)
+        return backend
+    raise ModelError("; ".join(refused))
+
+
+def _candidates(settings: ModelSettings) -> list[tuple[Engine, Path]]:
+    """Engines and files to try, best first; at least one.
+
+    Raises:
+        ModelError: No such model, or no file of it for the engine that was named.
+    """
+    named = Path(settings.name).expanduser()
+    known = settings.name in KNOWN
+    beside = [named.with_suffix(suffix) for suffix in _SUFFIXES] if named.suffix in _SUFFIXES else []
+    there = [path for path in beside if path.is_file()]
+    if known or not there:
+        there = [find_model(settings.name)]
+    by_engine = [(_SUFFIXES.get(path.suffix, "onnxruntime"), path) for path in there]
+    if settings.backend == "auto":
+        return by_engine
+    fitting = [(engine, path) for engine, path in by_engine if engine == settings.backend]
+    # TensorRT makes its engine of an ONNX file.
+    if not fitting and settings.backend == "tensorrt":
+        fitting = [("tensorrt", path) for path in there if path.suffix == ".onnx"]
+    if not fitting:
+        suffixes = " or ".join(key for key, engine in _SUFFIXES.items() if engine == settings.backend)
+        files = ", ".join(str(path) for path in there)
+        raise ModelError(
+            f"model.backend={settings.backend} needs a {suffixes} file; of {settings.name!r} there is {files}"
+        )
+    # A file that the user names goes before its neighbours.
+    return sorted(fitting, key=lambda one: one[1] != named)
+
+
+def _load(engine: Engine, path: Path, settings: ModelSettings) -> Backend:
+    """An engine with the model in it; engines that are not used are not imported.
+
+    Raises:
+        ModelError: It does not work here.
+    """
+    if engine == "onnxruntime":
+        return _onnx_runtime(path, settings)
+    if engine == "torch":
+        try:
+            from edge_node.backends.torch import TorchBackend
+        except ImportError as error:
+            raise ModelError(f"model {path}: needs PyTorch ({error}): pip install 'darner[torch]'") from None
+        return TorchBackend(path, settings)
+    try:
+        from edge_node.backends.tensorrt import TensorrtBackend
+    except ImportError as error:
+        raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
+    return TensorrtBackend(path, settings)
+
+
+def _onnx_runtime(path: Path, settings: ModelSettings) -> Backend:
+    from edge_node.backends import providers
+    from edge_node.backends.onnx import OnnxBackend
+
+    if providers.prefers_cuda(settings.providers):
+        from edge_node.backends.cuda_onnx import CudaOnnxBackend
+
+        try:
+            return CudaOnnxBackend(path, MAX_BATCH)
+        except ModelError as error:
+            log.warning("pictures are prepared on the CPU: %s", error)
+    return OnnxBackend(path, settings)
+
+
+def _on_server(settings: ModelSettings) -> Backend:
+    if settings.backend not in ("auto", "kserve") or not settings.name.startswith(_SERVERS):
+        raise ModelError(
+            f"model.backend={settings.backend} and model.name={settings.name!r} do not fit: "
+            "http://HOST:PORT/MODEL and grpc://HOST:PORT/MODEL are for the kserve backend, and it for them"
+        )
+    try:
+        from edge_node.backends.kserve import KserveBackend
+    except ImportError as error:
+        raise ModelError(
+            f"model {settings.name}: needs tritonclient ({error}): pip install 'darner[kserve]'"
+        ) from None
+    return KserveBackend(settings)

@@ -1,0 +1,113 @@
+"""A GPU and its memory, through the CUDA driver (pycuda)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_node.frames import U8
+from shared.errors import ModelError
+
+INSTALL = "pip install 'darner[trt]' (pycuda is built with the CUDA toolkit's headers)"
+
+
+class Device:
+    """A GPU with its primary context: the one that PyTorch, ONNX Runtime and TensorRT use here too.
+
+    The context is kept until the process ends, because others may be using it.
+
+    Args:
+        index: As CUDA counts.
+
+    Attributes:
+        driver: The module `pycuda.driver`.
+        name: Such as "NVIDIA H200".
+        capability: Compute capability, major and minor.
+
+    Raises:
+        ModelError: No pycuda, no driver or no such GPU.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        try:
+            import pycuda.driver as driver
+        except ImportError as error:
+            raise ModelError(f"CUDA cannot be used ({error}): {INSTALL}") from None
+        self.driver: Any = driver
+        try:
+            driver.init()
+            gpu = driver.Device(index)
+            self._context = gpu.retain_primary_context()
+        except driver.Error as error:
+            raise ModelError(f"no GPU {index}: {error}") from None
+        self.name: str = gpu.name()
+        self.capability: tuple[int, int] = gpu.compute_capability()
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make the context this thread's; what was current before is so again afterwards."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            self._context.pop()
+
+
+@functools.cache
+def device(index: int = 0) -> Device:
+    """The GPU, opened once in a process."""
+    return Device(index)
+
+
+class Buffer:
+    """Memory on the GPU; the context must be current.
+
+    Args:
+        gpu: Where.
+        size: Bytes.
+    """
+
+    def __init__(self, gpu: Device, size: int) -> None:
+        self.size = size
+        self._allocation = gpu.driver.mem_alloc(max(size, 1))
+        self.address = int(self._allocation)
+
+    def free(self) -> None:
+        """Give it back."""
+        self._allocation.free()
+
+
+class Pinned:
+    """Page-locked memory of the host: the GPU copies from and to it beside other work, and can address it.
+
+    Args:
+        gpu: Which may use it.
+        size: Bytes.
+
+    Attributes:
+        array: u8 ``(size,)``, the memory.
+        address: Where the GPU sees it.
+    """
+
+    def __init__(self, gpu: Device, size: int) -> None:
+        driver = gpu.driver
+        self.array: U8 = driver.pagelocked_empty(
+            max(size, 1), np.uint8, mem_flags=driver.host_alloc_flags.DEVICEMAP
+        )
+        self._allocation = self.array.base
+        self.address: int = int(self._allocation.get_device_pointer())
+
+    def view(self, dtype: npt.DTypeLike, shape: tuple[int, ...], start: int = 0) -> npt.NDArray[Any]:
+        """A part of it as an array."""
+        kind = np.dtype(dtype)
+        size = kind.itemsize * int(np.prod(shape))
+        return self.array[start : start + size].view(kind).reshape(shape)
+
+    def free(self) -> None:
+        """Give it back; no view may be used any more."""
+        self._allocation.free()

@@ -1,0 +1,142 @@
+"""ONNX Runtime's CUDA provider on our buffers (IO binding), with letterbox and filter as for TensorRT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from edge_node.backends.backend import Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.cuda import device
+from edge_node.backends.cuda_runner import CudaRunner, Shape, Ticket
+from edge_node.frames import U8
+from edge_node.preprocess import InputFormat
+from shared.errors import ModelError
+
+_TYPES: dict[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(uint8)": np.dtype(np.uint8),
+}
+
+
+class CudaOnnxBackend:
+    """Runs an ONNX model on the GPU.
+
+    Args:
+        path: The model.
+        max_batch: Most pictures in one call, where the model leaves it open.
+        index: Of the GPU.
+        graphs: Record and replay as CUDA graphs.
+
+    Raises:
+        ModelError: Not a model of one picture, no GPU, or no CUDA provider in this ONNX Runtime.
+    """
+
+    letterboxes = True
+
+    def __init__(self, path: Path, max_batch: int = 16, index: int = 0, *, graphs: bool = True) -> None:
+        gpu = device(index)
+        with gpu.current():
+            stream = gpu.driver.Stream()
+            network = _Session(path, max_batch, index, stream.handle)
+        self.name = f"onnxruntime {ort.__version__} cuda"
+        self.device = gpu.name
+        self.model = network.model
+        self.max_batch = network.max_batch
+        self._runner = CudaRunner(gpu, network, stream, graphs=graphs)
+
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
+        """See `Backend`."""
+        return self._runner.infer(images, target, wanted)
+
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket:
+        """See `CudaRunner.submit`."""
+        return self._runner.submit(images, target, wanted)
+
+    def collect(self, ticket: Ticket) -> Inference:
+        """See `CudaRunner.collect`."""
+        return self._runner.collect(ticket)
+
+    def close(self) -> None:
+        """Release everything."""
+        self._runner.close()
+
+
+class _Session:
+    """A session whose runs are enqueued on a stream of ours; see `cuda_runner.Network`."""
+
+    capturable = True
+
+    def __init__(self, path: Path, max_batch: int, index: int, stream: int) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        provider = {"device_id": str(index), "user_compute_stream": str(stream)}
+        try:
+            self._session = ort.InferenceSession(
+                path, options, providers=[("CUDAExecutionProvider", provider), "CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
+            first = str(error).strip().splitlines()[0]
+            raise ModelError(f"model {path}: ONNX Runtime cannot load it: {first}") from None
+        if "CUDAExecutionProvider" not in self._session.get_providers():
+            raise ModelError(
+                "this ONNX Runtime does not run on the GPU (it fell back to the CPU): install "
+                "onnxruntime-gpu instead of onnxruntime, with the CUDA and cuDNN versions it names"
+            )
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or inputs[0].type not in ("tensor(float)", "tensor(float16)"):
+            found = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs)
+            raise ModelError(f"model {path}: needs one float input (N, 3, height, width), has {found}")
+        self.input_dtype = _TYPES[inputs[0].type]
+        self._names = inputs[0].name, [item.name for item in outputs]
+        self._types = [_TYPES.get(item.type, np.dtype(np.float32)) for item in outputs]
+        self.model = ModelFile(
+            (Tensor(inputs[0].name, tuple(inputs[0].shape), str(self.input_dtype)),),
+            tuple(
+                Tensor(item.name, tuple(item.shape), str(kind))
+                for item, kind in zip(outputs, self._types, strict=True)
+            ),
+            self._session.get_modelmeta().custom_metadata_map,
+        )
+        batch = inputs[0].shape[0]
+        self._fixed = batch if isinstance(batch, int) else None
+        self.max_batch = self._fixed or max_batch
+        self._index = index
+        self._rest: dict[Shape, list[tuple[int, ...]]] = {}
+        self._run_options = ort.RunOptions()
+        # The runner waits for the stream itself; a wait inside could not be recorded in a CUDA graph.
+        self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+
+    def padded(self, count: int) -> int:
+        """See `cuda_runner.Network`."""
+        return self._fixed or count
+
+    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+        """One run tells the shapes, whatever the file leaves open."""
+        probe: Shape = (self._fixed or 1, *shape[1:])
+        if probe not in self._rest:
+            name, names = self._names
+            results = self._session.run(names, {name: np.zeros(probe, self.input_dtype)})
+            if any(result.shape[:1] != probe[:1] for result in results):
+                raise ModelError(f"output shapes {[result.shape for result in results]} are not by picture")
+            self._rest[probe] = [result.shape[1:] for result in results]
+        return [((shape[0], *rest), kind) for rest, kind in zip(self._rest[probe], self._types, strict=True)]
+
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session is for both slots, and its stream is fixed
+        """See `cuda_runner.Network`."""
+        name, names = self._names
+        binding = self._session.io_binding()
+        binding.bind_input(name, "cuda", self._index, self.input_dtype.type, shape, source)
+        for output, (full, kind), address in zip(names, self.outputs(shape), outputs, strict=True):
+            binding.bind_output(output, "cuda", self._index, kind.type, full, address)
+        self._session.run_with_iobinding(binding, self._run_options)
+
+    def close(self) -> None:
+        """Release the session's memory."""
+        del self._session

@@ -1,0 +1,113 @@
+"""Pictures to input tensors in host memory: one step for ONNX Runtime, PyTorch and KServe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_node.backends.backend import Array, Axis, ModelFile, Tensor
+from edge_node.decode import extra_inputs
+from edge_node.frames import U8
+from edge_node.preprocess import InputFormat, Letterbox, Preprocessor, TensorFormat
+from shared.errors import ModelError
+
+MAX_BATCH = 16
+"""Most pictures at once where the file allows any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """How a model takes pictures.
+
+    Attributes:
+        name: Of the input.
+        tensor: How a picture lies in it.
+        batch: Length of the first axis; None: any, 0: there is no such axis.
+        height: Pixels; None: any.
+        width: Pixels; None: any.
+    """
+
+    name: str
+    tensor: TensorFormat
+    batch: int | None
+    height: int | None
+    width: int | None
+
+    @classmethod
+    def of(cls, model: ModelFile, where: str) -> Picture:
+        """Read it off the first input.
+
+        Args:
+            model: Its picture input first.
+            where: The model's name, for the error.
+
+        Raises:
+            ModelError: The input is no picture.
+        """
+        found = model.inputs[0]
+        shape = found.shape
+        if found.dtype in ("float32", "float16", "uint8") and len(shape) in (3, 4):
+            last = shape[-1] == 3 and shape[-3] != 3
+            height, width = shape[-3:-1] if last else shape[-2:]
+            if (shape[-1] if last else shape[-3]) in (3, None) or isinstance(shape[-3], str):
+                batch = 0 if len(shape) == 3 else _length(shape[0])
+                tensor = TensorFormat(found.dtype, channels_last=last)  # type: ignore[arg-type]  # checked above
+                return cls(found.name, tensor, batch, _length(height), _length(width))
+        listed = ", ".join(f"{item.name} {item.dtype} {list(item.shape)}" for item in model.inputs)
+        raise ModelError(
+            f"model {where}: needs a picture input (1, 3, height, width) or (1, height, width, 3) "
+            f"of float32, float16 or uint8; it has {listed}"
+        )
+
+    @property
+    def max_batch(self) -> int:
+        """Most pictures in one run."""
+        return MAX_BATCH if self.batch is None else self.batch or 1
+
+
+def picture_first(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The inputs, the one that takes the picture before the others."""
+    return tuple(sorted(inputs, key=lambda item: -len(item.shape)))  # sorted() keeps the order of equals
+
+
+def _length(axis: Axis) -> int | None:
+    return axis if isinstance(axis, int) and axis > 0 else None
+
+
+class HostInput:
+    """Makes the inputs of a network again and again; not for several threads at once.
+
+    Args:
+        model: What the file says.
+        picture: How it takes pictures.
+    """
+
+    def __init__(self, model: ModelFile, picture: Picture) -> None:
+        self._model, self._picture = model, picture
+        self._preprocessors: dict[InputFormat, Preprocessor] = {}
+
+    def __call__(self, images: Sequence[U8], target: InputFormat) -> tuple[dict[str, Array], list[Letterbox]]:
+        """Inputs by name, overwritten by the next call with this target, and how the pictures lie in them."""
+        picture = self._picture
+        preprocess = self._preprocessors.get(target)
+        if preprocess is None:
+            # A tensor of many pictures is large: it is made as long as the longest batch that came.
+            preprocess = Preprocessor(target, picture.tensor, picture.batch or len(images))
+            self._preprocessors[target] = preprocess
+        elif preprocess.slots < len(images):
+            preprocess = self._preprocessors[target] = Preprocessor(target, picture.tensor, len(images))
+        tensor, fits = preprocess.batch(images)
+        if picture.batch and len(tensor) < picture.batch:
+            tensor = preprocess.tensor  # a fixed batch is filled up with what was there
+        others = extra_inputs(self._model, target.width, target.height)
+        feeds = {name: np.repeat(value, len(tensor), axis=0) for name, value in others.items()}
+        return {picture.name: tensor[0] if picture.batch == 0 else tensor} | feeds, fits
+
+
+def by_picture(raw: Sequence[Array], model: ModelFile, count: int) -> list[list[Array]]:
+    """Outputs of a batch, picture by picture, without the batch axis where there is one."""
+    if not model.has_batch_axis:
+        return [list(raw)]
+    return [[output[index] for output in raw] for index in range(count)]

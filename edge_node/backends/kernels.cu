@@ -1,0 +1,205 @@
+// What runs on the GPU besides the network: the letterbox before it and the filter after it.
+//
+// kernels.ptx is this file compiled (`make kernels`); the driver turns it into machine code when it is loaded, so that
+// an edge box needs neither nvcc nor NVRTC. The structures are described to Python in cuda_kernels.py. No barriers and
+// no shared memory: every thread stands alone, so that the tests can run this very source on a CPU, thread by thread.
+
+#ifdef __CUDACC_RTC__
+#define KERNEL extern "C" __global__
+#define DEVICE static __device__ __forceinline__
+#endif
+
+typedef unsigned char u8;
+typedef unsigned short f16;  // its bits; cuda_fp16.h is not there for NVRTC
+
+struct Job {                   // one picture of the batch
+    unsigned long long start;  // of the picture, bytes from the start of the staging buffer
+    int source_width, source_height;
+    int width, height, left, top;  // of its copy in the target, see Letterbox in preprocess.py
+    int nv12;                      // 0: BGR, interleaved
+    int unused;
+};
+
+struct Format {  // see InputFormat in preprocess.py
+    float scale[3], offset[3];
+    int rgb;
+};
+
+struct Request {  // which candidates are wanted
+    float confidence;
+    int classes;  // how many
+    int ids[1];   // their ids, as many as `classes` says
+};
+
+// --- letterbox -------------------------------------------------------------------------------------------------------
+
+const int COEFFICIENT = 2048;  // bilinear weights have 11 bits, as in OpenCV's resize of u8 pictures
+
+DEVICE u8 clamp_u8(int value) { return value < 0 ? 0 : value > 255 ? 255 : value; }
+
+// BT.601 limited range with OpenCV's 20-bit coefficients.
+DEVICE void nv12_to_bgr(int luma, int u, int v, int* bgr) {
+    const int half = 1 << 19;
+    luma = (luma < 16 ? 0 : luma - 16) * 1220542;
+    u -= 128;
+    v -= 128;
+    bgr[0] = clamp_u8((luma + half + 2116026 * u) >> 20);
+    bgr[1] = clamp_u8((luma + half - 409993 * u - 852492 * v) >> 20);
+    bgr[2] = clamp_u8((luma + half + 1673527 * v) >> 20);
+}
+
+DEVICE void fetch(const u8* picture, const Job& job, int x, int y, int* bgr) {
+    const int width = job.source_width;
+    if (job.nv12) {
+        const u8* chroma = picture + (long long)width * job.source_height + (y >> 1) * (long long)width + (x & ~1);
+        nv12_to_bgr(picture[(long long)y * width + x], chroma[0], chroma[1], bgr);
+    } else {
+        const u8* pixel = picture + ((long long)y * width + x) * 3;
+        bgr[0] = pixel[0];
+        bgr[1] = pixel[1];
+        bgr[2] = pixel[2];
+    }
+}
+
+// The two source pixels that a target pixel lies between, and the second one's weight. In whole numbers:
+// (x + 0.5) * source / target - 0.5 = ((2x + 1) * source - target) / (2 * target).
+DEVICE void weigh(int x, int source, int target, int* first, int* second, int* weight) {
+    const int position = (2 * x + 1) * source - target;
+    *first = position < 0 ? 0 : position / (2 * target);
+    *weight = position < 0 ? 0 : (position % (2 * target) * COEFFICIENT + target) / (2 * target);
+    if (*first >= source - 1) {
+        *first = source - 1;
+        *weight = 0;
+    }
+    *second = *first + (*weight != 0);
+}
+
+// Bilinear with the roundings of OpenCV's INTER_LINEAR for u8.
+DEVICE void sample(const u8* picture, const Job& job, int x, int y, int* bgr) {
+    int x0, x1, y0, y1, wx, wy, a[3], b[3], c[3], d[3];
+    weigh(x, job.source_width, job.width, &x0, &x1, &wx);
+    weigh(y, job.source_height, job.height, &y0, &y1, &wy);
+    fetch(picture, job, x0, y0, a);
+    fetch(picture, job, x1, y0, b);
+    fetch(picture, job, x0, y1, c);
+    fetch(picture, job, x1, y1, d);
+    for (int i = 0; i < 3; ++i) {
+        const int above = (a[i] * (COEFFICIENT - wx) + b[i] * wx) >> 4;
+        const int below = (c[i] * (COEFFICIENT - wx) + d[i] * wx) >> 4;
+        bgr[i] = (((COEFFICIENT - wy) * above >> 16) + (wy * below >> 16) + 2) >> 2;
+    }
+}
+
+DEVICE void store(float* out, long long index, float value) { out[index] = value; }
+
+DEVICE void store(f16* out, long long index, float value) {
+#ifdef __CUDACC_RTC__
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(out[index]) : "f"(value));
+#else
+    out[index] = to_half(value);
+#endif
+}
+
+template <class Out>
+DEVICE void letterbox(const u8* staging, const Job* jobs, Out* out, int width, int height, const Format& format) {
+    const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
+    if (x >= width || y >= height) return;
+    const Job job = jobs[blockIdx.z];
+    const int inner_x = x - job.left, inner_y = y - job.top;
+    int bgr[3] = {114, 114, 114};  // PAD_VALUE
+    if (inner_x >= 0 && inner_y >= 0 && inner_x < job.width && inner_y < job.height)
+        sample(staging + job.start, job, inner_x, inner_y, bgr);
+    const long long plane = (long long)width * height;
+    const long long index = blockIdx.z * 3 * plane + (long long)y * width + x;
+    for (int i = 0; i < 3; ++i) {
+        const int value = format.rgb ? bgr[2 - i] : bgr[i];
+        // Not fused, so that the result is the CPU's to the last bit.
+        store(out, index + i * plane, __fadd_rn(__fmul_rn((float)value, format.scale[i]), format.offset[i]));
+    }
+}
+
+KERNEL void letterbox_float32(const u8* staging, const Job* jobs, float* out, int width, int height, Format format) {
+    letterbox(staging, jobs, out, width, height, format);
+}
+
+KERNEL void letterbox_float16(const u8* staging, const Job* jobs, f16* out, int width, int height, Format format) {
+    letterbox(staging, jobs, out, width, height, format);
+}
+
+// --- filter ----------------------------------------------------------------------------------------------------------
+
+DEVICE float load(const float* in, long long index) { return in[index]; }
+
+DEVICE float load(const f16* in, long long index) {
+#ifdef __CUDACC_RTC__
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(in[index]));
+    return value;
+#else
+    return from_half(in[index]);
+#endif
+}
+
+struct Layout {         // where in the network's output the value `row` of anchor `anchor` is
+    int rows, anchors;  // 4 box values, an objectness if there is one, class scores
+    int row_stride, anchor_stride;
+    int objectness;  // 1: the score of a class is its own times this
+    int capacity;    // most candidates of a picture
+};
+
+// One thread an anchor: lists those whose best wanted class scores enough. The count goes on beyond the capacity, so
+// that the host sees that some are missing.
+template <class In>
+DEVICE void select(const In* output, const Request* request, const Layout& layout, int* counts, int* chosen) {
+    const int anchor = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.y;
+    if (anchor >= layout.anchors) return;
+    const In* base = output + (long long)picture * layout.rows * layout.anchors;
+    const long long start = (long long)anchor * layout.anchor_stride;
+    float likely = 1.0f;
+    if (layout.objectness) {
+        likely = load(base, start + 4ll * layout.row_stride);
+        if (!(likely >= request->confidence)) return;  // a score is at most the objectness
+    }
+    const int first = 4 + layout.objectness;
+    bool found = false;
+    for (int i = 0; i < request->classes && !found; ++i) {
+        const float score = load(base, start + (long long)(first + request->ids[i]) * layout.row_stride);
+        found = (layout.objectness ? __fmul_rn(score, likely) : score) >= request->confidence;
+    }
+    if (!found) return;
+    const int slot = atomicAdd(counts + picture, 1);
+    if (slot < layout.capacity) chosen[picture * layout.capacity + slot] = anchor;
+}
+
+// Writes the listed candidates, (1 + rows) values each with the anchor's number first, into the host's memory: only
+// they cross the bus.
+template <class In>
+DEVICE void gather(const In* output, const Layout& layout, const int* counts, const int* chosen, float* found) {
+    const int row = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.z;
+    if (row > layout.rows) return;
+    const In* base = output + (long long)picture * layout.rows * layout.anchors;
+    const int count = counts[picture] < layout.capacity ? counts[picture] : layout.capacity;
+    for (int slot = blockIdx.y; slot < count; slot += gridDim.y) {
+        const int anchor = chosen[picture * layout.capacity + slot];
+        const long long index =
+            (long long)anchor * layout.anchor_stride + (long long)(row - 1) * layout.row_stride;
+        found[((long long)picture * layout.capacity + slot) * (layout.rows + 1) + row] =
+            row ? load(base, index) : (float)anchor;
+    }
+}
+
+KERNEL void select_float32(const float* output, const Request* request, Layout layout, int* counts, int* chosen) {
+    select(output, request, layout, counts, chosen);
+}
+
+KERNEL void select_float16(const f16* output, const Request* request, Layout layout, int* counts, int* chosen) {
+    select(output, request, layout, counts, chosen);
+}
+
+KERNEL void gather_float32(const float* output, Layout layout, const int* counts, const int* chosen, float* found) {
+    gather(output, layout, counts, chosen, found);
+}
+
+KERNEL void gather_float16(const f16* output, Layout layout, const int* counts, const int* chosen, float* found) {
+    gather(output, layout, counts, chosen, found);
+}

@@ -1,0 +1,235 @@
+"""A network on another machine: any server of the KServe v2 protocol.
+
+Triton, OpenVINO Model Server and MLServer speak it.
+
+Protocol: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+from tritonclient.utils import InferenceServerException
+
+from edge_node.backends.backend import Array, Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
+from edge_node.config import ModelSettings
+from edge_node.frames import U8
+from edge_node.preprocess import InputFormat
+from shared.errors import ModelError
+
+log = logging.getLogger("darner.backend")
+
+T = TypeVar("T")
+
+START_WITHIN_S = 10.0
+"""A server that starts together with the node is waited for this long."""
+AWAY_AT_MOST_S = 60.0
+"""A server that was there and does not answer is asked again this long, then the node ends and says so."""
+_PAUSES_S = (0.2, 0.5, 1.0, 2.0)
+_DTYPES = {"FP32": "float32", "FP16": "float16", "UINT8": "uint8", "INT64": "int64", "INT32": "int32"}
+_AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "503", "502", "504")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a model is served.
+
+    Attributes:
+        kind: "http" or "grpc", the client's module.
+        secure: Over TLS.
+        place: ``HOST:PORT``.
+        model: Its name there.
+        version: Empty for the server's choice.
+    """
+
+    kind: str
+    secure: bool
+    place: str
+    model: str
+    version: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """From ``http://HOST:PORT/MODEL`` or ``.../MODEL/VERSION``; https, grpc and grpcs likewise.
+
+        Raises:
+            ModelError: It is not of that form.
+        """
+        split = urlsplit(url)
+        parts = [part for part in split.path.split("/") if part]
+        if parts[:2] == ["v2", "models"]:
+            parts = [part for part in parts[2:] if part != "versions"]
+        if not split.hostname or not 1 <= len(parts) <= 2:
+            raise ModelError(f"model {url!r}: write http://HOST:PORT/MODEL or grpc://HOST:PORT/MODEL")
+        kind = "grpc" if split.scheme.startswith("grpc") else "http"
+        secure = split.scheme in ("https", "grpcs")
+        port = split.port or {"http": 443 if secure else 8000, "grpc": 8001}[kind]
+        return cls(kind, secure, f"{split.hostname}:{port}", parts[0], parts[1] if len(parts) == 2 else "")
+
+
+class KserveBackend:
+    """Runs a model on a server.
+
+    A server that goes away is asked again for a minute, while live cameras keep only their newest frame.
+
+    Args:
+        settings: `name` is the address, `timeout_s` the longest wait for one answer.
+
+    Raises:
+        ModelError: No server, no such model on it, or one that takes no picture.
+    """
+
+    letterboxes = False
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._address = Address.parse(settings.name)
+        self._timeout_s = settings.timeout_s
+        self.device = f"{self._address.kind}://{self._address.place}"
+        try:
+            self._module = importlib.import_module(f"tritonclient.{self._address.kind}")
+        except (ImportError, RuntimeError) as error:
+            kind = self._address.kind
+            raise ModelError(
+                f"model {settings.name}: needs tritonclient's {kind} client ({error}): "
+                "pip install 'darner[kserve]'"
+            ) from None
+        self._clients: list[Any] = []
+        self._local = threading.local()
+        server = self._patiently(START_WITHIN_S, lambda: self._described("get_server_metadata"))
+        self._binary = "binary_tensor_data" in server.get("extensions", [])
+        self.name = f"{server.get('name', 'kserve')} {server.get('version', '')}".strip()
+        address = self._address
+        told = self._patiently(
+            START_WITHIN_S, lambda: self._described("get_model_metadata", address.model, address.version)
+        )
+        self._datatypes = {item["name"]: item["datatype"] for item in told.get("inputs", [])}
+        if not self._datatypes:
+            raise ModelError(f"model {settings.name}: the server does not say what inputs it takes")
+        self.model = ModelFile(
+            picture_first([_tensor(item) for item in told["inputs"]]),
+            tuple(_tensor(item) for item in told.get("outputs", [])),
+        )
+        self._picture = Picture.of(self.model, settings.name)
+        self._prepare = HostInput(self.model, self._picture)
+        self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
+
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:  # noqa: ARG002
+        """See `Backend`; the whole output comes over the network."""
+        start = time.perf_counter()
+        feeds, fits = self._prepare(images, target)
+        ready = time.perf_counter()
+        raw = self._patiently(AWAY_AT_MOST_S, lambda: self._ask(feeds))
+        done = time.perf_counter()
+        outputs = by_picture(raw, self.model, len(images))
+        return Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients:
+            client.close()
+
+    def _ask(self, feeds: dict[str, Array]) -> list[Array]:
+        http = self._address.kind == "http"
+        how = {"binary_data": self._binary} if http else {}
+        inputs = []
+        for name, value in feeds.items():
+            one = self._module.InferInput(name, list(value.shape), self._datatypes[name])
+            one.set_data_from_numpy(np.ascontiguousarray(value), **how)
+            inputs.append(one)
+        outputs = [self._module.InferRequestedOutput(item.name, **how) for item in self.model.outputs]
+        limit = {} if http else {"client_timeout": self._timeout_s}
+        answer = self._client().infer(
+            self._address.model, inputs, self._address.version, outputs=outputs or None, **limit
+        )
+        found = [answer.as_numpy(item.name) for item in self.model.outputs]
+        if any(item is None for item in found):
+            raise ModelError(
+                f"model {self._address.model}: the server left out an output that it had announced"
+            )
+        return found
+
+    def _described(self, call: str, *names: str) -> dict[str, Any]:
+        """Metadata of the server or the model."""
+        how = {} if self._address.kind == "http" else {"as_json": True, "client_timeout": self._timeout_s}
+        found: dict[str, Any] = getattr(self._client(), call)(*names, **how)
+        return found
+
+    def _client(self) -> Any:
+        """This thread's client: the HTTP one must not be used by two."""
+        client = getattr(self._local, "client", None)
+        if client is None:
+            address = self._address
+            limits = (
+                {}
+                if address.kind == "grpc"
+                else {
+                    "connection_timeout": self._timeout_s,
+                    "network_timeout": self._timeout_s,
+                }
+            )
+            client = self._module.InferenceServerClient(address.place, ssl=address.secure, **limits)
+            self._local.client = client
+            self._clients.append(client)
+        return client
+
+    def _drop_client(self) -> None:
+        """A connection that failed may be half dead; the next question gets a new one."""
+        client, self._local.client = self._local.client, None
+        self._clients.remove(client)
+        client.close()
+
+    def _patiently(self, within_s: float, ask: Callable[[], T]) -> T:
+        """The answer, asking again while the server is away.
+
+        Raises:
+            ModelError: It stays away, or refuses.
+        """
+        start = time.monotonic()
+        tries = 0
+        while True:
+            try:
+                answer = ask()
+            except (InferenceServerException, OSError) as error:
+                if isinstance(error, InferenceServerException) and not _is_away(error):
+                    raise ModelError(
+                        f"model {self._address.model} at {self.device}: {_first(error)}"
+                    ) from None
+                waited = time.monotonic() - start
+                if waited >= within_s:
+                    raise ModelError(
+                        f"model {self._address.model}: no answer from {self.device} for {waited:.0f} s "
+                        f"({_first(error)})"
+                    ) from None
+                if tries == 0:
+                    log.warning("%s does not answer (%s); trying again", self.device, _first(error))
+                self._drop_client()
+                time.sleep(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
+                tries += 1
+                continue
+            if tries:
+                log.info("%s answers again", self.device)
+            return answer
+
+
+def _tensor(item: dict[str, Any]) -> Tensor:
+    """As the server describes it; -1 is any length, and lengths may come as texts."""
+    shape = tuple(None if int(axis) < 0 else int(axis) for axis in item.get("shape", []))
+    return Tensor(item["name"], shape, _DTYPES.get(item["datatype"], item["datatype"].lower()))
+
+
+def _is_away(error: InferenceServerException) -> bool:
+    status = error.status() or ""
+    return any(word in status for word in _AWAY) or "timed out" in str(error)
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,131 @@
+"""ONNX files read and written without the onnx package, which is larger than the rest of an edge node.
+
+Only the fields that are needed have names here; protobuf keeps all others as they are. The field numbers are
+those of `onnx.proto` of the ONNX project.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_ONE, _MANY = (
+    descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+    descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED,
+)
+_KINDS = {
+    "int64": descriptor_pb2.FieldDescriptorProto.TYPE_INT64,
+    "float": descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT,
+    "bytes": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES,
+}
+# message: field: (number, kind, repeated); names in the file are any bytes, so strings are bytes here.
+_FIELDS: dict[str, dict[str, tuple[int, str, bool]]] = {
+    "Model": {"graph": (7, "Graph", False)},
+    "Graph": {
+        "node": (1, "Node", True),
+        "initializer": (5, "Tensor", True),
+        "input": (11, "Value", True),
+        "output": (12, "Value", True),
+    },
+    "Node": {
+        "input": (1, "bytes", True),
+        "output": (2, "bytes", True),
+        "op_type": (4, "bytes", False),
+        "attribute": (5, "Attribute", True),
+        "domain": (7, "bytes", False),
+    },
+    "Attribute": {
+        "name": (1, "bytes", False),
+        "i": (3, "int64", False),
+        "s": (4, "bytes", False),
+        "t": (5, "Tensor", False),
+        "g": (6, "bytes", False),
+        "ints": (8, "int64", True),
+        "graphs": (11, "bytes", True),
+        "type": (20, "int64", False),
+    },
+    "Tensor": {
+        "dims": (1, "int64", True),
+        "data_type": (2, "int64", False),
+        "float_data": (4, "float", True),
+        "name": (8, "bytes", False),
+        "raw_data": (9, "bytes", False),
+        "int64_data": (7, "int64", True),
+        "data_location": (14, "int64", False),
+    },
+    "Value": {"name": (1, "bytes", False), "type": (2, "Type", False)},
+    "Type": {"tensor_type": (1, "TensorType", False)},
+    "TensorType": {"elem_type": (1, "int64", False), "shape": (2, "Shape", False)},
+    "Shape": {"dim": (1, "Dimension", True)},
+    "Dimension": {"dim_value": (1, "int64", False), "dim_param": (2, "bytes", False)},
+}
+_TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 10: np.float16}
+FLOAT, UINT8 = 1, 2
+
+
+def _messages() -> dict[str, Any]:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="darner_onnx.proto", package="darner_onnx", syntax="proto2"
+    )
+    for name, fields in _FIELDS.items():
+        message = file.message_type.add(name=name)
+        for field, (number, kind, repeated) in fields.items():
+            added = message.field.add(name=field, number=number, label=_MANY if repeated else _ONE)
+            if kind in _KINDS:
+                added.type = _KINDS[kind]
+            else:
+                added.type = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
+                added.type_name = f".darner_onnx.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"darner_onnx.{name}"))
+        for name in _FIELDS
+    }
+
+
+_MESSAGES = _messages()
+Node = _MESSAGES["Node"]
+Tensor = _MESSAGES["Tensor"]
+
+
+def load(path: Path) -> Any:
+    """The model in a file.
+
+    Raises:
+        ValueError: It is no protobuf.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return _MESSAGES["Model"].FromString(path.read_bytes())
+    except DecodeError as error:
+        raise ValueError(str(error)) from None
+
+
+def values(tensor: Any) -> npt.NDArray[np.generic] | None:
+    """A constant's values; None where they lie in another file or are of a kind that is not needed here."""
+    kind = _TYPES.get(tensor.data_type)
+    if kind is None or tensor.data_location:
+        return None
+    if tensor.raw_data:
+        flat: npt.NDArray[np.generic] = np.frombuffer(tensor.raw_data, kind)
+    elif tensor.float_data:
+        flat = np.array(tensor.float_data, kind)
+    elif tensor.int64_data:
+        flat = np.array(tensor.int64_data, kind)
+    else:
+        return None
+    shape = tuple(tensor.dims)
+    return flat.reshape(shape) if flat.size == np.prod(shape, dtype=int) else None
+
+
+def constant(name: bytes, array: npt.NDArray[np.float32]) -> Any:
+    """A tensor to be added to the graph's constants."""
+    return Tensor(
+        name=name, dims=array.shape, data_type=FLOAT, raw_data=np.ascontiguousarray(array).tobytes()
+    )

@@ -1,0 +1,180 @@
+"""PyTorch: TorchScript and `torch.export` files, and checkpoints of Ultralytics where the user has it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edge_node.backends.backend import Array, Axis, Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
+from edge_node.backends.onnx import usable_cores
+from edge_node.config import ModelSettings
+from edge_node.frames import U8
+from edge_node.preprocess import InputFormat
+from shared.errors import ModelError
+
+_DEFAULT_SIZE = 640
+_EXTRA = "config.txt"
+"""Where Ultralytics' exports keep class names and size inside the file, as JSON."""
+_DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.uint8: "uint8", torch.int64: "int64"}
+
+
+class TorchBackend:
+    """Runs a PyTorch model, on the GPU where PyTorch has one.
+
+    A TorchScript file does not say what it takes: it gets one picture at a time, of a fixed size, which is
+    `input_size`, else `imgsz` in its extra file "config.txt", else 640.
+
+    Args:
+        path: `.pt2` is of `torch.export`; anything else TorchScript, or a checkpoint of Ultralytics. A
+            checkpoint is a pickle and can run any code when it is loaded.
+        settings: Threads and input size.
+
+    Raises:
+        ModelError: The file cannot be loaded or run.
+    """
+
+    letterboxes = False
+
+    def __init__(self, path: Path, settings: ModelSettings | None = None) -> None:
+        settings = settings or ModelSettings()
+        torch.set_num_threads(settings.threads or usable_cores())
+        self._path = path
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.name = f"torch {torch.__version__.split('+')[0]}"
+        self.device = self._device.type
+        self._run, inputs, metadata = _load(path, self._device, settings.input_size)
+        self._order = [item.name for item in inputs]
+        unknown = ModelFile(picture_first(inputs), (), metadata)
+        self._picture = Picture.of(unknown, str(path))
+        side = settings.input_size or unknown.trained_size or _DEFAULT_SIZE
+        size = InputFormat(self._picture.width or side, self._picture.height or side)
+        # Only a run tells what comes out.
+        self._prepare = HostInput(unknown, self._picture)
+        blank: U8 = torch.zeros((size.height, size.width, 3), dtype=torch.uint8).numpy()
+        first = self._outputs(self._prepare([blank], size)[0])
+        free = self._picture.width is None
+        outputs = tuple(
+            Tensor(f"output{index}", _open_axes(item.shape, free=free), item.dtype.name)
+            for index, item in enumerate(first)
+        )
+        self.model = ModelFile(unknown.inputs, outputs, metadata)
+        self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
+
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:  # noqa: ARG002
+        """See `Backend`; everything is left to the decoder."""
+        start = time.perf_counter()
+        feeds, fits = self._prepare(images, target)
+        ready = time.perf_counter()
+        raw = self._outputs(feeds)
+        done = time.perf_counter()
+        outputs = by_picture(raw, self.model, len(images))
+        return Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3)
+
+    def close(self) -> None:
+        """Release the network's memory."""
+        del self._run
+
+    def _outputs(self, feeds: dict[str, Array]) -> list[Array]:
+        inputs = [torch.from_numpy(feeds[name]).to(self._device) for name in self._order]
+        try:
+            with torch.inference_mode():
+                result = self._run(*inputs)
+        except Exception as error:  # noqa: BLE001 - a script may raise anything
+            raise ModelError(f"model {self._path}: PyTorch cannot run it: {_last_line(error)}") from None
+        return [tensor.float().cpu().numpy() for tensor in _tensors(result)]
+
+
+def _load(path: Path, device: torch.device, size: int) -> tuple[Any, list[Tensor], dict[str, str]]:
+    """The network to call, its inputs in calling order, and the metadata.
+
+    Raises:
+        ModelError: Nothing here can read the file.
+    """
+    extra = {_EXTRA: ""}
+    if path.suffix == ".pt2":
+        try:
+            program = torch.export.load(path, extra_files=extra)
+            network = program.module().to(device)
+        except Exception as error:  # noqa: BLE001 - PyTorch has no common base for "this file is bad"
+            raise ModelError(f"model {path}: torch.export cannot load it: {_last_line(error)}") from None
+        return network, _program_inputs(program), _metadata(extra)
+    try:
+        network = torch.jit.load(path, map_location=device, _extra_files=extra).eval()
+    except Exception as error:  # noqa: BLE001
+        reason = _last_line(error)
+        network = _ultralytics(path, device, reason)
+        metadata = {"names": json.dumps(list(network.names.values()))}
+    else:
+        metadata = _metadata(extra)
+    kind = next((item.dtype for item in network.parameters()), torch.float32)
+    side = size or ModelFile((), (), metadata).trained_size or _DEFAULT_SIZE
+    return network, [Tensor("images", (1, 3, side, side), _DTYPES.get(kind, "float32"))], metadata
+
+
+def _ultralytics(path: Path, device: torch.device, reason: str) -> Any:
+    try:
+        from ultralytics import YOLO
+    except ImportError:
+        raise ModelError(
+            f"model {path}: is no TorchScript file ({reason}); if it is a checkpoint of Ultralytics, install "
+            "ultralytics (AGPL-3.0) or export it to ONNX"
+        ) from None
+    try:
+        network = YOLO(path).model.to(device).float().eval()
+    except Exception as error:  # noqa: BLE001
+        raise ModelError(f"model {path}: Ultralytics cannot load it: {_last_line(error)}") from None
+    return network
+
+
+def _program_inputs(program: Any) -> list[Tensor]:
+    """What an exported program takes; an axis that may vary is a symbol there."""
+    wanted = set(program.graph_signature.user_inputs)
+    found = []
+    for node in program.graph.nodes:
+        if node.op == "placeholder" and node.name in wanted:
+            value = node.meta["val"]
+            shape = tuple(axis if isinstance(axis, int) else None for axis in value.shape)
+            found.append(Tensor(node.name, shape, _DTYPES.get(value.dtype, str(value.dtype))))
+    return found
+
+
+def _metadata(extra: dict[str, Any]) -> dict[str, str]:
+    """Texts by key, as in an ONNX file."""
+    try:
+        found = json.loads(extra[_EXTRA] or "{}")
+    except ValueError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
+
+
+def _open_axes(shape: tuple[int, ...], *, free: bool) -> tuple[Axis, ...]:
+    """Lengths that change with the picture's size are not known from one run."""
+    if not free:
+        return shape
+    longest = max(range(len(shape)), key=lambda index: shape[index])
+    return tuple(None if index == longest else length for index, length in enumerate(shape))
+
+
+def _tensors(result: Any) -> Iterator[torch.Tensor]:
+    """The tensors in whatever nest of tuples, lists and mappings a network returns."""
+    if isinstance(result, torch.Tensor):
+        yield result
+    elif isinstance(result, dict):
+        for value in result.values():
+            yield from _tensors(value)
+    elif isinstance(result, (list, tuple)):
+        for value in result:
+            yield from _tensors(value)
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__

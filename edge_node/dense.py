@@ -1,0 +1,140 @@
+"""Heads that score every place of the picture: boxes in input pixels from their raw output, before NMS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_node.frames import Detections
+from shared.geometry import F32
+
+Ids = npt.NDArray[np.intp]
+
+DFL_BINS = 8
+"""Of the distance distributions of NanoDet and PicoDet ("reg_max" 7, plus one)."""
+
+
+def yolov8(output: F32, wanted: Ids, confidence: float) -> Detections:
+    """``(4 + classes, anchors)``: centre x, y, width, height in input pixels, then class scores."""
+    scores = output[4:] if len(wanted) == len(output) - 4 else output[4:][wanted]
+    # Compare first: of thousands of anchors a handful is above the threshold.
+    keep = np.flatnonzero(scores.max(axis=0) >= confidence)
+    few = scores[:, keep]
+    best = few.argmax(axis=0)
+    return _from_centres(output[:4, keep].T, few[best, np.arange(len(keep))], wanted[best])
+
+
+def yolov5(output: F32, wanted: Ids, confidence: float) -> Detections:
+    """``(anchors, 5 + classes)``: as YOLOv8's, with an objectness that each class score is multiplied by."""
+    chosen, score, class_id = _with_objectness(output, wanted, confidence)
+    return _from_centres(output[chosen, :4], score, class_id)
+
+
+def yolox(output: F32, size: tuple[int, int], wanted: Ids, confidence: float) -> Detections:
+    """``(cells, 5 + classes)``: raw offsets from the grid, objectness and class scores after the sigmoid.
+
+    Source: Ge et al., "YOLOX: Exceeding YOLO Series in 2021", section 2.1.
+    """
+    chosen, score, class_id = _with_objectness(output, wanted, confidence)
+    corner, stride = grid(*size, (8, 16, 32))
+    raw, stride = output[chosen, :4], stride[chosen, None]
+    centre = (raw[:, :2] + corner[chosen]) * stride
+    with np.errstate(over="ignore"):  # what is infinite is left out
+        sides = np.exp(raw[:, 2:]) * stride
+    return _from_centres(np.concatenate([centre, sides], axis=1), score, class_id)
+
+
+def nanodet(output: F32, size: tuple[int, int], wanted: Ids, confidence: float) -> Detections:
+    """``(cells, classes + 32)``: class scores after the sigmoid, then a distribution for each side.
+
+    Source: RangiLyu, NanoDet-Plus, whose cells, unlike most others', are anchored at their corners.
+    """
+    chosen, score, class_id = _best(output[:, : -4 * DFL_BINS], wanted, confidence)
+    corner, stride = grid(*size, (8, 16, 32, 64))
+    anchor = corner[chosen] * stride[chosen, None]
+    return _from_distances(output[chosen, -4 * DFL_BINS :], anchor, stride[chosen], score, class_id, size)
+
+
+def picodet(outputs: Sequence[F32], size: tuple[int, int], wanted: Ids, confidence: float) -> Detections:
+    """Class maps ``(cells, classes)`` of each level, then as many of distributions ``(cells, 32)``.
+
+    Source: Yu et al., "PP-PicoDet: A Better Real-Time Object Detector on Mobile Devices", 2021.
+    """
+    levels = len(outputs) // 2
+    chosen, score, class_id = _best(np.concatenate(outputs[:levels]), wanted, confidence)
+    corner, stride = grid(*size, tuple(8 << level for level in range(levels)))
+    anchor = (corner[chosen] + 0.5) * stride[chosen, None]
+    sides = np.concatenate(outputs[levels:])[chosen]
+    return _from_distances(sides, anchor, stride[chosen], score, class_id, size)
+
+
+def grid(width: int, height: int, strides: Sequence[int]) -> tuple[F32, F32]:
+    """Corners ``(cells, 2)``, in cells, and strides ``(cells,)`` of a network's levels."""
+    corners, steps = [], []
+    for stride in strides:
+        y, x = np.mgrid[0 : math.ceil(height / stride), 0 : math.ceil(width / stride)]
+        corners.append(np.stack([x.ravel(), y.ravel()], axis=1))
+        steps.append(np.full(x.size, stride))
+    return np.concatenate(corners).astype(np.float32), np.concatenate(steps).astype(np.float32)
+
+
+def cells(width: int, height: int, strides: Sequence[int]) -> list[int]:
+    """How many cells each level has."""
+    return [math.ceil(height / stride) * math.ceil(width / stride) for stride in strides]
+
+
+def _best(scores: F32, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
+    """Rows of ``(places, classes)`` whose best wanted class is above the threshold: index, score, class."""
+    if len(wanted) < scores.shape[1]:
+        scores = scores[:, wanted]
+    chosen = np.flatnonzero(scores.max(axis=1) >= confidence)
+    few = scores[chosen]
+    best = few.argmax(axis=1)
+    return chosen, few[np.arange(len(chosen)), best], wanted[best]
+
+
+def _with_objectness(output: F32, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
+    """The same of ``(places, 5 + classes)``; a score is at most the objectness."""
+    likely = np.flatnonzero(output[:, 4] >= confidence)
+    scores = output[likely, 5:] * output[likely, 4, None]
+    chosen, score, class_id = _best(scores, wanted, confidence)
+    return likely[chosen], score, class_id
+
+
+def _from_centres(cxcywh: F32, score: F32, class_id: Ids) -> Detections:
+    half = cxcywh[:, 2:] / 2
+    return build(np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1), score, class_id)
+
+
+def _from_distances(
+    distributions: F32, anchor: F32, stride: F32, score: F32, class_id: Ids, size: tuple[int, int]
+) -> Detections:
+    """Boxes from the expected distances of their sides, clipped to the input as in training.
+
+    Source: Li et al., "Generalized Focal Loss", 2020, section 3.
+
+    Args:
+        distributions: ``(K, 4 * bins)`` logits, left, top, right, bottom, in strides.
+        anchor: ``(K, 2)``, pixels.
+        stride: ``(K,)``.
+        score: ``(K,)``.
+        class_id: ``(K,)``.
+        size: Width and height of the input.
+    """
+    logits = distributions.reshape(len(stride), 4, -1)
+    weight = np.exp(logits - logits.max(axis=2, keepdims=True))
+    weight /= weight.sum(axis=2, keepdims=True)
+    distance = weight @ np.arange(logits.shape[2], dtype=np.float32) * stride[:, None]
+    xyxy = np.concatenate([anchor - distance[:, :2], anchor + distance[:, 2:]], axis=1)
+    return build(np.clip(xyxy, 0, np.array(size * 2, np.float32)), score, class_id)
+
+
+def build(xyxy: F32, score: F32, class_id: npt.NDArray[np.generic]) -> Detections:
+    """Detections of what is finite."""
+    finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(score)
+    if not finite.all():
+        xyxy, score, class_id = xyxy[finite], score[finite], class_id[finite]
+    return Detections(xyxy.astype(np.float32), score.astype(np.float32), class_id.astype(np.int32))

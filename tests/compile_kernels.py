@@ -1,0 +1,56 @@
+"""Compiles kernels.cu to PTX with NVRTC, with or without a GPU: `make kernels`.
+
+By CUDA 11.7's compiler and for the oldest architecture that TensorRT 8.6 runs on: this PTX loads on every
+driver since R515, whereas a newer compiler's needs a newer driver.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import hashlib
+from pathlib import Path
+
+BACKENDS = Path(__file__).parent.parent / "edge_node" / "backends"
+SOURCE, PTX = BACKENDS / "kernels.cu", BACKENDS / "kernels.ptx"
+OPTIONS = ("--gpu-architecture=compute_53", "--std=c++14")
+
+
+def header(source: bytes) -> str:
+    """The line that ties PTX to the source it was made of."""
+    return f"// kernels.cu, SHA-256 {hashlib.sha256(source).hexdigest()}\n"
+
+
+def compile_ptx(nvrtc: ctypes.CDLL, source: bytes) -> str:
+    """PTX of a CUDA source.
+
+    Raises:
+        RuntimeError: It does not compile; the text is the compiler's.
+    """
+    program = ctypes.c_void_p()
+    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"kernels.cu", 0, None, None)
+    options = [option.encode() for option in OPTIONS]
+    failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
+    size = ctypes.c_size_t()
+    if failed:
+        nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+        log = ctypes.create_string_buffer(size.value)
+        nvrtc.nvrtcGetProgramLog(program, log)
+        raise RuntimeError(log.value.decode())
+    nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))
+    ptx = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetPTX(program, ptx)
+    return ptx.value.decode()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nvrtc", type=Path, help="libnvrtc.so")
+    args = parser.parse_args()
+    source = SOURCE.read_bytes()
+    PTX.write_text(header(source) + compile_ptx(ctypes.CDLL(str(args.nvrtc)), source))
+    print(f"{PTX}: {PTX.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""On a GPU: the kernels, CUDA graphs, batches in flight, and ONNX Runtime on the same buffers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import pytest
+
+from edge_node.backends.backend import Wanted
+from edge_node.backends.cuda import Buffer, Device, Pinned, device
+from edge_node.backends.cuda_graph import CaptureError, CudaGraph
+from edge_node.backends.cuda_kernels import JOB, Kernels, format_bytes, job, source_size
+from edge_node.backends.cuda_onnx import CudaOnnxBackend
+from edge_node.backends.cuda_runner import CudaRunner, Shape
+from edge_node.decode import candidates
+from edge_node.frames import U8
+from edge_node.models import BUILT_IN
+from edge_node.preprocess import InputFormat, Letterbox, Preprocessor
+from shared.errors import ModelError
+from tests.edge_node.test_kernels import (
+    SIZES,
+    TARGETS,
+    chosen_columns,
+    expected,
+    levels,
+    nv12,
+    picture,
+    scores,
+)
+
+
+@pytest.fixture(scope="module")
+def gpu() -> Device:
+    try:
+        return device()
+    except ModelError as error:
+        pytest.skip(f"needs an NVIDIA GPU and pycuda: {error}")
+
+
+@pytest.fixture
+def kernels(gpu: Device) -> Iterator[Kernels]:
+    with gpu.current():
+        yield Kernels(gpu)
+
+
+def letterbox(
+    gpu: Device, kernels: Kernels, images: list[U8], target: InputFormat, dtype: str
+) -> npt.NDArray[Any]:
+    fits = [Letterbox.fit(*source_size(image), target) for image in images]
+    starts = np.cumsum([0] + [image.nbytes for image in images]).tolist()
+    jobs = np.array([job(*row) for row in zip(images, fits, starts[:-1], strict=True)], JOB)
+    staging = np.concatenate([image.ravel() for image in images])
+    shape = (len(images), 3, target.height, target.width)
+    out = np.full(shape, np.nan, dtype)
+    buffers = [Buffer(gpu, array.nbytes) for array in (staging, jobs, out)]
+    for buffer, array in zip(buffers, (staging, jobs, out), strict=True):
+        gpu.driver.memcpy_htod(buffer.address, array)
+    stream = gpu.driver.Stream()
+    addresses = [buffer.address for buffer in buffers]
+    kernels.letterbox(addresses[0], addresses[1], addresses[2], shape, dtype, format_bytes(target), stream)
+    stream.synchronize()
+    gpu.driver.memcpy_dtoh(out, addresses[2])
+    for buffer in buffers:
+        buffer.free()
+    return out
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
+def test_the_letterbox_gives_what_the_cpu_gives(gpu: Device, kernels: Kernels, target: InputFormat) -> None:
+    for width, height in SIZES:
+        image = picture(width, height)
+        found = letterbox(gpu, kernels, [image], target, "float32")
+        assert levels(found, expected(image, target), target) <= 1.001, (width, height)
+
+
+def test_nv12_and_half_precision_and_a_batch(gpu: Device, kernels: Kernels) -> None:
+    target = TARGETS["yolov8"]
+    images = [picture(1280, 720), nv12(1280, 720), nv12(322, 242), picture(480, 640)]
+    single = letterbox(gpu, kernels, images, target, "float32")
+    for index, image in enumerate(images):
+        assert levels(single[index : index + 1], expected(image, target), target) <= 1.001
+    half = letterbox(gpu, kernels, images, target, "float16")
+    np.testing.assert_array_equal(half, single.astype(np.float16))
+
+
+class Constant:
+    """A network that answers with what it was given at the start: the runner's parts around it are real."""
+
+    def __init__(self, gpu: Device, answer: npt.NDArray[Any], stream: Any) -> None:
+        self._gpu, self._answer, self._stream = gpu, answer, stream
+        self.input_dtype: np.dtype[Any] = np.dtype(np.float32)
+        self.max_batch, self.capturable = len(answer), True
+        self._memory = Buffer(gpu, answer.nbytes)
+        gpu.driver.memcpy_htod(self._memory.address, answer)
+        self.enqueued = 0
+
+    def padded(self, count: int) -> int:
+        return count
+
+    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+        return [((shape[0], *self._answer.shape[1:]), self._answer.dtype)]
+
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - whatever comes in, the answer is the same
+        self.enqueued += 1
+        size = self._answer[: shape[0]].nbytes
+        self._gpu.driver.memcpy_dtod_async(outputs[0], self._memory.address, size, self._stream)
+
+    def close(self) -> None:
+        self._memory.free()
+
+
+def runner(gpu: Device, answer: npt.NDArray[Any], *, graphs: bool = True) -> tuple[CudaRunner, Constant]:
+    with gpu.current():
+        stream = gpu.driver.Stream()
+        network = Constant(gpu, answer, stream)
+    return CudaRunner(gpu, network, stream, graphs=graphs), network
+
+
+def check(found: Sequence[Any], layout: str, answer: npt.NDArray[Any], wanted: Wanted) -> None:
+    for index, (output,) in enumerate(found):
+        keep = chosen_columns(layout, answer[index], wanted)
+        whole = answer[index].astype(np.float32)
+        np.testing.assert_array_equal(output, whole[:, keep] if layout == "yolov8" else whole[keep])
+
+
+@pytest.mark.parametrize("graphs", [True, False], ids=["graph", "enqueued"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("layout", ["yolov8", "yolov5"])
+def test_only_candidates_come_back(gpu: Device, layout: str, dtype: str, graphs: bool) -> None:
+    answer = scores(layout, 80, 8400, 3, 0.01).astype(dtype)
+    engine, network = runner(gpu, answer, graphs=graphs)
+    images = [picture(640, 480), picture(1280, 720), nv12(352, 288)]
+    for confidence in (0.25, 0.25, 0.6, 0.6, 0.9):  # a live change must reach a recorded graph
+        wanted = Wanted(layout, np.arange(80), confidence)
+        found = engine.infer(images, TARGETS["yolov8"], wanted)
+        check(found.outputs, layout, answer, wanted)
+        assert found.preprocess_ms > 0
+        assert found.inference_ms > 0
+    # Enqueued by the first run, recorded by the second, replayed from then on.
+    assert network.enqueued == (2 if graphs else 5)
+    engine.close()
+
+
+def test_a_flood_of_candidates_comes_back_whole(gpu: Device) -> None:
+    answer = scores("yolov8", 2, 8400, 2, 1.0)
+    engine, _ = runner(gpu, answer)
+    wanted = Wanted("yolov8", np.arange(2), 0.0)
+    found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
+    for index, (output,) in enumerate(found.outputs):
+        np.testing.assert_array_equal(output, answer[index])
+    engine.close()
+
+
+def test_unknown_layouts_come_back_whole(gpu: Device) -> None:
+    answer = scores("yolov5", 80, 300, 2, 0.1)
+    engine, _ = runner(gpu, answer)
+    for _ in range(3):
+        found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], Wanted("yolox", np.arange(80), 0.5))
+        np.testing.assert_array_equal([outputs[0] for outputs in found.outputs], answer)
+    engine.close()
+
+
+def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
+    answer = scores("yolov8", 80, 8400, 4, 0.01)
+    engine, _ = runner(gpu, answer)
+    target, wanted = TARGETS["yolov8"], Wanted("yolov8", np.arange(80), 0.3)
+    small, large = [picture(640, 480)] * 2, [picture(1920, 1080)] * 4
+    first = engine.submit(small, target, wanted)
+    for turn in range(8):
+        second = engine.submit(large if turn % 2 == 0 else small, target, wanted)
+        with pytest.raises(ValueError, match="two batches"):
+            engine.submit(small, target, wanted)
+        found = engine.collect(first)
+        assert len(found.outputs) == (2 if turn % 2 == 0 else 4)
+        check(found.outputs, "yolov8", answer, wanted)
+        first = second
+    engine.collect(first)
+    engine.close()
+
+
+def test_another_thread_may_ask_and_pytorch_goes_on(gpu: Device) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch beside our context")
+    matrix = torch.ones((512, 512), device="cuda")
+    answer = scores("yolov8", 80, 2100, 1, 0.02)
+    engine, _ = runner(gpu, answer)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    errors: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            for _ in range(20):
+                check(
+                    engine.infer([picture(640, 480)], TARGETS["yolov8"], wanted).outputs,
+                    "yolov8",
+                    answer,
+                    wanted,
+                )
+                assert float((matrix @ matrix).sum()) == 512.0**3
+        except BaseException as error:  # noqa: BLE001 - shown by the main thread
+            errors.append(error)
+
+    for _ in range(2):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+    assert not errors, errors
+    assert float((matrix @ matrix).sum()) == 512.0**3
+    engine.close()
+
+
+def test_a_recorded_graph_does_the_work_again(gpu: Device) -> None:
+    with gpu.current():
+        driver = gpu.driver
+        stream = driver.Stream()
+        memory, host = Buffer(gpu, 4096), Pinned(gpu, 4096)
+
+        def work() -> None:
+            driver.memcpy_htod_async(memory.address, host.array, stream)
+            driver.memset_d32_async(memory.address, 7, 1, stream)
+            driver.memcpy_dtoh_async(host.array, memory.address, stream)
+
+        host.array[:] = 1
+        graph = CudaGraph(stream.handle, work)
+        stream.synchronize()
+        assert host.array[0] == 1  # recorded, not done
+        for value in (2, 3):
+            host.array[:] = value
+            graph.launch(stream.handle)
+            stream.synchronize()
+            assert host.array[:8].tolist() == [7, 0, 0, 0, value, value, value, value]
+        graph.close()
+        memory.free()
+        host.free()
+
+
+def test_what_cannot_be_recorded_leaves_the_stream_usable(gpu: Device) -> None:
+    with gpu.current():
+        stream = gpu.driver.Stream()
+        with pytest.raises(CaptureError):
+            CudaGraph(stream.handle, stream.synchronize)
+        stream.synchronize()
+        memory = Buffer(gpu, 64)
+        gpu.driver.memset_d32_async(memory.address, 1, 16, stream)
+        stream.synchronize()
+        memory.free()
+
+
+@pytest.fixture(scope="module")
+def onnx_backend(gpu: Device) -> Iterator[CudaOnnxBackend]:  # noqa: ARG001 - skips without a GPU
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        pytest.skip("needs onnxruntime-gpu")
+    backend = CudaOnnxBackend(BUILT_IN / "nanodet_g_416.onnx")
+    yield backend
+    backend.close()
+
+
+def test_onnx_runtime_on_our_buffers_detects_what_the_cpu_detects(onnx_backend: CudaOnnxBackend) -> None:
+    target = InputFormat(416, 416)
+    wanted = Wanted("yolov8", np.arange(80), 0.02)
+    session = ort.InferenceSession(BUILT_IN / "nanodet_g_416.onnx", providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    for width, height in SIZES[:8] * 2:
+        image = picture(width, height)
+        (output,) = session.run(None, {name: Preprocessor(target)(image)[0]})
+        reference = candidates("yolov8", [output[0]], target, wanted.class_ids, wanted.confidence)
+        found = onnx_backend.infer([image], target, wanted)
+        (kept,) = found.outputs[0]
+        # TF32 rounds the scores, so that those at the threshold may change sides.
+        (sure,) = np.nonzero(reference.score > wanted.confidence + 0.005)
+        less = candidates("yolov8", [kept], target, wanted.class_ids, wanted.confidence)
+        assert len(less) >= len(sure)
+        for index in sure:
+            near = np.abs(less.xyxy - reference.xyxy[index]).max(axis=1)
+            assert near.min() < 2.0
+            assert abs(less.score[near.argmin()] - reference.score[index]) < 0.01
