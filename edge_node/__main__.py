@@ -43,6 +43,8 @@ log = logging.getLogger("darner.edge")
 
 METRICS_EVERY_S = 5.0
 STOP_WITHIN_S = 4.0
+SWITCH_S = 5e-4
+"""How long a thread may keep the interpreter while another waits; the default is longer than a GPU's inference."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,6 +107,7 @@ def run(config: EdgeConfig) -> int:
         DarnerError: The first thing that went wrong and cannot be retried.
     """
     logs.setup(config.log_level, config.log_format)
+    sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
