@@ -44,7 +44,7 @@ log = logging.getLogger("darner.edge")
 METRICS_EVERY_S = 5.0
 STOP_WITHIN_S = 4.0
 SWITCH_S = 5e-4
-"""How long a thread may keep the interpreter while another waits; the default is longer than a GPU's inference."""
+"""How long a thread may keep the interpreter from others; by default longer than a GPU's inference takes."""
 
 
 def main(arguments: list[str] | None = None) -> int:
