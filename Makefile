@@ -47,12 +47,16 @@ comma := ,
 	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/dev.lock
 	@touch $@
 
+# The cameras of the tests run under the system's Python: that is where Debian puts GStreamer's bindings.
+RTSP_SERVER := /usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer'$(comma) '1.0'); from gi.repository import GstRtspServer"
+
 demo: .venv/.run
 	@$(BIN)/python -m edge_node.demo
 
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
+	$(call need,$(RTSP_SERVER),python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	$(call need,$(BIN)/playwright --version,libatomic1)
 	$(BIN)/python -m pytest $(ARGS)
@@ -98,6 +102,7 @@ bench: .venv/.dev
 	$(call need,command -v mosquitto_sub && { command -v mosquitto || test -x /usr/sbin/mosquitto; },mosquitto mosquitto-clients)
 	$(BIN)/python tests/bench/publish_path.py
 	$(BIN)/python tests/bench/tracker_cost.py
+	$(BIN)/python tests/bench/rtsp_latency.py
 	@test -d $(DATA) || { echo "no ground truth in $(DATA): accuracy is not measured"; exit 0; }
 	@test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy
 bench-accuracy:

@@ -11,20 +11,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
 import psutil
 
-from edge_node import __version__
+from edge_node import __version__, doctor
 from edge_node.analytics import problems
 from edge_node.bundle import Bundles
-from edge_node.capture import check_source, describe
+from edge_node.capture import check_source
 from edge_node.commands import Commands
-from edge_node.config import EdgeConfig
+from edge_node.config import EdgeConfig, PrometheusSettings
 from edge_node.control import Control
 from edge_node.definitions import DefinitionStore
+from edge_node.detect import Detect
 from edge_node.detector import Detector
+from edge_node.exporter import Exporter
 from edge_node.homeassistant import HomeAssistant
 from edge_node.identity import NameGuard, check_name
 from edge_node.live import Controls
@@ -32,6 +35,7 @@ from edge_node.outbox import Outbox
 from edge_node.pictures import Pictures
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
+from edge_node.readers import describe
 from edge_node.reload import Reload, in_force
 from shared import log as logs
 from shared import settings, topics
@@ -45,11 +49,17 @@ log = logging.getLogger("darner.edge")
 METRICS_EVERY_S = 5.0
 STOP_WITHIN_S = 2.5
 """For the stages; then they are left behind, and half of what a stop may take is left for the farewell."""
+SWITCH_S = 5e-4
+"""How long a thread may keep the interpreter from others; by default longer than a GPU's inference takes."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m edge_node", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_node",
+        description=__doc__,
+        epilog="`python -m edge_node doctor` says what this machine has and lacks.",
+    )
     parser.add_argument("--config", type=Path, help="YAML file")
     parser.add_argument("--source", help="watch only this: webcam index, URL, video file or image folder")
     parser.add_argument(
@@ -60,6 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="override a key, such as mqtt.url=mqtt://HOST:1883",
     )
     parser.add_argument("--version", action="version", version=f"darner {__version__}")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["doctor"]:
+        return doctor.main()
     options = parser.parse_args(arguments)
     logs.setup()
     try:
@@ -103,7 +116,8 @@ def run(read: Callable[[], EdgeConfig]) -> int:
         DarnerError: The first thing that went wrong and cannot be retried.
     """
     config = read()
-    logs.setup(config.log_level)
+    logs.setup(config.log_level, config.log_format)
+    sys.setswitchinterval(SWITCH_S)
     stop, hangup = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -132,7 +146,8 @@ def run(read: Callable[[], EdgeConfig]) -> int:
         publisher = Publisher(client, outbox, pictures, config, names, session, bundles.offer)
         controls = Controls(config)
         definitions = DefinitionStore(_zones_path(config), config.cameras)
-        pipeline = Pipeline(config, detector, publisher, controls, definitions, stop)
+        detect = Detect(detector, config.cameras, controls, config.batch.wait_ms / 1e3, config.batch.limit)
+        pipeline = Pipeline(config, detect, publisher, controls, definitions, stop)
         homeassistant = HomeAssistant(client, in_force(config, definitions))
         reload = Reload(read, config, names, controls, definitions, pipeline, publisher, homeassistant)
         guard = NameGuard(client, config.mqtt.prefix, config.node, session, on_refused)
@@ -154,7 +169,8 @@ def run(read: Callable[[], EdgeConfig]) -> int:
                 reload.on_signal()
             guard.mend()
 
-        _report_until_done(pipeline, publisher, stop, config.heartbeat_file, turn)
+        with _exporter(config.prometheus) as exporter:
+            _report_until_done(pipeline, publisher, stop, config.heartbeat_file, turn, exporter)
         client.hurry()
         stuck = pipeline.join(STOP_WITHIN_S)
         if guard.yielded:
@@ -206,12 +222,17 @@ def _announce(
             log.warning("camera %s: %s", name, problem)
 
 
+def _exporter(settings: PrometheusSettings) -> AbstractContextManager[Exporter | None]:
+    return nullcontext() if settings.port is None else Exporter(settings.host, settings.port)
+
+
 def _report_until_done(
     pipeline: Pipeline,
     publisher: Publisher,
     stop: threading.Event,
     heartbeat: str | None,
     turn: Callable[[], None],
+    exporter: Exporter | None,
 ) -> None:
     """Publish metrics and touch the heartbeat until the pipeline has ended by itself or is told to."""
     process = psutil.Process()
@@ -223,12 +244,14 @@ def _report_until_done(
         if time.monotonic() < next_report + METRICS_EVERY_S:
             continue
         next_report = time.monotonic()
-        publisher.metrics(
+        message = publisher.metrics(
             next_report - started,
             pipeline.metrics(),
             process.cpu_percent(),
             round(process.memory_info().rss / 1e6, 1),
         )
+        if exporter is not None:
+            exporter.update(message)
         if heartbeat and pipeline.healthy:
             Path(heartbeat).touch()
 

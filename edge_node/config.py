@@ -14,6 +14,7 @@ from edge_node.models import Layout, Provider
 from edge_node.outbox import OutboxSettings
 from edge_node.tracker import TrackerSettings
 from shared import topics
+from shared.log import Format
 from shared.messages import MAX_PAYLOAD, Fraction, Id, Label, LineDefinition, ZoneDefinition
 from shared.mqtt import MqttSettings
 
@@ -97,12 +98,41 @@ class CameraSettings:
         Meta(description="Files: at the speed they were filmed, or as fast as possible"),
     ] = "realtime"
     fps: Annotated[float, Meta(gt=0, le=240, description="Image folders: pictures per second")] = 10.0
+    reader: Annotated[
+        Literal["auto", "ffmpeg", "gstreamer"],
+        Meta(
+            description="Streams; 'auto': RTSP through GStreamer where it is installed, else OpenCV's FFmpeg"
+        ),
+    ] = "auto"
+    stall_s: Annotated[
+        float, Meta(ge=0.5, le=60, description="A stream without a frame for so long is opened again")
+    ] = 4.0
+    decode_width: Annotated[
+        int, Meta(ge=0, le=8192, description="Webcams with MJPEG: decode smaller, at least so wide; 0: whole")
+    ] = 0
     detect_every: Annotated[
         int,
         Meta(
             ge=1, le=100, description="Run the network on one frame in so many; tracks are predicted between"
         ),
     ] = 1
+    region: Annotated[
+        tuple[Fraction, Fraction, Fraction, Fraction] | None,
+        Meta(description="Look only here: x1, y1, x2, y2 as fractions of the picture"),
+    ] = None
+    max_fps: Annotated[float, Meta(ge=0, le=240, description="Most frames analysed a second; 0: all")] = 0.0
+    priority: Annotated[
+        float,
+        Meta(ge=0.01, le=100, description="Share of the network, beside others', when it is busy"),
+    ] = 1.0
+    motion_gate: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=255,
+            description="Skip the network while nothing changes by so many grey levels; 0: never",
+        ),
+    ] = 0.0
     detections_fps: Annotated[
         float, Meta(ge=0, le=240, description="Most detections messages a second; 0: all")
     ] = 0.0
@@ -135,8 +165,26 @@ class BundleSettings:
     ] = 500_000
 
 
+@dataclass(frozen=True, kw_only=True)
+class PrometheusSettings:
+    """The metrics message, for Prometheus to fetch."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int | None, Meta(ge=0, le=65_535, description="null: off; 0: a free one")] = None
+
+
 def _host_name() -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "edge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings:
+    """How frames of several cameras share one run of the network."""
+
+    limit: Annotated[int, Meta(ge=0, le=256, description="Most frames; 0: as many as the engine takes")] = 0
+    wait_ms: Annotated[
+        float, Meta(ge=0, le=1000, description="How long a batch waits for further frames once it has one")
+    ] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +196,7 @@ class EdgeConfig:
     ] = field(default_factory=_host_name)
     cameras: Annotated[dict[Id, CameraSettings], Meta(max_length=256)] = field(default_factory=dict)
     model: ModelSettings = field(default_factory=ModelSettings)
+    batch: BatchSettings = field(default_factory=BatchSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     homeassistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
@@ -156,7 +205,9 @@ class EdgeConfig:
         str | None, Meta(description="Keeps zones set over MQTT; 'auto': beside the outbox; null: not kept")
     ] = "auto"
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     heartbeat_file: Annotated[
         str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
     ] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Annotated[Format, Meta(description="'json': one object a line")] = "text"

@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from edge_node.capture import check_source, is_live
+from edge_node.capture import check_source
+from edge_node.readers import is_live
 from edge_node.samples import find_video
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError

@@ -1,4 +1,4 @@
-"""Frames to detections: preprocess, run the network, decode."""
+"""Pictures to detections in three steps that three threads can take: prepare, run the network, decode."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import difflib
 import math
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 
 import cv2
 import numpy as np
 
-from edge_node.backends.backend import Backend, Wanted
+from edge_node.backends.backend import Array, Backend, Wanted
 from edge_node.backends.choose import choose
 from edge_node.backends.host import Picture
 from edge_node.config import ModelSettings
@@ -27,10 +26,9 @@ from edge_node.decode import (
     recognise,
     suppress,
 )
-from edge_node.frames import U8, Detections, Frame
-from edge_node.live import Controls
+from edge_node.frames import U8, Detections
 from edge_node.models import KNOWN, NO_CLASS, Layout
-from edge_node.preprocess import InputFormat
+from edge_node.preprocess import InputFormat, Letterbox, letterbox
 from shared.errors import ConfigError
 
 _STRIDE = 32
@@ -38,13 +36,38 @@ _DEFAULT_SIZE = 640
 """What most networks that take any size were trained at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detected:
-    """A frame, what was seen in it (None: nobody looked), and how long each step took in milliseconds."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Input:
+    """A picture made ready for the network.
 
-    frame: Frame
-    detections: Detections | None
-    timings_ms: dict[str, float]
+    Attributes:
+        image: u8 ``(H, W, 3)``, BGR: letterboxed, or as it came for engines that do it on their device.
+        fit: How it was letterboxed; None where the engine does it.
+        target: What the network takes.
+        prepare_ms: What it took.
+    """
+
+    image: U8
+    fit: Letterbox | None
+    target: InputFormat
+    prepare_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """What the network said of one picture, not decoded yet.
+
+    Attributes:
+        arrays: In the order of the layout, without the batch axis.
+        fit: From input pixels to those of the picture.
+        target: What the network took.
+        confidence: Lowest score that counts.
+    """
+
+    arrays: list[Array]
+    fit: Letterbox
+    target: InputFormat
+    confidence: float
 
 
 class Detector:
@@ -120,30 +143,65 @@ class Detector:
         Returns:
             By picture: detections in its pixels, best first. And the milliseconds of each step.
         """
-        settings = self._settings
-        least = [settings.confidence if one is None else one for one in confidences]
+        outputs, timings = self.run([self.prepare(image) for image in images], confidences)
+        start = time.perf_counter()
+        found = [self.decode(output) for output in outputs]
+        timings["decode"] = round((time.perf_counter() - start) * 1e3, 3)
+        return found, timings
+
+    def prepare(self, image: U8) -> Input:
+        """Letterbox a picture, where the engine does not do it on its device; any thread may, at any time.
+
+        Args:
+            image: u8 ``(H, W, 3)``, BGR.
+        """
+        start = time.perf_counter()
+        target = self.target(image.shape[1], image.shape[0])
+        if self._backend.letterboxes:
+            return Input(image, None, target, 0.0)
+        canvas, fit = letterbox(image, target)
+        return Input(canvas, fit, target, (time.perf_counter() - start) * 1e3)
+
+    def run(
+        self, inputs: Sequence[Input], confidences: Sequence[float | None]
+    ) -> tuple[list[Output], dict[str, float]]:
+        """Run the network; one thread at a time is served.
+
+        Args:
+            inputs: At most `max_batch`.
+            confidences: Lowest score for each; None for the configured one.
+
+        Returns:
+            By picture what `decode` reads, and the milliseconds of each step for all of them together.
+
+        Raises:
+            OutOfMemory: For several pictures; a smaller batch may fit.
+        """
+        least = [self._settings.confidence if one is None else one for one in confidences]
         by_target: dict[InputFormat, list[int]] = {}
-        for index, image in enumerate(images):
-            by_target.setdefault(self.target(image.shape[1], image.shape[0]), []).append(index)
-        results: dict[int, Detections] = {}
-        preprocess_ms = inference_ms = decode_ms = 0.0
+        for index, one in enumerate(inputs):
+            by_target.setdefault(one.target, []).append(index)
+        results: dict[int, Output] = {}
+        preprocess_ms, inference_ms = sum(one.prepare_ms for one in inputs), 0.0
         for target, indices in by_target.items():
             wanted = Wanted(self.layout, self._wanted, min(least[index] for index in indices))
             with self._lock:
-                inference = self._backend.infer([images[index] for index in indices], target, wanted)
-            start = time.perf_counter()
-            for index, outputs, fit in zip(indices, inference.outputs, inference.fits, strict=True):
-                ordered = [outputs[place] for place in self._order]
-                found = candidates(self.layout, ordered, target, self._wanted, least[index])
-                found = suppress(self.layout, found, settings.iou, settings.max_detections)
-                xyxy, score = fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
-                results[index] = Detections(xyxy, score, found.class_id)
-            decode_ms += (time.perf_counter() - start) * 1e3
+                inference = self._backend.infer([inputs[index].image for index in indices], target, wanted)
+            for index, arrays, fit in zip(indices, inference.outputs, inference.fits, strict=True):
+                ordered = [arrays[place] for place in self._order]
+                results[index] = Output(ordered, inputs[index].fit or fit, target, least[index])
             preprocess_ms += inference.preprocess_ms
             inference_ms += inference.inference_ms
-        steps = {"preprocess": preprocess_ms, "inference": inference_ms, "decode": decode_ms}
-        timings = {name: round(ms, 3) for name, ms in steps.items()}
-        return [results[index] for index in range(len(images))], timings
+        timings = {"preprocess": round(preprocess_ms, 3), "inference": round(inference_ms, 3)}
+        return [results[index] for index in range(len(inputs))], timings
+
+    def decode(self, output: Output) -> Detections:
+        """Detections in pixels of the picture, best first; any thread may, at any time."""
+        settings = self._settings
+        found = candidates(self.layout, output.arrays, output.target, self._wanted, output.confidence)
+        found = suppress(self.layout, found, settings.iou, settings.max_detections)
+        xyxy, score = output.fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
+        return Detections(xyxy, score, found.class_id)
 
     def target(self, width: int, height: int) -> InputFormat:
         """What the network takes for a picture of this size.
@@ -160,24 +218,6 @@ class Detector:
             return base
         scale = base.width / max(width, height)
         return replace(base, width=_multiple(width * scale), height=_multiple(height * scale))
-
-    def stage(self, frames: Iterable[Frame], controls: Controls) -> Iterator[Detected]:
-        """The pipeline's stage: every frame that comes, in its order.
-
-        Args:
-            frames: Of any number of cameras.
-            controls: How often to look, and how sure to be, by camera.
-        """
-        skipped: Counter[str] = Counter()
-        for frame in frames:
-            skipped[frame.camera] += 1
-            live = controls[frame.camera]
-            if skipped[frame.camera] < live.detect_every and frame.seq and not frame.restarted:
-                yield Detected(frame, None, {})
-                continue
-            skipped[frame.camera] = 0
-            detections, timings = self.detect(frame.image, live.confidence)
-            yield Detected(frame, detections, timings)
 
     def _nominal_size(self) -> tuple[int, int]:
         """Width and height of the input, for a square picture where the network takes any size."""

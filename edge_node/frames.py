@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from edge_node.clock import ClockSource
 from shared.geometry import F32, Bool
 
 U8 = npt.NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Frame:
         image: u8 ``(H, W, 3)``, BGR. Never written to after capture: several stages share it.
         restarted: First frame after a reconnect or of a new pass of a looped file: what was seen before it
             says nothing about where things are now.
+        clock: What `captured_ns` goes back to.
     """
 
     camera: str
@@ -44,6 +46,7 @@ class Frame:
     monotonic_ns: int
     image: U8
     restarted: bool = False
+    clock: ClockSource = "arrival"
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
@@ -93,6 +96,15 @@ class Detections:
     def empty(cls) -> Detections:
         """No detections."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detected:
+    """A frame, what was seen in it (None: nobody looked), and how long each step took in milliseconds."""
+
+    frame: Frame
+    detections: Detections | None
+    timings_ms: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from edge_node.capture import capture, is_live
+from edge_node.capture import capture
 from edge_node.config import EdgeConfig
 from edge_node.definitions import DefinitionStore
-from edge_node.detector import Detected, Detector
-from edge_node.frames import Frame
+from edge_node.detect import Detect, Looked, Ready
 from edge_node.live import Controls
 from edge_node.publisher import Publisher
+from edge_node.readers import is_live
+from edge_node.thumbnails import Pace
 from edge_node.watch import Watch, watch
 from shared.channel import Channel, Closed
 from shared.messages import CameraMetrics
@@ -28,7 +29,7 @@ class Pipeline:
 
     Args:
         config: The node's configuration.
-        detector: Loaded and warm.
+        detect: With a detector that is loaded and warm.
         publisher: Connected or not.
         controls: The live settings.
         definitions: Zones and lines at first.
@@ -38,21 +39,27 @@ class Pipeline:
     def __init__(
         self,
         config: EdgeConfig,
-        detector: Detector,
+        detect: Detect,
         publisher: Publisher,
         controls: Controls,
         definitions: DefinitionStore,
         stop: threading.Event,
     ) -> None:
         self._config = config
-        self._detector = detector
         self._publisher = publisher
         self._controls = controls
         self._stop = stop
-        self._frames: Channel[Frame] = Channel()  # a lane per camera, the newest frame in each
-        self._detected: Channel[Detected] = Channel(depth=2)
+        self._detect_stage = detect
+        # A lane per camera. Of a camera it holds the newest frame, of a file enough to fill a batch.
+        live = any(is_live(settings.source) for settings in config.cameras.values())
+        weights = {name: settings.priority for name, settings in config.cameras.items()}
+        self._frames: Channel[Ready] = Channel(1 if live else detect.limit, weights)
+        self._paces = {
+            name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
+        }
+        self._looked: Channel[Looked] = Channel(depth=2)
         self.watches = {
-            name: Watch(settings.analytics, definitions[name], config.tracker, detector.class_names)
+            name: Watch(settings.analytics, definitions[name], config.tracker, detect.class_names)
             for name, settings in config.cameras.items()
         }
         self._captured: Counter[str] = Counter()
@@ -122,7 +129,7 @@ class Pipeline:
                     self.error = error
                     log.debug("stage %s failed", name, exc_info=True)
             self._stop.set()
-            for channel in (self._frames, self._detected, self._publisher.outgoing):
+            for channel in (self._frames, self._looked, self._publisher.outgoing):
                 channel.close()
 
     def _capture(self, camera: str) -> None:
@@ -135,8 +142,11 @@ class Pipeline:
                 if frame.seq == 0:
                     log.info("camera %s: %dx%d", camera, frame.width, frame.height)
                 self._captured[camera] += 1
+                pace = self._paces.get(camera)
+                if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
+                    continue
                 if self._may_go_on(camera):
-                    put(frame, camera)
+                    put(self._detect_stage.ready(frame), camera)
         finally:
             with self._lock:
                 self._streaming -= 1
@@ -159,12 +169,12 @@ class Pipeline:
         return True
 
     def _detect(self) -> None:
-        for item in self._detector.stage(self._frames, self._controls):
-            self._detected.put(item)
-        self._detected.close()
+        for item in self._detect_stage.look(self._detect_stage.batches(self._frames)):
+            self._looked.put(item)
+        self._looked.close()
 
     def _watch(self) -> None:
-        for item in watch(self._detected, self.watches):
+        for item in watch(self._detect_stage.decode(self._looked), self.watches):
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         self._publisher.outgoing.close()

@@ -77,6 +77,31 @@ class Letterbox:
         return np.asarray(np.clip(boxes, 0, limit), np.float32)
 
 
+def letterbox(image: U8, target: InputFormat) -> tuple[U8, Letterbox]:
+    """A picture in a canvas of the target's size, channels as they were.
+
+    Args:
+        image: u8 ``(H, W, 3)``.
+        target: What the network expects.
+
+    Returns:
+        u8 ``(height, width, 3)``, the picture itself when it has this size, and the way back.
+    """
+    fit = Letterbox.fit(image.shape[1], image.shape[0], target)
+    if image.shape == (target.height, target.width, 3):
+        return image, fit
+    canvas: U8 = np.empty((target.height, target.width, 3), np.uint8)
+    rows, columns = _inside(fit)
+    canvas[: rows.start], canvas[rows.stop :] = PAD_VALUE, PAD_VALUE
+    canvas[rows, : columns.start], canvas[rows, columns.stop :] = PAD_VALUE, PAD_VALUE
+    inside = canvas[rows, columns]
+    if inside.shape == image.shape:
+        inside[:] = image
+    else:
+        cv2.resize(image, (fit.width, fit.height), dst=inside, interpolation=cv2.INTER_LINEAR)
+    return canvas, fit
+
+
 @dataclass(frozen=True, slots=True)
 class TensorFormat:
     """How a picture lies in an input tensor.

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from edge_node import __version__, payloads
 from edge_node.analytics import Happening
-from edge_node.capture import describe
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.definitions import Definitions, DefinitionStore
 from edge_node.frames import U8, Frame
 from edge_node.outbox import Outbox
 from edge_node.pictures import Pictures
+from edge_node.readers import describe
 from edge_node.snapshots import Snapshots
 from edge_node.thumbnails import Pace, encode_jpeg, shrink
 from edge_node.watch import Analysed
@@ -230,8 +230,8 @@ class Publisher:
 
     def metrics(
         self, uptime_s: float, cameras: dict[str, CameraMetrics], cpu_percent: float, memory_mb: float
-    ) -> None:
-        """Publish how the node is doing; starts a new period of the stage quantiles."""
+    ) -> messages.Metrics:
+        """Publish how the node is doing, and return it; starts a new period of the stage quantiles."""
         stages: dict[str, Quantiles] = self.stopwatch.report()
         replaced: Counter[str] = Counter()
         for key, count in self.outgoing.dropped.items():
@@ -251,6 +251,7 @@ class Publisher:
         )
         path = topics.METRICS.path(self._prefix, node=self._node)
         self._client.publish(topics.METRICS, path, messages.encode(message))
+        return message
 
     def farewell(self) -> None:
         """Publish the last numbers and "offline", and wait a moment for the broker to have them."""

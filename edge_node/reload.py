@@ -88,7 +88,7 @@ class Reload:
             self._pipeline.watches[name].redefine(self._definitions[name])
         self.announce_zones()
         if now.log_level != before.log_level:
-            logs.setup(now.log_level)
+            logs.setup(now.log_level, now.log_format)
         log.info("reload: applied: %s", ", ".join(applied) or "nothing")
         if restart:
             log.warning("reload: needs a restart: %s", ", ".join(restart))

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from edge_node import tracker
 from edge_node.analytics import Analytics, AnalyticsSettings, Happening, Report
 from edge_node.definitions import Definitions
-from edge_node.detector import Detected
-from edge_node.frames import Frame, Tracks
+from edge_node.frames import Detected, Frame, Tracks
 from edge_node.heatmap import Heatmap
 
 

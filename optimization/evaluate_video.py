@@ -13,6 +13,7 @@ from tqdm import tqdm
 from edge_node.capture import capture, check_source
 from edge_node.config import CameraSettings, EdgeConfig, ModelSettings
 from edge_node.definitions import Definitions
+from edge_node.detect import Detect
 from edge_node.detector import Detector
 from edge_node.frames import Detections
 from edge_node.live import Controls
@@ -69,10 +70,14 @@ def watch_video(
     frames = capture("video", settings, threading.Event(), lambda *_: None)
     detections, tracks = [], []
     with Detector(model) as detector:
+        detect = Detect(detector, {"video": settings}, controls)
         nothing = Definitions(version=1, zones={}, lines={})
         watch = Watch(settings.analytics, nothing, tracking, detector.class_names)
         for item in tqdm(
-            detector.stage(frames, controls), unit=" frames", desc=Path(video).name, disable=None
+            detect.decode(detect.look([detect.ready(frame)] for frame in frames)),
+            unit=" frames",
+            desc=Path(video).name,
+            disable=None,
         ):
             analysed = watch.update(item)
             detections.append(item.detections or Detections.empty())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,15 +17,23 @@ class Closed(Exception):  # noqa: N818 - a state, not a failure: it ends loops
 class Channel(Generic[T]):
     """A queue with one small lane per key, so that one camera can neither starve nor bury another.
 
-    Lanes are served in turn: a lane that was just served goes to the end of the line.
+    Lanes are served in turn, or as often as their weights say while there is more to take than is taken. Each
+    lane has a virtual time that goes on by 1 / weight with every item taken, and the lane that is furthest
+    behind is next; one that was empty does not save up turns. (Start-time fair queuing: Goyal, Vin and Cheng,
+    1996.)
 
     Args:
         depth: How many items a lane holds.
+        weights: By key; 1 where none is given.
     """
 
-    def __init__(self, depth: int = 1) -> None:
+    def __init__(self, depth: int = 1, weights: Mapping[str, float] | None = None) -> None:
         self._depth = depth
-        self._lanes: OrderedDict[str, deque[T]] = OrderedDict()
+        self._weights = weights or {}
+        self._lanes: dict[str, deque[T]] = {}
+        self._turns: dict[str, tuple[float, int]] = {}
+        self._now = 0.0
+        self._arrivals = 0
         self._closed = False
         self._changed = threading.Condition()
         self.dropped: Counter[str] = Counter()
@@ -39,12 +47,11 @@ class Channel(Generic[T]):
         """
         with self._changed:
             self._check_open()
-            lane = self._lanes.setdefault(key, deque())
-            if len(lane) >= self._depth:
+            lane = self._lanes.get(key)
+            if lane is not None and len(lane) >= self._depth:
                 lane.popleft()
                 self.dropped[key] += 1
-            lane.append(item)
-            self._changed.notify_all()
+            self._append(item, key)
 
     def put(self, item: T, key: str = "") -> None:
         """Put, waiting for as long as the lane is full: back-pressure.
@@ -55,14 +62,27 @@ class Channel(Generic[T]):
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._lanes.get(key, ())) < self._depth)
             self._check_open()
-            self._lanes.setdefault(key, deque()).append(item)
-            self._changed.notify_all()
+            self._append(item, key)
 
     def get(self, timeout: float | None = None) -> T:
-        """Take the oldest item of the lane that has waited longest.
+        """Take the oldest item of the lane whose turn it is.
 
         Args:
             timeout: Seconds; None waits until something comes or the channel is closed.
+
+        Raises:
+            Closed: The channel is closed and empty.
+            TimeoutError: Nothing came in time.
+        """
+        return self.take(1, timeout)[0]
+
+    def take(self, limit: int, timeout: float | None = None, fill_s: float = 0.0) -> list[T]:
+        """Take several items, those of one lane in their order.
+
+        Args:
+            limit: Most items.
+            timeout: Seconds to wait for the first; None waits until it comes or the channel is closed.
+            fill_s: Seconds to wait, once the first is there, for the others.
 
         Raises:
             Closed: The channel is closed and empty.
@@ -73,12 +93,11 @@ class Channel(Generic[T]):
                 raise TimeoutError
             if not self._lanes:
                 raise Closed
-            key, lane = self._lanes.popitem(last=False)
-            item = lane.popleft()
-            if lane:
-                self._lanes[key] = lane
+            if fill_s > 0:
+                self._changed.wait_for(lambda: self._closed or self._count() >= limit, fill_s)
+            items = [self._pop() for _ in range(min(limit, self._count()))]
             self._changed.notify_all()
-            return item
+            return items
 
     def close(self) -> None:
         """Refuse new items; those already in can still be taken. Wakes every waiting thread."""
@@ -96,7 +115,30 @@ class Channel(Generic[T]):
 
     def __len__(self) -> int:
         with self._changed:
-            return sum(map(len, self._lanes.values()))
+            return self._count()
+
+    def _count(self) -> int:
+        return sum(map(len, self._lanes.values()))
+
+    def _append(self, item: T, key: str) -> None:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = deque()
+            self._arrivals += 1
+            self._turns[key] = (max(self._turns.get(key, (0.0, 0))[0], self._now), self._arrivals)
+        lane.append(item)
+        self._changed.notify_all()
+
+    def _pop(self) -> T:
+        key = min(self._lanes, key=self._turns.__getitem__)
+        self._now = self._turns[key][0]
+        lane = self._lanes[key]
+        item = lane.popleft()
+        self._arrivals += 1
+        self._turns[key] = (self._now + 1.0 / self._weights.get(key, 1.0), self._arrivals)
+        if not lane:
+            del self._lanes[key]
+        return item
 
     def _check_open(self) -> None:
         if self._closed:

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import re
 import sys
 import threading
+from typing import Literal
+
+import orjson
+
+Format = Literal["text", "json"]
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
-def setup(level: str = "INFO") -> None:
-    """Send log lines of `level` and above to standard error."""
+def setup(level: str = "INFO", form: Format = "text") -> None:
+    """Send log lines of `level` and above to standard error, for people or one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+    handler.setFormatter(_Json() if form == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class _Json(logging.Formatter):
+    """Time in UTC (RFC 3339), level, logger, message, thread, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
+        entry = {
+            "time": moment.isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "thread": record.threadName,
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(entry).decode()
 
 
 def redact(url: str) -> str:

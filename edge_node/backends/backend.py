@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat, Letterbox
+from shared.errors import ModelError
 
 Axis = int | str | None
 """Length of an axis; a str or None is dynamic."""
@@ -107,6 +108,10 @@ class Inference:
     inference_ms: float
 
 
+class OutOfMemory(ModelError):  # noqa: N818 - reads as what it is, like Python's own MemoryError
+    """The device has no room for a batch of this size; a smaller one may fit."""
+
+
 class Backend(Protocol):
     """An engine with a model in it. Used by one thread at a time.
 
@@ -115,12 +120,15 @@ class Backend(Protocol):
         device: Where it runs.
         model: What the file says.
         max_batch: Most pictures in one call.
+        letterboxes: Whether it does so on its device, faster than the host would; if not, pictures that have
+            the size of the target already cost a copy.
     """
 
     name: str
     device: str
     model: ModelFile
     max_batch: int
+    letterboxes: bool
 
     def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
         """Letterbox the pictures and run the network on them.
@@ -129,6 +137,9 @@ class Backend(Protocol):
             images: u8 ``(H, W, 3)``, BGR, of any sizes, at most `max_batch`.
             target: What the network expects.
             wanted: What counts; an engine may leave out everything else.
+
+        Raises:
+            OutOfMemory: For a batch; nothing is lost, and a smaller one may be tried.
         """
 
     def close(self) -> None:

@@ -38,6 +38,8 @@ class CudaOnnxBackend:
         ModelError: Not a model of one picture, no GPU, or no CUDA provider in this ONNX Runtime.
     """
 
+    letterboxes = True
+
     def __init__(self, path: Path, max_batch: int = 16, index: int = 0, *, graphs: bool = True) -> None:
         gpu = device(index)
         with gpu.current():

@@ -88,6 +88,8 @@ class KserveBackend:
         ModelError: No server, no such model on it, or one that takes no picture.
     """
 
+    letterboxes = False
+
     def __init__(self, settings: ModelSettings) -> None:
         self._address = Address.parse(settings.name)
         self._timeout_s = settings.timeout_s

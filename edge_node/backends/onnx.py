@@ -38,6 +38,8 @@ class OnnxBackend:
         ModelError: The file is no ONNX model, takes no picture, or a provider that was named cannot be had.
     """
 
+    letterboxes = False
+
     def __init__(self, path: Path, settings: ModelSettings | None = None, *, fold: bool = True) -> None:
         self._path, self._settings = path, settings or ModelSettings()
         self._providers = providers.wanted(

@@ -53,6 +53,8 @@ class TensorrtBackend:
         ModelError: No TensorRT, no GPU, an engine of another version or GPU, or not one of one picture.
     """
 
+    letterboxes = True
+
     def __init__(self, path: Path, index: int = 0, *, graphs: bool = True) -> None:
         trt = load()
         gpu = device(index)

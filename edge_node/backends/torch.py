@@ -39,6 +39,8 @@ class TorchBackend:
         ModelError: The file cannot be loaded or run.
     """
 
+    letterboxes = False
+
     def __init__(self, path: Path, settings: ModelSettings | None = None) -> None:
         settings = settings or ModelSettings()
         torch.set_num_threads(settings.threads or usable_cores())

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from edge_node import capture as module
-from edge_node.capture import capture, check_source, describe, is_live
+from edge_node.capture import capture, check_source
 from edge_node.config import CameraSettings
-from edge_node.frames import Frame
+from edge_node.frames import U8, Frame
+from edge_node.readers import Taken, decode_reduced, describe, is_live
 from shared.errors import SourceError
 
 
-def picture(number: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def picture(number: int) -> U8:
     return np.full((48, 64, 3), number * 20, np.uint8)
 
 
@@ -125,9 +126,9 @@ class Scripted:
     def __init__(self, pictures: int) -> None:
         self._left = pictures
 
-    def read(self) -> tuple[Any, None] | None:
+    def read(self) -> Taken | None:
         self._left -= 1
-        return (picture(1), None) if self._left >= 0 else None
+        return Taken(picture(1)) if self._left >= 0 else None
 
     def close(self) -> None:
         """Nothing to release."""
@@ -146,7 +147,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             raise SourceError(f"camera {camera}: cannot open {describe(settings.source)}")
         return Scripted(step)
 
-    monkeypatch.setattr(module, "_open", fake_open)
+    monkeypatch.setattr(module, "open_source", fake_open)
     monkeypatch.setattr("random.uniform", lambda *_: 0.001)
     yield opened
 
@@ -264,3 +265,29 @@ def test_what_counts_as_live(source: int | str, live: bool) -> None:
 def test_a_source_is_shown_without_its_password_and_folder() -> None:
     assert describe("rtsp://u:p@cam/1") == "rtsp://cam/1"
     assert describe("/home/me/holiday.mp4") == "holiday.mp4"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "width"),
+    [
+        pytest.param(1280, 1280, id="all of it"),
+        pytest.param(700, 1280, id="half would be too little"),
+        pytest.param(640, 640, id="half"),
+        pytest.param(200, 320, id="a quarter"),
+        pytest.param(16, 160, id="no less than an eighth"),
+    ],
+)
+def test_a_jpeg_is_decoded_no_larger_than_needed(wanted: int, width: int) -> None:
+    whole = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", cv2.GaussianBlur(whole, (31, 31), 9))[1]
+    image = decode_reduced(np.asarray(jpeg, np.uint8), wanted)
+    assert image is not None
+    assert image.shape == (width * 9 // 16, width, 3)
+    decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    expected = cv2.resize(decoded, (width, width * 9 // 16), interpolation=cv2.INTER_AREA)
+    assert np.abs(image.astype(float) - expected).mean() < 2
+
+
+def test_a_damaged_jpeg_is_no_picture() -> None:
+    assert decode_reduced(np.frombuffer(b"\xff\xd8 nothing", np.uint8), 100) is None

@@ -9,10 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.config import CameraSettings, EdgeConfig, ModelSettings
+from edge_node.config import ModelSettings
 from edge_node.detector import Detector
-from edge_node.frames import Frame
-from edge_node.live import Controls
 from edge_node.models import BUILT_IN
 from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
@@ -60,25 +58,6 @@ def test_the_metadata_names_the_classes_and_a_blank_picture_has_nothing() -> Non
         assert (detector.layout, detector.input_format.width) == ("yolov8", 416)
         found, _ = detector.detect(np.full((90, 160, 3), 114, np.uint8))
         assert len(found) == 0
-
-
-@pytest.mark.parametrize(
-    ("every", "looked_at"),
-    [
-        pytest.param(1, [0, 1, 2, 3, 4, 5, 6], id="always"),
-        pytest.param(3, [0, 3, 5], id="one in three, counted anew after a restart at 5"),
-    ],
-)
-def test_every_frame_comes_out_in_its_order_and_one_in_n_is_looked_at(
-    every: int, looked_at: list[int]
-) -> None:
-    blank = np.zeros((48, 64, 3), np.uint8)
-    frames = [Frame("c", seq, 0, 0, blank, restarted=seq == 5) for seq in range(7)]
-    controls = Controls(EdgeConfig(cameras={"c": CameraSettings(source="x", detect_every=every)}))
-    with Detector(ModelSettings()) as detector:
-        out = list(detector.stage(frames, controls))
-    assert [item.frame.seq for item in out] == list(range(7))
-    assert [item.frame.seq for item in out if item.detections is not None] == looked_at
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from edge_node.commands import Commands
 from edge_node.config import CameraSettings, EdgeConfig, ModelSettings
 from edge_node.control import Control
 from edge_node.definitions import DefinitionStore
+from edge_node.detect import Detect
 from edge_node.detector import Detector
 from edge_node.live import Controls
 from edge_node.outbox import Outbox
@@ -52,7 +53,8 @@ class Node:
         outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
         publisher = Publisher(client, outbox, Pictures(client), config, detector.class_names, "s")
         controls, definitions = Controls(config), DefinitionStore(None, cameras)
-        pipeline = Pipeline(config, detector, publisher, controls, definitions, threading.Event())
+        detect = Detect(detector, cameras, controls)
+        pipeline = Pipeline(config, detect, publisher, controls, definitions, threading.Event())
         control = Control(pipeline, publisher, detector, controls, definitions, lambda: None)
         self.handlers = control.handlers()
 

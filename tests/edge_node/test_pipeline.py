@@ -16,8 +16,7 @@ from edge_node import pipeline as module
 from edge_node.capture import capture as real_capture
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.definitions import DefinitionStore
-from edge_node.detector import Detected
-from edge_node.frames import Detections, Frame
+from edge_node.frames import Detected, Detections, Frame
 from edge_node.live import Controls
 from edge_node.outbox import Outbox
 from edge_node.pictures import Pictures
@@ -32,15 +31,26 @@ class StandInDetector:
     """Sees nothing; does with each frame what the test wants."""
 
     class_names = ("person",)
+    limit = 1
 
     def __init__(self, each: Callable[[Frame], None] = lambda _: None) -> None:
         self._each = each
         self.seen: list[tuple[str, int]] = []
 
-    def stage(self, frames: Iterable[Frame], _: Controls) -> Iterator[Detected]:
+    def ready(self, frame: Frame) -> Frame:
+        return frame
+
+    def batches(self, frames: Iterable[Frame]) -> Iterable[Frame]:
+        return frames
+
+    def look(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))
+            yield frame
+
+    def decode(self, frames: Iterable[Frame]) -> Iterator[Detected]:
+        for frame in frames:
             yield Detected(frame, Detections.empty(), {"inference": 1.0})
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 
 import pytest
 
@@ -80,3 +82,56 @@ def test_what_is_in_a_closed_channel_can_still_be_taken() -> None:
 def test_get_times_out_when_nothing_comes() -> None:
     with pytest.raises(TimeoutError):
         Channel[int]().get(timeout=0.01)
+
+
+def test_several_are_taken_at_once_each_lane_in_its_order() -> None:
+    channel: Channel[str] = Channel(depth=3)
+    for item in ("a1", "a2", "a3"):
+        channel.put(item, "a")
+    channel.put("b1", "b")
+    assert channel.take(3) == ["a1", "b1", "a2"]
+    assert channel.take(3) == ["a3"]
+
+
+def test_a_batch_waits_for_more_but_not_for_long() -> None:
+    channel: Channel[int] = Channel()
+    channel.put(1, "a")
+    thread = threading.Timer(0.05, channel.put, (2, "b"))
+    thread.start()
+    start = time.monotonic()
+    assert channel.take(2, fill_s=5.0) == [1, 2]
+    assert time.monotonic() - start < 2
+    thread.join()
+    channel.put(3, "a")
+    assert channel.take(2, fill_s=0.01) == [3]
+
+
+@pytest.mark.parametrize(
+    ("weights", "shares"),
+    [
+        pytest.param({}, {"a": 100, "b": 100, "c": 100}, id="equal"),
+        pytest.param({"a": 4.0}, {"a": 200, "b": 50, "c": 50}, id="one counts for four"),
+        pytest.param({"a": 0.5}, {"a": 60, "b": 120, "c": 120}, id="one counts for half"),
+    ],
+)
+def test_busy_lanes_are_served_by_weight(weights: dict[str, float], shares: dict[str, int]) -> None:
+    channel: Channel[str] = Channel(weights=weights)
+    served: Counter[str] = Counter()
+    for _ in range(300):
+        for key in "abc":
+            channel.put_newest(key, key)
+        served[channel.get()] += 1
+    assert all(abs(served[key] - share) <= 2 for key, share in shares.items()), served
+
+
+def test_a_lane_that_was_empty_for_long_has_saved_up_no_turns() -> None:
+    channel: Channel[str] = Channel()
+    for _ in range(100):
+        channel.put_newest("a", "a")
+        channel.get()
+    served = []
+    for _ in range(10):
+        channel.put_newest("a", "a")
+        channel.put_newest("b", "b")
+        served.append(channel.get())
+    assert served.count("b") == 5

@@ -1,0 +1,145 @@
+"""`python -m edge_node doctor`: what was found, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import onnxruntime as ort
+
+from edge_node import __version__, gstreamer, hardware
+from edge_node.hardware import Hardware
+
+Verdict = Literal["good", "missing", "note"]
+_MARKS = {"good": "ok", "missing": "--", "note": "  "}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing the doctor looked at.
+
+    Attributes:
+        what: Its name.
+        verdict: "good", "missing" (something would be better with it), or "note".
+        found: What is there.
+        advice: How to get what is missing.
+    """
+
+    what: str
+    verdict: Verdict
+    found: str
+    advice: str | None = None
+
+
+def examine(machine: Hardware) -> list[Finding]:
+    """Look at everything that decides how fast this machine can be."""
+    return [
+        Finding(what="Darner", verdict="note", found=f"{__version__} on Python {sys.version.split()[0]}"),
+        *_machine(machine),
+        _onnxruntime(machine),
+        _tensorrt(machine),
+        _gstreamer(),
+        _cameras(machine),
+    ]
+
+
+def report(findings: list[Finding]) -> str:
+    """The findings as lines of text."""
+    width = max(len(finding.what) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"{_MARKS[finding.verdict]}  {finding.what:<{width}}  {finding.found}")
+        if finding.advice:
+            lines.append(f"    {'':<{width}}  -> {finding.advice}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Print the report; the process's exit code."""
+    print(report(examine(hardware.find())))
+    return 0
+
+
+def _machine(machine: Hardware) -> list[Finding]:
+    memory = f"{machine.memory_mb / 1024:.1f} GB of memory"
+    vector = ", ".join(machine.vector) or "no vector instructions that help"
+    findings = [
+        Finding(
+            what="Processor",
+            verdict="note",
+            found=f"{machine.processor} ({machine.machine}), {machine.cores} cores, {memory}, {vector}",
+        )
+    ]
+    if machine.jetson:
+        release = f", Linux for Tegra {machine.l4t}" if machine.l4t else ""
+        findings.append(Finding(what="Jetson", verdict="good", found=machine.jetson + release))
+    findings += [
+        Finding(
+            what="GPU",
+            verdict="good",
+            found=f"{gpu.name}, {gpu.memory_mb} MB, compute capability {gpu.compute}",
+        )
+        for gpu in machine.gpus
+    ]
+    if not machine.gpus and not machine.jetson:
+        findings.append(Finding(what="GPU", verdict="note", found="no NVIDIA GPU that nvidia-smi shows"))
+    return findings
+
+
+def _onnxruntime(machine: Hardware) -> Finding:
+    providers = [name.removesuffix("ExecutionProvider") for name in ort.get_available_providers()]
+    found = f"{ort.__version__} with {', '.join(providers)}"
+    if machine.gpus and "CUDA" not in providers:
+        return Finding(
+            what="ONNX Runtime",
+            verdict="missing",
+            found=found,
+            advice="for the GPU: pip uninstall onnxruntime && pip install onnxruntime-gpu",
+        )
+    return Finding(what="ONNX Runtime", verdict="good", found=found)
+
+
+def _tensorrt(machine: Hardware) -> Finding:
+    versions, broken = [], []
+    for name in ("tensorrt", "pycuda"):
+        try:
+            importlib.import_module(name)
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(name)
+        except Exception as error:  # noqa: BLE001 - a broken installation fails in any way it likes
+            broken.append(f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    if not broken:
+        return Finding(what="TensorRT", verdict="good", found=", ".join(versions))
+    if not machine.gpus and not machine.jetson:
+        return Finding(what="TensorRT", verdict="note", found="not there, and no GPU that it would need")
+    advice = "pip install 'darner[trt]'"
+    if machine.jetson:
+        advice = (
+            "it comes with JetPack: make the environment with --system-site-packages, then install pycuda"
+        )
+    return Finding(what="TensorRT", verdict="missing", found="; ".join(broken), advice=advice)
+
+
+def _gstreamer() -> Finding:
+    reason = gstreamer.unavailable()
+    if reason:
+        return Finding(
+            what="GStreamer",
+            verdict="missing",
+            found=f"{reason}; RTSP goes through OpenCV's FFmpeg, a frame later",
+            advice="apt install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav",
+        )
+    found = f"{gstreamer.version()}, hardware video decoders: {', '.join(gstreamer.decoders()) or 'none'}"
+    return Finding(what="GStreamer", verdict="good", found=found)
+
+
+def _cameras(machine: Hardware) -> Finding:
+    opencv = f"OpenCV {cv2.__version__}"
+    if not machine.video_devices:
+        return Finding(what="Cameras", verdict="note", found=f"no /dev/video*; {opencv} reads URLs and files")
+    return Finding(what="Cameras", verdict="good", found=f"{', '.join(machine.video_devices)}; {opencv}")

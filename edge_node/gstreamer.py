@@ -1,0 +1,294 @@
+"""RTSP through GStreamer, where its libraries are installed: the newest picture, a few milliseconds old.
+
+GStreamer decodes a frame when its last packet is there; FFmpeg's parser waits for the first packet of the
+next one. It also takes the hardware decoder of the box by itself; NVIDIA's on a Jetson has not been run yet.
+
+The C library is called through ctypes rather than PyGObject, which needs a compiler to install, so that
+`apt install gstreamer1.0-plugins-good gstreamer1.0-libav` is all there is to it, in any virtual environment.
+Only functions and structures of the stable 1.x interface are used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+
+import numpy as np
+
+from edge_node.frames import U8
+from shared.errors import SourceError
+
+_SECOND = 1_000_000_000
+_NONE = 2**64 - 1
+_NULL, _PLAYING = 1, 4
+_ERROR, _END = 1 << 1, 1 << 0
+_NTP_TO_UNIX_NS = 2_208_988_800 * _SECOND
+_NEEDED = ("rtspsrc", "decodebin", "videoconvert", "appsink")
+
+
+class _Map(ctypes.Structure):
+    """GstMapInfo."""
+
+    _fields_ = (
+        ("memory", c_void_p),
+        ("flags", c_int),
+        ("data", c_void_p),
+        ("size", c_size_t),
+        ("maxsize", c_size_t),
+        ("user_data", c_void_p * 4),
+        ("reserved", c_void_p * 4),
+    )
+
+
+class _MiniObject(ctypes.Structure):
+    """GstMiniObject."""
+
+    _fields_ = (
+        ("type", c_size_t),
+        ("refcount", c_int),
+        ("lockstate", c_int),
+        ("flags", c_uint32),
+        ("copy", c_void_p),
+        ("dispose", c_void_p),
+        ("free", c_void_p),
+        ("priv_uint", c_uint32),
+        ("priv_pointer", c_void_p),
+    )
+
+
+class _Buffer(ctypes.Structure):
+    """The head of GstBuffer."""
+
+    _fields_ = (("mini_object", _MiniObject), ("pool", c_void_p), ("pts", c_uint64))
+
+
+class _Error(ctypes.Structure):
+    """GError."""
+
+    _fields_ = (("domain", c_uint32), ("code", c_int), ("message", c_char_p))
+
+
+class _TimestampMeta(ctypes.Structure):
+    """GstReferenceTimestampMeta."""
+
+    _fields_ = (
+        ("flags", c_int),
+        ("info", c_void_p),
+        ("reference", c_void_p),
+        ("timestamp", c_uint64),
+        ("duration", c_uint64),
+    )
+
+
+_SIGNATURES: dict[str, tuple[object, ...]] = {
+    # name: result, then arguments
+    "gst_init_check": (c_int, c_void_p, c_void_p, c_void_p),
+    "gst_version": (None, *[POINTER(c_uint32)] * 4),
+    "gst_element_factory_find": (c_void_p, c_char_p),
+    "gst_parse_launch": (c_void_p, c_char_p, POINTER(POINTER(_Error))),
+    "gst_bin_get_by_name": (c_void_p, c_void_p, c_char_p),
+    "gst_element_set_state": (c_int, c_void_p, c_int),
+    "gst_element_get_bus": (c_void_p, c_void_p),
+    "gst_bus_pop_filtered": (c_void_p, c_void_p, c_int),
+    "gst_message_parse_error": (None, c_void_p, POINTER(POINTER(_Error)), c_void_p),
+    "gst_mini_object_unref": (None, c_void_p),
+    "gst_object_unref": (None, c_void_p),
+    "gst_app_sink_try_pull_sample": (c_void_p, c_void_p, c_uint64),
+    "gst_app_sink_is_eos": (c_int, c_void_p),
+    "gst_sample_get_buffer": (POINTER(_Buffer), c_void_p),
+    "gst_sample_get_caps": (c_void_p, c_void_p),
+    "gst_caps_get_structure": (c_void_p, c_void_p, c_uint32),
+    "gst_caps_from_string": (c_void_p, c_char_p),
+    "gst_structure_get_int": (c_int, c_void_p, c_char_p, POINTER(c_int)),
+    "gst_buffer_map": (c_int, POINTER(_Buffer), POINTER(_Map), c_int),
+    "gst_buffer_unmap": (None, POINTER(_Buffer), POINTER(_Map)),
+    "gst_buffer_get_reference_timestamp_meta": (POINTER(_TimestampMeta), POINTER(_Buffer), c_void_p),
+    "g_error_free": (None, POINTER(_Error)),
+}
+
+
+class _Library:
+    """The functions we call."""
+
+    def __init__(self) -> None:
+        # The application library is linked against the others, so their functions are found through it.
+        app = ctypes.CDLL("libgstapp-1.0.so.0")
+        for name, (result, *arguments) in _SIGNATURES.items():
+            function = getattr(app, name)
+            function.restype, function.argtypes = result, arguments
+            setattr(self, name, function)
+
+    def __getattr__(self, name: str) -> ctypes._NamedFuncPointer:
+        raise AttributeError(name)
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Major and minor."""
+        parts = [c_uint32() for _ in range(4)]
+        self.gst_version(*[ctypes.byref(part) for part in parts])
+        return parts[0].value, parts[1].value
+
+    def has(self, element: str) -> bool:
+        """Whether an element can be made."""
+        factory = self.gst_element_factory_find(element.encode())
+        if factory:
+            self.gst_object_unref(factory)
+        return bool(factory)
+
+
+@functools.cache
+def _library() -> _Library | str:
+    """GStreamer, or why it cannot be used."""
+    try:
+        library = _Library()
+    except (OSError, AttributeError) as error:
+        return f"GStreamer's libraries are not installed ({error})"
+    if not library.gst_init_check(None, None, None):
+        return "GStreamer does not start"
+    missing = [element for element in _NEEDED if not library.has(element)]
+    if missing:
+        return (
+            f"GStreamer has no {', '.join(missing)}: "
+            "apt install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav"
+        )
+    return library
+
+
+def unavailable() -> str | None:
+    """Why GStreamer cannot be used here; None when it can."""
+    library = _library()
+    return library if isinstance(library, str) else None
+
+
+def version() -> str:
+    """GStreamer's version; empty when it cannot be used."""
+    library = _library()
+    return "" if isinstance(library, str) else "{}.{}".format(*library.version)
+
+
+def decoders() -> list[str]:
+    """Hardware video decoders GStreamer knows here."""
+    library = _library()
+    if isinstance(library, str):
+        return []
+    known = ("nvv4l2decoder", "nvh264dec", "vah264dec", "vaapih264dec", "v4l2h264dec", "v4l2slh264dec")
+    return [name for name in known if library.has(name)]
+
+
+class GstReader:
+    """An open RTSP stream.
+
+    Args:
+        url: With its credentials.
+        shown: Without them, for messages.
+        stall_s: Without a picture for so long the stream counts as lost.
+
+    Raises:
+        SourceError: GStreamer is not there, or the camera gives no picture.
+    """
+
+    def __init__(self, url: str, shown: str, stall_s: float) -> None:
+        library = _library()
+        if isinstance(library, str):
+            raise SourceError(f"cannot open {shown}: {library}")
+        self._gst = library
+        self._shown, self._stall_s = shown, stall_s
+        self._ntp = library.gst_caps_from_string(b"timestamp/x-ntp")
+        error = POINTER(_Error)()
+        self._pipeline = library.gst_parse_launch(_pipeline(library, url).encode(), ctypes.byref(error))
+        if not self._pipeline:
+            raise SourceError(f"cannot open {shown}: {self._text(error)}")
+        self._sink = library.gst_bin_get_by_name(self._pipeline, b"sink")
+        self._bus = library.gst_element_get_bus(self._pipeline)
+        library.gst_element_set_state(self._pipeline, _PLAYING)
+
+    def read(self) -> tuple[U8, float | None, int | None] | None:
+        """The newest picture, u8 ``(H, W, 3)`` BGR.
+
+        Returns:
+            The picture, the stream's time in seconds, and the camera's wall clock in nanoseconds since 1970
+            when it sends one (RTCP sender reports). None at the end of the stream or when it has stalled.
+
+        Raises:
+            SourceError: What the pipeline reports.
+        """
+        sample = self._gst.gst_app_sink_try_pull_sample(self._sink, int(self._stall_s * _SECOND))
+        if not sample:
+            self._raise_error()
+            return None
+        try:
+            return self._picture(sample)
+        finally:
+            self._gst.gst_mini_object_unref(sample)
+
+    def close(self) -> None:
+        """Hang up."""
+        # To NULL it waits for its threads, which are in our hands no longer than a packet takes.
+        self._gst.gst_element_set_state(self._pipeline, _NULL)
+        for thing in (self._sink, self._bus, self._pipeline):
+            self._gst.gst_object_unref(thing)
+        self._gst.gst_mini_object_unref(self._ntp)
+
+    def _picture(self, sample: int) -> tuple[U8, float | None, int | None]:
+        gst = self._gst
+        shape = gst.gst_caps_get_structure(gst.gst_sample_get_caps(sample), 0)
+        width, height = c_int(), c_int()
+        gst.gst_structure_get_int(shape, b"width", ctypes.byref(width))
+        gst.gst_structure_get_int(shape, b"height", ctypes.byref(height))
+        buffer = gst.gst_sample_get_buffer(sample)
+        with self._mapped(buffer) as mapped:
+            data = (ctypes.c_uint8 * mapped.size).from_address(mapped.data)
+            rows = np.frombuffer(data, np.uint8).reshape(height.value, -1)
+            # Rows are padded to four bytes. Copied, because the memory is the decoder's.
+            image = rows[:, : width.value * 3].reshape(height.value, width.value, 3).copy()
+        pts = buffer.contents.pts
+        meta = gst.gst_buffer_get_reference_timestamp_meta(buffer, self._ntp)
+        wall = int(meta.contents.timestamp) - _NTP_TO_UNIX_NS if meta else None
+        return image, (None if pts == _NONE else pts / _SECOND), wall
+
+    @contextmanager
+    def _mapped(self, buffer: object) -> Iterator[_Map]:
+        mapped = _Map()
+        if not self._gst.gst_buffer_map(buffer, ctypes.byref(mapped), 1):
+            raise SourceError(f"{self._shown}: GStreamer gives no access to a picture")
+        try:
+            yield mapped
+        finally:
+            self._gst.gst_buffer_unmap(buffer, ctypes.byref(mapped))
+
+    def _raise_error(self) -> None:
+        message = self._gst.gst_bus_pop_filtered(self._bus, _ERROR)
+        if message:
+            error = POINTER(_Error)()
+            self._gst.gst_message_parse_error(message, ctypes.byref(error), None)
+            self._gst.gst_mini_object_unref(message)
+            raise SourceError(f"{self._shown}: {self._text(error)}")
+
+    def _text(self, error: ctypes._Pointer[_Error]) -> str:
+        if not error:
+            return "GStreamer gives no reason"
+        text = (error.contents.message or b"").decode(errors="replace")
+        self._gst.g_error_free(error)
+        return re.sub(r"://[^/@\s]+@", "://", text)[:300]
+
+
+def _pipeline(library: _Library, url: str) -> str:
+    """The description of the pipeline, in GStreamer's own words."""
+    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
+    # latency=0: no jitter buffer, because TCP keeps order. Pictures are dropped behind the decoder only:
+    # before it they are needed for the ones that follow.
+    source = f'rtspsrc location="{quoted}" protocols=tcp latency=0 timeout=0 tcp-timeout=5000000'
+    if library.version >= (1, 22):
+        source += " add-reference-timestamp-meta=true"
+    if library.has("nvv4l2decoder") and library.has(
+        "nvvidconv"
+    ):  # a Jetson: colour conversion by hardware too
+        convert = "nvvidconv ! video/x-raw,format=BGRx ! videoconvert"
+    else:
+        convert = "videoconvert"
+    sink = "appsink name=sink drop=true max-buffers=1 sync=false"
+    return f"{source} ! decodebin ! {convert} ! video/x-raw,format=BGR ! {sink}"

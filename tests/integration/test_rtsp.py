@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from edge_node import gstreamer
+from edge_node.capture import capture
+from edge_node.config import CameraSettings
+from edge_node.frames import Frame
+from tests.rtsp import burnt_in_us, missing, rtsp_camera
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+READERS = [
+    "ffmpeg",
+    pytest.param(
+        "gstreamer",
+        marks=pytest.mark.skipif(gstreamer.unavailable() is not None, reason=str(gstreamer.unavailable())),
+    ),
+]
+ReaderName = Literal["ffmpeg", "gstreamer"]
+
+
+class Watching:
+    """Captures in a thread, as the pipeline does, and remembers what came."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.ages_ms: list[float] = []
+        self.said: list[str] = []
+        self.reasons: list[str | None] = []
+        self.stop = threading.Event()
+
+    def run(self, settings: CameraSettings) -> None:
+        for frame in capture("c", settings, self.stop, self.note):
+            self.ages_ms.append(time.time() * 1e3 - burnt_in_us(frame.image) / 1e3)
+            self.frames.append(frame)
+
+    def note(self, status: str, reason: str | None) -> None:
+        self.said.append(status)
+        self.reasons.append(reason)
+
+    def wait(self, count: int, within_s: float = 15.0) -> None:
+        """Until so many more frames have come."""
+        goal, deadline = len(self.frames) + count, time.monotonic() + within_s
+        while len(self.frames) < goal:
+            assert time.monotonic() < deadline, f"{len(self.frames)} frames, {self.said}, {self.reasons}"
+            time.sleep(0.01)
+
+
+@contextmanager
+def watching(url: str, reader: ReaderName, stall_s: float = 1.0) -> Iterator[Watching]:
+    seen = Watching()
+    settings = CameraSettings(source=url, reader=reader, stall_s=stall_s)
+    thread = threading.Thread(target=seen.run, args=(settings,))
+    thread.start()
+    try:
+        yield seen
+    finally:
+        seen.stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_node.capture.random.uniform", lambda *_: 0.1)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("codec", ["h264", "mjpeg"])
+def test_frames_come_fresh_whole_and_on_the_streams_clock(reader: ReaderName, codec: str) -> None:
+    with rtsp_camera("--codec", codec) as camera, watching(camera.url, reader) as seen:
+        seen.wait(100)
+    assert seen.frames[-1].image.shape == (360, 640, 3)
+    assert seen.frames[-1].clock in ("stream", "sender")
+    # FFmpeg has a frame when the next one begins. Twice the limits of the benchmark, for a busy machine.
+    assert np.median(seen.ages_ms[50:]) < (110 if reader == "ffmpeg" else 50)
+    made = np.array([burnt_in_us(frame.image) for frame in seen.frames[50:]]) / 1e3
+    stamped = np.array([frame.monotonic_ns for frame in seen.frames[50:]]) / 1e6
+    apart = np.abs(np.diff(stamped) - np.diff(made))
+    assert np.median(apart) < 5
+    wall = np.array([frame.captured_ns for frame in seen.frames[50:]]) / 1e6
+    assert np.median(np.abs(wall - made)) < (80 if reader == "ffmpeg" else 40)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_camera_that_hangs_up_is_called_again(reader: ReaderName) -> None:
+    with rtsp_camera() as camera, watching(camera.url, reader) as seen:
+        seen.wait(10)
+        before = len(seen.frames)
+        camera.tell("cut")
+        seen.wait(30)
+    assert "reconnecting" in seen.said
+    assert [frame.seq for frame in seen.frames] == list(range(len(seen.frames)))
+    assert any(frame.restarted for frame in seen.frames[before:])
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_camera_that_stalls_is_called_again_until_it_goes_on(reader: ReaderName) -> None:
+    with rtsp_camera() as camera, watching(camera.url, reader) as seen:
+        seen.wait(10)
+        camera.tell("stall")
+        time.sleep(3)
+        assert "reconnecting" in seen.said
+        camera.tell("go")
+        seen.wait(30)
+    assert max(seen.ages_ms[-20:]) < 1000
+
+
+def test_another_resolution_in_mid_stream_does_not_end_it() -> None:
+    """OpenCV scales to the first one."""
+    with rtsp_camera() as camera, watching(camera.url, "ffmpeg") as seen:
+        seen.wait(20)
+        camera.tell("size 320 180")
+        seen.wait(50)
+    assert {frame.image.shape for frame in seen.frames} == {(360, 640, 3)}
+    assert set(seen.said) == {"streaming", "ended"}
+
+
+@pytest.mark.parametrize("reader", READERS[1:])
+def test_another_resolution_in_mid_stream_is_another_picture(reader: ReaderName) -> None:
+    with rtsp_camera() as camera, watching(camera.url, reader) as seen:
+        seen.wait(20)
+        camera.tell("size 320 180")
+        deadline = time.monotonic() + 10
+        while seen.frames[-1].image.shape != (180, 320, 3):
+            assert time.monotonic() < deadline, seen.said
+            time.sleep(0.05)
+        seen.wait(5)
+    first = next(frame for frame in seen.frames if frame.image.shape == (180, 320, 3))
+    assert first.restarted
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_reader_that_is_slow_gets_new_frames_and_not_a_queue_of_old_ones(reader: ReaderName) -> None:
+    """What the pipeline does: the capture thread reads everything, the consumer takes the newest."""
+    with rtsp_camera() as camera, watching(camera.url, reader) as seen:
+        seen.wait(25)
+        taken = []
+        for _ in range(40):
+            time.sleep(0.055)
+            taken.append(time.time() * 1e3 - burnt_in_us(seen.frames[-1].image) / 1e3)
+    assert np.median(taken) < 150
+    assert max(taken[20:]) < 600
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"\x00\xff" * 5000, id="noise"),
+        pytest.param(b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n", id="refused"),
+        pytest.param(b"RTSP/1.0 200 OK\r\nCSeq: 99\r\nContent-Length: 999999999\r\n\r\nv=0", id="endless"),
+        pytest.param(b"", id="silence"),
+    ],
+)
+def test_a_camera_that_talks_rubbish_is_an_error_without_the_password(
+    reader: ReaderName, answer: bytes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def talk() -> None:
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with client:
+                    client.recv(4096)
+                    client.sendall(answer)
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        url = f"rtsp://user:secret@127.0.0.1:{server.getsockname()[1]}/cam"
+        with watching(url, reader) as seen:
+            deadline = time.monotonic() + 12
+            while "reconnecting" not in seen.said:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+    assert seen.frames == []
+    assert "secret" not in str(seen.reasons)

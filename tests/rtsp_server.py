@@ -1,0 +1,122 @@
+"""A real RTSP camera for tests: GStreamer's RTSP server with the time burnt into each picture.
+
+Runs under the system's Python, which has GStreamer's bindings (packages python3-gi and
+gir1.2-gst-rtsp-server-1.0), so it imports nothing of ours. Prints its port, then obeys lines on standard
+input: `stall` and `go` stop and start the pictures, `cut` hangs up on every client, `size W H` changes the
+resolution in mid-stream. Ends with its standard input.
+
+The code in the picture: 64 blocks of 8x8 pixels, 32 a row, from the top left corner; the bits of microseconds
+since 1970, highest first, white for 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - the versions have to be named first
+
+BLOCK = 8
+ENCODERS = {
+    "h264": "openh264enc gop-size=25 complexity=low ! h264parse ! rtph264pay config-interval=-1",
+    "mjpeg": "jpegenc ! rtpjpegpay",
+}
+
+
+def picture(width: int, height: int, number: int) -> bytearray:
+    """A moving pattern with the time in it, I420."""
+    row = bytes((x + 4 * number) % 160 + 48 for x in range(width))
+    image = bytearray(row * height + bytes([128]) * (width * height // 2))
+    micros = time.time_ns() // 1000
+    for half in range(2):
+        bits = (micros >> (32 * (1 - half))) & 0xFFFFFFFF
+        line = b"".join((b"\xeb" if bits >> (31 - i) & 1 else b"\x10") * BLOCK for i in range(32))
+        for y in range(half * BLOCK, (half + 1) * BLOCK):
+            image[y * width : y * width + len(line)] = line
+    return image
+
+
+class Camera:
+    """Pushes pictures into every client's pipeline."""
+
+    def __init__(self, width: int, height: int, fps: int) -> None:
+        self.size, self.fps = (width, height), fps
+        self.going = threading.Event()
+        self.going.set()
+        self._sources: list[Gst.Element] = []
+
+    def configure(self, _factory: object, media: GstRtspServer.RTSPMedia) -> None:
+        source = media.get_element().get_by_name("source")
+        source.set_property("caps", self._caps())
+        media.connect("unprepared", lambda _: self._sources.remove(source))
+        self._sources.append(source)
+
+    def run(self) -> None:
+        number, due = 0, time.monotonic()
+        while True:
+            self.going.wait()
+            due = max(due + 1 / self.fps, time.monotonic() - 1)
+            time.sleep(max(0.0, due - time.monotonic()))
+            width, height = self.size
+            for source in list(self._sources):
+                if source.get_property("caps").get_structure(0).get_int("width")[1] != width:
+                    source.set_property("caps", self._caps())
+                source.emit("push-buffer", Gst.Buffer.new_wrapped(bytes(picture(width, height, number))))
+            number += 1
+
+    def _caps(self) -> Gst.Caps:
+        width, height = self.size
+        return Gst.Caps.from_string(
+            f"video/x-raw,format=I420,width={width},height={height},framerate={self.fps}/1"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--codec", choices=ENCODERS, default="h264")
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=360)
+    parser.add_argument("--fps", type=int, default=25)
+    options = parser.parse_args()
+    Gst.init(None)
+    camera = Camera(options.width, options.height, options.fps)
+    factory = GstRtspServer.RTSPMediaFactory()
+    source = (
+        "appsrc name=source is-live=true do-timestamp=true format=time max-buffers=2 leaky-type=downstream"
+    )
+    factory.set_launch(f"( {source} ! videoconvert ! {ENCODERS[options.codec]} name=pay0 )")
+    factory.set_shared(True)
+    factory.set_latency(0)
+    factory.connect("media-configure", camera.configure)
+    server = GstRtspServer.RTSPServer(address="127.0.0.1", service="0")
+    server.get_mount_points().add_factory("/cam", factory)
+    server.attach(None)
+    threading.Thread(target=camera.run, daemon=True).start()
+    loop = GLib.MainLoop()
+
+    def obey() -> None:
+        for line in sys.stdin:
+            match line.split():
+                case ["stall"]:
+                    camera.going.clear()
+                case ["go"]:
+                    camera.going.set()
+                case ["cut"]:
+                    server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
+                case ["size", width, height]:
+                    camera.size = (int(width), int(height))
+        loop.quit()
+
+    threading.Thread(target=obey, daemon=True).start()
+    print(server.get_bound_port(), flush=True)
+    loop.run()
+
+
+if __name__ == "__main__":
+    main()
