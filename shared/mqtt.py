@@ -323,10 +323,10 @@ class Client:
             if self.connected:
                 self._publish_state([path])
 
-    def refresh(self) -> None:
-        """Publish all retained state again, as after a connect."""
+    def refresh(self, path: str | None = None) -> None:
+        """Publish retained state again: all of it, as after a connect, or that of one topic."""
         with self._state_lock:
-            self._publish_state(self._state)
+            self._publish_state(self._state if path is None else self._state.keys() & {path})
 
     def _publish_state(self, paths: Iterable[str]) -> None:
         for path in paths:
