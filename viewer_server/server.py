@@ -175,6 +175,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _close_browsers(self, hub: Hub) -> None:
         self._stopping.get()
+        self.app.subscriber.commands.close()
         hub.close()
         time.sleep(1.0)
         hub.cut()

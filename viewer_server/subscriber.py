@@ -14,6 +14,7 @@ from shared.errors import BrokerError, MessageError
 from shared.log import Once
 from shared.messages import Ack, Event, decode, encode, now_us
 from shared.mqtt import Client, MqttSettings, Received
+from viewer_server.commands import Commands
 from viewer_server.history import History, Mark
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
@@ -31,6 +32,9 @@ class Subscriber:
         metrics: Counts them.
         history: Stores the events.
         on_refused: Called when the broker refuses us for good.
+
+    Attributes:
+        commands: Requests to edge nodes, over the same connection.
     """
 
     def __init__(
@@ -48,9 +52,11 @@ class Subscriber:
         self._session = f"viewer-{secrets.token_hex(4)}"
         self._once = Once()
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
+        self.commands = Commands(self._client, settings)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Subscriber:
+        self.commands.subscribe()
         for row in SHOWN:
             self._client.subscribe(row.filter(self._prefix), row.qos)
         self._history.__enter__()
@@ -67,6 +73,7 @@ class Subscriber:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.commands.close()
         self._client.__exit__(kind, error, trace)
         if self._thread is not None:
             self._thread.join(1.0)
@@ -102,7 +109,9 @@ class Subscriber:
         name = found[0].name if found else "unknown"
         self._metrics.received.labels(name).inc()
         try:
-            if found is None or found[0] is not topics.EVENTS or self._store(found[1], received):
+            if found is not None and found[0] is topics.RESPONSE:
+                self.commands.handle(received)
+            elif found is None or found[0] is not topics.EVENTS or self._store(found[1], received):
                 self._hub.handle(received)
         except NotJoinable as error:
             self._metrics.not_joinable.inc()
