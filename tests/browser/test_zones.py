@@ -282,7 +282,7 @@ def test_a_conflict_shows_what_changed_and_either_side_can_win(
         if take_theirs:
             expect(note).to_contain_text("Added: gate. Changed: square.")
             accessible(page)
-            page.screenshot(path=artifacts / "conflict.png")
+            page.screenshot(path=artifacts / "conflict.png", full_page=True)
             button(page, "Take theirs").click()
             expect(page.locator(".said")).to_contain_text("your changes were dropped")
             expect(page.locator("canvas")).to_be_visible()

@@ -184,12 +184,15 @@ export class Editor {
   }
 
   #cancel() {
-    if (this.#overlay.tool) this.draw(null);
+    if (this.#overlay.tool && this.draft.isChanged) this.draw(null);
     else this.close();
   }
 
   #shortcut(event) {
-    if (event.key === "Escape") return this.#cancel();
+    if (event.key === "Escape") { // never drops what was drawn
+      if (this.#overlay.tool || !this.draft.isChanged) this.#cancel();
+      return;
+    }
     const isTyping = event.target.matches?.("input, select");
     if (!(event.ctrlKey || event.metaKey) || isTyping || event.key.toLowerCase() !== "z") return;
     event.preventDefault();
