@@ -149,7 +149,7 @@ def test_everything_can_be_drawn_and_moved_with_the_keyboard(
     expect(page.get_by_role("application")).to_be_focused()
     for key in [*["Shift+ArrowLeft"] * 4, "Enter", *["Shift+ArrowRight"] * 8, "ArrowUp", "Enter"]:
         press(key)
-    page.get_by_role("button", name="End of line-1").focus()
+    expect(page.get_by_role("button", name="End of line-1")).to_be_focused()
     press("Shift+ArrowDown")
     expect(page.get_by_role("button", name="End of line-1, 70 % across, 55 % down")).to_be_focused()
     button(page, "Draw a zone").focus()
@@ -166,6 +166,7 @@ def test_everything_can_be_drawn_and_moved_with_the_keyboard(
     press("Enter")
     button(page, "Finish the zone").focus()
     press("Enter")
+    expect(page.get_by_role("button", name="Corner 3 of 3")).to_be_focused()
     page.get_by_role("button", name="Zone zone-1").focus()
     press("Shift+ArrowLeft")
     page.get_by_role("button", name="Add a corner after corner 3").focus()

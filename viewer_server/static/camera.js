@@ -49,7 +49,9 @@ export class CameraPage {
 
   #edited(said) {
     this.#editor = null;
-    if (this.tile.root.classList.contains("solo")) this.#showTools(said);
+    if (!this.tile.root.classList.contains("solo")) return;
+    this.#showTools(said);
+    this.tile.tools.querySelector("button").focus({ preventScroll: true });
   }
 
   #showTools(said = "") {

@@ -211,6 +211,8 @@ export class Editor {
     this.saveButton.textContent = "Save";
     if (status === 200) {
       const warnings = answer.warnings ?? [];
+      const { zones } = this.tile; // the retained message may come later, or have come already
+      if (!(zones?.version >= answer.version)) this.tile.setZones({ ...zones, version: answer.version, ...this.draft.definitions });
       this.close([`Saved as version ${answer.version}.`, ...warnings.map((text) => `Warning: ${text}.`)].join(" "));
     } else if (status === 409 && await this.#news()) this.#conflict(this.tile.zones);
     else this.#say("bad", "Not saved", answer.error ?? "The viewer gave no reason.");

@@ -66,11 +66,14 @@ export class Overlay {
 
   finish() {
     if (!this.canFinish) return;
-    this.draft.add("zone", this.#placed);
+    this.#add("zone");
+  }
+
+  #add(kind) {
+    this.draft.add(kind, this.#placed);
     this.draw(null);
-    this.draft.selected = this.draft.shapes.length - 1;
-    this.render();
-    this.changed();
+    this.select(this.draft.shapes.length - 1);
+    this.#root.querySelector(".handle:last-of-type").focus({ preventScroll: true });
   }
 
   /** Text behind each name. */
@@ -176,12 +179,7 @@ export class Overlay {
     if (this.#placed.length >= 3 && this.#isNear(point, this.#placed[0])) return this.finish();
     if (this.#placed.length && this.#isNear(point, this.#placed.at(-1))) return; // the second half of a double click
     this.#placed.push(point);
-    if (this.tool === "line" && this.#placed.length === 2) {
-      this.draft.add("line", this.#placed);
-      const index = this.draft.selected;
-      this.draw(null);
-      this.draft.selected = index;
-    }
+    if (this.tool === "line" && this.#placed.length === 2) return this.#add("line");
     this.render();
     this.changed();
   }
