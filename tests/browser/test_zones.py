@@ -295,6 +295,23 @@ def test_a_conflict_shows_what_changed_and_either_side_can_win(
             assert list(edge.store["yard"].lines) == ["gate"]
 
 
+def test_a_drawing_outlives_a_restart_of_the_viewer(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge, expect_errors=True)
+    button(page, "Draw a counting line").click()
+    click(page, (0.2, 0.5), (0.8, 0.5))
+    viewer.stop()
+    expect(page.locator("#connection")).to_contain_text("Connection lost")
+    button(page, "Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("the viewer cannot be reached")
+    viewer.start()
+    expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
+    save(page, 2)
+    assert list(edge.store["yard"].lines) == ["line-1"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_the_editor_looks_right_and_is_accessible(

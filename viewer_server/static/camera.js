@@ -36,6 +36,11 @@ export class CameraPage {
     this.tile = null;
   }
 
+  /** Whether something is being drawn there, which a viewer that has just started must not make us drop. */
+  holds(tile) {
+    return tile === this.tile && this.#editor !== null;
+  }
+
   edit(tool) {
     this.#resume();
     this.#editor ??= new Editor(this.tile, () => this.classesOf(this.tile.node), (said) => this.#edited(said));
