@@ -1,6 +1,6 @@
 // The page of one camera: the same tile, larger, with tools to hold the picture and to draw on it.
 
-import { button, byId, element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { Editor } from "./editor.js";
 import { inspect } from "./inspect.js";
 import { toggles } from "./options.js";

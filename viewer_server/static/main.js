@@ -75,7 +75,9 @@ function setNode(name, part, message) {
   const known = { ...nodes.get(name), [part]: message ?? undefined };
   if (known.status || known.info) nodes.set(name, known);
   else nodes.delete(name);
-  for (const tile of tiles.values()) if (tile.node === name) Object.assign(tile, { nodeStatus: known.status, metrics: known.metrics?.cameras[tile.camera] });
+  for (const tile of tiles.values()) {
+    if (tile.node === name) Object.assign(tile, { nodeStatus: known.status, metrics: known.metrics?.cameras[tile.camera] });
+  }
   refreshNodes();
   refreshWaiting();
 }

@@ -138,7 +138,8 @@ export class Overlay {
     const handle = (key, where, about, small) => {
       const [x, y] = at(where);
       const made = svg("g", { class: small ? "handle small" : "handle", role: "button", tabindex: 0, "aria-label": about },
-        svg("circle", { class: "grip", cx: x, cy: y, r: small ? 11 : 18 }), svg("circle", { class: "dot", cx: x, cy: y, r: small ? 4 : 7 }));
+        svg("circle", { class: "grip", cx: x, cy: y, r: small ? 11 : 18 }),
+        svg("circle", { class: "dot", cx: x, cy: y, r: small ? 4 : 7 }));
       Object.assign(made.dataset, { key, [small ? "middle" : "corner"]: key.split("-")[1] });
       return made;
     };
@@ -161,7 +162,10 @@ export class Overlay {
     const list = [...corners, ...(this.#crossShown || corners.length ? [[x, y]] : [])].map((corner) => corner.join()).join(" ");
     const made = [svg("polyline", { class: "halo", points: list }), svg("polyline", { class: "ink drawing", points: list })];
     if (this.tool === "line" && corners.length === 1) made.push(...arrow(corners[0], [x, y]));
-    corners.forEach(([cx, cy], index) => made.push(svg("circle", { class: index || corners.length < 3 ? "dot" : "dot close", cx, cy, r: 6 })));
+    corners.forEach(([cx, cy], index) => {
+      const closes = index === 0 && corners.length >= 3;
+      made.push(svg("circle", { class: closes ? "dot close" : "dot", cx, cy, r: 6 }));
+    });
     if (this.#crossShown) made.push(svg("path", { class: "cross", d: `M${x - 12} ${y}h24M${x} ${y - 12}v24` }));
     return made;
   }
