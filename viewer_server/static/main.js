@@ -121,6 +121,7 @@ const handlers = {
   zones: (m) => {
     handlers.seen.add(keyOf(m.node, m.camera));
     if (m.message || tiles.has(keyOf(m.node, m.camera))) tileOf(m.node, m.camera).setZones(m.message);
+    zones.define(m.node, m.camera, m.message);
     if (m.message) page.zonesChanged(tileOf(m.node, m.camera));
   },
   zone: (m) => {
