@@ -19,8 +19,8 @@ Text messages are JSON objects with a `type`:
 
 A binary message is one frame of one camera: the length of a JSON header (4 bytes, big-endian), the header,
 the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us), `detections`
-(the message as the edge sent it; its session and seq are the picture's, or it would not be sent) and `lost` (how
-many detections messages of the session did not reach the viewer).
+(the message as the edge sent it; its session and seq are the picture's, or it would not be sent) and `lost`
+(how many detections messages of the session did not reach the viewer).
 
 Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
 "cameras": [[node, camera], ...]}` names the cameras on the screen, whose frames alone are wanted (null, as at
