@@ -54,6 +54,11 @@ class HistorySettings:
             return state_folder() / "viewer-history.db"
         return Path(self.path) if self.path else None
 
+    @property
+    def zones_file(self) -> Path | None:
+        """Beside it: the zones and lines that were in force."""
+        return self.file and self.file.with_name(f"{self.file.stem}-zones.db")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViewerConfig:

@@ -32,6 +32,7 @@ from viewer_server.metrics import ViewerMetrics
 from viewer_server.origin import Origins
 from viewer_server.state import State
 from viewer_server.subscriber import Subscriber
+from viewer_server.versions import Versions
 
 log = logging.getLogger("darner.viewer")
 
@@ -63,7 +64,8 @@ def run(config: ViewerConfig) -> int:
     hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
     history = History(config.history)
-    subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused)
+    versions = Versions(config.history.zones_file)
+    subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused, versions)
     app = create_app(hub, metrics, subscriber, Origins(config.http.allowed_origins))
     listener = listen(config.http.host, config.http.port)
     print(f"Darner's viewer: {address(listener)}", flush=True)
@@ -175,6 +177,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _close_browsers(self, hub: Hub) -> None:
         self._stopping.get()
+        self.app.subscriber.commands.close()
         hub.close()
         time.sleep(1.0)
         hub.cut()

@@ -12,12 +12,14 @@ from shared import topics
 from shared.channel import Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.messages import Ack, Event, decode, encode, now_us
+from shared.messages import Ack, Event, Zones, decode, encode, now_us
 from shared.mqtt import Client, MqttSettings, Received
+from viewer_server.commands import Commands
 from viewer_server.history import History, Mark
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
 from viewer_server.state import MAX_EVENTS, SHOWN, NotJoinable, check_names
+from viewer_server.versions import Versions
 
 log = logging.getLogger("darner.viewer")
 
@@ -31,6 +33,11 @@ class Subscriber:
         metrics: Counts them.
         history: Stores the events.
         on_refused: Called when the broker refuses us for good.
+        versions: Stores the zones and lines; by default until the end of the run.
+
+    Attributes:
+        versions: The zones and lines that were in force.
+        commands: Requests to edge nodes, over the same connection.
     """
 
     def __init__(
@@ -40,20 +47,25 @@ class Subscriber:
         metrics: ViewerMetrics,
         history: History,
         on_refused: Callable[[BrokerError], None],
+        versions: Versions | None = None,
     ) -> None:
         self._prefix = settings.prefix
         self._hub = hub
         self._metrics = metrics
         self._history = history
+        self.versions = versions or Versions(None)
         self._session = f"viewer-{secrets.token_hex(4)}"
         self._once = Once()
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
+        self.commands = Commands(self._client, settings)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Subscriber:
+        self.commands.subscribe()
         for row in SHOWN:
             self._client.subscribe(row.filter(self._prefix), row.qos)
         self._history.__enter__()
+        self.versions.__enter__()
         self._hub.remember(self._history.recent(MAX_EVENTS))
         self._acknowledge(
             self._history.newest_marks()
@@ -67,11 +79,13 @@ class Subscriber:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.commands.close()
         self._client.__exit__(kind, error, trace)
         if self._thread is not None:
             self._thread.join(1.0)
             if not self._thread.is_alive():
                 self._history.__exit__(kind, error, trace)
+                self.versions.__exit__(kind, error, trace)
 
     @property
     def alive(self) -> bool:
@@ -102,8 +116,12 @@ class Subscriber:
         name = found[0].name if found else "unknown"
         self._metrics.received.labels(name).inc()
         try:
-            if found is None or found[0] is not topics.EVENTS or self._store(found[1], received):
+            if found is not None and found[0] is topics.RESPONSE:
+                self.commands.handle(received)
+            elif found is None or found[0] is not topics.EVENTS or self._store(found[1], received):
                 self._hub.handle(received)
+            if found is not None and found[0] is topics.ZONES and received.payload:
+                self.versions.add(decode(Zones, received.payload))  # taken in by now, so it is a good one
         except NotJoinable as error:
             self._metrics.not_joinable.inc()
             self._say(received.topic, error)
