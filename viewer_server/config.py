@@ -38,14 +38,16 @@ class HistorySettings:
 
     Attributes:
         path: SQLite file; null stores nothing and acknowledges nothing, "auto" is viewer-history.db in
-            ``$DARNER_STATE`` or ``~/.local/state/darner``.
-        max_mb: The oldest events give way.
-        max_age_days: Older events are deleted.
+            ``$DARNER_STATE`` or ``~/.local/state/darner``. The pictures of tracks are beside it.
+        max_mb: Of events and sums; the oldest events give way, their sums stay.
+        max_age_days: Older events, sums and pictures are deleted.
+        snapshots_mb: Of pictures; the oldest give way.
     """
 
     path: Annotated[str, Meta(min_length=1)] | None = "auto"
-    max_mb: Annotated[float, Meta(gt=0, le=1_000_000)] = 500.0
+    max_mb: Annotated[float, Meta(ge=1, le=1_000_000)] = 1000.0
     max_age_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+    snapshots_mb: Annotated[float, Meta(ge=1, le=1_000_000)] = 300.0
 
     @property
     def file(self) -> Path | None:
@@ -53,6 +55,11 @@ class HistorySettings:
         if self.path == "auto":
             return state_folder() / "viewer-history.db"
         return Path(self.path) if self.path else None
+
+    @property
+    def snapshots_file(self) -> Path | None:
+        """Where pictures go."""
+        return self.file.with_name(f"{self.file.stem}-snapshots.db") if self.file else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ from viewer_server.history import History
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
 from viewer_server.origin import Origins
+from viewer_server.snapshots import Snapshots
 from viewer_server.state import State
 from viewer_server.subscriber import Subscriber
 
@@ -63,7 +64,8 @@ def run(config: ViewerConfig) -> int:
     hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
     history = History(config.history)
-    subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused)
+    snapshots = Snapshots(config.history)
+    subscriber = Subscriber(config.mqtt, hub, metrics, history, snapshots, broker_refused)
     app = create_app(hub, metrics, subscriber, Origins(config.http.allowed_origins))
     listener = listen(config.http.host, config.http.port)
     print(f"Darner's viewer: {address(listener)}", flush=True)

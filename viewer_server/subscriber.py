@@ -12,14 +12,19 @@ from shared import topics
 from shared.channel import Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.messages import Ack, Event, decode, encode, now_us
+from shared.messages import Ack, Event, Metrics, ZoneState, decode, encode, now_us
 from shared.mqtt import Client, MqttSettings, Received
+from shared.topics import Topic
 from viewer_server.history import History, Mark
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
+from viewer_server.snapshots import Snapshots
 from viewer_server.state import MAX_EVENTS, SHOWN, NotJoinable, check_names
 
 log = logging.getLogger("darner.viewer")
+
+_HEARD: dict[Topic, type[Metrics | ZoneState]] = {topics.METRICS: Metrics, topics.ZONE: ZoneState}
+"""What says, besides events, that a node's run goes on and how many are inside."""
 
 
 class Subscriber:
@@ -30,6 +35,7 @@ class Subscriber:
         hub: Gets every message.
         metrics: Counts them.
         history: Stores the events.
+        snapshots: Stores their pictures.
         on_refused: Called when the broker refuses us for good.
     """
 
@@ -39,12 +45,14 @@ class Subscriber:
         hub: Hub,
         metrics: ViewerMetrics,
         history: History,
+        snapshots: Snapshots,
         on_refused: Callable[[BrokerError], None],
     ) -> None:
         self._prefix = settings.prefix
         self._hub = hub
         self._metrics = metrics
         self._history = history
+        self._snapshots = snapshots
         self._session = f"viewer-{secrets.token_hex(4)}"
         self._once = Once()
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
@@ -53,7 +61,9 @@ class Subscriber:
     def __enter__(self) -> Subscriber:
         for row in SHOWN:
             self._client.subscribe(row.filter(self._prefix), row.qos)
+        self._client.subscribe(topics.SNAPSHOT.filter(self._prefix), topics.SNAPSHOT.qos)
         self._history.__enter__()
+        self._snapshots.__enter__()
         self._hub.remember(self._history.recent(MAX_EVENTS))
         self._acknowledge(
             self._history.newest_marks()
@@ -72,6 +82,7 @@ class Subscriber:
             self._thread.join(1.0)
             if not self._thread.is_alive():
                 self._history.__exit__(kind, error, trace)
+                self._snapshots.__exit__(kind, error, trace)
 
     @property
     def alive(self) -> bool:
@@ -102,8 +113,12 @@ class Subscriber:
         name = found[0].name if found else "unknown"
         self._metrics.received.labels(name).inc()
         try:
-            if found is None or found[0] is not topics.EVENTS or self._store(found[1], received):
+            if found is not None and found[0] is topics.SNAPSHOT:
+                self._snapshots.add(found[1], received)
+            elif found is None or found[0] is not topics.EVENTS or self._store(found[1], received):
                 self._hub.handle(received)
+                if found is not None and found[0] in _HEARD and received.payload:
+                    self._history.hear(decode(_HEARD[found[0]], received.payload))
         except NotJoinable as error:
             self._metrics.not_joinable.inc()
             self._say(received.topic, error)
