@@ -211,6 +211,7 @@ class Client:
         *,
         user_properties: Mapping[str, str] | None = None,
         correlation: bytes | None = None,
+        response_topic: str | None = None,
     ) -> bool:
         """Send a message that is not retained.
 
@@ -225,9 +226,10 @@ class Client:
         if not room or not self._fits(path, payload):
             self.dropped[topic.name] += 1
             return False
-        info = self._paho.publish(
-            path, payload, topic.qos, False, self._properties(topic, user_properties, correlation)
-        )
+        properties = self._properties(topic, user_properties, correlation)
+        if properties is not None and response_topic is not None:
+            properties.ResponseTopic = response_topic
+        info = self._paho.publish(path, payload, topic.qos, False, properties)
         if topic.qos == 0:
             sent = info.rc == paho.MQTT_ERR_SUCCESS
             if sent:  # asking one that failed whether it is published raises an error

@@ -12,10 +12,11 @@ from werkzeug.wrappers import Response
 from wsproto.utilities import RemoteProtocolError
 
 from shared.messages import now_us
-from viewer_server import updates, websocket
+from viewer_server import updates, websocket, zones
 from viewer_server.hub import Full, Hub, Mailbox
 from viewer_server.metrics import ViewerMetrics
 from viewer_server.origin import Origins
+from viewer_server.state import MAX_CAMERAS
 from viewer_server.subscriber import Subscriber
 
 HEADERS = {
@@ -51,6 +52,8 @@ def create_app(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins
     app.config["SOCK_SERVER_OPTIONS"] = websocket.OPTIONS
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     sock = Sock(app)
+
+    app.register_blueprint(zones.blueprint(hub, subscriber.commands, subscriber.versions, origins))
 
     @app.before_request
     def refuse_strangers() -> flask.Response | None:
@@ -136,6 +139,8 @@ def _live(ws: Any, hub: Hub, metrics: ViewerMetrics) -> None:
         match heard.get("type"):
             case "ready" if isinstance(heard.get("frames"), int):
                 mailbox.allow(heard["frames"])
+            case "watch":
+                hub.watch(mailbox, _cameras(heard.get("cameras")))
             case "ping" if isinstance(heard.get("client_ms"), (int, float)):
                 sock.send(updates.text("pong", client_ms=heard["client_ms"], server_us=now_us()))
 
@@ -143,6 +148,17 @@ def _live(ws: Any, hub: Hub, metrics: ViewerMetrics) -> None:
         websocket.serve(ws, sock, mailbox, listen)
     finally:
         hub.leave(mailbox)
+
+
+def _cameras(named: object) -> list[updates.Key] | None:
+    """Pairs of strings; anything that is no list means all."""
+    if not isinstance(named, list):
+        return None
+    return [
+        (str(pair[0]), str(pair[1]))
+        for pair in named[:MAX_CAMERAS]
+        if isinstance(pair, list) and len(pair) == 2
+    ]
 
 
 def _read(message: str | bytes) -> dict[str, Any]:

@@ -61,6 +61,11 @@ class HistorySettings:
         """Where pictures go."""
         return self.file.with_name(f"{self.file.stem}-snapshots.db") if self.file else None
 
+    @property
+    def zones_file(self) -> Path | None:
+        """Beside it: the zones and lines that were in force."""
+        return self.file and self.file.with_name(f"{self.file.stem}-zones.db")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViewerConfig:

@@ -33,6 +33,7 @@ from viewer_server.origin import Origins
 from viewer_server.snapshots import Snapshots
 from viewer_server.state import State
 from viewer_server.subscriber import Subscriber
+from viewer_server.versions import Versions
 
 log = logging.getLogger("darner.viewer")
 
@@ -64,8 +65,8 @@ def run(config: ViewerConfig) -> int:
     hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
     history = History(config.history)
-    snapshots = Snapshots(config.history)
-    subscriber = Subscriber(config.mqtt, hub, metrics, history, snapshots, broker_refused)
+    versions, snapshots = Versions(config.history.zones_file), Snapshots(config.history)
+    subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused, versions, snapshots)
     app = create_app(hub, metrics, subscriber, Origins(config.http.allowed_origins))
     listener = listen(config.http.host, config.http.port)
     print(f"Darner's viewer: {address(listener)}", flush=True)
@@ -177,6 +178,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _close_browsers(self, hub: Hub) -> None:
         self._stopping.get()
+        self.app.subscriber.commands.close()
         hub.close()
         time.sleep(1.0)
         hub.cut()

@@ -21,8 +21,9 @@ A binary message is one frame of one camera: the length of a JSON header (4 byte
 the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us) and
 `detections` (the message as the edge sent it); their session and seq are the same, or it would not be sent.
 
-Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "ping",
-"client_ms": t}` asks for the server's clock.
+Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
+"cameras": [[node, camera], ...]}` names the cameras on the screen, whose frames alone are wanted (null, as at
+first: all), `{"type": "ping", "client_ms": t}` asks for the server's clock.
 """
 
 from __future__ import annotations

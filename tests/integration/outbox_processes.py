@@ -25,7 +25,6 @@ from viewer_server.config import HistorySettings
 from viewer_server.history import History
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
-from viewer_server.snapshots import Snapshots
 from viewer_server.state import State
 from viewer_server.subscriber import Subscriber
 
@@ -84,9 +83,8 @@ def viewer(url: str, folder: Path) -> None:
 
     hub = Hub(State(topics.DEFAULT_PREFIX), 1, {})
     metrics = ViewerMetrics(hub)
-    settings = HistorySettings(path=str(folder / "history.db"))
-    history, snapshots = History(settings), Snapshots(settings)
-    with Subscriber(MqttSettings(url=url), hub, metrics, history, snapshots, refused):
+    history = History(HistorySettings(path=str(folder / "history.db")))
+    with Subscriber(MqttSettings(url=url), hub, metrics, history, refused):
         while True:
             repeated = metrics.repeated._value.get()
             unfinished = folder / f"unfinished-{os.getpid()}"

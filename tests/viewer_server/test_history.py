@@ -20,7 +20,6 @@ from viewer_server.config import HistorySettings
 from viewer_server.history import History, Mark, used_bytes
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
-from viewer_server.snapshots import Snapshots
 from viewer_server.state import State
 from viewer_server.subscriber import Subscriber
 
@@ -193,8 +192,7 @@ def viewing(url: str, path: Path | None) -> Iterator[tuple[Hub, ViewerMetrics]]:
     hub = Hub(State(topics.DEFAULT_PREFIX), 1, {})
     metrics = ViewerMetrics(hub)
     settings = HistorySettings(path=None if path is None else str(path))
-    history, snapshots = History(settings), Snapshots(settings)
-    with Subscriber(MqttSettings(url=url), hub, metrics, history, snapshots, lambda _: None):
+    with Subscriber(MqttSettings(url=url), hub, metrics, History(settings), lambda _: None):
         # Of the last topic it subscribes to: then it has all of them.
         wait_until(lambda: b'messages_total{topic="zone"}' in metrics.text())
         yield hub, metrics
