@@ -17,19 +17,33 @@ class HttpSettings:
     """Where browsers connect.
 
     Attributes:
-        host: Address to listen on; there is no login, so anything but loopback shows the pictures to whoever
-            can reach it.
+        host: Address to listen on; anything but loopback needs a password or a token.
         port: 0 takes a free one.
         max_browsers: Live pages at once. A page takes two file descriptors, and paho stops connecting when a
             process has more than 1,024, so the limit has a limit.
         allowed_origins: Addresses under which the page is reached, where that is not an IP address, localhost
             or this machine's name, such as ``https://cameras.example.com`` behind a proxy.
+        trusted_proxies: Addresses or networks that are believed what they forward: ``X-Forwarded-For`` and
+            ``X-Forwarded-Proto``.
+        password_hash: What ``python -m viewer_server --hash-password`` prints.
+        password_file: A file with that in it.
+        generate_password: Without a password, make one at the first start, and print it once.
+        token: A bearer token for programs: the API, ``/metrics`` and the websocket.
+        token_file: A file with that in it.
+        session_hours: How long a login lasts without a visit.
     """
 
     host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
     max_browsers: Annotated[int, Meta(ge=1, le=400)] = 100
     allowed_origins: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    trusted_proxies: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    password_hash: str | None = field(default=None, repr=False)
+    password_file: str | None = None
+    generate_password: bool = False
+    token: str | None = field(default=None, repr=False)
+    token_file: str | None = None
+    session_hours: Annotated[float, Meta(gt=0, le=8760)] = 168.0
 
 
 @dataclass(frozen=True, kw_only=True)

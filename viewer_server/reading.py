@@ -33,6 +33,11 @@ class Database:
         self._path = path
         self._turns = threading.BoundedSemaphore(AT_ONCE)
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read."""
+        return self._path is not None and self._path.is_file()
+
     @contextmanager
     def reading(self, deadline_s: float = DEADLINE_S) -> Iterator[sqlite3.Connection]:
         """A connection for a few queries that see the same state of the database.
