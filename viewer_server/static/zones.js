@@ -4,6 +4,7 @@ import { byId, element } from "./dom.js";
 import { duration } from "./format.js";
 
 export class ZonePanel {
+  #only = null;
   #cameras = new Map(); // "node/camera" -> {section, zones: Map(name -> row)}
 
   /** Numbers of a zone or line; null when it is gone. */
@@ -13,6 +14,12 @@ export class ZonePanel {
     const home = this.#cameras.get(id) ?? this.#addCamera(id, camera, node);
     const row = home.zones.get(name) ?? this.#addZone(home, name);
     fill(row, numbers);
+    this.#refresh();
+  }
+
+  /** Show those of one camera ("node/camera"), or of all (null). */
+  only(id) {
+    this.#only = id;
     this.#refresh();
   }
 
@@ -57,7 +64,8 @@ export class ZonePanel {
   }
 
   #refresh() {
-    byId("no-zones").hidden = this.#cameras.size > 0;
+    this.#cameras.forEach(({ section }, id) => { section.hidden = this.#only !== null && id !== this.#only; });
+    byId("no-zones").hidden = [...this.#cameras.values()].some(({ section }) => !section.hidden);
   }
 }
 
