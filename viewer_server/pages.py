@@ -24,8 +24,8 @@ def blueprint(access: Access) -> flask.Blueprint:
 
     @routes.app_context_processor
     def about() -> dict[str, object]:
-        logged_in = access.by_password and access.session_of(flask.request) is not None
-        return {"logged_in": logged_in, "entered": access.may_enter(flask.request)}
+        logged_in = access.session_of(flask.request) is not None
+        return {"logged_in": access.required and logged_in, "entered": logged_in or not access.required}
 
     for name in ("analytics", "events", "system"):
         routes.add_url_rule(f"/{name}", name, _page(f"{name}.html"))
