@@ -163,7 +163,9 @@ class Api:
     def series(self, query: SeriesQuery) -> dict[str, Any]:
         """Entered, exited, lost and inside, step by step."""
         begin, end = _range(query)
-        step_s = query.step_s or series.step_for(begin, end, query.points)
+        step_s = query.step_s
+        if step_s is None:
+            step_s = series.step_for(begin, end, query.points)
         if step_s % (10 if end - begin <= series.FINE_UP_TO_US else 60) or step_s < 10:
             raise Refused(400, f"step_s {step_s}: a multiple of 10, and of 60 for a range over two hours")
         if (end - begin) / 1e6 / step_s > series.MAX_POINTS + 1:
@@ -228,6 +230,7 @@ class Api:
 
     def heatmap(self, query: CameraQuery) -> dict[str, Any]:
         """Asked of the node."""
+        self._known(query.node)
         answer = self._commands.ask(query.node, "heatmap", {"camera": query.camera}, deadline_s=HEATMAP_S)
         result = _result(answer)
         return {"node": query.node, "camera": query.camera, "seconds": result.get("seconds", [])}
@@ -235,10 +238,15 @@ class Api:
     def detect(self, query: DetectQuery) -> dict[str, Any]:
         """Asked of a node, which sees the picture and nothing of who sent it."""
         image = picture_of(flask.request)
-        node = query.node or self._first_online()
+        node = self._first_online() if query.node is None else self._known(query.node)
         body = {} if query.confidence is None else {"confidence": query.confidence}
         answer = self._commands.ask(node, "detect", body, image, query.deadline_s)
         return {"node": node} | _result(answer)
+
+    def _known(self, node: str) -> str:
+        if not any(one["node"] == node for one in self._newest("status")):
+            raise Refused(404, f"no node {node!r} has announced itself")
+        return node
 
     def _first_online(self) -> str:
         online = (one["node"] for one in self._newest("status") if one["message"]["status"] == "online")

@@ -173,12 +173,20 @@ def read_password(settings: HttpSettings) -> str | None:
         ConfigError: It is no hash, or its file cannot be read.
     """
     found = settings.password_hash or _read("http.password_file", settings.password_file)
-    if found is not None and not found.startswith(("scrypt:", "pbkdf2:")):
+    if found is not None and not _is_hash(found):
         name = (
             "http.password_hash" if settings.password_hash else f"http.password_file {settings.password_file}"
         )
         raise ConfigError(f"{name}: not a hash; make one with: python -m viewer_server --hash-password")
     return found
+
+
+def _is_hash(text: str) -> bool:
+    try:
+        check_password_hash(text, "")
+    except ValueError:
+        return False
+    return text.count("$") == 2
 
 
 def read_token(settings: HttpSettings) -> str | None:

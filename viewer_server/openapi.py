@@ -80,7 +80,7 @@ def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
     reasons = _PROBLEMS | (_OF_IMAGES if row.image else {})
     if row.image or row.path == "/heatmap":
         reasons |= _OF_NODES
-    if "<" in row.path:
+    if "<" in row.path or row.image or row.path == "/heatmap":
         reasons |= {"404": "There is none"}
     problem = {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}
     operation: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from http import HTTPStatus
 
@@ -9,6 +10,8 @@ import flask
 from werkzeug.wrappers import Response
 
 from viewer_server.auth import Access
+
+log = logging.getLogger("darner.login")
 
 _OURS = re.compile(r"/(?:[A-Za-z0-9_.-]+/?)*")
 """Where a login may lead: a path of this viewer, never another address."""
@@ -46,6 +49,7 @@ def blueprint(access: Access) -> flask.Blueprint:
             answer.headers["Retry-After"] = str(wait_s)
             return answer
         if not access.password_is_right(flask.request.form.get("password", "")):
+            log.warning("a wrong password from %s", flask.request.remote_addr)
             text = "That is not the password."
             return flask.make_response(_form(access, target, text), HTTPStatus.UNAUTHORIZED)
         access.attempts.succeeded(flask.request.remote_addr)

@@ -22,6 +22,7 @@ class Past:
     """Writes events into the database of a viewer that is not running."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._settings = HistorySettings(path=str(path))
         self._number = 0
         self.events: list[Event] = []
@@ -62,7 +63,9 @@ class Past:
             busy = 0.5 - 0.45 * math.cos(2 * math.pi * (begin / HOUR_US % 24) / 24)
             for _ in range(round(per_hour * busy)):
                 at = begin + source.randrange(HOUR_US)
-                stays.append((at, min(end - 1, at + int(source.lognormvariate(3.6, 0.9) * 1e6)), source.random()))
+                stays.append(
+                    (at, min(end - 1, at + int(source.lognormvariate(3.6, 0.9) * 1e6)), source.random())
+                )
         for track, (entered, left, chance) in enumerate(sorted(stays), 1):
             who = {"track_id": track, "zone": "square"}
             self.event("zone_entered", entered, **who)
