@@ -226,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--browsers", type=int, nargs="+", default=[100, 150, 200, 250, 300])
+    parser.add_argument("--browsers", type=int, nargs="*", default=[100, 150, 200, 250, 300])
     parser.add_argument("--plain", type=int, nargs="*", default=[10, 20, 25, 30, 40])
     parser.add_argument(
         "--beside", type=int, default=100, help="browsers beside one that never reads; 0: not"

@@ -83,7 +83,7 @@ def artifacts() -> Path:
 
 @pytest.fixture(scope="session")
 def accessible() -> CheckPage:
-    """Fails the test with what axe-core (Deque's rules, WCAG 2.2 A and AA and good practice) finds on a page."""
+    """Fails the test with what axe-core (rules for WCAG 2 A and AA, and good practice) finds on a page."""
     script = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
 
     def check(page: Page) -> None:

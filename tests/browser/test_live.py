@@ -78,7 +78,7 @@ def test_boxes_move_with_people_and_zone_numbers_change(
     assert len(with_people) > len(frames) / 2
     assert len(set(with_people)) > len(with_people) / 2  # boxes move
     page.wait_for_function(f"before => ({NUMBERS})() !== before", arg=before)
-    page.wait_for_function("JSON.parse(document.querySelector('canvas').dataset.boxes).length >= 2")
+    page.wait_for_function("() => JSON.parse(document.querySelector('canvas').dataset.boxes).length >= 2")
     page.screenshot(path=artifacts / "live.png")
     assert read(page.locator("canvas")).image.std() > 10  # a picture, not a blank
     assert edge_node.poll() is None

@@ -133,14 +133,19 @@ class FakeEdge:
         )
 
     def zones(
-        self, camera: str, zones: Mapping[str, ZoneDefinition], lines: Mapping[str, LineDefinition]
+        self,
+        camera: str,
+        zones: Mapping[str, ZoneDefinition],
+        lines: Mapping[str, LineDefinition],
+        *,
+        version: int = 1,
     ) -> None:
         message = Zones(
             node=self.node,
             session=self.session,
             published_us=now_us(),
             camera=camera,
-            version=1,
+            version=version,
             zones=dict(zones),
             lines=dict(lines),
         )

@@ -143,7 +143,7 @@ export class Editor {
       element("div", { class: "bar" }, draw("line", "Draw a line"), draw("zone", "Draw a zone")),
       element("div", { class: "rows" }, ...this.#rows.map(({ root }) => root)),
       ...(shape ? [formFor(draft, this.classes(), () => this.#refresh())] : []),
-      element("ul", { id: "problems", class: "problems", role: "status" }),
+      element("div", { role: "status" }, element("ul", { id: "problems", class: "problems" })),
       element("p", { class: "quiet" }, "A zone or line that is changed starts counting anew; the others go on."),
       button("Earlier versions", (event) => this.#listVersions(event.target)),
     );
@@ -184,12 +184,15 @@ export class Editor {
   }
 
   #cancel() {
-    if (this.#overlay.tool) this.draw(null);
+    if (this.#overlay.tool && this.draft.isChanged) this.draw(null);
     else this.close();
   }
 
   #shortcut(event) {
-    if (event.key === "Escape") return this.#cancel();
+    if (event.key === "Escape") { // never drops what was drawn
+      if (this.#overlay.tool || !this.draft.isChanged) this.#cancel();
+      return;
+    }
     const isTyping = event.target.matches?.("input, select");
     if (!(event.ctrlKey || event.metaKey) || isTyping || event.key.toLowerCase() !== "z") return;
     event.preventDefault();

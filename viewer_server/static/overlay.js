@@ -98,14 +98,14 @@ export class Overlay {
     else this.#root.removeAttribute("tabindex");
     this.#labels = [];
     const at = ([x, y]) => [x * width, y * height];
-    const shapes = this.draft.shapes.map((shape, index) => this.#shape(shape, index, at));
+    const shapes = this.draft.shapes.map((shape, index) => this.#shape(shape, index, at, width));
     const chosen = this.draft.shape && !this.tool ? this.#handles(this.draft.shape, at) : [];
     this.#root.replaceChildren(...shapes, ...chosen, ...this.#drawing(at));
     this.label(this.#texts);
     if (focused) this.#root.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
   }
 
-  #shape({ kind, name, points }, index, at) {
+  #shape({ kind, name, points }, index, at, width) {
     const corners = points.map(at);
     const list = corners.map((corner) => corner.join()).join(" ");
     const isSelected = index === this.draft.selected;
@@ -118,11 +118,12 @@ export class Overlay {
     Object.assign(body.dataset, { key: `shape-${index}`, shape: index });
     if (kind === "zone") {
       const [x, y] = corners.reduce((a, b) => (b[1] < a[1] ? b : a));
-      place(label, x, y - 8);
+      place(label, x, y - 8, width);
       body.append(svg("polygon", { class: "halo", points: list }), svg("polygon", { class: "ink", points: list }), label);
     } else {
       const [from, to] = corners;
-      place(label, ...(from[1] < to[1] ? from : to), 8);
+      const [x, y] = from[1] < to[1] ? from : to;
+      place(label, x < width / 2 ? x + 10 : x - 10, y - 4, width);
       body.append(svg("polyline", { class: "grip", points: list }), svg("polyline", { class: "halo", points: list }),
         svg("polyline", { class: "ink", points: list }), ...arrow(from, to), label);
     }
@@ -304,9 +305,11 @@ export class Overlay {
   }
 }
 
-function place(label, x, y, dx = 0) {
-  label.setAttribute("x", Math.max(4, x + dx));
+/** Text that begins at a point, or ends there where it would not fit into the picture. */
+function place(label, x, y, width) {
+  label.setAttribute("x", Math.min(width - 4, Math.max(4, x)));
   label.setAttribute("y", Math.max(16, y));
+  label.setAttribute("text-anchor", x < width / 2 ? "start" : "end");
 }
 
 /** The arrow of "in": to the right hand of somebody who walks from a to b; y points down. */
