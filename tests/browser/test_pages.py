@@ -320,7 +320,7 @@ def test_the_system_page_tells_how_nodes_are_doing(viewer: ViewerProcess, open_p
     stage = card.get_by_role("row", name=re.compile("inference"))
     assert stage.locator("td").all_inner_texts()[:3] == ["1.0", "2.0", "3.0"]
     expect(card.get_by_role("row", name=re.compile("yard"))).to_contain_text("10")
-    expect(card).to_contain_text("1 events, 0.0 kB, on disk")
+    expect(card).to_contain_text("1 waiting, 2 B, on disk")
 
 
 def test_names_and_labels_from_the_wire_are_text_on_every_page(
@@ -387,16 +387,16 @@ def test_a_picture_is_detected_on_and_a_heatmap_drawn_by_a_real_node(
             viewer.wait(cameras=1)
             page = open_page(f"{viewer.url}/system", expect_errors=True)
             expect(page.locator("#try-node")).to_contain_text("real", timeout=20_000)
-            page.get_by_label("Picture").set_input_files(picture)
+            page.locator("#try-file").set_input_files(picture)
             page.get_by_role("button", name="Detect").click()
             expect(page.locator("#try-note")).to_contain_text(re.compile(r"Node real sees .*\d+ person"))
             assert int(page.locator("#try-canvas").get_attribute("data-objects") or 0) >= 3
             page.locator("#try-canvas").screenshot(path=artifacts / "detect.png")
             page.goto(f"{viewer.url}/analytics")
-            expect(page.locator("#heat-note")).to_contain_text("most time in one place", timeout=20_000)
+            expect(page.locator("#heat-note")).to_contain_text("Most time in one place", timeout=20_000)
             page.locator("#heat").screenshot(path=artifacts / "heatmap.png")
             page.get_by_role("button", name="Refresh").click()
-            expect(page.locator("#heat-note")).to_contain_text("most time in one place")
+            expect(page.locator("#heat-note")).to_contain_text("Most time in one place")
         finally:
             node.terminate()
             node.wait(20)

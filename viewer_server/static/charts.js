@@ -30,7 +30,7 @@ class Chart {
     const keys = legend.map(([kind, text]) => element("li", { class: kind }, key(kind), text));
     this.root = element(
       "figure", { class: "chart" },
-      element("figcaption", {}, element("h4", {}, title), element("span", { class: "quiet" }, unit)),
+      element("figcaption", {}, element("h3", {}, title), element("span", { class: "quiet" }, unit)),
       legend.length ? element("ul", { class: "legend" }, ...keys) : "",
       this.plot, this.readout, this.details,
     );

@@ -57,7 +57,7 @@ export class Heat {
     canvas.setAttribute("aria-label", `Heatmap of ${columns} by ${rows} cells; ${hottest(seconds, most)}`);
     canvas.hidden = false;
     byId("heat-scale").hidden = most === 0;
-    byId("heat-high").textContent = duration(most);
+    byId("heat-high").textContent = `${duration(most / 4)} in the middle, ${duration(most)} at the end`;
     byId("heat-note").textContent = most ? `${hottest(seconds, most)}.` : "Nobody was there lately.";
   }
 }
@@ -92,5 +92,5 @@ function hottest(seconds, most) {
   const row = seconds.findIndex((line) => line.includes(most));
   const across = (seconds[row].indexOf(most) + 0.5) / seconds[row].length;
   const down = (row + 0.5) / seconds.length;
-  return `most time in one place ${duration(most)}, ${Math.round(across * 100)} % from the left and ${Math.round(down * 100)} % from the top`;
+  return `Most time in one place ${duration(most)}, ${Math.round(across * 100)} % from the left and ${Math.round(down * 100)} % from the top`;
 }

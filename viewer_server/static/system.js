@@ -8,7 +8,7 @@ import { offerNodes } from "./try.js";
 
 const EVERY_MS = 3000;
 const STALE_S = 20; // metrics come every 5 s
-const bytes = (count) => (count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
+const bytes = (count) => (count < 1e3 ? `${count} B` : count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
 const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
 
 async function refresh() {
@@ -58,7 +58,7 @@ function losses({ publish_dropped: dropped, outbox }) {
   const lost = Object.entries(dropped).filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`);
   const rows = [["Messages not sent", lost.join(", ") || "none"]];
   if (outbox) {
-    rows.push(["Outbox", `${outbox.backlog} events, ${bytes(outbox.bytes)}, ${outbox.on_disk ? "on disk" : "in memory only"}`]);
+    rows.push(["Outbox", `${outbox.backlog} waiting, ${bytes(outbox.bytes)}, ${outbox.on_disk ? "on disk" : "in memory only"}`]);
     rows.push(["Events given up", String(outbox.dropped)]);
   }
   return facts(rows);
