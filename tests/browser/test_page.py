@@ -172,13 +172,17 @@ def test_names_and_labels_from_the_wire_are_text(
     assert page.locator("#events img, .notice img, script:not([src])").count() == 0
 
 
-def test_the_page_says_what_it_waits_for(open_page: OpenPage, own_broker: Any, tmp_path: Path) -> None:
+def test_the_page_says_what_it_waits_for(
+    open_page: OpenPage, own_broker: Any, tmp_path: Path, artifacts: Path, accessible: CheckPage
+) -> None:
     own_broker.kill()
     with ViewerProcess(own_broker.url, tmp_path) as viewer:
         page = open_page(viewer.url, expect_errors=True)  # the viewer stops before the page does
         now = page.locator('#steps li[data-now="true"]')
         expect(now).to_contain_text("looks for the broker at mqtt://127.0.0.1")
         expect(page.locator("#connection")).to_have_text("The viewer has no broker")
+        accessible(page)
+        page.screenshot(path=artifacts / "waiting.png")
         own_broker.start()
         expect(now).to_contain_text("An edge node must announce itself on darner/v1/…/status", timeout=10_000)
         with FakeEdge(own_broker.url) as edge:

@@ -149,7 +149,7 @@ def test_everything_can_be_drawn_and_moved_with_the_keyboard(
     expect(page.get_by_role("application")).to_be_focused()
     for key in [*["Shift+ArrowLeft"] * 4, "Enter", *["Shift+ArrowRight"] * 8, "ArrowUp", "Enter"]:
         press(key)
-    page.get_by_role("button", name="End of line-1").focus()
+    expect(page.get_by_role("button", name="End of line-1")).to_be_focused()
     press("Shift+ArrowDown")
     expect(page.get_by_role("button", name="End of line-1, 70 % across, 55 % down")).to_be_focused()
     button(page, "Draw a zone").focus()
@@ -166,6 +166,7 @@ def test_everything_can_be_drawn_and_moved_with_the_keyboard(
     press("Enter")
     button(page, "Finish the zone").focus()
     press("Enter")
+    expect(page.get_by_role("button", name="Corner 3 of 3")).to_be_focused()
     page.get_by_role("button", name="Zone zone-1").focus()
     press("Shift+ArrowLeft")
     page.get_by_role("button", name="Add a corner after corner 3").focus()
@@ -292,6 +293,23 @@ def test_a_conflict_shows_what_changed_and_either_side_can_win(
             expect(page.locator(".said")).to_contain_text("Saved as version")
             assert list(edge.store["yard"].zones) == ["square"]
             assert list(edge.store["yard"].lines) == ["gate"]
+
+
+def test_a_drawing_outlives_a_restart_of_the_viewer(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge, expect_errors=True)
+    button(page, "Draw a counting line").click()
+    click(page, (0.2, 0.5), (0.8, 0.5))
+    viewer.stop()
+    expect(page.locator("#connection")).to_contain_text("Connection lost")
+    button(page, "Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("the viewer cannot be reached")
+    viewer.start()
+    expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
+    save(page, 2)
+    assert list(edge.store["yard"].lines) == ["line-1"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

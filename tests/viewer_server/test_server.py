@@ -145,6 +145,7 @@ def test_the_servers_clock_is_told(idle_viewer: ViewerProcess) -> None:
 @pytest.mark.parametrize(
     "said",
     ["", "{", "[]", "null", '"ready"', '{"type": 5}', '{"type": "ready"}', '{"type": "ready", "frames": "9"}',
+     '{"type": "watch", "cameras": [5, ["a"], [[], {}]]}', '{"type": "watch", "cameras": {}}',
      '{"type": "ready", "frames": 1e400}', '{"type": "ping", "client_ms": {}}', "[" * 4000],
 )  # fmt: skip
 def test_nonsense_from_a_browser_is_passed_over(idle_viewer: ViewerProcess, said: str) -> None:

@@ -1,6 +1,6 @@
 // The page of one camera: the same tile, larger, with tools to hold the picture and to draw on it.
 
-import { button, byId, element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { Editor } from "./editor.js";
 import { inspect } from "./inspect.js";
 import { toggles } from "./options.js";
@@ -36,6 +36,11 @@ export class CameraPage {
     this.tile = null;
   }
 
+  /** Whether something is being drawn there, which a viewer that has just started must not make us drop. */
+  holds(tile) {
+    return tile === this.tile && this.#editor !== null;
+  }
+
   edit(tool) {
     this.#resume();
     this.#editor ??= new Editor(this.tile, () => this.classesOf(this.tile.node), (said) => this.#edited(said));
@@ -49,7 +54,9 @@ export class CameraPage {
 
   #edited(said) {
     this.#editor = null;
-    if (this.tile.root.classList.contains("solo")) this.#showTools(said);
+    if (!this.tile.root.classList.contains("solo")) return;
+    this.#showTools(said);
+    this.tile.tools.querySelector("button").focus({ preventScroll: true });
   }
 
   #showTools(said = "") {

@@ -92,6 +92,7 @@ export class Draft {
     this.#go(this.#future, this.#past);
   }
 
+  /** A new "zone" or "line", which is selected then. */
   add(kind, points) {
     this.edit(() => {
       this.shapes.push({ kind, name: this.#freeName(kind), points, more: {} });
@@ -127,7 +128,8 @@ export class Draft {
   problems(classes) {
     const found = [];
     this.shapes.forEach(({ kind, name, points, more }, index) => {
-      const say = (text, stops = false) => found.push({ index, stops, text: `${kind === "zone" ? "Zone" : "Line"} ${name || "without a name"} ${text}` });
+      const who = `${kind === "zone" ? "Zone" : "Line"} ${name || "without a name"}`;
+      const say = (text, stops = false) => found.push({ stops, text: `${who} ${text}` });
       if (!NAME.test(name)) say("needs a name of letters, digits, - or _", true);
       else if (this.shapes.findIndex((other) => other.name === name) < index) say("has the name of another", true);
       const problem = problemOf(kind, points);

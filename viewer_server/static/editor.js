@@ -13,6 +13,7 @@ export class Editor {
   #overlay;
   #timer;
   #built = ""; // what the panel was built for
+  #stamp = 0; // changes when the fields show what is not so any more
   #rows = [];
   #saving = false;
   #theirs = null; // a version that somebody else saved meanwhile
@@ -122,14 +123,15 @@ export class Editor {
       row.name.textContent = draft.shapes[index].name || "(no name)";
       row.root.setAttribute("aria-pressed", index === draft.selected);
     });
-    const problems = draft.problems(this.classes());
-    byId("problems").replaceChildren(...problems.map(({ text }) => element("li", {}, text)));
+    const problems = draft.problems(this.classes()).map(({ text }) => text);
+    const list = byId("problems");
+    if ([...list.children].map(({ textContent }) => textContent).join() === problems.join()) return; // said already
+    list.replaceChildren(...problems.map((text) => element("li", {}, text)));
   }
-
-  #stamp = 0; // changes when the fields show what is not so any more
 
   #buildPanel(shape) {
     const { draft } = this;
+    const focused = this.#rows.findIndex(({ root }) => root === document.activeElement);
     this.#rows = draft.shapes.map(({ kind }, index) => {
       const name = element("span", { class: "name" });
       const count = element("span", { class: "quiet" });
@@ -147,6 +149,7 @@ export class Editor {
       element("p", { class: "quiet" }, "A zone or line that is changed starts counting anew; the others go on."),
       button("Earlier versions", (event) => this.#listVersions(event.target)),
     );
+    this.#rows[focused]?.root.focus();
   }
 
   #preview() {
@@ -211,6 +214,8 @@ export class Editor {
     this.saveButton.textContent = "Save";
     if (status === 200) {
       const warnings = answer.warnings ?? [];
+      const { zones } = this.tile; // the retained message may come later, or have come already
+      if (!(zones?.version >= answer.version)) this.tile.setZones({ ...zones, version: answer.version, ...this.draft.definitions });
       this.close([`Saved as version ${answer.version}.`, ...warnings.map((text) => `Warning: ${text}.`)].join(" "));
     } else if (status === 409 && await this.#news()) this.#conflict(this.tile.zones);
     else this.#say("bad", "Not saved", answer.error ?? "The viewer gave no reason.");

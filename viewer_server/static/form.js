@@ -3,6 +3,8 @@
 import { element } from "./dom.js";
 import { anchorNames } from "./geometry.js";
 
+const CAN_BE_NONE = ["loitering_s", "crowd"];
+
 let made = 0;
 
 /** A labelled control; `set` is called with its value as it changes. */
@@ -30,7 +32,7 @@ export function formFor(draft, classes, changed) {
   const index = draft.selected;
   const set = (key) => (value) => {
     draft.edit(({ shape }) => {
-      if (value === null && key.endsWith("_s") && key !== "loitering_s") delete shape.more[key];
+      if (value === null && !CAN_BE_NONE.includes(key)) delete shape.more[key]; // the node's default, then
       else shape.more[key] = value;
     }, `${index}-${key}`);
     changed();

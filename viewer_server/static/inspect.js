@@ -41,7 +41,7 @@ function swatch(id) {
 function life(tile, object) {
   const { detections } = tile;
   const at = detections.captured_us / 1000;
-  const zones = tile.tracks.zonesOf(object.track_id).map(([name, since]) => `${name} (since ${time(since)})`);
+  const zones = tile.tracks.zonesOf(object.track_id).map(([name, since]) => `${name} (${time(since)})`);
   const facts = {
     "First seen": time(at - object.age_s * 1000),
     Duration: duration(object.age_s),

@@ -5,6 +5,7 @@ import { ServerClock } from "./clock.js";
 import { Connection } from "./connection.js";
 import { byId, element } from "./dom.js";
 import { EventFeed } from "./events.js";
+import { time } from "./format.js";
 import { linkTo, Tile } from "./tile.js";
 import { ZonePanel } from "./zones.js";
 
@@ -74,7 +75,9 @@ function setNode(name, part, message) {
   const known = { ...nodes.get(name), [part]: message ?? undefined };
   if (known.status || known.info) nodes.set(name, known);
   else nodes.delete(name);
-  for (const tile of tiles.values()) if (tile.node === name) Object.assign(tile, { nodeStatus: known.status, metrics: known.metrics?.cameras[tile.camera] });
+  for (const tile of tiles.values()) {
+    if (tile.node === name) Object.assign(tile, { nodeStatus: known.status, metrics: known.metrics?.cameras[tile.camera] });
+  }
   refreshNodes();
   refreshWaiting();
 }
@@ -93,7 +96,8 @@ const handlers = {
   live: () => {
     // A camera that is not in the snapshot went away while we were not looking.
     for (const tile of [...tiles.values()]) {
-      if (!handlers.seen.has(keyOf(tile.node, tile.camera))) removeTile(tile.node, tile.camera);
+      const isGone = !handlers.seen.has(keyOf(tile.node, tile.camera)) && !page.holds(tile);
+      if (isGone) removeTile(tile.node, tile.camera);
     }
     refreshNodes();
     refreshWaiting();
@@ -117,6 +121,7 @@ const handlers = {
   zones: (m) => {
     handlers.seen.add(keyOf(m.node, m.camera));
     if (m.message || tiles.has(keyOf(m.node, m.camera))) tileOf(m.node, m.camera).setZones(m.message);
+    zones.define(m.node, m.camera, m.message);
     if (m.message) page.zonesChanged(tileOf(m.node, m.camera));
   },
   zone: (m) => {
@@ -162,7 +167,8 @@ function refreshNodes() {
     made.dataset.state = online ? "good" : "bad";
     const facts = [`Node ${name}: ${status?.status ?? "state unknown"}`];
     if (info) facts.push(`${info.model.name} on ${info.backend}, ${info.device}`, `version ${info.version}`);
-    if (metrics) facts.push(`processor ${Math.round(metrics.cpu_percent)} % of one core, ${Math.round(metrics.memory_mb)} MB`);
+    if (metrics) facts.push(`last heard of at ${time(metrics.published_us / 1000)}`,
+      `processor ${Math.round(metrics.cpu_percent)} % of one core, ${Math.round(metrics.memory_mb)} MB`);
     made.title = facts.join("\n");
     return made;
   });

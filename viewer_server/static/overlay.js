@@ -66,11 +66,14 @@ export class Overlay {
 
   finish() {
     if (!this.canFinish) return;
-    this.draft.add("zone", this.#placed);
+    this.#add("zone");
+  }
+
+  #add(kind) {
+    this.draft.add(kind, this.#placed);
     this.draw(null);
-    this.draft.selected = this.draft.shapes.length - 1;
-    this.render();
-    this.changed();
+    this.select(this.draft.shapes.length - 1);
+    this.#root.querySelector(".handle:last-of-type").focus({ preventScroll: true });
   }
 
   /** Text behind each name. */
@@ -135,7 +138,8 @@ export class Overlay {
     const handle = (key, where, about, small) => {
       const [x, y] = at(where);
       const made = svg("g", { class: small ? "handle small" : "handle", role: "button", tabindex: 0, "aria-label": about },
-        svg("circle", { class: "grip", cx: x, cy: y, r: small ? 11 : 18 }), svg("circle", { class: "dot", cx: x, cy: y, r: small ? 4 : 7 }));
+        svg("circle", { class: "grip", cx: x, cy: y, r: small ? 11 : 18 }),
+        svg("circle", { class: "dot", cx: x, cy: y, r: small ? 4 : 7 }));
       Object.assign(made.dataset, { key, [small ? "middle" : "corner"]: key.split("-")[1] });
       return made;
     };
@@ -158,7 +162,10 @@ export class Overlay {
     const list = [...corners, ...(this.#crossShown || corners.length ? [[x, y]] : [])].map((corner) => corner.join()).join(" ");
     const made = [svg("polyline", { class: "halo", points: list }), svg("polyline", { class: "ink drawing", points: list })];
     if (this.tool === "line" && corners.length === 1) made.push(...arrow(corners[0], [x, y]));
-    corners.forEach(([cx, cy], index) => made.push(svg("circle", { class: index || corners.length < 3 ? "dot" : "dot close", cx, cy, r: 6 })));
+    corners.forEach(([cx, cy], index) => {
+      const closes = index === 0 && corners.length >= 3;
+      made.push(svg("circle", { class: closes ? "dot close" : "dot", cx, cy, r: 6 }));
+    });
     if (this.#crossShown) made.push(svg("path", { class: "cross", d: `M${x - 12} ${y}h24M${x} ${y - 12}v24` }));
     return made;
   }
@@ -176,12 +183,7 @@ export class Overlay {
     if (this.#placed.length >= 3 && this.#isNear(point, this.#placed[0])) return this.finish();
     if (this.#placed.length && this.#isNear(point, this.#placed.at(-1))) return; // the second half of a double click
     this.#placed.push(point);
-    if (this.tool === "line" && this.#placed.length === 2) {
-      this.draft.add("line", this.#placed);
-      const index = this.draft.selected;
-      this.draw(null);
-      this.draft.selected = index;
-    }
+    if (this.tool === "line" && this.#placed.length === 2) return this.#add("line");
     this.render();
     this.changed();
   }

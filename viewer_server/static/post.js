@@ -9,9 +9,12 @@ export async function send(method, url, body) {
     const answer = await fetch(url, {
       method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE_MS),
     });
-    const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
-    if (isJson) return [answer.status, await answer.json()];
-    return [answer.status, { error: (await answer.text()).slice(0, 300) || answer.statusText }];
+    if (answer.status === 401) return [401, { error: "the login has ended: log in on another tab, then try again here" }];
+    if (!answer.headers.get("Content-Type")?.includes("json")) {
+      return [answer.status, { error: (await answer.text()).slice(0, 300) || answer.statusText }];
+    }
+    const said = await answer.json();
+    return [answer.status, answer.ok ? said : { error: said.detail ?? said.title ?? answer.statusText, ...said }];
   } catch (error) {
     return [0, { error: error.name === "TimeoutError" ? "the viewer does not answer" : "the viewer cannot be reached" }];
   }

@@ -27,7 +27,7 @@ export class Tile {
   numbers = new Map(); // zone or line -> its numbers
   selected = null; // a track
   hidesZones = false; // while they are being edited
-  onframe = () => {};
+  onpick = undefined; // called with what was clicked, an object or null
 
   /**
    * @param {string} node
@@ -109,7 +109,6 @@ export class Tile {
     if (first) this.refresh();
     this.stage.style.setProperty("--ratio", bitmap.width / bitmap.height);
     this.#paint();
-    this.onframe();
     const now = this.clock.now();
     if (now - header.picture.received_us / 1000 > STALE_MS) return; // from the snapshot: says nothing about now
     this.#drawn.push(now);

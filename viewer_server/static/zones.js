@@ -5,6 +5,7 @@ import { duration } from "./format.js";
 
 export class ZonePanel {
   #only = null;
+  #defined = new Map(); // "node/camera" -> how many zones and lines there are
   #cameras = new Map(); // "node/camera" -> {section, zones: Map(name -> row)}
 
   /** Numbers of a zone or line; null when it is gone. */
@@ -17,6 +18,13 @@ export class ZonePanel {
     this.#refresh();
   }
 
+  /** The definitions in force on a camera; null when there are none any more. Their numbers may come later. */
+  define(node, camera, definitions) {
+    const { zones = {}, lines = {} } = definitions ?? {};
+    this.#defined.set(`${node}/${camera}`, Object.keys(zones).length + Object.keys(lines).length);
+    this.#refresh();
+  }
+
   /** Show those of one camera ("node/camera"), or of all (null). */
   only(id) {
     this.#only = id;
@@ -26,6 +34,7 @@ export class ZonePanel {
   clear() {
     this.#cameras.forEach(({ section }) => section.remove());
     this.#cameras.clear();
+    this.#defined.clear();
     this.#refresh();
   }
 
@@ -65,7 +74,7 @@ export class ZonePanel {
 
   #refresh() {
     this.#cameras.forEach(({ section }, id) => { section.hidden = this.#only !== null && id !== this.#only; });
-    byId("no-zones").hidden = [...this.#cameras.values()].some(({ section }) => !section.hidden);
+    byId("no-zones").hidden = [...this.#defined].some(([id, count]) => count && (this.#only ?? id) === id);
   }
 }
 
