@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -28,8 +29,10 @@ from edge_node.homeassistant import HomeAssistant
 from edge_node.identity import NameGuard, check_name
 from edge_node.live import Controls
 from edge_node.outbox import Outbox
+from edge_node.pictures import Pictures
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
+from edge_node.reload import Reload, in_force
 from shared import log as logs
 from shared import settings, topics
 from shared.errors import BrokerError, ConfigError, DarnerError
@@ -59,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logs.setup()
     try:
-        return run(load(options.config, options.source, options.set))
+        return run(partial(load, options.config, options.source, options.set))
     except DarnerError as error:
         log.error("%s", error)
         return error.exit_code
@@ -89,16 +92,22 @@ def load(file: Path | None, source: str | None, overrides: list[str]) -> EdgeCon
     return config
 
 
-def run(config: EdgeConfig) -> int:
+def run(read: Callable[[], EdgeConfig]) -> int:
     """Run until the sources end or a signal comes.
+
+    Args:
+        read: Reads the configuration, now and when it is to be read again.
 
     Raises:
         DarnerError: The first thing that went wrong and cannot be retried.
     """
+    config = read()
     logs.setup(config.log_level)
-    stop = threading.Event()
+    stop, hangup = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if sys.stdin is None or not sys.stdin.isatty():  # in a terminal it means that the user has gone
+        signal.signal(signal.SIGHUP, lambda *_: hangup.set())
     refused: list[BrokerError] = []
 
     def on_refused(error: BrokerError) -> None:
@@ -116,16 +125,20 @@ def run(config: EdgeConfig) -> int:
         Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
         Bundles(client, config, detector.class_names, session) as bundles,
         Outbox(client, config.outbox, config.node, config.mqtt.prefix, session) as outbox,
+        Pictures(client) as pictures,
     ):
-        publisher = Publisher(client, outbox, config, detector.class_names, session, bundles.offer)
+        names = detector.class_names
+        publisher = Publisher(client, outbox, pictures, config, names, session, bundles.offer)
         controls = Controls(config)
         definitions = DefinitionStore(_zones_path(config), config.cameras)
         pipeline = Pipeline(config, detector, publisher, controls, definitions, stop)
+        homeassistant = HomeAssistant(client, in_force(config, definitions))
+        reload = Reload(read, config, names, controls, definitions, pipeline, publisher, homeassistant)
         guard = NameGuard(client, config.mqtt.prefix, config.node, session, on_refused)
         guard.subscribe()
-        handlers = Control(pipeline, publisher, detector, controls, definitions).handlers()
+        control = Control(pipeline, publisher, detector, controls, definitions, reload.announce_zones)
+        handlers = {**control.handlers(), "reload": reload.command}
         handlers["ping"] = guard.watched(handlers["ping"])
-        homeassistant = HomeAssistant(client, _in_force(config, definitions))
         others = [guard.handle, homeassistant.handle, outbox.handle]
         commands = Commands(client, config.mqtt.prefix, config.node, session, handlers, others)
         commands.subscribe()
@@ -133,7 +146,14 @@ def run(config: EdgeConfig) -> int:
         _announce(config, detector, publisher, definitions)
         homeassistant.announce()
         pipeline.start()
-        _report_until_done(pipeline, publisher, guard, stop, config.heartbeat_file)
+
+        def turn() -> None:
+            if hangup.is_set():
+                hangup.clear()
+                reload.on_signal()
+            guard.mend()
+
+        _report_until_done(pipeline, publisher, stop, config.heartbeat_file, turn)
         stuck = pipeline.join(STOP_WITHIN_S)
         if guard.yielded:
             publisher.withdraw()
@@ -149,15 +169,6 @@ def run(config: EdgeConfig) -> int:
         logging.shutdown()
         os._exit(0)
     return 0
-
-
-def _in_force(config: EdgeConfig, definitions: DefinitionStore) -> EdgeConfig:
-    """The configuration with the zones and lines that were set since."""
-    cameras = {
-        name: replace(camera, zones=definitions[name].zones, lines=definitions[name].lines)
-        for name, camera in config.cameras.items()
-    }
-    return replace(config, cameras=cameras)
 
 
 def _zones_path(config: EdgeConfig) -> Path | None:
@@ -194,7 +205,11 @@ def _announce(
 
 
 def _report_until_done(
-    pipeline: Pipeline, publisher: Publisher, guard: NameGuard, stop: threading.Event, heartbeat: str | None
+    pipeline: Pipeline,
+    publisher: Publisher,
+    stop: threading.Event,
+    heartbeat: str | None,
+    turn: Callable[[], None],
 ) -> None:
     """Publish metrics and touch the heartbeat until the pipeline has ended by itself or is told to."""
     process = psutil.Process()
@@ -202,7 +217,7 @@ def _report_until_done(
     started = next_report = time.monotonic()
     while not stop.is_set() and not pipeline.done.is_set():
         stop.wait(0.1)
-        guard.mend()
+        turn()
         if time.monotonic() < next_report + METRICS_EVERY_S:
             continue
         next_report = time.monotonic()

@@ -7,12 +7,13 @@ import secrets
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
+from edge_node.archives import Archives
 from shared.storage import open_database
 
 log = logging.getLogger("darner.outbox")
@@ -22,7 +23,11 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITH
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY, boot TEXT NOT NULL, number INTEGER NOT NULL, created_us INTEGER NOT NULL,
     camera TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (boot, number)
-)
+);
+CREATE TABLE IF NOT EXISTS archives (archive TEXT PRIMARY KEY, heard_us INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (
+    archive TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (archive, boot)
+) WITHOUT ROWID
 """
 VERSION = 1
 ROW_BYTES = 100
@@ -77,6 +82,7 @@ class Backlog:
         count: Events held.
         bytes: What they count for.
         dropped: Events given up since it was opened.
+        archives: Who stores the events elsewhere; written down with the next write.
     """
 
     def __init__(self, path: Path | None, max_bytes: int, max_age_s: float) -> None:
@@ -89,7 +95,7 @@ class Backlog:
         self._retry_at = 0.0
         self.failing = False
         self._last_id = 0
-        self._archive_us = 0
+        self.archives = Archives()
         self.boot = ""
         self.count = self.bytes = self.dropped = 0
 
@@ -124,16 +130,6 @@ class Backlog:
         """Whether events survive this process now."""
         return self._db is not None and not self.failing
 
-    @property
-    def archive_us(self) -> int:
-        """When an archive was last heard of, microseconds UTC; 0 for never."""
-        return self._archive_us
-
-    @archive_us.setter
-    def archive_us(self, value: int) -> None:
-        self._archive_us = value
-        self._remember("archive_us", str(value))
-
     def write(self, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
         """Commit new events, and what was removed meanwhile, in one transaction.
 
@@ -145,7 +141,7 @@ class Backlog:
         self.count += len(rows)
         self.bytes += sum(row.bytes for row in rows)
         waiting = [*self._memory.values(), *rows]
-        if (waiting or self._gone) and not self._commit(waiting):
+        if (waiting or self._gone or self.archives.changed) and not self._commit(waiting):
             self._memory.update((row.id, row) for row in rows)
             self._memory_bytes += sum(row.bytes for row in rows)
         return rows
@@ -203,6 +199,30 @@ class Backlog:
         held = [row for row in self._memory.values() if row.boot == boot and row.number <= number]
         return self.remove([*stored, *held])
 
+    def boots(self) -> list[str]:
+        """Those that events are held of, oldest first."""
+        boots = {row.boot for row in self._memory.values()}
+        after = ""
+        # From one to the next by the index: DISTINCT would read all of it.
+        while found := self._query("SELECT boot FROM events WHERE boot > ? ORDER BY boot LIMIT 1", after):
+            [(after,)] = found
+            boots.add(after)
+        return sorted(boots)
+
+    def first_beyond(self, marks: Mapping[str, int]) -> int | None:
+        """Id of the oldest event held that an archive has not stored; None when it has all.
+
+        Args:
+            marks: What it has stored: by boot, everything up to this number.
+        """
+        first: list[int] = []
+        sql = "SELECT id FROM events WHERE boot = ? AND number > ? ORDER BY number LIMIT ?"
+        for boot in self.boots():
+            stored = self._query(sql, boot, marks.get(boot, 0), len(self._gone) + 1)
+            first += [id_ for (id_,) in stored if id_ not in self._gone][:1]
+        beyond = (row.id for row in self._memory.values() if row.number > marks.get(row.boot, 0))
+        return min([*first, *beyond], default=None)
+
     def make_room(self, now_us: int) -> list[Missing]:
         """Drop the oldest events that are too old or too many; what is missing now, a boot each."""
         if not self.count:
@@ -240,7 +260,10 @@ class Backlog:
         after = int(known.get("boot", "0").partition("-")[0], 16) + 1
         self.boot = f"{max(after, int(time.time())):08x}-{secrets.token_hex(3)}"
         self._remember("boot", self.boot, strict=True)
-        self._archive_us = int(known.get("archive_us", 0))
+        self.archives.load(
+            db.execute("SELECT archive, heard_us FROM archives").fetchall(),
+            db.execute("SELECT archive, boot, number FROM marks").fetchall(),
+        )
         sql = "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(max(id), 0) FROM events"
         [(self.count, self.bytes, self._last_id)] = db.execute(sql).fetchall()
         self.bytes += self.count * ROW_BYTES
@@ -263,6 +286,8 @@ class Backlog:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
             self._db.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in self._gone))
+            if self.archives.changed:
+                self._write_archives(self._db)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
@@ -270,12 +295,21 @@ class Backlog:
             self._failed(error)
             return False
         self._gone.clear()
+        self.archives.changed = False
         self._memory.clear()
         self._memory_bytes = 0
         if self.failing:
             log.warning("outbox %s: written again", self._path)
             self.failing = False
         return True
+
+    def _write_archives(self, db: sqlite3.Connection) -> None:
+        known = self.archives
+        db.execute("DELETE FROM archives")
+        db.executemany("INSERT INTO archives VALUES (?, ?)", ((one.name, one.heard_us) for one in known))
+        db.execute("DELETE FROM marks")
+        marks = [(one.name, *mark) for one in known for mark in one.marks.items()]
+        db.executemany("INSERT INTO marks VALUES (?, ?, ?)", marks)
 
     def _failed(self, error: sqlite3.Error) -> None:
         self._retry_at = time.monotonic() + RETRY_S

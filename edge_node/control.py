@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 
 from edge_node import __version__, payloads
 from edge_node.analytics import problems
-from edge_node.commands import Handler
+from edge_node.commands import PICTURES, Handler
 from edge_node.definitions import DefinitionStore
 from edge_node.detector import Detector
 from edge_node.frames import U8
@@ -35,6 +36,7 @@ class Control:
         detector: Loaded.
         controls: The live settings.
         definitions: Zones and lines.
+        on_zones: Called when other ones are in force.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Control:
         detector: Detector,
         controls: Controls,
         definitions: DefinitionStore,
+        on_zones: Callable[[], None],
     ) -> None:
+        self._on_zones = on_zones
         self._definitions = definitions
         self._pipeline = pipeline
         self._publisher = publisher
@@ -124,7 +128,9 @@ class Control:
         if request.zones is None or request.lines is None or request.version is None:
             raise MessageError("needs zones, lines and version (of the /zones message that they replace)")
         saved = self._definitions.save(camera, request.zones, request.lines, request.version)
-        self._pipeline.watches[camera].redefine(saved)
+        # Those in force by now: where two change them at a time, the later ones, whoever comes here last.
+        self._pipeline.watches[camera].redefine(self._definitions[camera])
+        self._on_zones()
         warnings = problems(saved.zones, saved.lines, self._detector.class_names)
         return {"version": saved.version, "warnings": warnings}
 
@@ -142,11 +148,13 @@ def _base64(data: bytes) -> str:
 def _decode(image: bytes | None) -> U8:
     if not image:
         raise MessageError("no image: send a JPEG or PNG as the payload, or as image_base64")
+    picture = None
     try:
         # OpenCV refuses more pixels than the limit set in edge_node/__init__.py before it allocates them.
-        picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
+        if image.startswith(PICTURES):  # OpenCV has decoders of many other formats, none of which is needed
+            picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
-        picture = None
+        pass  # said below
     if picture is None:
         raise MessageError("the image is no JPEG or PNG of at most 40 megapixels")
     return np.asarray(picture, np.uint8)

@@ -110,6 +110,33 @@ class DefinitionStore:
             self._in_force = changed
         return new
 
+    def configure(self, cameras: Mapping[str, CameraSettings]) -> dict[str, Definitions]:
+        """Put the zones and lines of a configuration in force where they are others than in the last one.
+
+        Returns:
+            Those that came into force; where only MQTT has changed them, they stay.
+
+        Raises:
+            MessageError: They cannot be kept; nothing was changed.
+        """
+        with self._lock:
+            hashes = {name: _hash(camera) for name, camera in cameras.items()}
+            changed = {name: one for name, one in hashes.items() if one != self._configured[name]}
+            new = {
+                name: _Saved(
+                    version=self._in_force[name].version + 1,
+                    zones=cameras[name].zones,
+                    lines=cameras[name].lines,
+                    configured=configured,
+                )
+                for name, configured in changed.items()
+            }
+            if new:  # kept, too: the versions count up over a restart
+                self._write({**self._in_force, **new})
+                self._in_force = {**self._in_force, **new}
+                self._configured |= changed
+        return dict(new)
+
     def _write(self, in_force: Mapping[str, Definitions]) -> None:
         if self._path is None:
             return

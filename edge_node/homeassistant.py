@@ -7,6 +7,7 @@ platforms sensor, binary_sensor and camera.
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import orjson
@@ -97,34 +98,61 @@ class HomeAssistant:
         self._client = client
         self._prefix = check_prefix(config.homeassistant.prefix)
         self._node = config.node
-        cameras = config.cameras if config.homeassistant.enabled else {}
-        self._devices = {self._path(name): device(config, name, cameras[name]) for name in cameras}
+        self._lock = threading.Lock()  # of the devices, and of the order in which they are published
+        self._devices = self._of(config)
         self._birth = f"{self._prefix}/status"
 
     def announce(self) -> None:
         """Publish every device; listen for Home Assistant's start and for what earlier runs left behind."""
         self._client.subscribe(self._path("x")[: -len("x/config")] + "+/config", 1)
-        if self._devices:
-            self._client.subscribe(self._birth, 0)
-        self._publish()
+        self._client.subscribe(self._birth, 0)
+        with self._lock:
+            self._publish()
+
+    def update(self, config: EdgeConfig) -> None:
+        """Announce what has changed, and withdraw what is no more.
+
+        Args:
+            config: The node's, with the zones and lines in force; its prefix is the one it began with.
+        """
+        with self._lock:
+            before, self._devices = self._devices, self._of(config)
+            for path in before.keys() | self._devices.keys():
+                if before.get(path) == self._devices.get(path):
+                    continue
+                if path in before:
+                    self._replace(path, _platforms(before[path]))
+                else:
+                    self._client.set_state(topics.DISCOVERY, path, orjson.dumps(self._devices[path]))
 
     def handle(self, received: Received) -> None:
         """Take one message; those about something else are passed over."""
         if received.topic == self._birth:
             if received.payload == b"online" and not received.retain:
-                self._publish()
+                with self._lock:
+                    self._publish()
         elif received.retain and received.payload and received.topic.startswith(f"{self._prefix}/device/"):
-            self._replace(received.topic, received.payload)
+            before = _components(received.payload)
+            with self._lock:
+                if before is not None:
+                    self._replace(received.topic, before)
+
+    def _of(self, config: EdgeConfig) -> dict[str, dict[str, Any]]:
+        """The devices, by topic."""
+        cameras = config.cameras if config.homeassistant.enabled else {}
+        return {self._path(name): device(config, name, cameras[name]) for name in cameras}
 
     def _publish(self) -> None:
         for path, payload in self._devices.items():
             self._client.set_state(topics.DISCOVERY, path, orjson.dumps(payload))
 
-    def _replace(self, path: str, payload: bytes) -> None:
-        """Remove what an earlier configuration had and this one has not."""
-        before = _components(payload)
-        if before is None:
-            return
+    def _replace(self, path: str, before: dict[str, str]) -> None:
+        """Announce a device, and remove what it had before and has no more.
+
+        Args:
+            path: Of the device.
+            before: Platforms by component.
+        """
         now = self._devices.get(path)
         if now is None:
             self._client.set_state(topics.DISCOVERY, path, b"")
@@ -135,7 +163,7 @@ class HomeAssistant:
             last = {key: {"platform": platform} for key, platform in gone.items()}
             farewell = now | {"components": now["components"] | last}
             self._client.set_state(topics.DISCOVERY, path, orjson.dumps(farewell))
-            self._client.set_state(topics.DISCOVERY, path, orjson.dumps(now))
+        self._client.set_state(topics.DISCOVERY, path, orjson.dumps(now))
 
     def _path(self, camera: str) -> str:
         return topics.DISCOVERY.path(self._prefix, node=self._node, camera=camera)
@@ -149,11 +177,15 @@ def _components(payload: bytes) -> dict[str, str] | None:
         return None
     if not isinstance(message, dict) or not isinstance(message.get("origin"), dict):
         return None
-    components = message.get("components")
-    if message["origin"].get("name") != ORIGIN or not isinstance(components, dict):
+    if message["origin"].get("name") != ORIGIN or not isinstance(message.get("components"), dict):
         return None
+    return _platforms(message)
+
+
+def _platforms(message: dict[str, Any]) -> dict[str, str]:
+    """The platform of each component."""
     return {
         key: component["platform"]
-        for key, component in components.items()
+        for key, component in message["components"].items()
         if isinstance(component, dict) and isinstance(component.get("platform"), str)
     }

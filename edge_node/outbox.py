@@ -1,9 +1,10 @@
 """Events on their way to the broker: none is forgotten before it is known to be safe elsewhere.
 
-An event gets its number when it is added, is committed to disk within 50 ms (`backlog`), and sent at QoS 1,
-at most 20 at a time. What has just happened goes first; what was left behind is replayed beside it, in order
-and at a bounded rate. An event is deleted when an archive says that it has stored it (``/ack``); where no
-archive has said anything lately, when the broker acknowledges it.
+An event gets its number when it is added, is committed to disk (`backlog`: at once, or together with those
+that come within 50 ms of the last commit), and sent at QoS 1, at most 20 at a time. What has just happened
+goes first; what was left behind is replayed beside it, in order and at a bounded rate. An event is deleted
+when every archive heard of lately has said that it has stored it (``/ack``); where there is none, when the
+broker acknowledges it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from typing import Annotated
 import orjson
 from msgspec import Meta
 
+from edge_node.archives import MAX_PATIENCE_S, PATIENCE_S, Archive
 from edge_node.backlog import Backlog, Missing, Row
+from edge_node.resend import Resend
 from shared import messages, topics
 from shared.errors import MessageError
+from shared.log import Once
 from shared.messages import Event, Gap, now_us
 from shared.mqtt import Client, Received
 from shared.storage import state_folder
@@ -32,19 +36,14 @@ from shared.storage import state_folder
 log = logging.getLogger("darner.outbox")
 
 COMMIT_S = 0.05
+"""Commits are no closer than this: a lone event waits for none, a burst for one."""
 IN_FLIGHT = 20
 LIVE = 200
 """Events that may wait for their turn in memory; when there are more, they are read from disk again."""
-PAGE = 100
 LIVE_US = 5_000_000
 """An event that is sent later than this is historical."""
-PATIENCE_S = 3.0
-"""Without progress of the archive, events are sent again after this long, then less often: it may be away."""
-MAX_PATIENCE_S = 60.0
 REFUSED_S = 30.0
 """An event that the broker refused (its ACL, its quota) is tried again after this long."""
-ARCHIVE_NOTED_US = 60_000_000
-"""How often it is written down that the archive is there."""
 MAX_ADDED = 20_000
 """Events that may wait for a disk that hangs."""
 
@@ -84,7 +83,6 @@ class Outbox:
         self._client, self._node, self._prefix, self._session = client, node, prefix, session
         path = Path(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600)
-        self._rate = settings.replay_per_s
         self._archive_us = int(settings.archive_h * 3.6e9)
         self._wall_us, self._started = now_us(), time.monotonic()
         self._lock = threading.Lock()  # of the next two
@@ -95,23 +93,22 @@ class Outbox:
         self._closing = False
         self._idle = threading.Event()
         self._acknowledged: deque[tuple[int, bool]] = deque()
-        self._archived: deque[messages.Ack] = deque()
+        self._archived: deque[tuple[str, messages.Ack | None]] = deque()
+        self._once = Once()
         self._live: deque[Row] = deque()
         self._in_flight: dict[int, Row] = {}
         self._connection = 0
-        self._page: deque[Row] = deque()
-        self._cursor = self._replay_through = 0
+        self._resend = Resend(self._backlog, settings.replay_per_s, self._started)
         self._newest_sent = 0
-        self._tokens, self._tokens_at = 0.0, self._started
-        self._committed_at = self._progress_at = self._started
-        self._patience, self._heard, self._silent, self._archiving = PATIENCE_S, False, False, False
+        self._committed_at = self._looked_at = self._started
         self._refused_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
     def __enter__(self) -> Outbox:
         self._backlog.__enter__()
-        self._client.on_acknowledged = self._on_acknowledged
-        self._client.subscribe(topics.ACK.path(self._prefix, node=self._node), 1)
+        self._client.on_acknowledged.append(self._on_acknowledged)
+        own = topics.ACK.path(self._prefix, node=self._node, archive="x")
+        self._client.subscribe(own[: -len("x")] + "+", 1)
         if self._backlog.count:
             log.info("outbox: %d events of earlier runs are to be sent", self._backlog.count)
         self._thread.start()
@@ -143,6 +140,7 @@ class Outbox:
                 assert lost.number is not None  # noqa: S101 - given above
                 self._lost.append(Missing(boot, lost.number, lost.number, 1, lost.camera, at_us))
             self._added.append((self._clock_us(), event))
+        self._wake.set()
         return event
 
     def handle(self, received: Received) -> None:
@@ -156,18 +154,21 @@ class Outbox:
             log.warning("%s: skipped: %s", received.topic, error)
 
     def acknowledged(self, received: Received) -> None:
-        """An archive's word on what it has stored.
+        """An archive's word on what it has stored, or an empty one: that it is no more.
 
         Raises:
-            MessageError: It breaks the contract or is about another node.
+            MessageError: It breaks the contract, or is about another node or archive than its topic.
         """
-        if not received.payload:
-            return  # cleared by hand
-        ack = messages.decode(messages.Ack, received.payload)
-        if ack.node != self._node:
-            raise MessageError(f"an acknowledgement for {ack.node} on the topic of {self._node}")
-        # A retained one says when the archive was last there; any other says that it is there now.
-        self._archived.append(ack if received.retain else dataclasses.replace(ack, published_us=now_us()))
+        name = received.topic.rpartition("/")[2]
+        ack = None
+        if received.payload:
+            ack = messages.decode(messages.Ack, received.payload)
+            if (ack.node, ack.archive) != (self._node, name):
+                raise MessageError(f"an acknowledgement of {ack.archive!r} for {ack.node!r}")
+            # A retained one says when the archive was last there; any other says that it is there now.
+            at_us = min(ack.published_us, self._clock_us()) if received.retain else self._clock_us()
+            ack = dataclasses.replace(ack, published_us=at_us)
+        self._archived.append((name, ack))
         self._wake.set()
 
     def metrics(self) -> messages.OutboxMetrics:
@@ -199,7 +200,9 @@ class Outbox:
 
     def _run(self) -> None:
         while not self._closing:
-            self._wake.wait(COMMIT_S)
+            # A lone event is committed at once; those that follow within the interval together.
+            until = self._committed_at + COMMIT_S - time.monotonic() if self._added else COMMIT_S
+            self._wake.wait(max(0.0, until))
             self._wake.clear()
             try:
                 self._turn(time.monotonic())
@@ -214,14 +217,16 @@ class Outbox:
             self._connection = self._client.connections
             self._in_flight.clear()
             self._live.clear()
-            self._replay_all()
+            self._replay_on_connect()
         self._take_acknowledgements(now)
         self._go_back_if_stalled(now)
-        if now - self._committed_at >= COMMIT_S:
-            self._committed_at = now
+        added = bool(self._added)
+        if now - (self._committed_at if added else self._looked_at) >= COMMIT_S:
+            self._looked_at = now
+            self._committed_at = now if added else self._committed_at
             self._commit()
         self._send(now)
-        quiet = not self._live and not self._in_flight and self._cursor >= self._replay_through
+        quiet = not self._live and not self._in_flight and self._resend.done
         if quiet and not self._added and self._client.connected:
             self._idle.set()
 
@@ -242,11 +247,9 @@ class Outbox:
         if self._client.connected and self._connection:
             self._live.extend(rows)
         else:  # they are replayed when there is a connection
-            self._replay_through = self._backlog.last_id
+            self._resend.extend(rows[0].id if rows else self._backlog.last_id + 1, self._backlog.last_id)
         if len(self._live) > LIVE:
-            if self._cursor >= self._replay_through:
-                self._cursor = self._live[0].id - 1
-            self._replay_through = self._backlog.last_id
+            self._resend.extend(self._live[0].id, self._backlog.last_id)
             self._live.clear()
 
     def _leave_gap(self, missing: Missing) -> None:
@@ -279,60 +282,94 @@ class Outbox:
                 continue  # of a message that is not ours, or of an earlier connection
             if not taken:
                 self._refused_at = now
-            elif not self._archiving:
+            elif not self._backlog.archives:
                 self._backlog.remove([row])
         while self._archived:
-            ack = self._archived.popleft()
-            if self._backlog.remove_through(ack.boot, ack.number):
-                self._progress_at, self._patience = now, PATIENCE_S
-            heard_us = min(ack.published_us, now_us())
-            if heard_us > self._backlog.archive_us + ARCHIVE_NOTED_US:
-                self._backlog.archive_us = heard_us
-            self._heard = True
+            name, ack = self._archived.popleft()
+            if ack is not None:
+                self._hear(ack, now)
+            elif self._backlog.archives.forget(name):
+                self._without(name, "was taken off the broker")
 
-    def _go_back_if_stalled(self, now: float) -> None:
-        archiving = now_us() - self._backlog.archive_us < self._archive_us
-        if self._archiving and not archiving:
+    def _hear(self, ack: messages.Ack, now: float) -> None:
+        archives, backlog = self._backlog.archives, self._backlog
+        if ack.published_us < self._clock_us() - self._archive_us:
+            return  # of an archive that has been gone for too long
+        known = len(archives)
+        archive = archives.hear(ack.archive, ack.published_us)
+        if archive is None:
+            if self._once("archives"):
+                log.error("outbox: archive %s is one too many (%d); it does not count", ack.archive, known)
+            return
+        if len(archives) > known:
+            log.info("outbox: archive %s stores events; none is deleted before it has it", ack.archive)
+            archive.wait(now, backlog.last_id)
+        # Nobody has stored what was not made yet.
+        number = min(ack.number, self._number) if ack.boot == backlog.boot else ack.number
+        if archives.mark(archive, ack.boot, number, {backlog.boot, *backlog.boots()}):
+            archive.wait(now, backlog.last_id, PATIENCE_S)
+            backlog.remove_through(ack.boot, archives.stored(ack.boot))
+
+    def _without(self, archive: str, reason: str) -> None:
+        """Go on without an archive: what only it had not stored is safe by the word of the others."""
+        backlog = self._backlog
+        log.warning("outbox: archive %s %s; events are not kept for it any longer", archive, reason)
+        for boot in backlog.boots() if backlog.archives else ():
+            backlog.remove_through(boot, backlog.archives.stored(boot))
+        if not backlog.archives:
             log.warning("outbox: no archive any more; events are deleted when the broker has them")
             self._replay_all()
-        self._archiving = archiving
+
+    def _go_back_if_stalled(self, now: float) -> None:
+        for gone in self._backlog.archives.expire(self._clock_us() - self._archive_us):
+            self._without(gone.name, f"was not heard of for {self._archive_us / 3.6e9:g} h")
         if self._refused_at is not None and now - self._refused_at > REFUSED_S:
             self._refused_at = None
             self._replay_all()
-        if not archiving or not self._backlog.count or not self._client.connected:
-            self._progress_at = now
-        elif self._silent and self._heard:  # it is back: from the watermark, at once
-            self._silent = False
-            self._go_back(now, PATIENCE_S)
-        elif now - self._progress_at > self._patience and self._heard:
-            self._go_back(now, PATIENCE_S)
-        elif now - self._progress_at > self._patience and self._cursor >= self._replay_through:
-            # Nobody answers: a few, in case it was they that got lost, and less often from now on.
-            self._silent = True
-            self._go_back(now, min(self._patience * 2, MAX_PATIENCE_S))
-            page = self._backlog.read(0, self._replay_through, IN_FLIGHT)
-            self._replay_through = page[-1].id if page else self._cursor
+        for archive in self._backlog.archives:
+            if not self._backlog.count or not self._client.connected:
+                archive.wait(now, self._backlog.last_id)
+            elif (archive.silent and archive.heard) or now - archive.since > archive.wait_s:
+                self._look_at(archive, now)
 
-    def _go_back(self, now: float, patience: float) -> None:
-        self._progress_at, self._patience, self._heard = now, patience, False
-        self._replay_all()
+    def _look_at(self, archive: Archive, now: float) -> None:
+        """Send an archive again what it ought to have by now."""
+        first = self._backlog.first_beyond(archive.marks)
+        back, archive.silent = archive.silent and archive.heard, archive.silent and not archive.heard
+        if first is None or (first > archive.through and not back):
+            archive.wait(now, self._backlog.last_id)
+        elif archive.heard:  # where it is back, or others get what it does not: from its mark, at once
+            archive.heard = False
+            archive.wait(now, self._backlog.last_id, PATIENCE_S)
+            self._replay(first)
+        elif self._resend.done:
+            # It does not answer: a few, in case it was they that got lost, and less often from now on.
+            archive.silent = True
+            archive.wait(now, self._backlog.last_id, min(archive.wait_s * 2, MAX_PATIENCE_S))
+            self._replay(first)
+            self._resend.only(IN_FLIGHT)
+
+    def _replay(self, first: int) -> None:
+        """Send what is held again from this id on; what is being replayed goes on."""
+        self._resend.begin(first, self._live[0].id - 1 if self._live else self._backlog.last_id)
 
     def _replay_all(self) -> None:
-        self._page.clear()
-        self._cursor = 0
-        self._replay_through = self._live[0].id - 1 if self._live else self._backlog.last_id
+        self._replay(1)
+
+    def _replay_on_connect(self) -> None:
+        """Send what is not stored; an archive that does not answer gets its part when it does."""
+        archives = [archive for archive in self._backlog.archives if not archive.silent]
+        firsts = [self._backlog.first_beyond(archive.marks) for archive in archives]
+        everybody = self._backlog.last_id + 1 if self._backlog.archives else 1
+        self._replay(min((first for first in firsts if first is not None), default=everybody))
 
     def _send(self, now: float) -> None:
-        self._tokens = min(self._tokens + (now - self._tokens_at) * self._rate, max(1.0, self._rate * 0.1))
-        self._tokens_at = now
+        self._resend.earn(now)
         sending = {row.id for row in self._in_flight.values()}
         while len(self._in_flight) < IN_FLIGHT and self._client.connected:
-            live = bool(self._live)
-            row = self._live.popleft() if live else self._next_to_replay(sending)
+            row = self._live.popleft() if self._live else self._resend.next(sending)
             if row is None:
                 return
-            if not live:
-                self._tokens -= 1
             try:
                 number = self._client.send(topics.EVENTS, self._path(row), self._payload(row))
             except MessageError:
@@ -347,19 +384,6 @@ class Outbox:
             self._in_flight[number] = row
             self._newest_sent = max(self._newest_sent, row.id)
             sending.add(row.id)
-
-    def _next_to_replay(self, sending: set[int]) -> Row | None:
-        while self._tokens >= 1:
-            if not self._page:
-                self._page.extend(self._backlog.read(self._cursor, self._replay_through, PAGE))
-                if not self._page:
-                    self._cursor = max(self._cursor, self._replay_through)
-                    return None
-            row = self._page.popleft()
-            self._cursor = row.id
-            if row.id not in sending:
-                return row
-        return None
 
     def _path(self, row: Row) -> str:
         return topics.EVENTS.path(self._prefix, node=self._node, camera=row.camera)

@@ -19,6 +19,7 @@ from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.definitions import Definitions, DefinitionStore
 from edge_node.frames import U8, Frame
 from edge_node.outbox import Outbox
+from edge_node.pictures import Pictures
 from edge_node.snapshots import Snapshots
 from edge_node.thumbnails import Pace, encode_jpeg, shrink
 from edge_node.watch import Analysed
@@ -68,6 +69,7 @@ class _Camera:
         self.snapshots = Snapshots(settings.snapshot) if settings.snapshot.enabled else None
         self.reported = 0
         self.zones: dict[str, tuple[ZoneNumbers, float]] = {}
+        self.count = (0, 0)  # of zones and lines
         self.last: Analysed | None = None
         self.status: str | None = None
 
@@ -91,17 +93,19 @@ class Publisher:
         self,
         client: Client,
         outbox: Outbox,
+        pictures: Pictures,
         config: EdgeConfig,
         class_names: Sequence[str],
         session: str,
         also: Callable[[Analysed], None] = lambda _: None,
     ) -> None:
-        self._client, self._outbox = client, outbox
+        self._client, self._outbox, self._pictures = client, outbox, pictures
         self._node, self._session, self._prefix = config.node, session, config.mqtt.prefix
         self._class_names = class_names
         self._also = also
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
         self._status_lock = threading.Lock()
+        self._about: dict[str, Any] | None = None
         self.outgoing: Channel[_Outgoing] = Channel()
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
@@ -116,12 +120,22 @@ class Publisher:
     ) -> None:
         """Publish who we are: status, manifest, and every camera's zones."""
         self._state(topics.STATUS, status_message(self._node, self._session, "online"))
+        for name in self._cameras:
+            self._definitions(name, definitions[name])
+            self.camera_status(name, "starting")
+        self._about = {"model": model, "backend": backend, "device": device, "tracker": tracker}
+        self._inform()
+
+    def _inform(self) -> None:
+        """Publish the manifest."""
+        if self._about is None:
+            return
         cameras = tuple(
             messages.CameraInfo(
                 camera=name,
                 source=describe(camera.settings.source),
-                zones=len(definitions[name].zones),
-                lines=len(definitions[name].lines),
+                zones=camera.count[0],
+                lines=camera.count[1],
             )
             for name, camera in self._cameras.items()
         )
@@ -129,16 +143,10 @@ class Publisher:
             **self._head(),
             version=__version__,
             cameras=cameras,
-            model=model,
-            backend=backend,
-            device=device,
-            tracker=tracker,
             capabilities=CAPABILITIES,
+            **self._about,
         )
         self._state(topics.INFO, messages.encode(info))
-        for name in self._cameras:
-            self._definitions(name, definitions[name])
-            self.camera_status(name, "starting")
 
     def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
         """Publish what a camera is doing; the same status again is not news."""
@@ -159,8 +167,9 @@ class Publisher:
         """Take one analysed frame: events and numbers now, detections and thumbnail into the channel."""
         frame, camera = item.frame, self._cameras[item.frame.camera]
         start = time.perf_counter()
-        if camera.snapshots:
-            camera.snapshots.update(frame, item.tracks)
+        snapshots, detections = camera.snapshots, camera.detections  # another thread may change them
+        if snapshots:
+            snapshots.update(frame, item.tracks)
         for happening in item.report.happenings:
             self._event(happening, item, camera)
         camera.last = item
@@ -168,7 +177,7 @@ class Publisher:
             self._definitions(frame.camera, item.definitions)
         for numbers in item.report.numbers.values():
             self._zone(camera, numbers, frame)
-        if camera.detections is None or camera.detections.ready(item.now_s):
+        if detections is None or detections.ready(item.now_s):
             self._offer(topics.DETECTIONS, frame, self._detections(item))
         for step, milliseconds in item.timings_ms.items():
             self.stopwatch.add(step, milliseconds)
@@ -189,6 +198,17 @@ class Publisher:
     def set_thumbnail_fps(self, camera: str, fps: float) -> None:
         """Another rate of JPEGs, from the next frame on."""
         self._cameras[camera].thumbnails = Pace(fps)
+
+    def reconfigure(self, camera: str, settings: CameraSettings) -> None:
+        """Other settings of thumbnails, snapshots and the rate of detections, from the next frame on."""
+        known = self._cameras[camera]
+        before, known.settings = known.settings, settings
+        if settings.thumbnail.fps != before.thumbnail.fps:
+            self.set_thumbnail_fps(camera, settings.thumbnail.fps)
+        if settings.detections_fps != before.detections_fps:
+            known.detections = Pace(settings.detections_fps) if settings.detections_fps else None
+        if settings.snapshot != before.snapshot:
+            known.snapshots = Snapshots(settings.snapshot) if settings.snapshot.enabled else None
 
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""
@@ -214,6 +234,8 @@ class Publisher:
         replaced: Counter[str] = Counter()
         for key, count in self.outgoing.dropped.items():
             replaced[key.partition(" ")[0]] += count
+        snapshots = self._pictures.metrics()
+        replaced.update({topics.SNAPSHOT.name: lost} if (lost := sum(snapshots.dropped.values())) else {})
         message = messages.Metrics(
             **self._head(),
             uptime_s=round(uptime_s, 3),
@@ -223,6 +245,7 @@ class Publisher:
             memory_mb=memory_mb,
             publish_dropped=dict(self._client.dropped + replaced),
             outbox=self._outbox.metrics(),
+            snapshots=snapshots,
         )
         path = topics.METRICS.path(self._prefix, node=self._node)
         self._client.publish(topics.METRICS, path, messages.encode(message))
@@ -235,6 +258,7 @@ class Publisher:
                     self._zone(camera, numbers, camera.last.frame, at_once=True)
             self.camera_status(name, "ended")
         self._outbox.drain(1.0)
+        self._pictures.drain(0.5)
         self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
         self._client.finish(1.0)
 
@@ -298,19 +322,18 @@ class Publisher:
         self._outbox.add(message)
 
     def _snapshot(self, happening: Happening, name: str, camera: _Camera) -> str | None:
-        """Publish the track's best view if it is a new one; its topic, if it ever had one."""
-        track_id = happening.track_id
+        """Send the track's best view if it is a new one; its topic, if it ever had one."""
+        track_id, snapshots = happening.track_id, camera.snapshots
         # The first view of a track is seldom its best: its start alone is no reason to publish one.
-        if camera.snapshots is None or track_id is None or happening.type == "track_started":
+        if snapshots is None or track_id is None or happening.type == "track_started":
             return None
         path = topics.SNAPSHOT.path(self._prefix, node=self._node, camera=name, track=str(track_id))
-        # Pictures are not kept while the broker is away.
-        best = camera.snapshots.take(track_id) if self._client.connected else None
+        best = snapshots.take(track_id)
         if best is not None and best.image is not None:
             jpeg = encode_jpeg(best.image, camera.settings.snapshot.quality)
             properties = self._picture_properties(best.seq, best.captured_ns, best.image)
-            self._client.publish(topics.SNAPSHOT, path, jpeg, user_properties=properties)
-        return path if camera.snapshots.was_taken(track_id) else None
+            self._pictures.offer(path, jpeg, properties)
+        return path if snapshots.was_taken(track_id) else None
 
     def _picture_properties(self, seq: int, captured_ns: int, image: U8) -> dict[str, str]:
         return {
@@ -331,6 +354,10 @@ class Publisher:
             lines=definitions.lines,
         )
         self._state(topics.ZONES, messages.encode(message), camera=name)
+        count = len(definitions.zones), len(definitions.lines)
+        if count != self._cameras[name].count:
+            self._cameras[name].count = count
+            self._inform()
         known = self._cameras[name].zones
         for gone in known.keys() - definitions.zones.keys() - definitions.lines.keys():
             del known[gone]

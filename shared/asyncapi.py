@@ -24,6 +24,7 @@ PARAMETERS = {
     "zone": "A zone or line of the camera",
     "track": "A track id of the session",
     "command": "What is asked for",
+    "archive": "Who has stored events: a name that it keeps for as long as what it has stored",
 }
 PICTURE_PROPERTIES = {
     "session": {"type": "string", "pattern": ID_PATTERN, "description": "One run of the node"},

@@ -30,7 +30,8 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}(?!\n)$"
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Identifier: 1 to 64 letters, digits, _ or -")]
 Text = Annotated[str, Meta(max_length=512)]
-Label = Annotated[str, Meta(max_length=128)]
+MAX_LABEL = 128
+Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 Micros = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Microseconds since 1970 UTC")]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -188,6 +189,18 @@ class OutboxMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SnapshotMetrics:
+    """The pictures of tracks that the broker does not have yet."""
+
+    waiting: Count
+    bytes: Count
+    dropped: Annotated[
+        dict[Label, Count],
+        Meta(max_length=8, description="Given up since the start: no_room, refused, too_large"),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metrics(NodeMessage):
     """How a node is doing; every 5 s."""
 
@@ -199,9 +212,13 @@ class Metrics(NodeMessage):
     memory_mb: Seconds
     publish_dropped: Annotated[
         dict[Label, Count],
-        Meta(max_length=64, description="Messages not sent, by topic name, since the start"),
+        Meta(
+            max_length=64,
+            description="Messages not sent, by topic name, since the start; refused: by the broker's rules",
+        ),
     ]
     outbox: OutboxMetrics | None = None
+    snapshots: SnapshotMetrics | None = None
 
 
 CameraState = Literal["starting", "streaming", "paused", "reconnecting", "ended"]
@@ -326,13 +343,13 @@ class Event(FrameMessage):
 class Ack(NodeMessage):
     """An archive has stored a node's events: all of this boot up to this number.
 
-    `session` is the archive's own.
+    `session` is the archive's own, one run of it; `archive` stays the same for as long as what it has stored.
     """
 
     schema: Literal["darner.ack/1"] = "darner.ack/1"
     boot: Id
     number: Count
-    consumer: Id
+    archive: Annotated[Id, Meta(description="Which one: kept with the events that it has stored")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -477,13 +494,13 @@ def decode(kind: type[M], payload: bytes) -> M:
         if isinstance(raw, dict) and "schema" not in raw and issubclass(kind, NodeMessage):
             raise MessageError("Object missing required field `schema`")
         message = msgspec.convert(raw, kind)
+        _write_out_defaults(message)
     except orjson.JSONDecodeError as error:
         raise MessageError(f"not JSON: {error}") from None
     except msgspec.ValidationError as error:
         raise MessageError(str(error)) from None
     except RecursionError:
         raise MessageError("nested too deeply") from None
-    _write_out_defaults(message)
     return message
 
 

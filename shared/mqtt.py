@@ -3,7 +3,8 @@
 What it adds to paho (each a trap that was measured): incoming messages are only handed to a channel in the
 callback; QoS 0 has a small window of unwritten messages instead of an endless queue; retained state is kept
 here and published again after every connect, so a broker that lost everything is refilled; reconnects are
-jittered; a cut network is noticed in seconds; a broker's packet limit is respected before sending.
+jittered; a cut network is noticed in seconds; a broker's packet limit is respected before sending; state
+that paho's full queue refuses is offered again until it is taken; too many open files are an error.
 """
 
 from __future__ import annotations
@@ -17,15 +18,12 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 import paho.mqtt.client as paho
-from msgspec import Meta
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -33,15 +31,23 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from shared import tls
+from shared.broker_settings import MqttSettings as MqttSettings  # a part of this interface
+from shared.broker_settings import check_secrets, parse_url, read_password
 from shared.channel import Channel, Closed
-from shared.errors import BrokerError, ConfigError, MessageError
+from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.topics import DEFAULT_PREFIX, Topic, check_prefix
+from shared.topics import Topic, check_prefix
 
 log = logging.getLogger("darner.mqtt")
 
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more would only be stale ones."""
+MAX_QUEUED = 1000
+"""Unacknowledged messages that paho holds; it refuses the next one."""
+OFFER_AGAIN_S = 0.05
+"""State that was refused is offered again this often."""
+MAX_DESCRIPTOR = 1023
+"""The highest that paho can wait for: it uses select()."""
 
 # Waiting does not cure these: the first CONNACK that carries one is an error for the user.
 _HOPELESS = {
@@ -52,22 +58,6 @@ _HOPELESS = {
     "Client identifier not valid",
     "Unsupported protocol version",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class MqttSettings:
-    """How to reach the broker."""
-
-    url: str = "mqtt://127.0.0.1:1883"
-    prefix: str = DEFAULT_PREFIX
-    version: Literal["5", "3.1.1"] = "5"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    keepalive_s: Annotated[int, Meta(ge=5, le=300)] = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +87,10 @@ class Client:
 
     Attributes:
         received: Messages of the subscriptions; when the reader is slow the oldest are dropped and counted.
-        dropped: Messages not sent, by topic name.
+        dropped: Messages not sent, by topic name; "refused": not taken by the broker, as its PUBACK says.
         connections: Counts them; it changes when what was in flight is forgotten.
-        on_acknowledged: Called from the network thread with the number that `send` returned, and whether the
-            broker took the message. It must not wait for anything that is held around `send`.
+        on_acknowledged: Each is called from the network thread with the number that `send` returned, or that
+            of another message, and whether the broker took it; must not wait for what is held around `send`.
     """
 
     def __init__(
@@ -114,11 +104,14 @@ class Client:
         self._settings = settings
         self._on_refused = on_refused
         self._host, self._port, self._tls = parse_url(settings.url)
-        _check_secrets(settings, self._host, self._tls)
+        check_secrets(settings, self._host, self._tls)
         check_prefix(settings.prefix)
         self._subscriptions: dict[str, tuple[int, bool]] = {}
         self._state: dict[str, tuple[Topic, bytes]] = {}
         self._state_lock = threading.Lock()
+        self._untaken: dict[str, None] = {}  # paths of state that paho's queue had no room for, in order
+        self._offering = threading.Event()
+        self._closing = False
         self._unwritten: deque[paho.MQTTMessageInfo] = deque()
         self._last: paho.MQTTMessageInfo | None = None
         self._window_lock = threading.Lock()  # several threads send; never held around paho's publish
@@ -131,7 +124,7 @@ class Client:
         self.received: Channel[Received] = Channel(depth=2000)
         self.dropped: Counter[str] = Counter()
         self.connections = 0
-        self.on_acknowledged: Callable[[int, bool], None] = lambda _number, _taken: None
+        self.on_acknowledged: list[Callable[[int, bool], None]] = []
         self._paho = self._make(f"{name}-{secrets.token_hex(4)}", will)
 
     def _make(self, client_id: str, will: tuple[str, bytes] | None) -> paho.Client:
@@ -144,7 +137,7 @@ class Client:
         )
         client.suppress_exceptions = True  # an exception would end the network thread in silence
         client.connect_timeout = 3.0
-        client.max_queued_messages_set(1000)
+        client.max_queued_messages_set(MAX_QUEUED)
         client.max_inflight_messages_set(20)
         if settings.username is not None:
             client.username_pw_set(settings.username, read_password(settings))
@@ -162,7 +155,7 @@ class Client:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
-        client.on_socket_open = _tune_socket
+        client.on_socket_open = self._on_socket_open
         return client
 
     def __enter__(self) -> Client:
@@ -172,11 +165,14 @@ class Client:
         else:
             self._paho.connect_async(self._host, self._port, self._settings.keepalive_s)
         self._paho.loop_start()
+        threading.Thread(target=self._offer_again, name="mqtt state", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing = True
+        self._offering.set()
         self._paho.disconnect()
         self._paho.loop_stop()
         self.received.close()
@@ -236,8 +232,8 @@ class Client:
                 with self._window_lock:
                     self._unwritten.append(info)
         else:
-            self._last = info
             sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE
+            self._last = info if sent else self._last
         if not sent:
             self.dropped[topic.name] += 1
         return sent
@@ -280,7 +276,9 @@ class Client:
             oldest.wait_for_publish(0.1)
         return not self._unwritten
 
-    def send(self, topic: Topic, path: str, payload: bytes) -> int | None:
+    def send(
+        self, topic: Topic, path: str, payload: bytes, user_properties: Mapping[str, str] | None = None
+    ) -> int | None:
         """Send a message of QoS 1 whose acknowledgement is told to `on_acknowledged`; returns at once.
 
         Returns:
@@ -293,11 +291,14 @@ class Client:
             return None
         if not self._fits(path, payload):
             raise MessageError(f"{path}: {len(payload)} bytes do not fit the broker's max_packet_size")
-        info = self._paho.publish(path, payload, 1, False, self._properties(topic))
+        info = self._paho.publish(path, payload, 1, False, self._properties(topic, user_properties))
         return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
 
     def set_state(self, topic: Topic, path: str, payload: bytes) -> None:
-        """Publish retained state, now and again after every reconnect; empty clears it on the broker."""
+        """Publish retained state, now and again after every reconnect; empty clears it on the broker.
+
+        What finds paho's queue full is published as soon as there is room, unless a newer state came first.
+        """
         if not self._fits(path, payload):
             self.dropped[topic.name] += 1
             return
@@ -306,34 +307,55 @@ class Client:
         with self._state_lock:
             self._state[path] = (topic, payload)
             if self.connected:
-                self._last = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
+                self._publish_state([path])
 
     def refresh(self) -> None:
         """Publish all retained state again, as after a connect."""
         with self._state_lock:
-            self._publish_state()
+            self._publish_state(self._state)
 
-    def _publish_state(self) -> None:
-        for path, (topic, payload) in self._state.items():
-            self._last = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
+    def _publish_state(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            topic, payload = self._state[path]
+            info = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
+            if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
+                self._untaken[path] = None
+                self._offering.set()
+            else:
+                self._untaken.pop(path, None)
+                self._last = info
+
+    def _offer_again(self) -> None:
+        # A thread of its own: where room is made, in the network thread, paho holds a lock that it needs.
+        while self._offering.wait() and not self._closing:
+            time.sleep(OFFER_AGAIN_S)
+            with self._state_lock:
+                if self.connected:  # else the next connection begins with all state
+                    self._publish_state(list(self._untaken)[:100])
+                if not self._untaken:
+                    self._offering.clear()
 
     def clear_state(self, below: str) -> None:
         """Forget all retained state, and take what lies below a topic back from the broker."""
         with self._state_lock:
             paths = [path for path in self._state if path.startswith(f"{below}/")]
             self._state.clear()
+            self._untaken.clear()
         for path in paths:
             self._paho.publish(path, b"", 1, True)
 
     def finish(self, timeout: float) -> bool:
         """Wait until everything at QoS 1 was acknowledged; False when it was not in `timeout` seconds."""
-        if not self.connected:
+        deadline = time.monotonic() + timeout
+        while self._untaken and self.connected and time.monotonic() < deadline:
+            time.sleep(OFFER_AGAIN_S)
+        if not self.connected or self._untaken:
             return False
         if self._last is None:
             return True
         try:
             # Acknowledged after all before it: the broker answers in order.
-            self._last.wait_for_publish(timeout)
+            self._last.wait_for_publish(max(0.0, deadline - time.monotonic()))
         except (RuntimeError, ValueError):
             return False
         return self._last.is_published()
@@ -420,7 +442,8 @@ class Client:
         with self._state_lock:
             for topic_filter, (qos, as_published) in self._subscriptions.items():
                 self._subscribe(topic_filter, qos, as_published)
-            self._publish_state()
+            self._untaken.clear()
+            self._publish_state(self._state)
             self._connected.set()
         log.info("connected to the broker at %s:%d", self._host, self._port)
 
@@ -503,62 +526,30 @@ class Client:
         reason: ReasonCode,
         properties: Properties,  # noqa: ARG002
     ) -> None:
-        if reason.is_failure and self._once(f"publish {reason}"):
-            log.error("the broker refused a message: %s; check its access control list", reason)
-        self.on_acknowledged(mid, not reason.is_failure)
+        if reason.is_failure:
+            self.dropped["refused"] += 1
+            if self._once(f"publish {reason}"):
+                log.error("the broker refused a message: %s; check its access control list", reason)
+        for listener in self.on_acknowledged:
+            listener(mid, not reason.is_failure)
+
+    def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG002
+        if not isinstance(sock, socket.socket):
+            return
+        _tune(sock)
+        if sock.fileno() <= MAX_DESCRIPTOR:
+            return
+        text = (
+            f"no connection to the broker: this process has too many files open (descriptor {sock.fileno()}, "
+            f"at most {MAX_DESCRIPTOR} can be waited for); let it have fewer cameras or browsers"
+        )
+        if not self._ever_connected and self._on_refused:
+            self._on_refused(BrokerError(text))
+        elif self._once("descriptors"):
+            log.error("%s; trying again", text)
 
 
-def _tune_socket(client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG001
-    if not isinstance(sock, socket.socket):
-        return
+def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a cut cable is an error after 5 s, not after minutes
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
-
-
-def parse_url(url: str) -> tuple[str, int, bool]:
-    """Host, port and whether TLS is meant.
-
-    Raises:
-        ConfigError: Not of the form ``mqtt://host:port`` or ``mqtts://host:port``.
-    """
-    form = "expected mqtt://HOST:PORT or mqtts://HOST:PORT"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigError(f"mqtt.url {url!r}: {form}") from None
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ConfigError(f"mqtt.url {url!r}: {form}")
-    if parts.username or parts.password:
-        raise ConfigError("mqtt.url: put the user and password into mqtt.username and mqtt.password_file")
-    encrypted = parts.scheme == "mqtts"
-    return parts.hostname, port or (8883 if encrypted else 1883), encrypted
-
-
-def read_password(settings: MqttSettings) -> str | None:
-    """The password, from its file when one is named.
-
-    Raises:
-        ConfigError: The file cannot be read.
-    """
-    if settings.password_file is None:
-        return settings.password
-    try:
-        return Path(settings.password_file).read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"mqtt.password_file {settings.password_file}: {error.strerror}") from None
-
-
-def _check_secrets(settings: MqttSettings, host: str, encrypted: bool) -> None:
-    for key in ("ca_file", "cert_file", "key_file"):
-        if getattr(settings, key) and not encrypted:
-            raise ConfigError(
-                f"mqtt.{key} is set, but mqtt.url {settings.url!r} is not encrypted: use mqtts://"
-            )
-    if settings.key_file and not settings.cert_file:
-        raise ConfigError("mqtt.key_file is set and mqtt.cert_file is not: a client certificate is both")
-    if settings.username is None and (settings.password or settings.password_file):
-        raise ConfigError("mqtt.password is set and mqtt.username is not")
-    if settings.username is not None and not encrypted and host not in ("127.0.0.1", "::1", "localhost"):
-        log.warning("the password for %s travels unencrypted; use mqtts://", host)

@@ -65,7 +65,7 @@ ZONES = Topic("zones", "{node}/camera/{camera}/zones", messages.Zones, 1, True)
 ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1, True)
 SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 1, False, 86_400)
 REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
-ACK = Topic("ack", "{node}/ack", messages.Ack, 1, True)
+ACK = Topic("ack", "{node}/ack/{archive}", messages.Ack, 1, True)
 RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
 
 # Not below our prefix, so not in the table: Home Assistant's, in its words, and one that the user names.
@@ -106,8 +106,13 @@ def match(prefix: str, path: str) -> tuple[Topic, dict[str, str]] | None:
     return None
 
 
+def may_be_command(value: str) -> bool:
+    """Whether it has a command's characters and length."""
+    return bool(_COMMAND.fullmatch(value))
+
+
 def _may_stand(name: str, value: str) -> bool:
-    return bool(_COMMAND.fullmatch(value) if name == "command" else _ID.match(value))
+    return may_be_command(value) if name == "command" else bool(_ID.match(value))
 
 
 def check_id(what: str, value: str) -> str:

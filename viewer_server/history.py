@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -100,6 +101,7 @@ class History:
         settings: Place and bounds.
 
     Attributes:
+        archive: What nodes know it by; kept in the file, so it is another one when the file is.
         holes: Numbers that were given up waiting for: a fault, as nodes say what they have dropped.
     """
 
@@ -114,6 +116,7 @@ class History:
         self._flushed_s = 0.0
         self._pruned_s = time.monotonic()
         self._failing = False
+        self.archive = ""
         self.holes = 0
 
     def __enter__(self) -> History:
@@ -124,6 +127,7 @@ class History:
             self._lock = _locked(Path(path))
             self._db = open_database(Path(path), SCHEMA, VERSION, migrate=migrate, exclusive=False)
             self._rollup = Rollup(self._db)
+            self.archive = _identify(self._db)
             self._load(self._db)
         except (OSError, sqlite3.Error) as error:
             self._db = None
@@ -348,3 +352,11 @@ def _locked(path: Path) -> IO[bytes]:
         lock.close()
         raise OSError("another viewer has it open") from None
     return lock
+
+
+def _identify(db: sqlite3.Connection) -> str:
+    """The archive's name, made when the file is new."""
+    db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+    db.execute("INSERT OR IGNORE INTO meta VALUES ('archive', ?)", (f"viewer-{secrets.token_hex(6)}",))
+    [(name,)] = db.execute("SELECT value FROM meta WHERE key = 'archive'").fetchall()
+    return str(name)

@@ -173,9 +173,10 @@ class Subscriber:
                 published_us=now_us(),
                 boot=boot,
                 number=number,
-                consumer="viewer",
+                archive=self._history.archive,
             )
-            self._client.set_state(topics.ACK, topics.ACK.path(self._prefix, node=node), encode(ack))
+            path = topics.ACK.path(self._prefix, node=node, archive=ack.archive)
+            self._client.set_state(topics.ACK, path, encode(ack))
 
     def _say(self, topic: str, error: MessageError) -> None:
         if self._once(topic):

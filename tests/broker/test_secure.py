@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from broker import certificates
 from shared.channel import Channel
@@ -19,19 +21,19 @@ from shared.errors import BrokerError, ConfigError
 from shared.mqtt import Client, MqttSettings
 from shared.topics import Topic
 from tests.broker.secure import EDGE, OTHER_EDGE, USERS, SecureBroker, password, prepare
-from tests.conftest import MosquittoProcess
+from tests.conftest import REPO, MosquittoProcess, free_port, wait_for_port
 
 ANY = Topic("any", "any", "jpeg", 1, False)
 TOPICS = {
     "own status": f"darner/v1/{EDGE}/status",
     "own events": f"darner/v1/{EDGE}/camera/c/events",
     "own request": f"darner/v1/{EDGE}/request/ping",
-    "own ack": f"darner/v1/{EDGE}/ack",
+    "own ack": f"darner/v1/{EDGE}/ack/viewer-1",
     "own response": f"darner/v1/{EDGE}/response/ping",
     "own discovery": f"homeassistant/device/{EDGE}/c/config",
     "other status": f"darner/v1/{OTHER_EDGE}/status",
     "other request": f"darner/v1/{OTHER_EDGE}/request/ping",
-    "other ack": f"darner/v1/{OTHER_EDGE}/ack",
+    "other ack": f"darner/v1/{OTHER_EDGE}/ack/viewer-1",
     "other discovery": f"homeassistant/device/{OTHER_EDGE}/c/config",
     "as viewer": "darner/v1/viewer/status",
     "as reader": "darner/v1/reader/status",
@@ -279,3 +281,42 @@ def test_a_secure_broker_without_its_files_names_the_command_that_makes_them(tmp
     assert result.returncode == 2
     assert "python -m broker.certificates" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_documented_setup_for_containers_makes_every_file_they_get(tmp_path: Path) -> None:
+    documented = (REPO / "docs" / "security.md").read_text().partition("<!-- containers -->\n```sh\n")[2]
+    *making, starting = documented.partition("\n```")[0].splitlines()
+    assert starting == "docker compose -f docker-compose.secure.yml up --build"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(REPO)}
+    subprocess.run(["bash", "-euc", "\n".join(making)], cwd=tmp_path, env=environment, check=True)
+    services = yaml.safe_load((REPO / "docker-compose.secure.yml").read_text())["services"]
+    mounted = {mount.split(":")[0] for one in services.values() for mount in one["volumes"]}
+    folder = tmp_path / "secure"
+    for file in (name for name in mounted if name.startswith("./")):
+        assert (tmp_path / file).is_file() or (REPO / file).is_file(), file
+    assert "./secure/ca.key" not in mounted
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "server.key").stat().st_mode & 0o777 == 0o600
+    given = services["edge"]["environment"]
+    assert given["DARNER_MQTT__USERNAME"] == given["DARNER_NODE"], "or its rights do not fit its name"
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "broker", "--secure", str(folder), "--port", str(port)],
+        cwd=REPO,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port)
+        for user in ("edge", "viewer"):
+            settings = MqttSettings(
+                url=f"mqtts://localhost:{port}",
+                username=user,
+                password_file=str(folder / f"{user}.password"),
+                ca_file=str(folder / "ca.crt"),
+            )
+            with Client(settings, name=user) as client:
+                assert client.wait_connected(10)
+    finally:
+        process.terminate()
+        process.wait(10)

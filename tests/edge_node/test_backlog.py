@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import shutil
 import time
 from pathlib import Path
@@ -168,3 +169,48 @@ def test_a_gap_that_is_dropped_itself_lives_on_in_the_next(tmp_path: Path) -> No
             Missing("earlier", 3, 9, 7, "c", 0),
         ]
         assert backlog.dropped == 1
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_what_an_archive_lacks_is_found_whatever_was_removed_and_wherever_it_is(
+    tmp_path: Path, on_disk: bool
+) -> None:
+    dice = random.Random(7)
+    with opened(tmp_path / "o.db" if on_disk else None) as backlog:
+        boots = [f"{boot:08x}-a" for boot in range(4)]
+        rows = []
+        for number in range(1, 31):
+            for boot in boots:
+                rows += backlog.write([(boot, number, 0, "c", b"{}")])
+        for _ in range(60):
+            removed = dice.sample(rows, 3)
+            backlog.remove(removed)
+            rows = [row for row in rows if row not in removed]
+            if dice.random() < 0.3:
+                backlog.write([])
+            marks = {boot: dice.randrange(32) for boot in boots if dice.random() < 0.8}
+            lacking = [row.id for row in rows if row.number > marks.get(row.boot, 0)]
+            assert backlog.first_beyond(marks) == min(lacking, default=None)
+            if len(rows) < 4:
+                break
+        backlog.write([])
+        assert backlog.boots() == sorted({row.boot for row in rows})
+
+
+def test_archives_and_what_they_have_stored_are_kept_with_the_events(tmp_path: Path) -> None:
+    with opened(tmp_path / "o.db") as backlog:
+        boot = backlog.boot
+        backlog.write([event(backlog, number) for number in range(1, 6)])
+        for name, number in (("a", 3), ("b", 5)):
+            archive = backlog.archives.hear(name, 1000)
+            assert archive is not None
+            assert backlog.archives.mark(archive, boot, number, {boot})
+    with opened(tmp_path / "o.db") as backlog:
+        assert {one.name: (one.heard_us, one.marks) for one in backlog.archives} == {
+            "a": (1000, {boot: 3}),
+            "b": (1000, {boot: 5}),
+        }
+        assert backlog.archives.stored(boot) == 3
+        assert [gone.name for gone in backlog.archives.expire(2000)] == ["a", "b"]
+    with opened(tmp_path / "o.db") as backlog:
+        assert len(backlog.archives) == 0

@@ -37,7 +37,11 @@ def fail(_: Request, __: bytes | None) -> dict[str, Any]:
     raise RuntimeError("secret detail")
 
 
-HANDLERS = {"echo": echo, "refuse": refuse, "fail": fail}
+def chatter(_: Request, __: bytes | None) -> dict[str, Any]:
+    return {"much": "x" * messages.MAX_PAYLOAD}
+
+
+HANDLERS = {"echo": echo, "refuse": refuse, "fail": fail, "chatter": chatter}
 
 
 @pytest.fixture
@@ -106,7 +110,7 @@ def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
 @pytest.mark.parametrize(
     ("command", "payload", "says"),
     [
-        pytest.param("dance", b"{}", "no command 'dance'; there are: echo, refuse, fail", id="unknown"),
+        pytest.param("dance", b"{}", "no command 'dance'; there are: echo, refuse", id="unknown"),
         pytest.param("echo", b"not json", "not JSON", id="malformed"),
         pytest.param("echo", b'{"camera": "a/b"}', "$.camera", id="bad identifier"),
         pytest.param("echo", b'{"schema": "darner.request/9"}', "$.schema", id="newer schema"),
@@ -122,6 +126,36 @@ def test_what_cannot_be_done_is_answered_with_the_reason(
     assert response.error is not None
     assert says in response.error
     assert "secret" not in response.error
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("reply_to", [None, "my/answers"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("Ping!", id="other characters"),
+        pytest.param("x" * 65, id="too long"),
+        pytest.param("x" * 5000, id="far too long"),
+        pytest.param("zones/set", id="two levels"),
+        pytest.param("", id="empty"),
+        pytest.param("\u00e9\u4e16", id="not ASCII"),
+    ],
+)
+def test_what_cannot_be_a_command_is_answered_all_the_same(
+    broker: Mosquitto, command: str, reply_to: str | None
+) -> None:
+    topic, _, response = ask(broker, command, b'{"transaction": "t"}', reply_to=reply_to)
+    assert topic == reply_to or topic == f"{PREFIX}/box/response/unknown"
+    assert response.error is not None
+    assert "no command" in response.error
+    assert response.transaction == "t"
+    assert response.command == "unknown"
+
+
+@pytest.mark.usefixtures("node")
+def test_an_answer_that_is_too_long_is_an_error(broker: Mosquitto) -> None:
+    _, _, response = ask(broker, "chatter", b"{}")
+    assert "too long" in (response.error or "")
 
 
 @pytest.mark.usefixtures("node")

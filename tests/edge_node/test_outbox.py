@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from edge_node import outbox as module
+from edge_node.archives import MAX_ARCHIVES
 from edge_node.backlog import Backlog, Row
 from edge_node.outbox import Outbox, OutboxSettings
 from shared import topics
@@ -21,6 +23,7 @@ from shared.mqtt import Received
 from tests.conftest import wait_until
 
 ACK = "darner/v1/n/ack"
+VIEWER = "viewer-1"
 
 
 class Network:
@@ -34,10 +37,10 @@ class Network:
         self.limit = 10**6
         self.sent: list[Event] = []
         self.unanswered: list[int] = []
-        self.on_acknowledged: Any = None
+        self.on_acknowledged: list[Any] = []
 
     def subscribe(self, topic_filter: str, qos: int) -> None:
-        assert (topic_filter, qos) == (ACK, 1)
+        assert (topic_filter, qos) == (f"{ACK}/+", 1)
 
     def connect(self) -> None:
         self.connections += 1
@@ -53,7 +56,7 @@ class Network:
         self.sent.append(event)
         number = len(self.sent)
         if self.answers:
-            self.on_acknowledged(number, self.taken)
+            self.tell(number)
         else:
             self.unanswered.append(number)
         return number
@@ -61,7 +64,11 @@ class Network:
     def answer(self) -> None:
         answered, self.unanswered = self.unanswered, []
         for number in answered:
-            self.on_acknowledged(number, self.taken)
+            self.tell(number)
+
+    def tell(self, number: int) -> None:
+        for listener in self.on_acknowledged:
+            listener(number, self.taken)
 
     @property
     def numbers(self) -> list[int | None]:
@@ -98,11 +105,17 @@ def held(outbox: Outbox) -> int:
     return outbox.metrics().backlog
 
 
-def acknowledge(outbox: Outbox, boot: str | None, number: int, *, retained_at: int | None = None) -> None:
+def acknowledge(
+    outbox: Outbox, boot: str | None, number: int, *, by: str = VIEWER, retained_at: int | None = None
+) -> None:
     at = now_us() if retained_at is None else retained_at
     assert boot is not None
-    ack = Ack(node="n", session="v", published_us=at, boot=boot, number=number, consumer="viewer")
-    outbox.acknowledged(Received(ACK, encode(ack), 1, retained_at is not None, {}))
+    ack = Ack(node="n", session="v", published_us=at, boot=boot, number=number, archive=by)
+    outbox.acknowledged(Received(f"{ACK}/{by}", encode(ack), 1, retained_at is not None, {}))
+
+
+def archives(outbox: Outbox) -> list[str]:
+    return [archive.name for archive in outbox._backlog.archives]
 
 
 def test_at_most_20_are_in_flight_and_they_go_in_order(tmp_path: Path) -> None:
@@ -158,7 +171,7 @@ def test_a_new_connection_begins_with_what_was_in_flight(tmp_path: Path) -> None
         add(outbox, 30)
         wait_until(lambda: len(network.sent) == 20)
         network.connected = False
-        network.on_acknowledged(1, True)  # late, of the old connection or a number that is not ours
+        network.tell(1)  # late, of the old connection or a number that is not ours
         network.answers = True
         network.connect()
         assert outbox.drain(5)
@@ -176,7 +189,7 @@ def test_an_archive_decides_what_is_forgotten_once_there_is_one(tmp_path: Path) 
         assert outbox.drain(5)
         assert held(outbox) == 0, "the broker has them, and nobody else was ever heard of"
         acknowledge(outbox, boot, 3)
-        wait_until(lambda: outbox._archiving)
+        wait_until(lambda: archives(outbox))
         add(outbox, 5)
         assert outbox.drain(5)
         assert held(outbox) == 5
@@ -184,7 +197,7 @@ def test_an_archive_decides_what_is_forgotten_once_there_is_one(tmp_path: Path) 
         acknowledge(outbox, boot, 6)
         wait_until(lambda: held(outbox) == 2)
     with running(Network(), tmp_path) as outbox:
-        wait_until(lambda: outbox._archiving)
+        wait_until(lambda: archives(outbox))
         assert held(outbox) == 2
 
 
@@ -196,10 +209,10 @@ def test_without_progress_of_the_archive_events_are_sent_again(
     network.connect()
     with running(network, tmp_path, replay_per_s=10_000) as outbox:
         acknowledge(outbox, "any", 1)
-        wait_until(lambda: outbox._archiving)
+        wait_until(lambda: archives(outbox))
         boot = add(outbox, 50)[0].boot
         wait_until(lambda: network.numbers.count(1) >= 3)
-        wait_until(lambda: outbox._silent)
+        wait_until(lambda: all(archive.silent for archive in outbox._backlog.archives))
         assert network.numbers.count(50) <= 2, "nobody answers: only the first are tried again"
         before = network.numbers.count(50)
         acknowledge(outbox, boot, 20)  # it is back
@@ -214,9 +227,9 @@ def test_an_archive_that_is_silent_for_long_is_one_no_more(tmp_path: Path) -> No
     network.connect()
     with running(network, tmp_path, archive_h=1.0 / 3600) as outbox:
         acknowledge(outbox, "any", 1)
-        wait_until(lambda: outbox._archiving)
+        wait_until(lambda: archives(outbox))
         add(outbox, 5)
-        wait_until(lambda: not outbox._archiving)
+        wait_until(lambda: not archives(outbox))
         wait_until(lambda: held(outbox) == 0)
 
 
@@ -228,6 +241,165 @@ def test_a_retained_acknowledgement_of_long_ago_makes_no_archive(tmp_path: Path)
         add(outbox, 5)
         assert outbox.drain(5)
         assert held(outbox) == 0
+
+
+def test_an_event_is_kept_until_every_archive_has_it_also_over_a_restart(tmp_path: Path) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        boot = add(outbox, 1)[0].boot
+        acknowledge(outbox, boot, 1, by="a")
+        acknowledge(outbox, boot, 1, by="b")
+        wait_until(lambda: archives(outbox) == ["a", "b"])
+        add(outbox, 9)
+        assert outbox.drain(5)
+        acknowledge(outbox, boot, 10, by="a")
+        acknowledge(outbox, boot, 4, by="b")
+        wait_until(lambda: held(outbox) == 6)
+    with running(network, tmp_path) as outbox:
+        assert sorted(archives(outbox)) == ["a", "b"]
+        acknowledge(outbox, boot, 7, by="b")
+        wait_until(lambda: held(outbox) == 3)
+        acknowledge(outbox, boot, 10, by="b")
+        wait_until(lambda: held(outbox) == 0)
+
+
+def test_a_new_archive_counts_from_its_first_word_and_gets_what_is_still_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    network = Network()
+    network.connect()
+    with running(network, tmp_path, replay_per_s=10_000) as outbox:
+        boot = add(outbox, 1)[0].boot
+        acknowledge(outbox, boot, 1, by="a")
+        wait_until(lambda: archives(outbox) == ["a"])
+        add(outbox, 9)
+        assert outbox.drain(5)
+        acknowledge(outbox, boot, 5, by="a")
+        wait_until(lambda: held(outbox) == 5)
+        acknowledge(outbox, boot, 5, by="late")  # as one does that has seen an event whose `oldest` is 6
+        acknowledge(outbox, boot, 10, by="a")
+        wait_until(lambda: archives(outbox) == ["a", "late"])
+        acknowledge(outbox, boot, 5, by="late")  # it is there, and waits
+        wait_until(lambda: network.numbers.count(6) == 2)
+        assert held(outbox) == 5
+        acknowledge(outbox, boot, 10, by="late")
+        wait_until(lambda: held(outbox) == 0)
+    assert network.numbers.count(5) == 1, "what nobody needs is not sent again"
+
+
+def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(module, "MAX_PATIENCE_S", 0.4)
+    network = Network()
+    network.connect()
+    with running(network, tmp_path, replay_per_s=10_000) as outbox:
+        boot = add(outbox, 1)[0].boot
+        for name in ("there", "away"):
+            acknowledge(outbox, boot, 1, by=name)
+        wait_until(lambda: len(archives(outbox)) == 2)
+        for archive in outbox._backlog.archives:
+            archive.wait_s = 0.2
+        add(outbox, 99)
+        assert outbox.drain(5)
+        for _ in range(30):
+            acknowledge(outbox, boot, 100, by="there")  # as it does for each repetition, too
+            time.sleep(0.1)
+        again = [number for number in network.numbers[100:] if number]
+        assert again
+        assert set(again) - set(range(2, 102)) == set()
+        assert network.numbers.count(100) <= 2, "only the first few are tried again, and ever less often"
+        network.connect()
+        wait_until(lambda: not outbox._in_flight)
+        assert network.numbers.count(100) <= 2, "nor at a new connection"
+        acknowledge(outbox, boot, 30, by="away")  # it is back
+        wait_until(lambda: network.numbers.count(100) == 3)
+        acknowledge(outbox, boot, 100, by="away")
+        wait_until(lambda: held(outbox) == 0)
+
+
+def test_an_archive_that_is_gone_for_long_holds_nothing_back_any_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path, archive_h=1.0 / 3600) as outbox:
+        boot = add(outbox, 1)[0].boot
+        acknowledge(outbox, boot, 1, by="gone")
+        add(outbox, 4)
+        acknowledge(outbox, boot, 3, by="there")
+        wait_until(lambda: len(archives(outbox)) == 2)
+        while len(archives(outbox)) == 2:
+            acknowledge(outbox, boot, 4, by="there")
+            time.sleep(0.05)
+        wait_until(lambda: held(outbox) == 1)
+        assert archives(outbox) == ["there"]
+    assert "archive gone was not heard of for" in caplog.text
+
+
+def test_an_archive_whose_acknowledgement_is_cleared_is_waited_for_no_longer(tmp_path: Path) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        boot = add(outbox, 1)[0].boot
+        assert outbox.drain(5)
+        acknowledge(outbox, boot, 1)
+        wait_until(lambda: archives(outbox))
+        add(outbox, 4)
+        assert outbox.drain(5)
+        assert held(outbox) == 4
+        outbox.acknowledged(Received(f"{ACK}/{VIEWER}", b"", 1, False, {}))
+        wait_until(lambda: held(outbox) == 0)
+
+
+def test_what_archives_claim_is_bounded(tmp_path: Path) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        boot = add(outbox, 1)[0].boot
+        assert outbox.drain(5)
+        acknowledge(outbox, boot, 2**53 - 1)
+        wait_until(lambda: archives(outbox))
+        add(outbox, 4)
+        assert outbox.drain(5)
+        assert held(outbox) == 4, "nobody has stored what was not made"
+        for number in range(100):
+            acknowledge(outbox, f"invented-{number}", 5)
+            acknowledge(outbox, boot, 1, by=f"a{number}")
+        wait_until(lambda: len(archives(outbox)) == MAX_ARCHIVES)
+        assert {len(archive.marks) for archive in outbox._backlog.archives} == {1}
+
+
+def test_a_lone_event_is_on_disk_at_once_and_a_burst_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[tuple[float, int]] = []
+    write = Backlog.write
+
+    def recorded(self: Backlog, events: Any) -> list[Row]:
+        rows = write(self, events)
+        commits.extend([(time.monotonic(), len(rows))] if rows else [])
+        return rows
+
+    monkeypatch.setattr(Backlog, "write", recorded)
+    with running(Network(), tmp_path) as outbox:
+        waits: list[float] = []
+        for _ in range(5):
+            time.sleep(0.12)
+            begun = time.monotonic()
+            add(outbox, 1)
+            wait_until(lambda: not outbox._added and len(commits) > len(waits))
+            waits.append(commits[-1][0] - begun)
+        assert sorted(waits)[1] < 0.04, "less than the interval, on a machine that is busy"
+        commits.clear()
+        for _ in range(100):
+            add(outbox, 1)
+            time.sleep(0.002)
+        wait_until(lambda: sum(count for _, count in commits) == 100)
+        assert len(commits) <= 12
 
 
 def test_what_the_broker_refuses_is_kept_and_tried_again(
@@ -275,7 +447,7 @@ def test_a_hung_disk_costs_the_oldest_and_never_the_pipeline(
     network.connect()
     with running(network, tmp_path) as outbox:
         monkeypatch.setattr(Backlog, "write", hung)
-        wait_until(lambda: not outbox._wake.is_set() and outbox._committed_at > outbox._started)
+        wait_until(lambda: not outbox._wake.is_set() and outbox._looked_at > outbox._started)
         add(outbox, 30)
         answers.set()
         wait_until(lambda: any(sent.gap for sent in network.sent))
@@ -303,5 +475,4 @@ def test_an_acknowledgement_that_breaks_the_contract_is_refused(tmp_path: Path, 
     with running(Network(), tmp_path) as outbox:
         with pytest.raises(MessageError):
             outbox.acknowledged(Received(ACK, payload, 1, False, {}))
-        outbox.acknowledged(Received(ACK, b"", 1, False, {}))  # cleared by hand
         assert not outbox._archived

@@ -20,6 +20,7 @@ from edge_node.detector import Detected
 from edge_node.frames import Detections, Frame
 from edge_node.live import Controls
 from edge_node.outbox import Outbox
+from edge_node.pictures import Pictures
 from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher
 from shared.errors import SourceError
@@ -60,7 +61,7 @@ def make(
     stop = threading.Event()
     client = Client(config.mqtt, name="t")
     outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-    publisher = Publisher(client, outbox, config, detector.class_names, "s")
+    publisher = Publisher(client, outbox, Pictures(client), config, detector.class_names, "s")
     definitions = DefinitionStore(None, cameras)
     pipeline = Pipeline(config, detector, publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
     return pipeline, stop, publisher

@@ -2,7 +2,7 @@
 
 `edge` makes events, seeded, until the file `stop` is there, and ends when none is left to deliver. What it
 has committed to disk is written to `committed`, so that a test knows what was promised when it was killed.
-`viewer` is the viewer without its pages.
+`viewer` is the viewer without its pages; there may be several, each with a name.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ def _listen(client: Client, outbox: Outbox) -> None:
         outbox.acknowledged(received)
 
 
-def viewer(url: str, folder: Path) -> None:
+def viewer(url: str, folder: Path, name: str) -> None:
     def refused(error: BrokerError) -> None:
         raise error
 
     hub = Hub(State(topics.DEFAULT_PREFIX), 1, {})
     metrics = ViewerMetrics(hub)
-    history = History(HistorySettings(path=str(folder / "history.db")))
+    history = History(HistorySettings(path=str(folder / f"{name}.db")))
     with Subscriber(MqttSettings(url=url), hub, metrics, history, refused):
         while True:
             repeated = metrics.repeated._value.get()
@@ -102,9 +102,10 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rate", type=float, default=100.0)
+    parser.add_argument("--name", default="history")
     given = parser.parse_args()
     log.setup("INFO")
     if given.role == "edge":
         edge(given.url, given.folder, given.seed, given.rate)
     else:
-        viewer(given.url, given.folder)
+        viewer(given.url, given.folder, given.name)

@@ -21,6 +21,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge_node.backlog import Backlog
 from shared.messages import now_us
 from tests.conftest import REPO, MosquittoProcess, wait_until
+from viewer_server.config import HistorySettings
+from viewer_server.history import History
 
 SEED = 4
 Key = tuple[str, int]
@@ -29,8 +31,8 @@ Key = tuple[str, int]
 class Process:
     """One of `outbox_processes`, that can be killed and started again."""
 
-    def __init__(self, role: str, url: str, folder: Path) -> None:
-        self._role, self._url, self._folder = role, url, folder
+    def __init__(self, role: str, url: str, folder: Path, name: str = "history") -> None:
+        self._role, self._url, self._folder, self._name = role, url, folder, name
         self._starts = 0
 
     def start(self) -> None:
@@ -38,7 +40,9 @@ class Process:
         command = [sys.executable, "-m", "tests.integration.outbox_processes", self._role, self._url]
         with (self._folder / f"{self._role}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, str(self._folder), "--seed", str(SEED + self._starts)], stderr=log, cwd=REPO
+                [*command, str(self._folder), "--seed", str(SEED + self._starts), "--name", self._name],
+                stderr=log,
+                cwd=REPO,
             )
 
     def kill(self) -> None:
@@ -85,6 +89,21 @@ def report(record: Callable[[str, object], None], name: str, **numbers: int) -> 
     print(f"{name}: {numbers}")
 
 
+def expect_archives(folder: Path, *names: str) -> None:
+    """Let the edge know who stores: else what is sent before a viewer is there needs only the others."""
+    with Backlog(folder / "outbox.db", 10**9, 10**6) as backlog:
+        for name in names:
+            with History(HistorySettings(path=str(folder / f"{name}.db"))) as history:
+                backlog.archives.hear(history.archive, now_us())
+
+
+def stored(folder: Path, name: str) -> list[Key]:
+    with sqlite3.connect(folder / f"{name}.db") as history:
+        keys: list[Key] = history.execute("SELECT boot, number FROM events ORDER BY id").fetchall()
+    history.close()
+    return keys
+
+
 @pytest.mark.timeout(90)
 def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_broker_forgets(
     own_broker: MosquittoProcess, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -92,8 +111,7 @@ def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_bro
     edge, viewer = (Process(role, own_broker.url, tmp_path) for role in ("edge", "viewer"))
     victims: list[MosquittoProcess | Process] = [own_broker, edge, viewer] * 2
     random.Random(SEED).shuffle(victims)
-    with Backlog(tmp_path / "outbox.db", 10**9, 10**6) as backlog:
-        backlog.archive_us = now_us()  # else what is sent before the viewer is there needs only the broker
+    expect_archives(tmp_path, "history")
     with running(edge, viewer):
         wait_for_more(tmp_path)
         for victim in victims:
@@ -106,9 +124,7 @@ def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_bro
         assert edge.process.wait(40) == 0, "everything was acknowledged"
         (tmp_path / "viewer-stop").touch()
         assert viewer.process.wait(10) == 0
-    with sqlite3.connect(tmp_path / "history.db") as history:
-        delivered = history.execute("SELECT boot, number FROM events ORDER BY id").fetchall()
-    history.close()
+    delivered = stored(tmp_path, "history")
     promised = committed(tmp_path)
     check(promised, delivered, kills=2)
     repeated = sum(int(file.read_text()) for file in tmp_path.glob("repeated-*"))
@@ -120,6 +136,72 @@ def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_bro
         repeated=repeated,
         lost=len(set(promised) - set(delivered)),
     )
+
+
+@pytest.mark.timeout(90)
+def test_each_of_two_archives_is_complete_though_one_was_away_while_the_other_acknowledged(
+    own_broker: MosquittoProcess, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    edge, *viewers = (
+        Process("edge", own_broker.url, tmp_path),
+        Process("viewer", own_broker.url, tmp_path, "one"),
+        Process("viewer", own_broker.url, tmp_path, "two"),
+    )
+    one, two = viewers
+    expect_archives(tmp_path, "one", "two")
+    with running(edge, one, two):
+        wait_for_more(tmp_path)
+        two.kill()
+        wait_for_more(tmp_path, 300)  # all of which the other one acknowledges
+        edge.kill()  # who has acknowledged what must survive that, and the broker's loss of it
+        own_broker.kill()
+        edge.start()
+        own_broker.start()
+        wait_for_more(tmp_path, 100)
+        two.start()
+        one.kill()
+        wait_for_more(tmp_path, 100)
+        one.start()
+        wait_for_more(tmp_path)
+        (tmp_path / "stop").touch()
+        assert edge.process.wait(40) == 0, "both have acknowledged everything"
+        (tmp_path / "viewer-stop").touch()
+        assert [viewer.process.wait(10) for viewer in viewers] == [0, 0]
+    promised = committed(tmp_path)
+    for name in ("one", "two"):
+        check(promised, stored(tmp_path, name), kills=1)
+    repeated = sum(int(file.read_text()) for file in tmp_path.glob("repeated-*"))
+    report(record_property, "two archives", made=len(promised), repeated=repeated, lost=0)
+
+
+@pytest.mark.timeout(90)
+def test_a_second_archive_that_comes_late_gets_all_that_is_still_held(
+    own_broker: MosquittoProcess, tmp_path: Path
+) -> None:
+    edge, one, late = (
+        Process("edge", own_broker.url, tmp_path),
+        Process("viewer", own_broker.url, tmp_path, "one"),
+        Process("viewer", own_broker.url, tmp_path, "late"),
+    )
+    expect_archives(tmp_path, "one")
+    with running(edge, one):
+        wait_for_more(tmp_path)
+        one.kill()
+        had = set(stored(tmp_path, "one"))
+        wait_for_more(tmp_path, 200)  # held for the one that is away
+        with running(late):
+            wait_for_more(tmp_path)
+            one.start()
+            wait_for_more(tmp_path)
+            (tmp_path / "stop").touch()
+            assert edge.process.wait(40) == 0, "both have acknowledged everything"
+            (tmp_path / "viewer-stop").touch()
+            assert [viewer.process.wait(10) for viewer in (one, late)] == [0, 0]
+    promised = committed(tmp_path)
+    check(promised, stored(tmp_path, "one"), kills=0)
+    delivered = stored(tmp_path, "late")
+    assert len(delivered) == len(set(delivered)) > 200
+    assert set(promised) - had <= set(delivered)
 
 
 class Subscriber:

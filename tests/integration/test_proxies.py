@@ -59,9 +59,8 @@ def nginx(folder: Path, viewer_port: int, port: int) -> list[str]:
         f"{kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    main = (
-        f"daemon off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\nhttp {{ access_log off;\n"
-    )
+    owner = f"user {getpass.getuser()}; " if os.getuid() == 0 else ""  # else it could not write here
+    main = f"{owner}daemon off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\nhttp {{ access_log off;\n"
     (folder / "nginx.conf").write_text(f"{main}{temporary}{example}}}\n")
     return [binary, "-p", str(folder), "-c", str(folder / "nginx.conf")]
 

@@ -75,7 +75,7 @@ EXAMPLES: list[Any] = [
         oldest=2,
         gap=messages.Gap(boot="b", first=1, last=1, count=1),
     ),
-    messages.Ack(**HEAD, boot="b", number=2, consumer="viewer"),
+    messages.Ack(**HEAD, boot="b", number=2, archive="viewer-1"),
     messages.Zones(
         **HEAD,
         camera="c",

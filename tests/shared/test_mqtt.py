@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from shared import mqtt, topics
+from shared import broker_settings, mqtt, topics
 from shared.errors import BrokerError, ConfigError
 from shared.mqtt import Client, MqttSettings, Received
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
@@ -188,6 +189,200 @@ def test_a_payload_over_the_brokers_limit_is_refused_before_it_cuts_the_connecti
     small.kill()
 
 
+def test_what_paho_raises_or_we_do_in_a_callback_does_not_end_the_connection(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = "darner/v1/raises/status"
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(topic, 1)
+        take_in = reader.received.put_newest
+
+        def fail(received: Received, key: str = "") -> None:
+            if received.payload == b"bad":
+                raise RuntimeError("a fault of ours")
+            take_in(received, key)
+
+        monkeypatch.setattr(reader.received, "put_newest", fail)
+        for payload in (b"bad", b"good"):
+            wait_until(lambda: writer.publish(topics.EVENTS, topic, payload))  # noqa: B023 - called at once
+        assert take(reader)[0].payload == b"good"
+        assert reader._paho._thread is not None
+        assert reader._paho._thread.is_alive()
+
+
+def test_a_publish_that_the_access_control_denies_is_told_and_counted(tmp_path: Path) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite allowed/#\n")
+    rules.chmod(0o644)
+    tmp_path.chmod(0o755)
+    strict = MosquittoProcess(tmp_path, extra=f"acl_file {rules}")
+    strict.start()
+    answers: dict[int, bool] = {}
+    with connected(strict.url) as writer:
+        writer.on_acknowledged.append(lambda number, taken: answers.__setitem__(number, taken))
+        numbers = [writer.send(topics.EVENTS, path, b"x") for path in ("allowed/a", "denied/a")]
+        wait_until(lambda: len(answers) == 2)
+        assert [answers[number or 0] for number in numbers] == [True, False]
+        assert writer.dropped == {"refused": 1}
+    strict.kill()
+
+
+def test_publishing_and_being_acknowledged_at_the_same_time_does_not_lock_up(broker: Mosquitto) -> None:
+    """A lock of ours that is held around paho's publish and taken in its callback would."""
+    with connected(broker.url) as client:
+        answered: list[int] = []
+        client.on_acknowledged.append(lambda number, _: answered.append(number))
+        sent: list[int] = []
+
+        def states() -> None:
+            for number in range(1000):
+                client.set_state(topics.STATUS, f"busy/{number % 7}", b"x")
+
+        def events() -> None:
+            while len(sent) < 500:
+                number = client.send(topics.EVENTS, EVENTS, b"x")
+                sent.extend([] if number is None else [number])
+
+        def pictures() -> None:
+            for _ in range(500):
+                client.publish(topics.THUMBNAIL, THUMBNAIL, bytes(1000))
+
+        threads = [threading.Thread(target=work, daemon=True) for work in (states, events, pictures)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        wait_until(lambda: set(sent) <= set(answered))
+
+
+def test_the_socket_sends_at_once_and_a_cut_network_is_an_error_in_seconds(broker: Mosquitto) -> None:
+    with connected(broker.url) as client:
+        sock = client._paho.socket()
+        assert isinstance(sock, socket.socket)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+        assert client._paho.keepalive == 10
+
+
+def test_a_new_connection_is_tried_after_a_time_of_its_own(broker: Mosquitto) -> None:
+    with connected(broker.url) as client:
+        waits = []
+        for _ in range(20):
+            client._jitter()
+            waits.append((client._paho._reconnect_min_delay, client._paho._reconnect_max_delay))
+    assert len(set(waits)) == 20
+    assert all(0.3 <= least <= 1 and 2 <= most <= 4 for least, most in waits)
+
+
+def test_a_disconnection_that_is_told_twice_is_one(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = "darner/v1/twice/status"
+    with connected(broker.url) as client:
+        client.set_state(topics.STATUS, topic, b"1")
+        tell = client._paho.on_disconnect
+        assert tell is not None
+        client._paho.on_disconnect = lambda *told: [tell(*told), tell(*told)]  # type: ignore[assignment]  # as paho does
+        cut(client)
+        wait_until(lambda: client.connections == 2)
+        assert client.wait_connected(10)
+        assert client.publish(topics.EVENTS, EVENTS, b"works")
+    assert len([record for record in caplog.records if "lost the broker" in record.message]) == 1
+
+
+@pytest.fixture
+def roomy(tmp_path: Path) -> Iterator[MosquittoProcess]:
+    """A broker that queues more for a subscriber than the 1,000 messages of its default."""
+    process = MosquittoProcess(tmp_path, extra="max_queued_messages 0")
+    process.start()
+    yield process
+    process.kill()
+
+
+def test_state_that_finds_the_queue_full_is_published_as_soon_as_there_is_room(
+    roomy: MosquittoProcess,
+) -> None:
+    assert roomy._process is not None
+    paths = [f"full/{number}" for number in range(mqtt.MAX_QUEUED + 300)]
+    with connected(roomy.url) as writer:
+        os.kill(roomy._process.pid, signal.SIGSTOP)
+        for path in paths:
+            writer.set_state(topics.STATUS, path, b"old")
+        assert len(writer._untaken) == 300
+        writer.set_state(topics.STATUS, paths[-1], b"new")
+        os.kill(roomy._process.pid, signal.SIGCONT)
+        assert writer.finish(10)
+        assert not writer._untaken
+        with connected(roomy.url) as reader:
+            reader.subscribe("full/#", 1)
+            came = {got.topic: got.payload for got in take(reader, len(paths))}
+    assert came == dict.fromkeys(paths, b"old") | {paths[-1]: b"new"}
+
+
+def test_more_state_than_the_queue_holds_is_all_there_after_a_reconnect(roomy: MosquittoProcess) -> None:
+    paths = [f"many/{number}" for number in range(mqtt.MAX_QUEUED + 300)]
+    with connected(roomy.url) as writer:
+        for path in paths:
+            writer.set_state(topics.STATUS, path, b"1")
+        assert writer.finish(10)
+        roomy.kill()
+        wait_until(lambda: not writer.connected)
+        roomy.start()
+        assert writer.wait_connected(10)
+        assert writer.finish(10)
+        with connected(roomy.url) as reader:
+            reader.subscribe("many/#", 1)
+            assert {got.topic for got in take(reader, len(paths))} == set(paths)
+
+
+@contextmanager
+def files_open(count: int) -> Iterator[list[int]]:
+    """This process with so many descriptors in use."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] != resource.RLIM_INFINITY and before[1] < count + 200:
+        pytest.skip(f"this machine allows {before[1]} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], count + 200), before[1]))
+    held: list[int] = []
+    try:
+        while not held or held[-1] < count:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+        yield held
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_too_many_open_files_are_an_error_and_not_silence(broker: Mosquitto) -> None:
+    errors: list[BrokerError] = []
+    refused = threading.Event()
+
+    def on_refused(error: BrokerError) -> None:
+        errors.append(error)
+        refused.set()
+
+    settings = MqttSettings(url=broker.url)
+    with files_open(1100), Client(settings, name="crowded", on_refused=on_refused) as client:
+        assert refused.wait(10)
+        assert not client.connected
+    assert "too many files open" in str(errors[0])
+
+
+def test_a_connection_lost_among_too_many_open_files_comes_back_when_there_are_fewer(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(broker.url) as client:
+        with files_open(1100) as held:
+            cut(client)
+            wait_until(lambda: not client.connected)
+            held += [os.open(os.devnull, os.O_RDONLY) for _ in range(5)]  # in place of the socket
+            wait_until(lambda: "too many files open" in caplog.text)
+            assert not client.publish(topics.EVENTS, EVENTS, b"lost"), "and says so"
+        assert client.wait_connected(15)
+        assert client.publish(topics.EVENTS, EVENTS, b"sent")
+
+
 def test_a_wrong_password_is_one_error_that_names_the_settings(tmp_path: Path) -> None:
     nobody = tmp_path / "passwords"
     nobody.write_text("")
@@ -238,7 +433,7 @@ def test_a_password_is_not_shown() -> None:
     ],
 )
 def test_urls_that_work(url: str, expected: tuple[str, int, bool]) -> None:
-    assert mqtt.parse_url(url) == expected
+    assert broker_settings.parse_url(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -246,9 +441,9 @@ def test_urls_that_work(url: str, expected: tuple[str, int, bool]) -> None:
 )
 def test_urls_that_do_not_are_config_errors(url: str) -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.url"):
-        mqtt.parse_url(url)
+        broker_settings.parse_url(url)
 
 
 def test_a_missing_password_file_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="password_file"):
-        mqtt.read_password(MqttSettings(password_file="/nowhere"))
+        broker_settings.read_password(MqttSettings(password_file="/nowhere"))

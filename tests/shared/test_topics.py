@@ -5,7 +5,14 @@ import pytest
 from shared import topics
 from shared.errors import ConfigError
 
-IDS = {"node": "n1", "camera": "gate-2", "zone": "a_b", "track": "17", "command": "zones.set"}
+IDS = {
+    "archive": "viewer-1",
+    "node": "n1",
+    "camera": "gate-2",
+    "zone": "a_b",
+    "track": "17",
+    "command": "zones.set",
+}
 
 
 @pytest.mark.parametrize("row", topics.TABLE, ids=lambda row: row.name)
