@@ -11,7 +11,7 @@ help:
 	@echo "make test    all tests, with a real broker and a real browser"
 	@echo "make check   formatting, lint, types"
 	@echo "make bench   measurements against other tools (long)"
-	@echo "make docs    write the schemas, the AsyncAPI document and the tables of docs/wire.md (examples: capture those anew)"
+	@echo "make docs    write the schemas, the AsyncAPI and OpenAPI documents and the tables of docs/wire.md (examples: capture those anew)"
 	@echo "make format  format the sources"
 	@echo "make lock    pin the newest dependencies"
 
@@ -66,6 +66,7 @@ format: .venv/.dev
 
 docs: .venv/.run
 	@$(BIN)/python -m shared.schema
+	@$(BIN)/python -m viewer_server.openapi
 
 examples: .venv/.dev
 	$(BIN)/python -m tests.capture_examples

@@ -112,6 +112,7 @@ def test_a_login_lets_in_and_a_logout_sends_away(
     expect(live.get_by_role("status").first).to_contain_text("no broker")  # its websocket is open
     page.get_by_role("button", name="Log out").click()
     expect(page).to_have_url(f"{guarded.url}/login")
+    expect(live).to_have_url(f"{guarded.url}/login")  # the other window is told by its websocket
     page.goto(f"{guarded.url}/system")
     expect(page).to_have_url(f"{guarded.url}/login?next=/system")
 

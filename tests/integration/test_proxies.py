@@ -60,8 +60,8 @@ def nginx(folder: Path, viewer_port: int, port: int) -> list[str]:
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     owner = f"user {getpass.getuser()}; " if os.getuid() == 0 else ""  # else it could not write here
-    main = f"{owner}daemon off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\nhttp {{ access_log off;\n"
-    (folder / "nginx.conf").write_text(f"{main}{temporary}{example}}}\n")
+    main = f"{owner}daemon off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
+    (folder / "nginx.conf").write_text(f"{main}http {{ access_log off;\n{temporary}{example}}}\n")
     return [binary, "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
