@@ -142,6 +142,16 @@ class Hub:
         with self._lock:
             return sum((mailbox.counts for mailbox in self._mailboxes), self._departed.copy())
 
+    def known(self, *kinds: str) -> list[Update]:
+        """The newest of these kinds of messages, such as "info" and "zone"."""
+        with self._lock:
+            return [one for one in self.state.snapshot() if one.kind == "state" and one.key[0] in kinds]
+
+    def last_frame(self, camera: Key) -> Update | None:
+        """The newest frame of a camera."""
+        with self._lock:
+            return self.state.last_frame(camera)
+
     def zones_version(self, node: str, camera: str) -> int | None:
         """Version of the zones and lines in force on a camera; None when nothing is known of them."""
         with self._lock:

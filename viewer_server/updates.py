@@ -72,6 +72,19 @@ def websocket_frame(opcode: int, payload: bytes) -> bytes:
     return head + payload
 
 
+def content(frame: bytes) -> memoryview:
+    """What a frame of `websocket_frame` carries."""
+    size = {126: 4, 127: 10}.get(frame[1], 2)
+    return memoryview(frame)[size:]
+
+
+def jpeg_of(frame: bytes) -> bytes:
+    """The picture in a binary message."""
+    message = content(frame)
+    [size] = struct.unpack("!I", message[:4])
+    return bytes(message[4 + size :])
+
+
 def text(kind: str, **fields: Any) -> bytes:
     """A text message of this type, as a websocket frame."""
     return websocket_frame(TEXT, orjson.dumps({"type": kind, **fields}))

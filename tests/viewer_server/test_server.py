@@ -265,7 +265,7 @@ def test_every_answer_carries_the_security_headers(idle_viewer: ViewerProcess, p
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
     if path.endswith(".js"):
         assert headers["Content-Type"].startswith("text/javascript")
 

@@ -96,11 +96,18 @@ export class Connection {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearInterval(this.#ping);
+    this.#askToLogIn();
     const full = event.code === TOO_MANY;
     const longest = full ? 15000 : Math.min(8000, 500 * 2 ** this.#attempt);
     this.#attempt += 1;
     // Half of it is chance, so that a hundred pages do not come back in the same instant.
     this.#countDown(here() + longest * (0.5 + Math.random() / 2), full ? "The viewer is full" : "Connection lost");
+  }
+
+  /** A refused handshake does not say why: the viewer may want a login, since the session ended. */
+  async #askToLogIn() {
+    const answer = await fetch("/api/v1/session").catch(() => null);
+    if (answer?.status === 401) location.assign("/login");
   }
 
   #countDown(at, why) {

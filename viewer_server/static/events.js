@@ -27,6 +27,9 @@ const name = (e) => element("strong", {}, e.zone ?? "?");
 const after = (e) => (e.dwell_s == null ? "" : ` after ${duration(e.dwell_s)}`);
 const number = (e) => (e.count == null ? "" : ` of ${e.count}`);
 
+/** An event in words: text and elements. */
+export const sentence = (event) => SAYS[event.type]?.(event) ?? [event.type];
+
 export class EventFeed {
   #list = byId("events");
   #only = null;
@@ -70,7 +73,7 @@ export class EventFeed {
   #item(event, isTrack) {
     const dot = element("span", { class: "dot", "aria-hidden": "true" });
     if (event.track_id != null) dot.style.background = colourOf(event.track_id);
-    const what = element("span", { class: "what" }, ...(SAYS[event.type]?.(event) ?? [event.type]));
+    const what = element("span", { class: "what" }, ...sentence(event));
     what.append(" ", element("span", { class: "where" }, event.camera));
     const at = element("time", { datetime: new Date(event.occurred_us / 1000).toISOString() }, time(event.occurred_us / 1000));
     const item = element("li", isTrack ? { class: "track" } : {}, at, dot, what);
