@@ -187,7 +187,7 @@ class State:
         if pair is None:
             return []
         self.joined += 1
-        camera.last_frame = updates.frame(ids["node"], ids["camera"], *pair)
+        camera.last_frame = updates.frame(ids["node"], ids["camera"], *pair, camera.joiner.lost)
         return [camera.last_frame]
 
     def _known(self, ids: Mapping[str, str]) -> _Camera:

@@ -18,8 +18,9 @@ Text messages are JSON objects with a `type`:
 ========================  ====================================================================================
 
 A binary message is one frame of one camera: the length of a JSON header (4 bytes, big-endian), the header,
-the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us) and
-`detections` (the message as the edge sent it); their session and seq are the same, or it would not be sent.
+the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us), `detections`
+(the message as the edge sent it; its session and seq are the picture's, or it would not be sent) and `lost`
+(how many detections messages of the session did not reach the viewer).
 
 Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
 "cameras": [[node, camera], ...]}` names the cameras on the screen, whose frames alone are wanted (null, as at
@@ -89,8 +90,16 @@ def text(kind: str, **fields: Any) -> bytes:
     return websocket_frame(TEXT, orjson.dumps({"type": kind, **fields}))
 
 
-def frame(node: str, camera: str, picture: Picture, detections: DetectionsMessage) -> Update:
-    """One frame, picture and boxes in one message, so that nothing can part them again."""
+def frame(node: str, camera: str, picture: Picture, detections: DetectionsMessage, lost: int) -> Update:
+    """One frame, picture and boxes in one message, so that nothing can part them again.
+
+    Args:
+        node: Whose it is.
+        camera: Likewise.
+        picture: The JPEG.
+        detections: The boxes.
+        lost: Detections messages of the session that did not reach us.
+    """
     header = orjson.dumps(
         {
             "node": node,
@@ -103,6 +112,7 @@ def frame(node: str, camera: str, picture: Picture, detections: DetectionsMessag
                 "received_us": picture.received_us,
             },
             "detections": detections,
+            "lost": lost,
         }
     )
     payload = struct.pack("!I", len(header)) + header + picture.jpeg

@@ -66,7 +66,10 @@ class Browser:
         while at < size:
             if not self._left:
                 at = self._begin(data, at)
+                if self._head:
+                    return  # the rest of it is on its way
                 if not self._left:
+                    self._end(now_us)  # empty, as pings are
                     continue
             part = min(self._left, size - at)
             room = part if self._inflate else min(part, BEGINNING - len(self._kept))

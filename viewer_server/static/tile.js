@@ -66,7 +66,7 @@ export class Tile {
         element("a", { class: "button", href: linkTo(this.node, this.camera, "line") }, "Draw a counting line")),
     );
     this.drops.parentElement.title = "Frames of this run that the node did not report: replaced by a newer one, " +
-      "held back by a rate, or not taken by the connection";
+      "held back by a rate, or not taken by the connection. Lost on the way: reported, and not received by the viewer";
     this.root.dataset.node = this.node;
     this.root.dataset.camera = this.camera;
     this.#canvas.addEventListener("click", (event) => this.onpick?.(this.objectAt(event)));
@@ -250,7 +250,9 @@ export class Tile {
     this.analysed.textContent = this.metrics ? `${this.metrics.fps_out.toFixed(1)} of ${this.metrics.fps_in.toFixed(1)} per s` : "–";
     const { seq, dropped } = this.detections ?? {};
     const share = dropped / (seq + 1);
-    this.drops.textContent = seq === undefined ? "–" : `${dropped} (${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %)`;
+    const lost = this.#shown?.header.lost;
+    const byNode = `${dropped} (${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %)`;
+    this.drops.textContent = seq === undefined ? "–" : byNode + (lost ? `, ${lost} lost on the way` : "");
     this.seen.textContent = this.#shown ? time(this.#shown.header.picture.received_us / 1000) : "–";
   }
 }
