@@ -124,7 +124,7 @@ def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> Respon
     if not access.may_enter(request):
         return _turn_away(request)
     if access.is_forged(request):
-        return endpoint.problem(403, "this request comes from a page that is not the viewer's")
+        return endpoint.problem(403, "this page may not change anything here (http.allowed_origins)")
     if request.path == "/ws":
         websocket.refuse_compression(request.environ)
         websocket.wrap(request.environ)
