@@ -1,7 +1,7 @@
 """mAP of every model in every precision that runs here: writes the table of docs/accuracy.md.
 
-Run it from the project's root: `python tests/bench/detector_accuracy.py`. It needs `../shared`, makes the FP16 and
-INT8 files with the toolchain in `build/accuracy`, and scores what is there already only.
+Run it from the project's root: `python tests/bench/detector_accuracy.py`. It needs `../shared`, makes the
+FP16 and INT8 files with the toolchain in `build/accuracy`, and goes on with what is there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ MODELS: dict[str, list[str]] = {
     str(SHARED / "models/picodet_s_416.onnx"): ["--layout", "auto"],
     str(SHARED / "models/rtmdet_nano_person.onnx"): ["--labels", "person"],
 }
-HEADER = "| model | precision | input | AP | AP50 | AP75 | loss of AP, points | file, MB |\n|---|---|---|---|---|---|---|---|\n"
+HEADER = (
+    "| model | precision | input | AP | AP50 | AP75 | loss of AP, points | file, MB |\n" + "|---" * 8 + "|\n"
+)
 
 
 def run(words: list[str]) -> bool:
