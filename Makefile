@@ -71,13 +71,13 @@ TORCH ?= torch torchvision
 .cache/engines/ready: pyproject.toml
 	$(PYTHON) -m venv .cache/engines
 	.cache/engines/bin/python -m pip install --disable-pip-version-check -q $(TORCH)
-	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,kserve]' onnx onnx2torch pytest pytest-timeout
+	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,kserve,optimize]' onnx2torch pytest pytest-timeout
 	$(PYTHON) -m venv .cache/mlserver
 	.cache/mlserver/bin/python -m pip install --disable-pip-version-check -q mlserver onnxruntime
 	@touch $@
 
 test-engines: .cache/engines/ready
-	.cache/engines/bin/python -m pytest tests/edge_node/test_engines.py $(ARGS)
+	.cache/engines/bin/python -m pytest tests/edge_node/test_engines.py tests/optimization/test_export.py tests/optimization/test_triton.py $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .
