@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,20 @@ def build(
     Raises:
         ModelError: Not a model TensorRT can build, with the reason.
     """
+    with warnings.catch_warnings():
+        # What newer versions call deprecated is what 8.6 has.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _build(trt, model, options, timing_cache, calibrator, progress)
+
+
+def _build(
+    trt: Any,
+    model: Path,
+    options: BuildOptions,
+    timing_cache: bytes,
+    calibrator: Any,
+    progress: Callable[[str], None],
+) -> Built:
     started = time.monotonic()
     logger = Log.of(trt)
     trt.init_libnvinfer_plugins(logger, "")
@@ -180,8 +195,7 @@ def _precision(
     """Set the flags and say which precision the engine has."""
     kinds = {network.get_layer(index).type for index in range(network.num_layers)}
     quantized = trt.LayerType.QUANTIZE in kinds or trt.LayerType.DEQUANTIZE in kinds
-    half = network.get_input(0).dtype == trt.DataType.HALF or _has_half(trt, network)
-    own = "int8" if quantized else "fp16" if half else "fp32"
+    own = "int8" if quantized else "fp16" if _has_half(trt, network) else "fp32"
     if not weak:
         if options.precision not in ("auto", own):
             raise ModelError(
@@ -210,10 +224,10 @@ def _precision(
 
 
 def _has_half(trt: Any, network: Any) -> bool:
-    return any(
-        network.get_layer(index).get_output(0).dtype == trt.DataType.HALF
-        for index in range(network.num_layers)
-    )
+    """Whether convolutions or products are in half precision; half weights alone only save space."""
+    work = (trt.LayerType.CONVOLUTION, trt.LayerType.MATRIX_MULTIPLY)
+    layers = (network.get_layer(index) for index in range(network.num_layers))
+    return any(layer.type in work and layer.get_output(0).dtype == trt.DataType.HALF for layer in layers)
 
 
 def _shapes(
