@@ -39,7 +39,10 @@ class CudaOnnxBackend:
     """
 
     def __init__(self, path: Path, max_batch: int = 16, index: int = 0, *, graphs: bool = True) -> None:
-        gpu = device(index)
+        try:
+            gpu = device(index)
+        except ModelError as error:
+            raise ModelError(f"model {path}: {error}") from None
         with gpu.current():
             stream = gpu.driver.Stream()
             network = _Session(path, max_batch, index, stream.handle)

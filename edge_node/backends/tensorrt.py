@@ -59,8 +59,11 @@ class TensorrtBackend:
     """
 
     def __init__(self, path: Path, settings: ModelSettings, index: int = 0, *, graphs: bool = True) -> None:
-        self._gpu, self._graphs = device(index), graphs
-        self._trt = load()
+        try:
+            self._trt, self._gpu = load(), device(index)
+        except ModelError as error:
+            raise ModelError(f"model {path}: {error}") from None
+        self._graphs = graphs
         self._meanwhile: Backend | None = None
         self._loaded: _Loaded | None = None
         self._built: list[Path | ModelError] = []
