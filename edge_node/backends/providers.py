@@ -31,7 +31,7 @@ _PACKAGES: dict[Provider, str] = {
 
 
 def prefers_cuda(configured: Sequence[Provider]) -> bool:
-    """Whether NVIDIA's GPU comes first, by the user's word or by default, and ONNX Runtime was built for it."""
+    """Whether NVIDIA's GPU comes first, by word or by default, and ONNX Runtime was built for it."""
     return tuple(configured[:1]) in ((), ("cuda",)) and _NAMES["cuda"] in ort.get_available_providers()
 
 
