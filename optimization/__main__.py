@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from optimization import (
+    build,
     evaluate_detector,
     evaluate_tracker,
     evaluate_video,
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     simplify.add_to(commands)
     quantize.add_to(commands)
     fp16.add_to(commands)
+    build.add_to(commands)
     return parser
 
 

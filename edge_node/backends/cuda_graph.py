@@ -10,8 +10,8 @@ import ctypes
 import functools
 from collections.abc import Callable
 
-_THREAD_LOCAL = 1
-"""Capture mode: what other threads do meanwhile does not spoil the recording."""
+_RELAXED = 2
+"""Capture mode: neither what other threads do nor an allocation of the network's spoils the recording."""
 
 
 class CaptureError(Exception):
@@ -59,7 +59,7 @@ class CudaGraph:
     def __init__(self, stream: int, work: Callable[[], None]) -> None:
         driver = _driver()
         self._executable = ctypes.c_void_p()
-        _check("cuStreamBeginCapture", driver.cuStreamBeginCapture_v2(stream, _THREAD_LOCAL))
+        _check("cuStreamBeginCapture", driver.cuStreamBeginCapture_v2(stream, _RELAXED))
         graph = ctypes.c_void_p()
         try:
             work()

@@ -105,9 +105,15 @@ class _Session:
         batch = inputs[0].shape[0]
         self._fixed = batch if isinstance(batch, int) else None
         self.max_batch = self._fixed or max_batch
+        self._path = path
         self._index = index
         self._rest: dict[Shape, list[tuple[int, ...]]] = {}
         self._run_options = ort.RunOptions()
+        size = inputs[0].shape[2:]
+        if all(isinstance(axis, int) for axis in size):
+            if any(not isinstance(axis, int) for item in outputs for axis in item.shape[1:]):
+                raise ModelError(f"model {path}: how many values come out depends on the picture")
+            self.outputs((1, 3, *size))  # refuses here and now what cannot run
         # The runner waits for the stream itself; a wait inside could not be recorded in a CUDA graph.
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
 
@@ -120,9 +126,14 @@ class _Session:
         probe: Shape = (self._fixed or 1, *shape[1:])
         if probe not in self._rest:
             name, names = self._names
-            results = self._session.run(names, {name: np.zeros(probe, self.input_dtype)})
+            try:
+                results = self._session.run(names, {name: np.zeros(probe, self.input_dtype)})
+            except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
+                first = str(error).strip().splitlines()[0]
+                raise ModelError(f"model {self._path}: cannot run with input {probe}: {first}") from None
             if any(result.shape[:1] != probe[:1] for result in results):
-                raise ModelError(f"output shapes {[result.shape for result in results]} are not by picture")
+                shapes = [result.shape for result in results]
+                raise ModelError(f"model {self._path}: output shapes {shapes} are not by picture")
             self._rest[probe] = [result.shape[1:] for result in results]
         return [((shape[0], *rest), kind) for rest, kind in zip(self._rest[probe], self._types, strict=True)]
 

@@ -2,13 +2,13 @@
 
 Pictures cross the bus as u8 and candidates come back; the float tensor never leaves the GPU. Copy and
 letterbox of a batch have a stream of their own, so that they run beside the network of the batch before it.
-Network and filter are recorded as a CUDA graph by the second batch of a size and replayed from then on.
+Network and filter are recorded as a CUDA graph by the third batch of a size and replayed from then on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +26,8 @@ from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
 Shape = tuple[int, int, int, int]
+WARM_UP = 2
+"""Runs of a batch size before one is recorded."""
 MAX_GRAPHS = 8
 """Recorded batch sizes of a slot; further ones are enqueued step by step."""
 
@@ -70,7 +72,6 @@ class Ticket:
 
     slot: int
     fits: list[Letterbox]
-    host_ms: float
 
 
 class CudaRunner:
@@ -108,7 +109,6 @@ class CudaRunner:
             ModelError: A picture is too large, or the GPU has too little memory.
             ValueError: Too many or no pictures, or two batches are in flight already.
         """
-        start = time.perf_counter()
         if not 0 < len(images) <= self._network.max_batch:
             raise ValueError(f"{len(images)} pictures; 1 to {self._network.max_batch} fit into a batch")
         if len(self._in_flight) == 2:
@@ -118,15 +118,14 @@ class CudaRunner:
         index = 0 if 0 not in self._in_flight else 1
         with self._gpu.current():
             slot = self._slot(index, target, wanted.layout)
-            size = slot.stage(images, fits, batch, wanted)
-            slot.upload(size, batch, target, self._kernels, self._upload)
-            host_ms = (time.perf_counter() - start) * 1e3
+            slot.upload(images, fits, batch, wanted, self._upload)
+            slot.letterbox(batch, target, self._kernels, self._upload)
             self._compute.wait_for_event(slot.ready)
             slot.begun.record(self._compute)
             self._run(index, slot, (batch, 3, target.height, target.width))
             slot.done.record(self._compute)
         self._in_flight.add(index)
-        return Ticket(index, fits, host_ms)
+        return Ticket(index, fits)
 
     def collect(self, ticket: Ticket) -> Inference:
         """Wait for a batch.
@@ -135,14 +134,14 @@ class CudaRunner:
             ticket: Of `submit`; each one is collected once.
 
         Returns:
-            Candidates only where the layout allows that, else the whole outputs. `inference_ms` is the GPU's;
-            `preprocess_ms` is the host's for the copy into page-locked memory and the GPU's for the rest.
+            Candidates only where the layout allows that, else the whole outputs. The times are the GPU's:
+            from the first picture's copy to the tensor, and from there to the candidates.
         """
         slot = self._slots[ticket.slot]
         with self._gpu.current():
             slot.done.synchronize()
             outputs = slot.results(len(ticket.fits))
-            preprocess_ms = ticket.host_ms + slot.ready.time_since(slot.started)
+            preprocess_ms = slot.ready.time_since(slot.started)
             inference_ms = slot.done.time_since(slot.begun)
         self._in_flight.discard(ticket.slot)
         return Inference(outputs, ticket.fits, preprocess_ms, inference_ms)
@@ -193,14 +192,17 @@ class CudaRunner:
         allowed = self._use_graphs and self._network.capturable
         if not allowed and slot.graphs:
             slot.drop_graphs()
-        # The first run of a size allocates, which cannot be recorded.
-        if allowed and batch in slot.seen and batch not in slot.graphs and len(slot.graphs) < MAX_GRAPHS:
+        # The first runs of a size choose kernels and allocate, which cannot be recorded.
+        if allowed and slot.runs[batch] == WARM_UP and len(slot.graphs) < MAX_GRAPHS:
             try:
                 slot.graphs[batch] = CudaGraph(self._compute.handle, work)
             except CaptureError as error:
-                slot.graphs[batch] = None
-                log.warning("no CUDA graph for batches of %d, enqueued instead: %s", batch, error)
-        slot.seen.add(batch)
+                self._network.capturable = False
+                log.warning("the network cannot be recorded as a CUDA graph, enqueued instead: %s", error)
+                # CUDA's runtime tells the next one who asks once more; here, nobody is hurt.
+                with contextlib.suppress(Exception):
+                    work()
+        slot.runs[batch] += 1
         graph = slot.graphs.get(batch)
         if graph:
             graph.launch(self._compute.handle)

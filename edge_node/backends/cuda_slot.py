@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,8 +47,8 @@ class Slot:
     Attributes:
         input: The input tensor.
         outputs: The network's outputs.
-        graphs: By batch; None where recording failed or was not tried yet.
-        seen: Batches that ran once.
+        graphs: What was recorded, by batch.
+        runs: How many there were, by batch.
     """
 
     def __init__(
@@ -76,21 +77,22 @@ class Slot:
         self.started, self.ready, self.begun = event(), event(), event()
         # The thread that waits for the result sleeps: an edge box has other work for its cores.
         self.done = event(flags.BLOCKING_SYNC)
-        self.graphs: dict[int, CudaGraph | None] = {}
-        self.seen: set[int] = set()
+        self.graphs: dict[int, CudaGraph] = {}
+        self.runs: Counter[int] = Counter()
 
-    def stage(self, images: Sequence[U8], fits: Sequence[Letterbox], batch: int, wanted: Wanted) -> int:
-        """Put a batch into the staging buffer.
+    def upload(
+        self, images: Sequence[U8], fits: Sequence[Letterbox], batch: int, wanted: Wanted, stream: Any
+    ) -> None:
+        """Put a batch into the staging buffer and start copying it to the GPU, each picture beside the next.
 
         Args:
             images: The pictures.
             fits: How each goes into the input.
             batch: Pictures that the network takes; missing ones repeat the first.
             wanted: For the filter.
-
-        Returns:
-            Bytes to copy to the GPU.
+            stream: To copy on.
         """
+        self.started.record(stream)
         starts, end = [], self._pictures_start
         for image in images:
             starts.append(end)
@@ -98,19 +100,20 @@ class Slot:
         if end > self._host.array.size:
             self._grow(end)
         memory = self._host.array
-        for image, start in zip(images, starts, strict=True):
-            np.copyto(memory[start : start + image.nbytes].reshape(image.shape), image)
         jobs = [job(image, fit, start) for image, fit, start in zip(images, fits, starts, strict=True)]
         jobs += jobs[:1] * (batch - len(jobs))
         self._host.view(JOB, (batch,), self._jobs_start)[:] = np.array(jobs, JOB)
         if self._layout:
             fill_request(memory, wanted)
-        return end
+        copied = 0
+        for image, start in zip(images, starts, strict=True):
+            stop = start + image.nbytes
+            np.copyto(memory[start:stop].reshape(image.shape), image)
+            self._gpu.driver.memcpy_htod_async(self._device.address + copied, memory[copied:stop], stream)
+            copied = stop
 
-    def upload(self, size: int, batch: int, target: InputFormat, kernels: Kernels, stream: Any) -> None:
-        """Copy the staging buffer to the GPU and make the input tensor of it."""
-        self.started.record(stream)
-        self._gpu.driver.memcpy_htod_async(self._device.address, self._host.array[:size], stream)
+    def letterbox(self, batch: int, target: InputFormat, kernels: Kernels, stream: Any) -> None:
+        """Make the input tensor of what was uploaded."""
         kernels.letterbox(
             self._device.address,
             self._device.address + self._jobs_start,
@@ -176,9 +179,9 @@ class Slot:
     def drop_graphs(self) -> None:
         """Forget what was recorded."""
         for graph in self.graphs.values():
-            if graph:
-                graph.close()
+            graph.close()
         self.graphs.clear()
+        self.runs.clear()
 
     def free(self) -> None:
         """Give all memory back."""

@@ -11,7 +11,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,28 +115,29 @@ def usual(path: Path, images: Sequence[U8], half: bool) -> Callable[[], int]:
     return run
 
 
-def measure(path: Path, half: bool, batches: Sequence[int], repeats: int) -> list[dict[str, Any]]:
-    """One network, every batch."""
-    rows = []
+def measure(
+    path: Path, half: bool, ways: Sequence[str], batches: Sequence[int], repeats: int
+) -> Iterator[dict[str, Any]]:
+    """One network, every way and batch."""
     images = [scene(index) for index in range(max(batches))]
-    for graphs in (False, True):
-        backend = CudaOnnxBackend(path, max_batch=max(batches), graphs=graphs)
+    for way in ways:
+        if way == "usual":
+            for batch in batches:
+                yield {"way": way, "batch": batch, **times(usual(path, images[:batch], half), repeats)}
+            continue
+        backend = CudaOnnxBackend(path, max_batch=max(batches), graphs=way == "graph")
         for batch in batches:
             few = images[:batch]
-            row: dict[str, Any] = {"way": "graph" if graphs else "enqueued", "batch": batch}
+            row: dict[str, Any] = {"way": way, "batch": batch}
             row |= times(partial(detect, backend, few), repeats)
             inferences = [backend.infer(few, TARGET, WANTED) for _ in range(30)]
             row["preprocess"] = round(float(np.median([one.preprocess_ms for one in inferences])), 3)
-            row["network"] = round(float(np.median([one.inference_ms for one in inferences])), 3)
+            row["inference"] = round(float(np.median([one.inference_ms for one in inferences])), 3)
             row["decode"] = times(partial(decode, inferences[0]), 50)["p50"]
             row["detections"] = decode(inferences[0])
             row |= overlapped(backend, few, max(10, repeats // 2))
-            rows.append(row)
+            yield row
         backend.close()
-    return rows + [
-        {"way": "usual", "batch": batch, **times(usual(path, images[:batch], half), repeats)}
-        for batch in batches
-    ]
 
 
 def main() -> None:
@@ -144,6 +145,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--scales", nargs="+", choices=("n", "s"), default=["n", "s"])
     parser.add_argument("--precisions", nargs="+", choices=("fp32", "fp16"), default=["fp32", "fp16"])
+    parser.add_argument(
+        "--ways", nargs="+", choices=("enqueued", "graph", "usual"), default=["enqueued", "graph", "usual"]
+    )
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--repeats", type=int, default=200)
     args = parser.parse_args()
@@ -155,7 +159,7 @@ def main() -> None:
         for scale, precision in itertools.product(args.scales, args.precisions):
             half = precision == "fp16"
             path = write(Path(folder) / f"{scale}-{precision}.onnx", scale, half=half)
-            for row in measure(path, half, args.batches, args.repeats):
+            for row in measure(path, half, args.ways, args.batches, args.repeats):
                 row = {"network": f"yolov8{scale}-shaped", "precision": precision} | row
                 rows.append(row)
                 print(json.dumps(row), flush=True)

@@ -91,7 +91,8 @@ def test_nv12_and_half_precision_and_a_batch(gpu: Device, kernels: Kernels) -> N
 class Constant:
     """A network that answers with what it was given at the start: the runner's parts around it are real."""
 
-    def __init__(self, gpu: Device, answer: npt.NDArray[Any], stream: Any) -> None:
+    def __init__(self, gpu: Device, answer: npt.NDArray[Any], stream: Any, *, waits: bool) -> None:
+        self._waits = waits
         self._gpu, self._answer, self._stream = gpu, answer, stream
         self.input_dtype: np.dtype[Any] = np.dtype(np.float32)
         self.max_batch, self.capturable = len(answer), True
@@ -109,15 +110,19 @@ class Constant:
         self.enqueued += 1
         size = self._answer[: shape[0]].nbytes
         self._gpu.driver.memcpy_dtod_async(outputs[0], self._memory.address, size, self._stream)
+        if self._waits:
+            self._stream.synchronize()
 
     def close(self) -> None:
         self._memory.free()
 
 
-def runner(gpu: Device, answer: npt.NDArray[Any], *, graphs: bool = True) -> tuple[CudaRunner, Constant]:
+def runner(
+    gpu: Device, answer: npt.NDArray[Any], *, graphs: bool = True, waits: bool = False
+) -> tuple[CudaRunner, Constant]:
     with gpu.current():
         stream = gpu.driver.Stream()
-        network = Constant(gpu, answer, stream)
+        network = Constant(gpu, answer, stream, waits=waits)
     return CudaRunner(gpu, network, stream, graphs=graphs), network
 
 
@@ -141,8 +146,20 @@ def test_only_candidates_come_back(gpu: Device, layout: str, dtype: str, graphs:
         check(found.outputs, layout, answer, wanted)
         assert found.preprocess_ms > 0
         assert found.inference_ms > 0
-    # Enqueued by the first run, recorded by the second, replayed from then on.
-    assert network.enqueued == (2 if graphs else 5)
+    # Enqueued by the first two runs, recorded by the third, replayed from then on.
+    assert network.enqueued == (3 if graphs else 5)
+    engine.close()
+
+
+def test_a_network_that_cannot_be_recorded_is_enqueued(gpu: Device, caplog: pytest.LogCaptureFixture) -> None:
+    answer = scores("yolov8", 80, 8400, 2, 0.01)
+    engine, network = runner(gpu, answer, waits=True)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    for _ in range(5):
+        found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
+        check(found.outputs, "yolov8", answer, wanted)
+    assert not network.capturable
+    assert caplog.text.count("cannot be recorded") == 1
     engine.close()
 
 
@@ -193,6 +210,7 @@ def test_another_thread_may_ask_and_pytorch_goes_on(gpu: Device) -> None:
 
     def ask() -> None:
         try:
+            torch.cuda.set_device(0)  # a new thread of PyTorch's warns without
             for _ in range(20):
                 check(
                     engine.infer([picture(640, 480)], TARGETS["yolov8"], wanted).outputs,

@@ -1,0 +1,60 @@
+"""TensorRT as a Python module, and its log as ours."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from types import ModuleType
+from typing import Any
+
+from shared.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+
+def load() -> ModuleType:
+    """The module `tensorrt`, or that of TensorRT for RTX, which has the same interface.
+
+    Raises:
+        ModelError: Neither is installed.
+    """
+    for name in ("tensorrt", "tensorrt_rtx_bindings"):
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            if error.name != name:
+                raise ModelError(f"{name} is installed but cannot be loaded: {error}") from None
+    raise ModelError(
+        "TensorRT is not installed: pip install 'darner[trt]' on a PC; on a Jetson it comes with JetPack "
+        "(apt install python3-libnvinfer)"
+    )
+
+
+class Log:
+    """Makes TensorRT's messages ours and keeps the last error for our own message."""
+
+    @staticmethod
+    def of(trt: Any) -> Any:
+        """A logger to give to TensorRT, with a method `reason`."""
+
+        class Bridge(trt.ILogger):  # type: ignore[misc]  # untyped
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+                self.error = ""
+
+            def log(self, severity: Any, message: str) -> None:
+                if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
+                    # The first error is the cause; what follows is its wake.
+                    self.error = self.error or message.strip()
+                    log.debug("TensorRT: %s", message)
+                elif severity == trt.ILogger.Severity.WARNING:
+                    log.info("TensorRT: %s", message)
+                else:
+                    log.debug("TensorRT: %s", message)
+
+            def reason(self) -> str:
+                """What went wrong since the last time this was asked, as the end of a sentence."""
+                error, self.error = self.error, ""
+                return f" ({error})" if error else ""
+
+        return Bridge()
