@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from optimization import (
-    build,
     benchmark,
+    build,
     compare,
     evaluate_detector,
     evaluate_tracker,
