@@ -93,6 +93,7 @@ bench: .venv/.dev
 	$(call need,command -v mosquitto_sub && { command -v mosquitto || test -x /usr/sbin/mosquitto; },mosquitto mosquitto-clients)
 	$(BIN)/python tests/bench/publish_path.py
 	$(BIN)/python tests/bench/tracker_cost.py
+	$(BIN)/python tests/bench/detector_cost.py
 	@test -d $(DATA) || { echo "no ground truth in $(DATA): accuracy is not measured"; exit 0; }
 	@test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy
 bench-accuracy:

@@ -20,7 +20,7 @@ _ROUNDS, _FEW, _NARROW = 3, 400, 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class _Placed:
     """Boxes by class and left edge.
 
     Attributes:
@@ -37,11 +37,11 @@ class _Layout:
     starts: Ids
     ends: Ids
 
-    def only(self, alive: Bool) -> _Layout:
+    def only(self, alive: Bool) -> _Placed:
         """Some of the boxes, closed up."""
         closed = np.concatenate([[0], np.cumsum(alive)])
         starts, ends = closed[self.starts[alive]], closed[self.ends[alive]]
-        return _Layout(self.xyxy[alive], self.area[alive], self.rank[alive], starts, ends)
+        return _Placed(self.xyxy[alive], self.area[alive], self.rank[alive], starts, ends)
 
 
 def nms(found: Detections, threshold: float, limit: int) -> Detections:
@@ -71,16 +71,15 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
     # Of boxes of no area or an infinite one: what is not a number is above no threshold.
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         boxes = _lay_out(found, order, threshold)
-        kept: list[Ids] = []
-        for _ in range(_ROUNDS if len(order) > _FEW else 0):
-            if len(boxes.rank) == 0 or (boxes.ends - boxes.starts).mean() > _NARROW:
+        taken = np.zeros(0, np.intp)
+        for _ in range(_ROUNDS):
+            if len(boxes.rank) <= _FEW or (boxes.ends - boxes.starts).mean() > _NARROW:
                 break
             best = _best_within_reach(boxes)
-            kept.append(boxes.rank[best])
+            taken = np.concatenate([taken, boxes.rank[best]])
             boxes = boxes.only(~(best | _suppressed(boxes, best, threshold)))
-        taken = np.sort(np.concatenate([*kept, np.zeros(0, np.intp)]))
         if len(taken) >= limit:  # what is worse than the last of these comes too late
-            boxes = boxes.only(boxes.rank < taken[limit - 1])
+            boxes = boxes.only(boxes.rank < np.sort(taken)[limit - 1])
         rest = boxes.rank[_one_by_one(boxes, threshold, limit)]
     return found[order[np.sort(np.concatenate([taken, rest]))[:limit]]]
 
@@ -98,7 +97,7 @@ def best_first(score: F32) -> Ids:
     return np.argsort((-bits << 32) + np.arange(len(score)))
 
 
-def _lay_out(found: Detections, order: Ids, threshold: float) -> _Layout:
+def _lay_out(found: Detections, order: Ids, threshold: float) -> _Placed:
     """See `nms`.
 
     Args:
@@ -106,26 +105,34 @@ def _lay_out(found: Detections, order: Ids, threshold: float) -> _Layout:
         order: Their indices, best first.
         threshold: IoU.
     """
+    # Of a few boxes, all of a class are within reach.
+    few = len(order) <= _FEW
+    key, first, last = (found.class_id,) * 3 if few else _reach(found, threshold)
+    place = np.argsort(key)
+    key = key[place]
+    starts = np.searchsorted(key, first[place])
+    ends = np.searchsorted(key, last[place], side="right")
+    rank = np.empty(len(order), np.intp)
+    rank[order] = np.arange(len(order))
+    xyxy = found.xyxy[place]
+    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0.0)
+    return _Placed(xyxy, sides[:, 0] * sides[:, 1], rank[place], starts, ends)
+
+
+def _reach(found: Detections, threshold: float) -> tuple[F64, F64, F64]:
+    """Left edges, classes apart, and the least and largest such edge of what each box might suppress."""
     left: F64 = found.xyxy[:, 0].astype(np.float64)
     width: F64 = found.xyxy[:, 2] - left
     # Classes farther apart than any two boxes of one class.
     step = 1.0 + 1.001 * (float(found.xyxy[:, 2].max()) - float(left.min()))
     floor: F64 = found.class_id.astype(np.float64) * step
     key: F64 = floor + (left - left.min())
-    place = np.argsort(key)
-    key, floor, width = key[place], floor[place], width[place]
-    slack = 4.0 * np.spacing(key[-1]) + 1e-4 * np.abs(width)  # rounding must not hide a rival
+    slack = 4.0 * np.spacing(key.max()) + 1e-4 * np.abs(width)  # rounding must not hide a rival
     to_left = width * ((1.0 - threshold) / max(threshold, 1e-6)) + slack
-    starts = np.searchsorted(key, np.maximum(key - to_left, floor - slack))
-    ends = np.searchsorted(key, key + (width * (1.0 - threshold) + slack), side="right")
-    rank = np.empty(len(order), np.intp)
-    rank[order] = np.arange(len(order))
-    xyxy = found.xyxy[place]
-    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0.0)
-    return _Layout(xyxy, sides[:, 0] * sides[:, 1], rank[place], starts, ends)
+    return key, np.maximum(key - to_left, floor - slack), key + (width * (1.0 - threshold) + slack)
 
 
-def _best_within_reach(boxes: _Layout) -> Bool:
+def _best_within_reach(boxes: _Placed) -> Bool:
     """Which boxes have no better one in their stretch.
 
     Of two boxes with an IoU above the threshold each is in the other's stretch.
@@ -136,7 +143,7 @@ def _best_within_reach(boxes: _Layout) -> Bool:
     return np.asarray(best == boxes.rank)
 
 
-def _suppressed(boxes: _Layout, by: Bool, threshold: float) -> Bool:
+def _suppressed(boxes: _Placed, by: Bool, threshold: float) -> Bool:
     """Which boxes some others suppress."""
     owner = np.flatnonzero(by)
     count = boxes.ends[owner] - boxes.starts[owner]
@@ -153,7 +160,7 @@ def _suppressed(boxes: _Layout, by: Bool, threshold: float) -> Bool:
     return gone
 
 
-def _one_by_one(boxes: _Layout, threshold: float, limit: int) -> list[int]:
+def _one_by_one(boxes: _Placed, threshold: float, limit: int) -> list[int]:
     """Positions of the survivors, best first; what is suppressed is never compared with anything."""
     # x1, y1, -x2, -y2: the larger of two boxes' is their intersection's, in one step for all four.
     edges = np.ascontiguousarray(boxes.xyxy.T)

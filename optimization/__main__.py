@@ -7,14 +7,18 @@ import sys
 from collections.abc import Sequence
 
 from optimization import (
+    benchmark,
     build,
+    compare,
     evaluate_detector,
     evaluate_tracker,
     evaluate_video,
+    export,
     fp16,
     inspect_model,
     quantize,
     simplify,
+    triton,
 )
 from shared.errors import DarnerError
 
@@ -29,11 +33,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate_detector.add_to(parts)
     evaluate_tracker.add_to(parts)
     evaluate_video.add_to(parts)
+    export.add_to(commands)
     inspect_model.add_to(commands)
     simplify.add_to(commands)
     quantize.add_to(commands)
     fp16.add_to(commands)
     build.add_to(commands)
+    benchmark.add_to(commands)
+    compare.add_to(commands)
+    triton.add_to(commands)
     return parser
 
 

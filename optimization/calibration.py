@@ -46,7 +46,7 @@ class Calibration:
         percentile: Of the values inside the range; only for that method.
         pictures: How many were shown.
         ranges: Lowest and highest value by tensor name.
-        levels: What was chosen to be kept in float, by target (see `qdq.head_levels`).
+        kept: Names of the nodes that were found to be better kept in float, by target.
     """
 
     model_sha256: str
@@ -54,7 +54,7 @@ class Calibration:
     percentile: float
     pictures: int
     ranges: dict[str, tuple[float, float]]
-    levels: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, list[str]] = field(default_factory=dict)
 
 
 def measure(

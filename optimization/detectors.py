@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any, get_args
 
 import msgspec
@@ -12,24 +11,30 @@ from edge_node.config import ModelSettings
 from edge_node.models import Layout
 from shared.errors import ConfigError
 
-_FIELDS = {field.name for field in dataclasses.fields(ModelSettings)}
 
-
-def add_arguments(parser: argparse.ArgumentParser, *, model: bool = True) -> None:
+def add_arguments(parser: argparse.ArgumentParser, *, engine: bool = False) -> None:
     """Declare the options that say which network runs, and how.
 
     Args:
         parser: Of the command.
-        model: Declare --model as well.
+        engine: Let the engine be chosen; without, ONNX Runtime runs it.
     """
-    if model:
-        parser.add_argument(
-            "--model", default=ModelSettings().name, help="path or name (default: %(default)s)"
-        )
-    parser.add_argument("--backend", metavar="NAME", help="engine (default: the fastest that runs here)")
+    parser.add_argument("--model", default=default_model(), help="path or name (default: %(default)s)")
     parser.add_argument("--layout", choices=("auto", *get_args(Layout)), help="how the output is read")
     parser.add_argument("--labels", metavar="NAME,...", help="class names, for models that carry none")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads for one inference")
+    parser.set_defaults(backend="onnxruntime")
+    if engine:
+        parser.set_defaults(backend=None)
+        parser.add_argument("--backend", metavar="NAME", help="engine (default: the fastest that runs here)")
+        parser.add_argument(
+            "--input-size", type=int, metavar="N", help="longer side, for models that take any size"
+        )
+
+
+def default_model() -> str:
+    """The model of a node that is told none."""
+    return ModelSettings().name
 
 
 def settings(args: argparse.Namespace, **changes: Any) -> ModelSettings:
@@ -37,26 +42,29 @@ def settings(args: argparse.Namespace, **changes: Any) -> ModelSettings:
 
     Args:
         args: What `add_arguments` declared.
-        changes: Other keys of `ModelSettings`; None leaves a key at its default.
+        changes: Other keys of `ModelSettings`.
 
     Raises:
         ConfigError: A value is not allowed.
     """
-    given: dict[str, Any] = {
-        "name": getattr(args, "model", None),
-        "backend": args.backend,
-        "layout": args.layout,
-        "labels": args.labels.split(",") if args.labels else None,
-        "threads": args.threads,
-    }
-    chosen = {key: value for key, value in (given | changes).items() if value is not None}
-    for key in chosen:
-        if key not in _FIELDS:
-            raise ConfigError(f"--{key.replace('_', '-')}: this version has no such setting of the detector")
+    labels = args.labels.split(",") if args.labels else None
+    given = {"name": args.model, "labels": labels, "input_size": getattr(args, "input_size", None)}
+    keys = ("backend", "layout", "threads")
+    return build(**(given | {key: getattr(args, key) for key in keys} | changes))
+
+
+def build(**keys: Any) -> ModelSettings:
+    """Settings of these keys; None leaves one at its default.
+
+    Raises:
+        ConfigError: A value is not allowed.
+    """
     try:
-        return msgspec.convert(chosen, ModelSettings)
+        return msgspec.convert(
+            {key: value for key, value in keys.items() if value is not None}, ModelSettings
+        )
     except msgspec.ValidationError as error:
-        raise ConfigError(f"model settings: {error}") from None
+        raise ConfigError(f"settings of the detector: {error}") from None
 
 
 def size(text: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""`evaluate detector`: COCO's average precision of any model on any engine, and what it lost against another."""
+"""`evaluate detector`: COCO's average precision of any model on any engine, and its loss against another."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_to(subparsers: SubParsers) -> None:
         help="COCO mAP of a detector, and its loss against another",
         description="Run a detector over annotated pictures and give COCO's average precision (0 to 1).",
     )
-    detectors.add_arguments(parser)
+    detectors.add_arguments(parser, engine=True)
     add_truth(parser, required=True)
     parser.add_argument("--against", metavar="MODEL", help="score this one as well and give the loss")
     files.add_arguments(parser)

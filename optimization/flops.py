@@ -1,8 +1,8 @@
 """What one run of a network costs, counted over its graph.
 
-A multiplication and an addition are two operations. Convolutions and matrix products are counted exactly, with
-bias; poolings as one operation for every value they look at; functions of single values as one for each; moving,
-shaping and comparing as none. Counts of other tools that give multiply-accumulates are half as large.
+A multiplication and an addition are two operations. Convolutions and matrix products are counted exactly,
+with bias; poolings as one operation for every value looked at; functions of single values as one for each;
+moving, shaping and comparing as none. Other tools' counts of multiply-accumulates are half as large.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from onnx import numpy_helper
 from optimization import graphs
 
 _ELEMENTWISE = frozenset(
-    "Add Sub Mul Div Pow Sqrt Exp Log Abs Neg Relu LeakyRelu PRelu Elu Selu Clip Sigmoid HardSigmoid HardSwish Tanh Erf "
-    "Gelu Mish Softplus Softmax LogSoftmax BatchNormalization InstanceNormalization LayerNormalization "
+    "Add Sub Mul Div Pow Sqrt Exp Log Abs Neg Relu LeakyRelu PRelu Elu Selu Clip Sigmoid HardSigmoid "
+    "HardSwish Tanh Erf Gelu Mish Softplus Softmax LogSoftmax BatchNormalization LayerNormalization "
     "Resize Upsample Min Max QuantizeLinear DequantizeLinear".split()
 )
 _POOLS = frozenset({"MaxPool", "AveragePool"})
@@ -105,7 +105,7 @@ def _flops(node: onnx.NodeProto, shapes: dict[str, list[int | str]]) -> int | No
     if node.op_type in _REDUCTIONS:
         return taken
     if node.op_type in _POOLS:
-        return made * math.prod(attributes["kernel_shape"])
+        return made * int(math.prod(attributes["kernel_shape"]))
     weight = shapes.get(node.input[1], ["?"])
     if not all(isinstance(length, int) for length in weight):
         return None

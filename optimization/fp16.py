@@ -75,11 +75,14 @@ def run(args: argparse.Namespace) -> None:
     result = convert(graph, kept, [name for name in args.block.split(",") if name], half_io=args.half_io)
     target = parity.input_format(settings, graphs.shape(original.graph.input[0]))
     shown = parity.feeds(target, args.images)
-    worst = parity.check(parity.differences(runner(original), runner(result), shown), TOLERANCE, "rms")
+    # A network with its NMS inside may find a doubtful object more or less.
+    inside = any(node.op_type == "NonMaxSuppression" for node in original.graph.node)
+    found = parity.differences(runner(original), runner(result), shown, counts_vary=inside)
+    worst = parity.check(found, TOLERANCE, "rms")
     graphs.save(result, output)
     print(
-        f"{output}: {graphs.megabytes(original):.2f} -> {graphs.megabytes(result):.2f} MB, {len(kept)} nodes in float32, "
-        f"outputs within {worst:.1e} on {', '.join(name for name, _ in shown)}"
+        f"{output}: {graphs.megabytes(original):.2f} -> {graphs.megabytes(result):.2f} MB, "
+        f"{len(kept)} nodes in float32, outputs within {worst:.1e} on {', '.join(name for name, _ in shown)}"
     )
     document: dict[str, Any] = {
         "output": str(output),
@@ -101,6 +104,7 @@ def convert(graph: onnx.ModelProto, kept: list[str], blocked: list[str], *, half
     Raises:
         ModelError: The graph cannot be converted.
     """
+    from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers import float16
 
     from optimization import graphs
@@ -120,8 +124,9 @@ def convert(graph: onnx.ModelProto, kept: list[str], blocked: list[str], *, half
                 f"the graph cannot be converted to 16 bits: {graphs.first_line(error)}"
             ) from None
     _drop_repeated(result)
+    ONNXModel(result).topological_sort()
     graphs.name_nodes(result)
-    graphs.onnx.helper.set_model_props(result, {item.key: item.value for item in graph.metadata_props})
+    graphs.set_metadata(result, {item.key: item.value for item in graph.metadata_props})
     return result
 
 

@@ -69,11 +69,11 @@ def slim(model: onnx.ModelProto) -> onnx.ModelProto:
     metadata = {item.key: item.value for item in model.metadata_props}
     try:
         with quiet():
-            slimmed = onnxslim.slim(model)
+            slimmed: onnx.ModelProto = onnxslim.slim(model)
     except Exception as error:  # noqa: BLE001 - whatever a third-party rewrite may raise
         raise ModelError(f"the graph cannot be simplified: {first_line(error)}") from None
     fold_padding(slimmed)
-    onnx.helper.set_model_props(slimmed, metadata)
+    set_metadata(slimmed, metadata)
     return slimmed
 
 
@@ -87,9 +87,10 @@ def raise_opset(model: onnx.ModelProto, least: int = OPSET) -> onnx.ModelProto:
     if version >= least:
         return model
     try:
-        return version_converter.convert_version(model, least)
+        raised: onnx.ModelProto = version_converter.convert_version(model, least)
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError and more
         raise ModelError(f"cannot be raised from opset {version} to {least}: {first_line(error)}") from None
+    return raised
 
 
 def fold_padding(model: onnx.ModelProto) -> None:
@@ -186,14 +187,19 @@ def pre_process(model: onnx.ModelProto) -> onnx.ModelProto:
         except Exception as error:  # noqa: BLE001 - a third-party rewrite
             raise ModelError(f"the graph cannot be prepared for quantisation: {first_line(error)}") from None
         ready = onnx.load(str(target))
-    onnx.helper.set_model_props(ready, {item.key: item.value for item in model.metadata_props})
+    set_metadata(ready, {item.key: item.value for item in model.metadata_props})
     name_nodes(ready)
     return ready
 
 
+def set_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> None:
+    """Replace what a model says of itself."""
+    onnx.helper.set_model_props(model, metadata)
+
+
 def megabytes(model: onnx.ModelProto) -> float:
     """Size as a file."""
-    return model.ByteSize() / 1e6
+    return float(model.ByteSize()) / 1e6
 
 
 def elements(lengths: list[int | str]) -> int | None:

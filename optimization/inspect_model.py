@@ -104,9 +104,11 @@ def _reading(settings: ModelSettings) -> dict[str, Any]:
 
 
 def _tensor(item: onnx.ValueInfoProto) -> dict[str, Any]:
+    import onnx
+
     from optimization import graphs
 
-    kind = graphs.onnx.TensorProto.DataType.Name(item.type.tensor_type.elem_type).lower()
+    kind = onnx.TensorProto.DataType.Name(item.type.tensor_type.elem_type).lower()
     return {"name": item.name, "type": kind, "shape": graphs.shape(item)}
 
 
@@ -134,8 +136,8 @@ def _show(document: dict[str, Any]) -> None:
         for item in document[kind]:
             print(f"  {kind[:-1]:<7} {item['name']}: {item['type']} {item['shape']}")
     print(
-        f"parameters {document['parameters']:,}; weights {sizes['fp32']:.2f} MB in FP32, {sizes['fp16']:.2f} in FP16, "
-        f"{sizes['int8']:.2f} in INT8"
+        f"parameters {document['parameters']:,}; weights {sizes['fp32']:.2f} MB in FP32, "
+        f"{sizes['fp16']:.2f} in FP16, {sizes['int8']:.2f} in INT8"
     )
     missing = f" (without {', '.join(document['uncounted'])})" if document["uncounted"] else ""
     print(f"{document['gflops']:.3f} GFLOPs at {document['counted_at']}{missing}")
@@ -143,15 +145,13 @@ def _show(document: dict[str, Any]) -> None:
         names = document["classes"]
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         width, height = document["input"]
-        print(
-            f"layout {document['layout']}: {document['channels']} {width}x{height}, {len(names)} classes: {shown}"
-        )
+        picture = f"{document['channels']} {width}x{height}"
+        print(f"layout {document['layout']}: {picture}, {len(names)} classes: {shown}")
     else:
         print(f"layout unknown: {document['why']}")
     print(f"{'largest layers':<44}{'op':<14}{'GFLOPs':>8}{'parameters':>12}  output")
     for row in document["largest"]:
-        print(
-            f"{row['name'][-43:]:<44}{row['op']:<14}{row['gflops']:>8.3f}{row['parameters']:>12,}  {row['output']}"
-        )
+        cost = f"{row['gflops']:>8.3f}{row['parameters']:>12,}"
+        print(f"{row['name'][-43:]:<44}{row['op']:<14}{cost}  {row['output']}")
     for line in document.get("nodes", ()):
         print(line)

@@ -14,7 +14,7 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 def find(folder: Path, limit: int | None = None) -> list[Path]:
-    """Pictures directly in a folder, by name; evenly spread over all of them when there are more than `limit`.
+    """Pictures directly in a folder, by name; evenly spread over all when there are more than `limit`.
 
     Args:
         folder: Where to look.

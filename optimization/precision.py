@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import onnx
 from tqdm import tqdm
 
 from edge_node.config import ModelSettings
 from edge_node.detector import Detector
-from edge_node.frames import Detections
 from optimization import coco, graphs, pictures
 from optimization.evaluate_detector import CONFIDENCE
 
+_T = TypeVar("_T")
 SURE = 0.3
 """What the float network sees with this score is taken for true."""
-TOLERANCE = 0.01
-"""A level that agrees this much less than the best one is as good."""
+TOLERANCE = 0.02
+"""A choice that agrees this much less than the best one is as good: so much is noise with 50 pictures."""
+GOOD = 0.8
+"""Agreement from which the loss of mAP is a matter of tenths."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Level:
-    """One choice of nodes kept in float.
+class Choice:
+    """Nodes kept in float.
 
     Attributes:
         kept: Their names.
@@ -35,46 +38,73 @@ class Level:
     agreement: float
 
 
-def compare_levels(
-    settings: ModelSettings,
-    levels: Sequence[list[str]],
-    convert: Callable[[list[str]], onnx.ModelProto],
-    shown: Sequence[Path],
-) -> list[Level]:
-    """How well each choice agrees with the float network.
+class Agreement:
+    """Holds a network in low precision against the float one, on pictures.
 
     Args:
         settings: The float network.
-        levels: Names of nodes to keep in float, by choice.
-        convert: Makes the network in low precision that keeps these nodes.
+        convert: Makes the network in low precision that keeps the nodes of these names in float.
         shown: Pictures.
 
     Raises:
         DarnerError: The detector cannot read the network, or a picture.
     """
-    settings = dataclasses.replace(settings, confidence=CONFIDENCE)
-    images = [pictures.read(path) for path in shown]
-    with Detector(settings) as detector:
-        names, layout = detector.class_names, detector.layout
-        expected = [detector.detect(image)[0] for image in images]
-    truth = coco.truth_of(expected, shown, names, SURE)
-    category_ids = truth.match(names)
-    results = []
-    with tempfile.TemporaryDirectory() as folder:
-        for index, kept in enumerate(
-            tqdm(levels, unit=" choices", desc="what to keep in float", disable=None)
-        ):
-            path = Path(folder) / f"level{index}.onnx"
-            graphs.save(convert(kept), path)
-            low = dataclasses.replace(settings, name=str(path), layout=layout, labels=names)
-            found: list[Detections] = []
-            with Detector(low) as detector:
-                found = [detector.detect(image)[0] for image in images]
-            results.append(Level(kept, truth.score(found, category_ids).ap))
-    return results
+
+    def __init__(
+        self, settings: ModelSettings, convert: Callable[[list[str]], onnx.ModelProto], shown: Sequence[Path]
+    ) -> None:
+        settings = dataclasses.replace(settings, confidence=CONFIDENCE)
+        self._convert = convert
+        self._images = [pictures.read(path) for path in shown]
+        with Detector(settings) as detector:
+            names, layout = detector.class_names, detector.layout
+            expected = [detector.detect(image)[0] for image in self._images]
+        self._truth = coco.truth_of(expected, shown, names, SURE)
+        self._category_ids = self._truth.match(names)
+        self._low = dataclasses.replace(settings, layout=layout, labels=names)
+
+    def of(self, kept: list[str]) -> Choice:
+        """How well the network agrees that keeps these nodes in float."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "low.onnx"
+            graphs.save(self._convert(kept), path)
+            with Detector(dataclasses.replace(self._low, name=str(path))) as detector:
+                found = [detector.detect(image)[0] for image in self._images]
+        return Choice(kept, self._truth.score(found, self._category_ids).ap)
 
 
-def choose(levels: Sequence[Level]) -> int:
-    """Index of the first level, the one with the fewest nodes in float, that agrees as well as any."""
-    best = max(level.agreement for level in levels)
-    return next(index for index, level in enumerate(levels) if level.agreement >= best - TOLERANCE)
+def choose(
+    agreement: Agreement, levels: Sequence[list[str]], blocks: Sequence[list[str]]
+) -> tuple[list[Choice], int]:
+    """Find the fewest nodes to keep in float that do not cost accuracy.
+
+    First the end of the network, level by level. If that is not enough, the network is cut into blocks, each is
+    put into low precision alone, and the most harmful ones are kept in float, one after the other, until the
+    rest agrees well.
+
+    Args:
+        agreement: Judges a choice.
+        levels: Nodes at the network's end, more with every level.
+        blocks: All nodes, in order.
+
+    Returns:
+        What was tried as a whole, and the index of the best.
+    """
+    tried = [agreement.of(kept) for kept in _progress(levels, "the network's end in float")]
+    best = max(choice.agreement for choice in tried)
+    if best >= GOOD:
+        return tried, next(i for i, choice in enumerate(tried) if choice.agreement >= best - TOLERANCE)
+    everything = {name for block in blocks for name in block}
+    alone = [agreement.of(sorted(everything - set(block))) for block in _progress(blocks, "each block alone")]
+    order = sorted(range(len(blocks)), key=lambda index: alone[index].agreement)
+    kept = set(levels[min(1, len(levels) - 1)])
+    for index in _progress(order[:-1], "blocks in float"):
+        kept |= set(blocks[index])
+        tried.append(agreement.of(sorted(kept)))
+        if tried[-1].agreement >= GOOD:
+            break
+    return tried, max(range(len(tried)), key=lambda index: tried[index].agreement)
+
+
+def _progress(items: Sequence[_T], what: str) -> Iterable[_T]:
+    return tqdm(items, unit=" choices", desc=what, disable=None)

@@ -24,11 +24,10 @@ from shared.errors import ModelError
 Target = Literal["cpu", "tensorrt"]
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 """Operators whose work is done in 8 bits; all others only pass values on."""
-_CPU = WEIGHTED | {
-    "Add", "AveragePool", "Clip", "Concat", "Flatten", "Gather", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul",
-    "Pad", "Relu", "Reshape", "Resize", "Sigmoid", "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose",
-    "Unsqueeze",
-}  # fmt: skip
+_CPU = WEIGHTED | frozenset(
+    "Add AveragePool Clip Concat Flatten Gather GlobalAveragePool LeakyRelu MaxPool Mul Pad Relu "
+    "Reshape Resize Sigmoid Slice SpaceToDepth Split Squeeze Transpose Unsqueeze".split()
+)
 # TensorRT fuses what follows a convolution into it and wants Q/DQ only where 8 bits begin.
 _TENSORRT = WEIGHTED | {"Add", "AveragePool", "GlobalAveragePool", "MaxPool"}
 
@@ -101,7 +100,7 @@ def convert(
         except Exception as error:  # noqa: BLE001 - a third-party rewrite
             raise ModelError(f"the graph cannot be quantised: {graphs.first_line(error)}") from None
     result: onnx.ModelProto = quantizer.model.model
-    onnx.helper.set_model_props(result, {item.key: item.value for item in graph.metadata_props})
+    graphs.set_metadata(result, {item.key: item.value for item in graph.metadata_props})
     return result
 
 
@@ -147,3 +146,22 @@ def head_levels(graph: onnx.ModelProto, most: int = 4) -> list[list[str]]:
         if len(weighted - set(tail)) and tail != levels[-1]:
             levels.append(tail)
     return levels
+
+
+def blocks(graph: onnx.ModelProto, count: int = 12) -> list[list[str]]:
+    """All nodes in order, cut into blocks with about as many weighted nodes in each.
+
+    Returns:
+        Names of nodes, at most `count` lists, none without a weighted node.
+    """
+    weighted = sum(node.op_type in WEIGHTED for node in graph.graph.node)
+    each = max(1, -(-weighted // count))
+    found: list[list[str]] = [[]]
+    seen = 0
+    for node in graph.graph.node:
+        if node.op_type in WEIGHTED:
+            if seen and seen % each == 0:
+                found.append([])
+            seen += 1
+        found[-1].append(node.name)
+    return found

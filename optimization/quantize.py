@@ -34,15 +34,15 @@ def add_to(subparsers: SubParsers) -> None:
     parser = subparsers.add_parser(
         "quantize",
         help="float ONNX to INT8 (Q/DQ), calibrated on pictures",
-        description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are kept in "
-        "a calibration file, with which the model can be built again without them.",
+        description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are "
+        "kept in a calibration file, with which the model can be built again without them.",
     )
     detectors.add_arguments(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures like those it will see")
     parser.add_argument(
         "--pictures", type=int, default=500, metavar="N", help="most of them used (default: 500)"
     )
-    parser.add_argument("--method", choices=("entropy", "percentile", "minmax"), default="percentile")
+    parser.add_argument("--method", choices=("entropy", "percentile", "minmax"), default="entropy")
     parser.add_argument("--percentile", type=float, default=99.99, metavar="P", help="default: %(default)s")
     parser.add_argument(
         "--calibration",
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
     def convert(kept: list[str]) -> onnx.ModelProto:
         return qdq.convert(graph, calibration.ranges, args.target, keep_float=kept, reduce_range=reduce_range)
 
-    kept, calibration, levels = _keep(args, settings, graph, calibration, convert)
+    kept, calibration, tried = _keep(args, settings, graph, calibration, convert)
     result = convert(kept)
     facts = {
         "target": args.target,
@@ -106,25 +106,24 @@ def run(args: argparse.Namespace) -> None:
         "reduced_range": reduce_range,
         "kept_float": len(kept),
     }
-    graphs.onnx.helper.set_model_props(
+    graphs.set_metadata(
         result,
         {item.key: item.value for item in original.metadata_props} | {"quantization": json.dumps(facts)},
     )
     speed = _speed(original, result)
-    if not cached or calibration.levels:
+    if not cached or calibration.kept:
         from optimization import calibration as calibrations
 
         calibrations.save(calibration, _calibration_path(args, source, output))
     graphs.save(result, output)
     print(
-        f"{output}: {graphs.megabytes(result):.1f} MB (float: {graphs.megabytes(original):.1f} MB), {len(kept)} nodes in "
-        f"float, {speed['float_ms']:.1f} -> {speed['int8_ms']:.1f} ms here on the CPU ({speed['ratio']:.2f}x)"
+        f"{output}: {graphs.megabytes(result):.1f} MB (float: {graphs.megabytes(original):.1f} MB), "
+        f"{len(kept)} nodes in float, {speed['float_ms']:.1f} -> {speed['int8_ms']:.1f} ms on this CPU "
+        f"({speed['ratio']:.2f}x)"
     )
     if args.target == "cpu" and speed["ratio"] < 1.1:
-        print(
-            "little is gained on this CPU: networks of depthwise convolutions and SiLU often run better in float"
-        )
-    files.save_json(args.json, facts | {"output": str(output), "speed": speed, "levels": levels})
+        print("little is gained on this CPU: depthwise convolutions and SiLU often run better in float")
+    files.save_json(args.json, facts | {"output": str(output), "speed": speed, "tried": tried})
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -179,24 +178,24 @@ def _keep(
                     f"--keep-float: the graph has no node {name!r}; `inspect --nodes` lists them"
                 )
         return names, calibration, []
-    choices = qdq.head_levels(graph)
-    if args.target in calibration.levels and args.images is None:
-        return choices[min(calibration.levels[args.target], len(choices) - 1)], calibration, []
+    if args.images is None and args.target in calibration.kept:
+        return calibration.kept[args.target], calibration, []
     if args.images is None:
         raise ConfigError(
             "--keep-float auto has to look at pictures: name a folder with --images, or say none"
         )
     shown = pictures.find(args.images, min(AGREEMENT_PICTURES, args.pictures))
-    levels = precision.compare_levels(settings, choices, convert, shown)
-    best = precision.choose(levels)
+    agreement = precision.Agreement(settings, convert, shown)
+    tried, best = precision.choose(agreement, qdq.head_levels(graph), qdq.blocks(graph))
     print(f"{'kept in float':<16}{'agreement with float (AP)':>28}")
-    for index, level in enumerate(levels):
-        print(
-            f"{len(level.kept):>4} nodes      {100 * level.agreement:>28.1f}{'  <- chosen' if index == best else ''}"
-        )
-    calibration = dataclasses.replace(calibration, levels=calibration.levels | {args.target: best})
-    told = [{"kept": len(level.kept), "agreement": level.agreement} for level in levels]
-    return levels[best].kept, calibration, told
+    for index, choice in enumerate(tried):
+        mark = "  <- chosen" if index == best else ""
+        print(f"{len(choice.kept):>4} nodes      {100 * choice.agreement:>28.1f}{mark}")
+    if tried[best].agreement < precision.GOOD:
+        print("much is lost: quantisation after training does not suit this network; consider fp16")
+    calibration = dataclasses.replace(calibration, kept=calibration.kept | {args.target: tried[best].kept})
+    told = [{"kept": len(choice.kept), "agreement": choice.agreement} for choice in tried]
+    return tried[best].kept, calibration, told
 
 
 def _speed(original: onnx.ModelProto, result: onnx.ModelProto) -> dict[str, float]:

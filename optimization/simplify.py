@@ -73,8 +73,9 @@ def run(args: argparse.Namespace) -> None:
     graphs.save(result, output)
     before, after = len(original.graph.node), len(result.graph.node)
     print(
-        f"{output}: {before} -> {after} nodes, {graphs.megabytes(original):.2f} -> {graphs.megabytes(result):.2f} MB, "
-        f"same outputs within {worst:.1e} on {', '.join(name for name, _ in shown)}"
+        f"{output}: {before} -> {after} nodes, {graphs.megabytes(original):.2f} -> "
+        f"{graphs.megabytes(result):.2f} MB, same outputs within {worst:.1e} on "
+        f"{', '.join(name for name, _ in shown)}"
     )
     document: dict[str, Any] = {
         "output": str(output),

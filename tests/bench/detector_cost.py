@@ -2,8 +2,8 @@
 
     python tests/bench/detector_cost.py [--json FILE] [--rounds 15]
 
-The candidates of a step take turns, so that a busy machine slows all alike; the ratios are what to read. Exits with
-1 when a target is missed.
+The candidates of a step take turns, so that a busy machine slows all alike; the ratios are what to read. Ends
+with exit code 1 when a target is missed.
 """
 
 from __future__ import annotations
@@ -226,7 +226,17 @@ def int8(rounds: int, folder: Path) -> Result | str:
         small = rng.integers(0, 256, (9, 16, 3), np.uint8)
         cv2.imwrite(str(pictures / f"{number}.png"), cv2.resize(small, (640, 360)))
     model, quantized = yolo_shaped.write(folder / "float.onnx", "n", batch=1), folder / "int8.onnx"
-    command = [sys.executable, "-m", "optimization", "quantize", str(model), "--images", str(pictures)]
+    command = [
+        sys.executable,
+        "-m",
+        "optimization",
+        "quantize",
+        "--model",
+        str(model),
+        "--images",
+        str(pictures),
+    ]
+    command += ["--layout", "yolov8", "--method", "minmax", "--keep-float", "none"]
     done = subprocess.run(
         [*command, "--output", str(quantized)], cwd=REPO, capture_output=True, text=True, check=False
     )

@@ -1,0 +1,59 @@
+"""Measurements as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from optimization import files
+from shared.errors import ConfigError
+
+_COLOURS = {"preprocess": "#56b4e9", "inference": "#0072b2", "postprocess": "#e69f00"}
+"""Told apart by everyone. Source: Okabe and Ito, "Color Universal Design"."""
+
+
+def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw medians of the steps as stacked bars, one per row of `trial.measure`, and the 95th percentile.
+
+    Args:
+        rows: At least one.
+        path: Its suffix names the format.
+
+    Raises:
+        ConfigError: The format is not known, or the file cannot be written.
+    """
+    figure = Figure(figsize=(9, 1.2 + 0.45 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    places = range(len(rows))
+    left = [0.0] * len(rows)
+    for step, colour in _COLOURS.items():
+        widths = [row[step]["p50"] for row in rows]
+        axes.barh(places, widths, left=left, height=0.6, color=colour, label=step)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    p95 = [row["total"]["p95"] for row in rows]
+    axes.plot(p95, places, "|", color="black", markersize=12, label="p95 of the whole call")
+    labels = [
+        f"{Path(row['model']).name} {row['precision']}\n{row['engine']}, {row['input'][0]}x{row['input'][1]}"
+        f"{', batch ' + str(row['batch']) if row['batch'] > 1 else ''}"
+        for row in rows
+    ]
+    axes.set_yticks(places, labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("milliseconds a call, median")
+    axes.set_xlim(0, max(*p95, *left) * 1.05)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(
+        fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.6 / len(rows)), ncols=4
+    )
+    buffer = io.BytesIO()
+    try:
+        figure.savefig(buffer, format=path.suffix.lstrip(".") or "png", dpi=150)
+    except ValueError:
+        raise ConfigError(f"--plot {path}: {path.suffix!r} is no format; use .png, .svg or .pdf") from None
+    files.save(path, buffer.getvalue())
