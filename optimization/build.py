@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,7 +185,7 @@ def _check_gpu(args: argparse.Namespace, gpu: cuda.Device | None) -> None:
 
 def _calibrator(
     args: argparse.Namespace, trt: Any, gpu: cuda.Device, source: Path, wanted: BuildOptions
-) -> Any:
+) -> Callable[[int], Any] | None:
     if args.calibrate is None and args.calibration_cache is None:
         return None
     cache = args.calibration_cache or Path(f"{source.stem}.calib")
@@ -196,7 +197,7 @@ def _calibrator(
         target = detector.input_format
     if wanted.size:
         target = replace(target, height=wanted.size[0], width=wanted.size[1])
-    return calibrator.create(trt, gpu, shown, target, cache, wanted.profiles[0][0])
+    return lambda batch: calibrator.create(trt, gpu, shown, target, cache, batch)
 
 
 def _batches(text: str) -> tuple[int, int, int]:

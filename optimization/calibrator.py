@@ -28,7 +28,7 @@ def create(trt: Any, gpu: Device, shown: Sequence[Path], target: InputFormat, ca
         shown: Pictures; not opened when the cache exists.
         target: The network's input.
         cache: Read if it exists, else written.
-        batch: Pictures at once: that of the model, or the smallest of the first profile.
+        batch: Pictures at once.
 
     Raises:
         ConfigError: This TensorRT has no calibrators.

@@ -66,7 +66,7 @@ def build(
     options: BuildOptions,
     *,
     timing_cache: bytes = b"",
-    calibrator: Any = None,
+    calibrator: Callable[[int], Any] | None = None,
     progress: Callable[[str], None] = log.info,
 ) -> Built:
     """Build an engine.
@@ -76,7 +76,7 @@ def build(
         model: An ONNX file.
         options: How.
         timing_cache: Of an earlier build on the same GPU; may be empty.
-        calibrator: An INT8 calibrator of TensorRT's own (8 and 10 only).
+        calibrator: Makes an INT8 calibrator of TensorRT's own (8 and 10 only) for batches of that size.
         progress: Takes a line now and then.
 
     Raises:
@@ -93,7 +93,7 @@ def _build(
     model: Path,
     options: BuildOptions,
     timing_cache: bytes,
-    calibrator: Any,
+    calibrator: Callable[[int], Any] | None,
     progress: Callable[[str], None],
 ) -> Built:
     started = time.monotonic()
@@ -110,8 +110,12 @@ def _build(
     _parse(trt, logger, network, model)
     config = builder.create_builder_config()
     _configure(trt, builder, config, options)
-    precision = _precision(trt, config, network, options, weak=weak, calibrator=calibrator, model=model)
+    precision = _precision(
+        trt, config, network, options, weak=weak, calibrated=calibrator is not None, model=model
+    )
     shapes = _shapes(builder, config, network, options, model)
+    if calibrator is not None:
+        _calibrate(builder, config, network, shapes[0][1], calibrator)
     cache = config.create_timing_cache(timing_cache)
     if cache is not None:
         config.set_timing_cache(cache, False)
@@ -150,8 +154,8 @@ def _parse(trt: Any, logger: Any, network: Any, model: Path) -> None:
         return
     for index in range(parser.num_errors):
         error = parser.get_error(index)
-        found = re.search(r"(?:registered for op|Plugin not found|op_type)\W+(\w+)", error.desc())
-        name = getattr(error, "node_operator", lambda: "")() or (found.group(1) if found else "")
+        found = re.search(r"(?:registered for op|op_type)\W+(\w+)", error.desc())
+        name = getattr(error, "node_operator", lambda: "")() or (found.group(1) if found else logger.operator)
         where = getattr(error, "node_name", lambda: "")() or f"node {error.node()}"
         what = f"operator {name} ({where})" if name else where
         raise ModelError(
@@ -189,7 +193,7 @@ def _precision(
     options: BuildOptions,
     *,
     weak: bool,
-    calibrator: Any,
+    calibrated: bool,
     model: Path,
 ) -> str:
     """Set the flags and say which precision the engine has."""
@@ -205,7 +209,7 @@ def _precision(
             )
         return own
     wanted = options.precision
-    if wanted == "int8" and not quantized and calibrator is None:
+    if wanted == "int8" and not quantized and not calibrated:
         raise ModelError(
             f"model {model}: INT8 needs a quantized model (python -m optimization quantize) or "
             "--calibrate IMAGES"
@@ -214,8 +218,6 @@ def _precision(
         raise ModelError(f"model {model}: is quantized; build it as int8, or take the model it was made of")
     if wanted == "int8" or quantized:
         config.set_flag(trt.BuilderFlag.INT8)
-        if calibrator is not None:
-            config.int8_calibrator = calibrator
     if wanted != "fp32":
         config.set_flag(trt.BuilderFlag.FP16)
     if wanted == "auto":
@@ -255,6 +257,17 @@ def _shapes(
             raise ModelError(f"model {model}: TensorRT refuses batches of {batches}: smallest, best, largest")
         found.append(shapes)
     return found
+
+
+def _calibrate(
+    builder: Any, config: Any, network: Any, shape: list[int], calibrator: Callable[[int], Any]
+) -> None:
+    """Measure the ranges with inputs of one shape."""
+    config.int8_calibrator = calibrator(shape[0])
+    if min(int(axis) for axis in network.get_input(0).shape) < 0:
+        profile = builder.create_optimization_profile()
+        profile.set_shape(network.get_input(0).name, shape, shape, shape)
+        config.set_calibration_profile(profile)
 
 
 @contextmanager

@@ -242,6 +242,7 @@ class Engine:
         self._contexts: dict[tuple[int, int, int, int, int], Any] = {}
         self._shared: dict[int, Any] = {}
         self._addressed: dict[int, tuple[int, ...]] = {}
+        self.outputs(max(largest for _, _, largest in self.profiles))  # refuses here and now what cannot run
 
     def _describe(self, name: str) -> tuple[bool, Tensor]:
         engine = self._engine
@@ -256,6 +257,9 @@ class Engine:
 
     def _profiles(self) -> list[tuple[Shape, Shape, Shape]]:
         engine, name = self._engine, self.inputs[0].name
+        if None not in self.inputs[0].shape:
+            fixed = _four(engine.get_tensor_shape(name))
+            return [(fixed, fixed, fixed)]
         found = []
         for index in range(engine.num_optimization_profiles):
             low, best, high = (_four(one) for one in engine.get_tensor_profile_shape(name, index))
@@ -300,6 +304,8 @@ class Engine:
                     f"model {self._path}: the shape of {tensor.name} depends on what is in the picture; "
                     "export the model with a fixed number of detections"
                 )
+            if axes[:1] != shape[:1]:
+                raise ModelError(f"model {self._path}: output {tensor.name} {list(axes)} is not by picture")
             found.append((axes, np.dtype(tensor.dtype)))
         return found
 

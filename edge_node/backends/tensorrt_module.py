@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 from types import ModuleType
 from typing import Any
 
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
+_UNKNOWN = re.compile(r"No importer registered for op: (\w+)")
 
 
 def load() -> ModuleType:
@@ -41,12 +43,15 @@ class Log:
             def __init__(self) -> None:
                 trt.ILogger.__init__(self)
                 self.error = ""
+                self.operator = ""
 
             def log(self, severity: Any, message: str) -> None:
                 if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
                     # The first error is the cause; what follows is its wake.
                     self.error = self.error or message.strip()
                     log.debug("TensorRT: %s", message)
+                elif unknown := _UNKNOWN.search(message):
+                    self.operator = unknown.group(1)  # 8.6 does not say it in the error
                 elif severity == trt.ILogger.Severity.WARNING:
                     log.info("TensorRT: %s", message)
                 else:
