@@ -102,6 +102,8 @@ def options(args: argparse.Namespace) -> BuildOptions:
     base = target.options if target else BuildOptions()
     if args.dla is not None and target and args.dla >= target.dla_cores:
         raise ConfigError(f"--dla {args.dla}: {args.target} has {target.dla_cores} such cores")
+    if args.dla is not None and args.precision == "fp32":
+        raise ConfigError("--dla computes in half precision or INT8, not in fp32")
     asked = {
         "precision": args.precision,
         "profiles": tuple(args.profile) if args.profile else None,
@@ -201,12 +203,18 @@ def _calibrator(
 
 
 def _batches(text: str) -> tuple[int, int, int]:
-    low, best, high = (int(part) for part in text.split(","))
+    try:
+        low, best, high = (int(part) for part in text.split(","))
+    except ValueError:
+        low, best, high = 0, 0, 0
     if not 0 < low <= best <= high:
-        raise argparse.ArgumentTypeError(f"{text}: needs 0 < MIN <= BEST <= MAX")
+        raise argparse.ArgumentTypeError(f"{text!r} is no profile; write 1,8,16 (MIN <= BEST <= MAX)")
     return low, best, high
 
 
 def _capability(text: str) -> tuple[int, int]:
-    major, minor = (int(part) for part in text.split("."))
+    try:
+        major, minor = (int(part) for part in text.split("."))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no compute capability; write 8.6") from None
     return major, minor

@@ -43,6 +43,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
     [
         pytest.param(["MODEL", *ELSEWHERE, "--precision", "int8"], "quantize", id="INT8 without ranges"),
         pytest.param(["MODEL", "--target", "t4", "--dla", "0"], "--dla 0: t4 has 0", id="no such core"),
+        pytest.param(["MODEL", "--dla", "0", "--precision", "fp32"], "half precision", id="DLA in float"),
         pytest.param(["missing.onnx"], "no such file", id="no model"),
         pytest.param(["model.pt"], "is no .onnx file", id="not ONNX"),
         pytest.param(["UNKNOWN", *ELSEWHERE], "Detectify", id="unknown operator"),
@@ -68,6 +69,15 @@ def test_bad_input_is_refused_in_one_sentence(
     assert words in error
     assert "\n" not in error
     assert not list(tmp_path.glob("*.engine*"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--profile", "8,4,2"], ["--profile", "1"], ["--compute-capability", "new"]]
+)
+def test_options_say_how_they_are_written(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["build", "model.onnx", *arguments])
+    assert "write " in capsys.readouterr().err
 
 
 def test_targets_name_batches_that_grow() -> None:
