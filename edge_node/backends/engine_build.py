@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_node.backends.tensorrt_module import Log
+from edge_node.backends.tensorrt_module import logger as logger_of
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,9 @@ def _build(
     progress: Callable[[str], None],
 ) -> Built:
     started = time.monotonic()
-    logger = Log.of(trt)
+    logger = logger_of(trt)
+    logger.reason()  # forgets what was before
+    logger.operator = ""
     trt.init_libnvinfer_plugins(logger, "")
     try:
         builder = trt.Builder(logger)
@@ -167,9 +169,10 @@ def _parse(trt: Any, logger: Any, network: Any, model: Path) -> None:
 def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> None:
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb * MB)
     config.builder_optimization_level = options.level
-    if hasattr(trt, "PreviewFeature") and hasattr(trt.PreviewFeature, "PROFILE_SHARING_0806"):
-        # Without it (it is the rule since 10), a profile is for one execution context only.
-        config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
+    # Without it (it is the rule since 10), a profile is for one execution context only.
+    sharing = getattr(getattr(trt, "PreviewFeature", None), "PROFILE_SHARING_0806", None)
+    if sharing is not None and not config.get_preview_feature(sharing):
+        config.set_preview_feature(sharing, True)
     if options.capability:
         if not hasattr(config, "set_compute_capability"):
             raise ModelError(f"TensorRT {trt.__version__} builds only for the GPU it runs on")

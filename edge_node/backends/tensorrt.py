@@ -26,7 +26,7 @@ from edge_node.backends.backend import Axis, Backend, Inference, ModelFile, Tens
 from edge_node.backends.cuda import Device, device
 from edge_node.backends.cuda_runner import CudaRunner, Shape, Ticket
 from edge_node.backends.engine_cache import EngineCache, sidecar
-from edge_node.backends.tensorrt_module import Log, load
+from edge_node.backends.tensorrt_module import load, logger
 from edge_node.config import ModelSettings
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat
@@ -214,7 +214,8 @@ class Engine:
 
     def __init__(self, trt: Any, gpu: Device, path: Path, blob: bytes, stream: int) -> None:
         self._trt, self._gpu, self._path, self._stream = trt, gpu, path, stream
-        self._log = Log.of(trt)
+        self._log = logger(trt)
+        self._log.reason()  # forgets what was before
         trt.init_libnvinfer_plugins(self._log, "")
         self._runtime = runtime = trt.Runtime(self._log)
         self._engine = engine = runtime.deserialize_cuda_engine(blob)
