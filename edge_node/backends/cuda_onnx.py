@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from edge_node.backends.backend import Inference, ModelFile, Tensor, Wanted
@@ -23,6 +24,10 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "tensor(int64)": np.dtype(np.int64),
     "tensor(uint8)": np.dtype(np.uint8),
 }
+
+
+_ANY_SIZE = 640
+"""Side of the input that a model of any size is tried with."""
 
 
 class CudaOnnxBackend:
@@ -77,7 +82,8 @@ class _Session:
     def __init__(self, path: Path, max_batch: int, index: int, stream: int) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        provider = {"device_id": str(index), "user_compute_stream": str(stream)}
+        # Without TF32: a float32 model gives what it gives on the CPU; for speed there are float16 models.
+        provider = {"device_id": str(index), "user_compute_stream": str(stream), "use_tf32": "0"}
         try:
             self._session = ort.InferenceSession(
                 path, options, providers=[("CUDAExecutionProvider", provider), "CPUExecutionProvider"]
@@ -112,33 +118,35 @@ class _Session:
         self._index = index
         self._rest: dict[Shape, list[tuple[int, ...]]] = {}
         self._run_options = ort.RunOptions()
-        size = inputs[0].shape[2:]
-        if all(isinstance(axis, int) for axis in size):
-            if any(not isinstance(axis, int) for item in outputs for axis in item.shape[1:]):
-                raise ModelError(f"model {path}: how many values come out depends on the picture")
-            self.outputs((1, 3, *size))  # refuses here and now what cannot run
         # The runner waits for the stream itself; a wait inside could not be recorded in a CUDA graph.
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        height, width = (axis if isinstance(axis, int) else _ANY_SIZE for axis in inputs[0].shape[2:])
+        self.outputs((1, 3, height, width))  # refuses here and now what cannot run
 
     def padded(self, count: int) -> int:
         """See `cuda_runner.Network`."""
         return self._fixed or count
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """One run tells the shapes, whatever the file leaves open."""
+        """A few runs tell the shapes, whatever the file leaves open."""
         probe: Shape = (self._fixed or 1, *shape[1:])
         if probe not in self._rest:
-            name, names = self._names
-            try:
-                results = self._session.run(names, {name: np.zeros(probe, self.input_dtype)})
-            except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
-                first = str(error).strip().splitlines()[0]
-                raise ModelError(f"model {self._path}: cannot run with input {probe}: {first}") from None
-            if any(result.shape[:1] != probe[:1] for result in results):
-                shapes = [result.shape for result in results]
-                raise ModelError(f"model {self._path}: output shapes {shapes} are not by picture")
-            self._rest[probe] = [result.shape[1:] for result in results]
+            shapes = {self._shapes_for(picture) for picture in _pictures(probe, self.input_dtype)}
+            found = shapes.pop()
+            if shapes:
+                raise ModelError(f"model {self._path}: how many values come out depends on the picture")
+            if any(shape[:1] != probe[:1] for shape in found):
+                raise ModelError(f"model {self._path}: output shapes {found} are not by picture")
+            self._rest[probe] = [one[1:] for one in found]
         return [((shape[0], *rest), kind) for rest, kind in zip(self._rest[probe], self._types, strict=True)]
+
+    def _shapes_for(self, tensor: npt.NDArray[Any]) -> tuple[tuple[int, ...], ...]:
+        name, names = self._names
+        try:
+            return tuple(result.shape for result in self._session.run(names, {name: tensor}))
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
+            first = str(error).strip().splitlines()[0]
+            raise ModelError(f"model {self._path}: cannot run with {tensor.shape}: {first}") from None
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session is for both slots, and its stream is fixed
         """See `cuda_runner.Network`."""
@@ -152,3 +160,11 @@ class _Session:
     def close(self) -> None:
         """Release the session's memory."""
         del self._session
+
+
+def _pictures(shape: Shape, dtype: np.dtype[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Nothing, and noise of either usual range: what chooses its boxes finds another number in each."""
+    yield np.zeros(shape, dtype)
+    noise = np.random.default_rng(0).random(shape, np.float32)
+    yield noise.astype(dtype)
+    yield (noise * 255).astype(dtype)
