@@ -90,10 +90,10 @@ def table(folder: Path) -> str:
             lines.append(
                 f"| {Path(model).stem}{person} | {precision} | {shape} | {numbers} | {loss} | {size:.1f} |\n"
             )
-    versions = (
-        f"onnxruntime {onnxruntime.__version__}, onnx {onnx.__version__}, onnxslim {onnxslim.__version__}"
-    )
-    return f"{HEADER}{''.join(lines)}\n{versions}; INT8 calibrated by entropy on {PICTURES} of the pictures, rtmdet on 24.\n"
+    packages = (onnxruntime, onnx, onnxslim)
+    versions = ", ".join(f"{package.__name__} {package.__version__}" for package in packages)
+    calibrated = f"INT8 calibrated by entropy on {PICTURES} of the pictures, rtmdet on 24."
+    return f"{HEADER}{''.join(lines)}\n{versions}; {calibrated}\n"
 
 
 if __name__ == "__main__":
