@@ -99,7 +99,9 @@ class _Session:
                 "onnxruntime-gpu instead of onnxruntime, with the CUDA and cuDNN versions it names"
             )
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or inputs[0].type not in ("tensor(float)", "tensor(float16)"):
+        kinds = ("tensor(float)", "tensor(float16)")
+        shape = inputs[0].shape
+        if len(inputs) != 1 or inputs[0].type not in kinds or len(shape) != 4 or shape[3] == 3:
             found = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs)
             raise ModelError(f"model {path}: needs one float input (N, 3, height, width), has {found}")
         self.input_dtype = _TYPES[inputs[0].type]
