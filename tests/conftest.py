@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says how busy the machine is; tests that bound time do so themselves.
+hypothesis.settings.register_profile("darner", deadline=None)
+hypothesis.settings.load_profile("darner")
 
 REPO = Path(__file__).resolve().parent.parent
 SHARED = REPO.parent / "shared"
