@@ -43,6 +43,14 @@ class ModelSettings:
     ] = False
     layout: Layout | Literal["auto"] = "auto"
     labels: Annotated[tuple[Label, ...], Meta(description="For models that carry no class names")] = ()
+    devices: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=63)], ...],
+        Meta(
+            max_length=16,
+            description="GPUs by number, a detector on each, to which the cameras are dealt out; empty: one "
+            "detector on the first GPU. On a CPU: so many detectors, which share its cores",
+        ),
+    ] = ()
     classes: Annotated[tuple[Label, ...], Meta(description="Classes to detect; empty means all")] = ()
     confidence: Annotated[Fraction, Meta(description="Lowest score that reaches the tracker")] = 0.1
     iou: Annotated[Fraction, Meta(description="NMS: overlap above this is the same object")] = 0.6

@@ -28,12 +28,13 @@ _SUFFIXES: dict[str, Engine] = {
 _SERVERS = ("http://", "https://", "grpc://", "grpcs://")
 
 
-def choose(settings: ModelSettings) -> Backend:
+def choose(settings: ModelSettings, device: int = 0) -> Backend:
     """Load a model into the best engine.
 
     Args:
         settings: `name` is a file, a known model or a server's address; `backend` an engine or "auto". Files
             of the same stem beside the named one count as the same model.
+        device: Number of the GPU, for engines that run on one.
 
     Raises:
         ModelError: No engine can run it, or not the one that was named; the text says why.
@@ -43,7 +44,7 @@ def choose(settings: ModelSettings) -> Backend:
     refused: list[str] = []
     for engine, path in _candidates(settings):
         try:
-            backend = _load(engine, path, settings)
+            backend = _load(engine, path, settings, device)
         except ModelError as error:
             if settings.backend != "auto":
                 raise
@@ -84,28 +85,28 @@ def _candidates(settings: ModelSettings) -> list[tuple[Engine, Path]]:
     return sorted(fitting, key=lambda one: one[1] != named)
 
 
-def _load(engine: Engine, path: Path, settings: ModelSettings) -> Backend:
+def _load(engine: Engine, path: Path, settings: ModelSettings, device: int) -> Backend:
     """An engine with the model in it; engines that are not used are not imported.
 
     Raises:
         ModelError: It does not work here.
     """
     if engine == "onnxruntime":
-        return _onnx_runtime(path, settings)
+        return _onnx_runtime(path, settings, device)
     if engine == "torch":
         try:
             from edge_node.backends.torch import TorchBackend
         except ImportError as error:
             raise ModelError(f"model {path}: needs PyTorch ({error}): pip install 'darner[torch]'") from None
-        return TorchBackend(path, settings)
+        return TorchBackend(path, settings, device)
     try:
         from edge_node.backends.tensorrt import TensorrtBackend
     except ImportError as error:
         raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
-    return TensorrtBackend(path, settings)
+    return TensorrtBackend(path, device)
 
 
-def _onnx_runtime(path: Path, settings: ModelSettings) -> Backend:
+def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:
     from edge_node.backends import providers
     from edge_node.backends.onnx import OnnxBackend
 
@@ -113,10 +114,10 @@ def _onnx_runtime(path: Path, settings: ModelSettings) -> Backend:
         from edge_node.backends.cuda_onnx import CudaOnnxBackend
 
         try:
-            return CudaOnnxBackend(path, MAX_BATCH)
+            return CudaOnnxBackend(path, MAX_BATCH, device)
         except ModelError as error:
             log.warning("pictures are prepared on the CPU: %s", error)
-    return OnnxBackend(path, settings)
+    return OnnxBackend(path, settings, device)
 
 
 def _on_server(settings: ModelSettings) -> Backend:

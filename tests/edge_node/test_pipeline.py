@@ -73,7 +73,7 @@ def make(
     outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
     publisher = Publisher(client, outbox, Pictures(client), config, detector.class_names, "s")
     definitions = DefinitionStore(None, cameras)
-    pipeline = Pipeline(config, detector, publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
+    pipeline = Pipeline(config, [detector], publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
     return pipeline, stop, publisher
 
 
@@ -85,7 +85,7 @@ def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> No
     assert pipeline.done.wait(20)
     assert pipeline.join(5) == []
     assert sorted(detector.seen) == [(name, seq) for name in ("a", "b") for seq in range(30)]
-    counts = pipeline.metrics()["a"]
+    counts = pipeline.metrics().cameras["a"]
     assert (counts.captured, counts.processed, counts.dropped) == (30, 30, 0)
     assert pipeline.error is None
     assert publisher._client.dropped["detections"] > 0, (
