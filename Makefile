@@ -13,7 +13,7 @@ help:
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make check   formatting, lint, types"
 	@echo "make bench   measurements against other tools (long)"
-	@echo "make docs    write the schemas, the AsyncAPI document and the tables of docs/wire.md (examples: capture those anew)"
+	@echo "make docs    write the schemas, the AsyncAPI and OpenAPI documents and the tables of docs/wire.md (examples: capture those anew)"
 	@echo "make format  format the sources"
 	@echo "make lock    pin the newest dependencies"
 
@@ -90,6 +90,7 @@ format: .venv/.dev
 
 docs: .venv/.run
 	@$(BIN)/python -m shared.schema
+	@$(BIN)/python -m viewer_server.openapi
 
 examples: .venv/.dev
 	$(BIN)/python -m tests.capture_examples

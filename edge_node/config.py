@@ -178,7 +178,7 @@ class PrometheusSettings:
     """The metrics message, for Prometheus to fetch."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int | None, Meta(ge=0, le=65_535, description="null: off; 0: a free one")] = None
+    port: Annotated[int, Meta(ge=0, le=65_535, description="0: a free one; null: off")] | None = None
 
 
 def _host_name() -> str:
