@@ -202,6 +202,13 @@ class EdgeConfig:
     node: Annotated[
         Id, Meta(description="Unique among the nodes of a broker; the host's name by default")
     ] = field(default_factory=_host_name)
+    profile: Annotated[
+        str,
+        Meta(
+            description="Defaults for a kind of machine, from edge_node/profiles.yaml; auto: the one that "
+            "fits this machine; none: none"
+        ),
+    ] = "auto"
     cameras: Annotated[dict[Id, CameraSettings], Meta(max_length=256)] = field(default_factory=dict)
     model: ModelSettings = field(default_factory=ModelSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)

@@ -68,9 +68,7 @@ class OutboxSettings:
 
 def numbered(event: Event, boot: str, number: int) -> Event:
     """An event with its place among those of its boot, and its id."""
-    return dataclasses.replace(
-        event, event_id=f"{event.node}-{boot}-{number}", boot=boot, number=number
-    )
+    return dataclasses.replace(event, event_id=f"{event.node}-{boot}-{number}", boot=boot, number=number)
 
 
 class Outbox:

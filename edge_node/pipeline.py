@@ -152,8 +152,10 @@ class Pipeline:
                     self.error = error
                     log.debug("stage %s failed", name, exc_info=True)
             self._stop.set()
-            for channel in (*self._frames, self._looked, self._publisher.outgoing):
-                channel.close()
+            for frames in self._frames:
+                frames.close()
+            self._looked.close()
+            self._publisher.outgoing.close()
 
     def _capture(self, camera: str) -> None:
         settings = self._config.cameras[camera]

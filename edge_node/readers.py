@@ -275,6 +275,15 @@ def length(source: int | str) -> int | None:
         video.release()
 
 
+def frame_rate(source: int | str) -> float | None:
+    """Frames a second of a file, as far as it says; None of a folder."""
+    video = cv2.VideoCapture(str(Path(str(source)).expanduser()), cv2.CAP_FFMPEG)
+    try:
+        return video.get(cv2.CAP_PROP_FPS) or None
+    finally:
+        video.release()
+
+
 def pictures(folder: Path) -> list[Path]:
     """The pictures of a folder by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)

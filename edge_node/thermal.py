@@ -41,7 +41,8 @@ def read(root: Path = Path("/")) -> Heat:
     thermal = root / "sys/class/thermal"
     temperatures = {name: value / 1000 for name, value in _named(thermal, "thermal_zone", "temp")}
     slowed = [
-        name for name, state in _named(thermal, "cooling_device", "cur_state")
+        name
+        for name, state in _named(thermal, "cooling_device", "cur_state")
         if state > 0 and _SLOWS_DOWN.search(name)
     ]
     counters = {
@@ -59,7 +60,8 @@ def read(root: Path = Path("/")) -> Heat:
 def throttled(before: Heat, now: Heat) -> tuple[str, ...]:
     """What slows the board down, over-current since the look before included."""
     currents = [
-        f"over-current {name}" for name, count in now.over_current.items()
+        f"over-current {name}"
+        for name, count in now.over_current.items()
         if count > before.over_current.get(name, count)
     ]
     return (*now.slowed_by, *currents)[:_MOST]

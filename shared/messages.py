@@ -221,7 +221,8 @@ class GpuMetrics:
     temperature_c: float | None
     power_w: Seconds | None
     throttled: Annotated[
-        tuple[Label, ...], Meta(max_length=32, description="Why its clocks are held down; empty: they are not")
+        tuple[Label, ...],
+        Meta(max_length=32, description="Why its clocks are held down; empty: they are not"),
     ]
 
 

@@ -73,7 +73,7 @@ def make(
     outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
     publisher = Publisher(client, outbox, Pictures(client), config, detector.class_names, "s")
     definitions = DefinitionStore(None, cameras)
-    pipeline = Pipeline(config, [detector], publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
+    pipeline = Pipeline(config, [detector], publisher, Controls(config), definitions, stop)  # type: ignore[list-item]  # a stand-in
     return pipeline, stop, publisher
 
 
@@ -139,13 +139,13 @@ def test_a_live_camera_keeps_its_newest_frame_and_counts_the_rest(monkeypatch: p
     detector = StandInDetector(lambda _: (release.wait(20), None)[1])
     pipeline, _, _ = make({"live": CameraSettings(source="rtsp://x")}, detector)
     pipeline.start()
-    while pipeline.metrics()["live"].captured < 50:
+    while pipeline.metrics().cameras["live"].captured < 50:
         pass
     release.set()
     captured.set()
     assert pipeline.join(10) == []
     assert detector.seen[-1] == ("live", 49), "the newest one"
-    counts = pipeline.metrics()["live"]
+    counts = pipeline.metrics().cameras["live"]
     assert counts.dropped == 50 - counts.processed > 40
 
 
