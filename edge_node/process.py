@@ -29,7 +29,7 @@ from edge_node.live import Controls
 from edge_node.outbox import numbered
 from edge_node.parallel import ahead, looked
 from edge_node.publisher import new_session
-from edge_node.readers import frame_rate, length
+from edge_node.readers import describe, frame_rate, is_live, length
 from edge_node.results import Results
 from edge_node.thumbnails import Pace
 from edge_node.watch import Analysed, Watch, watch
@@ -105,10 +105,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
 
 
 def _start_ns(text: str | None) -> int:
@@ -136,10 +135,10 @@ def plan(config: EdgeConfig, options: argparse.Namespace) -> list[Job]:
     jobs: list[Job] = []
     for video in options.videos:
         stem = Path(video).expanduser().stem
+        if is_live(video):
+            raise SourceError(f"{describe(video)}: not a file or folder; a batch job has an end")
         name, settings = template or (_as_id(stem), CameraSettings(source=video))
         check_source(name, video)
-        if not Path(video).expanduser().exists():
-            raise SourceError(f"{video}: not a file or folder; a batch job has an end")
         settings = dataclasses.replace(settings, source=video, pace="fast", loop=False)
         messages = options.out / f"{stem}.jsonl"
         annotated = options.out / f"{stem}.mp4" if options.annotate else None

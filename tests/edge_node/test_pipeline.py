@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class StandInDetector:
     def __init__(self, each: Callable[[Frame], None] = lambda _: None) -> None:
         self._each = each
         self.seen: list[tuple[str, int]] = []
+        self.batches_run: Counter[int] = Counter()
+        self.still: Counter[str] = Counter()
 
     def ready(self, frame: Frame) -> Frame:
         return frame
@@ -47,6 +50,7 @@ class StandInDetector:
         for frame in frames:
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))
+            self.batches_run[1] += 1
             yield frame
 
     def decode(self, frames: Iterable[Frame]) -> Iterator[Detected]:
