@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edge_node.analytics import AnalyticsSettings
+from edge_node.backends.engine_cache import TensorrtSettings
 from edge_node.models import Layout, Provider
 from edge_node.outbox import OutboxSettings
 from edge_node.tracker import TrackerSettings
@@ -72,6 +73,7 @@ class ModelSettings:
         bool, Meta(description="Models that take any size get the camera's aspect; false: a square")
     ] = True
     timeout_s: Annotated[float, Meta(gt=0, le=600, description="KServe: longest wait for an answer")] = 5.0
+    tensorrt: TensorrtSettings = field(default_factory=TensorrtSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = uploads.BODY_BYTES
     sock = Sock(app)
 
-    app.register_blueprint(zones.blueprint(hub, subscriber.commands, subscriber.versions, origins))
+    app.register_blueprint(zones.blueprint(hub, subscriber.commands, subscriber.versions))
     app.register_blueprint(pages.blueprint(access))
     app.register_blueprint(_rest(api))
 
@@ -124,7 +124,7 @@ def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> Respon
     if not access.may_enter(request):
         return _turn_away(request)
     if access.is_forged(request):
-        return endpoint.problem(403, "this request comes from a page that is not the viewer's")
+        return endpoint.problem(403, "this page may not change anything here (http.allowed_origins)")
     if request.path == "/ws":
         websocket.refuse_compression(request.environ)
         websocket.wrap(request.environ)

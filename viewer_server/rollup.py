@@ -15,6 +15,7 @@ at most: HDR histograms (Gil Tene) and DDSketch (Masson et al., VLDB 2019) use t
 
 from __future__ import annotations
 
+import logging
 import math
 import sqlite3
 from collections import deque
@@ -22,6 +23,8 @@ from dataclasses import dataclass, field
 
 from shared.errors import MessageError
 from shared.messages import Event, ZoneState, decode
+
+log = logging.getLogger("darner.history")
 
 VERSION = 2
 SCHEMA = """
@@ -267,6 +270,8 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
     """
     if version != 1:
         return
+    [(count,)] = db.execute("SELECT count(*) FROM events").fetchall()
+    log.warning("%d stored events are counted once for the new version; 100,000 take some 15 s", count)
     for column in ("occurred_us", "place", "session", "flow", "dwell_ms"):
         db.execute(f"ALTER TABLE events ADD COLUMN {column} INTEGER")
     db.execute("ALTER TABLE events ADD COLUMN label TEXT")

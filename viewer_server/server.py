@@ -46,6 +46,8 @@ log = logging.getLogger("darner.viewer")
 SPARE_THREADS = 16
 """For ordinary requests when every websocket is taken."""
 KEPT_ALIVE = 64
+OPEN_S = 600
+"""A worker that is silent for longer is replaced; taking a large old history along may take minutes."""
 STOP_S = 4
 """Then what is left of the worker is killed."""
 
@@ -154,6 +156,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_connections": self._threads + KEPT_ALIVE,
             "keepalive": 2,
             "graceful_timeout": STOP_S,
+            "timeout": OPEN_S,
             "loglevel": "warning",
             "proc_name": "darner-viewer",
             "control_socket_disable": True,

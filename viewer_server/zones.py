@@ -11,30 +11,29 @@ import orjson
 from shared.errors import ConfigError, MessageError
 from shared.topics import check_id
 from viewer_server.commands import Busy, Commands, NoAnswer
+from viewer_server.endpoint import problem
 from viewer_server.hub import Hub
-from viewer_server.origin import Origins
 from viewer_server.versions import Versions
 
 NEWS_S = 1.0
 """How long another author's version may take to reach us after the node has refused ours for it."""
 
-Answer = tuple[dict[str, Any], int]
+Answer = flask.Response | dict[str, Any]
 
 
-def blueprint(hub: Hub, commands: Commands, versions: Versions, origins: Origins) -> flask.Blueprint:
+def blueprint(hub: Hub, commands: Commands, versions: Versions) -> flask.Blueprint:
     """Routes below ``/zones/NODE/CAMERA``.
 
     Args:
         hub: Knows the cameras and what is in force on them.
         commands: For asking the node.
         versions: What was in force.
-        origins: Which pages may save.
     """
     routes = flask.Blueprint("zones", __name__, url_prefix="/zones/<node>/<camera>")
 
     @routes.before_request
-    def refuse() -> Answer | None:
-        return _refusal(hub, origins)
+    def refuse() -> flask.Response | None:
+        return _refusal(hub)
 
     @routes.get("/versions")
     def earlier(node: str, camera: str) -> dict[str, Any]:
@@ -47,39 +46,36 @@ def blueprint(hub: Hub, commands: Commands, versions: Versions, origins: Origins
             version = wanted["version"]
             body = {"camera": camera, "version": version, "zones": wanted["zones"], "lines": wanted["lines"]}
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            return {"error": "expected a JSON object with version, zones and lines"}, 400
+            return problem(400, "expected a JSON object with version, zones and lines")
         try:
             response = commands.ask(node, "zones.set", body)
         except MessageError as error:
-            return {"error": str(error)}, 422
+            return problem(422, str(error))
         except Busy as error:
-            return {"error": str(error)}, 503
+            return problem(503, str(error))
         except NoAnswer as error:
-            return {"error": str(error)}, 504
+            return problem(504, str(error))
         if response.error is None:
-            return {**response.result, "saved": True}, 200
+            return {**response.result, "saved": True}
         # The reason is the node's to word, so it is not read: a conflict is when another version is in force.
         conflict = _in_force_is_not(hub, node, camera, version)
-        return {"error": response.error, "conflict": conflict}, 409 if conflict else 422
+        return problem(409 if conflict else 422, response.error)
 
     return routes
 
 
-def _refusal(hub: Hub, origins: Origins) -> Answer | None:
+def _refusal(hub: Hub) -> flask.Response | None:
     request = flask.request
     ids = request.view_args or {}
     try:
         for name, value in ids.items():
             check_id(name, value)
     except ConfigError as error:
-        return {"error": str(error)}, 404
+        return problem(404, str(error))
     if hub.zones_version(ids["node"], ids["camera"]) is None:
-        return {"error": f"no camera {ids['camera']} with zones on a node {ids['node']}"}, 404
-    if request.method == "POST":
-        if not origins.page_is_ours(request.headers.get("Origin"), request.headers.get("Host", "")):
-            return {"error": "this page may not change anything here (http.allowed_origins)"}, 403
-        if not request.is_json:  # what a foreign page's form cannot send
-            return {"error": "expected application/json"}, 415
+        return problem(404, f"no camera {ids['camera']} with zones on a node {ids['node']}")
+    if request.method == "POST" and not request.is_json:  # what a foreign page's form cannot send
+        return problem(415, "expected application/json")
     return None
 
 

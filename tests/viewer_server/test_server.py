@@ -165,7 +165,7 @@ def test_garbage_on_every_topic_is_counted_said_once_and_survived(
     publisher = paho.Client(CallbackAPIVersion.VERSION2)
     publisher.connect("127.0.0.1", own_broker.port)
     publisher.loop_start()
-    ids = {"node": "n", "camera": "c", "zone": "z", "track": "1", "command": "ping"}
+    ids = {"node": "n", "camera": "c", "zone": "z", "track": "1", "command": "ping", "archive": "a"}
     for _ in range(3):
         for row in topics.TABLE:
             path = f"{topics.DEFAULT_PREFIX}/{row.pattern.format(**ids)}"

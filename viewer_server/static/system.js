@@ -14,13 +14,27 @@ const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
 async function refresh() {
   try {
     const { now_us: now, nodes } = await ask("nodes");
+    const back = places();
     byId("nodes").replaceChildren(...nodes.map((node) => card(node, now / 1e6)));
+    back();
     byId("empty").hidden = nodes.length > 0;
     byId("note").textContent = `As of ${time(Date.now())}`;
     offerNodes(nodes.filter((node) => node.status?.status === "online").map((node) => node.node));
   } catch (error) {
     byId("note").textContent = error.message;
   }
+}
+
+/** Where tables were scrolled to, and which one had the focus; what is returned puts it back. */
+function places() {
+  const key = (table) => `${table.closest(".node-card").dataset.node} ${table.getAttribute("aria-label")}`;
+  const tables = () => [...document.querySelectorAll(".node-card .table")];
+  const before = new Map(tables().map((table) => [key(table), { left: table.scrollLeft, focused: table === document.activeElement }]));
+  return () => tables().forEach((table) => {
+    const { left, focused } = before.get(key(table)) ?? {};
+    if (left) table.scrollLeft = left;
+    if (focused) table.focus({ preventScroll: true });
+  });
 }
 
 function card({ node, status, info, metrics }, nowS) {
