@@ -279,7 +279,8 @@ def frame_rate(source: int | str) -> float | None:
     """Frames a second of a file, as far as it says; None of a folder."""
     video = cv2.VideoCapture(str(Path(str(source)).expanduser()), cv2.CAP_FFMPEG)
     try:
-        return video.get(cv2.CAP_PROP_FPS) or None
+        rate = float(video.get(cv2.CAP_PROP_FPS))
+        return rate if rate > 0 else None
     finally:
         video.release()
 

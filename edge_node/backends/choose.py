@@ -104,7 +104,7 @@ def _load(engine: Engine, path: Path, settings: ModelSettings, device: int) -> B
         from edge_node.backends.tensorrt import TensorrtBackend
     except ImportError as error:
         raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
-    return TensorrtBackend(path, device)
+    return TensorrtBackend(path, settings, device)
 
 
 def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:

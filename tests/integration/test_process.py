@@ -1,4 +1,4 @@
-"""Batch jobs, as the processes that users start: what they find, what they write, and what they leave behind."""
+"""Batch jobs, as the processes that users start: what they find, write, and leave behind."""
 
 from __future__ import annotations
 
