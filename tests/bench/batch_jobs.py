@@ -1,7 +1,8 @@
 """Batch jobs on a CPU: one session with all cores against several with their share, in frames a second.
 
-Run it from the project's root: `python tests/bench/batch_jobs.py VIDEO [FRAMES] [ROUNDS]`. The ways take turns,
-and the median of the rounds counts. Reading, tracking and analytics are part of it, as in `edge_node process`.
+Run it from the project's root: `python tests/bench/batch_jobs.py VIDEO [FRAMES] [ROUNDS]`. The ways take
+turns, and the median of the rounds counts. Reading, tracking and analytics are part of it, as they are in
+`edge_node process`.
 """
 
 from __future__ import annotations

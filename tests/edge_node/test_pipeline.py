@@ -241,7 +241,7 @@ def test_cameras_are_dealt_out_to_the_detectors_and_a_slow_one_delays_only_its_o
 
 
 def test_the_first_error_of_one_detector_ends_the_others_too(video: str) -> None:
-    def explode(frame: Frame) -> None:
+    def explode(_: Frame) -> None:
         raise RuntimeError("the GPU is gone")
 
     cameras = {name: CameraSettings(source=video, loop=True) for name in "ab"}
