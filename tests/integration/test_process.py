@@ -125,7 +125,7 @@ def test_what_is_found_does_not_depend_on_how_many_look(short_video: Path, tmp_p
     found = []
     for jobs in (1, 2, 3):
         out = tmp_path / str(jobs)
-        assert run("--jobs", jobs, short_video, "--set", "model.threads=1", "--out", out)[0] == 0
+        assert run("--jobs", jobs, short_video, "--out", out)[0] == 0
         found.append([lasting(line) for line in lines(out / "short.jsonl")])
     assert found[0] == found[1] == found[2]
     assert any(line.get("objects") for line in found[0])
