@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -66,7 +67,8 @@ def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> Edg
 
 def as_yaml(config: EdgeConfig) -> str:
     """Every key and its value, as a file could say it; without passwords."""
-    text: str = yaml.safe_dump(_shown(msgspec.to_builtins(config)), sort_keys=False, allow_unicode=True)
+    shown = _shown(msgspec.to_builtins(dataclasses.asdict(config)))
+    text: str = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
     return text
 
 

@@ -204,12 +204,14 @@ def _process(
         Results(job.messages, job.annotated) as results,
         closing(ahead(_frames(job, start_ns, stop), _READ_AHEAD)) as frames,
         closing(looked(frames, detects)) as seen,
+        # Tracking in one thread, drawing and encoding in another.
+        closing(ahead(watch(detects[0].decode(seen), watches), _READ_AHEAD)) as analysed,
         tqdm(total=total, desc=job.messages.stem, unit=" frames", disable=None) as bar,
     ):
         if results.video_path is not None:
             fps = frame_rate(settings.source) or settings.fps
             video = results.enter(VideoFile(results.video_path, min(fps, settings.max_fps or fps)))
-        for item in watch(detects[0].decode(seen), watches):
+        for item in analysed:
             results.write(record.of(item))
             if video is not None:
                 video.write(draw(item, definitions, names))

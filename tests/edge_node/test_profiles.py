@@ -140,4 +140,5 @@ def test_the_configuration_in_force_can_be_printed_without_its_secrets(tmp_path:
     assert "secret" not in text
     shown = yaml.safe_load(text)
     assert shown["cameras"]["a"]["source"] == "rtsp://10.0.0.9/1"
+    assert shown["cameras"]["a"]["loop"] is False, "defaults are shown too"
     assert settings.convert(EdgeConfig, shown, where="printed").model == config.model
