@@ -25,7 +25,9 @@ def at_once(settings: ModelSettings, sessions: int) -> Iterator[list[Detector]]:
     devices = settings.devices or (0,)
     with ExitStack() as stack:
         first = stack.enter_context(Detector(shared(settings, sessions), devices[0]))
-        further = range(1, sessions) if first.device == "cpu" else devices[1:]
+        # While its engine is built, TensorRT's model may run on the CPU, and not for long.
+        on_cpu = first.device == "cpu" and settings.backend != "tensorrt"
+        further = range(1, sessions) if on_cpu else devices[1:]
         others = [Detector(shared(settings, sessions), index) for index in further]
         yield [first, *map(stack.enter_context, others)]
 
