@@ -11,8 +11,10 @@ from edge_node.backends.host import MAX_BATCH
 from edge_node.config import ModelSettings
 from edge_node.models import KNOWN, find_model
 from shared.errors import ModelError
+from shared.log import Once
 
 log = logging.getLogger("darner.backend")
+_said = Once()
 
 Engine = Literal["tensorrt", "onnxruntime", "torch", "kserve"]
 
@@ -52,7 +54,9 @@ def choose(settings: ModelSettings, device: int = 0) -> Backend:
                 raise ModelError(f"model {path}: {why}") from None
             refused.append(f"{path.name} is not used: {why}")
             continue
-        log.info("%s", "; ".join([f"model {path} runs with {backend.name} on {backend.device}", *refused]))
+        line = "; ".join([f"model {path} runs with {backend.name} on {backend.device}", *refused])
+        if _said(line):  # not for each of several detectors
+            log.info("%s", line)
         return backend
     raise ModelError(f"model {settings.name!r}: {'; '.join(refused)}")
 
