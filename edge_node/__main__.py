@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-import psutil
-
-from edge_node import __version__, doctor
+from edge_node import __version__, doctor, load, process, profiles
 from edge_node.analytics import problems
 from edge_node.bundle import Bundles
-from edge_node.capture import check_source
 from edge_node.commands import Commands
 from edge_node.config import EdgeConfig, PrometheusSettings
 from edge_node.control import Control
 from edge_node.definitions import DefinitionStore
 from edge_node.detect import Detect
 from edge_node.detector import Detector
+from edge_node.detectors import on_devices
 from edge_node.exporter import Exporter
 from edge_node.homeassistant import HomeAssistant
 from edge_node.identity import NameGuard, check_name
@@ -37,9 +34,10 @@ from edge_node.pipeline import Pipeline
 from edge_node.publisher import Publisher, new_session, status_message
 from edge_node.readers import describe
 from edge_node.reload import Reload, in_force
+from edge_node.vitals import Monitor
 from shared import log as logs
-from shared import settings, topics
-from shared.errors import BrokerError, ConfigError, DarnerError
+from shared import topics
+from shared.errors import BrokerError, DarnerError
 from shared.messages import ModelInfo
 from shared.mqtt import Client
 from shared.storage import state_folder
@@ -58,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m edge_node",
         description=__doc__,
-        epilog="`python -m edge_node doctor` says what this machine has and lacks.",
+        epilog="`python -m edge_node doctor` says what this machine has and lacks; "
+        "`python -m edge_node process` runs video files as fast as possible, to files.",
     )
     parser.add_argument("--config", type=Path, help="YAML file")
     parser.add_argument("--source", help="watch only this: webcam index, URL, video file or image folder")
@@ -69,41 +68,26 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="KEY=VALUE",
         help="override a key, such as mqtt.url=mqtt://HOST:1883",
     )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print every key and its value in force, and end"
+    )
     parser.add_argument("--version", action="version", version=f"darner {__version__}")
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["doctor"]:
         return doctor.main()
+    if arguments[:1] == ["process"]:
+        return process.main(arguments[1:])
     options = parser.parse_args(arguments)
     logs.setup()
     try:
-        return run(partial(load, options.config, options.source, options.set))
+        read = partial(load.node, options.config, options.source, options.set)
+        if options.print_config:
+            print(load.as_yaml(read()), end="")
+            return 0
+        return run(read)
     except DarnerError as error:
         log.error("%s", error)
         return error.exit_code
-
-
-def load(file: Path | None, source: str | None, overrides: list[str]) -> EdgeConfig:
-    """The configuration from file, environment and flags.
-
-    Raises:
-        ConfigError: Something in it cannot work.
-        SourceError: A file or folder to read is missing.
-    """
-    if source is not None:
-        overrides = [*overrides, f"cameras={{camera: {{source: {json.dumps(source)}}}}}"]
-    config = settings.load(EdgeConfig, file=file, environment=os.environ, overrides=overrides)
-    if not config.cameras:
-        raise ConfigError(
-            "no cameras: give --source 0 (a webcam), a file or a URL, or a configuration with --config"
-        )
-    for name, camera in config.cameras.items():
-        check_source(name, camera.source)
-        shared_names = camera.zones.keys() & camera.lines.keys()
-        if shared_names:
-            raise ConfigError(
-                f"cameras.{name}: {sorted(shared_names)[0]!r} is both a zone and a line; rename one"
-            )
-    return config
 
 
 def run(read: Callable[[], EdgeConfig]) -> int:
@@ -136,18 +120,23 @@ def run(read: Callable[[], EdgeConfig]) -> int:
         status_message(config.node, session, "offline"),
     )
     with (
-        Detector(config.model) as detector,
+        on_devices(config.model) as detectors,
         Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=on_refused) as client,
-        Bundles(client, config, detector.class_names, session) as bundles,
+        Bundles(client, config, detectors[0].class_names, session) as bundles,
         Outbox(client, config.outbox, config.node, config.mqtt.prefix, session) as outbox,
         Pictures(client) as pictures,
+        Monitor() as monitor,
     ):
+        detector = detectors[0]
         names = detector.class_names
         publisher = Publisher(client, outbox, pictures, config, names, session, bundles.offer)
         controls = Controls(config)
         definitions = DefinitionStore(_zones_path(config), config.cameras)
-        detect = Detect(detector, config.cameras, controls, config.batch.wait_ms / 1e3, config.batch.limit)
-        pipeline = Pipeline(config, detect, publisher, controls, definitions, stop)
+        batch = config.batch
+        detects = [
+            Detect(one, config.cameras, controls, batch.wait_ms / 1e3, batch.limit) for one in detectors
+        ]
+        pipeline = Pipeline(config, detects, publisher, controls, definitions, stop)
         homeassistant = HomeAssistant(client, in_force(config, definitions))
         reload = Reload(read, config, names, controls, definitions, pipeline, publisher, homeassistant)
         guard = NameGuard(client, config.mqtt.prefix, config.node, session, on_refused)
@@ -159,7 +148,7 @@ def run(read: Callable[[], EdgeConfig]) -> int:
         commands = Commands(client, config.mqtt.prefix, config.node, session, handlers, others)
         commands.subscribe()
         threading.Thread(target=commands.run, name="commands", daemon=True).start()
-        _announce(config, detector, publisher, definitions)
+        _announce(config, detectors, publisher, definitions)
         homeassistant.announce()
         pipeline.start()
 
@@ -170,7 +159,7 @@ def run(read: Callable[[], EdgeConfig]) -> int:
             guard.mend()
 
         with _exporter(config.prometheus) as exporter:
-            _report_until_done(pipeline, publisher, stop, config.heartbeat_file, turn, exporter)
+            _report_until_done(pipeline, publisher, monitor, stop, config.heartbeat_file, turn, exporter)
         client.hurry()
         stuck = pipeline.join(STOP_WITHIN_S)
         if guard.yielded:
@@ -196,8 +185,10 @@ def _zones_path(config: EdgeConfig) -> Path | None:
 
 
 def _announce(
-    config: EdgeConfig, detector: Detector, publisher: Publisher, definitions: DefinitionStore
+    config: EdgeConfig, detectors: Sequence[Detector], publisher: Publisher, definitions: DefinitionStore
 ) -> None:
+    detector = detectors[0]
+    devices = ", ".join(one.device for one in detectors)
     target = detector.input_format
     model = ModelInfo(
         name=Path(config.model.name).stem,
@@ -206,7 +197,7 @@ def _announce(
         input_height=target.height,
         layout=detector.layout,
     )
-    publisher.announce(model, detector.backend_name, detector.device, config.tracker.kind, definitions)
+    publisher.announce(model, detector.backend_name, devices, config.tracker.kind, definitions)
     log.info(
         "node %s: %s at %dx%d on %s (%s)",
         config.node,
@@ -214,8 +205,10 @@ def _announce(
         target.width,
         target.height,
         detector.backend_name,
-        detector.device,
+        devices,
     )
+    if (profile := profiles.choose(config.profile)) is not None:
+        log.info("profile %s", profile)
     for name, camera in config.cameras.items():
         log.info("camera %s: %s", name, describe(camera.source))
         for problem in problems(definitions[name].zones, definitions[name].lines, detector.class_names):
@@ -229,14 +222,13 @@ def _exporter(settings: PrometheusSettings) -> AbstractContextManager[Exporter |
 def _report_until_done(
     pipeline: Pipeline,
     publisher: Publisher,
+    monitor: Monitor,
     stop: threading.Event,
     heartbeat: str | None,
     turn: Callable[[], None],
     exporter: Exporter | None,
 ) -> None:
     """Publish metrics and touch the heartbeat until the pipeline has ended by itself or is told to."""
-    process = psutil.Process()
-    process.cpu_percent()  # the first call only starts the measurement
     started = next_report = time.monotonic()
     while not stop.is_set() and not pipeline.done.is_set():
         stop.wait(0.1)
@@ -244,12 +236,7 @@ def _report_until_done(
         if time.monotonic() < next_report + METRICS_EVERY_S:
             continue
         next_report = time.monotonic()
-        message = publisher.metrics(
-            next_report - started,
-            pipeline.metrics(),
-            process.cpu_percent(),
-            round(process.memory_info().rss / 1e6, 1),
-        )
+        message = publisher.metrics(next_report - started, pipeline.metrics(), monitor.read())
         if exporter is not None:
             exporter.update(message)
         if heartbeat and pipeline.healthy:

@@ -77,7 +77,16 @@ def _live(
                     # Another resolution in mid-stream is another picture: pixels mean something else now.
                     restarted = seq > 0 and shape != taken.image.shape
                     shape = taken.image.shape
-                    yield Frame(camera, seq, wall_ns, monotonic_ns, taken.image, restarted, clock.source)
+                    yield Frame(
+                        camera,
+                        seq,
+                        wall_ns,
+                        monotonic_ns,
+                        taken.image,
+                        restarted,
+                        clock.source,
+                        reader.name,
+                    )
                     seq, failures = seq + 1, 0
                 reason = f"camera {camera}: no more frames come from {describe(settings.source)}"
         except SourceError as error:
@@ -115,7 +124,16 @@ def _recorded(
                     if ahead < -1.0:  # held up: go on at the pace it was filmed, not at a rush
                         started -= ahead
                     stop.wait(max(0.0, ahead))
-                yield Frame(camera, seq, time.time_ns(), round(now_s * 1e9), taken.image, restarted, "media")
+                yield Frame(
+                    camera,
+                    seq,
+                    time.time_ns(),
+                    round(now_s * 1e9),
+                    taken.image,
+                    restarted,
+                    "media",
+                    reader.name,
+                )
                 seq, last_s, restarted = seq + 1, now_s, False
         if seq == 0 and not stop.is_set():
             raise SourceError(f"camera {camera}: source {settings.source!r}: no frame can be read from it")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-ClockSource = Literal["arrival", "stream", "sender", "media"]
-"""What a frame's times go back to: when we got it; the stream's time stamps, placed where the fastest frames
-arrived; the sender's own wall clock; or, for files, the time within the file."""
+from shared.messages import ClockSource
 
 _MAX_AGE_NS = 10_000_000_000
 _MAX_SKEW_NS = 5_000_000_000

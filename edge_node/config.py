@@ -44,6 +44,14 @@ class ModelSettings:
     ] = False
     layout: Layout | Literal["auto"] = "auto"
     labels: Annotated[tuple[Label, ...], Meta(description="For models that carry no class names")] = ()
+    devices: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=63)], ...],
+        Meta(
+            max_length=16,
+            description="GPUs by number, a detector on each, to which the cameras are dealt out; empty: one "
+            "detector on the first GPU. On a CPU: so many detectors, which share its cores",
+        ),
+    ] = ()
     classes: Annotated[tuple[Label, ...], Meta(description="Classes to detect; empty means all")] = ()
     confidence: Annotated[Fraction, Meta(description="Lowest score that reaches the tracker")] = 0.1
     iou: Annotated[Fraction, Meta(description="NMS: overlap above this is the same object")] = 0.6
@@ -196,6 +204,13 @@ class EdgeConfig:
     node: Annotated[
         Id, Meta(description="Unique among the nodes of a broker; the host's name by default")
     ] = field(default_factory=_host_name)
+    profile: Annotated[
+        str,
+        Meta(
+            description="Defaults for a kind of machine, from edge_node/profiles.yaml; auto: the one that "
+            "fits this machine; none: none"
+        ),
+    ] = "auto"
     cameras: Annotated[dict[Id, CameraSettings], Meta(max_length=256)] = field(default_factory=dict)
     model: ModelSettings = field(default_factory=ModelSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)

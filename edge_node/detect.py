@@ -107,8 +107,8 @@ class Detect:
     def look(self, batches: Iterable[list[Ready]]) -> Iterator[Looked]:
         """Every frame that comes, those of one camera in their order, through the network or past it."""
         for batch in batches:
-            chosen = [(ready, self._choose(ready.frame)) for ready in batch]
-            looked = iter(self._run([ready for ready, choice in chosen if choice == "look"]))
+            chosen = [(ready, self.choose(ready.frame)) for ready in batch]
+            looked = iter(self.run([ready for ready, choice in chosen if choice == "look"]))
             for ready, choice in chosen:
                 yield next(looked) if choice == "look" else Looked(ready.frame, choice, None, {})
 
@@ -128,7 +128,8 @@ class Detect:
                 case _:
                     yield Detected(item.frame, None, timings)
 
-    def _choose(self, frame: Frame) -> Choice:
+    def choose(self, frame: Frame) -> Choice:
+        """What to do with a camera's next frame."""
         camera = frame.camera
         self._since[camera] += 1
         first = frame.seq == 0 or frame.restarted
@@ -141,7 +142,12 @@ class Detect:
         self.still[camera] += 1
         return "repeat"
 
-    def _run(self, batch: list[Ready]) -> list[Looked]:
+    def run(self, batch: list[Ready]) -> list[Looked]:
+        """Frames through the network, at most `limit` of them.
+
+        Raises:
+            OutOfMemory: One frame alone does not fit.
+        """
         if not batch:
             return []
         inputs = [ready.input or self._detector.prepare(self._part(ready.frame)) for ready in batch]
@@ -154,7 +160,7 @@ class Detect:
             half = len(batch) // 2
             self.limit, self._shrunk_at = half, time.monotonic()
             log.warning("%s; batches of at most %d from now on", error, half)
-            return self._run(batch[:half]) + self._run(batch[half:])
+            return self.run(batch[:half]) + self.run(batch[half:])
         self.batches_run[len(batch)] += 1
         self._grow()
         return [

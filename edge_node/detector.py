@@ -75,6 +75,7 @@ class Detector:
 
     Args:
         settings: The model and its thresholds.
+        index: Number of the GPU, for engines that run on one.
 
     Attributes:
         class_names: By class id.
@@ -85,15 +86,15 @@ class Detector:
         max_batch: Most pictures that `detect_batch` takes.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: ModelSettings, index: int = 0) -> None:
+        self._settings, self._index = settings, index
         self._lock = threading.Lock()
 
     def __enter__(self) -> Detector:
         # OpenCV's threads would fight the engine's for the cores, and both lose.
         cv2.setNumThreads(1)
         settings = self._settings
-        self._backend: Backend = choose(settings)
+        self._backend: Backend = choose(settings, self._index)
         backend = self._backend
         self.backend_name, self.device, self.max_batch = backend.name, backend.device, backend.max_batch
         self._picture = Picture.of(backend.model, settings.name)

@@ -11,8 +11,12 @@ from typing import Literal
 import cv2
 import onnxruntime as ort
 
-from edge_node import __version__, gstreamer, hardware
+from edge_node import __version__, gstreamer, hardware, profiles
+from edge_node.backends.choose import choose
+from edge_node.config import ModelSettings
 from edge_node.hardware import Hardware
+from edge_node.nvml import Gpus
+from shared.errors import ModelError
 
 Verdict = Literal["good", "missing", "note"]
 _MARKS = {"good": "ok", "missing": "--", "note": "  "}
@@ -42,6 +46,9 @@ def examine(machine: Hardware) -> list[Finding]:
         *_machine(machine),
         _onnxruntime(machine),
         _tensorrt(machine),
+        *_gpu_metrics(machine),
+        _engine(),
+        _profile(machine),
         _gstreamer(),
         _cameras(machine),
     ]
@@ -123,6 +130,37 @@ def _tensorrt(machine: Hardware) -> Finding:
             "it comes with JetPack: make the environment with --system-site-packages, then install pycuda"
         )
     return Finding(what="TensorRT", verdict="missing", found="; ".join(broken), advice=advice)
+
+
+def _gpu_metrics(machine: Hardware) -> list[Finding]:
+    if not machine.gpus:
+        return []
+    with Gpus() as gpus:
+        if gpus.read():
+            return [Finding(what="GPU metrics", verdict="good", found="from the driver, in every report")]
+    advice = "pip install nvidia-ml-py"
+    return [Finding(what="GPU metrics", verdict="missing", found="no nvidia-ml-py", advice=advice)]
+
+
+def _engine() -> Finding:
+    """What the built-in model runs on when nobody says anything else."""
+    model = ModelSettings()
+    what = f"{model.name} runs with"
+    try:
+        backend = choose(model)
+    except ModelError as error:
+        return Finding(what=what, verdict="missing", found=str(error))
+    backend.close()
+    return Finding(what=what, verdict="good", found=f"{backend.name} on {backend.device}")
+
+
+def _profile(machine: Hardware) -> Finding:
+    chosen = profiles.choose("auto", machine)
+    if chosen is None:
+        return Finding(
+            what="Profile", verdict="note", found="none fits this machine: the defaults are for it"
+        )
+    return Finding(what="Profile", verdict="good", found=str(chosen))
 
 
 def _gstreamer() -> Finding:

@@ -19,6 +19,14 @@ _CAMERA_COUNTERS = {
     "processed": "Frames analysed",
     "dropped": "Frames replaced by a newer one before the detector took them",
     "thumbnails": "JPEGs published",
+    "still": "Frames that the network did not look at because nothing moved",
+}
+_GPU_GAUGES = {
+    "utilisation_percent": "Time with something running",
+    "memory_used_mb": "Memory in use",
+    "memory_total_mb": "Memory",
+    "temperature_c": "Degrees Celsius",
+    "power_w": "Watts",
 }
 _CAMERA_GAUGES = {"fps_in": "Frames read a second", "fps_out": "Frames analysed a second"}
 
@@ -72,6 +80,7 @@ class Exporter(Collector):
         yield GaugeMetricFamily("darner_edge_memory_bytes", "Resident", message.memory_mb * 1e6)
         yield from _cameras(message.cameras)
         yield from _stages(message)
+        yield from _machine(message)
         dropped = CounterMetricFamily(
             "darner_edge_publish_dropped", "Messages not sent, by topic name", labels=["topic"]
         )
@@ -112,3 +121,36 @@ def _stages(message: Metrics) -> Iterator[Metric]:
         for name in ("p50", "p90", "p95", "p99"):
             gauge.add_metric([stage, f"0.{name[1:]}"], getattr(quantiles, name))
     yield gauge
+    waiting = GaugeMetricFamily("darner_edge_stage_waiting", "What waits for it now", labels=["stage"])
+    dropped = CounterMetricFamily("darner_edge_stage_dropped", "What it never got", labels=["stage"])
+    for stage, metrics in message.stages.items():
+        waiting.add_metric([stage], metrics.waiting)
+        dropped.add_metric([stage], metrics.dropped)
+    yield waiting
+    yield dropped
+    runs = CounterMetricFamily(
+        "darner_edge_batches", "Runs of the network, by frames in one", labels=["frames"]
+    )
+    for frames, count in message.batches.items():
+        runs.add_metric([frames], count)
+    yield runs
+
+
+def _machine(message: Metrics) -> Iterator[Metric]:
+    """GPUs, temperatures, and what slows the machine down."""
+    for name, about in _GPU_GAUGES.items():
+        gauge = GaugeMetricFamily(f"darner_edge_gpu_{name}", about, labels=["gpu"])
+        for gpu in message.gpus:
+            if (value := getattr(gpu, name)) is not None:
+                gauge.add_metric([str(gpu.index)], value)
+        yield gauge
+    temperatures = GaugeMetricFamily("darner_edge_temperature_c", "Degrees Celsius", labels=["zone"])
+    for zone, value in message.temperatures_c.items():
+        temperatures.add_metric([zone], value)
+    yield temperatures
+    throttled = GaugeMetricFamily(
+        "darner_edge_throttled", "1: slowed down for this reason", labels=["reason"]
+    )
+    for reason in message.throttled:
+        throttled.add_metric([reason], 1)
+    yield throttled

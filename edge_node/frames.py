@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.clock import ClockSource
 from shared.geometry import F32, Bool
+from shared.messages import ClockSource
 
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
@@ -38,6 +38,7 @@ class Frame:
         restarted: First frame after a reconnect or of a new pass of a looped file: what was seen before it
             says nothing about where things are now.
         clock: What `captured_ns` goes back to.
+        reader: What decoded it.
     """
 
     camera: str
@@ -47,6 +48,7 @@ class Frame:
     image: U8
     restarted: bool = False
     clock: ClockSource = "arrival"
+    reader: str = ""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:

@@ -66,6 +66,11 @@ class OutboxSettings:
     ] = 24.0
 
 
+def numbered(event: Event, boot: str, number: int) -> Event:
+    """An event with its place among those of its boot, and its id."""
+    return dataclasses.replace(event, event_id=f"{event.node}-{boot}-{number}", boot=boot, number=number)
+
+
 class Outbox:
     """A node's events; `with` opens it, starts its one thread and ends both.
 
@@ -133,9 +138,7 @@ class Outbox:
         with self._lock:
             self._number += 1
             boot, number = self._backlog.boot, self._number
-            event = dataclasses.replace(
-                event, event_id=f"{self._node}-{boot}-{number}", boot=boot, number=number
-            )
+            event = numbered(event, boot, number)
             if len(self._added) >= MAX_ADDED:
                 at_us, lost = self._added.popleft()
                 assert lost.number is not None  # noqa: S101 - given above

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from edge_node.capture import capture
@@ -17,9 +17,10 @@ from edge_node.live import Controls
 from edge_node.publisher import Publisher
 from edge_node.readers import is_live
 from edge_node.thumbnails import Pace
+from edge_node.vitals import Load
 from edge_node.watch import Watch, watch
 from shared.channel import Channel, Closed
-from shared.messages import CameraMetrics
+from shared.messages import CameraMetrics, StageMetrics
 
 log = logging.getLogger("darner.pipeline")
 
@@ -29,7 +30,7 @@ class Pipeline:
 
     Args:
         config: The node's configuration.
-        detect: With a detector that is loaded and warm.
+        detects: One for each detector, which are loaded and warm; the cameras are dealt out to them.
         publisher: Connected or not.
         controls: The live settings.
         definitions: Zones and lines at first.
@@ -39,7 +40,7 @@ class Pipeline:
     def __init__(
         self,
         config: EdgeConfig,
-        detect: Detect,
+        detects: Sequence[Detect],
         publisher: Publisher,
         controls: Controls,
         definitions: DefinitionStore,
@@ -49,20 +50,25 @@ class Pipeline:
         self._publisher = publisher
         self._controls = controls
         self._stop = stop
-        self._detect_stage = detect
+        self._detects = detects
+        self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera. Of a camera it holds the newest frame, of a file enough to fill a batch.
         live = any(is_live(settings.source) for settings in config.cameras.values())
         weights = {name: settings.priority for name, settings in config.cameras.items()}
-        self._frames: Channel[Ready] = Channel(1 if live else detect.limit, weights)
+        self._frames: list[Channel[Ready]] = [
+            Channel(1 if live else detect.limit, weights) for detect in detects
+        ]
+        self._looking = len(detects)
         self._paces = {
             name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
         }
         self._looked: Channel[Looked] = Channel(depth=2)
         self.watches = {
-            name: Watch(settings.analytics, definitions[name], config.tracker, detect.class_names)
+            name: Watch(settings.analytics, definitions[name], config.tracker, detects[0].class_names)
             for name, settings in config.cameras.items()
         }
         self._captured: Counter[str] = Counter()
+        self._held_back: Counter[str] = Counter()
         self._processed: Counter[str] = Counter()
         self._before: dict[str, tuple[int, int]] = {}
         self._reported_at = time.monotonic()
@@ -77,7 +83,8 @@ class Pipeline:
         """Start every stage."""
         for name in self._config.cameras:
             self._spawn(f"capture {name}", partial(self._capture, name), daemon=True)
-        self._spawn("detect", self._detect)
+        for index in range(len(self._detects)):
+            self._spawn("detect" if index == 0 else f"detect {index}", partial(self._detect, index))
         self._spawn("watch", self._watch)
         self._spawn("publish", self._publish)
 
@@ -93,12 +100,27 @@ class Pipeline:
         """Whether the stages behind the cameras all live; a camera may have come to its end."""
         return self.error is None and all(thread.is_alive() for thread in self._threads if not thread.daemon)
 
-    def metrics(self) -> dict[str, CameraMetrics]:
-        """Throughput and losses of every camera since the last call."""
+    def metrics(self) -> Load:
+        """Throughput of every camera since the last call, and what waits and was lost at every stage."""
+        frames = self._frames
+        batches: Counter[int] = Counter()
+        for detect in self._detects:
+            batches.update(dict(detect.batches_run))  # a copy: its thread goes on counting
+        lost = sum(sum(dict(channel.dropped).values()) for channel in frames)
+        stages = {
+            "capture": StageMetrics(waiting=0, dropped=sum(dict(self._held_back).values())),
+            "look": StageMetrics(waiting=sum(map(len, frames)), dropped=lost),
+            "watch": StageMetrics(waiting=len(self._looked), dropped=0),
+        }
+        runs = {str(size): batches[size] for size in sorted(batches)}
+        return Load(cameras=self._camera_metrics(), stages=stages, batches=runs)
+
+    def _camera_metrics(self) -> dict[str, CameraMetrics]:
         now = time.monotonic()
         elapsed, self._reported_at = max(now - self._reported_at, 1e-3), now
         result = {}
         for name in self._config.cameras:
+            detector = self._detector_of[name]
             captured, processed = self._captured[name], self._processed[name]
             before = self._before.get(name, (0, 0))
             self._before[name] = (captured, processed)
@@ -107,8 +129,9 @@ class Pipeline:
                 fps_out=round((processed - before[1]) / elapsed, 2),
                 captured=captured,
                 processed=processed,
-                dropped=self._frames.dropped[name],
+                dropped=self._frames[detector].dropped[name],
                 thumbnails=self._publisher.thumbnails_sent[name],
+                still=self._detects[detector].still[name],
             )
         return result
 
@@ -129,12 +152,15 @@ class Pipeline:
                     self.error = error
                     log.debug("stage %s failed", name, exc_info=True)
             self._stop.set()
-            for channel in (self._frames, self._looked, self._publisher.outgoing):
-                channel.close()
+            for frames in self._frames:
+                frames.close()
+            self._looked.close()
+            self._publisher.outgoing.close()
 
     def _capture(self, camera: str) -> None:
         settings = self._config.cameras[camera]
-        put = self._frames.put_newest if is_live(settings.source) else self._frames.put
+        detect, frames = self._detects[self._detector_of[camera]], self._frames[self._detector_of[camera]]
+        put = frames.put_newest if is_live(settings.source) else frames.put
         try:
             for frame in capture(
                 camera, settings, self._stop, partial(self._publisher.camera_status, camera)
@@ -144,15 +170,18 @@ class Pipeline:
                 self._captured[camera] += 1
                 pace = self._paces.get(camera)
                 if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
-                    continue
-                if self._may_go_on(camera):
-                    put(self._detect_stage.ready(frame), camera)
+                    self._held_back[camera] += 1
+                elif self._may_go_on(camera):
+                    put(detect.ready(frame), camera)
+                else:
+                    self._held_back[camera] += 1
         finally:
             with self._lock:
                 self._streaming -= 1
                 last = self._streaming == 0
             if last:
-                self._frames.close()
+                for channel in self._frames:
+                    channel.close()
 
     def _may_go_on(self, camera: str) -> bool:
         """Whether a frame is to be analysed: while paused, a file waits and a camera's frames are let go."""
@@ -168,13 +197,19 @@ class Pipeline:
             self._publisher.camera_status(camera, "streaming")
         return True
 
-    def _detect(self) -> None:
-        for item in self._detect_stage.look(self._detect_stage.batches(self._frames)):
-            self._looked.put(item)
-        self._looked.close()
+    def _detect(self, index: int) -> None:
+        detect, lane = self._detects[index], str(index)
+        for item in detect.look(detect.batches(self._frames[index])):
+            self._looked.put(item, lane)
+        with self._lock:
+            self._looking -= 1
+            last = self._looking == 0
+        if last:
+            self._looked.close()
 
     def _watch(self) -> None:
-        for item in watch(self._detect_stage.decode(self._looked), self.watches):
+        # Decoding is the same for all of them.
+        for item in watch(self._detects[0].decode(self._looked), self.watches):
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         self._publisher.outgoing.close()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from edge_node import __version__, payloads
 from edge_node.analytics import Happening
+from edge_node.composer import Composer
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.definitions import Definitions, DefinitionStore
 from edge_node.frames import U8, Frame
@@ -22,10 +23,11 @@ from edge_node.pictures import Pictures
 from edge_node.readers import describe
 from edge_node.snapshots import Snapshots
 from edge_node.thumbnails import Pace, encode_jpeg, shrink
+from edge_node.vitals import Load, Vitals
 from edge_node.watch import Analysed
 from shared import messages, topics
 from shared.channel import Channel
-from shared.messages import CameraMetrics, Quantiles, ZoneNumbers, now_us
+from shared.messages import StageMetrics, ZoneNumbers, now_us
 from shared.metrics import Stopwatch
 from shared.mqtt import Client
 
@@ -36,6 +38,8 @@ FAREWELL_S = 1.5
 """For what is still to be sent at the end: a broker that does not answer must not hold it up."""
 ZONE_REFRESH_S = 1.0
 """How often a zone's dwell times are published while nothing else changes in it."""
+ORIGIN_REFRESH_S = 1.0
+"""How often the manifest is published anew because a camera's clock or reader has changed."""
 
 
 def new_session() -> str:
@@ -74,6 +78,8 @@ class _Camera:
         self.count = (0, 0)  # of zones and lines
         self.last: Analysed | None = None
         self.status: str | None = None
+        self.origin: tuple[messages.ClockSource, str] | None = None  # clock and reader
+        self.origin_at = -ORIGIN_REFRESH_S
 
 
 class Publisher:
@@ -103,7 +109,7 @@ class Publisher:
     ) -> None:
         self._client, self._outbox, self._pictures = client, outbox, pictures
         self._node, self._session, self._prefix = config.node, session, config.mqtt.prefix
-        self._class_names = class_names
+        self._composer = Composer(config.node, session, class_names)
         self._also = also
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
         self._status_lock = threading.Lock()
@@ -138,11 +144,13 @@ class Publisher:
                 source=describe(camera.settings.source),
                 zones=camera.count[0],
                 lines=camera.count[1],
+                clock=camera.origin and camera.origin[0],
+                reader=camera.origin and camera.origin[1],
             )
             for name, camera in self._cameras.items()
         )
         info = messages.NodeInfo(
-            **self._head(),
+            **self._composer.head(),
             version=__version__,
             cameras=cameras,
             capabilities=CAPABILITIES,
@@ -157,7 +165,7 @@ class Publisher:
                 return
             self._cameras[camera].status = status
         message = messages.CameraStatus(
-            **self._head(),
+            **self._composer.head(),
             camera=camera,
             status=status,
             since_us=now_us(),
@@ -169,18 +177,21 @@ class Publisher:
         """Take one analysed frame: events and numbers now, detections and thumbnail into the channel."""
         frame, camera = item.frame, self._cameras[item.frame.camera]
         start = time.perf_counter()
+        if camera.origin != (frame.clock, frame.reader):
+            self._new_origin(frame, camera)
         snapshots, detections = camera.snapshots, camera.detections  # another thread may change them
         if snapshots:
             snapshots.update(frame, item.tracks)
         for happening in item.report.happenings:
-            self._event(happening, item, camera)
+            snapshot = self._snapshot(happening, frame.camera, camera)
+            self._outbox.add(self._composer.event(happening, item, snapshot))
         camera.last = item
         if item.definitions is not None:
             self._definitions(frame.camera, item.definitions)
         for numbers in item.report.numbers.values():
             self._zone(camera, numbers, frame)
         if detections is None or detections.ready(item.now_s):
-            self._offer(topics.DETECTIONS, frame, self._detections(item))
+            self._offer(topics.DETECTIONS, frame, self._composer.detections(item))
         for step, milliseconds in item.timings_ms.items():
             self.stopwatch.add(step, milliseconds)
         self.stopwatch.add("message", (time.perf_counter() - start) * 1e3)
@@ -215,37 +226,41 @@ class Publisher:
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""
         for item in self.outgoing:
-            content = item.content
-            if isinstance(content, messages.DetectionsMessage):
-                camera = self._cameras[item.camera]
-                # Counted here and not where frames are lost, so that it is right wherever that was.
-                content = dataclasses.replace(
-                    content, dropped=content.seq - camera.reported, published_us=now_us()
-                )
-                if self._client.publish(item.topic, item.path, messages.encode(content)):
-                    camera.reported += 1
-                    self.stopwatch.add("capture_to_publish", (now_us() - content.captured_us) / 1e3)
-            elif self._client.publish(item.topic, item.path, content, user_properties=item.user_properties):
-                self.thumbnails_sent[item.camera] += 1
+            with self.stopwatch.time("send"):
+                self._send(item)
 
-    def metrics(
-        self, uptime_s: float, cameras: dict[str, CameraMetrics], cpu_percent: float, memory_mb: float
-    ) -> messages.Metrics:
+    def _send(self, item: _Outgoing) -> None:
+        content = item.content
+        if isinstance(content, messages.DetectionsMessage):
+            camera = self._cameras[item.camera]
+            # Counted here and not where frames are lost, so that it is right wherever that was.
+            content = dataclasses.replace(
+                content, dropped=content.seq - camera.reported, published_us=now_us()
+            )
+            if self._client.publish(item.topic, item.path, messages.encode(content)):
+                camera.reported += 1
+                self.stopwatch.add("capture_to_publish", (now_us() - content.captured_us) / 1e3)
+        elif self._client.publish(item.topic, item.path, content, user_properties=item.user_properties):
+            self.thumbnails_sent[item.camera] += 1
+
+    def metrics(self, uptime_s: float, load: Load, vitals: Vitals) -> messages.Metrics:
         """Publish how the node is doing, and return it; starts a new period of the stage quantiles."""
-        stages: dict[str, Quantiles] = self.stopwatch.report()
         replaced: Counter[str] = Counter()
-        for key, count in self.outgoing.dropped.items():
+        for key, count in dict(self.outgoing.dropped).items():
             replaced[key.partition(" ")[0]] += count
         snapshots = self._pictures.metrics()
         replaced.update({topics.SNAPSHOT.name: lost} if (lost := sum(snapshots.dropped.values())) else {})
+        lost_here = self._client.dropped + replaced
+        publish = StageMetrics(waiting=len(self.outgoing), dropped=sum(lost_here.values()))
         message = messages.Metrics(
-            **self._head(),
+            **self._composer.head(),
+            **vars(vitals),
             uptime_s=round(uptime_s, 3),
-            cameras=cameras,
-            stages_ms=stages,
-            cpu_percent=cpu_percent,
-            memory_mb=memory_mb,
-            publish_dropped=dict(self._client.dropped + replaced),
+            cameras=load.cameras,
+            stages_ms=self.stopwatch.report(),
+            stages=load.stages | {"publish": publish},
+            batches=load.batches,
+            publish_dropped=dict(lost_here),
             outbox=self._outbox.metrics(),
             snapshots=snapshots,
         )
@@ -272,15 +287,12 @@ class Publisher:
         self._state(topics.STATUS, status_message(self._node, self._session, "offline"))
         self._client.finish(1.0)
 
-    def _head(self) -> dict[str, Any]:
-        return {"node": self._node, "session": self._session, "published_us": now_us()}
-
-    def _frame_head(self, frame: Frame) -> dict[str, Any]:
-        return self._head() | {
-            "camera": frame.camera,
-            "seq": frame.seq,
-            "captured_us": frame.captured_ns // 1000,
-        }
+    def _new_origin(self, frame: Frame, camera: _Camera) -> None:
+        """Say in the manifest where a camera's frames and their times come from."""
+        now = time.monotonic()
+        if now - camera.origin_at >= ORIGIN_REFRESH_S:
+            camera.origin, camera.origin_at = (frame.clock, frame.reader), now
+            self._inform()
 
     def _state(self, topic: topics.Topic, payload: bytes, **ids: str) -> None:
         self._client.set_state(topic, topic.path(self._prefix, node=self._node, **ids), payload)
@@ -295,35 +307,6 @@ class Publisher:
         path = topic.path(self._prefix, node=self._node, camera=frame.camera)
         item = _Outgoing(topic, path, frame.camera, content, user_properties)
         self.outgoing.put_newest(item, f"{topic.name} {frame.camera}")
-
-    def _detections(self, item: Analysed) -> messages.DetectionsMessage:
-        frame = item.frame
-        return messages.DetectionsMessage(
-            **self._frame_head(frame),
-            width=frame.width,
-            height=frame.height,
-            timings_ms=item.timings_ms,
-            dropped=0,
-            objects=payloads.objects(item, self._class_names),
-            main_track_id=item.report.main_track_id,
-        )
-
-    def _event(self, happening: Happening, item: Analysed, camera: _Camera) -> None:
-        frame = item.frame
-        captured_us = frame.captured_ns // 1000
-        facts = payloads.short(vars(happening))
-        ago_us = round((item.now_s - happening.occurred_s) * 1e6)
-        del facts["occurred_s"]
-        class_id = happening.class_id
-        message = messages.Event(
-            **self._frame_head(frame),
-            **facts,
-            event_id="",
-            occurred_us=max(0, captured_us - ago_us),
-            label=None if class_id is None else self._class_names[class_id],
-            snapshot=self._snapshot(happening, frame.camera, camera),
-        )
-        self._outbox.add(message)
 
     def _snapshot(self, happening: Happening, name: str, camera: _Camera) -> str | None:
         """Send the track's best view if it is a new one; its topic, if it ever had one."""
@@ -351,7 +334,7 @@ class Publisher:
     def _definitions(self, name: str, definitions: Definitions) -> None:
         """Publish the zones and lines in force, and clear the numbers of those that are not any more."""
         message = messages.Zones(
-            **self._head(),
+            **self._composer.head(),
             camera=name,
             version=definitions.version,
             zones=definitions.zones,
@@ -376,5 +359,5 @@ class Publisher:
         if fresh and not at_once:
             return
         camera.zones[numbers.zone] = (numbers, now)
-        message = messages.ZoneState(**self._frame_head(frame), **payloads.short(vars(numbers)))
+        message = self._composer.zone(numbers, frame)
         self._state(topics.ZONE, messages.encode(message), camera=frame.camera, zone=numbers.zone)

@@ -55,7 +55,13 @@ class Taken:
 
 
 class Reader(Protocol):
-    """An open source."""
+    """An open source.
+
+    Attributes:
+        name: What decodes it.
+    """
+
+    name: str
 
     def read(self) -> Taken | None:
         """The next picture; None at the end, or when the stream has stalled.
@@ -160,6 +166,7 @@ class _Video:
         if not opened.isOpened():
             opened.release()
             raise SourceError(refusal)
+        self.name = f"opencv {opened.getBackendName().lower()}"
 
     def read(self) -> Taken | None:
         """See `Reader`."""
@@ -178,6 +185,8 @@ class _Webcam:
 
     Not run on a real webcam yet: the decoding is tested, the device's two settings are not.
     """
+
+    name = "opencv v4l2, MJPEG"
 
     def __init__(self, opened: cv2.VideoCapture, width: int) -> None:
         self._opened, self._width = opened, width
@@ -217,6 +226,8 @@ def decode_reduced(jpeg: U8, width: int) -> U8 | None:
 class _Gst:
     """A stream through GStreamer."""
 
+    name = "gstreamer"
+
     def __init__(self, stream: gstreamer.GstReader) -> None:
         self._stream = stream
 
@@ -233,6 +244,8 @@ class _Gst:
 class _Folder:
     """Pictures of a folder in the order of their names; unreadable ones are left out with a warning."""
 
+    name = "opencv images"
+
     def __init__(self, path: Path, fps: float) -> None:
         self._files = iter(enumerate(pictures(path)))
         self._fps = fps
@@ -248,6 +261,28 @@ class _Folder:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def length(source: int | str) -> int | None:
+    """Frames of a file or pictures of a folder, as far as it says."""
+    path = Path(str(source)).expanduser()
+    if path.is_dir():
+        return len(pictures(path))
+    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        return max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+    finally:
+        video.release()
+
+
+def frame_rate(source: int | str) -> float | None:
+    """Frames a second of a file, as far as it says; None of a folder."""
+    video = cv2.VideoCapture(str(Path(str(source)).expanduser()), cv2.CAP_FFMPEG)
+    try:
+        rate = float(video.get(cv2.CAP_PROP_FPS))
+        return rate if rate > 0 else None
+    finally:
+        video.release()
 
 
 def pictures(folder: Path) -> list[Path]:

@@ -29,3 +29,7 @@ class BrokerError(DarnerError):
 
 class MessageError(DarnerError):
     """A payload from the wire does not keep the contract; it is counted and skipped."""
+
+
+class OutputError(DarnerError):
+    """A file cannot be written: it exists already, or the disk does not take it."""

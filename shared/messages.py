@@ -118,6 +118,11 @@ class NodeStatus(NodeMessage):
     version: Label
 
 
+ClockSource = Literal["arrival", "stream", "sender", "media"]
+"""What a frame's times go back to: when it arrived; the stream's time stamps, placed where the fastest frames
+arrived; the sender's own wall clock; or, for files, the time within the file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CameraInfo:
     """One camera in a node's manifest."""
@@ -126,6 +131,15 @@ class CameraInfo:
     source: Text
     zones: Count
     lines: Count
+    clock: Annotated[
+        ClockSource | None,
+        Meta(
+            description="Where captured_us comes from: arrival (when the node got the frame), stream (the "
+            "stream's time stamps), sender (the camera's own wall clock), media (a file is read); null: no "
+            "frame yet"
+        ),
+    ] = None
+    reader: Annotated[Label | None, Meta(description="What decodes it; null: no frame yet")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +190,40 @@ class CameraMetrics:
         Count, Meta(description="Frames replaced by a newer one before the detector took them")
     ]
     thumbnails: Count
+    still: Annotated[
+        Count, Meta(description="Frames the network did not look at because nothing moved (motion_gate)")
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageMetrics:
+    """One stage of the pipeline: what waits for it now, and what it never got."""
+
+    waiting: Annotated[Count, Meta(description="Frames, or for publish messages")]
+    dropped: Annotated[
+        Count,
+        Meta(
+            description="Since the start. capture: held back by max_fps or a pause; look: replaced by a "
+            "newer frame; watch: nothing is; publish: lossy messages replaced by a newer one or not taken"
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuMetrics:
+    """One NVIDIA GPU as its driver sees it; null: it does not say."""
+
+    index: Count
+    name: Label
+    utilisation_percent: Seconds | None
+    memory_used_mb: Seconds | None
+    memory_total_mb: Seconds | None
+    temperature_c: float | None
+    power_w: Seconds | None
+    throttled: Annotated[
+        tuple[Label, ...],
+        Meta(max_length=32, description="Why its clocks are held down; empty: they are not"),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +267,22 @@ class Metrics(NodeMessage):
     ]
     outbox: OutboxMetrics | None = None
     snapshots: SnapshotMetrics | None = None
+    stages: Annotated[
+        dict[Label, StageMetrics],
+        Meta(max_length=64, description="By stage: capture, look (the network), watch, publish"),
+    ] = field(default_factory=dict)
+    batches: Annotated[
+        dict[Label, Count],
+        Meta(max_length=512, description="Runs of the network since the start, by number of frames in one"),
+    ] = field(default_factory=dict)
+    gpus: Annotated[tuple[GpuMetrics, ...], Meta(max_length=64)] = ()
+    temperatures_c: Annotated[
+        dict[Label, float], Meta(max_length=64, description="The kernel's thermal zones, by name")
+    ] = field(default_factory=dict)
+    throttled: Annotated[
+        tuple[Label, ...],
+        Meta(max_length=64, description="What slows the board down now, for heat or power; empty: nothing"),
+    ] = ()
 
 
 CameraState = Literal["starting", "streaming", "paused", "reconnecting", "ended"]

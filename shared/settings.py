@@ -1,8 +1,8 @@
 """File, environment and flags into one checked, frozen configuration.
 
-Later wins: the defaults in the dataclass, the YAML file, ``DARNER_SECTION__KEY`` in the environment,
-``--set section.key=value`` on the command line. Every error names where the value came from, the key and the
-fix.
+Later wins: the defaults in the dataclass, those of a profile, the YAML file, ``DARNER_SECTION__KEY`` in the
+environment, ``--set section.key=value`` on the command line. Every error names where the value came from, the
+key and the fix.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -27,12 +28,26 @@ NOT_SETTINGS = {"DARNER_CACHE", "DARNER_STATE"}
 """Variables with our prefix that are no configuration keys."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The lowest layer.
+
+    Attributes:
+        name: Where its values come from, for errors.
+        values: By key with dots, in which a ``*`` stands for every key that is there.
+    """
+
+    name: str
+    values: Mapping[str, object]
+
+
 def load(
     kind: type[T],
     *,
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
+    base: Callable[[Mapping[str, Any]], Base] | None = None,
 ) -> T:
     """Build the configuration.
 
@@ -41,6 +56,7 @@ def load(
         file: YAML file, or None for none.
         environment: Variables; those that start with ``DARNER_`` are read, two underscores separate levels.
         overrides: ``key.key=value`` strings; the value is read as YAML.
+        base: Given what all the others say, the values for what none of them does.
 
     Raises:
         ConfigError: A file cannot be read, a key is unknown, or a value does not fit.
@@ -56,6 +72,11 @@ def load(
         if not equals:
             raise ConfigError(f"--set {item!r}: expected KEY=VALUE, such as --set mqtt.url=mqtt://host:1883")
         _assign(raw, key, text, f"--set {key}", origins)
+    if base:
+        lowest = base(raw)
+        for key, value in lowest.values.items():
+            for path in _fill(raw, key.split("."), value):
+                origins[path] = f"{lowest.name}: {path}"
     return convert(kind, raw, where=str(file) if file else "configuration", origins=origins)
 
 
@@ -113,6 +134,22 @@ def _assign(raw: dict[str, Any], key: str, text: str, origin: str, origins: dict
     except yaml.YAMLError:
         node[last] = text
     origins[key] = origin
+
+
+def _fill(node: dict[str, Any], keys: Sequence[str], value: object) -> Iterator[str]:
+    """Put a value wherever there is none; the paths where it was put."""
+    first, *rest = keys
+    if first == "*":
+        found = [(str(name), child) for name, child in node.items() if isinstance(child, dict)]
+        for name, child in found:
+            yield from (f"{name}.{path}" for path in _fill(child, rest, value))
+    elif rest:
+        child = node.setdefault(first, {})
+        if isinstance(child, dict):  # anything else is an error that is told when all is checked
+            yield from (f"{first}.{path}" for path in _fill(child, rest, value))
+    elif first not in node:
+        node[first] = value
+        yield first
 
 
 def _place(path: str, where: str, origins: Mapping[str, str]) -> str:

@@ -70,7 +70,8 @@ def listen(client: Client) -> dict[str, dict[str, Any]]:
         jpeg = row.payload == "jpeg"
         # The smallest picture, the message that says most.
         score = -len(received.payload) if jpeg else worth(orjson.loads(received.payload))
-        if row.name not in best or score > best[row.name][0]:
+        # Of the manifests the last one: it says where the frames come from.
+        if row.name not in best or score > best[row.name][0] or row is topics.INFO:
             best[row.name] = (score, captured(received), received.payload)
         if row is topics.DETECTIONS and not asked:
             asked = True

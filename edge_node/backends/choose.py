@@ -11,8 +11,10 @@ from edge_node.backends.host import MAX_BATCH
 from edge_node.config import ModelSettings
 from edge_node.models import KNOWN, find_model
 from shared.errors import ModelError
+from shared.log import Once
 
 log = logging.getLogger("darner.backend")
+_said = Once()
 
 Engine = Literal["tensorrt", "onnxruntime", "torch", "kserve"]
 
@@ -28,12 +30,13 @@ _SUFFIXES: dict[str, Engine] = {
 _SERVERS = ("http://", "https://", "grpc://", "grpcs://")
 
 
-def choose(settings: ModelSettings) -> Backend:
+def choose(settings: ModelSettings, device: int = 0) -> Backend:
     """Load a model into the best engine.
 
     Args:
         settings: `name` is a file, a known model or a server's address; `backend` an engine or "auto". Files
             of the same stem beside the named one count as the same model.
+        device: Number of the GPU, for engines that run on one.
 
     Raises:
         ModelError: No engine can run it, or not the one that was named; the text says why.
@@ -44,14 +47,16 @@ def choose(settings: ModelSettings) -> Backend:
     files = _candidates(settings)
     for engine, path in files:
         try:
-            backend = _load(engine, path, settings)
+            backend = _load(engine, path, settings, device)
         except ModelError as error:
             why = str(error).removeprefix(f"model {path}: ")
             if settings.backend != "auto" or len(files) == 1:
                 raise ModelError(f"model {path}: {why}") from None
             refused.append(f"{path.name} is not used: {why}")
             continue
-        log.info("%s", "; ".join([f"model {path} runs with {backend.name} on {backend.device}", *refused]))
+        line = "; ".join([f"model {path} runs with {backend.name} on {backend.device}", *refused])
+        if _said(line):  # not for each of several detectors
+            log.info("%s", line)
         return backend
     raise ModelError(f"model {settings.name!r}: {'; '.join(refused)}")
 
@@ -85,28 +90,28 @@ def _candidates(settings: ModelSettings) -> list[tuple[Engine, Path]]:
     return sorted(fitting, key=lambda one: one[1] != named)
 
 
-def _load(engine: Engine, path: Path, settings: ModelSettings) -> Backend:
+def _load(engine: Engine, path: Path, settings: ModelSettings, device: int) -> Backend:
     """An engine with the model in it; engines that are not used are not imported.
 
     Raises:
         ModelError: It does not work here.
     """
     if engine == "onnxruntime":
-        return _onnx_runtime(path, settings)
+        return _onnx_runtime(path, settings, device)
     if engine == "torch":
         try:
             from edge_node.backends.torch import TorchBackend
         except ImportError as error:
             raise ModelError(f"model {path}: needs PyTorch ({error}): pip install 'darner[torch]'") from None
-        return TorchBackend(path, settings)
+        return TorchBackend(path, settings, device)
     try:
         from edge_node.backends.tensorrt import TensorrtBackend
     except ImportError as error:
         raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
-    return TensorrtBackend(path, settings)
+    return TensorrtBackend(path, settings, device)
 
 
-def _onnx_runtime(path: Path, settings: ModelSettings) -> Backend:
+def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:
     from edge_node.backends import providers
     from edge_node.backends.onnx import OnnxBackend
 
@@ -114,10 +119,10 @@ def _onnx_runtime(path: Path, settings: ModelSettings) -> Backend:
         from edge_node.backends.cuda_onnx import CudaOnnxBackend
 
         try:
-            return CudaOnnxBackend(path, MAX_BATCH)
+            return CudaOnnxBackend(path, MAX_BATCH, device)
         except ModelError as error:
             log.warning("pictures are prepared on the CPU: %s", error)
-    return OnnxBackend(path, settings)
+    return OnnxBackend(path, settings, device)
 
 
 def _on_server(settings: ModelSettings) -> Backend:

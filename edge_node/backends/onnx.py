@@ -32,6 +32,7 @@ class OnnxBackend:
     Args:
         path: The model.
         settings: Providers and threads.
+        index: Of the GPU.
         fold: Whether, on the CPU, the first convolution may be changed to take the picture's bytes.
 
     Raises:
@@ -40,8 +41,10 @@ class OnnxBackend:
 
     letterboxes = False
 
-    def __init__(self, path: Path, settings: ModelSettings | None = None, *, fold: bool = True) -> None:
-        self._path, self._settings = path, settings or ModelSettings()
+    def __init__(
+        self, path: Path, settings: ModelSettings | None = None, index: int = 0, *, fold: bool = True
+    ) -> None:
+        self._path, self._settings, self._index = path, settings or ModelSettings(), index
         self._providers = providers.wanted(
             self._settings.providers, allow_fallback=self._settings.allow_fallback
         )
@@ -119,7 +122,7 @@ class OnnxBackend:
         spinning = "1" if self._settings.spinning else "0"
         options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
         options.log_severity_level = 3
-        asked = providers.options(self._providers)
+        asked = providers.options(self._providers, self._index)
         try:
             return ort.InferenceSession(model, options, providers=asked)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"

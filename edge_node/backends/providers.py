@@ -60,11 +60,16 @@ def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Pro
     return (*kept, "cpu")
 
 
-def options(names: Sequence[Provider]) -> list[tuple[str, dict[str, Any]]]:
-    """What ONNX Runtime wants to be told about them."""
+def options(names: Sequence[Provider], index: int = 0) -> list[tuple[str, dict[str, Any]]]:
+    """What ONNX Runtime wants to be told about them, on the GPU of this number."""
     engines = cache_dir() / "onnxruntime-tensorrt"
     settings: dict[Provider, dict[str, Any]] = {
-        "tensorrt": {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(engines)},
+        "cuda": {"device_id": index},
+        "tensorrt": {
+            "device_id": index,
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": str(engines),
+        },
         "openvino": {"device_type": "CPU"},
     }
     return [(_NAMES[name], settings.get(name, {})) for name in names]

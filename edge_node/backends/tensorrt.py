@@ -65,7 +65,7 @@ class TensorrtBackend:
             self._trt, self._gpu = load(), device(index)
         except ModelError as error:
             raise ModelError(f"model {path}: {error}") from None
-        self._graphs = graphs
+        self._graphs, self._index = graphs, index
         self._meanwhile: Backend | None = None
         self._loaded: _Loaded | None = None
         self._built: list[Path | ModelError] = []
@@ -91,7 +91,9 @@ class TensorrtBackend:
         """Run with ONNX Runtime until the engine is there."""
         from edge_node.backends.choose import choose  # which imports this file
 
-        self._meanwhile = other = choose(replace(settings, backend="onnxruntime", name=str(path)))
+        self._meanwhile = other = choose(
+            replace(settings, backend="onnxruntime", name=str(path)), self._index
+        )
         self.name, self.device, self.model, self.max_batch = (
             other.name,
             other.device,

@@ -34,6 +34,7 @@ class TorchBackend:
         path: `.pt2` is of `torch.export`; anything else TorchScript, or a checkpoint of Ultralytics. A
             checkpoint is a pickle and can run any code when it is loaded.
         settings: Threads and input size.
+        index: Of the GPU.
 
     Raises:
         ModelError: The file cannot be loaded or run.
@@ -41,11 +42,11 @@ class TorchBackend:
 
     letterboxes = False
 
-    def __init__(self, path: Path, settings: ModelSettings | None = None) -> None:
+    def __init__(self, path: Path, settings: ModelSettings | None = None, index: int = 0) -> None:
         settings = settings or ModelSettings()
         torch.set_num_threads(settings.threads or usable_cores())
         self._path = path
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device(f"cuda:{index}" if torch.cuda.is_available() else "cpu")
         self.name = f"torch {torch.__version__.split('+')[0]}"
         self.device = self._device.type
         self._run, inputs, metadata = _load(path, self._device, settings.input_size)

@@ -76,7 +76,7 @@ def main() -> None:
     video, port, milliseconds, frames = sys.argv[1:]
     count = int(frames)
     sys.setswitchinterval(SWITCH_S)
-    vars(detector_module)["choose"] = lambda _: InjectedBackend(float(milliseconds))
+    vars(detector_module)["choose"] = lambda *_: InjectedBackend(float(milliseconds))
     cameras = {
         "c": CameraSettings(
             source=video, pace="fast", loop=True, thumbnail=ThumbnailSettings(fps=5, width=320)
@@ -99,7 +99,7 @@ def main() -> None:
         publisher = Publisher(client, outbox, pictures, config, detector.class_names, "s", note)
         controls = Controls(config)
         detect = Detect(detector, cameras, controls)
-        pipeline = Pipeline(config, detect, publisher, controls, DefinitionStore(None, cameras), stop)
+        pipeline = Pipeline(config, [detect], publisher, controls, DefinitionStore(None, cameras), stop)
         pipeline.start()
         while len(seen) < count + WARM and pipeline.error is None:
             time.sleep(0.02)

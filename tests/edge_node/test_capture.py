@@ -123,6 +123,8 @@ def test_a_file_that_is_no_video_is_one_clear_error(tmp_path: Path, content: byt
 class Scripted:
     """Stands for a camera, the outermost edge: gives so many pictures, then nothing."""
 
+    name = "scripted"
+
     def __init__(self, pictures: int) -> None:
         self._left = pictures
 

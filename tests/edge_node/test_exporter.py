@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_node.exporter import Exporter
 from shared.errors import ConfigError
-from shared.messages import CameraMetrics, Metrics, OutboxMetrics, Quantiles
+from shared.messages import CameraMetrics, GpuMetrics, Metrics, OutboxMetrics, Quantiles, StageMetrics
 
 MESSAGE = Metrics(
     node="n",
@@ -15,12 +15,30 @@ MESSAGE = Metrics(
     published_us=1,
     uptime_s=12.5,
     cameras={
-        "front": CameraMetrics(fps_in=25, fps_out=12.5, captured=100, processed=50, dropped=48, thumbnails=9)
+        "front": CameraMetrics(
+            fps_in=25, fps_out=12.5, captured=100, processed=50, dropped=48, thumbnails=9, still=5
+        )
     },
     stages_ms={"inference": Quantiles(count=50, p50=3.0, p90=4.0, p95=5.0, p99=6.0)},
     cpu_percent=40.0,
     memory_mb=250.0,
     publish_dropped={"detections": 7},
+    stages={"look": StageMetrics(waiting=2, dropped=48), "publish": StageMetrics(waiting=1, dropped=7)},
+    batches={"1": 10, "4": 30},
+    gpus=(
+        GpuMetrics(
+            index=1,
+            name="Tesla T4",
+            utilisation_percent=73.0,
+            memory_used_mb=2000.0,
+            memory_total_mb=16000.0,
+            temperature_c=81,
+            power_w=None,
+            throttled=("power cap",),
+        ),
+    ),
+    temperatures_c={"cpu-thermal": 61.25},
+    throttled=("gpu1 power cap",),
     outbox=OutboxMetrics(backlog=3, bytes=1200, dropped=0, on_disk=True),
 )
 
@@ -45,6 +63,14 @@ def test_prometheus_reads_the_newest_metrics_message() -> None:
     assert found["darner_edge_stage_milliseconds quantile=0.95 stage=inference"] == 5.0
     assert found["darner_edge_publish_dropped_total topic=detections"] == 7
     assert found["darner_edge_outbox_events"] == 3
+    assert found["darner_edge_camera_still_total camera=front"] == 5
+    assert found["darner_edge_stage_waiting stage=look"] == 2
+    assert found["darner_edge_stage_dropped_total stage=publish"] == 7
+    assert found["darner_edge_batches_total frames=4"] == 30
+    assert found["darner_edge_gpu_temperature_c gpu=1"] == 81
+    assert "darner_edge_gpu_power_w gpu=1" not in found, "what the GPU does not tell is left out"
+    assert found["darner_edge_temperature_c zone=cpu-thermal"] == 61.25
+    assert found["darner_edge_throttled reason=gpu1 power cap"] == 1
     assert found["darner_edge_memory_bytes"] == 250e6
 
 

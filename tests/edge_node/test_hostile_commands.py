@@ -54,7 +54,7 @@ class Node:
         publisher = Publisher(client, outbox, Pictures(client), config, detector.class_names, "s")
         controls, definitions = Controls(config), DefinitionStore(None, cameras)
         detect = Detect(detector, cameras, controls)
-        pipeline = Pipeline(config, detect, publisher, controls, definitions, threading.Event())
+        pipeline = Pipeline(config, [detect], publisher, controls, definitions, threading.Event())
         control = Control(pipeline, publisher, detector, controls, definitions, lambda: None)
         self.handlers = control.handlers()
 

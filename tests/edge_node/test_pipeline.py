@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class StandInDetector:
     def __init__(self, each: Callable[[Frame], None] = lambda _: None) -> None:
         self._each = each
         self.seen: list[tuple[str, int]] = []
+        self.batches_run: Counter[int] = Counter()
+        self.still: Counter[str] = Counter()
 
     def ready(self, frame: Frame) -> Frame:
         return frame
@@ -47,6 +50,7 @@ class StandInDetector:
         for frame in frames:
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))
+            self.batches_run[1] += 1
             yield frame
 
     def decode(self, frames: Iterable[Frame]) -> Iterator[Detected]:
@@ -65,15 +69,15 @@ def video(tmp_path: Path) -> str:
 
 
 def make(
-    cameras: dict[str, CameraSettings], detector: StandInDetector
+    cameras: dict[str, CameraSettings], *detectors: StandInDetector
 ) -> tuple[Pipeline, threading.Event, Publisher]:
     config = EdgeConfig(node="n", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"))
     stop = threading.Event()
     client = Client(config.mqtt, name="t")
     outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-    publisher = Publisher(client, outbox, Pictures(client), config, detector.class_names, "s")
+    publisher = Publisher(client, outbox, Pictures(client), config, detectors[0].class_names, "s")
     definitions = DefinitionStore(None, cameras)
-    pipeline = Pipeline(config, detector, publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
+    pipeline = Pipeline(config, detectors, publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
     return pipeline, stop, publisher
 
 
@@ -85,7 +89,7 @@ def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> No
     assert pipeline.done.wait(20)
     assert pipeline.join(5) == []
     assert sorted(detector.seen) == [(name, seq) for name in ("a", "b") for seq in range(30)]
-    counts = pipeline.metrics()["a"]
+    counts = pipeline.metrics().cameras["a"]
     assert (counts.captured, counts.processed, counts.dropped) == (30, 30, 0)
     assert pipeline.error is None
     assert publisher._client.dropped["detections"] > 0, (
@@ -139,13 +143,13 @@ def test_a_live_camera_keeps_its_newest_frame_and_counts_the_rest(monkeypatch: p
     detector = StandInDetector(lambda _: (release.wait(20), None)[1])
     pipeline, _, _ = make({"live": CameraSettings(source="rtsp://x")}, detector)
     pipeline.start()
-    while pipeline.metrics()["live"].captured < 50:
+    while pipeline.metrics().cameras["live"].captured < 50:
         pass
     release.set()
     captured.set()
     assert pipeline.join(10) == []
     assert detector.seen[-1] == ("live", 49), "the newest one"
-    counts = pipeline.metrics()["live"]
+    counts = pipeline.metrics().cameras["live"]
     assert counts.dropped == 50 - counts.processed > 40
 
 
@@ -208,3 +212,50 @@ def test_a_camera_that_stalls_does_not_hold_up_another(monkeypatch: pytest.Monke
     release.set()
     assert pipeline.join(10) == []
     assert ("stalled", 0) in detector.seen
+
+
+def test_cameras_are_dealt_out_to_the_detectors_and_a_slow_one_delays_only_its_own(video: str) -> None:
+    release = threading.Event()
+    slow, fast = StandInDetector(lambda _: (release.wait(20), None)[1]), StandInDetector()
+    cameras = {name: CameraSettings(source=video, pace="fast") for name in "abcd"}
+    pipeline, _, _ = make(cameras, slow, fast)
+    pipeline.start()
+    wait_until(lambda: len(fast.seen) == 60)
+    assert len(slow.seen) == 0, "it hangs in its first frame"
+    assert not pipeline.done.is_set()
+    assert pipeline.metrics().stages["look"].waiting > 0
+    release.set()
+    assert pipeline.done.wait(20)
+    assert pipeline.join(5) == []
+    everything = [(name, seq) for name in "abcd" for seq in range(30)]
+    assert sorted(slow.seen) == [one for one in everything if one[0] in "ac"]
+    assert sorted(fast.seen) == [one for one in everything if one[0] in "bd"]
+    load = pipeline.metrics()
+    assert [load.cameras[name].processed for name in "abcd"] == [30] * 4
+    assert load.batches == {"1": 120}
+    assert {name: stage.waiting for name, stage in load.stages.items()} == {
+        "capture": 0,
+        "look": 0,
+        "watch": 0,
+    }
+
+
+def test_the_first_error_of_one_detector_ends_the_others_too(video: str) -> None:
+    def explode(_: Frame) -> None:
+        raise RuntimeError("the GPU is gone")
+
+    cameras = {name: CameraSettings(source=video, loop=True) for name in "ab"}
+    pipeline, stop, _ = make(cameras, StandInDetector(), StandInDetector(explode))
+    pipeline.start()
+    assert stop.wait(20)
+    assert pipeline.join(5) == []
+    assert str(pipeline.error) == "the GPU is gone"
+
+
+def test_frames_that_a_rate_cap_holds_back_are_counted(video: str) -> None:
+    pipeline, _, _ = make({"a": CameraSettings(source=video, pace="fast", max_fps=25)}, StandInDetector())
+    pipeline.start()
+    assert pipeline.done.wait(20)
+    assert pipeline.join(5) == []
+    load = pipeline.metrics()
+    assert load.stages["capture"].dropped == 30 - load.cameras["a"].processed > 15

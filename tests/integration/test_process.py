@@ -1,0 +1,242 @@
+"""Batch jobs, as the processes that users start: what they find, write, and leave behind."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import orjson
+import pytest
+import yaml
+
+from shared import messages, topics
+from tests.conftest import REPO, Mosquitto, wait_until
+from tests.integration.test_file_to_mqtt import config, edge, listen_to_the_end, listening
+
+FRAMES = 60
+PASSING = {"published_us", "session", "event_id", "boot", "timings_ms"}
+"""What differs between two runs over one file."""
+LIVE_ONLY = {"snapshot", "historical", "oldest", "captured_us", "occurred_us", "number", "dropped"}
+"""And what a node that runs says otherwise: its clock, its outbox, its losses on a slow connection."""
+
+
+@pytest.fixture(scope="module")
+def short_video(people_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "short.avi"
+    reader = cv2.VideoCapture(str(people_video))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (768, 576))
+    for _ in range(FRAMES):
+        writer.write(reader.read()[1])
+    writer.release()
+    return path
+
+
+def start(
+    *words: object, limit: Callable[[], None] | None = None, settings: dict[str, Any] | None = None
+) -> subprocess.Popen[str]:
+    folder = Path(str(words[-1])).parent
+    given: list[str] = []
+    if settings is not None:
+        file = folder / "process.yaml"
+        file.write_text(yaml.safe_dump(settings))
+        given = ["--config", str(file)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "edge_node", "process", *given, *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPO,
+        preexec_fn=limit,
+    )
+
+
+def run(*words: object, **more: Any) -> tuple[int, str]:
+    process = start(*words, **more)
+    said = process.communicate(timeout=100)[1]
+    return process.returncode, said
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def lasting(line: dict[str, Any], without: set[str] = PASSING) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key not in without}
+
+
+@pytest.mark.parametrize(
+    ("more", "reported"),
+    [
+        pytest.param({}, range(FRAMES), id="every frame"),
+        pytest.param(
+            {"detect_every": 3, "detections_fps": 5}, range(0, FRAMES, 2), id="fewer looks, fewer said"
+        ),
+        pytest.param(
+            {"max_fps": 5, "motion_gate": 1}, range(0, FRAMES, 2), id="fewer frames, looks by motion"
+        ),
+    ],
+)
+def test_a_batch_job_finds_what_a_running_node_says_over_mqtt(
+    more: dict[str, Any], reported: range, broker: Mosquitto, short_video: Path, tmp_path: Path
+) -> None:
+    prefix = f"test-process-{len(more)}-{more.get('max_fps', 0)}/v1"
+    settings = config(broker.url, short_video, prefix, pace="fast", **more)
+    with listening(broker.url, prefix) as heard, edge(tmp_path, settings) as node:
+        listen_to_the_end(heard)
+        assert node.wait(15) == 0
+    assert run(short_video, "--out", tmp_path / "out", settings=settings)[0] == 0
+
+    written = lines(tmp_path / "out" / "short.jsonl")
+    of = {
+        schema: [line for line in written if line["schema"] == schema]
+        for schema in ("darner.detections/1", "darner.event/1", "darner.zone/1")
+    }
+    assert sum(map(len, of.values())) == len(written)
+    for schema, kind in (
+        ("darner.detections/1", messages.DetectionsMessage),
+        ("darner.event/1", messages.Event),
+        ("darner.zone/1", messages.ZoneState),
+    ):
+        for line in of[schema]:
+            messages.decode(kind, orjson.dumps(line))
+
+    by_seq = {line["seq"]: line for line in of["darner.detections/1"]}
+    assert list(by_seq) == list(reported)
+    said = heard.of(topics.DETECTIONS)
+    assert len(said) > len(reported) / 4, "at full speed a node may drop some"
+    ignored = PASSING | LIVE_ONLY
+    for message in said:
+        live = orjson.loads(messages.encode(message))
+        assert lasting(live, ignored) == lasting(by_seq[message.seq], ignored)
+    assert [seq - line["dropped"] for seq, line in by_seq.items()] == list(range(len(reported)))
+
+    live_events = [orjson.loads(messages.encode(event)) for event in heard.of(topics.EVENTS)]
+    live_events.sort(key=lambda event: event["number"])
+    assert len(live_events) > 5
+    assert [lasting(event, ignored) for event in live_events] == [
+        lasting(event, ignored) for event in of["darner.event/1"]
+    ]
+    assert [event["occurred_us"] - event["captured_us"] for event in live_events] == [
+        event["occurred_us"] - event["captured_us"] for event in of["darner.event/1"]
+    ]
+    assert [event["number"] for event in of["darner.event/1"]] == list(range(1, len(live_events) + 1))
+
+    final = {state.zone: orjson.loads(messages.encode(state)) for state in heard.of(topics.ZONE)}
+    assert {line["zone"] for line in of["darner.zone/1"]} == {"all", "gate"} == set(final)
+    for line in of["darner.zone/1"]:
+        # A node does not repeat numbers that have not changed since an earlier frame.
+        assert lasting(line, ignored | {"seq"}) == lasting(final[line["zone"]], ignored | {"seq"})
+
+
+def test_what_is_found_does_not_depend_on_how_many_look(short_video: Path, tmp_path: Path) -> None:
+    found = []
+    for jobs in (1, 2, 3):
+        out = tmp_path / str(jobs)
+        assert run("--jobs", jobs, short_video, "--out", out)[0] == 0
+        found.append([lasting(line) for line in lines(out / "short.jsonl")])
+    assert found[0] == found[1] == found[2]
+    assert any(line.get("objects") for line in found[0])
+
+
+def test_times_count_from_the_start_that_is_given(short_video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    given = ["--start", "2026-05-01T08:00:00+02:00", "--set", "model.threads=1"]
+    assert run(short_video, *given, "--out", out)[0] == 0
+    frames = [line for line in lines(out / "short.jsonl") if "objects" in line]
+    assert [line["captured_us"] for line in frames[:3]] == [
+        1_777_615_200_000_000 + 100_000 * index for index in range(3)
+    ]
+
+
+def test_what_is_there_is_kept_unless_forced_and_a_bad_file_does_not_stop_the_others(
+    short_video: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "short.jsonl").write_text("mine\n")
+    code, said = run(short_video, "--out", out)
+    assert code == 1
+    assert "short.jsonl: is there already; --force replaces it" in said
+    assert (out / "short.jsonl").read_text() == "mine\n"
+
+    (tmp_path / "bad.mp4").write_text("no video")
+    code, said = run(tmp_path / "bad.mp4", short_video, "--force", "--annotate", "--out", out)
+    assert code == 1
+    assert "cannot open bad.mp4: it is no video" in said
+    assert len(lines(out / "short.jsonl")) > FRAMES
+    assert sorted(path.name for path in out.iterdir()) == ["short.jsonl", "short.mp4"]
+    video = cv2.VideoCapture(str(out / "short.mp4"))
+    good, image = video.read()
+    assert good
+    assert (int(video.get(cv2.CAP_PROP_FRAME_COUNT)), image.shape) == (FRAMES, (576, 768, 3))
+    assert video.get(cv2.CAP_PROP_FPS) == 10
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        pytest.param(["none.avi"], 1, "no such file", id="missing"),
+        pytest.param(["rtsp://me:secret@camera/1"], 1, "a batch job has an end", id="live"),
+        pytest.param(["{video}", "{video}"], 2, "another video is written to", id="one name twice"),
+        pytest.param(["{video}", "--camera", "x"], 2, "has no cameras", id="no such camera"),
+        pytest.param(["{video}", "--start", "noon"], 2, "no time such as", id="no time"),
+        pytest.param(["{video}", "--jobs", "0"], 2, "not a number from 1 up", id="no jobs"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(
+    words: list[str], code: int, says: str, short_video: Path, tmp_path: Path
+) -> None:
+    filled = [word.replace("{video}", str(short_video)) for word in words]
+    found, said = run(*filled, "--out", tmp_path / "out")
+    assert (found, says in said) == (code, True), said
+    assert "secret" not in said
+    assert "Traceback" not in said
+
+
+def test_control_c_leaves_no_half_file(people_video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start(people_video, "--annotate", "--out", out)
+    part = out / f".{people_video.stem}.part.mp4"
+    wait_until(lambda: part.exists() and part.stat().st_size > 0, 60)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("most", "more"),
+    [pytest.param(4096, [], id="messages"), pytest.param(500_000, ["--annotate"], id="video")],
+)
+def test_a_disk_that_is_full_is_an_error_and_leaves_nothing(
+    most: int, more: list[str], short_video: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files stands for the disk: the same system call fails."""
+    out = tmp_path / "out"
+    code, said = run(
+        short_video,
+        *more,
+        "--out",
+        out,
+        limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert code == 1, said
+    assert "File too large" in said or "is the disk full?" in said
+    assert "Traceback" not in said
+    assert list(out.iterdir()) == []
+
+
+def test_a_folder_of_pictures_is_a_video_too(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index in range(4):
+        cv2.imwrite(str(folder / f"{index}.png"), np.full((48, 64, 3), 60 * index, np.uint8))
+    assert run(folder, "--annotate", "--out", tmp_path / "out")[0] == 0
+    assert [line["seq"] for line in lines(tmp_path / "out" / "pictures.jsonl")] == [0, 1, 2, 3]
