@@ -1,6 +1,6 @@
 """Our pipeline, whole, with the detector of `injected.py` in place of the network; see `pipeline_cost.py`.
 
-    pipeline_ours.py {bare,whole} VIDEO PORT MILLISECONDS FRAMES
+    pipeline_ours.py {bare,whole,live} VIDEO PORT MILLISECONDS FRAMES
 
 "real" for MILLISECONDS is the built-in model on this machine's CPU.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,13 +23,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, when run as a script
 
 from edge_node import detector as detector_module
+from edge_node import pipeline as pipeline_module
 from edge_node.__main__ import SWITCH_S
 from edge_node.backends.backend import Inference, ModelFile, Tensor, Wanted
 from edge_node.config import CameraSettings, EdgeConfig, ModelSettings, ThumbnailSettings
 from edge_node.definitions import DefinitionStore
 from edge_node.detect import Detect
 from edge_node.detector import Detector
-from edge_node.frames import U8
+from edge_node.frames import U8, Frame
 from edge_node.live import Controls
 from edge_node.outbox import Outbox, OutboxSettings
 from edge_node.pictures import Pictures
@@ -38,6 +40,7 @@ from edge_node.publisher import Publisher
 from edge_node.watch import Analysed
 from shared.mqtt import Client, MqttSettings
 from tests.bench.injected import ANCHORS, HEIGHT, WIDTH, Injected
+from tests.bench.paced import paced
 
 WARM = 50
 JPEGS_PER_S = 5.0
@@ -89,15 +92,15 @@ def running(
         detector = stack.enter_context(Detector(config.model))
         client = stack.enter_context(Client(config.mqtt, name="bench"))
         prefix = config.mqtt.prefix
-        outbox = stack.enter_context(Outbox(client, OutboxSettings(path=None), config.node, prefix, "s"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        events = OutboxSettings(path=str(Path(folder) / "outbox.db"))
+        outbox = stack.enter_context(Outbox(client, events, config.node, prefix, "s"))
         pictures = stack.enter_context(Pictures(client))
         if not client.wait_connected(10):
             raise RuntimeError("no broker")
         publisher = Publisher(client, outbox, pictures, config, detector.class_names, "s", also)
         controls, definitions = Controls(config), DefinitionStore(None, config.cameras)
-        detect = Detect(
-            detector, config.cameras, controls, config.batch.wait_ms / 1e3, config.batch.limit
-        )
+        detect = Detect(detector, config.cameras, controls, config.batch.wait_ms / 1e3, config.batch.limit)
         pipeline = Pipeline(config, detect, publisher, controls, definitions, stop)
         pipeline.start()
         try:
@@ -174,13 +177,45 @@ def whole(video: str, port: str, milliseconds: str, frames: int) -> dict[str, ob
     }
 
 
+Source = Callable[[str], Iterator[tuple[U8, int]]]
+"""Pictures of a camera, by its name, in real time, and when each was captured, microseconds UTC."""
+
+
+def film(source: Source) -> None:
+    """Let every camera of pipelines made from now on give these pictures."""
+
+    def capture(camera: str, _: object, stop: threading.Event, __: object) -> Iterator[Frame]:
+        for seq, (image, captured_us) in enumerate(source(camera)):
+            if stop.is_set():
+                return
+            yield Frame(camera, seq, captured_us * 1000, time.monotonic_ns(), image)
+
+    vars(pipeline_module)["capture"] = capture
+
+
+def live(video: str, port: str, milliseconds: str, frames: int) -> dict[str, object]:
+    """A camera at 25 fps; what a subscriber sees of it is measured there."""
+    if milliseconds != "real":
+        inject(InjectedBackend(float(milliseconds)))
+    film(lambda _: paced(video, VIDEO_FPS))
+    thumbnail = ThumbnailSettings(fps=JPEGS_PER_S, width=320)
+    cameras = {"c": CameraSettings(source="rtsp://paced", thumbnail=thumbnail)}
+    config = EdgeConfig(node="bench", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{port}"))
+    with running(config) as (pipeline, publisher, _):
+        time.sleep((frames + WARM) / VIDEO_FPS)
+        if pipeline.error is not None:
+            raise pipeline.error
+        stages = {name: stage.p50 for name, stage in publisher.stopwatch.report().items()}
+    return {"inference_ms": stages["inference"], "stages_p50_ms": stages}
+
+
 def main() -> None:
     """Measure what is asked for."""
     what, video, port, milliseconds, frames = sys.argv[1:]
     if what == "bare":
         result: dict[str, object] = dict(bare(video, milliseconds, int(frames)))
     else:
-        result = whole(video, port, milliseconds, int(frames))
+        result = {"whole": whole, "live": live}[what](video, port, milliseconds, int(frames))
     print("RESULT " + json.dumps(result))
 
 
