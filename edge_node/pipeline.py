@@ -23,6 +23,9 @@ from shared.messages import CameraMetrics
 
 log = logging.getLogger("darner.pipeline")
 
+_AHEAD = 4
+"""Frames of a file between two stages: a pause of one is no pause of the other."""
+
 
 class Pipeline:
     """One run of an edge node. The first error of any stage ends it.
@@ -49,15 +52,16 @@ class Pipeline:
         self._publisher = publisher
         self._controls = controls
         self._stop = stop
-        self._detect_stage = detect
-        # A lane per camera. Of a camera it holds the newest frame, of a file enough to fill a batch.
+        self.detect_stage = detect
+        # A lane per camera. Of a camera it holds the newest frame, of a file enough to fill a batch and to
+        # bridge a pause, such as when it is opened again.
         live = any(is_live(settings.source) for settings in config.cameras.values())
         weights = {name: settings.priority for name, settings in config.cameras.items()}
-        self._frames: Channel[Ready] = Channel(1 if live else detect.limit, weights)
+        self._frames: Channel[Ready] = Channel(1 if live else detect.limit + _AHEAD, weights)
         self._paces = {
             name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
         }
-        self._looked: Channel[Looked] = Channel(depth=2)
+        self._looked: Channel[Looked] = Channel(depth=2 if live else _AHEAD)
         self.watches = {
             name: Watch(settings.analytics, definitions[name], config.tracker, detect.class_names)
             for name, settings in config.cameras.items()
@@ -146,7 +150,7 @@ class Pipeline:
                 if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
                     continue
                 if self._may_go_on(camera):
-                    put(self._detect_stage.ready(frame), camera)
+                    put(self.detect_stage.ready(frame), camera)
         finally:
             with self._lock:
                 self._streaming -= 1
@@ -169,12 +173,12 @@ class Pipeline:
         return True
 
     def _detect(self) -> None:
-        for item in self._detect_stage.look(self._detect_stage.batches(self._frames)):
+        for item in self.detect_stage.look(self.detect_stage.batches(self._frames)):
             self._looked.put(item)
         self._looked.close()
 
     def _watch(self) -> None:
-        for item in watch(self._detect_stage.decode(self._looked), self.watches):
+        for item in watch(self.detect_stage.decode(self._looked), self.watches):
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         self._publisher.outgoing.close()
