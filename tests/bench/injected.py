@@ -27,9 +27,10 @@ class Injected:
     Args:
         milliseconds: How long one run of one picture takes.
         further_ms: How much longer it takes for each further picture of a batch.
+        live: The people walk by the clock on the wall; else by 1/25 s from run to run.
     """
 
-    def __init__(self, milliseconds: float, further_ms: float = 0.0) -> None:
+    def __init__(self, milliseconds: float, further_ms: float = 0.0, live: bool = False) -> None:
         rng = np.random.default_rng(0)
         self._seconds, self._further_s = milliseconds / 1e3, further_ms / 1e3
         self._phase = rng.uniform(0, 2 * np.pi, PEOPLE)
@@ -43,6 +44,7 @@ class Injected:
         quiet[:, 4:] = rng.uniform(0, 0.01, (80, ANCHORS))
         self._outputs = [quiet.copy() for _ in range(_BUFFERS)]
         self._frame = 0
+        self._live = live
 
     def run(self) -> npt.NDArray[np.float32]:
         """The next frame's output: one of a few arrays in turn, as an engine with bound buffers gives it."""
@@ -52,7 +54,7 @@ class Injected:
         """The same for a batch of pictures; all of them show the same people."""
         until = time.perf_counter() + self._seconds + (count - 1) * self._further_s
         output = self._outputs[self._frame % _BUFFERS]
-        self._write(output, self._frame / 25)
+        self._write(output, time.perf_counter() if self._live else self._frame / 25)
         self._frame += 1
         time.sleep(max(0.0, until - time.perf_counter()))
         return [output] * count

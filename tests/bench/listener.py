@@ -25,12 +25,12 @@ class Listener:
         topic: A filter.
 
     Attributes:
-        ages_ms: By topic, in the order of arrival; filled at the end.
+        arrived: By topic, in order: when each message came, seconds, and its age, ms; filled at the end.
     """
 
     def __init__(self, port: int, topic: str) -> None:
         self._command = [sys.executable, str(Path(__file__).resolve()), str(port), topic]
-        self.ages_ms: dict[str, list[float]] = {}
+        self.arrived: dict[str, list[tuple[float, float]]] = {}
 
     def __enter__(self) -> Listener:
         pipe = subprocess.PIPE
@@ -41,14 +41,14 @@ class Listener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.ages_ms = json.loads(self._process.communicate()[0])
+        self.arrived = json.loads(self._process.communicate()[0])
 
 
 def _listen(port: int, topic: str) -> None:
     arrived: list[tuple[str, int, bytes]] = []
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_message = lambda _, __, message: arrived.append(
-        (message.topic, time.time_ns(), message.payload)
+        (message.topic, time.time_ns(), bytes(message.payload))
     )
     client.on_subscribe = lambda *_: print("ready", flush=True)
     client.connect("127.0.0.1", port)
@@ -56,11 +56,12 @@ def _listen(port: int, topic: str) -> None:
     client.loop_start()
     sys.stdin.read()
     client.loop_stop()
-    ages: dict[str, list[float]] = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     for name, at_ns, payload in arrived:
         captured_us = orjson.loads(payload)["captured_us"]
-        ages.setdefault(name, []).append(round(at_ns / 1e6 - captured_us / 1e3, 3))
-    print(json.dumps(ages))
+        age_ms = round((at_ns - captured_us * 1000) / 1e6, 3)
+        found.setdefault(name, []).append((at_ns / 1e9, age_ms))
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

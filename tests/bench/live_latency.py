@@ -48,7 +48,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, list[dict[str, A
                     topic = "darner/v1/bench/camera/c/detections" if name == "ours" else "peer/detections"
                     with Listener(broker.port, topic) as listener:
                         found = result_of(command, folder)
-                    ages = listener.ages_ms[topic][WARM:]
+                    ages = [age for _, age in listener.arrived[topic][WARM:]]
                     p50, p95 = np.percentile(ages, [50, 95]).tolist()
                     row = found | {"p50_ms": p50, "p95_ms": p95, "arrived": len(ages)}
                     runs[milliseconds].setdefault(name, []).append(row | {"load": os.getloadavg()[0]})

@@ -59,7 +59,7 @@ def _camera(name: str, shown: list[U8]) -> Iterator[tuple[U8, int]]:
 def node(port: int, cameras: int, seconds: float, jpegs: float) -> dict[str, Any]:
     """Run a node with so many healthy cameras; its side of the measurement."""
     shown = [np.asarray(cv2.resize(image, (640, 360)), np.uint8) for image in pictures(str(find_video()))]
-    inject(InjectedBackend(FIRST_MS, FURTHER_MS, BATCH))
+    inject(InjectedBackend(FIRST_MS, FURTHER_MS, BATCH, live=True))
     film(lambda name: _camera(name, shown))
     names = [*(f"c{number}" for number in range(cameras)), "slow", "dead"]
     settings = CameraSettings(source="rtsp://paced", thumbnail=ThumbnailSettings(fps=jpegs, width=320))
@@ -112,11 +112,14 @@ def measure(cameras: int, options: argparse.Namespace) -> dict[str, Any]:
         finally:
             broker.kill()
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    by_camera = {topic.split("/")[4]: ages for topic, ages in listener.ages_ms.items()}
+    began = min(rows[0][0] for rows in listener.arrived.values()) + SETTLE_S
+    by_camera = {
+        topic.split("/")[4]: [age for at, age in rows if began <= at < began + options.seconds]
+        for topic, rows in listener.arrived.items()
+    }
     slow = by_camera.pop("slow", [])
-    skip = round(SETTLE_S * FPS)
-    rates = [len(ages[skip:]) / options.seconds for ages in by_camera.values()]
-    p50, p95 = np.percentile([age for ages in by_camera.values() for age in ages[skip:]], [50, 95]).tolist()
+    rates = [len(ages) / options.seconds for ages in by_camera.values()]
+    p50, p95 = np.percentile([age for ages in by_camera.values() for age in ages], [50, 95]).tolist()
     return found | {
         "cameras": cameras,
         "seen": len(by_camera),
@@ -158,7 +161,7 @@ def main() -> int:
     unfair = [row for row in rows if row["fairness"] > FAIR or row["seen"] < row["cameras"]]
     for row in unfair:
         print(
-            f"{row['cameras']} cameras: the fastest has {row['fairness']:.2f} times the frames of the slowest "
+            f"{row['cameras']} cameras: the fastest has {row['fairness']:.2f} times the slowest's frames "
             f"(at most {FAIR}); {row['seen']} were heard of",
             file=sys.stderr,
         )

@@ -68,8 +68,7 @@ class Nodes:
         client.connect("127.0.0.1", port, keepalive=3600)
         while not client.is_connected():
             client.loop(0.1)
-        head = {"node": name, "session": "s", "published_us": now_us()}
-        status = NodeStatus(**head, status="online", version="1")
+        status = NodeStatus(node=name, session="s", published_us=now_us(), status="online", version="1")
         client.publish(topics.STATUS.path(PREFIX, node=name), encode(status), 0, True)
         self._status(client, name)
         return client

@@ -147,7 +147,8 @@ def summarise(runs: Run) -> Run:
 
 
 def _ratio(ours: list[Run], theirs: list[Run], key: str) -> float:
-    return median(a[key] / b[key] for a, b in zip(ours, theirs, strict=True))
+    ratio: float = median(a[key] / b[key] for a, b in zip(ours, theirs, strict=True))
+    return ratio
 
 
 def missed_targets(table: Run) -> list[str]:

@@ -54,6 +54,7 @@ class InjectedBackend:
         milliseconds: What one picture takes.
         further_ms: And each further one of a batch.
         max_batch: Most pictures in a batch.
+        live: See `Injected`.
     """
 
     name, device, letterboxes = "injected", "nowhere", False
@@ -61,8 +62,10 @@ class InjectedBackend:
         (Tensor("images", (1, 3, HEIGHT, WIDTH)),), (Tensor("output", (1, 84, ANCHORS)),), {"imgsz": "640"}
     )
 
-    def __init__(self, milliseconds: float, further_ms: float = 0.0, max_batch: int = 1) -> None:
-        self._network = Injected(milliseconds, further_ms)
+    def __init__(
+        self, milliseconds: float, further_ms: float = 0.0, max_batch: int = 1, live: bool = False
+    ) -> None:
+        self._network = Injected(milliseconds, further_ms, live)
         self.max_batch = max_batch
 
     def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:  # noqa: ARG002
@@ -70,7 +73,7 @@ class InjectedBackend:
         start = time.perf_counter()
         fits = [Letterbox.fit(image.shape[1], image.shape[0], target) for image in images]
         outputs = [[output[0]] for output in self._network.run_batch(len(images))]
-        return Inference(outputs, fits, 0.0, (time.perf_counter() - start) * 1e3)  # type: ignore[arg-type]  # invariant list of arrays
+        return Inference(outputs, fits, 0.0, (time.perf_counter() - start) * 1e3)
 
     def close(self) -> None:
         """Nothing is held."""
