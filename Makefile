@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-engines faults check bench bench-accuracy docs examples format lock clean
+.PHONY: help demo test test-engines faults check bench bench-accuracy docs examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -13,7 +13,8 @@ help:
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make check   formatting, lint, types"
 	@echo "make bench   measurements against other tools (long)"
-	@echo "make docs    write the schemas, the AsyncAPI document and the tables of docs/wire.md (examples: capture those anew)"
+	@echo "make docs    write the schemas, the AsyncAPI and OpenAPI documents and the tables of docs/wire.md (examples: capture those anew)"
+	@echo "make kernels compile the GPU's kernels (after a change of kernels.cu)"
 	@echo "make format  format the sources"
 	@echo "make lock    pin the newest dependencies"
 
@@ -71,13 +72,13 @@ TORCH ?= torch torchvision
 .cache/engines/ready: pyproject.toml
 	$(PYTHON) -m venv .cache/engines
 	.cache/engines/bin/python -m pip install --disable-pip-version-check -q $(TORCH)
-	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,kserve]' onnx onnx2torch pytest pytest-timeout
+	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,kserve,optimize]' onnx2torch pytest pytest-timeout
 	$(PYTHON) -m venv .cache/mlserver
 	.cache/mlserver/bin/python -m pip install --disable-pip-version-check -q mlserver onnxruntime
 	@touch $@
 
 test-engines: .cache/engines/ready
-	.cache/engines/bin/python -m pytest tests/edge_node/test_engines.py $(ARGS)
+	.cache/engines/bin/python -m pytest tests/edge_node/test_engines.py tests/optimization/test_export.py tests/optimization/test_triton.py $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -90,6 +91,7 @@ format: .venv/.dev
 
 docs: .venv/.run
 	@$(BIN)/python -m shared.schema
+	@$(BIN)/python -m viewer_server.openapi
 
 examples: .venv/.dev
 	$(BIN)/python -m tests.capture_examples
@@ -103,6 +105,7 @@ bench: .venv/.dev
 	$(BIN)/python tests/bench/publish_path.py
 	$(BIN)/python tests/bench/tracker_cost.py
 	$(BIN)/python tests/bench/rtsp_latency.py
+	$(BIN)/python tests/bench/detector_cost.py
 	@test -d $(DATA) || { echo "no ground truth in $(DATA): accuracy is not measured"; exit 0; }
 	@test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy
 bench-accuracy:
@@ -110,6 +113,12 @@ bench-accuracy:
 	rm -rf build/bench
 	$(BIN)/python -m optimization evaluate video $(DATA)/video/vtest.avi --truth $(DATA)/mot15/PETS09-S2L1 --save build/bench
 	$(BIN)/python tests/bench/tracker_accuracy.py --mot build/bench
+
+# The GPU's kernels as PTX, by the compiler that tests/compile_kernels.py names; needs no GPU.
+NVRTC := .cache/nvrtc
+kernels: .venv/.dev
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target $(NVRTC) nvidia-cuda-nvrtc-cu11==11.7.99
+	LD_LIBRARY_PATH=$(NVRTC)/nvidia/cuda_nvrtc/lib $(BIN)/python -m tests.compile_kernels $(NVRTC)/nvidia/cuda_nvrtc/lib/libnvrtc.so.11.2
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -q -U
 lock: .venv/bin/python

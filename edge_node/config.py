@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edge_node.analytics import AnalyticsSettings
+from edge_node.backends.engine_cache import TensorrtSettings
 from edge_node.models import Layout, Provider
 from edge_node.outbox import OutboxSettings
 from edge_node.tracker import TrackerSettings
@@ -64,6 +65,7 @@ class ModelSettings:
         bool, Meta(description="Models that take any size get the camera's aspect; false: a square")
     ] = True
     timeout_s: Annotated[float, Meta(gt=0, le=600, description="KServe: longest wait for an answer")] = 5.0
+    tensorrt: TensorrtSettings = field(default_factory=TensorrtSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +172,7 @@ class PrometheusSettings:
     """The metrics message, for Prometheus to fetch."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int | None, Meta(ge=0, le=65_535, description="null: off; 0: a free one")] = None
+    port: Annotated[int, Meta(ge=0, le=65_535, description="0: a free one; null: off")] | None = None
 
 
 def _host_name() -> str:

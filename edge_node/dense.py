@@ -23,7 +23,8 @@ def yolov8(output: F32, wanted: Ids, confidence: float) -> Detections:
     # Compare first: of thousands of anchors a handful is above the threshold.
     top = scores.max(axis=0)
     keep = np.flatnonzero(top >= confidence)
-    best = scores.take(keep, axis=1).argmax(axis=0)
+    # By rows, because the largest of a row is found many times faster than that of a column.
+    best = scores.T[keep].argmax(axis=1)
     return _from_centres(output[:4].take(keep, axis=1).T, top[keep], wanted[best])
 
 

@@ -94,7 +94,7 @@ class NameGuard:
         self._on_taken = on_taken
         self._once = Once()
         self._asked: dict[str, float] = {}
-        self._damaged = False
+        self._damaged = self._garbled = False
         self._mended_at = 0.0
         self.yielded = False
         """Whether another node has the name: ours to leave to it, state and all."""
@@ -112,7 +112,7 @@ class NameGuard:
             try:
                 self._on_status(_read(self._prefix, received)[1])
             except MessageError:
-                self._damaged = True
+                self._garbled = True
         elif received.topic == topics.RESPONSE.path(self._prefix, node=self._node, command="ping"):
             try:
                 self._on_answer(_read(self._prefix, received)[1])
@@ -121,9 +121,13 @@ class NameGuard:
 
     def mend(self) -> None:
         """Publish our state again if somebody overwrote it; call it every now and then."""
-        if self._damaged and not self.yielded and time.monotonic() - self._mended_at >= MEND_EVERY_S:
-            self._damaged, self._mended_at = False, time.monotonic()
-            self._client.refresh()
+        due = time.monotonic() - self._mended_at >= MEND_EVERY_S
+        if (self._damaged or self._garbled) and due and not self.yielded:
+            # Another node overwrites everything; whoever writes garbage need not make us send everything.
+            status = topics.STATUS.path(self._prefix, node=self._node)
+            path = None if self._damaged else status
+            self._damaged, self._garbled, self._mended_at = False, False, time.monotonic()
+            self._client.refresh(path)
 
     def watched(self, ping: Handler) -> Handler:
         """The ping command, which also says when it is another node that asks."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from optimization import (
     benchmark,
+    build,
     compare,
     evaluate_detector,
     evaluate_tracker,
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     simplify.add_to(commands)
     quantize.add_to(commands)
     fp16.add_to(commands)
+    build.add_to(commands)
     benchmark.add_to(commands)
     compare.add_to(commands)
     triton.add_to(commands)

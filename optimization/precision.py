@@ -78,9 +78,9 @@ def choose(
 ) -> tuple[list[Choice], int]:
     """Find the fewest nodes to keep in float that do not cost accuracy.
 
-    First the end of the network, level by level. If that is not enough, the network is cut into blocks, each is
-    put into low precision alone, and the most harmful ones are kept in float, one after the other, until the
-    rest agrees well.
+    First the end of the network, level by level. If that is not enough, the network is cut into blocks, each
+    is put into low precision alone, and the most harmful ones are kept in float, one after the other, until
+    the rest agrees well.
 
     Args:
         agreement: Judges a choice.
@@ -95,7 +95,8 @@ def choose(
     if best >= GOOD:
         return tried, next(i for i, choice in enumerate(tried) if choice.agreement >= best - TOLERANCE)
     everything = {name for block in blocks for name in block}
-    alone = [agreement.of(sorted(everything - set(block))) for block in _progress(blocks, "each block alone")]
+    others = [sorted(everything - set(block)) for block in blocks]
+    alone = [agreement.of(kept) for kept in _progress(others, "each block alone")]
     order = sorted(range(len(blocks)), key=lambda index: alone[index].agreement)
     kept = set(levels[min(1, len(levels) - 1)])
     for index in _progress(order[:-1], "blocks in float"):

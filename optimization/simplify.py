@@ -111,6 +111,8 @@ def let_vary(model: onnx.ModelProto, *, batch: bool, size: bool) -> None:
     """
     from onnx import numpy_helper
 
+    from optimization import graphs
+
     dims = model.graph.input[0].type.tensor_type.shape.dim
     if len(dims) != 4:
         raise ModelError(f"input {model.graph.input[0].name} has {len(dims)} axes; a picture has 4")
@@ -119,18 +121,17 @@ def let_vary(model: onnx.ModelProto, *, batch: bool, size: bool) -> None:
             dims[index].dim_param = name
     del model.graph.value_info[:]
     for output in model.graph.output:
-        for index, dim in enumerate(output.type.tensor_type.shape.dim):
-            if index == 0 and batch:
-                dim.dim_param = "batch"
-            elif size and index:
-                dim.ClearField("dim_value")
+        output.type.tensor_type.ClearField("shape")
     if batch:
         targets = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
         for item in model.graph.initializer:
             if item.name in targets and (lengths := numpy_helper.to_array(item)).size > 1 and lengths[0] == 1:
-                item.CopyFrom(
-                    numpy_helper.from_array(np.concatenate([[0], lengths[1:]]).astype(np.int64), item.name)
-                )
+                kept = np.concatenate([[0], lengths[1:]]).astype(np.int64)
+                item.CopyFrom(numpy_helper.from_array(kept, item.name))
+    for known, output in zip(graphs.infer_shapes(model).graph.output, model.graph.output, strict=True):
+        output.CopyFrom(known)
+        if batch:
+            output.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
 def check_varying(model: onnx.ModelProto, tensor: Any, what: str, target: InputFormat) -> None:

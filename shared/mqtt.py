@@ -224,6 +224,7 @@ class Client:
         *,
         user_properties: Mapping[str, str] | None = None,
         correlation: bytes | None = None,
+        response_topic: str | None = None,
     ) -> bool:
         """Send a message that is not retained.
 
@@ -238,9 +239,10 @@ class Client:
         if not room or not self._fits(path, payload):
             self.dropped[topic.name] += 1
             return False
-        info = self._paho.publish(
-            path, payload, topic.qos, False, self._properties(topic, user_properties, correlation)
-        )
+        properties = self._properties(topic, user_properties, correlation)
+        if properties is not None and response_topic is not None:
+            properties.ResponseTopic = response_topic
+        info = self._paho.publish(path, payload, topic.qos, False, properties)
         if topic.qos == 0:
             sent = info.rc == paho.MQTT_ERR_SUCCESS
             if sent:  # asking one that failed whether it is published raises an error
@@ -324,10 +326,10 @@ class Client:
             if self.connected:
                 self._publish_state([path])
 
-    def refresh(self) -> None:
-        """Publish all retained state again, as after a connect."""
+    def refresh(self, path: str | None = None) -> None:
+        """Publish retained state again: all of it, as after a connect, or that of one topic."""
         with self._state_lock:
-            self._publish_state(self._state)
+            self._publish_state(self._state if path is None else self._state.keys() & {path})
 
     def _publish_state(self, paths: Iterable[str]) -> None:
         for path in paths:

@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 log = logging.getLogger("darner.storage")
@@ -23,7 +24,13 @@ def state_folder() -> Path:
         return Path("/var/lib/darner")
 
 
-def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
+Migrate = Callable[[sqlite3.Connection, int], None]
+"""Brings tables of an older version here, before the schema's text runs; in the same transaction."""
+
+
+def open_database(
+    path: Path, schema: str, version: int, *, migrate: Migrate | None = None, exclusive: bool = True
+) -> sqlite3.Connection:
     """Open a database for this process alone; what is committed to it survives a power cut.
 
     A file that is damaged, or of another version, is set aside under a name with the time; a new one begins.
@@ -33,6 +40,8 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
         path: Of the file; its folder is made.
         schema: SQL that creates what is missing.
         version: Of the schema.
+        migrate: Takes older versions along; without it they are set aside.
+        exclusive: False lets other connections read; then it is the caller who keeps other writers away.
 
     Raises:
         OSError: The folder cannot be made, or a damaged file cannot be renamed.
@@ -40,20 +49,23 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _open(path, schema, version)
+        return _open(path, schema, version, migrate, exclusive)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
         _set_aside(path, str(error))
-        return _open(path, schema, version)
+        return _open(path, schema, version, migrate, exclusive)
 
 
-def _open(path: Path, schema: str, version: int) -> sqlite3.Connection:
+def _open(
+    path: Path, schema: str, version: int, migrate: Migrate | None, exclusive: bool
+) -> sqlite3.Connection:
     # A transaction is what the caller says it is; threads take turns by the caller's care.
     connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
         # Exclusive: two processes of one name would send and delete each other's; and no shared-memory file.
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if exclusive:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 4194304")
@@ -61,9 +73,15 @@ def _open(path: Path, schema: str, version: int) -> sqlite3.Connection:
         if found != "ok":
             raise sqlite3.DatabaseError(str(found))
         [(there,)] = connection.execute("PRAGMA user_version").fetchall()
-        if there not in (0, version):
+        if there > version or (0 < there < version and migrate is None):
             raise sqlite3.DatabaseError(f"written by another version ({there}, this is {version})")
-        connection.executescript(f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {version}; COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        if migrate is not None and 0 < there < version:
+            migrate(connection, there)
+        for statement in schema.split(";"):  # not executescript(), which would commit first
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise

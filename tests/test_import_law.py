@@ -16,9 +16,8 @@ ALLOWED = {
     "broker": {"broker", "shared"},
     "optimization": {"optimization", "edge_node", "shared"},
 }
-GPU = {"edge_node/backends/tensorrt.py", "edge_node/preprocess_cuda.py", "optimization/build.py"}
 CONFINED = {"paho": {"shared/mqtt.py"}, "flask": {"viewer_server"}, "flask_sock": {"viewer_server"}}
-CONFINED |= {"tensorrt": GPU, "pycuda": GPU}
+CONFINED |= {"tensorrt": {"edge_node/backends/tensorrt_module.py"}, "pycuda": {"edge_node/backends/cuda.py"}}
 
 
 def imports(path: Path) -> set[str]:

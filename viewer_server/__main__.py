@@ -1,4 +1,4 @@
-"""`python -m viewer_server`: the live page."""
+"""`python -m viewer_server`: the live page, analytics and the API."""
 
 from __future__ import annotations
 
@@ -20,8 +20,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as --set http.port=8081"
     )
+    parser.add_argument(
+        "--hash-password", action="store_true", help="ask for a password, print what http.password_file holds"
+    )
     given = parser.parse_args(arguments)
     try:
+        if given.hash_password:
+            from viewer_server.auth import ask_for_hash
+
+            print(ask_for_hash())
+            return 0
         config = settings.load(ViewerConfig, file=given.config, environment=os.environ, overrides=given.set)
         log.setup(config.log_level)
         from viewer_server import server  # gunicorn and Flask: not needed to say that a key is wrong

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import mimetypes
+from http import HTTPStatus
 from typing import Any
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 from flask_sock import Sock
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 from wsproto.utilities import RemoteProtocolError
 
 from shared.messages import now_us
-from viewer_server import updates, websocket
+from viewer_server import endpoint, openapi, pages, updates, uploads, websocket, zones
+from viewer_server.api import Api
+from viewer_server.auth import LOGGED_OUT, Access
 from viewer_server.hub import Full, Hub, Mailbox
 from viewer_server.metrics import ViewerMetrics
 from viewer_server.origin import Origins
+from viewer_server.state import MAX_CAMERAS
 from viewer_server.subscriber import Subscriber
 
 HEADERS = {
     # No inline script or style, nothing from elsewhere, no way to turn text into markup.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, a form of ours would not say whose it is
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -38,7 +44,9 @@ HEADERS = {
 mimetypes.add_type("text/javascript", ".js")
 
 
-def create_app(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins: Origins) -> flask.Flask:
+def create_app(
+    hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins: Origins, access: Access, api: Api
+) -> flask.Flask:
     """The application, ready to be served.
 
     Args:
@@ -46,20 +54,31 @@ def create_app(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins
         metrics: For /metrics; websockets turned away are counted here.
         subscriber: For /health.
         origins: Which names and pages we answer to.
+        access: Who may look.
+        api: What is below ``/api/v1``.
     """
     app = flask.Flask(__name__)
     app.config["SOCK_SERVER_OPTIONS"] = websocket.OPTIONS
-    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.config["MAX_CONTENT_LENGTH"] = uploads.BODY_BYTES
     sock = Sock(app)
 
+    app.register_blueprint(zones.blueprint(hub, subscriber.commands, subscriber.versions))
+    app.register_blueprint(pages.blueprint(access))
+    app.register_blueprint(_rest(api))
+
     @app.before_request
-    def refuse_strangers() -> flask.Response | None:
-        return _refusal(origins, metrics)
+    def refuse_strangers() -> ResponseReturnValue | None:
+        return _refusal(origins, access, metrics)
 
     @app.after_request
     def secure(response: flask.Response) -> flask.Response:
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
+
+    @app.errorhandler(HTTPException)
+    def failed(error: HTTPException) -> ResponseReturnValue:
+        return endpoint.from_exception(error) if flask.request.path.startswith("/api/") else error
 
     @app.errorhandler(RemoteProtocolError)
     def bad_handshake(error: RemoteProtocolError) -> tuple[str, int]:
@@ -79,25 +98,59 @@ def create_app(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins
 
     @sock.route("/ws")  # type: ignore[untyped-decorator]  # flask-sock has no types
     def live(ws: Any) -> None:
-        _live(ws, hub, metrics)
+        _live(ws, hub, metrics, access)
 
     return app
 
 
-def _refusal(origins: Origins, metrics: ViewerMetrics) -> flask.Response | None:
+def _rest(api: Api) -> flask.Blueprint:
+    routes = flask.Blueprint("api", __name__, url_prefix="/api/v1")
+    table = api.table()
+    endpoint.register(routes, table)
+    document = openapi.encoded(table)
+
+    @routes.get("/openapi.json")
+    def openapi_json() -> flask.Response:
+        return flask.Response(document, content_type="application/json")
+
+    return routes
+
+
+def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> ResponseReturnValue | None:
     request = flask.request
-    if request.path in ("/health", "/metrics"):  # asked under whatever name the network has for us
-        return None
+    # Those two are asked under whatever name the network has for us.
+    if request.path not in ("/health", "/metrics") and (refusal := _stranger(origins, metrics)):
+        return refusal
+    if not access.may_enter(request):
+        return _turn_away(request)
+    if access.is_forged(request):
+        return endpoint.problem(403, "this page may not change anything here (http.allowed_origins)")
+    if request.path == "/ws":
+        websocket.refuse_compression(request.environ)
+        websocket.wrap(request.environ)
+    return None
+
+
+def _turn_away(request: flask.Request) -> ResponseReturnValue:
+    """People to the login page, programs with a reason."""
+    is_page = request.method == "GET" and not request.path.startswith(("/api/", "/metrics", "/ws"))
+    if is_page:
+        return flask.redirect(pages.login_address(request.path), HTTPStatus.SEE_OTHER)
+    challenge = {"WWW-Authenticate": 'Bearer realm="darner"'}
+    return endpoint.problem(
+        401, "log in at /login, or send the header Authorization: Bearer TOKEN", **challenge
+    )
+
+
+def _stranger(origins: Origins, metrics: ViewerMetrics) -> flask.Response | None:
+    request = flask.request
     host = request.headers.get("Host", "")
     if not origins.host_is_ours(host):
         hint = f"add the address you opened, such as http://{host}, to http.allowed_origins"
         return _plain(f"This viewer does not know itself as {host!r}; {hint}.\n", 403)
-    if request.path == "/ws":
-        if not origins.page_is_ours(request.headers.get("Origin"), host):
-            metrics.turned_away.labels("origin").inc()
-            return _plain("This page may not open the viewer's websocket (http.allowed_origins).\n", 403)
-        websocket.refuse_compression(request.environ)
-        websocket.wrap(request.environ)
+    if request.path == "/ws" and not origins.page_is_ours(request.headers.get("Origin"), host):
+        metrics.turned_away.labels("origin").inc()
+        return _plain("This page may not open the viewer's websocket (http.allowed_origins).\n", 403)
     return None
 
 
@@ -122,7 +175,8 @@ def _health(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber) -> tuple[R
     return flask.Response(orjson.dumps(body), content_type="application/json"), 200 if alive else 503
 
 
-def _live(ws: Any, hub: Hub, metrics: ViewerMetrics) -> None:
+def _live(ws: Any, hub: Hub, metrics: ViewerMetrics, access: Access) -> None:
+    request = flask.request._get_current_object()  # type: ignore[attr-defined]  # the proxy has it
     sock = flask.request.environ["gunicorn.socket"]
     mailbox = Mailbox(ws.event, sock.close)
     try:
@@ -136,13 +190,29 @@ def _live(ws: Any, hub: Hub, metrics: ViewerMetrics) -> None:
         match heard.get("type"):
             case "ready" if isinstance(heard.get("frames"), int):
                 mailbox.allow(heard["frames"])
+            case "watch":
+                hub.watch(mailbox, _cameras(heard.get("cameras")))
+            case "ping" if not access.may_enter(request):
+                mailbox.close(LOGGED_OUT, "the session has ended")
             case "ping" if isinstance(heard.get("client_ms"), (int, float)):
                 sock.send(updates.text("pong", client_ms=heard["client_ms"], server_us=now_us()))
 
     try:
-        websocket.serve(ws, sock, mailbox, listen)
+        with access.watching(mailbox):
+            websocket.serve(ws, sock, mailbox, listen)
     finally:
         hub.leave(mailbox)
+
+
+def _cameras(named: object) -> list[updates.Key] | None:
+    """Pairs of strings; anything that is no list means all."""
+    if not isinstance(named, list):
+        return None
+    return [
+        (str(pair[0]), str(pair[1]))
+        for pair in named[:MAX_CAMERAS]
+        if isinstance(pair, list) and len(pair) == 2
+    ]
 
 
 def _read(message: str | bytes) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """The archive of events: each is stored once, and its node is told how far it may forget.
 
-Single-threaded, and opened after gunicorn's fork: an SQLite connection must not live through one.
+Written by one thread, and opened after gunicorn's fork: an SQLite connection must not live through one.
+Others read beside it, over connections of their own (`reading.py`); write-ahead logging keeps them apart.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import secrets
 import sqlite3
@@ -12,35 +14,26 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from shared.errors import MessageError
-from shared.messages import Event, Gap, decode, encode, now_us
+from shared.messages import Event, Gap, NodeMessage, ZoneState, decode, encode, now_us
 from shared.storage import open_database
 from viewer_server.config import HistorySettings
+from viewer_server.rollup import SCHEMA, VERSION, Rollup, migrate
 
 log = logging.getLogger("darner.history")
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY, node TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL,
-    stored_us INTEGER NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (node, boot, number)
-);
-CREATE TABLE IF NOT EXISTS marks (
-    node TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL, updated_us INTEGER NOT NULL,
-    PRIMARY KEY (node, boot)
-) WITHOUT ROWID
-"""
-VERSION = 1
 COMMIT_S = 0.05
+FLUSH_S = 2.0
 PRUNE_S = 60.0
+PRUNED_AT_ONCE = 500
+"""Events deleted with one commit at most, so that none takes long."""
 HOLE_S = 60.0
 """Of receiving what comes after a hole, not of silence: the node has had every chance to fill it."""
 MAX_ABOVE = 100_000
 MAX_MARKS = 10_000
 MAX_GAPS = 100
-ROW_BYTES = 150
-"""What a row costs beside its payload."""
 
 
 class Mark(NamedTuple):
@@ -117,8 +110,10 @@ class History:
         self._db: sqlite3.Connection | None = None
         self._progress: dict[tuple[str, str], _Progress] = {}
         self._changed: set[tuple[str, str]] = set()
-        self._bytes = 0
+        self._lock: IO[bytes] | None = None
+        self._rollup: Rollup | None = None
         self._began_s = 0.0
+        self._flushed_s = 0.0
         self._pruned_s = time.monotonic()
         self._failing = False
         self.archive = ""
@@ -129,7 +124,9 @@ class History:
         if path is None:
             return self
         try:
-            self._db = open_database(Path(path), SCHEMA, VERSION)
+            self._lock = _locked(Path(path))
+            self._db = open_database(Path(path), SCHEMA, VERSION, migrate=migrate, exclusive=False)
+            self._rollup = Rollup(self._db)
             self.archive = _identify(self._db)
             self._load(self._db)
         except (OSError, sqlite3.Error) as error:
@@ -144,9 +141,13 @@ class History:
 
     def __exit__(self, *error: object) -> None:
         if self._db is not None:
+            self._flushed_s = 0.0
             self.commit()
             self._db.close()
             self._db = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     @property
     def is_open(self) -> bool:
@@ -156,7 +157,23 @@ class History:
     @property
     def due_s(self) -> float | None:
         """Seconds until `commit` should be called; None when nothing waits for it."""
-        return max(0.0, self._began_s + COMMIT_S - time.monotonic()) if self._changed else None
+        if self._changed:
+            return max(0.0, self._began_s + COMMIT_S - time.monotonic())
+        if self._rollup is not None and self._rollup.dirty:
+            return max(0.0, self._flushed_s + FLUSH_S - time.monotonic())
+        return None
+
+    def hear(self, message: NodeMessage) -> None:
+        """Note from any other message that a node's run goes on, and from numbers how many are inside."""
+        if self._rollup is None or self._failing:
+            return
+        try:
+            if isinstance(message, ZoneState):
+                self._rollup.told(message)
+            else:
+                self._rollup.heard(message.node, message.session, message.published_us)
+        except sqlite3.Error as error:
+            self._failed(error)
 
     def add(self, event: Event) -> bool:
         """Store an event with the next commit.
@@ -174,17 +191,23 @@ class History:
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._began_s = time.monotonic()
-            row = (None, *key, event.number, now_us(), event.type, payload)
-            added = self._db.execute(
-                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row
-            ).rowcount
+            added = self._insert(self._db, event, payload)
         except sqlite3.Error as error:
             self._failed(error)
             return True
-        self._bytes += (len(payload) + ROW_BYTES) * added
         self._changed.add(key)
         self._note(key, event)
-        return bool(added)
+        return added
+
+    def _insert(self, db: sqlite3.Connection, event: Event, payload: bytes) -> bool:
+        key = event.node, event.boot, event.number
+        if db.execute("SELECT 1 FROM events WHERE node = ? AND boot = ? AND number = ?", key).fetchone():
+            return False
+        assert self._rollup is not None  # noqa: S101 - opened with the database
+        columns = self._rollup.add(event)
+        row = (None, *key, now_us(), event.type, payload, *columns)
+        db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return True
 
     def commit(self) -> list[Mark]:
         """Make what was added last, and forget what is too old.
@@ -192,15 +215,20 @@ class History:
         Returns:
             What may be acknowledged now: for every boot that something came of.
         """
-        if self._db is None or not self._changed:
+        if self._db is None or self._rollup is None or not (self._changed or self._rollup.dirty):
             return []
         marks = [Mark(*key, self._progress[key].number) for key in sorted(self._changed)]
         try:
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)", ((*mark, now_us()) for mark in marks)
             )
+            if time.monotonic() >= self._flushed_s + FLUSH_S:
+                self._flushed_s = time.monotonic()
+                self._rollup.flush()
             if time.monotonic() > self._pruned_s + PRUNE_S:
-                self._prune(self._db)
+                self._prune(self._db, self._rollup)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(error)
@@ -260,30 +288,28 @@ class History:
                    WHERE e.number > m.number"""
         for node, boot, number in db.execute(above):
             self._progress[node, boot].above.add(number)
-        sql = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM events"
-        [(count, size)] = db.execute(sql).fetchall()
-        self._bytes = size + count * ROW_BYTES
 
-    def _prune(self, db: sqlite3.Connection) -> None:
-        self._pruned_s = time.monotonic()
+    def _prune(self, db: sqlite3.Connection, rollup: Rollup) -> None:
+        """Delete a little of what is too old or too much; again with the next commit while there is more."""
         born_us = now_us() - int(self._settings.max_age_days * 86_400e6)
-        db.execute("DELETE FROM events WHERE stored_us < ?", (born_us,))
-        excess = self._bytes - int(self._settings.max_mb * 1e6)
-        if excess > 0:
-            db.execute(
-                """DELETE FROM events WHERE id <= (SELECT max(id) FROM (SELECT id,
-                   sum(length(payload) + ?) OVER (ORDER BY id) AS size FROM events) WHERE size <= ?)""",
-                (ROW_BYTES, excess * 1.1),
-            )
+        # Rows are numbered as they were stored, so the first ones are the oldest.
+        oldest = "SELECT id FROM events ORDER BY id LIMIT ?"
+        deleted = db.execute(
+            f"DELETE FROM events WHERE stored_us < ? AND id IN ({oldest})",  # noqa: S608 - ours
+            (born_us, PRUNED_AT_ONCE),
+        ).rowcount
+        if used_bytes(db) > self._settings.max_mb * 1e6:
+            deleted += db.execute(f"DELETE FROM events WHERE id IN ({oldest})", (PRUNED_AT_ONCE,)).rowcount  # noqa: S608
+        if deleted:
+            return
+        self._pruned_s = time.monotonic()
+        rollup.flush()
+        rollup.forget(born_us)
         old = """SELECT node, boot FROM marks m WHERE updated_us < ? AND NOT EXISTS
                  (SELECT 1 FROM events e WHERE e.node = m.node AND e.boot = m.boot)"""
         for key in db.execute(old, (born_us,)).fetchall():
             db.execute("DELETE FROM marks WHERE node = ? AND boot = ?", key)
             self._progress.pop(key, None)
-        [(count, size)] = db.execute(
-            "SELECT count(*), coalesce(sum(length(payload)), 0) FROM events"
-        ).fetchall()
-        self._bytes = size + count * ROW_BYTES
 
     def _failed(self, error: sqlite3.Error) -> None:
         """Take back what was not committed: nothing of it may be acknowledged."""
@@ -295,11 +321,37 @@ class History:
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            if self._rollup is not None:
+                self._rollup.reset()
             self._load(self._db)
         except sqlite3.Error:
             log.exception("history: cannot be read either; events are not stored any more")
             self._db.close()
             self._db = None
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """What a database's content takes, without the pages that are free to be used again."""
+    [(pages,)], [(free,)], [(size,)] = (
+        db.execute(f"PRAGMA {name}").fetchall() for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int(pages - free) * int(size)
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """Keeps a second viewer from writing the same file; freed by the system with the process.
+
+    Raises:
+        OSError: Another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f"{path.name}.lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise OSError("another viewer has it open") from None
+    return lock
 
 
 def _identify(db: sqlite3.Connection) -> str:

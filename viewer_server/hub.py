@@ -29,6 +29,7 @@ class Mailbox:
         cut: Ends the connection at once.
 
     Attributes:
+        watched: Cameras whose frames are put; None: of all.
         counts: Frames "sent", and "replaced" by a newer one of the same camera before they were.
         closing: Code and reason with which the connection is to be ended.
     """
@@ -41,6 +42,7 @@ class Mailbox:
         self._events: deque[bytes] = deque(maxlen=MAX_EVENTS)
         self._frames: OrderedDict[Key, bytes] = OrderedDict()
         self._credit = 0
+        self.watched: frozenset[Key] | None = None
         self.counts: Counter[str] = Counter()
         self.closing: tuple[int, str] | None = None
 
@@ -53,6 +55,8 @@ class Mailbox:
                 case "event":
                     self._events.append(update.payload)
                 case "frame":
+                    if self.watched is not None and update.key not in self.watched:
+                        return
                     self.counts["replaced"] += update.key in self._frames
                     self._frames[update.key] = update.payload
             overflow = len(self._states) > MAX_STATES
@@ -64,6 +68,14 @@ class Mailbox:
         """The browser can take this many more frames."""
         with self._lock:
             self._credit = min(MAX_CREDIT, self._credit + max(0, frames))
+
+    def watch(self, cameras: Iterable[Key] | None) -> None:
+        """Send frames of these cameras only, those that are on the screen; None: of all."""
+        with self._lock:
+            self.watched = None if cameras is None else frozenset(cameras)
+            if self.watched is not None:
+                for key in self._frames.keys() - self.watched:
+                    del self._frames[key]
 
     def take(self) -> bytes | None:
         """The next message to send; None when there is none, or only frames that the browser has no room for.
@@ -129,6 +141,36 @@ class Hub:
         """Frames sent and replaced, of all browsers ever."""
         with self._lock:
             return sum((mailbox.counts for mailbox in self._mailboxes), self._departed.copy())
+
+    def known(self, *kinds: str) -> list[Update]:
+        """The newest of these kinds of messages, such as "info" and "zone"."""
+        with self._lock:
+            return [one for one in self.state.snapshot() if one.kind == "state" and one.key[0] in kinds]
+
+    def last_frame(self, camera: Key) -> Update | None:
+        """The newest frame of a camera."""
+        with self._lock:
+            return self.state.last_frame(camera)
+
+    def zones_version(self, node: str, camera: str) -> int | None:
+        """Version of the zones and lines in force on a camera; None when nothing is known of them."""
+        with self._lock:
+            return self.state.zones_versions.get((node, camera))
+
+    def watch(self, mailbox: Mailbox, cameras: Iterable[Key] | None) -> None:
+        """Send a browser frames of these cameras only, and what it may have missed of them; None: of all."""
+        with self._lock:
+            before = mailbox.watched
+            mailbox.watch(cameras)
+            if before is None:
+                return
+            for key in self._all(mailbox.watched) - before:
+                frame = self.state.last_frame(key)
+                if frame is not None:
+                    mailbox.put(frame)
+
+    def _all(self, watched: frozenset[Key] | None) -> frozenset[Key]:
+        return frozenset(self.state.cameras) if watched is None else watched
 
     def handle(self, received: Received) -> None:
         """Take in one message from the broker and tell every browser.

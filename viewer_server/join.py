@@ -82,10 +82,13 @@ class Joiner:
 
     Attributes:
         unmatched: Pictures whose boxes never came.
+        lost: Detections messages of this session that never came.
     """
 
     def __init__(self) -> None:
         self.unmatched = 0
+        self.lost = 0
+        self._position: int | None = None
         self._start("")
 
     def add_picture(self, picture: Picture) -> tuple[Picture, DetectionsMessage] | None:
@@ -109,6 +112,7 @@ class Joiner:
             size: Its length on the wire, for the bound on memory.
         """
         self._enter(detections.session)
+        self._note_losses(detections.seq - detections.dropped)
         if detections.seq <= self._last:
             return None
         picture = self._pictures.take(detections.seq)
@@ -123,6 +127,12 @@ class Joiner:
         self._detections.forget_until(picture.seq)
         return picture, detections
 
+    def _note_losses(self, position: int) -> None:
+        """The difference counts up by one from message to message: the node's own drops are taken off it."""
+        if self._position is not None:
+            self.lost += max(0, position - self._position - 1)
+        self._position = position if self._position is None else max(self._position, position)
+
     def _enter(self, session: str) -> None:
         if session != self._session:
             self._start(session)
@@ -130,5 +140,7 @@ class Joiner:
     def _start(self, session: str) -> None:
         self._session = session
         self._last = -1
+        self._position = None
+        self.lost = 0
         self._pictures: _Pending[Picture] = _Pending(PENDING_PICTURES, PENDING_BYTES)
         self._detections: _Pending[DetectionsMessage] = _Pending(PENDING_DETECTIONS, PENDING_BYTES)

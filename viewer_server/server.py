@@ -24,20 +24,30 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
 from shared.errors import BrokerError, ConfigError
+from shared.storage import state_folder
+from viewer_server.api import Api
 from viewer_server.app import create_app
+from viewer_server.auth import Access, check_address, read_password
 from viewer_server.config import ViewerConfig
 from viewer_server.history import History
 from viewer_server.hub import Hub
+from viewer_server.keeping import Kept
 from viewer_server.metrics import ViewerMetrics
 from viewer_server.origin import Origins
+from viewer_server.proxies import TrustedProxies
+from viewer_server.reading import Database
+from viewer_server.snapshots import Snapshots
 from viewer_server.state import State
 from viewer_server.subscriber import Subscriber
+from viewer_server.versions import Versions
 
 log = logging.getLogger("darner.viewer")
 
 SPARE_THREADS = 16
 """For ordinary requests when every websocket is taken."""
 KEPT_ALIVE = 64
+OPEN_S = 600
+"""A worker that is silent for longer is replaced; taking a large old history along may take minutes."""
 STOP_S = 4
 """Then what is left of the worker is killed."""
 
@@ -63,10 +73,29 @@ def run(config: ViewerConfig) -> int:
     hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
     history = History(config.history)
-    subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused)
-    app = create_app(hub, metrics, subscriber, Origins(config.http.allowed_origins))
+    versions, snapshots = Versions(config.history.zones_file), Snapshots(config.history)
+    subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused, versions, snapshots)
     listener = listen(config.http.host, config.http.port)
+    place, port = listener.getsockname()[:2]
+    check_address(config.http, place)
+    origins = Origins(config.http.allowed_origins)
+    kept = Kept(state_folder() / "viewer-login.json")
+    generate = config.http.generate_password and not read_password(config.http)
+    password = kept.generate_password() if generate else None
+    access = Access(config.http, kept, origins, port)
+    api = Api(
+        hub,
+        subscriber.commands,
+        Database(config.history.file),
+        Database(config.history.snapshots_file),
+        hello["version"],
+        access.required,
+    )
+    app = create_app(hub, metrics, subscriber, origins, access, api)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, config.http.trusted_proxies)  # type: ignore[method-assign]  # as Flask's documentation says
     print(f"Darner's viewer: {address(listener)}", flush=True)
+    if password:
+        print(f"Its password, shown this once: {password}", flush=True)
     try:
         _Server(config, listener, app, hub, subscriber).run()
     except SystemExit as stop:  # gunicorn's way to end; the forked worker comes along here, too
@@ -127,9 +156,13 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_connections": self._threads + KEPT_ALIVE,
             "keepalive": 2,
             "graceful_timeout": STOP_S,
+            "timeout": OPEN_S,
             "loglevel": "warning",
             "proc_name": "darner-viewer",
             "control_socket_disable": True,
+            # Whom to believe about a browser's address is ours to say (proxies.py).
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
         }
         for name, value in settings.items():
             if name in self.cfg.settings:  # the last one is younger than the oldest gunicorn we run with
@@ -175,6 +208,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _close_browsers(self, hub: Hub) -> None:
         self._stopping.get()
+        self.app.subscriber.commands.close()
         hub.close()
         time.sleep(1.0)
         hub.cut()

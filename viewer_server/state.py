@@ -40,6 +40,8 @@ MAX_BYTES = 32_000_000
 MAX_EVENTS = 100
 """Remembered of track events, and again of all others: tracks come and go too often to share their room."""
 MAX_PICTURE_SIDE = 4096
+MAX_CLASSES = 400
+"""Names that are passed on, for class filters; where there are more, nobody would look for one in a list."""
 
 
 class NotJoinable(MessageError):  # noqa: N818 - it is one, of a kind that is counted by itself
@@ -60,6 +62,7 @@ class State:
 
     Attributes:
         joined: Pictures that found their boxes.
+        zones_versions: By node and camera, of the zones and lines in force.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -70,6 +73,7 @@ class State:
         self._events: OrderedDict[str, Update] = OrderedDict()
         self._track_events: OrderedDict[str, Update] = OrderedDict()
         self.joined = 0
+        self.zones_versions: dict[tuple[str, str], int] = {}
 
     @property
     def nodes(self) -> set[str]:
@@ -128,10 +132,16 @@ class State:
             if camera.last_frame is not None:
                 yield camera.last_frame
 
+    def last_frame(self, camera: Key) -> Update | None:
+        """The newest frame of a camera."""
+        known = self._cameras.get((camera[0], camera[1]))
+        return None if known is None else known.last_frame
+
     def _newest(self, row: Topic, ids: Mapping[str, str], message: NodeMessage) -> list[Update]:
         told = []
-        if isinstance(message, NodeInfo):  # ten thousand class names are nobody's to look at
-            message = dataclasses.replace(message, model=dataclasses.replace(message.model, classes=()))
+        if isinstance(message, NodeInfo):
+            if len(message.model.classes) > MAX_CLASSES:
+                message = dataclasses.replace(message, model=dataclasses.replace(message.model, classes=()))
             listed = {info.camera for info in message.cameras}
             for node, camera in self.cameras:
                 if node == ids["node"] and camera not in listed:
@@ -149,6 +159,8 @@ class State:
             raise MessageError(f"no room: the viewer keeps {MAX_ENTRIES} things in {MAX_BYTES} bytes")
         self._bytes += len(payload) - len(self._entries.get(key, b""))
         self._entries[key] = payload
+        if isinstance(message, Zones):
+            self.zones_versions[ids["node"], ids["camera"]] = message.version
         return [*told, Update("state", key, payload)]
 
     def _event(self, ids: Mapping[str, str], event: Event) -> list[Update]:
@@ -175,7 +187,7 @@ class State:
         if pair is None:
             return []
         self.joined += 1
-        camera.last_frame = updates.frame(ids["node"], ids["camera"], *pair)
+        camera.last_frame = updates.frame(ids["node"], ids["camera"], *pair, camera.joiner.lost)
         return [camera.last_frame]
 
     def _known(self, ids: Mapping[str, str]) -> _Camera:
@@ -215,6 +227,8 @@ class State:
         return [self._remove(key) for key in list(self._entries) if key[1:3] == camera]
 
     def _remove(self, key: Key) -> Update:
+        if key[0] == topics.ZONES.name:
+            self.zones_versions.pop((key[1], key[2]), None)
         self._bytes -= len(self._entries.pop(key))
         names = dict(zip(("node", "camera", "zone"), key[1:], strict=False))
         return Update("state", key, updates.text(key[0], **names, message=None))

@@ -12,12 +12,17 @@ from shared import topics
 from shared.channel import Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.messages import Ack, Event, decode, encode, now_us
+from shared.messages import Ack, Event, Metrics, Zones, ZoneState, decode, encode, now_us
 from shared.mqtt import Client, MqttSettings, Received
+from shared.topics import Topic
+from viewer_server.commands import Commands
+from viewer_server.config import HistorySettings
 from viewer_server.history import History, Mark
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
+from viewer_server.snapshots import Snapshots
 from viewer_server.state import MAX_EVENTS, SHOWN, NotJoinable, check_names
+from viewer_server.versions import Versions
 
 log = logging.getLogger("darner.viewer")
 
@@ -31,6 +36,12 @@ class Subscriber:
         metrics: Counts them.
         history: Stores the events.
         on_refused: Called when the broker refuses us for good.
+        versions: Stores the zones and lines; by default until the end of the run.
+        snapshots: Stores the pictures of tracks; by default none.
+
+    Attributes:
+        versions: The zones and lines that were in force.
+        commands: Requests to edge nodes, over the same connection.
     """
 
     def __init__(
@@ -40,20 +51,29 @@ class Subscriber:
         metrics: ViewerMetrics,
         history: History,
         on_refused: Callable[[BrokerError], None],
+        versions: Versions | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._prefix = settings.prefix
         self._hub = hub
         self._metrics = metrics
         self._history = history
+        self.versions = versions or Versions(None)
+        self._snapshots = snapshots or Snapshots(HistorySettings(path=None))
         self._session = f"viewer-{secrets.token_hex(4)}"
         self._once = Once()
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
+        self.commands = Commands(self._client, settings)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Subscriber:
+        self.commands.subscribe()
         for row in SHOWN:
             self._client.subscribe(row.filter(self._prefix), row.qos)
+        self._client.subscribe(topics.SNAPSHOT.filter(self._prefix), topics.SNAPSHOT.qos)
         self._history.__enter__()
+        self._snapshots.__enter__()
+        self.versions.__enter__()
         self._hub.remember(self._history.recent(MAX_EVENTS))
         self._acknowledge(
             self._history.newest_marks()
@@ -67,11 +87,14 @@ class Subscriber:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.commands.close()
         self._client.__exit__(kind, error, trace)
         if self._thread is not None:
             self._thread.join(1.0)
             if not self._thread.is_alive():
                 self._history.__exit__(kind, error, trace)
+                self._snapshots.__exit__(kind, error, trace)
+                self.versions.__exit__(kind, error, trace)
 
     @property
     def alive(self) -> bool:
@@ -102,8 +125,15 @@ class Subscriber:
         name = found[0].name if found else "unknown"
         self._metrics.received.labels(name).inc()
         try:
-            if found is None or found[0] is not topics.EVENTS or self._store(found[1], received):
+            row = found[0] if found else None
+            if row is topics.RESPONSE:
+                self.commands.handle(received)
+            elif found is not None and row is topics.SNAPSHOT:
+                self._snapshots.add(found[1], received)
+            elif found is None or row is not topics.EVENTS or self._store(found[1], received):
                 self._hub.handle(received)
+            if received.payload:
+                self._note(row, received.payload)  # taken in by now, so it is a good one
         except NotJoinable as error:
             self._metrics.not_joinable.inc()
             self._say(received.topic, error)
@@ -114,6 +144,14 @@ class Subscriber:
             self._metrics.refused.labels(name).inc()
             if self._once("fault"):
                 log.exception("a message on %r was skipped through a fault in the viewer", received.topic)
+
+    def _note(self, row: Topic | None, payload: bytes) -> None:
+        if row is topics.ZONES:
+            self.versions.add(decode(Zones, payload))
+        elif row is topics.METRICS:
+            self._history.hear(decode(Metrics, payload))
+        elif row is topics.ZONE:
+            self._history.hear(decode(ZoneState, payload))
 
     def _store(self, ids: Mapping[str, str], received: Received) -> bool:
         """Whether an event is news; stored or not, it is shown only once."""

@@ -18,11 +18,13 @@ Text messages are JSON objects with a `type`:
 ========================  ====================================================================================
 
 A binary message is one frame of one camera: the length of a JSON header (4 bytes, big-endian), the header,
-the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us) and
-`detections` (the message as the edge sent it); their session and seq are the same, or it would not be sent.
+the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us), `detections`
+(the message as the edge sent it; its session and seq are the picture's, or it would not be sent) and `lost`
+(how many detections messages of the session did not reach the viewer).
 
-Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "ping",
-"client_ms": t}` asks for the server's clock.
+Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
+"cameras": [[node, camera], ...]}` names the cameras on the screen, whose frames alone are wanted (null, as at
+first: all), `{"type": "ping", "client_ms": t}` asks for the server's clock.
 """
 
 from __future__ import annotations
@@ -70,13 +72,34 @@ def websocket_frame(opcode: int, payload: bytes) -> bytes:
     return head + payload
 
 
+def content(frame: bytes) -> memoryview:
+    """What a frame of `websocket_frame` carries."""
+    size = {126: 4, 127: 10}.get(frame[1], 2)
+    return memoryview(frame)[size:]
+
+
+def jpeg_of(frame: bytes) -> bytes:
+    """The picture in a binary message."""
+    message = content(frame)
+    [size] = struct.unpack("!I", message[:4])
+    return bytes(message[4 + size :])
+
+
 def text(kind: str, **fields: Any) -> bytes:
     """A text message of this type, as a websocket frame."""
     return websocket_frame(TEXT, orjson.dumps({"type": kind, **fields}))
 
 
-def frame(node: str, camera: str, picture: Picture, detections: DetectionsMessage) -> Update:
-    """One frame, picture and boxes in one message, so that nothing can part them again."""
+def frame(node: str, camera: str, picture: Picture, detections: DetectionsMessage, lost: int) -> Update:
+    """One frame, picture and boxes in one message, so that nothing can part them again.
+
+    Args:
+        node: Whose it is.
+        camera: Likewise.
+        picture: The JPEG.
+        detections: The boxes.
+        lost: Detections messages of the session that did not reach us.
+    """
     header = orjson.dumps(
         {
             "node": node,
@@ -89,6 +112,7 @@ def frame(node: str, camera: str, picture: Picture, detections: DetectionsMessag
                 "received_us": picture.received_us,
             },
             "detections": detections,
+            "lost": lost,
         }
     )
     payload = struct.pack("!I", len(header)) + header + picture.jpeg

@@ -41,18 +41,19 @@ def choose(settings: ModelSettings) -> Backend:
     if settings.name.startswith(_SERVERS) or settings.backend == "kserve":
         return _on_server(settings)
     refused: list[str] = []
-    for engine, path in _candidates(settings):
+    files = _candidates(settings)
+    for engine, path in files:
         try:
             backend = _load(engine, path, settings)
         except ModelError as error:
-            if settings.backend != "auto":
-                raise
-            refused.append(str(error))
+            why = str(error).removeprefix(f"model {path}: ")
+            if settings.backend != "auto" or len(files) == 1:
+                raise ModelError(f"model {path}: {why}") from None
+            refused.append(f"{path.name} is not used: {why}")
             continue
-        why = f", because {'; '.join(refused)}" if refused else ""
-        log.info("model %s runs with %s on %s%s", path, backend.name, backend.device, why)
+        log.info("%s", "; ".join([f"model {path} runs with {backend.name} on {backend.device}", *refused]))
         return backend
-    raise ModelError("; ".join(refused))
+    raise ModelError(f"model {settings.name!r}: {'; '.join(refused)}")
 
 
 def _candidates(settings: ModelSettings) -> list[tuple[Engine, Path]]:

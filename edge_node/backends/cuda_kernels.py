@@ -87,14 +87,14 @@ class FilterLayout:
     def of(cls, layout: str, outputs: Sequence[tuple[int, ...]]) -> FilterLayout | None:
         """For a network's outputs ``(N, ...)``; None when all of them are needed.
 
-        YOLOX is fetched whole: its boxes are offsets from cells, and the place in the output tells the cell.
+        Raw YOLOX is fetched whole: its boxes are offsets from cells, which their places in the output tell.
         """
         if len(outputs) != 1 or len(outputs[0]) != 3:
             return None
         _, first, second = outputs[0]
         if layout == "yolov8" and first > 4:
             return cls(first, second, by_anchor=False, objectness=False)
-        if layout == "yolov5" and second > 5:
+        if layout in ("yolov5", "yolox_decoded") and second > 5:
             return cls(second, first, by_anchor=True, objectness=True)
         return None
 

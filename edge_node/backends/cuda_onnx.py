@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from edge_node.backends.backend import Inference, ModelFile, Tensor, Wanted
@@ -25,6 +26,10 @@ _TYPES: dict[str, np.dtype[Any]] = {
 }
 
 
+_ANY_SIZE = 640
+"""Side of the input that a model of any size is tried with."""
+
+
 class CudaOnnxBackend:
     """Runs an ONNX model on the GPU.
 
@@ -41,7 +46,10 @@ class CudaOnnxBackend:
     letterboxes = True
 
     def __init__(self, path: Path, max_batch: int = 16, index: int = 0, *, graphs: bool = True) -> None:
-        gpu = device(index)
+        try:
+            gpu = device(index)
+        except ModelError as error:
+            raise ModelError(f"model {path}: {error}") from None
         with gpu.current():
             stream = gpu.driver.Stream()
             network = _Session(path, max_batch, index, stream.handle)
@@ -76,7 +84,8 @@ class _Session:
     def __init__(self, path: Path, max_batch: int, index: int, stream: int) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        provider = {"device_id": str(index), "user_compute_stream": str(stream)}
+        # Without TF32: a float32 model gives what it gives on the CPU; for speed there are float16 models.
+        provider = {"device_id": str(index), "user_compute_stream": str(stream), "use_tf32": "0"}
         try:
             self._session = ort.InferenceSession(
                 path, options, providers=[("CUDAExecutionProvider", provider), "CPUExecutionProvider"]
@@ -90,7 +99,9 @@ class _Session:
                 "onnxruntime-gpu instead of onnxruntime, with the CUDA and cuDNN versions it names"
             )
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or inputs[0].type not in ("tensor(float)", "tensor(float16)"):
+        kinds = ("tensor(float)", "tensor(float16)")
+        shape = inputs[0].shape
+        if len(inputs) != 1 or inputs[0].type not in kinds or len(shape) != 4 or shape[3] == 3:
             found = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs)
             raise ModelError(f"model {path}: needs one float input (N, 3, height, width), has {found}")
         self.input_dtype = _TYPES[inputs[0].type]
@@ -107,26 +118,39 @@ class _Session:
         batch = inputs[0].shape[0]
         self._fixed = batch if isinstance(batch, int) else None
         self.max_batch = self._fixed or max_batch
+        self._path = path
         self._index = index
         self._rest: dict[Shape, list[tuple[int, ...]]] = {}
         self._run_options = ort.RunOptions()
         # The runner waits for the stream itself; a wait inside could not be recorded in a CUDA graph.
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        height, width = (axis if isinstance(axis, int) else _ANY_SIZE for axis in inputs[0].shape[2:])
+        self.outputs((1, 3, height, width))  # refuses here and now what cannot run
 
     def padded(self, count: int) -> int:
         """See `cuda_runner.Network`."""
         return self._fixed or count
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """One run tells the shapes, whatever the file leaves open."""
+        """A few runs tell the shapes, whatever the file leaves open."""
         probe: Shape = (self._fixed or 1, *shape[1:])
         if probe not in self._rest:
-            name, names = self._names
-            results = self._session.run(names, {name: np.zeros(probe, self.input_dtype)})
-            if any(result.shape[:1] != probe[:1] for result in results):
-                raise ModelError(f"output shapes {[result.shape for result in results]} are not by picture")
-            self._rest[probe] = [result.shape[1:] for result in results]
+            shapes = {self._shapes_for(picture) for picture in _pictures(probe, self.input_dtype)}
+            found = shapes.pop()
+            if shapes:
+                raise ModelError(f"model {self._path}: how many values come out depends on the picture")
+            if any(shape[:1] != probe[:1] for shape in found):
+                raise ModelError(f"model {self._path}: output shapes {found} are not by picture")
+            self._rest[probe] = [one[1:] for one in found]
         return [((shape[0], *rest), kind) for rest, kind in zip(self._rest[probe], self._types, strict=True)]
+
+    def _shapes_for(self, tensor: npt.NDArray[Any]) -> tuple[tuple[int, ...], ...]:
+        name, names = self._names
+        try:
+            return tuple(result.shape for result in self._session.run(names, {name: tensor}))
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
+            first = str(error).strip().splitlines()[0]
+            raise ModelError(f"model {self._path}: cannot run with {tensor.shape}: {first}") from None
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session is for both slots, and its stream is fixed
         """See `cuda_runner.Network`."""
@@ -140,3 +164,11 @@ class _Session:
     def close(self) -> None:
         """Release the session's memory."""
         del self._session
+
+
+def _pictures(shape: Shape, dtype: np.dtype[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Nothing, and noise of either usual range: what chooses its boxes finds another number in each."""
+    yield np.zeros(shape, dtype)
+    noise = np.random.default_rng(0).random(shape, np.float32)
+    yield noise.astype(dtype)
+    yield (noise * 255).astype(dtype)

@@ -10,13 +10,14 @@ import logging
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_node.backends.tensorrt_module import Log
+from edge_node.backends.tensorrt_module import logger as logger_of
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def build(
     options: BuildOptions,
     *,
     timing_cache: bytes = b"",
-    calibrator: Any = None,
+    calibrator: Callable[[int], Any] | None = None,
     progress: Callable[[str], None] = log.info,
 ) -> Built:
     """Build an engine.
@@ -75,14 +76,30 @@ def build(
         model: An ONNX file.
         options: How.
         timing_cache: Of an earlier build on the same GPU; may be empty.
-        calibrator: An INT8 calibrator of TensorRT's own (8 and 10 only).
+        calibrator: Makes an INT8 calibrator of TensorRT's own (8 and 10 only) for batches of that size.
         progress: Takes a line now and then.
 
     Raises:
         ModelError: Not a model TensorRT can build, with the reason.
     """
+    with warnings.catch_warnings():
+        # What newer versions call deprecated is what 8.6 has.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _build(trt, model, options, timing_cache, calibrator, progress)
+
+
+def _build(
+    trt: Any,
+    model: Path,
+    options: BuildOptions,
+    timing_cache: bytes,
+    calibrator: Callable[[int], Any] | None,
+    progress: Callable[[str], None],
+) -> Built:
     started = time.monotonic()
-    logger = Log.of(trt)
+    logger = logger_of(trt)
+    logger.reason()  # forgets what was before
+    logger.operator = ""
     trt.init_libnvinfer_plugins(logger, "")
     try:
         builder = trt.Builder(logger)
@@ -95,8 +112,12 @@ def build(
     _parse(trt, logger, network, model)
     config = builder.create_builder_config()
     _configure(trt, builder, config, options)
-    precision = _precision(trt, config, network, options, weak=weak, calibrator=calibrator, model=model)
+    precision = _precision(
+        trt, config, network, options, weak=weak, calibrated=calibrator is not None, model=model
+    )
     shapes = _shapes(builder, config, network, options, model)
+    if calibrator is not None:
+        _calibrate(builder, config, network, shapes[0][1], calibrator)
     cache = config.create_timing_cache(timing_cache)
     if cache is not None:
         config.set_timing_cache(cache, False)
@@ -135,8 +156,8 @@ def _parse(trt: Any, logger: Any, network: Any, model: Path) -> None:
         return
     for index in range(parser.num_errors):
         error = parser.get_error(index)
-        found = re.search(r"(?:registered for op|Plugin not found|op_type)\W+(\w+)", error.desc())
-        name = getattr(error, "node_operator", lambda: "")() or (found.group(1) if found else "")
+        found = re.search(r"(?:registered for op|op_type)\W+(\w+)", error.desc())
+        name = getattr(error, "node_operator", lambda: "")() or (found.group(1) if found else logger.operator)
         where = getattr(error, "node_name", lambda: "")() or f"node {error.node()}"
         what = f"operator {name} ({where})" if name else where
         raise ModelError(
@@ -148,9 +169,10 @@ def _parse(trt: Any, logger: Any, network: Any, model: Path) -> None:
 def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> None:
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb * MB)
     config.builder_optimization_level = options.level
-    if hasattr(trt, "PreviewFeature") and hasattr(trt.PreviewFeature, "PROFILE_SHARING_0806"):
-        # Without it (it is the rule since 10), a profile is for one execution context only.
-        config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
+    # Without it (it is the rule since 10), a profile is for one execution context only.
+    sharing = getattr(getattr(trt, "PreviewFeature", None), "PROFILE_SHARING_0806", None)
+    if sharing is not None and not config.get_preview_feature(sharing):
+        config.set_preview_feature(sharing, True)
     if options.capability:
         if not hasattr(config, "set_compute_capability"):
             raise ModelError(f"TensorRT {trt.__version__} builds only for the GPU it runs on")
@@ -174,14 +196,13 @@ def _precision(
     options: BuildOptions,
     *,
     weak: bool,
-    calibrator: Any,
+    calibrated: bool,
     model: Path,
 ) -> str:
     """Set the flags and say which precision the engine has."""
     kinds = {network.get_layer(index).type for index in range(network.num_layers)}
     quantized = trt.LayerType.QUANTIZE in kinds or trt.LayerType.DEQUANTIZE in kinds
-    half = network.get_input(0).dtype == trt.DataType.HALF or _has_half(trt, network)
-    own = "int8" if quantized else "fp16" if half else "fp32"
+    own = "int8" if quantized else "fp16" if _has_half(trt, network) else "fp32"
     if not weak:
         if options.precision not in ("auto", own):
             raise ModelError(
@@ -191,7 +212,7 @@ def _precision(
             )
         return own
     wanted = options.precision
-    if wanted == "int8" and not quantized and calibrator is None:
+    if wanted == "int8" and not quantized and not calibrated:
         raise ModelError(
             f"model {model}: INT8 needs a quantized model (python -m optimization quantize) or "
             "--calibrate IMAGES"
@@ -200,8 +221,6 @@ def _precision(
         raise ModelError(f"model {model}: is quantized; build it as int8, or take the model it was made of")
     if wanted == "int8" or quantized:
         config.set_flag(trt.BuilderFlag.INT8)
-        if calibrator is not None:
-            config.int8_calibrator = calibrator
     if wanted != "fp32":
         config.set_flag(trt.BuilderFlag.FP16)
     if wanted == "auto":
@@ -210,10 +229,10 @@ def _precision(
 
 
 def _has_half(trt: Any, network: Any) -> bool:
-    return any(
-        network.get_layer(index).get_output(0).dtype == trt.DataType.HALF
-        for index in range(network.num_layers)
-    )
+    """Whether convolutions or products are in half precision; half weights alone only save space."""
+    work = (trt.LayerType.CONVOLUTION, trt.LayerType.MATRIX_MULTIPLY)
+    layers = (network.get_layer(index) for index in range(network.num_layers))
+    return any(layer.type in work and layer.get_output(0).dtype == trt.DataType.HALF for layer in layers)
 
 
 def _shapes(
@@ -241,6 +260,17 @@ def _shapes(
             raise ModelError(f"model {model}: TensorRT refuses batches of {batches}: smallest, best, largest")
         found.append(shapes)
     return found
+
+
+def _calibrate(
+    builder: Any, config: Any, network: Any, shape: list[int], calibrator: Callable[[int], Any]
+) -> None:
+    """Measure the ranges with inputs of one shape."""
+    config.int8_calibrator = calibrator(shape[0])
+    if min(int(axis) for axis in network.get_input(0).shape) < 0:
+        profile = builder.create_optimization_profile()
+        profile.set_shape(network.get_input(0).name, shape, shape, shape)
+        config.set_calibration_profile(profile)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ _ONE, _MANY = (
     descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED,
 )
 _KINDS = {
+    "int32": descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
     "int64": descriptor_pb2.FieldDescriptorProto.TYPE_INT64,
     "float": descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT,
     "bytes": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES,
@@ -52,6 +53,7 @@ _FIELDS: dict[str, dict[str, tuple[int, str, bool]]] = {
         "dims": (1, "int64", True),
         "data_type": (2, "int64", False),
         "float_data": (4, "float", True),
+        "int32_data": (5, "int32", True),
         "name": (8, "bytes", False),
         "raw_data": (9, "bytes", False),
         "int64_data": (7, "int64", True),
@@ -116,6 +118,8 @@ def values(tensor: Any) -> npt.NDArray[np.generic] | None:
         flat: npt.NDArray[np.generic] = np.frombuffer(tensor.raw_data, kind)
     elif tensor.float_data:
         flat = np.array(tensor.float_data, kind)
+    elif tensor.int32_data and kind is not np.float16:  # whose bits would be in there
+        flat = np.array(tensor.int32_data, kind)
     elif tensor.int64_data:
         flat = np.array(tensor.int64_data, kind)
     else:
@@ -124,8 +128,7 @@ def values(tensor: Any) -> npt.NDArray[np.generic] | None:
     return flat.reshape(shape) if flat.size == np.prod(shape, dtype=int) else None
 
 
-def constant(name: bytes, array: npt.NDArray[np.float32]) -> Any:
-    """A tensor to be added to the graph's constants."""
-    return Tensor(
-        name=name, dims=array.shape, data_type=FLOAT, raw_data=np.ascontiguousarray(array).tobytes()
-    )
+def constant(name: bytes, array: npt.NDArray[Any]) -> Any:
+    """A tensor to be added to the graph's constants; of one of the types above."""
+    kind = next(number for number, dtype in _TYPES.items() if array.dtype == dtype)
+    return Tensor(name=name, dims=array.shape, data_type=kind, raw_data=np.ascontiguousarray(array).tobytes())

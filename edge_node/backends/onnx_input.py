@@ -21,7 +21,7 @@ from edge_node.backends import onnx_file
 from edge_node.preprocess import InputFormat
 
 _CAST = b"darner_picture"
-_WEIGHT = b"darner_first_weight"
+_WEIGHT, _STEP, _WEIGHT_STEP = b"darner_first_weight", b"darner_step", b"darner_weight_step"
 MAX_BYTES = 500_000_000
 """Larger files are not read twice for a millisecond."""
 
@@ -74,20 +74,25 @@ def fold_input(path: Path, picture: str, target: InputFormat) -> Folded:
         raise FoldError("its weights lie in another file")
     order = np.array([2, 1, 0] if target.rgb else [0, 1, 2])
     pixel = _Affine(order, np.array(target.scale, np.float64), np.array(target.offset, np.float64))
-    chain, convolution = _walk(graph, picture.encode(), pixel)
-    channels = _replace_weights(graph, convolution, pixel)
+    chain, first = _walk(graph, picture.encode(), pixel)
+    channels: Literal[3, 4] = 3
+    if first.op_type == b"Conv":
+        channels = _replace_weights(graph, first, pixel)
+        _cast(graph, picture.encode(), first)
+    else:
+        chain += _quantized(graph, picture.encode(), first, pixel)
     for node in chain:
         graph.node.remove(node)
-    _take_bytes(graph, picture.encode(), convolution, channels)
+    _take_bytes(graph, picture.encode(), channels)
     return Folded(model.SerializeToString(), channels)
 
 
 def _walk(graph: Any, name: bytes, pixel: _Affine) -> tuple[list[Any], Any]:
-    """From the input to the first convolution: the nodes between, put into `pixel`, and the convolution."""
+    """From the input to the first convolution or quantisation: what is between goes into `pixel`."""
     chain: list[Any] = []
     while True:
         node = _only_reader(graph, name)
-        if node.op_type == b"Conv" and node.input[0] == name:
+        if node.op_type in (b"Conv", b"QuantizeLinear") and node.input[0] == name:
             return chain, node
         _put_into(pixel, graph, node, name)
         chain.append(node)
@@ -133,14 +138,9 @@ def _put_into(pixel: _Affine, graph: Any, node: Any, name: bytes) -> None:
 
 def _replace_weights(graph: Any, node: Any, pixel: _Affine) -> Literal[3, 4]:
     """Give the convolution weights for interleaved bytes; how many channels those must have."""
-    attributes = _attributes(node)
     weight = _resolve(graph, node.input[1])
     if weight is None or weight.ndim != 4 or weight.shape[1] != 3 or weight.dtype != np.float32:
         raise FoldError("the first convolution's weights are not constant floats over three channels")
-    if attributes.get(b"auto_pad", b"NOTSET") not in (b"NOTSET", b"") or attributes.get(b"group", 1) != 1:
-        raise FoldError("the first convolution pads by itself or is grouped")
-    if any(step != 1 for step in attributes.get(b"dilations", ())):
-        raise FoldError("the first convolution is dilated")
     channels: Literal[3, 4] = 4 if pixel.offset.any() else 3
     count, _, height, width = weight.shape
     interleaved = np.zeros((count, height, width, channels))
@@ -151,16 +151,77 @@ def _replace_weights(graph: Any, node: Any, pixel: _Affine) -> Literal[3, 4]:
     kernel = interleaved.reshape(count, 1, height, width * channels).astype(np.float32)
     graph.initializer.append(onnx_file.constant(_WEIGHT, kernel))
     node.input[1] = _WEIGHT
+    _stretch(node, height, width, channels)
+    return channels
+
+
+def _quantized(graph: Any, name: bytes, quantize: Any, pixel: _Affine) -> list[Any]:
+    """The same for a network whose picture is quantised first; nodes that are not needed then.
+
+    The scale goes into the steps of the quantisation, of the picture and of the weights, in opposite ways,
+    so that the quantised numbers stay what they are; the weights are only put into another order.
+    """
+    dequantize = _only_reader(graph, quantize.output[0])
+    convolution = _only_reader(graph, dequantize.output[0])
+    if (dequantize.op_type, convolution.op_type) != (b"DequantizeLinear", b"Conv"):
+        raise FoldError("the quantised picture does not go to a convolution")
+    step, zero = (_resolve(graph, item) for item in quantize.input[1:3])
+    of_weights = next((node for node in graph.node if convolution.input[1] in node.output), None)
+    if of_weights is None or of_weights.op_type != b"DequantizeLinear":
+        raise FoldError("the first convolution's weights are not quantised")
+    weight, weight_step = (_resolve(graph, item) for item in of_weights.input[:2])
+    if step is None or zero is None or weight is None or weight_step is None or step.size != 1:
+        raise FoldError("the first quantisation is not constant, or one for each channel")
+    if weight.ndim != 4 or weight.shape[1] != 3 or pixel.offset.any() or np.ptp(pixel.scale) > 1e-12:
+        raise FoldError("the quantised picture is shifted, or scaled by channel")
+    ordered = np.zeros_like(weight)
+    ordered[:, pixel.order] = weight
+    count, _, height, width = weight.shape
+    kernel = ordered.transpose(0, 2, 3, 1).reshape(count, 1, height, width * 3)
+    new_step = (step.astype(np.float64) / pixel.scale[0]).astype(np.float32)
+    new_weight_step = (weight_step.astype(np.float64) * pixel.scale[0]).astype(np.float32)
+    for node, index, constant in (
+        (quantize, 1, onnx_file.constant(_STEP, new_step)),
+        (dequantize, 1, onnx_file.constant(_STEP, new_step)),
+        (of_weights, 0, onnx_file.constant(_WEIGHT, kernel)),
+        (of_weights, 1, onnx_file.constant(_WEIGHT_STEP, new_weight_step)),
+    ):
+        node.input[index] = constant.name
+        if node is not dequantize:
+            graph.initializer.append(constant)
+    _stretch(convolution, height, width, 3)
+    # Where every byte is its own quantised value, there is nothing left to quantise.
+    if zero.dtype == np.uint8 and not zero.any() and abs(255 / float(new_step) - 255) < 0.5:
+        dequantize.input[0] = name
+        return [quantize]
+    _cast(graph, name, quantize)
+    return []
+
+
+def _stretch(node: Any, height: int, width: int, channels: int) -> None:
+    """Make a convolution over three planes one over the interleaved plane."""
+    attributes = _attributes(node)
+    if attributes.get(b"auto_pad", b"NOTSET") not in (b"NOTSET", b"") or attributes.get(b"group", 1) != 1:
+        raise FoldError("the first convolution pads by itself or is grouped")
+    if any(step != 1 for step in attributes.get(b"dilations", ())):
+        raise FoldError("the first convolution is dilated")
     stride = attributes.get(b"strides", [1, 1])
     top, left, bottom, right = attributes.get(b"pads", [0, 0, 0, 0])
     _set_ints(node, b"kernel_shape", [height, width * channels])
     _set_ints(node, b"strides", [stride[0], stride[1] * channels])
     _set_ints(node, b"pads", [top, left * channels, bottom, right * channels])
-    return channels
 
 
-def _take_bytes(graph: Any, name: bytes, convolution: Any, channels: int) -> None:
-    """Make the input u8 and put the cast to float between it and the convolution."""
+def _cast(graph: Any, name: bytes, reader: Any) -> None:
+    """Put the cast to float between the input and what reads it."""
+    cast = onnx_file.Node(op_type=b"Cast", input=[name], output=[_CAST])
+    cast.attribute.add(name=b"to", i=onnx_file.FLOAT, type=2)
+    reader.input[0] = _CAST
+    graph.node.insert(0, cast)
+
+
+def _take_bytes(graph: Any, name: bytes, channels: int) -> None:
+    """Make the input u8."""
     tensor = next(value for value in graph.input if value.name == name).type.tensor_type
     tensor.elem_type = onnx_file.UINT8
     dims = tensor.shape.dim
@@ -172,10 +233,6 @@ def _take_bytes(graph: Any, name: bytes, convolution: Any, channels: int) -> Non
         dims[3].dim_value = width * channels
     else:
         dims[3].dim_param = b"darner_row"
-    cast = onnx_file.Node(op_type=b"Cast", input=[name], output=[_CAST])
-    cast.attribute.add(name=b"to", i=onnx_file.FLOAT, type=2)
-    convolution.input[0] = _CAST
-    graph.node.insert(0, cast)
 
 
 def _resolve(graph: Any, name: bytes) -> npt.NDArray[np.generic] | None:

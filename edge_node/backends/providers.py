@@ -31,8 +31,8 @@ _PACKAGES: dict[Provider, str] = {
 
 
 def prefers_cuda(configured: Sequence[Provider]) -> bool:
-    """Whether the GPU of NVIDIA comes first, by the user's word or because it is there."""
-    return configured[0] == "cuda" if configured else _NAMES["cuda"] in ort.get_available_providers()
+    """Whether NVIDIA's GPU comes first, by word or by default, and ONNX Runtime was built for it."""
+    return tuple(configured[:1]) in ((), ("cuda",)) and _NAMES["cuda"] in ort.get_available_providers()
 
 
 def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Provider, ...]:

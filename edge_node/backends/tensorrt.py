@@ -14,21 +14,25 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_node.backends.backend import Axis, Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.backend import Axis, Backend, Inference, ModelFile, Tensor, Wanted
 from edge_node.backends.cuda import Device, device
 from edge_node.backends.cuda_runner import CudaRunner, Shape, Ticket
-from edge_node.backends.tensorrt_module import Log, load
+from edge_node.backends.engine_cache import EngineCache, sidecar
+from edge_node.backends.tensorrt_module import load, logger
+from edge_node.config import ModelSettings
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat
 from shared.errors import ModelError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("darner.backend")
 
 _TYPES: dict[str, np.dtype[Any]] = {
     "FLOAT": np.dtype(np.float32),
@@ -42,10 +46,11 @@ _TYPES: dict[str, np.dtype[Any]] = {
 
 
 class TensorrtBackend:
-    """Runs a TensorRT engine.
+    """Runs a TensorRT engine; of an ONNX file, one is built first and kept.
 
     Args:
-        path: The engine, as `python -m optimization build`, trtexec or Ultralytics write it.
+        path: An engine, as `python -m optimization build`, trtexec or Ultralytics write it, or an ONNX file.
+        settings: How engines are built, and what runs meanwhile.
         index: Of the GPU.
         graphs: Record and replay as CUDA graphs.
 
@@ -55,39 +60,112 @@ class TensorrtBackend:
 
     letterboxes = True
 
-    def __init__(self, path: Path, index: int = 0, *, graphs: bool = True) -> None:
-        trt = load()
-        gpu = device(index)
-        blob, metadata = read(path)
-        with gpu.current():
-            stream = gpu.driver.Stream()
-            self._network = Engine(trt, gpu, path, blob, stream.handle)
-        self.name = f"tensorrt {trt.__version__}"
-        self.device = gpu.name
-        self.model = ModelFile(self._network.inputs, self._network.output_tensors, metadata)
-        self.max_batch = self._network.max_batch
-        self._runner = CudaRunner(gpu, self._network, stream, graphs=graphs)
+    def __init__(self, path: Path, settings: ModelSettings, index: int = 0, *, graphs: bool = True) -> None:
+        try:
+            self._trt, self._gpu = load(), device(index)
+        except ModelError as error:
+            raise ModelError(f"model {path}: {error}") from None
+        self._graphs = graphs
+        self._meanwhile: Backend | None = None
+        self._loaded: _Loaded | None = None
+        self._built: list[Path | ModelError] = []
+        if path.suffix != ".onnx":
+            self._load(path)
+            return
+        cache = EngineCache(limit_mb=settings.tensorrt.cache_mb)
+        options = settings.tensorrt.options()
+        key = (self._trt, self._gpu.name, self._gpu.capability, path, options)
+        if settings.tensorrt.while_building == "wait" or cache.find(cache.path(*key)):
+            with self._gpu.current():
+                engine = cache.get(*key)
+            self._load(engine)
+        else:
+            self._start_building(cache, key, path, settings)
+
+    def _load(self, path: Path) -> None:
+        self._loaded = loaded = _Loaded(self._trt, self._gpu, path, graphs=self._graphs)
+        self.name, self.device = f"tensorrt {self._trt.__version__}", self._gpu.name
+        self.model, self.max_batch = loaded.model, loaded.max_batch
+
+    def _start_building(self, cache: EngineCache, key: Any, path: Path, settings: ModelSettings) -> None:
+        """Run with ONNX Runtime until the engine is there."""
+        from edge_node.backends.choose import choose  # which imports this file
+
+        self._meanwhile = other = choose(replace(settings, backend="onnxruntime", name=str(path)))
+        self.name, self.device, self.model, self.max_batch = (
+            other.name,
+            other.device,
+            other.model,
+            other.max_batch,
+        )
+
+        def work() -> None:
+            try:
+                with self._gpu.current():
+                    self._built.append(cache.get(*key))
+            except ModelError as error:
+                self._built.append(error)
+
+        log.info("model %s runs with %s until its TensorRT engine is built", path, other.name)
+        threading.Thread(target=work, name="engine-build", daemon=True).start()
 
     def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
         """See `Backend`."""
-        return self._runner.infer(images, target, wanted)
+        if self._meanwhile and self._built:
+            self._switch(self._meanwhile, self._built.pop())
+        if self._loaded:
+            return self._loaded.runner.infer(images, target, wanted)
+        assert self._meanwhile  # noqa: S101 - one of the two is there
+        return self._meanwhile.infer(images, target, wanted)
+
+    def _switch(self, meanwhile: Backend, built: Path | ModelError) -> None:
+        try:
+            if isinstance(built, ModelError):
+                raise built
+            self._load(built)
+        except ModelError as error:
+            log.warning("staying with %s: %s", meanwhile.name, error)
+            return
+        log.info("the TensorRT engine is built: from here on %s", self.name)
+        self._meanwhile = None
+        meanwhile.close()
 
     def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket:
-        """See `CudaRunner.submit`."""
-        return self._runner.submit(images, target, wanted)
+        """See `CudaRunner.submit`.
+
+        Raises:
+            ModelError: The engine is not built yet.
+        """
+        return self._ready().runner.submit(images, target, wanted)
 
     def collect(self, ticket: Ticket) -> Inference:
         """See `CudaRunner.collect`."""
-        return self._runner.collect(ticket)
+        return self._ready().runner.collect(ticket)
+
+    def _ready(self) -> _Loaded:
+        if self._loaded is None:
+            raise ModelError("the TensorRT engine is not built yet")
+        return self._loaded
 
     def close(self) -> None:
         """Release everything."""
-        self._runner.close()
+        if self._loaded:
+            self._loaded.runner.close()
+        if self._meanwhile:
+            self._meanwhile.close()
 
 
-def sidecar(path: Path) -> Path:
-    """Where what belongs to an engine but is not in it is kept."""
-    return path.with_name(path.name + ".json")
+class _Loaded:
+    """An engine ready to run."""
+
+    def __init__(self, trt: Any, gpu: Device, path: Path, *, graphs: bool) -> None:
+        blob, metadata = read(path)
+        with gpu.current():
+            stream = gpu.driver.Stream()
+            network = Engine(trt, gpu, path, blob, stream.handle)
+        self.model = ModelFile(network.inputs, network.output_tensors, metadata)
+        self.max_batch = network.max_batch
+        self.runner = CudaRunner(gpu, network, stream, graphs=graphs)
 
 
 def read(path: Path) -> tuple[bytes, Mapping[str, str]]:
@@ -138,7 +216,8 @@ class Engine:
 
     def __init__(self, trt: Any, gpu: Device, path: Path, blob: bytes, stream: int) -> None:
         self._trt, self._gpu, self._path, self._stream = trt, gpu, path, stream
-        self._log = Log.of(trt)
+        self._log = logger(trt)
+        self._log.reason()  # forgets what was before
         trt.init_libnvinfer_plugins(self._log, "")
         self._runtime = runtime = trt.Runtime(self._log)
         self._engine = engine = runtime.deserialize_cuda_engine(blob)
@@ -166,6 +245,7 @@ class Engine:
         self._contexts: dict[tuple[int, int, int, int, int], Any] = {}
         self._shared: dict[int, Any] = {}
         self._addressed: dict[int, tuple[int, ...]] = {}
+        self.outputs(max(largest for _, _, largest in self.profiles))  # refuses here and now what cannot run
 
     def _describe(self, name: str) -> tuple[bool, Tensor]:
         engine = self._engine
@@ -180,6 +260,9 @@ class Engine:
 
     def _profiles(self) -> list[tuple[Shape, Shape, Shape]]:
         engine, name = self._engine, self.inputs[0].name
+        if None not in self.inputs[0].shape:
+            fixed = _four(engine.get_tensor_shape(name))
+            return [(fixed, fixed, fixed)]
         found = []
         for index in range(engine.num_optimization_profiles):
             low, best, high = (_four(one) for one in engine.get_tensor_profile_shape(name, index))
@@ -224,6 +307,8 @@ class Engine:
                     f"model {self._path}: the shape of {tensor.name} depends on what is in the picture; "
                     "export the model with a fixed number of detections"
                 )
+            if axes[:1] != shape[:1]:
+                raise ModelError(f"model {self._path}: output {tensor.name} {list(axes)} is not by picture")
             found.append((axes, np.dtype(tensor.dtype)))
         return found
 

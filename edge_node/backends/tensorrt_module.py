@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
+import re
 from types import ModuleType
 from typing import Any
 
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
+_UNKNOWN = re.compile(r"No importer registered for op: (\w+)")
 
 
 def load() -> ModuleType:
@@ -30,31 +33,40 @@ def load() -> ModuleType:
     )
 
 
-class Log:
-    """Makes TensorRT's messages ours and keeps the last error for our own message."""
+@functools.cache
+def logger(trt: ModuleType) -> Any:
+    """The logger to give to TensorRT: makes its messages ours and keeps the last error for our own message.
 
-    @staticmethod
-    def of(trt: Any) -> Any:
-        """A logger to give to TensorRT, with a method `reason`."""
+    One for the process, never freed: TensorRT and its plugins keep the first one they are given.
 
-        class Bridge(trt.ILogger):  # type: ignore[misc]  # untyped
-            def __init__(self) -> None:
-                trt.ILogger.__init__(self)
-                self.error = ""
+    Args:
+        trt: The module.
 
-            def log(self, severity: Any, message: str) -> None:
-                if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
-                    # The first error is the cause; what follows is its wake.
-                    self.error = self.error or message.strip()
-                    log.debug("TensorRT: %s", message)
-                elif severity == trt.ILogger.Severity.WARNING:
-                    log.info("TensorRT: %s", message)
-                else:
-                    log.debug("TensorRT: %s", message)
+    Returns:
+        With a method `reason`: what went wrong since it was last asked, as the end of a sentence; and an
+        attribute `operator`: the last one that the ONNX parser did not know.
+    """
 
-            def reason(self) -> str:
-                """What went wrong since the last time this was asked, as the end of a sentence."""
-                error, self.error = self.error, ""
-                return f" ({error})" if error else ""
+    class Bridge(trt.ILogger):  # type: ignore[misc, name-defined]  # untyped
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.error = ""
+            self.operator = ""
 
-        return Bridge()
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
+                # The first error is the cause; what follows is its wake.
+                self.error = self.error or message.strip()
+                log.debug("TensorRT: %s", message)
+            elif unknown := _UNKNOWN.search(message):
+                self.operator = unknown.group(1)  # 8.6 does not say it in the error
+            elif severity == trt.ILogger.Severity.WARNING:
+                log.info("TensorRT: %s", message)
+            else:
+                log.debug("TensorRT: %s", message)
+
+        def reason(self) -> str:
+            error, self.error = self.error, ""
+            return f" ({error})" if error else ""
+
+    return Bridge()

@@ -129,6 +129,8 @@ def _ultralytics(path: Path, device: torch.device, reason: str) -> Any:
         network = YOLO(path).model.to(device).float().eval()
     except Exception as error:  # noqa: BLE001
         raise ModelError(f"model {path}: Ultralytics cannot load it: {_last_line(error)}") from None
+    # What it returns after the predictions is for training.
+    network.register_forward_hook(lambda _network, _inputs, result: next(_tensors(result)))
     return network
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 OpenPage = Callable[..., Page]
+CheckPage = Callable[[Page], None]
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +79,17 @@ def artifacts() -> Path:
     """Where screenshots are kept."""
     ARTIFACTS.mkdir(exist_ok=True)
     return ARTIFACTS
+
+
+@pytest.fixture(scope="session")
+def accessible() -> CheckPage:
+    """Fails the test with what axe-core (rules for WCAG 2 A and AA, and good practice) finds on a page."""
+    script = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
+
+    def check(page: Page) -> None:
+        page.evaluate(script)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        nodes = [(rule["id"], rule["help"], [node["html"][:200] for node in rule["nodes"]]) for rule in found]
+        assert nodes == []
+
+    return check

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.pixels import read
+from tests.browser.test_zones import click
 from tests.viewer_server.process import ViewerProcess
 
 # The middle of the picture: people walk into it and out of it all the time.
@@ -78,7 +80,40 @@ def test_boxes_move_with_people_and_zone_numbers_change(
     assert len(with_people) > len(frames) / 2
     assert len(set(with_people)) > len(with_people) / 2  # boxes move
     page.wait_for_function(f"before => ({NUMBERS})() !== before", arg=before)
-    page.wait_for_function("JSON.parse(document.querySelector('canvas').dataset.boxes).length >= 2")
+    page.wait_for_function("() => JSON.parse(document.querySelector('canvas').dataset.boxes).length >= 2")
     page.screenshot(path=artifacts / "live.png")
     assert read(page.locator("canvas")).image.std() > 10  # a picture, not a blank
+    assert edge_node.poll() is None
+
+
+def test_a_newcomer_draws_a_counting_line_and_a_zone_and_sees_them_count_within_a_minute(
+    edge_node: subprocess.Popen[bytes], viewer: ViewerProcess, open_page: OpenPage, artifacts: Path
+) -> None:
+    viewer.wait(cameras=1)
+    page = open_page(viewer.url, viewport={"width": 1280, "height": 900})
+    opened = time.monotonic()
+    page.set_default_timeout(60_000)
+    page.get_by_role("link", name="Draw a counting line").click()
+    page.locator(".solo canvas[data-seq]").wait_for()
+    click(page, (0.55, 0.95), (0.55, 0.15))  # people walk across the middle all the time
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".said")).to_contain_text("Saved as version 2.")
+    page.wait_for_function(
+        """() => /[1-9]/.test(document.querySelector('[data-zone="line-1"] .big')?.innerText ?? "0")""",
+        timeout=60_000,
+    )
+    assert time.monotonic() - opened < 60
+    page.get_by_role("button", name="Draw a zone").click()
+    click(page, (0.2, 0.2), (0.9, 0.2), (0.9, 0.95), (0.2, 0.95))
+    page.get_by_role("button", name="Finish the zone").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    zone = page.locator('[data-zone="zone-1"]')
+    expect(zone).to_contain_text("inside", timeout=30_000)
+    before = zone.inner_text()
+    page.wait_for_function(
+        """before => document.querySelector('[data-zone="zone-1"]').innerText !== before""", arg=before
+    )
+    line = page.locator('[data-zone="line-1"] .big').inner_text()
+    assert any(digit in line for digit in "123456789")  # not changed, so it went on counting
+    page.screenshot(path=artifacts / "newcomer.png", full_page=True)
     assert edge_node.poll() is None

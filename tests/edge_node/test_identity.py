@@ -137,12 +137,28 @@ def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody
         ):
             replay.set_state(topics.STATUS, node.path, payload)
             assert replay.finish(5)
-            wait_until(lambda: node.guard._damaged)
+            wait_until(lambda: node.guard._damaged or node.guard._garbled)
             node.guard._mended_at = 0.0
             node.guard.mend()
             wait_until(lambda: retained(where).session == "6b-running")
         assert not node.errors
         assert not node.guard.yielded
+
+
+def test_garbage_does_not_make_a_node_send_everything_again(broker: Mosquitto) -> None:
+    where = mqtt(broker, "garbled")
+    zone = topics.ZONE.path(where.prefix, node=NODE, camera="c", zone="z")
+    with Node(where, "6b-running") as node, Client(where, name="vandal") as vandal:
+        node.client.set_state(topics.ZONE, zone, b"{}")
+        node.online()
+        assert node.client.finish(5)
+        vandal.subscribe(zone, 1)
+        vandal.received.get(10)
+        vandal.set_state(topics.STATUS, node.path, b"garbage")
+        wait_until(lambda: node.guard._garbled)
+        node.guard.mend()
+        wait_until(lambda: retained(where).session == "6b-running")
+        assert len(vandal.received) == 0
 
 
 @given(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
 from edge_node.backends import providers
 from edge_node.backends.backend import Inference, Wanted
@@ -16,7 +17,7 @@ from edge_node.backends.onnx import OnnxBackend
 from edge_node.config import ModelSettings
 from edge_node.frames import U8
 from edge_node.models import BUILT_IN, Provider
-from edge_node.preprocess import PAD_VALUE, InputFormat
+from edge_node.preprocess import PAD_VALUE, InputFormat, Preprocessor
 from shared.errors import ModelError
 from shared.geometry import F32
 from tests.edge_node import networks
@@ -86,11 +87,13 @@ def test_bytes_give_what_floats_give(
     tmp_path: Path, target: InputFormat, shape: tuple[int | str, ...], network: dict[str, Any]
 ) -> None:
     path = networks.convolution(tmp_path / "m.onnx", shape, **network)
-    backend, ours, reference = both(path, target, pictures((100, 40)))
+    images = pictures((100, 40), (30, 90)) if shape[0] == "N" else pictures((100, 40))
+    backend, ours, reference = both(path, target, images)
     assert backend.folded
-    expected = values(reference)
-    assert expected.std() > 0.1
-    np.testing.assert_allclose(values(ours), expected, atol=2e-4 * np.abs(expected).max())
+    for index in range(len(images)):
+        expected = values(reference, index)
+        assert expected.std() > 0.1
+        np.testing.assert_allclose(values(ours, index), expected, atol=2e-4 * np.abs(expected).max())
 
 
 def test_the_built_in_model_takes_bytes_and_says_the_same() -> None:
@@ -99,6 +102,35 @@ def test_the_built_in_model_takes_bytes_and_says_the_same() -> None:
     assert backend.folded
     # Box edges are in pixels, up to 416.
     np.testing.assert_allclose(values(ours), values(reference), atol=2e-3)
+
+
+@pytest.mark.parametrize("brightest", [255, 200])
+@pytest.mark.parametrize("rgb", [True, False])
+def test_a_quantised_network_takes_bytes_as_well(tmp_path: Path, brightest: int, rgb: bool) -> None:
+    """With a step of 1/255 the bytes are the quantised picture; with another one they are cast first."""
+    path = networks.convolution(
+        tmp_path / "m.onnx", (1, 3, 32, 64), pads=[1, 1, 1, 1], strides=[2, 2], kernel=(3, 3)
+    )
+    target = InputFormat(64, 32, rgb=rgb)
+    image = np.minimum(pictures((64, 32))[0], brightest).astype(np.uint8)
+    image[0, 0] = (0, brightest, 0)
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped
+        left = 1
+
+        def get_next(self) -> dict[str, Any] | None:
+            self.left -= 1
+            return {"images": Preprocessor(target)(image)[0]} if self.left >= 0 else None
+
+    quantize_static(path, tmp_path / "q.onnx", Reader(), per_channel=True, activation_type=QuantType.QUInt8)
+    backend, ours, reference = both(tmp_path / "q.onnx", target, [image])
+    assert backend.folded
+    expected = values(reference)
+    step = np.ptp(expected) / 255
+    assert step > 0
+    # Rounding may take a value to the other side of a step.
+    np.testing.assert_allclose(values(ours), expected, atol=1.01 * step)
+    assert (np.abs(values(ours) - expected) > 0.01 * step).mean() < 0.01
 
 
 @pytest.mark.parametrize(

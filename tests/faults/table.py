@@ -211,7 +211,7 @@ def camera_gone(system: System, dice: random.Random) -> Iterator[None]:  # noqa:
             camera.hanging = False
         yield
         ago = time.time() - system.subscriber.frames["front"] / 1e6
-        if ago > 1.5:
+        if system.edge.alive and ago > 1.5:
             raise FaultError(f"the other camera stands still as well: its newest frame is {ago:.1f} s old")
     finally:
         camera.hanging = False

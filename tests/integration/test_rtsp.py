@@ -76,7 +76,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("codec", ["h264", "mjpeg"])
 def test_frames_come_fresh_whole_and_on_the_streams_clock(reader: ReaderName, codec: str) -> None:
-    with rtsp_camera("--codec", codec) as camera, watching(camera.url, reader) as seen:
+    with rtsp_camera("--fps", "50", "--codec", codec) as camera, watching(camera.url, reader) as seen:
         seen.wait(100)
     assert seen.frames[-1].image.shape == (360, 640, 3)
     assert seen.frames[-1].clock in ("stream", "sender")
@@ -92,7 +92,7 @@ def test_frames_come_fresh_whole_and_on_the_streams_clock(reader: ReaderName, co
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_camera_that_hangs_up_is_called_again(reader: ReaderName) -> None:
-    with rtsp_camera() as camera, watching(camera.url, reader) as seen:
+    with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(10)
         before = len(seen.frames)
         camera.tell("cut")
@@ -104,7 +104,7 @@ def test_a_camera_that_hangs_up_is_called_again(reader: ReaderName) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_camera_that_stalls_is_called_again_until_it_goes_on(reader: ReaderName) -> None:
-    with rtsp_camera() as camera, watching(camera.url, reader) as seen:
+    with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(10)
         camera.tell("stall")
         time.sleep(3)
@@ -116,7 +116,7 @@ def test_a_camera_that_stalls_is_called_again_until_it_goes_on(reader: ReaderNam
 
 def test_another_resolution_in_mid_stream_does_not_end_it() -> None:
     """OpenCV scales to the first one."""
-    with rtsp_camera() as camera, watching(camera.url, "ffmpeg") as seen:
+    with rtsp_camera("--fps", "50") as camera, watching(camera.url, "ffmpeg") as seen:
         seen.wait(20)
         camera.tell("size 320 180")
         seen.wait(50)
@@ -126,7 +126,7 @@ def test_another_resolution_in_mid_stream_does_not_end_it() -> None:
 
 @pytest.mark.parametrize("reader", READERS[1:])
 def test_another_resolution_in_mid_stream_is_another_picture(reader: ReaderName) -> None:
-    with rtsp_camera() as camera, watching(camera.url, reader) as seen:
+    with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(20)
         camera.tell("size 320 180")
         deadline = time.monotonic() + 10
@@ -141,7 +141,7 @@ def test_another_resolution_in_mid_stream_is_another_picture(reader: ReaderName)
 @pytest.mark.parametrize("reader", READERS)
 def test_a_reader_that_is_slow_gets_new_frames_and_not_a_queue_of_old_ones(reader: ReaderName) -> None:
     """What the pipeline does: the capture thread reads everything, the consumer takes the newest."""
-    with rtsp_camera() as camera, watching(camera.url, reader) as seen:
+    with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(25)
         taken = []
         for _ in range(40):

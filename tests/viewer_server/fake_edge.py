@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -132,14 +133,19 @@ class FakeEdge:
         )
 
     def zones(
-        self, camera: str, zones: Mapping[str, ZoneDefinition], lines: Mapping[str, LineDefinition]
+        self,
+        camera: str,
+        zones: Mapping[str, ZoneDefinition],
+        lines: Mapping[str, LineDefinition],
+        *,
+        version: int = 1,
     ) -> None:
         message = Zones(
             node=self.node,
             session=self.session,
             published_us=now_us(),
             camera=camera,
-            version=1,
+            version=version,
             zones=dict(zones),
             lines=dict(lines),
         )
@@ -175,22 +181,29 @@ class FakeEdge:
         self.client.set_state(topics.ZONE, self.path(topics.ZONE, camera=camera, zone=zone), encode(message))
 
     def event(
-        self, camera: str, kind: EventType, number: int, *, label: str = "person", **more: object
+        self,
+        camera: str,
+        kind: EventType,
+        number: int,
+        *,
+        label: str = "person",
+        boot: str | None = None,
+        **more: object,
     ) -> None:
-        message = Event(
-            node=self.node,
-            session=self.session,
-            published_us=now_us(),
-            camera=camera,
-            seq=number,
-            captured_us=now_us(),
-            event_id=f"{self.node}/{self.session}/{number}",
-            type=kind,
-            occurred_us=now_us(),
-            track_id=number,
-            label=label,
-            **more,  # type: ignore[arg-type]  # what the test says
-        )
+        """One event; with a boot, as an outbox sends it: then it is stored."""
+        kept = {} if boot is None else {"boot": boot, "number": number, "oldest": 1}
+        fields: dict[str, Any] = {
+            **self.common(),
+            "camera": camera,
+            "seq": number,
+            "captured_us": now_us(),
+            "event_id": f"{self.node}/{self.session}/{number}",
+            "type": kind,
+            "occurred_us": now_us(),
+            "track_id": number,
+            "label": label,
+        }
+        message = Event(**(fields | kept | more))
         self.client.publish(topics.EVENTS, self.path(topics.EVENTS, camera=camera), encode(message))
 
     def detections(self, camera: str, seq: int, *, label: str = "person", main: bool = True) -> None:

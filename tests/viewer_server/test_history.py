@@ -17,7 +17,7 @@ from shared.mqtt import Client, MqttSettings
 from tests.conftest import MosquittoProcess, wait_until
 from viewer_server import history as module
 from viewer_server.config import HistorySettings
-from viewer_server.history import History, Mark
+from viewer_server.history import History, Mark, used_bytes
 from viewer_server.hub import Hub
 from viewer_server.metrics import ViewerMetrics
 from viewer_server.state import State
@@ -155,15 +155,29 @@ def test_without_a_file_nothing_is_acknowledged(path: str | None) -> None:
 
 def test_it_is_bounded_by_bytes_and_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PRUNE_S", -1.0)
-    with opened(tmp_path, max_mb=0.02) as history:
-        for number in range(1, 200):
-            assert acknowledged(history, event(number)) == number
-        numbers = [one.number for one in history.recent(1000)]
-        assert 20 < len(numbers) < 60
-        assert numbers[-1] == 199
+    with opened(tmp_path, max_mb=1) as history:
+        for first in range(1, 4000, 100):
+            numbers = range(first, first + 100)
+            assert acknowledged(history, *map(event, numbers)) == numbers[-1]
+        kept = [one.number for one in history.recent(10_000)]
+        assert 500 < len(kept) < 2500
+        assert kept[-1] == 4000
+        assert history._db is not None
+        assert used_bytes(history._db) < 1.1e6
     with opened(tmp_path, max_age_days=1e-9) as history:
-        acknowledged(history, event(200))
-        assert {one.number for one in history.recent(1000)} <= {200}
+        for number in range(4001, 4012):  # a little with each commit
+            acknowledged(history, event(number))
+        assert {one.number for one in history.recent(1000)} <= {4011}
+
+
+def test_a_second_viewer_on_the_same_file_stores_nothing_and_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path), opened(tmp_path) as second:
+        assert not second.is_open
+    assert "another viewer has it open" in caplog.text
+    with opened(tmp_path) as history:
+        assert history.is_open
 
 
 def test_recent_events_leave_room_for_those_that_are_not_of_tracks(tmp_path: Path) -> None:
@@ -177,8 +191,8 @@ def test_recent_events_leave_room_for_those_that_are_not_of_tracks(tmp_path: Pat
 def viewing(url: str, path: Path | None) -> Iterator[tuple[Hub, ViewerMetrics]]:
     hub = Hub(State(topics.DEFAULT_PREFIX), 1, {})
     metrics = ViewerMetrics(hub)
-    history = History(HistorySettings(path=None if path is None else str(path)))
-    with Subscriber(MqttSettings(url=url), hub, metrics, history, lambda _: None):
+    settings = HistorySettings(path=None if path is None else str(path))
+    with Subscriber(MqttSettings(url=url), hub, metrics, History(settings), lambda _: None):
         # Of the last topic it subscribes to: then it has all of them.
         wait_until(lambda: b'messages_total{topic="zone"}' in metrics.text())
         yield hub, metrics

@@ -134,6 +134,29 @@ def test_one_that_never_reads_does_not_keep_the_others_from_their_frames() -> No
     assert everyone.counts == {"sent": 300, "replaced": 299}
 
 
+def test_only_cameras_on_the_screen_are_sent_and_one_that_comes_back_shows_its_newest() -> None:
+    everyone = hub()
+    everyone.handle(camera("d"))
+    box = mailbox(module.MAX_CREDIT)
+    everyone.join(box, 0)
+    take_all(box)
+    everyone.handle(detections(1))
+    everyone.handle(thumbnail(1))
+    everyone.watch(box, [("n", "d")])
+    assert take_all(box) == []  # what waited of the other is not sent any more
+    everyone.handle(detections(2))
+    everyone.handle(thumbnail(2))
+    assert take_all(box) == []
+    everyone.watch(box, [("n", "c"), ("n", "d"), ("n", "of nobody")])
+    [newest] = take_all(box)
+    assert b'"seq":2,' in newest
+    everyone.watch(box, None)
+    assert take_all(box) == []  # it had been told of all there is
+    everyone.handle(detections(3))
+    everyone.handle(thumbnail(3))
+    assert len(take_all(box)) == 1
+
+
 def test_browsers_over_the_cap_are_refused_until_one_leaves() -> None:
     everyone = hub(max_browsers=1)
     first, second = mailbox(), mailbox()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -115,3 +117,23 @@ def test_anything_else_has_no_size(data: bytes) -> None:
     assert header_size(data) is None
     found = header_size(b"\xff\xd8" + data)
     assert found is None or len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("arrived", "lost"),
+    [
+        ([(5, 0), (6, 0), (7, 0)], 0),  # what was before us is not ours to count
+        ([(5, 0), (9, 3)], 0),  # the node says itself that it dropped three
+        ([(5, 0), (9, 1)], 2),
+        ([(5, 0), (7, 0), (6, 0), (8, 0)], 1),  # a straggler does not make it more
+    ],
+)
+def test_messages_lost_on_the_way_are_told_from_frames_the_node_dropped(
+    arrived: list[tuple[int, int]], lost: int
+) -> None:
+    joiner = Joiner()
+    for seq, dropped in arrived:
+        joiner.add_detections(dataclasses.replace(boxes(seq), dropped=dropped), 100)
+    assert joiner.lost == lost
+    joiner.add_detections(boxes(1, "s2"), 100)
+    assert joiner.lost == 0

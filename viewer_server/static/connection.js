@@ -8,6 +8,7 @@ const GRANT = 3; // told in lots: half as many messages
 const PING_MS = 5000;
 const SILENCE_MS = 12000;
 const TOO_MANY = 1013;
+const MAX_MESSAGE = 4096; // the server reads no longer ones
 
 export class Connection {
   #socket = null;
@@ -16,6 +17,7 @@ export class Connection {
   #retry = 0;
   #ping = 0;
   #heardAt = 0;
+  #watched = null; // what was said last, to be said to the next server
 
   /**
    * @param {object} on Callbacks: message(object), frame(ArrayBuffer), state(kind, text).
@@ -33,6 +35,13 @@ export class Connection {
     this.#grant();
   }
 
+  /** The cameras whose frames are wanted, as pairs of node and camera. */
+  watch(cameras) {
+    const text = JSON.stringify({ type: "watch", cameras });
+    this.#watched = text.length < MAX_MESSAGE ? text : JSON.stringify({ type: "watch", cameras: null });
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(this.#watched);
+  }
+
   #open() {
     clearTimeout(this.#retry);
     this.#retry = 0;
@@ -42,7 +51,10 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = (event) => this.#heard(event.data);
-    socket.onclose = (event) => this.#closed(socket, event);
+    socket.onclose = (event) => {
+      if (event.code === 1006) askForLogin();
+      this.#closed(socket, event);
+    };
     this.#socket = socket;
   }
 
@@ -50,6 +62,7 @@ export class Connection {
     this.#attempt = 0;
     this.#handled = WINDOW;
     this.#heardAt = here();
+    if (this.#watched) socket.send(this.#watched);
     this.#grant();
     const ping = () => {
       if (here() - this.#heardAt > SILENCE_MS) this.#drop(socket);
@@ -83,11 +96,18 @@ export class Connection {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearInterval(this.#ping);
+    this.#askToLogIn();
     const full = event.code === TOO_MANY;
     const longest = full ? 15000 : Math.min(8000, 500 * 2 ** this.#attempt);
     this.#attempt += 1;
     // Half of it is chance, so that a hundred pages do not come back in the same instant.
     this.#countDown(here() + longest * (0.5 + Math.random() / 2), full ? "The viewer is full" : "Connection lost");
+  }
+
+  /** A refused handshake does not say why: the viewer may want a login, since the session ended. */
+  async #askToLogIn() {
+    const answer = await fetch("/api/v1/session").catch(() => null);
+    if (answer?.status === 401) location.assign("/login");
   }
 
   #countDown(at, why) {
@@ -101,5 +121,15 @@ export class Connection {
     if (document.hidden) return;
     if (this.#retry) this.#open();
     else this.#grant();
+  }
+}
+
+/** A browser is not told why a websocket was refused; where a login is asked for, the way there is shown. */
+async function askForLogin() {
+  try {
+    const { status } = await fetch("/api/v1/session");
+    if (status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.hash)}`);
+  } catch {
+    // the viewer is away, which the countdown says
   }
 }

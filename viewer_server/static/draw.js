@@ -7,28 +7,52 @@ const ZONE = "#7fe3f2";
 const HALO = "rgb(0 0 0 / 0.6)";
 const PLATE = "rgb(8 24 28 / 0.72)";
 
+const TRAIL_MS = 4000;
+
 export const colourOf = (trackId) => PALETTE[trackId % PALETTE.length];
 
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {{width: number, height: number}} picture Anything drawable.
  * @param {object} detections The message about exactly this picture.
- * @param {object|undefined} zones The definitions in force.
+ * @param {object} over What goes over it: `zones` (the definitions in force, or none), `numbers` (Map by name),
+ *   `tracks` (a TrackLog that has this frame), `show` (what is wanted), `selected` (a track's id or null).
  * @param {number} scale Device pixels in a CSS pixel.
  */
-export function draw(context, picture, detections, zones, scale) {
+export function draw(context, picture, detections, over, scale) {
   const { width, height } = context.canvas;
+  const { zones, numbers, tracks, show, selected } = over;
   const at = ([x, y]) => [x * width, y * height];
   context.drawImage(picture, 0, 0, width, height);
   context.lineJoin = context.lineCap = "round";
   context.textBaseline = "top";
-  if (zones) {
-    for (const [name, zone] of Object.entries(zones.zones)) drawZone(context, name, zone.polygon.map(at), scale);
-    for (const [name, line] of Object.entries(zones.lines)) drawLine(context, name, line.points.map(at), scale);
+  if (zones && show.zones) {
+    const text = (name) => name + spoken(numbers.get(name));
+    for (const [name, zone] of Object.entries(zones.zones)) drawZone(context, text(name), zone.polygon.map(at), scale);
+    for (const [name, line] of Object.entries(zones.lines)) drawLine(context, text(name), line.points.map(at), scale);
   }
-  const isMain = (object) => object.track_id === detections.main_track_id;
-  const mainLast = [...detections.objects].sort((a, b) => isMain(a) - isMain(b));
-  for (const object of mainLast) drawObject(context, object, isMain(object), scale);
+  if (show.trails) {
+    for (const { track_id: id } of detections.objects) drawTrail(context, tracks.trail(id, TRAIL_MS).map(at), colourOf(id), scale);
+  }
+  if (!show.boxes) return;
+  const rank = (object) => (object.track_id === selected ? 2 : Number(object.track_id === detections.main_track_id));
+  for (const object of [...detections.objects].sort((a, b) => rank(a) - rank(b))) {
+    const isMain = object.track_id === detections.main_track_id;
+    drawObject(context, object, { isMain, isSelected: object.track_id === selected, label: show.labels }, scale);
+  }
+}
+
+/** A zone's or line's numbers in a few characters. */
+function spoken(numbers) {
+  if (!numbers) return "";
+  return numbers.kind === "line" ? `  in ${numbers.entered} · out ${numbers.exited}` : `  ${numbers.occupancy}`;
+}
+
+function drawTrail(context, points, colour, scale) {
+  if (points.length < 2) return;
+  context.beginPath();
+  points.forEach(([x, y]) => context.lineTo(x, y));
+  stroke(context, colour, 2, scale);
 }
 
 function stroke(context, colour, width, scale) {
@@ -76,15 +100,17 @@ function drawLine(context, name, [[ax, ay], [bx, by]], scale) {
   tag(context, name, top[0] + 6 * scale, top[1] + 4 * scale, PLATE, ZONE, scale);
 }
 
-function drawObject(context, object, isMain, scale) {
+function drawObject(context, object, { isMain, isSelected, label }, scale) {
   const { width, height } = context.canvas;
   const [x1, y1, x2, y2] = object.box;
   const colour = colourOf(object.track_id);
   context.beginPath();
   context.rect(x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height);
+  if (isSelected) stroke(context, "#ffffff", 7, scale);
   if (object.predicted) context.setLineDash([6 * scale, 4 * scale]);
   stroke(context, colour, isMain ? 3.5 : 2, scale);
   context.setLineDash([]);
+  if (!label) return;
   const small = width / scale < 480; // on a phone the names of things would cover the things
   const text = `${small ? "" : object.label} ${object.track_id}${isMain ? " · main" : ""}`.trim();
   tag(context, text, x1 * width, y1 * height - 19 * scale, colour, LIGHT_TEXT.has(colour) ? "#fff" : "#101418", scale);

@@ -18,6 +18,7 @@ const SAYS = {
   queue_started: (e) => ["Queue in ", name(e), number(e)],
   queue_ended: (e) => ["Queue in ", name(e), " is over"],
   crowd_started: (e) => ["Crowd in ", name(e), number(e)],
+  gap: (e) => [`${e.count ?? e.gap?.count ?? "Some"} events were lost before they could be sent`],
   crowd_ended: (e) => ["Crowd in ", name(e), " is over"],
 };
 
@@ -26,8 +27,12 @@ const name = (e) => element("strong", {}, e.zone ?? "?");
 const after = (e) => (e.dwell_s == null ? "" : ` after ${duration(e.dwell_s)}`);
 const number = (e) => (e.count == null ? "" : ` of ${e.count}`);
 
+/** An event in words: text and elements. */
+export const sentence = (event) => SAYS[event.type]?.(event) ?? [event.type];
+
 export class EventFeed {
   #list = byId("events");
+  #only = null;
 
   constructor() {
     const box = byId("show-tracks");
@@ -49,6 +54,17 @@ export class EventFeed {
     this.#refresh();
   }
 
+  /** Show those of one camera ("node/camera"), or of all (null). */
+  only(id) {
+    this.#only = id;
+    for (const item of this.#list.children) this.#hide(item);
+    this.#refresh();
+  }
+
+  #hide(item) {
+    item.hidden = this.#only !== null && item.dataset.camera !== this.#only;
+  }
+
   clear() {
     this.#list.replaceChildren();
     this.#refresh();
@@ -57,16 +73,18 @@ export class EventFeed {
   #item(event, isTrack) {
     const dot = element("span", { class: "dot", "aria-hidden": "true" });
     if (event.track_id != null) dot.style.background = colourOf(event.track_id);
-    const what = element("span", { class: "what" }, ...(SAYS[event.type]?.(event) ?? [event.type]));
+    const what = element("span", { class: "what" }, ...sentence(event));
     what.append(" ", element("span", { class: "where" }, event.camera));
     const at = element("time", { datetime: new Date(event.occurred_us / 1000).toISOString() }, time(event.occurred_us / 1000));
     const item = element("li", isTrack ? { class: "track" } : {}, at, dot, what);
     item.dataset.at = event.occurred_us;
+    item.dataset.camera = `${event.node}/${event.camera}`;
+    this.#hide(item);
     return item;
   }
 
   #refresh() {
-    const visible = this.#list.dataset.tracks === "true" ? "li" : "li:not(.track)";
+    const visible = this.#list.dataset.tracks === "true" ? "li:not([hidden])" : "li:not(.track):not([hidden])";
     byId("no-events").hidden = this.#list.querySelector(visible) !== null;
   }
 }

@@ -1,10 +1,12 @@
 // Wires the page: what the server says goes to the tile, the panel or the header that shows it.
 
+import { CameraPage } from "./camera.js";
 import { ServerClock } from "./clock.js";
 import { Connection } from "./connection.js";
 import { byId, element } from "./dom.js";
 import { EventFeed } from "./events.js";
-import { Tile } from "./tile.js";
+import { time } from "./format.js";
+import { linkTo, Tile } from "./tile.js";
 import { ZonePanel } from "./zones.js";
 
 const clock = new ServerClock();
@@ -12,6 +14,7 @@ const tiles = new Map(); // "node/camera" -> Tile
 const nodes = new Map(); // name -> {status, info, metrics}
 const zones = new ZonePanel();
 const events = new EventFeed();
+const page = new CameraPage((node) => nodes.get(node)?.info?.model.classes ?? []);
 const about = { connected: false, broker: null, brokerUrl: "", prefix: "" };
 
 const keyOf = (node, camera) => `${node}/${camera}`;
@@ -20,27 +23,61 @@ function tileOf(node, camera) {
   const key = keyOf(node, camera);
   if (!tiles.has(key)) {
     const tile = new Tile(node, camera, clock, () => connection.done());
-    tile.nodeStatus = nodes.get(node)?.status;
+    Object.assign(tile, { nodeStatus: nodes.get(node)?.status, metrics: nodes.get(node)?.metrics?.cameras[camera] });
     tiles.set(key, tile);
+    onScreen.observe(tile.stage);
     const after = [...tiles.keys()].sort();
     byId("cameras").insertBefore(tile.root, tiles.get(after[after.indexOf(key) + 1])?.root ?? null);
     tile.refresh();
     refreshWaiting();
+    route();
   }
   return tiles.get(key);
 }
 
 function removeTile(node, camera) {
-  tiles.get(keyOf(node, camera))?.root.remove();
+  const tile = tiles.get(keyOf(node, camera));
+  if (!tile) return;
+  if (page.tile === tile) page.close();
+  onScreen.unobserve(tile.stage);
+  tile.root.remove();
   tiles.delete(keyOf(node, camera));
   refreshWaiting();
+  route();
+}
+
+/** Which cameras can be seen: the server sends frames of no others. */
+const onScreen = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) target.dataset.seen = isIntersecting;
+  const seen = [...tiles.values()].filter((tile) => tile.stage.dataset.seen === "true");
+  connection.watch(seen.map(({ node, camera }) => [node, camera]));
+}, { rootMargin: "25%" });
+
+/** Show what the address says: every camera, or the page of one (#/camera/NODE/CAMERA, with /line or /zone). */
+function route() {
+  const [, isCamera, node, camera, tool] = location.hash.match(/^#\/(camera)\/([^/]+)\/([^/]+)(?:\/(line|zone))?$/) ?? [];
+  const tile = tiles.get(keyOf(node, camera));
+  const only = isCamera ? keyOf(node, camera) : null;
+  document.body.dataset.view = isCamera ? "camera" : "grid";
+  document.title = isCamera ? `${camera} · Darner` : "Darner";
+  byId("all").hidden = !isCamera;
+  byId("missing").hidden = !isCamera || Boolean(tile) || !tiles.size;
+  byId("missing").textContent = isCamera ? `There is no camera ${camera} on a node ${node} now.` : "";
+  for (const [key, { root }] of tiles) root.hidden = only !== null && key !== only;
+  zones.only(only);
+  events.only(only);
+  if (!tile) return page.close();
+  page.open(tile, tool);
+  if (tool) history.replaceState(null, "", linkTo(node, camera)); // a reload is no wish to draw again
 }
 
 function setNode(name, part, message) {
   const known = { ...nodes.get(name), [part]: message ?? undefined };
   if (known.status || known.info) nodes.set(name, known);
   else nodes.delete(name);
-  for (const tile of tiles.values()) if (tile.node === name) Object.assign(tile, { nodeStatus: known.status });
+  for (const tile of tiles.values()) {
+    if (tile.node === name) Object.assign(tile, { nodeStatus: known.status, metrics: known.metrics?.cameras[tile.camera] });
+  }
   refreshNodes();
   refreshWaiting();
 }
@@ -59,7 +96,8 @@ const handlers = {
   live: () => {
     // A camera that is not in the snapshot went away while we were not looking.
     for (const tile of [...tiles.values()]) {
-      if (!handlers.seen.has(keyOf(tile.node, tile.camera))) removeTile(tile.node, tile.camera);
+      const isGone = !handlers.seen.has(keyOf(tile.node, tile.camera)) && !page.holds(tile);
+      if (isGone) removeTile(tile.node, tile.camera);
     }
     refreshNodes();
     refreshWaiting();
@@ -83,9 +121,17 @@ const handlers = {
   zones: (m) => {
     handlers.seen.add(keyOf(m.node, m.camera));
     if (m.message || tiles.has(keyOf(m.node, m.camera))) tileOf(m.node, m.camera).setZones(m.message);
+    zones.define(m.node, m.camera, m.message);
+    if (m.message) page.zonesChanged(tileOf(m.node, m.camera));
   },
-  zone: (m) => zones.set(m.node, m.camera, m.zone, m.message),
-  events: (m) => events.add(m.message),
+  zone: (m) => {
+    zones.set(m.node, m.camera, m.zone, m.message);
+    tiles.get(keyOf(m.node, m.camera))?.setNumbers(m.zone, m.message);
+  },
+  events: (m) => {
+    events.add(m.message);
+    tiles.get(keyOf(m.message.node, m.message.camera))?.tracks.note(m.message);
+  },
 };
 
 function onFrame(data) {
@@ -121,7 +167,8 @@ function refreshNodes() {
     made.dataset.state = online ? "good" : "bad";
     const facts = [`Node ${name}: ${status?.status ?? "state unknown"}`];
     if (info) facts.push(`${info.model.name} on ${info.backend}, ${info.device}`, `version ${info.version}`);
-    if (metrics) facts.push(`processor ${Math.round(metrics.cpu_percent)} % of one core, ${Math.round(metrics.memory_mb)} MB`);
+    if (metrics) facts.push(`last heard of at ${time(metrics.published_us / 1000)}`,
+      `processor ${Math.round(metrics.cpu_percent)} % of one core, ${Math.round(metrics.memory_mb)} MB`);
     made.title = facts.join("\n");
     return made;
   });
@@ -152,4 +199,6 @@ function refreshWaiting() {
 
 refreshWaiting();
 const connection = new Connection({ message: (m) => handlers[m.type]?.(m), frame: onFrame, state: onState });
+addEventListener("hashchange", route);
+route();
 setInterval(() => tiles.forEach((tile) => tile.refresh()), 1000);

@@ -4,6 +4,8 @@ import { byId, element } from "./dom.js";
 import { duration } from "./format.js";
 
 export class ZonePanel {
+  #only = null;
+  #defined = new Map(); // "node/camera" -> how many zones and lines there are
   #cameras = new Map(); // "node/camera" -> {section, zones: Map(name -> row)}
 
   /** Numbers of a zone or line; null when it is gone. */
@@ -16,9 +18,23 @@ export class ZonePanel {
     this.#refresh();
   }
 
+  /** The definitions in force on a camera; null when there are none any more. Their numbers may come later. */
+  define(node, camera, definitions) {
+    const { zones = {}, lines = {} } = definitions ?? {};
+    this.#defined.set(`${node}/${camera}`, Object.keys(zones).length + Object.keys(lines).length);
+    this.#refresh();
+  }
+
+  /** Show those of one camera ("node/camera"), or of all (null). */
+  only(id) {
+    this.#only = id;
+    this.#refresh();
+  }
+
   clear() {
     this.#cameras.forEach(({ section }) => section.remove());
     this.#cameras.clear();
+    this.#defined.clear();
     this.#refresh();
   }
 
@@ -57,7 +73,8 @@ export class ZonePanel {
   }
 
   #refresh() {
-    byId("no-zones").hidden = this.#cameras.size > 0;
+    this.#cameras.forEach(({ section }, id) => { section.hidden = this.#only !== null && id !== this.#only; });
+    byId("no-zones").hidden = [...this.#defined].some(([id, count]) => count && (this.#only ?? id) === id);
   }
 }
 

@@ -1,0 +1,343 @@
+"""Drawing zones and lines in real Chromium: mouse, finger and keyboard; saving, refusals and conflicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from shared.messages import LineDefinition, ZoneDefinition
+from tests.browser.answering import AnsweringEdge
+from tests.browser.conftest import CheckPage, OpenPage
+from tests.browser.test_page import streaming, wait_drawn
+from tests.viewer_server.process import ViewerProcess
+
+SQUARE = ((0.2, 0.3), (0.7, 0.3), (0.7, 0.8), (0.2, 0.8))
+PHONE = {"viewport": {"width": 400, "height": 860}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture
+def edge(own_broker: Any) -> Iterator[AnsweringEdge]:
+    node = AnsweringEdge(own_broker.url)
+    with node:
+        yield node
+
+
+def open_camera(open_page: OpenPage, viewer: ViewerProcess, edge: AnsweringEdge, **options: Any) -> Page:
+    page = open_page(f"{viewer.url}/#/camera/test/yard", **options)
+    page.locator(".solo canvas").wait_for()
+    edge.frame("yard", 20)
+    wait_drawn(page, "yard", 20)
+    return page
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def place_of(page: Page, x: float, y: float) -> tuple[float, float]:
+    box = page.locator(".solo .frame").bounding_box()
+    assert box is not None
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def click(page: Page, *points: tuple[float, float]) -> None:
+    for point in points:
+        page.mouse.click(*place_of(page, *point))
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*place_of(page, *start))
+    page.mouse.down()
+    page.mouse.move(*place_of(page, *end), steps=4)
+    page.mouse.up()
+
+
+def save(page: Page, version: int) -> None:
+    button(page, "Save").click()
+    expect(page.locator(".said")).to_contain_text(f"Saved as version {version}.")
+
+
+def assert_near(points: Any, wanted: Any) -> None:
+    assert len(points) == len(wanted)
+    for point, other in zip(points, wanted, strict=True):
+        assert point == pytest.approx(other, abs=0.01)
+
+
+def test_a_zone_is_drawn_shaped_named_saved_and_deleted_with_the_mouse(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge, viewport={"width": 1280, "height": 900})
+    button(page, "Draw a zone").click()
+    expect(button(page, "Finish the zone")).to_be_disabled()
+    click(page, *SQUARE, SQUARE[0])  # on the first corner again: finished
+    page.get_by_label("Name", exact=True).fill("front door")
+    page.get_by_label("Name", exact=True).blur()
+    page.get_by_label("Read it as a queue").check()
+    page.get_by_label("Loitering after").fill("20")
+    page.get_by_label("Crowded from").fill("4")
+    page.get_by_label("Counts", exact=True).fill("person")
+    page.get_by_label("Counts", exact=True).press("Enter")
+    drag(page, SQUARE[2], (0.8, 0.9))  # a corner
+    drag(page, (0.45, 0.3), (0.45, 0.2))  # the middle of an edge: a new corner
+    drag(page, (0.4, 0.5), (0.45, 0.55))  # all of it
+    save(page, 2)
+    saved = edge.store["yard"].zones["front-door"]
+    shape = [(0.25, 0.35), (0.5, 0.25), (0.75, 0.35), (0.85, 0.95), (0.25, 0.85)]
+    assert_near(saved.polygon, shape)
+    assert (saved.queue, saved.loitering_s, saved.classes) == (True, 20, ("person",))
+    assert saved.crowd is not None
+    assert saved.crowd.count == 4
+    button(page, "Edit zones and lines").click()
+    page.locator("#editor").get_by_role("button", name="front-door").click()
+    button(page, "Delete front-door").click()
+    save(page, 3)
+    assert edge.store["yard"].zones == {}
+
+
+def test_a_line_is_drawn_with_two_clicks_and_its_arrow_can_be_turned(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_page(viewer.url)
+    page.get_by_role("link", name="Draw a counting line").click()
+    page.locator(".solo .overlay[data-tool=line]").wait_for()
+    edge.frame("yard", 20)
+    wait_drawn(page, "yard", 20)
+    click(page, (0.3, 0.5), (0.7, 0.6))
+    button(page, "Turn the arrow").click()
+    save(page, 2)
+    assert_near(edge.store["yard"].lines["line-1"].points, [(0.7, 0.6), (0.3, 0.5)])
+    assert page.url.endswith("#/camera/test/yard")  # a reload does not begin another one
+
+
+def test_the_counts_to_come_are_shown_while_drawing(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge)
+    with streaming(edge, "yard"):  # the block jumps about, from left to right and back
+        button(page, "Draw a zone").click()
+        click(page, (0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99))
+        button(page, "Finish the zone").click()
+        expect(page.locator("#editor .rows")).to_contain_text("1 inside now")
+        button(page, "Draw a line").click()
+        click(page, (0.5, 0.99), (0.5, 0.01))
+        row = page.locator("#editor").get_by_role("button", name="line-1")
+        page.wait_for_function(
+            """row => {
+                const [, a, b] = row.textContent.match(/([0-9]+) in, ([0-9]+) out/) ?? [];
+                return a > 3 && b > 3;
+            }""",
+            arg=row.element_handle(),
+        )
+        expect(page.locator(".overlay")).to_contain_text(" out in 30 s")
+
+
+def test_everything_can_be_drawn_and_moved_with_the_keyboard(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge)
+    press = page.keyboard.press
+    button(page, "Draw a counting line").focus()
+    press("Enter")
+    expect(page.get_by_role("application")).to_be_focused()
+    for key in [*["Shift+ArrowLeft"] * 4, "Enter", *["Shift+ArrowRight"] * 8, "ArrowUp", "Enter"]:
+        press(key)
+    expect(page.get_by_role("button", name="End of line-1")).to_be_focused()
+    press("Shift+ArrowDown")
+    expect(page.get_by_role("button", name="End of line-1, 70 % across, 55 % down")).to_be_focused()
+    button(page, "Draw a zone").focus()
+    press("Enter")
+    for key in [
+        "Enter",
+        "Shift+ArrowRight",
+        "Shift+ArrowRight",
+        "Enter",
+        "Shift+ArrowDown",
+        "Shift+ArrowDown",
+    ]:
+        press(key)
+    press("Enter")
+    button(page, "Finish the zone").focus()
+    press("Enter")
+    expect(page.get_by_role("button", name="Corner 3 of 3")).to_be_focused()
+    page.get_by_role("button", name="Zone zone-1").focus()
+    press("Shift+ArrowLeft")
+    page.get_by_role("button", name="Add a corner after corner 3").focus()
+    press("Enter")
+    expect(page.locator(".handle:not(.small)")).to_have_count(4)
+    page.get_by_role("button", name="Corner 4 of 4").focus()
+    press("Delete")
+    expect(page.locator(".handle:not(.small)")).to_have_count(3)
+    button(page, "Save").focus()
+    press("Enter")
+    expect(page.locator(".said")).to_contain_text("Saved as version 2.")
+    assert_near(edge.store["yard"].lines["line-1"].points, [(0.3, 0.5), (0.7, 0.545)])
+    [zone] = edge.store["yard"].zones.values()
+    xs = [x for x, _ in zone.polygon]
+    assert max(xs) - min(xs) == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_finger_draws_on_a_phone(viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge, **PHONE)
+    button(page, "Draw a zone").tap()
+    for point in SQUARE:
+        page.touchscreen.tap(*place_of(page, *point))
+    button(page, "Finish the zone").tap()
+    button(page, "Save").tap()
+    expect(page.locator(".said")).to_contain_text("Saved as version 2.")
+    assert_near(edge.store["yard"].zones["zone-1"].polygon, SQUARE)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_steps_are_undone_and_earlier_versions_come_back(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin({"square": ZoneDefinition(polygon=SQUARE)})
+    page = open_camera(open_page, viewer, edge)
+    button(page, "Edit zones and lines").click()
+    expect(button(page, "Save")).to_be_disabled()  # nothing has changed
+    drag(page, (0.4, 0.5), (0.5, 0.5))
+    drag(page, (0.5, 0.5), (0.6, 0.5))
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+    expect(button(page, "Save")).to_be_disabled()
+    button(page, "Redo").click()
+    save(page, 2)
+    assert edge.store["yard"].zones["square"].polygon[0] == pytest.approx((0.3, 0.3), abs=0.01)
+    button(page, "Edit zones and lines").click()
+    button(page, "Earlier versions").click()
+    expect(page.locator(".versions li")).to_have_count(2)
+    button(page, "Version 1").click()
+    save(page, 3)
+    assert_near(edge.store["yard"].zones["square"].polygon, SQUARE)
+
+
+def test_what_cannot_work_is_said_before_it_is_saved(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin({"square": ZoneDefinition(polygon=SQUARE)})
+    page = open_camera(open_page, viewer, edge)
+    problems = page.locator("#problems")
+    button(page, "Draw a counting line").click()
+    click(page, (0.0, 0.1), (0.0, 0.9))
+    expect(problems).to_contain_text(
+        "Line line-1 can never count anything: all of the picture lies on one side"
+    )
+    drag(page, (0.003, 0.9), (0.5, 0.9))
+    expect(problems).to_be_empty()
+    page.get_by_label("Counts", exact=True).fill("unicorn")
+    page.get_by_label("Counts", exact=True).press("Enter")
+    expect(problems).to_contain_text("asks for unicorn, which the model does not know")
+    expect(button(page, "Save")).to_be_enabled()  # odd, but the author's to decide
+    for name, reason in (("", "needs a name"), ("ö", "needs a name"), ("square", "has the name of another")):
+        page.get_by_label("Name", exact=True).fill(name)
+        expect(problems).to_contain_text(reason)
+        expect(button(page, "Save")).to_be_disabled()
+    page.get_by_label("Name", exact=True).fill("gate")
+    save(page, 2)
+    expect(page.locator(".said")).to_contain_text("Warning: line 'gate' asks for class 'unicorn'")
+
+
+def test_a_refusal_and_a_node_that_is_gone_keep_the_drawing(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    edge.refusal = "<b>no</b>"
+    page = open_camera(open_page, viewer, edge, expect_errors=True)  # Chromium reports the answer's status
+    button(page, "Draw a counting line").click()
+    click(page, (0.2, 0.5), (0.8, 0.5))
+    button(page, "Save").click()
+    note = page.get_by_role("alert")
+    expect(note).to_contain_text("Not saved")
+    expect(note).to_contain_text("<b>no</b>")
+    edge.refusal = None
+    save(page, 2)
+
+
+def test_a_conflict_shows_what_changed_and_either_side_can_win(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage, artifacts: Path, accessible: CheckPage
+) -> None:
+    square, gate = ZoneDefinition(polygon=SQUARE), LineDefinition(points=((0.1, 0.1), (0.9, 0.1)))
+    edge.begin({"square": square})
+    page = open_camera(open_page, viewer, edge, expect_errors=True)
+    note = page.get_by_role("alert")
+    for take_theirs in (True, False):
+        button(page, "Edit zones and lines").click()
+        drag(page, (0.4, 0.5), (0.45, 0.5))
+        moved = ZoneDefinition(polygon=tuple((x, y + 0.05) for x, y in square.polygon))
+        if take_theirs:  # the page hears of it while it is being drawn
+            edge.save({"square": moved}, {"gate": gate})
+        else:  # and here only by the refusal, as the retained message is late
+            edge.store.save("yard", {}, {"gate": gate}, edge.store["yard"].version)
+            button(page, "Save").click()
+            edge.publish_zones()
+        expect(note).to_contain_text(f"Somebody else saved version {edge.store['yard'].version} meanwhile")
+        if take_theirs:
+            expect(note).to_contain_text("Added: gate. Changed: square.")
+            accessible(page)
+            page.screenshot(path=artifacts / "conflict.png", full_page=True)
+            button(page, "Take theirs").click()
+            expect(page.locator(".said")).to_contain_text("your changes were dropped")
+            expect(page.locator("canvas")).to_be_visible()
+        else:
+            expect(note).to_contain_text("Removed: square.")
+            button(page, "Overwrite with mine").click()
+            expect(page.locator(".said")).to_contain_text("Saved as version")
+            assert list(edge.store["yard"].zones) == ["square"]
+            assert list(edge.store["yard"].lines) == ["gate"]
+
+
+def test_a_drawing_outlives_a_restart_of_the_viewer(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge, expect_errors=True)
+    button(page, "Draw a counting line").click()
+    click(page, (0.2, 0.5), (0.8, 0.5))
+    viewer.stop()
+    expect(page.locator("#connection")).to_contain_text("Connection lost")
+    button(page, "Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("the viewer cannot be reached")
+    viewer.start()
+    expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
+    save(page, 2)
+    assert list(edge.store["yard"].lines) == ["line-1"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_the_editor_looks_right_and_is_accessible(
+    viewer: ViewerProcess,
+    edge: AnsweringEdge,
+    open_page: OpenPage,
+    artifacts: Path,
+    accessible: CheckPage,
+    scheme: str,
+    size: str,
+) -> None:
+    edge.begin(
+        {"square": ZoneDefinition(polygon=SQUARE)}, {"gate": LineDefinition(points=((0.8, 0.9), (0.9, 0.2)))}
+    )
+    options = PHONE if size == "phone" else {"viewport": {"width": 1280, "height": 900}}
+    page = open_camera(open_page, viewer, edge, color_scheme=scheme, **options)
+    accessible(page)
+    page.screenshot(path=artifacts / f"camera-{size}-{scheme}.png", full_page=True)
+    button(page, "Draw a zone").click()
+    click(page, (0.3, 0.1), (0.6, 0.2), (0.5, 0.5))
+    page.mouse.move(*place_of(page, 0.4, 0.6))
+    accessible(page)
+    page.screenshot(path=artifacts / f"drawing-{size}-{scheme}.png", full_page=True)
+    button(page, "Finish the zone").click()
+    page.locator("summary").click()
+    button(page, "Earlier versions").click()
+    page.locator(".versions li").wait_for()
+    accessible(page)
+    page.screenshot(path=artifacts / f"editing-{size}-{scheme}.png", full_page=True)

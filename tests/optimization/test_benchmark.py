@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from optimization.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def batched(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("batched") / "tiny_batch.onnx"
+    assert main(["simplify", "--model", str(tiny), "--dynamic", "both", "--output", str(out)]) == 0
+    return out
+
+
+def test_every_combination_is_timed_step_by_step_and_drawn(
+    tmp_path: Path, batched: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, plot = tmp_path / "times.json", tmp_path / "times.png"
+    half = tmp_path / "half.onnx"
+    assert main(["fp16", "--model", "nanodet_g_416", "--output", str(half)]) == 0
+    shown = ["--rounds", "5", "--picture", str(sorted(images.iterdir())[0]), "--json", str(out)]
+    assert main(["benchmark", str(batched), "--sizes", "128,160", "--batches", "1,2", *shown]) == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert [(max(row["input"]), row["batch"]) for row in rows] == [(128, 1), (128, 2), (160, 1), (160, 2)]
+    words = ["benchmark", str(half), str(batched), "--batches", "1,2", *shown, "--force"]
+    assert main([*words, "--plot", str(plot)]) == 0
+    document = json.loads(out.read_text())
+    named = [(Path(row["model"]).name, row["precision"], row["batch"]) for row in document["rows"]]
+    assert named == [("half.onnx", "FP16", 1), (batched.name, "FP32", 1), (batched.name, "FP32", 2)]
+    for row in rows + document["rows"]:
+        for step in ("preprocess", "inference", "postprocess", "total"):
+            times = row[step]
+            assert 0 < times["p50"] <= times["p90"] <= times["p95"] <= times["p99"]
+        steps = sum(row[step]["mean"] for step in ("preprocess", "inference", "postprocess"))
+        assert steps <= row["total"]["mean"]
+        assert row["pictures_per_s"] == pytest.approx(1e3 * row["batch"] / row["total"]["mean"], rel=0.01)
+        assert row["rss_mb"] > 20
+    assert document["rows"][0]["cpu_percent"] > 0
+    assert [Path(item["model"]).name for item in document["skipped"]] == ["half.onnx"]
+    assert "takes at most 1 picture" in capsys.readouterr().out
+    assert document["machine"]["cores"] >= 1
+    drawn = cv2.imread(str(plot))
+    assert drawn is not None
+    assert drawn.std() > 10
+
+
+def test_compare_gives_both_times_and_their_ratio(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "both.json"
+    assert main(["compare", "nanodet_g_416", f"{tiny}@onnxruntime", "--rounds", "5", "--json", str(out)]) == 0
+    document = json.loads(out.read_text())
+    assert document["a_over_b"]["inference"] > 3, "four billion operations against half a million"
+    assert document["a"]["model"] == "nanodet_g_416"
+    assert document["a"]["inference"]["p50"] > document["b"]["inference"]["p50"]
+    assert "in turn" in capsys.readouterr().out
+
+
+def test_compare_scores_both_when_there_is_ground_truth(tmp_path: Path, images: Path) -> None:
+    path = sorted(images.iterdir())[0]
+    annotations = tmp_path / "instances.json"
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 50, 50], "area": 2500, "iscrowd": 0}
+    document = {"images": [{"id": 1, "file_name": path.name}], "categories": [{"id": 1, "name": "person"}]}
+    annotations.write_text(json.dumps(document | {"annotations": [box]}))
+    out = tmp_path / "both.json"
+    words = ["compare", "nanodet_g_416", "nanodet_g_416", "--rounds", "2", "--json", str(out)]
+    assert main([*words, "--images", str(images), "--annotations", str(annotations)]) == 0
+    accuracy = json.loads(out.read_text())["accuracy"]
+    assert accuracy["a"] == accuracy["b"]
+    assert set(accuracy["a"]["per_class"]) == {"person"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["benchmark", "none.onnx"], "no combination runs here", id="no model"),
+        pytest.param(["benchmark", "--backends", "tensorrt", "--rounds", "1"], "no combination", id="no GPU"),
+        pytest.param(["benchmark", "--plot", "x.gif.txt"], "is no format", id="a plot of no format"),
+        pytest.param(["compare", "nanodet_g_416", "none.onnx"], "none.onnx", id="nothing to compare with"),
+        pytest.param(
+            ["compare", "a", "b", "--images", "."], "both --images and --annotations", id="half a truth"
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_one_clear_line(
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words + (["--rounds", "1"] if "benchmark" in words else [])) != 0
+    assert says in capsys.readouterr().err

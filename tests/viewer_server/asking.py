@@ -1,0 +1,54 @@
+"""HTTP requests as a program or a browser sends them; redirects are not followed."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.viewer_server.process import ARRIVES_S, ViewerProcess
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def cookie(self) -> str:
+        """NAME=VALUE of the cookie that is set; empty for none."""
+        found = re.match(r"[^;]*", self.headers.get("Set-Cookie", ""))
+        return found[0] if found else ""
+
+
+def request(
+    viewer: ViewerProcess, method: str, path: str, body: bytes | None = None, **headers: str
+) -> Answer:
+    """One request; a header's name has underscores for dashes."""
+    with closing(http.client.HTTPConnection("127.0.0.1", viewer.port, timeout=ARRIVES_S)) as connection:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, sent)
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.headers, answer.read())
+
+
+def get(viewer: ViewerProcess, path: str, **headers: str) -> Answer:
+    return request(viewer, "GET", path, None, **headers)
+
+
+def log_in(viewer: ViewerProcess, password: str, target: str = "/", **headers: str) -> Answer:
+    """As the form on the login page does it."""
+    fields = urlencode({"password": password, "next": target}).encode()
+    common = {"Content_Type": "application/x-www-form-urlencoded", "Origin": viewer.url}
+    return request(viewer, "POST", "/login", fields, **(common | headers))

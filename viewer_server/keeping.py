@@ -1,0 +1,90 @@
+"""What outlives a restart for logins: the secret that signs cookies, and sessions that were ended early."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from pathlib import Path
+
+import orjson
+from werkzeug.security import generate_password_hash
+
+log = logging.getLogger("darner.login")
+
+MAX_ENDED = 10_000
+METHOD = "scrypt:32768:8:1"
+"""werkzeug's default: 32 MB and some 50 ms a guess."""
+LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Without those that look alike."""
+
+
+class Kept:
+    """A small file that only we may read; where it cannot be written, a restart ends every session.
+
+    Args:
+        path: Of the file; None keeps nothing.
+
+    Attributes:
+        secret: Signs the cookies.
+        password_hash: Of the generated password, if one was generated.
+        ended: Sessions whose cookies are refused, and until when that matters, seconds since 1970.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self.secret = secrets.token_bytes(32)
+        self.password_hash: str | None = None
+        self.ended: dict[str, float] = {}
+        if path is not None:
+            self._load(path)
+
+    def generate_password(self) -> str | None:
+        """Make a password of 80 random bits, unless there is one; it is returned once and kept as a hash."""
+        if self.password_hash is not None:
+            return None
+        groups = ("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4))
+        password = "-".join(groups)
+        self.password_hash = generate_password_hash(password, METHOD)
+        self._save()
+        return password
+
+    def end(self, session: str, hours: float) -> None:
+        """Refuse a session's cookies from now on."""
+        with self._lock:
+            now_s = time.time()
+            self.ended = {one: until for one, until in self.ended.items() if until > now_s}
+            while len(self.ended) >= MAX_ENDED:
+                self.ended.pop(next(iter(self.ended)))
+            self.ended[session] = now_s + hours * 3600
+            self._save()
+
+    def _load(self, path: Path) -> None:
+        try:
+            kept = orjson.loads(path.read_bytes())
+            self.secret = bytes.fromhex(kept["secret"])
+            self.password_hash = kept["password_hash"]
+            self.ended = {str(session): float(until) for session, until in kept["ended"].items()}
+        except FileNotFoundError:
+            self._save()
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            log.warning("%s cannot be read (%s): everybody has to log in again", path, error)
+            self._save()
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        content = {"secret": self.secret.hex(), "password_hash": self.password_hash, "ended": self.ended}
+        fresh = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(fresh, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(orjson.dumps(content))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+        except OSError as error:
+            log.warning("%s cannot be written (%s): a restart ends every session", self._path, error)

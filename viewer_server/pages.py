@@ -1,0 +1,85 @@
+"""The pages beside the live one, and the way in."""
+
+from __future__ import annotations
+
+import logging
+import re
+from http import HTTPStatus
+
+import flask
+from werkzeug.wrappers import Response
+
+from viewer_server.auth import Access
+
+log = logging.getLogger("darner.login")
+
+_OURS = re.compile(r"/(?:[A-Za-z0-9_.-]+/?)*")
+"""Where a login may lead: a path of this viewer, never another address."""
+
+
+def blueprint(access: Access) -> flask.Blueprint:
+    """Pages, login and logout.
+
+    Args:
+        access: Who may look.
+    """
+    routes = flask.Blueprint("pages", __name__)
+
+    @routes.app_context_processor
+    def about() -> dict[str, object]:
+        logged_in = access.session_of(flask.request) is not None
+        return {"logged_in": access.required and logged_in, "entered": logged_in or not access.required}
+
+    for name in ("analytics", "events", "system"):
+        routes.add_url_rule(f"/{name}", name, _page(f"{name}.html"))
+
+    @routes.get("/login")
+    def login() -> str | Response:
+        if not access.required or access.session_of(flask.request) is not None:
+            return flask.redirect(_next(flask.request.args.get("next")), HTTPStatus.SEE_OTHER)
+        return _form(access, flask.request.args.get("next"), "")
+
+    @routes.post("/login")
+    def log_in() -> Response:
+        target = flask.request.form.get("next")
+        wait_s = access.attempts.begin(flask.request.remote_addr)
+        if wait_s:
+            text = f"Too many attempts. Try again in {wait_s} s."
+            answer = flask.make_response(_form(access, target, text), HTTPStatus.TOO_MANY_REQUESTS)
+            answer.headers["Retry-After"] = str(wait_s)
+            return answer
+        if not access.password_is_right(flask.request.form.get("password", "")):
+            log.warning("a wrong password from %s", flask.request.remote_addr)
+            text = "That is not the password."
+            return flask.make_response(_form(access, target, text), HTTPStatus.UNAUTHORIZED)
+        access.attempts.succeeded(flask.request.remote_addr)
+        entered = flask.make_response(flask.redirect(_next(target), HTTPStatus.SEE_OTHER))
+        access.log_in(entered)
+        return entered
+
+    @routes.post("/logout")
+    def log_out() -> Response:
+        left = flask.make_response(flask.redirect("/login", HTTPStatus.SEE_OTHER))
+        access.log_out(left)
+        return left
+
+    return routes
+
+
+def login_address(path: str) -> str:
+    """The login page, which leads back to a path."""
+    return "/login" if path == "/" else flask.url_for("pages.login", next=path)
+
+
+def _page(template: str) -> flask.typing.RouteCallable:
+    return lambda: flask.render_template(template)
+
+
+def _form(access: Access, target: str | None, error: str) -> str:
+    return flask.render_template(
+        "login.html", target=_next(target), error=error, by_password=access.by_password
+    )
+
+
+def _next(target: str | None) -> str:
+    return target if target and len(target) < 200 and _OURS.fullmatch(target) else "/"

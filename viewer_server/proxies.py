@@ -1,0 +1,46 @@
+"""Believes what a proxy says about the browser behind it, if it is one that was named."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class TrustedProxies:
+    """WSGI middleware: the last address and scheme that a trusted proxy forwards are the request's own.
+
+    Args:
+        app: What answers.
+        trusted: ``http.trusted_proxies``.
+
+    Raises:
+        ConfigError: One of them is no address or network.
+    """
+
+    def __init__(self, app: WSGIApplication, trusted: Sequence[str]) -> None:
+        self._app = app
+        self._behind = ProxyFix(app, x_for=1, x_proto=1, x_host=0)
+        try:
+            self._trusted = [ipaddress.ip_network(name, strict=False) for name in trusted]
+        except ValueError as error:
+            raise ConfigError(f"http.trusted_proxies: {error}") from None
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        app = self._behind if self._is_trusted(environ.get("REMOTE_ADDR", "")) else self._app
+        return app(environ, start_response)
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._trusted)

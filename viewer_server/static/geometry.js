@@ -1,0 +1,85 @@
+// Points, polygons and lines in fractions of the picture; the rules are the edge node's (docs/analytics.md).
+
+const NEGLIGIBLE = 1e-6;
+
+const ANCHORS = {
+  bottom_center: [0.5, 1],
+  center: [0.5, 0.5],
+  center_left: [0, 0.5],
+  center_right: [1, 0.5],
+  top_center: [0.5, 0],
+};
+export const anchorNames = Object.keys(ANCHORS);
+
+/** The point of a box that counts. */
+export function anchorOf([x1, y1, x2, y2], anchor = "bottom_center") {
+  const [across, down] = ANCHORS[anchor] ?? ANCHORS.bottom_center;
+  return [x1 + (x2 - x1) * across, y1 + (y2 - y1) * down];
+}
+
+/** Even-odd rule, with a ray to the right. */
+export function isInside(polygon, [x, y]) {
+  let inside = false;
+  polygon.forEach(([ax, ay], index) => {
+    const [bx, by] = polygon[(index + 1) % polygon.length];
+    if ((ay > y) !== (by > y) && x < ax + ((y - ay) / (by - ay)) * (bx - ax)) inside = !inside;
+  });
+  return inside;
+}
+
+/** Positive on the right hand of somebody who walks from a to b on the picture. */
+export const sideOf = ([ax, ay], [bx, by], [x, y]) => (bx - ax) * (y - ay) - (by - ay) * (x - ax);
+
+/** 1 when the motion from p to q goes through the line inwards, -1 outwards, 0 not at all. */
+export function crossing([a, b], p, q) {
+  const [before, after] = [sideOf(a, b, p) >= 0, sideOf(a, b, q) >= 0];
+  if (before === after || sideOf(p, q, a) >= 0 === sideOf(p, q, b) >= 0) return 0;
+  return after ? 1 : -1;
+}
+
+const edges = (polygon) => polygon.map((corner, index) => [corner, polygon[(index + 1) % polygon.length]]);
+
+export function area(polygon) {
+  return Math.abs(edges(polygon).reduce((sum, [[ax, ay], [bx, by]]) => sum + ax * by - bx * ay, 0)) / 2;
+}
+
+function crossesItself(polygon) {
+  const all = edges(polygon);
+  return all.some(([a, b], i) => all.some(([c, d], j) => {
+    if (j <= i + 1 || (i === 0 && j === all.length - 1)) return false;
+    return sideOf(a, b, c) * sideOf(a, b, d) < 0 && sideOf(c, d, a) * sideOf(c, d, b) < 0;
+  }));
+}
+
+/** What is left of a polygon or a line within the picture (Sutherland and Hodgman's algorithm). */
+function clipped(points, closed) {
+  const inward = [(p) => p[0], (p) => 1 - p[0], (p) => p[1], (p) => 1 - p[1]];
+  return inward.reduce((left, distance) => {
+    const kept = [];
+    left.forEach((p, index) => {
+      if (distance(p) >= 0) kept.push(p);
+      if (index === left.length - 1 && !closed) return;
+      const q = left[(index + 1) % left.length];
+      if (distance(p) >= 0 === distance(q) >= 0) return;
+      const share = distance(p) / (distance(p) - distance(q));
+      kept.push([p[0] + (q[0] - p[0]) * share, p[1] + (q[1] - p[1]) * share]);
+    });
+    return kept;
+  }, points);
+}
+
+/** Why a zone or line can never count, or null. */
+export function problemOf(kind, points) {
+  if (kind === "zone") {
+    if (crossesItself(points)) return "crosses itself: move its corners so that its border does not";
+    if (area(points) < NEGLIGIBLE) return "can never count anything: it has no area";
+    const left = clipped(points, true);
+    return left.length < 3 || area(left) < NEGLIGIBLE ? "can never count anything: it lies outside the picture" : null;
+  }
+  const [a, b] = points;
+  if (Math.hypot(b[0] - a[0], b[1] - a[1]) < NEGLIGIBLE) return "can never count anything: it has no length";
+  if (!clipped(points, false).length) return "can never count anything: it lies outside the picture";
+  const sides = [[0, 0], [1, 0], [0, 1], [1, 1]].map((corner) => sideOf(a, b, corner));
+  const oneSided = Math.min(...sides) > -NEGLIGIBLE || Math.max(...sides) < NEGLIGIBLE;
+  return oneSided ? "can never count anything: all of the picture lies on one side of it" : null;
+}
