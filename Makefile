@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-engines faults check bench bench-accuracy docs examples format kernels lock clean
+.PHONY: help demo test test-engines faults check bench bench-accuracy soak docs examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make check   formatting, lint, types"
 	@echo "make bench   measurements against other tools (long)"
+	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
 	@echo "make docs    write the schemas, the AsyncAPI and OpenAPI documents and the tables of docs/wire.md (examples: capture those anew)"
 	@echo "make kernels compile the GPU's kernels (after a change of kernels.cu)"
 	@echo "make format  format the sources"
@@ -106,8 +107,18 @@ bench: .venv/.dev
 	$(BIN)/python tests/bench/tracker_cost.py
 	$(BIN)/python tests/bench/rtsp_latency.py
 	$(BIN)/python tests/bench/detector_cost.py
+	$(BIN)/python tests/bench/pipeline_cost.py
+	$(BIN)/python tests/bench/live_latency.py
+	$(BIN)/python tests/bench/many_cameras.py
+	$(BIN)/python tests/bench/many_nodes.py
 	@test -d $(DATA) || { echo "no ground truth in $(DATA): accuracy is not measured"; exit 0; }
 	@test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy
+
+# Half an hour by default; ARGS="--minutes 480 --cameras 8" for a night.
+soak: .venv/.dev
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(BIN)/python tests/bench/soak.py $(ARGS)
+
 bench-accuracy:
 	$(BIN)/python tests/bench/tracker_accuracy.py --mot $(DATA)/mot15
 	rm -rf build/bench

@@ -103,6 +103,8 @@ class Lines:
             self._motions = np.concatenate(
                 (self._motions, np.zeros((len(self.names), room), _MOTION)), axis=1
             )
+        if not self.names:
+            return []
         distance, along = _measure_along(points, self._across), _measure_along(points, self._along)
         motion = self._motions[:, sighting.slots]
         _add_piece(motion, distance, along, sighting)

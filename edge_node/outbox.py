@@ -99,6 +99,7 @@ class Outbox:
         self._closing = False
         self._idle = threading.Event()
         self._acknowledged: deque[tuple[int, bool]] = deque()
+        self._awaiting = False  # set before anything is sent, for its answer may overtake us
         self._archived: deque[tuple[str, messages.Ack | None]] = deque()
         self._once = Once()
         self._live: deque[Row] = deque()
@@ -196,6 +197,8 @@ class Outbox:
         return False
 
     def _on_acknowledged(self, number: int, taken: bool) -> None:
+        if not self._awaiting:  # of one of the many messages that are not ours: no reason to wake up
+            return
         self._acknowledged.append((number, taken))
         self._wake.set()
 
@@ -289,6 +292,7 @@ class Outbox:
                 self._refused_at = now
             elif not self._backlog.archives:
                 self._backlog.remove([row])
+        self._awaiting = bool(self._in_flight)
         while self._archived:
             name, ack = self._archived.popleft()
             if ack is not None:
@@ -375,6 +379,7 @@ class Outbox:
             row = self._live.popleft() if self._live else self._resend.next(sending)
             if row is None:
                 return
+            self._awaiting = True
             try:
                 number = self._client.send(topics.EVENTS, self._path(row), self._payload(row))
             except MessageError:

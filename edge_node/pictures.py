@@ -49,6 +49,7 @@ class Pictures:
         self._bytes = 0
         self._dropped: Counter[str] = Counter()
         self._acknowledged: deque[tuple[int, bool]] = deque()
+        self._awaiting = False  # set before anything is sent, for its answer may overtake us
         self._in_flight: dict[int, _Picture] = {}
         self._connection = 0
         self._send_from = 0.0
@@ -100,6 +101,8 @@ class Pictures:
         return True
 
     def _on_acknowledged(self, number: int, taken: bool) -> None:
+        if not self._awaiting:  # of one of the many messages that are not ours: no reason to wake up
+            return
         self._acknowledged.append((number, taken))
         self._wake.set()
 
@@ -123,12 +126,14 @@ class Pictures:
             sent = self._in_flight.pop(answered, None)
             if sent is not None:
                 self._done(sent, None if taken else "refused")
+        self._awaiting = bool(self._in_flight)
         if time.monotonic() < self._send_from:
             return
         with self._lock:
             flying = set(map(id, self._in_flight.values()))
             to_send = [picture for picture in self._waiting.values() if id(picture) not in flying]
         for picture in to_send[: max(0, IN_FLIGHT - len(self._in_flight))]:
+            self._awaiting = True
             try:
                 number = self._client.send(
                     topics.SNAPSHOT, picture.path, picture.jpeg, picture.user_properties

@@ -24,6 +24,9 @@ from shared.messages import CameraMetrics, StageMetrics
 
 log = logging.getLogger("darner.pipeline")
 
+_AHEAD = 4
+"""Frames of a file between two stages: a pause of one is no pause of the other."""
+
 
 class Pipeline:
     """One run of an edge node. The first error of any stage ends it.
@@ -50,19 +53,20 @@ class Pipeline:
         self._publisher = publisher
         self._controls = controls
         self._stop = stop
-        self._detects = detects
+        self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
-        # A lane per camera. Of a camera it holds the newest frame, of a file enough to fill a batch.
+        # A lane per camera. Of a camera it holds the newest frame, of a file enough to fill a batch and to
+        # bridge a pause, such as when it is opened again.
         live = any(is_live(settings.source) for settings in config.cameras.values())
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [
-            Channel(1 if live else detect.limit, weights) for detect in detects
+            Channel(1 if live else detect.limit + _AHEAD, weights) for detect in detects
         ]
         self._looking = len(detects)
         self._paces = {
             name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
         }
-        self._looked: Channel[Looked] = Channel(depth=2)
+        self._looked: Channel[Looked] = Channel(depth=2 if live else _AHEAD)
         self.watches = {
             name: Watch(settings.analytics, definitions[name], config.tracker, detects[0].class_names)
             for name, settings in config.cameras.items()
@@ -83,7 +87,7 @@ class Pipeline:
         """Start every stage."""
         for name in self._config.cameras:
             self._spawn(f"capture {name}", partial(self._capture, name), daemon=True)
-        for index in range(len(self._detects)):
+        for index in range(len(self.detects)):
             self._spawn("detect" if index == 0 else f"detect {index}", partial(self._detect, index))
         self._spawn("watch", self._watch)
         self._spawn("publish", self._publish)
@@ -104,7 +108,7 @@ class Pipeline:
         """Throughput of every camera since the last call, and what waits and was lost at every stage."""
         frames = self._frames
         batches: Counter[int] = Counter()
-        for detect in self._detects:
+        for detect in self.detects:
             batches.update(dict(detect.batches_run))  # a copy: its thread goes on counting
         lost = sum(sum(dict(channel.dropped).values()) for channel in frames)
         stages = {
@@ -131,7 +135,7 @@ class Pipeline:
                 processed=processed,
                 dropped=self._frames[detector].dropped[name],
                 thumbnails=self._publisher.thumbnails_sent[name],
-                still=self._detects[detector].still[name],
+                still=self.detects[detector].still[name],
             )
         return result
 
@@ -159,7 +163,7 @@ class Pipeline:
 
     def _capture(self, camera: str) -> None:
         settings = self._config.cameras[camera]
-        detect, frames = self._detects[self._detector_of[camera]], self._frames[self._detector_of[camera]]
+        detect, frames = self.detects[self._detector_of[camera]], self._frames[self._detector_of[camera]]
         put = frames.put_newest if is_live(settings.source) else frames.put
         try:
             for frame in capture(
@@ -198,7 +202,7 @@ class Pipeline:
         return True
 
     def _detect(self, index: int) -> None:
-        detect, lane = self._detects[index], str(index)
+        detect, lane = self.detects[index], str(index)
         for item in detect.look(detect.batches(self._frames[index])):
             self._looked.put(item, lane)
         with self._lock:
@@ -209,7 +213,7 @@ class Pipeline:
 
     def _watch(self) -> None:
         # Decoding is the same for all of them.
-        for item in watch(self._detects[0].decode(self._looked), self.watches):
+        for item in watch(self.detects[0].decode(self._looked), self.watches):
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         self._publisher.outgoing.close()

@@ -163,7 +163,14 @@ class Preprocessor:
         return tensor, fits[0]
 
     def batch(self, images: Sequence[U8]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
-        """The same for several pictures; the tensor's first axis is as long as there are pictures."""
+        """The same for several pictures; the tensor's first axis is as long as there are pictures.
+
+        One that is a whole tensor already is not copied: the tensor is then the picture itself.
+        """
+        if self.slots == 1 and self.tensor is self._canvas and images[0].shape == self.tensor.shape[1:]:
+            image = images[0]
+            fit = Letterbox.fit(image.shape[1], image.shape[0], self.target)
+            return np.ascontiguousarray(image)[None], [fit]
         fits = []
         for slot, image in enumerate(images):
             fit = self._place(slot, image)

@@ -118,6 +118,8 @@ class Zones:
         if room:
             self._stays = np.concatenate((self._stays, np.zeros((len(self.names), room), _STAY)), axis=1)
         events = self._report_links(links, objects, now_s)
+        if not self.names:
+            return events
         began = self._see(sighting, points)
         events += [self._enter(z, slot, objects) for z, slot in began]
         events += self._loiter(objects)
@@ -148,6 +150,8 @@ class Zones:
     def zones_of(self, slots: Index) -> list[list[str]]:
         """Names of the zones in which each slot counts as inside."""
         found: list[list[str]] = [[] for _ in slots]
+        if not self.names:
+            return found
         z, i = np.nonzero(self._stays["phase"][:, slots] >= _INSIDE)
         for zone, row in zip(z.tolist(), i.tolist(), strict=True):
             found[row].append(self.names[zone])
@@ -155,6 +159,8 @@ class Zones:
 
     def numbers(self, objects: Objects) -> dict[str, ZoneNumbers]:
         """Every zone's numbers as of the last update."""
+        if not self.names:
+            return {}
         inside = self._stays["phase"] >= _INSIDE
         dwell = np.where(inside, self._dwell(objects), 0.0)
         columns = (

@@ -130,6 +130,7 @@ class Client:
         self._hurried = False
         self._connected = threading.Event()
         self._once = Once()
+        self._plain: dict[str, Properties] = {}  # by topic name; making them costs as much as sending does
         self.received: Channel[Received] = Channel(depth=2000)
         self.dropped: Counter[str] = Counter()
         self.connections = 0
@@ -436,6 +437,9 @@ class Client:
     ) -> Properties | None:
         if self._settings.version != "5":
             return None
+        plain = not user and correlation is None
+        if plain and topic.name in self._plain:
+            return self._plain[topic.name]
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type there
         properties.ContentType = "image/jpeg" if topic.payload == "jpeg" else "application/json"
         if topic.expiry_s is not None:
@@ -444,6 +448,8 @@ class Client:
             properties.UserProperty = list(user.items())
         if correlation is not None:
             properties.CorrelationData = correlation
+        if plain:
+            self._plain[topic.name] = properties
         return properties
 
     def _subscribe(self, topic_filter: str, qos: int, as_published: bool) -> None:

@@ -82,6 +82,12 @@ class MosquittoProcess:
         """For the configuration key mqtt.url."""
         return f"mqtt://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the running broker."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start and wait until it listens."""
         self._process = subprocess.Popen(

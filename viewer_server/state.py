@@ -33,8 +33,8 @@ SHOWN = tuple(
     row for row in topics.TABLE if row not in (topics.SNAPSHOT, topics.REQUEST, topics.RESPONSE, topics.ACK)
 )
 """The topics the page is made of."""
-MAX_NODES = 64
-MAX_CAMERAS = 64
+MAX_NODES = 256
+MAX_CAMERAS = 256
 MAX_ENTRIES = 5_000
 MAX_BYTES = 32_000_000
 MAX_EVENTS = 100

@@ -18,18 +18,21 @@ ANCHORS = 5040
 WIDTH, HEIGHT = 640, 384
 _TOP, _BOTTOM = 12, 372  # 1280x720 in 640x384
 _PER_PERSON = 12
+_BUFFERS = 8
 
 
 class Injected:
     """Stands in for a network on an accelerator: waits without using the processor.
 
     Args:
-        milliseconds: How long one run takes.
+        milliseconds: How long one run of one picture takes.
+        further_ms: How much longer it takes for each further picture of a batch.
+        live: The people walk by the clock on the wall; else by 1/25 s from run to run.
     """
 
-    def __init__(self, milliseconds: float) -> None:
+    def __init__(self, milliseconds: float, further_ms: float = 0.0, live: bool = False) -> None:
         rng = np.random.default_rng(0)
-        self._seconds = milliseconds / 1e3
+        self._seconds, self._further_s = milliseconds / 1e3, further_ms / 1e3
         self._phase = rng.uniform(0, 2 * np.pi, PEOPLE)
         self._speed = rng.uniform(0.2, 0.6, PEOPLE)
         self._height = rng.uniform(40, 90, PEOPLE)
@@ -37,23 +40,30 @@ class Injected:
         self._jitter = rng.normal(0, 1.0, (PEOPLE, _PER_PERSON, 4))
         self._fade = np.linspace(1.0, 0.6, _PER_PERSON)
         self._columns = rng.permutation(ANCHORS)[: PEOPLE * _PER_PERSON]
-        self._output = np.zeros((1, 84, ANCHORS), np.float32)
-        self._output[:, 4:] = rng.uniform(0, 0.01, (80, ANCHORS))
+        quiet = np.zeros((1, 84, ANCHORS), np.float32)
+        quiet[:, 4:] = rng.uniform(0, 0.01, (80, ANCHORS))
+        self._outputs = [quiet.copy() for _ in range(_BUFFERS)]
         self._frame = 0
+        self._live = live
 
     def run(self) -> npt.NDArray[np.float32]:
-        """The next frame's output; the same array every time, as an engine with bound buffers gives it."""
-        until = time.perf_counter() + self._seconds
-        self._write(self._frame / 25)
+        """The next frame's output: one of a few arrays in turn, as an engine with bound buffers gives it."""
+        return self.run_batch(1)[0]
+
+    def run_batch(self, count: int) -> list[npt.NDArray[np.float32]]:
+        """The same for a batch of pictures; all of them show the same people."""
+        until = time.perf_counter() + self._seconds + (count - 1) * self._further_s
+        output = self._outputs[self._frame % _BUFFERS]
+        self._write(output, time.perf_counter() if self._live else self._frame / 25)
         self._frame += 1
         time.sleep(max(0.0, until - time.perf_counter()))
-        return self._output
+        return [output] * count
 
-    def _write(self, now_s: float) -> None:
+    def _write(self, output: npt.NDArray[np.float32], now_s: float) -> None:
         x = WIDTH / 2 + 0.45 * WIDTH * np.sin(self._phase + self._speed * now_s)
         lane = np.linspace(_TOP + 50, _BOTTOM - 50, PEOPLE)
         box = np.stack([x, lane, self._height * 0.4, self._height], axis=1)
         boxes: npt.NDArray[Any] = (box[:, None] + self._jitter).reshape(-1, 4)
         scores = (self._score[:, None] * self._fade).ravel()
-        self._output[0, :4, self._columns] = boxes
-        self._output[0, 4, self._columns] = scores
+        output[0, :4, self._columns] = boxes
+        output[0, 4, self._columns] = scores

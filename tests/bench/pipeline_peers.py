@@ -7,11 +7,12 @@ standard library.
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from injected import HEIGHT, WIDTH, Injected  # type: ignore[import-not-found]  # beside this file
+from paced import paced  # type: ignore[import-not-found]  # likewise
 
 Image = Any
 Rows = list[dict[str, Any]]
+WARM = 50
 
 
 def ultralytics(network: Injected) -> Callable[[Image], Rows]:
@@ -100,9 +103,20 @@ def supervision(network: Injected) -> Callable[[Image], Rows]:
     return track
 
 
+def recorded(video: str) -> Iterator[tuple[Image, int]]:
+    """The pictures of a video as fast as they are asked for, again and again, and when each was read."""
+    capture = cv2.VideoCapture(video)
+    while True:
+        good, image = capture.read()
+        if good:
+            yield image, time.time_ns() // 1000
+        else:
+            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+
+
 def main() -> None:
-    """Process the video once and print what it took."""
-    peer, video, port, milliseconds, frames = sys.argv[1:]
+    """Process the video, or a camera at 25 fps, and print what it took."""
+    peer, video, port, milliseconds, frames, pace = sys.argv[1:]
     from paho.mqtt import client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 
@@ -111,33 +125,27 @@ def main() -> None:
     client.connect("127.0.0.1", int(port))
     client.loop_start()
     track = {"ultralytics": ultralytics, "supervision": supervision}[peer](Injected(float(milliseconds)))
-    capture = cv2.VideoCapture(video)
-    done, objects, next_jpeg, latencies = 0, 0, 0.0, []
+    source = paced(video) if pace == "live" else recorded(video)
+    objects, jpegs, next_jpeg = 0, 0, 0.0
     started, cpu = 0.0, 0.0
-    while done < int(frames) + 50:
-        good, image = capture.read()
-        if not good:
-            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-            continue
-        if done == 50:  # warm
-            started, cpu = time.perf_counter(), _cpu()
-        begun = time.perf_counter()
+    for done, (image, captured_us) in enumerate(itertools.islice(source, int(frames) + WARM)):
+        if done == WARM:
+            started, cpu, objects, jpegs = time.perf_counter(), _cpu(), 0, 0
         rows = track(image)
-        client.publish("peer/detections", json.dumps({"frame": done, "objects": rows}))
+        message = {"frame": done, "captured_us": captured_us, "objects": rows}
+        client.publish("peer/detections", json.dumps(message))
         if time.perf_counter() >= next_jpeg:
             next_jpeg = time.perf_counter() + 0.2
             client.publish("peer/jpeg", cv2.imencode(".jpg", cv2.resize(image, (320, 180)))[1].tobytes())
-        latencies.append(time.perf_counter() - begun)
+            jpegs += 1
         objects += len(rows)
-        done += 1
     seconds = time.perf_counter() - started
     client.loop_stop()
     result = {
         "fps": int(frames) / seconds,
         "cpu_ms": (_cpu() - cpu) * 1e3 / int(frames),
-        "objects": objects / done,
-        "latency_p50_ms": float(np.percentile(latencies[50:], 50)) * 1e3,
-        "latency_p95_ms": float(np.percentile(latencies[50:], 95)) * 1e3,
+        "objects": objects / int(frames),
+        "jpegs_per_s": jpegs / seconds,
     }
     print("RESULT " + json.dumps(result))
 

@@ -194,6 +194,8 @@ def test_any_json_is_taken_in_or_refused_and_nothing_else(path: str, message: ob
 
 
 def test_nodes_cameras_and_bytes_have_caps(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_NODES", 64)
+    monkeypatch.setattr(module, "MAX_CAMERAS", 64)
     with pytest.raises(MessageError, match=f"more than {module.MAX_NODES} nodes"):
         for number in range(module.MAX_NODES + 1):
             state.apply(status(f"n{number}"))
