@@ -105,6 +105,9 @@ bench: .venv/.dev
 	$(call need,command -v mosquitto_sub && { command -v mosquitto || test -x /usr/sbin/mosquitto; },mosquitto mosquitto-clients)
 	$(BIN)/python tests/bench/publish_path.py
 	$(BIN)/python tests/bench/tracker_cost.py
+	$(BIN)/python tests/bench/nms_cost.py --threads 1
+	$(BIN)/python tests/bench/metrics_cost.py
+	$(BIN)/python tests/bench/viewer_load.py
 	$(BIN)/python tests/bench/rtsp_latency.py
 	$(BIN)/python tests/bench/detector_cost.py
 	$(BIN)/python tests/bench/pipeline_cost.py
