@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_node.frames import U8
-from edge_node.preprocess import PAD_VALUE, InputFormat, Letterbox, Preprocessor
+from edge_node.preprocess import PAD_VALUE, InputFormat, Letterbox, Preprocessor, TensorFormat, letterbox
 from shared.geometry import Floats
 
 
@@ -64,6 +64,18 @@ def test_a_change_of_picture_size_leaves_nothing_of_the_last_picture() -> None:
     for width, height in ((640, 480), (480, 640), (640, 100)):
         image = picture(width, height)
         np.testing.assert_allclose(preprocess(image)[0], reference(image, target), atol=1e-6)
+
+
+def test_a_picture_that_is_the_whole_input_is_taken_as_it_is_and_others_are_not_disturbed() -> None:
+    target = InputFormat(416, 416, rgb=False)
+    preprocess = Preprocessor(target, TensorFormat("uint8", channels_last=True))
+    whole, other = picture(416, 416), picture(640, 480)
+    for image in (other, whole, other, whole[:, ::-1], whole):
+        tensor, fit = preprocess(image)
+        expected, way_back = letterbox(image, target)
+        np.testing.assert_array_equal(tensor[0], expected)
+        assert fit == way_back
+    assert np.shares_memory(tensor, whole)
 
 
 @given(
