@@ -50,6 +50,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, list[dict[str, A
                         found = result_of(command, folder)
                     ages = [age for _, age in listener.arrived[topic][WARM:]]
                     p50, p95 = np.percentile(ages, [50, 95]).tolist()
+                    print(f"{milliseconds:5} {name:12} p50 {p50:7.2f} ms, p95 {p95:7.2f} ms", flush=True)
                     row = found | {"p50_ms": p50, "p95_ms": p95, "arrived": len(ages)}
                     runs[milliseconds].setdefault(name, []).append(row | {"load": os.getloadavg()[0]})
     return runs
