@@ -55,8 +55,8 @@ class Pipeline:
         self._stop = stop
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
-        # A lane per camera. Of a camera it holds the newest frame; of files that run as fast as they can enough
-        # to fill a batch and to bridge a pause, such as when one is opened again.
+        # A lane per camera. Of a camera it holds the newest frame; of files that run as fast as they can
+        # enough to fill a batch and to bridge a pause, such as when one is opened again.
         hurried = all(
             settings.pace == "fast" and not is_live(settings.source) for settings in config.cameras.values()
         )
