@@ -55,18 +55,20 @@ class Pipeline:
         self._stop = stop
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
-        # A lane per camera. Of a camera it holds the newest frame, of a file enough to fill a batch and to
-        # bridge a pause, such as when it is opened again.
-        live = any(is_live(settings.source) for settings in config.cameras.values())
+        # A lane per camera. Of a camera it holds the newest frame; of files that run as fast as they can
+        # enough to fill a batch and to bridge a pause, such as when one is opened again.
+        hurried = all(
+            settings.pace == "fast" and not is_live(settings.source) for settings in config.cameras.values()
+        )
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [
-            Channel(1 if live else detect.limit + _AHEAD, weights) for detect in detects
+            Channel(detect.limit + _AHEAD if hurried else 1, weights) for detect in detects
         ]
         self._looking = len(detects)
         self._paces = {
             name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
         }
-        self._looked: Channel[Looked] = Channel(depth=2 if live else _AHEAD)
+        self._looked: Channel[Looked] = Channel(depth=_AHEAD if hurried else 2)
         self.watches = {
             name: Watch(settings.analytics, definitions[name], config.tracker, detects[0].class_names)
             for name, settings in config.cameras.items()
