@@ -179,6 +179,7 @@ def pre_process(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     ready = raise_opset(slim(model))
+    session(ready)  # says which operator it does not know; some versions of what follows do not
     with tempfile.TemporaryDirectory() as folder, quiet():
         source, target = Path(folder) / "source.onnx", Path(folder) / "ready.onnx"
         save(ready, source)

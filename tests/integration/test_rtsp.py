@@ -81,7 +81,7 @@ def test_frames_come_fresh_whole_and_on_the_streams_clock(reader: ReaderName, co
         seen.wait(100)
     assert seen.frames[-1].image.shape == (360, 640, 3)
     assert seen.frames[-1].clock in ("stream", "sender")
-    # How fresh exactly is for the benchmark, on a machine that does nothing else: here, that there is no queue.
+    # How fresh exactly is for the benchmark, on a machine that does nothing else; here there is no queue.
     assert np.median(seen.ages_ms[50:]) < FRESH_MS
     made = np.array([burnt_in_us(frame.image) for frame in seen.frames[50:]]) / 1e3
     stamped = np.array([frame.monotonic_ns for frame in seen.frames[50:]]) / 1e6
