@@ -60,7 +60,6 @@ test: .venv/.dev
 	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
 	$(call need,$(RTSP_SERVER),python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav)
 	$(call need,command -v g++,g++)
-	$(call need,command -v nginx || test -x /usr/sbin/nginx,nginx-light)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	$(call need,$(BIN)/playwright --version,libatomic1)
 	$(BIN)/python -m pytest $(ARGS)
