@@ -17,7 +17,7 @@ import onnxruntime as ort
 import onnxslim
 from onnx import numpy_helper, shape_inference, version_converter
 
-from edge_node.backends.onnx import usable_cores
+from edge_node.hardware import usable_cores
 from optimization import files
 from shared.errors import ModelError
 

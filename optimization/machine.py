@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort
 import psutil
 
-from edge_node.backends.onnx import usable_cores
+from edge_node.hardware import usable_cores
 
 _INTERVAL_S = 0.1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from edge_node.backends.host import HostInput, Picture, by_picture, picture_firs
 from edge_node.backends.onnx_input import FoldError, fold_input
 from edge_node.config import ModelSettings
 from edge_node.frames import U8
+from edge_node.hardware import usable_cores
 from edge_node.preprocess import InputFormat, Letterbox, TensorFormat
 from shared.errors import ModelError
 
@@ -133,10 +133,3 @@ class OnnxBackend:
 def _tensor(item: ort.NodeArg) -> Tensor:
     kind = item.type.removeprefix("tensor(").removesuffix(")")
     return Tensor(item.name, tuple(item.shape), _DTYPES.get(kind, kind))
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -12,9 +12,9 @@ import torch
 
 from edge_node.backends.backend import Array, Axis, Inference, ModelFile, Tensor, Wanted
 from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
-from edge_node.backends.onnx import usable_cores
 from edge_node.config import ModelSettings
 from edge_node.frames import U8
+from edge_node.hardware import usable_cores
 from edge_node.preprocess import InputFormat
 from shared.errors import ModelError
 
