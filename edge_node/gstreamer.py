@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
@@ -21,11 +20,12 @@ import numpy as np
 
 from edge_node.frames import U8
 from shared.errors import SourceError
+from shared.log import redact
 
 _SECOND = 1_000_000_000
 _NONE = 2**64 - 1
 _NULL, _PLAYING = 1, 4
-_ERROR, _END = 1 << 1, 1 << 0
+_ERROR = 1 << 1
 _NTP_TO_UNIX_NS = 2_208_988_800 * _SECOND
 _NEEDED = ("rtspsrc", "decodebin", "videoconvert", "appsink")
 
@@ -98,7 +98,6 @@ _SIGNATURES: dict[str, tuple[object, ...]] = {
     "gst_mini_object_unref": (None, c_void_p),
     "gst_object_unref": (None, c_void_p),
     "gst_app_sink_try_pull_sample": (c_void_p, c_void_p, c_uint64),
-    "gst_app_sink_is_eos": (c_int, c_void_p),
     "gst_sample_get_buffer": (POINTER(_Buffer), c_void_p),
     "gst_sample_get_caps": (c_void_p, c_void_p),
     "gst_caps_get_structure": (c_void_p, c_void_p, c_uint32),
@@ -273,7 +272,7 @@ class GstReader:
             return "GStreamer gives no reason"
         text = (error.contents.message or b"").decode(errors="replace")
         self._gst.g_error_free(error)
-        return re.sub(r"://[^/@\s]+@", "://", text)[:300]
+        return redact(text)[:300]
 
 
 def _pipeline(library: _Library, url: str) -> str:

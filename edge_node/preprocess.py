@@ -94,11 +94,7 @@ def letterbox(image: U8, target: InputFormat) -> tuple[U8, Letterbox]:
     rows, columns = _inside(fit)
     canvas[: rows.start], canvas[rows.stop :] = PAD_VALUE, PAD_VALUE
     canvas[rows, : columns.start], canvas[rows, columns.stop :] = PAD_VALUE, PAD_VALUE
-    inside = canvas[rows, columns]
-    if inside.shape == image.shape:
-        inside[:] = image
-    else:
-        cv2.resize(image, (fit.width, fit.height), dst=inside, interpolation=cv2.INTER_LINEAR)
+    _scale_into(canvas[rows, columns], image)
     return canvas, fit
 
 
@@ -188,11 +184,7 @@ class Preprocessor:
             self._canvas[slot] = PAD_VALUE
             if self._format.channels_last and self._format.dtype == "uint8":
                 self.tensor[slot, ..., :3], self.tensor[slot, ..., 3:] = PAD_VALUE, 255
-        inside = self._canvas[slot][_inside(fit)]
-        if inside.shape == image.shape:
-            inside[:] = image
-        else:
-            cv2.resize(image, (fit.width, fit.height), dst=inside, interpolation=cv2.INTER_LINEAR)
+        _scale_into(self._canvas[slot][_inside(fit)], image)
         return fit
 
     def _convert(self, slot: int, fit: Letterbox) -> None:
@@ -215,3 +207,11 @@ class Preprocessor:
 def _inside(fit: Letterbox) -> tuple[slice, slice]:
     """Rows and columns of the input that the picture covers."""
     return slice(fit.top, fit.top + fit.height), slice(fit.left, fit.left + fit.width)
+
+
+def _scale_into(inside: U8, image: U8) -> None:
+    """Fill a part of a canvas with a picture."""
+    if inside.shape == image.shape:
+        inside[:] = image
+    else:
+        cv2.resize(image, inside.shape[1::-1], dst=inside, interpolation=cv2.INTER_LINEAR)
