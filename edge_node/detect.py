@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_node.backends.backend import OutOfMemory
 from edge_node.config import CameraSettings
-from edge_node.detector import Detector, Input, Output
+from edge_node.detector import Detector, Input, Output, Running
 from edge_node.frames import U8, Detected, Detections, Frame
 from edge_node.live import Controls
 from edge_node.motion import MotionGate
@@ -46,6 +46,40 @@ class Looked:
     choice: Choice
     output: Output | None
     timings_ms: dict[str, float]
+
+
+class _Flight:
+    """Frames on their way through the network or past it.
+
+    Args:
+        chosen: The frames and what is done with each.
+        looked: Those to be looked at, still in the network or behind it.
+    """
+
+    def __init__(self, chosen: list[tuple[Ready, Choice]], looked: Running | list[Looked]) -> None:
+        self._chosen, self._looked = chosen, looked
+        self.size = len(chosen)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to wait for."""
+        return isinstance(self._looked, list) or self._looked.done
+
+    def land(self) -> Iterator[Looked]:
+        """All of them in their order, as soon as they are there."""
+        looked = self._looked
+        if not isinstance(looked, list):
+            looked = _collect([ready for ready, choice in self._chosen if choice == "look"], looked)
+        seen = iter(looked)
+        for ready, choice in self._chosen:
+            yield next(seen) if choice == "look" else Looked(ready.frame, choice, None, {})
+
+
+def _collect(batch: list[Ready], running: Running) -> list[Looked]:
+    outputs, timings = running.collect()
+    return [
+        Looked(ready.frame, "look", output, timings) for ready, output in zip(batch, outputs, strict=True)
+    ]
 
 
 class Detect:
@@ -90,6 +124,7 @@ class Detect:
             if settings.motion_gate
         }
         self._since: Counter[str] = Counter()
+        self._flying: deque[_Flight] = deque()
         self.batches_run: Counter[int] = Counter()
         self.still: Counter[str] = Counter()
 
@@ -99,18 +134,36 @@ class Detect:
         return Ready(frame, self._detector.prepare(self._part(frame)) if early else None)
 
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
-        """Frames as they come, as many at a time as the network takes."""
+        """Frames as they come, as many at a time as the network takes.
+
+        An empty list asks `look` to wait for what is in the network. While something is, no smaller batch
+        than that begins: what comes meanwhile makes it larger, and the network has enough to do.
+        """
         with contextlib.suppress(Closed):
             while True:
-                yield frames.take(self.limit, fill_s=self._fill_s if self.limit > 1 else 0.0)
+                limit = min(self.limit, self._detector.max_batch)
+                if not self._flying:
+                    yield frames.take(limit, fill_s=self._fill_s if limit > 1 else 0.0)
+                elif len(frames) >= min(limit, self._flying[-1].size):
+                    yield frames.take(limit)
+                else:
+                    yield []
 
     def look(self, batches: Iterable[list[Ready]]) -> Iterator[Looked]:
-        """Every frame that comes, those of one camera in their order, through the network or past it."""
+        """Every frame that comes, those of one camera in their order, through the network or past it.
+
+        Where the engine goes on by itself it gets the next batch before the last one is collected.
+        """
+        flying = self._flying
         for batch in batches:
-            chosen = [(ready, self.choose(ready.frame)) for ready in batch]
-            looked = iter(self.run([ready for ready, choice in chosen if choice == "look"]))
-            for ready, choice in chosen:
-                yield next(looked) if choice == "look" else Looked(ready.frame, choice, None, {})
+            if batch:
+                flying.append(self._begin(batch))
+            elif flying:
+                yield from flying.popleft().land()
+            while flying and (flying[0].done or len(flying) >= self._detector.in_flight):
+                yield from flying.popleft().land()
+        while flying:
+            yield from flying.popleft().land()
 
     def decode(self, looked: Iterable[Looked]) -> Iterator[Detected]:
         """What was seen, frame by frame."""
@@ -143,29 +196,43 @@ class Detect:
         return "repeat"
 
     def run(self, batch: list[Ready]) -> list[Looked]:
-        """Frames through the network, at most `limit` of them.
+        """Frames through the network at once, at most `limit` of them.
 
         Raises:
             OutOfMemory: One frame alone does not fit.
         """
         if not batch:
             return []
+        try:
+            return _collect(batch, self._submit(batch))
+        except OutOfMemory as error:
+            return self._in_halves(batch, error)
+
+    def _begin(self, batch: list[Ready]) -> _Flight:
+        """Choose what to do with frames, and give those to be looked at to the network."""
+        chosen = [(ready, self.choose(ready.frame)) for ready in batch]
+        look = [ready for ready, choice in chosen if choice == "look"]
+        try:
+            return _Flight(chosen, self._submit(look) if look else [])
+        except OutOfMemory as error:
+            return _Flight(chosen, self._in_halves(look, error))
+
+    def _submit(self, batch: list[Ready]) -> Running:
         inputs = [ready.input or self._detector.prepare(self._part(ready.frame)) for ready in batch]
         least = [self._controls[ready.frame.camera].confidence for ready in batch]
-        try:
-            outputs, timings = self._detector.run(inputs, least)
-        except OutOfMemory as error:
-            if len(batch) == 1:
-                raise
-            half = len(batch) // 2
-            self.limit, self._shrunk_at = half, time.monotonic()
-            log.warning("%s; batches of at most %d from now on", error, half)
-            return self.run(batch[:half]) + self.run(batch[half:])
+        running = self._detector.submit(inputs, least)
         self.batches_run[len(batch)] += 1
         self._grow()
-        return [
-            Looked(ready.frame, "look", output, timings) for ready, output in zip(batch, outputs, strict=True)
-        ]
+        return running
+
+    def _in_halves(self, batch: list[Ready], error: OutOfMemory) -> list[Looked]:
+        """What did not fit as one batch, in two."""
+        if len(batch) == 1:
+            raise error
+        half = len(batch) // 2
+        self.limit, self._shrunk_at = half, time.monotonic()
+        log.warning("%s; batches of at most %d from now on", error, half)
+        return self.run(batch[:half]) + self.run(batch[half:])
 
     def _grow(self) -> None:
         """Try larger batches again a while after memory ran out: what took it may have ended."""

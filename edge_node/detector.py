@@ -13,7 +13,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from edge_node.backends.backend import Array, Backend, Wanted
+from edge_node.backends.backend import Array, Backend, Inference, Pending, Wanted
 from edge_node.backends.choose import choose
 from edge_node.backends.host import Picture
 from edge_node.config import ModelSettings
@@ -70,6 +70,64 @@ class Output:
     confidence: float
 
 
+class Running:
+    """A batch that the network was given.
+
+    Args:
+        inputs: Its pictures.
+        least: Lowest score for each.
+        order: Places of the layout's outputs among the network's.
+        parts: Indices of those that run together, and what they wait for.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        least: Sequence[float],
+        order: Sequence[int],
+        parts: Sequence[tuple[list[int], Pending]],
+    ) -> None:
+        self._inputs, self._least, self._order, self._parts = inputs, least, order, parts
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to wait for."""
+        return all(isinstance(pending, Inference) for _, pending in self._parts)
+
+    def collect(self) -> tuple[list[Output], dict[str, float]]:
+        """Wait for it; once.
+
+        Returns:
+            By picture what `Detector.decode` reads, and the milliseconds of each step for all together.
+        """
+        outputs: dict[int, Output] = {}
+        preprocess_ms, inference_ms = sum(one.prepare_ms for one in self._inputs), 0.0
+        for indices, pending in self._parts:
+            inference = pending.collect()
+            for index, arrays, fit in zip(indices, inference.outputs, inference.fits, strict=True):
+                one, ordered = self._inputs[index], [arrays[place] for place in self._order]
+                outputs[index] = Output(ordered, one.fit or fit, one.target, self._least[index])
+            preprocess_ms += inference.preprocess_ms
+            inference_ms += inference.inference_ms
+        timings = {"preprocess": round(preprocess_ms, 3), "inference": round(inference_ms, 3)}
+        return [outputs[index] for index in range(len(self._inputs))], timings
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A batch that holds one of the engine's places until it is collected."""
+
+    pending: Pending
+    places: threading.Semaphore
+
+    def collect(self) -> Inference:
+        """See `Pending`."""
+        try:
+            return self.pending.collect()
+        finally:
+            self.places.release()
+
+
 class Detector:
     """A network ready to run; `with` loads, warms up and releases it.
 
@@ -83,7 +141,6 @@ class Detector:
         input_format: What the network takes; for networks that take any size, of a square picture.
         backend_name: The engine and its version.
         device: Where it runs.
-        max_batch: Most pictures that `detect_batch` takes.
     """
 
     def __init__(self, settings: ModelSettings, index: int = 0) -> None:
@@ -96,7 +153,8 @@ class Detector:
         settings = self._settings
         self._backend: Backend = choose(settings, self._index)
         backend = self._backend
-        self.backend_name, self.device, self.max_batch = backend.name, backend.device, backend.max_batch
+        self.backend_name, self.device = backend.name, backend.device
+        self._places = threading.Semaphore(backend.in_flight)
         self._picture = Picture.of(backend.model, settings.name)
         width, height = self._nominal_size()
         known = KNOWN.get(settings.name)
@@ -118,6 +176,16 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._backend.close()
+
+    @property
+    def max_batch(self) -> int:
+        """Most pictures in one run; an engine may change it while it runs."""
+        return self._backend.max_batch
+
+    @property
+    def in_flight(self) -> int:
+        """Most batches that are worth submitting before one is collected."""
+        return self._backend.in_flight
 
     def detect(self, image: U8, confidence: float | None = None) -> tuple[Detections, dict[str, float]]:
         """Detections of one picture; any thread may ask, one at a time is served.
@@ -166,14 +234,17 @@ class Detector:
     def run(
         self, inputs: Sequence[Input], confidences: Sequence[float | None]
     ) -> tuple[list[Output], dict[str, float]]:
-        """Run the network; one thread at a time is served.
+        """`submit`, and `collect` at once."""
+        return self.submit(inputs, confidences).collect()
+
+    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Running:
+        """Give the network a batch; any thread may, and waits while as many as `in_flight` are not collected.
+
+        One thread alone may submit another before it collects its last.
 
         Args:
             inputs: At most `max_batch`.
             confidences: Lowest score for each; None for the configured one.
-
-        Returns:
-            By picture what `decode` reads, and the milliseconds of each step for all of them together.
 
         Raises:
             OutOfMemory: For several pictures; a smaller batch may fit.
@@ -182,19 +253,27 @@ class Detector:
         by_target: dict[InputFormat, list[int]] = {}
         for index, one in enumerate(inputs):
             by_target.setdefault(one.target, []).append(index)
-        results: dict[int, Output] = {}
-        preprocess_ms, inference_ms = sum(one.prepare_ms for one in inputs), 0.0
+        parts: list[tuple[list[int], Pending]] = []
         for target, indices in by_target.items():
+            # Pictures of one size go together. Of several such runs only the last is left running: who waits
+            # for a place must not hold one.
+            parts = [(those, pending.collect()) for those, pending in parts]
             wanted = Wanted(self.layout, self._wanted, min(least[index] for index in indices))
+            parts.append((indices, self._begin([inputs[index].image for index in indices], target, wanted)))
+        return Running(inputs, least, self._order, parts)
+
+    def _begin(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
+        self._places.acquire()
+        try:
             with self._lock:
-                inference = self._backend.infer([inputs[index].image for index in indices], target, wanted)
-            for index, arrays, fit in zip(indices, inference.outputs, inference.fits, strict=True):
-                ordered = [arrays[place] for place in self._order]
-                results[index] = Output(ordered, inputs[index].fit or fit, target, least[index])
-            preprocess_ms += inference.preprocess_ms
-            inference_ms += inference.inference_ms
-        timings = {"preprocess": round(preprocess_ms, 3), "inference": round(inference_ms, 3)}
-        return [results[index] for index in range(len(inputs))], timings
+                pending = self._backend.submit(images, target, wanted)
+        except BaseException:
+            self._places.release()
+            raise
+        if isinstance(pending, Inference):
+            self._places.release()
+            return pending
+        return _Placed(pending, self._places)
 
     def decode(self, output: Output) -> Detections:
         """Detections in pixels of the picture, best first; any thread may, at any time."""

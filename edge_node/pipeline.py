@@ -15,7 +15,7 @@ from edge_node.definitions import DefinitionStore
 from edge_node.detect import Detect, Looked, Ready
 from edge_node.live import Controls
 from edge_node.publisher import Publisher
-from edge_node.readers import is_live
+from edge_node.readers import hurries, is_live
 from edge_node.thumbnails import Pace
 from edge_node.vitals import Load
 from edge_node.watch import Watch, watch
@@ -57,9 +57,7 @@ class Pipeline:
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera. Of a camera it holds the newest frame; of files that run as fast as they can
         # enough to fill a batch and to bridge a pause, such as when one is opened again.
-        hurried = all(
-            settings.pace == "fast" and not is_live(settings.source) for settings in config.cameras.values()
-        )
+        hurried = all(map(hurries, config.cameras.values()))
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [
             Channel(detect.limit + _AHEAD if hurried else 1, weights) for detect in detects

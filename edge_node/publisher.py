@@ -20,7 +20,7 @@ from edge_node.definitions import Definitions, DefinitionStore
 from edge_node.frames import U8, Frame
 from edge_node.outbox import Outbox
 from edge_node.pictures import Pictures
-from edge_node.readers import describe
+from edge_node.readers import describe, hurries
 from edge_node.snapshots import Snapshots
 from edge_node.thumbnails import Pace, encode_jpeg, shrink
 from edge_node.vitals import Load, Vitals
@@ -38,6 +38,8 @@ FAREWELL_S = 1.5
 """For what is still to be sent at the end: a broker that does not answer must not hold it up."""
 ZONE_REFRESH_S = 1.0
 """How often a zone's dwell times are published while nothing else changes in it."""
+_AHEAD = 4
+"""Messages of a kind and file that may wait to be sent."""
 ORIGIN_REFRESH_S = 1.0
 """How often the manifest is published anew because a camera's clock or reader has changed."""
 
@@ -114,7 +116,10 @@ class Publisher:
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
         self._status_lock = threading.Lock()
         self._about: dict[str, Any] | None = None
-        self.outgoing: Channel[_Outgoing] = Channel()
+        # Files alone, as fast as they go, wait for the sender; beside a camera that would hold up the camera.
+        hurried = all(map(hurries, config.cameras.values()))
+        self.outgoing: Channel[_Outgoing] = Channel(depth=_AHEAD if hurried else 1)
+        self._put = self.outgoing.put if hurried else self.outgoing.put_newest
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
 
@@ -306,7 +311,7 @@ class Publisher:
     ) -> None:
         path = topic.path(self._prefix, node=self._node, camera=frame.camera)
         item = _Outgoing(topic, path, frame.camera, content, user_properties)
-        self.outgoing.put_newest(item, f"{topic.name} {frame.camera}")
+        self._put(item, f"{topic.name} {frame.camera}")
 
     def _snapshot(self, happening: Happening, name: str, camera: _Camera) -> str | None:
         """Send the track's best view if it is a new one; its topic, if it ever had one."""

@@ -79,6 +79,11 @@ def is_live(source: int | str) -> bool:
     return isinstance(source, int) or source.isdecimal() or source.startswith("/dev/") or "://" in source
 
 
+def hurries(settings: CameraSettings) -> bool:
+    """Whether a source is read as fast as its frames are taken."""
+    return settings.pace == "fast" and not is_live(settings.source)
+
+
 def describe(source: int | str) -> str:
     """A source as it may be shown: without credentials, and of a file only its name."""
     if is_live(source):

@@ -107,19 +107,32 @@ class Inference:
     preprocess_ms: float
     inference_ms: float
 
+    def collect(self) -> Inference:
+        """See `Pending`: this one is there already."""
+        return self
+
+
+class Pending(Protocol):
+    """A batch that an engine was given."""
+
+    def collect(self) -> Inference:
+        """Wait for it; once."""
+
 
 class OutOfMemory(ModelError):  # noqa: N818 - reads as what it is, like Python's own MemoryError
     """The device has no room for a batch of this size; a smaller one may fit."""
 
 
 class Backend(Protocol):
-    """An engine with a model in it. Used by one thread at a time.
+    """An engine with a model in it. Used by one thread at a time, but for collecting what was submitted.
 
     Attributes:
         name: The engine and its version.
         device: Where it runs.
         model: What the file says.
-        max_batch: Most pictures in one call.
+        max_batch: Most pictures in one call; may become another one while it runs.
+        in_flight: Most batches submitted and not collected: 2 where the device goes on by itself, so that it
+            need not wait for this process between two batches; 1 where `submit` does all the work.
         letterboxes: Whether it does so on its device, faster than the host would; if not, pictures that have
             the size of the target already cost a copy.
     """
@@ -128,7 +141,11 @@ class Backend(Protocol):
     device: str
     model: ModelFile
     max_batch: int
+    in_flight: int
     letterboxes: bool
+
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
+        """Begin what `infer` does; the pictures may be changed once this returns."""
 
     def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
         """Letterbox the pictures and run the network on them.

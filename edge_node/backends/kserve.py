@@ -88,7 +88,7 @@ class KserveBackend:
         ModelError: No server, no such model on it, or one that takes no picture.
     """
 
-    letterboxes = False
+    in_flight, letterboxes = 1, False
 
     def __init__(self, settings: ModelSettings) -> None:
         self._address = Address.parse(settings.name)
@@ -131,6 +131,8 @@ class KserveBackend:
         done = time.perf_counter()
         outputs = by_picture(raw, self.model, len(images))
         return Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3)
+
+    submit = infer
 
     def close(self) -> None:
         """Close the connections."""

@@ -39,7 +39,7 @@ class OnnxBackend:
         ModelError: The file is no ONNX model, takes no picture, or a provider that was named cannot be had.
     """
 
-    letterboxes = False
+    in_flight, letterboxes = 1, False
 
     def __init__(
         self, path: Path, settings: ModelSettings | None = None, index: int = 0, *, fold: bool = True
@@ -84,6 +84,8 @@ class OnnxBackend:
         done = time.perf_counter()
         outputs = by_picture(raw, self.model, len(images))
         return Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3)
+
+    submit = infer
 
     def close(self) -> None:
         """Release the session's memory."""

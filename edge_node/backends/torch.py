@@ -40,7 +40,7 @@ class TorchBackend:
         ModelError: The file cannot be loaded or run.
     """
 
-    letterboxes = False
+    in_flight, letterboxes = 1, False
 
     def __init__(self, path: Path, settings: ModelSettings | None = None, index: int = 0) -> None:
         settings = settings or ModelSettings()
@@ -76,6 +76,8 @@ class TorchBackend:
         done = time.perf_counter()
         outputs = by_picture(raw, self.model, len(images))
         return Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3)
+
+    submit = infer
 
     def close(self) -> None:
         """Release the network's memory."""

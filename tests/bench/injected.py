@@ -8,6 +8,7 @@ has its own suppression to do.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,20 @@ ANCHORS = 5040
 WIDTH, HEIGHT = 640, 384
 _TOP, _BOTTOM = 12, 372  # 1280x720 in 640x384
 _PER_PERSON = 12
-_BUFFERS = 8
+_BUFFERS = 12
+
+
+@dataclass
+class Begun:
+    """A batch, how long it takes by itself, and when it will be done, on the performance counter."""
+
+    outputs: list[npt.NDArray[np.float32]]
+    seconds: float
+    until: float
 
 
 class Injected:
-    """Stands in for a network on an accelerator: waits without using the processor.
+    """Stands in for a network on an accelerator: runs one batch after the other beside this process.
 
     Args:
         milliseconds: How long one run of one picture takes.
@@ -44,6 +54,7 @@ class Injected:
         quiet[:, 4:] = rng.uniform(0, 0.01, (80, ANCHORS))
         self._outputs = [quiet.copy() for _ in range(_BUFFERS)]
         self._frame = 0
+        self._free = 0.0
         self._live = live
 
     def run(self) -> npt.NDArray[np.float32]:
@@ -52,12 +63,22 @@ class Injected:
 
     def run_batch(self, count: int) -> list[npt.NDArray[np.float32]]:
         """The same for a batch of pictures; all of them show the same people."""
-        until = time.perf_counter() + self._seconds + (count - 1) * self._further_s
+        return self.collect(self.submit(count))
+
+    def submit(self, count: int) -> Begun:
+        """Begin a batch; it runs when those before it have."""
+        seconds = self._seconds + (count - 1) * self._further_s
+        self._free = max(self._free, time.perf_counter()) + seconds
         output = self._outputs[self._frame % _BUFFERS]
         self._write(output, time.perf_counter() if self._live else self._frame / 25)
         self._frame += 1
-        time.sleep(max(0.0, until - time.perf_counter()))
-        return [output] * count
+        return Begun([output] * count, seconds, self._free)
+
+    @staticmethod
+    def collect(begun: Begun) -> list[npt.NDArray[np.float32]]:
+        """Wait for a batch."""
+        time.sleep(max(0.0, begun.until - time.perf_counter()))
+        return begun.outputs
 
     def _write(self, output: npt.NDArray[np.float32], now_s: float) -> None:
         x = WIDTH / 2 + 0.45 * WIDTH * np.sin(self._phase + self._speed * now_s)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, 
 from edge_node import detector as detector_module
 from edge_node import pipeline as pipeline_module
 from edge_node.__main__ import SWITCH_S
-from edge_node.backends.backend import Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.backend import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.config import CameraSettings, EdgeConfig, ModelSettings, ThumbnailSettings
 from edge_node.definitions import DefinitionStore
 from edge_node.detect import Detect
@@ -39,7 +40,7 @@ from edge_node.preprocess import InputFormat, Letterbox
 from edge_node.publisher import Publisher
 from edge_node.watch import Analysed
 from shared.mqtt import Client, MqttSettings
-from tests.bench.injected import ANCHORS, HEIGHT, WIDTH, Injected
+from tests.bench.injected import ANCHORS, HEIGHT, WIDTH, Begun, Injected
 from tests.bench.paced import paced
 
 WARM = 50
@@ -57,7 +58,7 @@ class InjectedBackend:
         live: See `Injected`.
     """
 
-    name, device, letterboxes = "injected", "nowhere", False
+    name, device, letterboxes, in_flight = "injected", "nowhere", False, 2
     model = ModelFile(
         (Tensor("images", (1, 3, HEIGHT, WIDTH)),), (Tensor("output", (1, 84, ANCHORS)),), {"imgsz": "640"}
     )
@@ -68,15 +69,28 @@ class InjectedBackend:
         self._network = Injected(milliseconds, further_ms, live)
         self.max_batch = max_batch
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:  # noqa: ARG002
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
         """See `Backend`."""
-        start = time.perf_counter()
+        return self.submit(images, target, wanted).collect()
+
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:  # noqa: ARG002
+        """See `Backend`."""
         fits = [Letterbox.fit(image.shape[1], image.shape[0], target) for image in images]
-        outputs = [[output[0]] for output in self._network.run_batch(len(images))]
-        return Inference(outputs, fits, 0.0, (time.perf_counter() - start) * 1e3)
+        return _Batch(self._network.submit(len(images)), fits)
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    begun: Begun
+    fits: list[Letterbox]
+
+    def collect(self) -> Inference:
+        """See `Pending`."""
+        outputs: list[list[Array]] = [[output[0]] for output in Injected.collect(self.begun)]
+        return Inference(outputs, self.fits, 0.0, self.begun.seconds * 1e3)
 
 
 def inject(backend: InjectedBackend) -> None:
@@ -123,18 +137,31 @@ def cpu_s() -> float:
 def bare(video: str, milliseconds: str, frames: int) -> dict[str, float]:
     """The detector alone in a loop, with nothing before or behind it.
 
-    The injected one: runs of it. The real one: `Detector.detect` of one picture that is in memory, which is
-    letterbox, network and decoding in turn.
+    The injected one: runs of it, or with two in flight if that is faster. The real one: `Detector.detect` of
+    one picture that is in memory, which is letterbox, network and decoding in turn.
     """
     if milliseconds != "real":
         fps, cpu_ms = _loop(Injected(float(milliseconds)).run, frames)
-        return {"fps": fps, "cpu_ms": cpu_ms}
+        ahead, _ = _loop(_two_in_flight(Injected(float(milliseconds))), frames)
+        return {"fps": max(fps, ahead), "cpu_ms": cpu_ms, "one_by_one_fps": fps}
     image = np.asarray(cv2.VideoCapture(video).read()[1], np.uint8)
     with Detector(ModelSettings()) as detector:
         ready = detector.prepare(image)
         fps, cpu_ms = _loop(lambda: detector.detect(image), frames)
         network, _ = _loop(lambda: detector.run([ready], [None]), frames)
     return {"fps": fps, "cpu_ms": cpu_ms, "network_fps": network}
+
+
+def _two_in_flight(network: Injected) -> Callable[[], object]:
+    """A step that begins a run and waits for the one before it."""
+    before = network.submit(1)
+
+    def step() -> None:
+        nonlocal before
+        begun, before = before, network.submit(1)
+        network.collect(begun)
+
+    return step
 
 
 def _loop(step: Callable[[], object], frames: int) -> tuple[float, float]:

@@ -22,29 +22,42 @@ FIT = Letterbox.fit(64, 48, FORMAT)
 BLANK = np.zeros((48, 64, 3), np.uint8)
 
 
+class Run:
+    """A batch in the stand-in's network."""
+
+    def __init__(self, network: Network, results: list[Output]) -> None:
+        self._network, self._results = network, results
+        self.done = network.in_flight == 1
+
+    def collect(self) -> tuple[list[Output], dict[str, float]]:
+        self._network.collected.append(len(self._results))
+        return self._results, {"inference": 1.0}
+
+
 class Network:
     """Stands for a loaded detector: finds one box at (1, 2, 3, 4), its score the number of the run."""
 
     class_names = ("person",)
 
-    def __init__(self, max_batch: int = 1, room: int = 1000) -> None:
-        self.max_batch, self.room = max_batch, room
+    def __init__(self, max_batch: int = 1, room: int = 1000, in_flight: int = 1) -> None:
+        self.max_batch, self.room, self.in_flight = max_batch, room, in_flight
         self.runs: list[int] = []
+        self.collected: list[int] = []
+        self.begun: Callable[[], None] = lambda: None
         self.shapes: list[tuple[int, ...]] = []
 
     def prepare(self, image: U8) -> Input:
         return Input(image, FIT, FORMAT, 0.0)
 
-    def run(
-        self, inputs: Sequence[Input], confidences: Sequence[float | None]
-    ) -> tuple[list[Output], dict[str, float]]:
+    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Run:
         assert len(inputs) == len(confidences) <= self.max_batch
         if len(inputs) > self.room:
             raise OutOfMemory("no room")
         self.runs.append(len(inputs))
         self.shapes += [one.image.shape for one in inputs]
+        self.begun()
         score = np.array([len(self.runs) / 1000], np.float32)
-        return [Output([score], FIT, FORMAT, 0.1) for _ in inputs], {"inference": 1.0}
+        return Run(self, [Output([score], FIT, FORMAT, 0.1) for _ in inputs])
 
     def decode(self, output: Output) -> Detections:
         box = np.array([[1, 2, 3, 4]], np.float32)
@@ -93,6 +106,63 @@ def test_cameras_that_are_ready_share_a_run() -> None:
     assert [item.frame.camera for item in out] == list("abcde")
     assert network.runs == [4, 1]
     assert detect.batches_run == {4: 1, 1: 1}
+
+
+def test_the_next_batch_is_in_the_network_before_the_last_is_collected() -> None:
+    network = Network(in_flight=2)
+    detect, channel = stage(network), Channel[Ready](depth=4)
+    for seq in range(4):
+        channel.put(detect.ready(frame(seq)), "c")
+    out = detect.look(detect.batches(channel))
+    seen = []
+    for expected in (2, 3, 4):
+        seen.append(next(out).frame.seq)
+        assert (len(network.runs), len(network.collected)) == (expected, expected - 1)
+    seen.append(next(out).frame.seq)  # nothing more comes: the last is not kept waiting
+    assert seen == [0, 1, 2, 3]
+    assert network.collected == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "in_network"),
+    [
+        pytest.param("d", 0, id="a smaller batch would better grow"),
+        pytest.param("de", 0, id="still smaller"),
+        pytest.param("def", 1, id="as large as the one in the network"),
+    ],
+)
+def test_what_comes_meanwhile_goes_along_when_it_is_enough(meanwhile: str, in_network: int) -> None:
+    network = Network(max_batch=8, in_flight=2)
+    detect, channel = (
+        stage(network, {name: CameraSettings(source="x") for name in "abcdef"}),
+        Channel[Ready](),
+    )
+
+    def come(names: str) -> None:
+        for name in names:
+            channel.put_newest(detect.ready(frame(0, name)), name)
+
+    def begun() -> None:
+        waiting.append(len(network.runs) - 1 - len(network.collected))
+        if len(network.runs) == 1:
+            come(meanwhile)
+
+    waiting: list[int] = []
+    network.begun = begun
+    come("abc")
+    out = detect.look(detect.batches(channel))
+    names = [next(out).frame.camera for _ in range(3 + len(meanwhile))]
+    assert names == list("abc" + meanwhile)
+    assert network.runs == [3, len(meanwhile)]
+    assert waiting == [0, in_network]
+
+
+def test_frames_past_the_network_keep_their_place_behind_those_in_it() -> None:
+    network = Network(in_flight=2)
+    detect = stage(network, {"c": CameraSettings(source="x", detect_every=2)})
+    out = through(detect, ([frame(seq)] for seq in range(5)))
+    assert [item.frame.seq for item in out] == [0, 1, 2, 3, 4]
+    assert looked_at(out) == [0, 2, 4]
 
 
 def test_one_frame_does_not_wait_for_others() -> None:

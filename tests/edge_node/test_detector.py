@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +13,13 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_node.backends.backend import Inference, Pending, Wanted
+from edge_node.backends.onnx import OnnxBackend
 from edge_node.config import ModelSettings
 from edge_node.detector import Detector
+from edge_node.frames import U8
 from edge_node.models import BUILT_IN
+from edge_node.preprocess import InputFormat
 from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
 from tests.edge_node import networks
@@ -158,3 +166,84 @@ def test_the_size_of_the_training_is_taken_from_the_file(
     path = networks.detector(tmp_path / "cells.onnx", names='["bright", "a", "b", "c"]', **metadata)
     with Detector(ModelSettings(name=str(path), layout="yolov8")) as detector:
         assert (detector.input_format.width, detector.input_format.height) == (side, side)
+
+
+class Beside:
+    """An engine that goes on by itself, as one on a GPU does: ONNX Runtime in a thread of its own.
+
+    Attributes:
+        most: Most batches that were submitted and not collected.
+    """
+
+    in_flight = 2
+
+    def __init__(self, path: Path) -> None:
+        self._engine = OnnxBackend(path)
+        self.name, self.device, self.letterboxes = "beside", "cpu", False
+        self.model, self.max_batch = self._engine.model, self._engine.max_batch
+        self._thread = ThreadPoolExecutor(1)
+        self._flying, self.most = 0, 0
+
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
+        return self.submit(images, target, wanted).collect()
+
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
+        self._flying += 1
+        self.most = max(self.most, self._flying)
+        return _Future(self, self._thread.submit(self._engine.infer, images, target, wanted))
+
+    def collected(self) -> None:
+        self._flying -= 1
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._engine.close()
+
+
+@dataclass(frozen=True)
+class _Future:
+    engine: Beside
+    future: Future[Inference]
+
+    def collect(self) -> Inference:
+        result = self.future.result()
+        self.engine.collected()
+        return result
+
+
+def test_an_engine_beside_us_has_two_batches_at_most_whoever_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = cells(tmp_path)
+    engine = Beside(Path(settings.name))
+    monkeypatch.setattr("edge_node.detector.choose", lambda *_: engine)
+    rng = np.random.default_rng(0)
+    sizes = [(640, 480), (480, 640), (320, 320)]  # three runs of the network each time
+    images = [np.where(rng.random((height, width, 1)) > 0.02, 255, 0) for width, height in sizes]
+    pictures = [np.repeat(image, 3, axis=2).astype(np.uint8) for image in images]
+    with Detector(settings) as detector:
+        assert detector.in_flight == 2
+        expected = [detector.detect(picture)[0].xyxy for picture in pictures]
+        wrong: list[str] = []
+
+        def ask() -> None:
+            for turn in range(30):
+                found = detector.detect(pictures[turn % 3])[0].xyxy
+                if not np.array_equal(found, expected[turn % 3]):
+                    wrong.append(f"turn {turn}")
+
+        others = [threading.Thread(target=ask) for _ in range(2)]
+        for other in others:
+            other.start()
+        inputs = [detector.prepare(picture) for picture in pictures]
+        before = detector.submit(inputs, [None] * 3)
+        for _ in range(20):  # as the pipeline does
+            running = detector.submit(inputs[:1], [None])
+            for output, boxes in zip(before.collect()[0], expected, strict=False):
+                np.testing.assert_array_equal(detector.decode(output).xyxy, boxes)
+            before = running
+        before.collect()
+        for other in others:
+            other.join()
+        assert not wrong
+        assert engine.most == 2

@@ -9,12 +9,12 @@ import pytest
 
 from edge_node.config import CameraSettings, EdgeConfig
 from edge_node.detect import Detect
-from edge_node.detector import Input, Output
+from edge_node.detector import Input
 from edge_node.frames import Frame
 from edge_node.live import Controls
 from edge_node.parallel import ahead, looked
 from shared.errors import SourceError
-from tests.edge_node.test_detect import Network, frame
+from tests.edge_node.test_detect import Network, Run, frame
 
 
 class Slow(Network):
@@ -23,16 +23,14 @@ class Slow(Network):
     running, most = 0, 0
     lock = threading.Lock()
 
-    def run(
-        self, inputs: Sequence[Input], confidences: Sequence[float | None]
-    ) -> tuple[list[Output], dict[str, float]]:
+    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Run:
         with Slow.lock:
             Slow.running += 1
             Slow.most = max(Slow.most, Slow.running)
         time.sleep(random.uniform(0, 0.01))
         with Slow.lock:
             Slow.running -= 1
-            return super().run(inputs, confidences)
+            return super().submit(inputs, confidences)
 
 
 def stages(networks: Sequence[Network], **settings: float) -> list[Detect]:
@@ -84,7 +82,7 @@ def test_an_error_of_the_source_arrives_behind_what_came_before_it() -> None:
 
 def test_an_error_of_a_network_ends_the_run_and_its_threads() -> None:
     class Broken(Network):
-        def run(self, *_: object) -> tuple[list[Output], dict[str, float]]:
+        def submit(self, *_: object) -> Run:
             raise RuntimeError("the engine is gone")
 
     before = threading.active_count()
