@@ -15,7 +15,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from shared import broker_settings, mqtt, topics
+from shared import broker_settings, mqtt, retained, topics
 from shared.errors import BrokerError, ConfigError
 from shared.mqtt import Client, MqttSettings, Received
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
@@ -209,7 +209,7 @@ def test_of_state_that_the_network_does_not_take_only_the_newest_is_kept(
             for path in paths:
                 writer.set_state(topics.ZONE, path, b"%d" % round_)
         writer.set_state(topics.STATUS, STATUS, b"goes first")
-        assert len(writer._paho._out_messages) == mqtt.STATE_WINDOW + 1
+        assert len(writer._paho._out_messages) == retained.STATE_WINDOW + 1
         os.kill(own_broker._process.pid, signal.SIGCONT)
         assert writer.finish(10)
         with connected(own_broker.url) as late:
@@ -353,11 +353,11 @@ def test_state_that_finds_the_queue_full_is_published_as_soon_as_there_is_room(
         os.kill(roomy._process.pid, signal.SIGSTOP)
         for path in paths:
             writer.set_state(topics.STATUS, path, b"old")
-        assert len(writer._untaken) == 300
+        assert len(writer._state._untaken) == 300
         writer.set_state(topics.STATUS, paths[-1], b"new")
         os.kill(roomy._process.pid, signal.SIGCONT)
         assert writer.finish(10)
-        assert not writer._untaken
+        assert not writer._state._untaken
         with connected(roomy.url) as reader:
             reader.subscribe("full/#", 1)
             came = {got.topic: got.payload for got in take(reader, len(paths))}
