@@ -24,7 +24,8 @@ import orjson
 from msgspec import Meta
 
 from edge_node.archives import MAX_PATIENCE_S, PATIENCE_S, Archive
-from edge_node.backlog import Backlog, Missing, Row
+from edge_node.backlog import Backlog, Missing
+from edge_node.event_file import Row
 from edge_node.resend import Resend
 from shared import messages, topics
 from shared.errors import MessageError

@@ -14,7 +14,8 @@ import pytest
 
 from edge_node import outbox as module
 from edge_node.archives import MAX_ARCHIVES
-from edge_node.backlog import Backlog, Row
+from edge_node.backlog import Backlog
+from edge_node.event_file import Row
 from edge_node.outbox import Outbox, OutboxSettings
 from shared import topics
 from shared.errors import MessageError
