@@ -26,6 +26,7 @@ from msgspec import Meta
 from edge_node.archives import MAX_PATIENCE_S, PATIENCE_S, Archive
 from edge_node.backlog import Backlog, Missing
 from edge_node.event_file import Row
+from edge_node.in_flight import InFlight
 from edge_node.resend import Resend
 from shared import messages, topics
 from shared.errors import MessageError
@@ -99,13 +100,10 @@ class Outbox:
         self._wake = threading.Event()
         self._closing = False
         self._idle = threading.Event()
-        self._acknowledged: deque[tuple[int, bool]] = deque()
-        self._awaiting = False  # set before anything is sent, for its answer may overtake us
         self._archived: deque[tuple[str, messages.Ack | None]] = deque()
         self._once = Once()
         self._live: deque[Row] = deque()
-        self._in_flight: dict[int, Row] = {}
-        self._connection = 0
+        self._in_flight: InFlight[Row] = InFlight(client, IN_FLIGHT, self._wake.set)
         self._resend = Resend(self._backlog, settings.replay_per_s, self._started)
         self._newest_sent = 0
         self._committed_at = self._looked_at = self._started
@@ -114,7 +112,7 @@ class Outbox:
 
     def __enter__(self) -> Outbox:
         self._backlog.__enter__()
-        self._client.on_acknowledged.append(self._on_acknowledged)
+        self._in_flight.listen()
         own = topics.ACK.path(self._prefix, node=self._node, archive="x")
         self._client.subscribe(own[: -len("x")] + "+", 1)
         if self._backlog.count:
@@ -197,12 +195,6 @@ class Outbox:
                 return True
         return False
 
-    def _on_acknowledged(self, number: int, taken: bool) -> None:
-        if not self._awaiting:  # of one of the many messages that are not ours: no reason to wake up
-            return
-        self._acknowledged.append((number, taken))
-        self._wake.set()
-
     def _clock_us(self) -> int:
         """Wall clock as of the start, going on evenly: a clock that is set meanwhile makes nothing old."""
         return self._wall_us + int((time.monotonic() - self._started) * 1e6)
@@ -222,9 +214,7 @@ class Outbox:
         self._commit()  # the first may have left a gap to write
 
     def _turn(self, now: float) -> None:
-        if self._client.connections != self._connection:
-            self._connection = self._client.connections
-            self._in_flight.clear()
+        if self._in_flight.renew():
             self._live.clear()
             self._replay_on_connect()
         self._take_acknowledgements(now)
@@ -253,7 +243,7 @@ class Outbox:
         self._backlog.dropped += len(lost)
         for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
             self._leave_gap(missing)
-        if self._client.connected and self._connection:
+        if self._client.connected and self._in_flight.connection:
             self._live.extend(rows)
         else:  # they are replayed when there is a connection
             self._resend.extend(rows[0].id if rows else self._backlog.last_id + 1, self._backlog.last_id)
@@ -284,16 +274,11 @@ class Outbox:
         )
 
     def _take_acknowledgements(self, now: float) -> None:
-        while self._acknowledged:
-            number, taken = self._acknowledged.popleft()
-            row = self._in_flight.pop(number, None)
-            if row is None:
-                continue  # of a message that is not ours, or of an earlier connection
+        for row, taken in self._in_flight.answers():
             if not taken:
                 self._refused_at = now
             elif not self._backlog.archives:
                 self._backlog.remove([row])
-        self._awaiting = bool(self._in_flight)
         while self._archived:
             name, ack = self._archived.popleft()
             if ack is not None:
@@ -375,24 +360,20 @@ class Outbox:
 
     def _send(self, now: float) -> None:
         self._resend.earn(now)
-        sending = {row.id for row in self._in_flight.values()}
-        while len(self._in_flight) < IN_FLIGHT and self._client.connected:
+        sending = {row.id for row in self._in_flight}
+        while not self._in_flight.full and self._client.connected:
             row = self._live.popleft() if self._live else self._resend.next(sending)
             if row is None:
                 return
-            self._awaiting = True
             try:
-                number = self._client.send(topics.EVENTS, self._path(row), self._payload(row))
+                if not self._in_flight.send(row, topics.EVENTS, self._path(row), self._payload(row)):
+                    return  # the next connection begins with a replay
             except MessageError:
                 missing = self._backlog.drop([row])
-                if (
-                    len(missing) == 1 and missing[0].events
-                ):  # else it is a gap, and the next would not fit either
+                # Else it is a gap, and the next would not fit either.
+                if len(missing) == 1 and missing[0].events:
                     self._leave_gap(missing[0])
                 continue
-            if number is None:  # the next connection begins with a replay
-                return
-            self._in_flight[number] = row
             self._newest_sent = max(self._newest_sent, row.id)
             sending.add(row.id)
 

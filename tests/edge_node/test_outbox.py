@@ -47,13 +47,14 @@ class Network:
         self.connections += 1
         self.connected = True
 
-    def send(self, topic: topics.Topic, path: str, payload: bytes) -> int | None:
+    def send(self, topic: topics.Topic, path: str, payload: bytes, user_properties: None) -> int | None:
         if not self.connected:
             return None
         if len(payload) > self.limit:
             raise MessageError("too large")
         event = decode(Event, payload)
         assert (topic, path) == (topics.EVENTS, f"darner/v1/n/camera/{event.camera}/events")
+        assert user_properties is None
         self.sent.append(event)
         number = len(self.sent)
         if self.answers:
