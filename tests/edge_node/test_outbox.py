@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edge_node import acknowledgements
 from edge_node import outbox as module
 from edge_node.archives import MAX_ARCHIVES
 from edge_node.backlog import Backlog
@@ -212,7 +213,7 @@ def test_an_archive_decides_what_is_forgotten_once_there_is_one(tmp_path: Path) 
 def test_without_progress_of_the_archive_events_are_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(acknowledgements, "PATIENCE_S", 0.2)
     network = Network()
     network.connect()
     with running(network, tmp_path, replay_per_s=10_000) as outbox:
@@ -275,7 +276,7 @@ def test_an_event_is_kept_until_every_archive_has_it_also_over_a_restart(tmp_pat
 def test_a_new_archive_counts_from_its_first_word_and_gets_what_is_still_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(acknowledgements, "PATIENCE_S", 0.2)
     network = Network()
     network.connect()
     with running(network, tmp_path, replay_per_s=10_000) as outbox:
@@ -300,8 +301,8 @@ def test_a_new_archive_counts_from_its_first_word_and_gets_what_is_still_held(
 def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_when_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(module, "MAX_PATIENCE_S", 0.4)
+    monkeypatch.setattr(acknowledgements, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(acknowledgements, "MAX_PATIENCE_S", 0.4)
     network = Network()
     network.connect()
     with running(network, tmp_path, replay_per_s=10_000) as outbox:
@@ -500,7 +501,7 @@ def test_an_acknowledgement_that_breaks_the_contract_is_refused(tmp_path: Path, 
     with running(Network(), tmp_path) as outbox:
         with pytest.raises(MessageError):
             outbox.acknowledged(Received(ACK, payload, 1, False, {}))
-        assert not outbox._archived
+        assert not outbox._acknowledgements._noted
 
 
 def test_bad_acknowledgements_are_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
