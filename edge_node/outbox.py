@@ -91,7 +91,7 @@ class Outbox:
         path = Path(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600)
         self._wall_us, self._started = now_us(), time.monotonic()
-        self._lock = threading.Lock()  # of the next two
+        self._lock = threading.Lock()  # of the next three
         self._added: deque[tuple[int, Event]] = deque()
         self._number = 0
         self._lost: list[Missing] = []
