@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
-import sqlite3
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from edge_node.archives import Archives
-from shared.storage import open_database
+from edge_node.event_file import EventFile, Row
 
-log = logging.getLogger("darner.outbox")
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY, boot TEXT NOT NULL, number INTEGER NOT NULL, created_us INTEGER NOT NULL,
-    camera TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (boot, number)
-);
-CREATE TABLE IF NOT EXISTS archives (archive TEXT PRIMARY KEY, heard_us INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS marks (
-    archive TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (archive, boot)
-) WITHOUT ROWID
-"""
-VERSION = 1
-ROW_BYTES = 100
-"""What a row costs beside its payload."""
 MEMORY_BYTES = 16_000_000
 """Most that is held in memory."""
-RETRY_S = 1.0
 SHRINK = 0.95
 """When there is no room, this part of it is kept: one gap then covers many events."""
 DROPPED_AT_ONCE = 2000
-
-
-class Row(NamedTuple):
-    """One event; `id` orders all events of all boots."""
-
-    id: int
-    boot: str
-    number: int
-    created_us: int
-    camera: str
-    payload: bytes
-
-    @property
-    def bytes(self) -> int:
-        """What it counts for."""
-        return len(self.payload) + ROW_BYTES
 
 
 class Missing(NamedTuple):
@@ -86,49 +49,29 @@ class Backlog:
     """
 
     def __init__(self, path: Path | None, max_bytes: int, max_age_s: float) -> None:
-        self._path = path
         self._max_bytes, self._max_age_us = max_bytes, int(max_age_s * 1e6)
-        self._db: sqlite3.Connection | None = None
         self._memory: OrderedDict[int, Row] = OrderedDict()
         self._memory_bytes = 0
-        self._gone: set[int] = set()  # in the database still, until the next write
-        self._retry_at = 0.0
-        self.failing = False
+        self._gone: set[int] = set()  # in the file still, until the next write
         self._last_id = 0
         self.archives = Archives()
+        self._file = EventFile(path, self.archives)
         self.boot = ""
         self.count = self.bytes = self.dropped = 0
 
     def __enter__(self) -> Backlog:
-        self.boot = f"{int(time.time()):08x}-{secrets.token_hex(3)}"
-        if self._path is None:
-            return self
-        try:
-            self._db = open_database(self._path, SCHEMA, VERSION)
-            self._begin(self._db)
-        except (OSError, sqlite3.Error) as error:
-            if self._db is not None:
-                self._db.close()
-            self._db = None
-            log.warning(
-                "outbox %s cannot be used (%s): events wait in memory only, and are lost with the process; "
-                "set outbox.path to a writable place of this node's own",
-                self._path,
-                error,
-            )
+        file = self._file.__enter__()
+        self.boot, self.count, self.bytes, self._last_id = file.boot, file.count, file.bytes, file.last_id
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._db is not None:
-            self._retry_at = 0.0
-            self.write([])
-            self._db.close()
-            self._db = None
+        self._write_down([], at_once=True)
+        self._file.__exit__(*error)
 
     @property
     def on_disk(self) -> bool:
         """Whether events survive this process now."""
-        return self._db is not None and not self.failing
+        return self._file.writable
 
     def write(self, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
         """Commit new events, and what was removed meanwhile, in one transaction.
@@ -140,17 +83,14 @@ class Backlog:
         self._last_id += len(rows)
         self.count += len(rows)
         self.bytes += sum(row.bytes for row in rows)
-        waiting = [*self._memory.values(), *rows]
-        if (waiting or self._gone or self.archives.changed) and not self._commit(waiting):
-            self._memory.update((row.id, row) for row in rows)
-            self._memory_bytes += sum(row.bytes for row in rows)
+        self._write_down(rows)
         return rows
 
     def read(self, after: int, through: int, limit: int) -> list[Row]:
         """The oldest events with ids beyond `after` and not beyond `through`, at most `limit`."""
         found: list[Row] = []
         while len(found) < limit:
-            page = self._select(after, through, limit)
+            page = self._file.read(after, through, limit)
             found += [row for row in page if row.id not in self._gone]
             if len(page) < limit:
                 break
@@ -169,12 +109,8 @@ class Backlog:
 
     def oldest(self, boot: str) -> int | None:
         """The lowest number that may still be held of a boot; never one too high."""
-        stored = self._query("SELECT min(number) FROM events WHERE boot = ?", boot)
-        if self._db is not None and not stored:  # cannot be read now
-            return 1
-        numbers = [number for (number,) in stored]
-        numbers.append(next((row.number for row in self._memory.values() if row.boot == boot), None))
-        return min((number for number in numbers if number is not None), default=None)
+        held = next((row.number for row in self._memory.values() if row.boot == boot), None)
+        return min((number for number in (self._file.oldest(boot), held) if number is not None), default=None)
 
     def remove(self, rows: Iterable[Row]) -> int:
         """Forget events that are safe elsewhere; how many of them were still held."""
@@ -183,7 +119,7 @@ class Backlog:
             if row.id in self._memory:
                 del self._memory[row.id]
                 self._memory_bytes -= row.bytes
-            elif row.id not in self._gone and self._query("SELECT 1 FROM events WHERE id = ?", row.id):
+            elif row.id not in self._gone and self._file.holds(row.id):
                 self._gone.add(row.id)
             else:  # removed before, for another reason
                 continue
@@ -194,20 +130,12 @@ class Backlog:
 
     def remove_through(self, boot: str, number: int) -> int:
         """Forget a boot's events up to a number; how many were still held."""
-        sql = f"SELECT {', '.join(Row._fields)} FROM events WHERE boot = ? AND number <= ?"  # noqa: S608 - names of ours
-        stored = [Row(*row) for row in self._query(sql, boot, number)]
         held = [row for row in self._memory.values() if row.boot == boot and row.number <= number]
-        return self.remove([*stored, *held])
+        return self.remove([*self._file.read_boot(boot, number), *held])
 
     def boots(self) -> list[str]:
         """Those that events are held of, oldest first."""
-        boots = {row.boot for row in self._memory.values()}
-        after = ""
-        # From one to the next by the index: DISTINCT would read all of it.
-        while found := self._query("SELECT boot FROM events WHERE boot > ? ORDER BY boot LIMIT 1", after):
-            [(after,)] = found
-            boots.add(after)
-        return sorted(boots)
+        return sorted({row.boot for row in self._memory.values()}.union(self._file.boots()))
 
     def first_beyond(self, marks: Mapping[str, int]) -> int | None:
         """Id of the oldest event held that an archive has not stored; None when it has all.
@@ -216,10 +144,10 @@ class Backlog:
             marks: What it has stored: by boot, everything up to this number.
         """
         first: list[int] = []
-        sql = "SELECT id FROM events WHERE boot = ? AND number > ? ORDER BY number LIMIT ?"
         for boot in self.boots():
-            stored = self._query(sql, boot, marks.get(boot, 0), len(self._gone) + 1)
-            first += [id_ for (id_,) in stored if id_ not in self._gone][:1]
+            # Of one more than are gone, one is not.
+            stored = self._file.ids_beyond(boot, marks.get(boot, 0), len(self._gone) + 1)
+            first += [id_ for id_ in stored if id_ not in self._gone][:1]
         beyond = (row.id for row in self._memory.values() if row.number > marks.get(row.boot, 0))
         return min([*first, *beyond], default=None)
 
@@ -254,82 +182,17 @@ class Backlog:
                 )
         return list(missing.values())
 
-    def _begin(self, db: sqlite3.Connection) -> None:
-        known = dict(db.execute("SELECT key, value FROM meta").fetchall())
-        # A clock that was set back must not make a boot sort before the one it follows.
-        after = int(known.get("boot", "0").partition("-")[0], 16) + 1
-        self.boot = f"{max(after, int(time.time())):08x}-{secrets.token_hex(3)}"
-        self._remember("boot", self.boot, strict=True)
-        self.archives.load(
-            db.execute("SELECT archive, heard_us FROM archives").fetchall(),
-            db.execute("SELECT archive, boot, number FROM marks").fetchall(),
-        )
-        sql = "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(max(id), 0) FROM events"
-        [(self.count, self.bytes, self._last_id)] = db.execute(sql).fetchall()
-        self.bytes += self.count * ROW_BYTES
-
-    def _remember(self, key: str, value: str, *, strict: bool = False) -> None:
-        if self._db is None:
+    def _write_down(self, rows: Sequence[Row], *, at_once: bool = False) -> None:
+        waiting = [*self._memory.values(), *rows]
+        if not (waiting or self._gone or self.archives.changed):
             return
-        try:
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-        except sqlite3.Error:
-            if strict:
-                raise
-
-    def _commit(self, rows: Sequence[Row]) -> bool:
-        if self._db is None:
-            return False
-        if self.failing and time.monotonic() < self._retry_at:
-            return False
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
-            self._db.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in self._gone))
-            if self.archives.changed:
-                self._write_archives(self._db)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self._failed(error)
-            return False
-        self._gone.clear()
-        self.archives.changed = False
-        self._memory.clear()
-        self._memory_bytes = 0
-        if self.failing:
-            log.warning("outbox %s: written again", self._path)
-            self.failing = False
-        return True
-
-    def _write_archives(self, db: sqlite3.Connection) -> None:
-        known = self.archives
-        db.execute("DELETE FROM archives")
-        db.executemany("INSERT INTO archives VALUES (?, ?)", ((one.name, one.heard_us) for one in known))
-        db.execute("DELETE FROM marks")
-        marks = [(one.name, *mark) for one in known for mark in one.marks.items()]
-        db.executemany("INSERT INTO marks VALUES (?, ?, ?)", marks)
-
-    def _failed(self, error: sqlite3.Error) -> None:
-        self._retry_at = time.monotonic() + RETRY_S
-        if not self.failing:
-            log.error("outbox %s: %s; new events wait in memory until it can be written", self._path, error)
-        self.failing = True
-
-    def _select(self, after: int, through: int, limit: int) -> list[Row]:
-        columns = ", ".join(Row._fields)
-        sql = f"SELECT {columns} FROM events WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608 - names of ours
-        return [Row(*row) for row in self._query(sql, after, through, limit)]
-
-    def _query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        if self._db is None:
-            return []
-        try:
-            return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            self._failed(error)
-            return []
+        if self._file.commit(waiting, self._gone, at_once=at_once):
+            self._gone.clear()
+            self._memory.clear()
+            self._memory_bytes = 0
+        else:
+            self._memory.update((row.id, row) for row in rows)
+            self._memory_bytes += sum(row.bytes for row in rows)
 
 
 def _excess(rows: Iterable[Row], held: int, allowed: int) -> list[Row]:

@@ -23,8 +23,10 @@ from typing import Annotated
 import orjson
 from msgspec import Meta
 
-from edge_node.archives import MAX_PATIENCE_S, PATIENCE_S, Archive
-from edge_node.backlog import Backlog, Missing, Row
+from edge_node.acknowledgements import Acknowledgements
+from edge_node.backlog import Backlog, Missing
+from edge_node.event_file import Row
+from edge_node.in_flight import InFlight
 from edge_node.resend import Resend
 from shared import messages, topics
 from shared.errors import MessageError
@@ -88,24 +90,22 @@ class Outbox:
         self._client, self._node, self._prefix, self._session = client, node, prefix, session
         path = Path(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600)
-        self._archive_us = int(settings.archive_h * 3.6e9)
         self._wall_us, self._started = now_us(), time.monotonic()
-        self._lock = threading.Lock()  # of the next two
+        self._lock = threading.Lock()  # of the next three
         self._added: deque[tuple[int, Event]] = deque()
         self._number = 0
         self._lost: list[Missing] = []
-        self._once = Once()
         self._wake = threading.Event()
         self._closing = False
         self._idle = threading.Event()
-        self._acknowledged: deque[tuple[int, bool]] = deque()
-        self._awaiting = False  # set before anything is sent, for its answer may overtake us
-        self._archived: deque[tuple[str, messages.Ack | None]] = deque()
         self._once = Once()
         self._live: deque[Row] = deque()
-        self._in_flight: dict[int, Row] = {}
-        self._connection = 0
+        self._in_flight: InFlight[Row] = InFlight(client, IN_FLIGHT, self._wake.set)
         self._resend = Resend(self._backlog, settings.replay_per_s, self._started)
+        archive_us = int(settings.archive_h * 3.6e9)
+        self._acknowledgements = Acknowledgements(
+            node, self._backlog, self._resend, archive_us, self._clock_us, self._replay
+        )
         self._newest_sent = 0
         self._committed_at = self._looked_at = self._started
         self._refused_at: float | None = None
@@ -113,7 +113,7 @@ class Outbox:
 
     def __enter__(self) -> Outbox:
         self._backlog.__enter__()
-        self._client.on_acknowledged.append(self._on_acknowledged)
+        self._in_flight.listen()
         own = topics.ACK.path(self._prefix, node=self._node, archive="x")
         self._client.subscribe(own[: -len("x")] + "+", 1)
         if self._backlog.count:
@@ -165,16 +165,7 @@ class Outbox:
         Raises:
             MessageError: It breaks the contract, or is about another node or archive than its topic.
         """
-        name = received.topic.rpartition("/")[2]
-        ack = None
-        if received.payload:
-            ack = messages.decode(messages.Ack, received.payload)
-            if (ack.node, ack.archive) != (self._node, name):
-                raise MessageError(f"an acknowledgement of {ack.archive!r} for {ack.node!r}")
-            # A retained one says when the archive was last there; any other says that it is there now.
-            at_us = min(ack.published_us, self._clock_us()) if received.retain else self._clock_us()
-            ack = dataclasses.replace(ack, published_us=at_us)
-        self._archived.append((name, ack))
+        self._acknowledgements.note(received)
         self._wake.set()
 
     def metrics(self) -> messages.OutboxMetrics:
@@ -196,12 +187,6 @@ class Outbox:
                 return True
         return False
 
-    def _on_acknowledged(self, number: int, taken: bool) -> None:
-        if not self._awaiting:  # of one of the many messages that are not ours: no reason to wake up
-            return
-        self._acknowledged.append((number, taken))
-        self._wake.set()
-
     def _clock_us(self) -> int:
         """Wall clock as of the start, going on evenly: a clock that is set meanwhile makes nothing old."""
         return self._wall_us + int((time.monotonic() - self._started) * 1e6)
@@ -221,13 +206,12 @@ class Outbox:
         self._commit()  # the first may have left a gap to write
 
     def _turn(self, now: float) -> None:
-        if self._client.connections != self._connection:
-            self._connection = self._client.connections
-            self._in_flight.clear()
+        if self._in_flight.renew():
             self._live.clear()
-            self._replay_on_connect()
-        self._take_acknowledgements(now)
-        self._go_back_if_stalled(now)
+            self._replay(self._acknowledgements.first_to_send())
+        self._take_answers(now)
+        self._acknowledgements.take_in(now, self._number)
+        self._acknowledgements.go_back_if_stalled(now, connected=self._client.connected)
         added = bool(self._added)
         if now - (self._committed_at if added else self._looked_at) >= COMMIT_S:
             self._looked_at = now
@@ -252,7 +236,7 @@ class Outbox:
         self._backlog.dropped += len(lost)
         for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
             self._leave_gap(missing)
-        if self._client.connected and self._connection:
+        if self._client.connected and self._in_flight.connection:
             self._live.extend(rows)
         else:  # they are replayed when there is a connection
             self._resend.extend(rows[0].id if rows else self._backlog.last_id + 1, self._backlog.last_id)
@@ -282,116 +266,37 @@ class Outbox:
             )
         )
 
-    def _take_acknowledgements(self, now: float) -> None:
-        while self._acknowledged:
-            number, taken = self._acknowledged.popleft()
-            row = self._in_flight.pop(number, None)
-            if row is None:
-                continue  # of a message that is not ours, or of an earlier connection
+    def _take_answers(self, now: float) -> None:
+        """Take in what the broker says of each message; without an archive, its word is what counts."""
+        for row, taken in self._in_flight.answers():
             if not taken:
                 self._refused_at = now
             elif not self._backlog.archives:
                 self._backlog.remove([row])
-        self._awaiting = bool(self._in_flight)
-        while self._archived:
-            name, ack = self._archived.popleft()
-            if ack is not None:
-                self._hear(ack, now)
-            elif self._backlog.archives.forget(name):
-                self._without(name, "was taken off the broker")
-
-    def _hear(self, ack: messages.Ack, now: float) -> None:
-        archives, backlog = self._backlog.archives, self._backlog
-        if ack.published_us < self._clock_us() - self._archive_us:
-            return  # of an archive that has been gone for too long
-        known = len(archives)
-        archive = archives.hear(ack.archive, ack.published_us, ack.session)
-        if archive is None:
-            if self._once("archives"):
-                log.error("outbox: archive %s is one too many (%d); it does not count", ack.archive, known)
-            return
-        if len(archives) > known:
-            log.info("outbox: archive %s stores events; none is deleted before it has it", ack.archive)
-            archive.wait(now, backlog.last_id)
-        # Nobody has stored what was not made yet.
-        number = min(ack.number, self._number) if ack.boot == backlog.boot else ack.number
-        if archives.mark(archive, ack.boot, number, {backlog.boot, *backlog.boots()}):
-            archive.wait(now, backlog.last_id, PATIENCE_S)
-            backlog.remove_through(ack.boot, archives.stored(ack.boot))
-
-    def _without(self, archive: str, reason: str) -> None:
-        """Go on without an archive: what only it had not stored is safe by the word of the others."""
-        backlog = self._backlog
-        log.warning("outbox: archive %s %s; events are not kept for it any longer", archive, reason)
-        for boot in backlog.boots() if backlog.archives else ():
-            backlog.remove_through(boot, backlog.archives.stored(boot))
-        if not backlog.archives:
-            log.warning("outbox: no archive any more; events are deleted when the broker has them")
-            self._replay_all()
-
-    def _go_back_if_stalled(self, now: float) -> None:
-        for gone in self._backlog.archives.expire(self._clock_us() - self._archive_us):
-            self._without(gone.name, f"was not heard of for {self._archive_us / 3.6e9:g} h")
         if self._refused_at is not None and now - self._refused_at > REFUSED_S:
             self._refused_at = None
-            self._replay_all()
-        for archive in self._backlog.archives:
-            if not self._backlog.count or not self._client.connected:
-                archive.wait(now, self._backlog.last_id)
-            elif (archive.silent and archive.heard) or now - archive.since > archive.wait_s:
-                self._look_at(archive, now)
-
-    def _look_at(self, archive: Archive, now: float) -> None:
-        """Send an archive again what it ought to have by now."""
-        first = self._backlog.first_beyond(archive.marks)
-        back, archive.silent = archive.silent and archive.heard, archive.silent and not archive.heard
-        if first is None or (first > archive.through and not back):
-            archive.wait(now, self._backlog.last_id)
-        elif archive.heard:  # where it is back, or others get what it does not: from its mark, at once
-            archive.heard = False
-            archive.wait(now, self._backlog.last_id, PATIENCE_S)
-            self._replay(first)
-        elif self._resend.done:
-            # It does not answer: a few, in case it was they that got lost, and less often from now on.
-            archive.silent = True
-            archive.wait(now, self._backlog.last_id, min(archive.wait_s * 2, MAX_PATIENCE_S))
-            self._replay(first)
-            self._resend.only(IN_FLIGHT)
+            self._replay(1)
 
     def _replay(self, first: int) -> None:
         """Send what is held again from this id on; what is being replayed goes on."""
         self._resend.begin(first, self._live[0].id - 1 if self._live else self._backlog.last_id)
 
-    def _replay_all(self) -> None:
-        self._replay(1)
-
-    def _replay_on_connect(self) -> None:
-        """Send what is not stored; an archive that does not answer gets its part when it does."""
-        archives = [archive for archive in self._backlog.archives if not archive.silent]
-        firsts = [self._backlog.first_beyond(archive.marks) for archive in archives]
-        everybody = self._backlog.last_id + 1 if self._backlog.archives else 1
-        self._replay(min((first for first in firsts if first is not None), default=everybody))
-
     def _send(self, now: float) -> None:
         self._resend.earn(now)
-        sending = {row.id for row in self._in_flight.values()}
-        while len(self._in_flight) < IN_FLIGHT and self._client.connected:
+        sending = {row.id for row in self._in_flight}
+        while not self._in_flight.full and self._client.connected:
             row = self._live.popleft() if self._live else self._resend.next(sending)
             if row is None:
                 return
-            self._awaiting = True
             try:
-                number = self._client.send(topics.EVENTS, self._path(row), self._payload(row))
+                if not self._in_flight.send(row, topics.EVENTS, self._path(row), self._payload(row)):
+                    return  # the next connection begins with a replay
             except MessageError:
                 missing = self._backlog.drop([row])
-                if (
-                    len(missing) == 1 and missing[0].events
-                ):  # else it is a gap, and the next would not fit either
+                # Else it is a gap, and the next would not fit either.
+                if len(missing) == 1 and missing[0].events:
                     self._leave_gap(missing[0])
                 continue
-            if number is None:  # the next connection begins with a replay
-                return
-            self._in_flight[number] = row
             self._newest_sent = max(self._newest_sent, row.id)
             sending.add(row.id)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from types import TracebackType
 
+from edge_node.in_flight import InFlight
 from shared import topics
 from shared.errors import MessageError
 from shared.messages import SnapshotMetrics
@@ -48,17 +49,14 @@ class Pictures:
         self._waiting: OrderedDict[str, _Picture] = OrderedDict()
         self._bytes = 0
         self._dropped: Counter[str] = Counter()
-        self._acknowledged: deque[tuple[int, bool]] = deque()
-        self._awaiting = False  # set before anything is sent, for its answer may overtake us
-        self._in_flight: dict[int, _Picture] = {}
-        self._connection = 0
         self._send_from = 0.0
         self._closing = False
         self._wake = threading.Event()
+        self._in_flight: InFlight[_Picture] = InFlight(client, IN_FLIGHT, self._wake.set)
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
 
     def __enter__(self) -> Pictures:
-        self._client.on_acknowledged.append(self._on_acknowledged)
+        self._in_flight.listen()
         self._thread.start()
         return self
 
@@ -100,12 +98,6 @@ class Pictures:
             time.sleep(0.02)
         return True
 
-    def _on_acknowledged(self, number: int, taken: bool) -> None:
-        if not self._awaiting:  # of one of the many messages that are not ours: no reason to wake up
-            return
-        self._acknowledged.append((number, taken))
-        self._wake.set()
-
     def _run(self) -> None:
         while not self._closing:
             self._wake.wait(RETRY_S)
@@ -117,33 +109,26 @@ class Pictures:
                 time.sleep(RETRY_S)
 
     def _turn(self) -> None:
-        if self._client.connections != self._connection:
-            self._send_from = time.monotonic() + (SETTLE_S if self._connection else 0.0)
-            self._connection = self._client.connections
-            self._in_flight.clear()
-        while self._acknowledged:
-            answered, taken = self._acknowledged.popleft()
-            sent = self._in_flight.pop(answered, None)
-            if sent is not None:
-                self._done(sent, None if taken else "refused")
-        self._awaiting = bool(self._in_flight)
+        first = not self._in_flight.connection
+        if self._in_flight.renew():
+            self._send_from = time.monotonic() + (0.0 if first else SETTLE_S)
+        for picture, taken in self._in_flight.answers():
+            self._done(picture, None if taken else "refused")
         if time.monotonic() < self._send_from:
             return
         with self._lock:
-            flying = set(map(id, self._in_flight.values()))
+            flying = set(map(id, self._in_flight))
             to_send = [picture for picture in self._waiting.values() if id(picture) not in flying]
-        for picture in to_send[: max(0, IN_FLIGHT - len(self._in_flight))]:
-            self._awaiting = True
+        for picture in to_send:
+            if self._in_flight.full:
+                return
             try:
-                number = self._client.send(
-                    topics.SNAPSHOT, picture.path, picture.jpeg, picture.user_properties
-                )
+                if not self._in_flight.send(
+                    picture, topics.SNAPSHOT, picture.path, picture.jpeg, picture.user_properties
+                ):
+                    return  # later
             except MessageError:
                 self._done(picture, "too_large")
-                continue
-            if number is None:  # no connection, or no room: later
-                return
-            self._in_flight[number] = picture
 
     def _done(self, picture: _Picture, lost: str | None) -> None:
         """Forget a picture, unless a better one has taken its place."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 
-from edge_node.backlog import Backlog, Row
+from edge_node.backlog import Backlog
+from edge_node.event_file import Row
 
 PAGE = 100
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from edge_node.config import ModelSettings
-from optimization import detectors, extras, files, machine, trial
+from optimization import arguments, detectors, extras, files, machine, trial
 from shared.errors import DarnerError, ModelError
 
 if TYPE_CHECKING:
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 
 def add_to(subparsers: SubParsers) -> None:
@@ -28,45 +28,21 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "models", nargs="*", default=[ModelSettings().name], metavar="MODEL", help="path or name"
     )
-    parser.add_argument("--backends", type=_texts, default=[None], metavar="NAME,...", help="engines to try")
+    parser.add_argument(
+        "--backends", type=arguments.names, default=[None], metavar="NAME,...", help="engines to try"
+    )
     parser.add_argument("--batches", type=_numbers, default=[1], metavar="N,...", help="pictures in one call")
     parser.add_argument(
         "--sizes", type=_numbers, default=[None], metavar="N,...", help="longer sides, for models of any size"
     )
-    add_picture(parser)
+    arguments.add_picture(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the medians (.png, .svg or .pdf)")
-    files.add_arguments(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 
-def add_picture(parser: argparse.ArgumentParser) -> None:
-    """Declare what is shown, and how often."""
-    parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="shown (default: the demo video's first)"
-    )
-    parser.add_argument(
-        "--resolution",
-        type=detectors.size,
-        default=(1280, 720),
-        metavar="WxH",
-        help="of it (default: 1280x720)",
-    )
-    parser.add_argument("--rounds", type=_positive, default=50, metavar="N", help="calls timed (default: 50)")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads for one inference")
-
-
-def _texts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]
-
-
 def _numbers(text: str) -> list[int]:
-    return [_positive(part) for part in text.split(",")]
-
-
-def _positive(text: str) -> int:
-    if not text.strip().isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
+    return [arguments.positive(part) for part in text.split(",")]
 
 
 def run(args: argparse.Namespace) -> None:

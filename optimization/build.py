@@ -18,12 +18,12 @@ from edge_node.config import ModelSettings
 from edge_node.detector import Detector
 from edge_node.download import sha256
 from edge_node.models import find_model
-from optimization import calibrator, detectors, files, pictures
+from optimization import arguments, calibrator, files, pictures
 from optimization.targets import TARGETS
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 
 def add_to(subparsers: SubParsers) -> None:
@@ -37,9 +37,7 @@ def add_to(subparsers: SubParsers) -> None:
         epilog=f"targets: {presets}",
     )
     parser.add_argument("model", metavar="MODEL", help="an ONNX file, or the name of a known model")
-    parser.add_argument(
-        "--output", "-o", type=Path, metavar="FILE", help="default: NAME.engine in this folder"
-    )
+    arguments.add_output(parser, "NAME.engine", "-o")
     parser.add_argument("--target", choices=TARGETS, help="settings that suit a kind of box")
     parser.add_argument(
         "--precision",
@@ -55,7 +53,7 @@ def add_to(subparsers: SubParsers) -> None:
     )
     parser.add_argument(
         "--size",
-        type=detectors.size,
+        type=arguments.size,
         metavar="WIDTHxHEIGHT",
         help="of the input, for models that leave it open",
     )
@@ -85,7 +83,7 @@ def add_to(subparsers: SubParsers) -> None:
         metavar="X.Y",
         help="build for this GPU instead of the one here (TensorRT for RTX only)",
     )
-    files.add_arguments(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from edge_node.config import ModelSettings
 from edge_node.detector import Detector
-from optimization import benchmark, detectors, evaluate_detector, extras, files, machine, trial
+from optimization import arguments, detectors, evaluate_detector, extras, files, machine, trial
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 
 def add_to(subparsers: SubParsers) -> None:
@@ -29,9 +29,9 @@ def add_to(subparsers: SubParsers) -> None:
     )
     parser.add_argument("a", metavar="A", help="path or name, @ENGINE if need be")
     parser.add_argument("b", metavar="B", help="what A is compared with")
-    benchmark.add_picture(parser)
-    evaluate_detector.add_truth(parser, required=False)
-    files.add_arguments(parser)
+    arguments.add_picture(parser)
+    arguments.add_truth(parser, required=False)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
 from edge_node.config import ModelSettings
-from edge_node.models import Layout
 from shared.errors import ConfigError
-
-
-def add_arguments(parser: argparse.ArgumentParser, *, engine: bool = False) -> None:
-    """Declare the options that say which network runs, and how.
-
-    Args:
-        parser: Of the command.
-        engine: Let the engine be chosen; without, ONNX Runtime runs it.
-    """
-    parser.add_argument("--model", default=default_model(), help="path or name (default: %(default)s)")
-    parser.add_argument("--layout", choices=("auto", *get_args(Layout)), help="how the output is read")
-    parser.add_argument("--labels", metavar="NAME,...", help="class names, for models that carry none")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads for one inference")
-    parser.set_defaults(backend="onnxruntime")
-    if engine:
-        parser.set_defaults(backend=None)
-        parser.add_argument("--backend", metavar="NAME", help="engine (default: the fastest that runs here)")
-        parser.add_argument(
-            "--input-size", type=int, metavar="N", help="longer side, for models that take any size"
-        )
 
 
 def default_model() -> str:
@@ -38,10 +17,10 @@ def default_model() -> str:
 
 
 def settings(args: argparse.Namespace, **changes: Any) -> ModelSettings:
-    """The settings that `add_arguments` and these changes make.
+    """The settings that `arguments.add_network` and these changes make.
 
     Args:
-        args: What `add_arguments` declared.
+        args: What it declared.
         changes: Other keys of `ModelSettings`.
 
     Raises:
@@ -65,19 +44,3 @@ def build(**keys: Any) -> ModelSettings:
         )
     except msgspec.ValidationError as error:
         raise ConfigError(f"settings of the detector: {error}") from None
-
-
-def size(text: str) -> tuple[int, int]:
-    """An input size from the command line: ``416`` or ``640x384`` (width x height).
-
-    Raises:
-        argparse.ArgumentTypeError: It is neither.
-    """
-    parts = text.lower().split("x")
-    try:
-        numbers = [int(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if not 1 <= len(numbers) <= 2 or min(numbers) < 32 or max(numbers) > 8192:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 416 or 640x384 (width x height)")
-    return numbers[0], numbers[-1]

@@ -12,12 +12,11 @@ from tqdm import tqdm
 from edge_node.config import ModelSettings
 from edge_node.detector import Detector
 from edge_node.frames import Detections
-from optimization import detectors, extras, files, pictures
+from optimization import arguments, detectors, extras, files, pictures
 
 if TYPE_CHECKING:
+    from optimization.arguments import SubParsers
     from optimization.coco import Scores, Truth
-
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 CONFIDENCE = 0.001
 """Precision is measured over all recalls: nothing that could count is left out."""
@@ -30,26 +29,11 @@ def add_to(subparsers: SubParsers) -> None:
         help="COCO mAP of a detector, and its loss against another",
         description="Run a detector over annotated pictures and give COCO's average precision (0 to 1).",
     )
-    detectors.add_arguments(parser, engine=True)
-    add_truth(parser, required=True)
+    arguments.add_network(parser, engine=True)
+    arguments.add_truth(parser, required=True)
     parser.add_argument("--against", metavar="MODEL", help="score this one as well and give the loss")
-    files.add_arguments(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
-
-
-def add_truth(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Declare the options that name pictures and annotations."""
-    parser.add_argument("--images", type=Path, required=required, metavar="DIR", help="folder of pictures")
-    parser.add_argument(
-        "--annotations", type=Path, required=required, metavar="FILE", help="COCO's instances.json of them"
-    )
-    parser.add_argument(
-        "--classes", type=_names, default=(), metavar="NAME,...", help="score only these (default: all)"
-    )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
 
 
 def evaluate(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_node.tracker import TrackerSettings, create
-from optimization import files, mot, report
+from optimization import arguments, files, mot, report
 from shared.errors import SourceError
 
 if TYPE_CHECKING:
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 
 def add_to(subparsers: SubParsers) -> None:
@@ -27,11 +27,11 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--mot", type=Path, required=True, metavar="DIR", help="a sequence, or a folder of sequences"
     )
-    parser.add_argument("--tracker", choices=("bytetrack", "ocsort"), default="bytetrack")
+    arguments.add_tracker(parser)
     parser.add_argument(
         "--detections", default="det.txt", metavar="NAME", help="file in each det/ folder (default: det.txt)"
     )
-    files.add_arguments(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

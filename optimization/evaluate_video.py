@@ -19,11 +19,11 @@ from edge_node.frames import Detections
 from edge_node.live import Controls
 from edge_node.tracker import TrackerSettings
 from edge_node.watch import Watch
-from optimization import files, mot, report
+from optimization import arguments, files, mot, report
 from shared.errors import SourceError
 
 if TYPE_CHECKING:
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 
 def add_to(subparsers: SubParsers) -> None:
@@ -38,13 +38,13 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--truth", type=Path, required=True, metavar="DIR", help="sequence with seqinfo.ini and gt/gt.txt"
     )
-    parser.add_argument("--model", default=ModelSettings().name, help="path or name (default: %(default)s)")
+    arguments.add_model(parser)
     parser.add_argument("--class", dest="class_name", default="person", help="what the ground truth is of")
-    parser.add_argument("--tracker", choices=("bytetrack", "ocsort"), default="bytetrack")
+    arguments.add_tracker(parser)
     parser.add_argument(
         "--save", type=Path, metavar="DIR", help="write the detections there as a sequence for other trackers"
     )
-    files.add_arguments(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

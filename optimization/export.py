@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optimization import detectors, extras, files, parity
+from optimization import arguments, detectors, extras, files, parity
 from optimization.simplify import check_varying, runner
 from shared.errors import ConfigError, ModelError
 from shared.geometry import F32
 
 if TYPE_CHECKING:
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 TOLERANCE = 1e-3
 """PyTorch and ONNX Runtime add up in different orders; more than this is another network."""
@@ -39,15 +39,15 @@ def add_to(subparsers: SubParsers) -> None:
         "runs as code: only use what you trust.",
     )
     parser.add_argument("source", help="FILE.torchscript, FILE.pt, FILE.pt2, or module:function")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: NAME.onnx in this folder")
+    arguments.add_output(parser, "NAME.onnx")
     parser.add_argument(
-        "--size", type=detectors.size, default=(640, 640), metavar="SIZE", help="default: 640"
+        "--size", type=arguments.size, default=(640, 640), metavar="SIZE", help="default: 640"
     )
     parser.add_argument("--opset", type=int, default=17, metavar="N", help="at least 17 (default)")
     parser.add_argument("--static", action="store_true", help="fix batch and size")
     parser.add_argument("--labels", metavar="NAME,...", help="class names to put into the file")
-    parity.add_arguments(parser)
-    files.add_arguments(parser)
+    arguments.add_check(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
@@ -10,12 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigError
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare --json and --force."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here as well")
-    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
 
 def claim(path: Path | None, *, force: bool) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from edge_node.config import ModelSettings
 from edge_node.models import find_model
-from optimization import detectors, extras, files, pictures
+from optimization import arguments, detectors, extras, files, pictures
 from optimization.simplify import runner
 from shared.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     import onnx
 
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 TOLERANCE = 5e-2
 """Half precision has eleven bits, and a network adds up what they lose; measured are 0.1 to 2 %."""
@@ -28,25 +28,18 @@ _PICTURES = 12
 
 def add_to(subparsers: SubParsers) -> None:
     """Declare the command's arguments."""
-    from optimization import parity
-
     parser = subparsers.add_parser(
         "fp16",
         help="float32 ONNX to half precision",
         description="Convert weights and arithmetic to 16 bits, and check the outputs.",
     )
-    detectors.add_arguments(parser)
+    arguments.add_network(parser)
     parser.add_argument("--half-io", action="store_true", help="inputs and outputs in 16 bits as well")
     parser.add_argument("--block", default="", metavar="OP,...", help="operator types left in float32")
-    parser.add_argument(
-        "--keep-float",
-        default="auto",
-        metavar="auto|none|NODE,...",
-        help="nodes left in float32; auto: what decodes boxes and scores (default)",
-    )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: NAME_fp16.onnx in this folder")
-    parity.add_arguments(parser)
-    files.add_arguments(parser)
+    arguments.add_keep_float(parser, "nodes left in float32; auto: what decodes boxes and scores (default)")
+    arguments.add_output(parser, "NAME_fp16.onnx")
+    arguments.add_check(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edge_node.config import ModelSettings
 from edge_node.detector import Detector
 from edge_node.models import find_model
-from optimization import detectors, extras, files
+from optimization import arguments, detectors, extras, files
 from shared.errors import DarnerError
 
 if TYPE_CHECKING:
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     import onnx
 
+    from optimization.arguments import SubParsers
     from optimization.flops import Layer
-
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _LARGEST = 8
 
@@ -30,12 +29,12 @@ def add_to(subparsers: SubParsers) -> None:
         help="parameters, FLOPs, layers, layout and classes of a model",
         description="Say what is in an ONNX model, what one run costs, and how the detector would read it.",
     )
-    detectors.add_arguments(parser)
+    arguments.add_network(parser)
     parser.add_argument(
-        "--size", type=detectors.size, metavar="SIZE", help="for dynamic inputs: 416 or 640x384"
+        "--size", type=arguments.size, metavar="SIZE", help="for dynamic inputs: 416 or 640x384"
     )
     parser.add_argument("--nodes", action="store_true", help="list the nodes that --keep-float can name")
-    files.add_arguments(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

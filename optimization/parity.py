@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,16 +43,6 @@ class Difference:
     absolute: float
     relative: float
     rms: float
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare --images."""
-    parser.add_argument(
-        "--images",
-        type=Path,
-        metavar="DIR",
-        help="pictures to check the result on (default: the demo video's)",
-    )
 
 
 def feeds(target: InputFormat, images: Path | None) -> list[tuple[str, F32]]:

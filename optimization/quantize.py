@@ -16,15 +16,14 @@ from edge_node.detector import Detector
 from edge_node.download import sha256
 from edge_node.models import find_model
 from edge_node.preprocess import InputFormat
-from optimization import detectors, extras, files, pictures, stopwatch
+from optimization import arguments, detectors, extras, files, pictures, stopwatch
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
     import onnx
 
+    from optimization.arguments import SubParsers
     from optimization.calibration import Calibration
-
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 AGREEMENT_PICTURES = 48
 
@@ -37,7 +36,7 @@ def add_to(subparsers: SubParsers) -> None:
         description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are "
         "kept in a calibration file, with which the model can be built again without them.",
     )
-    detectors.add_arguments(parser)
+    arguments.add_network(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures like those it will see")
     parser.add_argument(
         "--pictures", type=int, default=500, metavar="N", help="most of them used (default: 500)"
@@ -53,11 +52,8 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--for", dest="target", choices=("cpu", "tensorrt"), default="cpu", help="default: cpu"
     )
-    parser.add_argument(
-        "--keep-float",
-        default="auto",
-        metavar="auto|none|NODE,...",
-        help="nodes left in float; auto looks at which of the last ones cost accuracy (default)",
+    arguments.add_keep_float(
+        parser, "nodes left in float; auto looks at which of the last ones cost accuracy (default)"
     )
     parser.add_argument(
         "--reduce-range",
@@ -65,8 +61,8 @@ def add_to(subparsers: SubParsers) -> None:
         default="auto",
         help="7-bit weights: right on x86 without VNNI, where 8 saturate (default: as this CPU needs)",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: NAME_int8.onnx in this folder")
-    files.add_arguments(parser)
+    arguments.add_output(parser, "NAME_int8.onnx")
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

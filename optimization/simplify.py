@@ -10,13 +10,13 @@ import numpy as np
 
 from edge_node.models import find_model
 from edge_node.preprocess import InputFormat
-from optimization import detectors, extras, files
+from optimization import arguments, detectors, extras, files
 from shared.errors import ModelError
 
 if TYPE_CHECKING:
     import onnx
 
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 TOLERANCE = 1e-5
 """Rewrites change the order of additions, and nothing else."""
@@ -24,22 +24,20 @@ TOLERANCE = 1e-5
 
 def add_to(subparsers: SubParsers) -> None:
     """Declare the command's arguments."""
-    from optimization import parity
-
     parser = subparsers.add_parser(
         "simplify",
         help="fold constants, fuse and prune an ONNX model",
         description="Simplify an ONNX model and check that its outputs stay the same.",
     )
-    detectors.add_arguments(parser)
+    arguments.add_network(parser)
     parser.add_argument(
         "--dynamic",
         choices=("batch", "size", "both"),
         help="let the input's batch or height and width vary, if the graph allows",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: NAME_slim.onnx in this folder")
-    parity.add_arguments(parser)
-    files.add_arguments(parser)
+    arguments.add_output(parser, "NAME_slim.onnx")
+    arguments.add_check(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_node.models import find_model
-from optimization import extras, files
-from optimization.detectors import default_model
+from optimization import arguments, extras, files
 from shared.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     import onnx
 
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from optimization.arguments import SubParsers
 
 _TYPES = {
     "FLOAT": "FP32",
@@ -59,7 +58,7 @@ def add_to(subparsers: SubParsers) -> None:
         description="Write DIR/NAME/config.pbtxt and DIR/NAME/1/model.onnx (or model.plan). An edge node "
         "uses the server with model.name: grpc://HOST:8001/NAME.",
     )
-    parser.add_argument("--model", default=default_model(), help="ONNX: path or name (default: %(default)s)")
+    arguments.add_model(parser, "ONNX: path or name")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="serve this TensorRT engine of the model")
     parser.add_argument("--repository", type=Path, required=True, metavar="DIR")
     parser.add_argument("--name", help="what clients ask for (default: the file's)")
@@ -71,7 +70,7 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--delay-us", type=int, default=2000, metavar="N", help="longest wait for a batch (default: 2000)"
     )
-    files.add_arguments(parser)
+    arguments.add_results(parser)
     parser.set_defaults(run=run)
 
 

@@ -1,10 +1,11 @@
 """The MQTT client: the only file that knows paho.
 
 What it adds to paho (each a trap that was measured): incoming messages are only handed to a channel in the
-callback; QoS 0 has a small window of unwritten messages instead of an endless queue; retained state is kept
-here and published again after every connect, so a broker that lost everything is refilled; reconnects are
-jittered; a cut network is noticed in seconds; a broker's packet limit is respected before sending; state
-that the network is too slow for waits here, the newest of each topic; too many open files are an error.
+callback; QoS 0 has a small window of unwritten messages instead of an endless queue (`window`); retained
+state is kept and published again after every connect, and what the network is too slow for waits, the newest
+of each topic (`retained`); reconnects are jittered; a cut network is noticed in seconds; a broker's packet
+limit is respected before sending; what waiting does not cure, like too many open files, is an error
+(`broker_troubles`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import logging
 import random
 import secrets
 import socket
-import ssl
 import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from queue import Full
 from types import TracebackType
 from typing import Literal
 
@@ -34,10 +35,13 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from shared import tls
 from shared.broker_settings import MqttSettings as MqttSettings  # a part of this interface
 from shared.broker_settings import check_secrets, parse_url, read_password
+from shared.broker_troubles import BrokerTroubles
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.topics import STATUS, Topic, check_prefix
+from shared.retained import OFFER_AGAIN_S, Retained
+from shared.topics import Topic, check_prefix
+from shared.window import Window
 
 log = logging.getLogger("darner.mqtt")
 
@@ -49,22 +53,8 @@ NOT_SENT = 16_384
 """Bytes in the kernel that the network has not taken, beyond which the socket waits."""
 MAX_QUEUED = 1000
 """Unacknowledged messages that paho holds; it refuses the next one."""
-STATE_WINDOW = 64
-"""Retained messages that may wait for their acknowledgement; of what comes then only the newest is kept."""
-OFFER_AGAIN_S = 0.05
-"""State that had to wait is offered again this often."""
 MAX_DESCRIPTOR = 1023
 """The highest that paho can wait for: it uses select()."""
-
-# Waiting does not cure these: the first CONNACK that carries one is an error for the user.
-_HOPELESS = {
-    "Bad user name or password",
-    "Not authorized",
-    "Banned",
-    "Bad authentication method",
-    "Client identifier not valid",
-    "Unsupported protocol version",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +99,17 @@ class Client:
         on_refused: Callable[[BrokerError], None] | None = None,
     ) -> None:
         self._settings = settings
-        self._on_refused = on_refused
         self._host, self._port, self._tls = parse_url(settings.url)
         check_secrets(settings, self._host, self._tls)
         check_prefix(settings.prefix)
-        self._subscriptions: dict[str, tuple[int, bool]] = {}
-        self._state: dict[str, tuple[Topic, bytes]] = {}
-        self._state_lock = threading.Lock()
-        self._untaken: dict[str, None] = {}  # paths of state that there was no room for, in order
-        self._unconfirmed: deque[paho.MQTTMessageInfo] = deque()  # state on its way
-        self._offering = threading.Event()
-        self._closing = False
-        self._unwritten: deque[paho.MQTTMessageInfo] = deque()
-        self._last: paho.MQTTMessageInfo | None = None
-        self._window_lock = threading.Lock()  # several threads send; never held around paho's publish
-        self._max_packet: int | None = None
-        self._ever_connected = False
-        self._answered = False
-        self._unreachable_said = False
-        self._hurried = False
+        self._troubles = BrokerTroubles(self._host, self._port, on_refused)
         self._connected = threading.Event()
+        self._subscriptions: dict[str, tuple[int, bool]] = {}
+        self._subscribing = threading.Lock()
+        self._state = Retained(self._publish_retained)
+        self._window = Window(WINDOW, self._connected.is_set)
+        self._last: paho.MQTTMessageInfo | None = None
+        self._max_packet: int | None = None
         self._once = Once()
         self._plain: dict[str, Properties] = {}  # by topic name; making them costs as much as sending does
         self.received: Channel[Received] = Channel(depth=2000)
@@ -175,14 +156,13 @@ class Client:
         else:
             self._paho.connect_async(self._host, self._port, self._settings.keepalive_s)
         self._paho.loop_start()
-        threading.Thread(target=self._offer_again, name="mqtt state", daemon=True).start()
+        self._state.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closing = True
-        self._offering.set()
+        self._state.close()
         self._paho.disconnect()
         cut = threading.Timer(CLOSE_WITHIN_S, self._cut)
         cut.start()
@@ -201,7 +181,7 @@ class Client:
 
     def hurry(self) -> None:
         """From now on `publish` waits for nothing: for a program that is to end."""
-        self._hurried = True
+        self._window.hurry()
 
     def subscribe(self, topic_filter: str, qos: Literal[0, 1] = 0, *, as_published: bool = False) -> None:
         """Receive what matches, now and after every reconnect.
@@ -211,7 +191,7 @@ class Client:
             qos: The most that is asked for.
             as_published: Live messages keep the retain flag of their publisher (MQTT 5 only).
         """
-        with self._state_lock:
+        with self._subscribing:
             self._subscriptions[topic_filter] = (qos, as_published)
             if self.connected:
                 self._subscribe(topic_filter, qos, as_published)
@@ -235,19 +215,16 @@ class Client:
         Returns:
             False when the message was dropped, which is counted under the topic's name.
         """
-        room = self._room() if topic.qos == 0 else self.connected
+        room = self._window.wait_room() if topic.qos == 0 else self.connected
         if not room or not self._fits(path, payload):
             self.dropped[topic.name] += 1
             return False
-        properties = self._properties(topic, user_properties, correlation)
-        if properties is not None and response_topic is not None:
-            properties.ResponseTopic = response_topic
+        properties = self._properties(topic, user_properties, correlation, response_topic)
         info = self._paho.publish(path, payload, topic.qos, False, properties)
         if topic.qos == 0:
             sent = info.rc == paho.MQTT_ERR_SUCCESS
             if sent:  # asking one that failed whether it is published raises an error
-                with self._window_lock:
-                    self._unwritten.append(info)
+                self._window.add(info)
         else:
             sent = info.rc != paho.MQTT_ERR_QUEUE_SIZE
             self._last = info if sent else self._last
@@ -260,38 +237,26 @@ class Client:
 
         Waits for room in the window at both QoS, which keeps the order; False when the connection was lost.
         """
-        if not self._fits(message.topic, message.payload) or not self._room():
+        if not self._fits(message.topic, message.payload) or not self._window.wait_room():
             return False
         properties = None
         if self._settings.version == "5":
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type there
-            for name, value in (
-                ("ContentType", message.content_type),
-                ("MessageExpiryInterval", message.expiry_s),
-                ("ResponseTopic", message.response_topic),
-                ("CorrelationData", message.correlation),
-                ("UserProperty", list(message.user_properties.items()) or None),
-            ):
-                if value is not None:
-                    setattr(properties, name, value)
+            properties = _properties(
+                ContentType=message.content_type,
+                MessageExpiryInterval=message.expiry_s,
+                ResponseTopic=message.response_topic,
+                CorrelationData=message.correlation,
+                UserProperty=list(message.user_properties.items()) or None,
+            )
         info = self._paho.publish(message.topic, message.payload, message.qos, message.retain, properties)
         sent = info.rc == paho.MQTT_ERR_SUCCESS
         if sent:
-            with self._window_lock:
-                self._unwritten.append(info)
+            self._window.add(info)
         return sent
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was sent is written or acknowledged; False when it was not in `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline and self.connected:
-            with self._window_lock:
-                self._forget_written()
-                if not self._unwritten:
-                    break
-                oldest = self._unwritten[0]
-            oldest.wait_for_publish(0.1)
-        return not self._unwritten
+        return self._window.drain(timeout)
 
     def send(
         self, topic: Topic, path: str, payload: bytes, user_properties: Mapping[str, str] | None = None
@@ -319,68 +284,23 @@ class Client:
         if not self._fits(path, payload):
             self.dropped[topic.name] += 1
             return
-        # Held while publishing, or a reconnect could send the state before this one after it. Nothing that
-        # paho calls back while it sends takes this lock.
-        with self._state_lock:
-            self._state[path] = (topic, payload)
-            if self.connected:
-                self._publish_state([path])
+        self._state.set(topic, path, payload)
 
     def refresh(self, path: str | None = None) -> None:
         """Publish retained state again: all of it, as after a connect, or that of one topic."""
-        with self._state_lock:
-            self._publish_state(self._state if path is None else self._state.keys() & {path})
-
-    def _publish_state(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            topic, payload = self._state[path]
-            # What a node is has to be said even where what its zones count must wait.
-            if topic is not STATUS and not self._state_room():
-                self._wait_for_room(path)
-                continue
-            info = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
-            if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
-                self._wait_for_room(path)
-                continue
-            self._untaken.pop(path, None)
-            self._last = info
-            if info.rc == paho.MQTT_ERR_SUCCESS:
-                self._unconfirmed.append(info)
-
-    def _state_room(self) -> bool:
-        while self._unconfirmed and self._unconfirmed[0].is_published():
-            self._unconfirmed.popleft()
-        return len(self._unconfirmed) < STATE_WINDOW
-
-    def _wait_for_room(self, path: str) -> None:
-        self._untaken[path] = None
-        self._offering.set()
-
-    def _offer_again(self) -> None:
-        # A thread of its own: where room is made, in the network thread, paho holds a lock that it needs.
-        while self._offering.wait() and not self._closing:
-            time.sleep(OFFER_AGAIN_S)
-            with self._state_lock:
-                if self.connected:  # else the next connection begins with all state
-                    self._publish_state(list(self._untaken)[:100])
-                if not self._untaken:
-                    self._offering.clear()
+        self._state.refresh(path)
 
     def clear_state(self, below: str) -> None:
         """Forget all retained state, and take what lies below a topic back from the broker."""
-        with self._state_lock:
-            paths = [path for path in self._state if path.startswith(f"{below}/")]
-            self._state.clear()
-            self._untaken.clear()
-        for path in paths:
+        for path in self._state.clear(below):
             self._paho.publish(path, b"", 1, True)
 
     def finish(self, timeout: float) -> bool:
         """Wait until everything at QoS 1 was acknowledged; False when it was not in `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while self._untaken and self.connected and time.monotonic() < deadline:
+        while self._state.waiting and self.connected and time.monotonic() < deadline:
             time.sleep(OFFER_AGAIN_S)
-        if not self.connected or self._untaken:
+        if not self.connected or self._state.waiting:
             return False
         if self._last is None:
             return True
@@ -397,29 +317,6 @@ class Client:
             with contextlib.suppress(OSError):  # it has gone by itself
                 sock.shutdown(socket.SHUT_RDWR)
 
-    def _room(self) -> bool:
-        while self.connected:
-            with self._window_lock:
-                self._forget_written()
-                if len(self._unwritten) < WINDOW:
-                    return True
-                if self._hurried:
-                    return False
-                oldest = self._unwritten[0]
-            try:
-                oldest.wait_for_publish(0.1)
-            except (RuntimeError, ValueError):  # lost with the connection
-                with self._window_lock:
-                    if self._unwritten and self._unwritten[0] is oldest:
-                        self._unwritten.popleft()
-        with self._window_lock:
-            self._unwritten.clear()
-        return False
-
-    def _forget_written(self) -> None:
-        while self._unwritten and self._unwritten[0].is_published():
-            self._unwritten.popleft()
-
     def _fits(self, path: str, payload: bytes) -> bool:
         if self._max_packet is None or len(payload) + len(path) + 256 <= self._max_packet:
             return True
@@ -432,22 +329,32 @@ class Client:
             )
         return False
 
+    def _publish_retained(self, topic: Topic, path: str, payload: bytes) -> paho.MQTTMessageInfo | None:
+        info = self._paho.publish(path, payload, topic.qos, True, self._properties(topic))
+        if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
+            raise Full
+        self._last = info
+        return info if info.rc == paho.MQTT_ERR_SUCCESS else None
+
     def _properties(
-        self, topic: Topic, user: Mapping[str, str] | None = None, correlation: bytes | None = None
+        self,
+        topic: Topic,
+        user: Mapping[str, str] | None = None,
+        correlation: bytes | None = None,
+        response_topic: str | None = None,
     ) -> Properties | None:
         if self._settings.version != "5":
             return None
-        plain = not user and correlation is None
+        plain = not user and correlation is None and response_topic is None
         if plain and topic.name in self._plain:
             return self._plain[topic.name]
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type there
-        properties.ContentType = "image/jpeg" if topic.payload == "jpeg" else "application/json"
-        if topic.expiry_s is not None:
-            properties.MessageExpiryInterval = topic.expiry_s
-        if user:
-            properties.UserProperty = list(user.items())
-        if correlation is not None:
-            properties.CorrelationData = correlation
+        properties = _properties(
+            ContentType="image/jpeg" if topic.payload == "jpeg" else "application/json",
+            MessageExpiryInterval=topic.expiry_s,
+            UserProperty=list(user.items()) if user else None,
+            CorrelationData=correlation,
+            ResponseTopic=response_topic,
+        )
         if plain:
             self._plain[topic.name] = properties
         return properties
@@ -471,59 +378,30 @@ class Client:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        self._answered = True
         if reason.is_failure:
-            self._refused(str(reason))
+            self._troubles.refused(str(reason))
             return
+        self._troubles.over()
         # Else paho would send again what was in flight: its owners do that, or it is out of date.
         client.drop_out_messages()
         self._max_packet = getattr(properties, "MaximumPacketSize", None)
-        self._ever_connected = True
         client.on_log = None  # what it listens for only happens before; it would cost a line per packet
-        self._unreachable_said = False
         self.connections += 1
-        # Under the lock, or what another thread adds between these and the flag would reach nobody.
-        with self._state_lock:
+        # Under the lock, or what another thread asks for between these and the flag would never come.
+        with self._subscribing:
             for topic_filter, (qos, as_published) in self._subscriptions.items():
                 self._subscribe(topic_filter, qos, as_published)
-            self._unconfirmed.clear()
-            self._untaken.clear()
-            self._publish_state(self._state)
+            self._state.restore()
             self._connected.set()
         log.info("connected to the broker at %s:%d", self._host, self._port)
 
-    def _refused(self, reason: str) -> None:
-        text = f"the broker at {self._host}:{self._port} refused the connection: {reason}"
-        if reason in _HOPELESS and not self._ever_connected and self._on_refused:
-            self._on_refused(BrokerError(f"{text}; check mqtt.username, mqtt.password and mqtt.version"))
-        elif self._once(text):
-            log.warning("%s; trying again", text)
-
     def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002
-        failure = sys.exc_info()[1]  # paho calls this while it handles what went wrong
-        reason = tls.problem(failure) if isinstance(failure, ssl.SSLError) else None
-        if reason is not None:
-            self._untrusted(reason)
-        elif not self._unreachable_said:
-            self._unreachable_said = True
-            log.warning(
-                "no broker answers at %s:%d; is it running there (mqtt.url)? Trying again until it does",
-                self._host,
-                self._port,
-            )
+        self._troubles.unreachable(sys.exc_info()[1])  # paho calls this while it handles what went wrong
 
     def _on_log(self, client: paho.Client, userdata: object, level: int, text: str) -> None:  # noqa: ARG002
         # TLS 1.3 brings the broker's verdict on our certificate with the first read; paho only logs it.
         if level == paho.MQTT_LOG_ERR and "ALERT" in text:
-            self._untrusted("the broker refused our certificate" + tls.CERTIFICATE_FIX)
-
-    def _untrusted(self, reason: str) -> None:
-        self._answered = True
-        text = f"no secure connection to the broker at {self._host}:{self._port}: {reason}"
-        if not self._ever_connected and self._on_refused:
-            self._on_refused(BrokerError(text))
-        elif self._once(text):
-            log.warning("%s; trying again", text)
+            self._troubles.untrusted("the broker refused our certificate" + tls.CERTIFICATE_FIX)
 
     def _on_disconnect(
         self,
@@ -535,16 +413,13 @@ class Client:
     ) -> None:
         was_connected = self._connected.is_set()
         self._connected.clear()
+        self._state.lost()
         if was_connected:  # paho can call this twice
             if reason.is_failure:
                 log.warning("lost the broker (%s); reconnecting", reason)
             self._jitter()
-        elif not self._answered and reason.is_failure and self._once("hung up"):
-            log.warning(
-                "the broker at %s:%d hung up at once; does it expect TLS there (mqtts://)? Trying again",
-                self._host,
-                self._port,
-            )
+        elif reason.is_failure:
+            self._troubles.hung_up()
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002
         received = Received(
@@ -582,16 +457,17 @@ class Client:
         if not isinstance(sock, socket.socket):
             return
         _tune(sock)
-        if sock.fileno() <= MAX_DESCRIPTOR:
-            return
-        text = (
-            f"no connection to the broker: this process has too many files open (descriptor {sock.fileno()}, "
-            f"at most {MAX_DESCRIPTOR} can be waited for); let it have fewer cameras or browsers"
-        )
-        if not self._ever_connected and self._on_refused:
-            self._on_refused(BrokerError(text))
-        elif self._once("descriptors"):
-            log.error("%s; trying again", text)
+        if sock.fileno() > MAX_DESCRIPTOR:
+            self._troubles.too_many_files(sock.fileno(), MAX_DESCRIPTOR)
+
+
+def _properties(**given: object) -> Properties:
+    """Those of a PUBLISH, by MQTT's names; None leaves one out."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type there
+    for name, value in given.items():
+        if value is not None:
+            setattr(properties, name, value)
+    return properties
 
 
 def _tune(sock: socket.socket) -> None:

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from edge_node import backlog as module
+from edge_node import event_file
 from edge_node.backlog import Backlog, Missing
 
 
@@ -27,15 +28,19 @@ def numbers(backlog: Backlog) -> list[int]:
     return [row.number for row in backlog.read(0, backlog.last_id, 10**6)]
 
 
+def is_on_disk(backlog: Backlog) -> bool:
+    return backlog.on_disk
+
+
 def fill_the_disk(backlog: Backlog) -> None:
-    assert backlog._db is not None
-    [(pages,)] = backlog._db.execute("PRAGMA page_count").fetchall()
-    backlog._db.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+    assert backlog._file._db is not None
+    [(pages,)] = backlog._file._db.execute("PRAGMA page_count").fetchall()
+    backlog._file._db.execute(f"PRAGMA max_page_count = {pages}").fetchall()
 
 
 def empty_the_disk(backlog: Backlog) -> None:
-    assert backlog._db is not None
-    backlog._db.execute("PRAGMA max_page_count = 1000000").fetchall()
+    assert backlog._file._db is not None
+    backlog._file._db.execute("PRAGMA max_page_count = 1000000").fetchall()
 
 
 def test_what_was_written_is_there_again_and_the_next_boot_sorts_after(
@@ -85,20 +90,20 @@ def test_removed_is_removed_for_good_and_counted_once(tmp_path: Path) -> None:
 def test_a_full_disk_costs_nothing_as_long_as_there_is_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    monkeypatch.setattr(event_file, "RETRY_S", 0.0)
     with opened(tmp_path / "o.db") as backlog:
         backlog.write([event(backlog, 1)])
         fill_the_disk(backlog)
         for number in range(2, 30):
             backlog.write([event(backlog, number, filling="x" * 1000)])
-        assert backlog.failing
+        assert not is_on_disk(backlog)
         assert numbers(backlog) == list(range(1, 30))
         assert [row.number for row in backlog.read(5, 8, 2)] == [6, 7]
         assert backlog.remove_through(backlog.boot, 3) == 3
         assert len(caplog.records) == 1
         empty_the_disk(backlog)
         backlog.write([])
-        assert backlog.on_disk
+        assert is_on_disk(backlog)
     with opened(tmp_path / "o.db") as backlog:
         assert numbers(backlog) == list(range(4, 30))
 

@@ -51,6 +51,9 @@ def node(broker: Mosquitto) -> Iterator[Client]:
         assert client.wait_connected(10)
         commands = Commands(client, PREFIX, "box", "s", HANDLERS)
         commands.subscribe()
+        # The broker takes the packets of a connection in order: when it has this one, we are subscribed.
+        assert client.publish(topics.RESPONSE, f"{PREFIX}/subscribed", b"{}")
+        assert client.finish(10)
         thread = threading.Thread(target=commands.run)
         thread.start()
         yield client

@@ -15,7 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_node.backlog import Backlog, Row
+from edge_node.backlog import Backlog
+from edge_node.event_file import Row
 from edge_node.outbox import Outbox, OutboxSettings
 from shared import log, topics
 from shared.errors import BrokerError

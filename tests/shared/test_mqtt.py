@@ -15,33 +15,16 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from shared import broker_settings, mqtt, topics
-from shared.errors import BrokerError, ConfigError
+from shared import mqtt, topics
+from shared.errors import BrokerError
 from shared.mqtt import Client, MqttSettings, Received
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
+from tests.shared.connections import connected, cut, take
 
 STATUS = "darner/v1/n/status"
 DETECTIONS = "darner/v1/n/camera/c/detections"
 EVENTS = "darner/v1/n/camera/c/events"
 THUMBNAIL = "darner/v1/n/camera/c/thumbnail"
-
-
-@contextmanager
-def connected(url: str, **options: object) -> Iterator[Client]:
-    with Client(MqttSettings(url=url, **options), name="test") as client:  # type: ignore[arg-type]  # settings by name
-        assert client.wait_connected(10)
-        yield client
-
-
-def cut(client: Client) -> None:
-    """What a lost network looks like to both ends: the connection ends without a word of MQTT."""
-    sock = client._paho.socket()
-    assert isinstance(sock, socket.socket)
-    sock.shutdown(socket.SHUT_RDWR)
-
-
-def take(client: Client, count: int = 1, timeout: float = 10.0) -> list[Received]:
-    return [client.received.get(timeout) for _ in range(count)]
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
@@ -54,17 +37,6 @@ def test_a_message_arrives_with_its_properties(broker: Mosquitto, version: str) 
         (got,) = take(reader)
     assert (got.topic, got.payload, got.retain) == (topic, b"jpeg", False)
     assert got.user_properties == ({"seq": "4"} if version == "5" else {})
-
-
-def test_state_is_there_for_a_late_subscriber_and_is_cleared_by_an_empty_one(broker: Mosquitto) -> None:
-    topic = "darner/v1/late/status"
-    with connected(broker.url) as writer, connected(broker.url) as reader:
-        writer.set_state(topics.STATUS, topic, b"1")
-        assert writer.finish(5)
-        reader.subscribe(topic, 1)
-        assert [(got.payload, got.retain) for got in take(reader)] == [(b"1", True)]
-        writer.set_state(topics.STATUS, topic, b"")
-        assert take(reader)[0].payload == b""
 
 
 def test_what_is_asked_for_while_the_connection_comes_up_is_not_forgotten(
@@ -95,34 +67,6 @@ def test_the_will_speaks_when_the_client_vanishes(broker: Mosquitto) -> None:
             assert doomed.wait_connected(10)
             cut(doomed)
             assert take(reader)[0].payload == b"offline"
-
-
-def test_a_broker_that_lost_everything_is_refilled_and_subscribed_again(own_broker: MosquittoProcess) -> None:
-    with connected(own_broker.url) as writer, connected(own_broker.url) as reader:
-        writer.set_state(topics.STATUS, STATUS, b"online")
-        reader.subscribe("darner/v1/#", 1)
-        assert take(reader)[0].payload == b"online"
-        assert writer.finish(5)  # what is not acknowledged yet would be sent again, before the newer one
-        own_broker.kill()
-        wait_until(lambda: not writer.connected and not reader.connected)
-        writer.set_state(topics.STATUS, STATUS, b"newer")  # while nobody is there
-        own_broker.start()
-        returned = time.monotonic()
-        assert take(reader)[0].payload == b"newer"
-        assert time.monotonic() - returned < 5
-
-
-def test_state_set_while_connecting_is_neither_lost_nor_overtaken(broker: Mosquitto) -> None:
-    paths = [f"race/{n}" for n in range(20)]
-    with connected(broker.url) as reader, Client(MqttSettings(url=broker.url), name="racer") as racer:
-        for number in range(40):  # before, during and after the connection is made
-            for path in paths:
-                racer.set_state(topics.STATUS, path, str(number).encode())
-        assert racer.wait_connected(10)
-        assert racer.finish(10)
-        reader.subscribe("race/+", 1)
-        newest = {got.topic: got.payload for got in take(reader, len(paths))}
-    assert newest == dict.fromkeys(paths, b"39")
 
 
 def test_the_broker_may_come_later_than_we(tmp_path: Path) -> None:
@@ -196,26 +140,6 @@ def test_a_client_ends_in_time_on_a_network_that_takes_nothing(own_broker: Mosqu
         assert not thread.is_alive()
     assert time.monotonic() - begin < 1.0 + mqtt.CLOSE_WITHIN_S + 0.5
     os.kill(own_broker._process.pid, signal.SIGCONT)
-
-
-def test_of_state_that_the_network_does_not_take_only_the_newest_is_kept(
-    own_broker: MosquittoProcess,
-) -> None:
-    paths = [f"darner/v1/n/camera/c/zone/z{number}" for number in range(200)]
-    assert own_broker._process is not None
-    with connected(own_broker.url) as writer:
-        os.kill(own_broker._process.pid, signal.SIGSTOP)
-        for round_ in range(5):
-            for path in paths:
-                writer.set_state(topics.ZONE, path, b"%d" % round_)
-        writer.set_state(topics.STATUS, STATUS, b"goes first")
-        assert len(writer._paho._out_messages) == mqtt.STATE_WINDOW + 1
-        os.kill(own_broker._process.pid, signal.SIGCONT)
-        assert writer.finish(10)
-        with connected(own_broker.url) as late:
-            late.subscribe("darner/v1/n/#", 1)
-            held = {got.topic: got.payload for got in take(late, 201)}
-    assert held == {**dict.fromkeys(paths, b"4"), STATUS: b"goes first"}
 
 
 def test_a_payload_over_the_brokers_limit_is_refused_before_it_cuts_the_connection(tmp_path: Path) -> None:
@@ -335,51 +259,6 @@ def test_a_disconnection_that_is_told_twice_is_one(
     assert len([record for record in caplog.records if "lost the broker" in record.message]) == 1
 
 
-@pytest.fixture
-def roomy(tmp_path: Path) -> Iterator[MosquittoProcess]:
-    """A broker that queues more for a subscriber than the 1,000 messages of its default."""
-    process = MosquittoProcess(tmp_path, extra="max_queued_messages 0")
-    process.start()
-    yield process
-    process.kill()
-
-
-def test_state_that_finds_the_queue_full_is_published_as_soon_as_there_is_room(
-    roomy: MosquittoProcess,
-) -> None:
-    assert roomy._process is not None
-    paths = [f"full/{number}" for number in range(mqtt.MAX_QUEUED + 300)]
-    with connected(roomy.url) as writer:
-        os.kill(roomy._process.pid, signal.SIGSTOP)
-        for path in paths:
-            writer.set_state(topics.STATUS, path, b"old")
-        assert len(writer._untaken) == 300
-        writer.set_state(topics.STATUS, paths[-1], b"new")
-        os.kill(roomy._process.pid, signal.SIGCONT)
-        assert writer.finish(10)
-        assert not writer._untaken
-        with connected(roomy.url) as reader:
-            reader.subscribe("full/#", 1)
-            came = {got.topic: got.payload for got in take(reader, len(paths))}
-    assert came == dict.fromkeys(paths, b"old") | {paths[-1]: b"new"}
-
-
-def test_more_state_than_the_queue_holds_is_all_there_after_a_reconnect(roomy: MosquittoProcess) -> None:
-    paths = [f"many/{number}" for number in range(mqtt.MAX_QUEUED + 300)]
-    with connected(roomy.url) as writer:
-        for path in paths:
-            writer.set_state(topics.STATUS, path, b"1")
-        assert writer.finish(10)
-        roomy.kill()
-        wait_until(lambda: not writer.connected)
-        roomy.start()
-        assert writer.wait_connected(10)
-        assert writer.finish(10)
-        with connected(roomy.url) as reader:
-            reader.subscribe("many/#", 1)
-            assert {got.topic for got in take(reader, len(paths))} == set(paths)
-
-
 @contextmanager
 def files_open(count: int) -> Iterator[list[int]]:
     """This process with so many descriptors in use."""
@@ -462,32 +341,3 @@ def _message(number: int) -> paho.MQTTMessage:
     message = paho.MQTTMessage(topic=b"t")
     message.payload = str(number).encode()
     return message
-
-
-def test_a_password_is_not_shown() -> None:
-    assert "secret" not in repr(MqttSettings(password="secret"))
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("mqtt://box", ("box", 1883, False)),
-        ("mqtts://box", ("box", 8883, True)),
-        ("mqtt://[::1]:1884", ("::1", 1884, False)),
-    ],
-)
-def test_urls_that_work(url: str, expected: tuple[str, int, bool]) -> None:
-    assert broker_settings.parse_url(url) == expected
-
-
-@pytest.mark.parametrize(
-    "url", ["box", "http://box", "mqtt://", "mqtt://box:x", "mqtt://u:p@box", "mqtt://box/path"]
-)
-def test_urls_that_do_not_are_config_errors(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"mqtt\.url"):
-        broker_settings.parse_url(url)
-
-
-def test_a_missing_password_file_is_a_config_error() -> None:
-    with pytest.raises(ConfigError, match="password_file"):
-        broker_settings.read_password(MqttSettings(password_file="/nowhere"))

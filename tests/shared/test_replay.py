@@ -37,15 +37,6 @@ def story() -> list[Received]:
     return [status(), *live, sent(topics.SNAPSHOT, JPEG), request, status("offline")]
 
 
-@pytest.fixture
-def other_broker(tmp_path: Path) -> Iterator[MosquittoProcess]:
-    """A broker that knows nothing of the first."""
-    process = MosquittoProcess(tmp_path)
-    process.start()
-    yield process
-    process.kill()
-
-
 class Ear:
     """Everything below a prefix, as it was published."""
 
@@ -60,8 +51,8 @@ class Ear:
 
 
 @pytest.fixture
-def ear(other_broker: MosquittoProcess) -> Iterator[Ear]:
-    with Client(MqttSettings(url=other_broker.url), name="ear") as client:
+def ear(own_broker: MosquittoProcess) -> Iterator[Ear]:
+    with Client(MqttSettings(url=own_broker.url), name="ear") as client:
         client.subscribe("#", 1, as_published=True)
         assert client.wait_connected(10)
         hears_itself(client, "ear")
@@ -82,7 +73,7 @@ def recording(path: Path, told: list[Received], step_us: int = 0) -> Path:
 
 
 def test_what_one_broker_delivered_another_delivers_the_same(
-    broker: Mosquitto, other_broker: MosquittoProcess, ear: Ear, tmp_path: Path
+    broker: Mosquitto, own_broker: MosquittoProcess, ear: Ear, tmp_path: Path
 ) -> None:
     file = tmp_path / "session.jsonl"
     told = [replace(message, topic=message.topic.replace(PREFIX, "replay-1/v1")) for message in story()]
@@ -109,7 +100,7 @@ def test_what_one_broker_delivered_another_delivers_the_same(
         stop.set()
         thread.join(10)
     assert counts == [len(told)]
-    assert replay.main(["play", str(file), "--broker", other_broker.url]) == 0
+    assert replay.main(["play", str(file), "--broker", own_broker.url]) == 0
     wanted = [message for message in told if "/request/" not in message.topic]
     assert [plain(message) for message in ear.hear(len(wanted))] == [plain(message) for message in wanted]
     assert ear.silent(), "a request is not played: a node would do it"
@@ -117,10 +108,10 @@ def test_what_one_broker_delivered_another_delivers_the_same(
     assert (request.response_topic, request.correlation) == ("answers/here", b"\x00\xff")
 
 
-def test_state_is_retained_on_the_other_broker(other_broker: MosquittoProcess, tmp_path: Path) -> None:
+def test_state_is_retained_on_the_other_broker(own_broker: MosquittoProcess, tmp_path: Path) -> None:
     file = recording(tmp_path / "r", [status(), boxes(1)])
-    assert replay.main(["play", str(file), "--broker", other_broker.url]) == 0
-    with Client(MqttSettings(url=other_broker.url), name="late") as late:
+    assert replay.main(["play", str(file), "--broker", own_broker.url]) == 0
+    with Client(MqttSettings(url=own_broker.url), name="late") as late:
         late.subscribe("#", 1)
         got = late.received.get(10)
         assert (got.topic, got.retain) == (f"{PREFIX}/n/status", True)
@@ -128,7 +119,7 @@ def test_state_is_retained_on_the_other_broker(other_broker: MosquittoProcess, t
 
 @pytest.mark.parametrize(("speed", "seconds"), [("1", 1.0), ("4", 0.25)])
 def test_it_keeps_time_at_any_speed_and_says_how_well(
-    other_broker: MosquittoProcess,
+    own_broker: MosquittoProcess,
     ear: Ear,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -136,7 +127,7 @@ def test_it_keeps_time_at_any_speed_and_says_how_well(
     seconds: float,
 ) -> None:
     file = recording(tmp_path / "r", [boxes(seq) for seq in range(11)], step_us=100_000)
-    play = ["play", str(file), "--broker", other_broker.url, "--speed", speed]
+    play = ["play", str(file), "--broker", own_broker.url, "--speed", speed]
     thread = threading.Thread(target=lambda: ear.hear(1))
     thread.start()
     started = time.monotonic()
@@ -148,7 +139,7 @@ def test_it_keeps_time_at_any_speed_and_says_how_well(
 
 
 def test_now_moves_all_times_alike_and_the_prefix_every_topic(
-    other_broker: MosquittoProcess, ear: Ear, tmp_path: Path
+    own_broker: MosquittoProcess, ear: Ear, tmp_path: Path
 ) -> None:
     named = messages.Event(
         node="n",
@@ -165,7 +156,7 @@ def test_now_moves_all_times_alike_and_the_prefix_every_topic(
     shown = picture(7, captured_us=str(STARTED_US + 40))
     file = recording(tmp_path / "r", [sent(topics.EVENTS, messages.encode(named)), shown])
     before = messages.now_us()
-    play = ["play", str(file), "--broker", other_broker.url, "--now", "--prefix", "elsewhere/v2"]
+    play = ["play", str(file), "--broker", own_broker.url, "--now", "--prefix", "elsewhere/v2"]
     assert replay.main(play) == 0
     first, second = ear.hear(2)
     told = messages.decode(messages.Event, first.payload)
@@ -180,12 +171,12 @@ def test_now_moves_all_times_alike_and_the_prefix_every_topic(
 
 
 def test_each_pass_of_a_loop_is_a_session_that_keeps_the_contract(
-    other_broker: MosquittoProcess, ear: Ear, tmp_path: Path
+    own_broker: MosquittoProcess, ear: Ear, tmp_path: Path
 ) -> None:
     told = [boxes(1), picture(1), event(1, 1), boxes(2)]
     file = recording(tmp_path / "r", told, step_us=20_000)
     process = subprocess.Popen(
-        [sys.executable, "-m", "shared.replay", "play", str(file), "--broker", other_broker.url, "--loop"],
+        [sys.executable, "-m", "shared.replay", "play", str(file), "--broker", own_broker.url, "--loop"],
         cwd=REPO,
         stderr=subprocess.DEVNULL,
     )
@@ -211,13 +202,13 @@ def test_each_pass_of_a_loop_is_a_session_that_keeps_the_contract(
 
 @pytest.mark.parametrize("cut", [1, 40, 4000])
 def test_a_file_cut_off_plays_up_to_there_with_one_warning(
-    other_broker: MosquittoProcess, ear: Ear, tmp_path: Path, capsys: pytest.CaptureFixture[str], cut: int
+    own_broker: MosquittoProcess, ear: Ear, tmp_path: Path, capsys: pytest.CaptureFixture[str], cut: int
 ) -> None:
     file = recording(tmp_path / "r", story())
     content = file.read_bytes()
     file.write_bytes(content[:-cut])
     whole = file.read_bytes().count(b"\n") - 1 + (cut == 1)  # without its last newline a line is still whole
-    assert replay.main(["play", str(file), "--broker", other_broker.url]) == 0
+    assert replay.main(["play", str(file), "--broker", own_broker.url]) == 0
     errors = capsys.readouterr().err
     assert errors.count("WARNING") == (cut != 1)
     if cut != 1:
@@ -325,9 +316,9 @@ def test_a_speed_that_is_none_is_refused(tmp_path: Path, speed: str) -> None:
     assert replay.main(["play", str(file), "--broker", "mqtt://127.0.0.1:1", f"--speed={speed}"]) == 2
 
 
-def test_a_3_1_1_broker_gets_the_payloads(other_broker: MosquittoProcess, ear: Ear, tmp_path: Path) -> None:
+def test_a_3_1_1_broker_gets_the_payloads(own_broker: MosquittoProcess, ear: Ear, tmp_path: Path) -> None:
     file = recording(tmp_path / "r", [boxes(1)])
-    play: list[Any] = ["play", str(file), "--broker", other_broker.url, "--set", "mqtt.version='3.1.1'"]
+    play: list[Any] = ["play", str(file), "--broker", own_broker.url, "--set", "mqtt.version='3.1.1'"]
     assert replay.main(play) == 0
     (got,) = ear.hear(1)
     assert (got.payload, got.content_type) == (boxes(1).payload, None)

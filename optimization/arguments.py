@@ -1,0 +1,137 @@
+"""Options that several commands have: each is declared once, and means the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from edge_node.models import Layout
+from optimization.detectors import default_model
+
+if TYPE_CHECKING:
+    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_network(parser: argparse.ArgumentParser, *, engine: bool = False) -> None:
+    """Declare which network runs, and how; `detectors.settings` reads it.
+
+    Args:
+        parser: Of the command.
+        engine: Let the engine be chosen; without, ONNX Runtime runs it.
+    """
+    add_model(parser)
+    parser.add_argument("--layout", choices=("auto", *get_args(Layout)), help="how the output is read")
+    parser.add_argument("--labels", metavar="NAME,...", help="class names, for models that carry none")
+    add_threads(parser)
+    parser.set_defaults(backend="onnxruntime")
+    if engine:
+        parser.set_defaults(backend=None)
+        parser.add_argument("--backend", metavar="NAME", help="engine (default: the fastest that runs here)")
+        parser.add_argument(
+            "--input-size", type=int, metavar="N", help="longer side, for models that take any size"
+        )
+
+
+def add_model(parser: argparse.ArgumentParser, about: str = "path or name") -> None:
+    """Declare --model, which is a node's where none is given."""
+    parser.add_argument("--model", default=default_model(), help=f"{about} (default: %(default)s)")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Declare --threads."""
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads for one inference")
+
+
+def add_tracker(parser: argparse.ArgumentParser) -> None:
+    """Declare --tracker."""
+    parser.add_argument("--tracker", choices=("bytetrack", "ocsort"), default="bytetrack")
+
+
+def add_picture(parser: argparse.ArgumentParser) -> None:
+    """Declare what is shown to a network whose time is taken, and how often."""
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="shown (default: the demo video's first)"
+    )
+    parser.add_argument(
+        "--resolution", type=size, default=(1280, 720), metavar="WxH", help="of it (default: 1280x720)"
+    )
+    parser.add_argument("--rounds", type=positive, default=50, metavar="N", help="calls timed (default: 50)")
+    add_threads(parser)
+
+
+def add_truth(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Declare the options that name pictures and annotations."""
+    parser.add_argument("--images", type=Path, required=required, metavar="DIR", help="folder of pictures")
+    parser.add_argument(
+        "--annotations", type=Path, required=required, metavar="FILE", help="COCO's instances.json of them"
+    )
+    parser.add_argument(
+        "--classes", type=names, default=(), metavar="NAME,...", help="score only these (default: all)"
+    )
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Declare the pictures on which a network that was made is compared with the one it was made of."""
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="pictures to check the result on (default: the demo video's)",
+    )
+
+
+def add_keep_float(parser: argparse.ArgumentParser, about: str) -> None:
+    """Declare --keep-float."""
+    parser.add_argument("--keep-float", default="auto", metavar="auto|none|NODE,...", help=about)
+
+
+def add_output(parser: argparse.ArgumentParser, default: str, *flags: str) -> None:
+    """Declare --output.
+
+    Args:
+        parser: Of the command.
+        default: The file's name, where NAME is the model's.
+        flags: Other names of the option.
+    """
+    parser.add_argument(
+        "--output", *flags, type=Path, metavar="FILE", help=f"default: {default} in this folder"
+    )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Declare --json and --force."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here as well")
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(name.strip() for name in text.split(","))
+
+
+def positive(text: str) -> int:
+    """A whole number above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    if not text.strip().isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    """An input size from the command line: ``416`` or ``640x384`` (width x height).
+
+    Raises:
+        argparse.ArgumentTypeError: It is neither.
+    """
+    parts = text.lower().split("x")
+    try:
+        numbers = [int(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 2 or min(numbers) < 32 or max(numbers) > 8192:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 416 or 640x384 (width x height)")
+    return numbers[0], numbers[-1]

@@ -1,0 +1,30 @@
+"""What fields are made of: identifiers, texts, times, counts, fractions."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from msgspec import Meta
+
+# `$` alone would accept a trailing newline in Python.
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}(?!\n)$"
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Identifier: 1 to 64 letters, digits, _ or -")]
+Text = Annotated[str, Meta(max_length=512)]
+MAX_LABEL = 128
+Label = Annotated[str, Meta(max_length=MAX_LABEL)]
+Micros = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Microseconds since 1970 UTC")]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Seconds = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Pixels = Annotated[int, Meta(ge=1, le=65_535, description="Pixels")]
+# A zone may reach over the frame's edge; a value beyond these bounds is a pixel coordinate by mistake.
+Coordinate = Annotated[float, Meta(ge=-1, le=2, description="Fraction of the frame's width or height")]
+Point = tuple[Coordinate, Coordinate]
+ClassFilter = Annotated[tuple[Label, ...], Meta(max_length=256, description="Class names; empty means all")]
+
+
+def now_us() -> int:
+    """Wall clock in microseconds UTC."""
+    return time.time_ns() // 1000
