@@ -39,6 +39,8 @@ log = logging.getLogger("darner.outbox")
 
 COMMIT_S = 0.05
 """Commits are no closer than this: a lone event waits for none, a burst for one."""
+RESTING_S = 0.5
+"""How soon it is noticed that there is a connection again, or that an archive does not answer."""
 IN_FLIGHT = 20
 LIVE = 200
 """Events that may wait for their turn in memory; when there are more, they are read from disk again."""
@@ -183,6 +185,7 @@ class Outbox:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self._client.connected:
             self._idle.clear()  # set by a turn of the loop that began after this
+            self._wake.set()
             if self._idle.wait(0.1):
                 return True
         return False
@@ -194,7 +197,10 @@ class Outbox:
     def _run(self) -> None:
         while not self._closing:
             # A lone event is committed at once; those that follow within the interval together.
-            until = self._committed_at + COMMIT_S - time.monotonic() if self._added else COMMIT_S
+            if self._added:
+                until = self._committed_at + COMMIT_S - time.monotonic()
+            else:
+                until = RESTING_S if self._resting else COMMIT_S
             self._wake.wait(max(0.0, until))
             self._wake.clear()
             try:
@@ -218,9 +224,13 @@ class Outbox:
             self._committed_at = now if added else self._committed_at
             self._commit()
         self._send(now)
-        quiet = not self._live and not self._in_flight and self._resend.done
-        if quiet and not self._added and self._client.connected:
+        if self._resting and self._client.connected:
             self._idle.set()
+
+    @property
+    def _resting(self) -> bool:
+        """Whether nothing is to be written or sent."""
+        return not (self._added or self._live or self._in_flight) and self._resend.done
 
     def _commit(self) -> None:
         with self._lock:
