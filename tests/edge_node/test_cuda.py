@@ -16,7 +16,8 @@ from edge_node.backends.cuda import Buffer, Device, Pinned, device
 from edge_node.backends.cuda_graph import CaptureError, CudaGraph
 from edge_node.backends.cuda_kernels import JOB, Kernels, format_bytes, job, source_size
 from edge_node.backends.cuda_onnx import CudaOnnxBackend
-from edge_node.backends.cuda_runner import CudaRunner, Shape
+from edge_node.backends.cuda_runner import CudaRunner
+from edge_node.backends.cuda_slots import Shape
 from edge_node.decode import candidates
 from edge_node.frames import U8
 from edge_node.models import BUILT_IN
@@ -114,6 +115,9 @@ class Constant:
         if self._waits:
             self._stream.synchronize()
 
+    def forget(self, slot: int) -> None:
+        pass
+
     def close(self) -> None:
         self._memory.free()
 
@@ -193,11 +197,11 @@ def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
         second = engine.submit(large if turn % 2 == 0 else small, target, wanted)
         with pytest.raises(ValueError, match="two batches"):
             engine.submit(small, target, wanted)
-        found = engine.collect(first)
+        found = first.collect()
         assert len(found.outputs) == (2 if turn % 2 == 0 else 4)
         check(found.outputs, "yolov8", answer, wanted)
         first = second
-    engine.collect(first)
+    first.collect()
     engine.close()
 
 
