@@ -1,0 +1,103 @@
+"""One node's pipeline over several GPUs: video files as cameras, as fast as they go.
+
+Everything is real but the broker, which is absent: messages are made and dropped. Needs NVIDIA GPUs, pycuda
+and onnxruntime-gpu. `python -m tests.bench.gpu_devices VIDEO --devices 0 1`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from edge_node.config import BatchSettings, CameraSettings, EdgeConfig, ModelSettings
+from edge_node.definitions import DefinitionStore
+from edge_node.detect import Detect
+from edge_node.detectors import on_devices
+from edge_node.live import Controls
+from edge_node.outbox import Outbox
+from edge_node.pictures import Pictures
+from edge_node.pipeline import Pipeline
+from edge_node.publisher import Publisher
+from shared.mqtt import Client, MqttSettings
+from tests.bench.yolo_shaped import write
+from tests.conftest import free_port
+
+
+def measure(
+    model: str, video: Path, devices: tuple[int, ...], cameras: int, seconds: float
+) -> dict[str, Any]:
+    """Frames a second through the whole pipeline, after a second of warming up."""
+    config = EdgeConfig(
+        node="n",
+        model=ModelSettings(name=model, backend="onnxruntime", providers=("cuda",), devices=devices),
+        cameras={
+            f"cam{index}": CameraSettings(source=str(video), loop=True, pace="fast")
+            for index in range(cameras)
+        },
+        mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"),
+        batch=BatchSettings(),
+    )
+    stop, client = threading.Event(), Client(config.mqtt, name="bench")
+    with on_devices(config.model) as detectors:
+        outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
+        publisher = Publisher(client, outbox, Pictures(client), config, detectors[0].class_names, "s")
+        controls = Controls(config)
+        detects = [Detect(one, config.cameras, controls) for one in detectors]
+        pipeline = Pipeline(config, detects, publisher, controls, DefinitionStore(None, config.cameras), stop)
+        pipeline.start()
+        time.sleep(1)
+        pipeline.metrics()
+        before = [Counter(one.batches_run) for one in detects]
+        cpu, start = time.process_time(), time.perf_counter()
+        time.sleep(seconds)
+        load = pipeline.metrics()
+        cpu, elapsed = time.process_time() - cpu, time.perf_counter() - start
+        runs = [Counter(one.batches_run) - old for one, old in zip(detects, before, strict=True)]
+        stop.set()
+        stuck = pipeline.join(20)
+        if pipeline.error:
+            raise pipeline.error
+        rates = [one.fps_out for one in load.cameras.values()]
+        return {
+            "model": Path(model).name,
+            "devices": [f"{index}: {one.device}" for index, one in zip(devices, detectors, strict=True)],
+            "engine": detectors[0].backend_name,
+            "cameras": cameras,
+            "fps": round(sum(rates), 1),
+            "slowest_and_fastest_camera_fps": [min(rates), max(rates)],
+            "frames_by_detector": [sum(size * count for size, count in one.items()) for one in runs],
+            "batches_run": [dict(sorted(one.items())) for one in runs],
+            "cores_busy": round(cpu / elapsed, 2),
+            "stuck": stuck,
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--devices", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--cameras", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--shaped", nargs="*", default=["s"], help="also networks shaped as YOLOv8's n or s")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    sys.setswitchinterval(0.0005)
+    with tempfile.TemporaryDirectory() as folder:
+        models = ["nanodet_g_416"]
+        models += [str(write(Path(folder) / f"{scale}.onnx", scale)) for scale in args.shaped]
+        for model in models:
+            for devices in (args.devices[:1], args.devices):
+                row = measure(model, args.video, tuple(devices), args.cameras, args.seconds)
+                print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
