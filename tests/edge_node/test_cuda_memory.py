@@ -99,7 +99,7 @@ def test_a_slot_of_yolov8_at_640_takes_what_was_counted_by_hand() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for requested buffer of size 512",
+        "[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 512",
         "Available memory of 0 is smaller than requested bytes of 33554432",
         "CUDA failure 2: out of memory ; GPU=0 ; hostname=box ; expr=cudaMalloc((void**)&p, size); ",
         "CUDA error: out of memory",
