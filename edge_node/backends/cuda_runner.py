@@ -34,6 +34,9 @@ WARM_UP = 2
 """Runs of a batch size before one is recorded."""
 MAX_GRAPHS = 8
 """Recorded batch sizes of a slot; further ones are enqueued step by step."""
+GRAPH_ROOM = 64 << 20
+"""Free bytes with which a recording fails for another reason than memory, for good; with less, other buffers
+and batch sizes are still tried."""
 
 
 class Network(Protocol):
@@ -263,7 +266,9 @@ class CudaRunner:
         except CaptureError as error:
             if isinstance(error.__cause__, self._shortage):
                 raise error.__cause__ from None
-            self._network.capturable = False
+            # With little memory the engine's own error does not say that this is why.
+            if self._gpu.free_memory() >= GRAPH_ROOM:
+                self._network.capturable = False
             log.warning("the network cannot be recorded as a CUDA graph, enqueued instead: %s", error)
             # CUDA's runtime tells the next one who asks once more; here, nobody is hurt.
             with contextlib.suppress(Exception):

@@ -27,6 +27,7 @@ from edge_node.backends.cuda import device
 from edge_node.backends.cuda_onnx import CudaOnnxBackend
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat
+from shared.errors import ModelError
 from tests.bench.gpu_detect import scene
 from tests.bench.yolo_shaped import CLASSES, GAINS, WIDTHS, Builder, body
 
@@ -162,8 +163,10 @@ def main() -> None:
         path = write(Path(folder) / "any.onnx")
         if args.one:
             when, leave = args.one.split(":")
-            row = short_of_memory(path, int(leave), args.turns, before=when == "before")
-            print(json.dumps(row), flush=True)
+            try:
+                print(json.dumps(short_of_memory(path, int(leave), args.turns, before=when == "before")))
+            except ModelError as error:
+                print(f"refused: {error}")
             return
         print(f"{device().name}; n-shaped network of any size, 1280x720 and 720x1280 pictures")
         for row in aspects(path, args.batch, args.turns):

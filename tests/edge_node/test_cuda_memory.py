@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_node.backends import cuda_runner
 from edge_node.backends.backend import OutOfMemory, Wanted
 from edge_node.backends.cuda import Device
+from edge_node.backends.cuda_graph import CaptureError
 from edge_node.backends.cuda_memory import IN_FLIGHT, MARGIN, SlotPlan, is_shortage, largest_batch
 from edge_node.backends.cuda_onnx import failed
 from edge_node.backends.cuda_runner import CudaRunner
@@ -300,3 +302,21 @@ def test_a_minute_after_memory_ran_out_more_is_allowed_if_there_is_room(
         engine.infer(pictures(1), SQUARE, WANTED)
         assert engine.max_batch == expected, (wait, total)
     assert len(engine.infer(pictures(16), SQUARE, WANTED).outputs) == 16
+
+
+@pytest.mark.parametrize(("total", "tried_again"), [(100, True), (2000, False)])
+def test_a_recording_that_fails_for_want_of_memory_is_tried_with_other_buffers(
+    monkeypatch: pytest.MonkeyPatch, total: int, tried_again: bool
+) -> None:
+    gpu, driver = fake_gpu(monkeypatch, total * MB)
+    network = Greedy(driver, 60 * MB)
+    network.capturable = True
+    engine = runner(gpu, network)
+
+    def fail(_stream: int, _work: object) -> None:
+        raise CaptureError("operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(cuda_runner, "CudaGraph", fail)
+    for _ in range(4):
+        assert len(engine.infer(pictures(1), SQUARE, WANTED).outputs) == 1
+    assert network.capturable == tried_again
