@@ -194,10 +194,11 @@ def test_a_batch_in_flight_is_not_lost_when_the_next_has_no_room(monkeypatch: py
 def test_one_picture_makes_room_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu, driver = fake_gpu(monkeypatch, 300 * MB)
     engine = runner(gpu, Greedy(driver, 0))
-    engine.infer(pictures(8), SQUARE, WANTED)
+    ticket = engine.submit(pictures(8), SQUARE, WANTED)
     driver.total = driver.taken + 2 * MB
-    large = [np.zeros((2160, 3840, 3), np.uint8)]
-    assert len(engine.infer(large, WIDE, WANTED).outputs) == 1  # 25 MB that only the other buffers could give
+    large = [np.zeros((2160, 3840, 3), np.uint8)]  # 25 MB that only the buffers in flight can give
+    assert len(engine.infer(large, WIDE, WANTED).outputs) == 1
+    assert len(ticket.collect().outputs) == 8
 
 
 def test_one_picture_without_room_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,10 +270,10 @@ def test_the_format_that_was_not_used_longest_goes_but_none_in_flight(
     engine = runner(gpu, network)
     targets = [InputFormat(640, 32 * (10 + index)) for index in range(KEPT + 2)]
     first = engine.submit(pictures(1), targets[0], WANTED)  # stays in flight
-    for target in targets[1:]:
+    for target in (*targets[1:KEPT], targets[1], *targets[KEPT:]):
         engine.infer(pictures(1), target, WANTED)
     by_target = {shape[2]: slot for slot, shape in network.ran}
-    assert network.forgotten == [by_target[targets[1].height], by_target[targets[2].height]]
+    assert network.forgotten == [by_target[targets[2].height], by_target[targets[3].height]]
     assert len(first.collect().outputs) == 1
     engine.close()
     assert (driver.taken, driver.pinned) == (0, 0)
