@@ -135,8 +135,11 @@ class _Session:
         self.outputs((1, 3, height, width))  # refuses here and now what cannot run
 
     def padded(self, count: int) -> int:
-        """See `cuda_runner.Network`."""
-        return self._fixed or count
+        """See `cuda_runner.Network`: a power of two, since every further shape costs.
+
+        At each change of shape, ONNX Runtime 1.20 and newer plans all convolutions again (its issue 23006).
+        """
+        return self._fixed or min(1 << (count - 1).bit_length(), self.max_batch)
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         """A few runs tell the shapes, whatever the file leaves open."""

@@ -2,7 +2,8 @@
 
 Pictures cross the bus as u8 and candidates come back; the float tensor never leaves the GPU. Copy and
 letterbox of a batch have a stream of their own, so that they run beside the network of the batch before it.
-Network and filter are recorded as a CUDA graph by the third batch of a size and replayed from then on.
+Network and filter are recorded as a CUDA graph by the first batch of a size and replayed from then on: an
+engine that prepares itself anew at each change of shape does so once for each.
 
 A batch that the GPU has no room for costs nothing but time: what is in flight is finished, all buffers are
 given back, and the caller may try a smaller one.
@@ -31,7 +32,7 @@ from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
 WARM_UP = 2
-"""Runs of a batch size before one is recorded."""
+"""Runs of a batch size before it is recorded: the first ones choose kernels and allocate."""
 MAX_GRAPHS = 8
 """Recorded batch sizes of a slot; further ones are enqueued step by step."""
 GRAPH_ROOM = 64 << 20
@@ -250,10 +251,8 @@ class CudaRunner:
         allowed = self._use_graphs and self._network.capturable
         if not allowed and slot.graphs:
             slot.drop_graphs()
-        # The first runs of a size choose kernels and allocate, which cannot be recorded.
-        if allowed and slot.runs[batch] == WARM_UP and len(slot.graphs) < MAX_GRAPHS:
+        if allowed and batch not in slot.tried and len(slot.graphs) < MAX_GRAPHS:
             self._record(slot, batch, work)
-        slot.runs[batch] += 1
         graph = slot.graphs.get(batch)
         if graph:
             graph.launch(self._compute.handle)
@@ -261,6 +260,9 @@ class CudaRunner:
             work()
 
     def _record(self, slot: Slot, batch: int, work: Callable[[], None]) -> None:
+        for _ in range(WARM_UP):
+            work()
+        slot.tried.add(batch)
         try:
             slot.graphs[batch] = CudaGraph(self._compute.handle, work)
         except CaptureError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +34,7 @@ class Slot:
         on_gpu: Bytes of the GPU's memory.
         busy: A batch is in flight.
         graphs: What was recorded, by batch.
-        runs: How many there were, by batch.
+        tried: Batches that were, or could not be, recorded.
 
     Raises:
         pycuda.driver.MemoryError: No room; nothing is kept.
@@ -47,7 +46,7 @@ class Slot:
         self._memory: list[Buffer | Pinned] = []
         self.busy = False
         self.graphs: dict[int, CudaGraph] = {}
-        self.runs: Counter[int] = Counter()
+        self.tried: set[int] = set()
         sizes = plan.sizes(batch, pictures)
         self.on_gpu = sizes.on_gpu(shares_memory=gpu.shares_memory)
         try:
@@ -167,7 +166,7 @@ class Slot:
         for graph in self.graphs.values():
             graph.close()
         self.graphs.clear()
-        self.runs.clear()
+        self.tried.clear()
 
     def free(self) -> None:
         """Give all memory back."""

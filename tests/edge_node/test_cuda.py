@@ -154,7 +154,7 @@ def test_only_candidates_come_back(gpu: Device, layout: str, dtype: str, graphs:
         check(found.outputs, layout, answer, wanted)
         assert found.preprocess_ms > 0
         assert found.inference_ms > 0
-    # Enqueued by the first two runs, recorded by the third, replayed from then on.
+    # The first batch runs twice and is recorded, then all are replayed.
     assert network.enqueued == (3 if graphs else 5)
     engine.close()
 
@@ -429,4 +429,18 @@ def test_memory_of_the_network_that_runs_out_makes_batches_smaller(
     assert backend.max_batch <= 8
     for (output,) in found.outputs:
         np.testing.assert_allclose(output.astype(np.float64), reference.astype(np.float64), atol=1e-3)
+    backend.close()
+
+
+def test_a_batch_is_filled_up_with_its_first_picture(onnx_backend: CudaOnnxBackend, tmp_path: Path) -> None:  # noqa: ARG001 - skips without onnxruntime-gpu
+    backend = CudaOnnxBackend(convolution(tmp_path / "any.onnx", ["N", 3, 64, 64]), 6)
+    images, target = [picture(64, 64), picture(64, 48), picture(48, 64)], InputFormat(64, 64)
+    wanted = Wanted("auto", np.arange(0), 0.0)
+    alone = [backend.infer([image], target, wanted).outputs[0][0] for image in images]
+    for count in (1, 2, 3, 5, 6):
+        for _ in range(2):
+            found = backend.infer((images * 2)[:count], target, wanted)
+            assert len(found.outputs) == len(found.fits) == count
+            for (output,), reference in zip(found.outputs, (alone * 2)[:count], strict=True):
+                np.testing.assert_allclose(output.astype(np.float64), reference.astype(np.float64), atol=1e-3)
     backend.close()
