@@ -263,6 +263,8 @@ class CudaRunner:
         for _ in range(WARM_UP):
             work()
         slot.tried.add(batch)
+        if not self._network.capturable:
+            return
         try:
             slot.graphs[batch] = CudaGraph(self._compute.handle, work)
         except CaptureError as error:

@@ -189,14 +189,14 @@ class Slots:
         if not self._told:
             _, height, width = kept.plan.input
             log.warning(
-                "%s has %d MB free: batches of at most %d pictures of %dx%d, where the model would take %d "
-                "(buffers take at most %.0f %%)",
+                "%s has %d MB free, of which a model's buffers take at most %.0f %%: of pictures of %dx%d, a "
+                "batch has at most %d, where the model would take %d",
                 self._gpu.name,
                 self._gpu.free_memory() >> 20,
-                self.max_batch,
+                MARGIN * 100,
                 width,
                 height,
+                self.max_batch,
                 self._network.max_batch,
-                MARGIN * 100,
             )
             self._told = True

@@ -147,7 +147,7 @@ def test_buffers_leave_a_margin_and_the_batch_follows(
     tickets = [engine.submit(pictures(most), SQUARE, WANTED) for _ in range(IN_FLIGHT)]
     assert driver.taken <= MARGIN * 300 * MB
     assert [len(ticket.collect().outputs) for ticket in tickets] == [most, most]
-    assert caplog.text.count(f"batches of at most {most} pictures of 640x640") == 1
+    assert caplog.text.count(f"of pictures of 640x640, a batch has at most {most}, where") == 1
     engine.close()
     assert (driver.taken, driver.pinned) == (0, 0)
 
