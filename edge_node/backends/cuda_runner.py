@@ -17,15 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from edge_node.backends.backend import Inference, OutOfMemory, Wanted
 from edge_node.backends.cuda import Device
 from edge_node.backends.cuda_graph import CaptureError, CudaGraph
 from edge_node.backends.cuda_kernels import MAX_SIDE, Kernels, source_size
 from edge_node.backends.cuda_memory import IN_FLIGHT
 from edge_node.backends.cuda_slot import Slot
-from edge_node.backends.cuda_slots import Shape, Slots
+from edge_node.backends.cuda_slots import Shape, Shapes, Slots
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat, Letterbox
 from shared.errors import ModelError
@@ -40,28 +38,14 @@ GRAPH_ROOM = 64 << 20
 and batch sizes are still tried."""
 
 
-class Network(Protocol):
+class Network(Shapes, Protocol):
     """What runs between letterbox and filter.
 
     Attributes:
-        input_dtype: float32 or float16.
-        max_batch: Most pictures in one run.
         capturable: It can be recorded as a CUDA graph; may turn False later.
     """
 
-    input_dtype: np.dtype[Any]
-    max_batch: int
     capturable: bool
-
-    def padded(self, count: int) -> int:
-        """Pictures that must be given for so many that there are."""
-
-    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape, batch first, and dtype of each output for an input of this shape.
-
-        Raises:
-            OutOfMemory: No room to find out.
-        """
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
         """Enqueue one run.
@@ -76,9 +60,6 @@ class Network(Protocol):
         Raises:
             OutOfMemory: No room for this shape; what was enqueued before that does no harm.
         """
-
-    def forget(self, slot: int) -> None:
-        """The buffers of this number go: drop what was kept for them; none of their runs is in flight."""
 
     def close(self) -> None:
         """Release everything; no run is in flight."""

@@ -30,7 +30,12 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float16))
 
 
 class Shapes(Protocol):
-    """What the buffers' sizes follow from; see `cuda_runner.Network`."""
+    """What of a network the buffers' sizes follow from.
+
+    Attributes:
+        input_dtype: float32 or float16.
+        max_batch: Most pictures in one run.
+    """
 
     input_dtype: np.dtype[Any]
     max_batch: int
@@ -39,10 +44,14 @@ class Shapes(Protocol):
         """Pictures that must be given for so many that there are."""
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape, batch first, and dtype of each output for an input of this shape."""
+        """Shape, batch first, and dtype of each output for an input of this shape.
+
+        Raises:
+            OutOfMemory: No room to find out.
+        """
 
     def forget(self, slot: int) -> None:
-        """The buffers of this number go."""
+        """The buffers of this number go: drop what was kept for them; none of their runs is in flight."""
 
 
 @dataclass(slots=True)
