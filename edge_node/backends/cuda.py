@@ -28,6 +28,7 @@ class Device:
         driver: The module `pycuda.driver`.
         name: Such as "NVIDIA H200".
         capability: Compute capability, major and minor.
+        shares_memory: With the host, as on a Jetson: page-locked memory is then the GPU's own, too.
 
     Raises:
         ModelError: No pycuda, no driver or no such GPU.
@@ -47,6 +48,7 @@ class Device:
             raise ModelError(f"no GPU {index}: {error}") from None
         self.name: str = gpu.name()
         self.capability: tuple[int, int] = gpu.compute_capability()
+        self.shares_memory = bool(gpu.get_attribute(driver.device_attribute.INTEGRATED))
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -56,6 +58,10 @@ class Device:
             yield
         finally:
             self._context.pop()
+
+    def free_memory(self) -> int:
+        """Bytes that nobody has taken; the context must be current."""
+        return int(self.driver.mem_get_info()[0])
 
 
 @functools.cache

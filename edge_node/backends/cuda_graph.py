@@ -10,8 +10,11 @@ import ctypes
 import functools
 from collections.abc import Callable
 
+from edge_node.backends.backend import OutOfMemory
+
 _RELAXED = 2
 """Capture mode: neither what other threads do nor an allocation of the network's spoils the recording."""
+_OUT_OF_MEMORY = 2
 
 
 class CaptureError(Exception):
@@ -82,9 +85,12 @@ class CudaGraph:
             stream: Handle of the stream to start it on.
 
         Raises:
+            OutOfMemory: The GPU has no room for it.
             RuntimeError: The driver refuses.
         """
         code = _driver().cuGraphLaunch(self._executable, stream)
+        if code == _OUT_OF_MEMORY:
+            raise OutOfMemory("cuGraphLaunch: out of memory")
         if code:
             raise RuntimeError(f"cuGraphLaunch failed with error {code}")
 

@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from edge_node.backends.backend import Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.backend import Inference, ModelFile, OutOfMemory, Tensor, Wanted
 from edge_node.backends.cuda import device
-from edge_node.backends.cuda_runner import CudaRunner, Shape, Ticket
+from edge_node.backends.cuda_memory import IN_FLIGHT, is_shortage
+from edge_node.backends.cuda_runner import CudaRunner, Ticket
+from edge_node.backends.cuda_slots import Shape
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat
 from shared.errors import ModelError
@@ -44,6 +46,7 @@ class CudaOnnxBackend:
     """
 
     letterboxes = True
+    in_flight = IN_FLIGHT
 
     def __init__(self, path: Path, max_batch: int = 16, index: int = 0, *, graphs: bool = True) -> None:
         try:
@@ -52,24 +55,29 @@ class CudaOnnxBackend:
             raise ModelError(f"model {path}: {error}") from None
         with gpu.current():
             stream = gpu.driver.Stream()
-            network = _Session(path, max_batch, index, stream.handle)
+            try:
+                network = _Session(path, max_batch, index, stream.handle)
+            except OutOfMemory as error:
+                raise ModelError(
+                    f"{error} ({gpu.free_memory() >> 20} MB of {gpu.name} are free): end what else uses the "
+                    "GPU, or choose a smaller model"
+                ) from None
         self.name = f"onnxruntime {ort.__version__} cuda"
         self.device = gpu.name
         self.model = network.model
-        self.max_batch = network.max_batch
         self._runner = CudaRunner(gpu, network, stream, graphs=graphs)
+        self.max_batch = self._runner.max_batch
 
     def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
         """See `Backend`."""
-        return self._runner.infer(images, target, wanted)
+        return self.submit(images, target, wanted).collect()
 
     def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket:
         """See `CudaRunner.submit`."""
-        return self._runner.submit(images, target, wanted)
-
-    def collect(self, ticket: Ticket) -> Inference:
-        """See `CudaRunner.collect`."""
-        return self._runner.collect(ticket)
+        try:
+            return self._runner.submit(images, target, wanted)
+        finally:
+            self.max_batch = self._runner.max_batch
 
     def close(self) -> None:
         """Release everything."""
@@ -91,8 +99,7 @@ class _Session:
                 path, options, providers=[("CUDAExecutionProvider", provider), "CPUExecutionProvider"]
             )
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
-            first = str(error).strip().splitlines()[0]
-            raise ModelError(f"model {path}: ONNX Runtime cannot load it: {first}") from None
+            raise failed(f"model {path}: ONNX Runtime cannot load it", error) from None
         if "CUDAExecutionProvider" not in self._session.get_providers():
             raise ModelError(
                 "this ONNX Runtime does not run on the GPU (it fell back to the CPU): install "
@@ -128,8 +135,11 @@ class _Session:
         self.outputs((1, 3, height, width))  # refuses here and now what cannot run
 
     def padded(self, count: int) -> int:
-        """See `cuda_runner.Network`."""
-        return self._fixed or count
+        """See `cuda_runner.Network`: a power of two, since every further shape costs.
+
+        At each change of shape, ONNX Runtime 1.20 and newer plans all convolutions again (its issue 23006).
+        """
+        return self._fixed or min(1 << (count - 1).bit_length(), self.max_batch)
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         """A few runs tell the shapes, whatever the file leaves open."""
@@ -149,8 +159,7 @@ class _Session:
         try:
             return tuple(result.shape for result in self._session.run(names, {name: tensor}))
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
-            first = str(error).strip().splitlines()[0]
-            raise ModelError(f"model {self._path}: cannot run with {tensor.shape}: {first}") from None
+            raise failed(f"model {self._path}: cannot run with {tensor.shape}", error) from None
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session is for both slots, and its stream is fixed
         """See `cuda_runner.Network`."""
@@ -159,11 +168,23 @@ class _Session:
         binding.bind_input(name, "cuda", self._index, self.input_dtype.type, shape, source)
         for output, (full, kind), address in zip(names, self.outputs(shape), outputs, strict=True):
             binding.bind_output(output, "cuda", self._index, kind.type, full, address)
-        self._session.run_with_iobinding(binding, self._run_options)
+        try:
+            self._session.run_with_iobinding(binding, self._run_options)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
+            raise failed(f"model {self._path}: cannot run with {shape}", error) from None
+
+    def forget(self, slot: int) -> None:
+        """Nothing is kept by slot."""
 
     def close(self) -> None:
         """Release the session's memory."""
         del self._session
+
+
+def failed(what: str, error: Exception) -> ModelError:
+    """ONNX Runtime's error as ours: `OutOfMemory` where its text says so; its types do not."""
+    text = str(error).strip()
+    return (OutOfMemory if is_shortage(text) else ModelError)(f"{what}: {text.splitlines()[0]}")
 
 
 def _pictures(shape: Shape, dtype: np.dtype[Any]) -> Iterator[npt.NDArray[Any]]:

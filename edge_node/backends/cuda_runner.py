@@ -2,76 +2,88 @@
 
 Pictures cross the bus as u8 and candidates come back; the float tensor never leaves the GPU. Copy and
 letterbox of a batch have a stream of their own, so that they run beside the network of the batch before it.
-Network and filter are recorded as a CUDA graph by the third batch of a size and replayed from then on.
+Network and filter are recorded as a CUDA graph by the first batch of a size and replayed from then on: an
+engine that prepares itself anew at each change of shape does so once for each.
+
+A batch that the GPU has no room for costs nothing but time: what is in flight is finished, all buffers are
+given back, and the caller may try a smaller one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
-from edge_node.backends.backend import Inference, Wanted
+from edge_node.backends.backend import Inference, OutOfMemory, Wanted
 from edge_node.backends.cuda import Device
 from edge_node.backends.cuda_graph import CaptureError, CudaGraph
-from edge_node.backends.cuda_kernels import MAX_SIDE, FilterLayout, Kernels, source_size
+from edge_node.backends.cuda_kernels import MAX_SIDE, Kernels, source_size
+from edge_node.backends.cuda_memory import IN_FLIGHT
 from edge_node.backends.cuda_slot import Slot
+from edge_node.backends.cuda_slots import Shape, Shapes, Slots
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat, Letterbox
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
-Shape = tuple[int, int, int, int]
 WARM_UP = 2
-"""Runs of a batch size before one is recorded."""
+"""Runs of a batch size before it is recorded: the first ones choose kernels and allocate."""
 MAX_GRAPHS = 8
 """Recorded batch sizes of a slot; further ones are enqueued step by step."""
+GRAPH_ROOM = 64 << 20
+"""Free bytes with which a recording fails for another reason than memory, for good; with less, other buffers
+and batch sizes are still tried."""
 
 
-class Network(Protocol):
+class Network(Shapes, Protocol):
     """What runs between letterbox and filter.
 
     Attributes:
-        input_dtype: float32 or float16.
-        max_batch: Most pictures in one run.
         capturable: It can be recorded as a CUDA graph; may turn False later.
     """
 
-    input_dtype: np.dtype[Any]
-    max_batch: int
     capturable: bool
-
-    def padded(self, count: int) -> int:
-        """Pictures that must be given for so many that there are."""
-
-    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape, batch first, and dtype of each output for an input of this shape."""
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
         """Enqueue one run.
 
         Args:
-            slot: Which of the two batches in flight.
+            slot: Number of the buffers; the same number has the same addresses.
             shape: Of the input.
             source: Address of the input.
             outputs: Addresses of the outputs.
             stream: Handle of the stream.
+
+        Raises:
+            OutOfMemory: No room for this shape; what was enqueued before that does no harm.
         """
 
     def close(self) -> None:
         """Release everything; no run is in flight."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Ticket:
-    """A batch in flight."""
+    """A batch in flight.
 
-    slot: int
+    Attributes:
+        runner: Where.
+        slot: Its buffers, until it is collected.
+        fits: How each picture was put into the input.
+        inference: What came out, once it is known.
+    """
+
+    runner: CudaRunner
+    slot: Slot
     fits: list[Letterbox]
+    inference: Inference | None = None
+
+    def collect(self) -> Inference:
+        """Wait for the batch; in the thread that runs the others."""
+        return self.runner.collect(self)
 
 
 class CudaRunner:
@@ -82,20 +94,32 @@ class CudaRunner:
         network: What to run; closed by `close`.
         stream: The pycuda stream that the network runs on.
         graphs: Record and replay where the network allows.
+
+    Raises:
+        ModelError: The GPU has no memory left.
     """
 
     def __init__(self, gpu: Device, network: Network, stream: Any, *, graphs: bool = True) -> None:
         self._gpu, self._network, self._compute, self._use_graphs = gpu, network, stream, graphs
+        self._shortage = gpu.driver.MemoryError, OutOfMemory
         with gpu.current():
-            self._upload = gpu.driver.Stream()
-            self._kernels = Kernels(gpu)
-        self._slots: dict[int, Slot] = {}
-        self._made_for: tuple[InputFormat, str] | None = None
-        self._in_flight: set[int] = set()
+            try:
+                self._upload = gpu.driver.Stream()
+                self._kernels = Kernels(gpu)
+            except gpu.driver.MemoryError as error:
+                network.close()
+                raise ModelError(f"{gpu.name} has no memory left for the model: {error}") from None
+        self._slots = Slots(gpu, network)
+        self._in_flight: list[Ticket] = []
+
+    @property
+    def max_batch(self) -> int:
+        """Most pictures that a batch may have now; see `Slots`."""
+        return self._slots.max_batch
 
     def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
         """See `Backend`."""
-        return self.collect(self.submit(images, target, wanted))
+        return self.submit(images, target, wanted).collect()
 
     def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket:
         """Start a batch; returns when its pictures are copied, so that the caller may reuse them.
@@ -106,108 +130,134 @@ class CudaRunner:
             wanted: What counts.
 
         Raises:
-            ModelError: A picture is too large, or the GPU has too little memory.
+            OutOfMemory: The GPU has too little memory for several pictures; nothing is lost, and `max_batch`
+                is smaller now.
+            ModelError: A picture is too large, or the GPU has too little memory for one.
             ValueError: Too many or no pictures, or two batches are in flight already.
         """
-        if not 0 < len(images) <= self._network.max_batch:
-            raise ValueError(f"{len(images)} pictures; 1 to {self._network.max_batch} fit into a batch")
-        if len(self._in_flight) == 2:
+        count = len(images)
+        if not 0 < count <= self._network.max_batch:
+            raise ValueError(f"{count} pictures; 1 to {self._network.max_batch} fit into a batch")
+        if len(self._in_flight) == IN_FLIGHT:
             raise ValueError("two batches are in flight: collect one first")
         fits = [Letterbox.fit(*_checked(image), target) for image in images]
-        batch = self._network.padded(len(images))
-        index = 0 if 0 not in self._in_flight else 1
         with self._gpu.current():
-            slot = self._slot(index, target, wanted.layout)
-            slot.upload(images, fits, batch, wanted, self._upload)
-            slot.letterbox(batch, target, self._kernels, self._upload)
-            self._compute.wait_for_event(slot.ready)
-            slot.begun.record(self._compute)
-            self._run(index, slot, (batch, 3, target.height, target.width))
-            slot.done.record(self._compute)
-        self._in_flight.add(index)
-        return Ticket(index, fits)
+            for last in (count > 1, True):
+                try:
+                    return self._start(images, fits, target, wanted)
+                except self._shortage as error:
+                    log.debug("%d pictures of %dx%d: %s", count, target.width, target.height, error)
+                    self._make_room(count)
+                    if last:
+                        raise self._too_little(count, target) from None
+        raise AssertionError  # the second try either returned or raised
+
+    def _too_little(self, count: int, target: InputFormat) -> ModelError:
+        size, free = f"{target.width}x{target.height}", self._gpu.free_memory() >> 20
+        if count > 1:
+            return OutOfMemory(
+                f"{self._gpu.name} has too little memory for {count} pictures of {size} "
+                f"({free} MB are free without their buffers)"
+            )
+        return ModelError(
+            f"{self._gpu.name} has too little memory for one picture of {size} ({free} MB are free): end "
+            "what else uses the GPU, or choose a smaller model or model.input_size"
+        )
+
+    def _make_room(self, count: int) -> None:
+        """After so many pictures did not fit: give back all buffers, those in flight once they are done."""
+        for ticket in list(self._in_flight):
+            self.collect(ticket)
+        self._upload.synchronize()
+        self._compute.synchronize()
+        self._slots.shrink(count)
+
+    def _start(
+        self, images: Sequence[U8], fits: list[Letterbox], target: InputFormat, wanted: Wanted
+    ) -> Ticket:
+        batch = self._network.padded(len(images))
+        slot = self._slots.get(target, wanted.layout, images)
+        slot.upload(images, fits, batch, wanted, self._upload)
+        slot.letterbox(batch, target, self._kernels, self._upload)
+        self._compute.wait_for_event(slot.ready)
+        slot.begun.record(self._compute)
+        self._run(slot, (batch, 3, target.height, target.width))
+        slot.done.record(self._compute)
+        slot.busy = True
+        ticket = Ticket(self, slot, fits)
+        self._in_flight.append(ticket)
+        return ticket
 
     def collect(self, ticket: Ticket) -> Inference:
         """Wait for a batch.
 
         Args:
-            ticket: Of `submit`; each one is collected once.
+            ticket: Of `submit`.
 
         Returns:
             Candidates only where the layout allows that, else the whole outputs. The times are the GPU's:
             from the first picture's copy to the tensor, and from there to the candidates.
         """
-        slot = self._slots[ticket.slot]
-        with self._gpu.current():
-            slot.done.synchronize()
-            outputs = slot.results(len(ticket.fits))
-            preprocess_ms = slot.ready.time_since(slot.started)
-            inference_ms = slot.done.time_since(slot.begun)
-        self._in_flight.discard(ticket.slot)
-        return Inference(outputs, ticket.fits, preprocess_ms, inference_ms)
+        if ticket.inference is None:
+            slot = ticket.slot
+            with self._gpu.current():
+                slot.done.synchronize()
+                outputs = slot.results(len(ticket.fits))
+                preprocess_ms = slot.ready.time_since(slot.started)
+                inference_ms = slot.done.time_since(slot.begun)
+            slot.busy = False
+            self._in_flight.remove(ticket)
+            ticket.inference = Inference(outputs, ticket.fits, preprocess_ms, inference_ms)
+        return ticket.inference
 
     def close(self) -> None:
         """Release everything."""
         with self._gpu.current():
             self._compute.synchronize()
             self._upload.synchronize()
-            for slot in self._slots.values():
-                slot.free()
+            for ticket in self._in_flight:
+                ticket.slot.busy = False
+            self._in_flight.clear()
+            self._slots.release()
             self._network.close()
-        self._slots.clear()
 
-    def _slot(self, index: int, target: InputFormat, layout: str) -> Slot:
-        if self._made_for != (target, layout):
-            if self._in_flight:
-                raise ValueError("the input format changed while a batch is in flight: collect it first")
-            for old in self._slots.values():
-                old.free()
-            self._slots.clear()
-            self._made_for = (target, layout)
-        slot = self._slots.get(index)
-        if slot is None:
-            shape = (self._network.max_batch, 3, target.height, target.width)
-            outputs = self._network.outputs(shape)
-            filtered = FilterLayout.of(layout, [output for output, _ in outputs])
-            if filtered and outputs[0][1] not in (np.dtype(np.float32), np.dtype(np.float16)):
-                filtered = None
-            try:
-                slot = Slot(self._gpu, shape, self._network.input_dtype, outputs, filtered)
-            except self._gpu.driver.MemoryError:
-                raise ModelError(
-                    f"{self._gpu.name} has too little memory for {shape[0]} pictures of "
-                    f"{target.width}x{target.height}: set a smaller largest batch"
-                ) from None
-            self._slots[index] = slot
-        return slot
-
-    def _run(self, index: int, slot: Slot, shape: Shape) -> None:
+    def _run(self, slot: Slot, shape: Shape) -> None:
         batch = shape[0]
 
         def work() -> None:
             addresses = [output.address for output in slot.outputs]
-            self._network.enqueue(index, shape, slot.input.address, addresses, self._compute.handle)
+            self._network.enqueue(slot.number, shape, slot.input.address, addresses, self._compute.handle)
             slot.download(batch, self._kernels, self._compute)
 
         allowed = self._use_graphs and self._network.capturable
         if not allowed and slot.graphs:
             slot.drop_graphs()
-        # The first runs of a size choose kernels and allocate, which cannot be recorded.
-        if allowed and slot.runs[batch] == WARM_UP and len(slot.graphs) < MAX_GRAPHS:
-            try:
-                slot.graphs[batch] = CudaGraph(self._compute.handle, work)
-            except CaptureError as error:
-                self._network.capturable = False
-                log.warning("the network cannot be recorded as a CUDA graph, enqueued instead: %s", error)
-                # CUDA's runtime tells the next one who asks once more; here, nobody is hurt.
-                with contextlib.suppress(Exception):
-                    work()
-        slot.runs[batch] += 1
+        if allowed and batch not in slot.tried and len(slot.graphs) < MAX_GRAPHS:
+            self._record(slot, batch, work)
         graph = slot.graphs.get(batch)
         if graph:
             graph.launch(self._compute.handle)
         else:
             work()
+
+    def _record(self, slot: Slot, batch: int, work: Callable[[], None]) -> None:
+        for _ in range(WARM_UP):
+            work()
+        slot.tried.add(batch)
+        if not self._network.capturable:
+            return
+        try:
+            slot.graphs[batch] = CudaGraph(self._compute.handle, work)
+        except CaptureError as error:
+            if isinstance(error.__cause__, self._shortage):
+                raise error.__cause__ from None
+            # With little memory the engine's own error does not say that this is why.
+            if self._gpu.free_memory() >= GRAPH_ROOM:
+                self._network.capturable = False
+            log.warning("the network cannot be recorded as a CUDA graph, enqueued instead: %s", error)
+            # CUDA's runtime tells the next one who asks once more; here, nobody is hurt.
+            with contextlib.suppress(Exception):
+                work()
 
 
 def _checked(image: U8) -> tuple[int, int]:

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_node.backends.backend import Array, Wanted
 from edge_node.backends.cuda import Buffer, Device, Pinned
 from edge_node.backends.cuda_graph import CudaGraph
-from edge_node.backends.cuda_kernels import (
-    CAPACITY,
-    JOB,
-    FilterLayout,
-    Kernels,
-    fill_request,
-    format_bytes,
-    job,
-    request_size,
-)
+from edge_node.backends.cuda_kernels import CAPACITY, JOB, Kernels, fill_request, format_bytes, job
+from edge_node.backends.cuda_memory import SlotPlan, aligned
 from edge_node.frames import U8
 from edge_node.preprocess import InputFormat, Letterbox
-
-_ALIGN = 256
-
-
-def _aligned(size: int) -> int:
-    return -(-size // _ALIGN) * _ALIGN
 
 
 class Slot:
@@ -39,46 +23,55 @@ class Slot:
 
     Args:
         gpu: Where.
-        shape: Of the largest input tensor.
-        input_dtype: float32 or float16.
-        outputs: Shape and dtype of each output for that input.
-        layout: How to filter the only output; None to fetch all.
+        number: Given to no other slot, so that what a network keeps for these addresses is kept under it.
+        plan: What goes in and out.
+        batch: Most pictures that the network is given.
+        pictures: Most bytes of the pictures, each `aligned`.
 
     Attributes:
         input: The input tensor.
         outputs: The network's outputs.
+        on_gpu: Bytes of the GPU's memory.
+        busy: A batch is in flight.
         graphs: What was recorded, by batch.
-        runs: How many there were, by batch.
+        tried: Batches that were, or could not be, recorded.
+
+    Raises:
+        pycuda.driver.MemoryError: No room; nothing is kept.
     """
 
-    def __init__(
-        self,
-        gpu: Device,
-        shape: tuple[int, int, int, int],
-        input_dtype: npt.DTypeLike,
-        outputs: Sequence[tuple[tuple[int, ...], np.dtype[Any]]],
-        layout: FilterLayout | None,
-    ) -> None:
-        self._gpu, self._shape, self._dtype, self._layout = gpu, shape, np.dtype(input_dtype), layout
-        self._specs = outputs
-        batch = shape[0]
-        self._jobs_start = _aligned(request_size(layout.classes) if layout else 0)
-        self._pictures_start = self._jobs_start + _aligned(JOB.itemsize * batch)
-        self._host, self._device = Pinned(gpu, self._pictures_start), Buffer(gpu, self._pictures_start)
-        self.input = Buffer(gpu, self._dtype.itemsize * int(np.prod(shape)))
-        sizes = [kind.itemsize * int(np.prod(output)) for output, kind in outputs]
-        self.outputs = [Buffer(gpu, size) for size in sizes]
-        self._counts = Pinned(gpu, 4 * batch)
-        self._device_counts = Buffer(gpu, 4 * batch)
-        self._chosen = Buffer(gpu, 4 * batch * CAPACITY if layout else 0)
-        self._found = Pinned(gpu, 4 * batch * CAPACITY * (1 + layout.rows) if layout else 0)
-        self._fetched = [Pinned(gpu, 0 if layout else size) for size in sizes]
-        event, flags = gpu.driver.Event, gpu.driver.event_flags
-        self.started, self.ready, self.begun = event(), event(), event()
-        # The thread that waits for the result sleeps: an edge box has other work for its cores.
-        self.done = event(flags.BLOCKING_SYNC)
+    def __init__(self, gpu: Device, number: int, plan: SlotPlan, batch: int, pictures: int) -> None:
+        self.number, self.batch, self.pictures = number, batch, pictures
+        self._gpu, self._plan = gpu, plan
+        self._memory: list[Buffer | Pinned] = []
+        self.busy = False
         self.graphs: dict[int, CudaGraph] = {}
-        self.runs: Counter[int] = Counter()
+        self.tried: set[int] = set()
+        sizes = plan.sizes(batch, pictures)
+        self.on_gpu = sizes.on_gpu(shares_memory=gpu.shares_memory)
+        try:
+            self._host, self._device = self._pinned(sizes.staging), self._buffer(sizes.staging)
+            self.input = self._buffer(sizes.input)
+            self.outputs = [self._buffer(size) for size in sizes.outputs]
+            self._counts, self._device_counts = self._pinned(sizes.counts), self._buffer(sizes.counts)
+            self._chosen = self._buffer(sizes.chosen)
+            self._found = self._pinned(sizes.found)
+            self._fetched = [self._pinned(size) for size in sizes.fetched]
+            event, flags = gpu.driver.Event, gpu.driver.event_flags
+            self.started, self.ready, self.begun = event(), event(), event()
+            # The thread that waits for the result sleeps: an edge box has other work for its cores.
+            self.done = event(flags.BLOCKING_SYNC)
+        except BaseException:
+            self.free()
+            raise
+
+    def _buffer(self, size: int) -> Buffer:
+        self._memory.append(buffer := Buffer(self._gpu, size))
+        return buffer
+
+    def _pinned(self, size: int) -> Pinned:
+        self._memory.append(pinned := Pinned(self._gpu, size))
+        return pinned
 
     def upload(
         self, images: Sequence[U8], fits: Sequence[Letterbox], batch: int, wanted: Wanted, stream: Any
@@ -86,24 +79,22 @@ class Slot:
         """Put a batch into the staging buffer and start copying it to the GPU, each picture beside the next.
 
         Args:
-            images: The pictures.
+            images: The pictures, within what the slot was made for.
             fits: How each goes into the input.
             batch: Pictures that the network takes; missing ones repeat the first.
             wanted: For the filter.
             stream: To copy on.
         """
         self.started.record(stream)
-        starts, end = [], self._pictures_start
+        starts, end = [], self._plan.pictures_start(self.batch)
         for image in images:
             starts.append(end)
-            end += _aligned(image.nbytes)
-        if end > self._host.array.size:
-            self._grow(end)
+            end += aligned(image.nbytes)
         memory = self._host.array
         jobs = [job(image, fit, start) for image, fit, start in zip(images, fits, starts, strict=True)]
         jobs += jobs[:1] * (batch - len(jobs))
-        self._host.view(JOB, (batch,), self._jobs_start)[:] = np.array(jobs, JOB)
-        if self._layout:
+        self._host.view(JOB, (batch,), self._plan.jobs_start)[:] = np.array(jobs, JOB)
+        if self._plan.layout:
             fill_request(memory, wanted)
         copied = 0
         for image, start in zip(images, starts, strict=True):
@@ -116,10 +107,10 @@ class Slot:
         """Make the input tensor of what was uploaded."""
         kernels.letterbox(
             self._device.address,
-            self._device.address + self._jobs_start,
+            self._device.address + self._plan.jobs_start,
             self.input.address,
-            (batch, *self._shape[1:]),
-            self._dtype,
+            (batch, *self._plan.input),
+            self._plan.dtype,
             format_bytes(target),
             stream,
         )
@@ -127,16 +118,17 @@ class Slot:
 
     def download(self, batch: int, kernels: Kernels, stream: Any) -> None:
         """Bring the candidates, or the outputs where there is no filter, to the host."""
-        driver, layout = self._gpu.driver, self._layout
+        driver, plan, layout = self._gpu.driver, self._plan, self._plan.layout
         if layout is None:
-            for output, pinned, (shape, kind) in zip(self.outputs, self._fetched, self._specs, strict=True):
-                size = kind.itemsize * int(np.prod(shape[1:])) * batch
+            for output, pinned, size in zip(
+                self.outputs, self._fetched, plan.sizes(batch, 0).outputs, strict=True
+            ):
                 driver.memcpy_dtoh_async(pinned.array[:size], output.address, stream)
             return
         driver.memset_d32_async(self._device_counts.address, 0, batch, stream)
         kernels.filter(
             self.outputs[0].address,
-            self._specs[0][1],
+            plan.outputs[0][1],
             batch,
             layout,
             self._device.address,
@@ -149,44 +141,35 @@ class Slot:
 
     def results(self, count: int) -> list[list[Array]]:
         """Outputs by picture, once `done` has happened; the caller's own."""
-        if self._layout is None:
+        layout = self._plan.layout
+        if layout is None:
             views = [
-                pinned.view(kind, (count, *shape[1:]))
-                for pinned, (shape, kind) in zip(self._fetched, self._specs, strict=True)
+                pinned.view(kind, (count, *shape))
+                for pinned, (shape, kind) in zip(self._fetched, self._plan.outputs, strict=True)
             ]
             return [[np.array(view[index]) for view in views] for index in range(count)]
         counts = self._counts.view(np.int32, (count,))
-        found = self._found.view(np.float32, (count, CAPACITY, 1 + self._layout.rows))
+        found = self._found.view(np.float32, (count, CAPACITY, 1 + layout.rows))
         return [
-            [self._layout.rebuild(found[index, :number]) if number <= CAPACITY else self._fetch(index)]
+            [layout.rebuild(found[index, :number]) if number <= CAPACITY else self._fetch(index)]
             for index, number in enumerate(counts.tolist())
         ]
 
     def _fetch(self, index: int) -> Array:
-        shape, kind = self._specs[0]
-        whole = np.empty(shape[1:], kind)
+        shape, kind = self._plan.outputs[0]
+        whole = np.empty(shape, kind)
         self._gpu.driver.memcpy_dtoh(whole, self.outputs[0].address + index * whole.nbytes)
         return whole
-
-    def _grow(self, size: int) -> None:
-        # Half as much again: cameras of other sizes may come.
-        size = _aligned(size * 3 // 2)
-        self._host.free()
-        self._device.free()
-        self._host, self._device = Pinned(self._gpu, size), Buffer(self._gpu, size)
-        self.drop_graphs()  # they know the old address
 
     def drop_graphs(self) -> None:
         """Forget what was recorded."""
         for graph in self.graphs.values():
             graph.close()
         self.graphs.clear()
-        self.runs.clear()
+        self.tried.clear()
 
     def free(self) -> None:
         """Give all memory back."""
         self.drop_graphs()
-        for pinned in (self._host, self._counts, self._found, *self._fetched):
-            pinned.free()
-        for buffer in (self._device, self.input, *self.outputs, self._device_counts, self._chosen):
-            buffer.free()
+        while self._memory:
+            self._memory.pop().free()

@@ -81,10 +81,10 @@ def overlapped(backend: CudaOnnxBackend, images: Sequence[U8], turns: int) -> di
         for _ in range(turns):
             following = backend.submit(images, TARGET, WANTED)
             if ticket:
-                decode(backend.collect(ticket))
+                decode(ticket.collect())
             ticket = following
         if ticket:
-            decode(backend.collect(ticket))
+            decode(ticket.collect())
 
     rates = {}
     for name, call in {"one_batch_fps": alone, "two_in_flight_fps": paired}.items():

@@ -93,7 +93,7 @@ class Builder:
         return self.node("Resize", x, "", scales, mode="nearest")
 
 
-def _body(b: Builder, width: float) -> list[str]:
+def body(b: Builder, width: float) -> list[str]:
     """Features at strides 8, 16 and 32."""
     c64, c128, c256, c512, c1024 = (int(c * width) for c in (64, 128, 256, 512, 1024))
     x = b.block("images", c64, 3, 2)
@@ -160,7 +160,7 @@ def write(
         batch: Pictures; a name leaves it open.
     """
     builder = Builder(np.float16 if half else np.float32, GAINS[scale])
-    output = _head(builder, _body(builder, WIDTHS[scale]), size, height or size, SCORE_GAINS[scale])
+    output = _head(builder, body(builder, WIDTHS[scale]), size, height or size, SCORE_GAINS[scale])
     builder.nodes.append(helper.make_node("Identity", [output], ["output0"]))
     kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     anchors = sum((size // stride) * ((height or size) // stride) for stride in STRIDES)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
-from edge_node.backends.backend import Wanted
+from edge_node.backends.backend import OutOfMemory, Wanted
 from edge_node.backends.cuda import Buffer, Device, Pinned, device
 from edge_node.backends.cuda_graph import CaptureError, CudaGraph
 from edge_node.backends.cuda_kernels import JOB, Kernels, format_bytes, job, source_size
 from edge_node.backends.cuda_onnx import CudaOnnxBackend
-from edge_node.backends.cuda_runner import CudaRunner, Shape
+from edge_node.backends.cuda_runner import CudaRunner
+from edge_node.backends.cuda_slots import Shape
 from edge_node.decode import candidates
 from edge_node.frames import U8
 from edge_node.models import BUILT_IN
 from edge_node.preprocess import InputFormat, Letterbox, Preprocessor
 from shared.errors import ModelError
 from tests.conftest import SHARED
+from tests.edge_node.networks import convolution, save
 from tests.edge_node.test_kernels import (
     SIZES,
     TARGETS,
@@ -114,6 +118,9 @@ class Constant:
         if self._waits:
             self._stream.synchronize()
 
+    def forget(self, slot: int) -> None:
+        pass
+
     def close(self) -> None:
         self._memory.free()
 
@@ -147,7 +154,7 @@ def test_only_candidates_come_back(gpu: Device, layout: str, dtype: str, graphs:
         check(found.outputs, layout, answer, wanted)
         assert found.preprocess_ms > 0
         assert found.inference_ms > 0
-    # Enqueued by the first two runs, recorded by the third, replayed from then on.
+    # The first batch runs twice and is recorded, then all are replayed.
     assert network.enqueued == (3 if graphs else 5)
     engine.close()
 
@@ -193,11 +200,11 @@ def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
         second = engine.submit(large if turn % 2 == 0 else small, target, wanted)
         with pytest.raises(ValueError, match="two batches"):
             engine.submit(small, target, wanted)
-        found = engine.collect(first)
+        found = first.collect()
         assert len(found.outputs) == (2 if turn % 2 == 0 else 4)
         check(found.outputs, "yolov8", answer, wanted)
         first = second
-    engine.collect(first)
+    first.collect()
     engine.close()
 
 
@@ -305,3 +312,135 @@ def test_models_that_choose_their_boxes_are_refused_at_once(onnx_backend: CudaOn
         pytest.skip("needs ../shared/models")
     with pytest.raises(ModelError, match="depends on the picture"):
         CudaOnnxBackend(path)
+
+
+def test_two_aspects_of_one_network_keep_apart(onnx_backend: CudaOnnxBackend, tmp_path: Path) -> None:  # noqa: ARG001 - skips without onnxruntime-gpu
+    path = convolution(tmp_path / "any.onnx", ["N", 3, "H", "W"])
+    backend = CudaOnnxBackend(path)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    targets, wanted = [InputFormat(96, 64), InputFormat(64, 96)], Wanted("auto", np.arange(0), 0.0)
+    images = {target: [picture(96, 64), picture(64, 96)] for target in targets}
+    expected_by_target = {
+        target: [session.run(None, {"images": expected(image, target)})[0][0] for image in images[target]]
+        for target in targets
+    }
+    pending = backend.submit(images[targets[0]], targets[0], wanted)
+    before = targets[0]
+    for turn in range(1, 12):  # enqueued, recorded and replayed, with the other aspect in flight beside
+        target = targets[turn % 2]
+        following = backend.submit(images[target], target, wanted)
+        found = pending.collect()
+        for (output,), reference in zip(found.outputs, expected_by_target[before], strict=True):
+            assert np.abs(output - reference).max() < 0.05  # letterboxes differ by a grey level
+        pending, before = following, target
+    pending.collect()
+    backend.close()
+
+
+@pytest.fixture
+def little_memory(gpu: Device) -> Iterator[Callable[[int], None]]:
+    """Takes all memory of the GPU but so many megabytes, until the test ends."""
+    taken: list[Buffer] = []
+
+    def leave(megabytes: int) -> None:
+        with gpu.current():
+            taken.append(Buffer(gpu, gpu.free_memory() - (megabytes << 20)))
+
+    yield leave
+    with gpu.current():
+        for buffer in taken:
+            buffer.free()
+
+
+def test_batches_follow_the_free_memory(
+    gpu: Device, little_memory: Callable[[int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = scores("yolov8", 80, 8400, 16, 0.01)
+    engine, _ = runner(gpu, answer)
+    little_memory(200)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    engine.infer([picture(1280, 720)], TARGETS["yolov8"], wanted)
+    most = engine.max_batch
+    assert 1 < most < 16
+    assert f"a batch has at most {most}, where" in caplog.text
+    images = [picture(1280, 720)] * most
+    tickets = [engine.submit(images, TARGETS["yolov8"], wanted) for _ in range(2)]
+    with gpu.current():
+        assert gpu.free_memory() >= 0.2 * 180 * 2**20  # the margin; the driver keeps some for itself
+    for ticket in tickets:
+        check(ticket.collect().outputs, "yolov8", answer, wanted)
+    engine.close()
+
+
+def test_a_batch_without_room_is_refused_and_smaller_ones_go_on(
+    gpu: Device, little_memory: Callable[[int], None]
+) -> None:
+    answer = scores("yolov8", 80, 8400, 16, 0.01)
+    engine, _ = runner(gpu, answer)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    first = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
+    little_memory(100)
+    with pytest.raises(OutOfMemory, match="too little memory for 16 pictures"):
+        engine.submit([picture(1280, 720)] * 16, TARGETS["yolov8"], wanted)
+    check(first.collect().outputs, "yolov8", answer, wanted)
+    for count in (1, 2, 1):
+        found = engine.infer([picture(1280, 720)] * count, TARGETS["yolov8"], wanted)
+        check(found.outputs, "yolov8", answer, wanted)
+    engine.close()
+    with gpu.current():
+        assert gpu.free_memory() >= 95 << 20
+
+
+def wide_network(path: Path) -> Path:
+    """A convolution to 512 values a pixel, 134 MB for a picture of 256x256, and their means ``(N, 512)``."""
+    weights = np.random.default_rng(5).normal(0, 0.3, (512, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["wide"], pads=[1] * 4),
+        helper.make_node("Relu", ["wide"], ["positive"]),
+        helper.make_node("ReduceMean", ["positive"], ["output0"], axes=[2, 3], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "wide",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, 256, 256])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["N", 512])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    return save(path, graph)
+
+
+def test_memory_of_the_network_that_runs_out_makes_batches_smaller(
+    onnx_backend: CudaOnnxBackend,  # noqa: ARG001 - skips without onnxruntime-gpu
+    little_memory: Callable[[int], None],
+    tmp_path: Path,
+) -> None:
+    backend = CudaOnnxBackend(wide_network(tmp_path / "wide.onnx"))
+    target, wanted = InputFormat(256, 256), Wanted("auto", np.arange(0), 0.0)
+    (reference,) = backend.infer([picture(256, 256)], target, wanted).outputs[0]
+    little_memory(700)
+    count, refused = 16, 0
+    while True:
+        try:
+            found = backend.infer([picture(256, 256)] * count, target, wanted)
+            break
+        except OutOfMemory:
+            count, refused = count // 2, refused + 1
+    assert refused
+    assert backend.max_batch <= 8
+    for (output,) in found.outputs:
+        np.testing.assert_allclose(output.astype(np.float64), reference.astype(np.float64), atol=1e-3)
+    backend.close()
+
+
+def test_a_batch_is_filled_up_with_its_first_picture(onnx_backend: CudaOnnxBackend, tmp_path: Path) -> None:  # noqa: ARG001 - skips without onnxruntime-gpu
+    backend = CudaOnnxBackend(convolution(tmp_path / "any.onnx", ["N", 3, 64, 64]), 6)
+    images, target = [picture(64, 64), picture(64, 48), picture(48, 64)], InputFormat(64, 64)
+    wanted = Wanted("auto", np.arange(0), 0.0)
+    alone = [backend.infer([image], target, wanted).outputs[0][0] for image in images]
+    for count in (1, 2, 3, 5, 6):
+        for _ in range(2):
+            found = backend.infer((images * 2)[:count], target, wanted)
+            assert len(found.outputs) == len(found.fits) == count
+            for (output,), reference in zip(found.outputs, (alone * 2)[:count], strict=True):
+                np.testing.assert_allclose(output.astype(np.float64), reference.astype(np.float64), atol=1e-3)
+    backend.close()
