@@ -97,7 +97,6 @@ class Detect:
 
     Attributes:
         class_names: By class id.
-        limit: Most frames in a batch now: less after memory ran out.
         batches_run: Runs of the network, by number of frames.
         still: Frames the network did not look at because nothing moved, by camera.
     """
@@ -113,8 +112,7 @@ class Detect:
         self._detector = detector
         self._controls = controls
         self._fill_s = fill_s
-        self._most = min(limit or detector.max_batch, detector.max_batch)
-        self.limit = self._most
+        self._most = self._limit = min(limit or detector.max_batch, detector.max_batch)
         self.class_names = detector.class_names
         self._shrunk_at = 0.0
         self._cameras = cameras
@@ -127,6 +125,11 @@ class Detect:
         self._flying: deque[_Flight] = deque()
         self.batches_run: Counter[int] = Counter()
         self.still: Counter[str] = Counter()
+
+    @property
+    def limit(self) -> int:
+        """Most frames in a batch now: less after memory ran out, or while there is too little of it."""
+        return min(self._limit, self._detector.max_batch)
 
     def ready(self, frame: Frame) -> Ready:
         """Prepare a frame where it was captured, so that the network's thread need not; any thread may."""
@@ -141,7 +144,7 @@ class Detect:
         """
         with contextlib.suppress(Closed):
             while True:
-                limit = min(self.limit, self._detector.max_batch)
+                limit = self.limit
                 if not self._flying:
                     yield frames.take(limit, fill_s=self._fill_s if limit > 1 else 0.0)
                 elif len(frames) >= min(limit, self._flying[-1].size):
@@ -230,14 +233,14 @@ class Detect:
         if len(batch) == 1:
             raise error
         half = len(batch) // 2
-        self.limit, self._shrunk_at = half, time.monotonic()
+        self._limit, self._shrunk_at = half, time.monotonic()
         log.warning("%s; batches of at most %d from now on", error, half)
         return self.run(batch[:half]) + self.run(batch[half:])
 
     def _grow(self) -> None:
         """Try larger batches again a while after memory ran out: what took it may have ended."""
-        if self.limit < self._most and time.monotonic() - self._shrunk_at > _RESTORE_S:
-            self.limit, self._shrunk_at = self.limit + 1, time.monotonic()
+        if self._limit < self._most and time.monotonic() - self._shrunk_at > _RESTORE_S:
+            self._limit, self._shrunk_at = self._limit + 1, time.monotonic()
 
     def _part(self, frame: Frame) -> U8:
         """The region of interest."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -82,12 +83,12 @@ class Ticket:
     inference: Inference | None = None
 
     def collect(self) -> Inference:
-        """Wait for the batch; in the thread that runs the others."""
+        """Wait for the batch; any thread may."""
         return self.runner.collect(self)
 
 
 class CudaRunner:
-    """Runs batches through a network on the GPU; for one thread at a time.
+    """Runs batches through a network on the GPU. Any thread may submit or collect.
 
     Args:
         gpu: Where.
@@ -111,6 +112,7 @@ class CudaRunner:
                 raise ModelError(f"{gpu.name} has no memory left for the model: {error}") from None
         self._slots = Slots(gpu, network)
         self._in_flight: list[Ticket] = []
+        self._lock = threading.Lock()  # of buffers and tickets: one thread may collect while another submits
 
     @property
     def max_batch(self) -> int:
@@ -138,10 +140,10 @@ class CudaRunner:
         count = len(images)
         if not 0 < count <= self._network.max_batch:
             raise ValueError(f"{count} pictures; 1 to {self._network.max_batch} fit into a batch")
-        if len(self._in_flight) == IN_FLIGHT:
-            raise ValueError("two batches are in flight: collect one first")
         fits = [Letterbox.fit(*_checked(image), target) for image in images]
-        with self._gpu.current():
+        with self._gpu.current(), self._lock:
+            if len(self._in_flight) == IN_FLIGHT:
+                raise ValueError("two batches are in flight: collect one first")
             for last in (count > 1, True):
                 try:
                     return self._start(images, fits, target, wanted)
@@ -167,7 +169,8 @@ class CudaRunner:
     def _make_room(self, count: int) -> None:
         """After so many pictures did not fit: give back all buffers, those in flight once they are done."""
         for ticket in list(self._in_flight):
-            self.collect(ticket)
+            ticket.slot.done.synchronize()
+            self._finish(ticket)
         self._upload.synchronize()
         self._compute.synchronize()
         self._slots.shrink(count)
@@ -202,13 +205,20 @@ class CudaRunner:
             slot = ticket.slot
             with self._gpu.current():
                 slot.done.synchronize()
-                outputs = slot.results(len(ticket.fits))
-                preprocess_ms = slot.ready.time_since(slot.started)
-                inference_ms = slot.done.time_since(slot.begun)
+                with self._lock:
+                    self._finish(ticket)
+        assert ticket.inference  # noqa: S101 - just made, by us or by a batch that had no room
+        return ticket.inference
+
+    def _finish(self, ticket: Ticket) -> None:
+        if ticket.inference is None:
+            slot = ticket.slot
+            outputs = slot.results(len(ticket.fits))
+            preprocess_ms = slot.ready.time_since(slot.started)
+            inference_ms = slot.done.time_since(slot.begun)
             slot.busy = False
             self._in_flight.remove(ticket)
             ticket.inference = Inference(outputs, ticket.fits, preprocess_ms, inference_ms)
-        return ticket.inference
 
     def close(self) -> None:
         """Release everything."""

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_node.backends.backend import Backend, Inference, ModelFile, Wanted
+from edge_node.backends.backend import Backend, Inference, ModelFile, Pending, Wanted
 from edge_node.backends.cuda import Device, device
 from edge_node.backends.cuda_memory import IN_FLIGHT
-from edge_node.backends.cuda_runner import CudaRunner, Ticket
+from edge_node.backends.cuda_runner import CudaRunner
 from edge_node.backends.engine_cache import EngineCache, sidecar
 from edge_node.backends.tensorrt_engine import Engine
 from edge_node.backends.tensorrt_module import load
@@ -94,10 +94,9 @@ class TensorrtBackend:
 
     def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
         """See `Backend`."""
-        started = self.submit(images, target, wanted)
-        return started.collect() if isinstance(started, Ticket) else started
+        return self.submit(images, target, wanted).collect()
 
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket | Inference:
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
         """See `CudaRunner.submit`; while the engine is built, what the other one found."""
         if self._meanwhile and self._built:
             self._switch(self._meanwhile, self._built.pop())

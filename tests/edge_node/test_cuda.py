@@ -208,6 +208,30 @@ def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
     engine.close()
 
 
+def test_two_threads_may_ask_at_once(gpu: Device) -> None:
+    answer = scores("yolov8", 80, 8400, 4, 0.01)
+    engine, _ = runner(gpu, answer)
+    target, wanted = TARGETS["yolov8"], Wanted("yolov8", np.arange(80), 0.3)
+    errors: list[BaseException] = []
+
+    def ask(count: int) -> None:
+        try:
+            for _ in range(50):
+                found = engine.infer([picture(640, 480)] * count, target, wanted)
+                assert len(found.outputs) == count
+                check(found.outputs, "yolov8", answer, wanted)
+        except BaseException as error:  # noqa: BLE001 - shown by the main thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask, args=(count,)) for count in (1, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors
+    engine.close()
+
+
 def test_another_thread_may_ask_and_pytorch_goes_on(gpu: Device) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch beside our context")
     matrix = torch.ones((512, 512), device="cuda")
