@@ -35,8 +35,8 @@ MAX_ABOVE = 100_000
 MAX_MARKS = 10_000
 MAX_GAPS = 100
 CACHE_KB = 512
-"""Of the file's pages in memory: an event needs the newest ones of each index. SQLite's own 2 MB fill with the
-first 2,400 events, which looks like a leak, and save no time (35 us of processor an event with both)."""
+"""Of the file's pages in memory: an event needs the newest ones of each index. SQLite's own 2 MB fill with
+the first 2,400 events, which looks like a leak, and save no time (35 us of processor an event with both)."""
 
 
 class Mark(NamedTuple):
