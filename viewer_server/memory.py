@@ -2,7 +2,7 @@
 
 When the viewer is held up, up to 2,000 messages wait for it, most of their bytes in pictures. Afterwards
 that memory is free and stays with the process: glibc gives back what lies at the end of an arena alone, and
-something small that lives on always lies behind. A stall that let 460 messages wait left 15 MB so, for as long
+something small that lives on always lies behind. A stall that let 460 messages wait left 15 MB so for as long
 as was looked; `malloc_trim` gives back free pages wherever they lie, in a millisecond.
 """
 

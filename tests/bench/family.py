@@ -8,7 +8,7 @@ import psutil
 
 KINDS = {"Pss_Anon": "anonymous MB", "Pss_File": "file MB", "Pss_Shmem": "shared MB"}
 """By the kernel's names (``/proc/PID/smaps_rollup``). Anonymous memory is what a program has allocated, and
-what a leak makes grow. File-backed pages are programs, libraries and SQLite's index of its write-ahead log; the
+what a leak makes grow. File-backed pages are programs, libraries and the index of a write-ahead log; the
 kernel takes them back when it needs the room. A page that several processes have counts in parts, so that the
 sum over a family, such as gunicorn's master and worker, counts it once."""
 
