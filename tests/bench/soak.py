@@ -156,18 +156,9 @@ def _slope(rows: list[Row], name: str) -> tuple[float, float]:
 
 
 def table(rows: list[Row]) -> str:
-    """What is known by now, of each program."""
+    """What is known by now of each program, with its anonymous memory in the first and the last quarter."""
     kept, last = judged(rows), rows[-1]
-    columns = [
-        "anonymous MB",
-        "last quarter",
-        "MB/h",
-        "file MB",
-        "shared MB",
-        "descriptors",
-        "threads",
-        "cpu %",
-    ]
+    columns = "anonymous_MB then MB/h file_MB shared_MB descriptors threads cpu_%".split()
     lines = [f"{last['s'] / 60:6.1f} min " + "".join(f"{column:>14}" for column in columns)]
     for name in ("edge", "viewer", "broker"):
         first, end = (float(np.median(part)) for part in _ends(kept, f"{name} anonymous MB"))
@@ -179,8 +170,8 @@ def table(rows: list[Row]) -> str:
         lines.append(f"{name:11}" + "".join(cells))
     young, old = (float(np.nanmedian(part)) for part in _ends(kept, "age_ms"))
     lines.append(
-        f"age {young:.1f} ms in the first quarter, {old:.1f} in the last; "
-        f"detections {last['detections']:.0f}, lost {last['lost']:.0f}; events {last['events']:.0f}; best pictures {last['snapshots']:.0f}; "
+        f"age {young:.1f} ms, then {old:.1f}; detections {last['detections']:.0f}, lost {last['lost']:.0f}; "
+        f"events {last['events']:.0f}; best pictures {last['snapshots']:.0f}; "
         f"judged from {kept[0]['s'] / 60:.1f} min on"
     )
     return "\n".join(lines)
