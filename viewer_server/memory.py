@@ -2,8 +2,8 @@
 
 When the viewer is held up, up to 2,000 messages wait for it, most of their bytes in pictures. Afterwards
 that memory is free and stays with the process: glibc gives back what lies at the end of an arena alone, and
-something small that lives on always lies behind. A stall that let 460 messages wait left 15 MB so, four minutes
-later still; `malloc_trim` gives back free pages wherever they lie, in a millisecond.
+something small that lives on always lies behind. A stall that let 460 messages wait left 15 MB so, still
+there four minutes later; `malloc_trim` gives back free pages wherever they lie, in a millisecond.
 """
 
 from __future__ import annotations
