@@ -4,9 +4,9 @@
 
 The cameras are looped video files at the speed they were filmed, 10 pictures a second each, every one a JPEG.
 Take as many as the machine holds: 8, the default, keep 1.3 of two x86-64 cores busy, beside the clients here.
-Two browsers take every frame; a visitor opens the page's websocket, asks the API for what was, and leaves, every
-few seconds. Every 5 s memory, descriptors and threads of each program are read; every few minutes, and at the
-end, there is a table.
+Two browsers take every frame; a visitor opens the page's websocket, asks the API for what was, and leaves,
+every few seconds. Every 5 s memory, descriptors and threads of each program are read; every few minutes, and
+at the end, there is a table.
 
 What comes before every cache is full is not judged: a tenth of the time, at least a minute, and until 1,000
 events and 200 best pictures have come (then the viewer's page caches are full), at most half the time. Then:
