@@ -34,6 +34,9 @@ HOLE_S = 60.0
 MAX_ABOVE = 100_000
 MAX_MARKS = 10_000
 MAX_GAPS = 100
+CACHE_KB = 512
+"""Of the file's pages in memory: an event needs the newest ones of each index. SQLite's own 2 MB fill with
+the first 2,400 events, which looks like a leak, and save no time (35 us of processor an event with both)."""
 
 
 class Mark(NamedTuple):
@@ -126,6 +129,7 @@ class History:
         try:
             self._lock = _locked(Path(path))
             self._db = open_database(Path(path), SCHEMA, VERSION, migrate=migrate, exclusive=False)
+            self._db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
             self._rollup = Rollup(self._db)
             self.archive = _identify(self._db)
             self._load(self._db)

@@ -31,6 +31,8 @@ MAX_BYTES = 300_000
 MAX_SIDE = 2048
 PRUNE_EVERY = 64
 PRUNED_AT_ONCE = 256
+CACHE_KB = 256
+"""Of the file's pages in memory: a picture is written here once and never read."""
 
 
 class Track(NamedTuple):
@@ -65,6 +67,7 @@ class Snapshots:
             # Not exclusive, and unlocked: whoever has the history open has this one, too.
             self._db = open_database(Path(path), SCHEMA, VERSION, exclusive=False)
             self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         except (OSError, sqlite3.Error) as error:
             log.warning("snapshots are not kept: %s cannot be used (%s)", path, error)
         return self

@@ -19,6 +19,7 @@ from viewer_server.commands import Commands
 from viewer_server.config import HistorySettings
 from viewer_server.history import History, Mark
 from viewer_server.hub import Hub
+from viewer_server.memory import Trimmer
 from viewer_server.metrics import ViewerMetrics
 from viewer_server.snapshots import Snapshots
 from viewer_server.state import MAX_EVENTS, SHOWN, NotJoinable, check_names
@@ -102,8 +103,10 @@ class Subscriber:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
+        trim = Trimmer()
         try:
             while True:
+                trim()
                 self._watch_connection()
                 due_s = self._history.due_s
                 if due_s == 0.0:

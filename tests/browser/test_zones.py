@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 
 from shared.messages import LineDefinition, ZoneDefinition
 from tests.browser.answering import AnsweringEdge
@@ -341,3 +341,48 @@ def test_the_editor_looks_right_and_is_accessible(
     page.locator(".versions li").wait_for()
     accessible(page)
     page.screenshot(path=artifacts / f"editing-{size}-{scheme}.png", full_page=True)
+
+
+def test_an_unsaved_drawing_is_not_dropped_without_a_question(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge, viewport={"width": 1280, "height": 900})
+    here, asked = page.url, []
+    answers = {"confirm": False, "beforeunload": False}
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        if answers[dialog.type]:
+            dialog.accept()
+        else:
+            dialog.dismiss()
+
+    page.on("dialog", answer)
+    button(page, "Draw a zone").click()
+    click(page, *SQUARE[:2])  # two corners are something to lose
+    page.get_by_role("link", name="All cameras").click()
+    expect(page).to_have_url(here)
+    click(page, *SQUARE[2:])
+    button(page, "Finish the zone").click()
+    page.go_back()
+    expect(page).to_have_url(here)
+    expect(page.locator("#editor")).to_contain_text("zone-1")
+    page.get_by_role("link", name="Analytics").click()
+    page.wait_for_timeout(200)
+    assert page.url == here
+    assert asked == ["confirm", "confirm", "beforeunload"]
+    save(page, 2)
+    assert_near(edge.store["yard"].zones["zone-1"].polygon, SQUARE)
+    asked.clear()
+    page.get_by_role("link", name="All cameras").click()
+    expect(page.locator("#all")).to_be_hidden()
+    assert asked == []  # what is saved can be left
+    page.goto(here)
+    button(page, "Edit zones and lines").click()
+    drag(page, (0.4, 0.5), (0.5, 0.5))
+    answers["confirm"] = True
+    page.get_by_role("link", name="All cameras").click()
+    expect(page.locator("#editor")).to_be_hidden()
+    assert asked == ["confirm"]
+    assert_near(edge.store["yard"].zones["zone-1"].polygon, SQUARE)

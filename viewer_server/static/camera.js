@@ -41,6 +41,11 @@ export class CameraPage {
     return tile === this.tile && this.#editor !== null;
   }
 
+  /** Whether leaving would drop a drawing. */
+  get isUnsaved() {
+    return this.#editor?.isUnsaved ?? false;
+  }
+
   edit(tool) {
     this.#resume();
     this.#editor ??= new Editor(this.tile, () => this.classesOf(this.tile.node), (said) => this.#edited(said));

@@ -57,6 +57,11 @@ export class Editor {
     }
   }
 
+  /** Whether something was drawn or changed that is not in force yet. */
+  get isUnsaved() {
+    return this.draft.isChanged || this.#overlay.corners > 0;
+  }
+
   close(said = "") {
     clearInterval(this.#timer);
     document.removeEventListener("keydown", this.shortcut);

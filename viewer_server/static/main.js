@@ -53,9 +53,15 @@ const onScreen = new IntersectionObserver((entries) => {
   connection.watch(seen.map(({ node, camera }) => [node, camera]));
 }, { rootMargin: "25%" });
 
-/** Show what the address says: every camera, or the page of one (#/camera/NODE/CAMERA, with /line or /zone). */
-function route() {
+/** What the address says: nothing for every camera, or one (#/camera/NODE/CAMERA, with /line or /zone). */
+function address() {
   const [, isCamera, node, camera, tool] = location.hash.match(/^#\/(camera)\/([^/]+)\/([^/]+)(?:\/(line|zone))?$/) ?? [];
+  return { isCamera, node, camera, tool };
+}
+
+/** Show what the address says. */
+function route() {
+  const { isCamera, node, camera, tool } = address();
   const tile = tiles.get(keyOf(node, camera));
   const only = isCamera ? keyOf(node, camera) : null;
   document.body.dataset.view = isCamera ? "camera" : "grid";
@@ -69,6 +75,14 @@ function route() {
   if (!tile) return page.close();
   page.open(tile, tool);
   if (tool) history.replaceState(null, "", linkTo(node, camera)); // a reload is no wish to draw again
+}
+
+/** The address has changed already when we hear of it: who stays by the drawing gets the old one back. */
+function moved({ oldURL }) {
+  const { node, camera } = address();
+  const leaves = page.isUnsaved && tiles.get(keyOf(node, camera)) !== page.tile;
+  if (leaves && !confirm("What you have drawn is not saved. Leave, and drop it?")) history.pushState(null, "", oldURL);
+  else route();
 }
 
 function setNode(name, part, message) {
@@ -199,6 +213,7 @@ function refreshWaiting() {
 
 refreshWaiting();
 const connection = new Connection({ message: (m) => handlers[m.type]?.(m), frame: onFrame, state: onState });
-addEventListener("hashchange", route);
+addEventListener("hashchange", moved);
+addEventListener("beforeunload", (event) => { if (page.isUnsaved) event.preventDefault(); }); // the browser asks
 route();
 setInterval(() => tiles.forEach((tile) => tile.refresh()), 1000);
