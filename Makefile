@@ -67,7 +67,7 @@ test: .venv/.dev
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not timing"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 -m "not timing"
 	$(BIN)/python -m pytest -m timing
 endif
 
