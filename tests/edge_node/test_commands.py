@@ -51,7 +51,7 @@ def node(broker: Mosquitto) -> Iterator[Client]:
         assert client.wait_connected(10)
         commands = Commands(client, PREFIX, "box", "s", HANDLERS)
         commands.subscribe()
-        # The broker takes a connection's packets in order: when this is acknowledged, the subscription stands.
+        # The broker takes a connection's packets in order: acknowledged, it has the subscription.
         client.set_state(topics.STATUS, f"{PREFIX}/box/status", b"")
         assert client.finish(10)
         thread = threading.Thread(target=commands.run)
