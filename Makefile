@@ -8,7 +8,7 @@ SHELL := /bin/sh
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
-	@echo "make test    all tests, with a real broker and a real browser"
+	@echo "make test    all tests, with a real broker and a real browser (WORKERS=... side by side; ARGS=... for pytest, in one process)"
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage: the real programs, 12 minutes (ARGS=--help)"
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make check   formatting, lint, types"
@@ -55,6 +55,8 @@ RTSP_SERVER := /usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer
 demo: .venv/.run
 	@$(BIN)/python -m edge_node.demo
 
+# Whole files side by side, one more than processors, since tests wait much; what measures short times by itself, after.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
@@ -62,7 +64,12 @@ test: .venv/.dev
 	$(call need,command -v g++,g++)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	$(call need,$(BIN)/playwright --version,libatomic1)
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 -m "not timing"
+	$(BIN)/python -m pytest -m timing
+endif
 
 # As root also with network namespaces and a small disk of its own; else with a proxy and a limit on files.
 faults: .venv/.dev

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
@@ -23,6 +24,8 @@ from shared.errors import SourceError
 from shared.log import redact
 
 _SECOND = 1_000_000_000
+_LOOK_NS = _SECOND // 10
+"""How often a wait for a picture looks for errors."""
 _NONE = 2**64 - 1
 _NULL, _PLAYING = 1, 4
 _ERROR = 1 << 1
@@ -98,6 +101,7 @@ _SIGNATURES: dict[str, tuple[object, ...]] = {
     "gst_mini_object_unref": (None, c_void_p),
     "gst_object_unref": (None, c_void_p),
     "gst_app_sink_try_pull_sample": (c_void_p, c_void_p, c_uint64),
+    "gst_app_sink_is_eos": (c_int, c_void_p),
     "gst_sample_get_buffer": (POINTER(_Buffer), c_void_p),
     "gst_sample_get_caps": (c_void_p, c_void_p),
     "gst_caps_get_structure": (c_void_p, c_void_p, c_uint32),
@@ -215,10 +219,12 @@ class GstReader:
         Raises:
             SourceError: What the pipeline reports.
         """
-        sample = self._gst.gst_app_sink_try_pull_sample(self._sink, int(self._stall_s * _SECOND))
-        if not sample:
+        lost = time.monotonic() + self._stall_s
+        # The sink does not wake for an error: a camera that refuses or hangs up would be noticed as a stall.
+        while not (sample := self._gst.gst_app_sink_try_pull_sample(self._sink, _LOOK_NS)):
             self._raise_error()
-            return None
+            if self._gst.gst_app_sink_is_eos(self._sink) or time.monotonic() >= lost:
+                return None
         try:
             return self._picture(sample)
         finally:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -23,11 +27,30 @@ SHARED = REPO.parent / "shared"
 """Detectors, videos and ground truth that are not part of the project."""
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Number of this process among those that run tests side by side."""
+_FIRST_PORT, _PORTS_EACH, _SHARES = 12_000, 1_000, 20
+
+
+def _own_ports() -> Iterator[int]:
+    first = _FIRST_PORT + WORKER % _SHARES * _PORTS_EACH
+    return itertools.cycle(random.sample(range(first, first + _PORTS_EACH), _PORTS_EACH))
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nothing listens on, of this worker's own share.
+
+    All shares are below the ports that a system gives away by itself (32768 and up on Linux), so that no
+    connection and no other worker takes it before the test does.
+    """
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 15.0) -> None:
@@ -181,16 +204,31 @@ def shared_data() -> Path:
     return SHARED
 
 
-@pytest.fixture(scope="session")
-def people_video() -> Path:
-    """A real video of people walking: the test data's copy, else the demo's own, downloaded once."""
+def find_demo_video(folder: pytest.TempPathFactory) -> Path:
+    """The demo's video, downloaded by the first worker that wants it while others wait.
+
+    Raises:
+        SourceError: It cannot be had.
+    """
     from edge_node.samples import find_video
+
+    temporary = folder.getbasetemp()
+    # A worker's folder lies in that of the whole run.
+    run = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
+    with (run / "video.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return find_video()
+
+
+@pytest.fixture(scope="session")
+def people_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real video of people walking: the test data's copy, else the demo's own, downloaded once."""
     from shared.errors import SourceError
 
     beside = SHARED / "data" / "video" / "vtest.avi"
     if beside.is_file():
         return beside
     try:
-        return find_video()
+        return find_demo_video(tmp_path_factory)
     except SourceError as error:
         pytest.skip(str(error))

@@ -76,6 +76,7 @@ def test_off_unless_enabled_and_never_faster_than_asked() -> None:
     assert sum(slow._newest.dropped.values()) == 3
 
 
+@pytest.mark.timing
 def test_a_stuck_connection_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(MqttSettings(), name="x")
     stuck = threading.Event()

@@ -86,6 +86,7 @@ def test_a_taken_name_is_refused_and_the_holder_hears_of_it(
         assert not first.errors
 
 
+@pytest.mark.timing
 def test_a_free_name_costs_no_time_and_a_dead_holder_two_seconds(broker: Mosquitto) -> None:
     where = mqtt(broker, "free")
     began = time.monotonic()

@@ -120,6 +120,7 @@ def short_video(people_video: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return path
 
 
+@pytest.mark.timing  # a publisher that gets no processor leaves out frames, as it should
 def test_a_file_becomes_every_documented_message_and_the_node_ends_by_itself(
     broker: Mosquitto, short_video: Path, tmp_path: Path
 ) -> None:

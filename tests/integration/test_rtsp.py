@@ -74,6 +74,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_node.capture.random.uniform", lambda *_: 0.1)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("codec", ["h264", "mjpeg"])
 def test_frames_come_fresh_whole_and_on_the_streams_clock(reader: ReaderName, codec: str) -> None:
@@ -103,6 +104,17 @@ def test_a_camera_that_hangs_up_is_called_again(reader: ReaderName) -> None:
     assert any(frame.restarted for frame in seen.frames[before:])
 
 
+@pytest.mark.parametrize("reader", READERS)
+def test_a_camera_that_is_not_there_is_said_at_once_and_not_taken_for_a_stall(reader: ReaderName) -> None:
+    began = time.monotonic()
+    with watching("rtsp://127.0.0.1:9/none", reader, stall_s=20) as seen:
+        while len(seen.reasons) < 3:
+            assert time.monotonic() - began < 5, seen.said
+            time.sleep(0.01)
+    assert set(seen.said[:3]) == {"reconnecting"}
+
+
+@pytest.mark.timing
 @pytest.mark.parametrize("reader", READERS)
 def test_a_camera_that_stalls_is_called_again_until_it_goes_on(reader: ReaderName) -> None:
     with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
@@ -139,6 +151,7 @@ def test_another_resolution_in_mid_stream_is_another_picture(reader: ReaderName)
     assert first.restarted
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("reader", READERS)
 def test_a_reader_that_is_slow_gets_new_frames_and_not_a_queue_of_old_ones(reader: ReaderName) -> None:
     """What the pipeline does: the capture thread reads everything, the consumer takes the newest."""

@@ -10,9 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_node.samples import find_video
 from shared.errors import SourceError
-from tests.conftest import SHARED
+from tests.conftest import SHARED, find_demo_video
 
 COUNT = 6
 
@@ -26,14 +25,14 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path in sorted(beside.iterdir())[: 20 * COUNT : 20]:
             (folder / path.name).write_bytes(path.read_bytes())
         return folder
-    for index, image in enumerate(_frames()):
+    for index, image in enumerate(_frames(tmp_path_factory)):
         cv2.imwrite(str(folder / f"{index:02d}.jpg"), image)
     return folder
 
 
-def _frames() -> list[cv2.typing.MatLike]:
+def _frames(tmp_path_factory: pytest.TempPathFactory) -> list[cv2.typing.MatLike]:
     try:
-        video = cv2.VideoCapture(str(find_video()))
+        video = cv2.VideoCapture(str(find_demo_video(tmp_path_factory)))
     except SourceError:
         random = np.random.default_rng(0)
         return [cv2.resize(random.integers(0, 256, (9, 16, 3), np.uint8), (640, 360)) for _ in range(COUNT)]

@@ -69,12 +69,12 @@ def test_time_and_memory_are_bounded_whatever_comes(payload: bytes) -> None:
         if row.payload == "jpeg":
             continue
         tracemalloc.start()
-        started = time.perf_counter()
+        started = time.thread_time()  # the processor's: a busy machine makes no message hostile
         try:
             messages.decode(row.payload, payload)
         except MessageError as error:
             assert len(str(error)) < 1000, "an error does not repeat what came"
-        took = time.perf_counter() - started
+        took = time.thread_time() - started
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert took < WITHIN_S, row.name

@@ -119,6 +119,7 @@ def test_a_hung_broker_holds_back_the_sender_and_not_the_memory(own_broker: Mosq
         assert writer.dropped["thumbnail"] == 1
 
 
+@pytest.mark.timing
 def test_a_client_ends_in_time_on_a_network_that_takes_nothing(own_broker: MosquittoProcess) -> None:
     """Also one that was waiting for room: `hurry` is for a program that is to end."""
     assert own_broker._process is not None

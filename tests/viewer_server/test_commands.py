@@ -154,6 +154,7 @@ def test_a_late_answer_and_one_of_another_node_are_nobodys(broker: Mosquitto) ->
         assert commands.ask("shop", "detect", {}).node == "shop"
 
 
+@pytest.mark.timing
 def test_without_a_broker_there_is_no_waiting(own_broker: Any) -> None:
     with asking(own_broker.url, "darner/v1", "5") as commands:
         own_broker.kill()
