@@ -55,7 +55,10 @@ def decode(kind: type[M], payload: bytes) -> M:
         raise MessageError("not JSON: nested too deeply") from None
     if unnamed and issubclass(kind, NodeMessage):
         raise MessageError("Object missing required field `schema`")
-    write_out_defaults(message)
+    try:
+        write_out_defaults(message)
+    except RecursionError:  # from Python 3.12 the parser goes deeper than Python's own calls may
+        raise MessageError("not JSON: nested too deeply") from None
     return message
 
 
