@@ -92,9 +92,9 @@ class Versions:
         try:
             db.execute("INSERT INTO versions VALUES (NULL, ?, ?, ?, ?, ?)", row)
             db.execute(
-                """DELETE FROM versions WHERE node = ?1 AND camera = ?2 AND id NOT IN (SELECT id FROM versions
-                   WHERE node = ?1 AND camera = ?2 ORDER BY id DESC LIMIT ?3)""",
-                (row[0], row[1], KEPT),
+                """DELETE FROM versions WHERE node = ? AND camera = ? AND id NOT IN (SELECT id FROM versions
+                   WHERE node = ? AND camera = ? ORDER BY id DESC LIMIT ?)""",
+                (row[0], row[1], row[0], row[1], KEPT),
             )
             db.execute(
                 """DELETE FROM versions WHERE id IN (SELECT id FROM (SELECT id,
