@@ -163,6 +163,9 @@ def test_what_paho_raises_or_we_do_in_a_callback_does_not_end_the_connection(
     topic = "darner/v1/raises/status"
     with connected(broker.url) as reader, connected(broker.url) as writer:
         reader.subscribe(topic, 1)
+        # The broker takes a connection's packets in order: when it has this one, we are subscribed.
+        assert reader.publish(topics.RESPONSE, "darner/v1/raises/subscribed", b"{}")
+        assert reader.finish(10)
         take_in = reader.received.put_newest
 
         def fail(received: Received, key: str = "") -> None:
