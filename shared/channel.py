@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -25,10 +26,20 @@ class Channel(Generic[T]):
     Args:
         depth: How many items a lane holds.
         weights: By key; 1 where none is given.
+        room: Most bytes that `put_newest` leaves in a lane, but for the newest item alone.
+        size: Bytes of an item.
     """
 
-    def __init__(self, depth: int = 1, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        depth: int = 1,
+        weights: Mapping[str, float] | None = None,
+        room: float = math.inf,
+        size: Callable[[T], int] = lambda _: 0,
+    ) -> None:
         self._depth = depth
+        self._room, self._size = room, size
+        self._held: Counter[str] = Counter()
         self._weights = weights or {}
         self._lanes: dict[str, deque[T]] = {}
         self._turns: dict[str, tuple[float, int]] = {}
@@ -40,7 +51,7 @@ class Channel(Generic[T]):
         """Items replaced by a newer one before they were taken, by key."""
 
     def put_newest(self, item: T, key: str = "") -> None:
-        """Put without ever waiting: in a full lane the oldest item is dropped and counted.
+        """Put without ever waiting: in a full lane the oldest items are dropped and counted.
 
         Raises:
             Closed: The channel is closed.
@@ -48,8 +59,8 @@ class Channel(Generic[T]):
         with self._changed:
             self._check_open()
             lane = self._lanes.get(key)
-            if lane is not None and len(lane) >= self._depth:
-                lane.popleft()
+            while lane and (len(lane) >= self._depth or self._held[key] + self._size(item) > self._room):
+                self._held[key] -= self._size(lane.popleft())
                 self.dropped[key] += 1
             self._append(item, key)
 
@@ -127,6 +138,7 @@ class Channel(Generic[T]):
             self._arrivals += 1
             self._turns[key] = (max(self._turns.get(key, (0.0, 0))[0], self._now), self._arrivals)
         lane.append(item)
+        self._held[key] += self._size(item)
         self._changed.notify_all()
 
     def _pop(self) -> T:
@@ -134,6 +146,7 @@ class Channel(Generic[T]):
         self._now = self._turns[key][0]
         lane = self._lanes[key]
         item = lane.popleft()
+        self._held[key] -= self._size(item)
         self._arrivals += 1
         self._turns[key] = (self._now + 1.0 / self._weights.get(key, 1.0), self._arrivals)
         if not lane:

@@ -53,6 +53,8 @@ NOT_SENT = 16_384
 """Bytes in the kernel that the network has not taken, beyond which the socket waits."""
 MAX_QUEUED = 1000
 """Unacknowledged messages that paho holds; it refuses the next one."""
+WAITING, ROOM = 2000, 32_000_000
+"""Messages, and bytes of them, that may wait for a reader: 2,000 pictures would be some hundred megabytes."""
 MAX_DESCRIPTOR = 1023
 """The highest that paho can wait for: it uses select()."""
 
@@ -112,7 +114,7 @@ class Client:
         self._max_packet: int | None = None
         self._once = Once()
         self._plain: dict[str, Properties] = {}  # by topic name; making them costs as much as sending does
-        self.received: Channel[Received] = Channel(depth=2000)
+        self.received: Channel[Received] = Channel(WAITING, room=ROOM, size=lambda one: len(one.payload))
         self.dropped: Counter[str] = Counter()
         self.connections = 0
         self.on_acknowledged: list[Callable[[int, bool], None]] = []

@@ -18,6 +18,20 @@ def test_newest_wins_in_a_full_lane_and_the_loss_is_counted_by_key() -> None:
     assert channel.dropped == {"a": 4}
 
 
+def test_newest_wins_in_a_lane_that_holds_too_many_bytes() -> None:
+    channel: Channel[bytes] = Channel(depth=4, room=10, size=len)
+    for item in (b"a" * 4, b"b" * 4, b"c" * 3, b"d", b"e"):
+        channel.put_newest(item)
+    assert [channel.get() for _ in range(4)] == [b"b" * 4, b"c" * 3, b"d", b"e"]
+    for item in (b"f" * 9, b"g" * 99):
+        channel.put_newest(item)
+    assert channel.get() == b"g" * 99, "one that is too large alone is still the newest"
+    assert channel.dropped == {"": 2}
+    channel.put_newest(b"h" * 10)
+    channel.put_newest(b"", "other")
+    assert len(channel) == 2, "what was taken takes no room any more, and other lanes have their own"
+
+
 def test_lanes_are_served_in_turn_so_that_a_busy_one_starves_nobody() -> None:
     channel: Channel[str] = Channel(depth=3)
     for item in ("a1", "a2", "a3"):
