@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-engines faults check bench bench-accuracy soak docs examples format kernels lock clean
+.PHONY: help demo test test-engines faults check bench bench-pipeline bench-accuracy soak docs examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -12,7 +12,7 @@ help:
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage: the real programs, 12 minutes (ARGS=--help)"
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make check   formatting, lint, types"
-	@echo "make bench   measurements against other tools (long)"
+	@echo "make bench   measurements against other tools (long); bench-pipeline is the part about the whole pipeline"
 	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
 	@echo "make docs    write the schemas, the AsyncAPI and OpenAPI documents and the tables of docs/wire.md (examples: capture those anew)"
 	@echo "make kernels compile the GPU's kernels (after a change of kernels.cu)"
@@ -51,6 +51,7 @@ comma := ,
 
 # The cameras of the tests run under the system's Python: that is where Debian puts GStreamer's bindings.
 RTSP_SERVER := /usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer'$(comma) '1.0'); from gi.repository import GstRtspServer"
+RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 
 demo: .venv/.run
 	@$(BIN)/python -m edge_node.demo
@@ -60,7 +61,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
-	$(call need,$(RTSP_SERVER),python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav)
+	$(call need,$(RTSP_SERVER),$(RTSP_PACKAGES))
 	$(call need,command -v g++,g++)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	$(call need,$(BIN)/playwright --version,libatomic1)
@@ -116,19 +117,23 @@ bench: .venv/.dev
 	$(BIN)/python tests/bench/nms_cost.py --threads 1
 	$(BIN)/python tests/bench/metrics_cost.py
 	$(BIN)/python tests/bench/viewer_load.py
-	$(BIN)/python tests/bench/rtsp_latency.py
 	$(BIN)/python tests/bench/detector_cost.py
-	$(BIN)/python tests/bench/pipeline_cost.py
-	$(BIN)/python tests/bench/live_latency.py
-	$(BIN)/python tests/bench/many_cameras.py
-	$(BIN)/python tests/bench/many_nodes.py
 	@test -d $(DATA) || { echo "no ground truth in $(DATA): accuracy is not measured"; exit 0; }
 	@test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy
+	$(MAKE) --no-print-directory bench-pipeline
 
 # Half an hour by default; ARGS="--minutes 480 --cameras 8" for a night.
 soak: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(BIN)/python tests/bench/soak.py $(ARGS)
+
+# Each is run, and one that misses a target makes the whole fail.
+bench-pipeline: .venv/.dev
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(call need,$(RTSP_SERVER),$(RTSP_PACKAGES))
+	@failed=; for part in pipeline_cost live_latency rtsp_latency many_cameras many_nodes; do \
+	  echo "== $$part"; $(BIN)/python tests/bench/$$part.py || failed="$$failed $$part"; \
+	done; test -z "$$failed" || { echo "targets missed by:$$failed" >&2; exit 1; }
 
 bench-accuracy:
 	$(BIN)/python tests/bench/tracker_accuracy.py --mot $(DATA)/mot15
