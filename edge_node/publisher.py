@@ -185,6 +185,8 @@ class Publisher:
         if camera.origin != (frame.clock, frame.reader):
             self._new_origin(frame, camera)
         snapshots, detections = camera.snapshots, camera.detections  # another thread may change them
+        if detections is None or detections.ready(item.now_s):  # first: nobody waits for the rest
+            self._offer(topics.DETECTIONS, frame, self._composer.detections(item))
         if snapshots:
             snapshots.update(frame, item.tracks)
         for happening in item.report.happenings:
@@ -195,8 +197,6 @@ class Publisher:
             self._definitions(frame.camera, item.definitions)
         for numbers in item.report.numbers.values():
             self._zone(camera, numbers, frame)
-        if detections is None or detections.ready(item.now_s):
-            self._offer(topics.DETECTIONS, frame, self._composer.detections(item))
         for step, milliseconds in item.timings_ms.items():
             self.stopwatch.add(step, milliseconds)
         self.stopwatch.add("message", (time.perf_counter() - start) * 1e3)
