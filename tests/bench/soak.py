@@ -13,7 +13,7 @@ events and 200 best pictures have come (then the viewer's page caches are full),
 
 - anonymous memory of a program, as least squares over the time see it, may rise by 3 %. File-backed and
   shared memory is told apart and not judged: the kernel can have it back;
-- descriptors and threads, the fewest of a quarter, may not rise from the first quarter to the last;
+- descriptors and threads, their median over a quarter, may not rise from the first quarter to the last;
 - the age of what arrives, its median over a quarter, may not rise by a fifth;
 - cameras must hold their pace, and every event and best picture that was made must have arrived at a
   subscriber and be stored by the viewer.
@@ -188,8 +188,8 @@ def judge(rows: list[Row], totals: dict[str, float]) -> list[str]:
             growth = slope * (kept[-1]["s"] - kept[0]["s"]) / base
             if growth > MEMORY_SHARE:
                 problems.append(f"{name}: grew by {growth:.1%}, {slope * 3600:.1f} MB an hour")
-        elif name.endswith(("descriptors", "threads")) and min(last) > min(first):
-            problems.append(f"{name}: from {min(first):.0f} to {min(last):.0f}")
+        elif name.endswith(("descriptors", "threads")) and np.median(last) > np.median(first):
+            problems.append(f"{name}: from {np.median(first):g} to {np.median(last):g}")
         elif name == "age_ms" and np.nanmedian(last) > np.nanmedian(first) * (1 + LATENCY_SHARE):
             problems.append(f"latency: from {np.nanmedian(first):.0f} to {np.nanmedian(last):.0f} ms")
     if totals["pace"] < PACE_SHARE:
