@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -166,6 +167,7 @@ def test_it_is_bounded_by_bytes_and_age(tmp_path: Path, monkeypatch: pytest.Monk
         assert used_bytes(history._db) < 1.1e6
     with opened(tmp_path, max_age_days=1e-9) as history:
         for number in range(4001, 4012):  # a little with each commit
+            time.sleep(0.001)  # ten times the age
             acknowledged(history, event(number))
         assert {one.number for one in history.recent(1000)} <= {4011}
 
