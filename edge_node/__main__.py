@@ -47,8 +47,9 @@ log = logging.getLogger("darner.edge")
 METRICS_EVERY_S = 5.0
 STOP_WITHIN_S = 2.5
 """For the stages; then they are left behind, and half of what a stop may take is left for the farewell."""
-SWITCH_S = 5e-4
-"""How long a thread may keep the interpreter from others; by default longer than a GPU's inference takes."""
+SWITCH_S = 2e-4
+"""How long a thread may keep the interpreter from others; by default longer than a GPU's inference takes.
+With a 3 ms detector 7 to 13 % more frames than 0.5 ms on 16 cores, and as many on two."""
 
 
 def main(arguments: list[str] | None = None) -> int:
