@@ -151,10 +151,20 @@ def _decode(image: bytes | None) -> U8:
     picture = None
     try:
         # OpenCV refuses more pixels than the limit set in edge_node/__init__.py before it allocates them.
-        if image.startswith(PICTURES):  # OpenCV has decoders of many other formats, none of which is needed
+        if image.startswith(PICTURES) and not _overlong(
+            image
+        ):  # OpenCV has decoders of many other formats, none of which is needed
             picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         pass  # said below
     if picture is None:
         raise MessageError("the image is no JPEG or PNG of at most 40 megapixels")
     return np.asarray(picture, np.uint8)
+
+
+def _overlong(image: bytes) -> bool:
+    """Whether a PNG has a chunk that claims to be longer than the file: OpenCV would make room for it."""
+    at = 8
+    while image.startswith(b"\x89PNG") and at + 12 <= len(image):
+        at += 12 + int.from_bytes(image[at : at + 4], "big")
+    return image.startswith(b"\x89PNG") and at > len(image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -206,3 +208,19 @@ def test_formats_that_nobody_needs_are_not_decoded(node: Node, kind: str) -> Non
     picture = cv2.imencode(kind, np.zeros((16, 16, 3), np.uint8))[1].tobytes()
     answer = node.ask("detect", orjson.dumps({"image_base64": base64.b64encode(picture).decode()}))
     assert "no JPEG or PNG" in (answer.error or "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory there was at most")
+def test_a_chunk_that_claims_gigabytes_takes_none(node: Node) -> None:
+    """OpenCV's PNG reader makes room for what a chunk says it has: 3.7 GB for these 2 kB."""
+    picture = bytearray(cv2.imencode(".png", np.zeros((24, 32, 3), np.uint8))[1].tobytes())
+    picture[33] = 0xDF  # the highest byte of the second chunk's length
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak
+    before = _peak_mb()
+    assert node.ask("detect", bytes(picture)).error
+    assert _peak_mb() - before < 200
+
+
+def _peak_mb() -> float:
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    return int(line) / 1e3
