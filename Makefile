@@ -88,7 +88,7 @@ TORCH ?= torch torchvision
 	@touch $@
 
 test-engines: .cache/engines/ready
-	.cache/engines/bin/python -m pytest tests/edge_node/test_engines.py tests/optimization/test_export.py tests/optimization/test_triton.py $(ARGS)
+	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -100,8 +100,8 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 
 docs: .venv/.run
-	@$(BIN)/python -m shared.schema
-	@$(BIN)/python -m viewer_server.openapi
+	@$(BIN)/python -m shared.documents.schema
+	@$(BIN)/python -m viewer_server.api.openapi
 
 examples: .venv/.dev
 	$(BIN)/python -m tests.capture_examples
@@ -112,12 +112,12 @@ examples: .venv/.dev
 DATA := ../shared/data
 bench: .venv/.dev
 	$(call need,command -v mosquitto_sub && { command -v mosquitto || test -x /usr/sbin/mosquitto; },mosquitto mosquitto-clients)
-	$(BIN)/python tests/bench/publish_path.py
-	$(BIN)/python tests/bench/tracker_cost.py
-	$(BIN)/python tests/bench/nms_cost.py --threads 1
-	$(BIN)/python tests/bench/metrics_cost.py
-	$(BIN)/python tests/bench/viewer_load.py
-	$(BIN)/python tests/bench/detector_cost.py
+	$(BIN)/python tests/bench/wire/publish_path.py
+	$(BIN)/python tests/bench/tracker/cost.py
+	$(BIN)/python tests/bench/detector/nms_cost.py --threads 1
+	$(BIN)/python tests/bench/wire/metrics_cost.py
+	$(BIN)/python tests/bench/viewer/load.py
+	$(BIN)/python tests/bench/detector/cost.py
 	@test -d $(DATA) || { echo "no ground truth in $(DATA): accuracy is not measured"; exit 0; }
 	@test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy
 	$(MAKE) --no-print-directory bench-pipeline
@@ -125,21 +125,21 @@ bench: .venv/.dev
 # Half an hour by default; ARGS="--minutes 480 --cameras 8" for a night.
 soak: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
-	$(BIN)/python tests/bench/soak.py $(ARGS)
+	$(BIN)/python tests/bench/soak/__main__.py $(ARGS)
 
 # Each is run, and one that misses a target makes the whole fail.
 bench-pipeline: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,$(RTSP_SERVER),$(RTSP_PACKAGES))
-	@failed=; for part in pipeline_cost live_latency rtsp_latency many_cameras many_nodes; do \
+	@failed=; for part in pipeline/cost pipeline/live_latency pipeline/rtsp_latency pipeline/many_cameras viewer/many_nodes; do \
 	  echo "== $$part"; $(BIN)/python tests/bench/$$part.py || failed="$$failed $$part"; \
 	done; test -z "$$failed" || { echo "targets missed by:$$failed" >&2; exit 1; }
 
 bench-accuracy:
-	$(BIN)/python tests/bench/tracker_accuracy.py --mot $(DATA)/mot15
+	$(BIN)/python tests/bench/tracker/accuracy.py --mot $(DATA)/mot15
 	rm -rf build/bench
 	$(BIN)/python -m optimization evaluate video $(DATA)/video/vtest.avi --truth $(DATA)/mot15/PETS09-S2L1 --save build/bench
-	$(BIN)/python tests/bench/tracker_accuracy.py --mot build/bench
+	$(BIN)/python tests/bench/tracker/accuracy.py --mot build/bench
 
 # The GPU's kernels as PTX, by the compiler that tests/compile_kernels.py names; needs no GPU.
 NVRTC := .cache/nvrtc

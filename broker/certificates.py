@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import ConfigError, DarnerError
-from shared.topics import check_id
+from shared.wire.topics import check_id
 
 CA_DAYS = 3650
 DAYS = 825

@@ -14,33 +14,35 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from edge_node import __version__, doctor, load, process, profiles
-from edge_node.analytics import problems
-from edge_node.bundle import Bundles
-from edge_node.commands import Commands
-from edge_node.config import EdgeConfig, PrometheusSettings
-from edge_node.control import Control
-from edge_node.definitions import DefinitionStore
-from edge_node.detect import Detect
-from edge_node.detector import Detector
-from edge_node.detectors import on_devices
-from edge_node.exporter import Exporter
-from edge_node.homeassistant import HomeAssistant
-from edge_node.identity import NameGuard, check_name
-from edge_node.live import Controls
-from edge_node.outbox import Outbox
-from edge_node.pictures import Pictures
+from edge_node import __version__, doctor
+from edge_node.analytics.analyse import problems
+from edge_node.batch import process
+from edge_node.capture.readers import describe
+from edge_node.config import load, profiles
+from edge_node.config.definitions import DefinitionStore
+from edge_node.config.live import Controls
+from edge_node.config.settings import EdgeConfig, PrometheusSettings
+from edge_node.control.commands import Commands
+from edge_node.control.handlers import Control
+from edge_node.control.identity import NameGuard, check_name
+from edge_node.control.reload import Reload, in_force
+from edge_node.detect.detector import Detector
+from edge_node.detect.devices import on_devices
+from edge_node.detect.stages import Detect
+from edge_node.machine.vitals import Monitor
+from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
-from edge_node.publisher import Publisher, new_session, status_message
-from edge_node.readers import describe
-from edge_node.reload import Reload, in_force
-from edge_node.vitals import Monitor
+from edge_node.publish.bundle import Bundles
+from edge_node.publish.homeassistant import HomeAssistant
+from edge_node.publish.prometheus import Exporter
+from edge_node.publish.publisher import Publisher, new_session, status_message
+from edge_node.publish.snapshot_sender import Pictures
 from shared import log as logs
-from shared import topics
 from shared.errors import BrokerError, DarnerError
-from shared.messages import ModelInfo
-from shared.mqtt import Client
+from shared.mqtt.client import Client
 from shared.storage import state_folder
+from shared.wire import topics
+from shared.wire.messages import ModelInfo
 
 log = logging.getLogger("darner.edge")
 

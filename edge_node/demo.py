@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from edge_node.capture import check_source
-from edge_node.readers import is_live
-from edge_node.samples import find_video
+from edge_node.assets.samples import find_video
+from edge_node.capture.camera import check_source
+from edge_node.capture.readers import is_live
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError
 

@@ -11,11 +11,14 @@ from typing import Literal
 import cv2
 import onnxruntime as ort
 
-from edge_node import __version__, gstreamer, hardware, profiles
+from edge_node import __version__
 from edge_node.backends.choose import choose
-from edge_node.config import ModelSettings
-from edge_node.hardware import Hardware
-from edge_node.nvml import Gpus
+from edge_node.capture import gstreamer
+from edge_node.config import profiles
+from edge_node.config.settings import ModelSettings
+from edge_node.machine import hardware
+from edge_node.machine.hardware import Hardware
+from edge_node.machine.nvml import Gpus
 from shared.errors import ModelError
 
 Verdict = Literal["good", "missing", "note"]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.geometry import F32, Bool
-from shared.messages import ClockSource
+from shared.wire.messages import ClockSource
 
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]

@@ -9,18 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from edge_node.capture import capture
-from edge_node.config import EdgeConfig
-from edge_node.definitions import DefinitionStore
-from edge_node.detect import Detect, Looked, Ready
-from edge_node.live import Controls
-from edge_node.publisher import Publisher
-from edge_node.readers import hurries, is_live
-from edge_node.thumbnails import Pace
-from edge_node.vitals import Load
-from edge_node.watch import Watch, watch
+from edge_node.analytics.watch import Watch, watch
+from edge_node.capture.camera import capture
+from edge_node.capture.readers import hurries, is_live
+from edge_node.config.definitions import DefinitionStore
+from edge_node.config.live import Controls
+from edge_node.config.settings import EdgeConfig
+from edge_node.detect.stages import Detect, Looked, Ready
+from edge_node.machine.vitals import Load
+from edge_node.publish.jpeg import Pace
+from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
-from shared.messages import CameraMetrics, StageMetrics
+from shared.wire.messages import CameraMetrics, StageMetrics
 
 log = logging.getLogger("darner.pipeline")
 

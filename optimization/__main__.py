@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from optimization import (
+from optimization.commands import (
     benchmark,
     build,
     compare,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from edge_node.models import Layout
+from edge_node.assets.models import Layout
 from optimization.detectors import default_model
 
 if TYPE_CHECKING:

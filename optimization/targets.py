@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_node.backends.engine_build import BuildOptions
+from edge_node.backends.tensorrt.build import BuildOptions
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from shared import settings
 from shared.errors import BrokerError
-from shared.mqtt import Client, MqttSettings
+from shared.mqtt.client import Client, MqttSettings
 
 CONNECT_WITHIN_S = 10.0
 

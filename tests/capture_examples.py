@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 import yaml
 
-from edge_node.samples import find_video
-from shared import messages, topics
-from shared.mqtt import Client, MqttSettings, Received
+from edge_node.assets.samples import find_video
+from shared.mqtt.client import Client, MqttSettings, Received
+from shared.wire import messages, topics
 from tests.conftest import REPO, SHARED, MosquittoProcess
 
 EXAMPLES = REPO / "docs" / "examples"

@@ -11,7 +11,7 @@ import ctypes
 import hashlib
 from pathlib import Path
 
-BACKENDS = Path(__file__).parent.parent / "edge_node" / "backends"
+BACKENDS = Path(__file__).parent.parent / "edge_node" / "backends" / "cuda"
 SOURCE, PTX = BACKENDS / "kernels.cu", BACKENDS / "kernels.ptx"
 OPTIONS = ("--gpu-architecture=compute_53", "--std=c++14")
 

@@ -210,7 +210,7 @@ def find_demo_video(folder: pytest.TempPathFactory) -> Path:
     Raises:
         SourceError: It cannot be had.
     """
-    from edge_node.samples import find_video
+    from edge_node.assets.samples import find_video
 
     temporary = folder.getbasetemp()
     # A worker's folder lies in that of the whole run.

@@ -16,8 +16,11 @@ ALLOWED = {
     "broker": {"broker", "shared"},
     "optimization": {"optimization", "edge_node", "shared"},
 }
-CONFINED = {"paho": {"shared/mqtt.py"}, "flask": {"viewer_server"}, "flask_sock": {"viewer_server"}}
-CONFINED |= {"tensorrt": {"edge_node/backends/tensorrt_module.py"}, "pycuda": {"edge_node/backends/cuda.py"}}
+CONFINED = {"paho": {"shared/mqtt/client.py"}, "flask": {"viewer_server"}, "flask_sock": {"viewer_server"}}
+CONFINED |= {
+    "tensorrt": {"edge_node/backends/tensorrt/module.py"},
+    "pycuda": {"edge_node/backends/cuda/device.py"},
+}
 
 
 def imports(path: Path) -> set[str]:

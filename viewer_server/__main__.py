@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         if given.hash_password:
-            from viewer_server.auth import ask_for_hash
+            from viewer_server.access.auth import ask_for_hash
 
             print(ask_for_hash())
             return 0

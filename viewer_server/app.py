@@ -14,15 +14,17 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 from wsproto.utilities import RemoteProtocolError
 
-from shared.messages import now_us
-from viewer_server import endpoint, openapi, pages, updates, uploads, websocket, zones
-from viewer_server.api import Api
-from viewer_server.auth import LOGGED_OUT, Access
-from viewer_server.hub import Full, Hub, Mailbox
-from viewer_server.metrics import ViewerMetrics
-from viewer_server.origin import Origins
-from viewer_server.state import MAX_CAMERAS
-from viewer_server.subscriber import Subscriber
+from shared.wire.messages import now_us
+from viewer_server import pages
+from viewer_server.access.auth import LOGGED_OUT, Access
+from viewer_server.access.origin import Origins
+from viewer_server.api import endpoint, openapi, uploads, zones
+from viewer_server.api.routes import Api
+from viewer_server.live import updates, websocket
+from viewer_server.live.hub import Full, Hub, Mailbox
+from viewer_server.live.metrics import ViewerMetrics
+from viewer_server.live.state import MAX_CAMERAS
+from viewer_server.mqtt.subscriber import Subscriber
 
 HEADERS = {
     # No inline script or style, nothing from elsewhere, no way to turn text into markup.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from shared.mqtt import MqttSettings
+from shared.mqtt.client import MqttSettings
 from shared.storage import state_folder
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import flask
 from werkzeug.wrappers import Response
 
-from viewer_server.auth import Access
+from viewer_server.access.auth import Access
 
 log = logging.getLogger("darner.login")
 

@@ -26,22 +26,22 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from shared.errors import BrokerError, ConfigError
 from shared.storage import state_folder
-from viewer_server.api import Api
+from viewer_server.access.auth import Access, check_address, read_password
+from viewer_server.access.login_file import Kept
+from viewer_server.access.origin import Origins
+from viewer_server.access.proxies import TrustedProxies
+from viewer_server.api.routes import Api
 from viewer_server.app import create_app
-from viewer_server.auth import Access, check_address, read_password
 from viewer_server.config import ViewerConfig
-from viewer_server.history import History
-from viewer_server.hub import Hub
-from viewer_server.keeping import Kept
+from viewer_server.live.hub import Hub
+from viewer_server.live.metrics import ViewerMetrics
+from viewer_server.live.state import State
 from viewer_server.memory import few_arenas
-from viewer_server.metrics import ViewerMetrics
-from viewer_server.origin import Origins
-from viewer_server.proxies import TrustedProxies
-from viewer_server.reading import Database
-from viewer_server.snapshots import Snapshots
-from viewer_server.state import State
-from viewer_server.subscriber import Subscriber
-from viewer_server.versions import Versions
+from viewer_server.mqtt.subscriber import Subscriber
+from viewer_server.stored.history import History
+from viewer_server.stored.reading import Database
+from viewer_server.stored.snapshots import Snapshots
+from viewer_server.stored.versions import Versions
 
 log = logging.getLogger("darner.viewer")
 

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from edge_node.backends.backend import Backend
+from edge_node.assets.models import KNOWN, find_model
 from edge_node.backends.host import MAX_BATCH
-from edge_node.config import ModelSettings
-from edge_node.models import KNOWN, find_model
+from edge_node.backends.interface import Backend
+from edge_node.config.settings import ModelSettings
 from shared.errors import ModelError
 from shared.log import Once
 
@@ -105,18 +105,18 @@ def _load(engine: Engine, path: Path, settings: ModelSettings, device: int) -> B
             raise ModelError(f"model {path}: needs PyTorch ({error}): pip install 'darner[torch]'") from None
         return TorchBackend(path, settings, device)
     try:
-        from edge_node.backends.tensorrt import TensorrtBackend
+        from edge_node.backends.tensorrt.backend import TensorrtBackend
     except ImportError as error:
         raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
     return TensorrtBackend(path, settings, device)
 
 
 def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:
-    from edge_node.backends import providers
-    from edge_node.backends.onnx import OnnxBackend
+    from edge_node.backends.onnx import providers
+    from edge_node.backends.onnx.backend import OnnxBackend
 
     if providers.prefers_cuda(settings.providers):
-        from edge_node.backends.cuda_onnx import CudaOnnxBackend
+        from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 
         try:
             return CudaOnnxBackend(path, MAX_BATCH, device)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_node.backends.backend import Array, Axis, ModelFile, Tensor
-from edge_node.decode import extra_inputs
+from edge_node.backends.interface import Array, Axis, ModelFile, Tensor
+from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor, TensorFormat
+from edge_node.detect.decode.candidates import extra_inputs
 from edge_node.frames import U8
-from edge_node.preprocess import InputFormat, Letterbox, Preprocessor, TensorFormat
 from shared.errors import ModelError
 
 MAX_BATCH = 16

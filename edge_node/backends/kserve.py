@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 import numpy as np
 from tritonclient.utils import InferenceServerException
 
-from edge_node.backends.backend import Array, Inference, ModelFile, Tensor, Wanted
 from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
-from edge_node.config import ModelSettings
+from edge_node.backends.interface import Array, Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.preprocess import InputFormat
+from edge_node.config.settings import ModelSettings
 from edge_node.frames import U8
-from edge_node.preprocess import InputFormat
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")

@@ -16,9 +16,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.__main__ import HERE, choose, command
-from shared import topics
 from shared.errors import BrokerError
-from shared.mqtt import Client, MqttSettings
+from shared.mqtt.client import Client, MqttSettings
+from shared.wire import topics
 from tests.conftest import free_port, wait_for_port, wait_until
 
 

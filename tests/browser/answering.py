@@ -6,13 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from edge_node.analytics import problems
-from edge_node.commands import Commands
-from edge_node.config import CameraSettings
-from edge_node.definitions import DefinitionStore
-from shared import topics
+from edge_node.analytics.analyse import problems
+from edge_node.config.definitions import DefinitionStore
+from edge_node.config.settings import CameraSettings
+from edge_node.control.commands import Commands
 from shared.errors import MessageError
-from shared.messages import LineDefinition, Request, ZoneDefinition
+from shared.wire import topics
+from shared.wire.messages import LineDefinition, Request, ZoneDefinition
 from tests.viewer_server.fake_edge import FakeEdge
 
 

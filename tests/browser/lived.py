@@ -7,12 +7,12 @@ import random
 from pathlib import Path
 from typing import Any
 
-from shared.messages import Event, EventType, now_us
-from shared.mqtt import Received
+from shared.mqtt.client import Received
+from shared.wire.messages import Event, EventType, now_us
 from tests.viewer_server.fake_edge import picture_of
 from viewer_server.config import HistorySettings
-from viewer_server.history import History
-from viewer_server.snapshots import Snapshots
+from viewer_server.stored.history import History
+from viewer_server.stored.snapshots import Snapshots
 
 HOUR_US = 3_600_000_000
 NODE, CAMERA = "test", "yard"

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from edge_node.analytics import problems
+from edge_node.analytics.analyse import problems
 from shared.geometry import points_in_polygon
-from shared.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import LineDefinition, ZoneDefinition
 from tests.browser.conftest import OpenPage
 from tests.viewer_server.process import ViewerProcess
 
 ASK = """async (cases) => {
-    const { problemOf, isInside } = await import("/static/geometry.js");
+    const { problemOf, isInside } = await import("/static/common/geometry.js");
     return cases.map(({ kind, points, probes }) => [
         problemOf(kind, points) !== null,
         kind === "zone" ? probes.map((probe) => isInside(points, probe)) : [],

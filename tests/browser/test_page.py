@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared import topics
-from shared.messages import LineDefinition, ZoneDefinition
+from shared.wire import topics
+from shared.wire.messages import LineDefinition, ZoneDefinition
 from tests.browser.conftest import CheckPage, OpenPage
 from tests.browser.pixels import read, watch
 from tests.conftest import wait_until
@@ -266,8 +266,8 @@ def test_a_camera_cannot_be_called_by_markup_and_would_be_text_if_it_were(
     # Past the server's check, as if that had a hole:
     page.evaluate(
         """async (evil) => {
-            const { Tile } = await import("/static/tile.js");
-            const { ServerClock } = await import("/static/clock.js");
+            const { Tile } = await import("/static/live/tile.js");
+            const { ServerClock } = await import("/static/common/clock.js");
             const tile = new Tile(evil, evil, new ServerClock(), () => {});
             document.querySelector("#cameras").append(tile.root);
         }""",
@@ -286,8 +286,8 @@ def test_a_frame_that_was_held_up_on_its_way_is_not_drawn(
     wait_drawn(page, "yard", 1)
     drawn = page.evaluate(
         """async () => {
-            const { Tile } = await import("/static/tile.js");
-            const { ServerClock } = await import("/static/clock.js");
+            const { Tile } = await import("/static/live/tile.js");
+            const { ServerClock } = await import("/static/common/clock.js");
             const canvas = document.querySelector("canvas");
             const jpeg = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg"));
             const clock = new ServerClock();

@@ -18,14 +18,22 @@ import pytest
 from playwright.sync_api import Page, expect
 from werkzeug.security import generate_password_hash
 
-from shared import topics
-from shared.messages import CameraInfo, LineDefinition, ModelInfo, NodeInfo, ZoneDefinition, encode, now_us
+from shared.wire import topics
+from shared.wire.messages import (
+    CameraInfo,
+    LineDefinition,
+    ModelInfo,
+    NodeInfo,
+    ZoneDefinition,
+    encode,
+    now_us,
+)
 from tests.browser.conftest import CheckPage, OpenPage
 from tests.browser.lived import HOUR_US, Past
 from tests.conftest import Mosquitto
+from tests.viewer_server.api.test_routes import metrics
 from tests.viewer_server.fake_edge import FakeEdge
 from tests.viewer_server.process import ViewerProcess
-from tests.viewer_server.test_api import metrics
 
 SQUARE = {"square": ZoneDefinition(polygon=((0.1, 0.5), (0.6, 0.45), (0.7, 0.95), (0.05, 0.9)))}
 GATE = {"gate": LineDefinition(points=((0.75, 0.95), (0.85, 0.2)))}

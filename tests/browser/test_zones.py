@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
 
-from shared.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import LineDefinition, ZoneDefinition
 from tests.browser.answering import AnsweringEdge
 from tests.browser.conftest import CheckPage, OpenPage
 from tests.browser.test_page import streaming, wait_drawn

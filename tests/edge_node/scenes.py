@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_node.analytics import Analytics, AnalyticsSettings, Happening, Report
+from edge_node.analytics.analyse import Analytics, AnalyticsSettings, Happening, Report
 from edge_node.frames import Tracks
-from shared.messages import EventType, LineDefinition, ZoneDefinition, ZoneNumbers
+from shared.wire.messages import EventType, LineDefinition, ZoneDefinition, ZoneNumbers
 
 WIDTH, HEIGHT = 1280, 720
 CLASSES = ("person", "car", "dog")

@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 
 from edge_node import pipeline as module
-from edge_node.capture import capture as real_capture
-from edge_node.config import CameraSettings, EdgeConfig
-from edge_node.definitions import DefinitionStore
+from edge_node.capture.camera import capture as real_capture
+from edge_node.config.definitions import DefinitionStore
+from edge_node.config.live import Controls
+from edge_node.config.settings import CameraSettings, EdgeConfig
 from edge_node.frames import Detected, Detections, Frame
-from edge_node.live import Controls
-from edge_node.outbox import Outbox
-from edge_node.pictures import Pictures
+from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
-from edge_node.publisher import Publisher
+from edge_node.publish.publisher import Publisher
+from edge_node.publish.snapshot_sender import Pictures
 from shared.errors import SourceError
-from shared.mqtt import Client, MqttSettings
+from shared.mqtt.client import Client, MqttSettings
 from tests.conftest import free_port, wait_until
 
 

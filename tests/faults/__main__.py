@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from edge_node.samples import find_video
+from edge_node.assets.samples import find_video
 from shared.errors import SourceError
 from tests.conftest import SHARED, mosquitto_binary
 from tests.faults.processes import FaultError, wait_for

@@ -18,8 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from shared import messages, topics
 from shared.errors import MessageError
+from shared.wire import messages, topics
 from tests.conftest import REPO
 
 EXAMPLES = REPO / "docs" / "examples"

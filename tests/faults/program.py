@@ -37,8 +37,8 @@ def set_clock(file: Path) -> None:
 
 def record_commits(file: Path) -> None:
     """Write down each event's boot, number and camera once its outbox has it."""
-    from edge_node.backlog import Backlog
-    from edge_node.event_file import Row
+    from edge_node.outbox.backlog import Backlog
+    from edge_node.outbox.event_file import Row
 
     committed = file.open("ab", buffering=0)
     write = Backlog.write

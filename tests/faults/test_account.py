@@ -10,12 +10,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from shared import messages, topics
 from shared.errors import MessageError
+from shared.wire import messages, topics
 from tests.faults.account import Arrival, Key, Stored, judge, read_archive, read_promises
 from tests.faults.garbage import EXAMPLES, MAKERS, Maker
 from viewer_server.config import HistorySettings
-from viewer_server.history import History
+from viewer_server.stored.history import History
 
 BOOT = "6b-a"
 KEYS = [Key(BOOT, number) for number in range(1, 6)]

@@ -15,19 +15,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_node.backlog import Backlog
-from edge_node.event_file import Row
-from edge_node.outbox import Outbox, OutboxSettings
-from shared import log, topics
+from edge_node.outbox.backlog import Backlog
+from edge_node.outbox.event_file import Row
+from edge_node.outbox.outbox import Outbox, OutboxSettings
+from shared import log
 from shared.errors import BrokerError
-from shared.messages import Event, now_us
-from shared.mqtt import Client, MqttSettings
+from shared.mqtt.client import Client, MqttSettings
+from shared.wire import topics
+from shared.wire.messages import Event, now_us
 from viewer_server.config import HistorySettings
-from viewer_server.history import History
-from viewer_server.hub import Hub
-from viewer_server.metrics import ViewerMetrics
-from viewer_server.state import State
-from viewer_server.subscriber import Subscriber
+from viewer_server.live.hub import Hub
+from viewer_server.live.metrics import ViewerMetrics
+from viewer_server.live.state import State
+from viewer_server.mqtt.subscriber import Subscriber
+from viewer_server.stored.history import History
 
 NODE = "box"
 

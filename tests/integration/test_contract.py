@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from shared import topics
+from shared.wire import topics
 from tests.conftest import REPO, Mosquitto, MosquittoProcess
 from tests.integration.test_file_to_mqtt import config, edge, listening
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared import messages, topics
-from shared.mqtt import Client, MqttSettings
+from shared.mqtt.client import Client, MqttSettings
+from shared.wire import messages, topics
 from tests.conftest import REPO, free_port, wait_for_port, wait_until
 
 

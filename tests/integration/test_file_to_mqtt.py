@@ -20,8 +20,8 @@ import orjson
 import pytest
 import yaml
 
-from shared import messages, topics
-from shared.mqtt import Client, MqttSettings, Received
+from shared.mqtt.client import Client, MqttSettings, Received
+from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, MosquittoProcess, free_port
 
 PREFIX = "darner/v1"

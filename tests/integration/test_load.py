@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import pytest
 
-from shared import messages, topics
+from shared.wire import messages, topics
 from tests.conftest import Mosquitto, free_port
 from tests.integration.test_file_to_mqtt import config, edge, listen_to_the_end, listening
 

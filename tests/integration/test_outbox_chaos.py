@@ -18,11 +18,11 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_node.backlog import Backlog
-from shared.messages import now_us
+from edge_node.outbox.backlog import Backlog
+from shared.wire.messages import now_us
 from tests.conftest import REPO, MosquittoProcess, wait_until
 from viewer_server.config import HistorySettings
-from viewer_server.history import History
+from viewer_server.stored.history import History
 
 SEED = 4
 Key = tuple[str, int]

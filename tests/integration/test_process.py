@@ -16,7 +16,7 @@ import orjson
 import pytest
 import yaml
 
-from shared import messages, topics
+from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, wait_until
 from tests.integration.test_file_to_mqtt import config, edge, listen_to_the_end, listening
 

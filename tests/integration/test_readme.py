@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from shared import topics
-from shared.messages import EventType
+from shared.wire import topics
+from shared.wire.messages import EventType
 from tests.conftest import REPO, MosquittoProcess
 from tests.integration.test_file_to_mqtt import config, edge, listening
 

@@ -14,10 +14,10 @@ import orjson
 import pytest
 import yaml
 
-from shared import messages, topics
-from shared.mqtt import Client, MqttSettings
+from shared.mqtt.client import Client, MqttSettings
+from shared.wire import messages, topics
 from tests.conftest import Mosquitto, wait_until
-from tests.edge_node.test_homeassistant import check
+from tests.edge_node.publish.test_homeassistant import check
 from tests.integration.test_file_to_mqtt import Listener, config, edge, listening
 
 SQUARE = {"polygon": [[0, 0], [0.5, 0], [0.5, 0.5]]}

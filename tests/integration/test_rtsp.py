@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from edge_node import gstreamer
-from edge_node.capture import capture
-from edge_node.config import CameraSettings
+from edge_node.capture import gstreamer
+from edge_node.capture.camera import capture
+from edge_node.config.settings import CameraSettings
 from edge_node.frames import Frame
 from tests.rtsp import burnt_in_us, missing, rtsp_camera
 
@@ -71,7 +71,7 @@ def watching(url: str, reader: ReaderName, stall_s: float = 1.0) -> Iterator[Wat
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_node.capture.random.uniform", lambda *_: 0.1)
+    monkeypatch.setattr("edge_node.capture.camera.random.uniform", lambda *_: 0.1)
 
 
 @pytest.mark.timing

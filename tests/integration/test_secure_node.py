@@ -10,8 +10,8 @@ from pathlib import Path
 import orjson
 import yaml
 
-from shared import messages, topics
-from shared.mqtt import Client
+from shared.mqtt.client import Client
+from shared.wire import messages, topics
 from tests.broker.secure import EDGE, SecureBroker, password, prepare
 from tests.conftest import REPO
 

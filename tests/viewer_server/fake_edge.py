@@ -14,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from shared import topics
-from shared.messages import (
+from shared.mqtt.client import Client, MqttSettings
+from shared.wire import topics
+from shared.wire.messages import (
     CameraInfo,
     CameraStatus,
     DetectedObject,
@@ -33,7 +34,6 @@ from shared.messages import (
     encode,
     now_us,
 )
-from shared.mqtt import Client, MqttSettings
 
 WIDTH, HEIGHT = 640, 360
 BITS = 16

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from shared import topics
-from shared.messages import EventType, ZoneDefinition, now_us
-from tests.bench.family import Family
+from shared.wire import topics
+from shared.wire.messages import EventType, ZoneDefinition, now_us
+from tests.bench.detector.family import Family
 from tests.conftest import wait_until
 from tests.viewer_server.fake_edge import FakeEdge, picture_of
 from tests.viewer_server.process import ViewerProcess

@@ -19,7 +19,7 @@ import pytest
 import websocket as client_library
 from paho.mqtt.enums import CallbackAPIVersion
 
-from shared import topics
+from shared.wire import topics
 from tests.viewer_server.fake_edge import FakeEdge, picture_of
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
 
@@ -257,7 +257,7 @@ def test_a_program_without_a_page_may_connect(idle_viewer: ViewerProcess) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/static/main.js", "/static/style.css", "/health", "/metrics", "/nothing"]
+    "path", ["/", "/static/live/main.js", "/static/style.css", "/health", "/metrics", "/nothing"]
 )
 def test_every_answer_carries_the_security_headers(idle_viewer: ViewerProcess, path: str) -> None:
     _, headers, _ = ask(idle_viewer, path)
@@ -272,7 +272,7 @@ def test_every_answer_carries_the_security_headers(idle_viewer: ViewerProcess, p
 
 def test_the_page_is_small_and_needs_nothing_from_elsewhere(idle_viewer: ViewerProcess) -> None:
     page = idle_viewer.get("/").decode()
-    files = {path.name: path.read_bytes() for path in (STATIC / "static").iterdir()}
+    files = {path.name: path.read_bytes() for path in (STATIC / "static").rglob("*.*")}
     assert len(page) + sum(map(len, files.values())) < 200_000
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page)
     outside = re.compile(rb"""["'(]\s*(?:https?:)?//(?!www\.w3\.org/2000/svg)""")

@@ -1,0 +1,1 @@
+"""Tracks become numbers and events."""

@@ -1,0 +1,185 @@
+"""Line crossings: an object has crossed once it has left the band on the far side, through the line.
+
+Every sighting adds the piece of motion since the one before. Pieces that cross the line between its two ends
+are summed with their sign; pieces around an end do not count. The sum is read when the object is outside the
+band: on the side it came from, nothing happened, whatever it did on the line; on the other side, a sum in
+that direction is one crossing. Jitter, standing on the line and turning back within the band therefore never
+count, and an object fast enough to jump over band and line in one frame always does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edge_node.analytics.happenings import Happening, wire_box
+from edge_node.analytics.roster import Index, Sighting
+from edge_node.analytics.tally import Flows
+from edge_node.analytics.zones import Objects, allowed_classes
+from shared.geometry import F64, Anchor
+from shared.wire.messages import LineDefinition, ZoneNumbers
+
+_MOTION = np.dtype(
+    [
+        ("distance", np.float64),  # from the line at the last sighting, frame heights, "in" positive
+        ("along", np.float64),  # position along the line then: 0 at its start, 1 at its end
+        ("side", np.int8),  # where the object was outside the band last: -1, 1; 0: not yet
+        ("through", np.int32),  # pieces of motion through the line since then, "in" minus "out"
+        ("crossed_s", np.float64),  # when the last of them was
+    ]
+)
+
+
+class Lines:
+    """The lines of one camera.
+
+    Args:
+        definitions: By name.
+        class_names: By class id.
+        before: The lines in force until now: what is defined alike keeps its counts and motions.
+    """
+
+    def __init__(
+        self,
+        definitions: Mapping[str, LineDefinition],
+        class_names: Sequence[str],
+        before: Lines | None = None,
+    ) -> None:
+        lines = list(definitions.values())
+        self._definitions = dict(definitions)
+        self.names = list(definitions)
+        self.anchors: list[Anchor] = [line.anchor for line in lines]
+        self._points = np.array([line.points for line in lines], np.float64).reshape(-1, 2, 2)
+        self._bands = np.array([line.band for line in lines], np.float64)
+        self._allowed = allowed_classes([line.classes for line in lines], class_names)
+        self._flows = [Flows(class_names) for _ in lines]
+        self._numbers: list[ZoneNumbers | None] = [None] * len(lines)
+        self._motions = np.zeros((len(lines), 0), _MOTION)
+        self._aspect = 0.0
+        if before is not None:
+            self._take_over(before)
+
+    def _take_over(self, before: Lines) -> None:
+        self._motions = np.zeros((len(self.names), before._motions.shape[1]), _MOTION)
+        self._measure(before._aspect)
+        for i, (name, definition) in enumerate(self._definitions.items()):
+            if before._definitions.get(name) == definition:
+                old = before.names.index(name)
+                self._motions[i], self._flows[i] = before._motions[old], before._flows[old]
+
+    def _measure(self, aspect: float) -> None:
+        """Distances are in frame heights, so that a band is as wide for upright lines as for level ones."""
+        self._aspect = aspect
+        start, end = self._points[:, 0] * (aspect, 1.0), self._points[:, 1] * (aspect, 1.0)
+        way = end - start
+        length = np.maximum(np.hypot(way[:, 0], way[:, 1]), 1e-9)[:, None]
+        # Rotated by a quarter turn, the way points to the right hand of whoever walks it (y points down).
+        right = np.stack((-way[:, 1], way[:, 0]), axis=1) / length
+        corners = np.array([(0.0, 0.0), (aspect, 0.0), (0.0, 1.0), (aspect, 1.0)])
+        room = (corners[None] - start[:, None]) @ right[:, :, None]
+        # Where the frame ends within two bands of the line, half of what there is must do.
+        self._far = np.minimum(self._bands, room.max(axis=(1, 2), initial=0.0) / 2)[:, None]
+        self._near = np.maximum(-self._bands, room.min(axis=(1, 2), initial=0.0) / 2)[:, None]
+        self._across = _affine(right, start, aspect)
+        self._along = _affine(way / length**2, start, aspect)
+
+    def update(self, sighting: Sighting, points: F64, objects: Objects, aspect: float) -> list[Happening]:
+        """Add one frame's motion.
+
+        Args:
+            sighting: Who was seen.
+            points: Their anchors in fractions of the frame, ``(L, M, 2)``.
+            objects: `Roster.objects`, this sighting included.
+            aspect: The frame's width over its height.
+
+        Returns:
+            The crossings.
+        """
+        if aspect != self._aspect:
+            self._measure(aspect)
+        room = len(objects) - self._motions.shape[1]
+        if room:
+            self._motions = np.concatenate(
+                (self._motions, np.zeros((len(self.names), room), _MOTION)), axis=1
+            )
+        if not self.names:
+            return []
+        distance, along = _measure_along(points, self._across), _measure_along(points, self._along)
+        motion = self._motions[:, sighting.slots]
+        _add_piece(motion, distance, along, sighting)
+        outside = (distance > self._far).astype(np.int8) - (distance < self._near)
+        column = np.minimum(sighting.class_id, self._allowed.shape[1] - 1)
+        over = (motion["side"] * outside < 0) & (motion["through"] * outside > 0) & self._allowed[:, column]
+        events = [
+            self._cross(
+                line, int(sighting.slots[i]), objects, outside[line, i] > 0, motion["crossed_s"][line, i]
+            )
+            for line, i in np.argwhere(over).tolist()
+        ]
+        left = outside != 0
+        motion["side"][left] = outside[left]
+        motion["through"][left] = 0
+        motion["distance"], motion["along"] = distance, along
+        self._motions[:, sighting.slots] = motion
+        return events
+
+    def forget(self, slots: Index | slice) -> None:
+        """These slots are free."""
+        self._motions[:, slots] = np.zeros((), _MOTION)
+
+    def numbers(self) -> dict[str, ZoneNumbers]:
+        """Every line's crossings so far."""
+        for i, (name, flows, numbers) in enumerate(zip(self.names, self._flows, self._numbers, strict=True)):
+            if numbers is None or numbers.by_class is not flows.by_class:
+                self._numbers[i] = ZoneNumbers(
+                    zone=name,
+                    kind="line",
+                    entered=flows.total.entered,
+                    exited=flows.total.exited,
+                    by_class=flows.by_class,
+                )
+        return dict(zip(self.names, self._numbers, strict=True))  # type: ignore[arg-type]  # none is None now
+
+    def _cross(self, line: int, slot: int, objects: Objects, inward: bool, occurred_s: float) -> Happening:
+        class_id = int(objects["class_id"][slot])
+        self._flows[line].add(class_id, "in" if inward else "out")
+        return Happening(
+            type="line_crossed",
+            occurred_s=float(occurred_s),
+            track_id=int(objects["track_id"][slot]),
+            class_id=class_id,
+            zone=self.names[line],
+            direction="in" if inward else "out",
+            box=wire_box(objects["box"][slot]),
+        )
+
+
+def _affine(axis: F64, origin: F64, aspect: float) -> F64:
+    """Coefficients ``(3, L, 1)`` that measure points in fractions of the frame along axes ``(L, 2)``."""
+    coefficients = np.stack((axis[:, 0] * aspect, axis[:, 1], -(axis * origin).sum(axis=1)))
+    return np.asarray(coefficients[..., None])
+
+
+def _measure_along(points: F64, affine: F64) -> F64:
+    """Positions ``(L, M)`` of points ``(L, M, 2)``."""
+    return np.asarray(points[..., 0] * affine[0] + points[..., 1] * affine[1] + affine[2])
+
+
+def _add_piece(motion: Objects, distance: F64, along: F64, sighting: Sighting) -> None:
+    """Note which motions since the last sighting cross the line between its ends, and when.
+
+    A point exactly on the line belongs to the "in" side, so a crossing lies in one piece only. What the first
+    sighting adds (its motion begins at zeros) counts for nothing: it has not been outside the band before.
+    """
+    inward = distance >= 0
+    switched = (motion["distance"] >= 0) != inward
+    if not switched.any():
+        return
+    run = motion["distance"] - distance
+    share = np.divide(motion["distance"], run, out=np.zeros_like(run), where=switched)
+    where = motion["along"] + share * (along - motion["along"])
+    hit = switched & (where >= 0) & (where <= 1)
+    motion["through"][hit] += np.where(inward, 1, -1)[hit]
+    when = sighting.previous_s + share * (sighting.now_s - sighting.previous_s)
+    motion["crossed_s"][hit] = when[hit]

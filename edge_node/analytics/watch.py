@@ -1,0 +1,95 @@
+"""Detections to tracks, and tracks to events and zone numbers: one watch per camera."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from edge_node.analytics.analyse import Analytics, AnalyticsSettings, Happening, Report
+from edge_node.analytics.heatmap import Heatmap
+from edge_node.config.definitions import Definitions
+from edge_node.frames import Detected, Frame, Tracks
+from edge_node.track import tracker
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A frame and everything that is known about it.
+
+    Attributes:
+        frame: The picture.
+        tracks: The confirmed tracks in it.
+        report: Events, numbers and zones; its times are on the clock of `now_s`.
+        now_s: The frame's time on the analytics' clock, seconds.
+        timings_ms: Milliseconds of each step so far.
+        definitions: Zones and lines that came into force with this frame, if any did.
+    """
+
+    frame: Frame
+    tracks: Tracks
+    report: Report
+    now_s: float
+    timings_ms: dict[str, float]
+    definitions: Definitions | None = None
+
+
+class Watch:
+    """Tracker and analytics of one camera.
+
+    Args:
+        settings: How tracks are read.
+        definitions: Zones and lines at first.
+        tracking: The tracker's settings.
+        class_names: By class id.
+    """
+
+    def __init__(
+        self,
+        settings: AnalyticsSettings,
+        definitions: Definitions,
+        tracking: tracker.TrackerSettings,
+        class_names: Sequence[str],
+    ) -> None:
+        self._tracker = tracker.create(tracking)
+        self._analytics = Analytics(definitions.zones, definitions.lines, class_names, settings)
+        self._last_ns: int | None = None
+        self._next: Definitions | None = None
+
+    def redefine(self, definitions: Definitions) -> None:
+        """Put other zones and lines in force from the next frame on; any thread may ask."""
+        self._next = definitions
+
+    @property
+    def heatmap(self) -> Heatmap:
+        """Where objects spent their time so far; another thread may read it at any moment."""
+        return self._analytics.heatmap
+
+    def update(self, detected: Detected) -> Analysed:
+        """Bring tracks and analytics up to this frame."""
+        frame = detected.frame
+        now_s = frame.monotonic_ns / 1e9
+        closed: list[Happening] = []
+        start = time.perf_counter()
+        definitions, self._next = self._next, None
+        if definitions is not None:
+            closed += self._analytics.redefine(definitions.zones, definitions.lines)
+        if frame.restarted:
+            self._tracker.reset()
+            closed += self._analytics.restart(now_s)
+        dt = 0.0 if self._last_ns is None else (frame.monotonic_ns - self._last_ns) / 1e9
+        self._last_ns = frame.monotonic_ns
+        tracks = self._tracker.update(detected.detections, dt)
+        tracked = time.perf_counter()
+        report = self._analytics.update(tracks, now_s, frame.width, frame.height)
+        report.happenings[:0] = closed
+        end = time.perf_counter()
+        steps = {"track": tracked - start, "analyse": end - tracked}
+        timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
+        return Analysed(frame, tracks, report, now_s, timings, definitions)
+
+
+def watch(detected: Iterable[Detected], watches: Mapping[str, Watch]) -> Iterator[Analysed]:
+    """The pipeline's stage: each frame through the watch of its camera."""
+    for item in detected:
+        yield watches[item.frame.camera].update(item)

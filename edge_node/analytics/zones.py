@@ -1,0 +1,287 @@
+"""Stays in zones: one state machine per zone and object, all stepped at once.
+
+    outside  -- seen inside ------------------------> entering
+    entering -- seen inside, enter_after_s later ---> inside     zone_entered
+    entering -- seen outside -----------------------> outside
+    inside   -- seen outside -----------------------> leaving
+    inside   -- not reported for lost_after_s ------> outside    zone_lost
+    leaving  -- seen inside ------------------------> inside
+    leaving  -- exit_after_s later -----------------> outside    zone_exited
+
+A stay counts from "inside" on, and lasts from the first sighting inside to the first sighting outside;
+hysteresis only delays the certainty. While it goes on it has lasted until the object was seen last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_node.analytics.happenings import TICK_S, Happening, wire_box
+from edge_node.analytics.roster import Index, Link, Sighting
+from edge_node.analytics.tally import Crowding, Flows, Tally
+from shared.geometry import F64, Anchor, Bool, Polygons
+from shared.wire.messages import ZoneDefinition, ZoneNumbers
+
+_OUTSIDE, _ENTERING, _INSIDE, _LEAVING = range(4)
+_STAY = np.dtype(
+    [
+        ("phase", np.int8),
+        ("since_s", np.float64),  # entering: first seen inside; leaving: first seen outside
+        ("entered_s", np.float64),
+        ("class_id", np.int32),  # at entry; the stay keeps it
+        ("loitered", np.bool_),
+    ]
+)
+Objects = npt.NDArray[np.void]
+
+
+def allowed_classes(filters: Sequence[Sequence[str]], class_names: Sequence[str]) -> Bool:
+    """Which classes pass each filter; an empty filter passes all.
+
+    Args:
+        filters: Class names, per zone or line.
+        class_names: By class id.
+
+    Returns:
+        ``(Z, K + 1)``; the last column is for ids beyond `class_names`.
+    """
+    return np.array(
+        [[not wanted or name in wanted for name in (*class_names, None)] for wanted in filters], np.bool_
+    ).reshape(len(filters), len(class_names) + 1)
+
+
+class Zones:
+    """The zones of one camera.
+
+    Args:
+        definitions: By name.
+        class_names: By class id.
+        before: The zones in force until now: what is defined alike keeps its counts and stays.
+    """
+
+    def __init__(
+        self,
+        definitions: Mapping[str, ZoneDefinition],
+        class_names: Sequence[str],
+        before: Zones | None = None,
+    ) -> None:
+        zones = list(definitions.values())
+        self._definitions = dict(definitions)
+        self.names = list(definitions)
+        self.anchors: list[Anchor] = [zone.anchor for zone in zones]
+        self._polygons = Polygons([np.asarray(zone.polygon) for zone in zones])
+        self._allowed = allowed_classes([zone.classes for zone in zones], class_names)
+
+        def column(values: list[float]) -> F64:
+            return np.array(values, np.float64).reshape(-1, 1) - TICK_S
+
+        self._enter_after = column([zone.enter_after_s for zone in zones])
+        self._exit_after = column([zone.exit_after_s for zone in zones])
+        self._lost_after = column([zone.lost_after_s for zone in zones])
+        self._loitering = column([zone.loitering_s or np.inf for zone in zones])
+        self._tallies = [
+            Tally(name, Flows(class_names), Crowding(zone.crowd) if zone.crowd else None, zone.queue)
+            for name, zone in definitions.items()
+        ]
+        self._stays = np.zeros((len(zones), 0), _STAY)
+        if before is not None:
+            self._take_over(before)
+
+    def _take_over(self, before: Zones) -> None:
+        self._stays = np.zeros((len(self.names), before._stays.shape[1]), _STAY)
+        for z, (name, definition) in enumerate(self._definitions.items()):
+            if before._definitions.get(name) == definition:
+                old = before.names.index(name)
+                self._stays[z] = before._stays[old]
+                self._tallies[z] = before._tallies[old]
+
+    def update(
+        self, sighting: Sighting, points: F64, objects: Objects, links: Sequence[Link]
+    ) -> list[Happening]:
+        """Step every state machine by one frame.
+
+        Args:
+            sighting: Who was seen.
+            points: Their anchors in fractions of the frame, ``(Z, M, 2)``.
+            objects: `Roster.objects`, this sighting included.
+            links: Slots that changed their track id in this frame.
+
+        Returns:
+            What happened.
+        """
+        now_s = sighting.now_s
+        room = len(objects) - self._stays.shape[1]
+        if room:
+            self._stays = np.concatenate((self._stays, np.zeros((len(self.names), room), _STAY)), axis=1)
+        events = self._report_links(links, objects, now_s)
+        if not self.names:
+            return events
+        began = self._see(sighting, points)
+        events += [self._enter(z, slot, objects) for z, slot in began]
+        events += self._loiter(objects)
+        stays, late = self._stays, now_s - self._stays["since_s"] >= self._exit_after
+        exits = (stays["phase"] == _LEAVING) & late
+        missing = (objects["reported_s"] < now_s) & (now_s - objects["reported_s"] >= self._lost_after)
+        held = (stays["phase"] == _ENTERING) | (stays["phase"] == _INSIDE)
+        closed, ended_s = self._close(exits | (held & missing), objects)
+        return events + closed + self._levels(now_s, ended_s)
+
+    def busy(self) -> Bool:
+        """``(C,)``: slots that some zone still keeps a stay for."""
+        return np.asarray((self._stays["phase"] != _OUTSIDE).any(axis=0))
+
+    def interrupt(self, objects: Objects, last_s: float, keep: Zones | None = None) -> list[Happening]:
+        """Close every stay at once, those in zones that `keep` took over excepted.
+
+        Stays whose object was seen outside already are exits, the others are lost.
+        """
+        kept = [] if keep is None else keep._tallies
+        dropped = np.array([not any(tally is one for one in kept) for tally in self._tallies], np.bool_)
+        objects = objects[: self._stays.shape[1]]  # slots that this has not been told of hold nothing
+        events, ended_s = self._close((self._stays["phase"] != _OUTSIDE) & dropped[:, None], objects)
+        for z in np.flatnonzero(dropped):
+            events += self._tallies[z].interrupt(last_s, ended_s.get(int(z), last_s))
+        return events
+
+    def zones_of(self, slots: Index) -> list[list[str]]:
+        """Names of the zones in which each slot counts as inside."""
+        found: list[list[str]] = [[] for _ in slots]
+        if not self.names:
+            return found
+        z, i = np.nonzero(self._stays["phase"][:, slots] >= _INSIDE)
+        for zone, row in zip(z.tolist(), i.tolist(), strict=True):
+            found[row].append(self.names[zone])
+        return found
+
+    def numbers(self, objects: Objects) -> dict[str, ZoneNumbers]:
+        """Every zone's numbers as of the last update."""
+        if not self.names:
+            return {}
+        inside = self._stays["phase"] >= _INSIDE
+        dwell = np.where(inside, self._dwell(objects), 0.0)
+        columns = (
+            inside.sum(axis=1),
+            (inside & self._stays["loitered"]).sum(axis=1),
+            dwell.sum(axis=1),
+            dwell.max(axis=1, initial=0.0),
+        )
+        rows = zip(self._tallies, *(column.tolist() for column in columns), strict=True)
+        return {tally.name: tally.numbers(*row) for tally, *row in rows}
+
+    def _dwell(self, objects: Objects) -> F64:
+        """Seconds each stay has lasted, ``(Z, C)``; of no meaning where there is none."""
+        stays = self._stays
+        until = np.where(stays["phase"] == _LEAVING, stays["since_s"], objects["seen_s"])
+        return np.asarray(until - stays["entered_s"])
+
+    def _see(self, sighting: Sighting, points: F64) -> list[tuple[int, int]]:
+        """Move the phases on by what was seen; returns zone and slot of the stays that begin to count."""
+        slots, now_s = sighting.slots, sighting.now_s
+        inside = self._polygons.contain(points)
+        column = np.minimum(sighting.class_id, self._allowed.shape[1] - 1)
+        welcome = inside & self._allowed[:, column]
+        stays = self._stays[:, slots]
+        phase, since = stays["phase"], stays["since_s"]
+        begins = (phase == _OUTSIDE) & welcome
+        leaves = (phase == _INSIDE) & ~inside
+        phase[(phase == _ENTERING) & ~welcome] = _OUTSIDE
+        phase[(phase == _LEAVING) & inside] = _INSIDE
+        phase[begins] = _ENTERING
+        phase[leaves] = _LEAVING
+        since[begins | leaves] = now_s
+        counts = (phase == _ENTERING) & (now_s - since >= self._enter_after)
+        phase[counts] = _INSIDE
+        stays["entered_s"][counts] = since[counts]
+        z, i = np.nonzero(counts)
+        stays["class_id"][z, i] = sighting.class_id[i]
+        self._stays[:, slots] = stays
+        return list(zip(z.tolist(), slots[i].tolist(), strict=True))
+
+    def _enter(self, z: int, slot: int, objects: Objects) -> Happening:
+        stay = self._stays[z, slot]
+        self._tallies[z].flows.add(int(stay["class_id"]), "in")
+        return self._event("zone_entered", z, slot, objects, float(stay["entered_s"]), 0.0)
+
+    def _loiter(self, objects: Objects) -> list[Happening]:
+        stays = self._stays
+        over = (stays["phase"] >= _INSIDE) & ~stays["loitered"] & (self._dwell(objects) >= self._loitering)
+        events = []
+        for z, slot in np.argwhere(over).tolist():
+            stays["loitered"][z, slot] = True
+            limit_s = float(self._loitering[z, 0]) + TICK_S
+            occurred_s = float(stays["entered_s"][z, slot]) + limit_s
+            events.append(self._event("loitering", z, slot, objects, occurred_s, limit_s))
+        return events
+
+    def _close(self, ending: Bool, objects: Objects) -> tuple[list[Happening], dict[int, float]]:
+        """End stays ``(Z, C)``; returns the events and when the last one of each zone ended."""
+        events: list[Happening] = []
+        ended_s: dict[int, float] = {}
+        dwell = self._dwell(objects)
+        for z, slot in np.argwhere(ending).tolist():
+            stay = self._stays[z, slot]
+            phase = int(stay["phase"])
+            if phase != _ENTERING:
+                lost, dwell_s = phase == _INSIDE, float(dwell[z, slot])
+                at_s = float(objects["seen_s"][slot] if lost else stay["since_s"])
+                ended_s[z] = max(at_s, ended_s.get(z, at_s))
+                self._tallies[z].close(int(stay["class_id"]), dwell_s, lost=lost)
+                kind: Literal["zone_lost", "zone_exited"] = "zone_lost" if lost else "zone_exited"
+                events.append(self._event(kind, z, slot, objects, at_s, dwell_s))
+            self._stays[z, slot] = np.zeros((), _STAY)
+        return events, ended_s
+
+    def _levels(self, now_s: float, ended_s: dict[int, float]) -> list[Happening]:
+        inside = self._stays["phase"] >= _INSIDE
+        occupancy = inside.sum(axis=1).tolist()
+        events: list[Happening] = []
+        for z, tally in enumerate(self._tallies):
+            if tally.queue or tally.crowding is not None:
+                began_s = float(self._stays["entered_s"][z].min(initial=now_s, where=inside[z]))
+                events += tally.levels(occupancy[z], now_s, began_s, ended_s.get(z, now_s))
+        return events
+
+    def _report_links(self, links: Sequence[Link], objects: Objects, now_s: float) -> list[Happening]:
+        """A link is reported for each stay that it carries over, or once when it carries none."""
+        events = []
+        for link in links:
+            carried = np.flatnonzero(self._stays["phase"][:, link.slot] >= _INSIDE).tolist()
+            for z in carried or [None]:
+                if z is not None:
+                    self._tallies[z].linked += 1
+                events.append(
+                    Happening(
+                        type="track_linked",
+                        occurred_s=now_s,
+                        track_id=link.new,
+                        class_id=int(objects["class_id"][link.slot]),
+                        zone=None if z is None else self.names[z],
+                        linked_track_id=link.old,
+                        dwell_s=None if z is None else float(self._dwell(objects)[z, link.slot]),
+                        box=wire_box(objects["box"][link.slot]),
+                    )
+                )
+        return events
+
+    def _event(
+        self,
+        kind: Literal["zone_entered", "zone_exited", "zone_lost", "loitering"],
+        z: int,
+        slot: int,
+        objects: Objects,
+        occurred_s: float,
+        dwell_s: float,
+    ) -> Happening:
+        return Happening(
+            type=kind,
+            occurred_s=occurred_s,
+            track_id=int(objects["track_id"][slot]),
+            class_id=int(self._stays["class_id"][z, slot]),
+            zone=self.names[z],
+            dwell_s=dwell_s,
+            box=wire_box(objects["box"][slot]),
+        )

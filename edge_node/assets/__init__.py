@@ -1,0 +1,1 @@
+"""Models and videos: which file a name means, and how it is fetched."""

@@ -1,0 +1,101 @@
+"""CUDA graphs: a sequence of GPU work recorded once and started with one call.
+
+pycuda has no graphs, so this calls the driver itself: `cuStreamBeginCapture`, `cuStreamEndCapture`,
+`cuGraphInstantiateWithFlags` (driver 470 or newer), `cuGraphLaunch`, `cuGraphExecDestroy`, `cuGraphDestroy`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+
+from edge_node.backends.interface import OutOfMemory
+
+_RELAXED = 2
+"""Capture mode: neither what other threads do nor an allocation of the network's spoils the recording."""
+_OUT_OF_MEMORY = 2
+
+
+class CaptureError(Exception):
+    """The work cannot be recorded; it can still be enqueued step by step."""
+
+
+@functools.cache
+def _driver() -> ctypes.CDLL:
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        pointer, reference = ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)
+        for name, arguments in {
+            "cuStreamBeginCapture_v2": [pointer, ctypes.c_int],
+            "cuStreamEndCapture": [pointer, reference],
+            "cuGraphInstantiateWithFlags": [reference, pointer, ctypes.c_ulonglong],
+            "cuGraphLaunch": [pointer, pointer],
+            "cuGraphExecDestroy": [pointer],
+            "cuGraphDestroy": [pointer],
+            "cuGetErrorName": [ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)],
+        }.items():
+            getattr(driver, name).argtypes = arguments
+    except (OSError, AttributeError) as error:
+        raise CaptureError(f"the CUDA driver has no graphs: {error}") from None
+    return driver
+
+
+def _check(call: str, code: int) -> None:
+    if code:
+        name = ctypes.c_char_p()
+        _driver().cuGetErrorName(code, ctypes.byref(name))
+        raise CaptureError(f"{call}: {name.value.decode() if name.value else code}")
+
+
+class CudaGraph:
+    """Recorded work.
+
+    Args:
+        stream: Handle of the stream to record on; nothing else may use it meanwhile.
+        work: Enqueues the work on that stream and waits for nothing. It is only recorded, not done.
+
+    Raises:
+        CaptureError: The driver refuses something of the work. The stream is usable again.
+    """
+
+    def __init__(self, stream: int, work: Callable[[], None]) -> None:
+        driver = _driver()
+        self._executable = ctypes.c_void_p()
+        _check("cuStreamBeginCapture", driver.cuStreamBeginCapture_v2(stream, _RELAXED))
+        graph = ctypes.c_void_p()
+        try:
+            work()
+        except Exception as error:
+            driver.cuStreamEndCapture(stream, ctypes.byref(graph))
+            raise CaptureError(str(error)) from error
+        _check("cuStreamEndCapture", driver.cuStreamEndCapture(stream, ctypes.byref(graph)))
+        try:
+            _check(
+                "cuGraphInstantiate",
+                driver.cuGraphInstantiateWithFlags(ctypes.byref(self._executable), graph, 0),
+            )
+        finally:
+            driver.cuGraphDestroy(graph)
+
+    def launch(self, stream: int) -> None:
+        """Start the work.
+
+        Args:
+            stream: Handle of the stream to start it on.
+
+        Raises:
+            OutOfMemory: The GPU has no room for it.
+            RuntimeError: The driver refuses.
+        """
+        code = _driver().cuGraphLaunch(self._executable, stream)
+        if code == _OUT_OF_MEMORY:
+            raise OutOfMemory("cuGraphLaunch: out of memory")
+        if code:
+            raise RuntimeError(f"cuGraphLaunch failed with error {code}")
+
+    def close(self) -> None:
+        """Forget the work; it must not be running."""
+        if self._executable:
+            _driver().cuGraphExecDestroy(self._executable)
+            self._executable = ctypes.c_void_p()

@@ -1,0 +1,231 @@
+"""The kernels of `kernels.cu` and the structures they read.
+
+They ship as PTX, which the driver turns into machine code when it is loaded: a box needs no CUDA toolkit. The
+letterbox gives what `preprocess.Preprocessor` gives, within one grey level (OpenCV's weights are rounded from
+float, these from whole numbers). The filter leaves of an output only the anchors that can become detections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_node.backends.cuda.device import Device
+from edge_node.backends.interface import Wanted
+from edge_node.backends.preprocess import InputFormat, Letterbox
+from edge_node.frames import U8
+
+PTX = Path(__file__).parent / "kernels.ptx"
+CAPACITY = 1024
+"""Candidates of a picture that the filter hands over; a picture with more is fetched whole."""
+MAX_SIDE = 16384
+"""Longest side of a picture, so that the letterbox's products fit into 32 bits."""
+
+JOB = np.dtype(
+    [("start", "<u8")]
+    + [
+        (name, "<i4")
+        for name in ("source_width", "source_height", "width", "height", "left", "top", "nv12", "unused")
+    ]
+)
+FORMAT = np.dtype([("scale", "<f4", 3), ("offset", "<f4", 3), ("rgb", "<i4")])
+LAYOUT = np.dtype(
+    [(name, "<i4") for name in ("rows", "anchors", "row_stride", "anchor_stride", "objectness", "capacity")]
+)
+_BLOCK = (32, 8, 1)
+_THREADS = 128
+
+
+def source_size(image: U8) -> tuple[int, int]:
+    """Width and height of a picture: BGR ``(H, W, 3)``, or NV12 ``(H * 3 / 2, W)`` with even sides."""
+    height, width = image.shape[:2]
+    return (width, height) if image.ndim == 3 else (width, height * 2 // 3)
+
+
+def job(image: U8, fit: Letterbox, start: int) -> tuple[int, ...]:
+    """A row of `JOB`: a picture that lies `start` bytes behind the staging buffer's beginning."""
+    return (
+        start,
+        fit.source_width,
+        fit.source_height,
+        fit.width,
+        fit.height,
+        fit.left,
+        fit.top,
+        int(image.ndim == 2),
+        0,
+    )
+
+
+def format_bytes(target: InputFormat) -> bytes:
+    """The structure `Format`."""
+    return np.array([(target.scale, target.offset, target.rgb)], FORMAT).tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterLayout:
+    """Where the anchors of an output are.
+
+    Attributes:
+        rows: Values of an anchor: the box, an objectness if there is one, the classes.
+        anchors: How many.
+        by_anchor: The values of an anchor lie side by side.
+        objectness: There is one.
+    """
+
+    rows: int
+    anchors: int
+    by_anchor: bool
+    objectness: bool
+
+    @classmethod
+    def of(cls, layout: str, outputs: Sequence[tuple[int, ...]]) -> FilterLayout | None:
+        """For a network's outputs ``(N, ...)``; None when all of them are needed.
+
+        Raw YOLOX is fetched whole: its boxes are offsets from cells, which their places in the output tell.
+        """
+        if len(outputs) != 1 or len(outputs[0]) != 3:
+            return None
+        _, first, second = outputs[0]
+        if layout == "yolov8" and first > 4:
+            return cls(first, second, by_anchor=False, objectness=False)
+        if layout in ("yolov5", "yolox_decoded") and second > 5:
+            return cls(second, first, by_anchor=True, objectness=True)
+        return None
+
+    @property
+    def classes(self) -> int:
+        """How many the network knows."""
+        return self.rows - 4 - self.objectness
+
+    def to_bytes(self) -> bytes:
+        """The structure `Layout`."""
+        strides = (1, self.rows) if self.by_anchor else (self.anchors, 1)
+        return np.array([(self.rows, self.anchors, *strides, self.objectness, CAPACITY)], LAYOUT).tobytes()
+
+    def rebuild(self, found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The output with only the found anchors, in their order.
+
+        Args:
+            found: ``(K, 1 + rows)``, the anchor's number first, in any order.
+        """
+        ordered = found[np.argsort(found[:, 0]), 1:]
+        return ordered if self.by_anchor else ordered.T
+
+
+def request_size(classes: int) -> int:
+    """Bytes of the structure `Request` for a network with so many classes."""
+    return 8 + 4 * max(classes, 1)
+
+
+def fill_request(memory: U8, wanted: Wanted) -> None:
+    """Write the structure `Request`.
+
+    Args:
+        memory: u8 ``(size,)``.
+        wanted: What counts.
+    """
+    count = len(wanted.class_ids)
+    memory[:4].view(np.float32)[0] = wanted.confidence
+    memory[4:8].view(np.int32)[0] = count
+    memory[8 : 8 + 4 * count].view(np.int32)[:] = wanted.class_ids
+
+
+class Kernels:
+    """The kernels, loaded; the context must be current whenever they are used.
+
+    Args:
+        gpu: Where.
+    """
+
+    def __init__(self, gpu: Device) -> None:
+        self._module: Any = gpu.driver.module_from_buffer(PTX.read_bytes() + b"\0")
+        self._functions: dict[str, Any] = {}
+        for kind in ("float32", "float16"):
+            for name, arguments in (
+                ("letterbox", f"PPPii{FORMAT.itemsize}s"),
+                ("select", f"PP{LAYOUT.itemsize}sPP"),
+                ("gather", f"P{LAYOUT.itemsize}sPPP"),
+            ):
+                function = self._module.get_function(f"{name}_{kind}")
+                self._functions[f"{name}_{kind}"] = function.prepare(arguments)
+
+    def letterbox(
+        self,
+        staging: int,
+        jobs: int,
+        out: int,
+        shape: tuple[int, int, int, int],
+        dtype: npt.DTypeLike,
+        layout: bytes,
+        stream: Any,
+    ) -> None:
+        """Fill an input tensor.
+
+        Args:
+            staging: Address of the pictures.
+            jobs: Address of as many `JOB` as the batch has pictures.
+            out: Address of the tensor.
+            shape: Its shape ``(N, 3, height, width)``.
+            dtype: float32 or float16.
+            layout: Of `format_bytes`.
+            stream: Of pycuda.
+        """
+        batch, _, height, width = shape
+        grid = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]), batch)
+        self._functions[f"letterbox_{np.dtype(dtype)}"].prepared_async_call(
+            grid, _BLOCK, stream, staging, jobs, out, width, height, layout
+        )
+
+    def filter(
+        self,
+        output: int,
+        dtype: npt.DTypeLike,
+        batch: int,
+        layout: FilterLayout,
+        request: int,
+        counts: int,
+        chosen: int,
+        found: int,
+        stream: Any,
+    ) -> None:
+        """Find the candidates.
+
+        Args:
+            output: Address of the network's output.
+            dtype: float32 or float16.
+            batch: Pictures.
+            layout: Of the output.
+            request: Address of the structure `Request`.
+            counts: Address of i32 ``(batch,)``, zeros; becomes the number of candidates.
+            chosen: Address of i32 ``(batch, CAPACITY)``, a scratch.
+            found: Address of f32 ``(batch, CAPACITY, 1 + rows)``.
+            stream: Of pycuda.
+        """
+        kind, structure = np.dtype(dtype), layout.to_bytes()
+        threads = (_THREADS, 1, 1)
+        self._functions[f"select_{kind}"].prepared_async_call(
+            (-(-layout.anchors // _THREADS), batch),
+            threads,
+            stream,
+            output,
+            request,
+            structure,
+            counts,
+            chosen,
+        )
+        self._functions[f"gather_{kind}"].prepared_async_call(
+            (-(-(layout.rows + 1) // _THREADS), 64, batch),
+            threads,
+            stream,
+            output,
+            structure,
+            counts,
+            chosen,
+            found,
+        )

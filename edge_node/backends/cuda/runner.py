@@ -1,0 +1,279 @@
+"""Batches through the GPU: copy, letterbox, network, filter, copy back; two in flight.
+
+Pictures cross the bus as u8 and candidates come back; the float tensor never leaves the GPU. Copy and
+letterbox of a batch have a stream of their own, so that they run beside the network of the batch before it.
+Network and filter are recorded as a CUDA graph by the first batch of a size and replayed from then on: an
+engine that prepares itself anew at each change of shape does so once for each.
+
+A batch that the GPU has no room for costs nothing but time: what is in flight is finished, all buffers are
+given back, and the caller may try a smaller one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edge_node.backends.cuda.device import Device
+from edge_node.backends.cuda.graph import CaptureError, CudaGraph
+from edge_node.backends.cuda.kernels import MAX_SIDE, Kernels, source_size
+from edge_node.backends.cuda.memory import IN_FLIGHT
+from edge_node.backends.cuda.slot import Slot
+from edge_node.backends.cuda.slots import Shape, Shapes, Slots
+from edge_node.backends.interface import Inference, OutOfMemory, Wanted
+from edge_node.backends.preprocess import InputFormat, Letterbox
+from edge_node.frames import U8
+from shared.errors import ModelError
+
+log = logging.getLogger(__name__)
+WARM_UP = 2
+"""Runs of a batch size before it is recorded: the first ones choose kernels and allocate."""
+MAX_GRAPHS = 8
+"""Recorded batch sizes of a slot; further ones are enqueued step by step."""
+GRAPH_ROOM = 64 << 20
+"""Free bytes with which a recording fails for another reason than memory, for good; with less, other buffers
+and batch sizes are still tried."""
+
+
+class Network(Shapes, Protocol):
+    """What runs between letterbox and filter.
+
+    Attributes:
+        capturable: It can be recorded as a CUDA graph; may turn False later.
+    """
+
+    capturable: bool
+
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
+        """Enqueue one run.
+
+        Args:
+            slot: Number of the buffers; the same number has the same addresses.
+            shape: Of the input.
+            source: Address of the input.
+            outputs: Addresses of the outputs.
+            stream: Handle of the stream.
+
+        Raises:
+            OutOfMemory: No room for this shape; what was enqueued before that does no harm.
+        """
+
+    def close(self) -> None:
+        """Release everything; no run is in flight."""
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A batch in flight.
+
+    Attributes:
+        runner: Where.
+        slot: Its buffers, until it is collected.
+        fits: How each picture was put into the input.
+        inference: What came out, once it is known.
+    """
+
+    runner: CudaRunner
+    slot: Slot
+    fits: list[Letterbox]
+    inference: Inference | None = None
+
+    def collect(self) -> Inference:
+        """Wait for the batch; any thread may."""
+        return self.runner.collect(self)
+
+
+class CudaRunner:
+    """Runs batches through a network on the GPU. Any thread may submit or collect.
+
+    Args:
+        gpu: Where.
+        network: What to run; closed by `close`.
+        stream: The pycuda stream that the network runs on.
+        graphs: Record and replay where the network allows.
+
+    Raises:
+        ModelError: The GPU has no memory left.
+    """
+
+    def __init__(self, gpu: Device, network: Network, stream: Any, *, graphs: bool = True) -> None:
+        self._gpu, self._network, self._compute, self._use_graphs = gpu, network, stream, graphs
+        self._shortage = gpu.driver.MemoryError, OutOfMemory
+        with gpu.current():
+            try:
+                self._upload = gpu.driver.Stream()
+                self._kernels = Kernels(gpu)
+            except gpu.driver.MemoryError as error:
+                network.close()
+                raise ModelError(f"{gpu.name} has no memory left for the model: {error}") from None
+        self._slots = Slots(gpu, network)
+        self._in_flight: list[Ticket] = []
+        self._lock = threading.Lock()  # of buffers and tickets: one thread may collect while another submits
+
+    @property
+    def max_batch(self) -> int:
+        """Most pictures that a batch may have now; see `Slots`."""
+        return self._slots.max_batch
+
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
+        """See `Backend`."""
+        return self.submit(images, target, wanted).collect()
+
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket:
+        """Start a batch; returns when its pictures are copied, so that the caller may reuse them.
+
+        Args:
+            images: u8, BGR ``(H, W, 3)`` or NV12 ``(H * 3 / 2, W)``, of any sizes, at most `max_batch`.
+            target: What the network expects.
+            wanted: What counts.
+
+        Raises:
+            OutOfMemory: The GPU has too little memory for several pictures; nothing is lost, and `max_batch`
+                is smaller now.
+            ModelError: A picture is too large, or the GPU has too little memory for one.
+            ValueError: Too many or no pictures, or two batches are in flight already.
+        """
+        count = len(images)
+        if not 0 < count <= self._network.max_batch:
+            raise ValueError(f"{count} pictures; 1 to {self._network.max_batch} fit into a batch")
+        fits = [Letterbox.fit(*_checked(image), target) for image in images]
+        with self._gpu.current(), self._lock:
+            if len(self._in_flight) == IN_FLIGHT:
+                raise ValueError("two batches are in flight: collect one first")
+            for last in (count > 1, True):
+                try:
+                    return self._start(images, fits, target, wanted)
+                except self._shortage as error:
+                    log.debug("%d pictures of %dx%d: %s", count, target.width, target.height, error)
+                    self._make_room(count)
+                    if last:
+                        raise self._too_little(count, target) from None
+        raise AssertionError  # the second try either returned or raised
+
+    def _too_little(self, count: int, target: InputFormat) -> ModelError:
+        size, free = f"{target.width}x{target.height}", self._gpu.free_memory() >> 20
+        if count > 1:
+            return OutOfMemory(
+                f"{self._gpu.name} has too little memory for {count} pictures of {size} "
+                f"({free} MB are free without their buffers)"
+            )
+        return ModelError(
+            f"{self._gpu.name} has too little memory for one picture of {size} ({free} MB are free): end "
+            "what else uses the GPU, or choose a smaller model or model.input_size"
+        )
+
+    def _make_room(self, count: int) -> None:
+        """After so many pictures did not fit: give back all buffers, those in flight once they are done."""
+        for ticket in list(self._in_flight):
+            ticket.slot.done.synchronize()
+            self._finish(ticket)
+        self._upload.synchronize()
+        self._compute.synchronize()
+        self._slots.shrink(count)
+
+    def _start(
+        self, images: Sequence[U8], fits: list[Letterbox], target: InputFormat, wanted: Wanted
+    ) -> Ticket:
+        batch = self._network.padded(len(images))
+        slot = self._slots.get(target, wanted.layout, images)
+        slot.upload(images, fits, batch, wanted, self._upload)
+        slot.letterbox(batch, target, self._kernels, self._upload)
+        self._compute.wait_for_event(slot.ready)
+        slot.begun.record(self._compute)
+        self._run(slot, (batch, 3, target.height, target.width))
+        slot.done.record(self._compute)
+        slot.busy = True
+        ticket = Ticket(self, slot, fits)
+        self._in_flight.append(ticket)
+        return ticket
+
+    def collect(self, ticket: Ticket) -> Inference:
+        """Wait for a batch.
+
+        Args:
+            ticket: Of `submit`.
+
+        Returns:
+            Candidates only where the layout allows that, else the whole outputs. The times are the GPU's:
+            from the first picture's copy to the tensor, and from there to the candidates.
+        """
+        if ticket.inference is None:
+            slot = ticket.slot
+            with self._gpu.current():
+                slot.done.synchronize()
+                with self._lock:
+                    self._finish(ticket)
+        assert ticket.inference  # noqa: S101 - just made, by us or by a batch that had no room
+        return ticket.inference
+
+    def _finish(self, ticket: Ticket) -> None:
+        if ticket.inference is None:
+            slot = ticket.slot
+            outputs = slot.results(len(ticket.fits))
+            preprocess_ms = slot.ready.time_since(slot.started)
+            inference_ms = slot.done.time_since(slot.begun)
+            slot.busy = False
+            self._in_flight.remove(ticket)
+            ticket.inference = Inference(outputs, ticket.fits, preprocess_ms, inference_ms)
+
+    def close(self) -> None:
+        """Release everything."""
+        with self._gpu.current():
+            self._compute.synchronize()
+            self._upload.synchronize()
+            for ticket in self._in_flight:
+                ticket.slot.busy = False
+            self._in_flight.clear()
+            self._slots.release()
+            self._network.close()
+
+    def _run(self, slot: Slot, shape: Shape) -> None:
+        batch = shape[0]
+
+        def work() -> None:
+            addresses = [output.address for output in slot.outputs]
+            self._network.enqueue(slot.number, shape, slot.input.address, addresses, self._compute.handle)
+            slot.download(batch, self._kernels, self._compute)
+
+        allowed = self._use_graphs and self._network.capturable
+        if not allowed and slot.graphs:
+            slot.drop_graphs()
+        if allowed and batch not in slot.tried and len(slot.graphs) < MAX_GRAPHS:
+            self._record(slot, batch, work)
+        graph = slot.graphs.get(batch)
+        if graph:
+            graph.launch(self._compute.handle)
+        else:
+            work()
+
+    def _record(self, slot: Slot, batch: int, work: Callable[[], None]) -> None:
+        for _ in range(WARM_UP):
+            work()
+        slot.tried.add(batch)
+        if not self._network.capturable:
+            return
+        try:
+            slot.graphs[batch] = CudaGraph(self._compute.handle, work)
+        except CaptureError as error:
+            if isinstance(error.__cause__, self._shortage):
+                raise error.__cause__ from None
+            # With little memory the engine's own error does not say that this is why.
+            if self._gpu.free_memory() >= GRAPH_ROOM:
+                self._network.capturable = False
+            log.warning("the network cannot be recorded as a CUDA graph, enqueued instead: %s", error)
+            # CUDA's runtime tells the next one who asks once more; here, nobody is hurt.
+            with contextlib.suppress(Exception):
+                work()
+
+
+def _checked(image: U8) -> tuple[int, int]:
+    width, height = source_size(image)
+    if not 0 < max(width, height) <= MAX_SIDE:
+        raise ModelError(f"a picture of {width}x{height}: longer than {MAX_SIDE} pixels, or empty")
+    if image.ndim == 2 and (image.shape[0] % 3 or width % 2):
+        raise ModelError(f"an NV12 picture of shape {image.shape}: needs (H * 3 / 2, W) with even H and W")
+    return width, height

@@ -1,0 +1,211 @@
+"""Which buffers a batch gets: those of its input format, as many as the GPU's free memory allows."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from edge_node.backends.cuda.device import Device
+from edge_node.backends.cuda.kernels import FilterLayout
+from edge_node.backends.cuda.memory import IN_FLIGHT, MARGIN, SlotPlan, aligned, largest_batch
+from edge_node.backends.cuda.slot import Slot
+from edge_node.backends.interface import OutOfMemory
+from edge_node.backends.preprocess import InputFormat
+from edge_node.frames import U8
+
+log = logging.getLogger("darner.backend")
+Shape = tuple[int, int, int, int]
+KEPT = 4
+"""Input formats whose buffers are kept: cameras of different aspect take turns."""
+_AGAIN_S = 60.0
+"""Seconds after memory ran out until larger batches are allowed again, if there is room."""
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float16))
+
+
+class Shapes(Protocol):
+    """What of a network the buffers' sizes follow from.
+
+    Attributes:
+        input_dtype: float32 or float16.
+        max_batch: Most pictures in one run.
+    """
+
+    input_dtype: np.dtype[Any]
+    max_batch: int
+
+    def padded(self, count: int) -> int:
+        """Pictures that must be given for so many that there are."""
+
+    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shape, batch first, and dtype of each output for an input of this shape.
+
+        Raises:
+            OutOfMemory: No room to find out.
+        """
+
+    def forget(self, slot: int) -> None:
+        """The buffers of this number go: drop what was kept for them; none of their runs is in flight."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    plan: SlotPlan
+    slots: list[Slot | None] = field(default_factory=lambda: [None] * IN_FLIGHT)
+
+    def made(self) -> list[Slot]:
+        return [slot for slot in self.slots if slot]
+
+    @property
+    def on_gpu(self) -> int:
+        return sum(slot.on_gpu for slot in self.made())
+
+
+class Slots:
+    """Buffers by input format and output layout; the context must be current.
+
+    They are made for the next power of two of the pictures that come, so that a few cameras take little.
+
+    Args:
+        gpu: Where.
+        network: What runs on them.
+
+    Attributes:
+        max_batch: Most pictures that fit, as far as is known: fewer than the network takes when little memory
+            is free or a batch ran out of it. After a minute it grows again if there is room.
+    """
+
+    def __init__(self, gpu: Device, network: Shapes) -> None:
+        self._gpu, self._network = gpu, network
+        self.max_batch = network.max_batch
+        self._kept: OrderedDict[tuple[InputFormat, str], _Kept] = OrderedDict()
+        self._numbers = itertools.count()
+        self._again_at = 0.0
+        self._told = False
+
+    def get(self, target: InputFormat, layout: str, images: Sequence[U8]) -> Slot:
+        """Buffers that nobody uses and that hold these pictures; fewer than two batches are in flight.
+
+        Raises:
+            OutOfMemory: Several pictures do not fit within the margin.
+            pycuda.driver.MemoryError: The GPU gives less than it says it has.
+        """
+        kept = self._kept_for(target, layout)
+        pictures = sum(aligned(image.nbytes) for image in images)
+        place, slot = next(
+            (place, slot) for place, slot in enumerate(kept.slots) if slot is None or not slot.busy
+        )
+        each = -(-pictures // len(images))
+        self._grow(kept, each)
+        if slot:
+            enough = slot.batch >= self._network.padded(len(images))
+            if enough and slot.pictures >= pictures:
+                return slot
+            if enough:  # the pictures are larger: leave room for those of further cameras
+                each = aligned(each * 3 // 2)
+            kept.slots[place] = None
+            self._free(slot)
+        kept.slots[place] = slot = self._make(kept, len(images), each)
+        return slot
+
+    def shrink(self, count: int) -> None:
+        """So many pictures ran out of memory: give back all that no batch uses, and take less next time."""
+        self.max_batch = max(1, min(self.max_batch, count // 2 or self.max_batch // 2))
+        self._again_at = time.monotonic() + _AGAIN_S
+        self.release()
+
+    def release(self) -> None:
+        """Give back what no batch in flight uses."""
+        for key in list(self._kept):
+            self._release(key)
+
+    def _release(self, key: tuple[InputFormat, str]) -> None:
+        kept = self._kept[key]
+        for place, slot in enumerate(kept.slots):
+            if slot and not slot.busy:
+                kept.slots[place] = None
+                self._free(slot)
+        if not kept.made():
+            del self._kept[key]
+
+    def _free(self, slot: Slot) -> None:
+        self._network.forget(slot.number)
+        slot.free()
+
+    def _kept_for(self, target: InputFormat, layout: str) -> _Kept:
+        key = target, layout
+        if key not in self._kept:
+            idle = [one for one, kept in self._kept.items() if not any(slot.busy for slot in kept.made())]
+            for old in idle[: max(0, len(self._kept) - KEPT + 1)]:
+                self._release(old)
+            self._kept[key] = _Kept(self._plan(target, layout))
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _plan(self, target: InputFormat, layout: str) -> SlotPlan:
+        picture = (3, target.height, target.width)
+        outputs = self._network.outputs((self._network.padded(1), *picture))
+        filtered = FilterLayout.of(layout, [output for output, _ in outputs])
+        if filtered and outputs[0][1] not in _FLOATS:
+            filtered = None
+        return SlotPlan(
+            picture, self._network.input_dtype, tuple((shape[1:], kind) for shape, kind in outputs), filtered
+        )
+
+    def _make(self, kept: _Kept, count: int, each: int) -> Slot:
+        """Buffers for at least so many pictures of so many bytes.
+
+        Raises:
+            OutOfMemory: They do not fit; one picture is tried whatever is free.
+        """
+        network, gpu = self._network, self._gpu
+        alone = self._room(kept, each, network.max_batch, others=True)
+        if alone < self.max_batch:
+            self.max_batch, self._again_at = max(1, alone), time.monotonic() + _AGAIN_S
+            self._tell(kept)
+        power = 1 << (count - 1).bit_length()
+        fits = self._room(kept, each, max(count, min(power, self.max_batch)), others=False)
+        if fits < count and count > 1:
+            _, height, width = kept.plan.input
+            raise OutOfMemory(f"buffers for {count} pictures of {width}x{height} leave no margin")
+        fits = max(fits, 1)
+        return Slot(gpu, next(self._numbers), kept.plan, network.padded(fits), fits * each)
+
+    def _room(self, kept: _Kept, each: int, most: int, *, others: bool) -> int:
+        """Most pictures that all batches in flight have room for; buffers of `others` may have to go."""
+        held = sum(one.on_gpu for one in self._kept.values()) if others else kept.on_gpu
+
+        def needed(count: int) -> int:
+            sizes = kept.plan.sizes(self._network.padded(count), count * each)
+            return IN_FLIGHT * sizes.on_gpu(shares_memory=self._gpu.shares_memory)
+
+        return largest_batch(self._gpu.free_memory() + held, needed, most)
+
+    def _grow(self, kept: _Kept, each: int) -> None:
+        """Allow twice as many pictures a while after memory ran out, where there is room."""
+        if self.max_batch < self._network.max_batch and time.monotonic() >= self._again_at:
+            self._again_at = time.monotonic() + _AGAIN_S
+            room = self._room(kept, each, min(2 * self.max_batch, self._network.max_batch), others=True)
+            self.max_batch = max(self.max_batch, room)
+
+    def _tell(self, kept: _Kept) -> None:
+        if not self._told:
+            _, height, width = kept.plan.input
+            log.warning(
+                "%s has %d MB free, of which a model's buffers take at most %.0f %%: of pictures of %dx%d, a "
+                "batch has at most %d, where the model would take %d",
+                self._gpu.name,
+                self._gpu.free_memory() >> 20,
+                MARGIN * 100,
+                width,
+                height,
+                self.max_batch,
+                self._network.max_batch,
+            )
+            self._told = True

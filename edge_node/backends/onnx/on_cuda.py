@@ -1,0 +1,195 @@
+"""ONNX Runtime's CUDA provider on our buffers (IO binding), with letterbox and filter as for TensorRT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from edge_node.backends.cuda.device import device
+from edge_node.backends.cuda.memory import IN_FLIGHT, is_shortage
+from edge_node.backends.cuda.runner import CudaRunner, Ticket
+from edge_node.backends.cuda.slots import Shape
+from edge_node.backends.interface import Inference, ModelFile, OutOfMemory, Tensor, Wanted
+from edge_node.backends.preprocess import InputFormat
+from edge_node.frames import U8
+from shared.errors import ModelError
+
+_TYPES: dict[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(uint8)": np.dtype(np.uint8),
+}
+
+
+_ANY_SIZE = 640
+"""Side of the input that a model of any size is tried with."""
+
+
+class CudaOnnxBackend:
+    """Runs an ONNX model on the GPU.
+
+    Args:
+        path: The model.
+        max_batch: Most pictures in one call, where the model leaves it open.
+        index: Of the GPU.
+        graphs: Record and replay as CUDA graphs.
+
+    Raises:
+        ModelError: Not a model of one picture, no GPU, or no CUDA provider in this ONNX Runtime.
+    """
+
+    letterboxes = True
+    in_flight = IN_FLIGHT
+
+    def __init__(self, path: Path, max_batch: int = 16, index: int = 0, *, graphs: bool = True) -> None:
+        try:
+            gpu = device(index)
+        except ModelError as error:
+            raise ModelError(f"model {path}: {error}") from None
+        with gpu.current():
+            stream = gpu.driver.Stream()
+            try:
+                network = _Session(path, max_batch, index, stream.handle)
+            except OutOfMemory as error:
+                raise ModelError(
+                    f"{error} ({gpu.free_memory() >> 20} MB of {gpu.name} are free): end what else uses the "
+                    "GPU, or choose a smaller model"
+                ) from None
+        self.name = f"onnxruntime {ort.__version__} cuda"
+        self.device = gpu.name
+        self.model = network.model
+        self._runner = CudaRunner(gpu, network, stream, graphs=graphs)
+        self.max_batch = self._runner.max_batch
+
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
+        """See `Backend`."""
+        return self.submit(images, target, wanted).collect()
+
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket:
+        """See `CudaRunner.submit`."""
+        try:
+            return self._runner.submit(images, target, wanted)
+        finally:
+            self.max_batch = self._runner.max_batch
+
+    def close(self) -> None:
+        """Release everything."""
+        self._runner.close()
+
+
+class _Session:
+    """A session whose runs are enqueued on a stream of ours; see `cuda_runner.Network`."""
+
+    capturable = True
+
+    def __init__(self, path: Path, max_batch: int, index: int, stream: int) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        # Without TF32: a float32 model gives what it gives on the CPU; for speed there are float16 models.
+        provider = {"device_id": str(index), "user_compute_stream": str(stream), "use_tf32": "0"}
+        try:
+            self._session = ort.InferenceSession(
+                path, options, providers=[("CUDAExecutionProvider", provider), "CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
+            raise failed(f"model {path}: ONNX Runtime cannot load it", error) from None
+        if "CUDAExecutionProvider" not in self._session.get_providers():
+            raise ModelError(
+                "this ONNX Runtime does not run on the GPU (it fell back to the CPU): install "
+                "onnxruntime-gpu instead of onnxruntime, with the CUDA and cuDNN versions it names"
+            )
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        kinds = ("tensor(float)", "tensor(float16)")
+        shape = inputs[0].shape
+        if len(inputs) != 1 or inputs[0].type not in kinds or len(shape) != 4 or shape[3] == 3:
+            found = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs)
+            raise ModelError(f"model {path}: needs one float input (N, 3, height, width), has {found}")
+        self.input_dtype = _TYPES[inputs[0].type]
+        self._names = inputs[0].name, [item.name for item in outputs]
+        self._types = [_TYPES.get(item.type, np.dtype(np.float32)) for item in outputs]
+        self.model = ModelFile(
+            (Tensor(inputs[0].name, tuple(inputs[0].shape), str(self.input_dtype)),),
+            tuple(
+                Tensor(item.name, tuple(item.shape), str(kind))
+                for item, kind in zip(outputs, self._types, strict=True)
+            ),
+            self._session.get_modelmeta().custom_metadata_map,
+        )
+        batch = inputs[0].shape[0]
+        self._fixed = batch if isinstance(batch, int) else None
+        self.max_batch = self._fixed or max_batch
+        self._path = path
+        self._index = index
+        self._rest: dict[Shape, list[tuple[int, ...]]] = {}
+        self._run_options = ort.RunOptions()
+        # The runner waits for the stream itself; a wait inside could not be recorded in a CUDA graph.
+        self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        height, width = (axis if isinstance(axis, int) else _ANY_SIZE for axis in inputs[0].shape[2:])
+        self.outputs((1, 3, height, width))  # refuses here and now what cannot run
+
+    def padded(self, count: int) -> int:
+        """See `cuda_runner.Network`: a power of two, since every further shape costs.
+
+        At each change of shape, ONNX Runtime 1.20 and newer plans all convolutions again (its issue 23006).
+        """
+        return self._fixed or min(1 << (count - 1).bit_length(), self.max_batch)
+
+    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+        """A few runs tell the shapes, whatever the file leaves open."""
+        probe: Shape = (self._fixed or 1, *shape[1:])
+        if probe not in self._rest:
+            shapes = {self._shapes_for(picture) for picture in _pictures(probe, self.input_dtype)}
+            found = shapes.pop()
+            if shapes:
+                raise ModelError(f"model {self._path}: how many values come out depends on the picture")
+            if any(shape[:1] != probe[:1] for shape in found):
+                raise ModelError(f"model {self._path}: output shapes {found} are not by picture")
+            self._rest[probe] = [one[1:] for one in found]
+        return [((shape[0], *rest), kind) for rest, kind in zip(self._rest[probe], self._types, strict=True)]
+
+    def _shapes_for(self, tensor: npt.NDArray[Any]) -> tuple[tuple[int, ...], ...]:
+        name, names = self._names
+        try:
+            return tuple(result.shape for result in self._session.run(names, {name: tensor}))
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
+            raise failed(f"model {self._path}: cannot run with {tensor.shape}", error) from None
+
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session is for both slots, and its stream is fixed
+        """See `cuda_runner.Network`."""
+        name, names = self._names
+        binding = self._session.io_binding()
+        binding.bind_input(name, "cuda", self._index, self.input_dtype.type, shape, source)
+        for output, (full, kind), address in zip(names, self.outputs(shape), outputs, strict=True):
+            binding.bind_output(output, "cuda", self._index, kind.type, full, address)
+        try:
+            self._session.run_with_iobinding(binding, self._run_options)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
+            raise failed(f"model {self._path}: cannot run with {shape}", error) from None
+
+    def forget(self, slot: int) -> None:
+        """Nothing is kept by slot."""
+
+    def close(self) -> None:
+        """Release the session's memory."""
+        del self._session
+
+
+def failed(what: str, error: Exception) -> ModelError:
+    """ONNX Runtime's error as ours: `OutOfMemory` where its text says so; its types do not."""
+    text = str(error).strip()
+    return (OutOfMemory if is_shortage(text) else ModelError)(f"{what}: {text.splitlines()[0]}")
+
+
+def _pictures(shape: Shape, dtype: np.dtype[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Nothing, and noise of either usual range: what chooses its boxes finds another number in each."""
+    yield np.zeros(shape, dtype)
+    noise = np.random.default_rng(0).random(shape, np.float32)
+    yield noise.astype(dtype)
+    yield (noise * 255).astype(dtype)

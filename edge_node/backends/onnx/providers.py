@@ -1,0 +1,100 @@
+"""ONNX Runtime's execution providers: which ones are asked for, and which ones came."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import onnxruntime as ort
+
+from edge_node.assets.download import cache_dir
+from edge_node.assets.models import Provider
+from shared.errors import ModelError
+
+log = logging.getLogger("darner.backend")
+
+_NAMES: dict[Provider, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}
+_PACKAGES: dict[Provider, str] = {
+    "cpu": "onnxruntime",
+    "cuda": "onnxruntime-gpu",
+    "tensorrt": "onnxruntime-gpu, with TensorRT",
+    "openvino": "onnxruntime-openvino",
+    "coreml": "onnxruntime on macOS",
+}
+
+
+def prefers_cuda(configured: Sequence[Provider]) -> bool:
+    """Whether NVIDIA's GPU comes first, by word or by default, and ONNX Runtime was built for it."""
+    return tuple(configured[:1]) in ((), ("cuda",)) and _NAMES["cuda"] in ort.get_available_providers()
+
+
+def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Provider, ...]:
+    """The providers to ask for; cpu, which takes what the others leave, is always last.
+
+    Args:
+        configured: By the user; empty for cuda where ONNX Runtime was built with it, else cpu.
+        allow_fallback: Whether those that this ONNX Runtime lacks are left out.
+
+    Raises:
+        ModelError: One is lacking.
+    """
+    built_with = ort.get_available_providers()
+    names = tuple(configured) or (("cuda",) if _NAMES["cuda"] in built_with else ("cpu",))
+    lacking = [name for name in names if _NAMES[name] not in built_with]
+    for name in lacking:
+        text = (
+            f"model.providers: this ONNX Runtime ({ort.__version__}) has no provider {name!r}; "
+            f"the package {_PACKAGES[name]} has it"
+        )
+        if not allow_fallback:
+            raise ModelError(text)
+        log.warning("%s; going on without it", text)
+    kept = tuple(name for name in names if name not in lacking and name != "cpu")
+    return (*kept, "cpu")
+
+
+def options(names: Sequence[Provider], index: int = 0) -> list[tuple[str, dict[str, Any]]]:
+    """What ONNX Runtime wants to be told about them, on the GPU of this number."""
+    engines = cache_dir() / "onnxruntime-tensorrt"
+    settings: dict[Provider, dict[str, Any]] = {
+        "cuda": {"device_id": index},
+        "tensorrt": {
+            "device_id": index,
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": str(engines),
+        },
+        "openvino": {"device_type": "CPU"},
+    }
+    return [(_NAMES[name], settings.get(name, {})) for name in names]
+
+
+def in_force(
+    session: ort.InferenceSession,
+    names: Sequence[Provider],
+    configured: Sequence[Provider],
+    *,
+    allow_fallback: bool,
+) -> tuple[Provider, ...]:
+    """The providers that a session really has; ONNX Runtime only logs it when it goes on without one.
+
+    Raises:
+        ModelError: One that the user named did not come.
+    """
+    came = session.get_providers()
+    missing = [name for name in names if _NAMES[name] not in came]
+    for name in missing:
+        text = (
+            f"model.providers: ONNX Runtime cannot start {name!r} here "
+            "(driver, libraries or versions do not fit; it said more above)"
+        )
+        if name in configured and not allow_fallback:
+            raise ModelError(f"{text}. Set model.allow_fallback=true to go on without it")
+        log.warning("%s; going on with %s", text, ", ".join(n for n in names if n not in missing))
+    return tuple(name for name in names if name not in missing)

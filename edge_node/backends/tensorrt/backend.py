@@ -1,0 +1,165 @@
+"""TensorRT as an engine of ours: loads an engine's file, or builds one of an ONNX file, and runs it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge_node.backends.cuda.device import Device, device
+from edge_node.backends.cuda.memory import IN_FLIGHT
+from edge_node.backends.cuda.runner import CudaRunner
+from edge_node.backends.interface import Backend, Inference, ModelFile, Pending, Wanted
+from edge_node.backends.preprocess import InputFormat
+from edge_node.backends.tensorrt.cache import EngineCache, sidecar
+from edge_node.backends.tensorrt.engine import Engine
+from edge_node.backends.tensorrt.module import load
+from edge_node.config.settings import ModelSettings
+from edge_node.frames import U8
+from shared.errors import ModelError
+
+log = logging.getLogger("darner.backend")
+
+
+class TensorrtBackend:
+    """Runs a TensorRT engine; of an ONNX file, one is built first and kept.
+
+    Args:
+        path: An engine, as `python -m optimization build`, trtexec or Ultralytics write it, or an ONNX file.
+        settings: How engines are built, and what runs meanwhile.
+        index: Of the GPU.
+        graphs: Record and replay as CUDA graphs.
+
+    Raises:
+        ModelError: No TensorRT, no GPU, an engine of another version or GPU, or not one of one picture.
+    """
+
+    letterboxes = True
+    in_flight = IN_FLIGHT
+
+    def __init__(self, path: Path, settings: ModelSettings, index: int = 0, *, graphs: bool = True) -> None:
+        try:
+            self._trt, self._gpu = load(), device(index)
+        except ModelError as error:
+            raise ModelError(f"model {path}: {error}") from None
+        self._graphs, self._index = graphs, index
+        self._meanwhile: Backend | None = None
+        self._loaded: _Loaded | None = None
+        self._built: list[Path | ModelError] = []
+        if path.suffix != ".onnx":
+            self._load(path)
+            return
+        cache = EngineCache(limit_mb=settings.tensorrt.cache_mb)
+        options = settings.tensorrt.options()
+        key = (self._trt, self._gpu.name, self._gpu.capability, path, options)
+        if settings.tensorrt.while_building == "wait" or cache.find(cache.path(*key)):
+            with self._gpu.current():
+                engine = cache.get(*key)
+            self._load(engine)
+        else:
+            self._start_building(cache, key, path, settings)
+
+    def _load(self, path: Path) -> None:
+        self._loaded = loaded = _Loaded(self._trt, self._gpu, path, graphs=self._graphs)
+        self.name, self.device = f"tensorrt {self._trt.__version__}", self._gpu.name
+        self.model, self.max_batch = loaded.model, loaded.runner.max_batch
+
+    def _start_building(self, cache: EngineCache, key: Any, path: Path, settings: ModelSettings) -> None:
+        """Run with ONNX Runtime until the engine is there."""
+        from edge_node.backends.choose import choose  # which imports this file
+
+        self._meanwhile = other = choose(
+            replace(settings, backend="onnxruntime", name=str(path)), self._index
+        )
+        self.name, self.device, self.model, self.max_batch = (
+            other.name,
+            other.device,
+            other.model,
+            other.max_batch,
+        )
+
+        def work() -> None:
+            try:
+                with self._gpu.current():
+                    self._built.append(cache.get(*key))
+            except ModelError as error:
+                self._built.append(error)
+
+        log.info("model %s runs with %s until its TensorRT engine is built", path, other.name)
+        threading.Thread(target=work, name="engine-build", daemon=True).start()
+
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
+        """See `Backend`."""
+        return self.submit(images, target, wanted).collect()
+
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
+        """See `CudaRunner.submit`; while the engine is built, what the other one found."""
+        if self._meanwhile and self._built:
+            self._switch(self._meanwhile, self._built.pop())
+        runs = self._loaded.runner if self._loaded else self._meanwhile
+        assert runs  # noqa: S101 - one of the two is there
+        try:
+            if isinstance(runs, CudaRunner):
+                return runs.submit(images, target, wanted)
+            return runs.infer(images, target, wanted)
+        finally:
+            self.max_batch = runs.max_batch
+
+    def _switch(self, meanwhile: Backend, built: Path | ModelError) -> None:
+        try:
+            if isinstance(built, ModelError):
+                raise built
+            self._load(built)
+        except ModelError as error:
+            log.warning("staying with %s: %s", meanwhile.name, error)
+            return
+        log.info("the TensorRT engine is built: from here on %s", self.name)
+        self._meanwhile = None
+        meanwhile.close()
+
+    def close(self) -> None:
+        """Release everything."""
+        if self._loaded:
+            self._loaded.runner.close()
+        if self._meanwhile:
+            self._meanwhile.close()
+
+
+class _Loaded:
+    """An engine ready to run."""
+
+    def __init__(self, trt: Any, gpu: Device, path: Path, *, graphs: bool) -> None:
+        blob, metadata = read(path)
+        with gpu.current():
+            stream = gpu.driver.Stream()
+            network = Engine(trt, gpu, path, blob, stream.handle)
+        self.model = ModelFile(network.inputs, network.output_tensors, metadata)
+        self.runner = CudaRunner(gpu, network, stream, graphs=graphs)
+
+
+def read(path: Path) -> tuple[bytes, Mapping[str, str]]:
+    """An engine and its metadata, from the file beside it or, in Ultralytics' files, before it.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        blob = path.read_bytes()
+        beside = sidecar(path)
+        found = json.loads(beside.read_text(encoding="utf-8")).get("metadata", {}) if beside.is_file() else {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"model {path}: cannot be read: {error}") from None
+    length = int.from_bytes(blob[:4], "little")
+    if 2 <= length < len(blob) - 4 and blob[4:5] == b"{":
+        try:
+            found = {**json.loads(blob[4 : 4 + length]), **found}
+            blob = blob[4 + length :]
+        except ValueError:
+            pass  # an engine that happens to look like it
+    return blob, {
+        str(key): value if isinstance(value, str) else json.dumps(value) for key, value in found.items()
+    }

@@ -1,0 +1,310 @@
+"""ONNX to a TensorRT engine, for the engine cache and for `python -m optimization build`.
+
+TensorRT 8.6 and 10 choose precisions by builder flags; 11 and TensorRT for RTX have no such flags and take
+them from the model (strongly typed). What only some versions have is asked for with `hasattr`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_node.backends.tensorrt.module import logger as logger_of
+from shared.errors import ModelError
+
+log = logging.getLogger(__name__)
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+Batches = tuple[int, int, int]
+MB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How to build an engine.
+
+    Attributes:
+        precision: "auto" allows half precision where the version has that flag, else takes the model's own.
+        profiles: Smallest, best and largest batch of each profile, where the model leaves it open.
+        size: Height and width of the input, for models that leave them open.
+        workspace_mb: Most memory a layer may use for scratch.
+        level: 0 to 5: time spent on looking for faster kernels.
+        dla: Core of a Jetson's deep learning accelerator; the GPU takes the layers that it cannot run.
+        capability: Compute capability to build for; None is that of the GPU here. Only TensorRT for RTX
+            builds for another one.
+    """
+
+    precision: Precision = "auto"
+    profiles: tuple[Batches, ...] = ((1, 1, 1), (1, 8, 16))
+    size: tuple[int, int] | None = None
+    workspace_mb: int = 2048
+    level: int = 3
+    dla: int | None = None
+    capability: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A serialised engine and what is known about it."""
+
+    engine: bytes
+    timing_cache: bytes
+    seconds: float
+    description: dict[str, Any]
+
+
+def build(
+    trt: Any,
+    model: Path,
+    options: BuildOptions,
+    *,
+    timing_cache: bytes = b"",
+    calibrator: Callable[[int], Any] | None = None,
+    progress: Callable[[str], None] = log.info,
+) -> Built:
+    """Build an engine.
+
+    Args:
+        trt: The module.
+        model: An ONNX file.
+        options: How.
+        timing_cache: Of an earlier build on the same GPU; may be empty.
+        calibrator: Makes an INT8 calibrator of TensorRT's own (8 and 10 only) for batches of that size.
+        progress: Takes a line now and then.
+
+    Raises:
+        ModelError: Not a model TensorRT can build, with the reason.
+    """
+    with warnings.catch_warnings():
+        # What newer versions call deprecated is what 8.6 has.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _build(trt, model, options, timing_cache, calibrator, progress)
+
+
+def _build(
+    trt: Any,
+    model: Path,
+    options: BuildOptions,
+    timing_cache: bytes,
+    calibrator: Callable[[int], Any] | None,
+    progress: Callable[[str], None],
+) -> Built:
+    started = time.monotonic()
+    logger = logger_of(trt)
+    logger.reason()  # forgets what was before
+    logger.operator = ""
+    trt.init_libnvinfer_plugins(logger, "")
+    try:
+        builder = trt.Builder(logger)
+    except Exception as error:  # noqa: BLE001 - pybind11 raises TypeError when the constructor gives nothing
+        raise ModelError(
+            f"TensorRT cannot start: {error}{logger.reason()}; is there an NVIDIA GPU?"
+        ) from None
+    weak = hasattr(trt.BuilderFlag, "FP16")
+    network = builder.create_network(_network_flags(trt, weak=weak))
+    _parse(trt, logger, network, model)
+    config = builder.create_builder_config()
+    _configure(trt, builder, config, options)
+    precision = _precision(
+        trt, config, network, options, weak=weak, calibrated=calibrator is not None, model=model
+    )
+    shapes = _shapes(builder, config, network, options, model)
+    if calibrator is not None:
+        _calibrate(builder, config, network, shapes[0][1], calibrator)
+    cache = config.create_timing_cache(timing_cache)
+    if cache is not None:
+        config.set_timing_cache(cache, False)
+    with _watch(trt, config, model.name, progress):
+        engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise ModelError(f"model {model}: TensorRT cannot build an engine of it{logger.reason()}")
+    seconds = time.monotonic() - started
+    timings = bytes(cache.serialize()) if cache is not None else b""
+    return Built(
+        bytes(engine),
+        timings,
+        seconds,
+        {
+            "tensorrt": trt.__version__,
+            "precision": precision,
+            "profiles": shapes,
+            "seconds": round(seconds, 1),
+        },
+    )
+
+
+def _network_flags(trt: Any, *, weak: bool) -> int:
+    """Which flags a network needs to be of explicit batch and, without precision flags, strongly typed."""
+    flags = trt.NetworkDefinitionCreationFlag
+    wanted = [
+        name for name in ("EXPLICIT_BATCH", *(() if weak else ("STRONGLY_TYPED",))) if hasattr(flags, name)
+    ]
+    return sum(1 << int(getattr(flags, name)) for name in wanted)
+
+
+def _parse(trt: Any, logger: Any, network: Any, model: Path) -> None:
+    parser = trt.OnnxParser(network, logger)
+    # From the file, so that weights kept beside it are found.
+    if parser.parse_from_file(str(model)):
+        return
+    for index in range(parser.num_errors):
+        error = parser.get_error(index)
+        found = re.search(r"(?:registered for op|op_type)\W+(\w+)", error.desc())
+        name = getattr(error, "node_operator", lambda: "")() or (found.group(1) if found else logger.operator)
+        where = getattr(error, "node_name", lambda: "")() or f"node {error.node()}"
+        what = f"operator {name} ({where})" if name else where
+        raise ModelError(
+            f"model {model}: TensorRT {trt.__version__} cannot take {what}: {error.desc().strip()}"
+        )
+    raise ModelError(f"model {model}: TensorRT cannot read it{logger.reason()}")
+
+
+def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> None:
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb * MB)
+    config.builder_optimization_level = options.level
+    # Without it (it is the rule since 10), a profile is for one execution context only.
+    sharing = getattr(getattr(trt, "PreviewFeature", None), "PROFILE_SHARING_0806", None)
+    if sharing is not None and not config.get_preview_feature(sharing):
+        config.set_preview_feature(sharing, True)
+    if options.capability:
+        if not hasattr(config, "set_compute_capability"):
+            raise ModelError(f"TensorRT {trt.__version__} builds only for the GPU it runs on")
+        name = "SM{}{}".format(*options.capability)
+        if not hasattr(trt.ComputeCapability, name):
+            raise ModelError(f"TensorRT {trt.__version__} does not know compute capability {name}")
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(trt.ComputeCapability, name), 0)
+    if options.dla is not None:
+        if options.dla >= builder.num_DLA_cores:
+            raise ModelError(f"no DLA core {options.dla}: this machine has {builder.num_DLA_cores}")
+        config.default_device_type = trt.DeviceType.DLA
+        config.DLA_core = options.dla
+        config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
+
+
+def _precision(
+    trt: Any,
+    config: Any,
+    network: Any,
+    options: BuildOptions,
+    *,
+    weak: bool,
+    calibrated: bool,
+    model: Path,
+) -> str:
+    """Set the flags and say which precision the engine has."""
+    kinds = {network.get_layer(index).type for index in range(network.num_layers)}
+    quantized = trt.LayerType.QUANTIZE in kinds or trt.LayerType.DEQUANTIZE in kinds
+    own = "int8" if quantized else "fp16" if _has_half(trt, network) else "fp32"
+    if not weak:
+        if options.precision not in ("auto", own):
+            raise ModelError(
+                f"model {model}: is {own}, and TensorRT {trt.__version__} takes precisions from the model; "
+                f"make an {options.precision} model first: python -m optimization "
+                f"{'quantize' if options.precision == 'int8' else 'fp16'} {model}"
+            )
+        return own
+    wanted = options.precision
+    if wanted == "int8" and not quantized and not calibrated:
+        raise ModelError(
+            f"model {model}: INT8 needs a quantized model (python -m optimization quantize) or "
+            "--calibrate IMAGES"
+        )
+    if quantized and wanted not in ("auto", "int8"):
+        raise ModelError(f"model {model}: is quantized; build it as int8, or take the model it was made of")
+    if wanted == "int8" or quantized:
+        config.set_flag(trt.BuilderFlag.INT8)
+    if wanted != "fp32":
+        config.set_flag(trt.BuilderFlag.FP16)
+    if wanted == "auto":
+        return "int8" if quantized else "fp16"
+    return wanted
+
+
+def _has_half(trt: Any, network: Any) -> bool:
+    """Whether convolutions or products are in half precision; half weights alone only save space."""
+    work = (trt.LayerType.CONVOLUTION, trt.LayerType.MATRIX_MULTIPLY)
+    layers = (network.get_layer(index) for index in range(network.num_layers))
+    return any(layer.type in work and layer.get_output(0).dtype == trt.DataType.HALF for layer in layers)
+
+
+def _shapes(
+    builder: Any, config: Any, network: Any, options: BuildOptions, model: Path
+) -> list[list[list[int]]]:
+    """Add the optimisation profiles; the input's shapes in each."""
+    tensor = network.get_input(0)
+    axes = [int(axis) for axis in tensor.shape]
+    if len(axes) != 4 or axes[1] != 3 or network.num_inputs != 1:
+        raise ModelError(f"model {model}: needs one input (N, 3, height, width), has {axes}")
+    size = options.size or (axes[2], axes[3])
+    if any(given > 0 and given != wanted for given, wanted in zip(axes[2:], size, strict=True)):
+        raise ModelError(f"model {model}: its input is {axes[3]}x{axes[2]}, not {size[1]}x{size[0]}")
+    if min(size) < 0:
+        raise ModelError(f"model {model}: leaves the input's size open: name one, such as --size 640x640")
+    if min(axes) > 0:
+        return [[axes] * 3]
+    profiles = options.profiles if axes[0] < 0 else ((axes[0],) * 3,)
+    found = []
+    for batches in profiles:
+        shapes = [[batch, 3, *size] for batch in batches]
+        profile = builder.create_optimization_profile()
+        profile.set_shape(tensor.name, *shapes)
+        if config.add_optimization_profile(profile) < 0:
+            raise ModelError(f"model {model}: TensorRT refuses batches of {batches}: smallest, best, largest")
+        found.append(shapes)
+    return found
+
+
+def _calibrate(
+    builder: Any, config: Any, network: Any, shape: list[int], calibrator: Callable[[int], Any]
+) -> None:
+    """Measure the ranges with inputs of one shape."""
+    config.int8_calibrator = calibrator(shape[0])
+    if min(int(axis) for axis in network.get_input(0).shape) < 0:
+        profile = builder.create_optimization_profile()
+        profile.set_shape(network.get_input(0).name, shape, shape, shape)
+        config.set_calibration_profile(profile)
+
+
+@contextmanager
+def _watch(trt: Any, config: Any, name: str, progress: Callable[[str], None]) -> Iterator[None]:
+    """A line every ten seconds; with the phase, where the version tells (`IProgressMonitor`, since 10)."""
+    phase = [""]
+    if hasattr(trt, "IProgressMonitor"):
+
+        class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # untyped
+            def __init__(self) -> None:
+                trt.IProgressMonitor.__init__(self)
+                self.steps: dict[str, int] = {}
+
+            def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:  # noqa: ARG002 - TensorRT passes it
+                self.steps[phase_name] = num_steps
+
+            def phase_finish(self, phase_name: str) -> None:
+                self.steps.pop(phase_name, None)
+
+            def step_complete(self, phase_name: str, step: int) -> bool:
+                phase[0] = f", {phase_name} {step + 1}/{self.steps.get(phase_name, 0)}"
+                return True
+
+        config.progress_monitor = monitor = Monitor()  # noqa: F841 - TensorRT does not keep it alive
+    started, done = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not done.wait(10.0):
+            progress(f"building an engine of {name}: {time.monotonic() - started:.0f} s{phase[0]}")
+
+    thread = threading.Thread(target=tell, name="engine-build", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,217 @@
+"""TensorRT engines built on this box, found again by what they were built from, for and with."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from edge_node.assets.download import cache_dir, sha256
+from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, Precision, build
+from shared.errors import ModelError
+
+log = logging.getLogger("darner.backend")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorrtSettings:
+    """Engines that are built here, of ONNX files."""
+
+    precision: Annotated[
+        Precision, Meta(description="auto: half precision where TensorRT allows it, else the model's own")
+    ] = "auto"
+    max_batch: Annotated[
+        int, Meta(ge=1, le=64, description="Most pictures at once, for models that leave it open")
+    ] = 16
+    workspace_mb: Annotated[int, Meta(ge=16, le=65536)] = 2048
+    level: Annotated[int, Meta(ge=0, le=5, description="Time spent on looking for faster kernels")] = 3
+    while_building: Annotated[
+        Literal["wait", "onnxruntime"],
+        Meta(description="Until an engine is built: start later, or run with ONNX Runtime meanwhile"),
+    ] = "wait"
+    cache_mb: Annotated[int, Meta(ge=0, description="Engines kept; the longest unused go first")] = 4096
+
+    def options(self) -> BuildOptions:
+        """How to build."""
+        most = self.max_batch
+        profiles = ((1, 1, 1),) if most == 1 else ((1, 1, 1), (1, max(most // 2, 1), most))
+        return BuildOptions(
+            precision=self.precision, profiles=profiles, workspace_mb=self.workspace_mb, level=self.level
+        )
+
+
+def sidecar(path: Path) -> Path:
+    """Where what belongs to an engine but is not in it is kept."""
+    return path.with_name(path.name + ".json")
+
+
+def metadata(model: Path) -> dict[str, str]:
+    """What an ONNX file says of itself, such as its class names; empty when ONNX Runtime cannot read it."""
+    import onnxruntime as ort  # only here: the settings above are read by programs that run no model
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception:  # noqa: BLE001 - TensorRT's plugins are unknown to ONNX Runtime; no names then
+        return {}
+    return dict(session.get_modelmeta().custom_metadata_map)
+
+
+def save(path: Path, built: Built, properties: Mapping[str, str]) -> None:
+    """Write an engine and the file beside it; each appears only when it is complete.
+
+    Args:
+        path: Of the engine.
+        built: What to write.
+        properties: The model's metadata.
+
+    Raises:
+        ModelError: It cannot be written.
+    """
+    facts = built.description | {
+        "sha256": hashlib.sha256(built.engine).hexdigest(),
+        "bytes": len(built.engine),
+        "metadata": dict(properties),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Last comes what vouches for the engine: after a power cut there is a whole pair or none that counts.
+        sidecar(path).unlink(missing_ok=True)
+        _replace(path, built.engine)
+        _replace(sidecar(path), json.dumps(facts, indent=2).encode())
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class EngineCache:
+    """Engines in a folder that several processes may share.
+
+    Args:
+        folder: Made when needed; None for the one in Darner's cache.
+        limit_mb: Most megabytes kept.
+    """
+
+    def __init__(self, folder: Path | None = None, limit_mb: int = 4096) -> None:
+        self._folder = folder or cache_dir() / "engines"
+        self._limit = limit_mb * MB
+
+    def path(
+        self, trt: Any, gpu: str, capability: tuple[int, int], model: Path, options: BuildOptions
+    ) -> Path:
+        """Where the engine of a model is, or would be.
+
+        Args:
+            trt: The module.
+            gpu: Name of the GPU: the fastest kernels are found by trying them on it.
+            capability: Its compute capability.
+            model: The ONNX file; its content counts, not its name.
+            options: How it is built.
+        """
+        parts = [sha256(model), trt.__version__, gpu, list(capability), asdict(options)]
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+        return self._folder / f"{model.stem[:64]}-{key}.engine"
+
+    def find(self, path: Path) -> bool:
+        """Whether a whole engine is there; it counts as used now."""
+        try:
+            facts = json.loads(sidecar(path).read_text(encoding="utf-8"))
+            if path.stat().st_size != facts["bytes"] or sha256(path) != facts["sha256"]:
+                log.warning("%s is damaged and will be built again", path)
+                return False
+            os.utime(path)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return True
+
+    def get(
+        self, trt: Any, gpu: str, capability: tuple[int, int], model: Path, options: BuildOptions
+    ) -> Path:
+        """The engine of a model; built first when there is none, by one process at a time.
+
+        Args:
+            trt: The module.
+            gpu: Name of the GPU.
+            capability: Its compute capability.
+            model: The ONNX file.
+            options: How to build it.
+
+        Raises:
+            ModelError: It cannot be built or written.
+        """
+        path = self.path(trt, gpu, capability, model, options)
+        if self.find(path):
+            return path
+        with self._locked(path):
+            if self.find(path):  # another process built it meanwhile
+                return path
+            log.info(
+                "no engine of %s for TensorRT %s, %s and these settings: building it takes minutes",
+                model.name,
+                trt.__version__,
+                gpu,
+            )
+            timings = (
+                self._folder / f"{trt.__version__}-{hashlib.sha256(gpu.encode()).hexdigest()[:12]}.timing"
+            )
+            known = timings.read_bytes() if timings.is_file() else b""
+            built = build(trt, model, options, timing_cache=known)
+            save(path, built, metadata(model))
+            with contextlib.suppress(OSError):  # only speed is lost
+                _replace(timings, built.timing_cache)
+            log.info("engine of %s built in %.0f s: %s", model.name, built.seconds, path)
+        self._trim(path)
+        return path
+
+    @contextlib.contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = path.with_suffix(".lock").open("w")
+        except OSError as error:
+            raise ModelError(f"{self._folder}: engines cannot be kept there ({error.strerror})") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("another process builds %s: waiting for it", path.name)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _trim(self, newest: Path) -> None:
+        """Delete the longest unused engines beyond the limit, never the newest."""
+        engines = sorted(self._folder.glob("*.engine"), key=lambda path: path.stat().st_mtime, reverse=True)
+        total = newest.stat().st_size
+        for path in engines:
+            if path == newest:
+                continue
+            total += path.stat().st_size
+            if total > self._limit:
+                log.info("engine %s is deleted: the cache is full", path.name)
+                for file in (sidecar(path), path, path.with_suffix(".lock")):
+                    file.unlink(missing_ok=True)

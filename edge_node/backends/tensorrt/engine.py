@@ -1,0 +1,240 @@
+"""A TensorRT engine on the GPU, through calls that versions 8.6, 10 and 11 have in common.
+
+That memory ran out is read from TensorRT's log, "out of memory" or "OutOfMemory", after a call that gave None
+or False. None of the versions has run here; the texts are those of reports by users of 8.6 and 10.
+
+Every name of TensorRT's that this file uses, by what it belongs to (test_tensorrt_calls.py compares):
+
+    trt: Runtime, TensorIOMode, __version__, init_libnvinfer_plugins
+    runtime: deserialize_cuda_engine
+    engine: create_execution_context, get_tensor_dtype, get_tensor_mode, get_tensor_name,
+        get_tensor_profile_shape, get_tensor_shape, num_io_tensors, num_optimization_profiles
+    context: execute_async_v3, get_tensor_shape, set_input_shape, set_optimization_profile_async,
+        set_tensor_address
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_node.backends.cuda.device import Device
+from edge_node.backends.cuda.memory import is_shortage
+from edge_node.backends.cuda.slots import Shape
+from edge_node.backends.interface import Axis, OutOfMemory, Tensor
+from edge_node.backends.tensorrt.module import logger
+from shared.errors import ModelError
+
+log = logging.getLogger("darner.backend")
+
+_TYPES: dict[str, np.dtype[Any]] = {
+    "FLOAT": np.dtype(np.float32),
+    "HALF": np.dtype(np.float16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "INT8": np.dtype(np.int8),
+    "UINT8": np.dtype(np.uint8),
+    "BOOL": np.dtype(np.bool_),
+}
+
+
+class Engine:
+    """An engine and its execution contexts; see `cuda_runner.Network`. The CUDA context must be current.
+
+    A recorded CUDA graph must find its execution context unchanged, so every slot and shape has its own;
+    that they stay few, batches are filled up to powers of two. Where an engine allows one context a profile
+    (TensorRT 8.6 without profile sharing), they share it and nothing is recorded.
+
+    Args:
+        trt: The module.
+        gpu: Where.
+        path: Named in errors.
+        blob: The engine.
+        stream: Handle of a stream to set profiles on.
+
+    Attributes:
+        inputs: The picture.
+        output_tensors: In the engine's order.
+        profiles: Smallest, best and largest input shape of each optimisation profile.
+    """
+
+    capturable = True
+
+    def __init__(self, trt: Any, gpu: Device, path: Path, blob: bytes, stream: int) -> None:
+        self._trt, self._gpu, self._path, self._stream = trt, gpu, path, stream
+        self._log = logger(trt)
+        self._log.reason()  # forgets what was before
+        trt.init_libnvinfer_plugins(self._log, "")
+        self._runtime = runtime = trt.Runtime(self._log)
+        self._engine = engine = runtime.deserialize_cuda_engine(blob)
+        if engine is None:
+            raise ModelError(
+                f"model {path}: TensorRT {trt.__version__} on {gpu.name} cannot load it"
+                f"{self._log.reason()}; an engine runs on the version and GPU it was built for: build it "
+                "again with python -m optimization build MODEL.onnx"
+            )
+        tensors = [self._describe(engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
+        self.inputs = tuple(tensor for is_input, tensor in tensors if is_input)
+        self.output_tensors = tuple(tensor for is_input, tensor in tensors if not is_input)
+        shape = self.inputs[0].shape if self.inputs else ()
+        if (
+            len(self.inputs) != 1
+            or len(shape) != 4
+            or shape[1] != 3
+            or self.inputs[0].dtype not in ("float32", "float16")
+        ):
+            found = ", ".join(f"{one.name} {one.dtype} {list(one.shape)}" for one in self.inputs)
+            raise ModelError(f"model {path}: needs one float input (N, 3, height, width), has {found}")
+        self.input_dtype: np.dtype[Any] = np.dtype(self.inputs[0].dtype)
+        self.profiles = self._profiles()
+        self.max_batch = max(largest[0] for _, _, largest in self.profiles)
+        self._contexts: dict[tuple[int, Shape], Any] = {}
+        self._shared: dict[int, Any] = {}
+        self.outputs(min(least for least, _, _ in self.profiles))  # refuses here and now what cannot run
+
+    def _describe(self, name: str) -> tuple[bool, Tensor]:
+        engine = self._engine
+        kind = engine.get_tensor_dtype(name).name
+        if kind not in _TYPES:
+            raise ModelError(f"model {self._path}: {name} is of type {kind}, which cannot be read here")
+        axes: tuple[Axis, ...] = tuple(
+            None if axis < 0 else int(axis) for axis in engine.get_tensor_shape(name)
+        )
+        is_input = engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT
+        return is_input, Tensor(name, axes, str(_TYPES[kind]))
+
+    def _profiles(self) -> list[tuple[Shape, Shape, Shape]]:
+        engine, name = self._engine, self.inputs[0].name
+        if None not in self.inputs[0].shape:
+            fixed = _four(engine.get_tensor_shape(name))
+            return [(fixed, fixed, fixed)]
+        found = []
+        for index in range(engine.num_optimization_profiles):
+            low, best, high = (_four(one) for one in engine.get_tensor_profile_shape(name, index))
+            found.append((low, best, high))
+        return found
+
+    def padded(self, count: int) -> int:
+        """See `cuda_runner.Network`: a power of two, as far as the profiles allow."""
+        power = 1 << (count - 1).bit_length()
+        return min(max(min(power, high[0]), low[0]) for low, _, high in self.profiles if high[0] >= count)
+
+    def profile_for(self, shape: Shape) -> int:
+        """The profile that was tuned nearest to a shape, of those that allow it.
+
+        Raises:
+            ModelError: None does.
+        """
+        fitting = [
+            (abs(best[0] - shape[0]), index)
+            for index, (low, best, high) in enumerate(self.profiles)
+            if all(least <= axis <= most for least, axis, most in zip(low, shape, high, strict=True))
+        ]
+        if not fitting:
+            allowed = ", ".join(f"{low} to {high}" for low, _, high in self.profiles)
+            raise ModelError(f"model {self._path}: takes input shapes {allowed}, not {shape}")
+        return min(fitting)[1]
+
+    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+        """See `cuda_runner.Network`."""
+        # Of its own and short-lived: it must not keep the profile from the contexts that will run.
+        context = self._own_context(shape) or self._shared_context(shape)
+        found = []
+        for tensor in self.output_tensors:
+            axes = tuple(int(axis) for axis in context.get_tensor_shape(tensor.name))
+            if min(axes, default=-1) < 0:
+                raise ModelError(
+                    f"model {self._path}: the shape of {tensor.name} depends on what is in the picture; "
+                    "export the model with a fixed number of detections"
+                )
+            if axes[:1] != shape[:1]:
+                raise ModelError(f"model {self._path}: output {tensor.name} {list(axes)} is not by picture")
+            found.append((axes, np.dtype(tensor.dtype)))
+        return found
+
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
+        """See `cuda_runner.Network`."""
+        context = self._context(slot, shape)
+        for tensor, address in zip((*self.inputs, *self.output_tensors), (source, *outputs), strict=True):
+            context.set_tensor_address(tensor.name, address)
+        if not context.execute_async_v3(stream):
+            raise self._failed(f"TensorRT could not start {shape}")
+
+    def forget(self, slot: int) -> None:
+        """See `cuda_runner.Network`."""
+        for key in [key for key in self._contexts if key[0] == slot]:
+            del self._contexts[key]
+
+    def _context(self, slot: int, shape: Shape) -> Any:
+        """A context set to a shape."""
+        key = slot, shape
+        if key not in self._contexts:
+            context = self._own_context(shape) if self.capturable else None
+            if context is None:
+                return self._shared_context(shape)
+            self._contexts[key] = context
+        return self._contexts[key]
+
+    def _own_context(self, shape: Shape) -> Any | None:
+        """A new context; None where an engine allows one a profile and it is taken."""
+        index = self.profile_for(shape)
+        try:
+            return self._new_context(index, shape)
+        except OutOfMemory:
+            raise
+        except ModelError as error:
+            if not self._contexts and not self._shared:
+                raise
+            if self.capturable:
+                log.warning("no CUDA graphs, since there is one context a profile: %s", error)
+                self.capturable = False
+            return None
+
+    def _shared_context(self, shape: Shape) -> Any:
+        """The context of a profile, for whoever comes, set to a shape."""
+        index = self.profile_for(shape)
+        if index not in self._shared:
+            self._gpu.driver.Context.synchronize()  # a batch may be in flight
+            self._contexts.clear()  # gives the profiles back
+            self._shared[index] = self._new_context(index, shape)
+        context = self._shared[index]
+        if not context.set_input_shape(self.inputs[0].name, shape):
+            raise self._failed(f"cannot take {shape}")
+        return context
+
+    def _new_context(self, profile: int, shape: Shape) -> Any:
+        """A context set to a shape.
+
+        Raises:
+            OutOfMemory: No room for one.
+            ModelError: Its profile is taken, or TensorRT refuses for another reason.
+        """
+        self._log.reason()  # forgets what was before
+        context = self._engine.create_execution_context()
+        if (
+            context is None
+            or not context.set_optimization_profile_async(profile, self._stream)
+            or not context.set_input_shape(self.inputs[0].name, shape)
+        ):
+            raise self._failed(f"TensorRT cannot prepare it for {shape}")
+        return context
+
+    def _failed(self, what: str) -> ModelError:
+        """An error with TensorRT's reason: `OutOfMemory` where that is it."""
+        reason: str = self._log.reason()
+        return (OutOfMemory if is_shortage(reason) else ModelError)(f"model {self._path}: {what}{reason}")
+
+    def close(self) -> None:
+        """Release contexts and engine."""
+        self._contexts.clear()
+        self._shared.clear()
+        del self._engine, self._runtime
+
+
+def _four(shape: Sequence[int]) -> Shape:
+    batch, channels, height, width = (int(axis) for axis in shape)
+    return batch, channels, height, width

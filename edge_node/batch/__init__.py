@@ -1,0 +1,1 @@
+"""Files, as fast as the machine can."""

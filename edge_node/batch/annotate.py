@@ -1,0 +1,144 @@
+"""Analysed frames as pictures and as a video: boxes, track ids, zones, lines and their counts."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from edge_node.analytics.watch import Analysed
+from edge_node.config.definitions import Definitions
+from edge_node.frames import U8
+from shared.errors import OutputError
+from shared.wire.messages import Point, ZoneNumbers
+
+Colour = tuple[int, int, int]
+_ZONE: Colour = (80, 200, 255)
+_LINE: Colour = (255, 160, 60)
+_BLACK: Colour = (0, 0, 0)
+_CODEC = "mp4v"
+"""MPEG-4 part 2, which every OpenCV can write and every player plays."""
+
+
+def colour_of(track_id: int) -> Colour:
+    """A track's colour, BGR: neighbouring ids lie far apart on the colour wheel (by the golden ratio)."""
+    red, green, blue = colorsys.hsv_to_rgb(track_id * 0.61803398875 % 1.0, 0.65, 1.0)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def draw(item: Analysed, definitions: Definitions, class_names: Sequence[str]) -> U8:
+    """A copy of a frame with everything on it that is known about it.
+
+    Args:
+        item: The analysed frame.
+        definitions: Zones and lines in force.
+        class_names: By class id.
+
+    Returns:
+        u8 ``(H, W, 3)``, BGR.
+    """
+    image: U8 = item.frame.image.copy()
+    scale = max(0.4, item.frame.height / 1200)
+    numbers = item.report.numbers
+    for name, zone in definitions.zones.items():
+        corners = [_pixels(point, image) for point in zone.polygon]
+        cv2.polylines(image, [np.array(corners, np.int32)], isClosed=True, color=_ZONE, thickness=2)
+        _text(image, f"{name}: {_zone_counts(numbers.get(name))}", corners[0], _ZONE, scale)
+    for name, line in definitions.lines.items():
+        start, end = (_pixels(point, image) for point in line.points)
+        cv2.line(image, start, end, _LINE, 2)
+        _text(image, f"{name}: {_line_counts(numbers.get(name))}", end, _LINE, scale)
+    tracks = item.tracks
+    rows = zip(
+        tracks.track_id.tolist(),
+        tracks.class_id.tolist(),
+        tracks.xyxy.round().astype(int).tolist(),
+        tracks.predicted.tolist(),
+        strict=True,
+    )
+    for track_id, class_id, (x1, y1, x2, y2), predicted in rows:
+        colour = colour_of(track_id)
+        cv2.rectangle(image, (x1, y1), (x2, y2), colour, 1 if predicted else 2)
+        _text(image, f"{class_names[class_id]} {track_id}", (x1, y1), colour, scale)
+    return image
+
+
+def _zone_counts(numbers: ZoneNumbers | None) -> str:
+    return "0" if numbers is None else f"{numbers.occupancy} (in {numbers.entered}, out {numbers.exited})"
+
+
+def _line_counts(numbers: ZoneNumbers | None) -> str:
+    return "in 0, out 0" if numbers is None else f"in {numbers.entered}, out {numbers.exited}"
+
+
+def _pixels(point: Point, image: U8) -> tuple[int, int]:
+    return round(point[0] * image.shape[1]), round(point[1] * image.shape[0])
+
+
+def _text(image: U8, text: str, corner: tuple[int, int], colour: Colour, scale: float) -> None:
+    """Text on a filled ground above a point, moved so that all of it is in the picture."""
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    x = min(max(0, corner[0]), max(0, image.shape[1] - width))
+    y = min(max(height + below, corner[1]), image.shape[0] - below)
+    cv2.rectangle(image, (x, y - height - below), (x + width, y + below), colour, cv2.FILLED)
+    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, _BLACK, 1, cv2.LINE_AA)
+
+
+class VideoFile:
+    """A video that is written frame by frame; `with` closes it.
+
+    Args:
+        path: Ends with .mp4.
+        fps: Frames a second.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+        self._written = 0
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.release()
+
+    def write(self, image: U8) -> None:
+        """Add a picture; it is brought to the size of the first one.
+
+        Raises:
+            OutputError: OpenCV cannot write there.
+        """
+        if self._writer is None:
+            self._size = image.shape[1], image.shape[0]
+            codec = cv2.VideoWriter.fourcc(*_CODEC)
+            self._writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._fps, self._size)
+            if not self._writer.isOpened():
+                raise OutputError(f"{self._path}: OpenCV cannot write a video there")
+        if (image.shape[1], image.shape[0]) != self._size:
+            image = np.asarray(cv2.resize(image, self._size), np.uint8)
+        self._writer.write(image)
+        self._written += 1
+
+    def finish(self) -> None:
+        """Write the rest, and look whether all of it arrived: OpenCV does not say when a disk is full.
+
+        Raises:
+            OutputError: The file is not whole.
+        """
+        if self._writer is None:
+            return
+        self._writer.release()
+        check = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        found = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
+        check.release()
+        if found != self._written:
+            raise OutputError(f"{self._path}: {found} of {self._written} frames arrived; is the disk full?")

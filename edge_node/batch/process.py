@@ -1,0 +1,272 @@
+"""`python -m edge_node process`: video files as fast as possible, to files of messages."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from edge_node.analytics.watch import Analysed, Watch, watch
+from edge_node.batch.annotate import VideoFile, draw
+from edge_node.batch.parallel import ahead, looked
+from edge_node.batch.results import Results
+from edge_node.capture.camera import capture, check_source
+from edge_node.capture.readers import describe, frame_rate, is_live, length
+from edge_node.config import load
+from edge_node.config.definitions import Definitions
+from edge_node.config.live import Controls
+from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.detect.devices import at_once
+from edge_node.detect.stages import Detect
+from edge_node.frames import Frame
+from edge_node.machine.hardware import usable_cores
+from edge_node.outbox.outbox import numbered
+from edge_node.publish.compose import Composer
+from edge_node.publish.jpeg import Pace
+from edge_node.publish.publisher import new_session
+from shared import log as logs
+from shared.errors import ConfigError, DarnerError, OutputError, SourceError
+from shared.tool import ended_by_signals
+
+log = logging.getLogger("darner.process")
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+_READ_AHEAD = 4
+_WHOLE = 0.95
+"""A video that ends before this part of the frames that it says it has is not whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video and what is made of it.
+
+    Attributes:
+        camera: The name under which it is reported.
+        settings: What is watched in it.
+        messages: File to write, JSON lines.
+        annotated: Video to write, if any.
+    """
+
+    camera: str
+    settings: CameraSettings
+    messages: Path
+    annotated: Path | None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse the command line and run; the process's exit code."""
+    options = _parser().parse_args(arguments)
+    logs.setup()
+    try:
+        config = load.configuration(options.config, options.set)
+        logs.setup(config.log_level, config.log_format)
+        jobs = plan(config, options)
+        options.out.mkdir(parents=True, exist_ok=True)
+        with ended_by_signals() as stop, logging_redirect_tqdm():
+            return run(config, jobs, options.jobs or usable_cores(), _start_ns(options.start), stop)
+    except OSError as error:
+        log.error("%s: %s", error.filename or options.out, error.strerror)
+        return OutputError.exit_code
+    except DarnerError as error:
+        log.error("%s", error)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m edge_node process", description=__doc__)
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video file or folder of pictures")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for VIDEO.jsonl, VIDEO.mp4")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file, as for a node that runs")
+    parser.add_argument(
+        "--camera", help="whose zones and settings are taken, if the file has several cameras"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
+    parser.add_argument("--annotate", action="store_true", help="write a video with boxes, zones and counts")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
+    parser.add_argument(
+        "--jobs", type=_positive, metavar="N", help="frames looked at at a time on a CPU; default: cores"
+    )
+    parser.add_argument(
+        "--start",
+        metavar="TIME",
+        help="when the videos begin, such as 2026-05-01T08:00:00Z; default: times count from 1970",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
+
+
+def _start_ns(text: str | None) -> int:
+    """A time as nanoseconds since 1970; without a zone it is UTC."""
+    if text is None:
+        return 0
+    try:
+        moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ConfigError(f"--start {text!r}: no time such as 2026-05-01T08:00:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.timezone.utc)
+    return round(moment.timestamp() * 1e6) * 1000
+
+
+def plan(config: EdgeConfig, options: argparse.Namespace) -> list[Job]:
+    """What is to be done; refuses before anything is done what cannot be.
+
+    Raises:
+        ConfigError: It is not clear which camera is meant, or two videos would be written to one file.
+        SourceError: A video is missing.
+        OutputError: A file is there already.
+    """
+    template = _template(config, options.camera)
+    jobs: list[Job] = []
+    for video in options.videos:
+        stem = Path(video).expanduser().stem
+        if is_live(video):
+            raise SourceError(f"{describe(video)}: not a file or folder; a batch job has an end")
+        name, settings = template or (_as_id(stem), CameraSettings(source=video))
+        check_source(name, video)
+        settings = dataclasses.replace(settings, source=video, pace="fast", loop=False)
+        messages = options.out / f"{stem}.jsonl"
+        annotated = options.out / f"{stem}.mp4" if options.annotate else None
+        if any(job.messages == messages for job in jobs):
+            raise ConfigError(f"{video}: another video is written to {messages} too; use two folders")
+        for path in filter(None, (messages, annotated)):
+            if path.exists() and path.samefile(Path(video).expanduser()):
+                raise OutputError(f"{path}: is the video itself; choose another --out")
+            if path.exists() and not options.force:
+                raise OutputError(f"{path}: is there already; --force replaces it")
+        jobs.append(Job(camera=name, settings=settings, messages=messages, annotated=annotated))
+    return jobs
+
+
+def _template(config: EdgeConfig, wanted: str | None) -> tuple[str, CameraSettings] | None:
+    """Name and settings of the camera that the videos are of; None when none is configured."""
+    names = list(config.cameras)
+    if wanted is None and len(names) > 1:
+        raise ConfigError(
+            f"the configuration has several cameras: choose one with --camera {'|'.join(names)}"
+        )
+    if wanted is not None and wanted not in names:
+        raise ConfigError(f"--camera {wanted}: the configuration has {', '.join(names) or 'no cameras'}")
+    name = wanted or (names[0] if names else None)
+    return None if name is None else (name, config.cameras[name])
+
+
+def _as_id(stem: str) -> str:
+    allowed = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem)
+    return allowed[:64] or "video"
+
+
+def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, stop: threading.Event) -> int:
+    """Do the jobs one after the other; a video that cannot be read does not keep the others from it."""
+    failed = 0
+    with at_once(config.model, sessions) as detectors:
+        for job in jobs:
+            camera = {job.camera: job.settings}
+            controls = Controls(dataclasses.replace(config, cameras=camera))
+            limit = 1 if detectors[0].device == "cpu" else config.batch.limit
+            detects = [Detect(detector, camera, controls, limit=limit) for detector in detectors]
+            try:
+                _process(config, job, detects, start_ns, stop)
+            except SourceError as error:
+                log.error("%s", error)
+                failed += 1
+            if stop.is_set():
+                log.warning("interrupted: nothing was kept of %s", Path(str(job.settings.source)).name)
+                return INTERRUPTED
+    return 1 if failed else 0
+
+
+def _process(
+    config: EdgeConfig, job: Job, detects: Sequence[Detect], start_ns: int, stop: threading.Event
+) -> None:
+    settings, names = job.settings, detects[0].class_names
+    definitions = Definitions(version=1, zones=settings.zones, lines=settings.lines)
+    watches = {job.camera: Watch(settings.analytics, definitions, config.tracker, names)}
+    total, session = length(settings.source), new_session()
+    record = Record(Composer(config.node, session, names), session, settings)
+    done, video = -1, None
+    with (
+        Results(job.messages, job.annotated) as results,
+        closing(ahead(_frames(job, start_ns, stop), _READ_AHEAD)) as frames,
+        closing(looked(frames, detects)) as seen,
+        # Tracking in one thread, drawing and encoding in another.
+        closing(ahead(watch(detects[0].decode(seen), watches), _READ_AHEAD)) as analysed,
+        tqdm(total=total, desc=job.messages.stem, unit=" frames", disable=None) as bar,
+    ):
+        if results.video_path is not None:
+            fps = frame_rate(settings.source) or settings.fps
+            video = results.enter(VideoFile(results.video_path, min(fps, settings.max_fps or fps)))
+        for item in analysed:
+            results.write(record.of(item))
+            if video is not None:
+                video.write(draw(item, definitions, names))
+            bar.update(item.frame.seq - done)
+            done = item.frame.seq
+        if stop.is_set():
+            return
+        results.write(record.end())
+        if video is not None:
+            video.finish()
+        results.keep()
+    log.info("%s: %d frames, %d events", job.messages, done + 1, record.events)
+    if total is not None and done + 1 < total * _WHOLE:
+        log.warning("%s: ended after %d frames, but says it has %d", settings.source, done + 1, total)
+
+
+def _frames(job: Job, start_ns: int, stop: threading.Event) -> Iterator[Frame]:
+    """The video's frames that are to be analysed, their times counted from its beginning."""
+    pace = Pace(job.settings.max_fps) if job.settings.max_fps else None
+    for frame in capture(job.camera, job.settings, stop, lambda *_: None):
+        if pace is None or pace.ready(frame.monotonic_ns / 1e9):
+            yield dataclasses.replace(frame, captured_ns=start_ns + frame.monotonic_ns)
+
+
+class Record:
+    """The messages about one video, in the order in which a node would send them.
+
+    Args:
+        composer: Makes them.
+        session: Also the boot of the events, which are numbered from 1.
+        settings: Of the camera.
+
+    Attributes:
+        events: How many there were.
+    """
+
+    def __init__(self, composer: Composer, session: str, settings: CameraSettings) -> None:
+        self._composer, self._session = composer, session
+        self._pace = Pace(settings.detections_fps) if settings.detections_fps else None
+        self._reported = 0
+        self._last: Analysed | None = None
+        self.events = 0
+
+    def of(self, item: Analysed) -> Iterator[object]:
+        """What there is to say about a frame."""
+        self._last = item
+        for happening in item.report.happenings:
+            self.events += 1
+            yield numbered(self._composer.event(happening, item), self._session, self.events)
+        if self._pace is None or self._pace.ready(item.now_s):
+            yield self._composer.detections(item, dropped=item.frame.seq - self._reported)
+            self._reported += 1
+
+    def end(self) -> Iterator[object]:
+        """The last numbers of every zone and line."""
+        if self._last is not None:
+            for numbers in self._last.report.numbers.values():
+                yield self._composer.zone(numbers, self._last.frame)

@@ -1,0 +1,295 @@
+"""What opens a source and gives its pictures one by one: OpenCV, GStreamer, a folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from edge_node.capture import gstreamer
+from edge_node.config.settings import CameraSettings
+from edge_node.frames import U8
+from shared.errors import SourceError
+from shared.log import redact
+from shared.pictures import header_size
+
+log = logging.getLogger("darner.capture")
+
+# OpenCV and FFmpeg write to standard error past our logging, addresses with passwords included; what matters
+# of it is in our own messages.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+_OPEN_TIMEOUT_MS = 5000
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_COLOR_8),
+    (4, cv2.IMREAD_REDUCED_COLOR_4),
+    (2, cv2.IMREAD_REDUCED_COLOR_2),
+)
+# Protocols whose time stamps are the camera's; those of MJPEG over HTTP are FFmpeg's guess.
+_CLOCKED = ("rtsp://", "rtsps://", "rtmp://", "srt://")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A picture and what the source says of its time.
+
+    Attributes:
+        image: u8 ``(H, W, 3)``, BGR.
+        media_s: The source's own clock, seconds from any start; None when it has none.
+        sender_ns: The sender's wall clock, nanoseconds since 1970; None when it tells none.
+    """
+
+    image: U8
+    media_s: float | None = None
+    sender_ns: int | None = None
+
+
+class Reader(Protocol):
+    """An open source.
+
+    Attributes:
+        name: What decodes it.
+    """
+
+    name: str
+
+    def read(self) -> Taken | None:
+        """The next picture; None at the end, or when the stream has stalled.
+
+        Raises:
+            SourceError: What went wrong, where the source says it.
+        """
+
+    def close(self) -> None:
+        """Release the camera or file."""
+
+
+def is_live(source: int | str) -> bool:
+    """Whether a source goes on without us, so that frames not taken are lost."""
+    return isinstance(source, int) or source.isdecimal() or source.startswith("/dev/") or "://" in source
+
+
+def hurries(settings: CameraSettings) -> bool:
+    """Whether a source is read as fast as its frames are taken."""
+    return settings.pace == "fast" and not is_live(settings.source)
+
+
+def describe(source: int | str) -> str:
+    """A source as it may be shown: without credentials, and of a file only its name."""
+    if is_live(source):
+        return redact(str(source))
+    return Path(str(source)).name
+
+
+def open_source(camera: str, settings: CameraSettings) -> Reader:
+    """Open what the settings name.
+
+    Raises:
+        SourceError: It cannot be opened.
+    """
+    source = settings.source
+    if isinstance(source, str) and "://" in source:
+        return _open_stream(camera, source, settings)
+    if isinstance(source, str) and not is_live(source):
+        path = Path(source).expanduser()
+        if path.is_dir():
+            return _Folder(path, settings.fps)
+        video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        return _Video(video, f"camera {camera}: cannot open {path.name}: {_NO_VIDEO}", _position)
+    return _open_device(camera, source, settings)
+
+
+_NO_VIDEO = "it is no video that OpenCV's FFmpeg can read"
+
+
+def _open_stream(camera: str, url: str, settings: CameraSettings) -> Reader:
+    shown = f"camera {camera}: cannot open {redact(url)}"
+    rtsp = url.startswith(("rtsp://", "rtsps://"))
+    if settings.reader == "gstreamer" or (settings.reader == "auto" and rtsp and not gstreamer.unavailable()):
+        return _Gst(gstreamer.GstReader(url, redact(url), settings.stall_s))
+    limits = [
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+        _OPEN_TIMEOUT_MS,
+        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+        round(settings.stall_s * 1000),
+        cv2.CAP_PROP_N_THREADS,
+        1,  # frame threading would hold one frame back per thread
+    ]
+    # RTSP over TCP is OpenCV's default. OPENCV_FFMPEG_CAPTURE_OPTIONS would take low-delay flags, but for the
+    # whole process: with them files lose frames, and with one decoder thread they do not change the latency.
+    video = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+    return _Video(video, f"{shown}: {_AWAY}", _position if url.startswith(_CLOCKED) else _no_time)
+
+
+_AWAY = "is it there, free and allowed?"
+
+
+def _open_device(camera: str, source: int | str, settings: CameraSettings) -> Reader:
+    index: int | str = int(source) if isinstance(source, int) or source.isdecimal() else source
+    if isinstance(index, str) and (found := re.fullmatch(r"/dev/video(\d+)", index)):
+        index = int(found[1])
+    device = cv2.VideoCapture(index, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
+    device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    video = _Video(device, f"camera {camera}: cannot open {describe(source)}: {_AWAY}", _no_time)
+    if settings.decode_width and _takes_jpegs(device):
+        return _Webcam(device, settings.decode_width)
+    return video
+
+
+def _takes_jpegs(device: cv2.VideoCapture) -> bool:
+    """Whether a webcam gives its JPEGs as they are."""
+    motion_jpeg = cv2.VideoWriter.fourcc(*"MJPG")
+    device.set(cv2.CAP_PROP_FOURCC, motion_jpeg)
+    return int(device.get(cv2.CAP_PROP_FOURCC)) == motion_jpeg and device.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+
+
+def _position(video: cv2.VideoCapture) -> float | None:
+    return video.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+
+
+def _no_time(_: cv2.VideoCapture) -> float | None:
+    return None
+
+
+class _Video:
+    """Anything OpenCV opens and decodes."""
+
+    def __init__(
+        self, opened: cv2.VideoCapture, refusal: str, media_s: Callable[[cv2.VideoCapture], float | None]
+    ) -> None:
+        self._opened, self._media_s = opened, media_s
+        if not opened.isOpened():
+            opened.release()
+            raise SourceError(refusal)
+        self.name = f"opencv {opened.getBackendName().lower()}"
+
+    def read(self) -> Taken | None:
+        """See `Reader`."""
+        good, image = self._opened.read()
+        if not good or image is None:
+            return None
+        return Taken(np.asarray(image, np.uint8), self._media_s(self._opened))
+
+    def close(self) -> None:
+        """Release the device or file."""
+        self._opened.release()
+
+
+class _Webcam:
+    """A webcam's JPEGs, decoded at a half, a quarter or an eighth where that is enough.
+
+    Not run on a real webcam yet: the decoding is tested, the device's two settings are not.
+    """
+
+    name = "opencv v4l2, MJPEG"
+
+    def __init__(self, opened: cv2.VideoCapture, width: int) -> None:
+        self._opened, self._width = opened, width
+
+    def read(self) -> Taken | None:
+        """See `Reader`; a picture that is damaged is left out."""
+        while True:
+            good, jpeg = self._opened.read()
+            if not good or jpeg is None:
+                return None
+            image = decode_reduced(np.asarray(jpeg, np.uint8).ravel(), self._width)
+            if image is not None:
+                return Taken(image)
+
+    def close(self) -> None:
+        """Release the device."""
+        self._opened.release()
+
+
+def decode_reduced(jpeg: U8, width: int) -> U8 | None:
+    """A JPEG in BGR, halved as long as it stays at least so wide: decoding less costs less.
+
+    Args:
+        jpeg: u8 ``(N,)``, the file.
+        width: Pixels.
+
+    Returns:
+        u8 ``(H, W, 3)``, or None when it is no JPEG.
+    """
+    full = header_size(jpeg.tobytes())
+    wide = full[0] if full else 0
+    flags = [flag for factor, flag in _REDUCED if wide >= width * factor]
+    image = cv2.imdecode(jpeg, flags[0] if flags else cv2.IMREAD_COLOR)
+    return None if image is None else np.asarray(image, np.uint8)
+
+
+class _Gst:
+    """A stream through GStreamer."""
+
+    name = "gstreamer"
+
+    def __init__(self, stream: gstreamer.GstReader) -> None:
+        self._stream = stream
+
+    def read(self) -> Taken | None:
+        """See `Reader`."""
+        taken = self._stream.read()
+        return None if taken is None else Taken(*taken)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+
+
+class _Folder:
+    """Pictures of a folder in the order of their names; unreadable ones are left out with a warning."""
+
+    name = "opencv images"
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._files = iter(enumerate(pictures(path)))
+        self._fps = fps
+
+    def read(self) -> Taken | None:
+        """The next picture that can be read, and its media time."""
+        for index, path in self._files:
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if image is not None:
+                return Taken(np.asarray(image, np.uint8), index / self._fps)
+            log.warning("%s: not a picture OpenCV can read; left out", path)
+        return None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def length(source: int | str) -> int | None:
+    """Frames of a file or pictures of a folder, as far as it says."""
+    path = Path(str(source)).expanduser()
+    if path.is_dir():
+        return len(pictures(path))
+    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        return max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+    finally:
+        video.release()
+
+
+def frame_rate(source: int | str) -> float | None:
+    """Frames a second of a file, as far as it says; None of a folder."""
+    video = cv2.VideoCapture(str(Path(str(source)).expanduser()), cv2.CAP_FFMPEG)
+    try:
+        rate = float(video.get(cv2.CAP_PROP_FPS))
+        return rate if rate > 0 else None
+    finally:
+        video.release()
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)

@@ -1,0 +1,171 @@
+"""What the commands do: look at the node, and change it while it runs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge_node import __version__
+from edge_node.analytics.analyse import problems
+from edge_node.config.definitions import DefinitionStore
+from edge_node.config.live import Controls
+from edge_node.control.commands import PICTURES, Handler
+from edge_node.detect.detector import Detector
+from edge_node.frames import U8
+from edge_node.pipeline import Pipeline
+from edge_node.publish import payloads
+from edge_node.publish.jpeg import encode_jpeg
+from edge_node.publish.publisher import Publisher
+from shared.errors import MessageError
+from shared.wire.messages import Request
+
+_CHANGEABLE = ("confidence", "detect_every", "paused", "thumbnail_fps")
+_SURE = 0.35
+"""Lowest score in the answer to `detect`, where no tracker sorts out the doubtful ones."""
+
+
+class Control:
+    """The handlers of one node's commands.
+
+    Args:
+        pipeline: Running.
+        publisher: Knows each camera's newest frame.
+        detector: Loaded.
+        controls: The live settings.
+        definitions: Zones and lines.
+        on_zones: Called when other ones are in force.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        publisher: Publisher,
+        detector: Detector,
+        controls: Controls,
+        definitions: DefinitionStore,
+        on_zones: Callable[[], None],
+    ) -> None:
+        self._on_zones = on_zones
+        self._definitions = definitions
+        self._pipeline = pipeline
+        self._publisher = publisher
+        self._detector = detector
+        self._controls = controls
+
+    def handlers(self) -> dict[str, Handler]:
+        """By command."""
+        return {
+            "ping": self.ping,
+            "heatmap": self.heatmap,
+            "snapshot": self.snapshot,
+            "detect": self.detect,
+            "set": self.set,
+            "zones.set": self.set_zones,
+        }
+
+    def ping(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
+        """Whether the node is there and well."""
+        return {
+            "version": __version__,
+            "cameras": list(self._pipeline.watches),
+            "healthy": self._pipeline.healthy,
+        }
+
+    def heatmap(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+        """Where objects spent their time on one camera: seconds per cell, or a picture of them."""
+        heatmap = self._pipeline.watches[self._camera(request)].heatmap
+        if request.format == "png":
+            return {"png_base64": _base64(heatmap.to_png())}
+        return {"seconds": heatmap.seconds.round(2).tolist()}
+
+    def snapshot(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+        """The newest analysed frame of one camera, at full size."""
+        camera = self._camera(request)
+        newest = self._publisher.newest(camera)
+        if newest is None:
+            raise MessageError(f"camera {camera!r} has given no frame yet")
+        frame = newest.frame
+        return {
+            "seq": frame.seq,
+            "captured_us": frame.captured_ns // 1000,
+            "width": frame.width,
+            "height": frame.height,
+            "jpeg_base64": _base64(encode_jpeg(frame.image, 85)),
+        }
+
+    def detect(self, request: Request, image: bytes | None) -> dict[str, Any]:
+        """What is on a picture that came with the request."""
+        picture = _decode(image)
+        found, timings = self._detector.detect(picture, request.confidence or _SURE)
+        height, width = picture.shape[:2]
+        boxes = payloads.fractions(found.xyxy, width, height)
+        rows = zip(found.class_id.tolist(), payloads.rounded(found.score, 4), boxes, strict=True)
+        objects = [
+            {"class_id": class_id, "label": self._detector.class_names[class_id], "score": score, "box": box}
+            for class_id, score, box in rows
+        ]
+        return {"width": width, "height": height, "timings_ms": timings, "objects": objects}
+
+    def set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+        """Change settings of one camera, or of all; what is in force then."""
+        changes = {name: value for name in _CHANGEABLE if (value := getattr(request, name)) is not None}
+        if not changes:
+            raise MessageError(f"nothing to set; settings are: {', '.join(_CHANGEABLE)}")
+        cameras = [self._camera(request)] if request.camera else list(self._pipeline.watches)
+        in_force = {}
+        for camera in cameras:
+            live = self._controls.change(camera, **changes)
+            self._publisher.set_thumbnail_fps(camera, live.thumbnail_fps)
+            in_force[camera] = vars(live)
+        return {"cameras": in_force}
+
+    def set_zones(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+        """Put other zones and lines in force on one camera, and keep them; the new version, and warnings."""
+        camera = self._camera(request)
+        if request.zones is None or request.lines is None or request.version is None:
+            raise MessageError("needs zones, lines and version (of the /zones message that they replace)")
+        saved = self._definitions.save(camera, request.zones, request.lines, request.version)
+        # Those in force by now: where two change them at a time, the later ones, whoever comes here last.
+        self._pipeline.watches[camera].redefine(self._definitions[camera])
+        self._on_zones()
+        warnings = problems(saved.zones, saved.lines, self._detector.class_names)
+        return {"version": saved.version, "warnings": warnings}
+
+    def _camera(self, request: Request) -> str:
+        if request.camera not in self._pipeline.watches:
+            known = ", ".join(self._pipeline.watches)
+            raise MessageError(f"camera {request.camera!r}: not one of this node's: {known}")
+        return request.camera
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _decode(image: bytes | None) -> U8:
+    if not image:
+        raise MessageError("no image: send a JPEG or PNG as the payload, or as image_base64")
+    picture = None
+    try:
+        # OpenCV refuses more pixels than the limit set in edge_node/__init__.py before it allocates them.
+        if image.startswith(PICTURES) and not _overlong(
+            image
+        ):  # OpenCV has decoders of many other formats, none of which is needed
+            picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        pass  # said below
+    if picture is None:
+        raise MessageError("the image is no JPEG or PNG of at most 40 megapixels")
+    return np.asarray(picture, np.uint8)
+
+
+def _overlong(image: bytes) -> bool:
+    """Whether a PNG has a chunk that claims to be longer than the file: OpenCV would make room for it."""
+    at = 8
+    while image.startswith(b"\x89PNG") and at + 12 <= len(image):
+        at += 12 + int.from_bytes(image[at : at + 4], "big")
+    return image.startswith(b"\x89PNG") and at > len(image)

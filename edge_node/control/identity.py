@@ -1,0 +1,196 @@
+"""One name, one node: what keeps two edge nodes from overwriting each other's state for ever.
+
+A node that starts asks whoever holds its name to answer; an answer ends it, silence (a crashed node's
+retained "online") does not. Where two start at the same time both get through, see each other's "online", and
+the later session yields. Only a session that answers a ping can make a node yield: a replayed status cannot.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from edge_node.control.commands import Handler
+from shared.errors import BrokerError, MessageError
+from shared.log import Once
+from shared.mqtt.client import Client, MqttSettings, Received
+from shared.wire import messages, topics
+from shared.wire.messages import NodeStatus, Request, Response
+
+log = logging.getLogger("darner.identity")
+
+ANSWER_WITHIN_S = 2.0
+CONNECT_WITHIN_S = 2.0
+MEND_EVERY_S = 1.0
+ASK_AGAIN_S = 10.0
+_ASKING = "name check of session "
+
+
+def check_name(settings: MqttSettings, node: str, session: str) -> None:
+    """Make sure that no other node answers to our name; a broker that cannot be reached is no obstacle.
+
+    Raises:
+        BrokerError: One answers, or the broker refuses us for good.
+    """
+    refused: list[BrokerError] = []
+    # A connection of its own, without a will: whatever happens here must not touch the other node's status.
+    with Client(settings, name=f"darner-{node}-start", on_refused=refused.append) as client:
+        for path in _watched(settings.prefix, node):
+            client.subscribe(path, 1)
+        client.subscribe(topics.REQUEST.path(settings.prefix, node=node, command="ping"), 1)
+        deadline = time.monotonic() + CONNECT_WITHIN_S
+        while not client.wait_connected(0.05) and not refused and time.monotonic() < deadline:
+            continue
+        if refused:
+            raise refused[0]
+        if client.connected:
+            _ask(client, settings.prefix, node, session)
+            answer = _answer(client, settings.prefix, session)
+            if answer is not None:
+                raise _taken(node, answer)
+
+
+def _answer(client: Client, prefix: str, session: str) -> Response | None:
+    """What the holder of the name says; None when there is none or it is dead."""
+    held = False
+    deadline = time.monotonic() + ANSWER_WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            received = client.received.get(max(0.0, deadline - time.monotonic()))
+            row, message = _read(prefix, received)
+        except TimeoutError:
+            return None
+        except MessageError:
+            continue  # not from a node of ours
+        if isinstance(message, Response) and message.session != session and not received.retain:
+            return message
+        if isinstance(message, NodeStatus):
+            held = message.status == "online" and message.session != session
+        # Our question came back, so the retained status, sent when we subscribed, has come before it.
+        elif row is topics.REQUEST and not held:
+            return None
+    return None
+
+
+class NameGuard:
+    """Watches, while a node runs, what others publish under its name.
+
+    Args:
+        client: The node's connection.
+        prefix: Of the topics.
+        node: Our name.
+        session: This run.
+        on_taken: Called once, when we are the ones who have to go.
+    """
+
+    def __init__(
+        self, client: Client, prefix: str, node: str, session: str, on_taken: Callable[[BrokerError], None]
+    ) -> None:
+        self._client = client
+        self._prefix, self._node, self._session = prefix, node, session
+        self._on_taken = on_taken
+        self._once = Once()
+        self._asked: dict[str, float] = {}
+        self._damaged = self._garbled = False
+        self._mended_at = 0.0
+        self.yielded = False
+        """Whether another node has the name: ours to leave to it, state and all."""
+
+    def subscribe(self) -> None:
+        """Ask the broker for what is said under our name."""
+        for path in _watched(self._prefix, self._node):
+            self._client.subscribe(path, 1)
+
+    def handle(self, received: Received) -> None:
+        """Take one message; those that are not ours to judge are passed over."""
+        if received.retain:
+            return  # from before our time, and our own "online" is on its way
+        if received.topic == topics.STATUS.path(self._prefix, node=self._node):
+            try:
+                self._on_status(_read(self._prefix, received)[1])
+            except MessageError:
+                self._garbled = True
+        elif received.topic == topics.RESPONSE.path(self._prefix, node=self._node, command="ping"):
+            try:
+                self._on_answer(_read(self._prefix, received)[1])
+            except MessageError as error:
+                log.debug("%s: %s", received.topic, error)
+
+    def mend(self) -> None:
+        """Publish our state again if somebody overwrote it; call it every now and then."""
+        due = time.monotonic() - self._mended_at >= MEND_EVERY_S
+        if (self._damaged or self._garbled) and due and not self.yielded:
+            # Another node overwrites everything; whoever writes garbage need not make us send everything.
+            status = topics.STATUS.path(self._prefix, node=self._node)
+            path = None if self._damaged else status
+            self._damaged, self._garbled, self._mended_at = False, False, time.monotonic()
+            self._client.refresh(path)
+
+    def watched(self, ping: Handler) -> Handler:
+        """The ping command, which also says when it is another node that asks."""
+
+        def answer(request: Request, image: bytes | None) -> dict[str, Any]:
+            asking = request.transaction or ""
+            if asking.startswith(_ASKING) and asking != f"{_ASKING}{self._session}" and self._once(asking):
+                log.error(
+                    "another edge node wants to start as %r (%s); it is refused. "
+                    "Give one of them another name (node: in its configuration)",
+                    self._node,
+                    asking[len(_ASKING) :][:64],
+                )
+            return ping(request, image)
+
+        return answer
+
+    def _on_status(self, message: object) -> None:
+        if not isinstance(message, NodeStatus) or message.session == self._session:
+            return
+        self._damaged = True
+        if message.status == "offline":
+            return  # the will of our own crashed predecessor, or one that yielded
+        if self._once(message.session):
+            log.error("somebody else publishes as node %r (session %s)", self._node, message.session)
+        now = time.monotonic()
+        if message.session < self._session and now - self._asked.get(message.session, -1e9) > ASK_AGAIN_S:
+            if len(self._asked) >= 100:
+                self._asked.clear()
+            self._asked[message.session] = now
+            _ask(self._client, self._prefix, self._node, self._session)
+
+    def _on_answer(self, message: object) -> None:
+        if isinstance(message, Response) and message.session in self._asked and not self.yielded:
+            self.yielded = True
+            self._on_taken(_taken(self._node, message))
+
+
+def _watched(prefix: str, node: str) -> tuple[str, str]:
+    return topics.STATUS.path(prefix, node=node), topics.RESPONSE.path(prefix, node=node, command="ping")
+
+
+def _ask(client: Client, prefix: str, node: str, session: str) -> None:
+    path = topics.REQUEST.path(prefix, node=node, command="ping")
+    client.publish(topics.REQUEST, path, messages.encode(Request(transaction=f"{_ASKING}{session}")))
+
+
+def _read(prefix: str, received: Received) -> tuple[topics.Topic, object]:
+    """The row and the message.
+
+    Raises:
+        MessageError: It is not one of ours.
+    """
+    found = topics.match(prefix, received.topic)
+    if found is None or not dataclasses.is_dataclass(found[0].payload):
+        raise MessageError(f"not a topic of ours: {received.topic!r}")
+    return found[0], messages.decode(found[0].payload, received.payload)
+
+
+def _taken(node: str, holder: Response) -> BrokerError:
+    cameras = holder.result.get("cameras")
+    watching = f", watching {', '.join(map(str, cameras))[:100]}" if isinstance(cameras, list) else ""
+    return BrokerError(
+        f"another edge node named {node!r} runs on this broker (session {holder.session}{watching}); "
+        "give this one another name: node: in its configuration or --set node=NAME"
+    )

@@ -1,0 +1,82 @@
+"""NVIDIA GPUs by their driver's management library; needs nvidia-ml-py, which the extra `trt` has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from shared.wire.messages import GpuMetrics
+
+log = logging.getLogger("darner.gpu")
+
+_MB = 1e6
+_THROTTLES = {
+    0x04: "power cap",
+    0x08: "hardware slowdown",
+    0x20: "heat, by software",
+    0x40: "heat, by hardware",
+    0x80: "power brake",
+}
+"""Bits of nvmlClocksThrottleReasons, of which the others are no throttling (NVML API reference)."""
+
+
+class Gpus:
+    """The GPUs of this machine; `with` opens the library, where there is one.
+
+    A Jetson's own GPU is not among them: its driver has no NVML before JetPack 7.
+    """
+
+    def __init__(self) -> None:
+        self._nvml: Any = None
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> Gpus:
+        try:
+            import pynvml
+        except ImportError:
+            return self
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError as error:
+            log.debug("no GPU metrics: %s", error)
+            return self
+        self._nvml = pynvml
+        count = pynvml.nvmlDeviceGetCount()
+        self._handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._nvml is not None:
+            self._nvml.nvmlShutdown()
+
+    def read(self) -> tuple[GpuMetrics, ...]:
+        """How each is doing now."""
+        return tuple(self._read(index, handle) for index, handle in enumerate(self._handles))
+
+    def _read(self, index: int, handle: Any) -> GpuMetrics:
+        nvml = self._nvml
+        memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle)
+        use = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
+        power_mw = self._ask(nvml.nvmlDeviceGetPowerUsage, handle)
+        reasons = self._ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
+        return GpuMetrics(
+            index=index,
+            name=str(self._ask(nvml.nvmlDeviceGetName, handle) or "GPU"),
+            utilisation_percent=use and float(use.gpu),
+            memory_used_mb=memory and round(memory.used / _MB, 1),
+            memory_total_mb=memory and round(memory.total / _MB, 1),
+            temperature_c=self._ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
+            power_w=None if power_mw is None else round(power_mw / 1e3, 1),
+            throttled=tuple(name for bit, name in _THROTTLES.items() if reasons & bit),
+        )
+
+    def _ask(self, question: Callable[..., Any], *about: Any) -> Any:
+        """The answer; None where this GPU or its driver has none."""
+        try:
+            return question(*about)
+        except self._nvml.NVMLError:
+            return None

@@ -1,0 +1,76 @@
+"""How the process, its pipeline and its machine are doing, as the metrics message says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from edge_node.machine import thermal
+from edge_node.machine.nvml import Gpus
+from shared.wire.messages import CameraMetrics, GpuMetrics, StageMetrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What the pipeline did.
+
+    Attributes:
+        cameras: By name, since the last look.
+        stages: What waits and what was lost, by stage.
+        batches: Runs of the network since the start, by number of frames.
+    """
+
+    cameras: dict[str, CameraMetrics]
+    stages: dict[str, StageMetrics]
+    batches: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vitals:
+    """What it costs; the attributes are the metrics message's fields of these names."""
+
+    cpu_percent: float
+    memory_mb: float
+    gpus: tuple[GpuMetrics, ...]
+    temperatures_c: dict[str, float]
+    throttled: tuple[str, ...]
+
+
+class Monitor:
+    """Looks at process and machine; `with` opens the GPUs' library.
+
+    Args:
+        root: Where /sys is.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._gpus = Gpus()
+
+    def __enter__(self) -> Monitor:
+        self._process = psutil.Process()
+        self._process.cpu_percent()  # the first call only starts the measurement
+        self._heat = thermal.read(self._root)
+        self._gpus.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gpus.__exit__(kind, error, trace)
+
+    def read(self) -> Vitals:
+        """How things are now; CPU, and over-current, since the last call."""
+        before, self._heat = self._heat, thermal.read(self._root)
+        gpus = self._gpus.read()
+        hot = [f"gpu{gpu.index} {reason}" for gpu in gpus for reason in gpu.throttled]
+        return Vitals(
+            cpu_percent=self._process.cpu_percent(),
+            memory_mb=round(self._process.memory_info().rss / 1e6, 1),
+            gpus=gpus,
+            temperatures_c=self._heat.temperatures_c,
+            throttled=(*thermal.throttled(before, self._heat), *hot)[:64],
+        )

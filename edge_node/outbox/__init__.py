@@ -1,0 +1,1 @@
+"""Events are kept until they are safe elsewhere."""

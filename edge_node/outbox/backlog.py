@@ -1,0 +1,206 @@
+"""Events not known to be safe elsewhere: on disk, and in memory while the disk cannot be written."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from edge_node.outbox.archives import Archives
+from edge_node.outbox.event_file import EventFile, Row
+
+MEMORY_BYTES = 16_000_000
+"""Most that is held in memory."""
+SHRINK = 0.95
+"""When there is no room, this part of it is kept: one gap then covers many events."""
+DROPPED_AT_ONCE = 2000
+
+
+class Missing(NamedTuple):
+    """Events that were given up: all of one boot."""
+
+    boot: str
+    first: int
+    last: int
+    events: int
+    camera: str
+    created_us: int
+
+
+class Backlog:
+    """Bounded by bytes and age. For one thread at a time; `with` opens and closes it.
+
+    A disk that cannot be written is tried again every second; what could not be written waits in memory.
+
+    Args:
+        path: Of the database; None for memory only.
+        max_bytes: Beyond this the oldest events are dropped.
+        max_age_s: Seconds; older events are dropped.
+
+    Attributes:
+        boot: Identifies this opening, and sorts after every earlier one of the same file.
+        count: Events held.
+        bytes: What they count for.
+        dropped: Events given up since it was opened.
+        archives: Who stores the events elsewhere; written down with the next write.
+    """
+
+    def __init__(self, path: Path | None, max_bytes: int, max_age_s: float) -> None:
+        self._max_bytes, self._max_age_us = max_bytes, int(max_age_s * 1e6)
+        self._memory: OrderedDict[int, Row] = OrderedDict()
+        self._memory_bytes = 0
+        self._gone: set[int] = set()  # in the file still, until the next write
+        self._last_id = 0
+        self.archives = Archives()
+        self._file = EventFile(path, self.archives)
+        self.boot = ""
+        self.count = self.bytes = self.dropped = 0
+
+    def __enter__(self) -> Backlog:
+        file = self._file.__enter__()
+        self.boot, self.count, self.bytes, self._last_id = file.boot, file.count, file.bytes, file.last_id
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._write_down([], at_once=True)
+        self._file.__exit__(*error)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether events survive this process now."""
+        return self._file.writable
+
+    def write(self, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
+        """Commit new events, and what was removed meanwhile, in one transaction.
+
+        Args:
+            events: Boot, number, time of creation (us), camera and payload of each.
+        """
+        rows = [Row(self._last_id + index, *event) for index, event in enumerate(events, 1)]
+        self._last_id += len(rows)
+        self.count += len(rows)
+        self.bytes += sum(row.bytes for row in rows)
+        self._write_down(rows)
+        return rows
+
+    def read(self, after: int, through: int, limit: int) -> list[Row]:
+        """The oldest events with ids beyond `after` and not beyond `through`, at most `limit`."""
+        found: list[Row] = []
+        while len(found) < limit:
+            page = self._file.read(after, through, limit)
+            found += [row for row in page if row.id not in self._gone]
+            if len(page) < limit:
+                break
+            after = page[-1].id
+        for row in self._memory.values():
+            if len(found) >= limit:
+                break
+            if after < row.id <= through:
+                found.append(row)
+        return found[:limit]
+
+    @property
+    def last_id(self) -> int:
+        """The newest event's."""
+        return self._last_id
+
+    def oldest(self, boot: str) -> int | None:
+        """The lowest number that may still be held of a boot; never one too high."""
+        held = next((row.number for row in self._memory.values() if row.boot == boot), None)
+        return min((number for number in (self._file.oldest(boot), held) if number is not None), default=None)
+
+    def remove(self, rows: Iterable[Row]) -> int:
+        """Forget events that are safe elsewhere; how many of them were still held."""
+        removed = 0
+        for row in rows:
+            if row.id in self._memory:
+                del self._memory[row.id]
+                self._memory_bytes -= row.bytes
+            elif row.id not in self._gone and self._file.holds(row.id):
+                self._gone.add(row.id)
+            else:  # removed before, for another reason
+                continue
+            self.count -= 1
+            self.bytes -= row.bytes
+            removed += 1
+        return removed
+
+    def remove_through(self, boot: str, number: int) -> int:
+        """Forget a boot's events up to a number; how many were still held."""
+        held = [row for row in self._memory.values() if row.boot == boot and row.number <= number]
+        return self.remove([*self._file.read_boot(boot, number), *held])
+
+    def boots(self) -> list[str]:
+        """Those that events are held of, oldest first."""
+        return sorted({row.boot for row in self._memory.values()}.union(self._file.boots()))
+
+    def first_beyond(self, marks: Mapping[str, int]) -> int | None:
+        """Id of the oldest event held that an archive has not stored; None when it has all.
+
+        Args:
+            marks: What it has stored: by boot, everything up to this number.
+        """
+        first: list[int] = []
+        for boot in self.boots():
+            # Of one more than are gone, one is not.
+            stored = self._file.ids_beyond(boot, marks.get(boot, 0), len(self._gone) + 1)
+            first += [id_ for id_ in stored if id_ not in self._gone][:1]
+        beyond = (row.id for row in self._memory.values() if row.number > marks.get(row.boot, 0))
+        return min([*first, *beyond], default=None)
+
+    def make_room(self, now_us: int) -> list[Missing]:
+        """Drop the oldest events that are too old or too many; what is missing now, a boot each."""
+        if not self.count:
+            return []
+        born_us = now_us - self._max_age_us
+        if self.bytes > self._max_bytes:
+            page = self.read(0, self._last_id, DROPPED_AT_ONCE)
+            return self.drop(_excess(page, self.bytes, self._max_bytes))
+        if self._memory_bytes > MEMORY_BYTES:
+            return self.drop(_excess(self._memory.values(), self._memory_bytes, MEMORY_BYTES))
+        if any(row.created_us < born_us for row in self.read(0, self._last_id, 1)):
+            page = self.read(0, self._last_id, DROPPED_AT_ONCE)
+            return self.drop([row for row in page if row.created_us < born_us])
+        return []
+
+    def drop(self, rows: Sequence[Row]) -> list[Missing]:
+        """Give events up; what is missing now, a boot each."""
+        self.remove(rows)
+        missing: dict[str, Missing] = {}
+        for row in rows:
+            gap = orjson.loads(row.payload).get("gap")  # a gap that is dropped lives on in the new one
+            self.dropped += gap is None
+            for boot, first, last, count in [(row.boot, row.number, row.number, int(gap is None))] + (
+                [(gap["boot"], gap["first"], gap["last"], gap["count"])] if gap else []
+            ):
+                old = missing.get(boot, Missing(boot, first, last, 0, row.camera, row.created_us))
+                missing[boot] = old._replace(
+                    first=min(old.first, first), last=max(old.last, last), events=old.events + count
+                )
+        return list(missing.values())
+
+    def _write_down(self, rows: Sequence[Row], *, at_once: bool = False) -> None:
+        waiting = [*self._memory.values(), *rows]
+        if not (waiting or self._gone or self.archives.changed):
+            return
+        if self._file.commit(waiting, self._gone, at_once=at_once):
+            self._gone.clear()
+            self._memory.clear()
+            self._memory_bytes = 0
+        else:
+            self._memory.update((row.id, row) for row in rows)
+            self._memory_bytes += sum(row.bytes for row in rows)
+
+
+def _excess(rows: Iterable[Row], held: int, allowed: int) -> list[Row]:
+    """The first of `rows`, until enough bytes are left."""
+    excess = []
+    for row in rows:
+        if held <= allowed * SHRINK:
+            break
+        excess.append(row)
+        held -= row.bytes
+    return excess

@@ -1,0 +1,208 @@
+"""The outbox's SQLite file: events, and who has stored them elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edge_node.outbox.archives import Archives
+from shared.storage import open_database
+
+log = logging.getLogger("darner.outbox")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY, boot TEXT NOT NULL, number INTEGER NOT NULL, created_us INTEGER NOT NULL,
+    camera TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (boot, number)
+);
+CREATE TABLE IF NOT EXISTS archives (archive TEXT PRIMARY KEY, heard_us INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (
+    archive TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (archive, boot)
+) WITHOUT ROWID
+"""
+VERSION = 1
+ROW_BYTES = 100
+"""What a row costs beside its payload."""
+RETRY_S = 1.0
+
+
+class Row(NamedTuple):
+    """One event; `id` orders all events of all boots."""
+
+    id: int
+    boot: str
+    number: int
+    created_us: int
+    camera: str
+    payload: bytes
+
+    @property
+    def bytes(self) -> int:
+        """What it counts for."""
+        return len(self.payload) + ROW_BYTES
+
+
+_COLUMNS = ", ".join(Row._fields)
+
+
+class EventFile:
+    """A file that is tried again every second while it cannot be written, and holds nothing while unusable.
+
+    For one thread at a time; `with` opens and closes it.
+
+    Args:
+        path: Of the database; None for none.
+        archives: Filled from the file, and written down with each commit.
+
+    Attributes:
+        boot: Identifies this opening, and sorts after every earlier one of the same file.
+        count: Events in it when it was opened.
+        bytes: What those count for.
+        last_id: The highest of theirs.
+    """
+
+    def __init__(self, path: Path | None, archives: Archives) -> None:
+        self._path = path
+        self._archives = archives
+        self._db: sqlite3.Connection | None = None
+        self._failing = False
+        self._retry_at = 0.0
+        self.boot = ""
+        self.count = self.bytes = self.last_id = 0
+
+    def __enter__(self) -> EventFile:
+        self.boot = f"{int(time.time()):08x}-{secrets.token_hex(3)}"
+        if self._path is None:
+            return self
+        try:
+            self._db = open_database(self._path, SCHEMA, VERSION)
+            self._begin(self._db)
+        except (OSError, sqlite3.Error) as error:
+            if self._db is not None:
+                self._db.close()
+            self._db = None
+            log.warning(
+                "outbox %s cannot be used (%s): events wait in memory only, and are lost with the process; "
+                "set outbox.path to a writable place of this node's own",
+                self._path,
+                error,
+            )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether it can be used, and the last write to it went well."""
+        return self._db is not None and not self._failing
+
+    def commit(self, rows: Sequence[Row], gone: Iterable[int], *, at_once: bool = False) -> bool:
+        """Write events and archives down, and take others out, in one transaction; False when that failed.
+
+        Args:
+            rows: To add.
+            gone: Ids to take out.
+            at_once: Also shortly after a failure.
+        """
+        if self._db is None or (self._failing and not at_once and time.monotonic() < self._retry_at):
+            return False
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
+            if self._archives.changed:
+                self._write_archives(self._db)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._failed(error)
+            return False
+        self._archives.changed = False
+        if self._failing:
+            log.warning("outbox %s: written again", self._path)
+            self._failing = False
+        return True
+
+    def holds(self, id_: int) -> bool:
+        """Whether an event is in it."""
+        return bool(self._query("SELECT 1 FROM events WHERE id = ?", id_))
+
+    def read(self, after: int, through: int, limit: int) -> list[Row]:
+        """The oldest events with ids beyond `after` and not beyond `through`, at most `limit`."""
+        sql = f"SELECT {_COLUMNS} FROM events WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608 - names of ours
+        return [Row(*row) for row in self._query(sql, after, through, limit)]
+
+    def read_boot(self, boot: str, through: int) -> list[Row]:
+        """A boot's events up to a number."""
+        sql = f"SELECT {_COLUMNS} FROM events WHERE boot = ? AND number <= ?"  # noqa: S608 - names of ours
+        return [Row(*row) for row in self._query(sql, boot, through)]
+
+    def oldest(self, boot: str) -> int | None:
+        """The lowest number of a boot, None where there is none; 1 where that cannot be read now."""
+        found = self._query("SELECT min(number) FROM events WHERE boot = ?", boot)
+        if self._db is not None and not found:
+            return 1
+        number: int | None = found[0][0] if found else None
+        return number
+
+    def boots(self) -> list[str]:
+        """Those of its events, oldest first."""
+        boots: list[str] = []
+        after = ""
+        # From one to the next by the index: DISTINCT would read all of it.
+        while found := self._query("SELECT boot FROM events WHERE boot > ? ORDER BY boot LIMIT 1", after):
+            [(after,)] = found
+            boots.append(after)
+        return boots
+
+    def ids_beyond(self, boot: str, number: int, limit: int) -> list[int]:
+        """Ids of a boot's events after a number, at most `limit`."""
+        sql = "SELECT id FROM events WHERE boot = ? AND number > ? ORDER BY number LIMIT ?"
+        return [id_ for (id_,) in self._query(sql, boot, number, limit)]
+
+    def _begin(self, db: sqlite3.Connection) -> None:
+        known = dict(db.execute("SELECT key, value FROM meta").fetchall())
+        # A clock that was set back must not make a boot sort before the one it follows.
+        after = int(known.get("boot", "0").partition("-")[0], 16) + 1
+        self.boot = f"{max(after, int(time.time())):08x}-{secrets.token_hex(3)}"
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (self.boot,))
+        self._archives.load(
+            db.execute("SELECT archive, heard_us FROM archives").fetchall(),
+            db.execute("SELECT archive, boot, number FROM marks").fetchall(),
+        )
+        sql = "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(max(id), 0) FROM events"
+        [(self.count, self.bytes, self.last_id)] = db.execute(sql).fetchall()
+        self.bytes += self.count * ROW_BYTES
+
+    def _write_archives(self, db: sqlite3.Connection) -> None:
+        known = self._archives
+        db.execute("DELETE FROM archives")
+        db.executemany("INSERT INTO archives VALUES (?, ?)", ((one.name, one.heard_us) for one in known))
+        db.execute("DELETE FROM marks")
+        marks = [(one.name, *mark) for one in known for mark in one.marks.items()]
+        db.executemany("INSERT INTO marks VALUES (?, ?, ?)", marks)
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        self._retry_at = time.monotonic() + RETRY_S
+        if not self._failing:
+            log.error("outbox %s: %s; new events wait in memory until it can be written", self._path, error)
+        self._failing = True
+
+    def _query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        if self._db is None:
+            return []
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            self._failed(error)
+            return []

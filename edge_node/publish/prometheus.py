@@ -1,0 +1,156 @@
+"""The node's metrics message for Prometheus, over HTTP; off unless a port is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Thread
+from types import TracebackType
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from shared.errors import ConfigError
+from shared.wire.messages import CameraMetrics, Metrics
+
+_CAMERA_COUNTERS = {
+    "captured": "Frames read",
+    "processed": "Frames analysed",
+    "dropped": "Frames replaced by a newer one before the detector took them",
+    "thumbnails": "JPEGs published",
+    "still": "Frames that the network did not look at because nothing moved",
+}
+_GPU_GAUGES = {
+    "utilisation_percent": "Time with something running",
+    "memory_used_mb": "Memory in use",
+    "memory_total_mb": "Memory",
+    "temperature_c": "Degrees Celsius",
+    "power_w": "Watts",
+}
+_CAMERA_GAUGES = {"fps_in": "Frames read a second", "fps_out": "Frames analysed a second"}
+
+
+class Exporter(Collector):
+    """Answers `GET /metrics` with the newest metrics message; `with` opens the port.
+
+    Args:
+        host: Address to listen on.
+        port: 0 takes a free one.
+
+    Attributes:
+        port: The one in use.
+
+    Raises:
+        ConfigError: On entering: the port cannot be had.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self.port = host, port
+        self._message: Metrics | None = None
+
+    def __enter__(self) -> Exporter:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        try:
+            self._server, self._thread = self._start(registry)
+        except OSError as error:
+            raise ConfigError(f"prometheus: {self._host}:{self.port}: {error.strerror}") from None
+        self.port = self._server.server_port
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def update(self, message: Metrics) -> None:
+        """What to answer from now on."""
+        self._message = message
+
+    def collect(self) -> Iterator[Metric]:
+        """The message as Prometheus' metrics; nothing before the first one."""
+        message = self._message
+        if message is None:
+            return
+        yield GaugeMetricFamily("darner_edge_uptime_seconds", "Since the start", message.uptime_s)
+        yield GaugeMetricFamily("darner_edge_cpu_percent", "Of one core", message.cpu_percent)
+        yield GaugeMetricFamily("darner_edge_memory_bytes", "Resident", message.memory_mb * 1e6)
+        yield from _cameras(message.cameras)
+        yield from _stages(message)
+        yield from _machine(message)
+        dropped = CounterMetricFamily(
+            "darner_edge_publish_dropped", "Messages not sent, by topic name", labels=["topic"]
+        )
+        for topic, count in message.publish_dropped.items():
+            dropped.add_metric([topic], count)
+        yield dropped
+        if message.outbox is not None:
+            outbox = message.outbox
+            yield GaugeMetricFamily(
+                "darner_edge_outbox_events", "Not known to be safe elsewhere", outbox.backlog
+            )
+            yield GaugeMetricFamily("darner_edge_outbox_bytes", "Of those events", outbox.bytes)
+            yield CounterMetricFamily("darner_edge_outbox_dropped", "Events given up", outbox.dropped)
+
+    def _start(self, registry: CollectorRegistry) -> tuple[WSGIServer, Thread]:
+        return start_http_server(self.port, self._host, registry)
+
+
+def _cameras(cameras: dict[str, CameraMetrics]) -> Iterator[Metric]:
+    for name, about in _CAMERA_COUNTERS.items():
+        counter = CounterMetricFamily(f"darner_edge_camera_{name}", about, labels=["camera"])
+        for camera, metrics in cameras.items():
+            counter.add_metric([camera], getattr(metrics, name))
+        yield counter
+    for name, about in _CAMERA_GAUGES.items():
+        gauge = GaugeMetricFamily(f"darner_edge_camera_{name}", about, labels=["camera"])
+        for camera, metrics in cameras.items():
+            gauge.add_metric([camera], getattr(metrics, name))
+        yield gauge
+
+
+def _stages(message: Metrics) -> Iterator[Metric]:
+    """Quantiles over the last few seconds: gauges, because a summary's would be since the start."""
+    gauge = GaugeMetricFamily(
+        "darner_edge_stage_milliseconds", "Service time over the last report", labels=["stage", "quantile"]
+    )
+    for stage, quantiles in message.stages_ms.items():
+        for name in ("p50", "p90", "p95", "p99"):
+            gauge.add_metric([stage, f"0.{name[1:]}"], getattr(quantiles, name))
+    yield gauge
+    waiting = GaugeMetricFamily("darner_edge_stage_waiting", "What waits for it now", labels=["stage"])
+    dropped = CounterMetricFamily("darner_edge_stage_dropped", "What it never got", labels=["stage"])
+    for stage, metrics in message.stages.items():
+        waiting.add_metric([stage], metrics.waiting)
+        dropped.add_metric([stage], metrics.dropped)
+    yield waiting
+    yield dropped
+    runs = CounterMetricFamily(
+        "darner_edge_batches", "Runs of the network, by frames in one", labels=["frames"]
+    )
+    for frames, count in message.batches.items():
+        runs.add_metric([frames], count)
+    yield runs
+
+
+def _machine(message: Metrics) -> Iterator[Metric]:
+    """GPUs, temperatures, and what slows the machine down."""
+    for name, about in _GPU_GAUGES.items():
+        gauge = GaugeMetricFamily(f"darner_edge_gpu_{name}", about, labels=["gpu"])
+        for gpu in message.gpus:
+            if (value := getattr(gpu, name)) is not None:
+                gauge.add_metric([str(gpu.index)], value)
+        yield gauge
+    temperatures = GaugeMetricFamily("darner_edge_temperature_c", "Degrees Celsius", labels=["zone"])
+    for zone, value in message.temperatures_c.items():
+        temperatures.add_metric([zone], value)
+    yield temperatures
+    throttled = GaugeMetricFamily(
+        "darner_edge_throttled", "1: slowed down for this reason", labels=["reason"]
+    )
+    for reason in message.throttled:
+        throttled.add_metric([reason], 1)
+    yield throttled

@@ -1,0 +1,103 @@
+"""ByteTrack: confident detections are matched first, doubtful ones then continue the tracks left over.
+
+Source: Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022. Added
+to it are thresholds relative to typical scores, heights in the similarity, a second chance for tracks that
+fit nothing at first, and a guard against drift after frames without detections.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_node.frames import Detections, Tracks
+from edge_node.track import kalman
+from edge_node.track.association import Index, Matching, overlapping, pair_iou, second_chance, similarity
+from edge_node.track.table import Rows, Seen, TrackTable
+from edge_node.track.tracker import TrackerSettings
+from shared.geometry import F64, Floats
+
+_LEAST_HIGH = 0.15  # least similarity of a track and a confident detection
+_LEAST_LOW = 0.5  # of a visible track and a doubtful detection
+_LEAST_NEW = 0.3  # of a track not confirmed yet
+_DRIFT_IOU = 0.5  # a prediction over several frames that overlaps less is replaced, not corrected
+
+
+class ByteTrack:
+    """The default tracker.
+
+    Args:
+        settings: How tracks begin and end.
+    """
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        self._table = TrackTable(settings, associate, correct)
+
+    def update(self, detections: Detections | None, dt: float) -> Tracks:
+        """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
+        return self._table.update(detections, dt)
+
+    def reset(self) -> None:
+        """Start afresh; see `edge_node.track.tracker.Tracker.reset`."""
+        self._table.reset()
+
+
+def associate(rows: Rows, seen: Seen) -> Matching:
+    """ByteTrack's association; see `edge_node.track.table.Associate`."""
+    predicted = kalman.to_corners(rows.pos)
+    i, j = overlapping(predicted, seen.xyxy)
+    same_class = rows.class_id[i] == seen.class_id[j]
+    similar = similarity(predicted.take(i, axis=1), seen.xyxy.take(j, axis=1), same_class)
+    matching = staged(rows, seen, i, j, similar)
+    give_second_chance(matching, rows, seen)
+    return matching
+
+
+def staged(rows: Rows, seen: Seen, i: Index, j: Index, similar: Floats) -> Matching:
+    """ByteTrack's stages: all tracks and confident detections, visible ones and doubtful, new tracks.
+
+    Args:
+        rows: Predicted tracks ``(N,)``.
+        seen: Detections.
+        i: Tracks of the candidate pairs, ``(P,)``.
+        j: Detections of the candidate pairs, ``(P,)``.
+        similar: Similarity of the candidate pairs, ``(P,)``.
+
+    Returns:
+        The matches.
+    """
+    matching = Matching(len(rows), len(seen.score))
+    confirmed, high = rows.id[i] > 0, seen.high[j]
+    # A pair that a stage leaves out has no gain in it, which is cheaper than picking the others first.
+    matching.stage(i, j, (similar - _LEAST_HIGH) * (high & confirmed))
+    if matching.complete:
+        return matching
+    left = ~(matching.taken_rows[i] | matching.taken_columns[j])
+    if np.count_nonzero(left):
+        doubtful = left & ~high & rows.visible[i]
+        matching.stage(i, j, (similar - _LEAST_LOW) * doubtful)
+        new = left & high & ~confirmed
+        matching.stage(i, j, (similar - _LEAST_NEW) * new)
+    return matching
+
+
+def give_second_chance(matching: Matching, rows: Rows, seen: Seen) -> None:
+    """Match confirmed tracks with confident detections that are near but did not fit."""
+    if matching.complete:
+        return
+    unseen = np.where(rows.id > 0, rows.unseen, -1.0)
+    second_chance(matching, rows.pos, unseen, seen.centre, seen.high)
+
+
+def correct(rows: Rows, matched: Index, centre: F64) -> None:
+    """Filter matched tracks, but do not drag them; see `edge_node.track.table.Correct`."""
+    state = rows.state.take(matched, axis=1)
+    gap = (rows.frames[matched] > 1).nonzero()[0]
+    if len(gap):
+        predicted, found = state[kalman.POS].take(gap, axis=1), centre.take(gap, axis=1)
+        overlap = pair_iou(kalman.to_corners(predicted), kalman.to_corners(found))
+    kalman.correct(state, centre)
+    if len(gap):
+        drifted = gap[overlap < _DRIFT_IOU]
+        if len(drifted):
+            state[kalman.POS, drifted] = centre[:, drifted]
+    rows.state[:, matched] = state

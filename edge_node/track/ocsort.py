@@ -1,0 +1,127 @@
+"""OC-SORT: observation-centric tracking, which trusts what was seen over what a filter extrapolated.
+
+Source: Cao et al., "Observation-Centric SORT: Rethinking SORT for Robust Multi-Object Tracking", CVPR 2023:
+momentum in the association (3.3), re-update of the filter after an occlusion (3.2), recovery by the last
+observation (3.4), with ByteTrack's stage for doubtful detections, as the paper recommends.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_node.frames import Detections, Tracks
+from edge_node.track import kalman
+from edge_node.track.association import Index, Matching, overlapping, similarity
+from edge_node.track.bytetrack import correct, give_second_chance, staged
+from edge_node.track.table import Rows, Seen, TrackTable
+from edge_node.track.tracker import TrackerSettings
+from shared.geometry import F64, Floats
+
+# What is kept of each track besides the common columns: rows of `Rows.extra`.
+_BEFORE = slice(0, 2)  # centre of an earlier observation, which gives the direction
+_SINCE = 2  # seconds from that one to the latest
+_KEPT = slice(3, 14)  # the filter at the last match
+_EXTRA = 14
+
+_DIRECTION_S = 0.2  # the least time between the two observations of a direction
+_MOMENTUM = 0.2  # weight of direction in the similarity
+_LEAST_RECOVERY = 0.3  # least overlap with a track's last observation
+_MAX_STEPS = 16  # of the re-update; a longer gap is cut into this many
+
+
+class OcSort:
+    """Tracker for crowds that hide each other.
+
+    Args:
+        settings: How tracks begin and end.
+    """
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        self._table = TrackTable(settings, _associate, _correct, extra=_EXTRA)
+
+    def update(self, detections: Detections | None, dt: float) -> Tracks:
+        """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
+        return self._table.update(detections, dt)
+
+    def reset(self) -> None:
+        """Start afresh; see `edge_node.track.tracker.Tracker.reset`."""
+        self._table.reset()
+
+
+def _associate(rows: Rows, seen: Seen) -> Matching:
+    predicted = kalman.to_corners(rows.pos)
+    i, j = overlapping(predicted, seen.xyxy)
+    same_class = rows.class_id[i] == seen.class_id[j]
+    similar = similarity(predicted.take(i, axis=1), seen.xyxy.take(j, axis=1), same_class)
+    similar += _MOMENTUM * seen.score[j] * _direction_fit(rows, i, seen.centre[:2].take(j, axis=1))
+    matching = staged(rows, seen, i, j, similar)
+    _recover(matching, rows, seen)
+    give_second_chance(matching, rows, seen)
+    return matching
+
+
+def _direction_fit(rows: Rows, i: Index, centre: Floats) -> F64:
+    """How well detections continue the ways of tracks `i`: 0.5 straight on, -0.5 straight back."""
+    before = rows.extra[_BEFORE]
+    past, ahead = (rows.seen[:2] - before).take(i, axis=1), centre - before.take(i, axis=1)
+    lengths = np.sqrt((past * past).sum(axis=0) * (ahead * ahead).sum(axis=0))
+    known = (rows.extra[_SINCE][i] > 0) & (lengths > 0)
+    cosine = (past * ahead).sum(axis=0) / np.where(known, lengths, 1.0)
+    angle = np.arccos(np.minimum(np.maximum(cosine, -1.0), 1.0))
+    return np.where(known, 0.5 - angle / np.pi, 0.0)
+
+
+def _recover(matching: Matching, rows: Rows, seen: Seen) -> None:
+    """Match what is left over by the place where each track was last seen: it may have stopped there."""
+    if matching.complete:
+        return
+    tracks = (~matching.taken_rows & (rows.id > 0)).nonzero()[0]
+    columns = (~matching.taken_columns & seen.high).nonzero()[0]
+    if not len(tracks) or not len(columns):
+        return
+    last, xyxy = kalman.to_corners(rows.seen.take(tracks, axis=1)), seen.xyxy.take(columns, axis=1)
+    i, j = overlapping(last, xyxy)
+    r, c = tracks[i], columns[j]
+    similar = similarity(last.take(i, axis=1), xyxy.take(j, axis=1), rows.class_id[r] == seen.class_id[c])
+    matching.stage(r, c, similar - _LEAST_RECOVERY)
+
+
+def _correct(rows: Rows, matched: Index, centre: F64) -> None:
+    hidden = rows.lost[matched].nonzero()[0]
+    correct(rows, matched, centre)
+    if len(hidden):
+        _re_update(rows, matched[hidden], centre.take(hidden, axis=1))
+    _keep_direction(rows, matched)
+    rows.extra[_KEPT, matched] = rows.state.take(matched, axis=1)
+
+
+def _re_update(rows: Rows, found: Index, centre: F64) -> None:
+    """Run filters again over their gaps, as if objects had gone straight from where they vanished.
+
+    They start from the state kept at the last match and are corrected by virtual observations.
+
+    Args:
+        rows: All tracks.
+        found: Those that had been lost and are matched, ``(K,)``.
+        centre: Where they were found, ``(4, K)``.
+    """
+    state, seen = rows.extra[_KEPT].take(found, axis=1), rows.seen.take(found, axis=1)
+    way = centre - seen
+    steps = np.minimum(rows.frames[found], _MAX_STEPS)
+    dt = rows.unseen[found] / steps
+    for step in range(1, int(steps.max()) + 1):
+        active = (step <= steps).nonzero()[0]
+        part = state.take(active, axis=1)
+        kalman.predict(part, dt[active])
+        kalman.correct(part, (seen + step / steps * way).take(active, axis=1))
+        state[:, active] = part
+    rows.state[:, found] = state
+
+
+def _keep_direction(rows: Rows, matched: Index) -> None:
+    """Move the earlier observation on to the last one, which is about to become the one before."""
+    since = rows.extra[_SINCE][matched]
+    due = (since == 0) | (since >= _DIRECTION_S)
+    moved = matched[due]
+    rows.extra[_BEFORE, moved] = rows.seen[:2].take(moved, axis=1)
+    rows.extra[_SINCE, matched] = np.where(due, 0.0, since) + rows.unseen[matched]

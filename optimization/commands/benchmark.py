@@ -1,0 +1,87 @@
+"""`benchmark`: engines, precisions, batch sizes and input sizes, step by step."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from edge_node.config.settings import ModelSettings
+from optimization import arguments, detectors, extras, files
+from optimization.measure import machine, trial
+from shared.errors import DarnerError, ModelError
+
+if TYPE_CHECKING:
+    from optimization.arguments import SubParsers
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    parser = subparsers.add_parser(
+        "benchmark",
+        help="time every step of detection, for models, engines, batch and input sizes",
+        description="Time preprocess, inference and postprocess of every combination, one after the other. A "
+        "precision is a model file: name the float one, the FP16 one and the INT8 one.",
+    )
+    parser.add_argument(
+        "models", nargs="*", default=[ModelSettings().name], metavar="MODEL", help="path or name"
+    )
+    parser.add_argument(
+        "--backends", type=arguments.names, default=[None], metavar="NAME,...", help="engines to try"
+    )
+    parser.add_argument("--batches", type=_numbers, default=[1], metavar="N,...", help="pictures in one call")
+    parser.add_argument(
+        "--sizes", type=_numbers, default=[None], metavar="N,...", help="longer sides, for models of any size"
+    )
+    arguments.add_picture(parser)
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the medians (.png, .svg or .pdf)")
+    arguments.add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def _numbers(text: str) -> list[int]:
+    return [arguments.positive(part) for part in text.split(",")]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, print the table, write JSON and plot.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        DarnerError: A file cannot be used or written, or no combination runs here.
+    """
+    for path in (args.json, args.plot):
+        files.claim(path, force=args.force)
+    if args.plot:
+        extras.need("matplotlib")
+    image, shown = trial.picture(args.picture, args.resolution)
+    rows: list[dict[str, Any]] = []
+    skipped: list[dict[str, Any]] = []
+    combinations = list(itertools.product(args.models, args.backends, args.sizes, args.batches))
+    for model, backend, size, batch in tqdm(combinations, unit=" runs", disable=None):
+        try:
+            settings = detectors.build(name=model, backend=backend, input_size=size, threads=args.threads)
+            rows.append(trial.measure(settings, image, batch, args.rounds))
+        except DarnerError as error:
+            skipped.append(
+                {"model": model, "backend": backend, "size": size, "batch": batch, "why": str(error)}
+            )
+    if rows:
+        print(f"{shown}, {args.rounds} calls each; milliseconds p50 / p95 of a call\n{trial.table(rows)}")
+    for item in skipped:
+        asked = " ".join(str(value) for key, value in item.items() if key != "why" and value is not None)
+        print(f"skipped {asked}: {item['why']}")
+    if not rows:
+        raise ModelError("no combination runs here")
+    files.save_json(
+        args.json, {"machine": machine.describe(), "picture": shown, "rows": rows, "skipped": skipped}
+    )
+    if args.plot:
+        from optimization.measure import plot
+
+        plot.save(rows, args.plot)

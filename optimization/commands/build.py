@@ -1,0 +1,219 @@
+"""`build`: an ONNX model to a TensorRT engine."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_node.assets.download import sha256
+from edge_node.assets.models import find_model
+from edge_node.backends.cuda import device as cuda
+from edge_node.backends.tensorrt.build import BuildOptions, build
+from edge_node.backends.tensorrt.cache import metadata, save, sidecar
+from edge_node.backends.tensorrt.module import load
+from edge_node.config.settings import ModelSettings
+from edge_node.detect.detector import Detector
+from optimization import arguments, files, pictures
+from optimization.graph import calibrator
+from optimization.targets import TARGETS
+from shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    from optimization.arguments import SubParsers
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    presets = "; ".join(f"{name}: {target.about}" for name, target in TARGETS.items())
+    parser = subparsers.add_parser(
+        "build",
+        help="ONNX to a TensorRT engine",
+        description="Build a TensorRT engine. It runs on the GPU and the TensorRT version it was built with; "
+        "the class names go into a file beside it.",
+        epilog=f"targets: {presets}",
+    )
+    parser.add_argument("model", metavar="MODEL", help="an ONNX file, or the name of a known model")
+    arguments.add_output(parser, "NAME.engine", "-o")
+    parser.add_argument("--target", choices=TARGETS, help="settings that suit a kind of box")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "fp16", "int8"),
+        help="auto (default): half precision where TensorRT has the choice (8 and 10), else the model's own",
+    )
+    parser.add_argument(
+        "--profile",
+        action="append",
+        type=_batches,
+        metavar="MIN,BEST,MAX",
+        help="batches of an optimisation profile; may be given again (default: 1,1,1 and 1,8,16)",
+    )
+    parser.add_argument(
+        "--size",
+        type=arguments.size,
+        metavar="WIDTHxHEIGHT",
+        help="of the input, for models that leave it open",
+    )
+    parser.add_argument("--workspace", type=int, metavar="MB", help="most scratch memory (default: 2048)")
+    parser.add_argument(
+        "--level", type=int, choices=range(6), help="time spent on finding fast kernels (default: 3)"
+    )
+    parser.add_argument("--timing-cache", type=Path, metavar="FILE", help="kernel timings, read and written")
+    parser.add_argument(
+        "--dla", type=int, metavar="CORE", help="Jetson's accelerator; the GPU takes what it cannot run"
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="DIR",
+        help="pictures for TensorRT's own INT8 calibration (8 and 10)",
+    )
+    parser.add_argument(
+        "--calibration-cache",
+        type=Path,
+        metavar="FILE",
+        help="read if it exists, else written (default: NAME.calib)",
+    )
+    parser.add_argument(
+        "--compute-capability",
+        type=_capability,
+        metavar="X.Y",
+        help="build for this GPU instead of the one here (TensorRT for RTX only)",
+    )
+    arguments.add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def options(args: argparse.Namespace) -> BuildOptions:
+    """The target's settings with what was asked for on top.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        ConfigError: They contradict the target.
+    """
+    target = TARGETS.get(args.target or "")
+    base = target.options if target else BuildOptions()
+    if args.dla is not None and target and args.dla >= target.dla_cores:
+        raise ConfigError(f"--dla {args.dla}: {args.target} has {target.dla_cores} such cores")
+    if args.dla is not None and args.precision == "fp32":
+        raise ConfigError("--dla computes in half precision or INT8, not in fp32")
+    asked = {
+        "precision": args.precision,
+        "profiles": tuple(args.profile) if args.profile else None,
+        "size": args.size[::-1] if args.size else None,
+        "workspace_mb": args.workspace,
+        "level": args.level,
+        "dla": args.dla,
+        "capability": args.compute_capability,
+    }
+    return replace(base, **{key: value for key, value in asked.items() if value is not None})
+
+
+def run(args: argparse.Namespace) -> None:
+    """Build and write the engine.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        DarnerError: No TensorRT or GPU, a model that cannot be built, or a file that cannot be written.
+    """
+    source = find_model(args.model)
+    if source.suffix != ".onnx":
+        raise ConfigError(f"{source}: is no .onnx file; python -m optimization export makes one of PyTorch's")
+    output = args.output or Path(f"{source.stem}.engine")
+    for path in (output, args.json):
+        files.claim(path, force=args.force)
+    if sidecar(output).exists() and not args.force:
+        raise ConfigError(f"{sidecar(output)}: exists already; add --force to overwrite it")
+    wanted = options(args)
+    _room(output, source)
+    trt = load()
+    # An engine for another GPU needs none here.
+    gpu = None if wanted.capability else cuda.device()
+    _check_gpu(args, gpu)
+    known = args.timing_cache.read_bytes() if args.timing_cache and args.timing_cache.is_file() else b""
+    where = gpu.name if gpu else "compute capability {}.{}".format(*wanted.capability or (0, 0))
+    print(f"building {source.name} with TensorRT {trt.__version__} for {where}")
+    if gpu:
+        with gpu.current():
+            built = build(
+                trt,
+                source,
+                wanted,
+                timing_cache=known,
+                calibrator=_calibrator(args, trt, gpu, source, wanted),
+                progress=_tell,
+            )
+    else:
+        built = build(trt, source, wanted, timing_cache=known, progress=_tell)
+    built.description.update(source=source.name, source_sha256=sha256(source), gpu=gpu.name if gpu else None)
+    save(output, built, metadata(source))
+    if args.timing_cache:
+        files.save(args.timing_cache, built.timing_cache)
+    facts: dict[str, Any] = built.description | {"output": str(output), "bytes": len(built.engine)}
+    files.save_json(args.json, facts)
+    print(f"{output}: {len(built.engine) / 1e6:.1f} MB, {facts['precision']}, built in {built.seconds:.0f} s")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _room(output: Path, source: Path) -> None:
+    """An engine is at most about as large as the float model; better to know before minutes of building."""
+    free, needed = shutil.disk_usage(output.parent).free, source.stat().st_size
+    if free < needed:
+        raise ConfigError(f"{output.parent}: disk full: {free >> 20} MB free, {needed >> 20} MB needed")
+
+
+def _check_gpu(args: argparse.Namespace, gpu: cuda.Device | None) -> None:
+    if gpu is None or args.target is None:
+        return
+    needed = TARGETS[args.target].capability
+    if gpu.capability != needed:
+        raise ConfigError(
+            f"--target {args.target}: that GPU has compute capability {needed[0]}.{needed[1]}, the one here "
+            f"({gpu.name}) has {gpu.capability[0]}.{gpu.capability[1]}: build where the engine will run"
+        )
+
+
+def _calibrator(
+    args: argparse.Namespace, trt: Any, gpu: cuda.Device, source: Path, wanted: BuildOptions
+) -> Callable[[int], Any] | None:
+    if args.calibrate is None and args.calibration_cache is None:
+        return None
+    cache = args.calibration_cache or Path(f"{source.stem}.calib")
+    shown = pictures.find(args.calibrate, 500) if args.calibrate else []
+    if not shown and not cache.is_file():
+        raise ConfigError(f"{cache}: no such calibration file; make it with --calibrate DIR")
+    settings = ModelSettings(name=str(source), backend="onnxruntime", providers=("cpu",))
+    with Detector(settings) as detector:
+        target = detector.input_format
+    if wanted.size:
+        target = replace(target, height=wanted.size[0], width=wanted.size[1])
+    return lambda batch: calibrator.create(trt, gpu, shown, target, cache, batch)
+
+
+def _batches(text: str) -> tuple[int, int, int]:
+    try:
+        low, best, high = (int(part) for part in text.split(","))
+    except ValueError:
+        low, best, high = 0, 0, 0
+    if not 0 < low <= best <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is no profile; write 1,8,16 (MIN <= BEST <= MAX)")
+    return low, best, high
+
+
+def _capability(text: str) -> tuple[int, int]:
+    try:
+        major, minor = (int(part) for part in text.split("."))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no compute capability; write 8.6") from None
+    return major, minor

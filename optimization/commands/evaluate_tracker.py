@@ -1,0 +1,84 @@
+"""`evaluate tracker`: score a tracker on MOTChallenge sequences, from their detections alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_node.track.tracker import TrackerSettings, create
+from optimization import arguments, files
+from optimization.measure import mot, report
+from shared.errors import SourceError
+
+if TYPE_CHECKING:
+    from optimization.arguments import SubParsers
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    parser = subparsers.add_parser(
+        "tracker",
+        help="HOTA, MOTA and IDF1 of the tracker on MOTChallenge sequences",
+        description="Run the tracker with its default settings over the detections of MOTChallenge sequences "
+        "and score it against their ground truth.",
+    )
+    parser.add_argument(
+        "--mot", type=Path, required=True, metavar="DIR", help="a sequence, or a folder of sequences"
+    )
+    arguments.add_tracker(parser)
+    parser.add_argument(
+        "--detections", default="det.txt", metavar="NAME", help="file in each det/ folder (default: det.txt)"
+    )
+    arguments.add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def track(sequence: mot.Sequence, settings: TrackerSettings) -> list[mot.Boxes]:
+    """Run a new tracker over a sequence's detections at its frame rate.
+
+    Args:
+        sequence: What to track.
+        settings: The tracker's.
+
+    Returns:
+        Ids and boxes of the reported tracks, one pair per frame.
+    """
+    tracker = create(settings)
+    frames: list[mot.Boxes] = []
+    for index, detections in enumerate(sequence.detections):
+        tracks = tracker.update(detections, 1.0 / sequence.frame_rate if index else 0.0)
+        frames.append((tracks.track_id, tracks.xyxy.astype(np.float64)))
+    return frames
+
+
+def run(args: argparse.Namespace) -> None:
+    """Evaluate, print the table and write the JSON file.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        SourceError: The folder or a file of a sequence cannot be used.
+        ConfigError: The JSON file exists, or `trackeval` is not installed.
+    """
+    files.claim(args.json, force=args.force)
+    folders = mot.find(args.mot)
+    scorer = mot.Scorer()
+    sequences: dict[str, dict[str, float]] = {}
+    print(report.header())
+    for folder in folders:
+        if not (folder / "det" / args.detections).is_file():
+            print(f"{folder.resolve().name:<20} skipped: it has no det/{args.detections}")
+            continue
+        sequence = mot.read(folder, args.detections)
+        tracks = track(sequence, TrackerSettings(kind=args.tracker))
+        sequences[sequence.name] = scorer.add(sequence.name, sequence.truth, tracks)
+        print(report.row(sequence.name, sequences[sequence.name]))
+    if not sequences:
+        raise SourceError(f"{args.mot}: no sequence has det/{args.detections}; nothing to evaluate")
+    combined = scorer.combined()
+    print(report.row("combined", combined))
+    files.save_json(args.json, {"sequences": sequences, "combined": combined})

@@ -1,0 +1,112 @@
+"""`evaluate video`: score the whole pipeline, from pictures to tracks, on a video with ground truth."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from edge_node.analytics.watch import Watch
+from edge_node.capture.camera import capture, check_source
+from edge_node.config.definitions import Definitions
+from edge_node.config.live import Controls
+from edge_node.config.settings import CameraSettings, EdgeConfig, ModelSettings
+from edge_node.detect.detector import Detector
+from edge_node.detect.stages import Detect
+from edge_node.frames import Detections
+from edge_node.track.tracker import TrackerSettings
+from optimization import arguments, files
+from optimization.measure import mot, report
+from shared.errors import SourceError
+
+if TYPE_CHECKING:
+    from optimization.arguments import SubParsers
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    parser = subparsers.add_parser(
+        "video",
+        help="HOTA, MOTA and IDF1 of detector and tracker on a video",
+        description="Run the edge node's pipeline over every frame of a video and score its tracks "
+        "against a MOTChallenge sequence's ground truth.",
+    )
+    parser.add_argument("video", help="video file or folder of pictures")
+    parser.add_argument(
+        "--truth", type=Path, required=True, metavar="DIR", help="sequence with seqinfo.ini and gt/gt.txt"
+    )
+    arguments.add_model(parser)
+    parser.add_argument("--class", dest="class_name", default="person", help="what the ground truth is of")
+    arguments.add_tracker(parser)
+    parser.add_argument(
+        "--save", type=Path, metavar="DIR", help="write the detections there as a sequence for other trackers"
+    )
+    arguments.add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def watch_video(
+    video: str, model: ModelSettings, tracking: TrackerSettings
+) -> tuple[list[Detections], list[mot.Boxes]]:
+    """Run capture, detector, tracker and analytics over every frame.
+
+    Args:
+        video: File or folder.
+        model: The detector's settings.
+        tracking: The tracker's.
+
+    Returns:
+        Detections and tracks, one of each per frame.
+
+    Raises:
+        SourceError: The video cannot be read.
+    """
+    check_source("video", video)
+    settings = CameraSettings(source=video, pace="fast")
+    controls = Controls(EdgeConfig(cameras={"video": settings}, model=model))
+    frames = capture("video", settings, threading.Event(), lambda *_: None)
+    detections, tracks = [], []
+    with Detector(model) as detector:
+        detect = Detect(detector, {"video": settings}, controls)
+        nothing = Definitions(version=1, zones={}, lines={})
+        watch = Watch(settings.analytics, nothing, tracking, detector.class_names)
+        for item in tqdm(
+            detect.decode(detect.look([detect.ready(frame)] for frame in frames)),
+            unit=" frames",
+            desc=Path(video).name,
+            disable=None,
+        ):
+            analysed = watch.update(item)
+            detections.append(item.detections or Detections.empty())
+            tracks.append((analysed.tracks.track_id, analysed.tracks.xyxy.astype(np.float64)))
+    return detections, tracks
+
+
+def run(args: argparse.Namespace) -> None:
+    """Evaluate, print the table and write the files.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        SourceError: The video or the ground truth cannot be used, or they differ in length.
+        ConfigError: The JSON file exists, or `trackeval` is not installed.
+    """
+    files.claim(args.json, force=args.force)
+    scorer = mot.Scorer()
+    frame_rate, truth = mot.read_truth(args.truth)
+    model = ModelSettings(name=args.model, classes=(args.class_name,))
+    detections, tracks = watch_video(args.video, model, TrackerSettings(kind=args.tracker))
+    if len(tracks) != len(truth):
+        raise SourceError(f"{args.video} has {len(tracks)} frames, {args.truth} the truth of {len(truth)}")
+    name = args.truth.resolve().name
+    if args.save:
+        mot.write(args.save / name, mot.Sequence(name, frame_rate, detections, truth))
+    print(report.header())
+    scores = scorer.add(name, truth, tracks)
+    print(report.row(name, scores))
+    files.save_json(args.json, {"sequences": {name: scores}, "combined": scorer.combined()})

@@ -1,0 +1,220 @@
+"""`export`: a PyTorch network to ONNX, checked against PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import inspect
+import io
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optimization import arguments, detectors, extras, files
+from optimization.commands.simplify import check_varying, runner
+from optimization.graph import parity
+from shared.errors import ConfigError, ModelError
+from shared.geometry import F32
+
+if TYPE_CHECKING:
+    from optimization.arguments import SubParsers
+
+TOLERANCE = 1e-3
+"""PyTorch and ONNX Runtime add up in different orders; more than this is another network."""
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    parser = subparsers.add_parser(
+        "export",
+        help="PyTorch to ONNX",
+        description="Export a TorchScript file, a torch.export file (.pt2) or what a function returns to "
+        "ONNX, with batch and size that vary, and check the outputs against PyTorch. The file or function "
+        "runs as code: only use what you trust.",
+    )
+    parser.add_argument("source", help="FILE.torchscript, FILE.pt, FILE.pt2, or module:function")
+    arguments.add_output(parser, "NAME.onnx")
+    parser.add_argument(
+        "--size", type=arguments.size, default=(640, 640), metavar="SIZE", help="default: 640"
+    )
+    parser.add_argument("--opset", type=int, default=17, metavar="N", help="at least 17 (default)")
+    parser.add_argument("--static", action="store_true", help="fix batch and size")
+    parser.add_argument("--labels", metavar="NAME,...", help="class names to put into the file")
+    arguments.add_check(parser)
+    arguments.add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Export, check, write.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        DarnerError: The source is no network, it cannot be exported, or the result differs.
+    """
+    extras.need("torch", extra="torch")
+    extras.need("onnx", "onnxslim", "onnxscript")
+    from optimization.graph import graphs
+
+    if args.opset < graphs.OPSET:
+        raise ConfigError(f"--opset {args.opset}: must be at least {graphs.OPSET}")
+    stem = args.source.rpartition(":")[2] if _is_factory(args.source) else Path(args.source).stem
+    output = args.output or Path(f"{stem}.onnx")
+    for path in (output, args.json):
+        files.claim(path, force=args.force)
+    network = load(args.source)
+    width, height = args.size
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "model.onnx"
+        convert(network, part, (height, width), args.opset, static=args.static)
+        model = graphs.load(part)
+        if args.labels:
+            names = [name.strip() for name in args.labels.split(",")]
+            graphs.set_metadata(model, {"names": json.dumps(dict(enumerate(names)))})
+        graphs.save(model, part)
+        settings = detectors.build(name=str(part), backend="onnxruntime")
+        target = parity.input_format(settings, (1, 3, height, width), (width, height))
+    shown = parity.feeds(target, args.images)
+    worst = parity.check(parity.differences(_torch(network), runner(model), shown), TOLERANCE)
+    vary = _varying(model)
+    if vary:
+        check_varying(model, shown[-1][1], vary, target)
+    graphs.save(model, output)
+    names_shown = ", ".join(name for name, _ in shown)
+    print(
+        f"{output}: {graphs.megabytes(model):.2f} MB, opset {args.opset}, {vary or 'nothing'} varies, "
+        f"same outputs as PyTorch within {worst:.1e} on {names_shown}"
+    )
+    files.save_json(
+        args.json,
+        {"output": str(output), "varies": vary, "largest_relative_difference": worst, "opset": args.opset},
+    )
+
+
+def _is_factory(source: str) -> bool:
+    return ":" in source and not Path(source).exists()
+
+
+def load(source: str) -> Any:
+    """The network of a file or a function.
+
+    Args:
+        source: A TorchScript file, a ``torch.export`` file, or ``module:function`` that returns a module.
+
+    Returns:
+        A module in evaluation mode, or an exported program.
+
+    Raises:
+        ModelError: It is none of these.
+    """
+    import torch
+
+    if _is_factory(source):
+        return _made(source)
+    path = Path(source)
+    if not path.is_file():
+        raise ModelError(f"{source}: no such file")
+    try:
+        if path.suffix == ".pt2":
+            return torch.export.load(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return torch.jit.load(str(path), map_location="cpu").eval()
+    except Exception:  # noqa: BLE001 - a file of another kind fails in many ways
+        raise ModelError(
+            f"{source}: is neither TorchScript nor a torch.export file (.pt2); a checkpoint holds weights "
+            "without their network: name a function that builds it, module:function"
+        ) from None
+
+
+def _made(source: str) -> Any:
+    import torch
+
+    module, _, function = source.partition(":")
+    sys.path.insert(0, "")
+    try:
+        network = getattr(importlib.import_module(module), function)()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ModelError(f"{source}: cannot be called ({error})") from None
+    finally:
+        sys.path.remove("")
+    if not isinstance(network, torch.nn.Module):
+        raise ModelError(f"{source}: returned {type(network).__name__}, not a torch.nn.Module")
+    return network.eval()
+
+
+def convert(network: Any, path: Path, size: tuple[int, int], opset: int, *, static: bool) -> None:
+    """Write a network as ONNX.
+
+    Args:
+        network: What `load` returned.
+        path: Where.
+        size: Height and width of the example; of the file, if static.
+        opset: Version of the operators.
+        static: Batch and size are fixed.
+
+    Raises:
+        ModelError: PyTorch cannot export it, for example because of an operator.
+    """
+    import torch
+
+    from optimization.graph import graphs
+
+    example = torch.rand(1, 3, *size)
+    options: dict[str, Any] = {"opset_version": opset, "input_names": ["images"]}
+    parameters = inspect.signature(torch.onnx.export).parameters
+    exported = isinstance(network, torch.export.ExportedProgram)
+    if "dynamo" in parameters:
+        options["dynamo"] = exported
+    if exported:
+        options["external_data"] = False
+    elif not static:
+        outputs = [f"output{index}" for index in range(len(_flat(network(example))))]
+        options["output_names"] = outputs
+        options["dynamic_axes"] = {"images": {0: "batch", 2: "height", 3: "width"}}
+        options["dynamic_axes"] |= {name: {0: "batch"} for name in outputs}
+    try:
+        with graphs.quiet(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+            torch.onnx.export(network, (example,), str(path), **options)
+    except Exception as error:  # noqa: BLE001 - the exporters have no common base
+        raise ModelError(f"PyTorch cannot export it: {graphs.first_line(error)}") from None
+
+
+def _torch(network: Any) -> parity.Network:
+    """The PyTorch network as something that takes and gives arrays."""
+    import torch
+
+    module = network.module() if isinstance(network, torch.export.ExportedProgram) else network
+
+    def run_it(tensor: F32) -> parity.Arrays:
+        with torch.no_grad():
+            return [item.numpy() for item in _flat(module(torch.from_numpy(np.ascontiguousarray(tensor))))]
+
+    return run_it
+
+
+def _flat(outputs: Any) -> list[Any]:
+    """Tensors in the order in which ONNX lists them."""
+    if isinstance(outputs, Mapping):
+        return [item for value in outputs.values() for item in _flat(value)]
+    if isinstance(outputs, (list, tuple)):
+        return [item for value in outputs for item in _flat(value)]
+    return [outputs]
+
+
+def _varying(model: Any) -> str:
+    """What of the input varies: "batch", "size", "both" or nothing."""
+    from optimization.graph import graphs
+
+    lengths = graphs.shape(model.graph.input[0])
+    batch, size = isinstance(lengths[0], str), isinstance(lengths[2], str) and isinstance(lengths[3], str)
+    return {(True, True): "both", (True, False): "batch", (False, True): "size"}.get((batch, size), "")

@@ -1,0 +1,156 @@
+"""`inspect`: what is in a model: parameters, cost, layers, inputs and outputs, and how it would be read."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from edge_node.assets.models import find_model
+from edge_node.config.settings import ModelSettings
+from edge_node.detect.detector import Detector
+from optimization import arguments, detectors, extras, files
+from shared.errors import DarnerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import onnx
+
+    from optimization.arguments import SubParsers
+    from optimization.graph.flops import Layer
+
+_LARGEST = 8
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    parser = subparsers.add_parser(
+        "inspect",
+        help="parameters, FLOPs, layers, layout and classes of a model",
+        description="Say what is in an ONNX model, what one run costs, and how the detector would read it.",
+    )
+    arguments.add_network(parser)
+    parser.add_argument(
+        "--size", type=arguments.size, metavar="SIZE", help="for dynamic inputs: 416 or 640x384"
+    )
+    parser.add_argument("--nodes", action="store_true", help="list the nodes that --keep-float can name")
+    arguments.add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Inspect, print and write the JSON file.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        DarnerError: The file is no model.
+    """
+    files.claim(args.json, force=args.force)
+    extras.need("onnx", "onnxslim")
+    from optimization.graph import flops, graphs
+
+    settings = detectors.settings(args)
+    path = find_model(settings.name)
+    model = graphs.load(path)
+    read = _reading(settings)
+    size = args.size or tuple(read.get("input", (640, 640)))
+    given = graphs.shape(model.graph.input[0])
+    wanted = (1, 3, size[1], size[0])
+    lengths = tuple(
+        have if isinstance(have, int) else want for have, want in zip(given, wanted, strict=False)
+    )
+    layers = flops.layers(model, lengths)
+    count = flops.parameters(model)
+    document: dict[str, Any] = {
+        "model": str(path),
+        "bytes": path.stat().st_size,
+        "opset": {item.domain or "ai.onnx": item.version for item in model.opset_import},
+        "inputs": [_tensor(item) for item in model.graph.input],
+        "outputs": [_tensor(item) for item in model.graph.output],
+        "counted_at": list(lengths),
+        "parameters": count,
+        "megabytes_by_precision": {"fp32": count * 4 / 1e6, "fp16": count * 2 / 1e6, "int8": count / 1e6},
+        "gflops": round(sum(layer.flops or 0 for layer in layers) / 1e9, 4),
+        "uncounted": sorted({layer.op for layer in layers if layer.flops is None}),
+        "operators": _count(layer.op for layer in layers),
+        "largest": [_row(layer) for layer in sorted(layers, key=lambda item: -(item.flops or 0))[:_LARGEST]],
+        "metadata": {item.key: item.value for item in model.metadata_props},
+    } | read
+    if args.nodes:
+        document["nodes"] = [f"{node.name} {node.op_type}" for node in graphs.pre_process(model).graph.node]
+    _show(document)
+    files.save_json(args.json, document)
+
+
+def _reading(settings: ModelSettings) -> dict[str, Any]:
+    """What the detector makes of the model, or why it makes nothing."""
+    try:
+        with Detector(settings) as detector:
+            target = detector.input_format
+            return {
+                "layout": detector.layout,
+                "input": [target.width, target.height],
+                "channels": "RGB" if target.rgb else "BGR",
+                "scale": list(target.scale),
+                "offset": list(target.offset),
+                "fit": target.fit,
+                "classes": list(detector.class_names),
+            }
+    except DarnerError as error:
+        return {"layout": None, "why": str(error)}
+
+
+def _tensor(item: onnx.ValueInfoProto) -> dict[str, Any]:
+    import onnx
+
+    from optimization.graph import graphs
+
+    kind = onnx.TensorProto.DataType.Name(item.type.tensor_type.elem_type).lower()
+    return {"name": item.name, "type": kind, "shape": graphs.shape(item)}
+
+
+def _row(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "op": layer.op,
+        "parameters": layer.parameters,
+        "gflops": round((layer.flops or 0) / 1e9, 4),
+        "output": layer.output,
+    }
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name in names:
+        found[name] = found.get(name, 0) + 1
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _show(document: dict[str, Any]) -> None:
+    sizes = document["megabytes_by_precision"]
+    print(f"{document['model']}: {document['bytes'] / 1e6:.2f} MB, opset {document['opset'].get('ai.onnx')}")
+    for kind in ("inputs", "outputs"):
+        for item in document[kind]:
+            print(f"  {kind[:-1]:<7} {item['name']}: {item['type']} {item['shape']}")
+    print(
+        f"parameters {document['parameters']:,}; weights {sizes['fp32']:.2f} MB in FP32, "
+        f"{sizes['fp16']:.2f} in FP16, {sizes['int8']:.2f} in INT8"
+    )
+    missing = f" (without {', '.join(document['uncounted'])})" if document["uncounted"] else ""
+    print(f"{document['gflops']:.3f} GFLOPs at {document['counted_at']}{missing}")
+    if document["layout"]:
+        names = document["classes"]
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        width, height = document["input"]
+        picture = f"{document['channels']} {width}x{height}"
+        print(f"layout {document['layout']}: {picture}, {len(names)} classes: {shown}")
+    else:
+        print(f"layout unknown: {document['why']}")
+    print(f"{'largest layers':<44}{'op':<14}{'GFLOPs':>8}{'parameters':>12}  output")
+    for row in document["largest"]:
+        cost = f"{row['gflops']:>8.3f}{row['parameters']:>12,}"
+        print(f"{row['name'][-43:]:<44}{row['op']:<14}{cost}  {row['output']}")
+    for line in document.get("nodes", ()):
+        print(line)

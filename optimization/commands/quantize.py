@@ -1,0 +1,215 @@
+"""`quantize`: a float ONNX model to INT8, calibrated on pictures."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_node.assets.download import sha256
+from edge_node.assets.models import find_model
+from edge_node.backends.preprocess import InputFormat
+from edge_node.config.settings import ModelSettings
+from edge_node.detect.detector import Detector
+from optimization import arguments, detectors, extras, files, pictures
+from optimization.measure import stopwatch
+from shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from optimization.arguments import SubParsers
+    from optimization.graph.calibration import Calibration
+
+AGREEMENT_PICTURES = 48
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    parser = subparsers.add_parser(
+        "quantize",
+        help="float ONNX to INT8 (Q/DQ), calibrated on pictures",
+        description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are "
+        "kept in a calibration file, with which the model can be built again without them.",
+    )
+    arguments.add_network(parser)
+    parser.add_argument("--images", type=Path, metavar="DIR", help="pictures like those it will see")
+    parser.add_argument(
+        "--pictures", type=int, default=500, metavar="N", help="most of them used (default: 500)"
+    )
+    parser.add_argument("--method", choices=("entropy", "percentile", "minmax"), default="entropy")
+    parser.add_argument("--percentile", type=float, default=99.99, metavar="P", help="default: %(default)s")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="read if it exists, else written (default: beside OUTPUT)",
+    )
+    parser.add_argument(
+        "--for", dest="target", choices=("cpu", "tensorrt"), default="cpu", help="default: cpu"
+    )
+    arguments.add_keep_float(
+        parser, "nodes left in float; auto looks at which of the last ones cost accuracy (default)"
+    )
+    parser.add_argument(
+        "--reduce-range",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="7-bit weights: right on x86 without VNNI, where 8 saturate (default: as this CPU needs)",
+    )
+    arguments.add_output(parser, "NAME_int8.onnx")
+    arguments.add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Calibrate or read the calibration, quantise, check, write.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        DarnerError: A file, model or picture cannot be used.
+    """
+    extras.need("onnx", "onnxslim", "pycocotools")
+    from optimization.graph import graphs, qdq
+
+    settings = detectors.settings(args)
+    source = find_model(settings.name)
+    output = args.output or Path(f"{source.stem}_int8{'_trt' if args.target == 'tensorrt' else ''}.onnx")
+    for path in (output, args.json):
+        files.claim(path, force=args.force)
+    _check(args)
+    original = graphs.load(source)
+    graph = graphs.pre_process(original)
+    calibration, cached = _calibration(args, settings, graph, source, output)
+    reduce_range = args.reduce_range == "yes" or (args.reduce_range == "auto" and not qdq.has_vnni())
+    reduce_range &= args.target == "cpu"
+
+    def convert(kept: list[str]) -> onnx.ModelProto:
+        return qdq.convert(graph, calibration.ranges, args.target, keep_float=kept, reduce_range=reduce_range)
+
+    kept, calibration, tried = _keep(args, settings, graph, calibration, convert)
+    result = convert(kept)
+    facts = {
+        "target": args.target,
+        "method": calibration.method,
+        "pictures": calibration.pictures,
+        "reduced_range": reduce_range,
+        "kept_float": len(kept),
+    }
+    graphs.set_metadata(
+        result,
+        {item.key: item.value for item in original.metadata_props} | {"quantization": json.dumps(facts)},
+    )
+    speed = _speed(original, result)
+    if not cached or calibration.kept:
+        from optimization.graph import calibration as calibrations
+
+        calibrations.save(calibration, _calibration_path(args, source, output))
+    graphs.save(result, output)
+    print(
+        f"{output}: {graphs.megabytes(result):.1f} MB (float: {graphs.megabytes(original):.1f} MB), "
+        f"{len(kept)} nodes in float, {speed['float_ms']:.1f} -> {speed['int8_ms']:.1f} ms on this CPU "
+        f"({speed['ratio']:.2f}x)"
+    )
+    if args.target == "cpu" and speed["ratio"] < 1.1:
+        print("little is gained on this CPU: depthwise convolutions and SiLU often run better in float")
+    files.save_json(args.json, facts | {"output": str(output), "speed": speed, "tried": tried})
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.pictures < 1:
+        raise ConfigError(f"--pictures {args.pictures}: must be at least 1")
+    if not 50 <= args.percentile <= 100:
+        raise ConfigError(f"--percentile {args.percentile}: must be from 50 to 100")
+
+
+def _calibration_path(args: argparse.Namespace, source: Path, output: Path) -> Path:
+    return args.calibration or output.with_name(f"{source.stem}.calibration.json")
+
+
+def _calibration(
+    args: argparse.Namespace, settings: ModelSettings, graph: onnx.ModelProto, source: Path, output: Path
+) -> tuple[Calibration, bool]:
+    """The calibration, and whether it was there already."""
+    from optimization.graph import calibration as calibrations
+
+    path = _calibration_path(args, source, output)
+    digest = sha256(source)
+    if path.exists():
+        print(f"{path}: using the ranges measured before; delete it to measure again")
+        return calibrations.load(path, digest), True
+    if args.images is None:
+        raise ConfigError(f"there is no calibration file {path}: name a folder of pictures with --images")
+    shown = pictures.find(args.images, args.pictures)
+    with Detector(settings) as detector:
+        target: InputFormat = detector.input_format
+    ranges = calibrations.measure(graph, shown, target, args.method, args.percentile)
+    return calibrations.Calibration(digest, args.method, args.percentile, len(shown), ranges), False
+
+
+def _keep(
+    args: argparse.Namespace,
+    settings: ModelSettings,
+    graph: onnx.ModelProto,
+    calibration: Calibration,
+    convert: Any,
+) -> tuple[list[str], Calibration, list[dict[str, Any]]]:
+    """Names of the nodes to keep in float; the calibration remembers what was chosen for the target."""
+    from optimization.graph import qdq
+    from optimization.measure import precision
+
+    if args.keep_float == "none":
+        return [], calibration, []
+    if args.keep_float != "auto":
+        names = [name.strip() for name in args.keep_float.split(",")]
+        known = {node.name for node in graph.graph.node}
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    f"--keep-float: the graph has no node {name!r}; `inspect --nodes` lists them"
+                )
+        return names, calibration, []
+    if args.images is None and args.target in calibration.kept:
+        return calibration.kept[args.target], calibration, []
+    if args.images is None:
+        raise ConfigError(
+            "--keep-float auto has to look at pictures: name a folder with --images, or say none"
+        )
+    shown = pictures.find(args.images, min(AGREEMENT_PICTURES, args.pictures))
+    agreement = precision.Agreement(settings, convert, shown)
+    tried, best = precision.choose(agreement, qdq.head_levels(graph), qdq.blocks(graph))
+    print(f"{'kept in float':<16}{'agreement with float (AP)':>28}")
+    for index, choice in enumerate(tried):
+        mark = "  <- chosen" if index == best else ""
+        print(f"{len(choice.kept):>4} nodes      {100 * choice.agreement:>28.1f}{mark}")
+    if tried[best].agreement < precision.GOOD:
+        print("much is lost: quantisation after training does not suit this network; consider fp16")
+    calibration = dataclasses.replace(calibration, kept=calibration.kept | {args.target: tried[best].kept})
+    told = [{"kept": len(choice.kept), "agreement": choice.agreement} for choice in tried]
+    return tried[best].kept, calibration, told
+
+
+def _speed(original: onnx.ModelProto, result: onnx.ModelProto) -> dict[str, float]:
+    """Medians in milliseconds of both, in turn, on this CPU."""
+    from optimization.graph import graphs
+
+    shape = [
+        length if isinstance(length, int) else fill
+        for length, fill in zip(graphs.shape(original.graph.input[0]), (1, 3, 640, 640), strict=True)
+    ]
+    feed = {original.graph.input[0].name: np.full(shape, 0.5, np.float32)}
+    sessions = [graphs.session(model) for model in (original, result)]
+    times = stopwatch.in_turn([lambda s=s: s.run(None, feed) for s in sessions], 15)  # type: ignore[misc]
+    float_ms, int8_ms = (median(values) for values in times)
+    return {
+        "float_ms": round(float_ms, 2),
+        "int8_ms": round(int8_ms, 2),
+        "ratio": round(float_ms / int8_ms, 2),
+    }

@@ -1,0 +1,176 @@
+"""`triton`: a model repository for NVIDIA's Triton Inference Server, with dynamic batching."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_node.assets.models import find_model
+from optimization import arguments, extras, files
+from shared.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from optimization.arguments import SubParsers
+
+_TYPES = {
+    "FLOAT": "FP32",
+    "FLOAT16": "FP16",
+    "UINT8": "UINT8",
+    "INT8": "INT8",
+    "INT32": "INT32",
+    "INT64": "INT64",
+}
+"""ONNX's names of element types to Triton's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How a model is served.
+
+    Attributes:
+        name: What clients ask for.
+        max_batch: Most pictures in one run; 0 where the network has no batch axis that varies.
+        instances: Copies of the model on each device.
+        device: "gpu" or "cpu".
+        delay_us: Longest wait for a batch to fill, microseconds.
+        plan: A TensorRT engine is served instead of the ONNX file.
+    """
+
+    name: str
+    max_batch: int
+    instances: int
+    device: str
+    delay_us: int
+    plan: bool
+
+
+def add_to(subparsers: SubParsers) -> None:
+    """Declare the command's arguments."""
+    parser = subparsers.add_parser(
+        "triton",
+        help="write a Triton model repository",
+        description="Write DIR/NAME/config.pbtxt and DIR/NAME/1/model.onnx (or model.plan). An edge node "
+        "uses the server with model.name: grpc://HOST:8001/NAME.",
+    )
+    arguments.add_model(parser, "ONNX: path or name")
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="serve this TensorRT engine of the model")
+    parser.add_argument("--repository", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--name", help="what clients ask for (default: the file's)")
+    parser.add_argument("--max-batch", type=int, default=8, metavar="N", help="default: 8")
+    parser.add_argument(
+        "--instances", type=int, default=1, metavar="N", help="copies per device (default: 1)"
+    )
+    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="default: gpu")
+    parser.add_argument(
+        "--delay-us", type=int, default=2000, metavar="N", help="longest wait for a batch (default: 2000)"
+    )
+    arguments.add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the repository.
+
+    Args:
+        args: What `add_to` declared.
+
+    Raises:
+        DarnerError: The file is no model, a number cannot be, or a file cannot be written.
+    """
+    extras.need("onnx", "onnxslim")
+    from optimization.graph import graphs
+
+    source = find_model(args.model)
+    name = args.name or source.stem
+    _check(args, name)
+    folder = args.repository / name
+    config = folder / "config.pbtxt"
+    copy = folder / "1" / ("model.plan" if args.plan else "model.onnx")
+    for path in (config, copy, args.json):
+        files.claim(path, force=args.force)
+    model = graphs.load(source)
+    batches = batch_varies(model)
+    if not batches:
+        print("its batch is fixed: no dynamic batching; `simplify --dynamic batch` may change that")
+    service = Service(
+        name,
+        args.max_batch if batches else 0,
+        args.instances,
+        args.device,
+        args.delay_us,
+        args.plan is not None,
+    )
+    files.save(copy, (args.plan or source).read_bytes())
+    files.save(config, configuration(model, service))
+    print(f"{folder}: config.pbtxt, 1/{copy.name}; batches of up to {max(service.max_batch, 1)}")
+    files.save_json(
+        args.json, {"repository": str(args.repository), "name": name, "max_batch_size": service.max_batch}
+    )
+
+
+def _check(args: argparse.Namespace, name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise ConfigError(f"--name {name!r}: use letters, digits, '_', '-' and '.'")
+    for key, least in (("max_batch", 1), ("instances", 1), ("delay_us", 0)):
+        if getattr(args, key) < least:
+            raise ConfigError(f"--{key.replace('_', '-')} {getattr(args, key)}: must be at least {least}")
+    if args.plan and not args.plan.is_file():
+        raise ModelError(f"--plan {args.plan}: no such file")
+
+
+def batch_varies(model: onnx.ModelProto) -> bool:
+    """Whether every input and output starts with an axis of any length."""
+    from optimization.graph import graphs
+
+    shapes = [graphs.shape(item) for item in (*model.graph.input, *model.graph.output)]
+    return all(shape and isinstance(shape[0], str) for shape in shapes)
+
+
+def configuration(model: onnx.ModelProto, service: Service) -> str:
+    """The text of config.pbtxt.
+
+    Source: Triton's ``model_config.proto`` and its documentation of model configuration.
+
+    Args:
+        model: Its inputs and outputs.
+        service: Everything else.
+
+    Raises:
+        ModelError: A tensor has a type that Triton does not know.
+    """
+    backend = 'platform: "tensorrt_plan"' if service.plan else 'backend: "onnxruntime"'
+    parts = [
+        f"name: {json.dumps(service.name)}\n{backend}\nmax_batch_size: {service.max_batch}\n",
+        *(_tensor("input", item, service) for item in model.graph.input),
+        *(_tensor("output", item, service) for item in model.graph.output),
+        f"instance_group [\n  {{ count: {service.instances} kind: KIND_{service.device.upper()} }}\n]\n",
+    ]
+    if service.max_batch:
+        sizes = [size for size in (2, 4, 8, 16, 32) if size < service.max_batch] + [service.max_batch]
+        parts.append(
+            f"dynamic_batching {{\n  preferred_batch_size: [ {', '.join(map(str, sizes))} ]\n"
+            f"  max_queue_delay_microseconds: {service.delay_us}\n}}\n"
+        )
+    return "".join(parts)
+
+
+def _tensor(kind: str, item: onnx.ValueInfoProto, service: Service) -> str:
+    import onnx
+
+    from optimization.graph import graphs
+
+    found = onnx.TensorProto.DataType.Name(item.type.tensor_type.elem_type)
+    if found not in _TYPES:
+        raise ModelError(f"{kind} {item.name} is of type {found}; Triton is told of {', '.join(_TYPES)}")
+    shape = [length if isinstance(length, int) else -1 for length in graphs.shape(item)]
+    dims = ", ".join(str(length) for length in (shape[1:] if service.max_batch else shape))
+    return (
+        f"{kind} [\n  {{\n    name: {json.dumps(item.name)}\n    data_type: TYPE_{_TYPES[found]}\n"
+        f"    dims: [ {dims} ]\n  }}\n]\n"
+    )

@@ -1,0 +1,232 @@
+"""ONNX graphs: reading, tidying, running and writing them, with errors a user can act on."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import onnxslim
+from onnx import numpy_helper, shape_inference, version_converter
+
+from edge_node.machine.hardware import usable_cores
+from optimization import files
+from shared.errors import ModelError
+
+OPSET = 17
+"""The least that is written: per-channel quantisation needs 13; 17 is what TensorRT 8.6 and newer read."""
+
+
+def load(path: Path) -> onnx.ModelProto:
+    """Read an ONNX model; weights listed as inputs (as before IR 4) are only weights afterwards.
+
+    Raises:
+        ModelError: It is missing, unreadable or no ONNX model.
+    """
+    if not path.is_file():
+        raise ModelError(f"model {path}: no such file")
+    try:
+        model = onnx.load(str(path))
+        onnx.checker.check_model(model)
+    except Exception as error:  # noqa: BLE001 - protobuf and the checker have no common base
+        raise ModelError(f"model {path}: is no valid ONNX model ({first_line(error)})") from None
+    weights = {item.name for item in model.graph.initializer}
+    inputs = [item for item in model.graph.input if item.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.ir_version = max(model.ir_version, 8)
+    return model
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model, complete or not at all.
+
+    Raises:
+        ModelError: It is beyond protobuf's 2 GB.
+        ConfigError: It cannot be written.
+    """
+    try:
+        data = model.SerializeToString()
+    except ValueError as error:
+        raise ModelError(f"{path}: the model is too large for one file ({first_line(error)})") from None
+    files.save(path, data)
+
+
+def slim(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Fold constants, fuse and remove what does nothing; metadata and names of inputs and outputs stay.
+
+    Raises:
+        ModelError: The graph is not consistent.
+    """
+    metadata = {item.key: item.value for item in model.metadata_props}
+    try:
+        with quiet():
+            slimmed: onnx.ModelProto = onnxslim.slim(model)
+    except Exception as error:  # noqa: BLE001 - whatever a third-party rewrite may raise
+        raise ModelError(f"the graph cannot be simplified: {first_line(error)}") from None
+    fold_padding(slimmed)
+    set_metadata(slimmed, metadata)
+    return slimmed
+
+
+def raise_opset(model: onnx.ModelProto, least: int = OPSET) -> onnx.ModelProto:
+    """The model in at least this version of the standard operators.
+
+    Raises:
+        ModelError: An operator has no counterpart there.
+    """
+    version = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), least)
+    if version >= least:
+        return model
+    try:
+        raised: onnx.ModelProto = version_converter.convert_version(model, least)
+    except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError and more
+        raise ModelError(f"cannot be raised from opset {version} to {least}: {first_line(error)}") from None
+    return raised
+
+
+def fold_padding(model: onnx.ModelProto) -> None:
+    """Give a max pooling the padding that a separate Pad with minus infinity did before it.
+
+    Max pooling pads with minus infinity by itself. TensorFlow's exporter writes both; infinity cannot be
+    quantised, so that the Pad would cost two conversions of the largest tensor in the network.
+    """
+    constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    producers = {node.output[0]: node for node in model.graph.node if node.op_type == "Pad"}
+    uses = [name for node in model.graph.node for name in node.input] + [o.name for o in model.graph.output]
+    for node in model.graph.node:
+        pad = producers.get(node.input[0]) if node.op_type == "MaxPool" else None
+        if pad is None or uses.count(pad.output[0]) != 1 or len(pad.input) != 3:
+            continue
+        amounts, value = constants.get(pad.input[1]), constants.get(pad.input[2])
+        own = next((item for item in node.attribute if item.name == "pads"), None)
+        if amounts is None or value is None or not np.isneginf(value).all() or (own and any(own.ints)):
+            continue
+        begin, end = np.split(amounts, 2)
+        if begin[:2].any() or end[:2].any() or min(amounts) < 0:
+            continue
+        if own:
+            node.attribute.remove(own)
+        node.attribute.append(onnx.helper.make_attribute("pads", [*begin[2:].tolist(), *end[2:].tolist()]))
+        node.input[0] = pad.input[0]
+        model.graph.node.remove(pad)
+
+
+def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the shape of every tensor that can be told from its inputs.
+
+    Raises:
+        ModelError: Shapes contradict each other.
+    """
+    try:
+        return shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except Exception as error:  # noqa: BLE001 - InferenceError and protobuf's errors
+        raise ModelError(f"the graph's shapes do not fit together: {first_line(error)}") from None
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node a name of its own: nodes are chosen by name."""
+    seen: set[str] = set()
+    for index, node in enumerate(model.graph.node):
+        if not node.name or node.name in seen:
+            node.name = f"{node.op_type}_{index}"
+        seen.add(node.name)
+
+
+def shape(value: onnx.ValueInfoProto) -> list[int | str]:
+    """Lengths of a tensor's axes; text for a dynamic one."""
+    return [
+        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or "?")
+        for dim in value.type.tensor_type.shape.dim
+    ]
+
+
+def session(model: onnx.ModelProto | Path, threads: int = 0) -> ort.InferenceSession:
+    """ONNX Runtime on the CPU.
+
+    Args:
+        model: Graph or file.
+        threads: 0 takes every core this process may use.
+
+    Raises:
+        ModelError: ONNX Runtime cannot run it, for example because it does not know an operator.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cores()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    source = str(model) if isinstance(model, Path) else model.SerializeToString()
+    try:
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
+        raise ModelError(f"ONNX Runtime cannot load the model: {first_line(error)}") from None
+
+
+def pre_process(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What quantisation starts from: slim, opset 17, batch normalisation fused, every shape known.
+
+    Raises:
+        ModelError: The graph cannot be brought there.
+    """
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    ready = raise_opset(slim(model))
+    session(ready)  # says which operator it does not know; some versions of what follows do not
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        source, target = Path(folder) / "source.onnx", Path(folder) / "ready.onnx"
+        save(ready, source)
+        try:
+            quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+        except Exception as error:  # noqa: BLE001 - a third-party rewrite
+            raise ModelError(f"the graph cannot be prepared for quantisation: {first_line(error)}") from None
+        ready = onnx.load(str(target))
+    set_metadata(ready, {item.key: item.value for item in model.metadata_props})
+    name_nodes(ready)
+    return ready
+
+
+def set_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> None:
+    """Replace what a model says of itself."""
+    onnx.helper.set_model_props(model, metadata)
+
+
+def megabytes(model: onnx.ModelProto) -> float:
+    """Size as a file."""
+    return float(model.ByteSize()) / 1e6
+
+
+def elements(lengths: list[int | str]) -> int | None:
+    """How many values a tensor has; None when an axis is dynamic."""
+    known = [length for length in lengths if isinstance(length, int)]
+    return math.prod(known) if len(known) == len(lengths) else None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that says something, without the places in other people's sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", lines[0])
+    text = re.sub(r"\s*/\S+\.(?:h|cc|cpp):\d+ .*", "", text)
+    return text[:240].rstrip(" :.")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the log lines and numpy warnings of third-party rewrites; errors still raise."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,113 @@
+"""Which nodes of a network lose too much in low precision, found out by looking at pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import onnx
+from tqdm import tqdm
+
+from edge_node.config.settings import ModelSettings
+from edge_node.detect.detector import Detector
+from optimization import pictures
+from optimization.commands.evaluate_detector import CONFIDENCE
+from optimization.graph import graphs
+from optimization.measure import coco
+
+_T = TypeVar("_T")
+SURE = 0.3
+"""What the float network sees with this score is taken for true."""
+TOLERANCE = 0.02
+"""A choice that agrees this much less than the best one is as good: so much is noise with 50 pictures."""
+GOOD = 0.8
+"""Agreement from which the loss of mAP is a matter of tenths."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """Nodes kept in float.
+
+    Attributes:
+        kept: Their names.
+        agreement: COCO's AP of the result against the float network's sure detections, 0..1.
+    """
+
+    kept: list[str]
+    agreement: float
+
+
+class Agreement:
+    """Holds a network in low precision against the float one, on pictures.
+
+    Args:
+        settings: The float network.
+        convert: Makes the network in low precision that keeps the nodes of these names in float.
+        shown: Pictures.
+
+    Raises:
+        DarnerError: The detector cannot read the network, or a picture.
+    """
+
+    def __init__(
+        self, settings: ModelSettings, convert: Callable[[list[str]], onnx.ModelProto], shown: Sequence[Path]
+    ) -> None:
+        settings = dataclasses.replace(settings, confidence=CONFIDENCE)
+        self._convert = convert
+        self._images = [pictures.read(path) for path in shown]
+        with Detector(settings) as detector:
+            names, layout = detector.class_names, detector.layout
+            expected = [detector.detect(image)[0] for image in self._images]
+        self._truth = coco.truth_of(expected, shown, names, SURE)
+        self._category_ids = self._truth.match(names)
+        self._low = dataclasses.replace(settings, layout=layout, labels=names)
+
+    def of(self, kept: list[str]) -> Choice:
+        """How well the network agrees that keeps these nodes in float."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "low.onnx"
+            graphs.save(self._convert(kept), path)
+            with Detector(dataclasses.replace(self._low, name=str(path))) as detector:
+                found = [detector.detect(image)[0] for image in self._images]
+        return Choice(kept, self._truth.score(found, self._category_ids).ap)
+
+
+def choose(
+    agreement: Agreement, levels: Sequence[list[str]], blocks: Sequence[list[str]]
+) -> tuple[list[Choice], int]:
+    """Find the fewest nodes to keep in float that do not cost accuracy.
+
+    First the end of the network, level by level. If that is not enough, the network is cut into blocks, each
+    is put into low precision alone, and the most harmful ones are kept in float, one after the other, until
+    the rest agrees well.
+
+    Args:
+        agreement: Judges a choice.
+        levels: Nodes at the network's end, more with every level.
+        blocks: All nodes, in order.
+
+    Returns:
+        What was tried as a whole, and the index of the best.
+    """
+    tried = [agreement.of(kept) for kept in _progress(levels, "the network's end in float")]
+    best = max(choice.agreement for choice in tried)
+    if best >= GOOD:
+        return tried, next(i for i, choice in enumerate(tried) if choice.agreement >= best - TOLERANCE)
+    everything = {name for block in blocks for name in block}
+    others = [sorted(everything - set(block)) for block in blocks]
+    alone = [agreement.of(kept) for kept in _progress(others, "each block alone")]
+    order = sorted(range(len(blocks)), key=lambda index: alone[index].agreement)
+    kept = set(levels[min(1, len(levels) - 1)])
+    for index in _progress(order[:-1], "blocks in float"):
+        kept |= set(blocks[index])
+        tried.append(agreement.of(sorted(kept)))
+        if tried[-1].agreement >= GOOD:
+            break
+    return tried, max(range(len(tried)), key=lambda index: tried[index].agreement)
+
+
+def _progress(items: Sequence[_T], what: str) -> Iterable[_T]:
+    return tqdm(items, unit=" choices", desc=what, disable=None)

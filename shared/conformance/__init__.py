@@ -1,0 +1,1 @@
+"""Does a running system keep the contract?"""

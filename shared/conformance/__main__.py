@@ -1,0 +1,126 @@
+"""`python -m shared.conformance`: listen to a running system and report what breaks the contract.
+
+Exit code 0: all messages kept it; 1: some did not; 2: nothing could be heard. Messages lost on the way here
+are reported, and are no break: detections and pictures may be lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+import time
+from pathlib import Path
+
+import orjson
+
+from shared import log
+from shared.conformance.rules import Checker, Report
+from shared.errors import BrokerError, ConfigError, DarnerError
+from shared.mqtt.client import MqttSettings
+from shared.tool import add_broker_options, broker_settings, connected, ended_by_signals
+
+logger = logging.getLogger("darner.conformance")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and run; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m shared.conformance", description=__doc__)
+    add_broker_options(parser)
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="how long to listen (default %(default)s)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
+    parser.add_argument(
+        "--no-properties",
+        action="store_true",
+        help="the nodes speak MQTT 3.1.1: expect no content type, expiry or user properties",
+    )
+    options = parser.parse_args(arguments)
+    log.setup("WARNING")
+    try:
+        settings = broker_settings(options)
+        report = listen(settings, options.seconds, properties=not options.no_properties)
+        if options.json:
+            _write(options.json, report)
+    except DarnerError as error:
+        logger.error("%s", error)
+        return 2
+    print(table(report))
+    return 1 if report.breaks else 0
+
+
+def listen(settings: MqttSettings, seconds: float, *, properties: bool = True) -> Report:
+    """Check everything that is published below the prefix, until the time is up or SIGINT or SIGTERM comes.
+
+    Args:
+        settings: The broker.
+        seconds: How long.
+        properties: Whether messages must have MQTT 5 properties.
+
+    Raises:
+        ConfigError: The connection is not one of MQTT 5, in which the flags and properties can be seen.
+        BrokerError: The broker cannot be reached or nothing came.
+    """
+    if settings.version != "5":
+        raise ConfigError(
+            f"mqtt.version {settings.version}: conformance needs 5 to see retain flags and properties"
+        )
+    checker = Checker(settings.prefix, properties=properties)
+    with (
+        ended_by_signals() as stop,
+        connected(settings, "darner-conformance", f"{settings.prefix}/#") as client,
+    ):
+        deadline = time.monotonic() + seconds
+        while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
+            try:
+                checker.check(client.received.get(min(left, 0.2)), time.monotonic())
+            except TimeoutError:
+                continue
+        unread = sum(client.received.dropped.values())
+    report = checker.finish()
+    if not report.messages:
+        raise BrokerError(
+            f"nothing came below {settings.prefix!r} in {seconds:.0f} s; "
+            "is a node running, is this its prefix, may this user read it?"
+        )
+    return dataclasses.replace(report, unread=unread)
+
+
+def _write(path: Path, report: Report) -> None:
+    try:
+        path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        raise ConfigError(f"--json {path}: {error.strerror}") from None
+
+
+def table(report: Report) -> str:
+    """The report for people."""
+    lines = [f"{'topic':<16}{'messages':>10}{'breaks':>10}"]
+    for name, count in sorted(report.messages.items()):
+        broken = sum(found.count for found in report.breaks if found.row == name)
+        lines.append(f"{name:<16}{count:>10}{broken:>10}")
+    for what, count in (
+        ("detections lost on the way here", report.lost),
+        ("events sent again", report.repeated),
+        ("pictures of frames without detections, all counted in dropped", report.unpaired),
+        ("messages that came faster than they could be read here", report.unread),
+    ):
+        if count:
+            lines.append(f"{count} {what}")
+    lines += [
+        f"BREAK {found.kind}, {found.count} times, first on {_shown(found.topic)}: {_shown(found.detail)}"
+        for found in report.breaks
+    ]
+    lines.append("the contract is broken" if report.breaks else "the contract is kept")
+    return "\n".join(lines)
+
+
+def _shown(text: str) -> str:
+    """What a stranger sent, fit for a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

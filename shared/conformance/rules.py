@@ -1,0 +1,258 @@
+"""What can be checked in messages as they come: one by one, and against those before them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.conformance.pairing import Pairing, Picture
+from shared.documents.asyncapi import PICTURE_PROPERTIES
+from shared.errors import MessageError
+from shared.mqtt.client import Received
+from shared.pictures import jpeg_size
+from shared.wire import topics
+from shared.wire.messages import DetectionsMessage, Event, FrameMessage, NodeStatus, decode
+
+SETTLED_S = 5.0
+"""A picture expires after this long; a frame number that boxes never reached by then does not exist."""
+REMEMBERED_EVENTS = 10_000
+
+
+@dataclass
+class Break:
+    """One way in which messages of one topic of the table break the contract.
+
+    Attributes:
+        row: Name in the topic table, or "unknown".
+        kind: Which rule.
+        topic: Of the first message.
+        detail: What was wrong with the first one.
+        count: How many.
+    """
+
+    row: str
+    kind: str
+    topic: str
+    detail: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was heard.
+
+    Attributes:
+        messages: By name in the topic table.
+        breaks: The contract broken, by topic of the table and kind.
+        lost: Detections messages that were sent and did not come.
+        repeated: Events that came again, which at-least-once allows.
+        unpaired: Pictures of frames that no detections message reported, and that it counts in `dropped`.
+        unread: Messages that came faster than they could be checked.
+    """
+
+    messages: dict[str, int]
+    breaks: list[Break]
+    lost: int
+    repeated: int
+    unpaired: int
+    unread: int = 0
+
+
+@dataclass
+class _Stream:
+    """The last of a topic in a session."""
+
+    published_us: int = 0
+    captured_us: int = 0
+    seq: int = 0
+    dropped: int = 0
+    reported: int | None = None
+    events: dict[str, None] = field(default_factory=dict)
+
+    def frame(self, seq: int, captured_us: int) -> Iterator[tuple[str, str]]:
+        """Take in a frame number; what is wrong with it."""
+        if seq < self.seq:
+            yield "seq runs backwards", f"{seq} after {self.seq}"
+        if captured_us < self.captured_us:
+            yield "captured_us runs backwards", f"{captured_us} after {self.captured_us}"
+        self.seq, self.captured_us = max(seq, self.seq), max(captured_us, self.captured_us)
+
+
+def delivery_problems(row: topics.Topic, received: Received) -> Iterator[tuple[str, str]]:
+    """What is wrong with the QoS and the retain flag."""
+    if received.qos < row.qos:
+        yield "QoS too low", f"QoS {received.qos}, promised is {row.qos}"
+    if received.retain != row.retain:
+        yield "retain flag", "retained, and must not be" if received.retain else "not retained, and must be"
+
+
+def property_problems(row: topics.Topic, received: Received) -> Iterator[tuple[str, str]]:
+    """What is wrong with the content type and the expiry; the broker lets the latter run down."""
+    content_type = "image/jpeg" if row.payload == "jpeg" else "application/json"
+    if received.content_type != content_type:
+        yield "content type", f"{received.content_type or 'none'}, promised is {content_type}"
+    expiry = received.expiry_s
+    if row.expiry_s is None and expiry is not None:
+        yield "expiry", f"{expiry} s, and it must not expire"
+    if row.expiry_s is not None and (expiry is None or expiry > row.expiry_s):
+        yield "expiry", f"{'none' if expiry is None else f'{expiry} s'}, promised is {row.expiry_s} s"
+
+
+class Checker:
+    """Checks messages in the order in which they come.
+
+    Args:
+        prefix: Of the topics.
+        properties: Whether MQTT 5 properties must be there.
+    """
+
+    def __init__(self, prefix: str, *, properties: bool = True) -> None:
+        self._prefix = prefix
+        self._properties = properties
+        self._messages: Counter[str] = Counter()
+        self._breaks: dict[tuple[str, str], Break] = {}
+        self._streams: dict[tuple[str, str], _Stream] = {}
+        self._pairing = Pairing(SETTLED_S)
+        self._lost = self._repeated = 0
+
+    def check(self, received: Received, now_s: float) -> None:
+        """Check one message.
+
+        Args:
+            received: As it came, with the retain flag it was published with.
+            now_s: When, on any clock.
+        """
+        found = topics.match(self._prefix, received.topic)
+        row, ids = found if found else (None, {})
+        self._messages[row.name if row else "unknown"] += 1
+        for kind, detail in self._problems(row, ids, received, now_s):
+            self._note(row.name if row else "unknown", kind, received.topic, detail)
+
+    def finish(self) -> Report:
+        """The report, when no more messages come."""
+        for picture in self._pairing.finish():
+            detail = f"seq {picture.seq} is in no detections message, nor in what they count as dropped"
+            self._note("thumbnail", "picture of no frame", picture.topic, detail)
+        return Report(
+            dict(self._messages),
+            list(self._breaks.values()),
+            self._lost,
+            self._repeated,
+            self._pairing.unpaired,
+        )
+
+    def _note(self, row: str, kind: str, topic: str, detail: str) -> None:
+        known = self._breaks.get((row, kind))
+        if known:
+            known.count += 1
+        else:
+            self._breaks[row, kind] = Break(row, kind, topic, detail)
+
+    def _problems(
+        self, row: topics.Topic | None, ids: dict[str, str], received: Received, now_s: float
+    ) -> Iterator[tuple[str, str]]:
+        if row is None:
+            yield "not in the topic table", f"{len(received.payload)} bytes"
+            return
+        yield from delivery_problems(row, received)
+        if not received.payload and (row.retain or row is topics.REQUEST):
+            return  # state that is cleared, a request with nothing to say
+        if self._properties and row is not topics.REQUEST:  # anybody may send a request, with any client
+            yield from property_problems(row, received)
+        if row.payload == "jpeg":
+            yield from self._picture_problems(row, ids, received, now_s)
+            return
+        try:
+            message: Any = decode(row.payload, received.payload)
+        except MessageError as error:
+            yield "schema", str(error)
+            return
+        for name, value in ids.items():
+            body = getattr(message, name, value)
+            if body != value and row is not topics.REQUEST:
+                yield "topic and body differ", f"{name} is {value!r} in the topic and {body!r} in the body"
+        if row is not topics.REQUEST:
+            yield from self._order_problems(message, received, now_s)
+
+    def _order_problems(self, message: Any, received: Received, now_s: float) -> Iterator[tuple[str, str]]:
+        stream = self._streams.setdefault((received.topic, message.session), _Stream())
+        if isinstance(message, Event):
+            if message.historical or message.event_id in stream.events:
+                self._repeated += 1
+                return
+            stream.events[message.event_id] = None
+            if len(stream.events) > REMEMBERED_EVENTS:
+                del stream.events[next(iter(stream.events))]
+        # The will was written when the node connected, before all that it then said.
+        will = isinstance(message, NodeStatus) and message.status == "offline"
+        if message.published_us < stream.published_us and not will:
+            yield "published_us runs backwards", f"{message.published_us} after {stream.published_us}"
+        stream.published_us = max(stream.published_us, message.published_us)
+        if isinstance(message, FrameMessage):
+            yield from stream.frame(message.seq, message.captured_us)
+        if isinstance(message, DetectionsMessage):
+            yield from self._loss_problems(message, stream)
+            camera = (message.node, message.camera, message.session)
+            for picture in self._pairing.boxes(camera, message.seq, message.captured_us, now_s):
+                yield (
+                    "picture of another frame",
+                    f"{picture.topic}: seq {picture.seq} with another captured_us",
+                )
+
+    def _loss_problems(self, message: DetectionsMessage, stream: _Stream) -> Iterator[tuple[str, str]]:
+        if message.dropped > message.seq:
+            yield (
+                "dropped does not add up",
+                f"dropped {message.dropped} at seq {message.seq}: more than there were",
+            )
+        reported = message.seq - message.dropped
+        if message.dropped < stream.dropped:
+            yield (
+                "dropped does not add up",
+                f"dropped {message.dropped} after {stream.dropped}: it counts a sum",
+            )
+        elif stream.reported is not None:
+            if reported <= stream.reported:
+                detail = (
+                    f"seq - dropped is {reported} after {stream.reported}: it goes up from message to message"
+                )
+                yield "dropped does not add up", detail
+            else:
+                self._lost += reported - stream.reported - 1
+        stream.dropped, stream.reported = message.dropped, reported
+
+    def _picture_problems(
+        self, row: topics.Topic, ids: dict[str, str], received: Received, now_s: float
+    ) -> Iterator[tuple[str, str]]:
+        size = jpeg_size(received.payload)
+        if size is None:
+            yield (
+                "not a JPEG",
+                f"{len(received.payload)} bytes that begin with {received.payload[:4].hex(' ')}",
+            )
+        if not self._properties:
+            return
+        found = received.user_properties
+        wrong = [
+            name
+            for name, schema in PICTURE_PROPERTIES.items()
+            if not re.search(schema["pattern"], found.get(name, ""))
+        ]
+        if wrong:
+            yield "user properties", f"missing or malformed: {', '.join(wrong)}"
+            return
+        if size is not None and size != (int(found["width"]), int(found["height"])):
+            yield (
+                "user properties",
+                f"{found['width']}x{found['height']}, and the picture is {size[0]}x{size[1]}",
+            )
+        stream = self._streams.setdefault((received.topic, found["session"]), _Stream())
+        seq, captured_us = int(found["seq"]), int(found["captured_us"])
+        yield from stream.frame(seq, captured_us)
+        if row is topics.THUMBNAIL:
+            picture = Picture(received.topic, seq, captured_us, now_s)
+            if not self._pairing.picture((ids["node"], ids["camera"], found["session"]), picture):
+                yield "picture of another frame", f"seq {seq} with another captured_us than its detections"

@@ -1,0 +1,86 @@
+"""How to reach a broker: its address, who we are to it, and where the secrets are."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta
+
+from shared.errors import ConfigError
+from shared.wire.topics import DEFAULT_PREFIX
+
+log = logging.getLogger("darner.mqtt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttSettings:
+    """How to reach the broker."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    prefix: str = DEFAULT_PREFIX
+    version: Literal["5", "3.1.1"] = "5"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    password_file: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    # Mosquitto gives up after half as long again and looks every 5 s: a will within 18 s.
+    keepalive_s: Annotated[int, Meta(ge=5, le=300)] = 8
+
+
+def parse_url(url: str) -> tuple[str, int, bool]:
+    """Host, port and whether TLS is meant.
+
+    Raises:
+        ConfigError: Not of the form ``mqtt://host:port`` or ``mqtts://host:port``.
+    """
+    form = "expected mqtt://HOST:PORT or mqtts://HOST:PORT"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigError(f"mqtt.url {url!r}: {form}") from None
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ConfigError(f"mqtt.url {url!r}: {form}")
+    if parts.username or parts.password:
+        raise ConfigError("mqtt.url: put the user and password into mqtt.username and mqtt.password_file")
+    encrypted = parts.scheme == "mqtts"
+    return parts.hostname, port or (8883 if encrypted else 1883), encrypted
+
+
+def read_password(settings: MqttSettings) -> str | None:
+    """The password, from its file when one is named.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    if settings.password_file is None:
+        return settings.password
+    try:
+        return Path(settings.password_file).read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"mqtt.password_file {settings.password_file}: {error.strerror}") from None
+
+
+def check_secrets(settings: MqttSettings, host: str, encrypted: bool) -> None:
+    """Make sure that no secret is left without use, and warn of a password in the clear.
+
+    Raises:
+        ConfigError: Certificates without encryption, a key without its certificate, a password for nobody.
+    """
+    for key in ("ca_file", "cert_file", "key_file"):
+        if getattr(settings, key) and not encrypted:
+            raise ConfigError(
+                f"mqtt.{key} is set, but mqtt.url {settings.url!r} is not encrypted: use mqtts://"
+            )
+    if settings.key_file and not settings.cert_file:
+        raise ConfigError("mqtt.key_file is set and mqtt.cert_file is not: a client certificate is both")
+    if settings.username is None and (settings.password or settings.password_file):
+        raise ConfigError("mqtt.password is set and mqtt.username is not")
+    if settings.username is not None and not encrypted and host not in ("127.0.0.1", "::1", "localhost"):
+        log.warning("the password for %s travels unencrypted; use mqtts://", host)

@@ -1,0 +1,1 @@
+"""Record what is published, and publish it again."""

@@ -1,0 +1,106 @@
+"""What changes in a recorded message when it is played: by default nothing.
+
+Under another prefix its topic, and the topics it names. At other times (``--now``) all its times, in one
+linear map, so that what was equal stays equal and ages are true. In a second pass its session, without which
+`seq` would run backwards in a session and events would come under known ids.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from shared.mqtt.client import Received
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retelling:
+    """How a recording is played.
+
+    Attributes:
+        recorded_prefix: Of the recorded topics.
+        prefix: Of those published.
+        recorded_us: When the recording began.
+        started_us: When this pass began, to move times to; None leaves them.
+        speed: Times as fast.
+        run: 1 for the first pass.
+    """
+
+    recorded_prefix: str
+    prefix: str
+    recorded_us: int
+    started_us: int | None
+    speed: float
+    run: int
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether messages are published byte for byte."""
+        return self.prefix == self.recorded_prefix and self.started_us is None and self.run == 1
+
+    def time(self, recorded_us: int) -> int:
+        """A time of the recording as it is told."""
+        if self.started_us is None:
+            return recorded_us
+        return max(0, self.started_us + round((recorded_us - self.recorded_us) / self.speed))
+
+    def topic(self, recorded: str) -> str:
+        """A topic of the recording as it is told."""
+        head = f"{self.recorded_prefix}/"
+        return f"{self.prefix}/{recorded[len(head) :]}" if recorded.startswith(head) else recorded
+
+    def session(self, recorded: str) -> str:
+        """A session of the recording as it is told."""
+        return recorded if self.run == 1 else f"{recorded[:56]}-{self.run}"
+
+
+def retell(message: Received, story: Retelling) -> Received:
+    """The message as it is published."""
+    if story.changes_nothing:
+        return message
+    payload = message.payload
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError:  # a picture, or nothing
+        body = None
+    if isinstance(body, dict):
+        payload = orjson.dumps(_body(body, story))
+    return dataclasses.replace(
+        message,
+        topic=story.topic(message.topic),
+        payload=payload,
+        user_properties={
+            name: _property(name, value, story) for name, value in message.user_properties.items()
+        },
+        response_topic=message.response_topic and story.topic(message.response_topic),
+    )
+
+
+def _body(value: Any, story: Retelling) -> Any:
+    if isinstance(value, list):
+        return [_body(item, story) for item in value]
+    if not isinstance(value, dict):
+        return value
+    told = {name: _field(name, item, story) for name, item in value.items()}
+    if isinstance(value.get("event_id"), str) and isinstance(value.get("session"), str):
+        told["event_id"] = value["event_id"].replace(value["session"], told["session"])
+    return told
+
+
+def _field(name: str, value: Any, story: Retelling) -> Any:
+    if name.endswith("_us") and isinstance(value, int):
+        return story.time(value)
+    if name == "session" and isinstance(value, str):
+        return story.session(value)
+    if name == "snapshot" and isinstance(value, str):
+        return story.topic(value)
+    return _body(value, story)
+
+
+def _property(name: str, value: str, story: Retelling) -> str:
+    if name.endswith("_us") and value.isdecimal():
+        return str(story.time(int(value)))
+    return story.session(value) if name == "session" else value

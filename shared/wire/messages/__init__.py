@@ -1,0 +1,110 @@
+"""The messages on the wire: their types, and the only functions that encode and decode them.
+
+Every JSON message carries `schema`, `node`, `session` and `published_us`; those about a camera add `camera`,
+and those about a frame add `seq` and `captured_us`. Times are integers in microseconds UTC, which JavaScript
+represents exactly. Coordinates are fractions of the frame, x to the right and y down, both 0..1.
+
+Readers ignore unknown fields; a breaking change gets a new number in `schema`. Types are plain dataclasses:
+msgspec checks what comes in, orjson writes what goes out; `shared.documents.schema` publishes
+the types as JSON Schema.
+
+`__all__` is what others use, from here; nobody outside imports the package's modules, one for each subject.
+"""
+
+from shared.wire.messages.codec import MAX_PAYLOAD, decode, encode
+from shared.wire.messages.commands import Request, Response
+from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage
+from shared.wire.messages.events import Ack, Event, EventType, Gap
+from shared.wire.messages.fields import (
+    ID_PATTERN,
+    MAX_LABEL,
+    ClassFilter,
+    Count,
+    Fraction,
+    Id,
+    Label,
+    Point,
+    Text,
+    now_us,
+)
+from shared.wire.messages.heads import CameraMessage, FrameMessage, NodeMessage
+from shared.wire.messages.metrics import (
+    CameraMetrics,
+    GpuMetrics,
+    Metrics,
+    OutboxMetrics,
+    Quantiles,
+    SnapshotMetrics,
+    StageMetrics,
+)
+from shared.wire.messages.node import (
+    CameraInfo,
+    CameraState,
+    CameraStatus,
+    ClockSource,
+    ModelInfo,
+    NodeInfo,
+    NodeStatus,
+)
+from shared.wire.messages.zones import (
+    Crowd,
+    Dwell,
+    Flow,
+    LineDefinition,
+    Queue,
+    ZoneDefinition,
+    ZoneNumbers,
+    Zones,
+    ZoneState,
+)
+
+__all__ = [
+    "ID_PATTERN",
+    "MAX_LABEL",
+    "MAX_PAYLOAD",
+    "Ack",
+    "Bundle",
+    "CameraInfo",
+    "CameraMessage",
+    "CameraMetrics",
+    "CameraState",
+    "CameraStatus",
+    "ClassFilter",
+    "ClockSource",
+    "Count",
+    "Crowd",
+    "DetectedObject",
+    "DetectionsMessage",
+    "Dwell",
+    "Event",
+    "EventType",
+    "Flow",
+    "Fraction",
+    "FrameMessage",
+    "Gap",
+    "GpuMetrics",
+    "Id",
+    "Label",
+    "LineDefinition",
+    "Metrics",
+    "ModelInfo",
+    "NodeInfo",
+    "NodeMessage",
+    "NodeStatus",
+    "OutboxMetrics",
+    "Point",
+    "Quantiles",
+    "Queue",
+    "Request",
+    "Response",
+    "SnapshotMetrics",
+    "StageMetrics",
+    "Text",
+    "ZoneDefinition",
+    "ZoneNumbers",
+    "ZoneState",
+    "Zones",
+    "decode",
+    "encode",
+    "now_us",
+]

@@ -1,0 +1,50 @@
+"""Counting and timing what the pipeline does, cheap enough for every frame."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from shared.wire.messages import Quantiles
+
+
+class Stopwatch:
+    """Durations of named stages since the last report; a bounded number of the newest is kept.
+
+    Args:
+        keep: Samples per stage.
+    """
+
+    def __init__(self, keep: int = 2000) -> None:
+        self._keep = keep
+        self._samples: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, stage: str, milliseconds: float) -> None:
+        """Record one duration."""
+        with self._lock:
+            self._samples.setdefault(stage, deque(maxlen=self._keep)).append(milliseconds)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Record how long the block takes."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, (time.perf_counter() - start) * 1e3)
+
+    def report(self) -> dict[str, Quantiles]:
+        """Quantiles of every stage that ran since the last report, which starts a new period."""
+        with self._lock:
+            taken, self._samples = self._samples, {}
+        result = {}
+        for stage, samples in sorted(taken.items()):
+            p50, p90, p95, p99 = np.percentile(samples, [50, 90, 95, 99]).round(3).tolist()
+            result[stage] = Quantiles(count=len(samples), p50=p50, p90=p90, p95=p95, p99=p99)
+        return result

@@ -1,0 +1,137 @@
+"""The topic table: every topic Darner publishes, with its payload, QoS, retain flag and expiry.
+
+A topic is written nowhere else. Patterns are relative to the prefix (default ``darner/v1``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.errors import ConfigError
+from shared.wire import messages
+
+DEFAULT_PREFIX = "darner/v1"
+
+_ID = re.compile(messages.ID_PATTERN)
+# A command has a word of its own, such as zones.set; all other levels are identifiers.
+_COMMAND = re.compile(r"[a-z_.]{1,64}")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One row of the table.
+
+    Attributes:
+        name: What code, logs and metrics call it.
+        pattern: Levels below the prefix; ``{...}`` stands for one identifier.
+        payload: The message type, or "jpeg" for raw bytes of a picture.
+        qos: 0 may be lost, 1 is delivered at least once.
+        retain: New subscribers get the last one at once.
+        expiry_s: MQTT 5 message expiry; None for no limit.
+    """
+
+    name: str
+    pattern: str
+    payload: type[messages.NodeMessage | messages.Request] | Literal["jpeg"]
+    qos: Literal[0, 1]
+    retain: bool
+    expiry_s: int | None = None
+
+    def path(self, prefix: str, **ids: str) -> str:
+        """The concrete topic.
+
+        Raises:
+            ConfigError: An identifier has characters that could change the topic's meaning.
+        """
+        for name, value in ids.items():
+            check_id(name, value)
+        return f"{prefix}/{self.pattern.format(**ids)}"
+
+    def filter(self, prefix: str) -> str:
+        """The subscription that receives this topic of every node and camera."""
+        return f"{prefix}/{re.sub('{[a-z_]+}', '+', self.pattern)}"
+
+
+STATUS = Topic("status", "{node}/status", messages.NodeStatus, 1, True)
+INFO = Topic("info", "{node}/info", messages.NodeInfo, 1, True)
+METRICS = Topic("metrics", "{node}/metrics", messages.Metrics, 0, False, 30)
+CAMERA_STATUS = Topic("camera_status", "{node}/camera/{camera}/status", messages.CameraStatus, 1, True)
+DETECTIONS = Topic("detections", "{node}/camera/{camera}/detections", messages.DetectionsMessage, 0, False, 2)
+THUMBNAIL = Topic("thumbnail", "{node}/camera/{camera}/thumbnail", "jpeg", 0, False, 5)
+EVENTS = Topic("events", "{node}/camera/{camera}/events", messages.Event, 1, False)
+ZONES = Topic("zones", "{node}/camera/{camera}/zones", messages.Zones, 1, True)
+ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1, True)
+SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 1, False, 86_400)
+REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
+ACK = Topic("ack", "{node}/ack/{archive}", messages.Ack, 1, True)
+RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
+
+# Not below our prefix, so not in the table: Home Assistant's, in its words, and one that the user names.
+DISCOVERY = Topic("discovery", "device/{node}/{camera}/config", dict, 1, True)  # type: ignore[arg-type]  # not ours
+BUNDLE = Topic("bundle", "webcam-detections", messages.Bundle, 0, False, 5)
+
+TABLE = (
+    STATUS,
+    INFO,
+    METRICS,
+    CAMERA_STATUS,
+    DETECTIONS,
+    THUMBNAIL,
+    EVENTS,
+    SNAPSHOT,
+    ZONES,
+    ZONE,
+    REQUEST,
+    RESPONSE,
+    ACK,
+)
+
+_MATCHERS = tuple(
+    (row, re.compile(re.sub(r"{([a-z_]+)}", r"(?P<\1>[A-Za-z0-9_.-]{1,64})", row.pattern))) for row in TABLE
+)
+
+
+def match(prefix: str, path: str) -> tuple[Topic, dict[str, str]] | None:
+    """Find the row a concrete topic belongs to, and its identifiers; None when it is not one of ours."""
+    head = f"{prefix}/"
+    if not path.startswith(head):
+        return None
+    rest = path[len(head) :]
+    for row, matcher in _MATCHERS:
+        found = matcher.fullmatch(rest)
+        if found and all(_may_stand(name, value) for name, value in found.groupdict().items()):
+            return row, found.groupdict()
+    return None
+
+
+def may_be_command(value: str) -> bool:
+    """Whether it has a command's characters and length."""
+    return bool(_COMMAND.fullmatch(value))
+
+
+def _may_stand(name: str, value: str) -> bool:
+    return may_be_command(value) if name == "command" else bool(_ID.match(value))
+
+
+def check_id(what: str, value: str) -> str:
+    """Return `value` if it may stand in a topic.
+
+    Raises:
+        ConfigError: It is empty, too long or has other characters than letters, digits, ``_`` and ``-``.
+    """
+    if not _may_stand(what, value):
+        raise ConfigError(f"{what} {value!r}: use 1 to 64 letters, digits, '_' or '-'")
+    return value
+
+
+def check_prefix(prefix: str) -> str:
+    """Return `prefix` if topics can be put under it.
+
+    Raises:
+        ConfigError: A level is empty or not an identifier.
+    """
+    for level in prefix.split("/"):
+        check_id("mqtt prefix level", level)
+    return prefix

@@ -1,0 +1,101 @@
+"""Ultralytics' own preprocessing and NMS, in a virtual environment and process of their own, over JSON lines.
+
+The same file is both ends, as in `tracker_peers.py`. Ultralytics is under AGPL-3.0: it is installed for this
+measurement only, and nothing of it is part of Darner.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "ultralytics==8.4.190"
+
+
+class Ultralytics:
+    """Its process; `with` starts and ends it. One thread, as ours: two fight for the cores on a small box."""
+
+    def __enter__(self) -> Ultralytics:
+        from tests.bench.tracker.peers import environment
+
+        self._settings = tempfile.TemporaryDirectory()
+        quiet = {"YOLO_CONFIG_DIR": self._settings.name, "YOLO_VERBOSE": "false", "YOLO_OFFLINE": "true"}
+        command = [str(environment("ultralytics", PACKAGE)), "-W", "ignore", __file__]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | quiet
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+        self._settings.cleanup()
+
+    def ask(self, task: str, array: Path, repeats: int, **options: float) -> tuple[list[float], Path]:
+        """Run one step again and again.
+
+        Args:
+            task: "preprocess" of a frame ``(H, W, 3)``, or "nms" of an output ``(1, 84, N)``.
+            array: Its .npy file.
+            repeats: How often.
+            options: Of the task.
+
+        Returns:
+            Seconds of each run, and a .npy file of the last result.
+        """
+        pipe_in, pipe_out = self._process.stdin, self._process.stdout
+        if pipe_in is None or pipe_out is None:
+            raise RuntimeError("the peer's process has no pipes")
+        result = Path(self._settings.name) / "result.npy"
+        asked = {"task": task, "array": str(array), "repeats": repeats, "result": str(result), **options}
+        pipe_in.write(json.dumps(asked) + "\n")
+        pipe_in.flush()
+        return json.loads(pipe_out.readline())["seconds"], result
+
+
+def _work() -> None:
+    import cv2
+    import numpy as np
+    import torch
+    import torchvision  # noqa: F401 - Ultralytics uses its compiled NMS when it is loaded
+    from ultralytics.utils.nms import non_max_suppression
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    predictor = _predictor()
+    for line in sys.stdin:
+        task = json.loads(line)
+        array = np.load(task["array"])
+        output = torch.from_numpy(array) if task["task"] == "nms" else None
+        seconds = []
+        for _ in range(task["repeats"]):
+            start = time.perf_counter()
+            if output is None:
+                result = predictor.preprocess([array])
+            else:
+                result = non_max_suppression(output, task["confidence"], task["iou"], max_det=300)[0]
+            seconds.append(time.perf_counter() - start)
+        np.save(task["result"], result.numpy())
+        print(json.dumps({"seconds": seconds}), flush=True)
+
+
+def _predictor() -> Any:
+    """Its predictor as it is for a 640x640 ONNX model, without loading one."""
+    from types import SimpleNamespace
+
+    import torch
+    from ultralytics.models.yolo.detect import DetectionPredictor
+
+    predictor = DetectionPredictor(overrides={"imgsz": 640, "device": "cpu", "verbose": False, "save": False})
+    predictor.model = SimpleNamespace(pt=False, fp16=False, stride=32, dynamic=False, format="onnx")
+    predictor.device, predictor.imgsz = torch.device("cpu"), [640, 640]
+    return predictor
+
+
+if __name__ == "__main__":
+    _work()

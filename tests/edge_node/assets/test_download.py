@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import http.server
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_node.assets import models
+from edge_node.assets.download import DownloadError, fetch, sha256
+from shared.errors import ModelError
+
+CONTENT = b"weights" * 1000
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves one file, then counts."""
+
+    requests = 0
+
+    def do_GET(self) -> None:
+        type(self).requests += 1
+        if "missing" in self.path:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT) + (1000 if "short" in self.path else 0)))
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An https address; TLS itself is taken out, which needs no certificate and no network."""
+    httpd = http.server.HTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    port = httpd.server_port
+    real = urllib.request.urlopen
+
+    def plain(url: str, **options: Any) -> Any:
+        return real(url.replace("https://", "http://"), **options)
+
+    monkeypatch.setattr(urllib.request, "urlopen", plain)
+    Server.requests = 0
+    yield f"https://127.0.0.1:{port}"
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+def test_a_file_is_fetched_once_and_its_hash_recorded(server: str, tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "model.onnx"
+    assert fetch(f"{server}/model.onnx", target).read_bytes() == CONTENT
+    assert (tmp_path / "deep" / "model.onnx.sha256").read_text().split()[0] == sha256(target)
+    fetch(f"{server}/model.onnx", target)
+    assert Server.requests == 1
+
+
+def test_a_file_that_changed_since_is_refused(server: str, tmp_path: Path) -> None:
+    target = tmp_path / "model.onnx"
+    fetch(f"{server}/model.onnx", target)
+    target.write_bytes(b"other")
+    with pytest.raises(DownloadError, match="is not the file it was"):
+        fetch(f"{server}/model.onnx", target)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected", "says"),
+    [
+        pytest.param("model.onnx", "0" * 64, "expected 0000", id="wrong hash"),
+        pytest.param("missing.onnx", None, "Not Found", id="404"),
+        pytest.param("short.onnx", None, "cut short after 7000 of 8000 bytes", id="cut short"),
+    ],
+)
+def test_a_bad_download_leaves_nothing_behind(
+    server: str, tmp_path: Path, path: str, expected: str | None, says: str
+) -> None:
+    with pytest.raises(DownloadError, match=says):
+        fetch(f"{server}/{path}", tmp_path / "model.onnx", expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_https_is_fetched(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="only https"):
+        fetch("http://example.org/x", tmp_path / "x")
+
+
+def test_offline_the_error_says_where_to_put_the_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setenv("DARNER_CACHE", str(tmp_path))
+    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    with pytest.raises(ModelError, match="Offline, put the file at") as caught:
+        models.find_model("yolox_tiny")
+    assert str(tmp_path / "models" / "yolox_tiny.onnx") in str(caught.value)
+
+
+def test_a_model_put_there_by_hand_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DARNER_CACHE", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "yolox_tiny.onnx").write_bytes(CONTENT)
+    assert models.find_model("yolox_tiny").read_bytes() == CONTENT

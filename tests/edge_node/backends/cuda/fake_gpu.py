@@ -1,0 +1,156 @@
+"""A GPU that only counts its memory: pycuda's driver as far as Darner calls it, for tests without one."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_node.backends.cuda.device import Device
+from edge_node.frames import U8
+
+
+class FakeError(Exception):
+    """Stands for `pycuda.driver.Error`."""
+
+
+class FakeMemoryError(FakeError):
+    """Stands for `pycuda.driver.MemoryError`."""
+
+
+class _Allocation:
+    def __init__(self, driver: FakeDriver, size: int) -> None:
+        if driver.taken + size > driver.total or next(driver.countdown) == 0:
+            raise FakeMemoryError("cuMemAlloc failed: out of memory")
+        self._driver, self._size = driver, size
+        self.address = next(driver.addresses)
+        driver.taken += size
+        driver.allocations += 1
+
+    def __int__(self) -> int:
+        return self.address
+
+    def free(self) -> None:
+        assert self._size >= 0, "freed twice"
+        self._driver.taken -= self._size
+        self._size = -1
+
+
+class _HostMemory:
+    """Page-locked memory; numpy keeps it as the array's base."""
+
+    def __init__(self, driver: FakeDriver, size: int) -> None:
+        if next(driver.countdown) == 0:
+            raise FakeMemoryError("cuMemHostAlloc failed: out of memory")
+        self._driver, self._buffer = driver, ctypes.create_string_buffer(size)
+        self._freed = False
+        self.__array_interface__ = {
+            "data": (ctypes.addressof(self._buffer), False),
+            "shape": (size,),
+            "typestr": "|u1",
+            "version": 3,
+        }
+        driver.pinned += 1
+        driver.allocations += 1
+
+    def get_device_pointer(self) -> int:
+        return ctypes.addressof(self._buffer)
+
+    def free(self) -> None:
+        assert not self._freed, "freed twice"
+        self._freed = True
+        self._driver.pinned -= 1
+
+
+class _Event:
+    def __init__(self, _flags: int = 0) -> None: ...
+
+    def record(self, _stream: Any) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+    def time_since(self, _other: Any) -> float:
+        return 1.0
+
+
+class _Stream:
+    handle = 0
+
+    def synchronize(self) -> None: ...
+
+    def wait_for_event(self, _event: Any) -> None: ...
+
+
+class FakeDriver(ModuleType):
+    """`pycuda.driver`.
+
+    Args:
+        total: Bytes of the GPU.
+
+    Attributes:
+        taken: Bytes that are allocated.
+        pinned: Page-locked buffers that are allocated.
+        allocations: How many there were.
+        countdown: Allocations until one fails.
+    """
+
+    Error, MemoryError = FakeError, FakeMemoryError
+    Event, Stream = _Event, _Stream
+    device_attribute = SimpleNamespace(INTEGRATED=18)
+    event_flags = SimpleNamespace(BLOCKING_SYNC=1)
+    host_alloc_flags = SimpleNamespace(DEVICEMAP=2)
+
+    def __init__(self, total: int) -> None:
+        super().__init__("pycuda.driver")
+        self.total, self.taken, self.pinned, self.allocations = total, 0, 0, 0
+        self.addresses = itertools.count(1)
+        self.countdown = itertools.repeat(1)
+        self.integrated = 0
+
+    def init(self) -> None: ...
+
+    def Device(self, _index: int) -> Any:  # noqa: N802 - pycuda's name
+        context = SimpleNamespace(push=lambda: None, pop=lambda: None)
+        return SimpleNamespace(
+            name=lambda: "a fake GPU",
+            compute_capability=lambda: (9, 0),
+            get_attribute=lambda _which: self.integrated,
+            retain_primary_context=lambda: context,
+        )
+
+    def mem_get_info(self) -> tuple[int, int]:
+        return self.total - self.taken, self.total
+
+    def mem_alloc(self, size: int) -> _Allocation:
+        return _Allocation(self, size)
+
+    def pagelocked_empty(self, size: int, _dtype: Any, mem_flags: int) -> U8:
+        assert mem_flags == 2
+        return np.asarray(_HostMemory(self, size))
+
+    def memcpy_htod_async(self, *_: Any) -> None: ...
+
+    def memcpy_dtoh_async(self, *_: Any) -> None: ...
+
+    def memset_d32_async(self, *_: Any) -> None: ...
+
+    def module_from_buffer(self, _ptx: bytes) -> Any:
+        function = SimpleNamespace(prepared_async_call=lambda *_: None)
+        prepared = SimpleNamespace(prepare=lambda _arguments: function)
+        return SimpleNamespace(get_function=lambda _name: prepared)
+
+
+def fake_gpu(monkeypatch: pytest.MonkeyPatch, total: int, *, integrated: bool = False) -> tuple[Device, Any]:
+    """A device on a driver that has so many bytes."""
+    driver = FakeDriver(total)
+    driver.integrated = int(integrated)
+    package = ModuleType("pycuda")
+    package.driver = driver  # type: ignore[attr-defined]  # as an imported submodule is
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    return Device(), driver

@@ -1,0 +1,470 @@
+"""On a GPU: the kernels, CUDA graphs, batches in flight, and ONNX Runtime on the same buffers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_node.assets.models import BUILT_IN
+from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
+from edge_node.backends.cuda.graph import CaptureError, CudaGraph
+from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes, job, source_size
+from edge_node.backends.cuda.runner import CudaRunner
+from edge_node.backends.cuda.slots import Shape
+from edge_node.backends.interface import OutOfMemory, Wanted
+from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
+from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
+from edge_node.detect.decode.candidates import candidates
+from edge_node.frames import U8
+from shared.errors import ModelError
+from tests.conftest import SHARED
+from tests.edge_node.backends.cuda.test_kernels import (
+    SIZES,
+    TARGETS,
+    chosen_columns,
+    expected,
+    levels,
+    nv12,
+    picture,
+    scores,
+)
+from tests.edge_node.backends.networks import convolution, save
+
+
+@pytest.fixture(scope="module")
+def gpu() -> Device:
+    try:
+        return device()
+    except ModelError as error:
+        pytest.skip(f"needs an NVIDIA GPU and pycuda: {error}")
+
+
+@pytest.fixture
+def kernels(gpu: Device) -> Iterator[Kernels]:
+    with gpu.current():
+        yield Kernels(gpu)
+
+
+def letterbox(
+    gpu: Device, kernels: Kernels, images: list[U8], target: InputFormat, dtype: str
+) -> npt.NDArray[Any]:
+    fits = [Letterbox.fit(*source_size(image), target) for image in images]
+    starts = np.cumsum([0] + [image.nbytes for image in images]).tolist()
+    jobs = np.array([job(*row) for row in zip(images, fits, starts[:-1], strict=True)], JOB)
+    staging = np.concatenate([image.ravel() for image in images])
+    shape = (len(images), 3, target.height, target.width)
+    out = np.full(shape, np.nan, dtype)
+    buffers = [Buffer(gpu, array.nbytes) for array in (staging, jobs, out)]
+    for buffer, array in zip(buffers, (staging, jobs, out), strict=True):
+        gpu.driver.memcpy_htod(buffer.address, array)
+    stream = gpu.driver.Stream()
+    addresses = [buffer.address for buffer in buffers]
+    kernels.letterbox(addresses[0], addresses[1], addresses[2], shape, dtype, format_bytes(target), stream)
+    stream.synchronize()
+    gpu.driver.memcpy_dtoh(out, addresses[2])
+    for buffer in buffers:
+        buffer.free()
+    return out
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
+def test_the_letterbox_gives_what_the_cpu_gives(gpu: Device, kernels: Kernels, target: InputFormat) -> None:
+    for width, height in SIZES:
+        image = picture(width, height)
+        found = letterbox(gpu, kernels, [image], target, "float32")
+        assert levels(found, expected(image, target), target) <= 1.001, (width, height)
+
+
+def test_nv12_and_half_precision_and_a_batch(gpu: Device, kernels: Kernels) -> None:
+    target = TARGETS["yolov8"]
+    images = [picture(1280, 720), nv12(1280, 720), nv12(322, 242), picture(480, 640)]
+    single = letterbox(gpu, kernels, images, target, "float32")
+    for index, image in enumerate(images):
+        assert levels(single[index : index + 1], expected(image, target), target) <= 1.001
+    half = letterbox(gpu, kernels, images, target, "float16")
+    np.testing.assert_array_equal(half, single.astype(np.float16))
+
+
+class Constant:
+    """A network that answers with what it was given at the start: the runner's parts around it are real."""
+
+    def __init__(self, gpu: Device, answer: npt.NDArray[Any], stream: Any, *, waits: bool) -> None:
+        self._waits = waits
+        self._gpu, self._answer, self._stream = gpu, answer, stream
+        self.input_dtype: np.dtype[Any] = np.dtype(np.float32)
+        self.max_batch, self.capturable = len(answer), True
+        self._memory = Buffer(gpu, answer.nbytes)
+        gpu.driver.memcpy_htod(self._memory.address, answer)
+        self.enqueued = 0
+
+    def padded(self, count: int) -> int:
+        return count
+
+    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+        return [((shape[0], *self._answer.shape[1:]), self._answer.dtype)]
+
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - whatever comes in, the answer is the same
+        self.enqueued += 1
+        size = self._answer[: shape[0]].nbytes
+        self._gpu.driver.memcpy_dtod_async(outputs[0], self._memory.address, size, self._stream)
+        if self._waits:
+            self._stream.synchronize()
+
+    def forget(self, slot: int) -> None:
+        pass
+
+    def close(self) -> None:
+        self._memory.free()
+
+
+def runner(
+    gpu: Device, answer: npt.NDArray[Any], *, graphs: bool = True, waits: bool = False
+) -> tuple[CudaRunner, Constant]:
+    with gpu.current():
+        stream = gpu.driver.Stream()
+        network = Constant(gpu, answer, stream, waits=waits)
+    return CudaRunner(gpu, network, stream, graphs=graphs), network
+
+
+def check(found: Sequence[Any], layout: str, answer: npt.NDArray[Any], wanted: Wanted) -> None:
+    for index, (output,) in enumerate(found):
+        keep = chosen_columns(layout, answer[index], wanted)
+        whole = answer[index].astype(np.float32)
+        np.testing.assert_array_equal(output, whole[:, keep] if layout == "yolov8" else whole[keep])
+
+
+@pytest.mark.parametrize("graphs", [True, False], ids=["graph", "enqueued"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("layout", ["yolov8", "yolov5"])
+def test_only_candidates_come_back(gpu: Device, layout: str, dtype: str, graphs: bool) -> None:
+    answer = scores(layout, 80, 8400, 3, 0.01).astype(dtype)
+    engine, network = runner(gpu, answer, graphs=graphs)
+    images = [picture(640, 480), picture(1280, 720), nv12(352, 288)]
+    for confidence in (0.25, 0.25, 0.6, 0.6, 0.9):  # a live change must reach a recorded graph
+        wanted = Wanted(layout, np.arange(80), confidence)
+        found = engine.infer(images, TARGETS["yolov8"], wanted)
+        check(found.outputs, layout, answer, wanted)
+        assert found.preprocess_ms > 0
+        assert found.inference_ms > 0
+    # The first batch runs twice and is recorded, then all are replayed.
+    assert network.enqueued == (3 if graphs else 5)
+    engine.close()
+
+
+def test_a_network_that_cannot_be_recorded_is_enqueued(gpu: Device, caplog: pytest.LogCaptureFixture) -> None:
+    answer = scores("yolov8", 80, 8400, 2, 0.01)
+    engine, network = runner(gpu, answer, waits=True)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    for _ in range(5):
+        found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
+        check(found.outputs, "yolov8", answer, wanted)
+    assert not network.capturable
+    assert caplog.text.count("cannot be recorded") == 1
+    engine.close()
+
+
+def test_a_flood_of_candidates_comes_back_whole(gpu: Device) -> None:
+    answer = scores("yolov8", 2, 8400, 2, 1.0)
+    engine, _ = runner(gpu, answer)
+    wanted = Wanted("yolov8", np.arange(2), 0.0)
+    found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
+    for index, (output,) in enumerate(found.outputs):
+        np.testing.assert_array_equal(output, answer[index])
+    engine.close()
+
+
+def test_unknown_layouts_come_back_whole(gpu: Device) -> None:
+    answer = scores("yolov5", 80, 300, 2, 0.1)
+    engine, _ = runner(gpu, answer)
+    for _ in range(3):
+        found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], Wanted("yolox", np.arange(80), 0.5))
+        np.testing.assert_array_equal([outputs[0] for outputs in found.outputs], answer)
+    engine.close()
+
+
+def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
+    answer = scores("yolov8", 80, 8400, 4, 0.01)
+    engine, _ = runner(gpu, answer)
+    target, wanted = TARGETS["yolov8"], Wanted("yolov8", np.arange(80), 0.3)
+    small, large = [picture(640, 480)] * 2, [picture(1920, 1080)] * 4
+    first = engine.submit(small, target, wanted)
+    for turn in range(8):
+        second = engine.submit(large if turn % 2 == 0 else small, target, wanted)
+        with pytest.raises(ValueError, match="two batches"):
+            engine.submit(small, target, wanted)
+        found = first.collect()
+        assert len(found.outputs) == (2 if turn % 2 == 0 else 4)
+        check(found.outputs, "yolov8", answer, wanted)
+        first = second
+    first.collect()
+    engine.close()
+
+
+def test_two_threads_may_ask_at_once(gpu: Device) -> None:
+    answer = scores("yolov8", 80, 8400, 4, 0.01)
+    engine, _ = runner(gpu, answer)
+    target, wanted = TARGETS["yolov8"], Wanted("yolov8", np.arange(80), 0.3)
+    errors: list[BaseException] = []
+
+    def ask(count: int) -> None:
+        try:
+            for _ in range(50):
+                found = engine.infer([picture(640, 480)] * count, target, wanted)
+                assert len(found.outputs) == count
+                check(found.outputs, "yolov8", answer, wanted)
+        except BaseException as error:  # noqa: BLE001 - shown by the main thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask, args=(count,)) for count in (1, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors
+    engine.close()
+
+
+def test_another_thread_may_ask_and_pytorch_goes_on(gpu: Device) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch beside our context")
+    matrix = torch.ones((512, 512), device="cuda")
+    answer = scores("yolov8", 80, 2100, 1, 0.02)
+    engine, _ = runner(gpu, answer)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    errors: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            torch.cuda.set_device(0)  # a new thread of PyTorch's warns without
+            for _ in range(20):
+                check(
+                    engine.infer([picture(640, 480)], TARGETS["yolov8"], wanted).outputs,
+                    "yolov8",
+                    answer,
+                    wanted,
+                )
+                assert float((matrix @ matrix).sum()) == 512.0**3
+        except BaseException as error:  # noqa: BLE001 - shown by the main thread
+            errors.append(error)
+
+    for _ in range(2):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+    assert not errors, errors
+    assert float((matrix @ matrix).sum()) == 512.0**3
+    engine.close()
+
+
+def test_a_recorded_graph_does_the_work_again(gpu: Device) -> None:
+    with gpu.current():
+        driver = gpu.driver
+        stream = driver.Stream()
+        memory, host = Buffer(gpu, 4096), Pinned(gpu, 4096)
+
+        def work() -> None:
+            driver.memcpy_htod_async(memory.address, host.array, stream)
+            driver.memset_d32_async(memory.address, 7, 1, stream)
+            driver.memcpy_dtoh_async(host.array, memory.address, stream)
+
+        host.array[:] = 1
+        graph = CudaGraph(stream.handle, work)
+        stream.synchronize()
+        assert host.array[0] == 1  # recorded, not done
+        for value in (2, 3):
+            host.array[:] = value
+            graph.launch(stream.handle)
+            stream.synchronize()
+            assert host.array[:8].tolist() == [7, 0, 0, 0, value, value, value, value]
+        graph.close()
+        memory.free()
+        host.free()
+
+
+def test_what_cannot_be_recorded_leaves_the_stream_usable(gpu: Device) -> None:
+    with gpu.current():
+        stream = gpu.driver.Stream()
+        with pytest.raises(CaptureError):
+            CudaGraph(stream.handle, stream.synchronize)
+        stream.synchronize()
+        memory = Buffer(gpu, 64)
+        gpu.driver.memset_d32_async(memory.address, 1, 16, stream)
+        stream.synchronize()
+        memory.free()
+
+
+@pytest.fixture(scope="module")
+def onnx_backend(gpu: Device) -> Iterator[CudaOnnxBackend]:  # noqa: ARG001 - skips without a GPU
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        pytest.skip("needs onnxruntime-gpu")
+    backend = CudaOnnxBackend(BUILT_IN / "nanodet_g_416.onnx")
+    yield backend
+    backend.close()
+
+
+def test_onnx_runtime_on_our_buffers_detects_what_the_cpu_detects(onnx_backend: CudaOnnxBackend) -> None:
+    target = InputFormat(416, 416)
+    wanted = Wanted("yolov8", np.arange(80), 0.02)
+    session = ort.InferenceSession(BUILT_IN / "nanodet_g_416.onnx", providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    for width, height in SIZES[:8] * 2:
+        image = picture(width, height)
+        (output,) = session.run(None, {name: Preprocessor(target)(image)[0]})
+        reference = candidates("yolov8", [output[0]], target, wanted.class_ids, wanted.confidence)
+        found = onnx_backend.infer([image], target, wanted)
+        (kept,) = found.outputs[0]
+        # Those at the threshold may change sides.
+        (sure,) = np.nonzero(reference.score > wanted.confidence + 0.001)
+        less = candidates("yolov8", [kept], target, wanted.class_ids, wanted.confidence)
+        assert len(less) >= len(sure)
+        for index in sure:
+            near = np.abs(less.xyxy - reference.xyxy[index]).max(axis=1)
+            assert near.min() < 0.1
+            assert abs(less.score[near.argmin()] - reference.score[index]) < 0.001
+
+
+def test_models_that_choose_their_boxes_are_refused_at_once(onnx_backend: CudaOnnxBackend) -> None:  # noqa: ARG001 - skips without onnxruntime-gpu
+    path = SHARED / "models" / "rtmdet_nano_person.onnx"
+    if not path.is_file():
+        pytest.skip("needs ../shared/models")
+    with pytest.raises(ModelError, match="depends on the picture"):
+        CudaOnnxBackend(path)
+
+
+def test_two_aspects_of_one_network_keep_apart(onnx_backend: CudaOnnxBackend, tmp_path: Path) -> None:  # noqa: ARG001 - skips without onnxruntime-gpu
+    path = convolution(tmp_path / "any.onnx", ["N", 3, "H", "W"])
+    backend = CudaOnnxBackend(path)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    targets, wanted = [InputFormat(96, 64), InputFormat(64, 96)], Wanted("auto", np.arange(0), 0.0)
+    images = {target: [picture(96, 64), picture(64, 96)] for target in targets}
+    expected_by_target = {
+        target: [session.run(None, {"images": expected(image, target)})[0][0] for image in images[target]]
+        for target in targets
+    }
+    pending = backend.submit(images[targets[0]], targets[0], wanted)
+    before = targets[0]
+    for turn in range(1, 12):  # enqueued, recorded and replayed, with the other aspect in flight beside
+        target = targets[turn % 2]
+        following = backend.submit(images[target], target, wanted)
+        found = pending.collect()
+        for (output,), reference in zip(found.outputs, expected_by_target[before], strict=True):
+            assert np.abs(output - reference).max() < 0.05  # letterboxes differ by a grey level
+        pending, before = following, target
+    pending.collect()
+    backend.close()
+
+
+@pytest.fixture
+def little_memory(gpu: Device) -> Iterator[Callable[[int], None]]:
+    """Takes all memory of the GPU but so many megabytes, until the test ends."""
+    taken: list[Buffer] = []
+
+    def leave(megabytes: int) -> None:
+        with gpu.current():
+            taken.append(Buffer(gpu, gpu.free_memory() - (megabytes << 20)))
+
+    yield leave
+    with gpu.current():
+        for buffer in taken:
+            buffer.free()
+
+
+def test_batches_follow_the_free_memory(
+    gpu: Device, little_memory: Callable[[int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = scores("yolov8", 80, 8400, 16, 0.01)
+    engine, _ = runner(gpu, answer)
+    little_memory(200)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    engine.infer([picture(1280, 720)], TARGETS["yolov8"], wanted)
+    most = engine.max_batch
+    assert 1 < most < 16
+    assert f"a batch has at most {most}, where" in caplog.text
+    images = [picture(1280, 720)] * most
+    tickets = [engine.submit(images, TARGETS["yolov8"], wanted) for _ in range(2)]
+    with gpu.current():
+        assert gpu.free_memory() >= 0.2 * 180 * 2**20  # the margin; the driver keeps some for itself
+    for ticket in tickets:
+        check(ticket.collect().outputs, "yolov8", answer, wanted)
+    engine.close()
+
+
+def test_a_batch_without_room_is_refused_and_smaller_ones_go_on(
+    gpu: Device, little_memory: Callable[[int], None]
+) -> None:
+    answer = scores("yolov8", 80, 8400, 16, 0.01)
+    engine, _ = runner(gpu, answer)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    first = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
+    little_memory(100)
+    with pytest.raises(OutOfMemory, match="too little memory for 16 pictures"):
+        engine.submit([picture(1280, 720)] * 16, TARGETS["yolov8"], wanted)
+    check(first.collect().outputs, "yolov8", answer, wanted)
+    for count in (1, 2, 1):
+        found = engine.infer([picture(1280, 720)] * count, TARGETS["yolov8"], wanted)
+        check(found.outputs, "yolov8", answer, wanted)
+    engine.close()
+    with gpu.current():
+        assert gpu.free_memory() >= 95 << 20
+
+
+def wide_network(path: Path) -> Path:
+    """A convolution to 512 values a pixel, 134 MB for a picture of 256x256, and their means ``(N, 512)``."""
+    weights = np.random.default_rng(5).normal(0, 0.3, (512, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["wide"], pads=[1] * 4),
+        helper.make_node("Relu", ["wide"], ["positive"]),
+        helper.make_node("ReduceMean", ["positive"], ["output0"], axes=[2, 3], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "wide",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, 256, 256])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["N", 512])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    return save(path, graph)
+
+
+def test_memory_of_the_network_that_runs_out_makes_batches_smaller(
+    onnx_backend: CudaOnnxBackend,  # noqa: ARG001 - skips without onnxruntime-gpu
+    little_memory: Callable[[int], None],
+    tmp_path: Path,
+) -> None:
+    backend = CudaOnnxBackend(wide_network(tmp_path / "wide.onnx"))
+    target, wanted = InputFormat(256, 256), Wanted("auto", np.arange(0), 0.0)
+    (reference,) = backend.infer([picture(256, 256)], target, wanted).outputs[0]
+    little_memory(700)
+    count, refused = 16, 0
+    while True:
+        try:
+            found = backend.infer([picture(256, 256)] * count, target, wanted)
+            break
+        except OutOfMemory:
+            count, refused = count // 2, refused + 1
+    assert refused
+    assert backend.max_batch <= 8
+    for (output,) in found.outputs:
+        np.testing.assert_allclose(output.astype(np.float64), reference.astype(np.float64), atol=1e-3)
+    backend.close()
+
+
+def test_a_batch_is_filled_up_with_its_first_picture(onnx_backend: CudaOnnxBackend, tmp_path: Path) -> None:  # noqa: ARG001 - skips without onnxruntime-gpu
+    backend = CudaOnnxBackend(convolution(tmp_path / "any.onnx", ["N", 3, 64, 64]), 6)
+    images, target = [picture(64, 64), picture(64, 48), picture(48, 64)], InputFormat(64, 64)
+    wanted = Wanted("auto", np.arange(0), 0.0)
+    alone = [backend.infer([image], target, wanted).outputs[0][0] for image in images]
+    for count in (1, 2, 3, 5, 6):
+        for _ in range(2):
+            found = backend.infer((images * 2)[:count], target, wanted)
+            assert len(found.outputs) == len(found.fits) == count
+            for (output,), reference in zip(found.outputs, (alone * 2)[:count], strict=True):
+                np.testing.assert_allclose(output.astype(np.float64), reference.astype(np.float64), atol=1e-3)
+    backend.close()

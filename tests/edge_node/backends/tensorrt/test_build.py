@@ -1,0 +1,238 @@
+"""Engines built without a GPU, by TensorRT for RTX: the interface of TensorRT 11, and as strongly typed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_node.assets.models import BUILT_IN
+from edge_node.backends.tensorrt.backend import read
+from edge_node.backends.tensorrt.build import BuildOptions, build
+from edge_node.backends.tensorrt.cache import EngineCache, TensorrtSettings, metadata, save, sidecar
+from shared.errors import ModelError
+from tests.edge_node.backends.small_models import write
+
+trt: Any = pytest.importorskip(
+    "tensorrt_rtx_bindings", reason="needs tensorrt-rtx-cu13-libs and -bindings (Linux, x86-64)"
+)
+FOR_AMPERE = BuildOptions(capability=(8, 6), level=0, workspace_mb=256)
+A10 = ("NVIDIA A10", (8, 6))
+
+
+def engine_of(blob: bytes) -> Any:
+    """What the engine says of itself; None where this machine's driver is missing."""
+    runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
+    return runtime.deserialize_cuda_engine(blob)
+
+
+@pytest.mark.parametrize("kind", ["fp32", "fp16", "qdq"])
+def test_engines_of_every_precision_are_built(tmp_path: Path, kind: str) -> None:
+    built = build(trt, write(tmp_path / "model.onnx", kind), FOR_AMPERE)
+    assert len(built.engine) > 1000
+    assert built.description["precision"] == {"qdq": "int8"}.get(kind, kind)
+    assert built.description["profiles"] == [
+        [[batch, 3, 64, 64] for batch in batches] for batches in FOR_AMPERE.profiles
+    ]
+
+
+def test_the_built_in_model_is_built() -> None:
+    built = build(trt, BUILT_IN / "nanodet_g_416.onnx", FOR_AMPERE)
+    assert built.description["profiles"] == [[[1, 3, 416, 416]] * 3]
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "shapes"),
+    [
+        pytest.param(
+            {"batch": 4}, {}, [[[4, 3, 64, 64]] * 3], id="a fixed batch leaves the profiles no choice"
+        ),
+        pytest.param(
+            {"size": "side"},
+            {"size": (96, 160), "profiles": ((1, 2, 4),)},
+            [[[1, 3, 96, 160], [2, 3, 96, 160], [4, 3, 96, 160]]],
+            id="an open size is set",
+        ),
+    ],
+)
+def test_shapes_that_are_open_are_set(
+    tmp_path: Path, model: dict[str, Any], options: dict[str, Any], shapes: list[Any]
+) -> None:
+    built = build(trt, write(tmp_path / "model.onnx", **model), replace(FOR_AMPERE, **options))
+    assert built.description["profiles"] == shapes
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        pytest.param({"kind": "unknown"}, {}, ["Detectify"], id="unknown operator"),
+        pytest.param({"size": "side"}, {}, ["--size"], id="open size"),
+        pytest.param({}, {"size": (32, 32)}, ["64x64", "32x32"], id="another size than the model's"),
+        pytest.param({}, {"precision": "fp16"}, ["fp32", "optimization fp16"], id="half of a float model"),
+        pytest.param({}, {"precision": "int8"}, ["fp32", "quantize"], id="INT8 of a float model"),
+        pytest.param({}, {"capability": (5, 0)}, ["SM50"], id="a GPU it does not know"),
+        pytest.param({}, {"dla": 0}, ["no DLA core 0"], id="no accelerator"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_sentence(
+    tmp_path: Path, model: dict[str, Any], options: dict[str, Any], words: list[str]
+) -> None:
+    path = write(tmp_path / "model.onnx", **model)
+    with pytest.raises(ModelError) as caught:
+        build(trt, path, replace(FOR_AMPERE, **options))
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"not a model")
+    with pytest.raises(ModelError, match=r"model\.onnx"):
+        build(trt, path, FOR_AMPERE)
+
+
+def test_the_names_of_the_classes_come_along(tmp_path: Path) -> None:
+    model = write(tmp_path / "model.onnx")
+    path = tmp_path / "model.engine"
+    built = build(trt, model, FOR_AMPERE)
+    save(path, built, metadata(model))
+    blob, found = read(path)
+    assert blob == built.engine
+    assert json.loads(found["names"]) == {"0": "cat", "1": "dog"}
+
+
+def test_metadata_before_the_engine_is_read(tmp_path: Path) -> None:
+    text = json.dumps({"names": {"0": "cat"}, "stride": 32}).encode()
+    path = tmp_path / "model.engine"
+    path.write_bytes(len(text).to_bytes(4, "little") + text + b"engine")
+    blob, found = read(path)
+    assert blob == b"engine"
+    assert found == {"names": '{"0": "cat"}', "stride": "32"}
+
+
+def cached(folder: Path, **options: Any) -> EngineCache:
+    return EngineCache(folder / "engines", **options)
+
+
+def test_an_engine_is_built_once_and_found_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
+    first = cache.get(trt, *A10, model, FOR_AMPERE)
+    assert "building it" in caplog.text
+    caplog.clear()
+    # The content counts, not the name.
+    assert cache.get(trt, *A10, model, FOR_AMPERE).read_bytes() == first.read_bytes()
+    assert "building it" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"gpu": "NVIDIA A40"}, id="GPU"),
+        pytest.param({"capability": (8, 9)}, id="compute capability"),
+        pytest.param({"options": replace(FOR_AMPERE, level=1)}, id="level"),
+        pytest.param({"options": replace(FOR_AMPERE, profiles=((1, 1, 2),))}, id="profiles"),
+        pytest.param({"options": replace(FOR_AMPERE, precision="fp32")}, id="precision"),
+        pytest.param({"kind": "fp16"}, id="model"),
+        pytest.param({"version": "10.9.0"}, id="TensorRT"),
+    ],
+)
+def test_what_an_engine_depends_on_is_in_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    cache = cached(tmp_path)
+    model = write(tmp_path / "model.onnx")
+    before = cache.path(trt, *A10, model, FOR_AMPERE)
+    write(model, change.get("kind", "fp32"))
+    if "version" in change:
+        monkeypatch.setattr(trt, "__version__", change["version"])
+    after = cache.path(
+        trt,
+        change.get("gpu", A10[0]),
+        change.get("capability", A10[1]),
+        model,
+        change.get("options", FOR_AMPERE),
+    )
+    assert after != before
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "alone", "sidecar"])
+def test_a_torn_engine_is_built_again(tmp_path: Path, damage: str) -> None:
+    model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
+    path = cache.get(trt, *A10, model, FOR_AMPERE)
+    whole = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(whole[:-100])
+    elif damage == "changed":
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    elif damage == "alone":
+        sidecar(path).unlink()
+    else:
+        sidecar(path).write_text("{")
+    assert not cache.find(path)
+    again = cache.get(trt, *A10, model, FOR_AMPERE)
+    assert again == path
+    assert cache.find(path)
+
+
+def _get(folder: str, model: str) -> None:
+    EngineCache(Path(folder)).get(trt, *A10, Path(model), FOR_AMPERE)
+
+
+def test_two_processes_build_one_engine(tmp_path: Path) -> None:
+    model = write(tmp_path / "model.onnx")
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=_get, args=(str(tmp_path / "engines"), str(model))) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    files = sorted(path.name for path in (tmp_path / "engines").iterdir())
+    assert len([name for name in files if name.endswith(".engine")]) == 1
+    assert not [name for name in files if name.endswith(".part")]
+    cache = EngineCache(tmp_path / "engines")
+    assert cache.find(cache.path(trt, *A10, model, FOR_AMPERE))
+
+
+def test_the_longest_unused_engines_go_first(tmp_path: Path) -> None:
+    cache = cached(tmp_path, limit_mb=0)
+    model = write(tmp_path / "model.onnx")
+    levels = [replace(FOR_AMPERE, level=level) for level in (0, 1)]
+    first, second = (cache.get(trt, *A10, model, options) for options in levels)
+    assert not first.exists()
+    assert not sidecar(first).exists()
+    assert cache.find(second)  # the newest stays, however large
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    model = write(tmp_path / "model.onnx")
+    (tmp_path / "engines").write_text("a file, not a folder")
+    with pytest.raises(ModelError, match="engines"):
+        cached(tmp_path).get(trt, *A10, model, FOR_AMPERE)
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build(trt, write(tmp_path / "model.onnx"), FOR_AMPERE)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ModelError, match="No space left"):
+        save(tmp_path / "model.engine", built, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx"]
+
+
+def test_settings_become_profiles() -> None:
+    assert TensorrtSettings(max_batch=8).options().profiles == ((1, 1, 1), (1, 4, 8))
+    assert TensorrtSettings(max_batch=1).options().profiles == ((1, 1, 1),)

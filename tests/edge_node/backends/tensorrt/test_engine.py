@@ -1,0 +1,215 @@
+"""What becomes of TensorRT's refusals: a stand-in for its module and log; all above them is real."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_node.assets.models import BUILT_IN
+from edge_node.backends.cuda.device import Device
+from edge_node.backends.cuda.runner import Ticket
+from edge_node.backends.interface import Inference, OutOfMemory, Wanted
+from edge_node.backends.preprocess import InputFormat
+from edge_node.backends.tensorrt import backend as tensorrt
+from edge_node.backends.tensorrt.backend import TensorrtBackend
+from edge_node.backends.tensorrt.cache import EngineCache, TensorrtSettings
+from edge_node.backends.tensorrt.engine import Engine
+from edge_node.config.settings import ModelSettings
+from shared.errors import ModelError
+from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
+
+NO_MEMORY = "[defaultAllocator.cpp::allocate::19] Error Code 1: Cuda Runtime (out of memory)"
+TAKEN = "Error Code 3: API Usage Error (Profile 0 has been chosen by another IExecutionContext)"
+SHAPE = (2, 3, 416, 416)
+
+
+class Context:
+    def __init__(self, trt: FakeTrt) -> None:
+        self._trt, self.shape = trt, SHAPE
+        self.addresses: dict[str, int] = {}
+        trt.contexts += 1
+
+    def __del__(self) -> None:
+        self._trt.contexts -= 1
+
+    def set_optimization_profile_async(self, _index: int, _stream: int) -> bool:
+        return True
+
+    def set_input_shape(self, _name: str, shape: tuple[int, int, int, int]) -> bool:
+        self.shape = shape
+        return True
+
+    def get_tensor_shape(self, _name: str) -> tuple[int, ...]:
+        return (self.shape[0], 84, 3549)
+
+    def set_tensor_address(self, name: str, address: int) -> None:
+        self.addresses[name] = address
+
+    def execute_async_v3(self, _stream: int) -> bool:
+        self._trt.ran.append((id(self), self.shape, tuple(self.addresses.values())))
+        return self._trt.works()
+
+
+class ILogger:
+    Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
+
+
+class FakeTrt(ModuleType):
+    """The module, with one engine of one profile in it.
+
+    Attributes:
+        most: Contexts that may be at a time, and `why` there are no more.
+        fails: What running says, if it fails.
+    """
+
+    __version__ = "11.0"
+    ILogger = ILogger
+    TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")
+    num_io_tensors, num_optimization_profiles = 2, 1
+
+    def __init__(self) -> None:
+        super().__init__("tensorrt")
+        self.most, self.why, self.fails, self.contexts = 100, NO_MEMORY, "", 0
+        self.ran: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
+
+    def init_libnvinfer_plugins(self, _log: Any, _name: str) -> None: ...
+
+    def Runtime(self, log: Any) -> Any:  # noqa: N802 - TensorRT's name
+        self.log = log
+        return SimpleNamespace(deserialize_cuda_engine=lambda _blob: self)
+
+    def get_tensor_name(self, index: int) -> str:
+        return ("images", "output0")[index]
+
+    def get_tensor_dtype(self, _name: str) -> Any:
+        return SimpleNamespace(name="FLOAT")
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return (-1, 3, -1, -1) if name == "images" else (-1, 84, -1)
+
+    def get_tensor_mode(self, name: str) -> str:
+        return "in" if name == "images" else "out"
+
+    def get_tensor_profile_shape(self, _name: str, _index: int) -> list[tuple[int, ...]]:
+        return [(1, 3, 320, 320), (8, 3, 416, 416), (16, 3, 640, 640)]
+
+    def create_execution_context(self) -> Context | None:
+        if self.contexts >= self.most:
+            self.log.log(ILogger.Severity.ERROR, self.why)
+            return None
+        return Context(self)
+
+    def works(self) -> bool:
+        if self.fails:
+            self.log.log(ILogger.Severity.ERROR, self.fails)
+        return not self.fails
+
+
+@pytest.fixture
+def trt() -> FakeTrt:
+    return FakeTrt()
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Device:
+    device, driver = fake_gpu(monkeypatch, 1 << 33)
+    driver.Context = SimpleNamespace(synchronize=lambda: None)
+    return device
+
+
+@pytest.fixture
+def engine(trt: FakeTrt, gpu: Device) -> Iterator[Engine]:
+    one = Engine(trt, gpu, Path("x.engine"), b"", 0)
+    yield one
+    one.close()
+
+
+def test_no_room_for_a_context_is_out_of_memory_and_ends_when_buffers_go(
+    engine: Engine, trt: FakeTrt
+) -> None:
+    trt.most = 1
+    engine.enqueue(0, SHAPE, 1, [2], 0)
+    with pytest.raises(OutOfMemory, match="out of memory"):
+        engine.enqueue(1, SHAPE, 3, [4], 0)
+    with pytest.raises(OutOfMemory, match="out of memory"):
+        engine.outputs(SHAPE)
+    engine.forget(0)
+    engine.enqueue(1, SHAPE, 3, [4], 0)
+    assert engine.capturable
+    assert [addresses for _, _, addresses in trt.ran] == [(1, 2), (3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [(NO_MEMORY, OutOfMemory), ("Error Code 1: Cask (Cask convolution execution)", ModelError)],
+)
+def test_a_run_that_fails_says_why(engine: Engine, trt: FakeTrt, text: str, kind: type[ModelError]) -> None:
+    trt.fails = text
+    with pytest.raises(ModelError, match="could not start") as error:
+        engine.enqueue(0, SHAPE, 1, [2], 0)
+    assert type(error.value) is kind
+
+
+def test_buffers_of_one_shape_have_contexts_of_their_own(engine: Engine, trt: FakeTrt) -> None:
+    for slot in (0, 1, 0, 1):
+        engine.enqueue(slot, SHAPE, 10 + slot, [20 + slot], 0)
+    assert [addresses for _, _, addresses in trt.ran] == [(10, 20), (11, 21)] * 2
+    assert len({context for context, _, _ in trt.ran}) == 2
+
+
+def test_where_there_is_one_context_a_profile_all_share_it(
+    engine: Engine, trt: FakeTrt, caplog: pytest.LogCaptureFixture
+) -> None:
+    trt.most, trt.why = 1, TAKEN
+    other = (2, 3, 640, 384)
+    engine.enqueue(0, SHAPE, 1, [2], 0)
+    assert engine.outputs(other)[0][0] == (2, 84, 3549)  # asked while the profile is taken
+    engine.enqueue(1, other, 3, [4], 0)
+    engine.enqueue(0, SHAPE, 1, [2], 0)
+    assert not engine.capturable
+    assert [row[1:] for row in trt.ran] == [(SHAPE, (1, 2)), (other, (3, 4)), (SHAPE, (1, 2))]
+    assert caplog.text.count("no CUDA graphs") == 1
+
+
+def test_while_an_engine_is_built_another_one_answers(
+    monkeypatch: pytest.MonkeyPatch, trt: FakeTrt, gpu: Device, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", trt)
+    monkeypatch.setattr(tensorrt, "device", lambda _index: gpu)
+    build = threading.Event()
+    built = tmp_path / "x.engine"
+    built.write_bytes(b"engine")
+
+    def get(*_: object) -> Path:
+        build.wait(30)
+        return built
+
+    monkeypatch.setattr(EngineCache, "find", lambda *_: None)
+    monkeypatch.setattr(EngineCache, "path", lambda *_: built)
+    monkeypatch.setattr(EngineCache, "get", get)
+    settings = ModelSettings(providers=("cpu",), tensorrt=TensorrtSettings(while_building="onnxruntime"))
+    backend = TensorrtBackend(BUILT_IN / "nanodet_g_416.onnx", settings)
+    images, target = [np.zeros((416, 416, 3), np.uint8)], InputFormat(416, 416)
+    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    try:
+        assert isinstance(backend.submit(images, target, wanted), Inference)
+        assert backend.name.startswith("onnxruntime")
+    finally:
+        build.set()
+    builders = [thread for thread in threading.enumerate() if thread.name == "engine-build"]
+    for thread in builders:
+        thread.join(30)
+    ticket = backend.submit(images, target, wanted)
+    assert isinstance(ticket, Ticket)
+    assert backend.name == "tensorrt 11.0"
+    assert backend.max_batch == 16
+    assert len(ticket.collect().outputs) == 1
+    assert len(backend.infer(images, target, wanted).outputs) == 1
+    backend.close()

@@ -1,0 +1,93 @@
+"""Which engine takes a model, and what it says of those that do not."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edge_node.assets.models import BUILT_IN
+from edge_node.backends.choose import Engine, choose
+from edge_node.config.settings import ModelSettings
+from shared.errors import ModelError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A good ONNX file; the others are there, and no engine can run them."""
+    shutil.copy(BUILT_IN / "nanodet_g_416.onnx", tmp_path / "model.onnx")
+    for name in ("model.engine", "model.pt", "only.engine", "only.pt", "model.jpg"):
+        (tmp_path / name).write_bytes(b"not a model")
+    return tmp_path
+
+
+@pytest.mark.parametrize("named", ["model.onnx", "model.engine", "model.pt"])
+def test_the_best_file_that_runs_is_taken_whichever_of_its_name_is_given(
+    folder: Path, named: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        backend = choose(ModelSettings(name=str(folder / named)))
+    assert backend.name.startswith("onnxruntime ")
+    (line,) = [record.message for record in caplog.records]
+    assert f"model {folder / 'model.onnx'} runs with onnxruntime" in line
+    assert "; model.engine is not used: " in line
+    backend.close()
+
+
+def test_a_file_without_better_neighbours_needs_no_explanation(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copy(BUILT_IN / "nanodet_g_416.onnx", tmp_path / "model.onnx")
+    with caplog.at_level(logging.INFO):
+        choose(ModelSettings(name=str(tmp_path / "model.onnx"))).close()
+    assert "not used" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "says"),
+    [
+        pytest.param("model.onnx", "tensorrt", "model.engine", id="an engine by name falls back to nothing"),
+        pytest.param("model.onnx", "torch", "model.pt", id="nor does PyTorch"),
+        pytest.param("only.engine", "auto", "only.engine.*only.pt", id="nothing runs: every reason is given"),
+        pytest.param(
+            "only.pt", "onnxruntime", "model.backend=onnxruntime needs a .onnx file", id="no file for it"
+        ),
+        pytest.param("absent.onnx", "auto", "no such file", id="no file at all"),
+        pytest.param("model.onnx", "kserve", "do not fit", id="a file is no server"),
+        pytest.param("http://h/m", "torch", "do not fit", id="a server is no file"),
+    ],
+)
+def test_an_engine_that_cannot_run_is_one_clear_error(
+    folder: Path, name: str, engine: Engine, says: str
+) -> None:
+    place = name if name.startswith("http") else str(folder / name)
+    with pytest.raises(ModelError, match=says) as error:
+        choose(ModelSettings(name=place, backend=engine))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "extra"),
+    [
+        pytest.param("torch", "only.pt", "torch", id="PyTorch"),
+        pytest.param("tritonclient", "http://127.0.0.1:1/m", "kserve", id="KServe"),
+    ],
+)
+def test_what_is_not_installed_says_what_to_install(
+    folder: Path, package: str, name: str, extra: str
+) -> None:
+    if importlib.util.find_spec(package):
+        pytest.skip(f"{package} is installed here")
+    place = name if name.startswith("http") else str(folder / name)
+    with pytest.raises(ModelError, match=rf"pip install 'darner\[{extra}\]'"):
+        choose(ModelSettings(name=place))
+
+
+@pytest.mark.parametrize("url", ["http://host:8000", "http://host/a/b/c", "grpc:///model"])
+def test_an_address_without_a_model_is_one_clear_error(url: str) -> None:
+    pytest.importorskip("tritonclient", reason="tritonclient is not installed; see `make test-engines`")
+    with pytest.raises(ModelError, match="write http://HOST:PORT/MODEL"):
+        choose(ModelSettings(name=url))

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_node.analytics.analyse import Analytics, AnalyticsSettings
+from edge_node.analytics.watch import Analysed
+from edge_node.batch.annotate import VideoFile, colour_of, draw
+from edge_node.config.definitions import Definitions
+from edge_node.frames import Frame, Tracks
+from shared.errors import OutputError
+from shared.wire.messages import LineDefinition, ZoneDefinition
+
+DEFINITIONS = Definitions(
+    version=1,
+    zones={"door": ZoneDefinition(polygon=((0.5, 0.5), (0.95, 0.5), (0.95, 0.95), (0.5, 0.95)))},
+    lines={"gate": LineDefinition(points=((0.25, 0.9), (0.25, 0.2)))},
+)
+
+
+def analysed(predicted: bool = False) -> Analysed:
+    frame = Frame("c", 0, 0, 0, np.zeros((480, 640, 3), np.uint8))
+    tracks = Tracks(
+        xyxy=np.array([[400, 300, 450, 400]], np.float32),
+        score=np.array([0.9], np.float32),
+        class_id=np.zeros(1, np.int32),
+        track_id=np.array([7], np.int64),
+        age_s=np.zeros(1, np.float32),
+        velocity=np.zeros((1, 2), np.float32),
+        predicted=np.array([predicted]),
+    )
+    analytics = Analytics(DEFINITIONS.zones, DEFINITIONS.lines, ("person",), AnalyticsSettings())
+    return Analysed(frame, tracks, analytics.update(tracks, 0.0, 640, 480), 0.0, {})
+
+
+def test_a_copy_shows_boxes_zones_and_lines_where_they_are() -> None:
+    item = analysed()
+    image = draw(item, DEFINITIONS, ("person",))
+    assert not item.frame.image.any(), "other stages share the frame itself"
+    assert tuple(image[350, 400]) == colour_of(7), "the box's left side"
+    assert tuple(image[350, 425]) == (0, 0, 0), "and nothing in it"
+    assert image[240, 500].any(), "the zone's upper side"
+    assert image[300, 160].any(), "the line"
+    assert tuple(image[290, 402]) == colour_of(7), "the ground of the track's name"
+    bold, thin = (draw(analysed(predicted), DEFINITIONS, ("person",)) for predicted in (False, True))
+    assert bold[350, 390:410].any(axis=1).sum() > thin[350, 390:410].any(axis=1).sum()
+
+
+def test_counts_are_those_of_the_frame() -> None:
+    before = draw(analysed(), DEFINITIONS, ("person",))
+    item = analysed()
+    assert item.report.numbers["door"].occupancy == 1
+    item.report.numbers.clear()
+    after = draw(item, DEFINITIONS, ("person",))
+    assert (before != after).any(axis=2)[200:245, 320:].any(), "the zone's text differs"
+
+
+def test_tracks_that_follow_each_other_have_colours_that_differ() -> None:
+    colours = np.array([colour_of(track_id) for track_id in range(1, 12)], np.int64)
+    steps = np.abs(np.diff(colours, axis=0)).sum(axis=1)
+    assert (steps > 150).all()
+
+
+def test_a_video_keeps_its_first_size_and_is_looked_at_when_it_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoFile(path, 10.0) as video:
+        for size in ((48, 64), (48, 64), (96, 128)):
+            video.write(np.full((*size, 3), 99, np.uint8))
+        video.finish()
+    reader = cv2.VideoCapture(str(path))
+    shapes = [image.shape for good, image in iter(reader.read, (False, None)) if good]
+    assert shapes == [(48, 64, 3)] * 3
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    with (
+        VideoFile(tmp_path / "none" / "out.mp4", 10.0) as video,
+        pytest.raises(OutputError, match="cannot write"),
+    ):
+        video.write(np.zeros((48, 64, 3), np.uint8))

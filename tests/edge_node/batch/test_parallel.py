@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from edge_node.batch.parallel import ahead, looked
+from edge_node.config.live import Controls
+from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.detect.detector import Input
+from edge_node.detect.stages import Detect
+from edge_node.frames import Frame
+from shared.errors import SourceError
+from tests.edge_node.detect.test_stages import Network, Run, frame
+
+
+class Slow(Network):
+    """Takes a different time for each run, and notes how many run at the same time."""
+
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Run:
+        with Slow.lock:
+            Slow.running += 1
+            Slow.most = max(Slow.most, Slow.running)
+        time.sleep(random.uniform(0, 0.01))
+        with Slow.lock:
+            Slow.running -= 1
+            return super().submit(inputs, confidences)
+
+
+def stages(networks: Sequence[Network], **settings: float) -> list[Detect]:
+    cameras = {"c": CameraSettings(source="x", **settings)}  # type: ignore[arg-type]  # from a table
+    controls = Controls(EdgeConfig(cameras=cameras))
+    return [Detect(network, cameras, controls) for network in networks]  # type: ignore[arg-type]  # a stand-in
+
+
+def test_frames_come_out_in_their_order_however_long_each_takes() -> None:
+    Slow.most = 0
+    networks = [Slow() for _ in range(4)]
+    out = list(looked((frame(seq) for seq in range(60)), stages(networks)))
+    assert [item.frame.seq for item in out] == list(range(60))
+    assert all(item.output is not None for item in out)
+    assert sum(len(network.runs) for network in networks) == 60
+    assert 1 < Slow.most <= 4, "several at a time, each network in one thread"
+
+
+@pytest.mark.parametrize(
+    ("every", "room", "runs"),
+    [
+        pytest.param(1, 1000, [4, 4, 4, 4, 4], id="full batches"),
+        pytest.param(3, 1000, [3, 3, 1], id="one frame in three: few wait for a batch to be full"),
+        pytest.param(1, 2, [2] * 10, id="memory for two: smaller batches, and nothing is lost"),
+    ],
+)
+def test_engines_with_batches_get_full_ones(every: int, room: int, runs: list[int]) -> None:
+    network = Network(max_batch=4, room=room)
+    out = list(looked((frame(seq) for seq in range(20)), stages([network], detect_every=every)))
+    assert [item.frame.seq for item in out] == list(range(20))
+    seen = [item.frame.seq for item in out if item.choice == "look"]
+    # Counted from the first: the same as one after the other.
+    one_by_one = stages([Network()], detect_every=every)[0]
+    assert seen == [seq for seq in range(20) if one_by_one.choose(frame(seq)) == "look"]
+    assert sorted(network.runs, reverse=True) == runs
+
+
+def broken() -> Iterator[Frame]:
+    yield frame(0)
+    raise SourceError("the file is damaged")
+
+
+def test_an_error_of_the_source_arrives_behind_what_came_before_it() -> None:
+    out: list[int] = []
+    with pytest.raises(SourceError, match="the file is damaged"):
+        out.extend(item.seq for item in ahead(broken(), 4))
+    assert out == [0]
+
+
+def test_an_error_of_a_network_ends_the_run_and_its_threads() -> None:
+    class Broken(Network):
+        def submit(self, *_: object) -> Run:
+            raise RuntimeError("the engine is gone")
+
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="the engine is gone"):
+        list(looked((frame(seq) for seq in range(60)), stages([Broken(), Network()])))
+    assert threading.active_count() == before
+
+
+def test_whoever_stops_early_leaves_no_thread_behind() -> None:
+    made = []
+
+    def endless() -> Iterator[Frame]:
+        for seq in range(10_000):
+            made.append(seq)
+            yield frame(seq)
+
+    before = threading.active_count()
+    source = ahead(endless(), 4)
+    out = looked(source, stages([Network(), Network()]))
+    assert next(out).frame.seq == 0
+    out.close()
+    source.close()
+    assert threading.active_count() == before
+    assert len(made) < 20, "and does not read the rest"

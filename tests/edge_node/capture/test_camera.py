@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_node.capture import camera as module
+from edge_node.capture.camera import capture, check_source
+from edge_node.capture.readers import Taken, decode_reduced, describe, is_live
+from edge_node.config.settings import CameraSettings
+from edge_node.frames import U8, Frame
+from shared.errors import SourceError
+
+
+def picture(number: int) -> U8:
+    return np.full((48, 64, 3), number * 20, np.uint8)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "five.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
+    for number in range(5):
+        writer.write(picture(number))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture(number))
+    (tmp_path / "1b.png").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no picture either")
+    return tmp_path
+
+
+class Statuses(list[tuple[str, str | None]]):
+    """Records what a camera says of itself."""
+
+    def __call__(self, status: str, reason: str | None) -> None:
+        self.append((status, reason))
+
+
+def run(settings: CameraSettings, limit: int | None = None) -> tuple[list[Frame], Statuses]:
+    stop, said = threading.Event(), Statuses()
+    frames = []
+    for frame in capture("c", settings, stop, said):
+        frames.append(frame)
+        if len(frames) == limit:
+            stop.set()
+    return frames, said
+
+
+def shades(frames: list[Frame]) -> list[int]:
+    return [round(float(frame.image.mean()) / 20) for frame in frames]
+
+
+def test_a_file_gives_every_frame_once_on_its_own_clock(video: Path) -> None:
+    frames, said = run(CameraSettings(source=str(video), pace="fast"))
+    assert shades(frames) == [0, 1, 2, 3, 4]
+    assert [frame.seq for frame in frames] == [0, 1, 2, 3, 4]
+    assert [frame.monotonic_ns for frame in frames] == [n * 50_000_000 for n in range(5)]
+    assert not any(frame.restarted for frame in frames)
+    assert said == [("streaming", None), ("ended", None)]
+
+
+def test_a_stream_in_the_same_process_does_not_cost_a_file_its_last_frames(video: Path) -> None:
+    stop = threading.Event()
+    stream = CameraSettings(source="rtsp://127.0.0.1:9/none")
+    list(capture("other", stream, stop, lambda *_: stop.set()))
+    assert len(run(CameraSettings(source=str(video), pace="fast"))[0]) == 5
+
+
+def test_a_looped_file_goes_on_in_number_and_time_and_says_where_it_restarts(video: Path) -> None:
+    frames, _ = run(CameraSettings(source=str(video), pace="fast", loop=True), limit=12)
+    assert [frame.seq for frame in frames] == list(range(12))
+    assert [frame.monotonic_ns for frame in frames] == [n * 50_000_000 for n in range(12)]
+    assert [frame.seq for frame in frames if frame.restarted] == [5, 10]
+
+
+def test_a_file_at_the_pace_it_was_filmed_takes_as_long_as_it_lasts(video: Path) -> None:
+    start = time.monotonic()
+    run(CameraSettings(source=str(video), pace="realtime"))
+    assert time.monotonic() - start >= 0.19
+
+
+def test_a_folder_gives_its_pictures_by_name_and_leaves_out_what_is_none(folder: Path) -> None:
+    frames, _ = run(CameraSettings(source=str(folder), pace="fast", fps=4))
+    assert shades(frames) == [0, 1, 2]
+    assert [frame.monotonic_ns / 1e9 for frame in frames] == [0, 0.25, 0.75]
+
+
+@pytest.mark.parametrize("name", ["nothing.avi", "no/such/dir"])
+def test_a_missing_file_is_refused_at_start(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        check_source("c", str(tmp_path / name))
+
+
+def test_a_folder_without_pictures_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no pictures"):
+        check_source("c", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"", "no video"), (b"RIFF" + bytes(2000), "no video"), (b"text" * 99, "no video")]
+)
+def test_a_file_that_is_no_video_is_one_clear_error(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "bad.avi"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=says):
+        run(CameraSettings(source=str(path)))
+
+
+class Scripted:
+    """Stands for a camera, the outermost edge: gives so many pictures, then nothing."""
+
+    name = "scripted"
+
+    def __init__(self, pictures: int) -> None:
+        self._left = pictures
+
+    def read(self) -> Taken | None:
+        self._left -= 1
+        return Taken(picture(1)) if self._left >= 0 else None
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+@pytest.fixture
+def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A camera that is away, then gives 2 pictures, is away again, and comes back for good."""
+    script: Iterator[str | int] = iter(["away", 2, "away", "away", 100])
+    opened = []
+
+    def fake_open(camera: str, settings: CameraSettings) -> Scripted:
+        step = next(script)
+        opened.append(str(step))
+        if isinstance(step, str):
+            raise SourceError(f"camera {camera}: cannot open {describe(settings.source)}")
+        return Scripted(step)
+
+    monkeypatch.setattr(module, "open_source", fake_open)
+    monkeypatch.setattr("random.uniform", lambda *_: 0.001)
+    yield opened
+
+
+def test_a_live_camera_comes_back_by_itself_and_its_numbers_go_on(flaky: list[str]) -> None:
+    frames, said = run(CameraSettings(source="rtsp://u:secret@cam/1"), limit=5)
+    assert [frame.seq for frame in frames] == [0, 1, 2, 3, 4]
+    assert [frame.seq for frame in frames if frame.restarted] == [2]
+    assert flaky == ["away", "2", "away", "away", "100"]
+    assert [status for status, _ in said] == [
+        "reconnecting", "streaming", "reconnecting", "reconnecting", "reconnecting", "streaming", "ended"
+    ]  # fmt: skip
+    assert "secret" not in str(said)
+
+
+class Stream(http.server.BaseHTTPRequestHandler):
+    """An IP camera's MJPEG over HTTP: `pictures` of them, then it hangs up."""
+
+    pictures = 12
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the reader went first
+            for number in range(self.pictures):
+                jpeg = cv2.imencode(".jpg", picture(number % 10))[1].tobytes()
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
+                time.sleep(0.02)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+def test_a_camera_over_http_is_read_and_read_again_when_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 0.001)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stream)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    source = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
+    frames, said = run(CameraSettings(source=source), limit=15)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    assert [frame.seq for frame in frames] == list(range(15))
+    assert [status for status, _ in said] == ["streaming", "reconnecting", "streaming", "ended"]
+    assert sum(frame.restarted for frame in frames) == 1
+    times = [frame.monotonic_ns for frame in frames]
+    assert times == sorted(times)
+
+
+def test_a_stop_ends_the_wait_for_a_camera_that_is_away() -> None:
+    stop, said = threading.Event(), Statuses()
+    settings = CameraSettings(source="rtsp://127.0.0.1:9/none")
+    thread = threading.Thread(target=lambda: list(capture("c", settings, stop, said)))
+    thread.start()
+    time.sleep(0.3)
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+class Recorded(threading.Event):
+    """A stop that never waits, notes for how long it should have, and comes after so many."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+        self._times = times
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.waits.append(timeout)
+        if len(self.waits) == self._times:
+            self.set()
+        return self.is_set()
+
+
+def test_a_camera_that_is_away_for_long_is_still_looked_for_every_two_seconds() -> None:
+    stop = Recorded(12)
+    assert list(capture("c", CameraSettings(source="rtsp://127.0.0.1:9/none"), stop, Statuses())) == []
+    assert len(stop.waits) == 12
+    assert all(0.5 <= wait <= 2.0 for wait in stop.waits)
+    assert max(stop.waits) > 1.0, "and not in haste"
+
+
+def test_a_camera_that_cannot_be_opened_is_said_once_and_without_its_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stop = threading.Event()
+
+    def end_after_three(status: str, reason: str | None) -> None:
+        counted.append((status, reason))
+        if len(counted) == 2:
+            stop.set()
+
+    counted: list[tuple[str, str | None]] = []
+    settings = CameraSettings(source="rtsp://u:secret@127.0.0.1:9/none")
+    assert list(capture("c", settings, stop, end_after_three)) == []
+    assert "secret" not in caplog.text + str(counted)
+    assert caplog.text.count("trying again") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "live"),
+    [(0, True), ("0", True), ("/dev/video2", True), ("rtsp://x", True), ("a.mp4", False), (".", False)],
+)
+def test_what_counts_as_live(source: int | str, live: bool) -> None:
+    assert is_live(source) is live
+
+
+def test_a_source_is_shown_without_its_password_and_folder() -> None:
+    assert describe("rtsp://u:p@cam/1") == "rtsp://cam/1"
+    assert describe("/home/me/holiday.mp4") == "holiday.mp4"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "width"),
+    [
+        pytest.param(1280, 1280, id="all of it"),
+        pytest.param(700, 1280, id="half would be too little"),
+        pytest.param(640, 640, id="half"),
+        pytest.param(200, 320, id="a quarter"),
+        pytest.param(16, 160, id="no less than an eighth"),
+    ],
+)
+def test_a_jpeg_is_decoded_no_larger_than_needed(wanted: int, width: int) -> None:
+    whole = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", cv2.GaussianBlur(whole, (31, 31), 9))[1]
+    image = decode_reduced(np.asarray(jpeg, np.uint8), wanted)
+    assert image is not None
+    assert image.shape == (width * 9 // 16, width, 3)
+    decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    expected = cv2.resize(decoded, (width, width * 9 // 16), interpolation=cv2.INTER_AREA)
+    assert np.abs(image.astype(float) - expected).mean() < 2
+
+
+def test_a_damaged_jpeg_is_no_picture() -> None:
+    assert decode_reduced(np.frombuffer(b"\xff\xd8 nothing", np.uint8), 100) is None

@@ -1,0 +1,196 @@
+"""Commands over a real broker: every request gets an answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import paho.mqtt.client as paho
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge_node.control.commands import Commands
+from shared.errors import MessageError
+from shared.mqtt.client import Client, MqttSettings, Received
+from shared.wire import messages, topics
+from shared.wire.messages import Request
+from tests.conftest import Mosquitto
+
+PREFIX = "test-commands/v1"
+
+
+def echo(request: Request, image: bytes | None) -> dict[str, Any]:
+    return {"camera": request.camera, "image": None if image is None else len(image)}
+
+
+def refuse(request: Request, _: bytes | None) -> dict[str, Any]:
+    raise MessageError(f"camera {request.camera!r} is not mine")
+
+
+def fail(_: Request, __: bytes | None) -> dict[str, Any]:
+    raise RuntimeError("secret detail")
+
+
+def chatter(_: Request, __: bytes | None) -> dict[str, Any]:
+    return {"much": "x" * messages.MAX_PAYLOAD}
+
+
+HANDLERS = {"echo": echo, "refuse": refuse, "fail": fail, "chatter": chatter}
+
+
+@pytest.fixture
+def node(broker: Mosquitto) -> Iterator[Client]:
+    """A connected node that answers."""
+    with Client(MqttSettings(url=broker.url), name="node") as client:
+        assert client.wait_connected(10)
+        commands = Commands(client, PREFIX, "box", "s", HANDLERS)
+        commands.subscribe()
+        # The broker takes the packets of a connection in order: when it has this one, we are subscribed.
+        assert client.publish(topics.RESPONSE, f"{PREFIX}/subscribed", b"{}")
+        assert client.finish(10)
+        thread = threading.Thread(target=commands.run)
+        thread.start()
+        yield client
+    thread.join(5)
+
+
+def ask(
+    broker: Mosquitto, command: str, payload: bytes, *, reply_to: str | None = None, retain: bool = False
+) -> tuple[str, bytes | None, messages.Response]:
+    """One request as a stranger sends it, with paho alone; topic, correlation and answer."""
+    answers: list[paho.MQTTMessage] = []
+    ready, answered = threading.Event(), threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.on_connect = lambda c, *_: c.subscribe([(f"{PREFIX}/box/response/+", 1), ("my/answers", 1)])
+    client.on_subscribe = lambda *_: ready.set()
+
+    def on_message(_: object, __: object, message: paho.MQTTMessage) -> None:
+        answers.append(message)
+        answered.set()
+
+    client.on_message = on_message
+    client.connect(broker.host, broker.port)
+    client.loop_start()
+    assert ready.wait(10)
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if reply_to:
+        properties.ResponseTopic = reply_to
+        properties.CorrelationData = b"42"
+    client.publish(f"{PREFIX}/box/request/{command}", payload, 1, retain, properties)
+    assert answered.wait(10)
+    client.disconnect()
+    client.loop_stop()
+    correlation = getattr(answers[0].properties, "CorrelationData", None)
+    return answers[0].topic, correlation, messages.decode(messages.Response, bytes(answers[0].payload))
+
+
+@pytest.mark.usefixtures("node")
+def test_an_answer_goes_where_the_asker_wants_it_with_what_it_gave(broker: Mosquitto) -> None:
+    payload = orjson.dumps({"transaction": "t1", "camera": "yard"})
+    topic, correlation, response = ask(broker, "echo", payload, reply_to="my/answers")
+    assert (topic, correlation) == ("my/answers", b"42")
+    assert (response.transaction, response.error) == ("t1", None)
+    assert response.result == {"camera": "yard", "image": None}
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("reply_to", [None, "$SYS/broker"])
+def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
+    broker: Mosquitto, reply_to: str | None
+) -> None:
+    topic, _, response = ask(broker, "echo", b"{}", reply_to=reply_to)
+    assert topic == f"{PREFIX}/box/response/echo"
+    assert response.command == "echo"
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(
+    ("command", "payload", "says"),
+    [
+        pytest.param("dance", b"{}", "no command 'dance'; there are: echo, refuse", id="unknown"),
+        pytest.param("echo", b"not json", "not JSON", id="malformed"),
+        pytest.param("echo", b'{"camera": "a/b"}', "$.camera", id="bad identifier"),
+        pytest.param("echo", b'{"schema": "darner.request/9"}', "$.schema", id="newer schema"),
+        pytest.param("echo", b'{"image_base64": "?"}', "image_base64", id="bad base64"),
+        pytest.param("refuse", b'{"camera": "x"}', "camera 'x' is not mine", id="refused"),
+        pytest.param("fail", b"", "internal error", id="our own fault"),
+    ],
+)
+def test_what_cannot_be_done_is_answered_with_the_reason(
+    broker: Mosquitto, command: str, payload: bytes, says: str
+) -> None:
+    _, _, response = ask(broker, command, payload)
+    assert response.error is not None
+    assert says in response.error
+    assert "secret" not in response.error
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("reply_to", [None, "my/answers"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("Ping!", id="other characters"),
+        pytest.param("x" * 65, id="too long"),
+        pytest.param("x" * 5000, id="far too long"),
+        pytest.param("zones/set", id="two levels"),
+        pytest.param("", id="empty"),
+        pytest.param("\u00e9\u4e16", id="not ASCII"),
+    ],
+)
+def test_what_cannot_be_a_command_is_answered_all_the_same(
+    broker: Mosquitto, command: str, reply_to: str | None
+) -> None:
+    topic, _, response = ask(broker, command, b'{"transaction": "t"}', reply_to=reply_to)
+    assert topic == reply_to or topic == f"{PREFIX}/box/response/unknown"
+    assert response.error is not None
+    assert "no command" in response.error
+    assert response.transaction == "t"
+    assert response.command == "unknown"
+
+
+@pytest.mark.usefixtures("node")
+def test_an_answer_that_is_too_long_is_an_error(broker: Mosquitto) -> None:
+    _, _, response = ask(broker, "chatter", b"{}")
+    assert "too long" in (response.error or "")
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(
+    ("payload", "size"),
+    [
+        pytest.param(b"\xff\xd8 a picture", 12, id="a JPEG alone"),
+        pytest.param(b"\x89PNG and so on", 14, id="a PNG alone"),
+        pytest.param(b'{"image_base64": "AAAA"}', 3, id="in base64"),
+    ],
+)
+def test_a_picture_comes_along(broker: Mosquitto, payload: bytes, size: int) -> None:
+    _, _, response = ask(broker, "echo", payload)
+    assert response.result["image"] == size
+
+
+class NoBroker:
+    """Collects what would be published."""
+
+    def __init__(self) -> None:
+        self.published: list[bytes] = []
+
+    def publish(self, _: topics.Topic, path: str, payload: bytes, **__: Any) -> bool:
+        assert topics.match(PREFIX, path) is not None
+        self.published.append(payload)
+        return True
+
+
+@given(payload=st.binary(max_size=200), command=st.sampled_from([*HANDLERS, "other"]))
+def test_any_bytes_get_exactly_one_answer(payload: bytes, command: str) -> None:
+    client = NoBroker()
+    commands = Commands(client, PREFIX, "box", "s", HANDLERS)  # type: ignore[arg-type]  # collects
+    commands.answer(Received("t", payload, 1, False, {}), command)
+    (answer,) = client.published
+    messages.decode(messages.Response, answer)

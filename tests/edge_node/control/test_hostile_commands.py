@@ -1,0 +1,226 @@
+"""Requests made to hurt, against the handlers of a real node: one answer each, in bounded time and memory."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import orjson
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_node.config.definitions import DefinitionStore
+from edge_node.config.live import Controls
+from edge_node.config.settings import CameraSettings, EdgeConfig, ModelSettings
+from edge_node.control.commands import Commands
+from edge_node.control.handlers import Control
+from edge_node.detect.detector import Detector
+from edge_node.detect.stages import Detect
+from edge_node.outbox.outbox import Outbox
+from edge_node.pipeline import Pipeline
+from edge_node.publish.publisher import Publisher
+from edge_node.publish.snapshot_sender import Pictures
+from shared.mqtt.client import Client, MqttSettings, Received
+from shared.wire import messages
+from tests.conftest import REPO, free_port
+from tests.edge_node.control.test_commands import PREFIX, NoBroker
+from tests.shared.wire.test_hostile import HOSTILE, JSON
+
+WITHIN_S = 5.0
+COMMANDS = ("ping", "snapshot", "heatmap", "detect", "set", "zones.set", "none")
+
+
+class Node:
+    """A node's commands without its cameras and broker."""
+
+    def __init__(self, detector: Detector) -> None:
+        cameras = {"street": CameraSettings(source="x.avi")}
+        config = EdgeConfig(
+            node="box", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}")
+        )
+        client = Client(config.mqtt, name="t")
+        outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
+        publisher = Publisher(client, outbox, Pictures(client), config, detector.class_names, "s")
+        controls, definitions = Controls(config), DefinitionStore(None, cameras)
+        detect = Detect(detector, cameras, controls)
+        pipeline = Pipeline(config, [detect], publisher, controls, definitions, threading.Event())
+        control = Control(pipeline, publisher, detector, controls, definitions, lambda: None)
+        self.handlers = control.handlers()
+
+    def ask(self, command: str, payload: bytes) -> messages.Response:
+        answers = NoBroker()
+        commands = Commands(answers, PREFIX, "box", "s", self.handlers)  # type: ignore[arg-type]  # collects
+        started = time.perf_counter()
+        commands.answer(Received("t", payload, 1, False, {}), command)
+        assert time.perf_counter() - started < WITHIN_S
+        (answer,) = answers.published
+        return messages.decode(messages.Response, answer)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Node]:
+    with Detector(ModelSettings()) as detector:
+        yield Node(detector)
+
+
+def grown_by(before: int) -> int:
+    return int(psutil.Process().memory_info().rss) - before
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_payloads_get_one_answer_and_leave_nothing_behind(node: Node, payload: bytes) -> None:
+    node.ask("ping", b"{}")
+    before = int(psutil.Process().memory_info().rss)
+    for _ in range(3):
+        for command in COMMANDS:
+            node.ask(command, payload)
+    assert grown_by(before) < 100_000_000
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+FIELDS = ("camera", "confidence", "detect_every", "paused", "thumbnail_fps", "version", "zones", "lines")
+COORDINATE = st.floats(-3, 3)
+SENSIBLE = st.fixed_dictionaries(
+    {},
+    optional={
+        "camera": st.sampled_from(["street", "x", None]),
+        "confidence": st.floats(-1, 2),
+        "detect_every": st.integers(-1, 200),
+        "paused": st.booleans(),
+        "thumbnail_fps": st.floats(-1, 100),
+        "version": st.integers(0, 3),
+        "zones": st.dictionaries(
+            st.text("az_", min_size=1, max_size=3),
+            st.fixed_dictionaries(
+                {"polygon": st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), max_size=70)}
+            ),
+            max_size=5,
+        ),
+        "lines": st.just({}),
+        "format": st.sampled_from(["array", "png", "gif"]),
+        "image_base64": st.text("A/=?", max_size=20),
+    },
+)
+WILD = st.dictionaries(st.sampled_from([*FIELDS, "image_base64", "format", "transaction"]), JSON, max_size=6)
+
+
+@settings(max_examples=300)
+@given(command=st.sampled_from(COMMANDS), body=SENSIBLE | WILD)
+def test_any_request_gets_one_answer(node: Node, command: str, body: dict[str, Any]) -> None:
+    try:
+        payload = orjson.dumps(body)
+    except TypeError:  # an integer that JSON here has no room for
+        return
+    node.ask(command, payload)
+
+
+@given(
+    head=st.sampled_from(
+        [b"\xff\xd8", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", b"\x89PNG\r\n\x1a\n", b"II*\x00", b""]
+    ),
+    tail=st.binary(max_size=300),
+    as_json=st.booleans(),
+)
+def test_any_picture_gets_one_answer(node: Node, head: bytes, tail: bytes, as_json: bool) -> None:
+    picture = head + tail
+    payload = orjson.dumps({"image_base64": base64.b64encode(picture).decode()}) if as_json else picture
+    node.ask("detect", payload)
+
+
+@given(flips=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=20))
+def test_a_damaged_picture_gets_one_answer(node: Node, flips: list[tuple[int, int]]) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8)
+    for kind in (".jpg", ".png"):
+        picture = bytearray(cv2.imencode(kind, noise)[1].tobytes())
+        for place, value in flips:
+            picture[place % len(picture)] = value
+        node.ask("detect", bytes(picture))
+
+
+def png(width: int, height: int, rows: int) -> bytes:
+    """A PNG that says how large it is, and holds some grey rows."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(width + 1) * rows, 9)
+    return PNG + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """A small JPEG that says it is large."""
+    small = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
+    at = small.index(b"\xff\xc0") + 5
+    return small[:at] + struct.pack(">HH", height, width) + small[at + 4 :]
+
+
+BOMBS = {
+    "a PNG of 900 megapixels": png(30_000, 30_000, 200),
+    "a PNG of 2 ** 62 pixels": png(2**31 - 1, 2**31 - 1, 0),
+    "a PNG of just too many pixels": png(8000, 5001, 5001),
+    "a PNG of as many as are allowed": png(8000, 5000, 5000),
+    "a JPEG of 4 gigapixels": jpeg(65_500, 65_500),
+    "a PNG of no width": png(0, 100, 0),
+}
+
+BOMBED = """
+import resource, sys, time
+from tests.edge_node.control.test_hostile_commands import BOMBS, Node
+from edge_node.config.settings import ModelSettings
+from edge_node.detect.detector import Detector
+with Detector(ModelSettings()) as detector:
+    node = Node(detector)
+    node.ask("ping", b"{}")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = node.ask("detect", BOMBS[sys.argv[1]])
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(grown // 1024, answer.error or answer.result["width"])
+"""
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_picture_that_unpacks_to_gigabytes_is_refused_before_it_does(name: str) -> None:
+    assert len(BOMBS[name]) < 200_000
+    done = subprocess.run(
+        [sys.executable, "-c", BOMBED, name], capture_output=True, text=True, cwd=REPO, timeout=60, check=True
+    )
+    megabytes, said = done.stdout.strip().split(" ", 1)
+    assert said == "8000" if "allowed" in name else "no JPEG or PNG of at most 40 megapixels" in said
+    assert int(megabytes) < 400, "40 megapixels of three bytes, and what it takes to shrink them"
+
+
+@pytest.mark.parametrize("kind", [".tiff", ".bmp", ".webp"])
+def test_formats_that_nobody_needs_are_not_decoded(node: Node, kind: str) -> None:
+    picture = cv2.imencode(kind, np.zeros((16, 16, 3), np.uint8))[1].tobytes()
+    answer = node.ask("detect", orjson.dumps({"image_base64": base64.b64encode(picture).decode()}))
+    assert "no JPEG or PNG" in (answer.error or "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory there was at most")
+def test_a_chunk_that_claims_gigabytes_takes_none(node: Node) -> None:
+    """OpenCV's PNG reader makes room for what a chunk says it has: 3.7 GB for these 2 kB."""
+    picture = bytearray(cv2.imencode(".png", np.zeros((24, 32, 3), np.uint8))[1].tobytes())
+    picture[33] = 0xDF  # the highest byte of the second chunk's length
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak
+    before = _peak_mb()
+    assert node.ask("detect", bytes(picture)).error
+    assert _peak_mb() - before < 200
+
+
+def _peak_mb() -> float:
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    return int(line) / 1e3

@@ -1,0 +1,249 @@
+"""The built-in model on a real picture, and models that cannot work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_node.assets.models import BUILT_IN
+from edge_node.backends.interface import Inference, Pending, Wanted
+from edge_node.backends.onnx.backend import OnnxBackend
+from edge_node.backends.preprocess import InputFormat
+from edge_node.config.settings import ModelSettings
+from edge_node.detect.detector import Detector
+from edge_node.frames import U8
+from shared.errors import ConfigError, ModelError
+from shared.geometry import iou
+from tests.edge_node.backends import networks
+
+
+@pytest.fixture(scope="module")
+def street(shared_data: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    video = cv2.VideoCapture(str(shared_data / "data/video/vtest.avi"))
+    good, image = video.read()
+    assert good
+    return image  # type: ignore[return-value]  # u8
+
+
+def test_the_built_in_model_finds_the_people_of_the_ground_truth(
+    shared_data: Path, street: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+) -> None:
+    rows = np.loadtxt(shared_data / "data/mot15/PETS09-S2L1/gt/gt.txt", delimiter=",")
+    truth = rows[rows[:, 0] == 1][:, 2:6]
+    truth[:, 2:] += truth[:, :2]
+    with Detector(ModelSettings(classes=("person",), confidence=0.3)) as detector:
+        found, timings = detector.detect(street)
+    assert set(found.class_id.tolist()) == {0}
+    assert (iou(truth, found.xyxy).max(axis=1) > 0.5).mean() >= 0.75
+    assert set(timings) == {"preprocess", "inference", "decode"}
+    assert min(timings.values()) > 0
+
+
+def test_yolox_finds_them_as_well(
+    shared_data: Path, street: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+) -> None:
+    boxes = {}
+    for name in ("nanodet_g_416", str(shared_data / "models/yolox_nano.onnx")):
+        with Detector(ModelSettings(name=name, classes=("person",), confidence=0.4)) as detector:
+            boxes[name] = detector.detect(street)[0].xyxy
+    ours, theirs = boxes.values()
+    assert len(theirs) >= 4
+    assert (iou(theirs, ours).max(axis=1) > 0.5).mean() >= 0.6
+
+
+def test_the_metadata_names_the_classes_and_a_blank_picture_has_nothing() -> None:
+    with Detector(ModelSettings()) as detector:
+        assert detector.class_names[0] == "person"
+        assert len(detector.class_names) == 80
+        assert (detector.layout, detector.input_format.width) == ("yolov8", 416)
+        found, _ = detector.detect(np.full((90, 160, 3), 114, np.uint8))
+        assert len(found) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "says"),
+    [
+        pytest.param(
+            ModelSettings(name="nanodet"), ModelError, "known models: nanodet_g_416", id="unknown name"
+        ),
+        pytest.param(ModelSettings(name="/no/x.onnx"), ModelError, "no such file", id="missing file"),
+        pytest.param(ModelSettings(name=__file__), ModelError, "cannot load it", id="not a model"),
+        pytest.param(
+            ModelSettings(classes=("persn",)),
+            ConfigError,
+            "no class 'persn'; did you mean 'person'",
+            id="class typo",
+        ),
+        pytest.param(
+            ModelSettings(labels=("a", "b")), ModelError, "80 classes, not 2", id="wrong number of labels"
+        ),
+    ],
+)
+def test_a_model_that_cannot_work_is_one_clear_error(
+    settings: ModelSettings, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says.replace("(", r"\(")), Detector(settings):
+        pass
+
+
+def test_a_model_can_be_named_by_path() -> None:
+    with Detector(ModelSettings(name=str(BUILT_IN / "nanodet_g_416.onnx"))) as detector:
+        assert detector.layout == "yolov8"
+
+
+def cells(folder: Path, **settings: Any) -> ModelSettings:
+    """A network of any size whose boxes are 32x32 cells, scored by brightness."""
+    path = networks.detector(folder / "cells.onnx", names='["bright", "a", "b", "c"]')
+    return ModelSettings(name=str(path), layout="yolov8", confidence=0.9, **settings)
+
+
+@pytest.mark.parametrize(
+    ("size", "settings", "expected"),
+    [
+        pytest.param((1280, 720), {}, (640, 384), id="16:9"),
+        pytest.param((720, 1280), {}, (384, 640), id="9:16"),
+        pytest.param((640, 480), {}, (640, 480), id="4:3"),
+        pytest.param((500, 500), {}, (640, 640), id="square"),
+        pytest.param((4000, 30), {}, (640, 32), id="almost a line"),
+        pytest.param((1280, 720), {"input_size": 320}, (320, 192), id="by option"),
+        pytest.param((1280, 720), {"rectangular": False}, (640, 640), id="not wanted"),
+    ],
+)
+def test_a_network_of_any_size_gets_the_aspect_of_the_picture(
+    tmp_path: Path, size: tuple[int, int], settings: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    with Detector(cells(tmp_path, **settings)) as detector:
+        target = detector.target(*size)
+        assert (target.width, target.height) == expected
+
+
+def test_boxes_are_where_the_light_is_whatever_the_shapes_in_a_batch(tmp_path: Path) -> None:
+    places = [
+        ((1280, 720), (600, 300)),
+        ((480, 640), (100, 500)),
+        ((1280, 720), (900, 600)),
+        ((320, 320), (10, 10)),
+    ]
+    images = []
+    for (width, height), (x, y) in places:
+        image = np.zeros((height, width, 3), np.uint8)
+        image[y : y + height // 4, x : x + width // 4] = 255
+        images.append(image)
+    with Detector(cells(tmp_path)) as detector:
+        assert detector.max_batch >= 4
+        together, _ = detector.detect_batch(images, [None] * 4)
+        for image, found in zip(images, together, strict=True):
+            alone, _ = detector.detect(image)
+            np.testing.assert_array_equal(alone.xyxy, found.xyxy)
+            assert len(found)
+            for left, top, right, bottom in found.xyxy.astype(int):
+                assert image[top:bottom, left:right].mean() >= 0.8 * 255
+
+
+def test_a_size_that_the_network_does_not_take_is_one_clear_error() -> None:
+    with (
+        pytest.raises(ConfigError, match="input_size=640: the model takes 416x416"),
+        Detector(ModelSettings(input_size=640)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("metadata", "side"),
+    [({"imgsz": "[480, 320]"}, 480), ({"imgsz": "256"}, 256), ({"imgsz": "large"}, 640), ({}, 640)],
+)
+def test_the_size_of_the_training_is_taken_from_the_file(
+    tmp_path: Path, metadata: dict[str, str], side: int
+) -> None:
+    path = networks.detector(tmp_path / "cells.onnx", names='["bright", "a", "b", "c"]', **metadata)
+    with Detector(ModelSettings(name=str(path), layout="yolov8")) as detector:
+        assert (detector.input_format.width, detector.input_format.height) == (side, side)
+
+
+class Beside:
+    """An engine that goes on by itself, as one on a GPU does: ONNX Runtime in a thread of its own.
+
+    Attributes:
+        most: Most batches that were submitted and not collected.
+    """
+
+    in_flight = 2
+
+    def __init__(self, path: Path) -> None:
+        self._engine = OnnxBackend(path)
+        self.name, self.device, self.letterboxes = "beside", "cpu", False
+        self.model, self.max_batch = self._engine.model, self._engine.max_batch
+        self._thread = ThreadPoolExecutor(1)
+        self._flying, self.most = 0, 0
+
+    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
+        return self.submit(images, target, wanted).collect()
+
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
+        self._flying += 1
+        self.most = max(self.most, self._flying)
+        return _Future(self, self._thread.submit(self._engine.infer, images, target, wanted))
+
+    def collected(self) -> None:
+        self._flying -= 1
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._engine.close()
+
+
+@dataclass(frozen=True)
+class _Future:
+    engine: Beside
+    future: Future[Inference]
+
+    def collect(self) -> Inference:
+        result = self.future.result()
+        self.engine.collected()
+        return result
+
+
+def test_an_engine_beside_us_has_two_batches_at_most_whoever_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = cells(tmp_path)
+    engine = Beside(Path(settings.name))
+    monkeypatch.setattr("edge_node.detect.detector.choose", lambda *_: engine)
+    rng = np.random.default_rng(0)
+    sizes = [(640, 480), (480, 640), (320, 320)]  # three runs of the network each time
+    images = [np.where(rng.random((height, width, 1)) > 0.02, 255, 0) for width, height in sizes]
+    pictures = [np.repeat(image, 3, axis=2).astype(np.uint8) for image in images]
+    with Detector(settings) as detector:
+        assert detector.in_flight == 2
+        expected = [detector.detect(picture)[0].xyxy for picture in pictures]
+        wrong: list[str] = []
+
+        def ask() -> None:
+            for turn in range(30):
+                found = detector.detect(pictures[turn % 3])[0].xyxy
+                if not np.array_equal(found, expected[turn % 3]):
+                    wrong.append(f"turn {turn}")
+
+        others = [threading.Thread(target=ask) for _ in range(2)]
+        for other in others:
+            other.start()
+        inputs = [detector.prepare(picture) for picture in pictures]
+        before = detector.submit(inputs, [None] * 3)
+        for _ in range(20):  # as the pipeline does
+            running = detector.submit(inputs[:1], [None])
+            for output, boxes in zip(before.collect()[0], expected, strict=False):
+                np.testing.assert_array_equal(detector.decode(output).xyxy, boxes)
+            before = running
+        before.collect()
+        for other in others:
+            other.join()
+        assert not wrong
+        assert engine.most == 2

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_node.backends.interface import OutOfMemory
+from edge_node.backends.preprocess import InputFormat, Letterbox
+from edge_node.config.live import Controls
+from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.detect.detector import Input, Output
+from edge_node.detect.motion import MotionGate
+from edge_node.detect.stages import Detect, Ready
+from edge_node.frames import U8, Detected, Detections, Frame
+from shared.channel import Channel
+
+FORMAT = InputFormat(64, 64)
+FIT = Letterbox.fit(64, 48, FORMAT)
+BLANK = np.zeros((48, 64, 3), np.uint8)
+
+
+class Run:
+    """A batch in the stand-in's network."""
+
+    def __init__(self, network: Network, results: list[Output]) -> None:
+        self._network, self._results = network, results
+        self.done = network.in_flight == 1
+
+    def collect(self) -> tuple[list[Output], dict[str, float]]:
+        self._network.collected.append(len(self._results))
+        return self._results, {"inference": 1.0}
+
+
+class Network:
+    """Stands for a loaded detector: finds one box at (1, 2, 3, 4), its score the number of the run."""
+
+    class_names = ("person",)
+
+    def __init__(self, max_batch: int = 1, room: int = 1000, in_flight: int = 1) -> None:
+        self.max_batch, self.room, self.in_flight = max_batch, room, in_flight
+        self.runs: list[int] = []
+        self.collected: list[int] = []
+        self.begun: Callable[[], None] = lambda: None
+        self.shapes: list[tuple[int, ...]] = []
+
+    def prepare(self, image: U8) -> Input:
+        return Input(image, FIT, FORMAT, 0.0)
+
+    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Run:
+        assert len(inputs) == len(confidences) <= self.max_batch
+        if len(inputs) > self.room:
+            raise OutOfMemory("no room")
+        self.runs.append(len(inputs))
+        self.shapes += [one.image.shape for one in inputs]
+        self.begun()
+        score = np.array([len(self.runs) / 1000], np.float32)
+        return Run(self, [Output([score], FIT, FORMAT, 0.1) for _ in inputs])
+
+    def decode(self, output: Output) -> Detections:
+        box = np.array([[1, 2, 3, 4]], np.float32)
+        return Detections(box, np.asarray(output.arrays[0], np.float32), np.zeros(1, np.int32))
+
+
+def stage(network: Network, cameras: dict[str, CameraSettings] | None = None, limit: int = 0) -> Detect:
+    cameras = cameras or {"c": CameraSettings(source="x")}
+    return Detect(network, cameras, Controls(EdgeConfig(cameras=cameras)), limit=limit)  # type: ignore[arg-type]  # a stand-in
+
+
+def through(detect: Detect, batches: Iterable[list[Frame]]) -> list[Detected]:
+    """All the stages in a row."""
+    return list(detect.decode(detect.look([detect.ready(frame) for frame in batch] for batch in batches)))
+
+
+def frame(seq: int, camera: str = "c", image: U8 = BLANK, *, restarted: bool = False) -> Frame:
+    return Frame(camera, seq, 0, seq * 40_000_000, image, restarted)
+
+
+def looked_at(out: list[Detected]) -> list[int]:
+    return [item.frame.seq for item in out if item.timings_ms]
+
+
+@pytest.mark.parametrize(
+    ("every", "seqs"),
+    [
+        pytest.param(1, [0, 1, 2, 3, 4, 5, 6], id="always"),
+        pytest.param(3, [0, 3, 5], id="one in three, counted anew after a restart at 5"),
+    ],
+)
+def test_every_frame_comes_out_in_its_order_and_one_in_n_is_looked_at(every: int, seqs: list[int]) -> None:
+    detect = stage(Network(), {"c": CameraSettings(source="x", detect_every=every)})
+    out = through(detect, ([frame(seq, restarted=seq == 5)] for seq in range(7)))
+    assert [item.frame.seq for item in out] == list(range(7))
+    assert [item.frame.seq for item in out if item.detections is not None] == looked_at(out) == seqs
+
+
+def test_cameras_that_are_ready_share_a_run() -> None:
+    network = Network(max_batch=4)
+    detect, channel = stage(network, {name: CameraSettings(source="x") for name in "abcde"}), Channel[Ready]()
+    for name in "abcde":
+        channel.put_newest(detect.ready(frame(0, name)), name)
+    channel.close()
+    out = list(detect.decode(detect.look(detect.batches(channel))))
+    assert [item.frame.camera for item in out] == list("abcde")
+    assert network.runs == [4, 1]
+    assert detect.batches_run == {4: 1, 1: 1}
+
+
+def test_the_next_batch_is_in_the_network_before_the_last_is_collected() -> None:
+    network = Network(in_flight=2)
+    detect, channel = stage(network), Channel[Ready](depth=4)
+    for seq in range(4):
+        channel.put(detect.ready(frame(seq)), "c")
+    out = detect.look(detect.batches(channel))
+    seen = []
+    for expected in (2, 3, 4):
+        seen.append(next(out).frame.seq)
+        assert (len(network.runs), len(network.collected)) == (expected, expected - 1)
+    seen.append(next(out).frame.seq)  # nothing more comes: the last is not kept waiting
+    assert seen == [0, 1, 2, 3]
+    assert network.collected == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "in_network"),
+    [
+        pytest.param("d", 0, id="a smaller batch would better grow"),
+        pytest.param("de", 0, id="still smaller"),
+        pytest.param("def", 1, id="as large as the one in the network"),
+    ],
+)
+def test_what_comes_meanwhile_goes_along_when_it_is_enough(meanwhile: str, in_network: int) -> None:
+    network = Network(max_batch=8, in_flight=2)
+    detect, channel = (
+        stage(network, {name: CameraSettings(source="x") for name in "abcdef"}),
+        Channel[Ready](),
+    )
+
+    def come(names: str) -> None:
+        for name in names:
+            channel.put_newest(detect.ready(frame(0, name)), name)
+
+    def begun() -> None:
+        waiting.append(len(network.runs) - 1 - len(network.collected))
+        if len(network.runs) == 1:
+            come(meanwhile)
+
+    waiting: list[int] = []
+    network.begun = begun
+    come("abc")
+    out = detect.look(detect.batches(channel))
+    names = [next(out).frame.camera for _ in range(3 + len(meanwhile))]
+    assert names == list("abc" + meanwhile)
+    assert network.runs == [3, len(meanwhile)]
+    assert waiting == [0, in_network]
+
+
+def test_frames_past_the_network_keep_their_place_behind_those_in_it() -> None:
+    network = Network(in_flight=2)
+    detect = stage(network, {"c": CameraSettings(source="x", detect_every=2)})
+    out = through(detect, ([frame(seq)] for seq in range(5)))
+    assert [item.frame.seq for item in out] == [0, 1, 2, 3, 4]
+    assert looked_at(out) == [0, 2, 4]
+
+
+def test_one_frame_does_not_wait_for_others() -> None:
+    network = Network(max_batch=8)
+    detect, channel = stage(network), Channel[Ready]()
+    channel.put_newest(detect.ready(frame(0)), "c")
+    assert len(next(detect.batches(channel))) == 1
+
+
+def test_memory_that_runs_out_makes_batches_smaller_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Network(max_batch=8, room=3)
+    detect = stage(network, {name: CameraSettings(source="x") for name in "abcdefgh"})
+    out = through(detect, [[frame(0, name) for name in "abcdefgh"]])
+    assert [item.frame.camera for item in out] == list("abcdefgh")
+    assert network.runs == [2, 2, 2, 2]
+    assert detect.limit == 2
+    clock = count(1e6, 61.0)  # a minute later there may be room again
+    monkeypatch.setattr("edge_node.detect.stages.time.monotonic", lambda: next(clock))
+    network.room = 1000
+    for _ in range(9):
+        through(detect, [[frame(1, "a")]])
+    assert detect.limit == 8
+
+
+def test_a_single_frame_without_room_is_an_error() -> None:
+    with pytest.raises(OutOfMemory):
+        through(stage(Network(room=0)), [[frame(0)]])
+
+
+def test_only_the_region_is_looked_at_and_boxes_are_where_they_are_in_the_picture() -> None:
+    network = Network()
+    detect = stage(network, {"c": CameraSettings(source="x", region=(0.25, 0.5, 0.75, 1.0))})
+    (item,) = through(detect, [[frame(0)]])
+    assert network.shapes == [(24, 32, 3)]
+    assert item.detections is not None
+    assert item.detections.xyxy.tolist() == [[17, 26, 19, 28]]
+
+
+def test_where_nothing_moves_the_last_look_holds() -> None:
+    network = Network()
+    detect = stage(network, {"c": CameraSettings(source="x", motion_gate=6)})
+    moved = BLANK.copy()
+    moved[8:16, 8:16] = 40
+    pictures = [BLANK, BLANK, BLANK, moved, moved, BLANK]
+    out = through(detect, ([frame(seq, image=image)] for seq, image in enumerate(pictures)))
+    assert looked_at(out) == [0, 3, 5]
+    scores = [float(item.detections.score[0]) for item in out if item.detections is not None]
+    assert scores == pytest.approx([0.001, 0.001, 0.001, 0.002, 0.002, 0.003])
+    assert detect.still == {"c": 3}
+
+
+def noisy(draw: Callable[[U8], None], seed: int) -> U8:
+    """A textured scene with a camera's noise, and something in it."""
+    scene = np.random.default_rng(7).integers(40, 200, (60, 80), np.uint8)
+    image = cv2.resize(cv2.cvtColor(scene, cv2.COLOR_GRAY2BGR), (640, 480), interpolation=cv2.INTER_CUBIC)
+    picture = np.asarray(image, np.uint8)
+    draw(picture)
+    noise = np.random.default_rng(seed).normal(0, 4, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def test_noise_is_no_motion_but_the_network_looks_every_two_seconds_all_the_same() -> None:
+    gate = MotionGate(6)
+    moved = [gate.moved(noisy(lambda _: None, n), n / 10) for n in range(50)]
+    assert [n for n, was in enumerate(moved) if was] == [0, 20, 40]
+
+
+@pytest.mark.parametrize("side", [12, 40])
+@pytest.mark.parametrize("pixels_per_frame", [0.5, 2, 20])
+def test_nothing_that_moves_is_missed_however_small_or_slow(side: int, pixels_per_frame: float) -> None:
+    """A dark square crosses: whenever it has moved by its own side, the network has looked again."""
+    gate = MotionGate(6)
+    last_look_x = None
+    for number in range(80):
+        x = round(50 + number * pixels_per_frame)
+        if x + side > 600:
+            break
+
+        def square(picture: U8, x: int = x) -> None:
+            picture[200 : 200 + side, x : x + side] = 10
+
+        if gate.moved(noisy(square, number), number / 100):
+            last_look_x = x
+        assert last_look_x is not None
+        assert x - last_look_x <= side

@@ -1,0 +1,116 @@
+"""An outbox on a stand-in network that arrives, or not, when the test says so, and archives' words to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge_node.outbox.outbox import Outbox, OutboxSettings
+from shared.errors import MessageError
+from shared.mqtt.client import Received
+from shared.wire import topics
+from shared.wire.messages import Ack, Event, decode, encode, now_us
+
+ACK = "darner/v1/n/ack"
+VIEWER = "viewer-1"
+
+
+class Network:
+    """Stands where the client stands: connected, and answering, when the test says so."""
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self.connections = 0
+        self.connected = False
+        self.answers = answers
+        self.taken = True
+        self.limit = 10**6
+        self.sent: list[Event] = []
+        self.unanswered: list[int] = []
+        self.on_acknowledged: list[Any] = []
+
+    def subscribe(self, topic_filter: str, qos: int) -> None:
+        assert (topic_filter, qos) == (f"{ACK}/+", 1)
+
+    def connect(self) -> None:
+        self.connections += 1
+        self.connected = True
+
+    def send(self, topic: topics.Topic, path: str, payload: bytes, user_properties: None) -> int | None:
+        if not self.connected:
+            return None
+        if len(payload) > self.limit:
+            raise MessageError("too large")
+        event = decode(Event, payload)
+        assert (topic, path) == (topics.EVENTS, f"darner/v1/n/camera/{event.camera}/events")
+        assert user_properties is None
+        self.sent.append(event)
+        number = len(self.sent)
+        if self.answers:
+            self.tell(number)
+        else:
+            self.unanswered.append(number)
+        return number
+
+    def answer(self) -> None:
+        answered, self.unanswered = self.unanswered, []
+        for number in answered:
+            self.tell(number)
+
+    def tell(self, number: int) -> None:
+        for listener in self.on_acknowledged:
+            listener(number, self.taken)
+
+    @property
+    def numbers(self) -> list[int | None]:
+        return [event.number for event in self.sent]
+
+
+@contextmanager
+def running(network: Network, folder: Path, **settings: Any) -> Iterator[Outbox]:
+    chosen = OutboxSettings(path=str(folder / "o.db"), **settings)
+    with Outbox(network, chosen, "n", "darner/v1", "s") as outbox:  # type: ignore[arg-type]  # a stand-in
+        yield outbox
+
+
+def event(label: str = "person") -> Event:
+    return Event(
+        node="n",
+        session="s",
+        published_us=0,
+        camera="c",
+        seq=1,
+        captured_us=now_us(),
+        event_id="",
+        type="track_started",
+        occurred_us=now_us(),
+        label=label,
+    )
+
+
+def add(outbox: Outbox, count: int) -> list[Event]:
+    return [outbox.add(event()) for _ in range(count)]
+
+
+def held(outbox: Outbox) -> int:
+    return outbox.metrics().backlog
+
+
+def acknowledge(
+    outbox: Outbox,
+    boot: str | None,
+    number: int,
+    *,
+    by: str = VIEWER,
+    retained_at: int | None = None,
+    session: str = "v",
+) -> None:
+    at = now_us() if retained_at is None else retained_at
+    assert boot is not None
+    ack = Ack(node="n", session=session, published_us=at, boot=boot, number=number, archive=by)
+    outbox.acknowledged(Received(f"{ACK}/{by}", encode(ack), 1, retained_at is not None, {}))
+
+
+def archives(outbox: Outbox) -> list[str]:
+    return [archive.name for archive in outbox._backlog.archives]

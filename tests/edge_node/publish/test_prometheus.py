@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import urllib.request
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge_node.publish.prometheus import Exporter
+from shared.errors import ConfigError
+from shared.wire.messages import CameraMetrics, GpuMetrics, Metrics, OutboxMetrics, Quantiles, StageMetrics
+
+MESSAGE = Metrics(
+    node="n",
+    session="s",
+    published_us=1,
+    uptime_s=12.5,
+    cameras={
+        "front": CameraMetrics(
+            fps_in=25, fps_out=12.5, captured=100, processed=50, dropped=48, thumbnails=9, still=5
+        )
+    },
+    stages_ms={"inference": Quantiles(count=50, p50=3.0, p90=4.0, p95=5.0, p99=6.0)},
+    cpu_percent=40.0,
+    memory_mb=250.0,
+    publish_dropped={"detections": 7},
+    stages={"look": StageMetrics(waiting=2, dropped=48), "publish": StageMetrics(waiting=1, dropped=7)},
+    batches={"1": 10, "4": 30},
+    gpus=(
+        GpuMetrics(
+            index=1,
+            name="Tesla T4",
+            utilisation_percent=73.0,
+            memory_used_mb=2000.0,
+            memory_total_mb=16000.0,
+            temperature_c=81,
+            power_w=None,
+            throttled=("power cap",),
+        ),
+    ),
+    temperatures_c={"cpu-thermal": 61.25},
+    throttled=("gpu1 power cap",),
+    outbox=OutboxMetrics(backlog=3, bytes=1200, dropped=0, on_disk=True),
+)
+
+
+def scrape(port: int) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return {
+        sample.name + "".join(f" {key}={value}" for key, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_prometheus_reads_the_newest_metrics_message() -> None:
+    with Exporter("127.0.0.1", 0) as exporter:
+        assert scrape(exporter.port) == {}
+        exporter.update(MESSAGE)
+        found = scrape(exporter.port)
+    assert found["darner_edge_camera_dropped_total camera=front"] == 48
+    assert found["darner_edge_camera_fps_out camera=front"] == 12.5
+    assert found["darner_edge_stage_milliseconds quantile=0.95 stage=inference"] == 5.0
+    assert found["darner_edge_publish_dropped_total topic=detections"] == 7
+    assert found["darner_edge_outbox_events"] == 3
+    assert found["darner_edge_camera_still_total camera=front"] == 5
+    assert found["darner_edge_stage_waiting stage=look"] == 2
+    assert found["darner_edge_stage_dropped_total stage=publish"] == 7
+    assert found["darner_edge_batches_total frames=4"] == 30
+    assert found["darner_edge_gpu_temperature_c gpu=1"] == 81
+    assert "darner_edge_gpu_power_w gpu=1" not in found, "what the GPU does not tell is left out"
+    assert found["darner_edge_temperature_c zone=cpu-thermal"] == 61.25
+    assert found["darner_edge_throttled reason=gpu1 power cap"] == 1
+    assert found["darner_edge_memory_bytes"] == 250e6
+
+
+def test_a_port_that_is_taken_is_one_clear_error() -> None:
+    with Exporter("127.0.0.1", 0) as first, pytest.raises(ConfigError, match="prometheus: 127"):
+        Exporter("127.0.0.1", first.port).__enter__()

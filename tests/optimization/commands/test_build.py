@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from optimization.__main__ import main
+from optimization.targets import TARGETS
+from tests.edge_node.backends.small_models import write
+
+pytest.importorskip(
+    "tensorrt_rtx_bindings", reason="needs tensorrt-rtx-cu13-libs and -bindings (Linux, x86-64)"
+)
+ELSEWHERE = ["--compute-capability", "8.6", "--level", "0"]
+
+
+def test_an_onnx_file_becomes_an_engine(tmp_path: Path) -> None:
+    model, engine = write(tmp_path / "model.onnx"), tmp_path / "out" / "model.engine"
+    cache, report = tmp_path / "timings", tmp_path / "report.json"
+    arguments = ["build", str(model), "-o", str(engine), "--json", str(report), "--timing-cache", str(cache)]
+    assert main([*arguments, *ELSEWHERE, "--profile", "1,1,1", "--profile", "1,2,4"]) == 0
+    facts = json.loads(report.read_text())
+    assert facts["bytes"] == engine.stat().st_size > 1000
+    assert facts["profiles"][1] == [[1, 3, 64, 64], [2, 3, 64, 64], [4, 3, 64, 64]]
+    beside = json.loads(engine.with_name("model.engine.json").read_text())
+    assert json.loads(beside["metadata"]["names"]) == {"0": "cat", "1": "dog"}
+    assert cache.is_file()
+
+
+def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, engine = write(tmp_path / "model.onnx"), tmp_path / "model.engine"
+    engine.write_text("precious")
+    assert main(["build", str(model), "-o", str(engine), *ELSEWHERE]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert engine.read_text() == "precious"
+    assert main(["build", str(model), "-o", str(engine), *ELSEWHERE, "--force"]) == 0
+    assert engine.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["MODEL", *ELSEWHERE, "--precision", "int8"], "quantize", id="INT8 without ranges"),
+        pytest.param(["MODEL", "--target", "t4", "--dla", "0"], "--dla 0: t4 has 0", id="no such core"),
+        pytest.param(["MODEL", "--dla", "0", "--precision", "fp32"], "half precision", id="DLA in float"),
+        pytest.param(["missing.onnx"], "no such file", id="no model"),
+        pytest.param(["model.pt"], "is no .onnx file", id="not ONNX"),
+        pytest.param(["UNKNOWN", *ELSEWHERE], "Detectify", id="unknown operator"),
+        pytest.param(["GARBAGE", *ELSEWHERE], "garbage.onnx", id="no model at all"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = {"MODEL": "model.onnx", "UNKNOWN": "unknown.onnx", "GARBAGE": "garbage.onnx"}
+    write(tmp_path / "model.onnx")
+    write(tmp_path / "unknown.onnx", "unknown")
+    (tmp_path / "garbage.onnx").write_bytes(b"garbage")
+    (tmp_path / "model.pt").write_bytes(b"")
+    assert main(["build", *(named.get(word, word) for word in arguments)]) > 0
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert words in error
+    assert "\n" not in error
+    assert not list(tmp_path.glob("*.engine*"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--profile", "8,4,2"], ["--profile", "1"], ["--compute-capability", "new"]]
+)
+def test_options_say_how_they_are_written(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["build", "model.onnx", *arguments])
+    assert "write " in capsys.readouterr().err
+
+
+def test_targets_name_batches_that_grow() -> None:
+    for target in TARGETS.values():
+        for low, best, high in target.options.profiles:
+            assert 0 < low <= best <= high

@@ -1,0 +1,348 @@
+"""The client against a real Mosquitto, one test for each trap it is there to avoid."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+
+from shared.errors import BrokerError
+from shared.mqtt import client as mqtt
+from shared.mqtt.client import Client, MqttSettings, Received
+from shared.wire import topics
+from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
+from tests.shared.mqtt.connections import connected, cut, take
+
+STATUS = "darner/v1/n/status"
+DETECTIONS = "darner/v1/n/camera/c/detections"
+EVENTS = "darner/v1/n/camera/c/events"
+THUMBNAIL = "darner/v1/n/camera/c/thumbnail"
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_message_arrives_with_its_properties(broker: Mosquitto, version: str) -> None:
+    topic = f"darner/v1/n{version.replace('.', '')}/camera/c/thumbnail"
+    with connected(broker.url, version=version) as reader, connected(broker.url, version=version) as writer:
+        reader.subscribe(topic)
+        time.sleep(0.2)  # the SUBACK is not reported; QoS 0 before it would be nobody's
+        assert writer.publish(topics.THUMBNAIL, topic, b"jpeg", user_properties={"seq": "4"})
+        (got,) = take(reader)
+    assert (got.topic, got.payload, got.retain) == (topic, b"jpeg", False)
+    assert got.user_properties == ({"seq": "4"} if version == "5" else {})
+
+
+def test_what_is_asked_for_while_the_connection_comes_up_is_not_forgotten(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe = Client._subscribe
+
+    def slowly(self: Client, topic_filter: str, qos: int, as_published: bool) -> None:
+        subscribe(self, topic_filter, qos, as_published)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(Client, "_subscribe", slowly)
+    topic = "darner/v1/between/status"
+    with Client(MqttSettings(url=broker.url), name="test") as client:
+        client.subscribe("darner/v1/other/status", 1)
+        time.sleep(0.1)
+        client.subscribe(topic, 1)
+        client.set_state(topics.STATUS, topic, b"now")
+        assert take(client)[0].payload == b"now"
+
+
+def test_the_will_speaks_when_the_client_vanishes(broker: Mosquitto) -> None:
+    topic = "darner/v1/gone/status"
+    with connected(broker.url) as reader:
+        reader.subscribe(topic, 1)
+        time.sleep(0.2)
+        with Client(MqttSettings(url=broker.url), name="doomed", will=(topic, b"offline")) as doomed:
+            assert doomed.wait_connected(10)
+            cut(doomed)
+            assert take(reader)[0].payload == b"offline"
+
+
+def test_the_broker_may_come_later_than_we(tmp_path: Path) -> None:
+    late = MosquittoProcess(tmp_path, free_port())
+    with Client(MqttSettings(url=late.url), name="early") as client:
+        assert not client.wait_connected(0.5)
+        late.start()
+        assert client.wait_connected(10)
+    late.kill()
+
+
+def test_while_disconnected_messages_are_dropped_and_counted_and_nothing_is_sent_late(
+    broker: Mosquitto,
+) -> None:
+    with connected(broker.url) as writer, connected(broker.url) as reader:
+        reader.subscribe(EVENTS, 1)
+        cut(writer)
+        wait_until(lambda: not writer.connected)
+        assert not writer.publish(topics.DETECTIONS, DETECTIONS, b"lost")
+        assert not writer.publish(topics.EVENTS, EVENTS, b"lost")
+        assert writer.send(topics.EVENTS, EVENTS, b"lost") is None
+        assert writer.dropped == {"detections": 1, "events": 1}
+        wait_until(lambda: writer.publish(topics.EVENTS, EVENTS, b"later"))
+        assert take(reader)[0].payload == b"later"
+
+
+def test_a_hung_broker_holds_back_the_sender_and_not_the_memory(own_broker: MosquittoProcess) -> None:
+    assert own_broker._process is not None
+    with connected(own_broker.url) as writer:
+        os.kill(own_broker._process.pid, signal.SIGSTOP)
+        sent = 0
+
+        def flood() -> None:
+            nonlocal sent
+            while writer.publish(topics.THUMBNAIL, THUMBNAIL, bytes(1_000_000)):
+                sent += 1
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        thread.join(1.5)
+        stuck_at = sent
+        assert thread.is_alive(), "the sender waits"
+        # What the kernel's buffers take, and the window; not what the sender would like.
+        assert stuck_at <= mqtt.WINDOW + 12
+        os.kill(own_broker._process.pid, signal.SIGCONT)
+        wait_until(lambda: sent > stuck_at)
+        own_broker.kill()
+        thread.join(15)
+        assert not thread.is_alive()
+        assert writer.dropped["thumbnail"] == 1
+
+
+@pytest.mark.timing
+def test_a_client_ends_in_time_on_a_network_that_takes_nothing(own_broker: MosquittoProcess) -> None:
+    """Also one that was waiting for room: `hurry` is for a program that is to end."""
+    assert own_broker._process is not None
+    with Client(MqttSettings(url=own_broker.url), name="test") as writer:
+        assert writer.wait_connected(10)
+        os.kill(own_broker._process.pid, signal.SIGSTOP)
+
+        def flood() -> None:
+            while writer.publish(topics.THUMBNAIL, THUMBNAIL, bytes(1_000_000)):
+                pass
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        thread.join(1.0)
+        assert thread.is_alive(), "it waits"
+        begin = time.monotonic()
+        writer.hurry()
+        thread.join(1.0)
+        assert not thread.is_alive()
+    assert time.monotonic() - begin < 1.0 + mqtt.CLOSE_WITHIN_S + 0.5
+    os.kill(own_broker._process.pid, signal.SIGCONT)
+
+
+def test_a_payload_over_the_brokers_limit_is_refused_before_it_cuts_the_connection(tmp_path: Path) -> None:
+    small = MosquittoProcess(tmp_path, extra="max_packet_size 2000")
+    small.start()
+    with connected(small.url) as writer, connected(small.url) as reader:
+        reader.subscribe("darner/v1/#", 1)
+        assert not writer.publish(topics.EVENTS, EVENTS, bytes(2000))
+        writer.set_state(topics.STATUS, STATUS, bytes(2000))
+        assert writer.dropped == {"events": 1, "status": 1}
+        time.sleep(0.2)
+        assert writer.publish(topics.EVENTS, EVENTS, b"fits")
+        assert take(reader)[0].payload == b"fits"
+    small.kill()
+
+
+def test_what_paho_raises_or_we_do_in_a_callback_does_not_end_the_connection(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = "darner/v1/raises/status"
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(topic, 1)
+        # The broker takes a connection's packets in order: when it has this one, we are subscribed.
+        assert reader.publish(topics.RESPONSE, "darner/v1/raises/subscribed", b"{}")
+        assert reader.finish(10)
+        take_in = reader.received.put_newest
+
+        def fail(received: Received, key: str = "") -> None:
+            if received.payload == b"bad":
+                raise RuntimeError("a fault of ours")
+            take_in(received, key)
+
+        monkeypatch.setattr(reader.received, "put_newest", fail)
+        for payload in (b"bad", b"good"):
+            wait_until(lambda: writer.publish(topics.EVENTS, topic, payload))  # noqa: B023 - called at once
+        assert take(reader)[0].payload == b"good"
+        assert reader._paho._thread is not None
+        assert reader._paho._thread.is_alive()
+
+
+def test_a_publish_that_the_access_control_denies_is_told_and_counted(tmp_path: Path) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite allowed/#\n")
+    rules.chmod(0o644)
+    tmp_path.chmod(0o755)
+    strict = MosquittoProcess(tmp_path, extra=f"acl_file {rules}")
+    strict.start()
+    answers: dict[int, bool] = {}
+    with connected(strict.url) as writer:
+        writer.on_acknowledged.append(lambda number, taken: answers.__setitem__(number, taken))
+        numbers = [writer.send(topics.EVENTS, path, b"x") for path in ("allowed/a", "denied/a")]
+        wait_until(lambda: len(answers) == 2)
+        assert [answers[number or 0] for number in numbers] == [True, False]
+        assert writer.dropped == {"refused": 1}
+    strict.kill()
+
+
+def test_publishing_and_being_acknowledged_at_the_same_time_does_not_lock_up(broker: Mosquitto) -> None:
+    """A lock of ours that is held around paho's publish and taken in its callback would."""
+    with connected(broker.url) as client:
+        answered: list[int] = []
+        client.on_acknowledged.append(lambda number, _: answered.append(number))
+        sent: list[int] = []
+
+        def states() -> None:
+            for number in range(1000):
+                client.set_state(topics.STATUS, f"busy/{number % 7}", b"x")
+
+        def events() -> None:
+            while len(sent) < 500:
+                number = client.send(topics.EVENTS, EVENTS, b"x")
+                sent.extend([] if number is None else [number])
+
+        def pictures() -> None:
+            for _ in range(500):
+                client.publish(topics.THUMBNAIL, THUMBNAIL, bytes(1000))
+
+        threads = [threading.Thread(target=work, daemon=True) for work in (states, events, pictures)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        wait_until(lambda: set(sent) <= set(answered))
+
+
+def test_the_socket_sends_at_once_and_a_cut_network_is_an_error_in_seconds(broker: Mosquitto) -> None:
+    with connected(broker.url) as client:
+        sock = client._paho.socket()
+        assert isinstance(sock, socket.socket)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == mqtt.NOT_SENT
+        assert client._paho.keepalive == 8
+
+
+def test_a_new_connection_is_tried_after_a_time_of_its_own(broker: Mosquitto) -> None:
+    with connected(broker.url) as client:
+        waits = []
+        for _ in range(20):
+            client._jitter()
+            waits.append((client._paho._reconnect_min_delay, client._paho._reconnect_max_delay))
+    assert len(set(waits)) == 20
+    assert all(0.3 <= least <= 1 and 1.5 <= most <= 3 for least, most in waits)
+
+
+def test_a_disconnection_that_is_told_twice_is_one(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = "darner/v1/twice/status"
+    with connected(broker.url) as client:
+        client.set_state(topics.STATUS, topic, b"1")
+        tell = client._paho.on_disconnect
+        assert tell is not None
+        client._paho.on_disconnect = lambda *told: [tell(*told), tell(*told)]  # type: ignore[assignment]  # as paho does
+        cut(client)
+        wait_until(lambda: client.connections == 2)
+        assert client.wait_connected(10)
+        assert client.publish(topics.EVENTS, EVENTS, b"works")
+    assert len([record for record in caplog.records if "lost the broker" in record.message]) == 1
+
+
+@contextmanager
+def files_open(count: int) -> Iterator[list[int]]:
+    """This process with so many descriptors in use."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] != resource.RLIM_INFINITY and before[1] < count + 200:
+        pytest.skip(f"this machine allows {before[1]} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], count + 200), before[1]))
+    held: list[int] = []
+    try:
+        while not held or held[-1] < count:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+        yield held
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_too_many_open_files_are_an_error_and_not_silence(broker: Mosquitto) -> None:
+    errors: list[BrokerError] = []
+    refused = threading.Event()
+
+    def on_refused(error: BrokerError) -> None:
+        errors.append(error)
+        refused.set()
+
+    settings = MqttSettings(url=broker.url)
+    with files_open(1100), Client(settings, name="crowded", on_refused=on_refused) as client:
+        assert refused.wait(10)
+        assert not client.connected
+    assert "too many files open" in str(errors[0])
+
+
+def test_a_connection_lost_among_too_many_open_files_comes_back_when_there_are_fewer(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(broker.url) as client:
+        with files_open(1100) as held:
+            cut(client)
+            wait_until(lambda: not client.connected)
+            held += [os.open(os.devnull, os.O_RDONLY) for _ in range(5)]  # in place of the socket
+            wait_until(lambda: "too many files open" in caplog.text)
+            assert not client.publish(topics.EVENTS, EVENTS, b"lost"), "and says so"
+        assert client.wait_connected(15)
+        assert client.publish(topics.EVENTS, EVENTS, b"sent")
+
+
+def test_a_wrong_password_is_one_error_that_names_the_settings(tmp_path: Path) -> None:
+    nobody = tmp_path / "passwords"
+    nobody.write_text("")
+    nobody.chmod(0o644)
+    tmp_path.chmod(0o755)
+    strict = MosquittoProcess(tmp_path, extra=f"password_file {nobody}")
+    strict._config.write_text(strict._config.read_text().replace("anonymous true", "anonymous false"))
+    strict.start()
+    errors: list[BrokerError] = []
+    refused = threading.Event()
+
+    def on_refused(error: BrokerError) -> None:
+        errors.append(error)
+        refused.set()
+
+    settings = MqttSettings(url=strict.url, username="u", password="p")
+    with Client(settings, name="stranger", on_refused=on_refused):
+        assert refused.wait(10)
+    strict.kill()
+    assert "mqtt.password" in str(errors[0])
+
+
+def test_nothing_a_reader_fails_to_take_grows_for_ever(broker: Mosquitto) -> None:
+    with connected(broker.url) as reader:
+        for number in range(3000):
+            reader._on_message(reader._paho, None, _message(number))
+        assert len(reader.received) == 2000
+        assert sum(reader.received.dropped.values()) == 1000
+        assert take(reader)[0].payload == b"1000"
+
+
+def _message(number: int) -> paho.MQTTMessage:
+    message = paho.MQTTMessage(topic=b"t")
+    message.payload = str(number).encode()
+    return message

@@ -1,0 +1,124 @@
+"""Retained state against a real Mosquitto: what is there in the end is the newest of each topic."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.mqtt import client as mqtt
+from shared.mqtt import retained
+from shared.mqtt.client import Client, MqttSettings
+from shared.wire import topics
+from tests.conftest import Mosquitto, MosquittoProcess, wait_until
+from tests.shared.mqtt.connections import connected, take
+
+STATUS = "darner/v1/n/status"
+
+
+def test_state_is_there_for_a_late_subscriber_and_is_cleared_by_an_empty_one(broker: Mosquitto) -> None:
+    topic = "darner/v1/late/status"
+    with connected(broker.url) as writer, connected(broker.url) as reader:
+        writer.set_state(topics.STATUS, topic, b"1")
+        assert writer.finish(5)
+        reader.subscribe(topic, 1)
+        assert [(got.payload, got.retain) for got in take(reader)] == [(b"1", True)]
+        writer.set_state(topics.STATUS, topic, b"")
+        assert take(reader)[0].payload == b""
+
+
+def test_a_broker_that_lost_everything_is_refilled_and_subscribed_again(own_broker: MosquittoProcess) -> None:
+    with connected(own_broker.url) as writer, connected(own_broker.url) as reader:
+        writer.set_state(topics.STATUS, STATUS, b"online")
+        reader.subscribe("darner/v1/#", 1)
+        assert take(reader)[0].payload == b"online"
+        assert writer.finish(5)  # what is not acknowledged yet would be sent again, before the newer one
+        own_broker.kill()
+        wait_until(lambda: not writer.connected and not reader.connected)
+        writer.set_state(topics.STATUS, STATUS, b"newer")  # while nobody is there
+        own_broker.start()
+        returned = time.monotonic()
+        assert take(reader)[0].payload == b"newer"
+        assert time.monotonic() - returned < 5
+
+
+def test_state_set_while_connecting_is_neither_lost_nor_overtaken(broker: Mosquitto) -> None:
+    paths = [f"race/{n}" for n in range(20)]
+    with connected(broker.url) as reader, Client(MqttSettings(url=broker.url), name="racer") as racer:
+        for number in range(40):  # before, during and after the connection is made
+            for path in paths:
+                racer.set_state(topics.STATUS, path, str(number).encode())
+        assert racer.wait_connected(10)
+        assert racer.finish(10)
+        reader.subscribe("race/+", 1)
+        newest = {got.topic: got.payload for got in take(reader, len(paths))}
+    assert newest == dict.fromkeys(paths, b"39")
+
+
+def test_of_state_that_the_network_does_not_take_only_the_newest_is_kept(
+    own_broker: MosquittoProcess,
+) -> None:
+    paths = [f"darner/v1/n/camera/c/zone/z{number}" for number in range(200)]
+    assert own_broker._process is not None
+    with connected(own_broker.url) as writer:
+        os.kill(own_broker._process.pid, signal.SIGSTOP)
+        for round_ in range(5):
+            for path in paths:
+                writer.set_state(topics.ZONE, path, b"%d" % round_)
+        writer.set_state(topics.STATUS, STATUS, b"goes first")
+        assert len(writer._paho._out_messages) == retained.STATE_WINDOW + 1
+        os.kill(own_broker._process.pid, signal.SIGCONT)
+        assert writer.finish(10)
+        with connected(own_broker.url) as late:
+            late.subscribe("darner/v1/n/#", 1)
+            held = {got.topic: got.payload for got in take(late, 201)}
+    assert held == {**dict.fromkeys(paths, b"4"), STATUS: b"goes first"}
+
+
+@pytest.fixture
+def roomy(tmp_path: Path) -> Iterator[MosquittoProcess]:
+    """A broker that queues more for a subscriber than the 1,000 messages of its default."""
+    process = MosquittoProcess(tmp_path, extra="max_queued_messages 0")
+    process.start()
+    yield process
+    process.kill()
+
+
+def test_state_that_finds_the_queue_full_is_published_as_soon_as_there_is_room(
+    roomy: MosquittoProcess,
+) -> None:
+    assert roomy._process is not None
+    paths = [f"full/{number}" for number in range(mqtt.MAX_QUEUED + 300)]
+    with connected(roomy.url) as writer:
+        os.kill(roomy._process.pid, signal.SIGSTOP)
+        for path in paths:
+            writer.set_state(topics.STATUS, path, b"old")
+        assert len(writer._state._untaken) == 300
+        writer.set_state(topics.STATUS, paths[-1], b"new")
+        os.kill(roomy._process.pid, signal.SIGCONT)
+        assert writer.finish(10)
+        assert not writer._state._untaken
+        with connected(roomy.url) as reader:
+            reader.subscribe("full/#", 1)
+            came = {got.topic: got.payload for got in take(reader, len(paths))}
+    assert came == dict.fromkeys(paths, b"old") | {paths[-1]: b"new"}
+
+
+def test_more_state_than_the_queue_holds_is_all_there_after_a_reconnect(roomy: MosquittoProcess) -> None:
+    paths = [f"many/{number}" for number in range(mqtt.MAX_QUEUED + 300)]
+    with connected(roomy.url) as writer:
+        for path in paths:
+            writer.set_state(topics.STATUS, path, b"1")
+        assert writer.finish(10)
+        roomy.kill()
+        wait_until(lambda: not writer.connected)
+        roomy.start()
+        assert writer.wait_connected(10)
+        assert writer.finish(10)
+        with connected(roomy.url) as reader:
+            reader.subscribe("many/#", 1)
+            assert {got.topic for got in take(reader, len(paths))} == set(paths)

@@ -1,0 +1,220 @@
+"""What is remembered, what is refused, and that both have bounds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import MessageError
+from shared.mqtt.client import Received
+from tests.viewer_server.fake_edge import picture_of
+from tests.viewer_server.wire import (
+    COMMON,
+    camera,
+    detections,
+    event,
+    info,
+    received,
+    status,
+    thumbnail,
+    zone,
+    zones,
+)
+from viewer_server.live import state as module
+from viewer_server.live.state import NotJoinable, State
+from viewer_server.live.updates import Update
+
+
+def told(updates: list[Update]) -> list[dict[str, Any]]:
+    """The JSON of text updates."""
+    return [json.loads(update.payload[update.payload.index(b"{") :]) for update in updates]
+
+
+def known(state: State) -> list[tuple[str, ...]]:
+    return [update.key for update in state.snapshot()]
+
+
+@pytest.fixture
+def state() -> State:
+    """A node with one camera."""
+    made = State("darner/v1")
+    made.apply(status())
+    made.apply(camera())
+    return made
+
+
+def test_a_new_browser_is_told_everything_that_is_known(state: State) -> None:
+    for message in (zones("a"), zone("a"), event(1), detections(1), thumbnail(1)):
+        state.apply(message)
+    assert known(state) == [
+        ("status", "n"),
+        ("camera_status", "n", "c"),
+        ("zones", "n", "c"),
+        ("zone", "n", "c", "a"),
+        ("events", "e1"),
+        ("n", "c"),
+    ]
+
+
+def test_the_newest_of_each_thing_replaces_the_older(state: State) -> None:
+    [update] = told(state.apply(camera(status="ended")))
+    assert update["message"]["status"] == "ended"
+    assert len(list(state.snapshot())) == 2
+
+
+def test_an_event_delivered_twice_is_told_once(state: State) -> None:
+    assert len(state.apply(event(1))) == 1
+    assert state.apply(event(1)) == []
+
+
+def test_events_are_bounded_and_tracks_do_not_push_out_the_others(state: State) -> None:
+    state.apply(event(1))
+    for number in range(2, 1000):
+        state.apply(event(number, "track_started"))
+    events = [key for key in known(state) if key[0] == "events"]
+    assert ("events", "e1") in events
+    assert len(events) == 1 + module.MAX_EVENTS
+
+
+def test_numbers_of_a_zone_that_is_not_defined_any_more_go_away(state: State) -> None:
+    for message in (zones("a", "b"), zone("a"), zone("b")):
+        state.apply(message)
+    gone, _ = told(state.apply(zones("b")))
+    assert gone == {"type": "zone", "node": "n", "camera": "c", "zone": "a", "message": None}
+    assert ("zone", "n", "c", "a") not in known(state)
+    assert ("zone", "n", "c", "b") in known(state)
+
+
+@pytest.mark.parametrize(
+    ("last", "left"),
+    [
+        (received("n/camera/c/zone/a", raw=b""), {"status", "camera_status", "zones", "n"}),  # one zone
+        (received("n/camera/c/status", raw=b""), {"status"}),  # a camera and all of it; the node stays
+        (info(), {"status", "info"}),  # the node says that it has no such camera
+        (received("n/status", raw=b""), set()),  # a node and all of it
+        (
+            received("n/camera/x/zone/a", raw=b""),
+            {"status", "camera_status", "zones", "zone", "n"},
+        ),  # nothing
+    ],
+)
+def test_what_is_cleared_is_forgotten_with_all_that_belongs_to_it(
+    state: State, last: Received, left: set[str]
+) -> None:
+    for message in (zones("a"), zone("a"), detections(1), thumbnail(1)):
+        state.apply(message)
+    before = {key[0] for key in known(state)}
+    gone = {update["type"] for update in told(state.apply(last)) if update["message"] is None}
+    assert {key[0] for key in known(state)} == left
+    assert gone == before - left - {"n"}  # frames go without a word
+
+
+def test_the_page_gets_every_field_although_the_edge_left_defaults_out(state: State) -> None:
+    [update] = told(state.apply(zone("a")))
+    assert update["message"]["occupancy"] == 0
+    assert update["message"]["queue"] is None
+    assert update["message"]["dwell"]["completed"] == 0
+
+
+def test_class_names_are_not_passed_on(state: State) -> None:
+    [update] = state.apply(info("c", classes=5000))
+    assert len(update.payload) < 1000
+
+
+def test_a_frame_is_told_with_picture_and_boxes_of_the_same_number(state: State) -> None:
+    assert state.apply(thumbnail(7)) == []
+    [update] = state.apply(detections(7))
+    assert update.kind == "frame"
+    body = update.payload[update.payload.index(b"{") :]
+    header = json.loads(body[: body.index(b"\xff\xd8")])
+    assert header["picture"] | {"received_us": 0} == {
+        "session": "s1", "seq": 7, "width": 640, "height": 360, "received_us": 0,
+    }  # fmt: skip
+    assert header["detections"]["seq"] == 7
+    assert body.endswith(picture_of(7))
+
+
+HOSTILE = [
+    (received("n/camera/c/detections", raw=b"\xff\x00"), "not JSON"),
+    (received("n/camera/c/detections", raw=b'{"a":' * 100_000), "nested"),
+    (received("n/camera/c/detections", raw=b" " * 1_000_001), "1000001 bytes"),
+    (received("n/camera/c/detections", {}), "missing"),
+    (received("n/unknown", {}), "not one of"),
+    (received("n/../status", {}), "not one of"),
+    (Received("elsewhere/n/status", b"{}", 0, False, {}), "not one of"),
+    (camera("c", camera="other"), "the topic says camera c, the message other"),
+    (camera("c", node="other"), "the topic says node n"),
+    (camera("c", status="x"), "status|enum"),
+    (thumbnail(1, b"GIF89a"), "not a JPEG"),
+    (thumbnail(1, b""), "not a JPEG"),
+    (thumbnail(1, b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff"), "not a JPEG of at most"),
+    (thumbnail(1, bytes(1_000_001)), "1000001 bytes"),
+    (thumbnail(1, session="s1", seq="-1"), "not a frame"),
+    (thumbnail(1, session="s1", seq="1e5"), "not a frame"),
+    (thumbnail(1, session="s1", seq="٣"), "not a frame"),
+    (thumbnail(1, session="s" * 65, seq="1"), "not a frame"),
+    (received("n/camera/unseen/thumbnail", raw=b"\xff\xd8"), "not announced"),
+    (received("other/metrics", COMMON | {"node": "other"}), "missing"),
+]
+
+
+@pytest.mark.parametrize(("message", "reason"), HOSTILE)
+def test_what_breaks_the_contract_is_refused_with_a_reason(
+    state: State, message: Received, reason: str
+) -> None:
+    before = known(state)
+    with pytest.raises(MessageError, match=reason):
+        state.apply(message)
+    assert known(state) == before
+
+
+def test_a_picture_without_a_number_is_told_apart_from_a_broken_one(state: State) -> None:
+    with pytest.raises(NotJoinable, match="MQTT 5"):
+        state.apply(received("n/camera/c/thumbnail", raw=picture_of(1)))
+
+
+@given(
+    st.sampled_from(
+        ["n/status", "n/info", "n/metrics", "n/camera/c/status", "n/camera/c/zones", "n/camera/c/events"]
+    ),
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers(-(2**53), 2**53) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
+    ),
+)
+def test_any_json_is_taken_in_or_refused_and_nothing_else(path: str, message: object) -> None:
+    with contextlib.suppress(MessageError):
+        State("darner/v1").apply(received(path, message))
+
+
+def test_nodes_cameras_and_bytes_have_caps(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_NODES", 64)
+    monkeypatch.setattr(module, "MAX_CAMERAS", 64)
+    with pytest.raises(MessageError, match=f"more than {module.MAX_NODES} nodes"):
+        for number in range(module.MAX_NODES + 1):
+            state.apply(status(f"n{number}"))
+    with pytest.raises(MessageError, match=f"more than {module.MAX_CAMERAS} cameras"):
+        for number in range(module.MAX_CAMERAS + 1):
+            state.apply(camera(f"c{number}"))
+    monkeypatch.setattr(module, "MAX_ENTRIES", len(known(state)))
+    with pytest.raises(MessageError, match="no room"):
+        state.apply(zones("a"))
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "MAX_BYTES", 40_000)
+    with pytest.raises(MessageError, match="no room"):
+        state.apply(zones(*(f"zone{number}" for number in range(250))))
+    state.apply(camera("c", status="ended"))  # what is there can still change
+
+
+def test_room_that_was_freed_can_be_used_again(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 3000)
+    for number in range(1000):
+        state.apply(zone(f"z{number}"))
+        state.apply(received(f"n/camera/c/zone/z{number}", raw=b""))
+    assert len(known(state)) == 2

@@ -1,0 +1,165 @@
+"""Requests to edge nodes and their answers, over a real broker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from edge_node.control.commands import Commands as Answering
+from shared.errors import ConfigError, MessageError
+from shared.mqtt.client import Client, MqttSettings
+from shared.wire import topics
+from shared.wire.messages import Request, Response, encode, now_us
+from tests.conftest import Mosquitto
+from viewer_server.mqtt import asking as module
+from viewer_server.mqtt.asking import Busy, Commands, NoAnswer
+
+JPEG = b"\xff\xd8 not really"
+
+
+def refuse(request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG001
+    raise MessageError("no")
+
+
+def see(request: Request, image: bytes | None) -> dict[str, Any]:
+    return {"image": None if image is None else len(image), "confidence": request.confidence}
+
+
+def sleep(request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG001
+    time.sleep(0.5)
+    return {}
+
+
+@contextmanager
+def node(url: str, prefix: str, name: str, version: str) -> Iterator[Client]:
+    """A node that answers as the edge does: with the edge's own code."""
+    with Client(settings_of(url, prefix, version), name=name) as client:
+        assert client.wait_connected(10)
+        handlers = {"detect": see, "set": refuse, "snapshot": sleep}
+        answering = Answering(client, prefix, name, "s1", handlers)
+        answering.subscribe()
+        thread = threading.Thread(target=answering.run)
+        thread.start()
+        time.sleep(0.1)  # the subscription is on its way
+        yield client
+    thread.join()
+
+
+def settings_of(url: str, prefix: str, version: str) -> MqttSettings:
+    return MqttSettings(url=url, prefix=prefix, version="5" if version == "5" else "3.1.1")
+
+
+@contextmanager
+def asking(url: str, prefix: str, version: str) -> Iterator[Commands]:
+    """A viewer's connection with a thread that takes in what comes."""
+    settings = settings_of(url, prefix, version)
+    with Client(settings, name="asking") as client:
+        commands = Commands(client, settings)
+        commands.subscribe()
+        assert client.wait_connected(10)
+
+        def listen() -> None:
+            for received in client.received:
+                commands.handle(received)
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        time.sleep(0.1)
+        yield commands
+    thread.join()
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_each_who_asks_gets_the_answer_to_the_own_question(broker: Mosquitto, version: str) -> None:
+    prefix = f"ask{version.replace('.', '')}"
+    with ExitStack() as stack:
+        stack.enter_context(node(broker.url, prefix, "shop", version))
+        viewers = [stack.enter_context(asking(broker.url, prefix, version)) for _ in range(2)]
+        got: dict[int, Response] = {}
+
+        def ask(number: int) -> None:
+            body = {"confidence": number / 100}
+            got[number] = viewers[number % 2].ask("shop", "detect", body, JPEG if number < 5 else None)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for number in range(10):
+            image = len(JPEG) if number < 5 else None
+            assert got[number].result == {"image": image, "confidence": number / 100}
+        bare = viewers[0].ask("shop", "detect", {}, JPEG)
+        assert bare.result == {"image": len(JPEG), "confidence": None}
+        assert viewers[0].ask("shop", "set", {}).error == "no"
+
+
+def test_what_cannot_be_asked_is_said_at_once(broker: Mosquitto) -> None:
+    with asking(broker.url, "ask-wrong", "5") as commands:
+        with pytest.raises(ConfigError, match="node"):
+            commands.ask("shop/+", "ping", {})
+        with pytest.raises(MessageError, match="polygon"):
+            commands.ask("shop", "zones.set", {"zones": {"a": {"polygon": [[0, 0]]}}})
+        with pytest.raises(MessageError, match="1000000"):
+            commands.ask("shop", "detect", {}, bytes(1_000_001))
+
+
+def test_silence_ends_at_the_deadline_and_with_the_viewer(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_OUTSTANDING", 2)
+    with asking(broker.url, "ask-silence", "5") as commands:
+        begin = time.monotonic()
+        with pytest.raises(NoAnswer, match=r"no answer after 0\.2 s"):
+            commands.ask("nobody", "ping", {}, deadline_s=0.2)
+        assert time.monotonic() - begin < 2
+        errors: list[str] = []
+
+        def ask() -> None:
+            try:
+                commands.ask("nobody", "ping", {}, deadline_s=30)
+            except NoAnswer as error:
+                errors.append(str(error))
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while len(commands._outstanding) < 2:
+            time.sleep(0.01)
+        with pytest.raises(Busy):
+            commands.ask("nobody", "ping", {})
+        commands.close()
+        for thread in threads:
+            thread.join(5)
+        assert len(errors) == 2
+        assert all("stopping" in error for error in errors)
+        with pytest.raises(NoAnswer, match="stopping"):
+            commands.ask("nobody", "ping", {})
+
+
+def test_a_late_answer_and_one_of_another_node_are_nobodys(broker: Mosquitto) -> None:
+    with node(broker.url, "ask-late", "shop", "5") as client, asking(broker.url, "ask-late", "5") as commands:
+        with pytest.raises(NoAnswer):
+            commands.ask("shop", "snapshot", {}, deadline_s=0.1)
+        time.sleep(0.6)
+        assert commands.ask("shop", "detect", {}).error is None
+        forged = Response(node="other", session="x", published_us=now_us(), command="detect")
+        path = topics.RESPONSE.path("ask-late", node="shop", command=commands._mailbox)
+        client.publish(topics.RESPONSE, path, encode(forged), correlation=b"guess")
+        assert commands.ask("shop", "detect", {}).node == "shop"
+
+
+@pytest.mark.timing
+def test_without_a_broker_there_is_no_waiting(own_broker: Any) -> None:
+    with asking(own_broker.url, "darner/v1", "5") as commands:
+        own_broker.kill()
+        time.sleep(0.2)
+        begin = time.monotonic()
+        with pytest.raises(NoAnswer, match="broker"):
+            commands.ask("shop", "ping", {})
+        assert time.monotonic() - begin < 1

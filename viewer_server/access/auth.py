@@ -1,0 +1,244 @@
+"""Who may look: a password and a session cookie for people, a bearer token for programs.
+
+On loopback neither is needed; on any other address the viewer does not start without one. The cookie is
+signed (itsdangerous) with a key made of this viewer's secret and the password's hash: another password ends
+every session. Foreign pages are kept from acting in a visitor's name by what browsers say about a
+request's origin (Fetch Metadata, W3C; `Origin`, RFC 6454), beside cookies that they do not send along.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import hmac
+import ipaddress
+import logging
+import secrets
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import flask
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from shared.errors import ConfigError
+from viewer_server.access.attempts import Attempts
+from viewer_server.access.login_file import METHOD, Kept
+from viewer_server.access.origin import Origins
+from viewer_server.config import HttpSettings
+
+log = logging.getLogger("darner.login")
+
+PUBLIC = ("/login", "/health")
+LEAST = 8
+"""Characters of a password."""
+LOGGED_OUT = 4401
+"""Close code of a websocket whose session ended; HTTP's 401 in the range for applications."""
+
+
+class Closable(Protocol):
+    """A browser's mailbox, as far as it matters here."""
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection."""
+
+
+class Access:
+    """The rule, and who is logged in.
+
+    Args:
+        settings: Password, token and the length of a session.
+        kept: The secret, a generated password, and sessions that were ended before their time.
+        origins: Which pages are ours.
+        port: Makes the cookie's name: browsers do not tell ports of one machine apart.
+
+    Raises:
+        ConfigError: A password or token cannot be used.
+    """
+
+    def __init__(self, settings: HttpSettings, kept: Kept, origins: Origins, port: int) -> None:
+        self._kept = kept
+        self._origins = origins
+        self._password = read_password(settings) or (
+            kept.password_hash if settings.generate_password else None
+        )
+        self._token = read_token(settings)
+        self.hours = settings.session_hours
+        self.cookie = f"darner_{port}"
+        self.attempts = Attempts()
+        self._hashing = threading.Lock()
+        self._watching: dict[str, set[Closable]] = {}
+        self._watching_lock = threading.Lock()
+        key = hmac.digest(kept.secret, (self._password or "").encode(), "sha256")
+        self._signer = URLSafeTimedSerializer(
+            key, salt="session", signer_kwargs={"digest_method": hashlib.sha256}
+        )
+
+    @property
+    def required(self) -> bool:
+        """Whether anybody must prove anything."""
+        return self._password is not None or self._token is not None
+
+    @property
+    def by_password(self) -> bool:
+        """Whether people can log in."""
+        return self._password is not None
+
+    def password_is_right(self, password: str) -> bool:
+        """Whether this is the password; one guess at a time, since each costs 32 MB."""
+        with self._hashing:
+            return self._password is not None and check_password_hash(self._password, password[:1024])
+
+    def token_is_right(self, request: flask.Request) -> bool:
+        """Whether a request carries the token."""
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        if self._token is None or kind.lower() != "bearer":
+            return False
+        return hmac.compare_digest(given.strip().encode(), self._token.encode())
+
+    def session_of(self, request: flask.Request) -> str | None:
+        """The session that a request belongs to; None for none, or one that has ended."""
+        cookie = request.cookies.get(self.cookie, "")
+        if not cookie or len(cookie) > 512:
+            return None
+        try:
+            session = self._signer.loads(cookie, max_age=int(self.hours * 3600))
+        except BadSignature:
+            return None
+        return session if isinstance(session, str) and session not in self._kept.ended else None
+
+    def may_enter(self, request: flask.Request) -> bool:
+        """Whether a request is answered."""
+        if not self.required or request.path in PUBLIC or request.path.startswith("/static/"):
+            return True
+        return self.token_is_right(request) or self.session_of(request) is not None
+
+    def is_forged(self, request: flask.Request) -> bool:
+        """Whether a foreign page may have made a browser send this request, which changes something."""
+        if request.method in ("GET", "HEAD", "OPTIONS") or self.token_is_right(request):
+            return False
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        if site not in (None, "same-origin", "none"):
+            return True
+        if origin is not None:
+            return not self._origins.page_is_ours(origin, request.headers.get("Host", ""))
+        return site is None and self.cookie in request.cookies
+
+    def log_in(self, response: flask.Response, session: str | None = None) -> None:
+        """Give the browser a session, or the one it has for longer."""
+        response.set_cookie(
+            self.cookie,
+            str(self._signer.dumps(session or secrets.token_urlsafe(18))),
+            max_age=int(self.hours * 3600),
+            httponly=True,
+            samesite="Strict",
+            secure=flask.request.is_secure,
+        )
+
+    def log_out(self, response: flask.Response) -> None:
+        """End the session of the request, in all its windows."""
+        session = self.session_of(flask.request)
+        response.delete_cookie(self.cookie, httponly=True, samesite="Strict")
+        if session is None:
+            return
+        self._kept.end(session, self.hours)
+        with self._watching_lock:
+            for page in self._watching.pop(session, set()):
+                page.close(LOGGED_OUT, "logged out")
+
+    @contextmanager
+    def watching(self, page: Closable) -> Iterator[None]:
+        """While a websocket of the request's session is open."""
+        session = self.session_of(flask.request) or ""
+        with self._watching_lock:
+            self._watching.setdefault(session, set()).add(page)
+        try:
+            yield
+        finally:
+            with self._watching_lock:
+                pages = self._watching.get(session, set())
+                pages.discard(page)
+                if not pages:
+                    self._watching.pop(session, None)
+
+
+def read_password(settings: HttpSettings) -> str | None:
+    """The password's hash; None when there is none.
+
+    Raises:
+        ConfigError: It is no hash, or its file cannot be read.
+    """
+    found = settings.password_hash or _read("http.password_file", settings.password_file)
+    if found is not None and not _is_hash(found):
+        name = (
+            "http.password_hash" if settings.password_hash else f"http.password_file {settings.password_file}"
+        )
+        raise ConfigError(f"{name}: not a hash; make one with: python -m viewer_server --hash-password")
+    return found
+
+
+def _is_hash(text: str) -> bool:
+    try:
+        check_password_hash(text, "")
+    except ValueError:
+        return False
+    return text.count("$") == 2
+
+
+def read_token(settings: HttpSettings) -> str | None:
+    """The bearer token; None when there is none.
+
+    Raises:
+        ConfigError: It is too short to be safe, or its file cannot be read.
+    """
+    found = settings.token or _read("http.token_file", settings.token_file)
+    if found is not None and len(found) < 16:
+        raise ConfigError("http.token: at least 16 characters; one comes from: openssl rand -hex 24")
+    return found
+
+
+def check_address(settings: HttpSettings, address: str) -> None:
+    """Whether pictures may be shown on this address.
+
+    Raises:
+        ConfigError: Others can reach it, and nothing asks them who they are.
+    """
+    protected = settings.password_hash or settings.password_file or settings.token or settings.token_file
+    if not (protected or settings.generate_password or ipaddress.ip_address(address).is_loopback):
+        raise ConfigError(
+            f"http.host {settings.host} can be reached by others: first set a password "
+            "(python -m viewer_server --hash-password, http.password_file) or a token (http.token_file)"
+        )
+
+
+def ask_for_hash() -> str:
+    """A new password's hash, asked for at the terminal or read from standard input.
+
+    Raises:
+        ConfigError: It is too short, or was not the same twice.
+    """
+    if sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Once more: ") != password:
+            raise ConfigError("the two are not the same")
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if len(password) < LEAST:
+        raise ConfigError(f"a password has at least {LEAST} characters")
+    return generate_password_hash(password, METHOD)
+
+
+def _read(key: str, path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{key} {path}: cannot be read: {error}") from None
+    if not text:
+        raise ConfigError(f"{key} {path}: is empty")
+    return text

@@ -1,0 +1,126 @@
+"""One table of endpoints, from which the routes, the checks of their parameters and the document are made."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from http import HTTPStatus
+from typing import Any, Literal, TypeVar
+
+import flask
+import msgspec
+import orjson
+from werkzeug.exceptions import HTTPException
+
+from shared.errors import ConfigError, MessageError
+from shared.wire.topics import check_id
+from viewer_server.mqtt.asking import Busy, NoAnswer
+from viewer_server.stored.reading import Unavailable
+
+Handler = Callable[..., Any]
+Q = TypeVar("Q")
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a failure
+    """A request that is answered with a problem.
+
+    Args:
+        status: HTTP's.
+        detail: What to mend.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row of the table.
+
+    Attributes:
+        path: Below ``/api/v1``, with ``<name>`` for identifiers.
+        handle: Takes the path's identifiers and `query` by name.
+        query: Type of the query's parameters.
+        answer: Type of the JSON answer, or the media type of another one.
+        summary: For the document.
+        method: HTTP's.
+        image: Whether the body is a picture.
+    """
+
+    path: str
+    handle: Handler
+    query: type
+    answer: type | str
+    summary: str
+    method: Literal["GET", "POST"] = "GET"
+    image: bool = False
+
+    @property
+    def name(self) -> str:
+        """For flask, and the document's operationId."""
+        return self.handle.__name__
+
+
+def register(routes: flask.Blueprint, table: typing.Iterable[Endpoint]) -> None:
+    """Add the table's rows to a blueprint, with answers for what goes wrong."""
+    for row in table:
+        routes.add_url_rule(row.path, row.name, _view(row), methods=[row.method])
+
+
+def _view(row: Endpoint) -> Callable[..., flask.Response]:
+    def view(**ids: str) -> flask.Response:
+        try:
+            for name, value in ids.items():
+                check_id(name, value)
+            answer = row.handle(query=parameters(row.query), **ids)
+        except Refused as refused:
+            return problem(refused.status, refused.detail)
+        except (MessageError, ConfigError) as error:
+            return problem(400, str(error))
+        except (Busy, Unavailable) as error:
+            return problem(503, str(error))
+        except NoAnswer as error:
+            return problem(504, str(error))
+        if isinstance(answer, flask.Response):
+            return answer
+        return flask.Response(orjson.dumps(answer), content_type="application/json")
+
+    return view
+
+
+def parameters(kind: type[Q]) -> Q:
+    """The query's parameters, checked.
+
+    Raises:
+        Refused: One is unknown, missing or does not fit.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # they are dataclasses
+    raw: dict[str, Any] = {}
+    for name, values in flask.request.args.lists():
+        if name not in known:
+            raise Refused(400, f"unknown parameter {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
+        many = typing.get_origin(hints[name]) is tuple
+        if len(values) > 1 and not many:
+            raise Refused(400, f"parameter {name!r} is given {len(values)} times")
+        raw[name] = values if many else values[0]
+    try:
+        return msgspec.convert(raw, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refused(400, f"parameters: {error}") from None
+
+
+def problem(status: int, detail: str, **headers: str) -> flask.Response:
+    """An error as a JSON problem (RFC 9457)."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    answer = flask.Response(orjson.dumps(body), status, content_type="application/problem+json")
+    answer.headers.update(headers)
+    return answer
+
+
+def from_exception(error: HTTPException) -> flask.Response:
+    """Flask's own errors, such as a path that does not exist, in the same form."""
+    return problem(error.code or 500, error.description or "")

@@ -1,0 +1,162 @@
+"""`python -m viewer_server.api.openapi`: the API's OpenAPI 3.1 document, made of the table that serves it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import typing
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from viewer_server.api.endpoint import Endpoint
+from viewer_server.api.schemas import Problem
+from viewer_server.api.uploads import MAX_BYTES, MAX_PIXELS
+
+FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
+_REFERENCE = "#/components/schemas/{name}"
+_PROBLEMS = {
+    "400": "A parameter is unknown, missing or does not fit",
+    "401": "No session and no token",
+    "503": "Cannot be answered now",
+}
+_OF_NODES = {"504": "The node did not answer in time", "422": "The node refused, and says why"}
+_OF_IMAGES = {
+    "413": f"Over {MAX_BYTES} bytes or {MAX_PIXELS} pixels",
+    "415": "Neither a JPEG nor a PNG",
+}
+
+
+def document(table: Iterable[Endpoint]) -> dict[str, Any]:
+    """The OpenAPI document.
+
+    Args:
+        table: The endpoints.
+    """
+    rows = list(table)
+    answers = [row.answer for row in rows if not isinstance(row.answer, str)]
+    schemas, components = msgspec.json.schema_components([*answers, Problem], ref_template=_REFERENCE)
+    by_type = dict(zip(answers, schemas, strict=False))
+    for component in components.values():
+        if "description" in component:  # Python 3.13 takes the indentation out of docstrings
+            component["description"] = " ".join(component["description"].split("Attributes:")[0].split())
+    paths: dict[str, Any] = {}
+    for row in rows:
+        path = re.sub(r"<(\w+)>", r"{\1}", row.path)
+        paths.setdefault(f"/api/v1{path}", {})[row.method.lower()] = _operation(row, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Darner's viewer",
+            "version": version("darner"),
+            "description": "What is on the broker now, what was, and what a node sees on a picture. "
+            "Times are microseconds since 1970 UTC, coordinates fractions of the picture.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "darner_8080"},
+            },
+        },
+        "security": [{"token": []}, {"session": []}, {}],
+    }
+
+
+def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = (
+        {row.answer: {}}
+        if isinstance(row.answer, str)
+        else {"application/json": {"schema": by_type[row.answer]}}
+    )
+    reasons = _PROBLEMS | (_OF_IMAGES if row.image else {})
+    if row.image or row.path == "/heatmap":
+        reasons |= _OF_NODES
+    if "<" in row.path or row.image or row.path == "/heatmap":
+        reasons |= {"404": "There is none"}
+    problem = {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}
+    operation: dict[str, Any] = {
+        "operationId": row.name,
+        "summary": row.summary,
+        "parameters": [*_path_parameters(row.path), *_query_parameters(row.query)],
+        "responses": {
+            "200": {"description": "As asked", "content": content},
+            **{code: {"description": why, "content": problem} for code, why in sorted(reasons.items())},
+        },
+    }
+    if row.image:
+        form = {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"image/jpeg": {}, "image/png": {}, "multipart/form-data": {"schema": form}},
+        }
+    return operation
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"<(\w+)>", path)
+    ]
+
+
+def _query_parameters(kind: type) -> list[dict[str, Any]]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    made = []
+    for field in fields(kind):
+        schema = msgspec.json.schema(hints[field.name])
+        parameter: dict[str, Any] = {"name": field.name, "in": "query", "schema": schema}
+        if description := schema.pop("description", None):
+            parameter["description"] = description
+        if field.default is MISSING:
+            parameter["required"] = True
+        elif field.default is not None and field.default != ():
+            schema["default"] = field.default
+        made.append(parameter)
+    return made
+
+
+def encoded(table: Iterable[Endpoint]) -> bytes:
+    """The document as it is served and kept in ``docs/``."""
+    return orjson.dumps(document(table), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def main() -> int:
+    """Write ``docs/openapi.json``; with ``--check``, only say whether it is stale."""
+    parser = argparse.ArgumentParser(prog="python -m viewer_server.api.openapi", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is stale")
+    check: bool = parser.parse_args().check
+    content = encoded(endpoints())
+    if check and content != FILE.read_bytes():
+        print(f"{FILE} is stale; run: python -m viewer_server.api.openapi", file=sys.stderr)
+        return 1
+    if not check:
+        FILE.write_bytes(content)
+    return 0
+
+
+def endpoints() -> tuple[Endpoint, ...]:
+    """The table, of an API that nobody serves."""
+    from shared.mqtt.client import Client, MqttSettings
+    from viewer_server.api.routes import Api
+    from viewer_server.live.hub import Hub
+    from viewer_server.live.state import State
+    from viewer_server.mqtt.asking import Commands
+    from viewer_server.stored.reading import Database
+
+    settings = MqttSettings()
+    commands = Commands(Client(settings, name="openapi"), settings)
+    hub = Hub(State(settings.prefix), 1, {})
+    return Api(hub, commands, Database(None), Database(None), version("darner"), False).table()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

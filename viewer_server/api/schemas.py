@@ -1,0 +1,267 @@
+"""What the API takes and gives, as types: they check requests, and the OpenAPI document is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta
+
+from shared.wire.messages import (
+    CameraStatus,
+    Event,
+    EventType,
+    Fraction,
+    Id,
+    Label,
+    Metrics,
+    NodeInfo,
+    NodeStatus,
+    Text,
+)
+from viewer_server.stored.feed import PAGE_MAX
+from viewer_server.stored.series import MAX_POINTS, Series, Stays
+
+DAY_US = 86_400_000_000
+MAX_RANGE_US = 400 * DAY_US
+Moment = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Microseconds since 1970 UTC")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """No parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Whether the viewer asks for a login."""
+
+    login_required: bool
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """An edge node: its newest retained messages and metrics; null where there was none."""
+
+    node: Id
+    status: NodeStatus | None
+    info: NodeInfo | None
+    metrics: Metrics | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nodes:
+    """Every node known."""
+
+    now_us: Moment
+    nodes: list[Node]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeMetrics:
+    """The newest metrics of every node that sent some."""
+
+    now_us: Moment
+    metrics: list[Metrics]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """A camera of a node."""
+
+    node: Id
+    camera: Id
+    status: CameraStatus | None
+    source: Text | None
+    zones: int
+    lines: int
+    picture_url: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cameras:
+    """Every camera known."""
+
+    cameras: list[Camera]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """A zone or line: what is in force now, or was once and has a history.
+
+    Attributes:
+        current: Defined now.
+        queue: Read as a queue: its stays are waits.
+        occupancy: Inside now; null for lines, and where no numbers have come.
+    """
+
+    node: Id
+    camera: Id
+    zone: Id
+    kind: Annotated[str, Meta(description="zone or line")]
+    current: bool
+    queue: bool
+    classes: list[Label]
+    occupancy: int | None
+    entered: int | None
+    exited: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zones:
+    """Every zone and line known."""
+
+    zones: list[Zone]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A stretch of time; the last 24 hours by default."""
+
+    from_us: Moment | None = None
+    to_us: Moment | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneRange(Range):
+    """A zone or line, and a stretch of time."""
+
+    node: Id
+    camera: Id
+    zone: Id
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesQuery(ZoneRange):
+    """How finely to cut the time."""
+
+    points: Annotated[int, Meta(ge=1, le=MAX_POINTS, description="At most this many steps")] = 120
+    step_s: Annotated[
+        int | None, Meta(description="Length of a step instead, a multiple of 10; of 60 over two hours")
+    ] = None
+    zero_us: Annotated[Moment, Meta(description="Steps are counted from here, such as local midnight")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventQuery(Range):
+    """Which events."""
+
+    from_us: Moment | None = None
+    to_us: Moment | None = None
+    node: Id | None = None
+    camera: Id | None = None
+    zone: Id | None = None
+    type: Annotated[tuple[EventType, ...], Meta(max_length=20, description="Several are possible")] = ()
+    label: Label | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventPage(EventQuery):
+    """Which events, and which page of them."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
+    cursor: Annotated[
+        Annotated[str, Meta(max_length=64)] | None, Meta(description="`next` of the page before")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvent(Event):
+    """An event, and where the best picture of its track is; null when none is kept."""
+
+    snapshot_url: Text | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """Events, newest first.
+
+    Attributes:
+        next: Cursor of the next page; null on the last.
+    """
+
+    events: list[StoredEvent]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraQuery:
+    """A camera."""
+
+    node: Id
+    camera: Id
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotQuery:
+    """A run of the node; the last one that had this track number by default."""
+
+    session: Id | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatmapAnswer:
+    """Seconds of presence for each cell, rows from top to bottom, with the node's half-life."""
+
+    node: Id
+    camera: Id
+    seconds: list[list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectQuery:
+    """Who is to look, and how sure it must be."""
+
+    node: Annotated[Id | None, Meta(description="By default the first that is online")] = None
+    confidence: Fraction | None = None
+    deadline_s: Annotated[float, Meta(ge=0.5, le=30)] = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """One object; the box is x1, y1, x2, y2 in fractions of the picture."""
+
+    class_id: int
+    label: Label
+    score: Fraction
+    box: tuple[Fraction, Fraction, Fraction, Fraction]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detections:
+    """What a node saw on a picture."""
+
+    node: Id
+    width: int
+    height: int
+    timings_ms: dict[str, float]
+    objects: list[Detection] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneSeries(Series):
+    """A zone's or line's numbers over time, in columns: the n-th value of each belongs to the n-th step."""
+
+    node: Id
+    camera: Id
+    zone: Id
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneStays(Stays):
+    """How long the stays were that ended in a range; in a queue, the waits."""
+
+    node: Id
+    camera: Id
+    zone: Id

@@ -1,0 +1,237 @@
+"""Hands what happens to the browsers: one small mailbox each, so that a slow one delays nobody else."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable
+
+from shared.mqtt.client import Received
+from shared.wire.messages import Event
+from viewer_server.live import updates
+from viewer_server.live.state import State
+from viewer_server.live.updates import Key, Update
+
+MAX_CREDIT = 16
+"""Frames that may be on their way to a browser: enough for 60 a second over 250 ms, too few to go stale."""
+MAX_EVENTS = 500
+MAX_STATES = 12_000
+"""Above every cap of the state together; more can wait only if things are made and cleared without end."""
+
+
+class Mailbox:
+    """What one browser has yet to be sent; newest wins, for each camera and each piece of state.
+
+    Holds references to shared payloads, never copies. Its size is bounded however slow the browser is.
+
+    Args:
+        wake: Set when there is something to do.
+        cut: Ends the connection at once.
+
+    Attributes:
+        watched: Cameras whose frames are put; None: of all.
+        counts: Frames "sent", and "replaced" by a newer one of the same camera before they were.
+        closing: Code and reason with which the connection is to be ended.
+    """
+
+    def __init__(self, wake: threading.Event, cut: Callable[[], None]) -> None:
+        self._wake = wake
+        self.cut = cut
+        self._lock = threading.Lock()
+        self._states: OrderedDict[Key, bytes] = OrderedDict()
+        self._events: deque[bytes] = deque(maxlen=MAX_EVENTS)
+        self._frames: OrderedDict[Key, bytes] = OrderedDict()
+        self._credit = 0
+        self.watched: frozenset[Key] | None = None
+        self.counts: Counter[str] = Counter()
+        self.closing: tuple[int, str] | None = None
+
+    def put(self, update: Update) -> None:
+        """Leave a message; never waits."""
+        with self._lock:
+            match update.kind:
+                case "state":
+                    self._states[update.key] = update.payload
+                case "event":
+                    self._events.append(update.payload)
+                case "frame":
+                    if self.watched is not None and update.key not in self.watched:
+                        return
+                    self.counts["replaced"] += update.key in self._frames
+                    self._frames[update.key] = update.payload
+            overflow = len(self._states) > MAX_STATES
+        if overflow:
+            self.close(1013, "this browser is too slow for the changes; connect again")
+        self._wake.set()
+
+    def allow(self, frames: int) -> None:
+        """The browser can take this many more frames."""
+        with self._lock:
+            self._credit = min(MAX_CREDIT, self._credit + max(0, frames))
+
+    def watch(self, cameras: Iterable[Key] | None) -> None:
+        """Send frames of these cameras only, those that are on the screen; None: of all."""
+        with self._lock:
+            self.watched = None if cameras is None else frozenset(cameras)
+            if self.watched is not None:
+                for key in self._frames.keys() - self.watched:
+                    del self._frames[key]
+
+    def take(self) -> bytes | None:
+        """The next message to send; None when there is none, or only frames that the browser has no room for.
+
+        State goes before events and events before frames; cameras take turns.
+        """
+        with self._lock:
+            if self._states:
+                return self._states.popitem(last=False)[1]
+            if self._events:
+                return self._events.popleft()
+            if self._frames and self._credit > 0:
+                self._credit -= 1
+                self.counts["sent"] += 1
+                return self._frames.popitem(last=False)[1]
+            return None
+
+    def close(self, code: int, reason: str) -> None:
+        """Ask for the connection to be ended; the first reason stays."""
+        if self.closing is None:
+            self.closing = (code, reason)
+        self._wake.set()
+
+
+class Full(Exception):  # noqa: N818 - an answer, not a failure
+    """There are as many browsers as the configuration allows, or the viewer is stopping."""
+
+
+class Hub:
+    """Everything between the subscriber and the browsers.
+
+    Args:
+        state: What is known.
+        max_browsers: Beyond this many `join` refuses.
+        hello: Fields of the first message a browser gets.
+    """
+
+    def __init__(self, state: State, max_browsers: int, hello: dict[str, str]) -> None:
+        self.state = state
+        self.max_browsers = max_browsers
+        self._hello = hello
+        self._lock = threading.Lock()
+        self._mailboxes: set[Mailbox] = set()
+        self._broker = updates.text("broker", connected=False)
+        self._stopping = False
+        self._departed: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._mailboxes)
+
+    def census(self) -> dict[str, int]:
+        """How much of what is known, and how frames fared on their way here."""
+        with self._lock:
+            return {
+                "nodes": len(self.state.nodes),
+                "cameras": len(self.state.cameras),
+                "joined": self.state.joined,
+                "unmatched": self.state.unmatched,
+            }
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Frames sent and replaced, of all browsers ever."""
+        with self._lock:
+            return sum((mailbox.counts for mailbox in self._mailboxes), self._departed.copy())
+
+    def known(self, *kinds: str) -> list[Update]:
+        """The newest of these kinds of messages, such as "info" and "zone"."""
+        with self._lock:
+            return [one for one in self.state.snapshot() if one.kind == "state" and one.key[0] in kinds]
+
+    def last_frame(self, camera: Key) -> Update | None:
+        """The newest frame of a camera."""
+        with self._lock:
+            return self.state.last_frame(camera)
+
+    def zones_version(self, node: str, camera: str) -> int | None:
+        """Version of the zones and lines in force on a camera; None when nothing is known of them."""
+        with self._lock:
+            return self.state.zones_versions.get((node, camera))
+
+    def watch(self, mailbox: Mailbox, cameras: Iterable[Key] | None) -> None:
+        """Send a browser frames of these cameras only, and what it may have missed of them; None: of all."""
+        with self._lock:
+            before = mailbox.watched
+            mailbox.watch(cameras)
+            if before is None:
+                return
+            for key in self._all(mailbox.watched) - before:
+                frame = self.state.last_frame(key)
+                if frame is not None:
+                    mailbox.put(frame)
+
+    def _all(self, watched: frozenset[Key] | None) -> frozenset[Key]:
+        return frozenset(self.state.cameras) if watched is None else watched
+
+    def handle(self, received: Received) -> None:
+        """Take in one message from the broker and tell every browser.
+
+        Raises:
+            MessageError: The message is refused.
+        """
+        with self._lock:
+            self._tell(self.state.apply(received))
+
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take in stored events, before the first browser comes."""
+        with self._lock:
+            self.state.remember(events)
+
+    def broker(self, connected: bool) -> None:
+        """Tell browsers whether the broker is there."""
+        with self._lock:
+            self._broker = updates.text("broker", connected=connected)
+            self._tell([Update("state", ("broker",), self._broker)])
+
+    def join(self, mailbox: Mailbox, server_us: int) -> None:
+        """Begin to fill a mailbox: first with all that is known, then with what happens.
+
+        Raises:
+            Full: It cannot be had now.
+        """
+        with self._lock:
+            if self._stopping:
+                raise Full("the viewer is stopping")
+            if len(self._mailboxes) >= self.max_browsers:
+                raise Full(f"{self.max_browsers} browsers are connected already (http.max_browsers)")
+            hello = updates.text("hello", server_us=server_us, **self._hello)
+            mailbox.put(Update("state", ("hello",), hello))
+            mailbox.put(Update("state", ("broker",), self._broker))
+            for update in self.state.snapshot():
+                mailbox.put(update)
+            mailbox.put(Update("state", ("live",), updates.text("live")))
+            self._mailboxes.add(mailbox)
+
+    def leave(self, mailbox: Mailbox) -> None:
+        """Stop filling a mailbox."""
+        with self._lock:
+            if mailbox in self._mailboxes:
+                self._mailboxes.remove(mailbox)
+                self._departed += mailbox.counts
+
+    def close(self) -> None:
+        """Send every browser away, and let no new one in."""
+        with self._lock:
+            self._stopping = True
+            for mailbox in self._mailboxes:
+                mailbox.close(1001, "the viewer is stopping")
+
+    def cut(self) -> None:
+        """End the connections that are still there."""
+        with self._lock:
+            for mailbox in self._mailboxes:
+                mailbox.cut()
+
+    def _tell(self, news: Iterable[Update]) -> None:
+        for update in news:
+            for mailbox in self._mailboxes:
+                mailbox.put(update)

@@ -1,0 +1,78 @@
+"""What Prometheus may ask about the viewer itself; the edge's numbers are on the broker."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from viewer_server.live.hub import Hub
+
+
+class ViewerMetrics(Collector):
+    """The viewer's counters, on a registry of its own.
+
+    Args:
+        hub: Read when asked.
+
+    Attributes:
+        broker_connected: Set by the subscriber.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.broker_connected = False
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.received = Counter(
+            "darner_viewer_messages",
+            "Messages from the broker, by topic name",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.refused = Counter(
+            "darner_viewer_messages_refused",
+            "Messages that were skipped: they broke the contract or went over a cap",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.not_joinable = Counter(
+            "darner_viewer_pictures_not_joinable",
+            "Pictures that did not say which frame they show, as over MQTT 3.1.1",
+            registry=self.registry,
+        )
+        self.repeated = Counter(
+            "darner_viewer_events_repeated",
+            "Events that came again and were stored already",
+            registry=self.registry,
+        )
+        self.holes = Counter(
+            "darner_viewer_events_missing", "Events that were given up waiting for", registry=self.registry
+        )
+        self.turned_away = Counter(
+            "darner_viewer_browsers_turned_away", "Websockets refused", ["why"], registry=self.registry
+        )
+        self.registry.register(self)
+
+    def collect(self) -> list[Metric]:
+        """The numbers that others keep."""
+        hub, census, counts = self._hub, self._hub.census(), self._hub.counts
+        gauges = {
+            "broker_connected": ("Whether the broker is connected", self.broker_connected),
+            "browsers": ("Live pages connected now", len(hub)),
+            "nodes": ("Edge nodes known", census["nodes"]),
+            "cameras": ("Cameras known", census["cameras"]),
+        }
+        counters = {
+            "frames_joined": ("Pictures that found their boxes", census["joined"]),
+            "frames_unmatched": ("Pictures whose boxes never came", census["unmatched"]),
+            "frames_sent": ("Frames sent, to all browsers together", counts["sent"]),
+            "frames_replaced": ("Frames a slow browser did not get: a newer one came", counts["replaced"]),
+        }
+        return [
+            *(GaugeMetricFamily(f"darner_viewer_{name}", *about) for name, about in gauges.items()),
+            *(CounterMetricFamily(f"darner_viewer_{name}", *about) for name, about in counters.items()),
+        ]
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self.registry)

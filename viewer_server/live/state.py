@@ -1,0 +1,263 @@
+"""What the viewer knows: the newest of everything on the broker, ready for a browser that opens now.
+
+Everything that comes in is hostile until checked. Nodes and cameras are found from retained topics alone, and
+there is a cap on each kind of thing and on the bytes of all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+
+from shared.errors import MessageError
+from shared.mqtt.client import Received
+from shared.pictures import header_size
+from shared.wire import topics
+from shared.wire.messages import (
+    MAX_PAYLOAD,
+    DetectionsMessage,
+    Event,
+    NodeInfo,
+    NodeMessage,
+    Zones,
+    decode,
+    now_us,
+)
+from shared.wire.topics import Topic
+from viewer_server.live import updates
+from viewer_server.live.join import Joiner, Picture
+from viewer_server.live.updates import Key, Update
+
+SHOWN = tuple(
+    row for row in topics.TABLE if row not in (topics.SNAPSHOT, topics.REQUEST, topics.RESPONSE, topics.ACK)
+)
+"""The topics the page is made of."""
+MAX_NODES = 256
+MAX_CAMERAS = 256
+MAX_ENTRIES = 5_000
+MAX_BYTES = 32_000_000
+MAX_EVENTS = 100
+"""Remembered of track events, and again of all others: tracks come and go too often to share their room."""
+MAX_PICTURE_SIDE = 4096
+MAX_CLASSES = 400
+"""Names that are passed on, for class filters; where there are more, nobody would look for one in a list."""
+
+
+class NotJoinable(MessageError):  # noqa: N818 - it is one, of a kind that is counted by itself
+    """A picture that does not say which frame it shows."""
+
+
+class _Camera:
+    def __init__(self) -> None:
+        self.joiner = Joiner()
+        self.last_frame: Update | None = None
+
+
+class State:
+    """The retained picture. Not thread-safe: the hub's lock guards it.
+
+    Args:
+        prefix: Of the topics.
+
+    Attributes:
+        joined: Pictures that found their boxes.
+        zones_versions: By node and camera, of the zones and lines in force.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._entries: dict[Key, bytes] = {}
+        self._bytes = 0
+        self._cameras: dict[tuple[str, str], _Camera] = {}
+        self._events: OrderedDict[str, Update] = OrderedDict()
+        self._track_events: OrderedDict[str, Update] = OrderedDict()
+        self.joined = 0
+        self.zones_versions: dict[tuple[str, str], int] = {}
+
+    @property
+    def nodes(self) -> set[str]:
+        """Names of the nodes known."""
+        return {key[1] for key in self._entries if len(key) == 2 and key[0] != topics.METRICS.name}
+
+    @property
+    def cameras(self) -> list[tuple[str, str]]:
+        """Node and camera of every camera known."""
+        return list(self._cameras)
+
+    @property
+    def unmatched(self) -> int:
+        """Pictures whose boxes never came."""
+        return sum(camera.joiner.unmatched for camera in self._cameras.values())
+
+    def apply(self, received: Received) -> list[Update]:
+        """Take in one message.
+
+        Returns:
+            What browsers must be told.
+
+        Raises:
+            MessageError: It is not ours, breaks the contract or goes over a cap.
+        """
+        match = topics.match(self._prefix, received.topic)
+        if match is None or match[0] not in SHOWN:
+            raise MessageError("not one of the topics that are shown")
+        row, ids = match
+        if row.payload == "jpeg":
+            return self._picture(ids, received)
+        if not received.payload:
+            return self._cleared(row, ids)
+        message = decode(row.payload, received.payload)
+        assert isinstance(message, NodeMessage)  # noqa: S101 - what is shown is said by nodes
+        check_names(ids, message)
+        if isinstance(message, DetectionsMessage):
+            return self._detections(ids, message, len(received.payload))
+        self._admit(row, ids)
+        if isinstance(message, Event):
+            return self._event(ids, message)
+        return self._newest(row, ids, message)
+
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take in stored events, oldest first; the cameras they are of may be gone."""
+        for event in events:
+            self._event({"node": event.node, "camera": event.camera}, event)
+
+    def snapshot(self) -> Iterator[Update]:
+        """Everything a new browser must be told, in an order in which things make sense."""
+        for key, payload in self._entries.items():
+            yield Update("state", key, payload)
+        yield from self._events.values()
+        yield from self._track_events.values()
+        for camera in self._cameras.values():
+            if camera.last_frame is not None:
+                yield camera.last_frame
+
+    def last_frame(self, camera: Key) -> Update | None:
+        """The newest frame of a camera."""
+        known = self._cameras.get((camera[0], camera[1]))
+        return None if known is None else known.last_frame
+
+    def _newest(self, row: Topic, ids: Mapping[str, str], message: NodeMessage) -> list[Update]:
+        told = []
+        if isinstance(message, NodeInfo):
+            if len(message.model.classes) > MAX_CLASSES:
+                message = dataclasses.replace(message, model=dataclasses.replace(message.model, classes=()))
+            listed = {info.camera for info in message.cameras}
+            for node, camera in self.cameras:
+                if node == ids["node"] and camera not in listed:
+                    told += self._forget((node, camera))
+        if isinstance(message, Zones):
+            known = message.zones.keys() | message.lines.keys()
+            for key in list(self._entries):
+                about_zone = key[0] == topics.ZONE.name and key[1:3] == (ids["node"], ids["camera"])
+                if about_zone and key[3] not in known:
+                    told.append(self._remove(key))
+        key = (row.name, *ids.values())
+        payload = _encoded(row, ids, message)
+        room = MAX_BYTES - self._bytes + len(self._entries.get(key, b""))
+        if len(payload) > room or (key not in self._entries and len(self._entries) >= MAX_ENTRIES):
+            raise MessageError(f"no room: the viewer keeps {MAX_ENTRIES} things in {MAX_BYTES} bytes")
+        self._bytes += len(payload) - len(self._entries.get(key, b""))
+        self._entries[key] = payload
+        if isinstance(message, Zones):
+            self.zones_versions[ids["node"], ids["camera"]] = message.version
+        return [*told, Update("state", key, payload)]
+
+    def _event(self, ids: Mapping[str, str], event: Event) -> list[Update]:
+        remembered = self._track_events if event.type.startswith("track_") else self._events
+        if event.event_id in remembered:  # delivered at least once: now for the second time
+            return []
+        update = Update("event", (topics.EVENTS.name, event.event_id), _encoded(topics.EVENTS, ids, event))
+        remembered[event.event_id] = update
+        if len(remembered) > MAX_EVENTS:
+            remembered.popitem(last=False)
+        return [update]
+
+    def _detections(self, ids: Mapping[str, str], message: DetectionsMessage, size: int) -> list[Update]:
+        camera = self._known(ids)
+        return self._joined(ids, camera, camera.joiner.add_detections(message, size))
+
+    def _picture(self, ids: Mapping[str, str], received: Received) -> list[Update]:
+        camera = self._known(ids)
+        return self._joined(ids, camera, camera.joiner.add_picture(_picture(received)))
+
+    def _joined(
+        self, ids: Mapping[str, str], camera: _Camera, pair: tuple[Picture, DetectionsMessage] | None
+    ) -> list[Update]:
+        if pair is None:
+            return []
+        self.joined += 1
+        camera.last_frame = updates.frame(ids["node"], ids["camera"], *pair, camera.joiner.lost)
+        return [camera.last_frame]
+
+    def _known(self, ids: Mapping[str, str]) -> _Camera:
+        camera = self._cameras.get((ids["node"], ids["camera"]))
+        if camera is None:
+            raise MessageError("of a camera that has not announced itself in a retained topic")
+        return camera
+
+    def _admit(self, row: Topic, ids: Mapping[str, str]) -> None:
+        """Make room for a node or camera that a retained topic announces; anything else must be known."""
+        if "camera" in ids:
+            name = ids["node"], ids["camera"]
+            if row.retain and name not in self._cameras:
+                if len(self._cameras) >= MAX_CAMERAS:
+                    raise MessageError(f"more than {MAX_CAMERAS} cameras")
+                self._cameras[name] = _Camera()
+            self._known(ids)
+        elif ids["node"] not in self.nodes:
+            if not row.retain:
+                raise MessageError("of a node that has not announced itself in a retained topic")
+            if len(self.nodes) >= MAX_NODES:
+                raise MessageError(f"more than {MAX_NODES} nodes")
+
+    def _cleared(self, row: Topic, ids: Mapping[str, str]) -> list[Update]:
+        """An empty retained message: the thing is gone, and what belongs to it."""
+        if row is topics.STATUS:
+            gone = [self._remove(key) for key in list(self._entries) if key[1] == ids["node"]]
+            self._cameras = {key: camera for key, camera in self._cameras.items() if key[0] != ids["node"]}
+            return gone
+        if row is topics.CAMERA_STATUS:
+            return self._forget((ids["node"], ids["camera"]))
+        key = (row.name, *ids.values())
+        return [self._remove(key)] if key in self._entries else []
+
+    def _forget(self, camera: tuple[str, str]) -> list[Update]:
+        self._cameras.pop(camera, None)
+        return [self._remove(key) for key in list(self._entries) if key[1:3] == camera]
+
+    def _remove(self, key: Key) -> Update:
+        if key[0] == topics.ZONES.name:
+            self.zones_versions.pop((key[1], key[2]), None)
+        self._bytes -= len(self._entries.pop(key))
+        names = dict(zip(("node", "camera", "zone"), key[1:], strict=False))
+        return Update("state", key, updates.text(key[0], **names, message=None))
+
+
+def check_names(ids: Mapping[str, str], message: NodeMessage) -> None:
+    """Refuse a message that speaks for somebody else than its topic."""
+    for name, value in ids.items():
+        if getattr(message, name) != value:
+            raise MessageError(f"the topic says {name} {value}, the message {getattr(message, name)}")
+
+
+def _encoded(row: Topic, ids: Mapping[str, str], message: NodeMessage) -> bytes:
+    return updates.text(row.name, **ids, message=message)
+
+
+def _picture(received: Received) -> Picture:
+    properties = received.user_properties
+    if "session" not in properties or "seq" not in properties:
+        raise NotJoinable(
+            "a picture without the user properties session and seq cannot be matched with its boxes; "
+            "they need MQTT 5 (mqtt.version) on both sides"
+        )
+    session, seq = properties["session"], properties["seq"]
+    if not (seq.isascii() and seq.isdigit() and len(seq) <= 16) or len(session) > 64:
+        raise MessageError(f"user properties session {session[:64]!r}, seq {seq[:20]!r}: not a frame")
+    if len(received.payload) > MAX_PAYLOAD:
+        raise MessageError(f"a picture of {len(received.payload)} bytes; at most {MAX_PAYLOAD} are read")
+    size = header_size(received.payload)
+    if size is None or not all(0 < side <= MAX_PICTURE_SIDE for side in size):
+        raise MessageError(f"not a JPEG of at most {MAX_PICTURE_SIDE} x {MAX_PICTURE_SIDE} pixels")
+    return Picture(session, int(seq), *size, now_us(), received.payload)

@@ -1,0 +1,119 @@
+"""What browsers are sent, each encoded once: the bytes of a whole websocket frame, shared by every browser.
+
+Frames from a server carry no mask, so the same bytes are right for all of them.
+
+Text messages are JSON objects with a `type`:
+
+========================  ====================================================================================
+`hello`                   first, and once: forget everything, a snapshot follows. `server_us`, `version`,
+                          `broker` and `prefix` (what the viewer subscribes to)
+`broker`                  `connected`: whether the viewer has the broker
+`status`, `info`,         a message from the broker: `node`, and `camera` and `zone` where it has them, with
+`metrics`,                the message itself in `message`, or null when it was cleared and the thing is gone
+`camera_status`,
+`zones`, `zone`
+`events`                  likewise; `message` is one event, told once
+`live`                    the snapshot is complete
+`pong`                    answers `ping`: `client_ms` as it came, and `server_us`
+========================  ====================================================================================
+
+A binary message is one frame of one camera: the length of a JSON header (4 bytes, big-endian), the header,
+the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us), `detections`
+(the message as the edge sent it; its session and seq are the picture's, or it would not be sent) and `lost`
+(how many detections messages of the session did not reach the viewer).
+
+Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
+"cameras": [[node, camera], ...]}` names the cameras on the screen, whose frames alone are wanted (null, as at
+first: all), `{"type": "ping", "client_ms": t}` asks for the server's clock.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from shared.wire.messages import DetectionsMessage
+from viewer_server.live.join import Picture
+
+TEXT, BINARY = 1, 2
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Something every browser is to be told.
+
+    Attributes:
+        kind: "state" and "frame" replace an older one of the same key that was not sent yet; "event" does
+            not.
+        key: What it is about; for a frame, node and camera.
+        payload: The websocket frame.
+    """
+
+    kind: Literal["state", "event", "frame"]
+    key: Key
+    payload: bytes
+
+
+def websocket_frame(opcode: int, payload: bytes) -> bytes:
+    """A whole, unmasked websocket frame (RFC 6455, section 5.2)."""
+    size = len(payload)
+    first = 0x80 | opcode
+    if size < 126:
+        head = struct.pack("!BB", first, size)
+    elif size < 65_536:
+        head = struct.pack("!BBH", first, 126, size)
+    else:
+        head = struct.pack("!BBQ", first, 127, size)
+    return head + payload
+
+
+def content(frame: bytes) -> memoryview:
+    """What a frame of `websocket_frame` carries."""
+    size = {126: 4, 127: 10}.get(frame[1], 2)
+    return memoryview(frame)[size:]
+
+
+def jpeg_of(frame: bytes) -> bytes:
+    """The picture in a binary message."""
+    message = content(frame)
+    [size] = struct.unpack("!I", message[:4])
+    return bytes(message[4 + size :])
+
+
+def text(kind: str, **fields: Any) -> bytes:
+    """A text message of this type, as a websocket frame."""
+    return websocket_frame(TEXT, orjson.dumps({"type": kind, **fields}))
+
+
+def frame(node: str, camera: str, picture: Picture, detections: DetectionsMessage, lost: int) -> Update:
+    """One frame, picture and boxes in one message, so that nothing can part them again.
+
+    Args:
+        node: Whose it is.
+        camera: Likewise.
+        picture: The JPEG.
+        detections: The boxes.
+        lost: Detections messages of the session that did not reach us.
+    """
+    header = orjson.dumps(
+        {
+            "node": node,
+            "camera": camera,
+            "picture": {
+                "session": picture.session,
+                "seq": picture.seq,
+                "width": picture.width,
+                "height": picture.height,
+                "received_us": picture.received_us,
+            },
+            "detections": detections,
+            "lost": lost,
+        }
+    )
+    payload = struct.pack("!I", len(header)) + header + picture.jpeg
+    return Update("frame", (node, camera), websocket_frame(BINARY, payload))

@@ -1,0 +1,1 @@
+"""Between the viewer and the broker."""

@@ -1,0 +1,176 @@
+"""Asks edge nodes over MQTT and waits for their answers.
+
+With MQTT 5 a request names a response topic of this viewer's own and correlation data, so that no other
+viewer is sent the answers. It lies below the node's responses, where a broker's access control lets the node
+write. With 3.1.1 all answers are listened to, and the transaction in the body says which is ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import string
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import orjson
+
+from shared.errors import DarnerError, MessageError
+from shared.mqtt.client import Client, MqttSettings, Received
+from shared.wire import topics
+from shared.wire.messages import MAX_PAYLOAD, Request, Response, decode
+
+MAX_OUTSTANDING = 32
+"""Requests waited for at once; a browser's thread waits behind each."""
+DEADLINE_S = 5.0
+
+
+class NoAnswer(DarnerError):  # noqa: N818 - what happened, in a word
+    """The node did not answer in time, or could not be asked."""
+
+
+class Busy(DarnerError):  # noqa: N818
+    """As many requests as are allowed are being waited for already."""
+
+
+@dataclass(eq=False)
+class _Outstanding:
+    """A request on its way: to whom, and what came back."""
+
+    node: str
+    command: str
+    done: threading.Event
+    response: Response | None = None
+
+
+class Commands:
+    """The requests of one connection; `ask` may be called from any thread.
+
+    Args:
+        client: The connection; its owner passes what it receives to `handle`.
+        settings: The broker.
+    """
+
+    def __init__(self, client: Client, settings: MqttSettings) -> None:
+        self._client = client
+        self._prefix = settings.prefix
+        self._v5 = settings.version == "5"
+        # Letters alone, as in a command's name, so that it is a response topic of the table.
+        self._mailbox = "viewer." + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+        self._lock = threading.Lock()
+        self._outstanding: dict[str, _Outstanding] = {}
+        self._closed = False
+
+    def subscribe(self) -> None:
+        """Ask the broker for the answers."""
+        everything = topics.RESPONSE.filter(self._prefix)
+        self._client.subscribe(everything[: -len("+")] + self._mailbox if self._v5 else everything, 1)
+
+    def ask(
+        self,
+        node: str,
+        command: str,
+        body: Mapping[str, Any],
+        image: bytes | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> Response:
+        """Send a request to a node and wait for its answer.
+
+        Args:
+            node: Its name.
+            command: Such as ``detect`` or ``zones.set``.
+            body: Fields of `shared.wire.messages.Request`.
+            image: JPEG or PNG that goes with it.
+            deadline_s: How long to wait, seconds.
+
+        Returns:
+            The node's answer; its `error` says whether it did what was asked.
+
+        Raises:
+            MessageError: The request breaks the contract or is too large; the node was not asked.
+            ConfigError: Node or command are no words that can stand in a topic.
+            NoAnswer: No broker, no answer in time, or the viewer is stopping.
+            Busy: Too many requests are being waited for.
+        """
+        path = topics.REQUEST.path(self._prefix, node=node, command=command)
+        number = secrets.token_hex(8)
+        payload = self._payload(body, image, number)
+        waiting = _Outstanding(node, command, threading.Event())
+        with self._lock:
+            if self._closed:
+                raise NoAnswer("the viewer is stopping")
+            if len(self._outstanding) >= MAX_OUTSTANDING:
+                raise Busy(f"{MAX_OUTSTANDING} requests to nodes are being waited for; try again")
+            self._outstanding[number] = waiting
+        try:
+            self._send(path, node, payload, number)
+            begin = time.monotonic()
+            waiting.done.wait(deadline_s)
+        finally:
+            with self._lock:
+                self._outstanding.pop(number, None)
+        if waiting.response is None:
+            waited_s = time.monotonic() - begin
+            why = "the viewer is stopping" if self._closed else f"no answer after {waited_s:.1f} s"
+            raise NoAnswer(f"node {node!r} was asked for {command!r}: {why}")
+        return waiting.response
+
+    def handle(self, received: Received) -> None:
+        """Take in a message from a response topic; what nobody here waits for is passed over.
+
+        Raises:
+            MessageError: It is not a response.
+        """
+        if received.retain:
+            return  # from before our time
+        number = (received.correlation or b"").decode("ascii", "replace")
+        with self._lock:
+            waiting = self._outstanding.get(number)
+        found = topics.match(self._prefix, received.topic)
+        if found is None or (waiting is None and self._v5):
+            return
+        response = decode(Response, received.payload)
+        if waiting is None:
+            with self._lock:
+                waiting = self._outstanding.get(response.transaction or "")
+        if waiting is None:
+            return
+        if not found[1]["node"] == response.node == waiting.node or response.command != waiting.command:
+            raise MessageError(f"{response.node} answers {response.command} for {waiting.node}")
+        waiting.response = response
+        waiting.done.set()
+
+    def close(self) -> None:
+        """Wait for nothing more; whoever waits is told."""
+        with self._lock:
+            self._closed = True
+            for waiting in self._outstanding.values():
+                waiting.done.set()
+
+    def _payload(self, body: Mapping[str, Any], image: bytes | None, number: str) -> bytes:
+        if image is not None and not body and self._v5:
+            payload = image  # a third shorter than in JSON
+        else:
+            fields = {**body, "transaction": number}
+            if image is not None:
+                fields["image_base64"] = base64.b64encode(image).decode()
+            try:
+                msgspec.convert(fields, Request)
+            except msgspec.ValidationError as error:
+                raise MessageError(str(error)) from None
+            payload = orjson.dumps(fields)
+        if len(payload) > MAX_PAYLOAD:
+            raise MessageError(f"a request of {len(payload)} bytes; nodes read {MAX_PAYLOAD} at most")
+        return payload
+
+    def _send(self, path: str, node: str, payload: bytes, number: str) -> None:
+        about: dict[str, Any] = {}
+        if self._v5:
+            about["correlation"] = number.encode()
+            about["response_topic"] = topics.RESPONSE.path(self._prefix, node=node, command=self._mailbox)
+        if not self._client.publish(topics.REQUEST, path, payload, **about):
+            raise NoAnswer("the broker cannot be reached, or takes no message as large as this one")

@@ -1,0 +1,77 @@
+// The life of one track, beside the picture that is held.
+
+import { button, byId, element } from "../common/dom.js";
+import { colourOf } from "./draw.js";
+import { duration, time } from "../common/format.js";
+
+const SIDE = 160; // CSS pixels
+
+/** Fill the panel's section with the objects of the frame that is held, and with the one that is selected. */
+export function inspect(tile, select) {
+  const section = byId("inspect");
+  const { detections } = tile;
+  section.hidden = !tile.paused || !detections;
+  if (section.hidden) return section.replaceChildren();
+  const focused = section.contains(document.activeElement) ? document.activeElement.dataset.track : undefined;
+  const buttons = detections.objects.map((object) => {
+    const made = button("", () => select(object.track_id), {
+      class: "row-button", "data-track": object.track_id, "aria-pressed": object.track_id === tile.selected,
+    });
+    made.append(swatch(object.track_id), nameOf(object, detections));
+    return made;
+  });
+  const object = detections.objects.find(({ track_id: id }) => id === tile.selected);
+  section.replaceChildren(
+    element("h2", {}, object ? nameOf(object, detections) : "This picture"),
+    ...(object ? life(tile, object) : [element("p", { class: "quiet" }, "Click a box, or choose an object.")]),
+    element("div", { class: "rows" }, ...buttons),
+    ...(buttons.length ? [] : [element("p", { class: "quiet" }, "There is nothing on it.")]),
+  );
+  if (focused) section.querySelector(`[data-track="${focused}"]`)?.focus();
+}
+
+const nameOf = (object, { main_track_id: main }) => `${object.label} ${object.track_id}${object.track_id === main ? " · main" : ""}`;
+
+function swatch(id) {
+  const made = element("span", { class: "dot", "aria-hidden": "true" });
+  made.style.background = colourOf(id);
+  return made;
+}
+
+function life(tile, object) {
+  const { detections } = tile;
+  const at = detections.captured_us / 1000;
+  const zones = tile.tracks.zonesOf(object.track_id).map(([name, since]) => `${name} (${time(since)})`);
+  const facts = {
+    "First seen": time(at - object.age_s * 1000),
+    Duration: duration(object.age_s),
+    Speed: speedOf(object, detections),
+    Score: `${Math.round(object.score * 100)} %${object.predicted ? ", this box is only predicted" : ""}`,
+    Zones: zones.join(", ") || "none",
+  };
+  const picture = tile.cutOut(object.box, SIDE);
+  picture.setAttribute("role", "img");
+  picture.setAttribute("aria-label", "It on this picture");
+  const shots = element("div", { class: "shots" }, figure(picture, "on this picture"));
+  bestView(tile, object.track_id, shots);
+  return [shots, element("dl", { class: "facts" }, ...Object.entries(facts).map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, value))))];
+}
+
+/** The node's best snapshot of the track, if it has published one. */
+function bestView(tile, id, shots) {
+  if (!tile.tracks.hasPicture(id)) return;
+  const image = element("img", { alt: "The best view of it so far" });
+  image.addEventListener("load", () => shots.append(figure(image, "best view")));
+  const of = [tile.node, tile.camera, id].map(encodeURIComponent).join("/");
+  image.src = `/api/v1/snapshots/${of}?session=${encodeURIComponent(tile.tracks.session)}`;
+}
+
+const figure = (picture, text) =>
+  element("figure", {}, picture, element("figcaption", { class: "quiet" }, text));
+
+function speedOf({ speed_m_s: metres, velocity: [dx, dy] }, { width, height }) {
+  if (metres != null) return `${metres.toFixed(1)} m/s`;
+  const share = Math.hypot(dx * width, dy * height) / width;
+  return `${(share * 100).toFixed(1)} % of the picture's width per s`;
+}

@@ -1,0 +1,102 @@
+// Shows what a node's detector finds on a picture of the visitor's own.
+
+import { byId, element } from "../common/dom.js";
+import { colourOf } from "../live/draw.js";
+import { address } from "../common/rest.js";
+
+const MOST_BYTES = 650_000;
+const SIDES = [1920, 1280, 960, 640]; // tried until the picture is small enough
+
+/** The nodes that can be asked. */
+export function offerNodes(names) {
+  const select = byId("try-node");
+  const wanted = ["", ...names];
+  if (wanted.join() === [...select.options].map((option) => option.value).join()) return;
+  const kept = select.value;
+  select.replaceChildren(...wanted.map((value) => element("option", { value }, value || "any that is online")));
+  if (wanted.includes(kept)) select.value = kept;
+}
+
+/** A file as it is where that is small enough, else drawn smaller, as a JPEG. */
+async function shrunk(file, bitmap) {
+  if (file.size <= MOST_BYTES && /^image\/(jpeg|png)$/.test(file.type)) return file;
+  for (const side of SIDES) {
+    const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
+    const canvas = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const made = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.85 });
+    if (made.size <= MOST_BYTES) return made;
+  }
+  throw new Error("This picture cannot be made small enough.");
+}
+
+async function detect(event) {
+  event.preventDefault();
+  const note = byId("try-note");
+  const button = event.submitter;
+  if (button) button.disabled = true;
+  note.textContent = "Looking";
+  byId("try-table").replaceChildren();
+  try {
+    const [file] = byId("try-file").files;
+    const bitmap = await createImageBitmap(file).catch(() => { throw new Error("This browser cannot read that picture."); });
+    const body = await shrunk(file, bitmap);
+    const confidence = Number(byId("try-confidence").value) / 100;
+    const answer = await fetch(address("detect", { node: byId("try-node").value, confidence }), { method: "POST", body, headers: { "Content-Type": body.type } });
+    const found = await answer.json();
+    if (!answer.ok) throw new Error(found.detail ?? answer.statusText);
+    show(bitmap, found);
+  } catch (error) {
+    byId("try-canvas").hidden = true;
+    note.textContent = error.message;
+  }
+  if (button) button.disabled = false;
+}
+
+function show(bitmap, found) {
+  const canvas = byId("try-canvas");
+  canvas.hidden = false;
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  const context = canvas.getContext("2d");
+  const scale = Math.max(1, bitmap.width / (canvas.clientWidth || bitmap.width));
+  context.drawImage(bitmap, 0, 0);
+  context.font = `600 ${13 * scale}px system-ui, sans-serif`;
+  found.objects.forEach((object, i) => outline(context, object, colourOf(i), scale));
+  canvas.dataset.objects = found.objects.length;
+  const counts = {};
+  for (const { label } of found.objects) counts[label] = (counts[label] ?? 0) + 1;
+  const said = Object.entries(counts).map(([label, count]) => `${count} ${label}`).join(", ") || "nothing it knows";
+  const spent = Object.entries(found.timings_ms).map(([name, value]) => `${name} ${value.toFixed(1)} ms`).join(", ");
+  byId("try-note").textContent = `Node ${found.node} sees ${said}. ${spent}`;
+  canvas.setAttribute("aria-label", `Your picture: ${said}`);
+  byId("try-table").replaceChildren(list(found.objects));
+}
+
+function outline(context, { label, score, box: [x1, y1, x2, y2] }, colour, scale) {
+  const { width, height } = context.canvas;
+  const [left, top] = [x1 * width, y1 * height];
+  context.lineWidth = 5 * scale;
+  context.strokeStyle = "rgb(0 0 0 / .6)";
+  context.strokeRect(left, top, (x2 - x1) * width, (y2 - y1) * height);
+  context.lineWidth = 2.5 * scale;
+  context.strokeStyle = colour;
+  context.strokeRect(left, top, (x2 - x1) * width, (y2 - y1) * height);
+  const text = `${label} ${Math.round(score * 100)} %`;
+  const high = 20 * scale;
+  const y = Math.max(0, top - high);
+  context.fillStyle = "rgb(8 24 28 / .8)";
+  context.fillRect(left, y, context.measureText(text).width + 10 * scale, high);
+  context.fillStyle = "#fff";
+  context.fillText(text, left + 5 * scale, y + 15 * scale);
+}
+
+function list(objects) {
+  const row = ({ label, score, box }) => element("tr", {}, element("th", { scope: "row" }, label), element("td", {}, `${Math.round(score * 100)} %`), element("td", {}, box.map((v) => v.toFixed(3)).join(", ")));
+  if (!objects.length) return "";
+  return element("details", {}, element("summary", {}, "As a table"), element("table", {},
+    element("thead", {}, element("tr", {}, ...["Class", "Score", "Box: x1, y1, x2, y2"].map((text) => element("th", { scope: "col" }, text)))),
+    element("tbody", {}, ...objects.map(row))));
+}
+
+byId("try").addEventListener("submit", detect);

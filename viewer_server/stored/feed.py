@@ -1,0 +1,131 @@
+"""Stored events, newest first: filtered, and page by page."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+
+from shared.errors import MessageError
+from shared.wire.messages import Event, decode
+
+PAGE_MAX = 500
+_CURSOR = re.compile(r"(\d{1,16})-(\d{1,18})")
+_EVER_US = 2**53
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which events are meant; None takes all.
+
+    Attributes:
+        node: Of this node.
+        camera: Of cameras of this name.
+        zone: Of the zone or line of this name.
+        types: Of these kinds.
+        label: Of this class.
+        from_us: Not before, microseconds UTC.
+        to_us: Before.
+    """
+
+    node: str | None = None
+    camera: str | None = None
+    zone: str | None = None
+    types: tuple[str, ...] = ()
+    label: str | None = None
+    from_us: int = 0
+    to_us: int = _EVER_US
+
+
+@dataclass(frozen=True)
+class Position:
+    """Between two events: everything older than this one comes next."""
+
+    occurred_us: int
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.occurred_us}-{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """From a cursor.
+
+        Raises:
+            MessageError: It is none of ours.
+        """
+        found = _CURSOR.fullmatch(text)
+        if found is None:
+            raise MessageError("cursor: take it from `next` of the page before")
+        return cls(int(found[1]), int(found[2]))
+
+
+Row = tuple[int, int, bytes]
+"""occurred_us, id, payload."""
+
+
+def page(
+    db: sqlite3.Connection, wanted: Filter, limit: int, after: Position | None = None
+) -> tuple[list[Event], Position | None]:
+    """Events, the newest first.
+
+    Args:
+        db: To read from.
+        wanted: Which.
+        limit: How many at most.
+        after: Where the page before ended.
+
+    Returns:
+        The events, and where the next page begins; None when this was the last one.
+    """
+    rows = list(islice(_rows(db, wanted, limit + 1, after), limit + 1))
+    more = Position(*rows[limit - 1][:2]) if len(rows) > limit else None
+    return [event for row in rows[:limit] if (event := _decoded(row)) is not None], more
+
+
+def _rows(db: sqlite3.Connection, wanted: Filter, limit: int, after: Position | None) -> Iterator[Row]:
+    """Merged from one walk along an index for each place, so that a quiet camera is found among busy ones."""
+    where, values = _conditions(wanted, after)
+    order = "ORDER BY occurred_us DESC, id DESC LIMIT ?"
+    if wanted.node is wanted.camera is wanted.zone is None:
+        sql = f"SELECT occurred_us, id, payload FROM events INDEXED BY events_by_time WHERE {where} {order}"  # noqa: S608 - ours
+        yield from db.execute(sql, (*values, limit))
+        return
+    sql = f"""SELECT occurred_us, id, payload FROM events INDEXED BY events_by_place
+              WHERE place = ? AND {where} {order}"""  # noqa: S608 - ours
+    walks = [db.execute(sql, (place, *values, limit)) for place in _places(db, wanted)]
+    yield from merge(*walks, key=lambda row: row[:2], reverse=True)
+
+
+def _conditions(wanted: Filter, after: Position | None) -> tuple[str, list[object]]:
+    where, values = ["occurred_us >= ? AND occurred_us < ?"], [wanted.from_us, wanted.to_us]
+    if after is not None:
+        # Twice: the first one lets the index skip, the second one is exact.
+        where.append("occurred_us <= ? AND (occurred_us, id) < (?, ?)")
+        values += [after.occurred_us, after.occurred_us, after.id]
+    parameters: list[object] = list(values)
+    if wanted.types:
+        where.append(f"type IN ({', '.join('?' * len(wanted.types))})")
+        parameters += wanted.types
+    if wanted.label is not None:
+        where.append("label = ?")
+        parameters.append(wanted.label)
+    return " AND ".join(where), parameters
+
+
+def _places(db: sqlite3.Connection, wanted: Filter) -> list[int]:
+    names = {"node": wanted.node, "camera": wanted.camera, "zone": wanted.zone}
+    given = {name: value for name, value in names.items() if value is not None}
+    where = " AND ".join(f"{name} = ?" for name in given)
+    found = db.execute(f"SELECT id FROM places WHERE {where}", tuple(given.values()))  # noqa: S608 - ours
+    return [place for (place,) in found]
+
+
+def _decoded(row: Row) -> Event | None:
+    try:
+        return decode(Event, row[2])
+    except MessageError:  # of another version of Darner
+        return None

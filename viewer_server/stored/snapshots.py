@@ -1,0 +1,138 @@
+"""The best pictures of tracks, kept to be shown beside events later; bounded by bytes and age."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from shared.errors import MessageError
+from shared.mqtt.client import Received
+from shared.pictures import header_size
+from shared.storage import open_database
+from shared.wire.messages import now_us
+from viewer_server.config import HistorySettings
+from viewer_server.stored.history import used_bytes
+
+log = logging.getLogger("darner.snapshots")
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS snapshots (
+    id INTEGER PRIMARY KEY, node TEXT NOT NULL, camera TEXT NOT NULL, session TEXT NOT NULL,
+    track INTEGER NOT NULL, stored_us INTEGER NOT NULL, jpeg BLOB NOT NULL,
+    UNIQUE (node, camera, session, track)
+);
+CREATE INDEX IF NOT EXISTS by_track ON snapshots (node, camera, track, id)
+"""
+MAX_BYTES = 300_000
+MAX_SIDE = 2048
+PRUNE_EVERY = 64
+PRUNED_AT_ONCE = 256
+CACHE_KB = 256
+"""Of the file's pages in memory: a picture is written here once and never read."""
+
+
+class Track(NamedTuple):
+    """A track for ever: its number begins again with every session."""
+
+    node: str
+    camera: str
+    session: str
+    track: int
+
+
+class Snapshots:
+    """Writes them; one thread. `with` opens and closes the file.
+
+    A power cut may cost the last seconds' pictures and no more: they are not worth waiting for the disk.
+
+    Args:
+        settings: Place and bounds.
+    """
+
+    def __init__(self, settings: HistorySettings) -> None:
+        self._settings = settings
+        self._db: sqlite3.Connection | None = None
+        self._added = 0
+        self._failing = False
+
+    def __enter__(self) -> Snapshots:
+        path = self._settings.snapshots_file
+        if path is None:
+            return self
+        try:
+            # Not exclusive, and unlocked: whoever has the history open has this one, too.
+            self._db = open_database(Path(path), SCHEMA, VERSION, exclusive=False)
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        except (OSError, sqlite3.Error) as error:
+            log.warning("snapshots are not kept: %s cannot be used (%s)", path, error)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def add(self, ids: Mapping[str, str], received: Received) -> None:
+        """Keep the newest picture of a track.
+
+        Args:
+            ids: Of its topic: node, camera, track.
+            received: The picture, whose session its user properties name.
+
+        Raises:
+            MessageError: It is no picture that is kept.
+        """
+        if self._db is None or not received.payload:
+            return
+        session, track = received.user_properties.get("session", ""), ids["track"]
+        if not 0 < len(session) <= 64 or not (track.isascii() and track.isdigit() and len(track) <= 15):
+            raise MessageError("a snapshot that does not say whose it is")
+        size = header_size(received.payload)
+        if size is None or max(size) > MAX_SIDE or len(received.payload) > MAX_BYTES:
+            raise MessageError(f"not a JPEG of at most {MAX_SIDE} pixels a side and {MAX_BYTES} bytes")
+        row = (ids["node"], ids["camera"], session, int(track), now_us(), received.payload)
+        try:
+            self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
+            self._added += 1
+            if self._added % PRUNE_EVERY == 1:
+                self._prune(self._db)
+        except sqlite3.Error as error:
+            if not self._failing:
+                log.warning("snapshots: %s", error)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _prune(self, db: sqlite3.Connection) -> None:
+        oldest = "SELECT id FROM snapshots ORDER BY id LIMIT ?"
+        born_us = now_us() - int(self._settings.max_age_days * 86_400e6)
+        db.execute(
+            f"DELETE FROM snapshots WHERE stored_us < ? AND id IN ({oldest})",  # noqa: S608 - ours
+            (born_us, PRUNED_AT_ONCE),
+        )
+        if used_bytes(db) > self._settings.snapshots_mb * 1e6:
+            db.execute(f"DELETE FROM snapshots WHERE id IN ({oldest})", (PRUNED_AT_ONCE,))  # noqa: S608
+
+
+def picture(db: sqlite3.Connection, node: str, camera: str, track: int, session: str | None) -> bytes | None:
+    """The stored picture of a track; without a session, of the last one of that number."""
+    if session is None:
+        sql = (
+            "SELECT jpeg FROM snapshots WHERE node = ? AND camera = ? AND track = ? ORDER BY id DESC LIMIT 1"
+        )
+        row = db.execute(sql, (node, camera, track)).fetchone()
+    else:
+        sql = "SELECT jpeg FROM snapshots WHERE node = ? AND camera = ? AND session = ? AND track = ?"
+        row = db.execute(sql, (node, camera, session, track)).fetchone()
+    return bytes(row[0]) if row else None
+
+
+def stored(db: sqlite3.Connection, tracks: Iterable[Track]) -> set[Track]:
+    """Those of which there is a picture."""
+    sql = "SELECT 1 FROM snapshots WHERE node = ? AND camera = ? AND session = ? AND track = ?"
+    return {track for track in tracks if db.execute(sql, track).fetchone()}

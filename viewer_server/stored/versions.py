@@ -1,0 +1,107 @@
+"""Remembers the zones and lines that were in force, so that an earlier version can be had back."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shared.storage import open_database
+from shared.wire.messages import Zones, now_us
+
+log = logging.getLogger("darner.versions")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS versions (
+    id INTEGER PRIMARY KEY, node TEXT NOT NULL, camera TEXT NOT NULL, version INTEGER NOT NULL,
+    seen_us INTEGER NOT NULL, definitions BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS of_camera ON versions (node, camera)
+"""
+VERSION = 1
+KEPT = 30
+"""Versions of each camera."""
+MAX_BYTES = 50_000_000
+"""Of all cameras together; then the oldest give way, whoever's they are."""
+
+
+class Versions:
+    """What was seen on the retained zones topics; `with` opens and closes the file. Any thread may call it.
+
+    Args:
+        path: Of the SQLite file; None remembers until the end of the run.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Versions:
+        if self._path is not None:
+            try:
+                self._db = open_database(self._path, SCHEMA, VERSION)
+            except (OSError, sqlite3.Error) as error:
+                log.warning(
+                    "%s cannot be used (%s): zones are remembered for this run only", self._path, error
+                )
+        if self._db is None:
+            self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._db.executescript(SCHEMA)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    def add(self, zones: Zones) -> None:
+        """Remember what is in force on a camera, unless that is what was last remembered of it."""
+        definitions = orjson.dumps({"zones": zones.zones, "lines": zones.lines}, option=orjson.OPT_SORT_KEYS)
+        key = zones.node, zones.camera
+        with self._lock:
+            if self._db is None or len(definitions) > MAX_BYTES // KEPT:
+                return
+            try:
+                newest = (
+                    "SELECT definitions FROM versions WHERE node = ? AND camera = ? ORDER BY id DESC LIMIT 1"
+                )
+                if self._db.execute(newest, key).fetchone() != (definitions,):
+                    self._insert(self._db, (*key, zones.version, now_us(), definitions))
+            except sqlite3.Error as error:  # a full disk costs the way back, not the page
+                log.warning("zones of %s/%s are not remembered: %s", *key, error)
+
+    def of(self, node: str, camera: str) -> list[dict[str, Any]]:
+        """The versions of a camera, newest first: `version`, `seen_us`, `zones` and `lines`."""
+        sql = """SELECT version, seen_us, definitions FROM versions
+                 WHERE node = ? AND camera = ? ORDER BY id DESC LIMIT ?"""
+        with self._lock:
+            rows = [] if self._db is None else self._db.execute(sql, (node, camera, KEPT)).fetchall()
+        return [
+            {"version": version, "seen_us": seen_us, **orjson.loads(definitions)}
+            for version, seen_us, definitions in rows
+        ]
+
+    def _insert(self, db: sqlite3.Connection, row: tuple[str, str, int, int, bytes]) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.execute("INSERT INTO versions VALUES (NULL, ?, ?, ?, ?, ?)", row)
+            db.execute(
+                """DELETE FROM versions WHERE node = ? AND camera = ? AND id NOT IN (SELECT id FROM versions
+                   WHERE node = ? AND camera = ? ORDER BY id DESC LIMIT ?)""",
+                (row[0], row[1], row[0], row[1], KEPT),
+            )
+            db.execute(
+                """DELETE FROM versions WHERE id IN (SELECT id FROM (SELECT id,
+                   sum(length(definitions)) OVER (ORDER BY id DESC) AS size FROM versions) WHERE size > ?)""",
+                (MAX_BYTES,),
+            )
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            db.execute("ROLLBACK")
+            raise
