@@ -17,7 +17,7 @@ from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.stages import Detect, Looked, Ready
 from edge_node.machine.vitals import Load
-from edge_node.publish.jpeg import Pace
+from edge_node.pace import Pace
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
 from shared.wire.messages import CameraMetrics, StageMetrics

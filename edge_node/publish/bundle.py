@@ -11,8 +11,9 @@ from types import TracebackType
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.settings import EdgeConfig
+from edge_node.pace import Pace
 from edge_node.publish import payloads
-from edge_node.publish.jpeg import Pace, encode_jpeg, shrink
+from edge_node.publish.jpeg import encode_jpeg, shrink
 from shared.channel import Channel, Closed
 from shared.log import Once
 from shared.mqtt.client import Client

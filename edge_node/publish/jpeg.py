@@ -1,4 +1,4 @@
-"""JPEGs of a camera: at most so many a second, and small."""
+"""Pictures made small, and into JPEGs."""
 
 from __future__ import annotations
 
@@ -6,28 +6,6 @@ import cv2
 import numpy as np
 
 from edge_node.frames import U8
-
-
-class Pace:
-    """Lets at most `fps` frames a second through, evenly, by the clock it is given.
-
-    Args:
-        fps: 0 lets none through.
-    """
-
-    def __init__(self, fps: float) -> None:
-        self._interval = 1.0 / fps if fps else 0.0
-        self._next = 0.0
-
-    def ready(self, now_s: float) -> bool:
-        """Whether the frame of time `now_s` is one to take; it is then taken."""
-        if not self._interval:
-            return False
-        # A quarter of an interval of tolerance: a 10 fps camera's jitter must not halve a 10 fps limit.
-        if now_s + self._interval / 4 < self._next:
-            return False
-        self._next = max(self._next, now_s - self._interval / 2) + self._interval
-        return True
 
 
 def shrink(image: U8, width: int, height: int) -> U8:

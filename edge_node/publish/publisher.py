@@ -21,10 +21,11 @@ from edge_node.config.settings import CameraSettings, EdgeConfig
 from edge_node.frames import U8, Frame
 from edge_node.machine.vitals import Load, Vitals
 from edge_node.outbox.outbox import Outbox
+from edge_node.pace import Pace
 from edge_node.publish import payloads
 from edge_node.publish.best_views import Snapshots
 from edge_node.publish.compose import Composer
-from edge_node.publish.jpeg import Pace, encode_jpeg, shrink
+from edge_node.publish.jpeg import encode_jpeg, shrink
 from edge_node.publish.snapshot_sender import Pictures
 from shared.channel import Channel
 from shared.mqtt.client import Client
