@@ -147,7 +147,7 @@ def main() -> int:
     if options.node:
         port, cameras, seconds, jpegs = options.node
         print(json.dumps(node(int(port), int(cameras), float(seconds), float(jpegs))), flush=True)
-        os._exit(0)  # the dead camera's thread would hold the others, as in `edge_node.__main__`
+        os._exit(0)  # the dead camera's thread would hold the others, as in `edge_node.node`
     columns = (
         "cameras cpu_ms cpu_percent batch dropped fps_min fps_max fairness p50_ms p95_ms slow_p50_ms load"
     )

@@ -24,7 +24,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
 from edge_node import pipeline as pipeline_module
-from edge_node.__main__ import SWITCH_S
 from edge_node.analytics.watch import Analysed
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
@@ -35,6 +34,7 @@ from edge_node.detect import detector as detector_module
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
 from edge_node.frames import U8, Frame
+from edge_node.node import SWITCH_S
 from edge_node.outbox.outbox import Outbox, OutboxSettings
 from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
