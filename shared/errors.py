@@ -31,5 +31,9 @@ class MessageError(DarnerError):
     """A payload from the wire does not keep the contract; it is counted and skipped."""
 
 
+class ConflictError(DarnerError):
+    """Somebody else changed the same thing first; nothing was changed."""
+
+
 class OutputError(DarnerError):
     """A file cannot be written: it exists already, or the disk does not take it."""

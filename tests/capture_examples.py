@@ -53,10 +53,15 @@ def captured(received: Received) -> dict[str, Any]:
     }
 
 
+def ask(client: Client, command: str, request: messages.Request) -> None:
+    """Send the node a request; `listen` hears its answer."""
+    path = topics.REQUEST.path(PREFIX, node=CONFIG["node"], command=command)
+    client.publish(topics.REQUEST, path, messages.encode(request))
+
+
 def listen(client: Client) -> dict[str, dict[str, Any]]:
     """The best message of each topic, by the topic's name."""
     best: dict[str, tuple[int, dict[str, Any], bytes]] = {}
-    ping = topics.REQUEST.path(PREFIX, node=CONFIG["node"], command="ping")
     asked = False
     deadline = time.monotonic() + LISTEN_S
     while time.monotonic() < deadline:
@@ -71,11 +76,14 @@ def listen(client: Client) -> dict[str, dict[str, Any]]:
         # The smallest picture, the message that says most.
         score = -len(received.payload) if jpeg else worth(orjson.loads(received.payload))
         # Of the manifests the last one: it says where the frames come from.
-        if row.name not in best or score > best[row.name][0] or row is topics.INFO:
-            best[row.name] = (score, captured(received), received.payload)
+        refused = row is topics.RESPONSE and orjson.loads(received.payload)["error"] is not None
+        name = f"{row.name}_refused" if refused else row.name
+        if name not in best or score > best[name][0] or row is topics.INFO:
+            best[name] = (score, captured(received), received.payload)
         if row is topics.DETECTIONS and not asked:
             asked = True
-            client.publish(topics.REQUEST, ping, messages.encode(messages.Request(transaction="example-1")))
+            ask(client, "ping", messages.Request(transaction="example-1"))
+            ask(client, "snapshot", messages.Request(transaction="example-2", camera="attic"))
     result = {}
     for name, (_, about, payload) in best.items():
         if about["content_type"] == "image/jpeg":
@@ -115,12 +123,11 @@ def main() -> int:
                     process.terminate()
                     process.wait(10)
         broker.kill()
-    for row in topics.TABLE:
-        if row.name not in examples:
-            print(f"no message on {row.name}: its example is as it was", file=sys.stderr)
-            continue
-        content = orjson.dumps(examples[row.name], option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        (EXAMPLES / f"{row.name}.json").write_bytes(content)
+    for name in {row.name for row in topics.TABLE} - examples.keys():
+        print(f"no message on {name}: its example is as it was", file=sys.stderr)
+    for name, example in examples.items():
+        content = orjson.dumps(example, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        (EXAMPLES / f"{name}.json").write_bytes(content)
     return 0
 
 

@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from edge_node.analytics.analyse import refuse_shared_names
 from edge_node.config.settings import CameraSettings
-from shared.errors import MessageError
+from shared.errors import ConflictError, OutputError
 from shared.wire.messages import Count, Id, LineDefinition, ZoneDefinition
 
 log = logging.getLogger("darner.definitions")
@@ -94,14 +94,15 @@ class DefinitionStore:
             replacing: The version that the author of the change has seen.
 
         Raises:
-            MessageError: Somebody else saved first, or they cannot be kept; nothing was changed.
+            ConflictError: Somebody else saved first; nothing was changed.
+            OutputError: The file cannot be written; nothing was changed.
             ConfigError: A zone and a line share a name.
         """
         refuse_shared_names(zones, lines)
         with self._lock:
             version = self._in_force[camera].version
             if replacing != version:
-                raise MessageError(
+                raise ConflictError(
                     f"version {version} is in force, not {replacing}: somebody else saved first"
                 )
             new = _Saved(version=version + 1, zones=zones, lines=lines, configured=self._configured[camera])
@@ -117,7 +118,7 @@ class DefinitionStore:
             Those that came into force; where only MQTT has changed them, they stay.
 
         Raises:
-            MessageError: They cannot be kept; nothing was changed.
+            OutputError: The file cannot be written; nothing was changed.
         """
         with self._lock:
             hashes = {name: _hash(camera) for name, camera in cameras.items()}
@@ -150,7 +151,7 @@ class DefinitionStore:
                 os.fsync(file.fileno())
             part.replace(self._path)
         except OSError as error:
-            raise MessageError(f"{self._path}: cannot be written ({error.strerror}); not changed") from None
+            raise OutputError(f"{self._path}: cannot be written ({error.strerror}); not changed") from None
 
 
 def _hash(camera: CameraSettings) -> str:

@@ -12,20 +12,37 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from shared.errors import DarnerError, MessageError
+from shared.errors import ConflictError, DarnerError, MessageError
 from shared.mqtt.client import Client, Received
 from shared.wire import messages, topics
-from shared.wire.messages import MAX_LABEL, MAX_PAYLOAD, Request, now_us
+from shared.wire.messages import MAX_LABEL, MAX_PAYLOAD, ErrorCode, Request, now_us
 
 log = logging.getLogger("darner.commands")
 
 Handler = Callable[[Request, bytes | None], dict[str, Any]]
-"""Does what is asked, with the picture that came along; the result, or DarnerError with what to mend."""
+"""Carries out a request, with the picture that came with it if there was one, and returns the result.
+
+A handler says no with RefusedError. MessageError answers `invalid`, ConflictError `conflict`, every other
+DarnerError `failed`.
+"""
 
 UNKNOWN = "unknown"
 """Answers to what is under ``/request`` and cannot be a command go under this name."""
 PICTURES = (b"\xff\xd8", b"\x89PNG")
 """What JPEG and PNG begin with."""
+
+
+class RefusedError(DarnerError):
+    """A command that the node does not carry out.
+
+    Args:
+        code: The kind of error, for programs.
+        reason: What was wrong and how to mend it, for people.
+    """
+
+    def __init__(self, code: ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code: ErrorCode = code
 
 
 class Commands:
@@ -79,31 +96,31 @@ class Commands:
             received: The request.
             command: Its name, or what stands in its place in the topic.
         """
-        transaction, error, result = None, None, {}
+        transaction, refused, result = None, None, {}
         try:
             request, image = _read(received.payload)
             transaction = request.transaction
             handler = self._handlers.get(command)
             if handler is None:
                 known = ", ".join(self._handlers)
-                raise MessageError(f"no command {command[:MAX_LABEL]!r}; there are: {known}")
+                raise RefusedError("unknown", f"no command {command[:MAX_LABEL]!r}; there are: {known}")
             result = handler(request, image)
-        except DarnerError as refused:
-            error = str(refused)[:512]
+        except DarnerError as error:
+            refused = _refusal(error)
         except Exception:
             log.exception("command %s failed", command)
-            error = "internal error; the node's log has it"
-        if self._say(received, command, transaction, error, result) or error is not None:
+            refused = RefusedError("failed", "internal error; the node's log has it")
+        if self._say(received, command, transaction, refused, result) or refused is not None:
             return
         too_long = f"the answer is too long: {MAX_PAYLOAD} bytes or what the broker takes (max_packet_size)"
-        self._say(received, command, transaction, too_long, {})
+        self._say(received, command, transaction, RefusedError("failed", too_long), {})
 
     def _say(
         self,
         received: Received,
         command: str,
         transaction: str | None,
-        error: str | None,
+        refused: RefusedError | None,
         result: dict[str, Any],
     ) -> bool:
         """Publish an answer; False when it could not be."""
@@ -113,7 +130,8 @@ class Commands:
             published_us=now_us(),
             command=command if topics.may_be_command(command) else UNKNOWN,
             transaction=transaction,
-            error=error,
+            error=str(refused)[:512] if refused else None,
+            code=refused.code if refused else None,
             result=result,
         )
         payload = messages.encode(response)
@@ -140,6 +158,15 @@ class Commands:
         if wanted and len(wanted) <= 1024 and not set(wanted) & set("+#\0") and not wanted.startswith("$"):
             return wanted
         return topics.RESPONSE.path(self._prefix, node=self._node, command=command)
+
+
+def _refusal(error: DarnerError) -> RefusedError:
+    """An error that a handler raised, with its code."""
+    if isinstance(error, RefusedError):
+        return error
+    if isinstance(error, ConflictError):
+        return RefusedError("conflict", str(error))
+    return RefusedError("invalid" if isinstance(error, MessageError) else "failed", str(error))
 
 
 def _read(payload: bytes) -> tuple[Request, bytes | None]:

@@ -13,14 +13,14 @@ from edge_node import __version__
 from edge_node.analytics.analyse import problems
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
-from edge_node.control.commands import PICTURES, Handler
+from edge_node.control.commands import PICTURES, Handler, RefusedError
 from edge_node.detect.detector import Detector
 from edge_node.frames import U8
 from edge_node.pipeline import Pipeline
 from edge_node.publish import payloads
 from edge_node.publish.jpeg import encode_jpeg
 from edge_node.publish.publisher import Publisher
-from shared.errors import MessageError
+from shared.errors import ConfigError, MessageError
 from shared.wire.messages import Request
 
 _CHANGEABLE = ("confidence", "detect_every", "paused", "thumbnail_fps")
@@ -87,7 +87,7 @@ class Control:
         camera = self._camera(request)
         newest = self._publisher.newest(camera)
         if newest is None:
-            raise MessageError(f"camera {camera!r} has given no frame yet")
+            raise RefusedError("busy", f"camera {camera!r} has given no frame yet; ask again later")
         frame = newest.frame
         return {
             "seq": frame.seq,
@@ -128,7 +128,10 @@ class Control:
         camera = self._camera(request)
         if request.zones is None or request.lines is None or request.version is None:
             raise MessageError("needs zones, lines and version (of the /zones message that they replace)")
-        saved = self._definitions.save(camera, request.zones, request.lines, request.version)
+        try:
+            saved = self._definitions.save(camera, request.zones, request.lines, request.version)
+        except ConfigError as error:  # here it is the request that is wrong, not the configuration
+            raise MessageError(str(error)) from None
         # Those in force by now: where two change them at a time, the later ones, whoever comes here last.
         self._pipeline.watches[camera].redefine(self._definitions[camera])
         self._on_zones()
@@ -136,9 +139,11 @@ class Control:
         return {"version": saved.version, "warnings": warnings}
 
     def _camera(self, request: Request) -> str:
+        known = ", ".join(self._pipeline.watches)
+        if request.camera is None:
+            raise MessageError(f"camera is missing; this node's are: {known}")
         if request.camera not in self._pipeline.watches:
-            known = ", ".join(self._pipeline.watches)
-            raise MessageError(f"camera {request.camera!r}: not one of this node's: {known}")
+            raise RefusedError("unknown", f"camera {request.camera!r}: not one of this node's: {known}")
         return request.camera
 
 

@@ -14,7 +14,7 @@ from shared.errors import MessageError
 from shared.mqtt.client import Received
 from shared.pictures import jpeg_size
 from shared.wire import topics
-from shared.wire.messages import DetectionsMessage, Event, FrameMessage, NodeStatus, decode
+from shared.wire.messages import DetectionsMessage, Event, FrameMessage, NodeStatus, Response, decode
 
 SETTLED_S = 5.0
 """A picture expires after this long; a frame number that boxes never reached by then does not exist."""
@@ -174,6 +174,8 @@ class Checker:
             body = getattr(message, name, value)
             if body != value and row is not topics.REQUEST:
                 yield "topic and body differ", f"{name} is {value!r} in the topic and {body!r} in the body"
+        if isinstance(message, Response) and message.code is not None and message.error is None:
+            yield "code without an error", message.code
         if row is not topics.REQUEST:
             yield from self._order_problems(message, received, now_s)
 

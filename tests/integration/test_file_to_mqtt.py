@@ -183,7 +183,9 @@ def test_a_node_answers_what_it_is_asked(broker: Mosquitto, people_video: Path, 
         seconds = np.array(ask("heatmap", {"camera": "street"}).result["seconds"])
         assert seconds.shape == (36, 64)
         assert seconds.sum() > 1
-        assert "not one of this node's: street" in (ask("heatmap", {"camera": "x"}).error or "")
+        elsewhere = ask("heatmap", {"camera": "x"})
+        assert "not one of this node's: street" in (elsewhere.error or "")
+        assert elsewhere.code == "unknown"
         shot = ask("snapshot", {"camera": "street"}).result
         jpeg = np.frombuffer(base64.b64decode(shot["jpeg_base64"]), np.uint8)
         shown = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
@@ -225,6 +227,7 @@ def test_zones_drawn_elsewhere_are_in_force_at_once_and_after_a_restart(
             assert (done.error, done.transaction, done.result["version"]) == (None, "me", 2)
             assert any("dot" in warning for warning in done.result["warnings"])
             assert "somebody else saved first" in (conflict.error or "")
+            assert conflict.code == "conflict"
             assert heard.of(topics.ZONES)[-1].zones.keys() == drawn.keys()
         with listening(broker.url, prefix) as later:
             later.listen_until(lambda: later.names()["zones"] >= 1)

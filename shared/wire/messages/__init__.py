@@ -12,7 +12,7 @@ the types as JSON Schema.
 """
 
 from shared.wire.messages.codec import MAX_PAYLOAD, decode, encode
-from shared.wire.messages.commands import Request, Response
+from shared.wire.messages.commands import ErrorCode, Request, Response
 from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage
 from shared.wire.messages.events import Ack, Event, EventType, Gap
 from shared.wire.messages.fields import (
@@ -76,6 +76,7 @@ __all__ = [
     "DetectedObject",
     "DetectionsMessage",
     "Dwell",
+    "ErrorCode",
     "Event",
     "EventType",
     "Flow",

@@ -11,6 +11,9 @@ from shared.wire.messages.fields import Count, Fraction, Id, Label, Text
 from shared.wire.messages.heads import NodeMessage
 from shared.wire.messages.zones import LineDefinition, ZoneDefinition
 
+ErrorCode = Literal["busy", "conflict", "failed", "invalid", "unknown"]
+"""Why a node did not do what was asked, for programs; `Response.error` says the same to people."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -44,4 +47,11 @@ class Response(NodeMessage):
     command: Label
     transaction: Text | None = None
     error: Annotated[Text | None, Meta(description="What was wrong and how to mend it; null: done")] = None
+    code: Annotated[
+        ErrorCode | None,
+        Meta(
+            description="The kind of error, for programs. Null without an error; a node of an older version "
+            "never sends it"
+        ),
+    ] = None
     result: Annotated[dict[Label, Any], Meta(max_length=64)] = field(default_factory=dict)

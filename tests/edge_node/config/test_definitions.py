@@ -6,7 +6,7 @@ import pytest
 
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.settings import CameraSettings
-from shared.errors import ConfigError, MessageError
+from shared.errors import ConfigError, ConflictError, OutputError
 from shared.wire.messages import LineDefinition, ZoneDefinition
 
 SQUARE = ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)))
@@ -38,7 +38,7 @@ def test_what_is_saved_is_in_force_and_survives_a_restart(tmp_path: Path) -> Non
 def test_the_second_of_two_authors_is_told(tmp_path: Path) -> None:
     store = DefinitionStore(tmp_path / "zones.json", cameras())
     store.save("yard", {"a": SQUARE}, {}, replacing=1)
-    with pytest.raises(MessageError, match="version 2 is in force, not 1: somebody else saved first"):
+    with pytest.raises(ConflictError, match="version 2 is in force, not 1: somebody else saved first"):
         store.save("yard", {"b": OTHER}, {}, replacing=1)
     assert store["yard"].zones == {"a": SQUARE}
 
@@ -59,7 +59,7 @@ def test_a_name_means_one_thing(tmp_path: Path) -> None:
 def test_what_cannot_be_kept_is_not_put_in_force(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = DefinitionStore(tmp_path / "file" / "zones.json", cameras())
-    with pytest.raises(MessageError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         store.save("yard", {"a": SQUARE}, {}, replacing=1)
     assert store["yard"].version == 1
 

@@ -86,6 +86,10 @@ def zone(**body: Any) -> Received:
     )
 
 
+def response(**body: Any) -> Received:
+    return sent(topics.RESPONSE, messages.encode(messages.Response(**head(), command="ping", **body)))
+
+
 def renamed(received: Received, **properties: str) -> Received:
     return dataclasses.replace(received, user_properties={**received.user_properties, **properties})
 
@@ -135,6 +139,8 @@ BREAKS: list[Any] = [
     ([sent(topics.STATUS, b"{")], "status", "schema"),
     ([without_schema(status())], "status", "schema"),
     ([sent(topics.EVENTS, b"")], "events", "schema"),
+    ([response(code="unknown")], "response", "code without an error"),
+    ([response(error="no", code="mood")], "response", "schema"),
     ([status(qos=0)], "status", "QoS too low"),
     ([status(retain=False)], "status", "retain flag"),
     ([boxes(0, changed={"retain": True})], "detections", "retain flag"),
@@ -205,6 +211,9 @@ KEPT: list[Any] = [
     ([event(5, 2), event(4, 1, historical=True)], {"repeated": 1}),
     ([status(number=9), status("offline", number=1)], {}),
     ([sent(topics.STATUS, b"")], {}),
+    ([response()], {}),
+    ([response(error="no such camera", code="unknown")], {}),
+    ([response(error="said by a node of an older version")], {}),
     ([sent(topics.REQUEST, b"", content_type=None)], {}),
     ([sent(topics.REQUEST, b"{}", content_type=None, expiry_s=9)], {}),
 ]

@@ -86,6 +86,7 @@ EXAMPLES: list[Any] = [
     ),
     messages.Request(transaction="1", camera="c", format="png"),
     messages.Response(**HEAD, command="ping", transaction="1", result={"version": "1"}),
+    messages.Response(**HEAD, command="ping", error="no such camera", code="unknown"),
     messages.ZoneState(**FRAME, zone="z", kind="zone", queue=messages.Queue(length=2)),
 ]
 
@@ -161,6 +162,18 @@ def test_no_bytes_make_decode_fail_in_another_way(payload: bytes) -> None:
         if row.payload != "jpeg":
             with contextlib.suppress(MessageError):  # `{}` is a good request
                 messages.decode(row.payload, payload)
+
+
+def test_an_answer_of_a_node_from_before_the_code_has_none() -> None:
+    wire = orjson.loads(messages.encode(messages.Response(**HEAD, command="set", error="no")))
+    del wire["code"]
+    assert messages.decode(messages.Response, orjson.dumps(wire)).code is None
+
+
+def test_a_code_is_one_of_the_documented_ones() -> None:
+    wire = orjson.loads(messages.encode(messages.Response(**HEAD, command="set", error="no")))
+    with pytest.raises(MessageError, match=r"\$\.code"):
+        messages.decode(messages.Response, orjson.dumps(wire | {"code": "mood"}))
 
 
 def test_a_request_by_hand_needs_nothing() -> None:
