@@ -1,7 +1,7 @@
 """`python -m shared.documents.schema`: write the contract's documents into ``docs/``, from its code.
 
-One JSON Schema a message type, one AsyncAPI document, and the tables of ``wire.md``; ``--check`` only says
-which are stale.
+One JSON Schema a message type, one AsyncAPI document, and the tables of ``reference/wire.md``; ``--check``
+only says which are stale.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def documents(docs: Path) -> list[tuple[Path, bytes]]:
     """Path and content of every generated file.
 
     Raises:
-        ConfigError: The folder has no ``wire.md`` to fill, or one whose marks cannot be read.
+        ConfigError: The folder has no ``reference/wire.md`` to fill, or one whose marks cannot be read.
     """
     schemas = {row.name: json_schema(row.payload) for row in topics.TABLE if row.payload != "jpeg"}
     files = {schema_name(row.payload): schemas[row.name] for row in topics.TABLE if row.payload != "jpeg"}
-    page = docs / "wire.md"
+    page = docs / "reference" / "wire.md"
     text = read(page)
     if text is None:
         raise ConfigError(f"{page}: not there; run this in a checkout, or name its folder with --docs")

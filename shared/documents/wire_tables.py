@@ -1,4 +1,4 @@
-"""The tables of ``docs/wire.md``, written between its marks from the topic table and the JSON Schemas."""
+"""The tables of ``docs/reference/wire.md``, written between its marks from topic table and JSON Schemas."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def topic_rows() -> list[str]:
     for row in topics.TABLE:
         link = "JPEG"
         if row.payload != "jpeg":
-            link = f"[{versioned_name(row.payload)}](schemas/{wire_name(row.payload)}.schema.json)"
+            link = f"[{versioned_name(row.payload)}](../schemas/{wire_name(row.payload)}.schema.json)"
         cells = (
             f"`{row.pattern}`",
             about(row),
             str(row.qos),
             "yes" if row.retain else "",
             f"{row.expiry_s} s" if row.expiry_s else "",
-            f"{link}, [{row.name}](examples/{row.name}.json)",
+            f"{link}, [{row.name}](../examples/{row.name}.json)",
         )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

@@ -1,4 +1,4 @@
-"""A broker as docs/security.md sets it up: certificates by our helper, passwords by mosquitto_passwd."""
+"""A broker as docs/how-to/security.md sets it up: our certificates, mosquitto_passwd's passwords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mAP of every model in every precision that runs here: writes the table of docs/accuracy.md.
+"""mAP of every model in every precision that runs here: writes the table of docs/reference/accuracy.md.
 
 Run it from the project's root: `python tests/bench/detector/accuracy.py`. It needs `../shared`, makes the
 FP16 and INT8 files with the toolchain in `build/accuracy`, and goes on with what is there.
@@ -23,7 +23,7 @@ from optimization.__main__ import main
 
 SHARED = Path("../shared")
 DATA = SHARED / "data" / "coco_mini_val"
-DOCUMENT = Path("docs/accuracy.md")
+DOCUMENT = Path("docs/reference/accuracy.md")
 START, END = "<!-- table -->\n", "<!-- end of table -->\n"
 PICTURES = 100
 """For calibration; fewer for networks of large inputs, whose histograms take long."""

@@ -28,8 +28,9 @@ def copy(tmp_path: Path) -> Path:
     """A copy of docs that a test may spoil."""
     for name in ("schemas", "examples"):
         shutil.copytree(DOCS / name, tmp_path / name)
-    for name in ("asyncapi.json", "wire.md"):
-        shutil.copy(DOCS / name, tmp_path)
+    (tmp_path / "reference").mkdir()
+    for name in ("asyncapi.json", "reference/wire.md"):
+        shutil.copy(DOCS / name, tmp_path / name)
     return tmp_path
 
 
@@ -42,7 +43,7 @@ def test_the_documents_are_those_of_this_code() -> None:
     [
         pytest.param("schemas/status.schema.json", "online", "on", id="a schema"),
         pytest.param("asyncapi.json", "Darner", "Another", id="the AsyncAPI document"),
-        pytest.param("wire.md", "| 1 | yes |", "| 0 | yes |", id="a table of the page"),
+        pytest.param("reference/wire.md", "| 1 | yes |", "| 0 | yes |", id="a table of the page"),
     ],
 )
 def test_a_stale_file_is_named_and_mended(
@@ -79,7 +80,7 @@ def test_the_schema_of_a_message_that_is_no_more_is_stale(copy: Path) -> None:
 def test_a_page_without_its_marks_is_one_clear_error(
     copy: Path, capsys: pytest.CaptureFixture[str], spoil: Any, says: str
 ) -> None:
-    page = copy / "wire.md"
+    page = copy / "reference" / "wire.md"
     if spoil:
         page.write_text(spoil(page.read_text()))
     else:

@@ -1,4 +1,4 @@
-// Points, polygons and lines in fractions of the picture; the rules are the edge node's (docs/analytics.md).
+// Points, polygons and lines in fractions of the picture; the rules are the edge node's (docs/concepts/analytics.md).
 
 const NEGLIGIBLE = 1e-6;
 

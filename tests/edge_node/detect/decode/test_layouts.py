@@ -261,6 +261,6 @@ def test_what_came_out_replaces_dynamic_axes() -> None:
 
 
 def test_every_layout_is_explained_where_users_look() -> None:
-    text = (REPO / "docs" / "layouts.md").read_text()
+    text = (REPO / "docs" / "reference" / "layouts.md").read_text()
     assert set(LAYOUTS) == set(get_args(Layout))
     assert [layout for layout in LAYOUTS if f"`{layout}`" not in text] == []
