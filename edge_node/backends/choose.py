@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -108,7 +110,8 @@ def _load(engine: Engine, path: Path, settings: ModelSettings, device: int) -> B
         from edge_node.backends.tensorrt.backend import TensorrtBackend
     except ImportError as error:
         raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
-    return TensorrtBackend(path, settings, device)
+    meanwhile = partial(choose, replace(settings, backend="onnxruntime", name=str(path)), device)
+    return TensorrtBackend(path, settings, device, meanwhile=meanwhile)
 
 
 def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:

@@ -9,7 +9,6 @@ import numpy as np
 
 from edge_node.backends.interface import Array, Axis, ModelFile, Tensor
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor, TensorFormat
-from edge_node.detect.decode.candidates import extra_inputs
 from edge_node.frames import U8
 from shared.errors import ModelError
 
@@ -104,6 +103,31 @@ class HostInput:
         others = extra_inputs(self._model, target.width, target.height)
         feeds = {name: np.repeat(value, len(tensor), axis=0) for name, value in others.items()}
         return {picture.name: tensor[0] if picture.batch == 0 else tensor} | feeds, fits
+
+
+def extra_inputs(model: ModelFile, width: int, height: int) -> dict[str, Array]:
+    """Inputs beside the picture, for one picture, set so that boxes come out in pixels of the input.
+
+    Args:
+        model: What the file says.
+        width: Of the input, pixels.
+        height: Of the input, pixels.
+
+    Raises:
+        ModelError: An input whose meaning is not known.
+    """
+    known: dict[str, Array] = {
+        "orig_target_sizes": np.array([[width, height]], np.int64),
+        "im_shape": np.array([[height, width]], np.float32),
+        "scale_factor": np.ones((1, 2), np.float32),
+    }
+    others = [item.name for item in model.inputs if len(item.shape) < 3]
+    for name in others:
+        if name not in known:
+            raise ModelError(
+                f"the model has an input {name!r} beside the picture; Darner knows only {', '.join(known)}"
+            )
+    return {name: known[name] for name in others}
 
 
 def by_picture(raw: Sequence[Array], model: ModelFile, count: int) -> list[list[Array]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,10 @@ class TensorrtBackend:
 
     Args:
         path: An engine, as `python -m optimization build`, trtexec or Ultralytics write it, or an ONNX file.
-        settings: How engines are built, and what runs meanwhile.
+        settings: How engines are built, and whether another engine runs meanwhile.
         index: Of the GPU.
         graphs: Record and replay as CUDA graphs.
+        meanwhile: Makes the engine that runs while ours is built; None: wait for ours.
 
     Raises:
         ModelError: No TensorRT, no GPU, an engine of another version or GPU, or not one of one picture.
@@ -41,12 +41,20 @@ class TensorrtBackend:
     letterboxes = True
     in_flight = IN_FLIGHT
 
-    def __init__(self, path: Path, settings: ModelSettings, index: int = 0, *, graphs: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: ModelSettings,
+        index: int = 0,
+        *,
+        graphs: bool = True,
+        meanwhile: Callable[[], Backend] | None = None,
+    ) -> None:
         try:
             self._trt, self._gpu = load(), device(index)
         except ModelError as error:
             raise ModelError(f"model {path}: {error}") from None
-        self._graphs, self._index = graphs, index
+        self._graphs = graphs
         self._meanwhile: Backend | None = None
         self._loaded: _Loaded | None = None
         self._built: list[Path | ModelError] = []
@@ -56,25 +64,23 @@ class TensorrtBackend:
         cache = EngineCache(limit_mb=settings.tensorrt.cache_mb)
         options = settings.tensorrt.options()
         key = (self._trt, self._gpu.name, self._gpu.capability, path, options)
-        if settings.tensorrt.while_building == "wait" or cache.find(cache.path(*key)):
+        if settings.tensorrt.while_building == "wait":
+            meanwhile = None
+        if meanwhile is None or cache.find(cache.path(*key)):
             with self._gpu.current():
                 engine = cache.get(*key)
             self._load(engine)
         else:
-            self._start_building(cache, key, path, settings)
+            self._start_building(cache, key, path, meanwhile())
 
     def _load(self, path: Path) -> None:
         self._loaded = loaded = _Loaded(self._trt, self._gpu, path, graphs=self._graphs)
         self.name, self.device = f"tensorrt {self._trt.__version__}", self._gpu.name
         self.model, self.max_batch = loaded.model, loaded.runner.max_batch
 
-    def _start_building(self, cache: EngineCache, key: Any, path: Path, settings: ModelSettings) -> None:
-        """Run with ONNX Runtime until the engine is there."""
-        from edge_node.backends.choose import choose  # which imports this file
-
-        self._meanwhile = other = choose(
-            replace(settings, backend="onnxruntime", name=str(path)), self._index
-        )
+    def _start_building(self, cache: EngineCache, key: Any, path: Path, other: Backend) -> None:
+        """Run with another engine until ours is built."""
+        self._meanwhile = other
         self.name, self.device, self.model, self.max_batch = (
             other.name,
             other.device,

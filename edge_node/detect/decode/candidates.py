@@ -21,7 +21,6 @@ __all__ = [
     "candidates",
     "class_count",
     "class_names",
-    "extra_inputs",
     "input_format",
     "nms",
     "observed",
@@ -65,31 +64,6 @@ def input_format(layout: Layout, width: int, height: int) -> InputFormat:
             return InputFormat(width, height, fit="corner")
         case "yolov5" | "yolov8" | "yolov10" | "efficient_nms":
             return InputFormat(width, height)
-
-
-def extra_inputs(model: ModelFile, width: int, height: int) -> dict[str, Array]:
-    """Inputs beside the picture, for one picture, set so that boxes come out in pixels of the input.
-
-    Args:
-        model: What the file says.
-        width: Of the input, pixels.
-        height: Of the input, pixels.
-
-    Raises:
-        ModelError: An input whose meaning is not known.
-    """
-    known: dict[str, Array] = {
-        "orig_target_sizes": np.array([[width, height]], np.int64),
-        "im_shape": np.array([[height, width]], np.float32),
-        "scale_factor": np.ones((1, 2), np.float32),
-    }
-    others = [item.name for item in model.inputs if len(item.shape) < 3]
-    for name in others:
-        if name not in known:
-            raise ModelError(
-                f"the model has an input {name!r} beside the picture; Darner knows only {', '.join(known)}"
-            )
-    return {name: known[name] for name in others}
 
 
 def class_count(layout: Layout, model: ModelFile) -> int | None:

@@ -16,6 +16,7 @@ from edge_node.assets.models import BUILT_IN
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.runner import Ticket
 from edge_node.backends.interface import Inference, OutOfMemory, Wanted
+from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.tensorrt import backend as tensorrt
 from edge_node.backends.tensorrt.backend import TensorrtBackend
@@ -195,7 +196,8 @@ def test_while_an_engine_is_built_another_one_answers(
     monkeypatch.setattr(EngineCache, "path", lambda *_: built)
     monkeypatch.setattr(EngineCache, "get", get)
     settings = ModelSettings(providers=("cpu",), tensorrt=TensorrtSettings(while_building="onnxruntime"))
-    backend = TensorrtBackend(BUILT_IN / "nanodet_g_416.onnx", settings)
+    model = BUILT_IN / "nanodet_g_416.onnx"
+    backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
     images, target = [np.zeros((416, 416, 3), np.uint8)], InputFormat(416, 416)
     wanted = Wanted("yolov8", np.arange(80), 0.3)
     try:

@@ -13,7 +13,6 @@ from edge_node.backends.interface import Axis, ModelFile, Tensor
 from edge_node.detect.decode.candidates import (
     LAYOUTS,
     class_names,
-    extra_inputs,
     observed,
     output_order,
     recognise,
@@ -241,16 +240,6 @@ def test_names_that_do_not_fit_are_an_error(outputs: Outputs, labels: tuple[str,
     layout: Layout = "rtdetr_rows" if labels else "yolov10"
     with pytest.raises(ModelError, match=says):
         class_names(layout, model(outputs), labels)
-
-
-def test_inputs_beside_the_picture_make_boxes_come_out_in_input_pixels() -> None:
-    found = extra_inputs(model([BOXES], ("images", "orig_target_sizes")), 640, 384)
-    assert {name: value.tolist() for name, value in found.items()} == {"orig_target_sizes": [[640, 384]]}
-    paddle = extra_inputs(model([BOXES], ("images", "im_shape", "scale_factor")), 640, 384)
-    assert paddle["im_shape"].tolist() == [[384, 640]]
-    assert paddle["scale_factor"].tolist() == [[1, 1]]
-    with pytest.raises(ModelError, match="'prompt'"):
-        extra_inputs(model([BOXES], ("images", "prompt")), 640, 384)
 
 
 def test_what_came_out_replaces_dynamic_axes() -> None:
