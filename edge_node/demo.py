@@ -23,8 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edge_node.assets.samples import find_video
-from edge_node.capture.camera import check_source
-from edge_node.capture.readers import is_live
+from edge_node.config.sources import check_source, is_live
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError
 

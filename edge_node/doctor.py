@@ -15,7 +15,7 @@ from edge_node import __version__
 from edge_node.backends.choose import choose
 from edge_node.capture import gstreamer
 from edge_node.config import profiles
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.machine import hardware
 from edge_node.machine.hardware import Hardware
 from edge_node.machine.nvml import Gpus

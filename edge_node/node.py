@@ -14,15 +14,16 @@ from pathlib import Path
 from types import TracebackType
 
 from edge_node.analytics.analyse import problems
-from edge_node.capture.readers import describe
 from edge_node.config import profiles
+from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig, PrometheusSettings
+from edge_node.config.sources import describe
 from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control
 from edge_node.control.identity import NameGuard, check_name
-from edge_node.control.reload import Reload, in_force
+from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
 from edge_node.machine.vitals import Monitor
@@ -202,7 +203,7 @@ class Node:
         """What listens to others: commands, the guard of the name, Home Assistant, the archives' words."""
         config, client, definitions = self._config, self._client, self._definitions
         detector = self._detectors[0]
-        self._homeassistant = HomeAssistant(client, in_force(config, definitions))
+        self._homeassistant = HomeAssistant(client, with_definitions(config, definitions))
         self._reload = Reload(
             self._read,
             config,

@@ -11,10 +11,10 @@ from functools import partial
 
 from edge_node.analytics.watch import Watch, watch
 from edge_node.capture.camera import capture
-from edge_node.capture.readers import hurries, is_live
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
+from edge_node.config.sources import hurries, is_live
 from edge_node.detect.stages import Detect, Looked, Ready
 from edge_node.machine.vitals import Load
 from edge_node.pace import Pace

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from shared.errors import ConfigError
 
 

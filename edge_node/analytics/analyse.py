@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from msgspec import Meta
 
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.heatmap import Heatmap
 from edge_node.analytics.lines import Lines
 from edge_node.analytics.main_subject import MainSubject
 from edge_node.analytics.roster import Index, LinkGates, Roster
-from edge_node.analytics.speed import Ground, GroundCalibration
+from edge_node.analytics.speed import Ground
 from edge_node.analytics.zones import Zones
+from edge_node.config.camera_settings import AnalyticsSettings, refuse_shared_names
 from edge_node.frames import Tracks
-from shared.errors import ConfigError
 from shared.geometry import (
     F64,
     Anchor,
@@ -32,47 +30,11 @@ from shared.geometry import (
     polygon_crosses_itself,
     side_of_line,
 )
-from shared.wire.messages import ClassFilter, LineDefinition, ZoneDefinition, ZoneNumbers
-
-__all__ = ["Analytics", "AnalyticsSettings", "GroundCalibration", "Happening", "Report", "problems"]
-
-Seconds = Annotated[float, Meta(ge=0)]
+from shared.wire.messages import LineDefinition, ZoneDefinition, ZoneNumbers
 
 # The frame's last row and column belong to it: a box touching the bottom stands in a zone that ends there.
 _EDGE = 1 - 1e-9
 _NEGLIGIBLE = 1e-6
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnalyticsSettings:
-    """How a camera's tracks are read.
-
-    Attributes:
-        link_within_s: A new track this long after another was lost may be the same object; 0: never. One that
-            stood still may return to its place for as long as a zone holds its stay.
-        link_distance: How far from the lost one's way it may appear, in box sizes (root of the larger area).
-        link_size_ratio: By what factor their sizes may differ.
-        main_classes: Classes the main subject is chosen from; empty: all.
-        main_score: Lowest score of a main subject when it is chosen.
-        main_ratio: How many times larger another object must be to take over.
-        main_after_s: For how long; also how long a main subject out of sight is waited for.
-        ground: Four points of the ground, for speeds in metres per second.
-        heatmap_columns: Cells across the frame.
-        heatmap_rows: Cells down the frame.
-        heatmap_half_life_s: Seconds until a presence weighs half.
-    """
-
-    link_within_s: Annotated[Seconds, Meta(description="0: never link")] = 3.0
-    link_distance: Annotated[float, Meta(ge=0, description="In box sizes")] = 1.0
-    link_size_ratio: Annotated[float, Meta(ge=1)] = 2.0
-    main_classes: ClassFilter = ()
-    main_score: Annotated[float, Meta(ge=0, le=1)] = 0.5
-    main_ratio: Annotated[float, Meta(ge=1)] = 1.25
-    main_after_s: Seconds = 1.0
-    ground: GroundCalibration | None = None
-    heatmap_columns: Annotated[int, Meta(ge=1, le=512)] = 64
-    heatmap_rows: Annotated[int, Meta(ge=1, le=512)] = 36
-    heatmap_half_life_s: Annotated[float, Meta(gt=0)] = 600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,16 +200,6 @@ def _anchored(boxes: F64, anchors: list[Anchor]) -> F64:
     """The points ``(Z, N, 2)`` that the boxes ``(N, 4)`` have for the anchor of each zone or line."""
     points = {anchor: _standing(boxes, anchor) for anchor in set(anchors)}
     return np.array([points[anchor] for anchor in anchors]).reshape(len(anchors), len(boxes), 2)
-
-
-def refuse_shared_names(zones: Mapping[str, object], lines: Mapping[str, object]) -> None:
-    """Make sure that a name means one thing.
-
-    Raises:
-        ConfigError: A zone and a line share it.
-    """
-    for name in sorted(zones.keys() & lines.keys()):
-        raise ConfigError(f"{name!r} names a zone and a line; rename one of them")
 
 
 def problems(

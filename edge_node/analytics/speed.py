@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from edge_node.analytics.roster import Index, Sighting
+from edge_node.config.camera_settings import GroundCalibration
 from shared.errors import ConfigError
 from shared.geometry import F64
-from shared.wire.messages import Point
 
 SMOOTHING_S = 0.5
 """Time constant of the speed, seconds: long against the jitter of a box, short against a change of pace."""
-
-Metres = tuple[float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroundCalibration:
-    """Four points of the ground.
-
-    Attributes:
-        image: Where they are in the picture, fractions of the frame, in order around the shape.
-        metres: Where they are on the ground, in the same order, any origin and direction.
-    """
-
-    image: tuple[Point, Point, Point, Point]
-    metres: tuple[Metres, Metres, Metres, Metres]
 
 
 class Ground:

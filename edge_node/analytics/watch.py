@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge_node.analytics.analyse import Analytics, AnalyticsSettings, Happening, Report
+from edge_node.analytics.analyse import Analytics, Report
+from edge_node.analytics.happenings import Happening
 from edge_node.analytics.heatmap import Heatmap
+from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
+from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detected, Frame, Tracks
 from edge_node.track import tracker
 
@@ -48,7 +51,7 @@ class Watch:
         self,
         settings: AnalyticsSettings,
         definitions: Definitions,
-        tracking: tracker.TrackerSettings,
+        tracking: TrackerSettings,
         class_names: Sequence[str],
     ) -> None:
         self._tracker = tracker.create(tracking)

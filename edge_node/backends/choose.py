@@ -11,7 +11,7 @@ from typing import Literal
 from edge_node.assets.models import KNOWN, find_model
 from edge_node.backends.host import MAX_BATCH
 from edge_node.backends.interface import Backend
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 from shared.log import Once
 

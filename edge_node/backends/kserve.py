@@ -22,7 +22,7 @@ from tritonclient.utils import InferenceServerException
 from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
 from edge_node.backends.interface import Array, Inference, ModelFile, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
 from shared.errors import ModelError
 

@@ -13,7 +13,7 @@ import torch
 from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
 from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
 from edge_node.machine.hardware import usable_cores
 from shared.errors import ModelError

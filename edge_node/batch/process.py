@@ -19,12 +19,14 @@ from edge_node.analytics.watch import Analysed, Watch, watch
 from edge_node.batch.annotate import VideoFile, draw
 from edge_node.batch.parallel import ahead, looked
 from edge_node.batch.results import Results
-from edge_node.capture.camera import capture, check_source
-from edge_node.capture.readers import describe, frame_rate, is_live, length
+from edge_node.capture.camera import capture
+from edge_node.capture.readers import frame_rate, length
 from edge_node.config import load
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.config.settings import EdgeConfig
+from edge_node.config.sources import check_source, describe, is_live
 from edge_node.detect.devices import at_once
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame

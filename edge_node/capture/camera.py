@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 from edge_node.capture.clock import StreamClock
-from edge_node.capture.readers import IMAGES, describe, is_live, open_source, pictures
-from edge_node.config.settings import CameraSettings
+from edge_node.capture.readers import open_source
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.sources import describe, is_live
 from edge_node.frames import Frame
 from shared.errors import SourceError
 from shared.wire.messages import CameraState
@@ -24,23 +24,6 @@ _RETRY_S = 2.0
 
 OnStatus = Callable[[CameraState, str | None], None]
 """Called with what the camera is doing now, and why."""
-
-
-def check_source(camera: str, source: int | str) -> None:
-    """Refuse at start-up what can never work.
-
-    Raises:
-        SourceError: A file or folder does not exist, or a folder has no pictures.
-    """
-    if is_live(source):
-        return
-    path = Path(str(source)).expanduser()
-    if not path.exists():
-        raise SourceError(f"camera {camera}: source {source!r}: no such file, folder, device or URL")
-    if path.is_dir() and not pictures(path):
-        raise SourceError(
-            f"camera {camera}: source {source!r}: no pictures ({', '.join(sorted(IMAGES))}) in it"
-        )
 
 
 def capture(

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from edge_node.capture import gstreamer
-from edge_node.config.settings import CameraSettings
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.sources import describe, is_live, pictures
 from edge_node.frames import U8
 from shared.errors import SourceError
 from shared.log import redact
@@ -28,7 +29,6 @@ log = logging.getLogger("darner.capture")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 _OPEN_TIMEOUT_MS = 5000
 _REDUCED = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
@@ -72,23 +72,6 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Release the camera or file."""
-
-
-def is_live(source: int | str) -> bool:
-    """Whether a source goes on without us, so that frames not taken are lost."""
-    return isinstance(source, int) or source.isdecimal() or source.startswith("/dev/") or "://" in source
-
-
-def hurries(settings: CameraSettings) -> bool:
-    """Whether a source is read as fast as its frames are taken."""
-    return settings.pace == "fast" and not is_live(settings.source)
-
-
-def describe(source: int | str) -> str:
-    """A source as it may be shown: without credentials, and of a file only its name."""
-    if is_live(source):
-        return redact(str(source))
-    return Path(str(source)).name
 
 
 def open_source(camera: str, settings: CameraSettings) -> Reader:
@@ -288,8 +271,3 @@ def frame_rate(source: int | str) -> float | None:
         return rate if rate > 0 else None
     finally:
         video.release()
-
-
-def pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)

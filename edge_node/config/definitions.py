@@ -18,8 +18,7 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from edge_node.analytics.analyse import refuse_shared_names
-from edge_node.config.settings import CameraSettings
+from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
 from shared.errors import ConflictError, OutputError
 from shared.wire.messages import Count, Id, LineDefinition, ZoneDefinition
 

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from edge_node.capture.camera import check_source
 from edge_node.config import profiles
 from edge_node.config.settings import EdgeConfig
+from edge_node.config.sources import check_source
 from shared import settings
 from shared.errors import ConfigError
 from shared.log import redact

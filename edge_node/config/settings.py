@@ -9,148 +9,65 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from edge_node.analytics.analyse import AnalyticsSettings
-from edge_node.assets.models import Layout, Provider
-from edge_node.backends.tensorrt.cache import TensorrtSettings
-from edge_node.outbox.outbox import OutboxSettings
-from edge_node.track.tracker import TrackerSettings
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.model_settings import ModelSettings
 from shared.log import Format
-from shared.mqtt.client import MqttSettings
+from shared.mqtt.address import MqttSettings
 from shared.wire import topics
-from shared.wire.messages import MAX_PAYLOAD, Fraction, Id, Label, LineDefinition, ZoneDefinition
+from shared.wire.messages import MAX_PAYLOAD, Fraction, Id
+
+UpToADay = Annotated[float, Meta(ge=0, le=86_400)]
+"""Seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    """Which network, and what of its output counts."""
+class TrackerSettings:
+    """How tracks begin, live and end.
 
-    name: Annotated[
-        str,
-        Meta(
-            description="Path of a model file, the name of a known model, or http://HOST:PORT/MODEL or "
-            "grpc://HOST:PORT/MODEL on a KServe server"
-        ),
-    ] = "nanodet_g_416"
-    backend: Annotated[
-        Literal["auto", "tensorrt", "onnxruntime", "torch", "kserve"],
-        Meta(description="The engine; auto: the fastest that runs here and has a file of the model"),
-    ] = "auto"
-    providers: Annotated[
-        tuple[Provider, ...],
-        Meta(description="ONNX Runtime's execution providers in order; empty: cuda where it works, else cpu"),
-    ] = ()
-    allow_fallback: Annotated[
-        bool, Meta(description="Go on without a provider that cannot be had; false: end with an error")
-    ] = False
-    layout: Layout | Literal["auto"] = "auto"
-    labels: Annotated[tuple[Label, ...], Meta(description="For models that carry no class names")] = ()
-    devices: Annotated[
-        tuple[Annotated[int, Meta(ge=0, le=63)], ...],
-        Meta(
-            max_length=16,
-            description="GPUs by number, a detector on each, to which the cameras are dealt out; empty: one "
-            "detector on the first GPU. On a CPU: so many detectors, which share its cores",
-        ),
-    ] = ()
-    classes: Annotated[tuple[Label, ...], Meta(description="Classes to detect; empty means all")] = ()
-    confidence: Annotated[Fraction, Meta(description="Lowest score that reaches the tracker")] = 0.1
-    iou: Annotated[Fraction, Meta(description="NMS: overlap above this is the same object")] = 0.6
-    max_detections: Annotated[int, Meta(ge=1, le=3000)] = 300
-    threads: Annotated[int, Meta(ge=0, le=256, description="0: every core this process may use")] = 0
-    spinning: Annotated[
-        bool,
-        Meta(description="Threads wait busily for work: a little faster on a box that does nothing else"),
-    ] = False
-    input_size: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=4096,
-            description="Longer side of the input, for models that take any size; 0: as trained",
-        ),
-    ] = 0
-    rectangular: Annotated[
-        bool, Meta(description="Models that take any size get the camera's aspect; false: a square")
-    ] = True
-    timeout_s: Annotated[float, Meta(gt=0, le=600, description="KServe: longest wait for an answer")] = 5.0
-    tensorrt: TensorrtSettings = field(default_factory=TensorrtSettings)
+    Detectors differ in what a good score is: one gives people 0.95, another 0.6. Score thresholds are
+    therefore shares of the typical score of what is being tracked, learned per class while tracking.
+
+    Attributes:
+        kind: bytetrack is the faster one; ocsort leans on observations more than on predictions.
+        start_score: A detection begins a track from this share of its class's typical score on.
+        high_score: Detections from this share on are matched first.
+        low_score: Detections below this share are ignored; those between may continue a track.
+        confirm_s: A track is reported once it was seen twice and is this old, seconds.
+        lost_s: How long an unseen track may come back under its id, seconds.
+        stationary_lost_s: The same for a track that stood still, such as a parked car.
+        predicted_s: How long an unseen track is still reported, as predicted, seconds.
+    """
+
+    kind: Literal["bytetrack", "ocsort"] = "bytetrack"
+    start_score: Annotated[Fraction, Meta(description="Share of the typical score that begins a track")] = 0.9
+    high_score: Annotated[Fraction, Meta(description="Share of the typical score that is matched first")] = (
+        0.8
+    )
+    low_score: Annotated[Fraction, Meta(description="Share of the typical score below which is ignored")] = (
+        0.5
+    )
+    confirm_s: Annotated[UpToADay, Meta(description="Age at which a track seen twice is reported")] = 0.0
+    lost_s: Annotated[UpToADay, Meta(description="How long an unseen track may come back")] = 1.5
+    stationary_lost_s: Annotated[UpToADay, Meta(description="The same for one that stood still")] = 10.0
+    predicted_s: Annotated[UpToADay, Meta(description="How long an unseen track is still reported")] = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThumbnailSettings:
-    """The JPEGs of a camera's frames."""
+class OutboxSettings:
+    """Where events wait until they are safe elsewhere."""
 
-    fps: Annotated[float, Meta(ge=0, le=60, description="0: none")] = 5.0
-    width: Annotated[int, Meta(ge=16, le=4096, description="Never enlarged")] = 640
-    quality: Annotated[int, Meta(ge=1, le=100)] = 75
-
-
-@dataclass(frozen=True, kw_only=True)
-class SnapshotSettings:
-    """The JPEGs of single tracks."""
-
-    enabled: bool = True
-    side: Annotated[int, Meta(ge=16, le=1024, description="Pixels of the longer side; never enlarged")] = 256
-    quality: Annotated[int, Meta(ge=1, le=100)] = 80
-
-
-@dataclass(frozen=True, kw_only=True)
-class CameraSettings:
-    """One camera and what is watched in its picture."""
-
-    source: Annotated[
-        int | str,
-        Meta(description="Webcam index, /dev/videoN, rtsp:// or http:// URL, video file, image folder"),
-    ]
-    loop: Annotated[bool, Meta(description="Files: start again at the end")] = False
-    pace: Annotated[
-        Literal["realtime", "fast"],
-        Meta(description="Files: at the speed they were filmed, or as fast as possible"),
-    ] = "realtime"
-    fps: Annotated[float, Meta(gt=0, le=240, description="Image folders: pictures per second")] = 10.0
-    reader: Annotated[
-        Literal["auto", "ffmpeg", "gstreamer"],
+    path: Annotated[
+        str | None,
         Meta(
-            description="Streams; 'auto': RTSP through GStreamer where it is installed, else OpenCV's FFmpeg"
+            description="SQLite file; by default outbox-{node}.db in $DARNER_STATE or ~/.local/state/darner"
         ),
-    ] = "auto"
-    stall_s: Annotated[
-        float, Meta(ge=0.5, le=60, description="A stream without a frame for so long is opened again")
-    ] = 4.0
-    decode_width: Annotated[
-        int, Meta(ge=0, le=8192, description="Webcams with MJPEG: decode smaller, at least so wide; 0: whole")
-    ] = 0
-    detect_every: Annotated[
-        int,
-        Meta(
-            ge=1, le=100, description="Run the network on one frame in so many; tracks are predicted between"
-        ),
-    ] = 1
-    region: Annotated[
-        tuple[Fraction, Fraction, Fraction, Fraction] | None,
-        Meta(description="Look only here: x1, y1, x2, y2 as fractions of the picture"),
     ] = None
-    max_fps: Annotated[float, Meta(ge=0, le=240, description="Most frames analysed a second; 0: all")] = 0.0
-    priority: Annotated[
-        float,
-        Meta(ge=0.01, le=100, description="Share of the network, beside others', when it is busy"),
-    ] = 1.0
-    motion_gate: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=255,
-            description="Skip the network while nothing changes by so many grey levels; 0: never",
-        ),
-    ] = 0.0
-    detections_fps: Annotated[
-        float, Meta(ge=0, le=240, description="Most detections messages a second; 0: all")
-    ] = 0.0
-    thumbnail: ThumbnailSettings = field(default_factory=ThumbnailSettings)
-    snapshot: SnapshotSettings = field(default_factory=SnapshotSettings)
-    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)] = field(default_factory=dict)
-    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)] = field(default_factory=dict)
-    analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
+    max_mb: Annotated[float, Meta(ge=0.01, le=1_000_000, description="The oldest events give way")] = 200.0
+    max_age_h: Annotated[float, Meta(gt=0, le=87_600)] = 7 * 24.0
+    replay_per_s: Annotated[float, Meta(gt=0, le=100_000, description="Events sent late, at most")] = 200.0
+    archive_h: Annotated[
+        float, Meta(gt=0, le=8760, description="An archive silent for this long is one no more")
+    ] = 24.0
 
 
 @dataclass(frozen=True, kw_only=True)

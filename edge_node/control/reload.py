@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from edge_node.analytics.analyse import problems
+from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.config.settings import EdgeConfig
 from edge_node.pipeline import Pipeline
 from edge_node.publish.homeassistant import HomeAssistant
 from edge_node.publish.publisher import Publisher
@@ -73,12 +72,12 @@ class Reload:
     def announce_zones(self) -> None:
         """Tell Home Assistant which zones and lines are in force now."""
         with self._lock:
-            self._homeassistant.update(in_force(self._config, self._definitions))
+            self._homeassistant.update(with_definitions(self._config, self._definitions))
 
     def _reload(self) -> dict[str, Any]:
         wanted = self._read()
-        before, now = self._config, merged(self._config, wanted)
-        applied, restart = list(differences(before, now)), list(differences(now, wanted))
+        before, now = self._config, with_live_changes(self._config, wanted)
+        applied, restart = list(changed_keys(before, now)), list(changed_keys(now, wanted))
         redefined = self._definitions.configure(now.cameras)  # first: it alone can fail
         self._config = now
         for name, camera in now.cameras.items():
@@ -107,41 +106,6 @@ class Reload:
             self._controls.change(name, **changes)
 
 
-def in_force(config: EdgeConfig, definitions: DefinitionStore) -> EdgeConfig:
-    """The configuration with the zones and lines that were set since."""
-    cameras = {
-        name: replace(camera, zones=definitions[name].zones, lines=definitions[name].lines)
-        for name, camera in config.cameras.items()
-    }
-    return replace(config, cameras=cameras)
-
-
-def merged(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
-    """What runs with that of another configuration which can be changed while it does."""
-    return replace(
-        running,
-        cameras={
-            name: _merged_camera(camera, wanted.cameras.get(name, camera))
-            for name, camera in running.cameras.items()
-        },
-        model=replace(running.model, confidence=wanted.model.confidence),
-        homeassistant=replace(running.homeassistant, enabled=wanted.homeassistant.enabled),
-        log_level=wanted.log_level,
-    )
-
-
-def _merged_camera(running: CameraSettings, wanted: CameraSettings) -> CameraSettings:
-    return replace(
-        running,
-        detect_every=wanted.detect_every,
-        detections_fps=wanted.detections_fps,
-        thumbnail=wanted.thumbnail,
-        snapshot=wanted.snapshot,
-        zones=wanted.zones,
-        lines=wanted.lines,
-    )
-
-
 def _live(config: EdgeConfig, name: str) -> dict[str, float]:
     camera = config.cameras[name]
     return {
@@ -149,16 +113,3 @@ def _live(config: EdgeConfig, name: str) -> dict[str, float]:
         "detect_every": camera.detect_every,
         "thumbnail_fps": camera.thumbnail.fps,
     }
-
-
-def differences(before: object, after: object, key: str = "") -> Iterator[str]:
-    """Keys of a configuration whose values differ; zones and lines of a camera count as one value each."""
-    if dataclasses.is_dataclass(before) and type(before) is type(after):
-        for item in dataclasses.fields(before):
-            inner = f"{key}.{item.name}" if key else item.name
-            yield from differences(getattr(before, item.name), getattr(after, item.name), inner)
-    elif key == "cameras" and isinstance(before, dict) and isinstance(after, dict):
-        for name in sorted(before.keys() | after.keys()):
-            yield from differences(before.get(name), after.get(name), f"{key}.{name}")
-    elif before != after:
-        yield key

@@ -18,7 +18,7 @@ from edge_node.backends.choose import choose
 from edge_node.backends.host import Picture
 from edge_node.backends.interface import Array, Backend, Inference, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox, letterbox
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.decode.candidates import (
     candidates,
     class_names,

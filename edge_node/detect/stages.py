@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from edge_node.backends.interface import OutOfMemory
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings
 from edge_node.detect.detector import Detector, Input, Output, Running
 from edge_node.detect.motion import MotionGate
 from edge_node.frames import U8, Detected, Detections, Frame

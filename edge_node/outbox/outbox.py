@@ -15,14 +15,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
 
 import orjson
-from msgspec import Meta
 
+from edge_node.config.settings import OutboxSettings
 from edge_node.outbox.acknowledgements import Acknowledgements
 from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.event_file import Row
@@ -50,24 +48,6 @@ REFUSED_S = 30.0
 """An event that the broker refused (its ACL, its quota) is tried again after this long."""
 MAX_ADDED = 20_000
 """Events that may wait for a disk that hangs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutboxSettings:
-    """Where events wait until they are safe elsewhere."""
-
-    path: Annotated[
-        str | None,
-        Meta(
-            description="SQLite file; by default outbox-{node}.db in $DARNER_STATE or ~/.local/state/darner"
-        ),
-    ] = None
-    max_mb: Annotated[float, Meta(ge=0.01, le=1_000_000, description="The oldest events give way")] = 200.0
-    max_age_h: Annotated[float, Meta(gt=0, le=87_600)] = 7 * 24.0
-    replay_per_s: Annotated[float, Meta(gt=0, le=100_000, description="Events sent late, at most")] = 200.0
-    archive_h: Annotated[
-        float, Meta(gt=0, le=8760, description="An archive silent for this long is one no more")
-    ] = 24.0
 
 
 def numbered(event: Event, boot: str, number: int) -> Event:

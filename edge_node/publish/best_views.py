@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_node.config.settings import SnapshotSettings
+from edge_node.config.camera_settings import SnapshotSettings
 from edge_node.frames import U8, Frame, Tracks
 from edge_node.publish.jpeg import shrink
 

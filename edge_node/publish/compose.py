@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edge_node.analytics.analyse import Happening
+from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
 from edge_node.frames import Frame
 from edge_node.publish import payloads

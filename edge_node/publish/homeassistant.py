@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from edge_node import __version__
-from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.settings import EdgeConfig
 from shared.mqtt.client import Client, Received
 from shared.wire import topics
 from shared.wire.messages import MAX_PAYLOAD

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edge_node import __version__
-from edge_node.analytics.analyse import Happening
+from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
-from edge_node.capture.readers import describe, hurries
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions, DefinitionStore
-from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.config.settings import EdgeConfig
+from edge_node.config.sources import describe, hurries
 from edge_node.frames import U8, Frame
 from edge_node.machine.vitals import Load, Vitals
 from edge_node.outbox.outbox import Outbox

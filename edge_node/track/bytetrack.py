@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections, Tracks
 from edge_node.track import kalman
 from edge_node.track.association import Index, Matching, overlapping, pair_iou, second_chance, similarity
 from edge_node.track.table import Rows, Seen, TrackTable
-from edge_node.track.tracker import TrackerSettings
 from shared.geometry import F64, Floats
 
 _LEAST_HIGH = 0.15  # least similarity of a track and a confident detection

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections, Tracks
 from edge_node.track import kalman
 from edge_node.track.association import Index, Matching, overlapping, similarity
 from edge_node.track.bytetrack import correct, give_second_chance, staged
 from edge_node.track.table import Rows, Seen, TrackTable
-from edge_node.track.tracker import TrackerSettings
 from shared.geometry import F64, Floats
 
 # What is kept of each track besides the common columns: rows of `Rows.extra`.

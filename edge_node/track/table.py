@@ -11,10 +11,10 @@ from operator import attrgetter
 
 import numpy as np
 
+from edge_node.config.settings import TrackerSettings
 from edge_node.frames import I32, I64, Detections, Tracks
 from edge_node.track import kalman
 from edge_node.track.association import Index, Matching
-from edge_node.track.tracker import TrackerSettings
 from shared.geometry import F64, Bool, Floats
 
 _SNAPSHOT_S = 1.0  # between two looks at where tracks are, to find those that stand

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from optimization import arguments, detectors, extras, files
 from optimization.measure import machine, trial
 from shared.errors import DarnerError, ModelError

@@ -16,7 +16,7 @@ from edge_node.backends.cuda import device as cuda
 from edge_node.backends.tensorrt.build import BuildOptions, build
 from edge_node.backends.tensorrt.cache import metadata, save, sidecar
 from edge_node.backends.tensorrt.module import load
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import arguments, files, pictures
 from optimization.graph import calibrator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import Detections
 from optimization import arguments, detectors, extras, files, pictures

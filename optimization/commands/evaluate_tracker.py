@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_node.track.tracker import TrackerSettings, create
+from edge_node.config.settings import TrackerSettings
+from edge_node.track.tracker import create
 from optimization import arguments, files
 from optimization.measure import mot, report
 from shared.errors import SourceError

@@ -11,14 +11,16 @@ import numpy as np
 from tqdm import tqdm
 
 from edge_node.analytics.watch import Watch
-from edge_node.capture.camera import capture, check_source
+from edge_node.capture.camera import capture
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig, ModelSettings
+from edge_node.config.model_settings import ModelSettings
+from edge_node.config.settings import EdgeConfig, TrackerSettings
+from edge_node.config.sources import check_source
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
 from edge_node.frames import Detections
-from edge_node.track.tracker import TrackerSettings
 from optimization import arguments, files
 from optimization.measure import mot, report
 from shared.errors import SourceError

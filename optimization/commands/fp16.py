@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_node.assets.models import find_model
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from optimization import arguments, detectors, extras, files, pictures
 from optimization.commands.simplify import runner
 from shared.errors import ConfigError, ModelError

@@ -14,7 +14,7 @@ import numpy as np
 from edge_node.assets.download import sha256
 from edge_node.assets.models import find_model
 from edge_node.backends.preprocess import InputFormat
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import arguments, detectors, extras, files, pictures
 from optimization.measure import stopwatch

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edge_node.assets.download import cache_dir
 from edge_node.assets.samples import NAME
 from edge_node.backends.preprocess import InputFormat, Preprocessor
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import U8
 from optimization import pictures

@@ -11,7 +11,7 @@ from typing import TypeVar
 import onnx
 from tqdm import tqdm
 
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import pictures
 from optimization.commands.evaluate_detector import CONFIDENCE

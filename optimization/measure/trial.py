@@ -16,7 +16,7 @@ import numpy as np
 from edge_node.assets.download import cache_dir
 from edge_node.assets.models import find_model
 from edge_node.assets.samples import NAME
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import U8
 from optimization import pictures

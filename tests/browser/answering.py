@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_node.analytics.analyse import problems
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.settings import CameraSettings
 from edge_node.control.commands import Commands
 from shared.errors import MessageError
 from shared.wire import topics

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_node.analytics.analyse import Analytics, AnalyticsSettings, Happening, Report
+from edge_node.analytics.analyse import Analytics, Report
+from edge_node.analytics.happenings import Happening
+from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.frames import Tracks
 from shared.wire.messages import EventType, LineDefinition, ZoneDefinition, ZoneNumbers
 

@@ -15,9 +15,10 @@ import pytest
 
 from edge_node import pipeline as module
 from edge_node.capture.camera import capture as real_capture
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Detected, Detections, Frame
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline

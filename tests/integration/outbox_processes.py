@@ -15,9 +15,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_node.config.settings import OutboxSettings
 from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.event_file import Row
-from edge_node.outbox.outbox import Outbox, OutboxSettings
+from edge_node.outbox.outbox import Outbox
 from shared import log
 from shared.errors import BrokerError
 from shared.mqtt.client import Client, MqttSettings

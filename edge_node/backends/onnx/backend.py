@@ -16,7 +16,7 @@ from edge_node.backends.interface import Array, Inference, ModelFile, Tensor, Wa
 from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.fold import FoldError, fold_input
 from edge_node.backends.preprocess import InputFormat, Letterbox, TensorFormat
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
 from edge_node.machine.hardware import usable_cores
 from shared.errors import ModelError

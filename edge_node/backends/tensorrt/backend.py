@@ -14,10 +14,10 @@ from edge_node.backends.cuda.memory import IN_FLIGHT
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.interface import Backend, Inference, ModelFile, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat
-from edge_node.backends.tensorrt.cache import EngineCache, sidecar
+from edge_node.backends.tensorrt.cache import EngineCache, build_options, sidecar
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.backends.tensorrt.module import load
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
 from shared.errors import ModelError
 
@@ -62,7 +62,7 @@ class TensorrtBackend:
             self._load(path)
             return
         cache = EngineCache(limit_mb=settings.tensorrt.cache_mb)
-        options = settings.tensorrt.options()
+        options = build_options(settings.tensorrt)
         key = (self._trt, self._gpu.name, self._gpu.capability, path, options)
         if settings.tensorrt.while_building == "wait":
             meanwhile = None

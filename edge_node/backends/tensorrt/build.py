@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from edge_node.backends.tensorrt.module import logger as logger_of
+from edge_node.config.model_settings import Precision
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
-Precision = Literal["auto", "fp32", "fp16", "int8"]
 Batches = tuple[int, int, int]
 MB = 1 << 20
 

@@ -10,44 +10,28 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from msgspec import Meta
+from typing import Any
 
 from edge_node.assets.download import cache_dir, sha256
-from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, Precision, build
+from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, build
+from edge_node.config.model_settings import TensorrtSettings
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TensorrtSettings:
-    """Engines that are built here, of ONNX files."""
-
-    precision: Annotated[
-        Precision, Meta(description="auto: half precision where TensorRT allows it, else the model's own")
-    ] = "auto"
-    max_batch: Annotated[
-        int, Meta(ge=1, le=64, description="Most pictures at once, for models that leave it open")
-    ] = 16
-    workspace_mb: Annotated[int, Meta(ge=16, le=65536)] = 2048
-    level: Annotated[int, Meta(ge=0, le=5, description="Time spent on looking for faster kernels")] = 3
-    while_building: Annotated[
-        Literal["wait", "onnxruntime"],
-        Meta(description="Until an engine is built: start later, or run with ONNX Runtime meanwhile"),
-    ] = "wait"
-    cache_mb: Annotated[int, Meta(ge=0, description="Engines kept; the longest unused go first")] = 4096
-
-    def options(self) -> BuildOptions:
-        """How to build."""
-        most = self.max_batch
-        profiles = ((1, 1, 1),) if most == 1 else ((1, 1, 1), (1, max(most // 2, 1), most))
-        return BuildOptions(
-            precision=self.precision, profiles=profiles, workspace_mb=self.workspace_mb, level=self.level
-        )
+def build_options(settings: TensorrtSettings) -> BuildOptions:
+    """How the settings have engines built."""
+    most = settings.max_batch
+    profiles = ((1, 1, 1),) if most == 1 else ((1, 1, 1), (1, max(most // 2, 1), most))
+    return BuildOptions(
+        precision=settings.precision,
+        profiles=profiles,
+        workspace_mb=settings.workspace_mb,
+        level=settings.level,
+    )
 
 
 def sidecar(path: Path) -> Path:

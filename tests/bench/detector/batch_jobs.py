@@ -18,9 +18,10 @@ from contextlib import ExitStack
 from edge_node.analytics.watch import Watch, watch
 from edge_node.batch.parallel import ahead, looked
 from edge_node.capture.camera import capture
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Detector
 from edge_node.detect.devices import at_once
 from edge_node.detect.stages import Detect

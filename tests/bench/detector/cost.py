@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, 
 from edge_node.backends.interface import Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import PAD_VALUE, InputFormat, Letterbox, Preprocessor, TensorFormat
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.decode.candidates import candidates, suppress
 from edge_node.frames import U8, Detections
 from shared.geometry import F32

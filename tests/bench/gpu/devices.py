@@ -19,9 +19,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig, ModelSettings
+from edge_node.config.model_settings import ModelSettings
+from edge_node.config.settings import EdgeConfig
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
 from edge_node.outbox.outbox import Outbox

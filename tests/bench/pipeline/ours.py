@@ -27,15 +27,17 @@ from edge_node import pipeline as pipeline_module
 from edge_node.analytics.watch import Analysed
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
+from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig, ModelSettings, ThumbnailSettings
+from edge_node.config.model_settings import ModelSettings
+from edge_node.config.settings import EdgeConfig, OutboxSettings
 from edge_node.detect import detector as detector_module
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
 from edge_node.frames import U8, Frame
 from edge_node.node import SWITCH_S
-from edge_node.outbox.outbox import Outbox, OutboxSettings
+from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import Pictures

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, 
 
 from edge_node.capture import gstreamer
 from edge_node.capture.camera import capture
-from edge_node.config.settings import CameraSettings
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import U8, Frame
 from shared.channel import Channel, Closed
 from tests.rtsp import burnt_in_us, missing, rtsp_camera

@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
-from edge_node.track.tracker import TrackerSettings
+from edge_node.config.settings import TrackerSettings
 from optimization.commands import evaluate_tracker
 from optimization.measure import mot
 from tests.bench.tracker.peers import PACKAGES, TRACKERS, Frames, Peer

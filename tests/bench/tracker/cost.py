@@ -21,8 +21,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
+from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections
-from edge_node.track.tracker import TrackerSettings, create
+from edge_node.track.tracker import create
 from tests.bench.tracker.peers import PACKAGES, Frames, Peer
 
 _PEERS = ("trackers ByteTrack", "supervision ByteTrack")

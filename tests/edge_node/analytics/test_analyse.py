@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edge_node.analytics.analyse
-from edge_node.analytics.analyse import Analytics, AnalyticsSettings, Report, problems
+from edge_node.analytics.analyse import Analytics, Report, problems
+from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.frames import Tracks
 from shared.errors import ConfigError
 from shared.wire.messages import Crowd, LineDefinition, ZoneDefinition

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.analytics.analyse import AnalyticsSettings
 from edge_node.analytics.heatmap import Heatmap
+from edge_node.config.camera_settings import AnalyticsSettings
 from tests.edge_node.scenes import Actor, clock, film, play, stand, unseen, walk
 
 GRID = AnalyticsSettings(heatmap_columns=10, heatmap_rows=5, heatmap_half_life_s=1e9)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edge_node.analytics.analyse import AnalyticsSettings
+from edge_node.config.camera_settings import AnalyticsSettings
 from shared.geometry import segments_cross, side_of_line
 from shared.wire.messages import LineDefinition
 from tests.edge_node.scenes import (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_node.analytics.analyse import AnalyticsSettings
+from edge_node.config.camera_settings import AnalyticsSettings
 from tests.edge_node.scenes import Actor, clock, film, play, stand, unseen
 
 SETTINGS = AnalyticsSettings(main_classes=("person",), main_score=0.5, main_ratio=1.25, main_after_s=1.0)

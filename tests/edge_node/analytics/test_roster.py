@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edge_node.analytics.analyse import AnalyticsSettings
+from edge_node.config.camera_settings import AnalyticsSettings
 from shared.wire.messages import ZoneDefinition
 from tests.edge_node.scenes import Actor, clock, film, frame_of, play, square, stand, unseen, walk
 

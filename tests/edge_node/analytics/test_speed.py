@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_node.analytics.analyse import AnalyticsSettings, GroundCalibration
 from edge_node.analytics.speed import Ground
+from edge_node.config.camera_settings import AnalyticsSettings, GroundCalibration
 from shared.errors import ConfigError
 from tests.edge_node.scenes import Actor, Path, Spot, clock, film, play, shaken, unseen, walk
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_node.analytics.analyse import Analytics, AnalyticsSettings
+from edge_node.analytics.analyse import Analytics
+from edge_node.config.camera_settings import AnalyticsSettings
 from shared.geometry import anchor_points, points_in_polygon
 from shared.wire.messages import Crowd, EventType, ZoneDefinition
 from tests.edge_node.scenes import (

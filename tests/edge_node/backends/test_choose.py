@@ -11,7 +11,7 @@ import pytest
 
 from edge_node.assets.models import BUILT_IN
 from edge_node.backends.choose import Engine, choose
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 
 

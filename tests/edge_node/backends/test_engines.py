@@ -17,7 +17,7 @@ import pytest
 
 from edge_node.assets.models import BUILT_IN
 from edge_node.backends.choose import Engine
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import U8, Detections
 from shared.errors import ModelError

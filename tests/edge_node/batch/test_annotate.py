@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.analytics.analyse import Analytics, AnalyticsSettings
+from edge_node.analytics.analyse import Analytics
 from edge_node.analytics.watch import Analysed
 from edge_node.batch.annotate import VideoFile, colour_of, draw
+from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.frames import Frame, Tracks
 from shared.errors import OutputError

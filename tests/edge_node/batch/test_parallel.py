@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from edge_node.batch.parallel import ahead, looked
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Input
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame

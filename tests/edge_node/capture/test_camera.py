@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from edge_node.capture import camera as module
-from edge_node.capture.camera import capture, check_source
-from edge_node.capture.readers import Taken, decode_reduced, describe, is_live
-from edge_node.config.settings import CameraSettings
+from edge_node.capture.camera import capture
+from edge_node.capture.readers import Taken, decode_reduced
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.sources import check_source, describe, is_live
 from edge_node.frames import U8, Frame
 from shared.errors import SourceError
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.settings import CameraSettings
 from shared.errors import ConfigError, ConflictError, OutputError
 from shared.wire.messages import LineDefinition, ZoneDefinition
 

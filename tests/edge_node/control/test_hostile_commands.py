@@ -22,9 +22,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig, ModelSettings
+from edge_node.config.model_settings import ModelSettings
+from edge_node.config.settings import EdgeConfig
 from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control
 from edge_node.detect.detector import Detector
@@ -180,7 +182,7 @@ BOMBS = {
 BOMBED = """
 import resource, sys, time
 from tests.edge_node.control.test_hostile_commands import BOMBS, Node
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 with Detector(ModelSettings()) as detector:
     node = Node(detector)

@@ -17,7 +17,7 @@ from edge_node.assets.models import BUILT_IN
 from edge_node.backends.interface import Inference, Pending, Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import U8
 from shared.errors import ConfigError, ModelError

@@ -9,8 +9,9 @@ import pytest
 
 from edge_node.backends.interface import OutOfMemory
 from edge_node.backends.preprocess import InputFormat, Letterbox
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import Controls
-from edge_node.config.settings import CameraSettings, EdgeConfig
+from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Input, Output
 from edge_node.detect.motion import MotionGate
 from edge_node.detect.stages import Detect, Ready

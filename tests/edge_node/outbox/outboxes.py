@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_node.outbox.outbox import Outbox, OutboxSettings
+from edge_node.config.settings import OutboxSettings
+from edge_node.outbox.outbox import Outbox
 from shared.errors import MessageError
 from shared.mqtt.client import Received
 from shared.wire import topics

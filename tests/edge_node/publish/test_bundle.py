@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_node.analytics.analyse import Analytics, AnalyticsSettings
+from edge_node.analytics.analyse import Analytics
 from edge_node.analytics.watch import Analysed
+from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame
 from edge_node.publish.bundle import Bundles

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections, Tracks
-from edge_node.track.tracker import Tracker, TrackerSettings, create
+from edge_node.track.tracker import Tracker, create
 from shared.geometry import iou
 
 Box = tuple[float, float, float, float]

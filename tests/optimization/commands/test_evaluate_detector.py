@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import pictures
 from optimization.__main__ import main

@@ -16,7 +16,7 @@ from edge_node.backends.interface import Inference, Wanted
 from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import PAD_VALUE, InputFormat, Preprocessor
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
 from shared.errors import ModelError
 from shared.geometry import F32

@@ -15,7 +15,8 @@ import pytest
 from edge_node.assets.models import BUILT_IN
 from edge_node.backends.tensorrt.backend import read
 from edge_node.backends.tensorrt.build import BuildOptions, build
-from edge_node.backends.tensorrt.cache import EngineCache, TensorrtSettings, metadata, save, sidecar
+from edge_node.backends.tensorrt.cache import EngineCache, build_options, metadata, save, sidecar
+from edge_node.config.model_settings import TensorrtSettings
 from shared.errors import ModelError
 from tests.edge_node.backends.small_models import write
 
@@ -234,5 +235,5 @@ def test_a_full_disk_is_said_and_leaves_no_half_engine(
 
 
 def test_settings_become_profiles() -> None:
-    assert TensorrtSettings(max_batch=8).options().profiles == ((1, 1, 1), (1, 4, 8))
-    assert TensorrtSettings(max_batch=1).options().profiles == ((1, 1, 1),)
+    assert build_options(TensorrtSettings(max_batch=8)).profiles == ((1, 1, 1), (1, 4, 8))
+    assert build_options(TensorrtSettings(max_batch=1)).profiles == ((1, 1, 1),)

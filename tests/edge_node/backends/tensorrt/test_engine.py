@@ -20,9 +20,9 @@ from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.tensorrt import backend as tensorrt
 from edge_node.backends.tensorrt.backend import TensorrtBackend
-from edge_node.backends.tensorrt.cache import EngineCache, TensorrtSettings
+from edge_node.backends.tensorrt.cache import EngineCache
 from edge_node.backends.tensorrt.engine import Engine
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 

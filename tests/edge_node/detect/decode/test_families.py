@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_node.assets.models import COCO_IDS, Layout
-from edge_node.config.settings import ModelSettings
+from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.decode.candidates import input_format
 from edge_node.detect.detector import Detector
 from shared.errors import ModelError

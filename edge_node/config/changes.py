@@ -1,0 +1,59 @@
+"""What differs between two configurations, and which of it a running node can take over."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import replace
+
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.definitions import DefinitionStore
+from edge_node.config.settings import EdgeConfig
+
+
+def with_definitions(config: EdgeConfig, definitions: DefinitionStore) -> EdgeConfig:
+    """The configuration with the zones and lines that were set since."""
+    cameras = {
+        name: replace(camera, zones=definitions[name].zones, lines=definitions[name].lines)
+        for name, camera in config.cameras.items()
+    }
+    return replace(config, cameras=cameras)
+
+
+def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
+    """What runs with that of another configuration which can be changed while it does."""
+    return replace(
+        running,
+        cameras={
+            name: _merged_camera(camera, wanted.cameras.get(name, camera))
+            for name, camera in running.cameras.items()
+        },
+        model=replace(running.model, confidence=wanted.model.confidence),
+        homeassistant=replace(running.homeassistant, enabled=wanted.homeassistant.enabled),
+        log_level=wanted.log_level,
+    )
+
+
+def _merged_camera(running: CameraSettings, wanted: CameraSettings) -> CameraSettings:
+    return replace(
+        running,
+        detect_every=wanted.detect_every,
+        detections_fps=wanted.detections_fps,
+        thumbnail=wanted.thumbnail,
+        snapshot=wanted.snapshot,
+        zones=wanted.zones,
+        lines=wanted.lines,
+    )
+
+
+def changed_keys(before: object, after: object, key: str = "") -> Iterator[str]:
+    """Keys of a configuration whose values differ; zones and lines of a camera count as one value each."""
+    if dataclasses.is_dataclass(before) and type(before) is type(after):
+        for item in dataclasses.fields(before):
+            inner = f"{key}.{item.name}" if key else item.name
+            yield from changed_keys(getattr(before, item.name), getattr(after, item.name), inner)
+    elif key == "cameras" and isinstance(before, dict) and isinstance(after, dict):
+        for name in sorted(before.keys() | after.keys()):
+            yield from changed_keys(before.get(name), after.get(name), f"{key}.{name}")
+    elif before != after:
+        yield key
