@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigError
+from shared.storage import write_whole
 
 
 def claim(path: Path | None, *, force: bool) -> None:
@@ -46,20 +46,10 @@ def save(path: Path, data: bytes | str) -> None:
         ConfigError: It cannot be written: disk full, no permission.
     """
     content = data.encode() if isinstance(data, str) else data
-    part: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        part.chmod(0o644)
-        part.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def save_json(path: Path | None, document: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -15,6 +14,7 @@ from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from shared.errors import DarnerError
+from shared.storage import PartFile, write_whole
 
 
 class DownloadError(DarnerError):
@@ -56,19 +56,13 @@ def fetch(url: str, target: Path, expected_sha256: str | None = None) -> Path:
                 f"{target}: is not the file it was (SHA-256 {known} expected); delete it to fetch it again"
             )
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    try:
-        _stream(url, part)
-        found = sha256(part)
+    with PartFile(target) as part:
+        _stream(url, part.path)
+        found = sha256(part.path)
         if expected_sha256 and found != expected_sha256:
             raise DownloadError(f"{url}: SHA-256 is {found}, expected {expected_sha256}; not used")
-        record.write_text(f"{found}  {target.name}\n")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        write_whole(record, f"{found}  {target.name}\n".encode())
+        part.keep()
     return target
 
 

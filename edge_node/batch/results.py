@@ -1,14 +1,14 @@
-"""The files of a batch job: written under another name, and given their own when they are whole."""
+"""The files of a batch job: each appears under its name only when all of them are complete."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from shared.storage import PartFile
 from shared.wire import messages
 
 T = TypeVar("T")
@@ -18,21 +18,26 @@ class Results:
     """What is written about one video; nothing of it remains unless `keep` was called.
 
     Args:
-        lines: For the messages, one a line.
-        video: For the annotated video, if there is to be one.
-
-    Attributes:
-        video_path: Where to write it until then.
+        lines: The file for the messages, one a line.
+        video: The file for the annotated video, if one is wanted.
     """
 
     def __init__(self, lines: Path, video: Path | None) -> None:
-        self._lines, self._video = lines, video
-        self._part = lines.with_name(f".{lines.stem}.part{lines.suffix}")
-        self.video_path = video and video.with_name(f".{video.stem}.part{video.suffix}")
+        self._lines = PartFile(lines)
+        self._video = None if video is None else PartFile(video)
+
+    @property
+    def video_path(self) -> Path | None:
+        """Where to write the annotated video until `keep` moves it to its place."""
+        return None if self._video is None else self._video.path
 
     def __enter__(self) -> Results:
-        self._stack = ExitStack()
-        self._file = self._stack.enter_context(self._part.open("wb"))
+        with ExitStack() as stack:
+            stack.enter_context(self._lines)
+            if self._video is not None:
+                stack.enter_context(self._video)
+            self._file = stack.enter_context(self._lines.path.open("wb"))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -43,9 +48,6 @@ class Results:
         except OSError:
             if error is None:
                 raise
-        finally:
-            for path in filter(None, (self._part, self.video_path)):
-                path.unlink(missing_ok=True)
 
     def enter(self, inner: AbstractContextManager[T]) -> T:
         """Close something else before the files are removed."""
@@ -61,9 +63,12 @@ class Results:
             self._file.write(messages.encode(message) + b"\n")
 
     def keep(self) -> None:
-        """Give the files their names, over what is there."""
+        """Move the files to their places, replacing what is there; a video without a frame is left out.
+
+        Raises:
+            OSError: The disk does not take them.
+        """
         self._file.flush()
-        os.fsync(self._file.fileno())
-        self._part.replace(self._lines)
-        if self._video is not None and self.video_path is not None and self.video_path.exists():
-            self.video_path.replace(self._video)
+        self._lines.keep()
+        if self._video is not None and self._video.path.stat().st_size > 0:
+            self._video.keep()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
 from shared.errors import ConflictError, OutputError
+from shared.storage import write_whole
 from shared.wire.messages import Count, Id, LineDefinition, ZoneDefinition
 
 log = logging.getLogger("darner.definitions")
@@ -141,14 +141,8 @@ class DefinitionStore:
         if self._path is None:
             return
         saved = {name: one for name, one in in_force.items() if isinstance(one, _Saved)}
-        part = self._path.with_suffix(".part")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(orjson.dumps({"cameras": saved}, option=orjson.OPT_INDENT_2))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._path)
+            write_whole(self._path, orjson.dumps({"cameras": saved}, option=orjson.OPT_INDENT_2))
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written ({error.strerror}); not changed") from None
 

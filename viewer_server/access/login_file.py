@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import threading
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import orjson
 from werkzeug.security import generate_password_hash
+
+from shared.storage import write_whole
 
 log = logging.getLogger("darner.login")
 
@@ -78,13 +79,7 @@ class Kept:
         if self._path is None:
             return
         content = {"secret": self.secret.hex(), "password_hash": self.password_hash, "ended": self.ended}
-        fresh = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(fresh, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(orjson.dumps(content))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            write_whole(self._path, orjson.dumps(content), 0o600)
         except OSError as error:
             log.warning("%s cannot be written (%s): a restart ends every session", self._path, error)

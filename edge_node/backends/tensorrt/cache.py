@@ -8,7 +8,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from edge_node.assets.download import cache_dir, sha256
 from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, build
 from edge_node.config.model_settings import TensorrtSettings
 from shared.errors import ModelError
+from shared.storage import write_whole
 
 log = logging.getLogger("darner.backend")
 
@@ -70,27 +70,12 @@ def save(path: Path, built: Built, properties: Mapping[str, str]) -> None:
         "metadata": dict(properties),
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Last comes what vouches for the engine: after a power cut there is a whole pair or none that counts.
         sidecar(path).unlink(missing_ok=True)
-        _replace(path, built.engine)
-        _replace(sidecar(path), json.dumps(facts, indent=2).encode())
+        write_whole(path, built.engine)
+        write_whole(sidecar(path), json.dumps(facts, indent=2).encode())
     except OSError as error:
         raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class EngineCache:
@@ -167,7 +152,7 @@ class EngineCache:
             built = build(trt, model, options, timing_cache=known)
             save(path, built, metadata(model))
             with contextlib.suppress(OSError):  # only speed is lost
-                _replace(timings, built.timing_cache)
+                write_whole(timings, built.timing_cache)
             log.info("engine of %s built in %.0f s: %s", model.name, built.seconds, path)
         self._trim(path)
         return path

@@ -198,7 +198,7 @@ def test_two_processes_build_one_engine(tmp_path: Path) -> None:
         assert worker.exitcode == 0
     files = sorted(path.name for path in (tmp_path / "engines").iterdir())
     assert len([name for name in files if name.endswith(".engine")]) == 1
-    assert not [name for name in files if name.endswith(".part")]
+    assert not [name for name in files if ".part" in name]
     cache = EngineCache(tmp_path / "engines")
     assert cache.find(cache.path(trt, *A10, model, FOR_AMPERE))
 
