@@ -64,7 +64,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = uploads.BODY_BYTES
     sock = Sock(app)
 
-    app.register_blueprint(zones.blueprint(hub, subscriber.commands, subscriber.versions))
+    app.register_blueprint(zones.blueprint(hub, subscriber.requests, subscriber.versions))
     app.register_blueprint(pages.blueprint(access))
     app.register_blueprint(_rest(api))
 

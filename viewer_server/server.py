@@ -27,7 +27,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from shared.errors import BrokerError, ConfigError
 from shared.storage import state_folder
 from viewer_server.access.auth import Access, check_address, read_password
-from viewer_server.access.login_file import Kept
+from viewer_server.access.login_file import LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.access.proxies import TrustedProxies
 from viewer_server.api.routes import Api
@@ -40,7 +40,7 @@ from viewer_server.memory import few_arenas
 from viewer_server.mqtt.subscriber import Subscriber
 from viewer_server.stored.history import History
 from viewer_server.stored.reading import Database
-from viewer_server.stored.snapshots import Snapshots
+from viewer_server.stored.snapshots import SnapshotStore
 from viewer_server.stored.versions import Versions
 
 log = logging.getLogger("darner.viewer")
@@ -75,19 +75,19 @@ def run(config: ViewerConfig) -> int:
     hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
     history = History(config.history)
-    versions, snapshots = Versions(config.history.zones_file), Snapshots(config.history)
+    versions, snapshots = Versions(config.history.zones_file), SnapshotStore(config.history)
     subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused, versions, snapshots)
     listener = listen(config.http.host, config.http.port)
     place, port = listener.getsockname()[:2]
     check_address(config.http, place)
     origins = Origins(config.http.allowed_origins)
-    kept = Kept(state_folder() / "viewer-login.json")
+    kept = LoginFile(state_folder() / "viewer-login.json")
     generate = config.http.generate_password and not read_password(config.http)
     password = kept.generate_password() if generate else None
     access = Access(config.http, kept, origins, port)
     api = Api(
         hub,
-        subscriber.commands,
+        subscriber.requests,
         Database(config.history.file),
         Database(config.history.snapshots_file),
         hello["version"],
@@ -214,7 +214,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _close_browsers(self, hub: Hub) -> None:
         self._stopping.get()
-        self.app.subscriber.commands.close()
+        self.app.subscriber.requests.close()
         hub.close()
         time.sleep(1.0)
         hub.cut()

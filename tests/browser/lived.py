@@ -12,7 +12,7 @@ from shared.wire.messages import Event, EventType, now_us
 from tests.viewer_server.fake_edge import picture_of
 from viewer_server.config import HistorySettings
 from viewer_server.stored.history import History
-from viewer_server.stored.snapshots import Snapshots
+from viewer_server.stored.snapshots import SnapshotStore
 
 HOUR_US = 3_600_000_000
 NODE, CAMERA = "test", "yard"
@@ -29,7 +29,7 @@ class Past:
 
     def __enter__(self) -> Past:
         self._history = History(self._settings).__enter__()
-        self._snapshots = Snapshots(self._settings).__enter__()
+        self._snapshots = SnapshotStore(self._settings).__enter__()
         assert self._history.is_open
         return self
 

@@ -40,6 +40,10 @@ class Attempts:
         self._addresses: OrderedDict[str, _Bucket] = OrderedDict()
         self._all = _Bucket(ALTOGETHER, clock())
 
+    def __len__(self) -> int:
+        """Addresses that are remembered."""
+        return len(self._addresses)
+
     def begin(self, address: str | None) -> int:
         """Pay for an attempt before it is looked at.
 

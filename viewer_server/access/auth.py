@@ -27,7 +27,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from shared.errors import ConfigError
 from viewer_server.access.attempts import Attempts
-from viewer_server.access.login_file import METHOD, Kept
+from viewer_server.access.login_file import METHOD, LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.config import HttpSettings
 
@@ -60,7 +60,7 @@ class Access:
         ConfigError: A password or token cannot be used.
     """
 
-    def __init__(self, settings: HttpSettings, kept: Kept, origins: Origins, port: int) -> None:
+    def __init__(self, settings: HttpSettings, kept: LoginFile, origins: Origins, port: int) -> None:
         self._kept = kept
         self._origins = origins
         self._password = read_password(settings) or (

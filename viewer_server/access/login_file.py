@@ -22,7 +22,7 @@ LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Without those that look alike."""
 
 
-class Kept:
+class LoginFile:
     """A small file that only we may read; where it cannot be written, a restart ends every session.
 
     Args:

@@ -149,11 +149,11 @@ def endpoints() -> tuple[Endpoint, ...]:
     from viewer_server.api.routes import Api
     from viewer_server.live.hub import Hub
     from viewer_server.live.state import State
-    from viewer_server.mqtt.asking import Commands
+    from viewer_server.mqtt.asking import NodeRequests
     from viewer_server.stored.reading import Database
 
     settings = MqttSettings()
-    commands = Commands(Client(settings, name="openapi"), settings)
+    commands = NodeRequests(Client(settings, name="openapi"), settings)
     hub = Hub(State(settings.prefix), 1, {})
     return Api(hub, commands, Database(None), Database(None), version("darner"), False).table()
 

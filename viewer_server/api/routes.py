@@ -14,34 +14,34 @@ from viewer_server.api.endpoint import Endpoint, Refused
 from viewer_server.api.schemas import (
     DAY_US,
     MAX_RANGE_US,
+    CameraList,
     CameraQuery,
-    Cameras,
-    Detections,
+    DetectAnswer,
     DetectQuery,
+    EventList,
     EventPage,
     EventQuery,
-    Events,
     HeatmapAnswer,
+    LoginInfo,
+    NodeList,
     NodeMetrics,
-    Nodes,
     Nothing,
     Range,
     SeriesQuery,
-    Session,
     SnapshotQuery,
+    ZoneList,
     ZoneRange,
-    Zones,
     ZoneSeries,
     ZoneStays,
 )
 from viewer_server.api.uploads import picture_of
 from viewer_server.live import updates
 from viewer_server.live.hub import Hub
-from viewer_server.mqtt.asking import Commands
+from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored import feed, series, snapshots
 from viewer_server.stored.feed import Filter, Position
 from viewer_server.stored.reading import Database
-from viewer_server.stored.snapshots import Track
+from viewer_server.stored.snapshots import TrackKey
 
 HEATMAP_S = 5.0
 DEFAULT_US = DAY_US
@@ -62,7 +62,7 @@ class Api:
     def __init__(
         self,
         hub: Hub,
-        commands: Commands,
+        commands: NodeRequests,
         history: Database,
         pictures: Database,
         version: str,
@@ -78,17 +78,17 @@ class Api:
     def table(self) -> tuple[Endpoint, ...]:
         """Every endpoint, in the document's order."""
         return (
-            Endpoint("/session", self.session, Nothing, Session, "Whether this request is let in"),
-            Endpoint("/nodes", self.nodes, Nothing, Nodes, "Edge nodes, as they describe themselves"),
+            Endpoint("/session", self.session, Nothing, LoginInfo, "Whether this request is let in"),
+            Endpoint("/nodes", self.nodes, Nothing, NodeList, "Edge nodes, as they describe themselves"),
             Endpoint("/metrics", self.metrics, Nothing, NodeMetrics, "The newest metrics of every node"),
-            Endpoint("/cameras", self.cameras, Nothing, Cameras, "Cameras and their state"),
+            Endpoint("/cameras", self.cameras, Nothing, CameraList, "Cameras and their state"),
             Endpoint("/cameras/<node>/<camera>/picture", self.camera_picture, Nothing, "image/jpeg",
                      "The newest picture of a camera"),
-            Endpoint("/zones", self.zones, Nothing, Zones, "Zones and lines, in force now or with a history"),
+            Endpoint("/zones", self.zones, Nothing, ZoneList, "Zones and lines, of now and of the history"),
             Endpoint("/series", self.series, SeriesQuery, ZoneSeries, "Counts and occupancy over time"),
             Endpoint("/series.csv", self.series_csv, SeriesQuery, "text/csv", "The same as a table"),
             Endpoint("/stays", self.stays, ZoneRange, ZoneStays, "How long stays, or waits in a queue, were"),
-            Endpoint("/events", self.events, EventPage, Events, "Stored events, newest first, page by page"),
+            Endpoint("/events", self.events, EventPage, EventList, "Stored events, newest first, in pages"),
             Endpoint("/events.csv", self.events_csv, EventQuery, "text/csv",
                      f"Stored events as a table, the newest {export.MAX_EVENTS} at most"),
             Endpoint("/events.ndjson", self.events_ndjson, EventQuery, "application/x-ndjson",
@@ -96,14 +96,14 @@ class Api:
             Endpoint("/snapshots/<node>/<camera>/<track>", self.snapshot, SnapshotQuery, "image/jpeg",
                      "The best picture of a track"),
             Endpoint("/heatmap", self.heatmap, CameraQuery, HeatmapAnswer, "Where objects spent their time"),
-            Endpoint("/detect", self.detect, DetectQuery, Detections,
+            Endpoint("/detect", self.detect, DetectQuery, DetectAnswer,
                      "What a node sees on a JPEG or PNG in the body, or in the field `image` of a form",
                      method="POST", image=True),
         )  # fmt: skip
 
-    def session(self, query: Nothing) -> Session:  # noqa: ARG002 - as every endpoint
+    def session(self, query: Nothing) -> LoginInfo:  # noqa: ARG002 - as every endpoint
         """Refused like any other request where there is no session."""
-        return Session(login_required=self._login_required, version=self._version)
+        return LoginInfo(login_required=self._login_required, version=self._version)
 
     def nodes(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
         """Status, manifest and metrics of each."""
@@ -195,11 +195,11 @@ class Api:
         with self._history.reading() as db:
             found, more = feed.page(db, _filter(query), query.limit, after)
         tracks = {
-            event.event_id: Track(event.node, event.camera, event.session, event.track_id)
+            event.event_id: TrackKey(event.node, event.camera, event.session, event.track_id)
             for event in found
             if event.track_id is not None
         }
-        kept: set[Track] = set()
+        kept: set[TrackKey] = set()
         if self._pictures.exists:
             with self._pictures.reading() as db:
                 kept = snapshots.stored(db, set(tracks.values()))
@@ -316,7 +316,7 @@ def _zone(node: str, camera: str, zone: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _snapshot_url(track: Track) -> str:
+def _snapshot_url(track: TrackKey) -> str:
     return f"/api/v1/snapshots/{track.node}/{track.camera}/{track.track}?session={track.session}"
 
 

@@ -20,7 +20,7 @@ from shared.wire.messages import (
     Text,
 )
 from viewer_server.stored.feed import PAGE_MAX
-from viewer_server.stored.series import MAX_POINTS, Series, Stays
+from viewer_server.stored.series import MAX_POINTS, Series, StayLengths
 
 DAY_US = 86_400_000_000
 MAX_RANGE_US = 400 * DAY_US
@@ -43,7 +43,7 @@ class Nothing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class LoginInfo:
     """Whether the viewer asks for a login."""
 
     login_required: bool
@@ -51,7 +51,7 @@ class Session:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class NodeSummary:
     """An edge node: its newest retained messages and metrics; null where there was none."""
 
     node: Id
@@ -61,11 +61,11 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nodes:
+class NodeList:
     """Every node known."""
 
     now_us: Moment
-    nodes: list[Node]
+    nodes: list[NodeSummary]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class NodeMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Camera:
+class CameraSummary:
     """A camera of a node."""
 
     node: Id
@@ -90,14 +90,14 @@ class Camera:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cameras:
+class CameraList:
     """Every camera known."""
 
-    cameras: list[Camera]
+    cameras: list[CameraSummary]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Zone:
+class ZoneSummary:
     """A zone or line: what is in force now, or was once and has a history.
 
     Attributes:
@@ -119,10 +119,10 @@ class Zone:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Zones:
+class ZoneList:
     """Every zone and line known."""
 
-    zones: list[Zone]
+    zones: list[ZoneSummary]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ class StoredEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Events:
+class EventList:
     """Events, newest first.
 
     Attributes:
@@ -229,7 +229,7 @@ class DetectQuery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detection:
+class FoundObject:
     """One object; the box is x1, y1, x2, y2 in fractions of the picture."""
 
     class_id: int
@@ -239,14 +239,14 @@ class Detection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detections:
+class DetectAnswer:
     """What a node saw on a picture."""
 
     node: Id
     width: int
     height: int
     timings_ms: dict[str, float]
-    objects: list[Detection] = field(default_factory=list)
+    objects: list[FoundObject] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +259,7 @@ class ZoneSeries(Series):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZoneStays(Stays):
+class ZoneStays(StayLengths):
     """How long the stays were that ended in a range; in a queue, the waits."""
 
     node: Id

@@ -12,7 +12,7 @@ from shared.errors import ConfigError, MessageError
 from shared.wire.topics import check_id
 from viewer_server.api.endpoint import problem
 from viewer_server.live.hub import Hub
-from viewer_server.mqtt.asking import Busy, Commands, NoAnswer
+from viewer_server.mqtt.asking import Busy, NoAnswer, NodeRequests
 from viewer_server.stored.versions import Versions
 
 NEWS_S = 1.0
@@ -21,7 +21,7 @@ NEWS_S = 1.0
 Answer = flask.Response | dict[str, Any]
 
 
-def blueprint(hub: Hub, commands: Commands, versions: Versions) -> flask.Blueprint:
+def blueprint(hub: Hub, commands: NodeRequests, versions: Versions) -> flask.Blueprint:
     """Routes below ``/zones/NODE/CAMERA``.
 
     Args:

@@ -145,7 +145,7 @@ class Hub:
     def known(self, *kinds: str) -> list[Update]:
         """The newest of these kinds of messages, such as "info" and "zone"."""
         with self._lock:
-            return [one for one in self.state.snapshot() if one.kind == "state" and one.key[0] in kinds]
+            return [one for one in self.state.everything() if one.kind == "state" and one.key[0] in kinds]
 
     def last_frame(self, camera: Key) -> Update | None:
         """The newest frame of a camera."""
@@ -206,7 +206,7 @@ class Hub:
             hello = updates.text("hello", server_us=server_us, **self._hello)
             mailbox.put(Update("state", ("hello",), hello))
             mailbox.put(Update("state", ("broker",), self._broker))
-            for update in self.state.snapshot():
+            for update in self.state.everything():
                 mailbox.put(update)
             mailbox.put(Update("state", ("live",), updates.text("live")))
             self._mailboxes.add(mailbox)

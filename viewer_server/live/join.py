@@ -16,7 +16,7 @@ PENDING_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Thumbnail:
     """A JPEG and the frame it shows.
 
     Attributes:
@@ -34,6 +34,10 @@ class Picture:
     height: int
     received_us: int
     jpeg: bytes
+
+
+Pair = tuple[Thumbnail, DetectionsMessage]
+"""Picture and boxes of one frame."""
 
 
 class _Pending(Generic[T]):
@@ -91,7 +95,7 @@ class Joiner:
         self._position: int | None = None
         self._start("")
 
-    def add_picture(self, picture: Picture) -> tuple[Picture, DetectionsMessage] | None:
+    def add_picture(self, picture: Thumbnail) -> Pair | None:
         """The pair this picture completes, if its boxes are here already."""
         self._enter(picture.session)
         if picture.seq <= self._last:
@@ -102,9 +106,7 @@ class Joiner:
         self.unmatched += self._pictures.add(picture.seq, picture, len(picture.jpeg))
         return None
 
-    def add_detections(
-        self, detections: DetectionsMessage, size: int
-    ) -> tuple[Picture, DetectionsMessage] | None:
+    def add_detections(self, detections: DetectionsMessage, size: int) -> Pair | None:
         """The pair these boxes complete, if their picture is here already.
 
         Args:
@@ -121,7 +123,7 @@ class Joiner:
         self._detections.add(detections.seq, detections, size)
         return None
 
-    def _complete(self, picture: Picture, detections: DetectionsMessage) -> tuple[Picture, DetectionsMessage]:
+    def _complete(self, picture: Thumbnail, detections: DetectionsMessage) -> Pair:
         self._last = picture.seq
         self.unmatched += self._pictures.forget_until(picture.seq)
         self._detections.forget_until(picture.seq)
@@ -142,5 +144,5 @@ class Joiner:
         self._last = -1
         self._position = None
         self.lost = 0
-        self._pictures: _Pending[Picture] = _Pending(PENDING_PICTURES, PENDING_BYTES)
+        self._pictures: _Pending[Thumbnail] = _Pending(PENDING_PICTURES, PENDING_BYTES)
         self._detections: _Pending[DetectionsMessage] = _Pending(PENDING_DETECTIONS, PENDING_BYTES)

@@ -26,7 +26,7 @@ from shared.wire.messages import (
 )
 from shared.wire.topics import Topic
 from viewer_server.live import updates
-from viewer_server.live.join import Joiner, Picture
+from viewer_server.live.join import Joiner, Pair, Thumbnail
 from viewer_server.live.updates import Key, Update
 
 SHOWN = tuple(
@@ -122,7 +122,7 @@ class State:
         for event in events:
             self._event({"node": event.node, "camera": event.camera}, event)
 
-    def snapshot(self) -> Iterator[Update]:
+    def everything(self) -> Iterator[Update]:
         """Everything a new browser must be told, in an order in which things make sense."""
         for key, payload in self._entries.items():
             yield Update("state", key, payload)
@@ -181,9 +181,7 @@ class State:
         camera = self._known(ids)
         return self._joined(ids, camera, camera.joiner.add_picture(_picture(received)))
 
-    def _joined(
-        self, ids: Mapping[str, str], camera: _Camera, pair: tuple[Picture, DetectionsMessage] | None
-    ) -> list[Update]:
+    def _joined(self, ids: Mapping[str, str], camera: _Camera, pair: Pair | None) -> list[Update]:
         if pair is None:
             return []
         self.joined += 1
@@ -245,7 +243,7 @@ def _encoded(row: Topic, ids: Mapping[str, str], message: NodeMessage) -> bytes:
     return updates.text(row.name, **ids, message=message)
 
 
-def _picture(received: Received) -> Picture:
+def _picture(received: Received) -> Thumbnail:
     properties = received.user_properties
     if "session" not in properties or "seq" not in properties:
         raise NotJoinable(
@@ -260,4 +258,4 @@ def _picture(received: Received) -> Picture:
     size = header_size(received.payload)
     if size is None or not all(0 < side <= MAX_PICTURE_SIDE for side in size):
         raise MessageError(f"not a JPEG of at most {MAX_PICTURE_SIDE} x {MAX_PICTURE_SIDE} pixels")
-    return Picture(session, int(seq), *size, now_us(), received.payload)
+    return Thumbnail(session, int(seq), *size, now_us(), received.payload)

@@ -36,7 +36,7 @@ from typing import Any, Literal
 import orjson
 
 from shared.wire.messages import DetectionsMessage
-from viewer_server.live.join import Picture
+from viewer_server.live.join import Thumbnail
 
 TEXT, BINARY = 1, 2
 
@@ -90,7 +90,7 @@ def text(kind: str, **fields: Any) -> bytes:
     return websocket_frame(TEXT, orjson.dumps({"type": kind, **fields}))
 
 
-def frame(node: str, camera: str, picture: Picture, detections: DetectionsMessage, lost: int) -> Update:
+def frame(node: str, camera: str, picture: Thumbnail, detections: DetectionsMessage, lost: int) -> Update:
     """One frame, picture and boxes in one message, so that nothing can part them again.
 
     Args:

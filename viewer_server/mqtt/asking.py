@@ -47,7 +47,7 @@ class _Outstanding:
     response: Response | None = None
 
 
-class Commands:
+class NodeRequests:
     """The requests of one connection; `ask` may be called from any thread.
 
     Args:
@@ -65,8 +65,17 @@ class Commands:
         self._outstanding: dict[str, _Outstanding] = {}
         self._closed = False
 
+    @property
+    def outstanding(self) -> int:
+        """Requests that are being waited for."""
+        return len(self._outstanding)
+
+    def response_topic(self, node: str) -> str:
+        """Where a node is to send its answers to this viewer, with MQTT 5."""
+        return topics.RESPONSE.path(self._prefix, node=node, command=self._mailbox)
+
     def subscribe(self) -> None:
-        """Ask the broker for the answers."""
+        """Subscribe to the answers."""
         everything = topics.RESPONSE.filter(self._prefix)
         self._client.subscribe(everything[: -len("+")] + self._mailbox if self._v5 else everything, 1)
 
@@ -171,6 +180,6 @@ class Commands:
         about: dict[str, Any] = {}
         if self._v5:
             about["correlation"] = number.encode()
-            about["response_topic"] = topics.RESPONSE.path(self._prefix, node=node, command=self._mailbox)
+            about["response_topic"] = self.response_topic(node)
         if not self._client.publish(topics.REQUEST, path, payload, **about):
             raise NoAnswer("the broker cannot be reached, or takes no message as large as this one")

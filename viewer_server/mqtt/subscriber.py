@@ -1,4 +1,7 @@
-"""Takes what the broker sends to the hub; nothing that comes in can end it."""
+"""Takes in every message of the broker: stores events and pictures, and hands the rest to the hub.
+
+No message can end it: one that breaks the contract is counted, logged once for its topic, and skipped.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
+from contextlib import ExitStack
 
 from shared.channel import Closed
 from shared.errors import BrokerError, MessageError
@@ -20,12 +23,17 @@ from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import MAX_EVENTS, SHOWN, NotJoinable, check_names
 from viewer_server.memory import Trimmer
-from viewer_server.mqtt.asking import Commands
+from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored.history import History, Mark
-from viewer_server.stored.snapshots import Snapshots
+from viewer_server.stored.snapshots import SnapshotStore
 from viewer_server.stored.versions import Versions
 
 log = logging.getLogger("darner.viewer")
+
+IDLE_S = 0.25
+"""Longest wait for a message: how soon a lost connection is noticed."""
+END_S = 1.0
+"""How long the end waits for messages that have arrived already to be stored."""
 
 
 class Subscriber:
@@ -33,16 +41,16 @@ class Subscriber:
 
     Args:
         settings: The broker.
-        hub: Gets every message.
-        metrics: Counts them.
-        history: Stores the events.
-        on_refused: Called when the broker refuses us for good.
-        versions: Stores the zones and lines; by default until the end of the run.
-        snapshots: Stores the pictures of tracks; by default none.
+        hub: Gets every message that is shown.
+        metrics: Counts messages.
+        history: Stores events.
+        on_refused: Called when the broker refuses our credentials or certificate.
+        versions: Stores definitions of zones and lines; by default in memory.
+        snapshots: Stores pictures of tracks; by default none.
 
     Attributes:
-        versions: The zones and lines that were in force.
-        commands: Requests to edge nodes, over the same connection.
+        versions: Earlier definitions of zones and lines.
+        requests: Sends requests to edge nodes over the same connection.
     """
 
     def __init__(
@@ -53,58 +61,58 @@ class Subscriber:
         history: History,
         on_refused: Callable[[BrokerError], None],
         versions: Versions | None = None,
-        snapshots: Snapshots | None = None,
+        snapshots: SnapshotStore | None = None,
     ) -> None:
         self._prefix = settings.prefix
         self._hub = hub
         self._metrics = metrics
         self._history = history
         self.versions = versions or Versions(None)
-        self._snapshots = snapshots or Snapshots(HistorySettings(path=None))
+        self._snapshots = snapshots or SnapshotStore(HistorySettings(path=None))
         self._session = f"viewer-{secrets.token_hex(4)}"
         self._once = Once()
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
-        self.commands = Commands(self._client, settings)
+        self.requests = NodeRequests(self._client, settings)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Subscriber:
-        self.commands.subscribe()
-        for row in SHOWN:
-            self._client.subscribe(row.filter(self._prefix), row.qos)
-        self._client.subscribe(topics.SNAPSHOT.filter(self._prefix), topics.SNAPSHOT.qos)
-        self._history.__enter__()
-        self._snapshots.__enter__()
-        self.versions.__enter__()
-        self._hub.remember(self._history.recent(MAX_EVENTS))
-        self._acknowledge(
-            self._history.newest_marks()
-        )  # sent when connected: it tells nodes that we are back
-        self._client.__enter__()
-        # Made here and not before: a thread object that lived through a fork says it is dead.
-        self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
-        self._thread.start()
+        self._subscribe()
+        with ExitStack() as started:
+            stores = started.enter_context(ExitStack())
+            for store in (self._history, self._snapshots, self.versions):
+                stores.enter_context(store)
+            self._hub.remember(self._history.recent(MAX_EVENTS))
+            # Sent as soon as the broker is connected: nodes learn from it that this archive is back.
+            self._acknowledge(self._history.newest_marks())
+            started.enter_context(self._client)
+            # Made here and not in the constructor: a thread object that lived through a fork says it is dead.
+            self._thread = threading.Thread(
+                target=self._run, args=(stores.pop_all(),), name="subscriber", daemon=True
+            )
+            self._thread.start()
+            started.pop_all()  # from here on, `__exit__` ends the client and the thread closes the stores
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.commands.close()
-        self._client.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self.requests.close()
+        self._client.__exit__(None, None, None)
         if self._thread is not None:
-            self._thread.join(1.0)
-            if not self._thread.is_alive():
-                self._history.__exit__(kind, error, trace)
-                self._snapshots.__exit__(kind, error, trace)
-                self.versions.__exit__(kind, error, trace)
+            self._thread.join(END_S)
 
     @property
     def alive(self) -> bool:
         """Whether messages are being taken in."""
         return self._thread is not None and self._thread.is_alive()
 
-    def _run(self) -> None:
+    def _subscribe(self) -> None:
+        self.requests.subscribe()
+        for row in (*SHOWN, topics.SNAPSHOT):
+            self._client.subscribe(row.filter(self._prefix), row.qos)
+
+    def _run(self, stores: ExitStack) -> None:
+        """Take in messages until the connection is closed and the last of them is stored."""
         trim = Trimmer()
-        try:
+        with stores:
             while True:
                 trim()
                 self._watch_connection()
@@ -112,11 +120,12 @@ class Subscriber:
                 if due_s == 0.0:
                     self._acknowledge(self._history.commit())
                 try:
-                    self._handle(self._client.received.get(timeout=0.25 if due_s is None else due_s))
+                    received = self._client.received.get(timeout=IDLE_S if due_s is None else due_s)
                 except TimeoutError:
                     continue
-        except Closed:
-            return
+                except Closed:
+                    return
+                self._handle(received)
 
     def _watch_connection(self) -> None:
         if self._client.connected != self._metrics.broker_connected:
@@ -125,18 +134,11 @@ class Subscriber:
 
     def _handle(self, received: Received) -> None:
         found = topics.match(self._prefix, received.topic)
-        name = found[0].name if found else "unknown"
+        row, ids = found or (None, {})
+        name = row.name if row else "unknown"
         self._metrics.received.labels(name).inc()
         try:
-            row = found[0] if found else None
-            if row is topics.RESPONSE:
-                self.commands.handle(received)
-            elif found is not None and row is topics.SNAPSHOT:
-                self._snapshots.add(found[1], received)
-            elif found is None or row is not topics.EVENTS or self._store(found[1], received):
-                self._hub.handle(received)
-            if received.payload:
-                self._note(row, received.payload)  # taken in by now, so it is a good one
+            self._take(row, ids, received)
         except NotJoinable as error:
             self._metrics.not_joinable.inc()
             self._say(received.topic, error)
@@ -148,6 +150,18 @@ class Subscriber:
             if self._once("fault"):
                 log.exception("a message on %r was skipped through a fault in the viewer", received.topic)
 
+    def _take(self, row: Topic | None, ids: Mapping[str, str], received: Received) -> None:
+        if row is topics.RESPONSE:
+            self.requests.handle(received)
+            return
+        if row is topics.SNAPSHOT:
+            self._snapshots.add(ids, received)
+            return
+        if row is not topics.EVENTS or self._store(ids, received):
+            self._hub.handle(received)
+        if received.payload:  # the hub has checked it
+            self._note(row, received.payload)
+
     def _note(self, row: Topic | None, payload: bytes) -> None:
         if row is topics.ZONES:
             self.versions.add(decode(Zones, payload))
@@ -157,16 +171,16 @@ class Subscriber:
             self._history.hear(decode(ZoneState, payload))
 
     def _store(self, ids: Mapping[str, str], received: Received) -> bool:
-        """Whether an event is news; stored or not, it is shown only once."""
+        """Store an event; whether it is shown, which a repeated one is not."""
         if not self._history.is_open or not received.payload:
             return True
         event = decode(Event, received.payload)
         check_names(ids, event)
         before = self._history.holes
-        news = self._history.add(event)
-        self._metrics.repeated.inc(not news)
+        is_new = self._history.add(event)
+        self._metrics.repeated.inc(not is_new)
         self._metrics.holes.inc(self._history.holes - before)
-        return news
+        return is_new
 
     def _acknowledge(self, marks: Sequence[Mark]) -> None:
         for node, boot, number in marks:

@@ -66,7 +66,7 @@ class StayBin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stays:
+class StayLengths:
     """How long stays were that ended in a range.
 
     Attributes:
@@ -147,7 +147,7 @@ def series(
     )
 
 
-def stays(db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int) -> Stays:
+def stays(db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int) -> StayLengths:
     """How long the stays were that ended in a range.
 
     Args:
@@ -176,8 +176,8 @@ def stays(db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int)
                 total_ms += dwell_ms
     total = sum(counts.values())
     if not total:
-        return Stays(count=0, mean_s=None, p50_s=None, p90_s=None, bins=[])
-    return Stays(
+        return StayLengths(count=0, mean_s=None, p50_s=None, p90_s=None, bins=[])
+    return StayLengths(
         count=total,
         mean_s=round(total_ms / 1000 / total, 2),
         p50_s=_quantile(counts, 0.5 * total),

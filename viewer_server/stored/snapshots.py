@@ -35,7 +35,7 @@ CACHE_KB = 256
 """Of the file's pages in memory: a picture is written here once and never read."""
 
 
-class Track(NamedTuple):
+class TrackKey(NamedTuple):
     """A track for ever: its number begins again with every session."""
 
     node: str
@@ -44,7 +44,7 @@ class Track(NamedTuple):
     track: int
 
 
-class Snapshots:
+class SnapshotStore:
     """Writes them; one thread. `with` opens and closes the file.
 
     A power cut may cost the last seconds' pictures and no more: they are not worth waiting for the disk.
@@ -59,7 +59,7 @@ class Snapshots:
         self._added = 0
         self._failing = False
 
-    def __enter__(self) -> Snapshots:
+    def __enter__(self) -> SnapshotStore:
         path = self._settings.snapshots_file
         if path is None:
             return self
@@ -132,7 +132,7 @@ def picture(db: sqlite3.Connection, node: str, camera: str, track: int, session:
     return bytes(row[0]) if row else None
 
 
-def stored(db: sqlite3.Connection, tracks: Iterable[Track]) -> set[Track]:
+def stored(db: sqlite3.Connection, tracks: Iterable[TrackKey]) -> set[TrackKey]:
     """Those of which there is a picture."""
     sql = "SELECT 1 FROM snapshots WHERE node = ? AND camera = ? AND session = ? AND track = ?"
     return {track for track in tracks if db.execute(sql, track).fetchone()}

@@ -17,7 +17,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from tests.viewer_server.asking import get, log_in, request
 from tests.viewer_server.process import ViewerProcess
 from viewer_server.access.attempts import ADDRESS_REFILL_S, ALTOGETHER, MAX_ADDRESSES, PER_ADDRESS, Attempts
-from viewer_server.access.login_file import MAX_ENDED, Kept
+from viewer_server.access.login_file import MAX_ENDED, LoginFile
 
 PASSWORD = "correct horse"
 TOKEN = "0123456789abcdef-token"
@@ -278,7 +278,7 @@ def test_many_addresses_together_are_slowed_down_too_and_memory_is_bounded() -> 
     waits = [attempts.begin(f"10.0.{number // 250}.{number % 250}") for number in range(MAX_ADDRESSES + 100)]
     assert waits[:ALTOGETHER] == [0] * ALTOGETHER
     assert min(waits[ALTOGETHER:]) > 0
-    assert len(attempts._addresses) == MAX_ADDRESSES
+    assert len(attempts) == MAX_ADDRESSES
     now = 30.0
     assert attempts.begin("10.9.9.9") == 0
     assert [attempts.begin(f"2001:db8::{number}") for number in range(PER_ADDRESS + 1)][-1] > 0, (
@@ -296,9 +296,9 @@ def test_the_right_password_costs_nothing() -> None:
 def test_what_is_kept_for_logins_is_mended_and_bounded(tmp_path: Path) -> None:
     path = tmp_path / "login.json"
     path.write_text("{broken")
-    secret = Kept(path).secret
-    assert Kept(path).secret == secret
-    kept = Kept(None)
+    secret = LoginFile(path).secret
+    assert LoginFile(path).secret == secret
+    kept = LoginFile(None)
     for number in range(MAX_ENDED + 10):
         kept.ended[str(number)] = time.time() + 3600
     kept.end("last", 1)

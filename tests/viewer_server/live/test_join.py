@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from shared.pictures import header_size
 from shared.wire.messages import DetectionsMessage
 from tests.viewer_server.fake_edge import detections_of
-from viewer_server.live.join import PENDING_BYTES, PENDING_DETECTIONS, PENDING_PICTURES, Joiner, Picture
+from viewer_server.live.join import PENDING_BYTES, PENDING_DETECTIONS, PENDING_PICTURES, Joiner, Thumbnail
 
 
-def picture(seq: int, session: str = "s1", size: int = 10) -> Picture:
-    return Picture(session, seq, 640, 360, 0, bytes(size))
+def picture(seq: int, session: str = "s1", size: int = 10) -> Thumbnail:
+    return Thumbnail(session, seq, 640, 360, 0, bytes(size))
 
 
 def boxes(seq: int, session: str = "s1") -> DetectionsMessage:

@@ -36,7 +36,7 @@ def told(updates: list[Update]) -> list[dict[str, Any]]:
 
 
 def known(state: State) -> list[tuple[str, ...]]:
-    return [update.key for update in state.snapshot()]
+    return [update.key for update in state.everything()]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_new_browser_is_told_everything_that_is_known(state: State) -> None:
 def test_the_newest_of_each_thing_replaces_the_older(state: State) -> None:
     [update] = told(state.apply(camera(status="ended")))
     assert update["message"]["status"] == "ended"
-    assert len(list(state.snapshot())) == 2
+    assert len(list(state.everything())) == 2
 
 
 def test_an_event_delivered_twice_is_told_once(state: State) -> None:

@@ -15,9 +15,9 @@ from shared.errors import ConfigError, MessageError
 from shared.mqtt.client import Client, MqttSettings
 from shared.wire import topics
 from shared.wire.messages import Request, Response, encode, now_us
-from tests.conftest import Mosquitto
+from tests.conftest import Mosquitto, wait_until
 from viewer_server.mqtt import asking as module
-from viewer_server.mqtt.asking import Busy, Commands, NoAnswer
+from viewer_server.mqtt.asking import Busy, NoAnswer, NodeRequests
 
 JPEG = b"\xff\xd8 not really"
 
@@ -55,22 +55,22 @@ def settings_of(url: str, prefix: str, version: str) -> MqttSettings:
 
 
 @contextmanager
-def asking(url: str, prefix: str, version: str) -> Iterator[Commands]:
+def asking(url: str, prefix: str, version: str) -> Iterator[NodeRequests]:
     """A viewer's connection with a thread that takes in what comes."""
     settings = settings_of(url, prefix, version)
     with Client(settings, name="asking") as client:
-        commands = Commands(client, settings)
-        commands.subscribe()
+        requests = NodeRequests(client, settings)
+        requests.subscribe()
         assert client.wait_connected(10)
 
         def listen() -> None:
             for received in client.received:
-                commands.handle(received)
+                requests.handle(received)
 
         thread = threading.Thread(target=listen)
         thread.start()
         time.sleep(0.1)
-        yield commands
+        yield requests
     thread.join()
 
 
@@ -100,66 +100,65 @@ def test_each_who_asks_gets_the_answer_to_the_own_question(broker: Mosquitto, ve
 
 
 def test_what_cannot_be_asked_is_said_at_once(broker: Mosquitto) -> None:
-    with asking(broker.url, "ask-wrong", "5") as commands:
+    with asking(broker.url, "ask-wrong", "5") as requests:
         with pytest.raises(ConfigError, match="node"):
-            commands.ask("shop/+", "ping", {})
+            requests.ask("shop/+", "ping", {})
         with pytest.raises(MessageError, match="polygon"):
-            commands.ask("shop", "zones.set", {"zones": {"a": {"polygon": [[0, 0]]}}})
+            requests.ask("shop", "zones.set", {"zones": {"a": {"polygon": [[0, 0]]}}})
         with pytest.raises(MessageError, match="1000000"):
-            commands.ask("shop", "detect", {}, bytes(1_000_001))
+            requests.ask("shop", "detect", {}, bytes(1_000_001))
 
 
 def test_silence_ends_at_the_deadline_and_with_the_viewer(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_OUTSTANDING", 2)
-    with asking(broker.url, "ask-silence", "5") as commands:
+    with asking(broker.url, "ask-silence", "5") as requests:
         begin = time.monotonic()
         with pytest.raises(NoAnswer, match=r"no answer after 0\.2 s"):
-            commands.ask("nobody", "ping", {}, deadline_s=0.2)
+            requests.ask("nobody", "ping", {}, deadline_s=0.2)
         assert time.monotonic() - begin < 2
         errors: list[str] = []
 
         def ask() -> None:
             try:
-                commands.ask("nobody", "ping", {}, deadline_s=30)
+                requests.ask("nobody", "ping", {}, deadline_s=30)
             except NoAnswer as error:
                 errors.append(str(error))
 
         threads = [threading.Thread(target=ask) for _ in range(2)]
         for thread in threads:
             thread.start()
-        while len(commands._outstanding) < 2:
-            time.sleep(0.01)
+        wait_until(lambda: requests.outstanding == 2)
         with pytest.raises(Busy):
-            commands.ask("nobody", "ping", {})
-        commands.close()
+            requests.ask("nobody", "ping", {})
+        requests.close()
         for thread in threads:
             thread.join(5)
         assert len(errors) == 2
         assert all("stopping" in error for error in errors)
         with pytest.raises(NoAnswer, match="stopping"):
-            commands.ask("nobody", "ping", {})
+            requests.ask("nobody", "ping", {})
 
 
 def test_a_late_answer_and_one_of_another_node_are_nobodys(broker: Mosquitto) -> None:
-    with node(broker.url, "ask-late", "shop", "5") as client, asking(broker.url, "ask-late", "5") as commands:
+    with node(broker.url, "ask-late", "shop", "5") as client, asking(broker.url, "ask-late", "5") as requests:
         with pytest.raises(NoAnswer):
-            commands.ask("shop", "snapshot", {}, deadline_s=0.1)
+            requests.ask("shop", "snapshot", {}, deadline_s=0.1)
         time.sleep(0.6)
-        assert commands.ask("shop", "detect", {}).error is None
+        assert requests.ask("shop", "detect", {}).error is None
         forged = Response(node="other", session="x", published_us=now_us(), command="detect")
-        path = topics.RESPONSE.path("ask-late", node="shop", command=commands._mailbox)
+        path = requests.response_topic("shop")
         client.publish(topics.RESPONSE, path, encode(forged), correlation=b"guess")
-        assert commands.ask("shop", "detect", {}).node == "shop"
+        assert requests.ask("shop", "detect", {}).node == "shop"
 
 
 @pytest.mark.timing
 def test_without_a_broker_there_is_no_waiting(own_broker: Any) -> None:
-    with asking(own_broker.url, "darner/v1", "5") as commands:
+    with asking(own_broker.url, "darner/v1", "5") as requests:
         own_broker.kill()
         time.sleep(0.2)
         begin = time.monotonic()
         with pytest.raises(NoAnswer, match="broker"):
-            commands.ask("shop", "ping", {})
+            requests.ask("shop", "ping", {})
         assert time.monotonic() - begin < 1
