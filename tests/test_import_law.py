@@ -1,47 +1,208 @@
-"""Which room may import which, so that the rooms stay rooms."""
+"""Which file may import which, so that the wings stay wings.
+
+A file may import its own wing, and wings on a lower level; never a wing beside its own, never one above.
+Imports inside functions and below ``TYPE_CHECKING`` count like any other.
+"""
 
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 REPO = Path(__file__).resolve().parent.parent
-OURS = {"shared", "edge_node", "viewer_server", "broker", "optimization"}
-ALLOWED = {
+
+PROGRAMS = {
     "shared": {"shared"},
     "edge_node": {"edge_node", "shared"},
     "viewer_server": {"viewer_server", "shared"},
     "broker": {"broker", "shared"},
     "optimization": {"optimization", "edge_node", "shared"},
 }
-CONFINED = {"paho": {"shared/mqtt/client.py"}, "flask": {"viewer_server"}, "flask_sock": {"viewer_server"}}
-CONFINED |= {
+"""Which of our top-level packages may import which."""
+
+LEVELS: dict[str, list[str]] = {
+    "shared": [
+        "errors.py channel.py geometry.py storage.py",
+        "log.py settings.py pictures.py",
+        "wire",
+        "mqtt documents",
+        "tool.py",
+        "conformance replay",
+    ],
+    "edge_node": [
+        "frames.py pace.py machine assets",
+        "config",
+        "capture track outbox backends",
+        "detect analytics",
+        "publish",
+        "pipeline.py",
+        "control batch",
+        "node.py doctor.py demo.py",
+        "__main__.py",
+    ],
+    "edge_node/backends": [
+        "preprocess.py",
+        "interface.py",
+        "host.py cuda",
+        "onnx tensorrt torch.py kserve.py",
+        "choose.py",
+    ],
+    "viewer_server": [
+        "config.py memory.py",
+        "live stored access",
+        "mqtt pages.py",
+        "api",
+        "app.py",
+        "server.py",
+        "__main__.py",
+    ],
+    "broker": ["certificates.py", "__main__.py"],
+}
+"""The wings of a folder, lowest level first; what stands on one level stands side by side."""
+
+CONFINED = {
+    "paho": {"shared/mqtt/client.py"},
+    "flask": {"viewer_server"},
+    "flask_sock": {"viewer_server"},
     "tensorrt": {"edge_node/backends/tensorrt/module.py"},
     "pycuda": {"edge_node/backends/cuda/device.py"},
 }
+"""Packages that one file, or one program, has to itself."""
+
+MOST_FILES = 14
+CODE = {".py", ".js", ".cu", ".css", ".html"}
 
 
-def imports(path: Path) -> set[str]:
-    nodes = list(ast.walk(ast.parse(path.read_text())))
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+def modules() -> dict[str, str]:
+    """The file of every module of ours, by its dotted name."""
     return {
-        name.split(".")[0]
-        for name in plain | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__"): str(path)
+        for program in PROGRAMS
+        for path in (found.relative_to(REPO) for found in sorted((REPO / program).rglob("*.py")))
     }
 
 
-SOURCES = [path for room in sorted(OURS) for path in sorted((REPO / room).rglob("*.py"))]
+def imported(tree: ast.AST, known: Iterable[str]) -> Iterator[str]:
+    """The names a file imports: of our modules the deepest that exists, of other packages the top."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in known else node.module for name in inner]
+        else:
+            continue
+        yield from names
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPO)))
-def test_imports_keep_the_law(path: Path) -> None:
-    name = str(path.relative_to(REPO))
-    room = name.split("/")[0]
-    found = imports(path)
-    assert found & OURS <= ALLOWED[room]
+MODULES = modules()
+IMPORTS = {file: set(imported(ast.parse((REPO / file).read_text()), MODULES)) for file in MODULES.values()}
+
+
+def offence(importer: str, target: str, levels: Mapping[str, Sequence[str]]) -> str | None:
+    """What is wrong when one of our files imports another, as a sentence; None where nothing is."""
+    here, there = PurePosixPath(importer).parts, PurePosixPath(target).parts
+    for depth in range(1, min(len(here), len(there))):
+        folder = "/".join(here[:depth])
+        ours, theirs = here[depth], there[depth]
+        if here[:depth] != there[:depth] or theirs == "__init__.py":
+            return None
+        if ours == theirs or folder not in levels:
+            continue
+        level = {name: at for at, names in enumerate(levels[folder]) for name in names.split()}
+        if level.get(theirs, -1) >= level.get(ours, -1):
+            return f"{importer} may not import {target}: in {folder}, {theirs} is not below {ours}"
+        return None
+    return None
+
+
+def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others (Tarjan's components)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in graph.get(name, ()):
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            group = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for name in graph:
+        if name not in index:
+            visit(name)
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(IMPORTS))
+def test_a_file_imports_only_what_is_below_it(file: str) -> None:
+    ours = [MODULES[name] for name in IMPORTS[file] if name in MODULES]
+    wrong = [text for text in (offence(file, other, LEVELS) for other in sorted(ours)) if text]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("file", sorted(IMPORTS))
+def test_programs_and_packages_keep_apart(file: str) -> None:
+    program = file.split("/")[0]
+    tops = {name.split(".")[0] for name in IMPORTS[file]}
+    assert tops & PROGRAMS.keys() <= PROGRAMS[program]
     for package, places in CONFINED.items():
-        assert package not in found or name in places or room in places, (
-            f"{package} does not belong in {name}"
-        )
+        assert package not in tops or file in places or program in places, f"{package} does not belong here"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {file: [MODULES[n] for n in names if n in MODULES] for file, names in IMPORTS.items()}
+    assert circles(graph) == []
+
+
+@pytest.mark.parametrize("folder", sorted(LEVELS))
+def test_every_file_and_wing_has_its_level(folder: str) -> None:
+    there = {
+        path.name
+        for path in (REPO / folder).iterdir()
+        if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.name != "__init__.py"
+    }
+    assert Counter(name for names in LEVELS[folder] for name in names.split()) == Counter(there)
+
+
+def test_no_folder_is_crowded() -> None:
+    ours = [path for top in (*PROGRAMS, "tests") for path in (REPO / top).rglob("*") if path.suffix in CODE]
+    count = Counter(path.parent.relative_to(REPO) for path in ours if path.name != "__init__.py")
+    assert {str(folder): n for folder, n in count.items() if n > MOST_FILES} == {}
+
+
+@pytest.mark.parametrize(
+    ("importer", "target", "lawful"),
+    [
+        ("edge_node/publish/compose.py", "edge_node/track/tracker.py", True),  # downwards
+        ("edge_node/publish/compose.py", "edge_node/publish/jpeg.py", True),  # its own wing
+        ("edge_node/track/tracker.py", "edge_node/publish/compose.py", False),  # upwards
+        ("edge_node/track/tracker.py", "edge_node/outbox/outbox.py", False),  # sideways
+        ("edge_node/backends/onnx/backend.py", "edge_node/backends/tensorrt/backend.py", False),  # in a wing
+        ("edge_node/backends/onnx/backend.py", "edge_node/backends/onnx/file.py", True),
+        ("edge_node/config/settings.py", "edge_node/backends/cuda/device.py", False),
+        ("edge_node/pipeline.py", "edge_node/__init__.py", True),  # the version is everybody's
+        ("edge_node/machine/vitals.py", "shared/wire/topics.py", True),  # another program: the other test
+    ],
+)
+def test_the_law_tells_downwards_from_sideways_and_upwards(importer: str, target: str, lawful: bool) -> None:
+    assert (offence(importer, target, LEVELS) is None) == lawful
+
+
+def test_the_law_finds_circles() -> None:
+    assert circles({"a": ["b"], "b": ["c"], "c": ["a", "d"], "d": []}) == [["a", "b", "c"]]
+    assert circles({"a": ["b", "c"], "b": ["c"], "c": []}) == []
