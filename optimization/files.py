@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigError
-from shared.storage import write_whole
+from shared.files import write_whole
 
 
 def claim(path: Path | None, *, force: bool) -> None:

@@ -14,7 +14,7 @@ from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from shared.errors import DarnerError
-from shared.storage import PartFile, write_whole
+from shared.files import PartFile, write_whole
 
 
 class DownloadError(DarnerError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from shared.storage import PartFile
+from shared.files import PartFile
 from shared.wire import messages
 
 T = TypeVar("T")

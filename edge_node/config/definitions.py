@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
 from shared.errors import ConflictError, OutputError
-from shared.storage import write_whole
+from shared.files import write_whole
 from shared.wire.messages import Count, Id, LineDefinition, ZoneDefinition
 
 log = logging.getLogger("darner.definitions")

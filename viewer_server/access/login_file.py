@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 from werkzeug.security import generate_password_hash
 
-from shared.storage import write_whole
+from shared.files import write_whole
 
 log = logging.getLogger("darner.login")
 

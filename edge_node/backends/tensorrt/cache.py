@@ -17,7 +17,7 @@ from edge_node.assets.download import cache_dir, sha256
 from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, build
 from edge_node.config.model_settings import TensorrtSettings
 from shared.errors import ModelError
-from shared.storage import write_whole
+from shared.files import write_whole
 
 log = logging.getLogger("darner.backend")
 
