@@ -26,7 +26,7 @@ PROGRAMS = {
 
 LEVELS: dict[str, list[str]] = {
     "shared": [
-        "errors.py channel.py geometry.py storage.py",
+        "errors.py channel.py files.py geometry.py storage.py",
         "log.py settings.py pictures.py",
         "wire",
         "mqtt documents",
