@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.errors import ConflictError, DarnerError, MessageError
-from shared.mqtt.client import Client, Received
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from shared.wire.messages import MAX_LABEL, MAX_PAYLOAD, ErrorCode, Request, now_us
 

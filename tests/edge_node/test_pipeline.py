@@ -25,7 +25,8 @@ from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import Pictures
 from shared.errors import SourceError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from tests.conftest import free_port, wait_until
 
 

@@ -30,7 +30,8 @@ from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import Pictures
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from tests.bench.gpu.yolo_shaped import write
 from tests.conftest import free_port
 

@@ -41,7 +41,8 @@ from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import Pictures
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from tests.bench.pipeline.injected import ANCHORS, HEIGHT, WIDTH, Begun, Injected
 from tests.bench.pipeline.paced import paced
 

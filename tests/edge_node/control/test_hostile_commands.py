@@ -35,7 +35,9 @@ from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import Pictures
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages
 from tests.conftest import REPO, free_port
 from tests.edge_node.control.test_commands import PREFIX, NoBroker

@@ -21,7 +21,9 @@ from edge_node.control.commands import Commands
 from edge_node.control.identity import NameGuard, check_name
 from edge_node.publish.publisher import status_message
 from shared.errors import BrokerError
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, wait_until
 

@@ -20,7 +20,8 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame
 from edge_node.publish.bundle import Bundles
 from shared.errors import ConfigError, MessageError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.settings import convert
 from shared.wire import messages, topics
 from tests.conftest import Mosquitto, wait_until

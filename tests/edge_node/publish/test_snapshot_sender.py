@@ -12,7 +12,8 @@ import pytest
 
 from edge_node.publish import snapshot_sender as module
 from edge_node.publish.snapshot_sender import Pictures
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from tests.conftest import MosquittoProcess, wait_until
 
 
