@@ -33,8 +33,7 @@ from edge_node.frames import Frame
 from edge_node.machine.hardware import usable_cores
 from edge_node.outbox.outbox import numbered
 from edge_node.pace import Pace
-from edge_node.publish.compose import Composer
-from edge_node.publish.publisher import new_session
+from edge_node.publish.compose import Composer, new_session
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError, OutputError, SourceError
 from shared.signals import stop_on_signals
