@@ -23,6 +23,7 @@ from edge_node.config.sources import describe
 from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control
 from edge_node.control.identity import NameGuard, check_name
+from edge_node.control.inbox import Inbox
 from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
@@ -30,16 +31,15 @@ from edge_node.machine.vitals import Monitor
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.bundle import Bundles
-from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant import HomeAssistant
 from edge_node.publish.prometheus import Exporter
-from edge_node.publish.publisher import Publisher
-from edge_node.publish.snapshot_sender import SnapshotSender
+from edge_node.publish.publisher import Publisher, new_session, status_message
+from edge_node.publish.snapshot_sender import Pictures
 from shared import log as logs
 from shared.errors import BrokerError
 from shared.mqtt.client import Client
 from shared.storage import state_folder
-from shared.wire import messages, topics
+from shared.wire import topics
 from shared.wire.messages import ModelInfo
 
 log = logging.getLogger("darner.edge")
@@ -110,17 +110,16 @@ class Node:
         check_name(config.mqtt, config.node, session)
         with ExitStack() as stack:
             self._detectors = stack.enter_context(on_devices(config.model))
-            composer = Composer(config.node, session, self._detectors[0].class_names)
-            self._client = stack.enter_context(self._connection(composer))
-            bundles = stack.enter_context(Bundles(self._client, config, composer))
+            self._client = stack.enter_context(self._connection())
+            names = self._detectors[0].class_names
+            bundles = stack.enter_context(Bundles(self._client, config, names, session))
             self._outbox = stack.enter_context(
                 Outbox(self._client, config.outbox, config.node, config.mqtt.prefix, session)
             )
-            snapshots = stack.enter_context(SnapshotSender(self._client))
+            pictures = stack.enter_context(Pictures(self._client))
             self._monitor = stack.enter_context(Monitor())
-            self._controls = Controls(config)
             self._publisher = Publisher(
-                self._client, self._outbox, snapshots, config, self._controls, composer, bundles.offer
+                self._client, self._outbox, pictures, config, names, session, bundles.offer
             )
             self._build_pipeline()
             self._build_control()
@@ -140,8 +139,8 @@ class Node:
     def start(self) -> None:
         """Answer commands, announce the node, and start the cameras."""
         self._guard.subscribe()
-        self._commands.subscribe()
-        threading.Thread(target=self._commands.run, name="commands", daemon=True).start()
+        self._stack.enter_context(self._commands)
+        self._inbox.start()
         self._announce()
         self._homeassistant.announce()
         self._pipeline.start()
@@ -181,16 +180,17 @@ class Node:
             self._publisher.farewell()
         return stuck
 
-    def _connection(self, composer: Composer) -> Client:
+    def _connection(self) -> Client:
         config = self._config
         will = (
             topics.STATUS.path(config.mqtt.prefix, node=config.node),
-            messages.encode(composer.status("offline")),
+            status_message(config.node, self._session, "offline"),
         )
         return Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=self._on_refused)
 
     def _build_pipeline(self) -> None:
         config, batch = self._config, self._config.batch
+        self._controls = Controls(config)
         self._definitions = DefinitionStore(_zones_path(config), config.cameras)
         detects = [
             Detect(one, config.cameras, self._controls, batch.wait_ms / 1e3, batch.limit)
@@ -226,8 +226,14 @@ class Node:
         )
         handlers = {**control.handlers(), "reload": self._reload.command}
         handlers["ping"] = self._guard.watched(handlers["ping"])
-        others = [self._guard.handle, self._homeassistant.handle, self._outbox.handle]
-        self._commands = Commands(client, config.mqtt.prefix, config.node, self._session, handlers, others)
+        self._commands = Commands(client, config.mqtt.prefix, config.node, self._session, handlers)
+        routes = {
+            topics.REQUEST: self._commands.accept,
+            topics.ACK: self._outbox.handle,
+            topics.STATUS: self._guard.handle,
+            topics.RESPONSE: self._guard.handle,
+        }
+        self._inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._homeassistant.handle)
 
     def _on_refused(self, error: BrokerError) -> None:
         self._refused.append(error)
@@ -245,7 +251,7 @@ class Node:
             input_height=target.height,
             layout=detector.layout,
         )
-        self._publisher.state.announce(
+        self._publisher.announce(
             model, detector.backend_name, devices, config.tracker.kind, self._definitions
         )
         log.info(

@@ -26,7 +26,7 @@ class Channel(Generic[T]):
     Args:
         depth: How many items a lane holds.
         weights: By key; 1 where none is given.
-        room: Most bytes that `put_newest` leaves in a lane, but for the newest item alone.
+        room: Most bytes that `put_newest` and `put_if_room` leave in a lane; a lone item may be larger.
         size: Bytes of an item.
     """
 
@@ -59,10 +59,27 @@ class Channel(Generic[T]):
         with self._changed:
             self._check_open()
             lane = self._lanes.get(key)
-            while lane and (len(lane) >= self._depth or self._held[key] + self._size(item) > self._room):
+            while lane and self._is_full(lane, item, key):
                 self._held[key] -= self._size(lane.popleft())
                 self.dropped[key] += 1
             self._append(item, key)
+
+    def put_if_room(self, item: T, key: str = "") -> bool:
+        """Put without ever waiting: a full lane stays as it is.
+
+        Returns:
+            Whether the item was put.
+
+        Raises:
+            Closed: The channel is closed.
+        """
+        with self._changed:
+            self._check_open()
+            lane = self._lanes.get(key)
+            if lane and self._is_full(lane, item, key):
+                return False
+            self._append(item, key)
+            return True
 
     def put(self, item: T, key: str = "") -> None:
         """Put, waiting for as long as the lane is full: back-pressure.
@@ -130,6 +147,9 @@ class Channel(Generic[T]):
 
     def _count(self) -> int:
         return sum(map(len, self._lanes.values()))
+
+    def _is_full(self, lane: deque[T], item: T, key: str) -> bool:
+        return len(lane) >= self._depth or self._held[key] + self._size(item) > self._room
 
     def _append(self, item: T, key: str) -> None:
         lane = self._lanes.get(key)

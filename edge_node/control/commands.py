@@ -1,7 +1,7 @@
-"""Commands over MQTT: a request under ``/request/{command}``, always an answer.
+"""Commands over MQTT: a request under ``/request/{command}`` always gets an answer.
 
 The answer goes to the request's MQTT 5 response topic with its correlation data, else to
-``/response/{command}``; the transaction in the body comes back either way. What cannot be a command's name is
+``/response/{command}``; it repeats the request's `transaction` either way. What cannot be a command's name is
 answered on ``/response/unknown``.
 """
 
@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
 
+import msgspec
+
+from edge_node.control.image import is_picture
+from shared.channel import Channel, Closed
 from shared.errors import ConflictError, DarnerError, MessageError
-from shared.mqtt.client import Client
-from shared.mqtt.received import Received
+from shared.log import Once
+from shared.mqtt.client import Client, Received
 from shared.wire import messages, topics
-from shared.wire.messages import MAX_LABEL, MAX_PAYLOAD, ErrorCode, Request, now_us
+from shared.wire.messages import MAX_LABEL, MAX_PAYLOAD, ErrorCode, Request, Text, now_us
 
 log = logging.getLogger("darner.commands")
 
@@ -28,9 +34,9 @@ DarnerError `failed`.
 """
 
 UNKNOWN = "unknown"
-"""Answers to what is under ``/request`` and cannot be a command go under this name."""
-PICTURES = (b"\xff\xd8", b"\x89PNG")
-"""What JPEG and PNG begin with."""
+"""The name under which a request is answered whose topic has no possible command in it."""
+MAX_WAITING, ROOM = 32, 32_000_000
+"""Requests, and bytes of them, that may wait for the one that is being carried out."""
 
 
 class RefusedError(DarnerError):
@@ -47,90 +53,103 @@ class RefusedError(DarnerError):
 
 
 class Commands:
-    """Answers the requests to one node.
+    """Answers the requests to one node, one after the other, from a thread of its own.
+
+    `with` subscribes to the requests and starts the thread. On leaving, requests that still wait are refused;
+    the one that is being carried out is not waited for.
 
     Args:
-        client: The connection.
-        prefix: Of the topics.
-        node: Who we are.
-        session: This run.
-        handlers: By command.
-        others: Get every message that is not a request.
+        client: The connection; leave it after this.
+        prefix: The prefix of the node's topics.
+        node: The node's name.
+        session: The node's session.
+        handlers: What carries out each command, by the command's name.
     """
 
     def __init__(
-        self,
-        client: Client,
-        prefix: str,
-        node: str,
-        session: str,
-        handlers: Mapping[str, Handler],
-        others: Sequence[Callable[[Received], None]] = (),
+        self, client: Client, prefix: str, node: str, session: str, handlers: Mapping[str, Handler]
     ) -> None:
         self._client = client
         self._prefix, self._node, self._session = prefix, node, session
         self._handlers = handlers
-        self._others = others
-        self._requests = topics.REQUEST.path(prefix, node=node, command="x")[: -len("/x")]
+        self._requests = topics.REQUEST.path(prefix, node=node, command="x").removesuffix("x")
+        self._waiting: Channel[Received] = Channel(MAX_WAITING, room=ROOM, size=lambda one: len(one.payload))
+        self._stopping = False
+        self._once = Once()
 
-    def subscribe(self) -> None:
-        """Ask the broker for the node's requests."""
-        # Known identifiers only; "#" also brings what cannot be a command, which is answered as well.
-        self._client.subscribe(f"{self._requests}/#", 1)
+    def __enter__(self) -> Commands:
+        # "#" also brings topics that cannot be commands: they are answered as well.
+        self._client.subscribe(f"{self._requests}#", 1)
+        threading.Thread(target=self._run, name="commands", daemon=True).start()
+        return self
 
-    def run(self) -> None:
-        """Answer until the connection is closed; runs in a thread of its own."""
-        for received in self._client.received:
-            command = self._command(received.topic)
-            if command is None:
-                self._pass_on(received)
-            elif not received.retain:  # a retained request is from before our time
-                try:
-                    self.answer(received, command)
-                except Exception:  # a fault of ours must not end the answering of all others
-                    log.exception("the request on %r was not answered", received.topic)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping = True
+        self._waiting.close()
+        for received in self._waiting:
+            self._refuse(received, "the node is stopping")
 
-    def answer(self, received: Received, command: str) -> None:
-        """Do what one request asks and publish the answer.
-
-        Args:
-            received: The request.
-            command: Its name, or what stands in its place in the topic.
-        """
-        transaction, refused, result = None, None, {}
+    def accept(self, received: Received) -> None:
+        """Queue a request, or refuse it when too many wait already; returns at once."""
+        if received.retain:
+            return  # sent before the node listened
         try:
-            request, image = _read(received.payload)
-            transaction = request.transaction
-            handler = self._handlers.get(command)
-            if handler is None:
-                known = ", ".join(self._handlers)
-                raise RefusedError("unknown", f"no command {command[:MAX_LABEL]!r}; there are: {known}")
-            result = handler(request, image)
+            if self._waiting.put_if_room(received):
+                return
+            reason = f"{len(self._waiting)} requests wait already; ask again later"
+            if self._once("busy"):
+                log.warning("a request was refused: %s (said once)", reason)
+        except Closed:
+            reason = "the node is stopping"
+        self._refuse(received, reason)
+
+    def answer(self, received: Received) -> None:
+        """Carry out one request and publish the answer."""
+        command = self._command(received)
+        refused, result = None, {}
+        try:
+            result = self._carry_out(command, received.payload)
         except DarnerError as error:
             refused = _refusal(error)
         except Exception:
             log.exception("command %s failed", command)
             refused = RefusedError("failed", "internal error; the node's log has it")
-        if self._say(received, command, transaction, refused, result) or refused is not None:
-            return
-        too_long = f"the answer is too long: {MAX_PAYLOAD} bytes or what the broker takes (max_packet_size)"
-        self._say(received, command, transaction, RefusedError("failed", too_long), {})
+        if not self._say(received, refused, result) and refused is None:
+            too_long = f"the answer is longer than {MAX_PAYLOAD} bytes or the broker's max_packet_size"
+            self._say(received, RefusedError("failed", too_long), {})
 
-    def _say(
-        self,
-        received: Received,
-        command: str,
-        transaction: str | None,
-        refused: RefusedError | None,
-        result: dict[str, Any],
-    ) -> bool:
+    def _run(self) -> None:
+        for received in self._waiting:
+            if self._stopping:
+                self._refuse(received, "the node is stopping")
+                continue
+            try:
+                self.answer(received)
+            except Exception:  # a fault in one answer must not end the answering of all others
+                log.exception("the request on %r was not answered", received.topic)
+
+    def _carry_out(self, command: str, payload: bytes) -> dict[str, Any]:
+        request, image = _read(payload)
+        handler = self._handlers.get(command)
+        if handler is None:
+            known = ", ".join(self._handlers)
+            raise RefusedError("unknown", f"no command {command[:MAX_LABEL]!r}; there are: {known}")
+        return handler(request, image)
+
+    def _refuse(self, received: Received, reason: str) -> None:
+        self._say(received, RefusedError("busy", reason), {})
+
+    def _say(self, received: Received, refused: RefusedError | None, result: dict[str, Any]) -> bool:
         """Publish an answer; False when it could not be."""
+        command = self._command(received)
         response = messages.Response(
             node=self._node,
             session=self._session,
             published_us=now_us(),
             command=command if topics.may_be_command(command) else UNKNOWN,
-            transaction=transaction,
+            transaction=_transaction(received.payload),
             error=str(refused)[:512] if refused else None,
             code=refused.code if refused else None,
             result=result,
@@ -141,18 +160,9 @@ class Commands:
         path = self._reply_topic(received, response.command)
         return self._client.publish(topics.RESPONSE, path, payload, correlation=received.correlation)
 
-    def _command(self, path: str) -> str | None:
-        """What stands in the place of a command; None when it is no request at all."""
-        if path == self._requests or path.startswith(f"{self._requests}/"):
-            return path[len(self._requests) + 1 :]
-        return None
-
-    def _pass_on(self, received: Received) -> None:
-        for other in self._others:
-            try:
-                other(received)
-            except Exception:
-                log.exception("a message on %r was skipped", received.topic)
+    def _command(self, received: Received) -> str:
+        """The command's name, or what stands in its place in the topic."""
+        return received.topic[len(self._requests) :]
 
     def _reply_topic(self, received: Received, command: str) -> str:
         wanted = received.response_topic
@@ -161,8 +171,24 @@ class Commands:
         return topics.RESPONSE.path(self._prefix, node=self._node, command=command)
 
 
+class _Asked(msgspec.Struct):
+    """The field of a request that its answer repeats, whatever the rest of the request is."""
+
+    transaction: Text | None = None
+
+
+def _transaction(payload: bytes) -> str | None:
+    """The request's transaction, also of a request that breaks the contract elsewhere."""
+    if is_picture(payload) or len(payload) > MAX_PAYLOAD:
+        return None
+    try:
+        return msgspec.json.decode(payload, type=_Asked).transaction
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _refusal(error: DarnerError) -> RefusedError:
-    """An error that a handler raised, with its code."""
+    """The refusal that a handler's error stands for."""
     if isinstance(error, RefusedError):
         return error
     if isinstance(error, ConflictError):
@@ -172,7 +198,7 @@ def _refusal(error: DarnerError) -> RefusedError:
 
 def _read(payload: bytes) -> tuple[Request, bytes | None]:
     """A request and its picture: a picture alone, JSON with or without one, or nothing at all."""
-    if payload.startswith(PICTURES):
+    if is_picture(payload):
         return Request(), payload
     request = messages.decode(Request, payload or b"{}")
     if request.image_base64 is None:

@@ -6,18 +6,15 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-import cv2
-import numpy as np
-
 from edge_node import __version__
 from edge_node.analytics.analyse import problems
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
-from edge_node.control.commands import PICTURES, Handler, RefusedError
+from edge_node.control.commands import Handler, RefusedError
+from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector
-from edge_node.frames import U8
 from edge_node.pipeline import Pipeline
-from edge_node.publish.compose import fractions, rounded
+from edge_node.publish import payloads
 from edge_node.publish.jpeg import encode_jpeg
 from edge_node.publish.publisher import Publisher
 from shared.errors import ConfigError, MessageError
@@ -99,11 +96,11 @@ class Control:
 
     def detect(self, request: Request, image: bytes | None) -> dict[str, Any]:
         """What is on a picture that came with the request."""
-        picture = _decode(image)
+        picture = to_pixels(image)
         found, timings = self._detector.detect(picture, request.confidence or _SURE)
         height, width = picture.shape[:2]
-        boxes = fractions(found.xyxy, width, height)
-        rows = zip(found.class_id.tolist(), rounded(found.score, 4), boxes, strict=True)
+        boxes = payloads.fractions(found.xyxy, width, height)
+        rows = zip(found.class_id.tolist(), payloads.rounded(found.score, 4), boxes, strict=True)
         objects = [
             {"class_id": class_id, "label": self._detector.class_names[class_id], "score": score, "box": box}
             for class_id, score, box in rows
@@ -119,6 +116,7 @@ class Control:
         in_force = {}
         for camera in cameras:
             live = self._controls.change(camera, **changes)
+            self._publisher.set_thumbnail_fps(camera, live.thumbnail_fps)
             in_force[camera] = vars(live)
         return {"cameras": in_force}
 
@@ -148,28 +146,3 @@ class Control:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _decode(image: bytes | None) -> U8:
-    if not image:
-        raise MessageError("no image: send a JPEG or PNG as the payload, or as image_base64")
-    picture = None
-    try:
-        # OpenCV refuses more pixels than the limit set in edge_node/__init__.py before it allocates them.
-        if image.startswith(PICTURES) and not _overlong(
-            image
-        ):  # OpenCV has decoders of many other formats, none of which is needed
-            picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        pass  # said below
-    if picture is None:
-        raise MessageError("the image is no JPEG or PNG of at most 40 megapixels")
-    return np.asarray(picture, np.uint8)
-
-
-def _overlong(image: bytes) -> bool:
-    """Whether a PNG has a chunk that claims to be longer than the file: OpenCV would make room for it."""
-    at = 8
-    while image.startswith(b"\x89PNG") and at + 12 <= len(image):
-        at += 12 + int.from_bytes(image[at : at + 4], "big")
-    return image.startswith(b"\x89PNG") and at > len(image)

@@ -1,4 +1,4 @@
-"""Pictures made smaller, and made into JPEGs."""
+"""Pictures made small, and into JPEGs."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from edge_node.analytics.analyse import problems
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.control.commands import Commands
+from edge_node.control.inbox import Inbox
 from shared.errors import MessageError
 from shared.wire import topics
 from shared.wire.messages import LineDefinition, Request, ZoneDefinition
@@ -36,8 +36,8 @@ class AnsweringEdge(FakeEdge):
         self.announce("yard")
         self.publish_zones()
         answering = Commands(self.client, self.prefix, self.node, self.session, {"zones.set": self._set})
-        answering.subscribe()
-        threading.Thread(target=answering.run, daemon=True).start()  # ends with the connection
+        answering.__enter__()  # ends with the connection
+        Inbox(self.client, self.prefix, self.node, {topics.REQUEST: answering.accept}).start()
 
     def publish_zones(self) -> None:
         """What is in force, retained."""

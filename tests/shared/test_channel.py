@@ -32,6 +32,24 @@ def test_newest_wins_in_a_lane_that_holds_too_many_bytes() -> None:
     assert len(channel) == 2, "what was taken takes no room any more, and other lanes have their own"
 
 
+def test_a_full_lane_takes_nothing_more_when_nothing_may_be_dropped() -> None:
+    channel: Channel[bytes] = Channel(depth=3, room=8, size=len)
+    assert channel.put_if_room(b"a" * 20), "a lone item may be larger than the room"
+    assert not channel.put_if_room(b"b")
+    assert channel.put_if_room(b"b", "other")
+    channel.get()
+    assert [channel.put_if_room(item) for item in (b"c" * 4, b"d" * 3, b"e" * 2, b"f", b"")] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+    channel.close()
+    with pytest.raises(Closed):
+        channel.put_if_room(b"")
+
+
 def test_lanes_are_served_in_turn_so_that_a_busy_one_starves_nobody() -> None:
     channel: Channel[str] = Channel(depth=3)
     for item in ("a1", "a2", "a3"):

@@ -20,9 +20,7 @@ import msgspec
 import orjson
 
 from shared.errors import DarnerError, MessageError
-from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import Client
-from shared.mqtt.received import Received
+from shared.mqtt.client import Client, MqttSettings, Received
 from shared.wire import topics
 from shared.wire.messages import MAX_PAYLOAD, Request, Response, decode
 

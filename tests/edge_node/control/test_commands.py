@@ -16,10 +16,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_node.control.commands import Commands, RefusedError
+from edge_node.control.inbox import Inbox
 from shared.errors import ConflictError, MessageError, OutputError
-from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import Client
-from shared.mqtt.received import Received
+from shared.mqtt.client import Client, MqttSettings, Received
 from shared.wire import messages, topics
 from shared.wire.messages import Request
 from tests.conftest import Mosquitto
@@ -71,15 +70,12 @@ def node(broker: Mosquitto) -> Iterator[Client]:
     """A connected node that answers."""
     with Client(MqttSettings(url=broker.url), name="node") as client:
         assert client.wait_connected(10)
-        commands = Commands(client, PREFIX, "box", "s", HANDLERS)
-        commands.subscribe()
-        # The broker takes the packets of a connection in order: when it has this one, we are subscribed.
-        assert client.publish(topics.RESPONSE, f"{PREFIX}/subscribed", b"{}")
-        assert client.finish(10)
-        thread = threading.Thread(target=commands.run)
-        thread.start()
-        yield client
-    thread.join(5)
+        with Commands(client, PREFIX, "box", "s", HANDLERS) as commands:
+            Inbox(client, PREFIX, "box", {topics.REQUEST: commands.accept}).start()
+            # The broker takes the packets of a connection in order: when it has this one, we are subscribed.
+            assert client.publish(topics.RESPONSE, f"{PREFIX}/subscribed", b"{}")
+            assert client.finish(10)
+            yield client
 
 
 def ask(
@@ -145,7 +141,7 @@ def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
         pytest.param("too_early", b"", "busy", "no frame yet", id="not now"),
         pytest.param("full_disk", b"", "failed", "zones.json", id="the node could not"),
         pytest.param("fail", b"", "failed", "internal error", id="our own fault"),
-        pytest.param("chatter", b"", "failed", "too long", id="an answer that is too long"),
+        pytest.param("chatter", b"", "failed", "is longer than", id="an answer that is too long"),
     ],
 )
 def test_what_cannot_be_done_is_answered_with_the_reason(
@@ -156,6 +152,12 @@ def test_what_cannot_be_done_is_answered_with_the_reason(
     assert response.error is not None
     assert says in response.error
     assert "secret" not in response.error
+
+
+@pytest.mark.usefixtures("node")
+def test_the_answer_to_a_request_that_breaks_the_contract_repeats_its_transaction(broker: Mosquitto) -> None:
+    _, _, response = ask(broker, "echo", b'{"confidence": 7, "transaction": "t1"}')
+    assert (response.code, response.transaction) == ("invalid", "t1")
 
 
 @pytest.mark.usefixtures("node")
@@ -212,6 +214,6 @@ class NoBroker:
 def test_any_bytes_get_exactly_one_answer(payload: bytes, command: str) -> None:
     client = NoBroker()
     commands = Commands(client, PREFIX, "box", "s", HANDLERS)  # type: ignore[arg-type]  # collects
-    commands.answer(Received("t", payload, 1, False, {}), command)
+    commands.answer(Received(f"{PREFIX}/box/request/{command}", payload, 1, False, {}))
     (answer,) = client.published
     messages.decode(messages.Response, answer)

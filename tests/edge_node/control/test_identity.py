@@ -6,12 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import yaml
@@ -20,19 +18,14 @@ from hypothesis import strategies as st
 
 from edge_node.control.commands import Commands
 from edge_node.control.identity import NameGuard, check_name
-from edge_node.publish.compose import Composer
+from edge_node.control.inbox import Inbox
+from edge_node.publish.publisher import status_message
 from shared.errors import BrokerError
-from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import Client
-from shared.mqtt.received import Received
+from shared.mqtt.client import Client, MqttSettings, Received
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, wait_until
 
 NODE = "twin"
-
-
-def status_message(node: str, session: str, status: Literal["online", "offline"]) -> bytes:
-    return messages.encode(Composer(node, session, ()).status(status))
 
 
 class Node:
@@ -49,17 +42,20 @@ class Node:
         self.guard = NameGuard(self.client, mqtt.prefix, NODE, session, self.errors.append)
         self.guard.subscribe()
         handlers = {"ping": self.guard.watched(lambda *_: {"cameras": ["street"]})}
-        self.commands = Commands(self.client, mqtt.prefix, NODE, session, handlers, [self.guard.handle])
-        self.commands.subscribe()
+        self.commands = Commands(self.client, mqtt.prefix, NODE, session, handlers)
+        watched = dict.fromkeys((topics.STATUS, topics.RESPONSE), self.guard.handle)
+        self.inbox = Inbox(self.client, mqtt.prefix, NODE, {topics.REQUEST: self.commands.accept, **watched})
         self.path = topics.STATUS.path(mqtt.prefix, node=NODE)
 
     def __enter__(self) -> Node:
         self.client.__enter__()
         assert self.client.wait_connected(10)
-        threading.Thread(target=self.commands.run, daemon=True).start()
+        self.commands.__enter__()
+        self.inbox.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.commands.__exit__(None, None, None)
         self.client.__exit__(None, None, None)
 
     def online(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,12 +20,10 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from edge_node.config.settings import EdgeConfig
-from edge_node.control.commands import Commands
+from edge_node.control.inbox import Inbox
 from edge_node.publish.homeassistant import HomeAssistant, device
 from shared.errors import ConfigError
-from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import Client
-from shared.mqtt.received import Received
+from shared.mqtt.client import Client, MqttSettings, Received
 from shared.settings import convert
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, wait_until
@@ -143,8 +140,7 @@ def announcing(broker: Mosquitto, settings: EdgeConfig) -> Iterator[Client]:
     with Client(MqttSettings(url=broker.url), name="edge") as client:
         assert client.wait_connected(10)
         discovery = HomeAssistant(client, settings)
-        commands = Commands(client, "darner/v1", settings.node, "s", {}, [discovery.handle])
-        threading.Thread(target=commands.run, daemon=True).start()
+        Inbox(client, "darner/v1", settings.node, {}, discovery.handle).start()
         discovery.announce()
         yield client
 

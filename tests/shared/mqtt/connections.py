@@ -6,9 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import Client
-from shared.mqtt.received import Received
+from shared.mqtt.client import Client, MqttSettings, Received
 
 
 @contextmanager

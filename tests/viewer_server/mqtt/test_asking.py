@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from edge_node.control.commands import Commands as Answering
+from edge_node.control.inbox import Inbox
 from shared.errors import ConfigError, MessageError
-from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import Client
+from shared.mqtt.client import Client, MqttSettings
 from shared.wire import topics
 from shared.wire.messages import Request, Response, encode, now_us
 from tests.conftest import Mosquitto, wait_until
@@ -42,13 +42,10 @@ def node(url: str, prefix: str, name: str, version: str) -> Iterator[Client]:
     with Client(settings_of(url, prefix, version), name=name) as client:
         assert client.wait_connected(10)
         handlers = {"detect": see, "set": refuse, "snapshot": sleep}
-        answering = Answering(client, prefix, name, "s1", handlers)
-        answering.subscribe()
-        thread = threading.Thread(target=answering.run)
-        thread.start()
-        time.sleep(0.1)  # the subscription is on its way
-        yield client
-    thread.join()
+        with Answering(client, prefix, name, "s1", handlers) as answering:
+            Inbox(client, prefix, name, {topics.REQUEST: answering.accept}).start()
+            time.sleep(0.1)  # the subscription is on its way
+            yield client
 
 
 def settings_of(url: str, prefix: str, version: str) -> MqttSettings:

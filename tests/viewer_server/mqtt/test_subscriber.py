@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import Client
+from shared.mqtt.client import Client, MqttSettings
 from shared.wire import topics
 from shared.wire.messages import encode
 from tests.conftest import MosquittoProcess, wait_until
