@@ -76,7 +76,9 @@ some_boxes = st.lists(
 
 @settings(deadline=None)
 @given(some_boxes, some_boxes)
-def test_candidates_are_the_pairs_with_a_common_area_and_their_iou_is_the_geometrys(a: F64, b: F64) -> None:
+def test_candidates_are_the_pairs_with_a_common_area_and_their_iou_is_the_geometry_cost(
+    a: F64, b: F64
+) -> None:
     full = iou(a.T, b.T)
     i, j = overlapping(a, b)
     np.testing.assert_allclose(pair_iou(a[:, i], b[:, j]), full[i, j], atol=1e-9)
