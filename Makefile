@@ -8,15 +8,15 @@ SHELL := /bin/sh
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
-	@echo "make test    all tests, with a real broker and a real browser (WORKERS=... side by side; ARGS=... for pytest, in one process)"
+	@echo "make test    all tests, with a real broker and a real browser, and what they reach (WORKERS=... side by side; ARGS=... for pytest, in one process)"
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage: the real programs, 12 minutes (ARGS=--help)"
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
-	@echo "make check   formatting, lint, types"
+	@echo "make check   formatting, lint, types, spelling"
 	@echo "make bench   measurements against other tools (long); bench-pipeline is the part about the whole pipeline"
 	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
 	@echo "make docs    write the schemas, the AsyncAPI and OpenAPI documents and the tables of docs/reference/wire.md (examples: capture those anew)"
 	@echo "make kernels compile the GPU's kernels (after a change of kernels.cu)"
-	@echo "make format  format the sources"
+	@echo "make format  format sources and Markdown"
 	@echo "make lock    pin the newest dependencies"
 
 # $(call need,COMMAND THAT SUCCEEDS WHEN IT IS THERE,DEBIAN PACKAGES)
@@ -68,8 +68,10 @@ test: .venv/.dev
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 -m "not timing"
+	rm -rf .cache/coverage
+	$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 -m "not timing"
 	$(BIN)/python -m pytest -m timing
+	@$(BIN)/python -m tests.coverage_by_wing
 endif
 
 # As root also with network namespaces and a small disk of its own; else with a proxy and a limit on files.
@@ -90,14 +92,19 @@ TORCH ?= torch torchvision
 test-engines: .cache/engines/ready
 	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py $(ARGS)
 
+# Markdown that is formatted; `git ls-files "*.md"` once all of it is.
+MARKDOWN := SECURITY.md
 check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/typos
+	$(BIN)/mdformat --check $(MARKDOWN)
 
 format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/mdformat $(MARKDOWN)
 
 docs: .venv/.run
 	@$(BIN)/python -m shared.documents.schema
@@ -147,7 +154,9 @@ kernels: .venv/.dev
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target $(NVRTC) nvidia-cuda-nvrtc-cu11==11.7.99
 	LD_LIBRARY_PATH=$(NVRTC)/nvidia/cuda_nvrtc/lib $(BIN)/python -m tests.compile_kernels $(NVRTC)/nvidia/cuda_nvrtc/lib/libnvrtc.so.11.2
 
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -q -U
+# `make lock UPGRADE=` keeps every pin that still fits.
+UPGRADE ?= -U
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -q $(UPGRADE)
 lock: .venv/bin/python
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/$(LOCK) --extra dev -o requirements/dev.lock

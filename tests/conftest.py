@@ -27,6 +27,11 @@ SHARED = REPO.parent / "shared"
 """Detectors, videos and ground truth that are not part of the project."""
 
 
+def unmeasured() -> dict[str, str]:
+    """An environment for programs that cannot write down what they ran, since their disk is full."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Number of this process among those that run tests side by side."""
 _FIRST_PORT, _PORTS_EACH, _SHARES = 12_000, 1_000, 20

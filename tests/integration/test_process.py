@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from shared.wire import messages, topics
-from tests.conftest import REPO, Mosquitto, wait_until
+from tests.conftest import REPO, Mosquitto, unmeasured, wait_until
 from tests.integration.test_file_to_mqtt import config, edge, listen_to_the_end, listening
 
 FRAMES = 60
@@ -53,6 +53,7 @@ def start(
         text=True,
         cwd=REPO,
         preexec_fn=limit,
+        env=unmeasured() if limit else None,
     )
 
 

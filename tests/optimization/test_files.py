@@ -9,7 +9,7 @@ import pytest
 from optimization import extras, files
 from optimization.__main__ import main
 from shared.errors import ConfigError
-from tests.conftest import REPO
+from tests.conftest import REPO, unmeasured
 
 # As a full disk does, the system refuses a file beyond this size.
 SMALL_DISK = (
@@ -22,7 +22,7 @@ SMALL_DISK = (
 def test_a_disk_that_is_full_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "slim.onnx"
     words = [sys.executable, "-c", SMALL_DISK, "simplify", "--output", str(out)]
-    done = subprocess.run(words, cwd=REPO, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(words, cwd=REPO, env=unmeasured(), capture_output=True, text=True, timeout=100)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith(f"error: {out}: cannot be written")
     assert list(tmp_path.iterdir()) == []

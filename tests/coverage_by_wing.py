@@ -1,0 +1,103 @@
+"""Combine what the processes of a test run measured, print it by wing, and fail below the floors.
+
+`make test` runs it after the tests; by itself: `python -m tests.coverage_by_wing`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import coverage
+import orjson
+
+LEAST = 75.0
+"""Percent of the lines and branches of a wing that tests must reach."""
+LEAST_OF = {
+    "edge_node/backends": 45.0,  # PyTorch and KServe: `make test-engines`
+    "edge_node/backends/cuda": 30.0,  # needs a GPU
+    "edge_node/backends/onnx": 60.0,  # a part of it needs a GPU
+    "edge_node/backends/tensorrt": 45.0,  # needs a GPU
+}
+"""The wings that need more than a plain machine to be tested as a whole."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """How much of a wing there is, and how much of it ran."""
+
+    lines: int = 0
+    lines_run: int = 0
+    branches: int = 0
+    branches_run: int = 0
+
+    def add(self, summary: dict[str, int]) -> None:
+        self.lines += summary["num_statements"]
+        self.lines_run += summary["covered_lines"]
+        self.branches += summary["num_branches"]
+        self.branches_run += summary["covered_branches"]
+
+    @property
+    def both(self) -> float:
+        """Percent of lines and branches together, as coverage.py counts them."""
+        return percent(self.lines_run + self.branches_run, self.lines + self.branches)
+
+    def row(self, name: str) -> str:
+        return (
+            f"{name:<32}{percent(self.lines_run, self.lines):7.1f}"
+            f"{percent(self.branches_run, self.branches):10.1f}{self.both:7.1f}"
+        )
+
+
+def percent(part: int, whole: int) -> float:
+    return 100.0 * part / whole if whole else 100.0
+
+
+def by_wing(files: dict[str, dict[str, dict[str, int]]]) -> dict[str, Counts]:
+    """Counts by folder, from coverage.py's report of files."""
+    wings: dict[str, Counts] = defaultdict(Counts)
+    for path, found in files.items():
+        wings[Path(path).parent.as_posix()].add(found["summary"])
+    return dict(sorted(wings.items()))
+
+
+def below_floor(wings: dict[str, Counts], whole: Counts, least: float) -> list[str]:
+    """One sentence for each wing, and for the whole, that tests reach too little of."""
+    floors = {name: LEAST_OF.get(name, LEAST) for name in wings}
+    found = [
+        f"{name}: {wings[name].both:.1f} % is below {floor:g} %"
+        for name, floor in floors.items()
+        if wings[name].both < floor
+    ]
+    if whole.both < least:
+        found.append(f"all: {whole.both:.1f} % is below {least:g} %")
+    return found
+
+
+def main() -> int:
+    measured = coverage.Coverage()
+    measured.combine()
+    measured.save()
+    report = Path(str(measured.get_option("run:data_file"))).with_name("report.json")
+    measured.json_report(outfile=str(report))
+    wings = by_wing(orjson.loads(report.read_bytes())["files"])
+    whole = Counts()
+    for counts in wings.values():
+        whole.lines += counts.lines
+        whole.lines_run += counts.lines_run
+        whole.branches += counts.branches
+        whole.branches_run += counts.branches_run
+    print(f"{'coverage, percent':<32}{'lines':>7}{'branches':>10}{'both':>7}")
+    for name, counts in [*wings.items(), ("all", whole)]:
+        print(counts.row(name))
+    least = float(str(measured.get_option("report:fail_under")))
+    troubles = below_floor(wings, whole, least)
+    for trouble in troubles:
+        print(f"coverage of {trouble}: add tests, or lower the floor with a reason", file=sys.stderr)
+    return 1 if troubles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
