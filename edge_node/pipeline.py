@@ -15,7 +15,7 @@ from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import hurries, is_live
-from edge_node.detect.stages import Detect, Looked, Ready
+from edge_node.detect.stages import Detect, Inferred, Ready
 from edge_node.machine.vitals import Load
 from edge_node.pace import Pace
 from edge_node.publish.publisher import Publisher
@@ -62,11 +62,11 @@ class Pipeline:
         self._frames: list[Channel[Ready]] = [
             Channel(detect.limit + _AHEAD if hurried else 1, weights) for detect in detects
         ]
-        self._looking = len(detects)
+        self._inferring = len(detects)
         self._paces = {
             name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
         }
-        self._looked: Channel[Looked] = Channel(depth=_AHEAD if hurried else 2)
+        self._inferred: Channel[Inferred] = Channel(depth=_AHEAD if hurried else 2)
         self.watches = {
             name: Watch(settings.analytics, definitions[name], config.tracker, detects[0].class_names)
             for name, settings in config.cameras.items()
@@ -88,7 +88,7 @@ class Pipeline:
         for name in self._config.cameras:
             self._spawn(f"capture {name}", partial(self._capture, name), daemon=True)
         for index in range(len(self.detects)):
-            self._spawn("detect" if index == 0 else f"detect {index}", partial(self._detect, index))
+            self._spawn("infer" if index == 0 else f"infer {index}", partial(self._infer, index))
         self._spawn("watch", self._watch)
         self._spawn("publish", self._publish)
 
@@ -114,7 +114,7 @@ class Pipeline:
         stages = {
             "capture": StageMetrics(waiting=0, dropped=sum(dict(self._held_back).values())),
             "look": StageMetrics(waiting=sum(map(len, frames)), dropped=lost),
-            "watch": StageMetrics(waiting=len(self._looked), dropped=0),
+            "watch": StageMetrics(waiting=len(self._inferred), dropped=0),
         }
         runs = {str(size): batches[size] for size in sorted(batches)}
         return Load(cameras=self._camera_metrics(), stages=stages, batches=runs)
@@ -158,7 +158,7 @@ class Pipeline:
             self._stop.set()
             for frames in self._frames:
                 frames.close()
-            self._looked.close()
+            self._inferred.close()
             self._publisher.outgoing.close()
 
     def _capture(self, camera: str) -> None:
@@ -201,19 +201,19 @@ class Pipeline:
             self._publisher.camera_status(camera, "streaming")
         return True
 
-    def _detect(self, index: int) -> None:
+    def _infer(self, index: int) -> None:
         detect, lane = self.detects[index], str(index)
-        for item in detect.look(detect.batches(self._frames[index])):
-            self._looked.put(item, lane)
+        for item in detect.infer(detect.batches(self._frames[index])):
+            self._inferred.put(item, lane)
         with self._lock:
-            self._looking -= 1
-            last = self._looking == 0
+            self._inferring -= 1
+            last = self._inferring == 0
         if last:
-            self._looked.close()
+            self._inferred.close()
 
     def _watch(self) -> None:
         # Decoding is the same for all of them.
-        for item in watch(self.detects[0].decode(self._looked), self.watches):
+        for item in watch(self.detects[0].decode(self._inferred), self.watches):
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         self._publisher.outgoing.close()

@@ -29,7 +29,7 @@ Layout = Literal[
     "faster_rcnn",
     "efficient_nms",
 ]
-"""How a network's outputs are read; `edge_node/detect/decode/layouts.py` says what each of them is."""
+"""How a network's outputs are read; `edge_node/detect/decode/families.py` says what each of them is."""
 
 Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "coreml"]
 """An execution provider of ONNX Runtime."""

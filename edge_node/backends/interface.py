@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from shared.errors import ModelError
 Axis = int | str | None
 """Length of an axis; a str or None is dynamic."""
 Array = npt.NDArray[np.generic]
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +79,31 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What of the output counts; an engine that can leaves the rest where it is.
+class Anchors:
+    """How the only output of a network that scores every anchor lies in memory.
 
     Attributes:
-        layout: How the output is read.
-        class_ids: ``(K,)``.
-        confidence: Lowest score, 0..1.
+        by_anchor: The shape is ``(N, anchors, values)``; False for ``(N, values, anchors)``.
+        objectness: The values are box (4), objectness and classes; False for box (4) and classes.
     """
 
-    layout: str
+    by_anchor: bool
+    objectness: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which detections count; an engine that can filter leaves the others on its device.
+
+    Attributes:
+        class_ids: ``(K,)``.
+        confidence: Lowest score, 0..1.
+        anchors: Where scores are in the output; None if an engine must not filter it.
+    """
+
     class_ids: npt.NDArray[np.intp]
     confidence: float
+    anchors: Anchors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +122,32 @@ class Inference:
     preprocess_ms: float
     inference_ms: float
 
-    def collect(self) -> Inference:
-        """See `Pending`: this one is there already."""
-        return self
 
+class Pending(Generic[T]):
+    """The result of a batch that may still be in the network.
 
-class Pending(Protocol):
-    """A batch that an engine was given."""
+    Args:
+        collect: Waits for the result and returns it.
+        done: Whether the result is there already, so that `collect` does not wait.
+    """
 
-    def collect(self) -> Inference:
-        """Wait for it; once."""
+    __slots__ = ("_collect", "done")
+
+    def __init__(self, collect: Callable[[], T], *, done: bool = False) -> None:
+        self._collect, self.done = collect, done
+
+    @classmethod
+    def of(cls, result: T) -> Pending[T]:
+        """A result that is there already."""
+        return cls(lambda: result, done=True)
+
+    def collect(self) -> T:
+        """Wait for the result; call it once."""
+        return self._collect()
+
+    def map(self, change: Callable[[T], U]) -> Pending[U]:
+        """The same batch, its result changed by a function once it is collected."""
+        return Pending(lambda: change(self._collect()), done=self.done)
 
 
 class OutOfMemory(ModelError):  # noqa: N818 - reads as what it is, like Python's own MemoryError
@@ -144,16 +175,14 @@ class Backend(Protocol):
     in_flight: int
     letterboxes: bool
 
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
-        """Begin what `infer` does; the pictures may be changed once this returns."""
-
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
-        """Letterbox the pictures and run the network on them.
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
+        """Letterbox pictures and start the network on them; the caller may reuse them once this returns.
 
         Args:
             images: u8 ``(H, W, 3)``, BGR, of any sizes, at most `max_batch`.
             target: What the network expects.
-            wanted: What counts; an engine may leave out everything else.
+            wanted: What counts; an engine may leave out everything else. None: all outputs as they are, for a
+                first run that shows what they look like.
 
         Raises:
             OutOfMemory: For a batch; nothing is lost, and a smaller one may be tried.

@@ -20,7 +20,7 @@ import numpy as np
 from tritonclient.utils import InferenceServerException
 
 from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
-from edge_node.backends.interface import Array, Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
@@ -122,7 +122,12 @@ class KserveBackend:
         self._prepare = HostInput(self.model, self._picture)
         self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:  # noqa: ARG002
+    def submit(
+        self,
+        images: Sequence[U8],
+        target: InputFormat,
+        wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
+    ) -> Pending[Inference]:
         """See `Backend`; the whole output comes over the network."""
         start = time.perf_counter()
         feeds, fits = self._prepare(images, target)
@@ -130,9 +135,7 @@ class KserveBackend:
         raw = self._patiently(AWAY_AT_MOST_S, lambda: self._ask(feeds))
         done = time.perf_counter()
         outputs = by_picture(raw, self.model, len(images))
-        return Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3)
-
-    submit = infer
+        return Pending.of(Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3))
 
     def close(self) -> None:
         """Close the connections."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
-from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
@@ -67,7 +67,12 @@ class TorchBackend:
         self.model = ModelFile(unknown.inputs, outputs, metadata)
         self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:  # noqa: ARG002
+    def submit(
+        self,
+        images: Sequence[U8],
+        target: InputFormat,
+        wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
+    ) -> Pending[Inference]:
         """See `Backend`; everything is left to the decoder."""
         start = time.perf_counter()
         feeds, fits = self._prepare(images, target)
@@ -75,9 +80,7 @@ class TorchBackend:
         raw = self._outputs(feeds)
         done = time.perf_counter()
         outputs = by_picture(raw, self.model, len(images))
-        return Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3)
-
-    submit = infer
+        return Pending.of(Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3))
 
     def close(self) -> None:
         """Release the network's memory."""

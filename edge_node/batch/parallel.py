@@ -9,13 +9,11 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from edge_node.detect.stages import Choice, Detect, Looked
+from edge_node.detect.stages import Chosen, Detect, Inferred, Ready
 from edge_node.frames import Frame
 from shared.channel import Channel, Closed
 
 T = TypeVar("T")
-
-_Unit = tuple[list[tuple[Frame, Choice]], "Future[list[Looked]]"]
 
 
 def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
@@ -49,56 +47,50 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
         thread.join()
 
 
-def looked(frames: Iterable[Frame], detects: Sequence[Detect]) -> Generator[Looked, None, None]:
-    """Every frame through one of the networks, or past it; they come out as they went in.
+def inferred(frames: Iterable[Frame], detects: Sequence[Detect]) -> Generator[Inferred, None, None]:
+    """Every frame through one of the networks, or past it; they come out in the order they went in.
 
     Args:
         frames: Of one camera.
-        detects: Each is given to one thread at a time; the first also chooses. Engines that take batches get
-            two at a time, so that the next is prepared while one runs.
+        detects: One thread at a time uses each, or two if its engine takes batches, so that one batch is
+            prepared while the other runs. The first also chooses what is done with each frame.
     """
     batched = detects[0].limit > 1
     idle: queue.SimpleQueue[Detect] = queue.SimpleQueue()
     for detect in [*detects, *detects] if batched else detects:
         idle.put(detect)
 
-    def work(batch: list[Frame]) -> list[Looked]:
+    def work(unit: Chosen) -> list[Inferred]:
         detect = idle.get()
         try:
-            return detect.run([detect.ready(frame) for frame in batch])
+            return detect.submit(unit).collect()
         finally:
             idle.put(detect)
 
-    flying: deque[_Unit] = deque()
     threads = idle.qsize()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="look")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="infer")
+    futures: deque[Future[list[Inferred]]] = deque()
     try:
         for unit in _units(frames, detects):
-            flying.append((unit, pool.submit(work, [frame for frame, choice in unit if choice == "look"])))
-            while len(flying) > threads + (0 if batched else 1):
-                yield from _landed(*flying.popleft())
-        while flying:
-            yield from _landed(*flying.popleft())
+            futures.append(pool.submit(work, unit))
+            while len(futures) > threads + (0 if batched else 1):
+                yield from futures.popleft().result()
+        while futures:
+            yield from futures.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _units(frames: Iterable[Frame], detects: Sequence[Detect]) -> Iterator[list[tuple[Frame, Choice]]]:
-    """Frames and what is done with each, with as many to look at as one run takes."""
-    unit: list[tuple[Frame, Choice]] = []
-    looks = 0
+def _units(frames: Iterable[Frame], detects: Sequence[Detect]) -> Iterator[Chosen]:
+    """Frames in lists, each with as many for the network as one of its runs takes."""
+    unit: Chosen = []
+    size = 0
     for frame in frames:
         choice = detects[0].choose(frame)
-        unit.append((frame, choice))
-        looks += choice == "look"
-        if looks >= min(detect.limit for detect in detects) or len(unit) > 2 * detects[0].limit:
+        unit.append((Ready(frame, None), choice))
+        size += choice == "infer"
+        if size >= min(detect.limit for detect in detects) or len(unit) > 2 * detects[0].limit:
             yield unit
-            unit, looks = [], 0
+            unit, size = [], 0
     if unit:
         yield unit
-
-
-def _landed(unit: list[tuple[Frame, Choice]], future: Future[list[Looked]]) -> Iterator[Looked]:
-    seen = iter(future.result())
-    for frame, choice in unit:
-        yield next(seen) if choice == "look" else Looked(frame, choice, None, {})

@@ -17,7 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from edge_node.analytics.watch import Analysed, Watch, watch
 from edge_node.batch.annotate import VideoFile, draw
-from edge_node.batch.parallel import ahead, looked
+from edge_node.batch.parallel import ahead, inferred
 from edge_node.batch.results import Results
 from edge_node.capture.camera import capture
 from edge_node.capture.readers import frame_rate, length
@@ -205,9 +205,9 @@ def _process(
     with (
         Results(job.messages, job.annotated) as results,
         closing(ahead(_frames(job, start_ns, stop), _READ_AHEAD)) as frames,
-        closing(looked(frames, detects)) as seen,
+        closing(inferred(frames, detects)) as outputs,
         # Tracking in one thread, drawing and encoding in another.
-        closing(ahead(watch(detects[0].decode(seen), watches), _READ_AHEAD)) as analysed,
+        closing(ahead(watch(detects[0].decode(outputs), watches), _READ_AHEAD)) as analysed,
         tqdm(total=total, desc=job.messages.stem, unit=" frames", disable=None) as bar,
     ):
         if results.video_path is not None:

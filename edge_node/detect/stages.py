@@ -1,4 +1,4 @@
-"""Frames of all cameras to detections: batches, and which frames the network need not look at."""
+"""Frames of all cameras to detections: in batches, and without the frames that the network can leave out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from edge_node.backends.interface import OutOfMemory
+from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import Controls
-from edge_node.detect.detector import Detector, Input, Output, Running
+from edge_node.detect.detector import Detector, Input, Output, Outputs
 from edge_node.detect.motion import MotionGate
 from edge_node.frames import U8, Detected, Detections, Frame
 from shared.channel import Channel, Closed
@@ -25,22 +25,37 @@ log = logging.getLogger("darner.detect")
 
 _RESTORE_S = 60.0
 
-
-Choice = Literal["look", "repeat", "skip"]
-"""Run the network, take over what it saw last because nothing moved since, or do neither."""
+Choice = Literal["infer", "repeat", "skip"]
+"""Run the network, repeat its last detections because nothing moved since, or do neither."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """A frame, and what the network gets of it, if that was made already."""
+    """A frame for the network.
+
+    Attributes:
+        frame: As captured.
+        input: The picture prepared for the network; None if the network's thread is to prepare it.
+    """
 
     frame: Frame
     input: Input | None
 
 
+Chosen = list[tuple[Ready, Choice]]
+"""Frames in their order, and what is done with each."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
-    """A frame behind the network: what was chosen, what came out, and the milliseconds of each step."""
+class Inferred:
+    """A frame that has been through the network or past it.
+
+    Attributes:
+        frame: As captured.
+        choice: What was done with it.
+        output: What came out of the network; None if the frame went past it.
+        timings_ms: Milliseconds of each step.
+    """
 
     frame: Frame
     choice: Choice
@@ -48,57 +63,23 @@ class Looked:
     timings_ms: dict[str, float]
 
 
-class _Flight:
-    """Frames on their way through the network or past it.
-
-    Args:
-        chosen: The frames and what is done with each.
-        looked: Those to be looked at, still in the network or behind it.
-    """
-
-    def __init__(self, chosen: list[tuple[Ready, Choice]], looked: Running | list[Looked]) -> None:
-        self._chosen, self._looked = chosen, looked
-        self.size = len(chosen)
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing is left to wait for."""
-        return isinstance(self._looked, list) or self._looked.done
-
-    def land(self) -> Iterator[Looked]:
-        """All of them in their order, as soon as they are there."""
-        looked = self._looked
-        if not isinstance(looked, list):
-            looked = _collect([ready for ready, choice in self._chosen if choice == "look"], looked)
-        seen = iter(looked)
-        for ready, choice in self._chosen:
-            yield next(seen) if choice == "look" else Looked(ready.frame, choice, None, {})
-
-
-def _collect(batch: list[Ready], running: Running) -> list[Looked]:
-    outputs, timings = running.collect()
-    return [
-        Looked(ready.frame, "look", output, timings) for ready, output in zip(batch, outputs, strict=True)
-    ]
-
-
 class Detect:
-    """The pipeline's stages between capture and watch: `ready`, `look` and `decode` have a thread each.
+    """The pipeline's stages between capture and watch: `ready`, `infer` and `decode`, each in another thread.
 
-    A batch is whatever cameras have a frame when the network is free: at full load batches fill by
-    themselves, and on an idle box no frame waits for another.
+    A batch holds the frames that wait when the network is free: at full load batches fill by themselves, and
+    on an idle box no frame waits for another.
 
     Args:
         detector: Loaded and warm.
         cameras: Their settings.
-        controls: How often to look, and how sure to be, by camera.
+        controls: How often the network runs and the lowest score that counts, by camera.
         fill_s: How long a batch may wait for further frames.
         limit: Most frames in a batch; 0: as many as the engine takes.
 
     Attributes:
         class_names: By class id.
         batches_run: Runs of the network, by number of frames.
-        still: Frames the network did not look at because nothing moved, by camera.
+        still: Frames that did not go through the network because nothing moved, by camera.
     """
 
     def __init__(
@@ -122,7 +103,8 @@ class Detect:
             if settings.motion_gate
         }
         self._since: Counter[str] = Counter()
-        self._flying: deque[_Flight] = deque()
+        self._in_network: deque[Pending[list[Inferred]]] = deque()
+        self._newest_size = 0
         self.batches_run: Counter[int] = Counter()
         self.still: Counter[str] = Counter()
 
@@ -132,51 +114,52 @@ class Detect:
         return min(self._limit, self._detector.max_batch)
 
     def ready(self, frame: Frame) -> Ready:
-        """Prepare a frame where it was captured, so that the network's thread need not; any thread may."""
+        """Prepare a frame in the thread that captured it, so that the network's thread need not."""
         early = frame.camera not in self._gates and self._controls[frame.camera].detect_every == 1
         return Ready(frame, self._detector.prepare(self._part(frame)) if early else None)
 
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
         """Frames as they come, as many at a time as the network takes.
 
-        An empty list asks `look` to wait for what is in the network. While something is, no smaller batch
-        than that begins: what comes meanwhile makes it larger, and the network has enough to do.
+        An empty list asks `infer` to wait for what is in the network. Meanwhile no batch begins that is
+        smaller than the newest one there: the frames that wait are joined by others, and the network is busy.
         """
         with contextlib.suppress(Closed):
             while True:
                 limit = self.limit
-                if not self._flying:
+                if not self._in_network:
                     yield frames.take(limit, fill_s=self._fill_s if limit > 1 else 0.0)
-                elif len(frames) >= min(limit, self._flying[-1].size):
+                elif len(frames) >= min(limit, self._newest_size):
                     yield frames.take(limit)
                 else:
                     yield []
 
-    def look(self, batches: Iterable[list[Ready]]) -> Iterator[Looked]:
-        """Every frame that comes, those of one camera in their order, through the network or past it.
+    def infer(self, batches: Iterable[list[Ready]]) -> Iterator[Inferred]:
+        """All frames, those of one camera in their order, through the network or past it.
 
-        Where the engine goes on by itself it gets the next batch before the last one is collected.
+        An engine that goes on by itself gets the next batch before the last one is collected.
         """
-        flying = self._flying
+        pending = self._in_network
         for batch in batches:
             if batch:
-                flying.append(self._begin(batch))
-            elif flying:
-                yield from flying.popleft().land()
-            while flying and (flying[0].done or len(flying) >= self._detector.in_flight):
-                yield from flying.popleft().land()
-        while flying:
-            yield from flying.popleft().land()
+                self._newest_size = len(batch)
+                pending.append(self.submit([(ready, self.choose(ready.frame)) for ready in batch]))
+            elif pending:
+                yield from pending.popleft().collect()
+            while pending and (pending[0].done or len(pending) >= self._detector.in_flight):
+                yield from pending.popleft().collect()
+        while pending:
+            yield from pending.popleft().collect()
 
-    def decode(self, looked: Iterable[Looked]) -> Iterator[Detected]:
-        """What was seen, frame by frame."""
+    def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
+        """The detections of every frame, in the order of the frames."""
         last: dict[str, Detections] = {}
-        for item in looked:
+        for item in inferred:
             camera, timings = item.frame.camera, item.timings_ms
             match item.choice, item.output:
-                case "look", Output() as output:
+                case "infer", Output() as output:
                     start = time.perf_counter()
-                    last[camera] = self._moved_back(item.frame, self._detector.decode(output))
+                    last[camera] = self._moved_back(item.frame, self._detector.detections(output))
                     decode_ms = round((time.perf_counter() - start) * 1e3, 3)
                     yield Detected(item.frame, last[camera], timings | {"decode": decode_ms})
                 case "repeat", _:
@@ -194,48 +177,54 @@ class Detect:
         self._since[camera] = 0
         gate = self._gates.get(camera)
         if gate is None or gate.moved(self._part(frame), frame.monotonic_ns / 1e9) or first:
-            return "look"
+            return "infer"
         self.still[camera] += 1
         return "repeat"
 
-    def run(self, batch: list[Ready]) -> list[Looked]:
-        """Frames through the network at once, at most `limit` of them.
+    def submit(self, frames: Chosen) -> Pending[list[Inferred]]:
+        """Give the network the frames chosen for it, at most `limit`; all frames come out in their order.
 
         Raises:
             OutOfMemory: One frame alone does not fit.
         """
+        through = self._submit([ready for ready, choice in frames if choice == "infer"])
+
+        def in_order(inferred: list[Inferred]) -> list[Inferred]:
+            rest = iter(inferred)
+            return [
+                next(rest) if choice == "infer" else Inferred(ready.frame, choice, None, {})
+                for ready, choice in frames
+            ]
+
+        return through.map(in_order)
+
+    def _submit(self, batch: list[Ready]) -> Pending[list[Inferred]]:
+        """Give the network a batch; if it does not fit into memory, one half after the other."""
         if not batch:
-            return []
-        try:
-            return _collect(batch, self._submit(batch))
-        except OutOfMemory as error:
-            return self._in_halves(batch, error)
-
-    def _begin(self, batch: list[Ready]) -> _Flight:
-        """Choose what to do with frames, and give those to be looked at to the network."""
-        chosen = [(ready, self.choose(ready.frame)) for ready in batch]
-        look = [ready for ready, choice in chosen if choice == "look"]
-        try:
-            return _Flight(chosen, self._submit(look) if look else [])
-        except OutOfMemory as error:
-            return _Flight(chosen, self._in_halves(look, error))
-
-    def _submit(self, batch: list[Ready]) -> Running:
+            return Pending.of([])
         inputs = [ready.input or self._detector.prepare(self._part(ready.frame)) for ready in batch]
         least = [self._controls[ready.frame.camera].confidence for ready in batch]
-        running = self._detector.submit(inputs, least)
+        try:
+            pending = self._detector.submit(inputs, least)
+        except OutOfMemory as error:
+            if len(batch) == 1:
+                raise
+            half = len(batch) // 2
+            self._limit, self._shrunk_at = half, time.monotonic()
+            log.warning("%s; batches have at most %d frames from now on", error, half)
+            first = self._submit(batch[:half]).collect()
+            return Pending.of(first + self._submit(batch[half:]).collect())
         self.batches_run[len(batch)] += 1
         self._grow()
-        return running
 
-    def _in_halves(self, batch: list[Ready], error: OutOfMemory) -> list[Looked]:
-        """What did not fit as one batch, in two."""
-        if len(batch) == 1:
-            raise error
-        half = len(batch) // 2
-        self._limit, self._shrunk_at = half, time.monotonic()
-        log.warning("%s; batches of at most %d from now on", error, half)
-        return self.run(batch[:half]) + self.run(batch[half:])
+        def inferred(result: Outputs) -> list[Inferred]:
+            outputs, timings = result
+            return [
+                Inferred(ready.frame, "infer", output, timings)
+                for ready, output in zip(batch, outputs, strict=True)
+            ]
+
+        return pending.map(inferred)
 
     def _grow(self) -> None:
         """Try larger batches again a while after memory ran out: what took it may have ended."""

@@ -77,7 +77,7 @@ def watch_video(
         nothing = Definitions(version=1, zones={}, lines={})
         watch = Watch(settings.analytics, nothing, tracking, detector.class_names)
         for item in tqdm(
-            detect.decode(detect.look([detect.ready(frame)] for frame in frames)),
+            detect.decode(detect.infer([detect.ready(frame)] for frame in frames)),
             unit=" frames",
             desc=Path(video).name,
             disable=None,

@@ -47,7 +47,7 @@ class StandInDetector:
     def batches(self, frames: Iterable[Frame]) -> Iterable[Frame]:
         return frames
 
-    def look(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def infer(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))

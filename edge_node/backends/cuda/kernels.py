@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.backends.cuda.device import Device
-from edge_node.backends.interface import Wanted
+from edge_node.backends.interface import Anchors, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import U8
 
@@ -84,19 +84,14 @@ class FilterLayout:
     objectness: bool
 
     @classmethod
-    def of(cls, layout: str, outputs: Sequence[tuple[int, ...]]) -> FilterLayout | None:
-        """For a network's outputs ``(N, ...)``; None when all of them are needed.
-
-        Raw YOLOX is fetched whole: its boxes are offsets from cells, which their places in the output tell.
-        """
-        if len(outputs) != 1 or len(outputs[0]) != 3:
+    def of(cls, anchors: Anchors | None, outputs: Sequence[tuple[int, ...]]) -> FilterLayout | None:
+        """For a network's outputs ``(N, ...)``; None when all of them are needed."""
+        if anchors is None or len(outputs) != 1 or len(outputs[0]) != 3:
             return None
         _, first, second = outputs[0]
-        if layout == "yolov8" and first > 4:
-            return cls(first, second, by_anchor=False, objectness=False)
-        if layout in ("yolov5", "yolox_decoded") and second > 5:
-            return cls(second, first, by_anchor=True, objectness=True)
-        return None
+        rows, count = (second, first) if anchors.by_anchor else (first, second)
+        found = cls(rows, count, anchors.by_anchor, anchors.objectness)
+        return found if found.classes > 0 else None
 
     @property
     def classes(self) -> int:

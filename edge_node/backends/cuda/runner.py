@@ -16,6 +16,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from edge_node.backends.cuda.device import Device
@@ -24,7 +25,7 @@ from edge_node.backends.cuda.kernels import MAX_SIDE, Kernels, source_size
 from edge_node.backends.cuda.memory import IN_FLIGHT
 from edge_node.backends.cuda.slot import Slot
 from edge_node.backends.cuda.slots import Shape, Shapes, Slots
-from edge_node.backends.interface import Inference, OutOfMemory, Wanted
+from edge_node.backends.interface import Inference, OutOfMemory, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import U8
 from shared.errors import ModelError
@@ -67,24 +68,18 @@ class Network(Shapes, Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
+class _Batch:
     """A batch in flight.
 
     Attributes:
-        runner: Where.
         slot: Its buffers, until it is collected.
         fits: How each picture was put into the input.
         inference: What came out, once it is known.
     """
 
-    runner: CudaRunner
     slot: Slot
     fits: list[Letterbox]
     inference: Inference | None = None
-
-    def collect(self) -> Inference:
-        """Wait for the batch; any thread may."""
-        return self.runner.collect(self)
 
 
 class CudaRunner:
@@ -111,25 +106,24 @@ class CudaRunner:
                 network.close()
                 raise ModelError(f"{gpu.name} has no memory left for the model: {error}") from None
         self._slots = Slots(gpu, network)
-        self._in_flight: list[Ticket] = []
-        self._lock = threading.Lock()  # of buffers and tickets: one thread may collect while another submits
+        self._in_flight: list[_Batch] = []
+        self._lock = threading.Lock()  # of buffers and batches: one thread may collect while another submits
 
     @property
     def max_batch(self) -> int:
         """Most pictures that a batch may have now; see `Slots`."""
         return self._slots.max_batch
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
-        """See `Backend`."""
-        return self.submit(images, target, wanted).collect()
-
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket:
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
         """Start a batch; returns when its pictures are copied, so that the caller may reuse them.
+
+        The result has candidates only where the output can be filtered, else the whole outputs. Its times are
+        the GPU's: from the first picture's copy to the tensor, and from there to the candidates.
 
         Args:
             images: u8, BGR ``(H, W, 3)`` or NV12 ``(H * 3 / 2, W)``, of any sizes, at most `max_batch`.
             target: What the network expects.
-            wanted: What counts.
+            wanted: What counts; None: the outputs as they are.
 
         Raises:
             OutOfMemory: The GPU has too little memory for several pictures; nothing is lost, and `max_batch`
@@ -168,65 +162,57 @@ class CudaRunner:
 
     def _make_room(self, count: int) -> None:
         """After so many pictures did not fit: give back all buffers, those in flight once they are done."""
-        for ticket in list(self._in_flight):
-            ticket.slot.done.synchronize()
-            self._finish(ticket)
+        for batch in list(self._in_flight):
+            batch.slot.done.synchronize()
+            self._finish(batch)
         self._upload.synchronize()
         self._compute.synchronize()
         self._slots.shrink(count)
 
     def _start(
-        self, images: Sequence[U8], fits: list[Letterbox], target: InputFormat, wanted: Wanted
-    ) -> Ticket:
-        batch = self._network.padded(len(images))
-        slot = self._slots.get(target, wanted.layout, images)
-        slot.upload(images, fits, batch, wanted, self._upload)
-        slot.letterbox(batch, target, self._kernels, self._upload)
+        self, images: Sequence[U8], fits: list[Letterbox], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
+        size = self._network.padded(len(images))
+        slot = self._slots.get(target, wanted.anchors if wanted else None, images)
+        slot.upload(images, fits, size, wanted, self._upload)
+        slot.letterbox(size, target, self._kernels, self._upload)
         self._compute.wait_for_event(slot.ready)
         slot.begun.record(self._compute)
-        self._run(slot, (batch, 3, target.height, target.width))
+        self._run(slot, (size, 3, target.height, target.width))
         slot.done.record(self._compute)
         slot.busy = True
-        ticket = Ticket(self, slot, fits)
-        self._in_flight.append(ticket)
-        return ticket
+        batch = _Batch(slot, fits)
+        self._in_flight.append(batch)
+        return Pending(partial(self._collect, batch))
 
-    def collect(self, ticket: Ticket) -> Inference:
-        """Wait for a batch.
-
-        Args:
-            ticket: Of `submit`.
-
-        Returns:
-            Candidates only where the layout allows that, else the whole outputs. The times are the GPU's:
-            from the first picture's copy to the tensor, and from there to the candidates.
-        """
-        if ticket.inference is None:
-            slot = ticket.slot
+    def _collect(self, batch: _Batch) -> Inference:
+        """Wait for a batch; any thread may."""
+        if batch.inference is None:
+            slot = batch.slot
             with self._gpu.current():
                 slot.done.synchronize()
                 with self._lock:
-                    self._finish(ticket)
-        assert ticket.inference  # noqa: S101 - just made, by us or by a batch that had no room
-        return ticket.inference
+                    self._finish(batch)
+        assert batch.inference  # noqa: S101 - just made, by us or by a batch that had no room
+        return batch.inference
 
-    def _finish(self, ticket: Ticket) -> None:
-        if ticket.inference is None:
-            slot = ticket.slot
-            outputs = slot.results(len(ticket.fits))
+    def _finish(self, batch: _Batch) -> None:
+        if batch.inference is None:
+            slot = batch.slot
+            outputs = slot.results(len(batch.fits))
             preprocess_ms = slot.ready.time_since(slot.started)
             inference_ms = slot.done.time_since(slot.begun)
             slot.busy = False
-            self._in_flight.remove(ticket)
-            ticket.inference = Inference(outputs, ticket.fits, preprocess_ms, inference_ms)
+            self._in_flight.remove(batch)
+            batch.inference = Inference(outputs, batch.fits, preprocess_ms, inference_ms)
 
     def close(self) -> None:
         """Release everything."""
         with self._gpu.current():
             self._compute.synchronize()
             self._upload.synchronize()
-            for ticket in self._in_flight:
-                ticket.slot.busy = False
+            for batch in self._in_flight:
+                batch.slot.busy = False
             self._in_flight.clear()
             self._slots.release()
             self._network.close()

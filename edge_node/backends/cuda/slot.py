@@ -74,7 +74,12 @@ class Slot:
         return pinned
 
     def upload(
-        self, images: Sequence[U8], fits: Sequence[Letterbox], batch: int, wanted: Wanted, stream: Any
+        self,
+        images: Sequence[U8],
+        fits: Sequence[Letterbox],
+        batch: int,
+        wanted: Wanted | None,
+        stream: Any,
     ) -> None:
         """Put a batch into the staging buffer and start copying it to the GPU, each picture beside the next.
 
@@ -82,7 +87,7 @@ class Slot:
             images: The pictures, within what the slot was made for.
             fits: How each goes into the input.
             batch: Pictures that the network takes; missing ones repeat the first.
-            wanted: For the filter.
+            wanted: For the filter; None where there is none.
             stream: To copy on.
         """
         self.started.record(stream)
@@ -94,7 +99,7 @@ class Slot:
         jobs = [job(image, fit, start) for image, fit, start in zip(images, fits, starts, strict=True)]
         jobs += jobs[:1] * (batch - len(jobs))
         self._host.view(JOB, (batch,), self._plan.jobs_start)[:] = np.array(jobs, JOB)
-        if self._plan.layout:
+        if wanted and self._plan.layout:
             fill_request(memory, wanted)
         copied = 0
         for image, start in zip(images, starts, strict=True):

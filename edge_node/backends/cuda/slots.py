@@ -16,7 +16,7 @@ from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.kernels import FilterLayout
 from edge_node.backends.cuda.memory import IN_FLIGHT, MARGIN, SlotPlan, aligned, largest_batch
 from edge_node.backends.cuda.slot import Slot
-from edge_node.backends.interface import OutOfMemory
+from edge_node.backends.interface import Anchors, OutOfMemory
 from edge_node.backends.preprocess import InputFormat
 from edge_node.frames import U8
 
@@ -68,7 +68,7 @@ class _Kept:
 
 
 class Slots:
-    """Buffers by input format and output layout; the context must be current.
+    """Buffers by input format and filter; the context must be current.
 
     They are made for the next power of two of the pictures that come, so that a few cameras take little.
 
@@ -84,19 +84,19 @@ class Slots:
     def __init__(self, gpu: Device, network: Shapes) -> None:
         self._gpu, self._network = gpu, network
         self.max_batch = network.max_batch
-        self._kept: OrderedDict[tuple[InputFormat, str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[InputFormat, Anchors | None], _Kept] = OrderedDict()
         self._numbers = itertools.count()
         self._again_at = 0.0
         self._told = False
 
-    def get(self, target: InputFormat, layout: str, images: Sequence[U8]) -> Slot:
+    def get(self, target: InputFormat, anchors: Anchors | None, images: Sequence[U8]) -> Slot:
         """Buffers that nobody uses and that hold these pictures; fewer than two batches are in flight.
 
         Raises:
             OutOfMemory: Several pictures do not fit within the margin.
             pycuda.driver.MemoryError: The GPU gives less than it says it has.
         """
-        kept = self._kept_for(target, layout)
+        kept = self._kept_for(target, anchors)
         pictures = sum(aligned(image.nbytes) for image in images)
         place, slot = next(
             (place, slot) for place, slot in enumerate(kept.slots) if slot is None or not slot.busy
@@ -125,7 +125,7 @@ class Slots:
         for key in list(self._kept):
             self._release(key)
 
-    def _release(self, key: tuple[InputFormat, str]) -> None:
+    def _release(self, key: tuple[InputFormat, Anchors | None]) -> None:
         kept = self._kept[key]
         for place, slot in enumerate(kept.slots):
             if slot and not slot.busy:
@@ -138,20 +138,20 @@ class Slots:
         self._network.forget(slot.number)
         slot.free()
 
-    def _kept_for(self, target: InputFormat, layout: str) -> _Kept:
-        key = target, layout
+    def _kept_for(self, target: InputFormat, anchors: Anchors | None) -> _Kept:
+        key = target, anchors
         if key not in self._kept:
             idle = [one for one, kept in self._kept.items() if not any(slot.busy for slot in kept.made())]
             for old in idle[: max(0, len(self._kept) - KEPT + 1)]:
                 self._release(old)
-            self._kept[key] = _Kept(self._plan(target, layout))
+            self._kept[key] = _Kept(self._plan(target, anchors))
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _plan(self, target: InputFormat, layout: str) -> SlotPlan:
+    def _plan(self, target: InputFormat, anchors: Anchors | None) -> SlotPlan:
         picture = (3, target.height, target.width)
         outputs = self._network.outputs((self._network.padded(1), *picture))
-        filtered = FilterLayout.of(layout, [output for output, _ in outputs])
+        filtered = FilterLayout.of(anchors, [output for output, _ in outputs])
         if filtered and outputs[0][1] not in _FLOATS:
             filtered = None
         return SlotPlan(

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
-from edge_node.backends.interface import Array, Inference, ModelFile, Tensor, Wanted
+from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.fold import FoldError, fold_input
 from edge_node.backends.preprocess import InputFormat, Letterbox, TensorFormat
@@ -73,9 +73,9 @@ class OnnxBackend:
         """Whether the network takes bytes; known after the first run."""
         return self._folded_for is not None
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
         """See `Backend`; everything is left to the decoder."""
-        if self._may_fold and wanted.layout != "auto":
+        if self._may_fold and wanted is not None:
             self._fold(target)
         start = time.perf_counter()
         feeds, fits = self._feeds(images, target)
@@ -83,9 +83,7 @@ class OnnxBackend:
         raw = [np.asarray(output) for output in self._session.run(None, feeds)]
         done = time.perf_counter()
         outputs = by_picture(raw, self.model, len(images))
-        return Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3)
-
-    submit = infer
+        return Pending.of(Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3))
 
     def close(self) -> None:
         """Release the session's memory."""

@@ -12,9 +12,9 @@ import onnxruntime as ort
 
 from edge_node.backends.cuda.device import device
 from edge_node.backends.cuda.memory import IN_FLIGHT, is_shortage
-from edge_node.backends.cuda.runner import CudaRunner, Ticket
+from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.cuda.slots import Shape
-from edge_node.backends.interface import Inference, ModelFile, OutOfMemory, Tensor, Wanted
+from edge_node.backends.interface import Inference, ModelFile, OutOfMemory, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.frames import U8
 from shared.errors import ModelError
@@ -68,11 +68,7 @@ class CudaOnnxBackend:
         self._runner = CudaRunner(gpu, network, stream, graphs=graphs)
         self.max_batch = self._runner.max_batch
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
-        """See `Backend`."""
-        return self.submit(images, target, wanted).collect()
-
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Ticket:
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
         """See `CudaRunner.submit`."""
         try:
             return self._runner.submit(images, target, wanted)

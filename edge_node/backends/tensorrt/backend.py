@@ -98,20 +98,16 @@ class TensorrtBackend:
         log.info("model %s runs with %s until its TensorRT engine is built", path, other.name)
         threading.Thread(target=work, name="engine-build", daemon=True).start()
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
-        """See `Backend`."""
-        return self.submit(images, target, wanted).collect()
-
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
         """See `CudaRunner.submit`; while the engine is built, what the other one found."""
         if self._meanwhile and self._built:
             self._switch(self._meanwhile, self._built.pop())
         runs = self._loaded.runner if self._loaded else self._meanwhile
         assert runs  # noqa: S101 - one of the two is there
         try:
-            if isinstance(runs, CudaRunner):
-                return runs.submit(images, target, wanted)
-            return runs.infer(images, target, wanted)
+            pending = runs.submit(images, target, wanted)
+            # Collected here, because the other engine is closed as soon as ours is there.
+            return pending if runs is not self._meanwhile else Pending.of(pending.collect())
         finally:
             self.max_batch = runs.max_batch
 

@@ -1,4 +1,4 @@
-"""Heads that score every place of the picture: boxes in input pixels from their raw output, before NMS."""
+"""Readers of networks that score every cell of a grid: boxes in input pixels, before NMS."""
 
 from __future__ import annotations
 
@@ -6,70 +6,71 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from edge_node.detect.decode.raw import Ids, Raw, build
 from edge_node.frames import Detections
 from shared.geometry import F32
 
-Ids = npt.NDArray[np.intp]
-
 DFL_BINS = 8
-"""Of the distance distributions of NanoDet and PicoDet ("reg_max" 7, plus one)."""
+"""Bins of a distance distribution in NanoDet and PicoDet: their "reg_max", which is 7, plus one."""
 
 
-def yolov8(output: F32, wanted: Ids, confidence: float) -> Detections:
+def yolov8(raw: Raw) -> Detections:
     """``(4 + classes, anchors)``: centre x, y, width, height in input pixels, then class scores."""
+    output, wanted = raw.arrays[0], raw.wanted
     scores = output[4:] if len(wanted) == len(output) - 4 else output[4:][wanted]
     # Compare first: of thousands of anchors a handful is above the threshold.
     top = scores.max(axis=0)
-    keep = np.flatnonzero(top >= confidence)
+    keep = np.flatnonzero(top >= raw.confidence)
     # By rows, because the largest of a row is found many times faster than that of a column.
     best = scores.T[keep].argmax(axis=1)
     return _from_centres(output[:4].take(keep, axis=1).T, top[keep], wanted[best])
 
 
-def yolov5(output: F32, wanted: Ids, confidence: float) -> Detections:
+def yolov5(raw: Raw) -> Detections:
     """``(anchors, 5 + classes)``: as YOLOv8's, with an objectness that each class score is multiplied by."""
-    chosen, score, class_id = _with_objectness(output, wanted, confidence)
-    return _from_centres(output[chosen, :4], score, class_id)
+    chosen, score, class_id = _with_objectness(raw)
+    return _from_centres(raw.arrays[0][chosen, :4], score, class_id)
 
 
-def yolox(output: F32, size: tuple[int, int], wanted: Ids, confidence: float) -> Detections:
+def yolox(raw: Raw) -> Detections:
     """``(cells, 5 + classes)``: raw offsets from the grid, objectness and class scores after the sigmoid.
 
     Source: Ge et al., "YOLOX: Exceeding YOLO Series in 2021", section 2.1.
     """
-    chosen, score, class_id = _with_objectness(output, wanted, confidence)
-    corner, stride = grid(*size, (8, 16, 32))
-    raw, stride = output[chosen, :4], stride[chosen, None]
-    centre = (raw[:, :2] + corner[chosen]) * stride
-    with np.errstate(over="ignore"):  # what is infinite is left out
-        sides = np.exp(raw[:, 2:]) * stride
+    chosen, score, class_id = _with_objectness(raw)
+    corner, stride = grid(*raw.size, (8, 16, 32))
+    offsets, stride = raw.arrays[0][chosen, :4], stride[chosen, None]
+    centre = (offsets[:, :2] + corner[chosen]) * stride
+    with np.errstate(over="ignore"):  # `build` leaves infinite boxes out
+        sides = np.exp(offsets[:, 2:]) * stride
     return _from_centres(np.concatenate([centre, sides], axis=1), score, class_id)
 
 
-def nanodet(output: F32, size: tuple[int, int], wanted: Ids, confidence: float) -> Detections:
+def nanodet(raw: Raw) -> Detections:
     """``(cells, classes + 32)``: class scores after the sigmoid, then a distribution for each side.
 
     Source: RangiLyu, NanoDet-Plus, whose cells, unlike most others', are anchored at their corners.
     """
-    chosen, score, class_id = _best(output[:, : -4 * DFL_BINS], wanted, confidence)
-    corner, stride = grid(*size, (8, 16, 32, 64))
+    output = raw.arrays[0]
+    chosen, score, class_id = _best(output[:, : -4 * DFL_BINS], raw.wanted, raw.confidence)
+    corner, stride = grid(*raw.size, (8, 16, 32, 64))
     anchor = corner[chosen] * stride[chosen, None]
-    return _from_distances(output[chosen, -4 * DFL_BINS :], anchor, stride[chosen], score, class_id, size)
+    sides = output[chosen, -4 * DFL_BINS :]
+    return _from_distances(sides, anchor, stride[chosen], score, class_id, raw.size)
 
 
-def picodet(outputs: Sequence[F32], size: tuple[int, int], wanted: Ids, confidence: float) -> Detections:
+def picodet(raw: Raw) -> Detections:
     """Class maps ``(cells, classes)`` of each level, then as many of distributions ``(cells, 32)``.
 
     Source: Yu et al., "PP-PicoDet: A Better Real-Time Object Detector on Mobile Devices", 2021.
     """
-    levels = len(outputs) // 2
-    chosen, score, class_id = _best(np.concatenate(outputs[:levels]), wanted, confidence)
-    corner, stride = grid(*size, tuple(8 << level for level in range(levels)))
+    levels = len(raw.arrays) // 2
+    chosen, score, class_id = _best(np.concatenate(raw.arrays[:levels]), raw.wanted, raw.confidence)
+    corner, stride = grid(*raw.size, tuple(8 << level for level in range(levels)))
     anchor = (corner[chosen] + 0.5) * stride[chosen, None]
-    sides = np.concatenate(outputs[levels:])[chosen]
-    return _from_distances(sides, anchor, stride[chosen], score, class_id, size)
+    sides = np.concatenate(raw.arrays[levels:])[chosen]
+    return _from_distances(sides, anchor, stride[chosen], score, class_id, raw.size)
 
 
 def grid(width: int, height: int, strides: Sequence[int]) -> tuple[F32, F32]:
@@ -97,11 +98,12 @@ def _best(scores: F32, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
     return chosen, few[np.arange(len(chosen)), best], wanted[best]
 
 
-def _with_objectness(output: F32, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
+def _with_objectness(raw: Raw) -> tuple[Ids, F32, Ids]:
     """The same of ``(places, 5 + classes)``; a score is at most the objectness."""
+    output, confidence = raw.arrays[0], raw.confidence
     likely = np.flatnonzero(output[:, 4] >= confidence)
     scores = output[likely, 5:] * output[likely, 4, None]
-    chosen, score, class_id = _best(scores, wanted, confidence)
+    chosen, score, class_id = _best(scores, raw.wanted, confidence)
     return likely[chosen], score, class_id
 
 
@@ -131,13 +133,3 @@ def _from_distances(
     distance = weight @ np.arange(logits.shape[2], dtype=np.float32) * stride[:, None]
     xyxy = np.concatenate([anchor - distance[:, :2], anchor + distance[:, 2:]], axis=1)
     return build(np.clip(xyxy, 0, np.array(size * 2, np.float32)), score, class_id)
-
-
-def build(xyxy: F32, score: F32, class_id: npt.NDArray[np.generic]) -> Detections:
-    """Detections of what is finite."""
-    finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(score)
-    if not finite.all():
-        xyxy, score, class_id = xyxy[finite], score[finite], class_id[finite]
-    return Detections(
-        xyxy.astype(np.float32, copy=False), score.astype(np.float32, copy=False), class_id.astype(np.int32)
-    )

@@ -32,6 +32,7 @@ from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import PAD_VALUE, InputFormat, Letterbox, Preprocessor, TensorFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.decode.candidates import candidates, suppress
+from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8, Detections
 from shared.geometry import F32
 from tests.bench.detector.peers import PACKAGE, Ultralytics
@@ -40,7 +41,7 @@ from tests.edge_node.backends import networks
 
 REPO = Path(__file__).resolve().parents[3]
 TARGET = InputFormat(640, 640)
-EVERYTHING = Wanted("yolov8", np.arange(80), 0.25)
+EVERYTHING = Wanted(np.arange(80), 0.25, FAMILIES["yolov8"].anchors)
 CONFIDENCE, IOU = 0.25, 0.6
 _REPEATS = 10
 
@@ -120,7 +121,8 @@ def preprocess(rounds: int, folder: Path, peer: Ultralytics) -> list[Result]:
 
     def run(fold: bool) -> list[float]:
         # The difference of these two is small beside the noise of either: more runs.
-        return [backends[fold].infer([image], TARGET, EVERYTHING).inference_ms for _ in range(3 * _REPEATS)]
+        pending = (backends[fold].submit([image], TARGET, EVERYTHING) for _ in range(3 * _REPEATS))
+        return [one.collect().inference_ms for one in pending]
 
     ms = in_turn(
         rounds,
@@ -172,8 +174,8 @@ def decode(rounds: int, folder: Path, peer: Ultralytics) -> list[Result]:
         np.save(path, raw)
 
         def ours(raw: F32 = raw) -> Detections:
-            found = candidates("yolov8", [raw[0]], TARGET, EVERYTHING.class_ids, CONFIDENCE)
-            return suppress("yolov8", found, IOU, 300)
+            found = candidates(FAMILIES["yolov8"], [raw[0]], TARGET, EVERYTHING.class_ids, CONFIDENCE)
+            return suppress(FAMILIES["yolov8"], found, IOU, 300)
 
         def theirs(repeats: int, path: Path = path) -> tuple[list[float], Path]:
             return peer.ask("nms", path, repeats, confidence=CONFIDENCE, iou=IOU)
@@ -204,7 +206,8 @@ def inference(rounds: int, files: dict[str, tuple[Path, InputFormat]], threads: 
     backends = {name: OnnxBackend(path, settings) for name, (path, _) in files.items()}
 
     def run(name: str) -> list[float]:
-        return [backends[name].infer([image], files[name][1], EVERYTHING).inference_ms for _ in range(3)]
+        pending = (backends[name].submit([image], files[name][1], EVERYTHING) for _ in range(3))
+        return [one.collect().inference_ms for one in pending]
 
     return in_turn(rounds, {name: (lambda name=name: run(name)) for name in files})  # type: ignore[misc]
 

@@ -66,6 +66,7 @@ def _measure(peer: subprocess.Popen[str], tensor: F32, confidence: float, rounds
     """Medians of ours and theirs, and how many boxes came out."""
     from edge_node.backends.preprocess import InputFormat
     from edge_node.detect.decode.candidates import candidates, suppress
+    from edge_node.detect.decode.families import FAMILIES
 
     target, wanted = InputFormat(_SIDE, _SIDE), np.arange(_CLASSES)
     ours, theirs = [], []
@@ -77,8 +78,8 @@ def _measure(peer: subprocess.Popen[str], tensor: F32, confidence: float, rounds
             for _ in range(_TURN):
                 fresh = tensor.copy()
                 start = time.perf_counter()
-                found = candidates("yolov8", [fresh], target, wanted, confidence)
-                found = suppress("yolov8", found, _IOU, _LIMIT)
+                found = candidates(FAMILIES["yolov8"], [fresh], target, wanted, confidence)
+                found = suppress(FAMILIES["yolov8"], found, _IOU, _LIMIT)
                 ours.append(time.perf_counter() - start)
             theirs += _ask(peer, path=str(path), confidence=confidence)[0]
     expected = np.array(rows, np.float32).reshape(-1, 6)

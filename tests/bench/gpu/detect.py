@@ -21,17 +21,18 @@ import numpy as np
 import onnxruntime as ort
 
 from edge_node.backends.cuda.device import device
-from edge_node.backends.cuda.runner import Ticket
-from edge_node.backends.interface import Inference, Wanted
+from edge_node.backends.interface import Inference, Pending, Wanted
 from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 from edge_node.backends.preprocess import InputFormat, Preprocessor
-from edge_node.detect.decode.candidates import candidates, nms
+from edge_node.detect.decode.candidates import candidates
+from edge_node.detect.decode.families import FAMILIES
+from edge_node.detect.decode.nms import nms
 from edge_node.frames import U8
 from tests.bench.gpu.yolo_shaped import write
 
 TARGET = InputFormat(640, 640)
 CONFIDENCE = 0.25
-WANTED = Wanted("yolov8", np.arange(80), CONFIDENCE)
+WANTED = Wanted(np.arange(80), CONFIDENCE, FAMILIES["yolov8"].anchors)
 
 
 def scene(index: int) -> U8:
@@ -46,7 +47,7 @@ def decode(inference: Inference) -> int:
     """Candidates and NMS of every picture; how many detections."""
     count = 0
     for outputs, fit in zip(inference.outputs, inference.fits, strict=True):
-        found = nms(candidates("yolov8", outputs, TARGET, WANTED.class_ids, CONFIDENCE), 0.6, 300)
+        found = nms(candidates(FAMILIES["yolov8"], outputs, TARGET, WANTED.class_ids, CONFIDENCE), 0.6, 300)
         fit.to_source(found.xyxy)
         count += len(found)
     return count
@@ -54,7 +55,7 @@ def decode(inference: Inference) -> int:
 
 def detect(backend: CudaOnnxBackend, images: Sequence[U8]) -> int:
     """The whole call."""
-    return decode(backend.infer(images, TARGET, WANTED))
+    return decode(backend.submit(images, TARGET, WANTED).collect())
 
 
 def times(call: Callable[[], object], repeats: int) -> dict[str, float]:
@@ -77,14 +78,14 @@ def overlapped(backend: CudaOnnxBackend, images: Sequence[U8], turns: int) -> di
             detect(backend, images)
 
     def paired() -> None:
-        ticket: Ticket | None = None
+        pending: Pending[Inference] | None = None
         for _ in range(turns):
             following = backend.submit(images, TARGET, WANTED)
-            if ticket:
-                decode(ticket.collect())
-            ticket = following
-        if ticket:
-            decode(ticket.collect())
+            if pending:
+                decode(pending.collect())
+            pending = following
+        if pending:
+            decode(pending.collect())
 
     rates = {}
     for name, call in {"one_batch_fps": alone, "two_in_flight_fps": paired}.items():
@@ -130,7 +131,7 @@ def measure(
             few = images[:batch]
             row: dict[str, Any] = {"way": way, "batch": batch}
             row |= times(partial(detect, backend, few), repeats)
-            inferences = [backend.infer(few, TARGET, WANTED) for _ in range(30)]
+            inferences = [backend.submit(few, TARGET, WANTED).collect() for _ in range(30)]
             row["preprocess"] = round(float(np.median([one.preprocess_ms for one in inferences])), 3)
             row["inference"] = round(float(np.median([one.inference_ms for one in inferences])), 3)
             row["decode"] = times(partial(decode, inferences[0]), 50)["p50"]

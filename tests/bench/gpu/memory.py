@@ -26,12 +26,13 @@ from edge_node.backends.cuda.device import device
 from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 from edge_node.backends.preprocess import InputFormat
+from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8
 from shared.errors import ModelError
 from tests.bench.gpu.detect import scene
 from tests.bench.gpu.yolo_shaped import CLASSES, GAINS, WIDTHS, Builder, body
 
-WANTED = Wanted("yolov8", np.arange(CLASSES), 0.25)
+WANTED = Wanted(np.arange(CLASSES), 0.25, FAMILIES["yolov8"].anchors)
 WIDE, TALL = InputFormat(640, 384), InputFormat(384, 640)
 LARGEST = 16
 MB = 1 << 20
@@ -85,11 +86,11 @@ def aspects(path: Path, batch: int, turns: int) -> Iterator[dict[str, Any]]:
     for name, work in {"one aspect": both[:1], "two aspects": both}.items():
         backend = CudaOnnxBackend(path, max_batch=LARGEST)
         for turn in range(10):
-            backend.infer(*work[turn % len(work)], WANTED)
+            backend.submit(*work[turn % len(work)], WANTED).collect()
         with Counted(device().driver) as counted:
             start = time.perf_counter()
             for turn in range(turns):
-                backend.infer(*work[turn % len(work)], WANTED)
+                backend.submit(*work[turn % len(work)], WANTED).collect()
             elapsed = time.perf_counter() - start
         yield {
             "aspects": name,
@@ -118,7 +119,7 @@ def short_of_memory(path: Path, leave: int, turns: int, *, before: bool) -> dict
 
     taken = [take()] if before else []
     backend = CudaOnnxBackend(path, max_batch=LARGEST)
-    loaded = backend.infer([scene(0)], WIDE, WANTED)
+    loaded = backend.submit([scene(0)], WIDE, WANTED).collect()
     if not before:
         taken.append(take())
     images = [scene(index) for index in range(LARGEST)]
@@ -128,7 +129,7 @@ def short_of_memory(path: Path, leave: int, turns: int, *, before: bool) -> dict
     for _ in range(turns):
         limit = min(limit, backend.max_batch)
         try:
-            found = backend.infer(images[:limit], WIDE, WANTED)
+            found = backend.submit(images[:limit], WIDE, WANTED).collect()
         except OutOfMemory:
             if limit == 1:
                 raise

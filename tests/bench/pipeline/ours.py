@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -42,7 +41,7 @@ from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import Pictures
 from shared.mqtt.client import Client, MqttSettings
-from tests.bench.pipeline.injected import ANCHORS, HEIGHT, WIDTH, Begun, Injected
+from tests.bench.pipeline.injected import ANCHORS, HEIGHT, WIDTH, Injected
 from tests.bench.pipeline.paced import paced
 
 WARM = 50
@@ -71,28 +70,24 @@ class InjectedBackend:
         self._network = Injected(milliseconds, further_ms, live)
         self.max_batch = max_batch
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
-        """See `Backend`."""
-        return self.submit(images, target, wanted).collect()
-
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:  # noqa: ARG002
+    def submit(
+        self,
+        images: Sequence[U8],
+        target: InputFormat,
+        wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
+    ) -> Pending[Inference]:
         """See `Backend`."""
         fits = [Letterbox.fit(image.shape[1], image.shape[0], target) for image in images]
-        return _Batch(self._network.submit(len(images)), fits)
+        begun = self._network.submit(len(images))
+
+        def collect() -> Inference:
+            outputs: list[list[Array]] = [[output[0]] for output in Injected.collect(begun)]
+            return Inference(outputs, fits, 0.0, begun.seconds * 1e3)
+
+        return Pending(collect)
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-@dataclass(frozen=True)
-class _Batch:
-    begun: Begun
-    fits: list[Letterbox]
-
-    def collect(self) -> Inference:
-        """See `Pending`."""
-        outputs: list[list[Array]] = [[output[0]] for output in Injected.collect(self.begun)]
-        return Inference(outputs, self.fits, 0.0, self.begun.seconds * 1e3)
 
 
 def inject(backend: InjectedBackend) -> None:
@@ -150,7 +145,7 @@ def bare(video: str, milliseconds: str, frames: int) -> dict[str, float]:
     with Detector(ModelSettings()) as detector:
         ready = detector.prepare(image)
         fps, cpu_ms = _loop(lambda: detector.detect(image), frames)
-        network, _ = _loop(lambda: detector.run([ready], [None]), frames)
+        network, _ = _loop(lambda: detector.submit([ready], [None]).collect(), frames)
     return {"fps": fps, "cpu_ms": cpu_ms, "network_fps": network}
 
 

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from edge_node.batch.parallel import ahead, looked
+from edge_node.backends.interface import Pending
+from edge_node.batch.parallel import ahead, inferred
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
-from edge_node.detect.detector import Input
+from edge_node.detect.detector import Input, Outputs
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame
 from shared.errors import SourceError
-from tests.edge_node.detect.test_stages import Network, Run, frame
+from tests.edge_node.detect.test_stages import Network, frame
 
 
 class Slow(Network):
@@ -24,7 +25,7 @@ class Slow(Network):
     running, most = 0, 0
     lock = threading.Lock()
 
-    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Run:
+    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Pending[Outputs]:
         with Slow.lock:
             Slow.running += 1
             Slow.most = max(Slow.most, Slow.running)
@@ -43,7 +44,7 @@ def stages(networks: Sequence[Network], **settings: float) -> list[Detect]:
 def test_frames_come_out_in_their_order_however_long_each_takes() -> None:
     Slow.most = 0
     networks = [Slow() for _ in range(4)]
-    out = list(looked((frame(seq) for seq in range(60)), stages(networks)))
+    out = list(inferred((frame(seq) for seq in range(60)), stages(networks)))
     assert [item.frame.seq for item in out] == list(range(60))
     assert all(item.output is not None for item in out)
     assert sum(len(network.runs) for network in networks) == 60
@@ -60,12 +61,12 @@ def test_frames_come_out_in_their_order_however_long_each_takes() -> None:
 )
 def test_engines_with_batches_get_full_ones(every: int, room: int, runs: list[int]) -> None:
     network = Network(max_batch=4, room=room)
-    out = list(looked((frame(seq) for seq in range(20)), stages([network], detect_every=every)))
+    out = list(inferred((frame(seq) for seq in range(20)), stages([network], detect_every=every)))
     assert [item.frame.seq for item in out] == list(range(20))
-    seen = [item.frame.seq for item in out if item.choice == "look"]
+    seen = [item.frame.seq for item in out if item.choice == "infer"]
     # Counted from the first: the same as one after the other.
     one_by_one = stages([Network()], detect_every=every)[0]
-    assert seen == [seq for seq in range(20) if one_by_one.choose(frame(seq)) == "look"]
+    assert seen == [seq for seq in range(20) if one_by_one.choose(frame(seq)) == "infer"]
     assert sorted(network.runs, reverse=True) == runs
 
 
@@ -83,12 +84,12 @@ def test_an_error_of_the_source_arrives_behind_what_came_before_it() -> None:
 
 def test_an_error_of_a_network_ends_the_run_and_its_threads() -> None:
     class Broken(Network):
-        def submit(self, *_: object) -> Run:
+        def submit(self, *_: object) -> Pending[Outputs]:
             raise RuntimeError("the engine is gone")
 
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="the engine is gone"):
-        list(looked((frame(seq) for seq in range(60)), stages([Broken(), Network()])))
+        list(inferred((frame(seq) for seq in range(60)), stages([Broken(), Network()])))
     assert threading.active_count() == before
 
 
@@ -102,7 +103,7 @@ def test_whoever_stops_early_leaves_no_thread_behind() -> None:
 
     before = threading.active_count()
     source = ahead(endless(), 4)
-    out = looked(source, stages([Network(), Network()]))
+    out = inferred(source, stages([Network(), Network()]))
     assert next(out).frame.seq == 0
     out.close()
     source.close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,31 +183,21 @@ class Beside:
         self._thread = ThreadPoolExecutor(1)
         self._flying, self.most = 0, 0
 
-    def infer(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Inference:
-        return self.submit(images, target, wanted).collect()
-
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending:
+    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
         self._flying += 1
         self.most = max(self.most, self._flying)
-        return _Future(self, self._thread.submit(self._engine.infer, images, target, wanted))
+        future = self._thread.submit(self._engine.submit, images, target, wanted)
 
-    def collected(self) -> None:
-        self._flying -= 1
+        def collect() -> Inference:
+            result = future.result().collect()
+            self._flying -= 1
+            return result
+
+        return Pending(collect)
 
     def close(self) -> None:
         self._thread.shutdown()
         self._engine.close()
-
-
-@dataclass(frozen=True)
-class _Future:
-    engine: Beside
-    future: Future[Inference]
-
-    def collect(self) -> Inference:
-        result = self.future.result()
-        self.engine.collected()
-        return result
 
 
 def test_an_engine_beside_us_has_two_batches_at_most_whoever_asks(
@@ -240,7 +229,7 @@ def test_an_engine_beside_us_has_two_batches_at_most_whoever_asks(
         for _ in range(20):  # as the pipeline does
             running = detector.submit(inputs[:1], [None])
             for output, boxes in zip(before.collect()[0], expected, strict=False):
-                np.testing.assert_array_equal(detector.decode(output).xyxy, boxes)
+                np.testing.assert_array_equal(detector.detections(output).xyxy, boxes)
             before = running
         before.collect()
         for other in others:

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.backends.interface import OutOfMemory
+from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
-from edge_node.detect.detector import Input, Output
+from edge_node.detect.detector import Input, Output, Outputs
 from edge_node.detect.motion import MotionGate
 from edge_node.detect.stages import Detect, Ready
 from edge_node.frames import U8, Detected, Detections, Frame
@@ -21,18 +21,6 @@ from shared.channel import Channel
 FORMAT = InputFormat(64, 64)
 FIT = Letterbox.fit(64, 48, FORMAT)
 BLANK = np.zeros((48, 64, 3), np.uint8)
-
-
-class Run:
-    """A batch in the stand-in's network."""
-
-    def __init__(self, network: Network, results: list[Output]) -> None:
-        self._network, self._results = network, results
-        self.done = network.in_flight == 1
-
-    def collect(self) -> tuple[list[Output], dict[str, float]]:
-        self._network.collected.append(len(self._results))
-        return self._results, {"inference": 1.0}
 
 
 class Network:
@@ -50,7 +38,7 @@ class Network:
     def prepare(self, image: U8) -> Input:
         return Input(image, FIT, FORMAT, 0.0)
 
-    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Run:
+    def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Pending[Outputs]:
         assert len(inputs) == len(confidences) <= self.max_batch
         if len(inputs) > self.room:
             raise OutOfMemory("no room")
@@ -58,9 +46,14 @@ class Network:
         self.shapes += [one.image.shape for one in inputs]
         self.begun()
         score = np.array([len(self.runs) / 1000], np.float32)
-        return Run(self, [Output([score], FIT, FORMAT, 0.1) for _ in inputs])
 
-    def decode(self, output: Output) -> Detections:
+        def collect() -> Outputs:
+            self.collected.append(len(inputs))
+            return [Output([score], FIT, FORMAT, 0.1) for _ in inputs], {"inference": 1.0}
+
+        return Pending(collect, done=self.in_flight == 1)
+
+    def detections(self, output: Output) -> Detections:
         box = np.array([[1, 2, 3, 4]], np.float32)
         return Detections(box, np.asarray(output.arrays[0], np.float32), np.zeros(1, np.int32))
 
@@ -72,14 +65,14 @@ def stage(network: Network, cameras: dict[str, CameraSettings] | None = None, li
 
 def through(detect: Detect, batches: Iterable[list[Frame]]) -> list[Detected]:
     """All the stages in a row."""
-    return list(detect.decode(detect.look([detect.ready(frame) for frame in batch] for batch in batches)))
+    return list(detect.decode(detect.infer([detect.ready(frame) for frame in batch] for batch in batches)))
 
 
 def frame(seq: int, camera: str = "c", image: U8 = BLANK, *, restarted: bool = False) -> Frame:
     return Frame(camera, seq, 0, seq * 40_000_000, image, restarted)
 
 
-def looked_at(out: list[Detected]) -> list[int]:
+def seen_by_the_network(out: list[Detected]) -> list[int]:
     return [item.frame.seq for item in out if item.timings_ms]
 
 
@@ -94,7 +87,7 @@ def test_every_frame_comes_out_in_its_order_and_one_in_n_is_looked_at(every: int
     detect = stage(Network(), {"c": CameraSettings(source="x", detect_every=every)})
     out = through(detect, ([frame(seq, restarted=seq == 5)] for seq in range(7)))
     assert [item.frame.seq for item in out] == list(range(7))
-    assert [item.frame.seq for item in out if item.detections is not None] == looked_at(out) == seqs
+    assert [item.frame.seq for item in out if item.detections is not None] == seen_by_the_network(out) == seqs
 
 
 def test_cameras_that_are_ready_share_a_run() -> None:
@@ -103,7 +96,7 @@ def test_cameras_that_are_ready_share_a_run() -> None:
     for name in "abcde":
         channel.put_newest(detect.ready(frame(0, name)), name)
     channel.close()
-    out = list(detect.decode(detect.look(detect.batches(channel))))
+    out = list(detect.decode(detect.infer(detect.batches(channel))))
     assert [item.frame.camera for item in out] == list("abcde")
     assert network.runs == [4, 1]
     assert detect.batches_run == {4: 1, 1: 1}
@@ -114,7 +107,7 @@ def test_the_next_batch_is_in_the_network_before_the_last_is_collected() -> None
     detect, channel = stage(network), Channel[Ready](depth=4)
     for seq in range(4):
         channel.put(detect.ready(frame(seq)), "c")
-    out = detect.look(detect.batches(channel))
+    out = detect.infer(detect.batches(channel))
     seen = []
     for expected in (2, 3, 4):
         seen.append(next(out).frame.seq)
@@ -151,7 +144,7 @@ def test_what_comes_meanwhile_goes_along_when_it_is_enough(meanwhile: str, in_ne
     waiting: list[int] = []
     network.begun = begun
     come("abc")
-    out = detect.look(detect.batches(channel))
+    out = detect.infer(detect.batches(channel))
     names = [next(out).frame.camera for _ in range(3 + len(meanwhile))]
     assert names == list("abc" + meanwhile)
     assert network.runs == [3, len(meanwhile)]
@@ -163,7 +156,7 @@ def test_frames_past_the_network_keep_their_place_behind_those_in_it() -> None:
     detect = stage(network, {"c": CameraSettings(source="x", detect_every=2)})
     out = through(detect, ([frame(seq)] for seq in range(5)))
     assert [item.frame.seq for item in out] == [0, 1, 2, 3, 4]
-    assert looked_at(out) == [0, 2, 4]
+    assert seen_by_the_network(out) == [0, 2, 4]
 
 
 def test_one_frame_does_not_wait_for_others() -> None:
@@ -211,7 +204,7 @@ def test_where_nothing_moves_the_last_look_holds() -> None:
     moved[8:16, 8:16] = 40
     pictures = [BLANK, BLANK, BLANK, moved, moved, BLANK]
     out = through(detect, ([frame(seq, image=image)] for seq, image in enumerate(pictures)))
-    assert looked_at(out) == [0, 3, 5]
+    assert seen_by_the_network(out) == [0, 3, 5]
     scores = [float(item.detections.score[0]) for item in out if item.detections is not None]
     assert scores == pytest.approx([0.001, 0.001, 0.001, 0.002, 0.002, 0.003])
     assert detect.still == {"c": 3}

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge_node.assets.models import Layout
 from edge_node.backends.cuda.kernels import (
     CAPACITY,
     FORMAT,
@@ -32,6 +33,7 @@ from edge_node.backends.cuda.kernels import (
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
 from edge_node.detect.decode.candidates import candidates
+from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8
 from tests import compile_kernels
 
@@ -219,11 +221,11 @@ def chosen_columns(layout: str, output: npt.NDArray[Any], wanted: Wanted) -> npt
     ],
 )
 def test_the_filter_leaves_exactly_the_candidates(
-    library: ctypes.CDLL, layout: str, dtype: str, classes: int, ids: list[int], likely: float
+    library: ctypes.CDLL, layout: Layout, dtype: str, classes: int, ids: list[int], likely: float
 ) -> None:
     output = scores(layout, classes, 2100, 3, likely).astype(dtype)
-    wanted = Wanted(layout, np.array(ids, np.intp), 0.4)
-    shape = FilterLayout.of(layout, [output.shape])
+    wanted = Wanted(np.array(ids, np.intp), 0.4)
+    shape = FilterLayout.of(FAMILIES[layout].anchors, [output.shape])
     assert shape is not None
     counts, found = run_filter(library, output, wanted, shape)
     for index, kept in enumerate(found):
@@ -235,13 +237,13 @@ def test_the_filter_leaves_exactly_the_candidates(
 
 def test_decoding_what_the_filter_leaves_gives_the_same_detections(library: ctypes.CDLL) -> None:
     output = scores("yolov8", 80, 8400, 1, 0.01)
-    wanted = Wanted("yolov8", np.arange(80), 0.25)
-    shape = FilterLayout.of("yolov8", [output.shape])
+    wanted = Wanted(np.arange(80), 0.25)
+    shape = FilterLayout.of(FAMILIES["yolov8"].anchors, [output.shape])
     assert shape is not None
     _, found = run_filter(library, output, wanted, shape)
     target = TARGETS["yolov8"]
-    less = candidates("yolov8", [found[0]], target, wanted.class_ids, 0.25)
-    whole = candidates("yolov8", [output[0]], target, wanted.class_ids, 0.25)
+    less = candidates(FAMILIES["yolov8"], [found[0]], target, wanted.class_ids, 0.25)
+    whole = candidates(FAMILIES["yolov8"], [output[0]], target, wanted.class_ids, 0.25)
     assert len(whole) > 20
     np.testing.assert_array_equal(less.xyxy, whole.xyxy)
     np.testing.assert_array_equal(less.score, whole.score)
@@ -250,8 +252,8 @@ def test_decoding_what_the_filter_leaves_gives_the_same_detections(library: ctyp
 
 def test_a_flood_is_counted_beyond_the_capacity(library: ctypes.CDLL) -> None:
     output = scores("yolov8", 2, 8400, 1, 1.0)
-    wanted = Wanted("yolov8", np.arange(2), 0.0)
-    shape = FilterLayout.of("yolov8", [output.shape])
+    wanted = Wanted(np.arange(2), 0.0)
+    shape = FilterLayout.of(FAMILIES["yolov8"].anchors, [output.shape])
     assert shape is not None
     counts, found = run_filter(library, output, wanted, shape)
     assert counts == [8400]
@@ -263,11 +265,11 @@ def test_a_flood_is_counted_beyond_the_capacity(library: ctypes.CDLL) -> None:
     [
         pytest.param("yolox", [(1, 3549, 85)], id="the cell follows from the place"),
         pytest.param("yolov8", [(1, 84, 8400), (1, 32, 160, 160)], id="a second output"),
-        pytest.param("detr", [(1, 300, 6)], id="few queries"),
+        pytest.param("yolov10", [(1, 300, 6)], id="few queries"),
     ],
 )
-def test_other_outputs_are_fetched_whole(layout: str, shapes: list[tuple[int, ...]]) -> None:
-    assert FilterLayout.of(layout, shapes) is None
+def test_other_outputs_are_fetched_whole(layout: Layout, shapes: list[tuple[int, ...]]) -> None:
+    assert FilterLayout.of(FAMILIES[layout].anchors, shapes) is None
 
 
 def test_the_compiled_kernels_are_those_of_the_source() -> None:

@@ -20,12 +20,13 @@ from edge_node.backends.cuda.slots import KEPT, Shape
 from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.on_cuda import failed
 from edge_node.backends.preprocess import InputFormat
+from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 
 MB = 1 << 20
-WANTED = Wanted("yolov8", np.arange(80), 0.3)
+WANTED = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
 SQUARE, WIDE = InputFormat(640, 640), InputFormat(640, 384)
 
 
@@ -141,7 +142,7 @@ def test_buffers_leave_a_margin_and_the_batch_follows(
     gpu, driver = fake_gpu(monkeypatch, 300 * MB, integrated=integrated)
     caplog.set_level(logging.WARNING)
     engine = runner(gpu, Greedy(driver, 0))
-    engine.infer(pictures(1), SQUARE, WANTED)
+    engine.submit(pictures(1), SQUARE, WANTED).collect()
     most = engine.max_batch
     assert 1 < most < 16
     tickets = [engine.submit(pictures(most), SQUARE, WANTED) for _ in range(IN_FLIGHT)]
@@ -158,7 +159,7 @@ def test_plenty_of_memory_limits_nothing(
     gpu, driver = fake_gpu(monkeypatch, 8000 * MB)
     engine = runner(gpu, Greedy(driver, 50 * MB))
     for count in (1, 16, 7):
-        assert len(engine.infer(pictures(count), SQUARE, WANTED).outputs) == count
+        assert len(engine.submit(pictures(count), SQUARE, WANTED).collect().outputs) == count
     assert engine.max_batch == 16
     assert not caplog.records
 
@@ -171,10 +172,10 @@ def test_a_batch_the_network_has_no_room_for_can_be_tried_again_smaller(
     engine = runner(gpu, network)
     assert engine.max_batch == 16
     with pytest.raises(OutOfMemory, match="too little memory for 16 pictures of 640x640"):
-        engine.infer(pictures(16), SQUARE, WANTED)
+        engine.submit(pictures(16), SQUARE, WANTED).collect()
     assert engine.max_batch == 8
     assert driver.pinned == 0  # the buffers are given back, what the network holds is its own
-    assert len(engine.infer(pictures(8), SQUARE, WANTED).outputs) == 8
+    assert len(engine.submit(pictures(8), SQUARE, WANTED).collect().outputs) == 8
     engine.close()
     assert (driver.taken, driver.pinned) == (0, 0)
 
@@ -197,7 +198,7 @@ def test_one_picture_makes_room_for_itself(monkeypatch: pytest.MonkeyPatch) -> N
     ticket = engine.submit(pictures(8), SQUARE, WANTED)
     driver.total = driver.taken + 2 * MB
     large = [np.zeros((2160, 3840, 3), np.uint8)]  # 25 MB that only the buffers in flight can give
-    assert len(engine.infer(large, WIDE, WANTED).outputs) == 1
+    assert len(engine.submit(large, WIDE, WANTED).collect().outputs) == 1
     assert len(ticket.collect().outputs) == 8
 
 
@@ -207,7 +208,7 @@ def test_one_picture_without_room_names_the_fix(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(
         ModelError, match=r"one picture of 640x640.*smaller model or model\.input_size"
     ) as error:
-        engine.infer(pictures(1), SQUARE, WANTED)
+        engine.submit(pictures(1), SQUARE, WANTED).collect()
     assert not isinstance(error.value, OutOfMemory)
     engine.close()
     assert (driver.taken, driver.pinned) == (0, 0)
@@ -218,9 +219,9 @@ def test_a_network_of_a_fixed_batch_goes_on_with_one_picture(monkeypatch: pytest
     gpu, driver = fake_gpu(monkeypatch, 150 * MB)
     engine = runner(gpu, Greedy(driver, 0, fixed=8))
     with pytest.raises(OutOfMemory):
-        engine.infer(pictures(3), SQUARE, WANTED)
+        engine.submit(pictures(3), SQUARE, WANTED).collect()
     assert engine.max_batch == 1
-    assert len(engine.infer(pictures(1), SQUARE, WANTED).outputs) == 1
+    assert len(engine.submit(pictures(1), SQUARE, WANTED).collect().outputs) == 1
 
 
 @pytest.mark.parametrize("which", range(10))
@@ -229,9 +230,9 @@ def test_no_allocation_that_fails_leaves_anything_behind(monkeypatch: pytest.Mon
     engine = runner(gpu, Greedy(driver, 0))
     driver.countdown = itertools.chain(range(which, -1, -1), itertools.repeat(1))
     with pytest.raises(OutOfMemory):
-        engine.infer(pictures(4), SQUARE, WANTED)
+        engine.submit(pictures(4), SQUARE, WANTED).collect()
     assert (driver.taken, driver.pinned) == (0, 0)
-    assert len(engine.infer(pictures(2), SQUARE, WANTED).outputs) == 2
+    assert len(engine.submit(pictures(2), SQUARE, WANTED).collect().outputs) == 2
     engine.close()
     assert (driver.taken, driver.pinned) == (0, 0)
 
@@ -240,7 +241,7 @@ def test_formats_that_take_turns_allocate_once(monkeypatch: pytest.MonkeyPatch) 
     gpu, driver = fake_gpu(monkeypatch, 8000 * MB)
     network = Greedy(driver, 0)
     engine = runner(gpu, network)
-    raw = Wanted("yolox", np.arange(80), 0.3)
+    raw = Wanted(np.arange(80), 0.3)
     turns = [(SQUARE, WANTED), (WIDE, WANTED), (SQUARE, raw)]
 
     def one_round() -> None:
@@ -271,7 +272,7 @@ def test_the_format_that_was_not_used_longest_goes_but_none_in_flight(
     targets = [InputFormat(640, 32 * (10 + index)) for index in range(KEPT + 2)]
     first = engine.submit(pictures(1), targets[0], WANTED)  # stays in flight
     for target in (*targets[1:KEPT], targets[1], *targets[KEPT:]):
-        engine.infer(pictures(1), target, WANTED)
+        engine.submit(pictures(1), target, WANTED).collect()
     by_target = {shape[2]: slot for slot, shape in network.ran}
     assert network.forgotten == [by_target[targets[2].height], by_target[targets[3].height]]
     assert len(first.collect().outputs) == 1
@@ -283,7 +284,7 @@ def test_larger_pictures_get_larger_buffers(monkeypatch: pytest.MonkeyPatch) -> 
     gpu, driver = fake_gpu(monkeypatch, 8000 * MB)
     engine = runner(gpu, Greedy(driver, 0))
     for width, height in ((320, 240), (1920, 1080), (3840, 2160), (320, 240)):
-        assert len(engine.infer(pictures(2, width, height), SQUARE, WANTED).outputs) == 2
+        assert len(engine.submit(pictures(2, width, height), SQUARE, WANTED).collect().outputs) == 2
     engine.close()
     assert (driver.taken, driver.pinned) == (0, 0)
 
@@ -296,13 +297,13 @@ def test_a_minute_after_memory_ran_out_more_is_allowed_if_there_is_room(
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with pytest.raises(OutOfMemory):
-        engine.infer(pictures(16), SQUARE, WANTED)
+        engine.submit(pictures(16), SQUARE, WANTED).collect()
     for wait, total, expected in ((30, 700, 8), (31, 700, 8), (61, 8000, 16)):
         now[0] += wait
         driver.total = total * MB
-        engine.infer(pictures(1), SQUARE, WANTED)
+        engine.submit(pictures(1), SQUARE, WANTED).collect()
         assert engine.max_batch == expected, (wait, total)
-    assert len(engine.infer(pictures(16), SQUARE, WANTED).outputs) == 16
+    assert len(engine.submit(pictures(16), SQUARE, WANTED).collect().outputs) == 16
 
 
 @pytest.mark.parametrize(("total", "tried_again"), [(100, True), (2000, False)])
@@ -319,5 +320,5 @@ def test_a_recording_that_fails_for_want_of_memory_is_tried_with_other_buffers(
 
     monkeypatch.setattr(cuda_runner, "CudaGraph", fail)
     for _ in range(4):
-        assert len(engine.infer(pictures(1), SQUARE, WANTED).outputs) == 1
+        assert len(engine.submit(pictures(1), SQUARE, WANTED).collect().outputs) == 1
     assert network.capturable == tried_again

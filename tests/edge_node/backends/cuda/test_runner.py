@@ -13,7 +13,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_node.assets.models import BUILT_IN
+from edge_node.assets.models import BUILT_IN, Layout
 from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
 from edge_node.backends.cuda.graph import CaptureError, CudaGraph
 from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes, job, source_size
@@ -23,6 +23,7 @@ from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
 from edge_node.detect.decode.candidates import candidates
+from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8
 from shared.errors import ModelError
 from tests.conftest import SHARED
@@ -144,13 +145,13 @@ def check(found: Sequence[Any], layout: str, answer: npt.NDArray[Any], wanted: W
 @pytest.mark.parametrize("graphs", [True, False], ids=["graph", "enqueued"])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("layout", ["yolov8", "yolov5"])
-def test_only_candidates_come_back(gpu: Device, layout: str, dtype: str, graphs: bool) -> None:
+def test_only_candidates_come_back(gpu: Device, layout: Layout, dtype: str, graphs: bool) -> None:
     answer = scores(layout, 80, 8400, 3, 0.01).astype(dtype)
     engine, network = runner(gpu, answer, graphs=graphs)
     images = [picture(640, 480), picture(1280, 720), nv12(352, 288)]
     for confidence in (0.25, 0.25, 0.6, 0.6, 0.9):  # a live change must reach a recorded graph
-        wanted = Wanted(layout, np.arange(80), confidence)
-        found = engine.infer(images, TARGETS["yolov8"], wanted)
+        wanted = Wanted(np.arange(80), confidence, FAMILIES[layout].anchors)
+        found = engine.submit(images, TARGETS["yolov8"], wanted).collect()
         check(found.outputs, layout, answer, wanted)
         assert found.preprocess_ms > 0
         assert found.inference_ms > 0
@@ -162,9 +163,9 @@ def test_only_candidates_come_back(gpu: Device, layout: str, dtype: str, graphs:
 def test_a_network_that_cannot_be_recorded_is_enqueued(gpu: Device, caplog: pytest.LogCaptureFixture) -> None:
     answer = scores("yolov8", 80, 8400, 2, 0.01)
     engine, network = runner(gpu, answer, waits=True)
-    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
     for _ in range(5):
-        found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
+        found = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted).collect()
         check(found.outputs, "yolov8", answer, wanted)
     assert not network.capturable
     assert caplog.text.count("cannot be recorded") == 1
@@ -174,18 +175,19 @@ def test_a_network_that_cannot_be_recorded_is_enqueued(gpu: Device, caplog: pyte
 def test_a_flood_of_candidates_comes_back_whole(gpu: Device) -> None:
     answer = scores("yolov8", 2, 8400, 2, 1.0)
     engine, _ = runner(gpu, answer)
-    wanted = Wanted("yolov8", np.arange(2), 0.0)
-    found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
+    wanted = Wanted(np.arange(2), 0.0, FAMILIES["yolov8"].anchors)
+    found = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted).collect()
     for index, (output,) in enumerate(found.outputs):
         np.testing.assert_array_equal(output, answer[index])
     engine.close()
 
 
-def test_unknown_layouts_come_back_whole(gpu: Device) -> None:
+def test_outputs_that_must_not_be_filtered_come_back_whole(gpu: Device) -> None:
     answer = scores("yolov5", 80, 300, 2, 0.1)
     engine, _ = runner(gpu, answer)
+    images = [picture(640, 480)] * 2
     for _ in range(3):
-        found = engine.infer([picture(640, 480)] * 2, TARGETS["yolov8"], Wanted("yolox", np.arange(80), 0.5))
+        found = engine.submit(images, TARGETS["yolov8"], Wanted(np.arange(80), 0.5)).collect()
         np.testing.assert_array_equal([outputs[0] for outputs in found.outputs], answer)
     engine.close()
 
@@ -193,7 +195,7 @@ def test_unknown_layouts_come_back_whole(gpu: Device) -> None:
 def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
     answer = scores("yolov8", 80, 8400, 4, 0.01)
     engine, _ = runner(gpu, answer)
-    target, wanted = TARGETS["yolov8"], Wanted("yolov8", np.arange(80), 0.3)
+    target, wanted = TARGETS["yolov8"], Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
     small, large = [picture(640, 480)] * 2, [picture(1920, 1080)] * 4
     first = engine.submit(small, target, wanted)
     for turn in range(8):
@@ -211,13 +213,13 @@ def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
 def test_two_threads_may_ask_at_once(gpu: Device) -> None:
     answer = scores("yolov8", 80, 8400, 4, 0.01)
     engine, _ = runner(gpu, answer)
-    target, wanted = TARGETS["yolov8"], Wanted("yolov8", np.arange(80), 0.3)
+    target, wanted = TARGETS["yolov8"], Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
     errors: list[BaseException] = []
 
     def ask(count: int) -> None:
         try:
             for _ in range(50):
-                found = engine.infer([picture(640, 480)] * count, target, wanted)
+                found = engine.submit([picture(640, 480)] * count, target, wanted).collect()
                 assert len(found.outputs) == count
                 check(found.outputs, "yolov8", answer, wanted)
         except BaseException as error:  # noqa: BLE001 - shown by the main thread
@@ -237,7 +239,7 @@ def test_another_thread_may_ask_and_pytorch_goes_on(gpu: Device) -> None:
     matrix = torch.ones((512, 512), device="cuda")
     answer = scores("yolov8", 80, 2100, 1, 0.02)
     engine, _ = runner(gpu, answer)
-    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
     errors: list[BaseException] = []
 
     def ask() -> None:
@@ -245,7 +247,7 @@ def test_another_thread_may_ask_and_pytorch_goes_on(gpu: Device) -> None:
             torch.cuda.set_device(0)  # a new thread of PyTorch's warns without
             for _ in range(20):
                 check(
-                    engine.infer([picture(640, 480)], TARGETS["yolov8"], wanted).outputs,
+                    engine.submit([picture(640, 480)], TARGETS["yolov8"], wanted).collect().outputs,
                     "yolov8",
                     answer,
                     wanted,
@@ -311,18 +313,18 @@ def onnx_backend(gpu: Device) -> Iterator[CudaOnnxBackend]:  # noqa: ARG001 - sk
 
 def test_onnx_runtime_on_our_buffers_detects_what_the_cpu_detects(onnx_backend: CudaOnnxBackend) -> None:
     target = InputFormat(416, 416)
-    wanted = Wanted("yolov8", np.arange(80), 0.02)
+    wanted = Wanted(np.arange(80), 0.02, FAMILIES["yolov8"].anchors)
     session = ort.InferenceSession(BUILT_IN / "nanodet_g_416.onnx", providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     for width, height in SIZES[:8] * 2:
         image = picture(width, height)
         (output,) = session.run(None, {name: Preprocessor(target)(image)[0]})
-        reference = candidates("yolov8", [output[0]], target, wanted.class_ids, wanted.confidence)
-        found = onnx_backend.infer([image], target, wanted)
+        reference = candidates(FAMILIES["yolov8"], [output[0]], target, wanted.class_ids, wanted.confidence)
+        found = onnx_backend.submit([image], target, None).collect()
         (kept,) = found.outputs[0]
         # Those at the threshold may change sides.
         (sure,) = np.nonzero(reference.score > wanted.confidence + 0.001)
-        less = candidates("yolov8", [kept], target, wanted.class_ids, wanted.confidence)
+        less = candidates(FAMILIES["yolov8"], [kept], target, wanted.class_ids, wanted.confidence)
         assert len(less) >= len(sure)
         for index in sure:
             near = np.abs(less.xyxy - reference.xyxy[index]).max(axis=1)
@@ -342,17 +344,17 @@ def test_two_aspects_of_one_network_keep_apart(onnx_backend: CudaOnnxBackend, tm
     path = convolution(tmp_path / "any.onnx", ["N", 3, "H", "W"])
     backend = CudaOnnxBackend(path)
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-    targets, wanted = [InputFormat(96, 64), InputFormat(64, 96)], Wanted("auto", np.arange(0), 0.0)
+    targets = [InputFormat(96, 64), InputFormat(64, 96)]
     images = {target: [picture(96, 64), picture(64, 96)] for target in targets}
     expected_by_target = {
         target: [session.run(None, {"images": expected(image, target)})[0][0] for image in images[target]]
         for target in targets
     }
-    pending = backend.submit(images[targets[0]], targets[0], wanted)
+    pending = backend.submit(images[targets[0]], targets[0], None)
     before = targets[0]
     for turn in range(1, 12):  # enqueued, recorded and replayed, with the other aspect in flight beside
         target = targets[turn % 2]
-        following = backend.submit(images[target], target, wanted)
+        following = backend.submit(images[target], target, None)
         found = pending.collect()
         for (output,), reference in zip(found.outputs, expected_by_target[before], strict=True):
             assert np.abs(output - reference).max() < 0.05  # letterboxes differ by a grey level
@@ -382,8 +384,8 @@ def test_batches_follow_the_free_memory(
     answer = scores("yolov8", 80, 8400, 16, 0.01)
     engine, _ = runner(gpu, answer)
     little_memory(200)
-    wanted = Wanted("yolov8", np.arange(80), 0.3)
-    engine.infer([picture(1280, 720)], TARGETS["yolov8"], wanted)
+    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
+    engine.submit([picture(1280, 720)], TARGETS["yolov8"], wanted).collect()
     most = engine.max_batch
     assert 1 < most < 16
     assert f"a batch has at most {most}, where" in caplog.text
@@ -401,14 +403,14 @@ def test_a_batch_without_room_is_refused_and_smaller_ones_go_on(
 ) -> None:
     answer = scores("yolov8", 80, 8400, 16, 0.01)
     engine, _ = runner(gpu, answer)
-    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
     first = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
     little_memory(100)
     with pytest.raises(OutOfMemory, match="too little memory for 16 pictures"):
         engine.submit([picture(1280, 720)] * 16, TARGETS["yolov8"], wanted)
     check(first.collect().outputs, "yolov8", answer, wanted)
     for count in (1, 2, 1):
-        found = engine.infer([picture(1280, 720)] * count, TARGETS["yolov8"], wanted)
+        found = engine.submit([picture(1280, 720)] * count, TARGETS["yolov8"], wanted).collect()
         check(found.outputs, "yolov8", answer, wanted)
     engine.close()
     with gpu.current():
@@ -439,13 +441,13 @@ def test_memory_of_the_network_that_runs_out_makes_batches_smaller(
     tmp_path: Path,
 ) -> None:
     backend = CudaOnnxBackend(wide_network(tmp_path / "wide.onnx"))
-    target, wanted = InputFormat(256, 256), Wanted("auto", np.arange(0), 0.0)
-    (reference,) = backend.infer([picture(256, 256)], target, wanted).outputs[0]
+    target = InputFormat(256, 256)
+    (reference,) = backend.submit([picture(256, 256)], target, None).collect().outputs[0]
     little_memory(700)
     count, refused = 16, 0
     while True:
         try:
-            found = backend.infer([picture(256, 256)] * count, target, wanted)
+            found = backend.submit([picture(256, 256)] * count, target, None).collect()
             break
         except OutOfMemory:
             count, refused = count // 2, refused + 1
@@ -459,11 +461,10 @@ def test_memory_of_the_network_that_runs_out_makes_batches_smaller(
 def test_a_batch_is_filled_up_with_its_first_picture(onnx_backend: CudaOnnxBackend, tmp_path: Path) -> None:  # noqa: ARG001 - skips without onnxruntime-gpu
     backend = CudaOnnxBackend(convolution(tmp_path / "any.onnx", ["N", 3, 64, 64]), 6)
     images, target = [picture(64, 64), picture(64, 48), picture(48, 64)], InputFormat(64, 64)
-    wanted = Wanted("auto", np.arange(0), 0.0)
-    alone = [backend.infer([image], target, wanted).outputs[0][0] for image in images]
+    alone = [backend.submit([image], target, None).collect().outputs[0][0] for image in images]
     for count in (1, 2, 3, 5, 6):
         for _ in range(2):
-            found = backend.infer((images * 2)[:count], target, wanted)
+            found = backend.submit((images * 2)[:count], target, None).collect()
             assert len(found.outputs) == len(found.fits) == count
             for (output,), reference in zip(found.outputs, (alone * 2)[:count], strict=True):
                 np.testing.assert_allclose(output.astype(np.float64), reference.astype(np.float64), atol=1e-3)

@@ -17,12 +17,13 @@ from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import PAD_VALUE, InputFormat, Preprocessor
 from edge_node.config.model_settings import ModelSettings
+from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8
 from shared.errors import ModelError
 from shared.geometry import F32
 from tests.edge_node.backends import networks
 
-EVERYTHING = Wanted("yolov8", np.arange(80), 0.0)
+EVERYTHING = Wanted(np.arange(80), 0.0, FAMILIES["yolov8"].anchors)
 IMAGENET: dict[str, Any] = {"scale": (0.0171, 0.0175, 0.0174), "offset": (-2.118, -2.036, -1.804)}
 
 
@@ -38,7 +39,7 @@ def values(inference: Inference, index: int = 0) -> F32:
 def both(path: Path, target: InputFormat, images: list[U8]) -> tuple[OnnxBackend, Inference, Inference]:
     """With bytes, and with floats."""
     folded, plain = (OnnxBackend(path, fold=fold) for fold in (True, False))
-    ours, reference = (backend.infer(images, target, EVERYTHING) for backend in (folded, plain))
+    ours, reference = (backend.submit(images, target, EVERYTHING).collect() for backend in (folded, plain))
     assert not plain.folded
     assert ours.fits == reference.fits
     return folded, ours, reference
@@ -176,7 +177,7 @@ def test_every_kind_of_picture_input_gets_the_colours_in_its_order(
     path = networks.mean_colour(tmp_path / "m.onnx", shape, dtype, last=last)
     image = np.full((8, 16, 3), (10, 100, 200), np.uint8)
     backend = OnnxBackend(path)
-    found = backend.infer([image], InputFormat(16, 8, rgb=rgb), EVERYTHING)
+    found = backend.submit([image], InputFormat(16, 8, rgb=rgb), EVERYTHING).collect()
     assert len(found.outputs) == 1
     order = (200, 100, 10) if rgb else (10, 100, 200)
     np.testing.assert_allclose(values(found).ravel(), np.array(order) * expected, rtol=2e-3)
@@ -190,7 +191,7 @@ def test_pictures_of_a_batch_come_back_in_their_order(tmp_path: Path, batch: int
     target = InputFormat(32, 32, rgb=False, scale=(1.0, 1.0, 1.0))
     for count in (1, 3, 2, 4):
         images = [np.full((8 * (i + 1), 32, 3), 100 * (count % 2) + i, np.uint8) for i in range(count)]
-        found = backend.infer(images, target, EVERYTHING)
+        found = backend.submit(images, target, EVERYTHING).collect()
         assert len(found.outputs) == len(found.fits) == count
         for index, image in enumerate(images):
             share = len(image) / 32  # the rest is bars

@@ -14,8 +14,7 @@ import pytest
 
 from edge_node.assets.models import BUILT_IN
 from edge_node.backends.cuda.device import Device
-from edge_node.backends.cuda.runner import Ticket
-from edge_node.backends.interface import Inference, OutOfMemory, Wanted
+from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.tensorrt import backend as tensorrt
@@ -23,6 +22,7 @@ from edge_node.backends.tensorrt.backend import TensorrtBackend
 from edge_node.backends.tensorrt.cache import EngineCache
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.config.model_settings import ModelSettings, TensorrtSettings
+from edge_node.detect.decode.families import FAMILIES
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 
@@ -199,19 +199,19 @@ def test_while_an_engine_is_built_another_one_answers(
     model = BUILT_IN / "nanodet_g_416.onnx"
     backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
     images, target = [np.zeros((416, 416, 3), np.uint8)], InputFormat(416, 416)
-    wanted = Wanted("yolov8", np.arange(80), 0.3)
+    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
     try:
-        assert isinstance(backend.submit(images, target, wanted), Inference)
+        assert backend.submit(images, target, wanted).done
         assert backend.name.startswith("onnxruntime")
     finally:
         build.set()
     builders = [thread for thread in threading.enumerate() if thread.name == "engine-build"]
     for thread in builders:
         thread.join(30)
-    ticket = backend.submit(images, target, wanted)
-    assert isinstance(ticket, Ticket)
+    pending = backend.submit(images, target, wanted)
+    assert not pending.done
     assert backend.name == "tensorrt 11.0"
     assert backend.max_batch == 16
-    assert len(ticket.collect().outputs) == 1
-    assert len(backend.infer(images, target, wanted).outputs) == 1
+    assert len(pending.collect().outputs) == 1
+    assert len(backend.submit(images, target, wanted).collect().outputs) == 1
     backend.close()

@@ -28,7 +28,7 @@ ID = COCO_IDS.index("dog")
 
 
 @dataclass(frozen=True)
-class Family:
+class Export:
     """One export.
 
     Attributes:
@@ -46,15 +46,15 @@ class Family:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-def save(family: Family, path: Path) -> Path:
+def save(export: Export, path: Path) -> Path:
     """Write the graph: its outputs are constants, whatever comes in."""
-    outputs = family.outputs()
+    outputs = export.outputs()
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
-    others = [helper.make_tensor_value_info(name, kind, [1, 2]) for name, kind in family.inputs]
+    others = [helper.make_tensor_value_info(name, kind, [1, 2]) for name, kind in export.inputs]
     model = helper.make_model(
         helper.make_graph(
             [helper.make_node("Identity", [f"{name}_"], [name]) for name in outputs],
-            family.layout,
+            export.layout,
             [*others, picture],
             [
                 helper.make_tensor_value_info(
@@ -67,7 +67,7 @@ def save(family: Family, path: Path) -> Path:
         opset_imports=[helper.make_opsetid("", 17)],
         ir_version=8,
     )
-    helper.set_model_props(model, family.metadata)
+    helper.set_model_props(model, export.metadata)
     onnx.save(model, path)
     return path
 
@@ -237,33 +237,33 @@ _ULTRALYTICS = {
     "names": str(dict(enumerate(COCO))),
 }
 
-FAMILIES = {
-    "YOLOv5": Family("yolov5", _yolov5),
-    "YOLOv6": Family("yolov5", lambda: _decoded(1.0)),
-    "YOLOv8": Family("yolov8", _yolov8),
-    "YOLOv10": Family("yolov10", _yolov10, COCO),
-    "YOLOX": Family("yolox", _yolox),
-    "YOLOX, decoded": Family("yolox_decoded", lambda: _decoded(0.01)),
-    "NanoDet-Plus": Family("nanodet", _nanodet),
-    "PicoDet": Family("picodet", _picodet),
-    "PaddleDetection": Family(
+EXPORTS = {
+    "YOLOv5": Export("yolov5", _yolov5),
+    "YOLOv6": Export("yolov5", lambda: _decoded(1.0)),
+    "YOLOv8": Export("yolov8", _yolov8),
+    "YOLOv10": Export("yolov10", _yolov10, COCO),
+    "YOLOX": Export("yolox", _yolox),
+    "YOLOX, decoded": Export("yolox_decoded", lambda: _decoded(0.01)),
+    "NanoDet-Plus": Export("nanodet", _nanodet),
+    "PicoDet": Export("picodet", _picodet),
+    "PaddleDetection": Export(
         "paddle", _paddle, ("coco",), (("im_shape", TensorProto.FLOAT), ("scale_factor", TensorProto.FLOAT))
     ),
-    "RTMDet": Family("rtmdet", _rtmdet, ("coco",)),
-    "D-FINE": Family("rtdetr", _rtdetr, ("coco",), (("orig_target_sizes", TensorProto.INT64),)),
-    "RT-DETR of Transformers": Family("rtdetr_queries", _rtdetr_queries),
-    "RT-DETR of Ultralytics": Family("rtdetr_rows", _rtdetr_rows, metadata=_ULTRALYTICS),
-    "RT-DETR of Ultralytics, newer": Family("rtdetr_topk", _rtdetr_topk, metadata=_ULTRALYTICS),
-    "RT-DETR rows without metadata": Family("rtdetr_topk", _rtdetr_topk, ("coco",)),
-    "RF-DETR": Family("rfdetr", _rfdetr),
-    "SSD": Family("ssd", lambda: _torchvision("boxes", "scores", "labels"), ("coco",)),
-    "Faster R-CNN": Family("faster_rcnn", lambda: _torchvision("boxes", "labels", "scores"), ("coco",)),
-    "Faster R-CNN, unnamed": Family("faster_rcnn", _unnamed, ("coco",)),
-    "SSD of TensorFlow": Family("tf_ssd", _tf_ssd, ("coco",)),
-    "EfficientNMS": Family(
+    "RTMDet": Export("rtmdet", _rtmdet, ("coco",)),
+    "D-FINE": Export("rtdetr", _rtdetr, ("coco",), (("orig_target_sizes", TensorProto.INT64),)),
+    "RT-DETR of Transformers": Export("rtdetr_queries", _rtdetr_queries),
+    "RT-DETR of Ultralytics": Export("rtdetr_rows", _rtdetr_rows, metadata=_ULTRALYTICS),
+    "RT-DETR of Ultralytics, newer": Export("rtdetr_topk", _rtdetr_topk, metadata=_ULTRALYTICS),
+    "RT-DETR rows without metadata": Export("rtdetr_topk", _rtdetr_topk, ("coco",)),
+    "RF-DETR": Export("rfdetr", _rfdetr),
+    "SSD": Export("ssd", lambda: _torchvision("boxes", "scores", "labels"), ("coco",)),
+    "Faster R-CNN": Export("faster_rcnn", lambda: _torchvision("boxes", "labels", "scores"), ("coco",)),
+    "Faster R-CNN, unnamed": Export("faster_rcnn", _unnamed, ("coco",)),
+    "SSD of TensorFlow": Export("tf_ssd", _tf_ssd, ("coco",)),
+    "EfficientNMS": Export(
         "efficient_nms", lambda: _efficient_nms("num_dets", "boxes", "scores", "classes"), ("coco",)
     ),
-    "EfficientNMS, NVIDIA's names": Family(
+    "EfficientNMS, NVIDIA's names": Export(
         "efficient_nms",
         lambda: _efficient_nms("num_detections", "detection_boxes", "detection_scores", "detection_classes"),
         ("coco",),

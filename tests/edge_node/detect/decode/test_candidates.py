@@ -8,6 +8,7 @@ import pytest
 
 from edge_node.backends.preprocess import InputFormat
 from edge_node.detect.decode.candidates import candidates
+from edge_node.detect.decode.families import FAMILIES
 from shared.geometry import F32
 
 SQUARE = InputFormat(416, 416)
@@ -25,7 +26,7 @@ def yolov8_output(hits: dict[int, tuple[tuple[float, ...], int, float]]) -> F32:
 def test_yolov8_boxes_are_centre_and_size_and_the_best_class_wins() -> None:
     output = yolov8_output({7: ((100, 50, 20, 10), 3, 0.8)})
     output[4 + 5, 7] = 0.7
-    found = candidates("yolov8", [output], SQUARE, ALL, 0.25)
+    found = candidates(FAMILIES["yolov8"], [output], SQUARE, ALL, 0.25)
     assert found.xyxy.tolist() == [[90, 45, 110, 55]]
     assert found.class_id.tolist() == [3]
     assert found.score.tolist() == pytest.approx([0.8])
@@ -45,18 +46,18 @@ def test_what_is_unwanted_or_too_weak_is_left_out(
 ) -> None:
     box = (10.0, 10.0, 4.0, 4.0)
     output = yolov8_output({1: (box, 0, 0.9), 2: (box, 1, 0.2), 3: (box, 2, 0.3)})
-    assert candidates("yolov8", [output], SQUARE, wanted, confidence).class_id.tolist() == expected
+    assert candidates(FAMILIES["yolov8"], [output], SQUARE, wanted, confidence).class_id.tolist() == expected
 
 
 def test_a_wanted_class_is_found_where_an_unwanted_one_scores_higher() -> None:
     output = yolov8_output({1: ((10, 10, 4, 4), 0, 0.5)})
     output[4 + 1, 1] = 0.9
-    assert candidates("yolov8", [output], SQUARE, np.array([0]), 0.25).score.tolist() == [0.5]
+    assert candidates(FAMILIES["yolov8"], [output], SQUARE, np.array([0]), 0.25).score.tolist() == [0.5]
 
 
 def test_numbers_that_are_none_are_left_out() -> None:
     output = yolov8_output({1: ((np.nan, 10, 4, 4), 0, 0.9), 2: ((10, np.inf, 4, 4), 0, 0.9)})
-    assert len(candidates("yolov8", [output], SQUARE, ALL, 0.25)) == 0
+    assert len(candidates(FAMILIES["yolov8"], [output], SQUARE, ALL, 0.25)) == 0
 
 
 def test_yolox_boxes_are_offsets_from_their_cell() -> None:
@@ -64,10 +65,10 @@ def test_yolox_boxes_are_offsets_from_their_cell() -> None:
     cell = 52 * 52 + 26 * 3 + 5  # stride 16, row 3, column 5
     output[cell, :5] = (0.5, 0.25, np.log(2), np.log(3), 0.9)
     output[cell, 5 + 4] = 0.5
-    found = candidates("yolox", [output], SQUARE, ALL, 0.4)
+    found = candidates(FAMILIES["yolox"], [output], SQUARE, ALL, 0.4)
     assert found.score.tolist() == pytest.approx([0.45])
     assert found.class_id.tolist() == [4]
     x, y, width, height = 5.5 * 16, 3.25 * 16, 32, 48
     expected = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     np.testing.assert_allclose(found.xyxy[0], expected, rtol=1e-6)
-    assert len(candidates("yolox", [output], SQUARE, ALL, 0.46)) == 0
+    assert len(candidates(FAMILIES["yolox"], [output], SQUARE, ALL, 0.46)) == 0

@@ -11,11 +11,11 @@ import pytest
 
 from edge_node.assets.models import COCO_IDS, Layout
 from edge_node.config.model_settings import ModelSettings
-from edge_node.detect.decode.candidates import input_format
+from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.detector import Detector
 from shared.errors import ModelError
 from shared.geometry import iou
-from tests.edge_node.detect.decode.families import DOG, FAMILIES, SCORE, SIDE, save
+from tests.edge_node.detect.decode.families import DOG, EXPORTS, SCORE, SIDE, save
 
 BLANK = np.zeros((SIDE, SIDE, 3), np.uint8)
 
@@ -55,40 +55,40 @@ def test_a_trained_network_finds_what_is_large_in_real_pictures(
     assert found / sought > 0.6
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EXPORTS)
 def test_a_network_of_any_family_shows_the_same_dog(name: str, tmp_path: Path) -> None:
-    family = FAMILIES[name]
-    model = save(family, tmp_path / "model.onnx")
-    with Detector(ModelSettings(name=str(model), labels=family.labels, confidence=0.3)) as detector:
-        assert detector.layout == family.layout
+    export = EXPORTS[name]
+    model = save(export, tmp_path / "model.onnx")
+    with Detector(ModelSettings(name=str(model), labels=export.labels, confidence=0.3)) as detector:
+        assert detector.layout == export.layout
         found, _ = detector.detect(BLANK)
         assert [detector.class_names[index] for index in found.class_id] == ["dog"]
     np.testing.assert_allclose(found.xyxy, [DOG], atol=1e-3)
     assert found.score.tolist() == pytest.approx([SCORE], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EXPORTS)
 def test_what_nobody_wants_is_left_out_in_every_family(name: str, tmp_path: Path) -> None:
-    family = FAMILIES[name]
-    model = save(family, tmp_path / "model.onnx")
-    labels = family.labels or ("coco",)
+    export = EXPORTS[name]
+    model = save(export, tmp_path / "model.onnx")
+    labels = export.labels or ("coco",)
     for wanted, expected in ((("dog", "cat"), 1), (("cat",), 0)):
         settings = ModelSettings(name=str(model), labels=labels, classes=wanted, confidence=0.3)
         with Detector(settings) as detector:
             assert len(detector.detect(BLANK)[0]) == expected
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EXPORTS)
 def test_a_layout_can_be_named(name: str, tmp_path: Path) -> None:
-    family = FAMILIES[name]
-    model = save(family, tmp_path / "model.onnx")
-    settings = ModelSettings(name=str(model), layout=family.layout, labels=family.labels, confidence=0.3)
+    export = EXPORTS[name]
+    model = save(export, tmp_path / "model.onnx")
+    settings = ModelSettings(name=str(model), layout=export.layout, labels=export.labels, confidence=0.3)
     with Detector(settings) as detector:
         assert len(detector.detect(BLANK)[0]) == 1
 
 
 def test_a_layout_that_the_outputs_cannot_have_is_an_error_that_shows_them(tmp_path: Path) -> None:
-    model = save(FAMILIES["YOLOv8"], tmp_path / "model.onnx")
+    model = save(EXPORTS["YOLOv8"], tmp_path / "model.onnx")
     with (
         pytest.raises(ModelError, match=r"rtmdet.*nothing is the .*output0 float32 \(1, 84, 2100\)"),
         Detector(ModelSettings(name=str(model), layout="rtmdet")),
@@ -113,7 +113,7 @@ def test_a_layout_that_the_outputs_cannot_have_is_an_error_that_shows_them(tmp_p
 def test_each_family_gets_the_pictures_it_was_trained_on(
     layout: Layout, blue_first: bool, white: tuple[float, ...], fit: str
 ) -> None:
-    target = input_format(layout, 640, 384)
+    target = FAMILIES[layout].input_format(640, 384)
     assert (target.width, target.height, not target.rgb, target.fit) == (640, 384, blue_first, fit)
     values = [255 * scale + offset for scale, offset in zip(target.scale, target.offset, strict=True)]
     assert values == pytest.approx(white, abs=1e-3)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
 import numpy as np
 import pytest
 
-from edge_node.assets.models import COCO, NO_CLASS, Layout
-from edge_node.backends.interface import Axis, ModelFile, Tensor
-from edge_node.detect.decode.candidates import (
-    LAYOUTS,
-    class_names,
-    observed,
-    output_order,
-    recognise,
-)
+from edge_node.assets.models import Layout
+from edge_node.backends.interface import Axis
+from edge_node.detect.decode.families import FAMILIES
+from edge_node.detect.decode.layouts import recognise
 from shared.errors import ModelError
 from shared.geometry import F32
 from tests.conftest import REPO
-
-Outputs = Sequence[tuple[str, tuple[Axis, ...], str]]
-
-
-def model(
-    outputs: Outputs, inputs: Sequence[str] = ("images",), metadata: Mapping[str, str] | None = None
-) -> ModelFile:
-    return ModelFile(
-        tuple(Tensor(name, (1, 3, 640, 640) if name == "images" else (1, 2)) for name in inputs),
-        tuple(Tensor(*output) for output in outputs),
-        metadata or {},
-    )
-
-
-def one(*shape: Axis) -> Outputs:
-    return [("output0", shape, "float32")]
+from tests.edge_node.detect.decode.descriptions import BOXES, LABELS, PLAIN, SCORES, Outputs, model, one
 
 
 @pytest.mark.parametrize(
@@ -64,10 +44,6 @@ def test_a_single_output_is_told_by_its_shape(
     shape: tuple[Axis, ...], size: tuple[int, int], layout: Layout
 ) -> None:
     assert recognise(model(one(*shape)), *size) == layout
-
-
-BOXES, PLAIN = ("boxes", (1, 300, 4), "float32"), ("boxes", ("n", 4), "float32")
-SCORES, LABELS = ("scores", ("n",), "float32"), ("labels", ("n",), "int64")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +100,7 @@ def test_several_outputs_are_told_by_name_type_and_order(
 ) -> None:
     found = model(outputs)
     assert recognise(found, size, size) == layout
-    assert output_order(layout, found) == order
+    assert FAMILIES[layout].output_order(found) == order
 
 
 def decoded(objectness: float) -> F32:
@@ -195,61 +171,7 @@ def test_a_network_made_for_another_task_is_refused() -> None:
         recognise(model(one(1, 56, 8400), metadata={"task": "pose"}), 640, 640)
 
 
-@pytest.mark.parametrize(
-    ("layout", "outputs", "labels", "expected"),
-    [
-        pytest.param("yolov8", one(1, 84, 8400), (), COCO, id="80 classes without names are COCO's"),
-        pytest.param("yolov8", one(1, 6, 8400), (), ("class_0", "class_1"), id="others get numbers"),
-        pytest.param("yolov8", one(1, 6, 8400), ("a", "b"), ("a", "b"), id="the user's"),
-        pytest.param(
-            "rfdetr", [("dets", (1, 300, 4), "float32"), ("labels", (1, 300, 3), "float32")],
-            ("a", "b"), ("a", "b", NO_CLASS), id="RF-DETR's last logit is the background",
-        ),
-        pytest.param("faster_rcnn", [PLAIN, LABELS, SCORES], ("a", "b"), ("a", "b"), id="no background"),
-    ],
-)  # fmt: skip
-def test_classes_have_names(
-    layout: Layout, outputs: Outputs, labels: tuple[str, ...], expected: tuple[str, ...]
-) -> None:
-    assert class_names(layout, model(outputs), labels) == expected
-
-
-@pytest.mark.parametrize(
-    ("layout", "outputs", "index", "name"),
-    [
-        pytest.param("faster_rcnn", [PLAIN, LABELS, SCORES], 17, "dog", id="COCO's ids, no background"),
-        pytest.param(
-            "rfdetr", [("dets", (1, 300, 4), "float32"), ("labels", (1, 300, 91), "float32")],
-            18, "dog", id="COCO's ids",
-        ),
-        pytest.param("yolov10", one(1, 300, 6), 16, "dog", id="the 80 in a row"),
-    ],
-)  # fmt: skip
-def test_coco_is_numbered_as_the_family_does(layout: Layout, outputs: Outputs, index: int, name: str) -> None:
-    assert class_names(layout, model(outputs), ("coco",))[index] == name
-
-
-@pytest.mark.parametrize(
-    ("outputs", "labels", "says"),
-    [
-        pytest.param(one(1, 300, 6), (), "name them in model.labels", id="outputs that do not tell"),
-        pytest.param(one(1, 300, 84), ("a",), "80 classes, not 1", id="too few names"),
-    ],
-)
-def test_names_that_do_not_fit_are_an_error(outputs: Outputs, labels: tuple[str, ...], says: str) -> None:
-    layout: Layout = "rtdetr_rows" if labels else "yolov10"
-    with pytest.raises(ModelError, match=says):
-        class_names(layout, model(outputs), labels)
-
-
-def test_what_came_out_replaces_dynamic_axes() -> None:
-    seen = observed(model(one("batch", "c", "n")), [np.zeros((84, 8400), np.float16)])
-    assert seen.outputs == (Tensor("output0", (1, 84, 8400), "float16"),)
-    plain = observed(model([PLAIN]), [np.zeros((3, 4), np.float32)])
-    assert plain.outputs[0].shape == (3, 4)
-
-
 def test_every_layout_is_explained_where_users_look() -> None:
     text = (REPO / "docs" / "reference" / "layouts.md").read_text()
-    assert set(LAYOUTS) == set(get_args(Layout))
-    assert [layout for layout in LAYOUTS if f"`{layout}`" not in text] == []
+    assert set(FAMILIES) == set(get_args(Layout))
+    assert [layout for layout in FAMILIES if f"`{layout}`" not in text] == []

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_node.detect.decode.candidates import suppress
+from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.decode.nms import MAX_CANDIDATES, best_first, nms
 from edge_node.frames import Detections
 from shared.geometry import F32
@@ -149,5 +150,5 @@ def test_equal_scores_keep_their_order() -> None:
 
 def test_networks_that_choose_themselves_are_not_suppressed_again() -> None:
     twins = detections([(0, 0, 10, 10, 0.5, 0), (0, 0, 10, 10, 0.9, 0), (0, 0, 10, 10, 0.7, 0)])
-    assert suppress("yolov10", twins, 0.5, 2).score.tolist() == pytest.approx([0.9, 0.7])
-    assert suppress("yolov8", twins, 0.5, 2).score.tolist() == pytest.approx([0.9])
+    assert suppress(FAMILIES["yolov10"], twins, 0.5, 2).score.tolist() == pytest.approx([0.9, 0.7])
+    assert suppress(FAMILIES["yolov8"], twins, 0.5, 2).score.tolist() == pytest.approx([0.9])
