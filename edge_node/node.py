@@ -31,15 +31,16 @@ from edge_node.machine.vitals import Monitor
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.bundle import Bundles
+from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant import HomeAssistant
 from edge_node.publish.prometheus import Exporter
-from edge_node.publish.publisher import Publisher, new_session, status_message
-from edge_node.publish.snapshot_sender import Pictures
+from edge_node.publish.publisher import Publisher
+from edge_node.publish.snapshot_sender import SnapshotSender
 from shared import log as logs
 from shared.errors import BrokerError
 from shared.mqtt.client import Client
 from shared.storage import state_folder
-from shared.wire import topics
+from shared.wire import messages, topics
 from shared.wire.messages import ModelInfo
 
 log = logging.getLogger("darner.edge")
@@ -110,16 +111,17 @@ class Node:
         check_name(config.mqtt, config.node, session)
         with ExitStack() as stack:
             self._detectors = stack.enter_context(on_devices(config.model))
-            self._client = stack.enter_context(self._connection())
-            names = self._detectors[0].class_names
-            bundles = stack.enter_context(Bundles(self._client, config, names, session))
+            composer = Composer(config.node, session, self._detectors[0].class_names)
+            self._client = stack.enter_context(self._connection(composer))
+            bundles = stack.enter_context(Bundles(self._client, config, composer))
             self._outbox = stack.enter_context(
                 Outbox(self._client, config.outbox, config.node, config.mqtt.prefix, session)
             )
-            pictures = stack.enter_context(Pictures(self._client))
+            snapshots = stack.enter_context(SnapshotSender(self._client))
             self._monitor = stack.enter_context(Monitor())
+            self._controls = Controls(config)
             self._publisher = Publisher(
-                self._client, self._outbox, pictures, config, names, session, bundles.offer
+                self._client, self._outbox, snapshots, config, self._controls, composer, bundles.offer
             )
             self._build_pipeline()
             self._build_control()
@@ -180,17 +182,16 @@ class Node:
             self._publisher.farewell()
         return stuck
 
-    def _connection(self) -> Client:
+    def _connection(self, composer: Composer) -> Client:
         config = self._config
         will = (
             topics.STATUS.path(config.mqtt.prefix, node=config.node),
-            status_message(config.node, self._session, "offline"),
+            messages.encode(composer.status("offline")),
         )
         return Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=self._on_refused)
 
     def _build_pipeline(self) -> None:
         config, batch = self._config, self._config.batch
-        self._controls = Controls(config)
         self._definitions = DefinitionStore(_zones_path(config), config.cameras)
         detects = [
             Detect(one, config.cameras, self._controls, batch.wait_ms / 1e3, batch.limit)
@@ -251,7 +252,7 @@ class Node:
             input_height=target.height,
             layout=detector.layout,
         )
-        self._publisher.announce(
+        self._publisher.state.announce(
             model, detector.backend_name, devices, config.tracker.kind, self._definitions
         )
         log.info(

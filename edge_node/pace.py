@@ -8,9 +8,13 @@ class Pace:
 
     Args:
         fps: 0 lets none through.
+
+    Attributes:
+        fps: As given.
     """
 
     def __init__(self, fps: float) -> None:
+        self.fps = fps
         self._interval = 1.0 / fps if fps else 0.0
         self._next = 0.0
 

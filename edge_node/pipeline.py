@@ -167,7 +167,7 @@ class Pipeline:
         put = frames.put_newest if is_live(settings.source) else frames.put
         try:
             for frame in capture(
-                camera, settings, self._stop, partial(self._publisher.camera_status, camera)
+                camera, settings, self._stop, partial(self._publisher.state.camera_status, camera)
             ):
                 if frame.seq == 0:
                     log.info("camera %s: %dx%d", camera, frame.width, frame.height)
@@ -190,7 +190,7 @@ class Pipeline:
     def _may_go_on(self, camera: str) -> bool:
         """Whether a frame is to be analysed: while paused, a file waits and a camera's frames are let go."""
         if self._controls[camera].paused:
-            self._publisher.camera_status(camera, "paused")
+            self._publisher.state.camera_status(camera, "paused")
             self._held.add(camera)
             if is_live(self._config.cameras[camera].source):
                 return False
@@ -198,7 +198,7 @@ class Pipeline:
                 pass
         if camera in self._held:
             self._held.discard(camera)
-            self._publisher.camera_status(camera, "streaming")
+            self._publisher.state.camera_status(camera, "streaming")
         return True
 
     def _infer(self, index: int) -> None:

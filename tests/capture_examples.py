@@ -14,7 +14,9 @@ import orjson
 import yaml
 
 from edge_node.assets.samples import find_video
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from tests.conftest import REPO, SHARED, MosquittoProcess
 

@@ -26,11 +26,10 @@ PROGRAMS = {
 
 LEVELS: dict[str, list[str]] = {
     "shared": [
-        "errors.py channel.py geometry.py storage.py",
+        "errors.py channel.py files.py geometry.py signals.py storage.py",
         "log.py settings.py pictures.py",
         "wire",
         "mqtt documents",
-        "tool.py",
         "conformance replay",
     ],
     "edge_node": [

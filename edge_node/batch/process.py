@@ -33,11 +33,10 @@ from edge_node.frames import Frame
 from edge_node.machine.hardware import usable_cores
 from edge_node.outbox.outbox import numbered
 from edge_node.pace import Pace
-from edge_node.publish.compose import Composer
-from edge_node.publish.publisher import new_session
+from edge_node.publish.compose import Composer, new_session
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError, OutputError, SourceError
-from shared.tool import ended_by_signals
+from shared.signals import stop_on_signals
 
 log = logging.getLogger("darner.process")
 
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         logs.setup(config.log_level, config.log_format)
         jobs = plan(config, options)
         options.out.mkdir(parents=True, exist_ok=True)
-        with ended_by_signals() as stop, logging_redirect_tqdm():
+        with stop_on_signals() as stop, logging_redirect_tqdm():
             return run(config, jobs, options.jobs or usable_cores(), _start_ns(options.start), stop)
     except OSError as error:
         log.error("%s: %s", error.filename or options.out, error.strerror)

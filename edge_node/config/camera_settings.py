@@ -1,4 +1,4 @@
-"""The settings of one camera: its source, its pictures, and what is counted in them."""
+"""The settings of one camera: its source, its JPEGs, and what is counted in its picture."""
 
 from __future__ import annotations
 
@@ -11,137 +11,204 @@ from msgspec import Meta
 from shared.errors import ConfigError
 from shared.wire.messages import ClassFilter, Fraction, Id, LineDefinition, Point, ZoneDefinition
 
-Seconds = Annotated[float, Meta(ge=0)]
 Metres = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThumbnailSettings:
-    """The JPEGs of a camera's frames."""
+    """The JPEGs of whole frames that a camera publishes."""
 
-    fps: Annotated[float, Meta(ge=0, le=60, description="0: none")] = 5.0
-    width: Annotated[int, Meta(ge=16, le=4096, description="Never enlarged")] = 640
-    quality: Annotated[int, Meta(ge=1, le=100)] = 75
+    fps: Annotated[float, Meta(ge=0, le=60, description="Most thumbnails a second; 0 publishes none")] = 5.0
+    width: Annotated[
+        int, Meta(ge=16, le=4096, description="Width in pixels; a narrower frame is not enlarged")
+    ] = 640
+    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
 
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotSettings:
-    """The JPEGs of single tracks."""
+    """The JPEGs of single tracks: the best view of each object so far."""
 
-    enabled: bool = True
-    side: Annotated[int, Meta(ge=16, le=1024, description="Pixels of the longer side; never enlarged")] = 256
-    quality: Annotated[int, Meta(ge=1, le=100)] = 80
+    enabled: Annotated[bool, Meta(description="Publish snapshots, and name them in events")] = True
+    side: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=1024,
+            description="Longer side in pixels; a smaller cut-out is not enlarged",
+        ),
+    ] = 256
+    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 80
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroundCalibration:
-    """Four points of the ground.
+    """Four points whose place is known in the picture and on the ground, for speeds in metres a second."""
 
-    Attributes:
-        image: Where they are in the picture, fractions of the frame, in order around the shape.
-        metres: Where they are on the ground, in the same order, any origin and direction.
-    """
-
-    image: tuple[Point, Point, Point, Point]
-    metres: tuple[Metres, Metres, Metres, Metres]
+    image: Annotated[
+        tuple[Point, Point, Point, Point],
+        Meta(description="The points as x, y fractions of the frame, in order around the shape"),
+    ]
+    metres: Annotated[
+        tuple[Metres, Metres, Metres, Metres],
+        Meta(
+            description="The same points on the ground in metres, in the same order; "
+            "choose any origin and direction"
+        ),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalyticsSettings:
-    """How a camera's tracks are read.
+    """How analytics reads a camera's tracks."""
 
-    Attributes:
-        link_within_s: A new track this long after another was lost may be the same object; 0: never. One that
-            stood still may return to its place for as long as a zone holds its stay.
-        link_distance: How far from the lost one's way it may appear, in box sizes (root of the larger area).
-        link_size_ratio: By what factor their sizes may differ.
-        main_classes: Classes the main subject is chosen from; empty: all.
-        main_score: Lowest score of a main subject when it is chosen.
-        main_ratio: How many times larger another object must be to take over.
-        main_after_s: For how long; also how long a main subject out of sight is waited for.
-        ground: Four points of the ground, for speeds in metres per second.
-        heatmap_columns: Cells across the frame.
-        heatmap_rows: Cells down the frame.
-        heatmap_half_life_s: Seconds until a presence weighs half.
-    """
-
-    link_within_s: Annotated[Seconds, Meta(description="0: never link")] = 3.0
-    link_distance: Annotated[float, Meta(ge=0, description="In box sizes")] = 1.0
-    link_size_ratio: Annotated[float, Meta(ge=1)] = 2.0
-    main_classes: ClassFilter = ()
-    main_score: Annotated[float, Meta(ge=0, le=1)] = 0.5
-    main_ratio: Annotated[float, Meta(ge=1)] = 1.25
-    main_after_s: Seconds = 1.0
-    ground: GroundCalibration | None = None
-    heatmap_columns: Annotated[int, Meta(ge=1, le=512)] = 64
-    heatmap_rows: Annotated[int, Meta(ge=1, le=512)] = 36
-    heatmap_half_life_s: Annotated[float, Meta(gt=0)] = 600.0
+    link_within_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds within which a new track may continue a lost one; 0 never links two tracks. "
+            "An object that stood still may return for as long as a zone holds its stay",
+        ),
+    ] = 3.0
+    link_distance: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="How far from the lost track's expected position the new one may begin, in box sizes "
+            "(the square root of the larger box's area)",
+        ),
+    ] = 1.0
+    link_size_ratio: Annotated[
+        float, Meta(ge=1, description="Largest factor between the box areas of two linked tracks")
+    ] = 2.0
+    main_classes: Annotated[
+        ClassFilter, Meta(description="Classes the main subject is chosen from; empty: all classes")
+    ] = ()
+    main_score: Annotated[
+        Fraction, Meta(description="Lowest score with which a track can become the main subject")
+    ] = 0.5
+    main_ratio: Annotated[
+        float, Meta(ge=1, description="How many times larger another object must be to become main subject")
+    ] = 1.25
+    main_after_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds for which another object must be that much larger; "
+            "a main subject out of sight keeps its place this long",
+        ),
+    ] = 1.0
+    ground: Annotated[
+        GroundCalibration | None,
+        Meta(description="Calibration of the ground; without it no speeds are published"),
+    ] = None
+    heatmap_columns: Annotated[int, Meta(ge=1, le=512, description="Cells across the frame")] = 64
+    heatmap_rows: Annotated[int, Meta(ge=1, le=512, description="Cells down the frame")] = 36
+    heatmap_half_life_s: Annotated[
+        float, Meta(gt=0, description="Seconds after which a presence counts half in the heatmap")
+    ] = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSettings:
-    """One camera and what is watched in its picture."""
+    """One camera, and what is counted in its picture."""
 
     source: Annotated[
         int | str,
-        Meta(description="Webcam index, /dev/videoN, rtsp:// or http:// URL, video file, image folder"),
+        Meta(
+            description="Number of a webcam, /dev/videoN, the URL of a stream (rtsp://, http://, rtmp://, "
+            "srt://), a video file, or a folder of pictures"
+        ),
     ]
-    loop: Annotated[bool, Meta(description="Files: start again at the end")] = False
+    loop: Annotated[bool, Meta(description="Start a file or folder again when it ends")] = False
     pace: Annotated[
         Literal["realtime", "fast"],
-        Meta(description="Files: at the speed they were filmed, or as fast as possible"),
+        Meta(
+            description="Play files at the speed they were filmed (realtime), or as fast as they can be read"
+        ),
     ] = "realtime"
-    fps: Annotated[float, Meta(gt=0, le=240, description="Image folders: pictures per second")] = 10.0
+    fps: Annotated[
+        float, Meta(gt=0, le=240, description="Pictures a second of an image folder; other sources ignore it")
+    ] = 10.0
     reader: Annotated[
         Literal["auto", "ffmpeg", "gstreamer"],
         Meta(
-            description="Streams; 'auto': RTSP through GStreamer where it is installed, else OpenCV's FFmpeg"
+            description="What opens a stream. auto: GStreamer for RTSP where it is installed, "
+            "else OpenCV's FFmpeg"
         ),
     ] = "auto"
     stall_s: Annotated[
-        float, Meta(ge=0.5, le=60, description="A stream without a frame for so long is opened again")
+        float, Meta(ge=0.5, le=60, description="Seconds without a frame after which a stream is opened again")
     ] = 4.0
     decode_width: Annotated[
-        int, Meta(ge=0, le=8192, description="Webcams with MJPEG: decode smaller, at least so wide; 0: whole")
+        int,
+        Meta(
+            ge=0,
+            le=8192,
+            description="Decode the JPEGs of a webcam at a half, a quarter or an eighth of their size, "
+            "as long as they stay at least this wide in pixels; 0 decodes them at full size",
+        ),
     ] = 0
     detect_every: Annotated[
         int,
         Meta(
-            ge=1, le=100, description="Run the network on one frame in so many; tracks are predicted between"
+            ge=1, le=100, description="Run the network on every n-th frame; tracks are predicted in between"
         ),
     ] = 1
     region: Annotated[
         tuple[Fraction, Fraction, Fraction, Fraction] | None,
-        Meta(description="Look only here: x1, y1, x2, y2 as fractions of the picture"),
+        Meta(
+            description="Detect only in this part of the picture: left, top, right, bottom as fractions of it"
+        ),
     ] = None
-    max_fps: Annotated[float, Meta(ge=0, le=240, description="Most frames analysed a second; 0: all")] = 0.0
+    max_fps: Annotated[
+        float, Meta(ge=0, le=240, description="Most frames analysed a second; 0 analyses every frame")
+    ] = 0.0
     priority: Annotated[
         float,
-        Meta(ge=0.01, le=100, description="Share of the network, beside others', when it is busy"),
+        Meta(
+            ge=0.01,
+            le=100,
+            description="This camera's share of a busy network, relative to the other cameras' priorities",
+        ),
     ] = 1.0
     motion_gate: Annotated[
         float,
         Meta(
             ge=0,
             le=255,
-            description="Skip the network while nothing changes by so many grey levels; 0: never",
+            description="Run the network only when a part of the picture changes by at least this many grey "
+            "levels (of 255), and every 2 s; 0 runs it always",
         ),
     ] = 0.0
     detections_fps: Annotated[
-        float, Meta(ge=0, le=240, description="Most detections messages a second; 0: all")
+        float,
+        Meta(ge=0, le=240, description="Most detections messages a second; 0 sends one for every frame"),
     ] = 0.0
     thumbnail: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     snapshot: SnapshotSettings = field(default_factory=SnapshotSettings)
-    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)] = field(default_factory=dict)
-    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)] = field(default_factory=dict)
+    zones: Annotated[
+        dict[Id, ZoneDefinition],
+        Meta(
+            max_length=256,
+            description="Zones by name; those saved over MQTT replace them until they change here",
+        ),
+    ] = field(default_factory=dict)
+    lines: Annotated[
+        dict[Id, LineDefinition],
+        Meta(
+            max_length=256,
+            description="Lines by name; those saved over MQTT replace them until they change here",
+        ),
+    ] = field(default_factory=dict)
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
 
 
 def refuse_shared_names(zones: Mapping[str, object], lines: Mapping[str, object]) -> None:
-    """Make sure that a name means one thing.
+    """Make sure that a name means one thing on a camera.
 
     Raises:
-        ConfigError: A zone and a line share it.
+        ConfigError: A zone and a line have the same name.
     """
     for name in sorted(zones.keys() & lines.keys()):
         raise ConfigError(f"{name!r} names a zone and a line; rename one of them")

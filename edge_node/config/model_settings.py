@@ -1,4 +1,4 @@
-"""The settings of the network and of the engines that run it."""
+"""The settings of the network and of the engine that runs it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,44 @@ Precision = Literal["auto", "fp32", "fp16", "int8"]
 
 @dataclass(frozen=True, kw_only=True)
 class TensorrtSettings:
-    """Engines that are built here, of ONNX files."""
+    """How TensorRT engines are built from ONNX files on this machine, and kept."""
 
     precision: Annotated[
-        Precision, Meta(description="auto: half precision where TensorRT allows it, else the model's own")
+        Precision,
+        Meta(description="Arithmetic. auto: half precision where TensorRT offers it, else the model's own"),
     ] = "auto"
     max_batch: Annotated[
-        int, Meta(ge=1, le=64, description="Most pictures at once, for models that leave it open")
+        int, Meta(ge=1, le=64, description="Largest batch of the engine, for models that leave it open")
     ] = 16
-    workspace_mb: Annotated[int, Meta(ge=16, le=65536)] = 2048
-    level: Annotated[int, Meta(ge=0, le=5, description="Time spent on looking for faster kernels")] = 3
+    workspace_mb: Annotated[
+        int, Meta(ge=16, le=65536, description="Most scratch memory a layer may use, in MB")
+    ] = 2048
+    level: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=5,
+            description="TensorRT's optimisation level: a higher one builds longer and may run faster",
+        ),
+    ] = 3
     while_building: Annotated[
         Literal["wait", "onnxruntime"],
-        Meta(description="Until an engine is built: start later, or run with ONNX Runtime meanwhile"),
+        Meta(
+            description="What the node does until its engine is built: start afterwards (wait), "
+            "or run with ONNX Runtime meanwhile"
+        ),
     ] = "wait"
-    cache_mb: Annotated[int, Meta(ge=0, description="Engines kept; the longest unused go first")] = 4096
+    cache_mb: Annotated[
+        int,
+        Meta(
+            ge=0, description="Most MB of engines kept on disk; the one unused for longest is deleted first"
+        ),
+    ] = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """Which network, and what of its output counts."""
+    """The network, the engine that runs it, and which of its detections count."""
 
     name: Annotated[
         str,
@@ -46,44 +64,80 @@ class ModelSettings:
     ] = "nanodet_g_416"
     backend: Annotated[
         Literal["auto", "tensorrt", "onnxruntime", "torch", "kserve"],
-        Meta(description="The engine; auto: the fastest that runs here and has a file of the model"),
+        Meta(description="The engine. auto: the fastest that runs here and has a file of the model"),
     ] = "auto"
     providers: Annotated[
         tuple[Provider, ...],
-        Meta(description="ONNX Runtime's execution providers in order; empty: cuda where it works, else cpu"),
+        Meta(
+            description="ONNX Runtime's execution providers, the preferred one first; "
+            "empty: cuda where it works, else cpu"
+        ),
     ] = ()
     allow_fallback: Annotated[
-        bool, Meta(description="Go on without a provider that cannot be had; false: end with an error")
+        bool,
+        Meta(
+            description="Continue with a warning when a provider does not start; "
+            "false ends the node with an error"
+        ),
     ] = False
-    layout: Layout | Literal["auto"] = "auto"
-    labels: Annotated[tuple[Label, ...], Meta(description="For models that carry no class names")] = ()
+    layout: Annotated[
+        Layout | Literal["auto"],
+        Meta(description="How the network's outputs are read. auto: recognised by their names and shapes"),
+    ] = "auto"
+    labels: Annotated[
+        tuple[Label, ...],
+        Meta(description="Class names by class id, for models that carry none; [coco] means COCO's 80"),
+    ] = ()
     devices: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=63)], ...],
         Meta(
             max_length=16,
-            description="GPUs by number, a detector on each, to which the cameras are dealt out; empty: one "
-            "detector on the first GPU. On a CPU: so many detectors, which share its cores",
+            description="Numbers of the GPUs to use. Each gets a detector, and the cameras are shared out "
+            "among them; empty: one detector on GPU 0. On a CPU, each number makes one detector with its "
+            "share of the cores",
         ),
     ] = ()
-    classes: Annotated[tuple[Label, ...], Meta(description="Classes to detect; empty means all")] = ()
-    confidence: Annotated[Fraction, Meta(description="Lowest score that reaches the tracker")] = 0.1
-    iou: Annotated[Fraction, Meta(description="NMS: overlap above this is the same object")] = 0.6
-    max_detections: Annotated[int, Meta(ge=1, le=3000)] = 300
-    threads: Annotated[int, Meta(ge=0, le=256, description="0: every core this process may use")] = 0
+    classes: Annotated[
+        tuple[Label, ...], Meta(description="Names of the classes to detect; empty: all classes")
+    ] = ()
+    confidence: Annotated[
+        Fraction, Meta(description="Lowest score with which a detection reaches the tracker")
+    ] = 0.1
+    iou: Annotated[
+        Fraction,
+        Meta(
+            description="Of two boxes that overlap by more than this (intersection over union), "
+            "only the one with the higher score is kept"
+        ),
+    ] = 0.6
+    max_detections: Annotated[
+        int, Meta(ge=1, le=3000, description="Most detections kept of one frame, the highest scores first")
+    ] = 300
+    threads: Annotated[
+        int,
+        Meta(ge=0, le=256, description="CPU threads of one inference; 0: every core this process may use"),
+    ] = 0
     spinning: Annotated[
         bool,
-        Meta(description="Threads wait busily for work: a little faster on a box that does nothing else"),
+        Meta(
+            description="Let idle inference threads wait busily: a little faster on a machine that does "
+            "nothing else, slower for everything else on it"
+        ),
     ] = False
     input_size: Annotated[
         int,
         Meta(
             ge=0,
             le=4096,
-            description="Longer side of the input, for models that take any size; 0: as trained",
+            description="Longer side of the network's input in pixels, for models that take any size; "
+            "0: the size it was trained with",
         ),
     ] = 0
     rectangular: Annotated[
-        bool, Meta(description="Models that take any size get the camera's aspect; false: a square")
+        bool,
+        Meta(description="Give models that take any size an input of the camera's aspect; false: a square"),
     ] = True
-    timeout_s: Annotated[float, Meta(gt=0, le=600, description="KServe: longest wait for an answer")] = 5.0
+    timeout_s: Annotated[
+        float, Meta(gt=0, le=600, description="Longest wait for a KServe server's answer, in seconds")
+    ] = 5.0
     tensorrt: TensorrtSettings = field(default_factory=TensorrtSettings)

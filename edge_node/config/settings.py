@@ -1,4 +1,7 @@
-"""The edge node's configuration: every key, its default and its limits."""
+"""The edge node's configuration: every section and key, with its default and its bounds.
+
+The descriptions are the texts of ``docs/reference/configuration.md`` and of the schema that editors read.
+"""
 
 from __future__ import annotations
 
@@ -22,59 +25,88 @@ UpToADay = Annotated[float, Meta(ge=0, le=86_400)]
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerSettings:
-    """How tracks begin, live and end.
+    """How tracks begin, continue and end.
 
-    Detectors differ in what a good score is: one gives people 0.95, another 0.6. Score thresholds are
-    therefore shares of the typical score of what is being tracked, learned per class while tracking.
-
-    Attributes:
-        kind: bytetrack is the faster one; ocsort leans on observations more than on predictions.
-        start_score: A detection begins a track from this share of its class's typical score on.
-        high_score: Detections from this share on are matched first.
-        low_score: Detections below this share are ignored; those between may continue a track.
-        confirm_s: A track is reported once it was seen twice and is this old, seconds.
-        lost_s: How long an unseen track may come back under its id, seconds.
-        stationary_lost_s: The same for a track that stood still, such as a parked car.
-        predicted_s: How long an unseen track is still reported, as predicted, seconds.
+    Detectors differ in what a good score is: one gives people 0.95, another 0.6. The score thresholds are
+    therefore shares of a class's typical score, which the tracker learns while it runs.
     """
 
-    kind: Literal["bytetrack", "ocsort"] = "bytetrack"
-    start_score: Annotated[Fraction, Meta(description="Share of the typical score that begins a track")] = 0.9
-    high_score: Annotated[Fraction, Meta(description="Share of the typical score that is matched first")] = (
-        0.8
-    )
-    low_score: Annotated[Fraction, Meta(description="Share of the typical score below which is ignored")] = (
-        0.5
-    )
-    confirm_s: Annotated[UpToADay, Meta(description="Age at which a track seen twice is reported")] = 0.0
-    lost_s: Annotated[UpToADay, Meta(description="How long an unseen track may come back")] = 1.5
-    stationary_lost_s: Annotated[UpToADay, Meta(description="The same for one that stood still")] = 10.0
-    predicted_s: Annotated[UpToADay, Meta(description="How long an unseen track is still reported")] = 0.15
+    kind: Annotated[
+        Literal["bytetrack", "ocsort"],
+        Meta(description="bytetrack is faster; ocsort relies more on observations than on predictions"),
+    ] = "bytetrack"
+    start_score: Annotated[
+        Fraction,
+        Meta(description="Lowest score that begins a track, as a share of its class's typical score"),
+    ] = 0.9
+    high_score: Annotated[
+        Fraction, Meta(description="Detections from this share of the typical score on are matched first")
+    ] = 0.8
+    low_score: Annotated[
+        Fraction,
+        Meta(
+            description="Detections below this share of the typical score are ignored; "
+            "those between low_score and high_score can only continue a track"
+        ),
+    ] = 0.5
+    confirm_s: Annotated[
+        UpToADay, Meta(description="Seconds a track must exist, and be seen twice, before it is reported")
+    ] = 0.0
+    lost_s: Annotated[
+        UpToADay, Meta(description="Seconds for which an unseen track may come back under its id")
+    ] = 1.5
+    stationary_lost_s: Annotated[
+        UpToADay, Meta(description="The same for a track that stood still, such as a parked car")
+    ] = 10.0
+    predicted_s: Annotated[
+        UpToADay,
+        Meta(description="Seconds for which an unseen track is still reported where it is predicted"),
+    ] = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxSettings:
-    """Where events wait until they are safe elsewhere."""
+    """Where events wait until an archive or the broker has stored them."""
 
     path: Annotated[
         str | None,
         Meta(
-            description="SQLite file; by default outbox-{node}.db in $DARNER_STATE or ~/.local/state/darner"
+            description="SQLite file; null: outbox-{node}.db in $DARNER_STATE, or in ~/.local/state/darner "
+            "where that is not set"
         ),
     ] = None
-    max_mb: Annotated[float, Meta(ge=0.01, le=1_000_000, description="The oldest events give way")] = 200.0
-    max_age_h: Annotated[float, Meta(gt=0, le=87_600)] = 7 * 24.0
-    replay_per_s: Annotated[float, Meta(gt=0, le=100_000, description="Events sent late, at most")] = 200.0
+    max_mb: Annotated[
+        float,
+        Meta(
+            ge=0.01, le=1_000_000, description="Most MB of waiting events; beyond it the oldest are given up"
+        ),
+    ] = 200.0
+    max_age_h: Annotated[
+        float, Meta(gt=0, le=87_600, description="Hours after which a waiting event is given up")
+    ] = 7 * 24.0
+    replay_per_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100_000,
+            description="Most events a second that are sent late, beside those of this moment",
+        ),
+    ] = 200.0
     archive_h: Annotated[
-        float, Meta(gt=0, le=8760, description="An archive silent for this long is one no more")
+        float,
+        Meta(
+            gt=0,
+            le=8760,
+            description="Hours without a word from an archive after which no event waits for it",
+        ),
     ] = 24.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class HomeAssistantSettings:
-    """Discovery by Home Assistant."""
+    """Discovery by Home Assistant: every camera becomes a device there."""
 
-    enabled: bool = False
+    enabled: Annotated[bool, Meta(description="Publish discovery messages")] = False
     prefix: Annotated[str, Meta(description="Home Assistant's discovery prefix")] = "homeassistant"
 
 
@@ -82,22 +114,33 @@ class HomeAssistantSettings:
 class BundleSettings:
     """Picture and objects in one JSON message, for simple consumers."""
 
-    enabled: bool = False
-    topic: str = topics.BUNDLE.pattern
-    fps: Annotated[float, Meta(gt=0, le=60, description="Most messages a second and camera")] = 5.0
-    width: Annotated[int, Meta(ge=64, le=4096, description="Never enlarged")] = 640
-    quality: Annotated[int, Meta(ge=1, le=100)] = 75
+    enabled: Annotated[bool, Meta(description="Publish bundles")] = False
+    topic: Annotated[str, Meta(description="The topic of the bundles of all cameras")] = topics.BUNDLE.pattern
+    fps: Annotated[float, Meta(gt=0, le=60, description="Most bundles a second of each camera")] = 5.0
+    width: Annotated[
+        int,
+        Meta(ge=64, le=4096, description="Width of the picture in pixels; a narrower one is not enlarged"),
+    ] = 640
+    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
     max_bytes: Annotated[
-        int, Meta(ge=10_000, le=MAX_PAYLOAD, description="A larger message is sent with a smaller picture")
+        int,
+        Meta(
+            ge=10_000,
+            le=MAX_PAYLOAD,
+            description="Most bytes of a message; the picture is made smaller until it fits",
+        ),
     ] = 500_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrometheusSettings:
-    """The metrics message, for Prometheus to fetch."""
+    """The newest metrics message, for Prometheus to fetch."""
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65_535, description="0: a free one; null: off")] | None = None
+    host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 listens on all")] = "127.0.0.1"
+    port: Annotated[
+        Annotated[int, Meta(ge=0, le=65_535)] | None,
+        Meta(description="Port of /metrics; 0: a free one; null: Prometheus is not served"),
+    ] = None
 
 
 def _host_name() -> str:
@@ -108,27 +151,40 @@ def _host_name() -> str:
 class BatchSettings:
     """How frames of several cameras share one run of the network."""
 
-    limit: Annotated[int, Meta(ge=0, le=256, description="Most frames; 0: as many as the engine takes")] = 0
+    limit: Annotated[
+        int, Meta(ge=0, le=256, description="Most frames in one batch; 0: as many as the engine takes")
+    ] = 0
     wait_ms: Annotated[
-        float, Meta(ge=0, le=1000, description="How long a batch waits for further frames once it has one")
+        float,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Milliseconds a batch waits for further frames once it has its first one",
+        ),
     ] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeConfig:
-    """Everything an edge node can be told."""
+    """Everything that can be configured on an edge node."""
 
     node: Annotated[
-        Id, Meta(description="Unique among the nodes of a broker; the host's name by default")
+        Id,
+        Meta(
+            description="The node's name: 1 to 64 letters, digits, _ or -, unique on its broker; "
+            "by default the host's name"
+        ),
     ] = field(default_factory=_host_name)
     profile: Annotated[
         str,
         Meta(
-            description="Defaults for a kind of machine, from edge_node/config/profiles.yaml; "
-            "auto: the one that fits this machine; none: none"
+            description="Defaults for a kind of machine, from edge_node/config/profiles.yaml. "
+            "auto: the first profile that fits this machine; none: no profile"
         ),
     ] = "auto"
-    cameras: Annotated[dict[Id, CameraSettings], Meta(max_length=256)] = field(default_factory=dict)
+    cameras: Annotated[dict[Id, CameraSettings], Meta(max_length=256, description="The cameras by name")] = (
+        field(default_factory=dict)
+    )
     model: ModelSettings = field(default_factory=ModelSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
@@ -136,12 +192,24 @@ class EdgeConfig:
     homeassistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
     bundle: BundleSettings = field(default_factory=BundleSettings)
     zones_file: Annotated[
-        str | None, Meta(description="Keeps zones set over MQTT; 'auto': beside the outbox; null: not kept")
+        str | None,
+        Meta(
+            description="File that keeps zones and lines saved over MQTT. auto: zones-{node}.json in "
+            "$DARNER_STATE or ~/.local/state/darner; null: they are lost when the node stops"
+        ),
     ] = "auto"
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     heartbeat_file: Annotated[
-        str | None, Meta(description="Touched every 5 s while all stages live: for health checks")
+        str | None,
+        Meta(
+            description="File whose time stamp is renewed every 5 s while every stage works, for health "
+            "checks; null: none"
+        ),
     ] = None
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Annotated[Format, Meta(description="'json': one object a line")] = "text"
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Lowest level that is logged")
+    ] = "INFO"
+    log_format: Annotated[
+        Format, Meta(description="text: a line for people; json: one JSON object a line")
+    ] = "text"

@@ -20,7 +20,8 @@ from edge_node.control.image import is_picture
 from shared.channel import Channel, Closed
 from shared.errors import ConflictError, DarnerError, MessageError
 from shared.log import Once
-from shared.mqtt.client import Client, Received
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from shared.wire.messages import MAX_LABEL, MAX_PAYLOAD, ErrorCode, Request, Text, now_us
 

@@ -14,7 +14,7 @@ from edge_node.control.commands import Handler, RefusedError
 from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector
 from edge_node.pipeline import Pipeline
-from edge_node.publish import payloads
+from edge_node.publish.compose import fractions, rounded
 from edge_node.publish.jpeg import encode_jpeg
 from edge_node.publish.publisher import Publisher
 from shared.errors import ConfigError, MessageError
@@ -99,8 +99,8 @@ class Control:
         picture = to_pixels(image)
         found, timings = self._detector.detect(picture, request.confidence or _SURE)
         height, width = picture.shape[:2]
-        boxes = payloads.fractions(found.xyxy, width, height)
-        rows = zip(found.class_id.tolist(), payloads.rounded(found.score, 4), boxes, strict=True)
+        boxes = fractions(found.xyxy, width, height)
+        rows = zip(found.class_id.tolist(), rounded(found.score, 4), boxes, strict=True)
         objects = [
             {"class_id": class_id, "label": self._detector.class_names[class_id], "score": score, "box": box}
             for class_id, score, box in rows
@@ -116,7 +116,6 @@ class Control:
         in_force = {}
         for camera in cameras:
             live = self._controls.change(camera, **changes)
-            self._publisher.set_thumbnail_fps(camera, live.thumbnail_fps)
             in_force[camera] = vars(live)
         return {"cameras": in_force}
 

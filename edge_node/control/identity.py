@@ -16,7 +16,9 @@ from typing import Any
 from edge_node.control.commands import Handler
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from shared.wire.messages import NodeStatus, Request, Response
 

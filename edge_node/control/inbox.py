@@ -6,7 +6,8 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from shared.mqtt.client import Client, Received
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import topics
 
 log = logging.getLogger("darner.inbox")

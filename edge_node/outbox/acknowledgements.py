@@ -12,7 +12,7 @@ from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.resend import Resend
 from shared.errors import MessageError
 from shared.log import Once
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from shared.wire.messages import Ack, decode
 
 log = logging.getLogger("darner.outbox")

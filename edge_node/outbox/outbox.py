@@ -28,7 +28,8 @@ from edge_node.outbox.in_flight import InFlight
 from edge_node.outbox.resend import Resend
 from shared.errors import MessageError
 from shared.log import Once
-from shared.mqtt.client import Client, Received
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.storage import state_folder
 from shared.wire import messages, topics
 from shared.wire.messages import Event, Gap, now_us

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,31 +12,33 @@ from edge_node.frames import U8, Frame, Tracks
 from edge_node.publish.jpeg import shrink
 
 MAX_TRACKS = 256
-"""Remembered per camera; past that the one seen longest ago is forgotten."""
+"""Tracks remembered per camera; of more, the one seen longest ago is forgotten."""
 
-_BETTER = 1.15  # a little better is not worth another picture
+_BETTER = 1.15  # a view that is only a little better is not worth another picture
 _MARGIN = 0.1  # of the box, on each side
-_CUT_OFF = 0.6  # what a view is worth when the frame's edge cuts it
+_CUT_OFF = 0.6  # factor for the quality of a view that the frame's edge cuts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
+class View:
     """One view of a track.
 
     Attributes:
-        quality: Score times the box's side, lower when the frame's edge cuts it.
-        seq: The frame it is from.
-        captured_ns: Likewise.
+        quality: Score times the box's side, lower when the frame's edge cuts the box.
+        seq: Number of the frame that it is cut from.
+        captured_ns: When that frame was captured.
         image: u8 ``(H, W, 3)``, BGR, a copy; None once it was taken.
+        taken: Whether this view of the track, or one before it, was taken.
     """
 
     quality: float
     seq: int
     captured_ns: int
     image: U8 | None
+    taken: bool
 
 
-class Snapshots:
+class BestViews:
     """Best views of one camera's tracks; a picture is held only until it is taken.
 
     Args:
@@ -45,11 +47,14 @@ class Snapshots:
 
     def __init__(self, settings: SnapshotSettings) -> None:
         self._side = settings.side
-        self._best: OrderedDict[int, Snapshot] = OrderedDict()
-        self._taken: set[int] = set()
+        self._views: OrderedDict[int, View] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many tracks are remembered."""
+        return len(self._views)
 
     def update(self, frame: Frame, tracks: Tracks) -> None:
-        """Look whether this frame shows a track better than any before."""
+        """Keep what this frame shows of each track that no earlier frame showed better."""
         size = np.array([frame.width, frame.height] * 2, np.float32)
         low, high = tracks.xyxy[:, :2], tracks.xyxy[:, 2:]
         sides = np.maximum(high - low, 0)
@@ -61,25 +66,26 @@ class Snapshots:
         for track_id, value, (x1, y1, x2, y2) in zip(
             tracks.track_id.tolist(), quality.tolist(), corners, strict=True
         ):
-            known = self._best.get(track_id)
+            known = self._views.get(track_id)
             if x2 > x1 and y2 > y1 and value > (known.quality * _BETTER if known else 0):
-                # A copy, or one small picture would keep the whole frame alive.
+                # A copy: a slice, however small, would keep the whole frame in memory.
                 image = shrink(frame.image[y1:y2, x1:x2], self._side, self._side).copy()
-                self._best[track_id] = Snapshot(value, frame.seq, frame.captured_ns, image)
-            if track_id in self._best:
-                self._best.move_to_end(track_id)
-        while len(self._best) > MAX_TRACKS:
-            self._taken.discard(self._best.popitem(last=False)[0])
+                taken = known is not None and known.taken
+                self._views[track_id] = View(value, frame.seq, frame.captured_ns, image, taken)
+            if track_id in self._views:
+                self._views.move_to_end(track_id)
+        while len(self._views) > MAX_TRACKS:
+            self._views.popitem(last=False)
 
-    def take(self, track_id: int) -> Snapshot | None:
-        """The best view, if it was not taken before."""
-        best = self._best.get(track_id)
+    def take(self, track_id: int) -> View | None:
+        """The best view of a track; None if there is none, or it was taken before."""
+        best = self._views.get(track_id)
         if best is None or best.image is None:
             return None
-        self._best[track_id] = Snapshot(best.quality, best.seq, best.captured_ns, None)
-        self._taken.add(track_id)
+        self._views[track_id] = replace(best, image=None, taken=True)
         return best
 
     def was_taken(self, track_id: int) -> bool:
-        """Whether some view of the track was taken, now or before."""
-        return track_id in self._taken
+        """Whether any view of the track was ever taken."""
+        view = self._views.get(track_id)
+        return view is not None and view.taken

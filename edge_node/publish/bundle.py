@@ -1,4 +1,4 @@
-"""The bundle: picture and objects of a frame in one JSON message, for consumers that want no more."""
+"""The bundle: picture and objects of a frame in one JSON message, for consumers that want nothing else."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ import base64
 import dataclasses
 import logging
 import threading
-from collections.abc import Sequence
 from types import TracebackType
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.settings import EdgeConfig
 from edge_node.pace import Pace
-from edge_node.publish import payloads
+from edge_node.publish.compose import Composer
 from edge_node.publish.jpeg import encode_jpeg, shrink
 from shared.channel import Channel, Closed
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
-from shared.wire.messages import now_us
 
 log = logging.getLogger("darner.bundle")
 
 SMALLEST = 64
-"""Pixels: a picture that does not fit even at this width is not sent."""
+"""Width in pixels below which a picture that is still too large is given up."""
 
 
 class Bundles:
@@ -32,19 +30,17 @@ class Bundles:
     Args:
         client: The connection.
         config: The node's; nothing happens unless it enables bundles.
-        class_names: By class id.
-        session: Identifier of this run.
+        composer: Makes the messages.
 
     Raises:
-        ConfigError: The topic cannot be one.
+        ConfigError: `bundle.topic` is not a valid topic.
     """
 
-    def __init__(self, client: Client, config: EdgeConfig, class_names: Sequence[str], session: str) -> None:
+    def __init__(self, client: Client, config: EdgeConfig, composer: Composer) -> None:
         self._client = client
         self._settings = config.bundle
         self._topic = topics.check_prefix(config.bundle.topic)
-        self._node, self._session = config.node, session
-        self._class_names = class_names
+        self._composer = composer
         self._paces = {name: Pace(config.bundle.fps) for name in config.cameras}
         self._newest: Channel[Analysed] = Channel()
         self._once = Once()
@@ -71,19 +67,9 @@ class Bundles:
                 return  # shutting down
 
     def encode(self, item: Analysed) -> bytes | None:
-        """The message, made smaller until it fits; None when it does not even then."""
+        """The message, its picture made smaller until it fits; None when even the smallest does not."""
         frame, width = item.frame, min(self._settings.width, item.frame.width)
-        message = messages.Bundle(
-            node=self._node,
-            session=self._session,
-            published_us=now_us(),
-            camera=frame.camera,
-            seq=frame.seq,
-            captured_us=frame.captured_ns // 1000,
-            frame_id=f"{self._node}-{frame.camera}-{self._session}-{frame.seq}",
-            image_base64="",
-            prediction=payloads.objects(item, self._class_names),
-        )
+        message = self._composer.bundle(item)
         room = self._settings.max_bytes - len(messages.encode(message))
         while room > 0:
             jpeg = encode_jpeg(shrink(frame.image, width, frame.height), self._settings.quality)
@@ -106,7 +92,7 @@ class Bundles:
         for item in self._newest:
             try:
                 payload = self.encode(item)
-            except Exception:  # an extra must not end what it comes with
+            except Exception:  # an extra must not end the node
                 if self._once("fault"):
                     log.exception("camera %s: a frame was left out of the bundles", item.frame.camera)
                 continue

@@ -1,23 +1,35 @@
-"""The messages about analysed frames: what is said on MQTT and written by batch jobs, and nothing of how."""
+"""Makes the messages that nodes publish and batch jobs write, in the wire's units and digits."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import secrets
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+
+from edge_node import __version__
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
-from edge_node.frames import Frame
-from edge_node.publish import payloads
+from edge_node.frames import U8, Frame
+from shared.geometry import F32, Floats
 from shared.wire import messages
-from shared.wire.messages import ZoneNumbers, now_us
+from shared.wire.messages import DetectedObject, ZoneNumbers, now_us
+
+
+def new_session() -> str:
+    """A new identifier for one run of a node. Identifiers sort by time, and none comes twice."""
+    return f"{int(time.time()):x}-{secrets.token_hex(3)}"
 
 
 class Composer:
     """Makes one node's messages.
 
     Args:
-        node: Who speaks.
+        node: The node that the messages are from.
         session: Identifier of this run.
         class_names: By class id.
     """
@@ -26,15 +38,19 @@ class Composer:
         self._node, self._session, self._class_names = node, session, class_names
 
     def head(self) -> dict[str, Any]:
-        """What every message carries."""
+        """The fields that every message has."""
         return {"node": self._node, "session": self._session, "published_us": now_us()}
+
+    def status(self, status: Literal["online", "offline"]) -> messages.NodeStatus:
+        """Whether the node is there."""
+        return messages.NodeStatus(**self.head(), status=status, version=__version__)
 
     def detections(self, item: Analysed, dropped: int = 0) -> messages.DetectionsMessage:
         """All tracks of a frame.
 
         Args:
             item: The analysed frame.
-            dropped: Frames before this one that no detections message reported.
+            dropped: How many frames of this session no detections message reported before this frame.
         """
         frame = item.frame
         return messages.DetectionsMessage(
@@ -43,20 +59,53 @@ class Composer:
             height=frame.height,
             timings_ms=item.timings_ms,
             dropped=dropped,
-            objects=payloads.objects(item, self._class_names),
+            objects=self.objects(item),
             main_track_id=item.report.main_track_id,
         )
 
+    def objects(self, item: Analysed) -> list[DetectedObject]:
+        """A frame's tracks as detections messages and bundles list them."""
+        tracks, frame = item.tracks, item.frame
+        size = np.array([frame.width, frame.height], np.float64)
+        speeds = item.report.speed_m_s
+        rows = zip(
+            tracks.track_id.tolist(),
+            tracks.class_id.tolist(),
+            rounded(tracks.score, 4),
+            fractions(tracks.xyxy, frame.width, frame.height),
+            rounded(tracks.age_s, 3),
+            rounded(tracks.velocity / size, 5),
+            [None] * len(tracks) if speeds is None else map(_speed, speeds.tolist()),
+            tracks.predicted.tolist(),
+            item.report.zones_of,
+            strict=True,
+        )
+        return [
+            {
+                "track_id": track_id,
+                "class_id": class_id,
+                "label": self._class_names[class_id],
+                "score": score,
+                "box": box,
+                "age_s": age_s,
+                "velocity": velocity,
+                "speed_m_s": speed,
+                "predicted": predicted,
+                "zones": zones,
+            }
+            for track_id, class_id, score, box, age_s, velocity, speed, predicted, zones in rows
+        ]
+
     def event(self, happening: Happening, item: Analysed, snapshot: str | None = None) -> messages.Event:
-        """Something that happened, not numbered yet.
+        """One event; the outbox gives it its number.
 
         Args:
-            happening: What.
-            item: The frame in which it was noticed.
-            snapshot: Topic of the track's picture.
+            happening: What happened.
+            item: The frame in which analytics noticed it.
+            snapshot: Topic of the track's best view.
         """
         frame = item.frame
-        facts = payloads.short(vars(happening))
+        facts = _short(vars(happening))
         ago_us = round((item.now_s - happening.occurred_s) * 1e6)
         del facts["occurred_s"]
         class_id = happening.class_id
@@ -70,8 +119,28 @@ class Composer:
         )
 
     def zone(self, numbers: ZoneNumbers, frame: Frame) -> messages.ZoneState:
-        """A zone's or line's numbers as of a frame."""
-        return messages.ZoneState(**self._frame_head(frame), **payloads.short(vars(numbers)))
+        """The numbers of a zone or line as of a frame."""
+        return messages.ZoneState(**self._frame_head(frame), **_short(vars(numbers)))
+
+    def bundle(self, item: Analysed) -> messages.Bundle:
+        """A frame's objects in the message that is to have its picture, too; without the picture."""
+        frame = item.frame
+        return messages.Bundle(
+            **self._frame_head(frame),
+            frame_id=f"{self._node}-{frame.camera}-{self._session}-{frame.seq}",
+            image_base64="",
+            prediction=self.objects(item),
+        )
+
+    def jpeg_properties(self, seq: int, captured_ns: int, image: U8) -> dict[str, str]:
+        """The user properties of a JPEG: which frame it shows, and its size in pixels."""
+        return {
+            "session": self._session,
+            "seq": str(seq),
+            "captured_us": str(captured_ns // 1000),
+            "width": str(image.shape[1]),
+            "height": str(image.shape[0]),
+        }
 
     def _frame_head(self, frame: Frame) -> dict[str, Any]:
         return self.head() | {
@@ -79,3 +148,44 @@ class Composer:
             "seq": frame.seq,
             "captured_us": frame.captured_ns // 1000,
         }
+
+
+def fractions(xyxy: F32, width: int, height: int) -> list[list[float]]:
+    """Boxes ``(N, 4)`` in pixels to fractions of the picture, to five decimals: 0.02 pixels of 1080p."""
+    size = np.array([width, height] * 2, np.float64)
+    boxes: list[list[float]] = np.clip(xyxy / size, 0.0, 1.0).round(5).tolist()
+    return boxes
+
+
+def rounded(values: Floats, digits: int) -> list[Any]:
+    """An array as Python numbers, rounded in double precision: JSON writes a rounded f32 with more digits."""
+    numbers: list[Any] = values.astype(np.float64).round(digits).tolist()
+    return numbers
+
+
+def only_time_passed(before: ZoneNumbers, after: ZoneNumbers) -> bool:
+    """Whether a zone's numbers differ in nothing but durations."""
+    return _timeless(before) == _timeless(after)
+
+
+def _speed(metres_per_second: float) -> float | None:
+    # Above the horizon of the calibrated ground a speed is not a number, which JSON cannot say.
+    return None if math.isnan(metres_per_second) else round(metres_per_second, 2)
+
+
+def _short(value: Any) -> Any:
+    """Numbers with the digits that mean something: fractions of the frame to five places, times to three."""
+    if isinstance(value, float):
+        return round(value, 5)
+    if isinstance(value, tuple):
+        return tuple(map(_short, value))
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    if isinstance(value, (messages.Dwell, messages.Queue)):
+        return dataclasses.replace(value, **{k: round(v, 3) for k, v in vars(value).items()})
+    return value
+
+
+def _timeless(numbers: ZoneNumbers) -> ZoneNumbers:
+    queue = numbers.queue and messages.Queue(length=numbers.queue.length)
+    return dataclasses.replace(numbers, dwell=messages.Dwell(completed=numbers.dwell.completed), queue=queue)

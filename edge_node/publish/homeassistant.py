@@ -15,7 +15,8 @@ import orjson
 from edge_node import __version__
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
-from shared.mqtt.client import Client, Received
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.messages import MAX_PAYLOAD
 from shared.wire.topics import Topic, check_prefix

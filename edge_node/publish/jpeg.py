@@ -1,4 +1,4 @@
-"""Pictures made small, and into JPEGs."""
+"""Pictures made smaller, and made into JPEGs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Snapshots on their way to the broker: a few wait while it is away, so that what an event refers to comes.
+"""Snapshots on their way to the broker. A few wait while it is away, because events refer to them.
 
-Unlike an event, a picture may be lost: nothing is on disk, and where there is no room the newest win.
+Unlike an event, a snapshot may be lost: none is on disk, and where there is no room the oldest are given up.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -23,39 +24,42 @@ log = logging.getLogger("darner.snapshots")
 MAX_WAITING = 64
 MAX_BYTES = 4_000_000
 IN_FLIGHT = 4
-"""Few: they share the connection with the events."""
+"""Few, because they share the connection with the events."""
 RETRY_S = 0.5
 SETTLE_S = 5.0
-"""Pictures wait this long after a reconnect: a broker that was away has its subscribers coming back, too."""
+"""How long snapshots wait after a reconnect. When a broker comes back its subscribers do, too, and a snapshot
+that is published before them is lost on them, because the broker keeps none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
+class _Snapshot:
     path: str
     jpeg: bytes
     user_properties: dict[str, str]
 
 
-class Pictures:
+class SnapshotSender:
     """Keeps each snapshot until the broker has it; `with` starts and ends the thread that sends them.
 
     Args:
-        client: The connection; entered and left around this one.
+        client: The connection; entered before this sender and left after it.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._clock = clock
         self._lock = threading.Lock()  # of the next three
-        self._waiting: OrderedDict[str, _Picture] = OrderedDict()
+        self._waiting: OrderedDict[str, _Snapshot] = OrderedDict()  # by topic, until the broker has them
         self._bytes = 0
         self._dropped: Counter[str] = Counter()
         self._send_from = 0.0
         self._closing = False
         self._wake = threading.Event()
-        self._in_flight: InFlight[_Picture] = InFlight(client, IN_FLIGHT, self._wake.set)
+        self._in_flight: InFlight[_Snapshot] = InFlight(client, IN_FLIGHT, self._wake.set)
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
 
-    def __enter__(self) -> Pictures:
+    def __enter__(self) -> SnapshotSender:
         self._in_flight.listen()
         self._thread.start()
         return self
@@ -67,8 +71,13 @@ class Pictures:
         self._wake.set()
         self._thread.join(1.0)
 
+    @property
+    def in_flight(self) -> int:
+        """How many were sent and not acknowledged yet."""
+        return len(self._in_flight)
+
     def offer(self, path: str, jpeg: bytes, user_properties: dict[str, str]) -> None:
-        """Take a picture; never waits. A better view of the same track takes the place of the one before.
+        """Take a snapshot; never waits. It replaces an earlier one of the same track that is still here.
 
         Args:
             path: Topic.
@@ -76,11 +85,11 @@ class Pictures:
             user_properties: What it shows.
         """
         with self._lock:
-            self._take_out(path)
-            self._waiting[path] = _Picture(path, jpeg, user_properties)
+            self._remove(path)
+            self._waiting[path] = _Snapshot(path, jpeg, user_properties)
             self._bytes += len(jpeg)
             while len(self._waiting) > MAX_WAITING or self._bytes > MAX_BYTES:
-                self._take_out(next(iter(self._waiting)))
+                self._remove(next(iter(self._waiting)))
                 self._dropped["no_room"] += 1
         self._wake.set()
 
@@ -90,7 +99,7 @@ class Pictures:
             return SnapshotMetrics(waiting=len(self._waiting), bytes=self._bytes, dropped=dict(self._dropped))
 
     def drain(self, timeout: float) -> bool:
-        """Wait until the broker has all; False when it has not in `timeout` seconds."""
+        """Wait until the broker has all; False when it has not after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self._waiting:
             if time.monotonic() > deadline or not self._client.connected:
@@ -104,39 +113,45 @@ class Pictures:
             self._wake.clear()
             try:
                 self._turn()
-            except Exception:  # a fault of ours must not end the sending for good
+            except Exception:  # a fault in one turn must not end the sending
                 log.exception("snapshots: a turn failed")
                 time.sleep(RETRY_S)
 
     def _turn(self) -> None:
+        """Take in what the broker answered, and send as many as may be in flight."""
         first = not self._in_flight.connection
         if self._in_flight.renew():
-            self._send_from = time.monotonic() + (0.0 if first else SETTLE_S)
-        for picture, taken in self._in_flight.answers():
-            self._done(picture, None if taken else "refused")
-        if time.monotonic() < self._send_from:
+            self._send_from = self._clock() + (0.0 if first else SETTLE_S)
+        for snapshot, taken in self._in_flight.answers():
+            self._done(snapshot, None if taken else "refused")
+        if self._clock() < self._send_from:
             return
         with self._lock:
             flying = set(map(id, self._in_flight))
-            to_send = [picture for picture in self._waiting.values() if id(picture) not in flying]
-        for picture in to_send:
+            to_send = [snapshot for snapshot in self._waiting.values() if id(snapshot) not in flying]
+        for snapshot in to_send:
             if self._in_flight.full:
                 return
             try:
                 if not self._in_flight.send(
-                    picture, topics.SNAPSHOT, picture.path, picture.jpeg, picture.user_properties
+                    snapshot, topics.SNAPSHOT, snapshot.path, snapshot.jpeg, snapshot.user_properties
                 ):
-                    return  # later
+                    return  # no connection, or no room on it: the next turn tries again
             except MessageError:
-                self._done(picture, "too_large")
+                self._done(snapshot, "too_large")
 
-    def _done(self, picture: _Picture, lost: str | None) -> None:
-        """Forget a picture, unless a better one has taken its place."""
+    def _done(self, snapshot: _Snapshot, lost: str | None) -> None:
+        """Forget a snapshot, unless a better one has replaced it.
+
+        Args:
+            snapshot: The broker has it, or will never take it.
+            lost: Why it will never take it.
+        """
         with self._lock:
-            if self._waiting.get(picture.path) is picture:
-                self._take_out(picture.path)
+            if self._waiting.get(snapshot.path) is snapshot:
+                self._remove(snapshot.path)
             self._dropped.update([lost] if lost else [])
 
-    def _take_out(self, path: str) -> None:
-        picture = self._waiting.pop(path, None)
-        self._bytes -= len(picture.jpeg) if picture else 0
+    def _remove(self, path: str) -> None:
+        snapshot = self._waiting.pop(path, None)
+        self._bytes -= len(snapshot.jpeg) if snapshot else 0

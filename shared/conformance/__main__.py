@@ -18,8 +18,9 @@ import orjson
 from shared import log
 from shared.conformance.rules import Checker, Report
 from shared.errors import BrokerError, ConfigError, DarnerError
-from shared.mqtt.client import MqttSettings
-from shared.tool import add_broker_options, broker_settings, connected, ended_by_signals
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.command_line import add_broker_options, broker_settings, connected
+from shared.signals import stop_on_signals
 
 logger = logging.getLogger("darner.conformance")
 
@@ -69,7 +70,7 @@ def listen(settings: MqttSettings, seconds: float, *, properties: bool = True) -
         )
     checker = Checker(settings.prefix, properties=properties)
     with (
-        ended_by_signals() as stop,
+        stop_on_signals() as stop,
         connected(settings, "darner-conformance", f"{settings.prefix}/#") as client,
     ):
         deadline = time.monotonic() + seconds

@@ -11,7 +11,7 @@ from typing import Any
 from shared.conformance.pairing import Pairing, Picture
 from shared.documents.asyncapi import PICTURE_PROPERTIES
 from shared.errors import MessageError
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from shared.pictures import jpeg_size
 from shared.wire import topics
 from shared.wire.messages import DetectionsMessage, Event, FrameMessage, NodeStatus, Response, decode

@@ -134,6 +134,6 @@ def _meaning(name: str, field: Mapping[str, Any]) -> str:
     text = str(field.get("description", ""))
     if not text and "anyOf" in field:
         text = str(field["anyOf"][0].get("description", ""))
-    if name.endswith("_us"):
+    if name.endswith("_us") or text.startswith("Seconds"):  # the text names the unit
         return text
     return ", ".join(part for part in (text, unit) if part)

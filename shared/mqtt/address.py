@@ -20,17 +20,42 @@ log = logging.getLogger("darner.mqtt")
 class MqttSettings:
     """How to reach the broker."""
 
-    url: str = "mqtt://127.0.0.1:1883"
-    prefix: str = DEFAULT_PREFIX
-    version: Literal["5", "3.1.1"] = "5"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
+    url: Annotated[
+        str, Meta(description="mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; the ports may be left out")
+    ] = "mqtt://127.0.0.1:1883"
+    prefix: Annotated[str, Meta(description="First levels of every topic, without wildcards")] = (
+        DEFAULT_PREFIX
+    )
+    version: Annotated[
+        Literal["5", "3.1.1"],
+        Meta(description='Version of MQTT: "5", in quotes, or 3.1.1, which has no user properties'),
+    ] = "5"
+    username: Annotated[str | None, Meta(description="User name; null: no login")] = None
+    password: Annotated[
+        str | None, Meta(description="Password; prefer password_file, which keeps it out of this file")
+    ] = field(default=None, repr=False)
+    password_file: Annotated[
+        str | None, Meta(description="File that holds the password and nothing else")
+    ] = None
+    ca_file: Annotated[
+        str | None,
+        Meta(description="Certificate of the authority that signed the broker's; null: the system's"),
+    ] = None
+    cert_file: Annotated[str | None, Meta(description="This client's certificate (PEM)")] = None
+    key_file: Annotated[
+        str | None,
+        Meta(description="Private key of that certificate (PEM), where cert_file does not hold it"),
+    ] = None
     # Mosquitto gives up after half as long again and looks every 5 s: a will within 18 s.
-    keepalive_s: Annotated[int, Meta(ge=5, le=300)] = 8
+    keepalive_s: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=300,
+            description="Seconds between signs of life; the broker gives up a client that is silent for "
+            "1.5 times as long",
+        ),
+    ] = 8
 
 
 def parse_url(url: str) -> tuple[str, int, bool]:

@@ -20,7 +20,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from queue import Full
 from types import TracebackType
 from typing import Literal
@@ -36,8 +35,8 @@ from shared.channel import Channel, Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
 from shared.mqtt import tls
-from shared.mqtt.address import MqttSettings as MqttSettings  # a part of this interface
-from shared.mqtt.address import check_secrets, parse_url, read_password
+from shared.mqtt.address import MqttSettings, check_secrets, parse_url, read_password
+from shared.mqtt.received import Received
 from shared.mqtt.retained import OFFER_AGAIN_S, Retained
 from shared.mqtt.troubles import BrokerTroubles
 from shared.mqtt.window import Window
@@ -57,22 +56,6 @@ WAITING, ROOM = 2000, 32_000_000
 """Messages, and bytes of them, that may wait for a reader: 2,000 pictures would be some hundred megabytes."""
 MAX_DESCRIPTOR = 1023
 """The highest that paho can wait for: it uses select()."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message from the broker."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    retain: bool
-    user_properties: Mapping[str, str]
-    response_topic: str | None = None
-    correlation: bytes | None = None
-    content_type: str | None = None
-    expiry_s: int | None = None
-    """What is left of the message expiry interval."""
 
 
 class Client:

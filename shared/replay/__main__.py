@@ -13,10 +13,12 @@ import numpy as np
 
 from shared import log
 from shared.errors import BrokerError, ConfigError, DarnerError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.command_line import add_broker_options, broker_settings, connected
 from shared.replay.recording import Header, Line, Writer, read, read_header
 from shared.replay.retell import Retelling, retell
-from shared.tool import add_broker_options, broker_settings, connected, ended_by_signals
+from shared.signals import stop_on_signals
 from shared.wire import topics
 from shared.wire.messages import now_us
 
@@ -45,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     log.setup()
     try:
         settings = broker_settings(options)
-        with ended_by_signals() as stop:
+        with stop_on_signals() as stop:
             if options.command == "record":
                 record(options.file, settings, options.seconds, round(options.max_mb * 1e6), stop)
             else:

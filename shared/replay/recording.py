@@ -20,7 +20,7 @@ import orjson
 from msgspec import Meta
 
 from shared.errors import DarnerError
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 
 log = logging.getLogger("darner.recording")
 

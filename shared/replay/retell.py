@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from broker import certificates
-from shared.mqtt.client import MqttSettings
+from shared.mqtt.address import MqttSettings
 from tests.conftest import free_port, wait_for_port
 
 EDGE, OTHER_EDGE = "shop", "yard"

@@ -17,7 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.__main__ import HERE, choose, command
 from shared.errors import BrokerError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from tests.conftest import free_port, wait_for_port, wait_until
 

@@ -18,7 +18,8 @@ import yaml
 from broker import certificates
 from shared.channel import Channel
 from shared.errors import BrokerError, ConfigError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire.topics import Topic
 from tests.broker.secure import EDGE, OTHER_EDGE, USERS, SecureBroker, password, prepare
 from tests.conftest import REPO, MosquittoProcess, free_port, wait_for_port

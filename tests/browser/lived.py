@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from shared.wire.messages import Event, EventType, now_us
 from tests.viewer_server.fake_edge import picture_of
 from viewer_server.config import HistorySettings

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,10 +22,12 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Detected, Detections, Frame
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
+from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
-from edge_node.publish.snapshot_sender import Pictures
+from edge_node.publish.snapshot_sender import SnapshotSender
 from shared.errors import SourceError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from tests.conftest import free_port, wait_until
 
 
@@ -69,23 +71,31 @@ def video(tmp_path: Path) -> str:
     return str(path)
 
 
-def make(
-    cameras: dict[str, CameraSettings], *detectors: StandInDetector
-) -> tuple[Pipeline, threading.Event, Publisher]:
+class Parts(NamedTuple):
+    pipeline: Pipeline
+    stop: threading.Event
+    publisher: Publisher
+    controls: Controls
+    client: Client
+
+
+def make(cameras: dict[str, CameraSettings], *detectors: StandInDetector) -> Parts:
     config = EdgeConfig(node="n", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"))
     stop = threading.Event()
     client = Client(config.mqtt, name="t")
     outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-    publisher = Publisher(client, outbox, Pictures(client), config, detectors[0].class_names, "s")
+    controls = Controls(config)
+    composer = Composer(config.node, "s", detectors[0].class_names)
+    publisher = Publisher(client, outbox, SnapshotSender(client), config, controls, composer)
     definitions = DefinitionStore(None, cameras)
-    pipeline = Pipeline(config, detectors, publisher, Controls(config), definitions, stop)  # type: ignore[arg-type]  # a stand-in
-    return pipeline, stop, publisher
+    pipeline = Pipeline(config, detectors, publisher, controls, definitions, stop)  # type: ignore[arg-type]  # a stand-in
+    return Parts(pipeline, stop, publisher, controls, client)
 
 
 def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> None:
     detector = StandInDetector()
     cameras = {name: CameraSettings(source=video, pace="fast") for name in ("a", "b")}
-    pipeline, _, publisher = make(cameras, detector)
+    pipeline, _, _, _, client = make(cameras, detector)
     pipeline.start()
     assert pipeline.done.wait(20)
     assert pipeline.join(5) == []
@@ -93,13 +103,11 @@ def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> No
     counts = pipeline.metrics().cameras["a"]
     assert (counts.captured, counts.processed, counts.dropped) == (30, 30, 0)
     assert pipeline.error is None
-    assert publisher._client.dropped["detections"] > 0, (
-        "nobody listens: dropped, counted, and never waited for"
-    )
+    assert client.dropped["detections"] > 0, "nobody listens: dropped, counted, and never waited for"
 
 
 def test_a_stop_ends_an_endless_file_at_once(video: str) -> None:
-    pipeline, stop, _ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector())
+    pipeline, stop, *_ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector())
     pipeline.start()
     stop.set()
     assert pipeline.join(5) == []
@@ -111,7 +119,7 @@ def test_the_first_error_of_a_stage_ends_all_of_them_and_is_kept(video: str) -> 
         if frame.seq == 3:
             raise RuntimeError("the engine is gone")
 
-    pipeline, stop, _ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector(explode))
+    pipeline, stop, *_ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector(explode))
     pipeline.start()
     assert pipeline.join(5) == []
     assert str(pipeline.error) == "the engine is gone"
@@ -121,7 +129,7 @@ def test_the_first_error_of_a_stage_ends_all_of_them_and_is_kept(video: str) -> 
 def test_a_file_that_is_none_ends_the_run_with_its_error(tmp_path: Path) -> None:
     bad = tmp_path / "bad.avi"
     bad.write_text("no video")
-    pipeline, _, _ = make({"a": CameraSettings(source=str(bad))}, StandInDetector())
+    pipeline, *_ = make({"a": CameraSettings(source=str(bad))}, StandInDetector())
     pipeline.start()
     assert pipeline.join(5) == []
     assert isinstance(pipeline.error, SourceError)
@@ -142,7 +150,7 @@ def test_a_live_camera_keeps_its_newest_frame_and_counts_the_rest(monkeypatch: p
     release, captured = threading.Event(), threading.Event()
     live(monkeypatch, captured, 50)
     detector = StandInDetector(lambda _: (release.wait(20), None)[1])
-    pipeline, _, _ = make({"live": CameraSettings(source="rtsp://x")}, detector)
+    pipeline, *_ = make({"live": CameraSettings(source="rtsp://x")}, detector)
     pipeline.start()
     while pipeline.metrics().cameras["live"].captured < 50:
         pass
@@ -167,7 +175,7 @@ def test_a_camera_that_came_to_its_end_does_not_make_the_node_ill(
     monkeypatch.setattr(module, "capture", capture)
     cameras = {name: CameraSettings(source=video, pace="fast") for name in ("short", "endless")}
     detector = StandInDetector()
-    pipeline, _, _ = make(cameras, detector)
+    pipeline, *_ = make(cameras, detector)
     pipeline.start()
     wait_until(lambda: detector.seen.count(("short", 29)) + detector.seen.count(("endless", 29)) == 2)
     assert pipeline.healthy
@@ -183,18 +191,20 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
     if source == "camera":
         monkeypatch.setattr(module, "is_live", lambda _: True)
     detector = StandInDetector()
-    pipeline, stop, publisher = make({"a": CameraSettings(source=video, loop=True)}, detector)
+    pipeline, stop, publisher, controls, _ = make({"a": CameraSettings(source=video, loop=True)}, detector)
+    said: list[str] = []
+    monkeypatch.setattr(publisher.state, "camera_status", lambda *told: said.append(told[1]))
     pipeline.start()
     wait_until(lambda: detector.seen)
-    pipeline._controls.change("a", paused=True)
-    wait_until(lambda: publisher._cameras["a"].status == "paused")
+    controls.change("a", paused=True)
+    wait_until(lambda: said[-1] == "paused")
     time.sleep(0.1)  # what was on its way
     before = len(detector.seen)
     time.sleep(0.3)
     assert len(detector.seen) == before
-    pipeline._controls.change("a", paused=False)
+    controls.change("a", paused=False)
     wait_until(lambda: len(detector.seen) > before)
-    assert publisher._cameras["a"].status == "streaming"
+    assert said[-1] == "streaming"
     stop.set()
     assert pipeline.join(5) == []
     numbers = [seq for _, seq in detector.seen]
@@ -206,7 +216,7 @@ def test_a_camera_that_stalls_does_not_hold_up_another(monkeypatch: pytest.Monke
     live(monkeypatch, release, 20)
     detector = StandInDetector()
     cameras = {name: CameraSettings(source="rtsp://x") for name in ("live", "stalled")}
-    pipeline, _, _ = make(cameras, detector)
+    pipeline, *_ = make(cameras, detector)
     pipeline.start()
     while ("live", 19) not in detector.seen:
         assert pipeline.error is None
@@ -219,7 +229,7 @@ def test_cameras_are_dealt_out_to_the_detectors_and_a_slow_one_delays_only_its_o
     release = threading.Event()
     slow, fast = StandInDetector(lambda _: (release.wait(20), None)[1]), StandInDetector()
     cameras = {name: CameraSettings(source=video, pace="fast") for name in "abcd"}
-    pipeline, _, _ = make(cameras, slow, fast)
+    pipeline, *_ = make(cameras, slow, fast)
     pipeline.start()
     wait_until(lambda: len(fast.seen) == 60)
     assert len(slow.seen) == 0, "it hangs in its first frame"
@@ -246,7 +256,7 @@ def test_the_first_error_of_one_detector_ends_the_others_too(video: str) -> None
         raise RuntimeError("the GPU is gone")
 
     cameras = {name: CameraSettings(source=video, loop=True) for name in "ab"}
-    pipeline, stop, _ = make(cameras, StandInDetector(), StandInDetector(explode))
+    pipeline, stop, *_ = make(cameras, StandInDetector(), StandInDetector(explode))
     pipeline.start()
     assert stop.wait(20)
     assert pipeline.join(5) == []
@@ -254,7 +264,7 @@ def test_the_first_error_of_one_detector_ends_the_others_too(video: str) -> None
 
 
 def test_frames_that_a_rate_cap_holds_back_are_counted(video: str) -> None:
-    pipeline, _, _ = make({"a": CameraSettings(source=video, pace="fast", max_fps=25)}, StandInDetector())
+    pipeline, *_ = make({"a": CameraSettings(source=video, pace="fast", max_fps=25)}, StandInDetector())
     pipeline.start()
     assert pipeline.done.wait(20)
     assert pipeline.join(5) == []

@@ -21,7 +21,8 @@ from edge_node.outbox.event_file import Row
 from edge_node.outbox.outbox import Outbox
 from shared import log
 from shared.errors import BrokerError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import Event, now_us
 from viewer_server.config import HistorySettings

@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import messages, topics
 from tests.conftest import REPO, free_port, wait_for_port, wait_until
 

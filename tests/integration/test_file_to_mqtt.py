@@ -20,7 +20,9 @@ import orjson
 import pytest
 import yaml
 
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, MosquittoProcess, free_port
 

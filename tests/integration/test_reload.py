@@ -14,7 +14,8 @@ import orjson
 import pytest
 import yaml
 
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import messages, topics
 from tests.conftest import Mosquitto, wait_until
 from tests.edge_node.publish.test_homeassistant import check

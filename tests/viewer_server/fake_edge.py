@@ -14,7 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import (
     CameraInfo,

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from tests.viewer_server.fake_edge import detections_of, picture_of
 
 COMMON = {"node": "n", "session": "s1", "published_us": 1}

@@ -145,7 +145,8 @@ def main() -> int:
 
 def endpoints() -> tuple[Endpoint, ...]:
     """The table, of an API that nobody serves."""
-    from shared.mqtt.client import Client, MqttSettings
+    from shared.mqtt.address import MqttSettings
+    from shared.mqtt.client import Client
     from viewer_server.api.routes import Api
     from viewer_server.live.hub import Hub
     from viewer_server.live.state import State

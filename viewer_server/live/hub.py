@@ -6,7 +6,7 @@ import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from shared.wire.messages import Event
 from viewer_server.live import updates
 from viewer_server.live.state import State

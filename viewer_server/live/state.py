@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 
 from shared.errors import MessageError
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from shared.pictures import header_size
 from shared.wire import topics
 from shared.wire.messages import (

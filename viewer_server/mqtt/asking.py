@@ -20,7 +20,9 @@ import msgspec
 import orjson
 
 from shared.errors import DarnerError, MessageError
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.messages import MAX_PAYLOAD, Request, Response, decode
 

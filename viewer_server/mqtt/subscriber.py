@@ -14,7 +14,9 @@ from contextlib import ExitStack
 from shared.channel import Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.messages import Ack, Event, Metrics, Zones, ZoneState, decode, encode, now_us
 from shared.wire.topics import Topic

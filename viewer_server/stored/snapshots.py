@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shared.errors import MessageError
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from shared.pictures import header_size
 from shared.storage import open_database
 from shared.wire.messages import now_us

@@ -17,23 +17,46 @@ from shared.wire.messages.heads import CameraMessage, FrameMessage
 class Crowd:
     """When a zone counts as crowded."""
 
-    count: Annotated[int, Meta(ge=1)]
-    after_s: Seconds = 2.0
+    count: Annotated[int, Meta(ge=1, description="Objects in the zone from which on it is crowded")]
+    after_s: Annotated[
+        Seconds, Meta(description="Seconds for which there must be that many, or fewer again to end it")
+    ] = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneDefinition:
     """A polygon in which objects are counted and timed."""
 
-    polygon: Annotated[tuple[Point, ...], Meta(min_length=3, max_length=64)]
+    polygon: Annotated[
+        tuple[Point, ...],
+        Meta(
+            min_length=3,
+            max_length=64,
+            description="Corners as x, y fractions of the frame, in order around the shape",
+        ),
+    ]
     classes: ClassFilter = ()
-    anchor: Anchor = "bottom_center"
-    enter_after_s: Annotated[Seconds, Meta(description="An object counts after this long inside")] = 0.0
-    exit_after_s: Annotated[Seconds, Meta(description="and has left after this long outside")] = 0.5
-    lost_after_s: Annotated[Seconds, Meta(description="A track lost inside is held this long")] = 3.0
-    queue: bool = False
-    loitering_s: Annotated[float, Meta(gt=0)] | None = None
-    crowd: Crowd | None = None
+    anchor: Annotated[Anchor, Meta(description="The point of an object's box that must be inside")] = (
+        "bottom_center"
+    )
+    enter_after_s: Annotated[
+        Seconds, Meta(description="Seconds an object must be inside before it counts")
+    ] = 0.0
+    exit_after_s: Annotated[
+        Seconds, Meta(description="Seconds an object must be outside before it has left")
+    ] = 0.5
+    lost_after_s: Annotated[
+        Seconds,
+        Meta(description="Seconds for which an object that goes missing inside still counts as there"),
+    ] = 3.0
+    queue: Annotated[
+        bool, Meta(description="Whether objects here wait in a queue, whose waits are measured")
+    ] = False
+    loitering_s: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Seconds of a stay after which it is loitering; null: never"),
+    ] = None
+    crowd: Annotated[Crowd | None, Meta(description="When the zone is crowded; null: never")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +67,22 @@ class LineDefinition:
     the picture; "out" is the other way.
     """
 
-    points: tuple[Point, Point]
+    points: Annotated[
+        tuple[Point, Point], Meta(description="First and second point as x, y fractions of the frame")
+    ]
     classes: ClassFilter = ()
-    anchor: Anchor = "bottom_center"
-    band: Annotated[float, Meta(ge=0, le=0.5, description="Hysteresis: fraction of the frame's height")] = (
-        0.01
+    anchor: Annotated[Anchor, Meta(description="The point of an object's box that must cross")] = (
+        "bottom_center"
     )
+    band: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=0.5,
+            description="How far beyond the line an object must go to have crossed it, "
+            "as a fraction of the frame's height",
+        ),
+    ] = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)

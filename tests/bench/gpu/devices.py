@@ -28,9 +28,11 @@ from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
+from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
-from edge_node.publish.snapshot_sender import Pictures
-from shared.mqtt.client import Client, MqttSettings
+from edge_node.publish.snapshot_sender import SnapshotSender
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from tests.bench.gpu.yolo_shaped import write
 from tests.conftest import free_port
 
@@ -49,8 +51,9 @@ def measure(model: ModelSettings, video: Path, cameras: int, seconds: float) -> 
     stop, client = threading.Event(), Client(config.mqtt, name="bench")
     with on_devices(config.model) as detectors:
         outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-        publisher = Publisher(client, outbox, Pictures(client), config, detectors[0].class_names, "s")
         controls = Controls(config)
+        composer = Composer(config.node, "s", detectors[0].class_names)
+        publisher = Publisher(client, outbox, SnapshotSender(client), config, controls, composer)
         detects = [Detect(one, config.cameras, controls) for one in detectors]
         pipeline = Pipeline(config, detects, publisher, controls, DefinitionStore(None, config.cameras), stop)
         pipeline.start()

@@ -38,9 +38,11 @@ from edge_node.frames import U8, Frame
 from edge_node.node import SWITCH_S
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
+from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
-from edge_node.publish.snapshot_sender import Pictures
-from shared.mqtt.client import Client, MqttSettings
+from edge_node.publish.snapshot_sender import SnapshotSender
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from tests.bench.pipeline.injected import ANCHORS, HEIGHT, WIDTH, Injected
 from tests.bench.pipeline.paced import paced
 
@@ -109,11 +111,12 @@ def running(
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         events = OutboxSettings(path=str(Path(folder) / "outbox.db"))
         outbox = stack.enter_context(Outbox(client, events, config.node, prefix, "s"))
-        pictures = stack.enter_context(Pictures(client))
+        snapshots = stack.enter_context(SnapshotSender(client))
         if not client.wait_connected(10):
             raise RuntimeError("no broker")
-        publisher = Publisher(client, outbox, pictures, config, detector.class_names, "s", also)
         controls, definitions = Controls(config), DefinitionStore(None, config.cameras)
+        composer = Composer(config.node, "s", detector.class_names)
+        publisher = Publisher(client, outbox, snapshots, config, controls, composer, also)
         detect = Detect(detector, config.cameras, controls, config.batch.wait_ms / 1e3, config.batch.limit)
         pipeline = Pipeline(config, [detect], publisher, controls, definitions, stop)
         pipeline.start()

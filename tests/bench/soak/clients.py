@@ -16,7 +16,9 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 from websocket import WebSocket, create_connection
 
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from shared.wire.messages import now_us
 

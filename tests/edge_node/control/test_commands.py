@@ -18,7 +18,9 @@ from paho.mqtt.properties import Properties
 from edge_node.control.commands import Commands, RefusedError
 from edge_node.control.inbox import Inbox
 from shared.errors import ConflictError, MessageError, OutputError
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from shared.wire.messages import Request
 from tests.conftest import Mosquitto

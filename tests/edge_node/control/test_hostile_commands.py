@@ -33,9 +33,12 @@ from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
+from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
-from edge_node.publish.snapshot_sender import Pictures
-from shared.mqtt.client import Client, MqttSettings, Received
+from edge_node.publish.snapshot_sender import SnapshotSender
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages
 from tests.conftest import REPO, free_port
 from tests.edge_node.control.test_commands import PREFIX, NoBroker
@@ -55,8 +58,9 @@ class Node:
         )
         client = Client(config.mqtt, name="t")
         outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-        publisher = Publisher(client, outbox, Pictures(client), config, detector.class_names, "s")
         controls, definitions = Controls(config), DefinitionStore(None, cameras)
+        composer = Composer(config.node, "s", detector.class_names)
+        publisher = Publisher(client, outbox, SnapshotSender(client), config, controls, composer)
         detect = Detect(detector, cameras, controls)
         pipeline = Pipeline(config, [detect], publisher, controls, definitions, threading.Event())
         control = Control(pipeline, publisher, detector, controls, definitions, lambda: None)

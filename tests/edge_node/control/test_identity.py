@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
@@ -19,13 +20,19 @@ from hypothesis import strategies as st
 from edge_node.control.commands import Commands
 from edge_node.control.identity import NameGuard, check_name
 from edge_node.control.inbox import Inbox
-from edge_node.publish.publisher import status_message
+from edge_node.publish.compose import Composer
 from shared.errors import BrokerError
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, wait_until
 
 NODE = "twin"
+
+
+def status_message(node: str, session: str, status: Literal["online", "offline"]) -> bytes:
+    return messages.encode(Composer(node, session, ()).status(status))
 
 
 class Node:

@@ -13,7 +13,9 @@ import pytest
 
 from edge_node.control.commands import MAX_WAITING, Commands
 from edge_node.control.inbox import Inbox
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from shared.wire.messages import Ack, Request, Response
 from tests.conftest import Mosquitto, wait_until

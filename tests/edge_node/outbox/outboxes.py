@@ -10,7 +10,7 @@ from typing import Any
 from edge_node.config.settings import OutboxSettings
 from edge_node.outbox.outbox import Outbox
 from shared.errors import MessageError
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.messages import Ack, Event, decode, encode, now_us
 

@@ -10,7 +10,7 @@ import pytest
 from edge_node.outbox import acknowledgements
 from edge_node.outbox.archives import MAX_ARCHIVES
 from shared.errors import MessageError
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from shared.wire.messages import now_us
 from tests.conftest import wait_until
 from tests.edge_node.outbox.outboxes import ACK, VIEWER, Network, acknowledge, add, archives, held, running

@@ -5,7 +5,7 @@ import pytest
 
 from edge_node.config.camera_settings import SnapshotSettings
 from edge_node.frames import Frame, Tracks
-from edge_node.publish.best_views import MAX_TRACKS, Snapshots
+from edge_node.publish.best_views import MAX_TRACKS, BestViews
 
 Box = tuple[float, float, float, float]
 
@@ -31,7 +31,7 @@ SMALL, LARGE, CUT = (50, 50, 70, 90), (50, 50, 110, 150), (0, 50, 60, 150)
 
 
 @pytest.mark.parametrize(
-    ("views", "best"),
+    ("shown", "best"),
     [
         pytest.param([(SMALL, 0.9), (LARGE, 0.9), (SMALL, 0.9)], 1, id="the larger one"),
         pytest.param([(LARGE, 0.9), (LARGE, 0.5)], 0, id="the surer one"),
@@ -39,13 +39,11 @@ SMALL, LARGE, CUT = (50, 50, 70, 90), (50, 50, 110, 150), (0, 50, 60, 150)
         pytest.param([(CUT, 0.9), (LARGE, 0.7)], 1, id="a whole one rather than one cut by the edge"),
     ],
 )
-def test_the_best_view_is_kept(
-    views: list[tuple[tuple[float, float, float, float], float]], best: int
-) -> None:
-    snapshots = Snapshots(SnapshotSettings())
-    for seq, (box, score) in enumerate(views):
-        snapshots.update(frame(seq, shade=seq * 50), tracks((1, box, score)))
-    taken = snapshots.take(1)
+def test_the_best_view_is_kept(shown: list[tuple[Box, float]], best: int) -> None:
+    views = BestViews(SnapshotSettings())
+    for seq, (box, score) in enumerate(shown):
+        views.update(frame(seq, shade=seq * 50), tracks((1, box, score)))
+    taken = views.take(1)
     assert taken is not None
     assert taken.image is not None
     assert taken.seq == best
@@ -53,26 +51,26 @@ def test_the_best_view_is_kept(
 
 
 def test_a_view_is_taken_once_and_again_only_when_a_better_one_came() -> None:
-    snapshots = Snapshots(SnapshotSettings())
-    snapshots.update(frame(0), tracks((1, SMALL, 0.9)))
-    assert not snapshots.was_taken(1)
-    assert snapshots.take(1) is not None
-    assert snapshots.take(1) is None
-    snapshots.update(frame(1), tracks((1, LARGE, 0.9)))
-    assert snapshots.take(1) is not None
-    assert snapshots.was_taken(1)
+    views = BestViews(SnapshotSettings())
+    views.update(frame(0), tracks((1, SMALL, 0.9)))
+    assert not views.was_taken(1)
+    assert views.take(1) is not None
+    assert views.take(1) is None
+    views.update(frame(1), tracks((1, LARGE, 0.9)))
+    assert views.take(1) is not None
+    assert views.was_taken(1)
 
 
 def test_a_predicted_box_shows_nobody() -> None:
-    snapshots = Snapshots(SnapshotSettings())
-    snapshots.update(frame(0), tracks((1, LARGE, 0.9), predicted=True))
-    assert snapshots.take(1) is None
+    views = BestViews(SnapshotSettings())
+    views.update(frame(0), tracks((1, LARGE, 0.9), predicted=True))
+    assert views.take(1) is None
 
 
 def test_a_picture_has_a_margin_and_is_small() -> None:
-    snapshots = Snapshots(SnapshotSettings(side=60))
-    snapshots.update(frame(0), tracks((1, LARGE, 0.9)))
-    taken = snapshots.take(1)
+    views = BestViews(SnapshotSettings(side=60))
+    views.update(frame(0), tracks((1, LARGE, 0.9)))
+    taken = views.take(1)
     assert taken is not None
     assert taken.image is not None
     assert taken.image.shape == (60, 36, 3)  # 72 x 120 with the margin, halved
@@ -88,21 +86,22 @@ def test_a_picture_has_a_margin_and_is_small() -> None:
     ],
 )
 def test_a_box_with_no_pixels_is_no_view(box: Box) -> None:
-    snapshots = Snapshots(SnapshotSettings())
-    snapshots.update(frame(0), tracks((1, box, 0.9)))
-    assert snapshots.take(1) is None
+    views = BestViews(SnapshotSettings())
+    views.update(frame(0), tracks((1, box, 0.9)))
+    assert views.take(1) is None
 
 
 def test_no_tracks_are_no_views() -> None:
-    snapshots = Snapshots(SnapshotSettings())
-    snapshots.update(frame(0), Tracks.empty())
-    assert snapshots.take(1) is None
+    views = BestViews(SnapshotSettings())
+    views.update(frame(0), Tracks.empty())
+    assert views.take(1) is None
 
 
 def test_memory_is_bounded() -> None:
-    snapshots = Snapshots(SnapshotSettings())
+    views = BestViews(SnapshotSettings())
     for track_id in range(3 * MAX_TRACKS):
-        snapshots.update(frame(track_id), tracks((track_id, LARGE, 0.9)))
-        snapshots.take(track_id)
-    assert len(snapshots._best) == MAX_TRACKS
-    assert len(snapshots._taken) <= MAX_TRACKS
+        views.update(frame(track_id), tracks((track_id, LARGE, 0.9)))
+        views.take(track_id)
+    assert len(views) == MAX_TRACKS
+    assert views.was_taken(3 * MAX_TRACKS - 1)
+    assert not views.was_taken(0), "the one seen longest ago is forgotten"

@@ -19,12 +19,16 @@ from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame
 from edge_node.publish.bundle import Bundles
+from edge_node.publish.compose import Composer
 from shared.errors import ConfigError, MessageError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.settings import convert
 from shared.wire import messages, topics
 from tests.conftest import Mosquitto, wait_until
 from tests.edge_node.scenes import CLASSES, HEIGHT, WIDTH, Actor, film, stand
+
+COMPOSER = Composer("box", "s", CLASSES)
 
 
 def config(**bundle: object) -> EdgeConfig:
@@ -47,7 +51,7 @@ def test_picture_and_objects_of_one_frame_arrive_together(broker: Mosquitto) -> 
     with (
         Client(MqttSettings(url=broker.url), name="reader") as reader,
         Client(MqttSettings(url=broker.url), name="edge") as client,
-        Bundles(client, settings, CLASSES, "s") as bundles,
+        Bundles(client, settings, COMPOSER) as bundles,
     ):
         reader.subscribe("test/bundle")
         assert reader.wait_connected(10)
@@ -67,10 +71,10 @@ def test_picture_and_objects_of_one_frame_arrive_together(broker: Mosquitto) -> 
 
 def test_off_unless_enabled_and_never_faster_than_asked() -> None:
     client = Client(MqttSettings(), name="x")
-    off = Bundles(client, config(enabled=False), CLASSES, "s")
+    off = Bundles(client, config(enabled=False), COMPOSER)
     off.offer(analysed())
     assert len(off._newest) == 0
-    slow = Bundles(client, config(fps=0.11), CLASSES, "s")  # frames are 10 s apart
+    slow = Bundles(client, config(fps=0.11), COMPOSER)  # frames are 10 s apart
     for seq in range(4):
         slow.offer(analysed(seq=seq))
     assert slow._newest.get().frame.seq == 3  # the newest wins
@@ -82,7 +86,7 @@ def test_a_stuck_connection_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> 
     client = Client(MqttSettings(), name="x")
     stuck = threading.Event()
     monkeypatch.setattr(client, "publish", lambda *_: stuck.wait(20))
-    with Bundles(client, config(), CLASSES, "s") as bundles:
+    with Bundles(client, config(), COMPOSER) as bundles:
         items = [analysed(seq=seq) for seq in range(20)]
         began = time.monotonic()
         for item in items:
@@ -96,10 +100,10 @@ def test_a_picture_that_is_too_large_becomes_smaller_and_at_last_is_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     client = Client(MqttSettings(), name="x")
-    payload = Bundles(client, config(max_bytes=20_000, width=1280), CLASSES, "s").encode(analysed(noise=True))
+    payload = Bundles(client, config(max_bytes=20_000, width=1280), COMPOSER).encode(analysed(noise=True))
     assert payload is not None
     assert len(payload) <= 20_000
-    assert Bundles(client, config(max_bytes=10_000), CLASSES, "s").encode(analysed(objects=200)) is None
+    assert Bundles(client, config(max_bytes=10_000), COMPOSER).encode(analysed(objects=200)) is None
     assert client.dropped == {"bundle": 1}
     assert "bundle.max_bytes of 10000" in caplog.text
 
@@ -110,7 +114,7 @@ def test_a_fault_costs_one_frame_and_not_the_node(
     client = Client(MqttSettings(), name="x")
     sent: list[object] = []
     monkeypatch.setattr(client, "publish", lambda *given: sent.append(given[0]))
-    with Bundles(client, config(), CLASSES, "s") as bundles:
+    with Bundles(client, config(), COMPOSER) as bundles:
         monkeypatch.setattr(bundles, "encode", lambda item: 1 / 0 if item.frame.seq == 0 else b"x")
         bundles.offer(analysed(seq=0))
         wait_until(lambda: "left out" in caplog.text)
@@ -120,7 +124,7 @@ def test_a_fault_costs_one_frame_and_not_the_node(
 
 def test_a_topic_with_wildcards_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="level '#'"):
-        Bundles(Client(MqttSettings(), name="x"), config(topic="all/#"), CLASSES, "s")
+        Bundles(Client(MqttSettings(), name="x"), config(topic="all/#"), COMPOSER)
 
 
 @given(st.binary(max_size=300))

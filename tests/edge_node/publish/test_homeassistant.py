@@ -23,7 +23,9 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.control.inbox import Inbox
 from edge_node.publish.homeassistant import HomeAssistant, device
 from shared.errors import ConfigError
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.settings import convert
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, wait_until

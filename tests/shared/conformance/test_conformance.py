@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from shared.conformance import __main__ as conformance
 from shared.conformance.rules import Checker, Report
 from shared.documents.asyncapi import PICTURE_PROPERTIES
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.pictures import jpeg_size
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, free_port, wait_until
@@ -316,7 +318,7 @@ def test_when_nothing_can_be_heard_it_says_why_and_ends_with_2(
 def test_no_broker_is_one_line_and_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("shared.tool.CONNECT_WITHIN_S", 0.5)
+    monkeypatch.setattr("shared.mqtt.command_line.CONNECT_WITHIN_S", 0.5)
     assert conformance.main(["--broker", f"mqtt://127.0.0.1:{free_port()}"]) == 2
     assert "no broker answers at" in capsys.readouterr().err.splitlines()[-1]
 

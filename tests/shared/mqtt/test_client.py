@@ -17,7 +17,9 @@ import pytest
 
 from shared.errors import BrokerError
 from shared.mqtt import client as mqtt
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
 from tests.shared.mqtt.connections import connected, cut, take

@@ -12,7 +12,8 @@ import pytest
 
 from shared.mqtt import client as mqtt
 from shared.mqtt import retained
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, wait_until
 from tests.shared.mqtt.connections import connected, take

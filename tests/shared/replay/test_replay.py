@@ -18,7 +18,9 @@ import orjson
 import pytest
 
 from shared.conformance.rules import Checker
-from shared.mqtt.client import Client, MqttSettings, Received
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.replay import __main__ as replay
 from shared.replay.recording import Header, Line, Writer, read
 from shared.wire import messages, topics

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import MessageError
-from shared.mqtt.client import Received
+from shared.mqtt.received import Received
 from tests.viewer_server.fake_edge import picture_of
 from tests.viewer_server.wire import (
     COMMON,

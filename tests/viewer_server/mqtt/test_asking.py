@@ -13,7 +13,8 @@ import pytest
 from edge_node.control.commands import Commands as Answering
 from edge_node.control.inbox import Inbox
 from shared.errors import ConfigError, MessageError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import Request, Response, encode, now_us
 from tests.conftest import Mosquitto, wait_until

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import encode
 from tests.conftest import MosquittoProcess, wait_until

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import Ack, Event, EventType, Gap, decode, encode
 from tests.conftest import MosquittoProcess, wait_until

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from dataclasses import dataclass, field
 
 from shared import settings
 from shared.errors import BrokerError
-from shared.mqtt.client import Client, MqttSettings
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 
 CONNECT_WITHIN_S = 10.0
 
@@ -51,20 +51,6 @@ def broker_settings(options: argparse.Namespace) -> MqttSettings:
     if options.prefix is not None:
         chosen.append(f"mqtt.prefix={options.prefix}")
     return settings.load(ToolConfig, environment=ours, overrides=[*options.set, *chosen]).mqtt
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that what is being done is finished in good order."""
-    stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

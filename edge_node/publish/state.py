@@ -1,0 +1,170 @@
+"""The node's retained messages: what a subscriber finds that comes later than the node."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Literal
+
+from edge_node import __version__
+from edge_node.config.definitions import Definitions, DefinitionStore
+from edge_node.config.settings import EdgeConfig
+from edge_node.config.sources import describe
+from edge_node.frames import Frame
+from edge_node.publish.compose import Composer, only_time_passed
+from shared.mqtt.client import Client
+from shared.wire import messages, topics
+from shared.wire.messages import ZoneNumbers, now_us
+
+CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lines", "commands")
+ZONE_REFRESH_S = 1.0
+"""How often a zone's durations are published while nothing else changes in it."""
+ORIGIN_REFRESH_S = 1.0
+"""The shortest time between two manifests that tell of another clock or reader of one camera."""
+
+
+class _Camera:
+    """What was last published about one camera."""
+
+    def __init__(self, source: int | str) -> None:
+        self.source = source
+        self.status: messages.CameraState | None = None
+        self.counts = (0, 0)  # of zones and lines
+        self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by zone or line, each with when
+        self.origin: tuple[messages.ClockSource, str] | None = None  # clock and reader
+        self.origin_at = -ORIGIN_REFRESH_S
+
+
+class State:
+    """Publishes the node's status and manifest, and each camera's status, definitions and zone numbers.
+
+    Nothing here waits: the client keeps the newest message of each topic and sends it when it can.
+
+    Args:
+        client: The connection.
+        config: The node's configuration.
+        composer: Makes the messages.
+    """
+
+    def __init__(self, client: Client, config: EdgeConfig, composer: Composer) -> None:
+        self._client, self._composer = client, composer
+        self._node, self._prefix = config.node, config.mqtt.prefix
+        self._cameras = {name: _Camera(camera.source) for name, camera in config.cameras.items()}
+        self._status_lock = threading.Lock()
+        self._about: dict[str, Any] | None = None
+
+    def announce(
+        self,
+        model: messages.ModelInfo,
+        backend: str,
+        device: str,
+        tracker: str,
+        definitions: DefinitionStore,
+    ) -> None:
+        """Publish that the node is online, its manifest, and every camera's status, zones and lines."""
+        self.node_status("online")
+        for name in self._cameras:
+            self.define(name, definitions[name])
+            self.camera_status(name, "starting")
+        self._about = {"model": model, "backend": backend, "device": device, "tracker": tracker}
+        self._inform()
+
+    def node_status(self, status: Literal["online", "offline"]) -> None:
+        """Publish whether the node is there."""
+        self._publish(topics.STATUS, messages.encode(self._composer.status(status)))
+
+    def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
+        """Publish what a camera does, unless it is what was published last."""
+        with self._status_lock:
+            if self._cameras[camera].status == status:
+                return
+            self._cameras[camera].status = status
+        message = messages.CameraStatus(
+            **self._composer.head(),
+            camera=camera,
+            status=status,
+            since_us=now_us(),
+            reason=reason and reason[:512],
+        )
+        self._publish(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
+
+    def define(self, camera: str, definitions: Definitions) -> None:
+        """Publish a camera's zones and lines, and clear the numbers of those it no longer has."""
+        message = messages.Zones(
+            **self._composer.head(),
+            camera=camera,
+            version=definitions.version,
+            zones=definitions.zones,
+            lines=definitions.lines,
+        )
+        self._publish(topics.ZONES, messages.encode(message), camera=camera)
+        known = self._cameras[camera]
+        counts = len(definitions.zones), len(definitions.lines)
+        if counts != known.counts:
+            known.counts = counts
+            self._inform()
+        for gone in known.numbers.keys() - definitions.zones.keys() - definitions.lines.keys():
+            del known.numbers[gone]
+            self._publish(topics.ZONE, b"", camera=camera, zone=gone)
+
+    def zone(self, numbers: ZoneNumbers, frame: Frame, *, at_once: bool = False) -> None:
+        """Publish the numbers of a zone or line, if they have changed.
+
+        Args:
+            numbers: As of the frame.
+            frame: The newest of its camera.
+            at_once: Publish durations, too, that have grown since less than `ZONE_REFRESH_S`.
+        """
+        known = self._cameras[frame.camera].numbers
+        last, at = known.get(numbers.zone, (None, 0.0))
+        if numbers == last:
+            return
+        now = time.monotonic()
+        fresh = last is not None and now - at < ZONE_REFRESH_S and only_time_passed(last, numbers)
+        if fresh and not at_once:
+            return
+        known[numbers.zone] = (numbers, now)
+        message = self._composer.zone(numbers, frame)
+        self._publish(topics.ZONE, messages.encode(message), camera=frame.camera, zone=numbers.zone)
+
+    def origin(self, frame: Frame) -> None:
+        """Publish the manifest again if this frame has another clock or reader than the camera's last one."""
+        camera, origin = self._cameras[frame.camera], (frame.clock, frame.reader)
+        if camera.origin == origin:
+            return
+        now = time.monotonic()
+        if now - camera.origin_at >= ORIGIN_REFRESH_S:
+            camera.origin, camera.origin_at = origin, now
+            self._inform()
+
+    def withdraw(self) -> None:
+        """Forget everything and say "offline": another node has the name, and publishes its own state."""
+        self._client.clear_state(self._prefix)
+        self.node_status("offline")
+
+    def _inform(self) -> None:
+        """Publish the manifest, once the node has announced itself."""
+        if self._about is None:
+            return
+        cameras = tuple(
+            messages.CameraInfo(
+                camera=name,
+                source=describe(camera.source),
+                zones=camera.counts[0],
+                lines=camera.counts[1],
+                clock=camera.origin and camera.origin[0],
+                reader=camera.origin and camera.origin[1],
+            )
+            for name, camera in self._cameras.items()
+        )
+        info = messages.NodeInfo(
+            **self._composer.head(),
+            version=__version__,
+            cameras=cameras,
+            capabilities=CAPABILITIES,
+            **self._about,
+        )
+        self._publish(topics.INFO, messages.encode(info))
+
+    def _publish(self, topic: topics.Topic, payload: bytes, **ids: str) -> None:
+        self._client.set_state(topic, topic.path(self._prefix, node=self._node, **ids), payload)
