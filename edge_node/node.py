@@ -119,6 +119,7 @@ class Node:
             )
             snapshots = stack.enter_context(SnapshotSender(self._client))
             self._monitor = stack.enter_context(Monitor())
+            self._exporter = stack.enter_context(_exporter(config.prometheus))
             self._controls = Controls(config)
             self._publisher = Publisher(
                 self._client, self._outbox, snapshots, config, self._controls, composer, bundles.offer
@@ -131,6 +132,10 @@ class Node:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:  # stages left running would keep the process from ending
+            self._stop.set()
+            self._client.hurry()
+            self._pipeline.join(STOP_WITHIN_S)
         self._stack.__exit__(kind, error, trace)
 
     @property
@@ -155,22 +160,21 @@ class Node:
         """
         heartbeat = self._config.heartbeat_file
         started = next_report = time.monotonic()
-        with _exporter(self._config.prometheus) as exporter:
-            while not self._stop.is_set() and not self._pipeline.done.is_set():
-                self._stop.wait(0.1)
-                if hangup.is_set():
-                    hangup.clear()
-                    self._reload.on_signal()
-                self._guard.mend()
-                if time.monotonic() < next_report + METRICS_EVERY_S:
-                    continue
-                next_report = time.monotonic()
-                load, vitals = self._pipeline.metrics(), self._monitor.read()
-                message = self._publisher.metrics(next_report - started, load, vitals)
-                if exporter is not None:
-                    exporter.update(message)
-                if heartbeat and self._pipeline.healthy:
-                    Path(heartbeat).touch()
+        while not self._stop.is_set() and not self._pipeline.done.is_set():
+            self._stop.wait(0.1)
+            if hangup.is_set():
+                hangup.clear()
+                self._reload.on_signal()
+            self._guard.mend()
+            if time.monotonic() < next_report + METRICS_EVERY_S:
+                continue
+            next_report = time.monotonic()
+            load, vitals = self._pipeline.metrics(), self._monitor.read()
+            message = self._publisher.metrics(next_report - started, load, vitals)
+            if self._exporter is not None:
+                self._exporter.update(message)
+            if heartbeat and self._pipeline.healthy:
+                Path(heartbeat).touch()
 
     def finish(self) -> list[str]:
         """Let the stages end and say farewell; the names of the stages that did not end in time."""

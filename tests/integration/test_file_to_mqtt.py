@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -422,6 +423,25 @@ def test_a_users_mistake_is_one_clear_line_and_a_failure(
     assert "Traceback" not in result.stderr
     errors = [line for line in result.stderr.splitlines() if "ERROR" in line]
     assert len(errors) == 1, result.stderr
+
+
+def test_a_metrics_port_that_is_taken_ends_the_node_before_it_has_said_anything(
+    broker: Mosquitto, people_video: Path, tmp_path: Path
+) -> None:
+    prefix = "test-port/v1"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        Client(MqttSettings(url=broker.url), name="listener") as listener,
+    ):
+        listener.subscribe(f"{prefix}/+/info", 1)
+        assert listener.wait_connected(10)
+        port = taken.getsockname()[1]
+        settings = config(broker.url, people_video, prefix) | {"prometheus": {"port": port}}
+        with edge(tmp_path, settings) as process:
+            said = process.communicate(timeout=60)[1]
+        assert process.returncode == 2
+        assert f"prometheus: 127.0.0.1:{port}: Address already in use" in said
+        assert len(listener.received) == 0, "it is known before the node announces itself"
 
 
 def test_any_json_reader_understands_a_message(broker: Mosquitto, short_video: Path, tmp_path: Path) -> None:
