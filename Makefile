@@ -109,6 +109,7 @@ format: .venv/.dev
 docs: .venv/.run
 	@$(BIN)/python -m shared.documents.schema
 	@$(BIN)/python -m viewer_server.api.openapi
+	@$(BIN)/python -m tests.document_configuration
 
 examples: .venv/.dev
 	$(BIN)/python -m tests.capture_examples

@@ -101,7 +101,7 @@ def json_schema(kind: type[NodeMessage | Request]) -> dict[str, Any]:
     """JSON Schema (2020-12) of a message type, as it is on the wire."""
     schema = msgspec.json.schema(kind)
     for name, definition in schema["$defs"].items():
-        _plain_tuples(definition)
+        plain_tuples(definition)
         # One line: Python 3.13 takes the indentation out of docstrings, those before it do not.
         definition["description"] = " ".join(definition["description"].split())
         properties = definition["properties"]
@@ -113,7 +113,7 @@ def json_schema(kind: type[NodeMessage | Request]) -> dict[str, Any]:
     return {"$schema": DIALECT, **schema}
 
 
-def _plain_tuples(node: Any) -> None:
+def plain_tuples(node: Any) -> None:
     """Write a tuple of equal elements as an array of a fixed length.
 
     It says the same in a third of the lines, and readers of the older drafts, in which ``items: false``
@@ -125,10 +125,10 @@ def _plain_tuples(node: Any) -> None:
             del node["prefixItems"]
             node["items"] = elements[0]
         for child in node.values():
-            _plain_tuples(child)
+            plain_tuples(child)
     elif isinstance(node, list):
         for child in node:
-            _plain_tuples(child)
+            plain_tuples(child)
 
 
 def read(path: Path) -> bytes | None:

@@ -21,7 +21,7 @@ class MqttSettings:
     """How to reach the broker."""
 
     url: Annotated[
-        str, Meta(description="mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; the ports may be left out")
+        str, Meta(description="mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; default ports 1883 and 8883")
     ] = "mqtt://127.0.0.1:1883"
     prefix: Annotated[str, Meta(description="First levels of every topic, without wildcards")] = (
         DEFAULT_PREFIX

@@ -17,9 +17,9 @@ from shared.wire.messages.heads import CameraMessage, FrameMessage
 class Crowd:
     """When a zone counts as crowded."""
 
-    count: Annotated[int, Meta(ge=1, description="Objects in the zone from which on it is crowded")]
+    count: Annotated[int, Meta(ge=1, description="Number of objects from which the zone is crowded")]
     after_s: Annotated[
-        Seconds, Meta(description="Seconds for which there must be that many, or fewer again to end it")
+        Seconds, Meta(description="Seconds for which there must be that many, and fewer to end it")
     ] = 2.0
 
 
@@ -49,12 +49,12 @@ class ZoneDefinition:
         Seconds,
         Meta(description="Seconds for which an object that goes missing inside still counts as there"),
     ] = 3.0
-    queue: Annotated[
-        bool, Meta(description="Whether objects here wait in a queue, whose waits are measured")
-    ] = False
+    queue: Annotated[bool, Meta(description="Treat the objects as a queue: measure its length and waits")] = (
+        False
+    )
     loitering_s: Annotated[
         Annotated[float, Meta(gt=0)] | None,
-        Meta(description="Seconds of a stay after which it is loitering; null: never"),
+        Meta(description="Seconds after which an object in the zone is loitering; null: never"),
     ] = None
     crowd: Annotated[Crowd | None, Meta(description="When the zone is crowded; null: never")] = None
 
