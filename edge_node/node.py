@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 
-from edge_node.analytics.analyse import problems
+from edge_node.analytics.problems import problems
 from edge_node.config import profiles
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore

@@ -1,8 +1,8 @@
-"""Tracks to events and numbers, for one camera: what stands where, for how long, and what crossed.
+"""One camera's tracks become events and numbers: what stands where, for how long, and what crossed a line.
 
-A pure function of tracks and times: no I/O and no clock of its own, so a file gives the same numbers at every
-processing speed. A position counts when a detection supports it; a predicted box keeps its object present but
-moves nothing.
+Analytics is a pure function of tracks and times. It does no I/O and reads no clock, so a file gives the same
+numbers at every processing speed. Only positions that a detection supports count. A predicted box keeps its
+object present, but moves nothing.
 """
 
 from __future__ import annotations
@@ -14,27 +14,19 @@ import numpy as np
 
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.heatmap import Heatmap
-from edge_node.analytics.lines import Lines
+from edge_node.analytics.lines import LineCrossings
+from edge_node.analytics.linking import LinkGates
 from edge_node.analytics.main_subject import MainSubject
-from edge_node.analytics.roster import Index, LinkGates, Roster
+from edge_node.analytics.roster import Index, Roster
 from edge_node.analytics.speed import Ground
-from edge_node.analytics.zones import Zones
+from edge_node.analytics.zones import ZoneStays
 from edge_node.config.camera_settings import AnalyticsSettings, refuse_shared_names
 from edge_node.frames import Tracks
-from shared.geometry import (
-    F64,
-    Anchor,
-    anchor_points,
-    clip_to_frame,
-    polygon_area,
-    polygon_crosses_itself,
-    side_of_line,
-)
+from shared.geometry import F64, Anchor, anchor_points
 from shared.wire.messages import LineDefinition, ZoneDefinition, ZoneNumbers
 
-# The frame's last row and column belong to it: a box touching the bottom stands in a zone that ends there.
+# The frame's last row and column belong to it: a box at the bottom stands in a zone that ends there.
 _EDGE = 1 - 1e-9
-_NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +34,11 @@ class Report:
     """What one frame showed.
 
     Attributes:
-        happenings: Events of this frame; `occurred_s` may lie before it.
-        numbers: Every zone's and line's numbers, by name.
-        zones_of: Per row of the frame's tracks, names of the zones it counts as inside of.
-        main_track_id: The main subject; None when there is none in the picture.
-        speed_m_s: f64 ``(N,)`` per row, NaN above the horizon; None without a ground calibration.
+        happenings: Events that this frame made certain; some occurred before it.
+        numbers: Numbers of every zone and line, by name.
+        zones_of: For each of the frame's tracks, the names of the zones it is inside.
+        main_track_id: Track id of the main subject; None when the frame does not show one.
+        speed_m_s: Speed of each track, f64 ``(N,)``; NaN above the horizon, None without a calibration.
     """
 
     happenings: list[Happening]
@@ -60,16 +52,16 @@ class Analytics:
     """Zones, lines, heatmap, speeds and main subject of one camera.
 
     Args:
-        zones: By name.
-        lines: By name; no name may be in both.
-        class_names: By class id.
-        settings: The rest.
+        zones: Definitions by name.
+        lines: Definitions by name. A zone and a line may not share a name.
+        class_names: Names by class id.
+        settings: How tracks are linked, measured and chosen.
 
     Attributes:
         heatmap: Where objects spend their time.
 
     Raises:
-        ConfigError: A zone and a line share a name, or the ground calibration cannot work.
+        ConfigError: A zone and a line share a name, or no plane fits the ground calibration.
     """
 
     def __init__(
@@ -88,8 +80,8 @@ class Analytics:
                 size_ratio=settings.link_size_ratio,
             )
         )
-        self._zones = Zones(zones, self._class_names)
-        self._lines = Lines(lines, self._class_names)
+        self._zones = ZoneStays(zones, self._class_names)
+        self._lines = LineCrossings(lines, self._class_names)
         self._subject = MainSubject(
             settings.main_classes,
             self._class_names,
@@ -102,20 +94,21 @@ class Analytics:
         self._now_s: float | None = None
 
     def update(self, tracks: Tracks, now_s: float, width: int, height: int) -> Report:
-        """Read one frame.
+        """Take in one frame.
 
         Args:
-            tracks: Its confirmed tracks, pixels.
-            now_s: When it was captured, seconds; a time before the last frame's is taken for that one.
-            width: Of the frame, pixels.
-            height: Of the frame, pixels.
+            tracks: The frame's confirmed tracks, in pixels.
+            now_s: When the frame was captured, seconds. If this is before the last frame, the last frame's
+                time counts.
+            width: Width of the frame, pixels.
+            height: Height of the frame, pixels.
 
         Returns:
             Events and numbers as of this frame.
         """
         last_s = now_s if self._now_s is None else self._now_s
         now_s = self._now_s = max(now_s, last_s)
-        # The one place where pixels become fractions of the frame.
+        # Nowhere else do pixels become fractions of the frame.
         frame = np.array([width, height, width, height], np.float64)
         boxes = tracks.xyxy / frame
         roster, aspect = self._roster, width / height
@@ -147,14 +140,14 @@ class Analytics:
     def restart(self, now_s: float) -> list[Happening]:
         """Begin again after a reconnect or at a new pass of a looped file.
 
-        Every open stay is closed (as lost, or as exited where the object was seen outside already), every
-        track ends; counters, completed stays and the heatmap are kept.
+        Every track ends and every open stay is closed: as exited if its object was last seen outside, else as
+        lost. Counters, completed stays and the heatmap are kept.
 
         Args:
-            now_s: The time of the next frame; times may begin anew here.
+            now_s: Time of the next frame; it may lie before the last one.
 
         Returns:
-            The events, on the clock in force before.
+            The events, with times on the clock of the frames before.
         """
         last_s = now_s if self._now_s is None else self._now_s
         events = self._zones.interrupt(self._roster.objects, last_s) + self._roster.clear()
@@ -166,24 +159,24 @@ class Analytics:
     def redefine(
         self, zones: Mapping[str, ZoneDefinition], lines: Mapping[str, LineDefinition]
     ) -> list[Happening]:
-        """Put other zones and lines in force.
+        """Replace the zones and lines.
 
-        What keeps its name and definition keeps its counts and stays; open stays in zones that are gone or
-        changed are closed as by `restart`, and a changed zone or line counts from zero.
+        Zones and lines whose name and definition stay the same keep their counts and stays. Open stays in all
+        other zones are closed as `restart` closes them. A changed zone or line counts from zero.
 
         Args:
-            zones: By name.
-            lines: By name.
+            zones: Definitions by name.
+            lines: Definitions by name.
 
         Returns:
-            The events of the stays closed.
+            The events of the stays that were closed.
 
         Raises:
             ConfigError: A zone and a line share a name; nothing was changed.
         """
         refuse_shared_names(zones, lines)
-        before, self._zones = self._zones, Zones(zones, self._class_names, self._zones)
-        self._lines = Lines(lines, self._class_names, self._lines)
+        before, self._zones = self._zones, ZoneStays(zones, self._class_names, self._zones)
+        self._lines = LineCrossings(lines, self._class_names, self._lines)
         return before.interrupt(self._roster.objects, self._now_s or 0.0, keep=self._zones)
 
     def _forget(self, slots: Index | slice) -> None:
@@ -197,59 +190,6 @@ def _standing(boxes: F64, anchor: Anchor) -> F64:
 
 
 def _anchored(boxes: F64, anchors: list[Anchor]) -> F64:
-    """The points ``(Z, N, 2)`` that the boxes ``(N, 4)`` have for the anchor of each zone or line."""
+    """Where boxes ``(N, 4)`` stand by the anchor of each zone or line: points ``(Z, N, 2)``."""
     points = {anchor: _standing(boxes, anchor) for anchor in set(anchors)}
     return np.array([points[anchor] for anchor in anchors]).reshape(len(anchors), len(boxes), 2)
-
-
-def problems(
-    zones: Mapping[str, ZoneDefinition],
-    lines: Mapping[str, LineDefinition],
-    class_names: Sequence[str] | None = None,
-) -> list[str]:
-    """Why zones or lines can never count anything, or not what was meant.
-
-    Args:
-        zones: By name.
-        lines: By name.
-        class_names: The model's classes; None when they are not known yet.
-
-    Returns:
-        One sentence each.
-    """
-    found = [f"zone {name!r} {reason}" for name, zone in zones.items() for reason in _zone_problems(zone)]
-    found += [f"line {name!r} {reason}" for name, line in lines.items() for reason in _line_problems(line)]
-    if class_names is not None:
-        for kind, definitions in (("zone", zones), ("line", lines)):
-            for name, definition in definitions.items():
-                unknown = [wanted for wanted in definition.classes if wanted not in class_names]
-                found += [
-                    f"{kind} {name!r} asks for class {one!r}, which the model does not have"
-                    for one in unknown
-                ]
-    return found
-
-
-def _zone_problems(zone: ZoneDefinition) -> list[str]:
-    polygon = np.asarray(zone.polygon, np.float64)
-    if polygon_crosses_itself(polygon):
-        return ["crosses itself: list its corners in order around the shape"]
-    if polygon_area(polygon) < _NEGLIGIBLE:
-        return ["can never count anything: its polygon has no area"]
-    inside = clip_to_frame(polygon)
-    if len(inside) < 3 or polygon_area(inside) < _NEGLIGIBLE:
-        return ["can never count anything: it lies outside the frame"]
-    return []
-
-
-def _line_problems(line: LineDefinition) -> list[str]:
-    points = np.asarray(line.points, np.float64)
-    if np.hypot(*(points[1] - points[0])) < _NEGLIGIBLE:
-        return ["can never count anything: it has no length"]
-    corners = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
-    sides = side_of_line(corners, points)
-    if len(clip_to_frame(points)) == 0:
-        return ["can never count anything: it lies outside the frame"]
-    if sides.min() > -_NEGLIGIBLE or sides.max() < _NEGLIGIBLE:
-        return ["can never count anything: all of the frame lies on one side of it"]
-    return []

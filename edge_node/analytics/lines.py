@@ -31,7 +31,7 @@ _MOTION = np.dtype(
 )
 
 
-class Lines:
+class LineCrossings:
     """The lines of one camera.
 
     Args:
@@ -44,7 +44,7 @@ class Lines:
         self,
         definitions: Mapping[str, LineDefinition],
         class_names: Sequence[str],
-        before: Lines | None = None,
+        before: LineCrossings | None = None,
     ) -> None:
         lines = list(definitions.values())
         self._definitions = dict(definitions)
@@ -60,7 +60,7 @@ class Lines:
         if before is not None:
             self._take_over(before)
 
-    def _take_over(self, before: Lines) -> None:
+    def _take_over(self, before: LineCrossings) -> None:
         self._motions = np.zeros((len(self.names), before._motions.shape[1]), _MOTION)
         self._measure(before._aspect)
         for i, (name, definition) in enumerate(self._definitions.items()):

@@ -1,8 +1,7 @@
-"""Who is in the picture: one slot per object, kept when the tracker gives the object a new id.
+"""Which objects are in the picture: each has a slot, and keeps it when the tracker gives it a new id.
 
-Zones, lines and speeds keep their state in arrays indexed by slot. When a track is lost and another appears
-where and when it could have gone, the new id takes over the old one's slot, and with it every stay, every
-half crossed line and every speed.
+Zones, lines and speeds keep their state in arrays indexed by slot. `linking` decides which new track
+continues a lost one. The new id then takes over the slot, with every stay, half-crossed line and speed.
 """
 
 from __future__ import annotations
@@ -13,12 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.analytics.happenings import TICK_S, Happening, wire_box
+from edge_node.analytics.linking import LinkGates, continuations
 from edge_node.frames import Tracks
-from shared.geometry import F64, Bool, iou
-
-# An object slower than so many of its sizes per second stands; boxes that overlap so much are in one place.
-_STANDING = 0.25
-_SAME_PLACE = 0.5
+from shared.geometry import F64, Bool
 
 Index = npt.NDArray[np.intp]
 
@@ -27,35 +23,26 @@ _OBJECT = np.dtype(
         ("track_id", np.int64),
         ("class_id", np.int32),
         ("in_use", np.bool_),
-        ("ended", np.bool_),  # the tracker gave the id up
+        ("ended", np.bool_),  # the tracker gave up the id
         ("born_s", np.float64),
-        ("seen_s", np.float64),  # last supported by a detection
-        ("reported_s", np.float64),  # last reported by the tracker, predicted or not
-        ("box", np.float64, (4,)),  # fractions of the frame, as seen last
+        ("seen_s", np.float64),  # when a detection last supported it
+        ("reported_s", np.float64),  # when the tracker last reported it, seen or predicted
+        ("box", np.float64, (4,)),  # where it was last seen, fractions of the frame
         ("velocity", np.float64, (2,)),  # of the box centre, frame heights per second
     ]
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class LinkGates:
-    """When a new track is the continuation of a lost one; see `AnalyticsSettings`."""
-
-    within_s: float
-    distance: float
-    size_ratio: float
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """The M rows of a frame that a detection supports.
+    """The M tracks of a frame that a detection supports.
 
     Attributes:
-        rows: ``(M,)``, rows in Tracks.
-        slots: ``(M,)``, their slots.
-        class_id: ``(M,)``.
-        previous_s: ``(M,)``, when each was seen before; now for those never seen before.
-        now_s: When.
+        rows: Their rows in the frame's `Tracks`, ``(M,)``.
+        slots: Their slots, ``(M,)``.
+        class_id: Their classes, ``(M,)``.
+        previous_s: When each was last seen before this frame, ``(M,)``; `now_s` if this is the first time.
+        now_s: Time of the frame.
     """
 
     rows: Index
@@ -67,7 +54,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Two ids, one object."""
+    """An object whose track id changed from `old` to `new`."""
 
     slot: int
     old: int
@@ -78,17 +65,17 @@ class Roster:
     """The objects of one camera.
 
     Args:
-        gates: When two ids are one object.
+        gates: How near a new track must be to continue a lost one.
 
     Attributes:
-        objects: Structured array ``(C,)``, one row per slot; C only grows, to the most ever alive at once.
+        objects: Structured array ``(C,)``, one row per slot. C never shrinks.
     """
 
     def __init__(self, gates: LinkGates) -> None:
         self._gates = gates
         self.objects = np.zeros(16, _OBJECT)
         self._slot_of: dict[int, int] = {}
-        # Ids whose slot went to another id, until the tracker gives them up.
+        # What is known of ids whose slot another id took over, until the tracker gives them up.
         self._replaced: dict[int, np.void] = {}
 
     def admit(
@@ -99,12 +86,12 @@ class Roster:
         Args:
             tracks: The frame's tracks.
             boxes: Their boxes in fractions of the frame, ``(N, 4)``.
-            held: ``(C,)``, slots with a stay that is not closed yet.
+            held: Mask ``(C,)`` of the slots with an open stay.
             now_s: The frame's time.
             aspect: The frame's width over its height.
 
         Returns:
-            Slots ``(N,)``, the links made, and the track_started events.
+            The tracks' slots ``(N,)``, the new links, and the track_started events.
         """
         ids = tracks.track_id.tolist()
         links: list[Link] = []
@@ -115,11 +102,12 @@ class Roster:
             present = [
                 self._slot_of[i] for i in np.asarray(ids)[~tracks.predicted].tolist() if i in self._slot_of
             ]
-            linked = self._match(tracks, boxes, new, present, held, now_s, aspect)
+            lost = self._waiting(held, present, now_s)
+            linked = continuations(tracks, boxes, new, self.objects, lost, now_s, aspect, self._gates)
             for row in unknown:
                 link = self._place(ids[row], linked.get(row), now_s - float(tracks.age_s[row]), now_s)
                 links += [link] if link else []
-            # A lost track may still be reported as predicted when another id takes its place.
+            # A lost track may still be reported as predicted after another id took its slot.
             for track_id in ids:
                 if track_id not in self._slot_of:
                     self._place(track_id, None, now_s, now_s)
@@ -137,14 +125,14 @@ class Roster:
         return slots, links, started
 
     def see(self, tracks: Tracks, boxes: F64, slots: Index, now_s: float, height: int) -> Sighting:
-        """Note where everybody is now.
+        """Record where each object is now.
 
         Args:
             tracks: The frame's tracks.
             boxes: Their boxes in fractions of the frame, ``(N, 4)``.
-            slots: As `admit` gave them.
+            slots: What `admit` returned for them.
             now_s: The frame's time.
-            height: Of the frame, pixels.
+            height: Height of the frame, pixels.
         """
         objects = self.objects
         rows = np.flatnonzero(~tracks.predicted)
@@ -158,7 +146,7 @@ class Roster:
         return sighting
 
     def end(self, track_ids: list[int]) -> list[Happening]:
-        """The tracker gave these ids up; unknown ones are ignored."""
+        """End the tracks that the tracker gave up; unknown ids are ignored."""
         events = []
         for track_id in track_ids:
             slot = self._slot_of.pop(track_id, None)
@@ -173,11 +161,14 @@ class Roster:
         return events
 
     def release(self, busy: Bool, now_s: float) -> Index:
-        """Free the slots of ended tracks that nothing waits for; returns them.
+        """Free the slots of ended tracks that no new track can continue any more.
 
         Args:
-            busy: ``(C,)``, slots with a stay that is not closed yet.
-            now_s: The time.
+            busy: Mask ``(C,)`` of the slots with an open stay.
+            now_s: The frame's time.
+
+        Returns:
+            The slots that were freed.
         """
         objects = self.objects
         stale = now_s - objects["seen_s"] > self._gates.within_s + TICK_S
@@ -192,7 +183,7 @@ class Roster:
         return events
 
     def _place(self, track_id: int, linked: int | None, born_s: float, now_s: float) -> Link | None:
-        """Put an id into the slot of the track it continues, or into a free one."""
+        """Put an id into the slot `linked` of the track that it continues, or into a free slot."""
         link = None
         if linked is None:
             slot = self._free_slot()
@@ -212,44 +203,20 @@ class Roster:
         return link
 
     def _free_slot(self) -> int:
-        """A slot that is not in use; there are twice as many when all are."""
+        """A slot that is not in use; doubles the slots when all are."""
         free = np.flatnonzero(~self.objects["in_use"])
         if len(free) == 0:
             free = np.array([len(self.objects)])
             self.objects = np.concatenate((self.objects, np.zeros(len(self.objects), _OBJECT)))
         return int(free[0])
 
-    def _match(
-        self,
-        tracks: Tracks,
-        boxes: F64,
-        new: list[int],
-        present: list[int],
-        held: Bool,
-        now_s: float,
-        aspect: float,
-    ) -> dict[int, int]:
-        """Which rows continue which lost slots: nearest pair first, each at most once."""
-        objects, gates = self.objects, self._gates
-        waiting = objects["in_use"] & (now_s - objects["seen_s"] <= gates.within_s + TICK_S)
+    def _waiting(self, held: Bool, present: list[int], now_s: float) -> Index:
+        """Slots whose object a new track may continue: seen lately or held by a zone, and not present."""
+        objects = self.objects
+        waiting = objects["in_use"] & (now_s - objects["seen_s"] <= self._gates.within_s + TICK_S)
         waiting[: len(held)] |= held
         waiting[present] = False
-        lost = np.flatnonzero(waiting)
-        if len(lost) == 0 or len(new) == 0 or gates.within_s == 0:
-            return {}
-        rows = np.asarray(new)
-        born_s = now_s - tracks.age_s[rows].astype(np.float64)
-        before = objects[lost]
-        cost = _misfit(boxes[rows], before, now_s, aspect, gates)
-        cost[tracks.class_id[rows, None] != before["class_id"]] = np.inf
-        # Two boxes seen at the same moment are two objects; 1 ms covers the age's 32 bits.
-        cost[born_s[:, None] < before["seen_s"] - 1e-3] = np.inf
-        pairs: dict[int, int] = {}
-        while np.isfinite(least := cost.min()):
-            i, j = np.argwhere(cost == least)[0]
-            pairs[int(rows[i])] = int(lost[j])
-            cost[i, :] = cost[:, j] = np.inf
-        return pairs
+        return np.flatnonzero(waiting)
 
 
 def _ended(record: np.void) -> Happening:
@@ -262,43 +229,3 @@ def _ended(record: np.void) -> Happening:
         dwell_s=max(0.0, seen_s - float(record["born_s"])),
         box=wire_box(record["box"]),
     )
-
-
-def _misfit(boxes: F64, lost: npt.NDArray[np.void], now_s: float, aspect: float, gates: LinkGates) -> F64:
-    """How far each new box is from where each lost track may have gone, 0..1; infinite beyond the gates.
-
-    A lost track may have stopped or gone on: it is looked for along the way from where it was seen last to
-    where its velocity would have taken it. Beyond `within_s`, only one that stood still is, and in its place.
-
-    Args:
-        boxes: New boxes, fractions of the frame, ``(N, 4)``.
-        lost: Rows of `Roster.objects`, ``(M,)``.
-        now_s: The time.
-        aspect: The frame's width over its height; distances are in frame heights.
-        gates: The limits.
-
-    Returns:
-        ``(N, M)``.
-    """
-    unit = np.array([aspect, 1.0])
-
-    def centre_and_size(xyxy: F64) -> tuple[F64, F64]:
-        low, high = xyxy[:, :2] * unit, xyxy[:, 2:] * unit
-        return (low + high) / 2, np.asarray(np.sqrt(np.prod(np.maximum(high - low, 1e-6), axis=1)))
-
-    at, size = centre_and_size(boxes)
-    last, last_size = centre_and_size(lost["box"])
-    gap_s = now_s - lost["seen_s"]
-    way = lost["velocity"] * np.minimum(gap_s, gates.within_s)[:, None]
-    length2 = np.maximum((way**2).sum(axis=1), 1e-12)
-    offset = at[:, None] - last
-    along = np.clip((offset * way).sum(axis=2) / length2, 0.0, 1.0)
-    distance = np.linalg.norm(offset - along[..., None] * way, axis=2)
-    larger, smaller = np.maximum(size[:, None], last_size), np.minimum(size[:, None], last_size)
-    cost: F64 = distance / np.maximum(gates.distance * larger, 1e-9)
-    end = (last + way) / unit
-    left_the_frame = ((end < 0) | (end > 1)).any(axis=1)
-    stood = np.linalg.norm(lost["velocity"], axis=1) < _STANDING * last_size
-    gone = (gap_s > gates.within_s + TICK_S) & ~(stood & (iou(boxes, lost["box"]) >= _SAME_PLACE))
-    cost[(cost > 1) | (larger > gates.size_ratio * smaller) | left_the_frame | gone] = np.inf
-    return cost

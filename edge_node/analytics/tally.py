@@ -15,7 +15,7 @@ WINDOW = 1000
 """Completed stays that the 90th percentile is taken over: the latest ones."""
 
 
-class Stays:
+class CompletedStays:
     """Completed stays: count, average and maximum of all, 90th percentile of the latest `WINDOW`."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class Tally:
     flows: Flows
     crowding: Crowding | None
     queue: bool
-    stays: Stays = field(default_factory=Stays)
+    stays: CompletedStays = field(default_factory=CompletedStays)
     lost: int = 0
     linked: int = 0
     waiting: bool = False

@@ -54,7 +54,7 @@ def allowed_classes(filters: Sequence[Sequence[str]], class_names: Sequence[str]
     ).reshape(len(filters), len(class_names) + 1)
 
 
-class Zones:
+class ZoneStays:
     """The zones of one camera.
 
     Args:
@@ -67,7 +67,7 @@ class Zones:
         self,
         definitions: Mapping[str, ZoneDefinition],
         class_names: Sequence[str],
-        before: Zones | None = None,
+        before: ZoneStays | None = None,
     ) -> None:
         zones = list(definitions.values())
         self._definitions = dict(definitions)
@@ -91,7 +91,7 @@ class Zones:
         if before is not None:
             self._take_over(before)
 
-    def _take_over(self, before: Zones) -> None:
+    def _take_over(self, before: ZoneStays) -> None:
         self._stays = np.zeros((len(self.names), before._stays.shape[1]), _STAY)
         for z, (name, definition) in enumerate(self._definitions.items()):
             if before._definitions.get(name) == definition:
@@ -134,7 +134,7 @@ class Zones:
         """``(C,)``: slots that some zone still keeps a stay for."""
         return np.asarray((self._stays["phase"] != _OUTSIDE).any(axis=0))
 
-    def interrupt(self, objects: Objects, last_s: float, keep: Zones | None = None) -> list[Happening]:
+    def interrupt(self, objects: Objects, last_s: float, keep: ZoneStays | None = None) -> list[Happening]:
         """Close every stay at once, those in zones that `keep` took over excepted.
 
         Stays whose object was seen outside already are exits, the others are lost.

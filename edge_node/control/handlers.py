@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_node import __version__
-from edge_node.analytics.analyse import problems
+from edge_node.analytics.problems import problems
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
 from edge_node.control.commands import Handler, RefusedError

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edge_node.analytics.analyse import problems
+from edge_node.analytics.problems import problems
 from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls

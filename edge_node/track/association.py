@@ -1,7 +1,7 @@
 """Which detection belongs to which track: candidate pairs and their optimal one-to-one assignment.
 
-Of all pairs of tracks and detections few overlap at all, so everything after one cheap test works on the list
-of pairs that do: arrays ``(P,)`` instead of matrices ``(N, M)``.
+Few pairs of tracks and detections overlap at all. After one cheap test, everything works on the list of pairs
+that do: arrays ``(P,)`` instead of matrices ``(N, M)``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from shared.geometry import F64, Bool, Floats
 Index = npt.NDArray[np.intp]
 
 OTHER_CLASS = 0.3
-"""What a pair of different classes loses in similarity."""
-_ENLARGED, _ENLARGED_PER_S = 0.4, 0.5  # by how many sides a box grows on each side, and per second unseen
+"""By how much a difference in class lowers a pair's similarity."""
+_ENLARGED, _ENLARGED_PER_S = (
+    0.4,
+    0.5,
+)  # growth of a box at each edge, in sides: at once, and per second unseen
 _SECOND_CHANCE = 0.3  # least similarity of the enlarged boxes
 
 
 def overlapping(a: Floats, b: Floats) -> tuple[Index, Index]:
-    """Pairs of boxes that share some area.
+    """Find the pairs of boxes that share some area.
 
     Args:
         a: Corners ``(4, N)``.
@@ -30,7 +33,7 @@ def overlapping(a: Floats, b: Floats) -> tuple[Index, Index]:
     Returns:
         Indices into `a` and into `b`, each ``(P,)``, ordered by the first.
     """
-    # float32 halves the memory this reads and writes, and rounding to it keeps the order of coordinates.
+    # float32 halves the memory traffic, and rounding to it keeps the order of coordinates.
     a, b = a.astype(np.float32)[:, :, None], b.astype(np.float32)[:, None]
     touch = a[:2] < b[2:]
     touch &= a[2:] > b[:2]
@@ -41,14 +44,14 @@ def overlapping(a: Floats, b: Floats) -> tuple[Index, Index]:
 
 
 def pair_iou(a: Floats, b: Floats) -> F64:
-    """Intersection over union of each box with the one in the same place.
+    """Intersection over union, pair by pair.
 
     Args:
-        a: Corners ``(4, P)``.
-        b: Corners ``(4, P)``.
+        a: Corners of the first boxes, ``(4, P)``.
+        b: Corners of the second boxes, ``(4, P)``.
 
     Returns:
-        ``(P,)``, 0..1; a pair without area overlaps nothing.
+        ``(P,)``, 0..1; 0 for two boxes without area.
     """
     shared, union = _shared_and_union(a, b, a[2:] - a[:2], b[2:] - b[:2])
     fit: F64 = shared / np.maximum(union, 1e-9)
@@ -56,7 +59,7 @@ def pair_iou(a: Floats, b: Floats) -> F64:
 
 
 def _shared_and_union(a: Floats, b: Floats, size_a: Floats, size_b: Floats) -> tuple[F64, F64]:
-    """Areas ``(P,)`` of intersection and union, from corners and sides ``(4, P)`` and ``(2, P)``."""
+    """Areas ``(P,)`` of intersection and union, from corners ``(4, P)`` and sides ``(2, P)``."""
     sides = np.minimum(a[2:], b[2:])
     sides -= np.maximum(a[:2], b[:2])
     np.maximum(sides, 0.0, out=sides)
@@ -68,15 +71,15 @@ def _shared_and_union(a: Floats, b: Floats, size_a: Floats, size_b: Floats) -> t
 
 
 def assign(rows: Index, columns: Index, gain: Floats) -> tuple[Index, Index]:
-    """Choose pairs, each row and each column at most once, so that the sum of gains is greatest.
+    """Choose pairs with the greatest sum of gains, each row and each column at most once.
 
-    Pairs that are each other's only choice are taken straight away: no assignment can do better without them,
-    and mostly nothing is left for the solver (scipy's Jonker-Volgenant; it releases the GIL).
+    Pairs that are each other's only choice are taken at once: no assignment can do better without them. That
+    seldom leaves anything for the solver (scipy's Jonker-Volgenant, which releases the GIL).
 
     Args:
-        rows: Of the allowed pairs, ``(P,)``.
-        columns: Of the allowed pairs, ``(P,)``; no pair is listed twice.
-        gain: ``(P,)``: similarity minus the least accepted; pairs of no positive gain are never made.
+        rows: Rows of the allowed pairs, ``(P,)``.
+        columns: Columns of the allowed pairs, ``(P,)``; no pair is listed twice.
+        gain: Similarity minus the least that is accepted, ``(P,)``. Only pairs of positive gain are chosen.
 
     Returns:
         Rows and columns of the chosen pairs, each ``(K,)``, in no particular order.
@@ -103,7 +106,7 @@ def assign(rows: Index, columns: Index, gain: Floats) -> tuple[Index, Index]:
 
 
 def _numbered(index: Index) -> tuple[Index, Index]:
-    """The distinct values, sorted, and the place of each value among them; cheaper than `numpy.unique`."""
+    """The distinct values, sorted, and the index of each value among them; cheaper than `numpy.unique`."""
     names = np.bincount(index).nonzero()[0]
     place = np.empty(names[-1] + 1, np.intp)
     place[names] = np.arange(len(names))
@@ -111,15 +114,15 @@ def _numbered(index: Index) -> tuple[Index, Index]:
 
 
 class Matching:
-    """Matches made in stages: what one stage pairs is taken for the next.
+    """Matches made in stages: a stage cannot use what an earlier one matched.
 
     Args:
-        rows: How many tracks there are.
-        columns: How many detections.
+        rows: Number of tracks, N.
+        columns: Number of detections, M.
 
     Attributes:
-        taken_rows: Mask ``(N,)`` of the tracks matched.
-        taken_columns: Mask ``(M,)`` of the detections matched.
+        taken_rows: Mask ``(N,)`` of the tracks already matched.
+        taken_columns: Mask ``(M,)`` of the detections already matched.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -130,11 +133,11 @@ class Matching:
 
     @property
     def complete(self) -> bool:
-        """Whether all tracks or all detections are taken, so that no further stage could match anything."""
+        """Whether all tracks or all detections are taken, so that no stage can match anything more."""
         return self._left == 0
 
     def stage(self, rows: Index, columns: Index, gain: Floats) -> None:
-        """Assign among these pairs, see `assign`; all of them of positive gain must be free."""
+        """Assign among these pairs, see `assign`. Pairs of positive gain may not contain anything taken."""
         if not len(rows):
             return
         r, c = assign(rows, columns, gain)
@@ -145,7 +148,7 @@ class Matching:
             self._made.append((r, c))
 
     def pairs(self) -> tuple[Index, Index]:
-        """Rows and columns of all matches made, each ``(K,)``."""
+        """Rows and columns of all matches, each ``(K,)``."""
         if len(self._made) == 1:
             return self._made[0]
         if not self._made:
@@ -155,15 +158,15 @@ class Matching:
 
 
 def similarity(predicted: Floats, seen: Floats, same_class: Bool) -> F64:
-    """How well boxes fit, pair by pair: IoU times the root of the ratio of heights.
+    """How well boxes fit, pair by pair: IoU times the square root of the ratio of heights.
 
-    Heights tell people apart who stand one before the other (Yang et al., "Hybrid-SORT", 2024). Another class
-    makes a pair less likely but not impossible, for detectors waver between car and truck.
+    Heights tell apart people who stand one behind the other (Yang et al., "Hybrid-SORT", 2024). A different
+    class makes a pair less likely but not impossible, because detectors waver between car and truck.
 
     Args:
-        predicted: Corners ``(4, P)``.
-        seen: Corners ``(4, P)``; each box overlaps the one in its place.
-        same_class: ``(P,)``.
+        predicted: Corners of the tracks, ``(4, P)``.
+        seen: Corners of the detections, ``(4, P)``. The boxes of each pair overlap.
+        same_class: Whether the classes are equal, ``(P,)``.
 
     Returns:
         ``(P,)``, at most 1.
@@ -179,17 +182,17 @@ def similarity(predicted: Floats, seen: Floats, same_class: Bool) -> F64:
 
 
 def second_chance(matching: Matching, tracks: Floats, unseen: Floats, seen: Floats, allowed: Bool) -> None:
-    """Match tracks and detections left over within a gate that widens with the time a track was not seen.
+    """Match remaining tracks and detections within a gate that widens while a track is unseen.
 
     Both boxes are enlarged, as in C-BIoU (Yang et al., "Hard to Track Objects with Irregular Motions and
-    Similar Appearances?", WACV 2023), and compared as if of one size, and their heights must fit.
+    Similar Appearances?", WACV 2023), and compared as if they were equally large. Their heights must fit.
 
     Args:
-        matching: Where to find what is left over and to put the matches.
+        matching: The matches so far; new ones are added to it.
         tracks: Predicted centres and sides ``(4, N)``.
-        unseen: Seconds since each track was matched, ``(N,)``; negative: the track gets no second chance.
+        unseen: Seconds since each track was matched, ``(N,)``. A negative number excludes the track.
         seen: Detected centres and sides ``(4, M)``.
-        allowed: Detections that may be matched, ``(M,)``.
+        allowed: Mask ``(M,)`` of the detections that may be matched.
     """
     rows = (~matching.taken_rows & (unseen >= 0)).nonzero()[0]
     columns = (~matching.taken_columns & allowed).nonzero()[0]

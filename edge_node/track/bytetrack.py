@@ -1,8 +1,8 @@
-"""ByteTrack: confident detections are matched first, doubtful ones then continue the tracks left over.
+"""ByteTrack: confident detections are matched first, then doubtful ones with the tracks that are left.
 
-Source: Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022. Added
-to it are thresholds relative to typical scores, heights in the similarity, a second chance for tracks that
-fit nothing at first, and a guard against drift after frames without detections.
+Source: Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022. This
+version adds four things: thresholds relative to typical scores, heights in the similarity, a second chance
+for tracks that fit nothing at first, and a guard against drift after frames without detections.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from edge_node.track.association import Index, Matching, overlapping, pair_iou, 
 from edge_node.track.table import Rows, Seen, TrackTable
 from shared.geometry import F64, Floats
 
-_LEAST_HIGH = 0.15  # least similarity of a track and a confident detection
-_LEAST_LOW = 0.5  # of a visible track and a doubtful detection
-_LEAST_NEW = 0.3  # of a track not confirmed yet
-_DRIFT_IOU = 0.5  # a prediction over several frames that overlaps less is replaced, not corrected
+_LEAST_HIGH = 0.15  # least similarity of a confirmed track and a confident detection
+_LEAST_LOW = 0.5  # least similarity of a visible track and a doubtful detection
+_LEAST_NEW = 0.3  # least similarity of an unconfirmed track and a confident detection
+_DRIFT_IOU = 0.5  # a prediction over several frames with less overlap is replaced, not corrected
 
 
 class ByteTrack:
@@ -53,7 +53,10 @@ def associate(rows: Rows, seen: Seen) -> Matching:
 
 
 def staged(rows: Rows, seen: Seen, i: Index, j: Index, similar: Floats) -> Matching:
-    """ByteTrack's stages: all tracks and confident detections, visible ones and doubtful, new tracks.
+    """Match in ByteTrack's three stages.
+
+    Confirmed tracks meet confident detections, then visible tracks meet doubtful detections, then unconfirmed
+    tracks meet the confident detections that are left.
 
     Args:
         rows: Predicted tracks ``(N,)``.
@@ -61,13 +64,10 @@ def staged(rows: Rows, seen: Seen, i: Index, j: Index, similar: Floats) -> Match
         i: Tracks of the candidate pairs, ``(P,)``.
         j: Detections of the candidate pairs, ``(P,)``.
         similar: Similarity of the candidate pairs, ``(P,)``.
-
-    Returns:
-        The matches.
     """
     matching = Matching(len(rows), len(seen.score))
     confirmed, high = rows.id[i] > 0, seen.high[j]
-    # A pair that a stage leaves out has no gain in it, which is cheaper than picking the others first.
+    # A stage leaves out a pair by giving it no gain, which is cheaper than selecting the other pairs.
     matching.stage(i, j, (similar - _LEAST_HIGH) * (high & confirmed))
     if matching.complete:
         return matching
@@ -81,7 +81,7 @@ def staged(rows: Rows, seen: Seen, i: Index, j: Index, similar: Floats) -> Match
 
 
 def give_second_chance(matching: Matching, rows: Rows, seen: Seen) -> None:
-    """Match confirmed tracks with confident detections that are near but did not fit."""
+    """Match confirmed tracks with confident detections that are near but did not overlap enough."""
     if matching.complete:
         return
     unseen = np.where(rows.id > 0, rows.unseen, -1.0)
@@ -89,7 +89,7 @@ def give_second_chance(matching: Matching, rows: Rows, seen: Seen) -> None:
 
 
 def correct(rows: Rows, matched: Index, centre: F64) -> None:
-    """Filter matched tracks, but do not drag them; see `edge_node.track.table.Correct`."""
+    """Correct matched tracks, and move those that drifted; see `edge_node.track.table.Correct`."""
     state = rows.state.take(matched, axis=1)
     gap = (rows.frames[matched] > 1).nonzero()[0]
     if len(gap):

@@ -1,10 +1,10 @@
 """Constant-velocity Kalman filters of all boxes at once, without matrices.
 
 A box is ``(cx, cy, w, h)``. In the 8-state filter of SORT, ByteTrack and BoT-SORT every noise matrix is
-diagonal and the motion couples a coordinate only with its own velocity, so the 8x8 covariance falls apart,
-exactly, into four 2x2 blocks ``[[pp, pv], [pv, vv]]``, and the inverse of the innovation covariance into four
-divisions. Noise is proportional to the side a coordinate belongs to (x and w to the width, y and h to the
-height); in units of that side the four blocks are one and the same, so each box keeps just one.
+diagonal, and motion couples a coordinate only with its own velocity. So the 8x8 covariance splits exactly
+into four 2x2 blocks ``[[pp, pv], [pv, vv]]``, and inverting the innovation covariance takes four divisions.
+Noise is proportional to a side: to the width for x and w, to the height for y and h. In units of that side
+the four blocks are equal, so each box keeps only one.
 
 Sources: Kalman 1960; Bewley et al., "Simple Online and Realtime Tracking", 2016; Aharon et al., "BoT-SORT",
 2022 (state of centre and sides, noise proportional to the sides).
@@ -17,17 +17,17 @@ import numpy as np
 from shared.geometry import F64, Floats
 
 POS, VEL, PP, PV, VV = slice(0, 4), slice(4, 8), 8, 9, 10
-"""Rows of the state ``(11, N)`` of N boxes: position and velocity (px, px/s) and, in sides of the box, their
-covariance. Each column is a box, so that numpy runs along whole rows."""
+"""Rows of the state ``(11, N)`` of N boxes: position (px), velocity (px/s), and their covariance in sides of
+the box. Each column is a box, so that numpy runs along whole rows."""
 
 MEASUREMENT = 0.12
-"""Standard deviation of a detected coordinate, in sides of the box (as the other three)."""
+"""Standard deviation of a detected coordinate. All four are in sides of the box."""
 POSITION = 0.2
-"""Of the position's random walk, per square root of a second."""
+"""Standard deviation of the position's random walk, per square root of a second."""
 VELOCITY = 0.5
-"""Of the velocity's random walk, 1/s per square root of a second."""
+"""Standard deviation of the velocity's random walk, 1/s per square root of a second."""
 INITIAL_VELOCITY = 2.0
-"""Of the unknown velocity of a new box, 1/s."""
+"""Standard deviation of a new box's unknown velocity, 1/s."""
 
 
 def to_centre(xyxy: Floats) -> F64:
@@ -70,8 +70,8 @@ def predict(state: F64, dt: float | F64) -> None:
 
     Args:
         state: ``(11, N)``.
-        dt: Seconds, >= 0: one number, or ``(N,)``. The noise added is proportional to it, so that nothing
-            depends on how many steps a stretch of time is cut into.
+        dt: Seconds, >= 0: one number, or ``(N,)``. The added noise is proportional to it, so the result does
+            not depend on how many steps a time is divided into.
     """
     pos, sides = state[POS], state[2:4]
     pp, pv, vv = state[PP], state[PV], state[VV]
@@ -84,10 +84,10 @@ def predict(state: F64, dt: float | F64) -> None:
 
 
 def correct(state: F64, centre: Floats) -> None:
-    """Bring filters to a measurement each, in place.
+    """Correct each filter by one measurement, in place.
 
     Args:
-        state: As predicted, ``(11, N)``.
+        state: Predicted state, ``(11, N)``.
         centre: Measured boxes ``(4, N)``, column by column.
     """
     pos, vel, pp, pv, vv = state[POS], state[VEL], state[PP], state[PV], state[VV]

@@ -1,8 +1,8 @@
-"""OC-SORT: observation-centric tracking, which trusts what was seen over what a filter extrapolated.
+"""OC-SORT: observation-centric tracking, which trusts observations more than a filter's predictions.
 
 Source: Cao et al., "Observation-Centric SORT: Rethinking SORT for Robust Multi-Object Tracking", CVPR 2023:
-momentum in the association (3.3), re-update of the filter after an occlusion (3.2), recovery by the last
-observation (3.4), with ByteTrack's stage for doubtful detections, as the paper recommends.
+momentum in the association (3.3), re-update of the filter after an occlusion (3.2), and recovery by the last
+observation (3.4). As the paper recommends, ByteTrack's stage for doubtful detections is added.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from edge_node.track.bytetrack import correct, give_second_chance, staged
 from edge_node.track.table import Rows, Seen, TrackTable
 from shared.geometry import F64, Floats
 
-# What is kept of each track besides the common columns: rows of `Rows.extra`.
-_BEFORE = slice(0, 2)  # centre of an earlier observation, which gives the direction
-_SINCE = 2  # seconds from that one to the latest
-_KEPT = slice(3, 14)  # the filter at the last match
-_EXTRA = 14
+# Rows of `Rows.extra`: what OC-SORT keeps for each track beside the common columns.
+_BEFORE = slice(0, 2)  # centre of an earlier observation; with the latest one it gives the direction
+_SINCE = 2  # seconds from the earlier observation to the latest
+_KEPT = slice(3, 14)  # the filter's state at the last match
+_EXTRA = 14  # number of these rows
 
-_DIRECTION_S = 0.2  # the least time between the two observations of a direction
-_MOMENTUM = 0.2  # weight of direction in the similarity
-_LEAST_RECOVERY = 0.3  # least overlap with a track's last observation
-_MAX_STEPS = 16  # of the re-update; a longer gap is cut into this many
+_DIRECTION_S = 0.2  # least time between the two observations of a direction
+_MOMENTUM = 0.2  # weight of the direction in the similarity
+_LEAST_RECOVERY = 0.3  # least similarity to a track's last observation
+_MAX_STEPS = 16  # most steps of a re-update
 
 
 class OcSort:
@@ -61,7 +61,7 @@ def _associate(rows: Rows, seen: Seen) -> Matching:
 
 
 def _direction_fit(rows: Rows, i: Index, centre: Floats) -> F64:
-    """How well detections continue the ways of tracks `i`: 0.5 straight on, -0.5 straight back."""
+    """How well detections continue the direction of tracks `i`: 0.5 straight on, -0.5 straight back."""
     before = rows.extra[_BEFORE]
     past, ahead = (rows.seen[:2] - before).take(i, axis=1), centre - before.take(i, axis=1)
     lengths = np.sqrt((past * past).sum(axis=0) * (ahead * ahead).sum(axis=0))
@@ -72,7 +72,7 @@ def _direction_fit(rows: Rows, i: Index, centre: Floats) -> F64:
 
 
 def _recover(matching: Matching, rows: Rows, seen: Seen) -> None:
-    """Match what is left over by the place where each track was last seen: it may have stopped there."""
+    """Match the remaining tracks by where each was last seen, because an object may have stopped there."""
     if matching.complete:
         return
     tracks = (~matching.taken_rows & (rows.id > 0)).nonzero()[0]
@@ -96,14 +96,14 @@ def _correct(rows: Rows, matched: Index, centre: F64) -> None:
 
 
 def _re_update(rows: Rows, found: Index, centre: F64) -> None:
-    """Run filters again over their gaps, as if objects had gone straight from where they vanished.
+    """Run filters again over the time they were lost, as if their objects had moved in a straight line.
 
-    They start from the state kept at the last match and are corrected by virtual observations.
+    Each filter starts from its state at the last match, and virtual observations on the line correct it.
 
     Args:
         rows: All tracks.
-        found: Those that had been lost and are matched, ``(K,)``.
-        centre: Where they were found, ``(4, K)``.
+        found: Tracks that were lost and are matched again, ``(K,)``.
+        centre: Where they were found, centre and sides, ``(4, K)``.
     """
     state, seen = rows.extra[_KEPT].take(found, axis=1), rows.seen.take(found, axis=1)
     way = centre - seen
@@ -119,7 +119,7 @@ def _re_update(rows: Rows, found: Index, centre: F64) -> None:
 
 
 def _keep_direction(rows: Rows, matched: Index) -> None:
-    """Move the earlier observation on to the last one, which is about to become the one before."""
+    """Make the last observation the earlier one, once the direction spans enough time."""
     since = rows.extra[_SINCE][matched]
     due = (since == 0) | (since >= _DIRECTION_S)
     moved = matched[due]

@@ -1,6 +1,7 @@
-"""The life of tracks, all of a camera in a few arrays: begun, confirmed, lost, ended; and what is reported.
+"""The life of a camera's tracks, kept in a few arrays: tracks begin, are confirmed, get lost and end.
 
-Association and the use of a match differ between trackers and are handed in; everything else is here.
+Trackers differ in how they match tracks with detections and how they use a match: they hand in two functions.
+Everything else is here.
 """
 
 from __future__ import annotations
@@ -15,38 +16,37 @@ from edge_node.config.settings import TrackerSettings
 from edge_node.frames import I32, I64, Detections, Tracks
 from edge_node.track import kalman
 from edge_node.track.association import Index, Matching
+from edge_node.track.scores import TypicalScores
 from shared.geometry import F64, Bool, Floats
 
-_SNAPSHOT_S = 1.0  # between two looks at where tracks are, to find those that stand
-_STILL_RADIUS = 0.2  # a track that moved less since two snapshots ago, in sides of its box, stands
-_MIN_AGAINST = 3  # detections of another class in a row that change a track's
+_SNAPSHOT_S = 1.0  # seconds between snapshots of where tracks are, which tell which of them stand still
+_STILL_RADIUS = 0.2  # a track stands still if it moved less since two snapshots ago, in sides of its box
+_MIN_AGAINST = 3  # number of detections of another class in a row that change a track's class
 _COASTING = 0.5  # a track is reported unseen for at most this share of the time it was followed
-_OUTSIDE = 0.1  # the part of a predicted box that may lie where nothing was ever detected
-_PRIOR_SCORE, _PRIOR_COUNT = 0.55, 10.0  # the typical score before anything was tracked
-_MEMORY = 300.0  # detections over which typical scores are averaged
+_OUTSIDE = 0.1  # share of a predicted box that may lie where nothing was ever detected
 
 
 @dataclass(slots=True, eq=False)
 class Rows:
-    """All tracks of a camera, which are the rows of an assignment as detections are its columns.
+    """All tracks of a camera. They are the rows of an assignment, and detections are its columns.
 
-    In every array the last axis is the track: numpy is quickest along that one.
+    The last axis of every array is the track: numpy is fastest along the last axis.
     """
 
-    state: F64  # of the filters, (11, N), see kalman
-    seen: F64  # the last matched box, centre and sides, (4, N)
-    past: F64  # centre up to a second ago, and up to a second before that, (2, 2, N)
-    extra: F64  # what only one kind of tracker keeps, (E, N), 0 at first
-    born: F64  # when it was first seen, seconds
-    until: F64  # when it ends unless it is matched again
-    unseen: F64  # seconds since it was last matched
-    score: F64
-    against: I32  # detections in a row that were of another class
+    state: F64  # state of the Kalman filters, (11, N), see kalman
+    seen: F64  # last matched box, centre and sides, (4, N)
+    past: F64  # centres at the last snapshot and at the one before, (2, 2, N)
+    extra: F64  # what one kind of tracker keeps for itself, (E, N), 0 at first
+    born: F64  # when the track was first seen, seconds
+    until: F64  # when a lost track ends unless it is matched again, seconds
+    unseen: F64  # seconds since the last match
+    score: F64  # score of the last matched detection
+    against: I32  # number of detections in a row that were of another class
     class_id: I32
-    frames: I32  # updates since it was last matched
-    id: I64  # 0 until confirmed
-    lost: Bool  # the detector ran and did not find it
-    visible: Bool
+    frames: I32  # number of updates since the last match
+    id: I64  # 0 until the track is confirmed
+    lost: Bool  # whether the detector ran and did not find the track
+    visible: Bool  # whether the track is reported
 
     def __len__(self) -> int:
         return len(self.id)
@@ -57,11 +57,11 @@ class Rows:
         return self.state[kalman.POS]
 
     def only(self, index: Index) -> Rows:
-        """Copies of some."""
+        """Copies of the tracks at `index`."""
         return Rows(*(column.take(index, axis=-1) for column in _columns(self)))
 
     def followed_by(self, other: Rows) -> Rows:
-        """Copies of these and of others."""
+        """Copies of these tracks and of `other`."""
         pairs = zip(_columns(self), _columns(other), strict=True)
         return Rows(*(np.concatenate(pair, axis=-1) for pair in pairs))
 
@@ -71,30 +71,30 @@ _columns = attrgetter(*(column.name for column in fields(Rows)))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """The detections of one frame that score high enough to matter, ready to be matched."""
+    """The detections of one frame that score high enough to be matched."""
 
     xyxy: F64  # corners, (4, M)
     centre: F64  # centre and sides, (4, M)
     score: F64
     class_id: I32
-    high: Bool  # to be matched first
-    start: Bool  # may begin a track
+    high: Bool  # whether the detection is matched in the first stage
+    start: Bool  # whether the detection may begin a track
 
 
 Associate = Callable[[Rows, Seen], Matching]
-"""Matches tracks predicted to this frame with its detections."""
+"""Matches tracks, predicted to this frame, with the frame's detections."""
 Correct = Callable[[Rows, Index, F64], None]
-"""Brings matched tracks ``(K,)``, as predicted, to their measured boxes ``(4, K)``, in place."""
+"""Corrects matched tracks ``(K,)`` in place, from their predicted to their measured boxes ``(4, K)``."""
 
 
 class TrackTable:
     """All tracks of one camera.
 
     Args:
-        settings: How they begin and end.
+        settings: How tracks begin and end.
         associate: Matches tracks with detections.
-        correct: Brings matched tracks to their detections.
-        extra: How many numbers the tracker keeps of each track in `Rows.extra`.
+        correct: Corrects matched tracks by their detections.
+        extra: How many numbers the tracker keeps for each track in `Rows.extra`.
     """
 
     def __init__(
@@ -111,12 +111,11 @@ class TrackTable:
     def _start_afresh(self) -> None:
         self._now = self._snapshot = 0.0
         self._rows = self._new_rows(np.zeros((4, 0)), np.zeros(0), np.zeros(0, np.int32))
-        self._score_sum: F64 = np.zeros(0)
-        self._score_count: F64 = np.zeros(0)
-        self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)  # where objects were ever detected
+        self._scores = TypicalScores()
+        self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)  # corners of all detections so far
 
     def reset(self) -> None:
-        """Forget everything but the ids in use; the next update reports dropped tracks as ended."""
+        """Forget everything but the next id; the next update reports the dropped tracks as ended."""
         self._end(self._rows.id)
         self._start_afresh()
 
@@ -138,15 +137,10 @@ class TrackTable:
         return _report(self._rows, self._now, ended)
 
     def _grade(self, detections: Detections) -> Seen:
-        """Sort detections by score, relative to what is typical of their class."""
+        """Grade detections by their scores, relative to the typical score of their class."""
         settings, class_id = self._settings, detections.class_id
         score = detections.score.astype(np.float64)
-        known = int(class_id.max(initial=-1)) + 1
-        if known > len(self._score_sum):
-            more = (0, known - len(self._score_sum))
-            self._score_sum = np.pad(self._score_sum, more, constant_values=_PRIOR_SCORE * _PRIOR_COUNT)
-            self._score_count = np.pad(self._score_count, more, constant_values=_PRIOR_COUNT)
-        share = score / (self._score_sum / self._score_count)[class_id]
+        share = self._scores.shares(class_id, score)
         xyxy = detections.xyxy.T.astype(np.float64, order="C")
         matters = (share >= settings.low_score).nonzero()[0]
         if len(matters) < len(score):
@@ -162,7 +156,7 @@ class TrackTable:
         )
 
     def _meet(self, seen: Seen) -> None:
-        """Match tracks with detections and draw the consequences for both."""
+        """Match tracks with detections, then update what was matched and what was not."""
         rows, count = self._rows, len(seen.score)
         matching = self._associate(rows, seen) if len(rows) and count else Matching(len(rows), count)
         r, d = matching.pairs()
@@ -182,7 +176,7 @@ class TrackTable:
                 self._rows = self._rows.followed_by(new)
 
     def _found(self, r: Index, d: Index, seen: Seen) -> None:
-        """Bring matched tracks to their detections."""
+        """Update matched tracks by their detections."""
         rows = self._rows
         centre, score, class_id = seen.centre.take(d, axis=1), seen.score[d], seen.class_id[d]
         self._correct(rows, r, centre)
@@ -194,7 +188,7 @@ class TrackTable:
         _vote(rows, r, class_id)
         confirmed = rows.id[r] > 0
         if np.count_nonzero(confirmed) < len(r):
-            # Being found, a track has now been seen twice at least.
+            # A track that is found has now been seen at least twice.
             new = ~confirmed & (self._now - rows.born[r] >= self._settings.confirm_s)
             named = r[new]
             rows.id[named] = np.arange(self._next_id, self._next_id + len(named))
@@ -202,18 +196,10 @@ class TrackTable:
             confirmed |= new
             class_id, score = class_id[confirmed], score[confirmed]
         rows.visible[r] = confirmed
-        self._learn_scores(class_id, score)
-
-    def _learn_scores(self, class_id: I32, score: F64) -> None:
-        size = len(self._score_sum)
-        self._score_sum += np.bincount(class_id, score, minlength=size)
-        self._score_count += np.bincount(class_id, minlength=size)
-        fade = np.minimum(_MEMORY / self._score_count, 1.0)
-        self._score_sum *= fade
-        self._score_count *= fade
+        self._scores.learn(class_id, score)
 
     def _miss(self, index: Index) -> None:
-        """Tracks without a detection: coast, wait unseen, or end."""
+        """Let tracks without a detection go on as predicted, wait unseen, or end."""
         rows = self._rows
         newly = index[~rows.lost[index]]
         if len(newly):
@@ -232,7 +218,7 @@ class TrackTable:
             self._rows = rows.only(keep.nonzero()[0])
 
     def _lose(self, newly: Index) -> None:
-        """Decide how long to wait for tracks just lost; those that stood still stay where they are."""
+        """Decide how long to wait for tracks just lost, and stop those that stood still."""
         rows, settings = self._rows, self._settings
         seen = rows.seen.take(newly, axis=1)
         still = np.abs(rows.past.take(newly, axis=2) - seen[:2]) < _STILL_RADIUS * seen[2:]
@@ -244,18 +230,18 @@ class TrackTable:
         rows.lost[newly] = True
 
     def _inside(self, centre: Floats) -> Bool:
-        """Which boxes lie, nearly whole, where objects have been detected: the rest has left the picture."""
+        """Which boxes lie almost entirely where objects have been detected; the others left the picture."""
         xyxy = kalman.to_corners(centre)
         low, high = np.maximum(xyxy[:2], self._low[:, None]), np.minimum(xyxy[2:], self._high[:, None])
         sides = np.maximum(high - low, 0.0)
         return np.asarray(sides[0] * sides[1] >= (1.0 - _OUTSIDE) * (centre[2] * centre[3]))
 
     def _end(self, ids: I64) -> None:
-        """Report confirmed tracks as ended."""
+        """Have the next report name these tracks as ended, if they were confirmed."""
         self._ended = np.concatenate((self._ended, ids[ids > 0]))
 
     def _new_rows(self, centre: F64, score: F64, class_id: I32) -> Rows:
-        """Tracks of detections, just begun."""
+        """Begin a track for each detection."""
         n = len(score)
         return Rows(
             state=kalman.start(centre),
@@ -276,7 +262,7 @@ class TrackTable:
 
 
 def _vote(rows: Rows, index: Index, class_id: I32) -> None:
-    """Change the class of tracks whose detections insist on another one."""
+    """Change the class of tracks whose last few detections were all of another class."""
     differs = rows.class_id[index] != class_id
     if not np.count_nonzero(differs):
         rows.against[index] = 0

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections, Tracks
+from edge_node.track.bytetrack import ByteTrack
+from edge_node.track.ocsort import OcSort
 
 
 class Tracker(Protocol):
@@ -15,25 +17,21 @@ class Tracker(Protocol):
         """Advance by one frame.
 
         Args:
-            detections: Of this frame; None when the detector did not run on it, then tracks are predicted.
-            dt: Seconds since the previous call on the capture clock, 0 at the first.
+            detections: The frame's detections; None if the detector did not run: tracks are then predicted.
+            dt: Seconds since the previous frame on the capture clock, 0 at the first.
 
         Returns:
-            The confirmed tracks visible in this frame, and the confirmed tracks given up in it.
+            The confirmed tracks that are visible in this frame, and the ids of those that ended with it.
         """
 
     def reset(self) -> None:
-        """Start afresh; ids go on counting, and the next update reports the dropped tracks as ended."""
+        """Forget all tracks; ids go on counting, and the next update reports the dropped tracks as ended."""
 
 
 def create(settings: TrackerSettings) -> Tracker:
-    """A new tracker of the configured kind."""
+    """Make a tracker of the configured kind."""
     match settings.kind:
         case "bytetrack":
-            from edge_node.track.bytetrack import ByteTrack
-
             return ByteTrack(settings)
         case "ocsort":
-            from edge_node.track.ocsort import OcSort
-
             return OcSort(settings)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_node.analytics.analyse import problems
+from edge_node.analytics.problems import problems
 from shared.geometry import points_in_polygon
 from shared.wire.messages import LineDefinition, ZoneDefinition
 from tests.browser.conftest import OpenPage

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edge_node.analytics.analyse
-from edge_node.analytics.analyse import Analytics, Report, problems
+from edge_node.analytics.analyse import Analytics, Report
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.frames import Tracks
 from shared.errors import ConfigError
@@ -27,7 +27,6 @@ from tests.edge_node.scenes import (
     Actor,
     Film,
     Played,
-    Spot,
     between,
     clock,
     film,
@@ -190,63 +189,6 @@ def test_a_name_for_both_a_zone_and_a_line_is_refused() -> None:
     with pytest.raises(ConfigError):
         played.analytics.redefine({"gate": ZONE}, {"gate": LINE})
     assert list(played.feed(film([], [2.0])).numbers) == ["z"]
-
-
-# ---- definitions that cannot work ----
-
-
-@pytest.mark.parametrize(
-    ("zone", "reason"),
-    [
-        (ZONE, None),
-        (ZoneDefinition(polygon=square(-0.5, 1.5)), None),  # larger than the frame
-        (
-            ZoneDefinition(polygon=((0.1, 0.1), (0.1, 0.9), (0.5, 0.5), (0.9, 0.9), (0.9, 0.1))),
-            None,
-        ),  # concave
-        (ZoneDefinition(polygon=square(1.1, 1.5)), "outside the frame"),
-        (ZoneDefinition(polygon=square(1.0, 1.5)), "outside the frame"),  # touches its corner
-        (ZoneDefinition(polygon=((0.1, 0.1), (0.5, 0.5), (0.9, 0.9))), "no area"),
-        (ZoneDefinition(polygon=((0.1, 0.1), (0.1, 0.1), (0.1, 0.1))), "no area"),
-        (ZoneDefinition(polygon=((0.1, 0.1), (0.9, 0.9), (0.9, 0.1), (0.1, 0.9))), "crosses itself"),
-        (ZoneDefinition(polygon=square(), classes=("person", "unicorn")), "'unicorn'"),
-    ],
-)
-def test_a_zone_that_cannot_work_is_named_with_the_reason(zone: ZoneDefinition, reason: str | None) -> None:
-    found = problems({"door": zone, "fine": ZONE}, {}, CLASSES)
-    assert [("zone 'door'" in one, reason is not None and reason in one) for one in found] == [
-        (True, True)
-    ] * (reason is not None)
-
-
-@pytest.mark.parametrize(
-    ("points", "reason"),
-    [
-        (((0.1, 0.1), (0.9, 0.9)), None),
-        (((-0.5, 0.5), (1.5, 0.5)), None),
-        (((0.0, 0.98), (1.0, 0.98)), None),  # narrow, but there is room to cross
-        (((0.3, 0.3), (0.3, 0.3)), "no length"),
-        (((1.2, 0.0), (1.2, 1.0)), "outside the frame"),
-        (((0.0, 1.0), (1.0, 1.0)), "one side"),
-        (((0.0, 0.0), (0.0, 1.0)), "one side"),
-    ],
-)
-def test_a_line_that_cannot_work_is_named_with_the_reason(
-    points: tuple[Spot, Spot], reason: str | None
-) -> None:
-    found = problems({}, {"gate": LineDefinition(points=points), "fine": LINE})
-    assert [("line 'gate'" in one, reason is not None and reason in one) for one in found] == [
-        (True, True)
-    ] * (reason is not None)
-
-
-def test_unknown_classes_of_lines_are_named_and_nothing_is_said_while_the_classes_are_unknown() -> None:
-    lines = {"gate": dataclasses.replace(LINE, classes=("persn",))}
-    assert problems({}, lines) == []
-    assert problems({}, lines, CLASSES) == [
-        "line 'gate' asks for class 'persn', which the model does not have"
-    ]
-    assert problems({}, {}, CLASSES) == []
 
 
 def test_what_cannot_work_counts_nothing_and_breaks_nothing() -> None:
