@@ -27,7 +27,7 @@ from edge_node.config.definitions import Definitions
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source, describe, is_live
-from edge_node.detect.devices import at_once
+from edge_node.detect.devices import for_throughput
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame
 from edge_node.machine.hardware import usable_cores
@@ -175,7 +175,7 @@ def _as_id(stem: str) -> str:
 def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, stop: threading.Event) -> int:
     """Do the jobs one after the other; a video that cannot be read does not keep the others from it."""
     failed = 0
-    with at_once(config.model, sessions) as detectors:
+    with for_throughput(config.model, sessions) as detectors:
         for job in jobs:
             camera = {job.camera: job.settings}
             controls = Controls(dataclasses.replace(config, cameras=camera))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -70,6 +70,7 @@ class Detector:
     Args:
         settings: The model and its thresholds.
         index: Number of the GPU, for engines that run on one.
+        load: Loads the model into an engine; None for `choose`.
 
     Attributes:
         class_names: By class id.
@@ -79,15 +80,21 @@ class Detector:
         device: Where it runs.
     """
 
-    def __init__(self, settings: ModelSettings, index: int = 0) -> None:
-        self._settings, self._index = settings, index
+    def __init__(
+        self,
+        settings: ModelSettings,
+        index: int = 0,
+        *,
+        load: Callable[[ModelSettings, int], Backend] | None = None,
+    ) -> None:
+        self._settings, self._index, self._load = settings, index, load or choose
         self._lock = threading.Lock()
 
     def __enter__(self) -> Detector:
         # OpenCV's threads would fight the engine's for the cores, and both lose.
         cv2.setNumThreads(1)
         settings = self._settings
-        self._backend: Backend = choose(settings, self._index)
+        self._backend: Backend = self._load(settings, self._index)
         backend = self._backend
         self.backend_name, self.device = backend.name, backend.device
         self._places = threading.Semaphore(backend.in_flight)

@@ -1,4 +1,4 @@
-"""Several detectors of one model: one for each GPU, or on a CPU each with its share of the cores."""
+"""Several detectors of one model: one on each GPU, or several on a CPU, each with its share of the cores."""
 
 from __future__ import annotations
 
@@ -15,25 +15,31 @@ from edge_node.machine.hardware import usable_cores
 def on_devices(settings: ModelSettings) -> Iterator[list[Detector]]:
     """A detector on each of the devices in the settings; one where none is named."""
     devices = settings.devices or (0,)
+    settings = with_share_of_cores(settings, len(devices))
     with ExitStack() as stack:
-        yield [stack.enter_context(Detector(shared(settings, len(devices)), index)) for index in devices]
+        yield [stack.enter_context(Detector(settings, index)) for index in devices]
 
 
 @contextmanager
-def at_once(settings: ModelSettings, sessions: int) -> Iterator[list[Detector]]:
-    """As many detectors as keep the machine busy: several on a CPU, else one on each device."""
+def for_throughput(settings: ModelSettings, sessions: int) -> Iterator[list[Detector]]:
+    """As many detectors as keep the machine busy.
+
+    Args:
+        settings: The model.
+        sessions: Detectors on a CPU; elsewhere there is one on each device.
+    """
     devices = settings.devices or (0,)
+    settings = with_share_of_cores(settings, sessions)
     with ExitStack() as stack:
-        first = stack.enter_context(Detector(shared(settings, sessions), devices[0]))
-        # While its engine is built, TensorRT's model may run on the CPU, and not for long.
+        first = stack.enter_context(Detector(settings, devices[0]))
+        # While TensorRT builds its engine the model may run on the CPU, but soon it will not.
         on_cpu = first.device == "cpu" and settings.backend != "tensorrt"
-        further = range(1, sessions) if on_cpu else devices[1:]
-        others = [Detector(shared(settings, sessions), index) for index in further]
+        others = [Detector(settings, index) for index in (range(1, sessions) if on_cpu else devices[1:])]
         yield [first, *map(stack.enter_context, others)]
 
 
-def shared(settings: ModelSettings, count: int) -> ModelSettings:
-    """The same for one of so many: with its part of the cores, unless the threads are set."""
+def with_share_of_cores(settings: ModelSettings, count: int) -> ModelSettings:
+    """The settings of one of `count` detectors: its share of the cores, unless the user set the threads."""
     if count == 1 or settings.threads:
         return settings
     return replace(settings, threads=max(1, usable_cores() // count))

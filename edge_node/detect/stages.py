@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,6 +75,7 @@ class Detect:
         controls: How often the network runs and the lowest score that counts, by camera.
         fill_s: How long a batch may wait for further frames.
         limit: Most frames in a batch; 0: as many as the engine takes.
+        clock: Seconds that only grow.
 
     Attributes:
         class_names: By class id.
@@ -89,10 +90,11 @@ class Detect:
         controls: Controls,
         fill_s: float = 0.0,
         limit: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._detector = detector
         self._controls = controls
-        self._fill_s = fill_s
+        self._fill_s, self._clock = fill_s, clock
         self._most = self._limit = min(limit or detector.max_batch, detector.max_batch)
         self.class_names = detector.class_names
         self._shrunk_at = 0.0
@@ -210,7 +212,7 @@ class Detect:
             if len(batch) == 1:
                 raise
             half = len(batch) // 2
-            self._limit, self._shrunk_at = half, time.monotonic()
+            self._limit, self._shrunk_at = half, self._clock()
             log.warning("%s; batches have at most %d frames from now on", error, half)
             first = self._submit(batch[:half]).collect()
             return Pending.of(first + self._submit(batch[half:]).collect())
@@ -228,8 +230,8 @@ class Detect:
 
     def _grow(self) -> None:
         """Try larger batches again a while after memory ran out: what took it may have ended."""
-        if self._limit < self._most and time.monotonic() - self._shrunk_at > _RESTORE_S:
-            self._limit, self._shrunk_at = self._limit + 1, time.monotonic()
+        if self._limit < self._most and self._clock() - self._shrunk_at > _RESTORE_S:
+            self._limit, self._shrunk_at = self._limit + 1, self._clock()
 
     def _part(self, frame: Frame) -> U8:
         """The region of interest."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_node.backends.tensorrt.module import logger as logger_of
+from edge_node.backends.tensorrt.precision import set_precision
+from edge_node.backends.tensorrt.progress import reported
 from edge_node.config.model_settings import Precision
 from shared.errors import ModelError
 
@@ -98,22 +98,15 @@ def _build(
 ) -> Built:
     started = time.monotonic()
     logger = logger_of(trt)
-    logger.reason()  # forgets what was before
-    logger.operator = ""
-    trt.init_libnvinfer_plugins(logger, "")
-    try:
-        builder = trt.Builder(logger)
-    except Exception as error:  # noqa: BLE001 - pybind11 raises TypeError when the constructor gives nothing
-        raise ModelError(
-            f"TensorRT cannot start: {error}{logger.reason()}; is there an NVIDIA GPU?"
-        ) from None
+    builder = _builder(trt, logger)
     weak = hasattr(trt.BuilderFlag, "FP16")
     network = builder.create_network(_network_flags(trt, weak=weak))
     _parse(trt, logger, network, model)
     config = builder.create_builder_config()
     _configure(trt, builder, config, options)
-    precision = _precision(
-        trt, config, network, options, weak=weak, calibrated=calibrator is not None, model=model
+    calibrated = calibrator is not None
+    precision = set_precision(
+        trt, config, network, options.precision, weak=weak, calibrated=calibrated, model=model
     )
     shapes = _shapes(builder, config, network, options, model)
     if calibrator is not None:
@@ -121,23 +114,26 @@ def _build(
     cache = config.create_timing_cache(timing_cache)
     if cache is not None:
         config.set_timing_cache(cache, False)
-    with _watch(trt, config, model.name, progress):
+    with reported(trt, config, model.name, progress):
         engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise ModelError(f"model {model}: TensorRT cannot build an engine of it{logger.reason()}")
     seconds = time.monotonic() - started
     timings = bytes(cache.serialize()) if cache is not None else b""
-    return Built(
-        bytes(engine),
-        timings,
-        seconds,
-        {
-            "tensorrt": trt.__version__,
-            "precision": precision,
-            "profiles": shapes,
-            "seconds": round(seconds, 1),
-        },
-    )
+    facts = {"tensorrt": trt.__version__, "precision": precision, "profiles": shapes}
+    return Built(bytes(engine), timings, seconds, facts | {"seconds": round(seconds, 1)})
+
+
+def _builder(trt: Any, logger: Any) -> Any:
+    logger.reason()  # forgets earlier errors
+    logger.operator = ""
+    trt.init_libnvinfer_plugins(logger, "")
+    try:
+        return trt.Builder(logger)
+    except Exception as error:  # noqa: BLE001 - pybind11 raises TypeError when the constructor gives nothing
+        raise ModelError(
+            f"TensorRT cannot start: {error}{logger.reason()}; is there an NVIDIA GPU?"
+        ) from None
 
 
 def _network_flags(trt: Any, *, weak: bool) -> int:
@@ -189,52 +185,6 @@ def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> No
         config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
 
 
-def _precision(
-    trt: Any,
-    config: Any,
-    network: Any,
-    options: BuildOptions,
-    *,
-    weak: bool,
-    calibrated: bool,
-    model: Path,
-) -> str:
-    """Set the flags and say which precision the engine has."""
-    kinds = {network.get_layer(index).type for index in range(network.num_layers)}
-    quantized = trt.LayerType.QUANTIZE in kinds or trt.LayerType.DEQUANTIZE in kinds
-    own = "int8" if quantized else "fp16" if _has_half(trt, network) else "fp32"
-    if not weak:
-        if options.precision not in ("auto", own):
-            raise ModelError(
-                f"model {model}: is {own}, and TensorRT {trt.__version__} takes precisions from the model; "
-                f"make an {options.precision} model first: python -m optimization "
-                f"{'quantize' if options.precision == 'int8' else 'fp16'} {model}"
-            )
-        return own
-    wanted = options.precision
-    if wanted == "int8" and not quantized and not calibrated:
-        raise ModelError(
-            f"model {model}: INT8 needs a quantized model (python -m optimization quantize) or "
-            "--calibrate IMAGES"
-        )
-    if quantized and wanted not in ("auto", "int8"):
-        raise ModelError(f"model {model}: is quantized; build it as int8, or take the model it was made of")
-    if wanted == "int8" or quantized:
-        config.set_flag(trt.BuilderFlag.INT8)
-    if wanted != "fp32":
-        config.set_flag(trt.BuilderFlag.FP16)
-    if wanted == "auto":
-        return "int8" if quantized else "fp16"
-    return wanted
-
-
-def _has_half(trt: Any, network: Any) -> bool:
-    """Whether convolutions or products are in half precision; half weights alone only save space."""
-    work = (trt.LayerType.CONVOLUTION, trt.LayerType.MATRIX_MULTIPLY)
-    layers = (network.get_layer(index) for index in range(network.num_layers))
-    return any(layer.type in work and layer.get_output(0).dtype == trt.DataType.HALF for layer in layers)
-
-
 def _shapes(
     builder: Any, config: Any, network: Any, options: BuildOptions, model: Path
 ) -> list[list[list[int]]]:
@@ -271,40 +221,3 @@ def _calibrate(
         profile = builder.create_optimization_profile()
         profile.set_shape(network.get_input(0).name, shape, shape, shape)
         config.set_calibration_profile(profile)
-
-
-@contextmanager
-def _watch(trt: Any, config: Any, name: str, progress: Callable[[str], None]) -> Iterator[None]:
-    """A line every ten seconds; with the phase, where the version tells (`IProgressMonitor`, since 10)."""
-    phase = [""]
-    if hasattr(trt, "IProgressMonitor"):
-
-        class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # untyped
-            def __init__(self) -> None:
-                trt.IProgressMonitor.__init__(self)
-                self.steps: dict[str, int] = {}
-
-            def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:  # noqa: ARG002 - TensorRT passes it
-                self.steps[phase_name] = num_steps
-
-            def phase_finish(self, phase_name: str) -> None:
-                self.steps.pop(phase_name, None)
-
-            def step_complete(self, phase_name: str, step: int) -> bool:
-                phase[0] = f", {phase_name} {step + 1}/{self.steps.get(phase_name, 0)}"
-                return True
-
-        config.progress_monitor = monitor = Monitor()  # noqa: F841 - TensorRT does not keep it alive
-    started, done = time.monotonic(), threading.Event()
-
-    def tell() -> None:
-        while not done.wait(10.0):
-            progress(f"building an engine of {name}: {time.monotonic() - started:.0f} s{phase[0]}")
-
-    thread = threading.Thread(target=tell, name="engine-build", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()

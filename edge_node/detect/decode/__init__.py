@@ -1,1 +1,7 @@
-"""A network's outputs become boxes."""
+"""A network's raw outputs become boxes with classes and scores.
+
+Enter by `families.py`: a row for every family of detectors says how its networks are fed and read.
+`layouts.py` recognises the family, `candidates.py` applies its reader (in `dense.py` or `sparse.py`) and NMS,
+`classes.py` names the classes.
+May import `backends/interface.py`, `backends/preprocess.py`, `assets` and `frames.py`.
+"""

@@ -15,8 +15,10 @@ Ids = npt.NDArray[np.intp]
 MAX_CANDIDATES = 30_000
 """The best-scored candidates that are looked at; a network that floods must not stall the pipeline."""
 
-_ROUNDS, _FEW, _NARROW = 3, 400, 64
-"""Rounds of many boxes at once are faster where there are more than a few, with few within reach of each."""
+FEW = 400
+"""Up to this number of boxes, the one-by-one search is the fastest."""
+_ROUNDS, _NARROW = 3, 64
+"""Of more boxes, many are taken at once, in rounds, while each has few others within reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
         boxes = _lay_out(found, order, threshold)
         taken = np.zeros(0, np.intp)
         for _ in range(_ROUNDS):
-            if len(boxes.rank) <= _FEW or (boxes.ends - boxes.starts).mean() > _NARROW:
+            if len(boxes.rank) <= FEW or (boxes.ends - boxes.starts).mean() > _NARROW:
                 break
             best = _best_within_reach(boxes)
             taken = np.concatenate([taken, boxes.rank[best]])
@@ -106,7 +108,7 @@ def _lay_out(found: Detections, order: Ids, threshold: float) -> _Placed:
         threshold: IoU.
     """
     # Of a few boxes, all of a class are within reach.
-    few = len(order) <= _FEW
+    few = len(order) <= FEW
     key, first, last = (found.class_id,) * 3 if few else _reach(found, threshold)
     place = np.argsort(key)
     key = key[place]

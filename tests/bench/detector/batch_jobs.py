@@ -23,7 +23,7 @@ from edge_node.config.definitions import Definitions
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Detector
-from edge_node.detect.devices import at_once
+from edge_node.detect.devices import for_throughput
 from edge_node.detect.stages import Detect
 from edge_node.machine.hardware import usable_cores
 
@@ -54,7 +54,10 @@ def main() -> int:
     cores = usable_cores()
     found: dict[int, list[tuple[float, float]]] = {}
     with ExitStack() as stack:
-        ways = {n: stack.enter_context(at_once(EdgeConfig().model, n)) for n in sorted({1, cores, 2 * cores})}
+        ways = {
+            n: stack.enter_context(for_throughput(EdgeConfig().model, n))
+            for n in sorted({1, cores, 2 * cores})
+        }
         for _ in range(rounds):
             for sessions, detectors in ways.items():
                 found.setdefault(sessions, []).append(rate(detectors, video, frames))

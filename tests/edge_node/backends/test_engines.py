@@ -59,9 +59,10 @@ def expected(pictures: list[U8]) -> list[Detections]:
     """By ONNX Runtime on floats: no engine's own preprocessing takes part."""
     from edge_node.backends.onnx.backend import OnnxBackend
 
-    settings = ModelSettings(confidence=0.25)
-    with Detector(settings) as detector:
-        detector._backend = OnnxBackend(MODEL, settings, fold=False)
+    def load(settings: ModelSettings, index: int) -> OnnxBackend:
+        return OnnxBackend(MODEL, settings, index, fold=False)
+
+    with Detector(ModelSettings(confidence=0.25), load=load) as detector:
         found = [detector.detect(picture)[0] for picture in pictures]
     assert sum(len(one) for one in found) >= 3
     return found

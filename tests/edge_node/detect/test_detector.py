@@ -201,16 +201,15 @@ class Beside:
 
 
 def test_an_engine_beside_us_has_two_batches_at_most_whoever_asks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     settings = cells(tmp_path)
     engine = Beside(Path(settings.name))
-    monkeypatch.setattr("edge_node.detect.detector.choose", lambda *_: engine)
     rng = np.random.default_rng(0)
     sizes = [(640, 480), (480, 640), (320, 320)]  # three runs of the network each time
     images = [np.where(rng.random((height, width, 1)) > 0.02, 255, 0) for width, height in sizes]
     pictures = [np.repeat(image, 3, axis=2).astype(np.uint8) for image in images]
-    with Detector(settings) as detector:
+    with Detector(settings, load=lambda *_: engine) as detector:
         assert detector.in_flight == 2
         expected = [detector.detect(picture)[0].xyxy for picture in pictures]
         wrong: list[str] = []

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
 
 import cv2
 import numpy as np
@@ -58,9 +58,13 @@ class Network:
         return Detections(box, np.asarray(output.arrays[0], np.float32), np.zeros(1, np.int32))
 
 
-def stage(network: Network, cameras: dict[str, CameraSettings] | None = None, limit: int = 0) -> Detect:
+def stage(
+    network: Network,
+    cameras: dict[str, CameraSettings] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Detect:
     cameras = cameras or {"c": CameraSettings(source="x")}
-    return Detect(network, cameras, Controls(EdgeConfig(cameras=cameras)), limit=limit)  # type: ignore[arg-type]  # a stand-in
+    return Detect(network, cameras, Controls(EdgeConfig(cameras=cameras)), clock=clock)  # type: ignore[arg-type]  # a stand-in
 
 
 def through(detect: Detect, batches: Iterable[list[Frame]]) -> list[Detected]:
@@ -166,19 +170,17 @@ def test_one_frame_does_not_wait_for_others() -> None:
     assert len(next(detect.batches(channel))) == 1
 
 
-def test_memory_that_runs_out_makes_batches_smaller_and_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    network = Network(max_batch=8, room=3)
-    detect = stage(network, {name: CameraSettings(source="x") for name in "abcdefgh"})
+def test_memory_that_runs_out_makes_batches_smaller_and_loses_nothing() -> None:
+    network, now = Network(max_batch=8, room=3), 0.0
+    cameras = {name: CameraSettings(source="x") for name in "abcdefgh"}
+    detect = stage(network, cameras, clock=lambda: now)
     out = through(detect, [[frame(0, name) for name in "abcdefgh"]])
     assert [item.frame.camera for item in out] == list("abcdefgh")
     assert network.runs == [2, 2, 2, 2]
     assert detect.limit == 2
-    clock = count(1e6, 61.0)  # a minute later there may be room again
-    monkeypatch.setattr("edge_node.detect.stages.time.monotonic", lambda: next(clock))
     network.room = 1000
     for _ in range(9):
+        now += 61.0  # a minute later there may be room again
         through(detect, [[frame(1, "a")]])
     assert detect.limit == 8
 

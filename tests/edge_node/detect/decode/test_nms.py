@@ -43,7 +43,7 @@ def same(found: Detections, threshold: float, limit: int) -> None:
     """Ours is the textbook's, whether many boxes are taken at once or one by one."""
     for few in (0, len(found)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("edge_node.detect.decode.nms._FEW", few)
+            patch.setattr("edge_node.detect.decode.nms.FEW", few)
             _same(found, threshold, limit)
 
 

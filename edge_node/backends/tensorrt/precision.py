@@ -1,0 +1,67 @@
+"""Which precision an engine gets: by the builder's flags up to TensorRT 10, by the model itself since 11."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edge_node.config.model_settings import Precision
+from shared.errors import ModelError
+
+
+def set_precision(
+    trt: Any,
+    config: Any,
+    network: Any,
+    wanted: Precision,
+    *,
+    weak: bool,
+    calibrated: bool,
+    model: Path,
+) -> str:
+    """Set the builder's flags; the precision that the engine will have.
+
+    Args:
+        trt: The module.
+        config: Of the builder.
+        network: As parsed.
+        wanted: By the user.
+        weak: Whether this version has flags for precisions.
+        calibrated: Whether a calibrator measures ranges for INT8.
+        model: Named in errors.
+
+    Raises:
+        ModelError: This model cannot be built in the wanted precision.
+    """
+    kinds = {network.get_layer(index).type for index in range(network.num_layers)}
+    quantized = trt.LayerType.QUANTIZE in kinds or trt.LayerType.DEQUANTIZE in kinds
+    own = "int8" if quantized else "fp16" if _has_half(trt, network) else "fp32"
+    if not weak:
+        if wanted not in ("auto", own):
+            raise ModelError(
+                f"model {model}: is {own}, and TensorRT {trt.__version__} takes precisions from the model; "
+                f"make an {wanted} model first: python -m optimization "
+                f"{'quantize' if wanted == 'int8' else 'fp16'} {model}"
+            )
+        return own
+    if wanted == "int8" and not quantized and not calibrated:
+        raise ModelError(
+            f"model {model}: INT8 needs a quantized model (python -m optimization quantize) or "
+            "--calibrate IMAGES"
+        )
+    if quantized and wanted not in ("auto", "int8"):
+        raise ModelError(f"model {model}: is quantized; build it as int8, or take the model it was made of")
+    if wanted == "int8" or quantized:
+        config.set_flag(trt.BuilderFlag.INT8)
+    if wanted != "fp32":
+        config.set_flag(trt.BuilderFlag.FP16)
+    if wanted == "auto":
+        return "int8" if quantized else "fp16"
+    return wanted
+
+
+def _has_half(trt: Any, network: Any) -> bool:
+    """Whether convolutions or products are in half precision; half weights alone only save space."""
+    work = (trt.LayerType.CONVOLUTION, trt.LayerType.MATRIX_MULTIPLY)
+    layers = (network.get_layer(index) for index in range(network.num_layers))
+    return any(layer.type in work and layer.get_output(0).dtype == trt.DataType.HALF for layer in layers)
