@@ -1,32 +1,73 @@
-"""The size of a JPEG from its header, without a decoder: it is known before anything is unpacked."""
+"""What a JPEG or PNG says about itself in its header, read without a decoder.
+
+So a picture that somebody sent can be refused before a decoder allocates memory for it.
+"""
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
+MAX_PIXELS = 40_000_000
+"""The largest picture that is decoded when somebody sends it: a small file can unpack to gigabytes."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
+"""JPEG markers without a length."""
 _FRAME_HEADERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Start of frame in its variants; the three others in the range define tables (ITU-T T.81, table B.1)."""
+"""JPEG's variants of "start of frame"; the other three in the range define tables (ITU-T T.81, table B.1)."""
 
 
-def header_size(payload: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels as the header has them; None when there is none of a JPEG."""
-    if not payload.startswith(b"\xff\xd8"):
+class Header(NamedTuple):
+    """Format, and width and height in pixels, which are never 0."""
+
+    kind: Literal["jpeg", "png"]
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
+
+def read_header(data: bytes) -> Header | None:
+    """The header of a JPEG or PNG; None when `data` is neither or cannot be decoded safely."""
+    return read_jpeg_header(data) or read_png_header(data)
+
+
+def read_jpeg_header(data: bytes) -> Header | None:
+    """The header of a JPEG, of which the beginning is enough; None when there is none."""
+    if not data.startswith(b"\xff\xd8"):
         return None
     at = 2
-    while at + 9 <= len(payload) and payload[at] == 0xFF:
-        marker = payload[at + 1]
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
         if marker == 0xFF:  # padding
             at += 1
         elif marker in _STANDALONE:
             at += 2
         elif marker in _FRAME_HEADERS:
-            height, width = (int.from_bytes(payload[i : i + 2], "big") for i in (at + 5, at + 7))
-            return width, height
+            height, width = (int.from_bytes(data[i : i + 2], "big") for i in (at + 5, at + 7))
+            return Header("jpeg", width, height) if width and height else None
         else:
-            at += 2 + int.from_bytes(payload[at + 2 : at + 4], "big")
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None
 
 
-def jpeg_size(payload: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels; None when this is no whole JPEG."""
-    size = header_size(payload)
-    return size if size and all(size) and payload.endswith(b"\xff\xd9") else None
+def read_png_header(data: bytes) -> Header | None:
+    """The header of a PNG (PNG specification, section 11.2.2); None when there is none.
+
+    None, too, when a chunk claims to be longer than `data`: a decoder would allocate what the chunk claims.
+    """
+    if not data.startswith(_PNG) or data[12:16] != b"IHDR" or len(data) < 24:
+        return None
+    at = len(_PNG)
+    while at + 8 <= len(data):  # length and type of a chunk; 4 bytes more are its checksum
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    width, height = (int.from_bytes(data[i : i + 4], "big") for i in (16, 20))
+    return Header("png", width, height) if at <= len(data) and width and height else None
+
+
+def is_whole_jpeg(data: bytes) -> bool:
+    """Whether `data` has a JPEG's header and end marker, so that nothing was cut off."""
+    return read_jpeg_header(data) is not None and data.endswith(b"\xff\xd9")

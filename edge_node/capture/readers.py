@@ -20,7 +20,7 @@ from edge_node.config.sources import describe, is_live, pictures
 from edge_node.frames import U8
 from shared.errors import SourceError
 from shared.log import redact
-from shared.pictures import header_size
+from shared.pictures import read_jpeg_header
 
 log = logging.getLogger("darner.capture")
 
@@ -204,8 +204,8 @@ def decode_reduced(jpeg: U8, width: int) -> U8 | None:
     Returns:
         u8 ``(H, W, 3)``, or None when it is no JPEG.
     """
-    full = header_size(jpeg.tobytes())
-    wide = full[0] if full else 0
+    header = read_jpeg_header(jpeg.tobytes())
+    wide = header.width if header else 0
     flags = [flag for factor, flag in _REDUCED if wide >= width * factor]
     image = cv2.imdecode(jpeg, flags[0] if flags else cv2.IMREAD_COLOR)
     return None if image is None else np.asarray(image, np.uint8)

@@ -14,7 +14,7 @@ REMEMBERED = 1000
 
 
 @dataclass(frozen=True)
-class Picture:
+class ArrivedPicture:
     """A picture and the frame it says it shows.
 
     Attributes:
@@ -34,7 +34,7 @@ class Picture:
 class _Camera:
     boxes: OrderedDict[int, int] = field(default_factory=OrderedDict)
     newest: tuple[int, int] | None = None
-    waiting: deque[Picture] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    waiting: deque[ArrivedPicture] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
 
 class Pairing:
@@ -50,13 +50,13 @@ class Pairing:
     def __init__(self, settled_s: float) -> None:
         self._settled_s = settled_s
         self._cameras: dict[tuple[str, str, str], _Camera] = {}
-        self._impossible: list[Picture] = []
+        self._impossible: list[ArrivedPicture] = []
         self._now_s = 0.0
         self.unpaired = 0
 
     def boxes(
         self, camera: tuple[str, str, str], seq: int, captured_us: int, now_s: float
-    ) -> Iterator[Picture]:
+    ) -> Iterator[ArrivedPicture]:
         """Take in a detections message.
 
         Args:
@@ -90,7 +90,7 @@ class Pairing:
         if len(known.boxes) > REMEMBERED:
             known.boxes.popitem(last=False)
 
-    def picture(self, camera: tuple[str, str, str], picture: Picture) -> bool:
+    def picture(self, camera: tuple[str, str, str], picture: ArrivedPicture) -> bool:
         """Take in a picture; False when its frame was captured at another time than it says."""
         known = self._cameras.setdefault(camera, _Camera())
         self._now_s = picture.at_s
@@ -102,7 +102,7 @@ class Pairing:
             self.unpaired += 1
         return True
 
-    def finish(self) -> list[Picture]:
+    def finish(self) -> list[ArrivedPicture]:
         """Pictures of frames that cannot exist, when no more messages come."""
         boxless = (known for known in self._cameras.values() if known.newest is None)
         late = (

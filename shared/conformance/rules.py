@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.conformance.pairing import Pairing, Picture
+from shared.conformance.pairing import ArrivedPicture, Pairing
 from shared.documents.asyncapi import PICTURE_PROPERTIES
 from shared.errors import MessageError
 from shared.mqtt.received import Received
-from shared.pictures import jpeg_size
+from shared.pictures import is_whole_jpeg, read_jpeg_header
 from shared.wire import topics
 from shared.wire.messages import DetectionsMessage, Event, FrameMessage, NodeStatus, Response, decode
 
@@ -229,8 +229,8 @@ class Checker:
     def _picture_problems(
         self, row: topics.Topic, ids: dict[str, str], received: Received, now_s: float
     ) -> Iterator[tuple[str, str]]:
-        size = jpeg_size(received.payload)
-        if size is None:
+        header = read_jpeg_header(received.payload) if is_whole_jpeg(received.payload) else None
+        if header is None:
             yield (
                 "not a JPEG",
                 f"{len(received.payload)} bytes that begin with {received.payload[:4].hex(' ')}",
@@ -246,15 +246,16 @@ class Checker:
         if wrong:
             yield "user properties", f"missing or malformed: {', '.join(wrong)}"
             return
-        if size is not None and size != (int(found["width"]), int(found["height"])):
+        said = int(found["width"]), int(found["height"])
+        if header is not None and said != (header.width, header.height):
             yield (
                 "user properties",
-                f"{found['width']}x{found['height']}, and the picture is {size[0]}x{size[1]}",
+                f"say {said[0]}x{said[1]}, but the picture is {header.width}x{header.height}",
             )
         stream = self._streams.setdefault((received.topic, found["session"]), _Stream())
         seq, captured_us = int(found["seq"]), int(found["captured_us"])
         yield from stream.frame(seq, captured_us)
         if row is topics.THUMBNAIL:
-            picture = Picture(received.topic, seq, captured_us, now_s)
+            picture = ArrivedPicture(received.topic, seq, captured_us, now_s)
             if not self._pairing.picture((ids["node"], ids["camera"], found["session"]), picture):
                 yield "picture of another frame", f"seq {seq} with another captured_us than its detections"

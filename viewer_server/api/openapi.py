@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 import orjson
 
+from shared.pictures import MAX_PIXELS
 from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.schemas import Problem
-from viewer_server.api.uploads import MAX_BYTES, MAX_PIXELS
+from viewer_server.api.uploads import MAX_BYTES
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 _REFERENCE = "#/components/schemas/{name}"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from shared.errors import MessageError
 from shared.mqtt.received import Received
-from shared.pictures import header_size
+from shared.pictures import read_jpeg_header
 from shared.wire import topics
 from shared.wire.messages import (
     MAX_PAYLOAD,
@@ -255,7 +255,7 @@ def _picture(received: Received) -> Thumbnail:
         raise MessageError(f"user properties session {session[:64]!r}, seq {seq[:20]!r}: not a frame")
     if len(received.payload) > MAX_PAYLOAD:
         raise MessageError(f"a picture of {len(received.payload)} bytes; at most {MAX_PAYLOAD} are read")
-    size = header_size(received.payload)
-    if size is None or not all(0 < side <= MAX_PICTURE_SIDE for side in size):
+    header = read_jpeg_header(received.payload)
+    if header is None or max(header.width, header.height) > MAX_PICTURE_SIDE:
         raise MessageError(f"not a JPEG of at most {MAX_PICTURE_SIDE} x {MAX_PICTURE_SIDE} pixels")
-    return Thumbnail(session, int(seq), *size, now_us(), received.payload)
+    return Thumbnail(session, int(seq), header.width, header.height, now_us(), received.payload)

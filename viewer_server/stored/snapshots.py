@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from shared.errors import MessageError
 from shared.mqtt.received import Received
-from shared.pictures import header_size
+from shared.pictures import read_jpeg_header
 from shared.storage import open_database
 from shared.wire.messages import now_us
 from viewer_server.config import HistorySettings
@@ -92,8 +92,9 @@ class SnapshotStore:
         session, track = received.user_properties.get("session", ""), ids["track"]
         if not 0 < len(session) <= 64 or not (track.isascii() and track.isdigit() and len(track) <= 15):
             raise MessageError("a snapshot that does not say whose it is")
-        size = header_size(received.payload)
-        if size is None or max(size) > MAX_SIDE or len(received.payload) > MAX_BYTES:
+        header = read_jpeg_header(received.payload)
+        too_large = header and max(header.width, header.height) > MAX_SIDE
+        if header is None or too_large or len(received.payload) > MAX_BYTES:
             raise MessageError(f"not a JPEG of at most {MAX_SIDE} pixels a side and {MAX_BYTES} bytes")
         row = (ids["node"], ids["camera"], session, int(track), now_us(), received.payload)
         try:

@@ -23,7 +23,6 @@ from shared.documents.asyncapi import PICTURE_PROPERTIES
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
-from shared.pictures import jpeg_size
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, free_port, wait_until
 
@@ -341,22 +340,3 @@ def test_state_published_before_and_after_a_reconnect_says_what_it_is(broker: Mo
             got = [reader.received.get(10) for _ in range(3)]
     assert {one.payload for one in got} == {b"before the connection", b"will"}
     assert all(one.content_type == "application/json" and one.retain for one in got)
-
-
-@pytest.mark.parametrize(
-    ("payload", "size"),
-    [
-        pytest.param(JPEG, (32, 18), id="baseline"),
-        pytest.param(
-            cv2.imencode(".jpg", np.zeros((4, 6), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes(),
-            (6, 4),
-            id="progressive, grey",
-        ),
-        pytest.param(b"", None, id="empty"),
-        pytest.param(b"\xff\xd8\xff\xd9", None, id="nothing between the ends"),
-        pytest.param(b"\xff\xd8\xff\xe0\x00\x00\xff\xd9", None, id="a segment of no length"),
-        pytest.param(JPEG.replace(b"\x00\x12\x00\x20", b"\x00\x00\x00\x20"), None, id="no height"),
-    ],
-)
-def test_the_size_of_a_jpeg(payload: bytes, size: tuple[int, int] | None) -> None:
-    assert jpeg_size(payload) == size

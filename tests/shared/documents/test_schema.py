@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from shared.documents import asyncapi, schema
-from shared.pictures import jpeg_size
+from shared.pictures import Header, is_whole_jpeg, read_header
 from shared.wire import messages, topics
 from tests.conftest import REPO
 from tests.shared.wire.test_messages import EXAMPLES
@@ -112,7 +112,8 @@ def test_an_example_is_a_message_of_its_topic(row: topics.Topic) -> None:
         properties = example["user_properties"]
         jsonschema.validate(properties, DOCUMENT["components"]["messages"][row.name]["headers"])
         picture = (DOCS / "examples" / example["payload_file"]).read_bytes()
-        assert jpeg_size(picture) == (int(properties["width"]), int(properties["height"]))
+        assert read_header(picture) == Header("jpeg", int(properties["width"]), int(properties["height"]))
+        assert is_whole_jpeg(picture)
         assert example["content_type"] == "image/jpeg"
         return
     published = orjson.loads((DOCS / "schemas" / schema.schema_name(row.payload)).read_bytes())

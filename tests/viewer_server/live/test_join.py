@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-import cv2
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.pictures import header_size
 from shared.wire.messages import DetectionsMessage
 from tests.viewer_server.fake_edge import detections_of
 from viewer_server.live.join import PENDING_BYTES, PENDING_DETECTIONS, PENDING_PICTURES, Joiner, Thumbnail
@@ -101,22 +98,6 @@ def test_whatever_comes_in_whatever_order_a_pair_is_one_frame(arrivals: list[tup
         )
         if pair is not None:
             assert (pair[0].session, pair[0].seq) == (pair[1].session, pair[1].seq) == (session, seq)
-
-
-@pytest.mark.parametrize(
-    "parameters", [[], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]]
-)
-def test_a_jpegs_size_is_read_from_its_header(parameters: list[int]) -> None:
-    ok, data = cv2.imencode(".jpg", np.zeros((31, 77, 3), np.uint8), parameters)
-    assert ok
-    assert header_size(data.tobytes()) == (77, 31)
-
-
-@given(st.binary(max_size=200))
-def test_anything_else_has_no_size(data: bytes) -> None:
-    assert header_size(data) is None
-    found = header_size(b"\xff\xd8" + data)
-    assert found is None or len(found) == 2
 
 
 @pytest.mark.parametrize(
