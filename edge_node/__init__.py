@@ -3,7 +3,8 @@
 import os
 from importlib.metadata import version
 
-# Read once, when OpenCV is loaded: a small file from the wire must not unpack to gigabytes.
+# OpenCV reads this when it is imported. Pictures from the wire are checked before they are decoded (see
+# shared/pictures.py); the limit is for those that a camera or a folder holds, in formats not parsed there.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(40_000_000))
 
 __version__ = version("darner")

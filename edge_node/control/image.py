@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import cv2
 import numpy as np
 
 from edge_node.frames import U8
 from shared.errors import MessageError
+from shared.pictures import MAX_PIXELS, read_header
 
 PNG = b"\x89PNG"
 JPEG = b"\xff\xd8"
@@ -29,23 +32,12 @@ def to_pixels(image: bytes | None) -> U8:
     if not image:
         raise MessageError("no image: send a JPEG or PNG as the payload, or as image_base64")
     pixels = None
-    try:
-        # OpenCV has decoders of many other formats, none of which is needed. It refuses more pixels than the
-        # limit set in edge_node/__init__.py before it allocates them.
-        if is_picture(image) and not _has_overlong_chunk(image):
+    # The header is read first: OpenCV would try decoders of many other formats, and it allocates memory for as
+    # many pixels as a header claims.
+    header = read_header(image)
+    if header is not None and header.pixels <= MAX_PIXELS:
+        with contextlib.suppress(cv2.error):
             pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        pass  # said below
     if pixels is None:
         raise MessageError("the image is no JPEG or PNG of at most 40 megapixels")
     return np.asarray(pixels, np.uint8)
-
-
-def _has_overlong_chunk(image: bytes) -> bool:
-    """Whether a PNG has a chunk that claims to be longer than the file: OpenCV would make room for it."""
-    if not image.startswith(PNG):
-        return False
-    at = 8
-    while at + 12 <= len(image):
-        at += 12 + int.from_bytes(image[at : at + 4], "big")
-    return at > len(image)
