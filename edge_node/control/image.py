@@ -32,7 +32,7 @@ def to_pixels(image: bytes | None) -> U8:
     if not image:
         raise MessageError("no image: send a JPEG or PNG as the payload, or as image_base64")
     pixels = None
-    # The header is read first: OpenCV would try decoders of many other formats, and it allocates memory for as
+    # The header comes first: OpenCV would try decoders of many other formats, and it allocates memory for as
     # many pixels as a header claims.
     header = read_header(image)
     if header is not None and header.pixels <= MAX_PIXELS:
