@@ -1,4 +1,4 @@
-"""What archives say that they have stored: it is forgotten here, and what one of them lacks is sent again."""
+"""Acknowledgements: forgets events that every archive has stored, and sends archives again what they lack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from edge_node.outbox.archives import MAX_PATIENCE_S, PATIENCE_S, Archive
+from edge_node.outbox.archives import Archive, State
 from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.resend import Resend
 from shared.errors import MessageError
@@ -18,19 +18,19 @@ from shared.wire.messages import Ack, decode
 log = logging.getLogger("darner.outbox")
 
 TRIED = 20
-"""Events sent again, in case it was they that got lost, to an archive that does not answer."""
+"""Events sent again to an archive that does not answer, in case the first sending got lost."""
 
 
 class Acknowledgements:
-    """For one thread, and `note` for any.
+    """What archives say, and what follows from it. For one thread, except for `note`.
 
     Args:
-        node: Whose events they are about.
+        node: The node whose events are acknowledged.
         backlog: Holds the events and knows the archives.
-        resend: What is being sent again.
-        archive_us: An archive that was not heard of for so long is one no more, microseconds.
+        resend: Sends events again.
+        archive_us: An archive that did not speak for this long counts no more, microseconds.
         clock_us: Wall clock, microseconds UTC.
-        replay: Sends what is held again, from an id on.
+        replay: Sends the events held again, from an id on.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Acknowledgements:
         self._once = Once()
 
     def note(self, received: Received) -> None:
-        """Keep an archive's word on what it has stored, or an empty one, that it is no more, for `take_in`.
+        """Keep an acknowledgement for `take_in`; an empty one says that the archive is no more.
 
         Raises:
-            MessageError: It breaks the contract, or is about another node or archive than its topic.
+            MessageError: It breaks the contract, or names another node or archive than its topic does.
         """
         name = received.topic.rpartition("/")[2]
         ack = None
@@ -65,7 +65,7 @@ class Acknowledgements:
         self._noted.append((name, ack))
 
     def take_in(self, now: float, newest: int) -> None:
-        """Forget what every archive has, by what was noted.
+        """Forget the events that every archive has stored, by the acknowledgements noted.
 
         Args:
             now: Monotonic seconds.
@@ -76,23 +76,32 @@ class Acknowledgements:
             if ack is not None:
                 self._hear(ack, now, newest)
             elif self._backlog.archives.forget(name):
-                self._without(name, "was taken off the broker")
+                self._go_on_without(name, "was taken off the broker")
 
-    def go_back_if_stalled(self, now: float, *, connected: bool) -> None:
-        """Give up archives that are gone, and send one that makes no progress again what it lacks."""
-        for gone in self._backlog.archives.expire(self._clock_us() - self._archive_us):
-            self._without(gone.name, f"was not heard of for {self._archive_us / 3.6e9:g} h")
-        for archive in self._backlog.archives:
-            if not self._backlog.count or not connected:
-                archive.wait(now, self._backlog.last_id)
-            elif (archive.silent and archive.heard) or now - archive.since > archive.wait_s:
-                self._look_at(archive, now)
+    def check_progress(self, now: float, *, connected: bool) -> None:
+        """Count archives no more that are gone, and send those that are stalled what they lack.
+
+        Args:
+            now: Monotonic seconds.
+            connected: Whether there is a connection to send on.
+        """
+        backlog = self._backlog
+        for gone in backlog.archives.expire(self._clock_us() - self._archive_us):
+            self._go_on_without(gone.name, f"was not heard of for {self._archive_us / 3.6e9:g} h")
+        for archive in backlog.archives:
+            if not backlog.count or not connected:
+                archive.wait(now, backlog.last_id)
+            elif archive.state is State.RETURNED:
+                self._welcome(archive, now)
+            elif now - archive.since > archive.wait_s:
+                self._check(archive, now)
 
     def first_to_send(self) -> int:
-        """Id of the oldest event that is not stored; an archive that does not answer gets its part later."""
-        archives = [archive for archive in self._backlog.archives if not archive.silent]
-        firsts = [self._backlog.first_beyond(archive.marks) for archive in archives]
-        everybody = self._backlog.last_id + 1 if self._backlog.archives else 1
+        """Id of the oldest event that an archive lacks. An archive that was silent gets its part later."""
+        archives = self._backlog.archives
+        there = [one for one in archives if one.state in (State.ANSWERING, State.WAITING)]
+        firsts = [self._backlog.first_beyond(archive.marks) for archive in there]
+        everybody = self._backlog.last_id + 1 if archives else 1
         return min((first for first in firsts if first is not None), default=everybody)
 
     def _hear(self, ack: Ack, now: float, newest: int) -> None:
@@ -103,7 +112,7 @@ class Acknowledgements:
         archive = archives.hear(ack.archive, ack.published_us, ack.session)
         if archive is None:
             if self._once("archives"):
-                log.error("outbox: archive %s is one too many (%d); it does not count", ack.archive, known)
+                log.error("outbox: archive %s does not count: %d others do already", ack.archive, known)
             return
         if len(archives) > known:
             log.info("outbox: archive %s stores events; none is deleted before it has it", ack.archive)
@@ -111,11 +120,11 @@ class Acknowledgements:
         # Nobody has stored what was not made yet.
         number = min(ack.number, newest) if ack.boot == backlog.boot else ack.number
         if archives.mark(archive, ack.boot, number, {backlog.boot, *backlog.boots()}):
-            archive.wait(now, backlog.last_id, PATIENCE_S)
+            archive.wait(now, backlog.last_id, archives.patience.first_s)
             backlog.remove_through(ack.boot, archives.stored(ack.boot))
 
-    def _without(self, archive: str, reason: str) -> None:
-        """Go on without an archive: what only it had not stored is safe by the word of the others."""
+    def _go_on_without(self, archive: str, reason: str) -> None:
+        """Forget the events that the other archives have stored."""
         backlog = self._backlog
         log.warning("outbox: archive %s %s; events are not kept for it any longer", archive, reason)
         for boot in backlog.boots() if backlog.archives else ():
@@ -124,18 +133,29 @@ class Acknowledgements:
             log.warning("outbox: no archive any more; events are deleted when the broker has them")
             self._replay(1)
 
-    def _look_at(self, archive: Archive, now: float) -> None:
-        """Send an archive again what it ought to have by now."""
+    def _welcome(self, archive: Archive, now: float) -> None:
+        """Send an archive that returned all that it lacks."""
         first = self._backlog.first_beyond(archive.marks)
-        back, archive.silent = archive.silent and archive.heard, archive.silent and not archive.heard
-        if first is None or (first > archive.through and not back):
+        if first is None:
+            archive.state = State.ANSWERING
             archive.wait(now, self._backlog.last_id)
-        elif archive.heard:  # where it is back, or others get what it does not: from its mark, at once
-            archive.heard = False
-            archive.wait(now, self._backlog.last_id, PATIENCE_S)
-            self._replay(first)
-        elif self._resend.done:  # it does not answer: only a few, and less often from now on
-            archive.silent = True
-            archive.wait(now, self._backlog.last_id, min(archive.wait_s * 2, MAX_PATIENCE_S))
+        else:
+            self._send_again(archive, first, now)
+
+    def _check(self, archive: Archive, now: float) -> None:
+        """Send an archive again what it lacks, if it is stalled."""
+        first, patience = self._backlog.first_beyond(archive.marks), self._backlog.archives.patience
+        if first is None or first > archive.through:
+            archive.wait(now, self._backlog.last_id)
+        elif archive.state is State.ANSWERING:
+            self._send_again(archive, first, now)
+        elif self._resend.done:
+            archive.state = State.SILENT
+            archive.wait(now, self._backlog.last_id, min(archive.wait_s * 2, patience.most_s))
             self._replay(first)
             self._resend.only(TRIED)
+
+    def _send_again(self, archive: Archive, first: int, now: float) -> None:
+        archive.state = State.WAITING
+        archive.wait(now, self._backlog.last_id, self._backlog.archives.patience.first_s)
+        self._replay(first)

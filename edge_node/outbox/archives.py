@@ -1,59 +1,110 @@
-"""Who stores events elsewhere: how far each archive has come, and since when it makes no progress."""
+"""Archives: who stores events elsewhere, how far each archive has come, and whether it answers.
+
+An archive lacks events when the outbox holds some that it has not stored. It is stalled when, after `wait_s`
+without progress, it still lacks one that was there when the wait began. What leads from state to state, and
+what the archive is sent then:
+
+    answering -- speaks --------------------> answering
+    answering -- speaks in a new session ---> returned
+    answering -- is stalled ----------------> waiting    all that it lacks; the wait starts over
+    waiting   -- speaks --------------------> answering
+    waiting   -- speaks in a new session ---> returned
+    waiting   -- is stalled ----------------> silent     a few of the events that it lacks; the wait doubles
+    silent    -- speaks --------------------> returned
+    silent    -- is stalled ----------------> silent     as above
+    returned  -- lacks events --------------> waiting    all that it lacks, at once
+    returned  -- lacks nothing -------------> answering
+
+An archive that spoke is at work: its acknowledgement may only be late. One that says nothing is probably
+away, and must cost the others little. One that was away, as a new session shows too, lacks what came since.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 MAX_ARCHIVES = 32
-"""Heard of at a time; each one holds back what is deleted, so a stranger must not make any number of them."""
-PATIENCE_S = 3.0
-"""Without progress of an archive, events are sent again after this long, then less often: it may be away."""
-MAX_PATIENCE_S = 60.0
+"""Archives that count at a time. Each holds back what is deleted, so a stranger must not invent many."""
 NOTED_US = 60_000_000
-"""How often it is written down that an archive is there."""
+"""How often the time at which an archive last spoke is written to disk."""
+
+
+class State(Enum):
+    """What an archive has done since it was last sent events again."""
+
+    ANSWERING = "answering"
+    WAITING = "waiting"
+    SILENT = "silent"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long an archive may make no progress before it is sent events again, seconds.
+
+    Attributes:
+        first_s: After progress, and after events were sent to an archive that answers.
+        most_s: At most, for an archive that stays silent.
+    """
+
+    first_s: float = 3.0
+    most_s: float = 60.0
+
+
+PATIENCE = Patience()
 
 
 @dataclass
 class Archive:
-    """One of them.
+    """One archive.
 
     Attributes:
         name: What it calls itself, the same over its restarts.
-        heard_us: When it was last heard of, microseconds UTC.
-        marks: By boot: everything up to this number is stored.
-        since: When it last came further, or was sent events again; monotonic seconds.
-        through: The newest event of that moment.
-        wait_s: Without progress, it is sent events again after this long.
-        heard: Whether it said anything since it was.
-        session: Its run of then; with another it was away, and lacks what came meanwhile.
-        silent: Whether it did not answer to that.
+        heard_us: When it last spoke, microseconds UTC.
+        wait_s: It is stalled after this long without progress.
+        marks: By boot: it has stored all events up to this number.
+        state: See the table above.
+        session: The session in which it last spoke; empty before it does.
+        since: When the wait for its progress began, monotonic seconds.
+        through: Id of the newest event of that moment.
     """
 
     name: str
     heard_us: int
+    wait_s: float
     marks: dict[str, int] = field(default_factory=dict)
+    state: State = State.WAITING
+    session: str = ""
     since: float = 0.0
     through: int = 0
-    wait_s: float = PATIENCE_S
-    heard: bool = False
-    silent: bool = False
-    session: str = ""
+
+    def speak(self, session: str) -> None:
+        """Take in that the archive said something in one of its sessions."""
+        restarted = self.session not in ("", session)
+        away = self.state in (State.SILENT, State.RETURNED)
+        self.state = State.RETURNED if restarted or away else State.ANSWERING
+        self.session = session
 
     def wait(self, now: float, through: int, wait_s: float | None = None) -> None:
-        """Begin to wait for progress."""
+        """Begin to wait for progress; for as long as the last time, unless `wait_s` is given."""
         self.since, self.through = now, through
         self.wait_s = wait_s or self.wait_s
 
 
 class Archives:
-    """All that count: an event is safe when each of them has stored it. For one thread at a time.
+    """All archives that count: an event is safe when each of them has stored it. For one thread at a time.
+
+    Args:
+        patience: How long each may make no progress.
 
     Attributes:
-        changed: Whether there is something to write down.
+        changed: Whether there is something to write to disk.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience = PATIENCE) -> None:
+        self.patience = patience
         self._known: dict[str, Archive] = {}
         self.changed = False
 
@@ -63,34 +114,40 @@ class Archives:
     def __len__(self) -> int:
         return len(self._known)
 
-    def load(self, heard: Sequence[tuple[str, int]], marks: Sequence[tuple[str, str, int]]) -> None:
-        """Take what was written down: names with times, and names with boots and numbers."""
-        self._known = {name: Archive(name, heard_us) for name, heard_us in heard}
+    def restore(self, heard: Sequence[tuple[str, int]], marks: Sequence[tuple[str, str, int]]) -> None:
+        """Take over what the last run wrote down.
+
+        Args:
+            heard: Name of each archive, and when it last spoke, microseconds UTC.
+            marks: Name, boot and number of each mark.
+        """
+        self._known = {name: Archive(name, heard_us, self.patience.first_s) for name, heard_us in heard}
         for name, boot, number in marks:
             if name in self._known:
                 self._known[name].marks[boot] = number
 
     def hear(self, name: str, at_us: int, session: str = "") -> Archive | None:
-        """Note that an archive was there; None when there are too many already.
+        """Note that an archive spoke.
 
         Args:
-            name: Its own.
-            at_us: When.
-            session: Which of its runs.
+            name: What the archive calls itself.
+            at_us: When it spoke, microseconds UTC.
+            session: The archive's session.
+
+        Returns:
+            The archive; None when it is new and there are too many already.
         """
         known = self._known.get(name)
         if known is None:
             if len(self._known) >= MAX_ARCHIVES:
                 return None
-            known = self._known[name] = Archive(name, at_us)
+            known = self._known[name] = Archive(name, at_us, self.patience.first_s)
             self.changed = True
         elif at_us > known.heard_us:
             # Written down once a minute, and with whatever else is.
             self.changed |= at_us // NOTED_US != known.heard_us // NOTED_US
             known.heard_us = at_us
-        known.heard = True
-        known.silent |= known.session not in ("", session)
-        known.session = session
+        known.speak(session)
         return known
 
     def mark(self, archive: Archive, boot: str, number: int, boots: Collection[str]) -> bool:
@@ -98,12 +155,12 @@ class Archives:
 
         Args:
             archive: One of these.
-            boot: The run whose events it is about.
-            number: The highest that it has, with all below.
-            boots: Those that events are held of; what it has of others is forgotten.
+            boot: The boot that the number is about.
+            number: The archive has stored the boot's events up to this number.
+            boots: The boots that events are held of. Marks of other boots are forgotten.
 
         Returns:
-            Whether it has come further.
+            Whether the archive has made progress.
         """
         if boot not in boots or number <= archive.marks.get(boot, 0):
             return False
@@ -116,14 +173,14 @@ class Archives:
         return min((archive.marks.get(boot, 0) for archive in self._known.values()), default=0)
 
     def expire(self, before_us: int) -> list[Archive]:
-        """Forget those that were not heard of since; which ones."""
+        """Forget the archives that last spoke before a time, and return them."""
         gone = [archive for archive in self._known.values() if archive.heard_us < before_us]
         for archive in gone:
             self.forget(archive.name)
         return gone
 
     def forget(self, name: str) -> bool:
-        """Wait for an archive no longer; False when it was none."""
+        """Count an archive no longer; False when it did not count before."""
         known = self._known.pop(name, None) is not None
         self.changed |= known
         return known

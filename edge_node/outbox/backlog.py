@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
-from edge_node.outbox.archives import Archives
+from edge_node.outbox.archives import PATIENCE, Archives, Patience
 from edge_node.outbox.event_file import EventFile, Row
 
 MEMORY_BYTES = 16_000_000
@@ -48,13 +48,19 @@ class Backlog:
         archives: Who stores the events elsewhere; written down with the next write.
     """
 
-    def __init__(self, path: Path | None, max_bytes: int, max_age_s: float) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        max_bytes: int,
+        max_age_s: float,
+        patience: Patience = PATIENCE,
+    ) -> None:
         self._max_bytes, self._max_age_us = max_bytes, int(max_age_s * 1e6)
         self._memory: OrderedDict[int, Row] = OrderedDict()
         self._memory_bytes = 0
         self._gone: set[int] = set()  # in the file still, until the next write
         self._last_id = 0
-        self.archives = Archives()
+        self.archives = Archives(patience)
         self._file = EventFile(path, self.archives)
         self.boot = ""
         self.count = self.bytes = self.dropped = 0

@@ -176,7 +176,7 @@ class EventFile:
         after = int(known.get("boot", "0").partition("-")[0], 16) + 1
         self.boot = f"{max(after, int(time.time())):08x}-{secrets.token_hex(3)}"
         db.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (self.boot,))
-        self._archives.load(
+        self._archives.restore(
             db.execute("SELECT archive, heard_us FROM archives").fetchall(),
             db.execute("SELECT archive, boot, number FROM marks").fetchall(),
         )

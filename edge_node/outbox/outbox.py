@@ -22,6 +22,7 @@ import orjson
 
 from edge_node.config.settings import OutboxSettings
 from edge_node.outbox.acknowledgements import Acknowledgements
+from edge_node.outbox.archives import PATIENCE, Archive, Patience
 from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.event_file import Row
 from edge_node.outbox.in_flight import InFlight
@@ -68,11 +69,17 @@ class Outbox:
     """
 
     def __init__(
-        self, client: Client, settings: OutboxSettings, node: str, prefix: str, session: str
+        self,
+        client: Client,
+        settings: OutboxSettings,
+        node: str,
+        prefix: str,
+        session: str,
+        patience: Patience = PATIENCE,
     ) -> None:
         self._client, self._node, self._prefix, self._session = client, node, prefix, session
         path = Path(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
-        self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600)
+        self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600, patience)
         self._wall_us, self._started = now_us(), time.monotonic()
         self._lock = threading.Lock()  # of the next three
         self._added: deque[tuple[int, Event]] = deque()
@@ -151,6 +158,10 @@ class Outbox:
         self._acknowledgements.note(received)
         self._wake.set()
 
+    def archives(self) -> list[Archive]:
+        """The archives that events are kept for, as they are now."""
+        return [dataclasses.replace(one) for one in self._backlog.archives]
+
     def metrics(self) -> messages.OutboxMetrics:
         """How full it is."""
         backlog = self._backlog
@@ -198,7 +209,7 @@ class Outbox:
             self._replay(self._acknowledgements.first_to_send())
         self._take_answers(now)
         self._acknowledgements.take_in(now, self._number)
-        self._acknowledgements.go_back_if_stalled(now, connected=self._client.connected)
+        self._acknowledgements.check_progress(now, connected=self._client.connected)
         added = bool(self._added)
         if now - (self._committed_at if added else self._looked_at) >= COMMIT_S:
             self._looked_at = now

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_node.config.settings import OutboxSettings
+from edge_node.outbox.archives import PATIENCE, Patience
 from edge_node.outbox.outbox import Outbox
 from shared.errors import MessageError
 from shared.mqtt.received import Received
@@ -69,9 +70,12 @@ class Network:
 
 
 @contextmanager
-def running(network: Network, folder: Path, **settings: Any) -> Iterator[Outbox]:
+def running(
+    network: Network, folder: Path, patience: Patience = PATIENCE, **settings: Any
+) -> Iterator[Outbox]:
     chosen = OutboxSettings(path=str(folder / "o.db"), **settings)
-    with Outbox(network, chosen, "n", "darner/v1", "s") as outbox:  # type: ignore[arg-type]  # a stand-in
+    client: Any = network
+    with Outbox(client, chosen, "n", "darner/v1", "s", patience) as outbox:
         yield outbox
 
 
@@ -114,4 +118,4 @@ def acknowledge(
 
 
 def archives(outbox: Outbox) -> list[str]:
-    return [archive.name for archive in outbox._backlog.archives]
+    return [archive.name for archive in outbox.archives()]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_node.outbox import acknowledgements
-from edge_node.outbox.archives import MAX_ARCHIVES
+from edge_node.outbox.archives import MAX_ARCHIVES, Patience, State
 from shared.errors import MessageError
 from shared.mqtt.received import Received
 from shared.wire.messages import now_us
 from tests.conftest import wait_until
 from tests.edge_node.outbox.outboxes import ACK, VIEWER, Network, acknowledge, add, archives, held, running
+
+HURRIED = Patience(first_s=0.2, most_s=0.4)
 
 
 def test_an_archive_decides_what_is_forgotten_once_there_is_one(tmp_path: Path) -> None:
@@ -37,17 +38,16 @@ def test_an_archive_decides_what_is_forgotten_once_there_is_one(tmp_path: Path) 
 
 
 def test_without_progress_of_the_archive_events_are_sent_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(acknowledgements, "PATIENCE_S", 0.2)
     network = Network()
     network.connect()
-    with running(network, tmp_path, replay_per_s=10_000) as outbox:
+    with running(network, tmp_path, HURRIED, replay_per_s=10_000) as outbox:
         acknowledge(outbox, "any", 1)
         wait_until(lambda: archives(outbox))
         boot = add(outbox, 50)[0].boot
         wait_until(lambda: network.numbers.count(1) >= 3)
-        wait_until(lambda: all(archive.silent for archive in outbox._backlog.archives))
+        wait_until(lambda: outbox.archives()[0].state is State.SILENT)
         assert network.numbers.count(50) <= 2, "nobody answers: only the first are tried again"
         before = network.numbers.count(50)
         acknowledge(outbox, boot, 20)  # it is back
@@ -100,12 +100,11 @@ def test_an_event_is_kept_until_every_archive_has_it_also_over_a_restart(tmp_pat
 
 
 def test_a_new_archive_counts_from_its_first_word_and_gets_what_is_still_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(acknowledgements, "PATIENCE_S", 0.2)
     network = Network()
     network.connect()
-    with running(network, tmp_path, replay_per_s=10_000) as outbox:
+    with running(network, tmp_path, HURRIED, replay_per_s=10_000) as outbox:
         boot = add(outbox, 1)[0].boot
         acknowledge(outbox, boot, 1, by="a")
         wait_until(lambda: archives(outbox) == ["a"])
@@ -125,19 +124,15 @@ def test_a_new_archive_counts_from_its_first_word_and_gets_what_is_still_held(
 
 
 def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_when_it_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(acknowledgements, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(acknowledgements, "MAX_PATIENCE_S", 0.4)
     network = Network()
     network.connect()
-    with running(network, tmp_path, replay_per_s=10_000) as outbox:
+    with running(network, tmp_path, HURRIED, replay_per_s=10_000) as outbox:
         boot = add(outbox, 1)[0].boot
         for name in ("there", "away"):
             acknowledge(outbox, boot, 1, by=name)
         wait_until(lambda: len(archives(outbox)) == 2)
-        for archive in outbox._backlog.archives:
-            archive.wait_s = 0.2
         add(outbox, 99)
         assert outbox.drain(5)
         for _ in range(30):
@@ -148,7 +143,7 @@ def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_whe
         assert set(again) - set(range(2, 102)) == set()
         assert network.numbers.count(100) <= 2, "only the first few are tried again, and ever less often"
         network.connect()
-        wait_until(lambda: not outbox._in_flight)
+        assert outbox.drain(5)
         assert network.numbers.count(100) <= 2, "nor at a new connection"
         acknowledge(outbox, boot, 30, by="away")  # it is back
         wait_until(lambda: network.numbers.count(100) == 3)
@@ -222,15 +217,18 @@ def test_what_archives_claim_is_bounded(tmp_path: Path) -> None:
             acknowledge(outbox, f"invented-{number}", 5)
             acknowledge(outbox, boot, 1, by=f"a{number}")
         wait_until(lambda: len(archives(outbox)) == MAX_ARCHIVES)
-        assert {len(archive.marks) for archive in outbox._backlog.archives} == {1}
+        assert {len(archive.marks) for archive in outbox.archives()} == {1}
 
 
 @pytest.mark.parametrize("payload", [b"{}", b"\xff", b'{"node": "other"}'])
 def test_an_acknowledgement_that_breaks_the_contract_is_refused(tmp_path: Path, payload: bytes) -> None:
-    with running(Network(), tmp_path) as outbox:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
         with pytest.raises(MessageError):
             outbox.acknowledged(Received(ACK, payload, 1, False, {}))
-        assert not outbox._acknowledgements._noted
+        assert outbox.drain(5)
+        assert not archives(outbox)
 
 
 def test_bad_acknowledgements_are_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
