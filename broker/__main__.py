@@ -1,4 +1,4 @@
-"""`python -m broker`: an MQTT broker for a demo, a test or a single box.
+"""`darner-broker`: an MQTT broker for a demo, a test or a single box.
 
 Runs Mosquitto when it is installed, else rumqttd from the PyPI package `iotcore` (MQTT 5 only, keeps nothing
 on disk: not for production). Always a process of its own, stopped with this one.
@@ -23,6 +23,7 @@ from pathlib import Path
 
 from shared import log as logs
 from shared.errors import BrokerError, ConfigError, DarnerError
+from shared.program import called
 
 log = logging.getLogger("darner.broker")
 
@@ -42,7 +43,7 @@ SECRETS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m broker", description=__doc__)
+    parser = argparse.ArgumentParser(prog=called("darner-broker", "broker"), description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, help="port to listen on (default 1883, with --secure 8883)")
     parser.add_argument("--data", type=Path, help="folder for what must survive a restart (Mosquitto only)")
@@ -92,7 +93,7 @@ def choose(engine: str) -> str:
     """The broker to run.
 
     Raises:
-        BrokerError: The wanted one, or any, is not installed.
+        ConfigError: The wanted one, or any, is not installed.
     """
     found = {
         "mosquitto": mosquitto() is not None,
@@ -101,7 +102,7 @@ def choose(engine: str) -> str:
     for name, there in found.items():
         if there and engine in ("auto", name):
             return name
-    raise BrokerError("no MQTT broker here: apt install mosquitto, or pip install 'darner[broker]'")
+    raise ConfigError("no MQTT broker here: apt install mosquitto, or install 'darner[broker]'")
 
 
 def mosquitto() -> str | None:

@@ -1,4 +1,4 @@
-"""`python -m edge_node`: run an edge node until its sources end or it is told to stop."""
+"""`darner-edge`: run an edge node until its sources end or it is told to stop."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from edge_node.batch import process
 from edge_node.config import load
 from shared import log as logs
 from shared.errors import DarnerError
+from shared.program import called
 
 log = logging.getLogger("darner.edge")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
+    program = called("darner-edge", "edge_node")
     parser = argparse.ArgumentParser(
-        prog="python -m edge_node",
+        prog=program,
         description=__doc__,
-        epilog="`python -m edge_node doctor` says what this machine has and lacks; "
-        "`python -m edge_node process` runs video files as fast as possible, to files.",
+        epilog=f"`{program} doctor` says what this machine has and lacks; "
+        f"`{program} process` runs video files as fast as possible, to files.",
     )
     parser.add_argument("--config", type=Path, help="YAML file")
     parser.add_argument("--source", help="watch only this: webcam index, URL, video file or image folder")

@@ -1,4 +1,7 @@
-"""`python -m optimization COMMAND ...`: each command is one file with `add_to(subparsers)`."""
+"""`darner-optimize COMMAND ...`: prepare, measure and evaluate models.
+
+Each command is one file with `add_to(subparsers)`.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,13 @@ from optimization.commands import (
     triton,
 )
 from shared.errors import DarnerError
+from shared.program import called
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m optimization", description="Prepare, measure and evaluate models and trackers."
+        prog=called("darner-optimize", "optimization"),
+        description="Prepare, measure and evaluate models and trackers.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     evaluate = commands.add_parser("evaluate", help="score a part of the pipeline against ground truth")

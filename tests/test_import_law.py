@@ -27,7 +27,7 @@ PROGRAMS = {
 LEVELS: dict[str, list[str]] = {
     "shared": [
         "errors.py channel.py files.py geometry.py signals.py storage.py",
-        "log.py settings.py pictures.py",
+        "log.py settings.py pictures.py program.py",
         "wire",
         "mqtt documents",
         "conformance replay",

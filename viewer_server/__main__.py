@@ -1,4 +1,4 @@
-"""`python -m viewer_server`: the live page, analytics and the API."""
+"""`darner-viewer`: the live page, analytics and the API."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 
 from shared import log, settings
 from shared.errors import DarnerError
+from shared.program import called, need
 from viewer_server.config import ViewerConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the viewer; the exit code."""
-    parser = argparse.ArgumentParser(prog="viewer_server", description="Shows what is on the broker, live.")
+    parser = argparse.ArgumentParser(
+        prog=called("darner-viewer", "viewer_server"), description="Shows what is on the broker, live."
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as --set http.port=8081"
@@ -25,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
+        need("flask", "flask_sock", "gunicorn", extra="viewer")
         if given.hash_password:
             from viewer_server.access.auth import ask_for_hash
 

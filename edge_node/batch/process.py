@@ -1,4 +1,4 @@
-"""`python -m edge_node process`: video files as fast as possible, to files of messages."""
+"""`darner-edge process`: video files as fast as possible, to files of messages."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from edge_node.pace import Pace
 from edge_node.publish.compose import Composer, new_session
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError, OutputError, SourceError
+from shared.program import called
 from shared.signals import stop_on_signals
 
 log = logging.getLogger("darner.process")
@@ -84,7 +85,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m edge_node process", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=f"{called('darner-edge', 'edge_node')} process", description=__doc__
+    )
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video file or folder of pictures")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for VIDEO.jsonl, VIDEO.mp4")
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file, as for a node that runs")

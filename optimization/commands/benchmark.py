@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from edge_node.config.model_settings import ModelSettings
-from optimization import arguments, detectors, extras, files
+from optimization import arguments, detectors, files
 from optimization.measure import machine, trial
 from shared.errors import DarnerError, ModelError
+from shared.program import need
 
 if TYPE_CHECKING:
     from optimization.arguments import SubParsers
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     for path in (args.json, args.plot):
         files.claim(path, force=args.force)
     if args.plot:
-        extras.need("matplotlib")
+        need("matplotlib", extra="optimize")
     image, shown = trial.picture(args.picture, args.resolution)
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []

@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from optimization import arguments, detectors, extras, files
+from optimization import arguments, detectors, files
 from optimization.commands import evaluate_detector
 from optimization.measure import machine, trial
 from shared.errors import ConfigError
+from shared.program import need
 
 if TYPE_CHECKING:
     from optimization.arguments import SubParsers
@@ -89,7 +90,7 @@ def _accuracy(args: argparse.Namespace, both: list[ModelSettings]) -> dict[str, 
     """Scores by "a" and "b"; empty without ground truth."""
     if not args.annotations:
         return {}
-    extras.need("pycocotools")
+    need("pycocotools", extra="optimize")
     from optimization.measure.coco import read_truth
 
     truth = read_truth(args.annotations, args.images)

@@ -12,7 +12,8 @@ from tqdm import tqdm
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import Detections
-from optimization import arguments, detectors, extras, files, pictures
+from optimization import arguments, detectors, files, pictures
+from shared.program import need
 
 if TYPE_CHECKING:
     from optimization.arguments import SubParsers
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
         DarnerError: A file, model or class cannot be used.
     """
     files.claim(args.json, force=args.force)
-    extras.need("pycocotools")
+    need("pycocotools", extra="optimize")
     from optimization.measure.coco import read_truth
 
     truth = read_truth(args.annotations, args.images)

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optimization import arguments, detectors, extras, files
+from optimization import arguments, detectors, files
 from optimization.commands.simplify import check_varying, runner
 from optimization.graph import parity
 from shared.errors import ConfigError, ModelError
 from shared.geometry import F32
+from shared.program import need
 
 if TYPE_CHECKING:
     from optimization.arguments import SubParsers
@@ -61,8 +62,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         DarnerError: The source is no network, it cannot be exported, or the result differs.
     """
-    extras.need("torch", extra="torch")
-    extras.need("onnx", "onnxslim", "onnxscript")
+    need("torch", extra="torch")
+    need("onnx", "onnxslim", "onnxscript", extra="optimize")
     from optimization.graph import graphs
 
     if args.opset < graphs.OPSET:

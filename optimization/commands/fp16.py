@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from edge_node.assets.models import find_model
 from edge_node.config.model_settings import ModelSettings
-from optimization import arguments, detectors, extras, files, pictures
+from optimization import arguments, detectors, files, pictures
 from optimization.commands.simplify import runner
 from shared.errors import ConfigError, ModelError
+from shared.program import need
 
 if TYPE_CHECKING:
     import onnx
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         DarnerError: The file is no model, or the result is too far off.
     """
-    extras.need("onnx", "onnxslim")
+    need("onnx", "onnxslim", extra="optimize")
     from optimization.graph import graphs, qdq
 
     settings = detectors.settings(args)
@@ -97,7 +98,7 @@ def _check(
         target = parity.input_format(settings, graphs.shape(original.graph.input[0]))
         found = parity.differences(runner(original), runner(result), parity.feeds(target, args.images))
         return {"largest_relative_difference": parity.check(found, TOLERANCE, "rms")}
-    extras.need("pycocotools")
+    need("pycocotools", extra="optimize")
     from optimization.measure import precision
 
     if args.images is None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from edge_node.assets.models import find_model
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from optimization import arguments, detectors, extras, files
+from optimization import arguments, detectors, files
 from shared.errors import DarnerError
+from shared.program import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
         DarnerError: The file is no model.
     """
     files.claim(args.json, force=args.force)
-    extras.need("onnx", "onnxslim")
+    need("onnx", "onnxslim", extra="optimize")
     from optimization.graph import flops, graphs
 
     settings = detectors.settings(args)

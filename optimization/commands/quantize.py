@@ -16,9 +16,10 @@ from edge_node.assets.models import find_model
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from optimization import arguments, detectors, extras, files, pictures
+from optimization import arguments, detectors, files, pictures
 from optimization.measure import stopwatch
 from shared.errors import ConfigError
+from shared.program import need
 
 if TYPE_CHECKING:
     import onnx
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         DarnerError: A file, model or picture cannot be used.
     """
-    extras.need("onnx", "onnxslim", "pycocotools")
+    need("onnx", "onnxslim", "pycocotools", extra="optimize")
     from optimization.graph import graphs, qdq
 
     settings = detectors.settings(args)

@@ -10,8 +10,9 @@ import numpy as np
 
 from edge_node.assets.models import find_model
 from edge_node.backends.preprocess import InputFormat
-from optimization import arguments, detectors, extras, files
+from optimization import arguments, detectors, files
 from shared.errors import ModelError
+from shared.program import need
 
 if TYPE_CHECKING:
     import onnx
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         DarnerError: The file is no model, or the result would not be the same.
     """
-    extras.need("onnx", "onnxslim")
+    need("onnx", "onnxslim", extra="optimize")
     from optimization.graph import graphs, parity
 
     settings = detectors.settings(args)

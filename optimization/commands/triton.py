@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_node.assets.models import find_model
-from optimization import arguments, extras, files
+from optimization import arguments, files
 from shared.errors import ConfigError, ModelError
+from shared.program import need
 
 if TYPE_CHECKING:
     import onnx
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         DarnerError: The file is no model, a number cannot be, or a file cannot be written.
     """
-    extras.need("onnx", "onnxslim")
+    need("onnx", "onnxslim", extra="optimize")
     from optimization.graph import graphs
 
     source = find_model(args.model)

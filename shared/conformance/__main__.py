@@ -1,4 +1,4 @@
-"""`python -m shared.conformance`: listen to a running system and report what breaks the contract.
+"""`darner-conformance`: listen to a running system and report what breaks the contract.
 
 Exit code 0: all messages kept it; 1: some did not; 2: nothing could be heard. Messages lost on the way here
 are reported, and are no break: detections and pictures may be lost.
@@ -20,6 +20,7 @@ from shared.conformance.rules import Checker, Report
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.command_line import add_broker_options, broker_settings, connected
+from shared.program import called
 from shared.signals import stop_on_signals
 
 logger = logging.getLogger("darner.conformance")
@@ -27,7 +28,9 @@ logger = logging.getLogger("darner.conformance")
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m shared.conformance", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=called("darner-conformance", "shared.conformance"), description=__doc__
+    )
     add_broker_options(parser)
     parser.add_argument(
         "--seconds", type=float, default=30.0, help="how long to listen (default %(default)s)"

@@ -1,4 +1,4 @@
-"""`python -m shared.replay record|play`: store what is published, and publish it again as it was."""
+"""`darner-replay record|play`: store what is published, and publish it again as it was."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.command_line import add_broker_options, broker_settings, connected
+from shared.program import called
 from shared.replay.recording import Header, Line, Writer, read, read_header
 from shared.replay.retell import Retelling, retell
 from shared.signals import stop_on_signals
@@ -27,7 +28,7 @@ logger = logging.getLogger("darner.replay")
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m shared.replay", description=__doc__)
+    parser = argparse.ArgumentParser(prog=called("darner-replay", "shared.replay"), description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     recorder = commands.add_parser("record", help="store everything below the prefix in a new file")
     player = commands.add_parser("play", help="publish a recording; requests in it are left out")

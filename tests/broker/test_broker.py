@@ -16,7 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.__main__ import HERE, choose, command
-from shared.errors import BrokerError
+from shared.errors import ConfigError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
@@ -105,7 +105,7 @@ def test_what_is_retained_survives_kill_9_when_a_folder_is_given(tmp_path: Path)
 def test_no_broker_at_all_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.__main__.mosquitto", lambda: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(BrokerError, match="apt install mosquitto"):
+    with pytest.raises(ConfigError, match="apt install mosquitto"):
         choose("auto")
 
 

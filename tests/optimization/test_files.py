@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from optimization import extras, files
+from optimization import files
 from optimization.__main__ import main
 from shared.errors import ConfigError
 from tests.conftest import REPO, unmeasured
@@ -87,11 +87,6 @@ def test_an_operator_nobody_knows_is_named(
         assert main([command, *words]) == 1
         assert "Frobnicate" in capsys.readouterr().err
         assert not (tmp_path / "out.onnx").exists()
-
-
-def test_a_missing_extra_says_how_to_install_it() -> None:
-    with pytest.raises(ConfigError, match=r"needs no_such_package: pip install 'darner\[optimize\]'"):
-        extras.need("json", "no_such_package")
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:

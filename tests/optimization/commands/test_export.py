@@ -118,6 +118,6 @@ def test_without_pytorch_it_says_how_to_get_it(capsys: pytest.CaptureFixture[str
         import torch  # noqa: F401
     except ImportError:
         assert main(["export", "net.pt"]) == 2
-        assert "needs torch: pip install 'darner[torch]'" in capsys.readouterr().err
+        assert "needs torch: install 'darner[torch]'" in capsys.readouterr().err
     else:
         pytest.skip("PyTorch is installed")
