@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-engines faults check bench bench-pipeline bench-accuracy soak docs examples format kernels lock clean
+.PHONY: help demo test test-engines faults check bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   measurements against other tools (long); bench-pipeline is the part about the whole pipeline"
 	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
 	@echo "make docs    write the schemas, the AsyncAPI and OpenAPI documents and the tables of docs/reference/wire.md (examples: capture those anew)"
+	@echo "make site    the documentation as a site: build/site/html/index.html"
 	@echo "make kernels compile the GPU's kernels (after a change of kernels.cu)"
 	@echo "make format  format sources and Markdown"
 	@echo "make lock    pin the newest dependencies"
@@ -110,10 +111,23 @@ docs: .venv/.run
 	@$(BIN)/python -m shared.documents.schema
 	@$(BIN)/python -m viewer_server.api.openapi
 	@$(BIN)/python -m tests.document_configuration
+	@$(BIN)/python -m tests.document_commands
+	@$(BIN)/python -m tests.document_rest
 
 examples: .venv/.dev
 	$(BIN)/python -m tests.capture_examples
 	@$(MAKE) --no-print-directory docs
+
+.cache/site/ready: requirements/site.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "The site's generator needs Python 3.11 or newer; name one with: make site PYTHON=python3.12" >&2; exit 1; }
+	$(call need,$(PYTHON) -c "import ensurepip$(comma) venv",python3-venv)
+	$(PYTHON) -m venv .cache/site
+	.cache/site/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/site.lock
+	@touch $@
+
+site: .cache/site/ready
+	rm -rf build/site && mkdir -p build/site && cp -r docs zensical.toml build/site/
+	cd build/site && $(CURDIR)/.cache/site/bin/zensical build --strict
 
 # The other trackers are installed into environments of their own on first use. Ground truth is not part of the
 # project: what needs it runs where it lies in ../shared/data.
@@ -164,6 +178,7 @@ lock: .venv/bin/python
 	$(BIN)/$(LOCK) -c requirements/dev.lock -o requirements/edge.lock
 	$(BIN)/$(LOCK) -c requirements/dev.lock --extra viewer --extra broker -o requirements/demo.lock
 	$(BIN)/$(subst pyproject.toml,--group viewer-only,$(LOCK)) -c requirements/dev.lock -o requirements/viewer.lock
+	$(BIN)/$(subst --python-version 3.10,--python-version 3.11,$(subst pyproject.toml,--group site,$(LOCK))) -o requirements/site.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts build *.egg-info
