@@ -14,7 +14,7 @@ from edge_node.capture.camera import capture
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import hurries, is_live
+from edge_node.config.sources import is_live, is_read_fast
 from edge_node.detect.stages import Detect, Inferred, Ready
 from edge_node.machine.vitals import Load
 from edge_node.pace import Pace
@@ -57,7 +57,7 @@ class Pipeline:
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera. Of a camera it holds the newest frame; of files that run as fast as they can
         # enough to fill a batch and to bridge a pause, such as when one is opened again.
-        hurried = all(map(hurries, config.cameras.values()))
+        hurried = all(map(is_read_fast, config.cameras.values()))
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [
             Channel(detect.limit + _AHEAD if hurried else 1, weights) for detect in detects

@@ -1,4 +1,4 @@
-"""What differs between two configurations, and which of it a running node can take over."""
+"""Two configurations compared: which keys differ, and which of them a running node can take over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_node.config.settings import EdgeConfig
 
 
 def with_definitions(config: EdgeConfig, definitions: DefinitionStore) -> EdgeConfig:
-    """The configuration with the zones and lines that were set since."""
+    """The configuration with the current zones and lines, which may have been saved over MQTT."""
     cameras = {
         name: replace(camera, zones=definitions[name].zones, lines=definitions[name].lines)
         for name, camera in config.cameras.items()
@@ -21,11 +21,11 @@ def with_definitions(config: EdgeConfig, definitions: DefinitionStore) -> EdgeCo
 
 
 def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
-    """What runs with that of another configuration which can be changed while it does."""
+    """The running configuration with those values of another one that can change without a restart."""
     return replace(
         running,
         cameras={
-            name: _merged_camera(camera, wanted.cameras.get(name, camera))
+            name: _with_live_changes(camera, wanted.cameras.get(name, camera))
             for name, camera in running.cameras.items()
         },
         model=replace(running.model, confidence=wanted.model.confidence),
@@ -34,7 +34,7 @@ def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
     )
 
 
-def _merged_camera(running: CameraSettings, wanted: CameraSettings) -> CameraSettings:
+def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> CameraSettings:
     return replace(
         running,
         detect_every=wanted.detect_every,
@@ -47,7 +47,15 @@ def _merged_camera(running: CameraSettings, wanted: CameraSettings) -> CameraSet
 
 
 def changed_keys(before: object, after: object, key: str = "") -> Iterator[str]:
-    """Keys of a configuration whose values differ; zones and lines of a camera count as one value each."""
+    """The keys whose values differ between two configurations.
+
+    All zones of a camera count as one value, and so do all its lines.
+
+    Args:
+        before: One configuration, or the part of it under `key`.
+        after: The other one, or its part under `key`.
+        key: With dots; empty for whole configurations.
+    """
     if dataclasses.is_dataclass(before) and type(before) is type(after):
         for item in dataclasses.fields(before):
             inner = f"{key}.{item.name}" if key else item.name

@@ -1,6 +1,6 @@
-"""Zones and lines in force on each camera: the configuration's, or those saved since over MQTT.
+"""The zones and lines of each camera: those of the configuration, or those saved over MQTT since.
 
-What was changed last wins: saved definitions stay until the configuration's own change.
+The latest change wins: saved definitions stay until the configuration's zones or lines change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Definitions:
     """One camera's zones and lines.
 
     Attributes:
-        version: Counts up with every change.
+        version: Grows by one with every change.
         zones: By name.
         lines: By name.
     """
@@ -42,7 +42,7 @@ class Definitions:
 
 @dataclass(frozen=True, kw_only=True)
 class _Saved(Definitions):
-    configured: str = ""  # hash of the configuration that these replaced
+    configured: str = ""  # hash of the zones and lines in the configuration when these were saved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,8 @@ class DefinitionStore:
     """The definitions of every camera of a node.
 
     Args:
-        path: Where changes are kept; None keeps them until the end of the run.
-        cameras: The configuration.
+        path: The file that keeps saved definitions; None keeps them until the node stops.
+        cameras: The configured cameras by name.
     """
 
     def __init__(self, path: Path | None, cameras: Mapping[str, CameraSettings]) -> None:
@@ -63,19 +63,19 @@ class DefinitionStore:
         self._lock = threading.Lock()
         self._configured = {name: _hash(camera) for name, camera in cameras.items()}
         saved = _read(path)
-        self._in_force: dict[str, Definitions] = {}
+        self._current: dict[str, Definitions] = {}
         for name, camera in cameras.items():
             known = saved.get(name)
             if known is not None and known.configured == self._configured[name]:
-                self._in_force[name] = known
-                log.info("camera %s: zones and lines as saved in version %d", name, known.version)
+                self._current[name] = known
+                log.info("camera %s: using zones and lines saved over MQTT (version %d)", name, known.version)
             else:
                 version = 1 if known is None else known.version + 1
-                self._in_force[name] = Definitions(version=version, zones=camera.zones, lines=camera.lines)
+                self._current[name] = Definitions(version=version, zones=camera.zones, lines=camera.lines)
 
     def __getitem__(self, camera: str) -> Definitions:
-        """What is in force."""
-        return self._in_force[camera]
+        """The current zones and lines of a camera."""
+        return self._current[camera]
 
     def save(
         self,
@@ -84,37 +84,39 @@ class DefinitionStore:
         lines: dict[str, LineDefinition],
         replacing: int,
     ) -> Definitions:
-        """Put other definitions in force and keep them.
+        """Replace a camera's zones and lines, and keep the new ones.
 
         Args:
-            camera: One of the configuration's.
+            camera: Name of a configured camera.
             zones: By name.
             lines: By name.
-            replacing: The version that the author of the change has seen.
+            replacing: The version that the author of the change started from.
 
         Raises:
-            ConflictError: Somebody else saved first; nothing was changed.
+            ConflictError: `replacing` is not the current version; nothing was changed.
             OutputError: The file cannot be written; nothing was changed.
             ConfigError: A zone and a line share a name.
         """
         refuse_shared_names(zones, lines)
         with self._lock:
-            version = self._in_force[camera].version
+            version = self._current[camera].version
             if replacing != version:
                 raise ConflictError(
-                    f"version {version} is in force, not {replacing}: somebody else saved first"
+                    f"the current version is {version}, not {replacing}: somebody else saved first"
                 )
             new = _Saved(version=version + 1, zones=zones, lines=lines, configured=self._configured[camera])
-            changed = {**self._in_force, camera: new}
+            changed = {**self._current, camera: new}
             self._write(changed)
-            self._in_force = changed
+            self._current = changed
         return new
 
     def configure(self, cameras: Mapping[str, CameraSettings]) -> dict[str, Definitions]:
-        """Put the zones and lines of a configuration in force where they are others than in the last one.
+        """Take over the zones and lines of a configuration where they differ from the last one's.
+
+        Where the configuration's are the same as before, those saved over MQTT stay.
 
         Returns:
-            Those that came into force; where only MQTT has changed them, they stay.
+            The new definitions of the cameras that have changed.
 
         Raises:
             OutputError: The file cannot be written; nothing was changed.
@@ -124,27 +126,29 @@ class DefinitionStore:
             changed = {name: one for name, one in hashes.items() if one != self._configured[name]}
             new = {
                 name: _Saved(
-                    version=self._in_force[name].version + 1,
+                    version=self._current[name].version + 1,
                     zones=cameras[name].zones,
                     lines=cameras[name].lines,
                     configured=configured,
                 )
                 for name, configured in changed.items()
             }
-            if new:  # kept, too: the versions count up over a restart
-                self._write({**self._in_force, **new})
-                self._in_force = {**self._in_force, **new}
+            if new:  # saved as well, so that versions go on growing after a restart
+                self._write({**self._current, **new})
+                self._current = {**self._current, **new}
                 self._configured |= changed
         return dict(new)
 
-    def _write(self, in_force: Mapping[str, Definitions]) -> None:
+    def _write(self, current: Mapping[str, Definitions]) -> None:
         if self._path is None:
             return
-        saved = {name: one for name, one in in_force.items() if isinstance(one, _Saved)}
+        saved = {name: one for name, one in current.items() if isinstance(one, _Saved)}
         try:
             write_whole(self._path, orjson.dumps({"cameras": saved}, option=orjson.OPT_INDENT_2))
         except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror}); not changed") from None
+            raise OutputError(
+                f"{self._path}: cannot be written ({error.strerror}); nothing was changed"
+            ) from None
 
 
 def _hash(camera: CameraSettings) -> str:
@@ -152,16 +156,21 @@ def _hash(camera: CameraSettings) -> str:
 
 
 def _read(path: Path | None) -> dict[str, _Saved]:
-    """What was saved; a file that cannot be read is set aside, for the node must start."""
+    """The saved definitions. A file that cannot be read is renamed, so that the node starts without it."""
     if path is None or not path.exists():
         return {}
     try:
         return msgspec.convert(orjson.loads(path.read_bytes()), _File).cameras
     except (OSError, ValueError, msgspec.ValidationError) as error:
         aside = path.with_suffix(".damaged")
-        log.warning("%s: cannot be read (%s); set aside as %s", path, error, aside.name)
+        log.warning(
+            "%s: cannot be read (%s); renamed to %s, and starting with the configuration's zones and lines",
+            path,
+            error,
+            aside.name,
+        )
         try:
             path.replace(aside)
         except OSError:
-            log.warning("%s: cannot be moved either", path)
+            log.warning("%s: cannot be renamed", path)
         return {}

@@ -1,4 +1,4 @@
-"""Settings of a camera that can be changed while it runs."""
+"""The settings of a camera that requests change while the node runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edge_node.config.settings import EdgeConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """What is in force on one camera.
+    """The current values for one camera.
 
     Attributes:
-        confidence: Lowest score that reaches the tracker.
-        detect_every: The network runs on one frame in so many.
+        confidence: Lowest score with which a detection reaches the tracker.
+        detect_every: The network runs on every n-th frame.
         paused: Frames are neither analysed nor published.
-        thumbnail_fps: JPEGs a second.
+        thumbnail_fps: Most thumbnails a second.
     """
 
     confidence: float
@@ -27,26 +27,18 @@ class Live:
 
 
 class Controls:
-    """The live settings of every camera; readers see a consistent set, and never wait.
+    """The live settings of every camera. A reader gets values that belong together, and never waits.
 
     Args:
-        config: What is in force at first.
+        config: The values at the start.
     """
 
     def __init__(self, config: EdgeConfig) -> None:
         self._lock = threading.Lock()
-        self._live: Mapping[str, Live] = {
-            name: Live(
-                confidence=config.model.confidence,
-                detect_every=camera.detect_every,
-                paused=False,
-                thumbnail_fps=camera.thumbnail.fps,
-            )
-            for name, camera in config.cameras.items()
-        }
+        self._live: Mapping[str, Live] = {name: _configured(config, name) for name in config.cameras}
 
     def __getitem__(self, camera: str) -> Live:
-        """What is in force now.
+        """The current values for a camera.
 
         Raises:
             KeyError: There is no such camera.
@@ -54,8 +46,31 @@ class Controls:
         return self._live[camera]
 
     def change(self, camera: str, **changes: float | bool) -> Live:
-        """Put some settings of a camera in force from its next frame on; all that are then."""
+        """Set some values for a camera, from its next frame on.
+
+        Returns:
+            All its values after the change.
+        """
         with self._lock:
             changed = replace(self._live[camera], **changes)  # type: ignore[arg-type]  # checked as a request
             self._live = {**self._live, camera: changed}
         return changed
+
+    def reconfigure(self, before: EdgeConfig, now: EdgeConfig) -> None:
+        """Take over the values that differ between two configurations.
+
+        A value that is the same in both stays as requests have set it.
+        """
+        for name in now.cameras:
+            old, new = vars(_configured(before, name)), vars(_configured(now, name))
+            self.change(name, **{key: value for key, value in new.items() if value != old[key]})
+
+
+def _configured(config: EdgeConfig, camera: str) -> Live:
+    settings = config.cameras[camera]
+    return Live(
+        confidence=config.model.confidence,
+        detect_every=settings.detect_every,
+        paused=False,
+        thumbnail_fps=settings.thumbnail.fps,
+    )

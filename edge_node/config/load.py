@@ -1,4 +1,4 @@
-"""The edge node's configuration from its layers: profile, file, environment and flags."""
+"""The edge node's configuration, read from its layers: profile, file, environment and command line."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from edge_node.config import profiles
+from edge_node.config.camera_settings import refuse_shared_names
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source
 from shared import settings
@@ -24,41 +25,45 @@ _SECRET = re.compile(r"(^|_)password$")
 
 
 def configuration(file: Path | None, overrides: Sequence[str]) -> EdgeConfig:
-    """The configuration, with or without cameras.
+    """Read the configuration; it need not have any cameras.
+
+    Args:
+        file: A YAML file; None for none.
+        overrides: ``key=value`` from the command line.
 
     Raises:
-        ConfigError: Something in it cannot work.
+        ConfigError: A key or a value is wrong.
     """
     config = settings.load(
         EdgeConfig, file=file, environment=os.environ, overrides=overrides, base=profiles.base
     )
     for name, camera in config.cameras.items():
-        shared_names = camera.zones.keys() & camera.lines.keys()
-        if shared_names:
-            raise ConfigError(
-                f"cameras.{name}: {sorted(shared_names)[0]!r} is both a zone and a line; rename one"
-            )
+        try:
+            refuse_shared_names(camera.zones, camera.lines)
+        except ConfigError as error:
+            raise ConfigError(f"cameras.{name}: {error}") from None
     return config
 
 
 def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> EdgeConfig:
-    """The configuration of a node that runs.
+    """Read the configuration of a node, which has at least one camera.
 
     Args:
-        file: YAML.
-        source: Watch only this.
-        overrides: ``key=value``.
+        file: A YAML file; None for none.
+        source: The only source to watch; None for the cameras of the configuration.
+        overrides: ``key=value`` from the command line.
 
     Raises:
-        ConfigError: Something in it cannot work.
-        SourceError: A file or folder to read is missing.
+        ConfigError: A key or a value is wrong, or there is no camera.
+        SourceError: A camera's file or folder is missing.
     """
     if source is not None:
         overrides = [*overrides, f"cameras={{camera: {{source: {json.dumps(source)}}}}}"]
     config = configuration(file, overrides)
     if not config.cameras:
         raise ConfigError(
-            "no cameras: give --source 0 (a webcam), a file or a URL, or a configuration with --config"
+            "no cameras: name one with --source (0 for a webcam, a file or a URL), "
+            "or a configuration with cameras with --config"
         )
     for name, camera in config.cameras.items():
         check_source(name, camera.source)
@@ -66,7 +71,7 @@ def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> Edg
 
 
 def as_yaml(config: EdgeConfig) -> str:
-    """Every key and its value, as a file could say it; without passwords."""
+    """A configuration as a YAML file with every key; ``***`` stands for each password."""
     shown = _shown(msgspec.to_builtins(dataclasses.asdict(config)))
     text: str = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
     return text

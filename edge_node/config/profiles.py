@@ -1,4 +1,4 @@
-"""Defaults for a kind of machine: which profile of `profiles.yaml` fits, what it sets, and why."""
+"""Defaults for kinds of machines: which profile of `profiles.yaml` fits this one, and why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE = Path(__file__).with_name("profiles.yaml")
 
 @dataclass(frozen=True, kw_only=True)
 class When:
-    """Conditions on a machine; see `profiles.yaml`."""
+    """The conditions of a profile, all of which must hold; `profiles.yaml` explains them."""
 
     jetson: str | None = None
     machine: str | None = None
@@ -31,12 +31,12 @@ class When:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What fits a kind of machine.
+    """Defaults for a kind of machine.
 
     Attributes:
-        about: The kind, in words.
-        when: None: only by name.
-        settings: Values by configuration key, in which ``*`` stands for every camera.
+        about: The kind of machine, in words.
+        when: When the profile fits; None: it is only used when the configuration names it.
+        settings: Values by configuration key; a ``*`` in a key stands for every camera.
     """
 
     about: str
@@ -46,7 +46,7 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """A profile and why it was taken."""
+    """A profile, and the reason for choosing it."""
 
     name: str
     profile: Profile
@@ -58,21 +58,21 @@ class Chosen:
 
 
 def read(file: Path = FILE) -> dict[str, Profile]:
-    """The profiles in their order.
+    """The profiles in the order of the file.
 
     Raises:
-        ConfigError: The file is damaged.
+        ConfigError: The file is not valid.
     """
     raw = settings.read_yaml(file)
     return {name: settings.convert(Profile, one, where=f"{file.name}: {name}") for name, one in raw.items()}
 
 
 def choose(name: str, machine: Hardware | None = None) -> Chosen | None:
-    """The profile that is meant; None where none is, or none fits.
+    """The profile to use; None for "none", or when "auto" finds none that fits.
 
     Args:
-        name: "auto", "none" or a profile's.
-        machine: For "auto"; this one unless given.
+        name: "auto", "none" or the name of a profile.
+        machine: The machine that "auto" looks at; None for this one.
 
     Raises:
         ConfigError: There is no such profile.
@@ -83,9 +83,9 @@ def choose(name: str, machine: Hardware | None = None) -> Chosen | None:
     if name != "auto":
         if name not in profiles:
             raise ConfigError(
-                f"profile: {name!r}: no such profile; there are auto, none, {', '.join(profiles)}"
+                f"profile: {name!r}: no such profile; choose one of auto, none, {', '.join(profiles)}"
             )
-        return Chosen(name=name, profile=profiles[name], why="it was named")
+        return Chosen(name=name, profile=profiles[name], why="the configuration names it")
     machine = machine or _this_machine()
     for key, profile in profiles.items():
         conditions = list(_conditions(profile.when, machine)) if profile.when else []
@@ -95,7 +95,7 @@ def choose(name: str, machine: Hardware | None = None) -> Chosen | None:
 
 
 def base(raw: Mapping[str, Any]) -> settings.Base:
-    """The lowest layer of a configuration whose other layers are given."""
+    """The lowest layer of the configuration: the defaults of the profile that the other layers name."""
     name = raw.get("profile", "auto")
     chosen = choose(name) if isinstance(name, str) else None
     if chosen is None:
@@ -109,7 +109,7 @@ def _this_machine() -> Hardware:
 
 
 def _conditions(when: When, machine: Hardware) -> Iterator[tuple[bool, str]]:
-    """Whether each condition holds, and the fact that decides it."""
+    """For each condition: whether it holds, and the fact about the machine that decides it."""
     if when.jetson is not None:
         found = machine.jetson is not None and re.search(when.jetson, machine.jetson) is not None
         yield found, str(machine.jetson)
@@ -118,7 +118,7 @@ def _conditions(when: When, machine: Hardware) -> Iterator[tuple[bool, str]]:
     if when.cores_max is not None:
         yield machine.cores <= when.cores_max, f"{machine.cores} cores"
     if when.memory_mb_max is not None:
-        # A machine that does not tell its memory has no small one.
+        # Memory of 0 means that the machine does not tell: it does not count as small.
         yield 0 < machine.memory_mb <= when.memory_mb_max, f"{machine.memory_mb} MB of memory"
     if when.gpu is not None:
         there = bool(machine.gpus) or (machine.jetson is not None and not when.gpu)

@@ -9,35 +9,36 @@ from shared.errors import SourceError
 from shared.log import redact
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+"""Extensions of the files that count as pictures of a folder."""
 
 
 def is_live(source: int | str) -> bool:
-    """Whether a source goes on without us, so that frames not taken are lost."""
+    """Whether a source is a webcam or a stream: it does not wait, so frames not read in time are lost."""
     return isinstance(source, int) or source.isdecimal() or source.startswith("/dev/") or "://" in source
 
 
-def hurries(settings: CameraSettings) -> bool:
-    """Whether a source is read as fast as its frames are taken."""
+def is_read_fast(settings: CameraSettings) -> bool:
+    """Whether a source is a file that is read as fast as its frames can be processed (`pace: fast`)."""
     return settings.pace == "fast" and not is_live(settings.source)
 
 
 def describe(source: int | str) -> str:
-    """A source as it may be shown: without credentials, and of a file only its name."""
+    """A source for logs and messages: an address without credentials, or the name of a file."""
     if is_live(source):
         return redact(str(source))
     return Path(str(source)).name
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder by name."""
+    """The pictures in a folder, by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
 
 
 def check_source(camera: str, source: int | str) -> None:
-    """Refuse at start-up what can never work.
+    """Make sure that a file or folder is there; a live source may come later.
 
     Raises:
-        SourceError: A file or folder does not exist, or a folder has no pictures.
+        SourceError: The file or folder does not exist, or the folder has no pictures.
     """
     if is_live(source):
         return
@@ -46,5 +47,5 @@ def check_source(camera: str, source: int | str) -> None:
         raise SourceError(f"camera {camera}: source {source!r}: no such file, folder, device or URL")
     if path.is_dir() and not pictures(path):
         raise SourceError(
-            f"camera {camera}: source {source!r}: no pictures ({', '.join(sorted(IMAGES))}) in it"
+            f"camera {camera}: source {source!r}: no pictures ({', '.join(sorted(IMAGES))}) in this folder"
         )

@@ -80,8 +80,8 @@ class Reload:
         applied, restart = list(changed_keys(before, now)), list(changed_keys(now, wanted))
         redefined = self._definitions.configure(now.cameras)  # first: it alone can fail
         self._config = now
+        self._controls.reconfigure(before, now)
         for name, camera in now.cameras.items():
-            self._change(name, before, now)
             self._publisher.reconfigure(name, camera)
         for name in redefined:
             self._pipeline.watches[name].redefine(self._definitions[name])
@@ -97,19 +97,3 @@ class Reload:
             for problem in problems(one.zones, one.lines, self._class_names)
         ]
         return {"applied": applied, "restart": restart, "warnings": warnings}
-
-    def _change(self, name: str, before: EdgeConfig, now: EdgeConfig) -> None:
-        """What the live settings hold, as far as the configuration has changed it."""
-        old, new = _live(before, name), _live(now, name)
-        changes = {key: value for key, value in new.items() if value != old[key]}
-        if changes:
-            self._controls.change(name, **changes)
-
-
-def _live(config: EdgeConfig, name: str) -> dict[str, float]:
-    camera = config.cameras[name]
-    return {
-        "confidence": config.model.confidence,
-        "detect_every": camera.detect_every,
-        "thumbnail_fps": camera.thumbnail.fps,
-    }

@@ -13,7 +13,7 @@ from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import hurries
+from edge_node.config.sources import is_read_fast
 from edge_node.frames import Frame
 from edge_node.machine.vitals import Load, Vitals
 from edge_node.outbox.outbox import Outbox
@@ -95,7 +95,7 @@ class Publisher:
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
         # Where every source is a file that is read as fast as possible, reading waits for the sender. Beside
         # a live camera it must not: the camera would wait, too.
-        hurried = all(map(hurries, config.cameras.values()))
+        hurried = all(map(is_read_fast, config.cameras.values()))
         self.outgoing: Channel[_Outgoing] = Channel(depth=_AHEAD if hurried else 1)
         self._put = self.outgoing.put if hurried else self.outgoing.put_newest
         self.thumbnails_sent: Counter[str] = Counter()

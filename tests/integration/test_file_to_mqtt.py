@@ -398,8 +398,8 @@ def same_name(settings: dict[str, Any]) -> None:
         (broken_video, "it is no video"),
         (bad_name, "cameras.front door: as a name: 'front door': expected 1 to 64 letters, digits"),
         (bad_url, "mqtt.url 'localhost': expected mqtt://HOST:PORT"),
-        (no_cameras, "no cameras: give --source"),
-        (same_name, "'all' is both a zone and a line"),
+        (no_cameras, "no cameras: name one with --source"),
+        (same_name, "cameras.street: 'all' names a zone and a line"),
     ],
 )
 def test_a_users_mistake_is_one_clear_line_and_a_failure(

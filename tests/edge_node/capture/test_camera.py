@@ -16,7 +16,7 @@ from edge_node.capture import camera as module
 from edge_node.capture.camera import capture
 from edge_node.capture.readers import Taken, decode_reduced
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.sources import check_source, describe, is_live
+from edge_node.config.sources import describe
 from edge_node.frames import U8, Frame
 from shared.errors import SourceError
 
@@ -98,17 +98,6 @@ def test_a_folder_gives_its_pictures_by_name_and_leaves_out_what_is_none(folder:
     frames, _ = run(CameraSettings(source=str(folder), pace="fast", fps=4))
     assert shades(frames) == [0, 1, 2]
     assert [frame.monotonic_ns / 1e9 for frame in frames] == [0, 0.25, 0.75]
-
-
-@pytest.mark.parametrize("name", ["nothing.avi", "no/such/dir"])
-def test_a_missing_file_is_refused_at_start(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SourceError, match="no such file"):
-        check_source("c", str(tmp_path / name))
-
-
-def test_a_folder_without_pictures_is_refused_at_start(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no pictures"):
-        check_source("c", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -255,19 +244,6 @@ def test_a_camera_that_cannot_be_opened_is_said_once_and_without_its_password(
     assert list(capture("c", settings, stop, end_after_three)) == []
     assert "secret" not in caplog.text + str(counted)
     assert caplog.text.count("trying again") == 1
-
-
-@pytest.mark.parametrize(
-    ("source", "live"),
-    [(0, True), ("0", True), ("/dev/video2", True), ("rtsp://x", True), ("a.mp4", False), (".", False)],
-)
-def test_what_counts_as_live(source: int | str, live: bool) -> None:
-    assert is_live(source) is live
-
-
-def test_a_source_is_shown_without_its_password_and_folder() -> None:
-    assert describe("rtsp://u:p@cam/1") == "rtsp://cam/1"
-    assert describe("/home/me/holiday.mp4") == "holiday.mp4"
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ def cameras(**zones: ZoneDefinition) -> dict[str, CameraSettings]:
     return {"yard": CameraSettings(source="x", zones=zones), "gate": CameraSettings(source="y")}
 
 
-def test_at_first_the_configuration_is_in_force(tmp_path: Path) -> None:
+def test_a_new_store_has_the_configuration_s_zones(tmp_path: Path) -> None:
     store = DefinitionStore(tmp_path / "zones.json", cameras(a=SQUARE))
     assert (store["yard"].version, store["yard"].zones, store["yard"].lines) == (1, {"a": SQUARE}, {})
     assert not (tmp_path / "zones.json").exists(), "nothing was changed, nothing is written"
 
 
-def test_what_is_saved_is_in_force_and_survives_a_restart(tmp_path: Path) -> None:
+def test_saved_zones_replace_the_configuration_s_and_survive_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "zones.json"
     store = DefinitionStore(path, cameras(a=SQUARE))
     saved = store.save("yard", {"b": OTHER}, {"l": LINE}, replacing=1)
@@ -35,28 +35,28 @@ def test_what_is_saved_is_in_force_and_survives_a_restart(tmp_path: Path) -> Non
     assert again.save("yard", {}, {}, replacing=2).version == 3
 
 
-def test_the_second_of_two_authors_is_told(tmp_path: Path) -> None:
+def test_the_second_of_two_authors_gets_a_conflict(tmp_path: Path) -> None:
     store = DefinitionStore(tmp_path / "zones.json", cameras())
     store.save("yard", {"a": SQUARE}, {}, replacing=1)
-    with pytest.raises(ConflictError, match="version 2 is in force, not 1: somebody else saved first"):
+    with pytest.raises(ConflictError, match="current version is 2, not 1: somebody else saved first"):
         store.save("yard", {"b": OTHER}, {}, replacing=1)
     assert store["yard"].zones == {"a": SQUARE}
 
 
-def test_a_configuration_that_was_changed_since_wins_with_a_newer_version(tmp_path: Path) -> None:
+def test_a_configuration_that_has_changed_since_wins_with_a_newer_version(tmp_path: Path) -> None:
     path = tmp_path / "zones.json"
     DefinitionStore(path, cameras(a=SQUARE)).save("yard", {"b": OTHER}, {}, replacing=1)
     changed = DefinitionStore(path, cameras(c=OTHER))
     assert (changed["yard"].version, changed["yard"].zones) == (3, {"c": OTHER})
 
 
-def test_a_name_means_one_thing(tmp_path: Path) -> None:
+def test_a_zone_and_a_line_cannot_share_a_name(tmp_path: Path) -> None:
     store = DefinitionStore(tmp_path / "zones.json", cameras())
     with pytest.raises(ConfigError, match="'a' names a zone and a line"):
         store.save("yard", {"a": SQUARE}, {"a": LINE}, replacing=1)
 
 
-def test_what_cannot_be_kept_is_not_put_in_force(tmp_path: Path) -> None:
+def test_zones_that_cannot_be_written_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = DefinitionStore(tmp_path / "file" / "zones.json", cameras())
     with pytest.raises(OutputError, match="cannot be written"):
@@ -65,16 +65,16 @@ def test_what_cannot_be_kept_is_not_put_in_force(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"cameras": {"yard": {"version": "x"}}}', b"\xff"])
-def test_a_damaged_file_is_set_aside_and_the_node_starts(
+def test_a_damaged_file_is_renamed_and_the_node_starts(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "zones.json"
     path.write_bytes(content)
     assert DefinitionStore(path, cameras(a=SQUARE))["yard"].zones == {"a": SQUARE}
     assert (tmp_path / "zones.damaged").read_bytes() == content
-    assert "set aside" in caplog.text
+    assert "renamed to zones.damaged" in caplog.text
 
 
-def test_without_a_file_changes_last_as_long_as_the_run() -> None:
+def test_without_a_file_saved_zones_last_until_the_node_stops() -> None:
     store = DefinitionStore(None, cameras())
     assert store.save("yard", {"a": SQUARE}, {}, replacing=1).version == 2

@@ -117,7 +117,7 @@ def test_every_profile_sets_keys_that_exist_to_values_that_fit(name: str) -> Non
     ("overrides", "says"),
     [
         pytest.param(
-            ["profile=fast"], "profile: 'fast': no such profile; there are auto, none, jetson", id="name"
+            ["profile=fast"], "profile: 'fast': no such profile; choose one of auto, none, jetson", id="name"
         ),
         pytest.param(["profile=3"], "--set profile: 3: expected str", id="no name"),
         pytest.param(
