@@ -1,4 +1,4 @@
-"""Events not known to be safe elsewhere: on disk, and in memory while the disk cannot be written."""
+"""The backlog: events that are not known to be safe elsewhere, on disk or, while that fails, in memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ from edge_node.outbox.archives import PATIENCE, Archives, Patience
 from edge_node.outbox.event_file import EventFile, Row
 
 MEMORY_BYTES = 16_000_000
-"""Most that is held in memory."""
+"""The most that events may take in memory."""
 SHRINK = 0.95
-"""When there is no room, this part of it is kept: one gap then covers many events."""
+"""When there is no room, this part of it stays filled, so that one gap covers many events."""
 DROPPED_AT_ONCE = 2000
+"""The most events that are given up in one turn of the outbox."""
 
 
 class Missing(NamedTuple):
-    """Events that were given up: all of one boot."""
+    """Events of one boot that were given up.
+
+    Attributes:
+        boot: Their boot.
+        first: The lowest of their numbers.
+        last: The highest of their numbers.
+        events: How many they are.
+        camera: The camera of the first.
+        created_us: When the first was added, microseconds UTC.
+    """
 
     boot: str
     first: int
@@ -31,21 +41,23 @@ class Missing(NamedTuple):
 
 
 class Backlog:
-    """Bounded by bytes and age. For one thread at a time; `with` opens and closes it.
+    """The events held, bounded by bytes and age. For one thread at a time; `with` opens and closes the file.
 
-    A disk that cannot be written is tried again every second; what could not be written waits in memory.
+    A disk that cannot be written is tried again every second. Until then new events wait in memory.
 
     Args:
-        path: Of the database; None for memory only.
-        max_bytes: Beyond this the oldest events are dropped.
-        max_age_s: Seconds; older events are dropped.
+        path: The database file; None keeps events in memory only.
+        max_bytes: When the events take more, the oldest are given up.
+        max_age_s: Events older than this are given up, seconds.
+        patience: How long an archive may make no progress.
 
     Attributes:
-        boot: Identifies this opening, and sorts after every earlier one of the same file.
+        boot: Identifies the time since this backlog was opened; sorts after the earlier boots of the file.
         count: Events held.
-        bytes: What they count for.
-        dropped: Events given up since it was opened.
-        archives: Who stores the events elsewhere; written down with the next write.
+        bytes: What the events held take.
+        memory_bytes: What those of them take that are in memory only.
+        dropped: Events given up since the backlog was opened.
+        archives: Who stores the events elsewhere; each write to disk writes them as well.
     """
 
     def __init__(
@@ -57,7 +69,7 @@ class Backlog:
     ) -> None:
         self._max_bytes, self._max_age_us = max_bytes, int(max_age_s * 1e6)
         self._memory: OrderedDict[int, Row] = OrderedDict()
-        self._memory_bytes = 0
+        self.memory_bytes = 0
         self._gone: set[int] = set()  # in the file still, until the next write
         self._last_id = 0
         self.archives = Archives(patience)
@@ -76,14 +88,17 @@ class Backlog:
 
     @property
     def on_disk(self) -> bool:
-        """Whether events survive this process now."""
+        """Whether the events held would survive the process."""
         return self._file.writable
 
     def write(self, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
-        """Commit new events, and what was removed meanwhile, in one transaction.
+        """Commit new events, and the removals since the last commit, in one transaction.
 
         Args:
             events: Boot, number, time of creation (us), camera and payload of each.
+
+        Returns:
+            The events as rows, with their ids.
         """
         rows = [Row(self._last_id + index, *event) for index, event in enumerate(events, 1)]
         self._last_id += len(rows)
@@ -93,7 +108,7 @@ class Backlog:
         return rows
 
     def read(self, after: int, through: int, limit: int) -> list[Row]:
-        """The oldest events with ids beyond `after` and not beyond `through`, at most `limit`."""
+        """The oldest events with `after` < id <= `through`, at most `limit` of them."""
         found: list[Row] = []
         while len(found) < limit:
             page = self._file.read(after, through, limit)
@@ -110,21 +125,21 @@ class Backlog:
 
     @property
     def last_id(self) -> int:
-        """The newest event's."""
+        """Id of the newest event."""
         return self._last_id
 
     def oldest(self, boot: str) -> int | None:
-        """The lowest number that may still be held of a boot; never one too high."""
+        """The lowest number that may still be held of a boot. It may be too low, never too high."""
         held = next((row.number for row in self._memory.values() if row.boot == boot), None)
         return min((number for number in (self._file.oldest(boot), held) if number is not None), default=None)
 
     def remove(self, rows: Iterable[Row]) -> int:
-        """Forget events that are safe elsewhere; how many of them were still held."""
+        """Forget events that are safe elsewhere, and return how many of them were still held."""
         removed = 0
         for row in rows:
             if row.id in self._memory:
                 del self._memory[row.id]
-                self._memory_bytes -= row.bytes
+                self.memory_bytes -= row.bytes
             elif row.id not in self._gone and self._file.holds(row.id):
                 self._gone.add(row.id)
             else:  # removed before, for another reason
@@ -135,45 +150,45 @@ class Backlog:
         return removed
 
     def remove_through(self, boot: str, number: int) -> int:
-        """Forget a boot's events up to a number; how many were still held."""
+        """Forget a boot's events up to a number, and return how many of them were still held."""
         held = [row for row in self._memory.values() if row.boot == boot and row.number <= number]
         return self.remove([*self._file.read_boot(boot, number), *held])
 
     def boots(self) -> list[str]:
-        """Those that events are held of, oldest first."""
+        """The boots that events are held of, oldest first."""
         return sorted({row.boot for row in self._memory.values()}.union(self._file.boots()))
 
     def first_beyond(self, marks: Mapping[str, int]) -> int | None:
-        """Id of the oldest event held that an archive has not stored; None when it has all.
+        """Id of the oldest event held that an archive lacks; None when it lacks none.
 
         Args:
-            marks: What it has stored: by boot, everything up to this number.
+            marks: By boot: the archive has stored all events up to this number.
         """
         first: list[int] = []
         for boot in self.boots():
-            # Of one more than are gone, one is not.
+            # One more than the removed ones, so at least one of these ids is still held.
             stored = self._file.ids_beyond(boot, marks.get(boot, 0), len(self._gone) + 1)
             first += [id_ for id_ in stored if id_ not in self._gone][:1]
         beyond = (row.id for row in self._memory.values() if row.number > marks.get(row.boot, 0))
         return min([*first, *beyond], default=None)
 
     def make_room(self, now_us: int) -> list[Missing]:
-        """Drop the oldest events that are too old or too many; what is missing now, a boot each."""
+        """Give up the oldest events that are too old or too many; the loss of each boot."""
         if not self.count:
             return []
         born_us = now_us - self._max_age_us
         if self.bytes > self._max_bytes:
             page = self.read(0, self._last_id, DROPPED_AT_ONCE)
             return self.drop(_excess(page, self.bytes, self._max_bytes))
-        if self._memory_bytes > MEMORY_BYTES:
-            return self.drop(_excess(self._memory.values(), self._memory_bytes, MEMORY_BYTES))
+        if self.memory_bytes > MEMORY_BYTES:
+            return self.drop(_excess(self._memory.values(), self.memory_bytes, MEMORY_BYTES))
         if any(row.created_us < born_us for row in self.read(0, self._last_id, 1)):
             page = self.read(0, self._last_id, DROPPED_AT_ONCE)
             return self.drop([row for row in page if row.created_us < born_us])
         return []
 
     def drop(self, rows: Sequence[Row]) -> list[Missing]:
-        """Give events up; what is missing now, a boot each."""
+        """Give events up; the loss of each boot."""
         self.remove(rows)
         missing: dict[str, Missing] = {}
         for row in rows:
@@ -195,14 +210,14 @@ class Backlog:
         if self._file.commit(waiting, self._gone, at_once=at_once):
             self._gone.clear()
             self._memory.clear()
-            self._memory_bytes = 0
+            self.memory_bytes = 0
         else:
             self._memory.update((row.id, row) for row in rows)
-            self._memory_bytes += sum(row.bytes for row in rows)
+            self.memory_bytes += sum(row.bytes for row in rows)
 
 
 def _excess(rows: Iterable[Row], held: int, allowed: int) -> list[Row]:
-    """The first of `rows`, until enough bytes are left."""
+    """The first of `rows`, as many as must go until what is left fits."""
     excess = []
     for row in rows:
         if held <= allowed * SHRINK:

@@ -1,4 +1,4 @@
-"""The outbox's SQLite file: events, and who has stored them elsewhere."""
+"""The outbox's SQLite file: its events, and the archives with how far each has come."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS marks (
 """
 VERSION = 1
 ROW_BYTES = 100
-"""What a row costs beside its payload."""
+"""What a row takes beside its payload."""
 RETRY_S = 1.0
 
 
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """What it counts for."""
+        """What the event takes."""
         return len(self.payload) + ROW_BYTES
 
 
@@ -52,19 +52,20 @@ _COLUMNS = ", ".join(Row._fields)
 
 
 class EventFile:
-    """A file that is tried again every second while it cannot be written, and holds nothing while unusable.
+    """The file. For one thread at a time; `with` opens and closes it.
 
-    For one thread at a time; `with` opens and closes it.
+    A file that cannot be written is tried again every second. One that cannot be opened holds no event, and
+    takes none.
 
     Args:
-        path: Of the database; None for none.
-        archives: Filled from the file, and written down with each commit.
+        path: The database file; None for no file.
+        archives: Filled from the file on opening, and written with each commit.
 
     Attributes:
-        boot: Identifies this opening, and sorts after every earlier one of the same file.
-        count: Events in it when it was opened.
-        bytes: What those count for.
-        last_id: The highest of theirs.
+        boot: Identifies the time since this opening; sorts after the earlier boots of the file.
+        count: Events in the file when it was opened.
+        bytes: What these events take.
+        last_id: The highest id of these events.
     """
 
     def __init__(self, path: Path | None, archives: Archives) -> None:
@@ -102,16 +103,19 @@ class EventFile:
 
     @property
     def writable(self) -> bool:
-        """Whether it can be used, and the last write to it went well."""
+        """Whether the file is open, and the last write to it went well."""
         return self._db is not None and not self._failing
 
     def commit(self, rows: Sequence[Row], gone: Iterable[int], *, at_once: bool = False) -> bool:
-        """Write events and archives down, and take others out, in one transaction; False when that failed.
+        """Write events and archives, and delete other events, in one transaction.
 
         Args:
-            rows: To add.
-            gone: Ids to take out.
-            at_once: Also shortly after a failure.
+            rows: The events to write.
+            gone: Ids of the events to delete.
+            at_once: Try although the last failure is less than a second ago.
+
+        Returns:
+            Whether it succeeded; if not, the file is as it was before.
         """
         if self._db is None or (self._failing and not at_once and time.monotonic() < self._retry_at):
             return False
@@ -129,26 +133,26 @@ class EventFile:
             return False
         self._archives.changed = False
         if self._failing:
-            log.warning("outbox %s: written again", self._path)
+            log.warning("outbox %s: can be written again", self._path)
             self._failing = False
         return True
 
     def holds(self, id_: int) -> bool:
-        """Whether an event is in it."""
+        """Whether an event is in the file."""
         return bool(self._query("SELECT 1 FROM events WHERE id = ?", id_))
 
     def read(self, after: int, through: int, limit: int) -> list[Row]:
-        """The oldest events with ids beyond `after` and not beyond `through`, at most `limit`."""
+        """The oldest events with `after` < id <= `through`, at most `limit` of them."""
         sql = f"SELECT {_COLUMNS} FROM events WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608 - names of ours
         return [Row(*row) for row in self._query(sql, after, through, limit)]
 
     def read_boot(self, boot: str, through: int) -> list[Row]:
-        """A boot's events up to a number."""
+        """The events of a boot up to a number."""
         sql = f"SELECT {_COLUMNS} FROM events WHERE boot = ? AND number <= ?"  # noqa: S608 - names of ours
         return [Row(*row) for row in self._query(sql, boot, through)]
 
     def oldest(self, boot: str) -> int | None:
-        """The lowest number of a boot, None where there is none; 1 where that cannot be read now."""
+        """The lowest number of a boot; None without any, and 1 when the file cannot be read now."""
         found = self._query("SELECT min(number) FROM events WHERE boot = ?", boot)
         if self._db is not None and not found:
             return 1
@@ -156,17 +160,17 @@ class EventFile:
         return number
 
     def boots(self) -> list[str]:
-        """Those of its events, oldest first."""
+        """The boots of the events in the file, oldest first."""
         boots: list[str] = []
         after = ""
-        # From one to the next by the index: DISTINCT would read all of it.
+        # One step through the index for each boot: DISTINCT would read the whole index.
         while found := self._query("SELECT boot FROM events WHERE boot > ? ORDER BY boot LIMIT 1", after):
             [(after,)] = found
             boots.append(after)
         return boots
 
     def ids_beyond(self, boot: str, number: int, limit: int) -> list[int]:
-        """Ids of a boot's events after a number, at most `limit`."""
+        """Ids of a boot's events beyond a number, at most `limit` of them."""
         sql = "SELECT id FROM events WHERE boot = ? AND number > ? ORDER BY number LIMIT ?"
         return [id_ for (id_,) in self._query(sql, boot, number, limit)]
 

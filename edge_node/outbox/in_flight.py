@@ -1,4 +1,4 @@
-"""What one of several senders on a connection has sent at QoS 1, until the broker acknowledges it."""
+"""In flight: what a sender on a connection has sent at QoS 1 and the broker has not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 class InFlight(Generic[T]):
-    """Items by the number that their message is acknowledged under. For one thread.
+    """The items on their way. For one thread.
 
     Args:
         client: The connection.
-        size: Most items on their way at a time.
-        on_answer: Called from the network thread when there may be something for `answers`.
+        size: The most items on their way at a time.
+        on_answer: Called from the network thread when `answers` may have something.
 
     Attributes:
-        connection: Which of the client's these are of; 0 before the first.
+        connection: The number of the client's connection that the items were sent on; 0 before the first.
     """
 
     def __init__(self, client: Client, size: int, on_answer: Callable[[], None]) -> None:
@@ -30,11 +30,11 @@ class InFlight(Generic[T]):
         self._on_answer = on_answer
         self._items: dict[int, T] = {}
         self._acknowledged: deque[tuple[int, bool]] = deque()
-        self._awaiting = False  # set before anything is sent, for its answer may overtake us
+        self._awaiting = False  # set before sending: the answer may come before `send` returns
         self.connection = 0
 
     def listen(self) -> None:
-        """Begin to hear of acknowledgements."""
+        """Begin to hear of the broker's acknowledgements."""
         self._client.on_acknowledged.append(self._on_acknowledged)
 
     def __len__(self) -> int:
@@ -45,11 +45,11 @@ class InFlight(Generic[T]):
 
     @property
     def full(self) -> bool:
-        """Whether as many are on their way as may be."""
+        """Whether no further item may be sent now."""
         return len(self._items) >= self._size
 
     def renew(self) -> bool:
-        """Forget what was sent on another connection; whether this one is new."""
+        """Forget what was sent on an earlier connection; True when the connection is a new one."""
         if self._client.connections == self.connection:
             return False
         self.connection = self._client.connections
@@ -57,21 +57,21 @@ class InFlight(Generic[T]):
         return True
 
     def answers(self) -> Iterator[tuple[T, bool]]:
-        """Items that came back, each with whether the broker took it."""
+        """Items that the broker acknowledged since the last call, each with whether the broker took it."""
         while self._acknowledged:
             number, taken = self._acknowledged.popleft()
             item = self._items.pop(number, None)
-            if item is not None:  # else of a message that is not ours, or of an earlier connection
+            if item is not None:  # else the message is another sender's, or of an earlier connection
                 yield item, taken
         self._awaiting = bool(self._items)
 
     def send(
         self, item: T, topic: Topic, path: str, payload: bytes, user_properties: dict[str, str] | None = None
     ) -> bool:
-        """Send an item's message; False when there is no connection, or no room on it.
+        """Send an item's message; False without a connection, or when the client takes no more now.
 
         Raises:
-            MessageError: It is larger than the broker takes.
+            MessageError: The message is larger than the broker takes.
         """
         self._awaiting = True
         number = self._client.send(topic, path, payload, user_properties)
@@ -81,7 +81,7 @@ class InFlight(Generic[T]):
         return True
 
     def _on_acknowledged(self, number: int, taken: bool) -> None:
-        if not self._awaiting:  # of one of the many messages that are not ours: no reason to wake up
+        if not self._awaiting:  # one of the many messages of other senders: no reason to wake up
             return
         self._acknowledged.append((number, taken))
         self._on_answer()

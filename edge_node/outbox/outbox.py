@@ -1,10 +1,10 @@
-"""Events on their way to the broker: none is forgotten before it is known to be safe elsewhere.
+"""The outbox: events wait here until they are known to be safe elsewhere.
 
-An event gets its number when it is added, is committed to disk (`backlog`: at once, or together with those
-that come within 50 ms of the last commit), and sent at QoS 1, at most 20 at a time. What has just happened
-goes first; what was left behind is replayed beside it, in order and at a bounded rate. An event is deleted
-when every archive heard of lately has said that it has stored it (``/ack``); where there is none, when the
-broker acknowledges it.
+An event gets its number when it is added. It is committed to disk (`backlog`) at once, or together with
+others that come within 50 ms of the last commit. Then it is sent (`sender`) at QoS 1, at most 20 at a time:
+what has just happened goes first; what was left behind is sent beside it, in order and at a bounded rate. An
+event is deleted when every archive heard of lately has acknowledged it (``/ack``, `acknowledgements`). While
+there is no archive, it is deleted when the broker acknowledges it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-import orjson
-
 from edge_node.config.settings import OutboxSettings
 from edge_node.outbox.acknowledgements import Acknowledgements
 from edge_node.outbox.archives import PATIENCE, Archive, Patience
 from edge_node.outbox.backlog import Backlog, Missing
-from edge_node.outbox.event_file import Row
-from edge_node.outbox.in_flight import InFlight
 from edge_node.outbox.resend import Resend
+from edge_node.outbox.sender import Sender
 from shared.errors import MessageError
 from shared.log import Once
 from shared.mqtt.client import Client
@@ -41,31 +38,27 @@ COMMIT_S = 0.05
 """Commits are no closer than this: a lone event waits for none, a burst for one."""
 RESTING_S = 0.5
 """How soon it is noticed that there is a connection again, or that an archive does not answer."""
-IN_FLIGHT = 20
-LIVE = 200
-"""Events that may wait for their turn in memory; when there are more, they are read from disk again."""
-LIVE_US = 5_000_000
-"""An event that is sent later than this is historical."""
-REFUSED_S = 30.0
-"""An event that the broker refused (its ACL, its quota) is tried again after this long."""
 MAX_ADDED = 20_000
 """Events that may wait for a disk that hangs."""
+END_WITHIN_S = 2.0
+"""How long the end waits for the thread, which hangs when the disk does."""
 
 
 def numbered(event: Event, boot: str, number: int) -> Event:
-    """An event with its place among those of its boot, and its id."""
+    """The event with its boot, its number in the boot, and the id made of both."""
     return dataclasses.replace(event, event_id=f"{event.node}-{boot}-{number}", boot=boot, number=number)
 
 
 class Outbox:
-    """A node's events; `with` opens it, starts its one thread and ends both.
+    """A node's events. `with` opens the file and starts the outbox's thread.
 
     Args:
-        client: The connection; entered and left around this one.
-        settings: Bounds and place.
-        node: Who we are.
-        prefix: Of the topics.
-        session: This run, for events of the outbox's own.
+        client: The connection; enter it before this, and leave it after.
+        settings: Where the events are kept, and how many.
+        node: The node's name.
+        prefix: The prefix of the node's topics.
+        session: The node's session, for the `gap` events that the outbox adds itself.
+        patience: How long an archive may make no progress.
     """
 
     def __init__(
@@ -89,25 +82,24 @@ class Outbox:
         self._closing = False
         self._idle = threading.Event()
         self._once = Once()
-        self._live: deque[Row] = deque()
-        self._in_flight: InFlight[Row] = InFlight(client, IN_FLIGHT, self._wake.set)
-        self._resend = Resend(self._backlog, settings.replay_per_s, self._started)
+        resend = Resend(self._backlog, settings.replay_per_s, self._started)
+        self._sender = Sender(
+            client, node, prefix, self._backlog, resend, self._clock_us, wake=self._wake.set
+        )
         archive_us = int(settings.archive_h * 3.6e9)
         self._acknowledgements = Acknowledgements(
-            node, self._backlog, self._resend, archive_us, self._clock_us, self._replay
+            node, self._backlog, resend, archive_us, self._clock_us, self._sender.replay
         )
-        self._newest_sent = 0
-        self._committed_at = self._looked_at = self._started
-        self._refused_at: float | None = None
+        self._committed_at = self._tidied_at = self._started
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
     def __enter__(self) -> Outbox:
         self._backlog.__enter__()
-        self._in_flight.listen()
-        own = topics.ACK.path(self._prefix, node=self._node, archive="x")
-        self._client.subscribe(own[: -len("x")] + "+", 1)
+        self._sender.listen()
+        acks = topics.ACK.path(self._prefix, node=self._node, archive="x").removesuffix("x")
+        self._client.subscribe(f"{acks}+", 1)
         if self._backlog.count:
-            log.info("outbox: %d events of earlier runs are to be sent", self._backlog.count)
+            log.info("outbox: %d events of earlier runs wait to be sent", self._backlog.count)
         self._thread.start()
         return self
 
@@ -116,8 +108,8 @@ class Outbox:
     ) -> None:
         self._closing = True
         self._wake.set()
-        self._thread.join(2.0)
-        if not self._thread.is_alive():  # else it hangs in a disk that does not answer
+        self._thread.join(END_WITHIN_S)
+        if not self._thread.is_alive():
             self._backlog.__exit__(kind, error, trace)
 
     def add(self, event: Event) -> Event:
@@ -139,10 +131,7 @@ class Outbox:
         return event
 
     def handle(self, received: Received) -> None:
-        """Take in an acknowledgement; a bad one is logged and skipped, other messages are not ours."""
-        found = topics.match(self._prefix, received.topic)
-        if found is None or found[0] is not topics.ACK:
-            return
+        """Take in an acknowledgement; one that breaks the contract is logged and skipped."""
         try:
             self.acknowledged(received)
         except MessageError as error:
@@ -150,10 +139,10 @@ class Outbox:
                 log.warning("%s: skipped: %s (said once for this topic)", received.topic, error)
 
     def acknowledged(self, received: Received) -> None:
-        """An archive's word on what it has stored, or an empty one: that it is no more.
+        """Take in an acknowledgement; an empty one says that the archive is no more.
 
         Raises:
-            MessageError: It breaks the contract, or is about another node or archive than its topic.
+            MessageError: It breaks the contract, or names another node or archive than its topic does.
         """
         self._acknowledgements.note(received)
         self._wake.set()
@@ -163,7 +152,7 @@ class Outbox:
         return [dataclasses.replace(one) for one in self._backlog.archives]
 
     def metrics(self) -> messages.OutboxMetrics:
-        """How full it is."""
+        """How many events wait, and where."""
         backlog = self._backlog
         return messages.OutboxMetrics(
             backlog=max(0, backlog.count) + len(self._added),
@@ -173,7 +162,11 @@ class Outbox:
         )
 
     def drain(self, timeout: float) -> bool:
-        """Wait until the broker has everything; False when it has not in `timeout` seconds, or is away."""
+        """Wait until the broker has every event.
+
+        Returns:
+            False when it does not have them within `timeout` seconds, or cannot be reached.
+        """
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self._client.connected:
             self._idle.clear()  # set by a turn of the loop that began after this
@@ -183,7 +176,7 @@ class Outbox:
         return False
 
     def _clock_us(self) -> int:
-        """Wall clock as of the start, going on evenly: a clock that is set meanwhile makes nothing old."""
+        """Wall clock read at the start, going on evenly: setting the clock since then makes no event old."""
         return self._wall_us + int((time.monotonic() - self._started) * 1e6)
 
     def _run(self) -> None:
@@ -204,27 +197,28 @@ class Outbox:
         self._commit()  # the first may have left a gap to write
 
     def _turn(self, now: float) -> None:
-        if self._in_flight.renew():
-            self._live.clear()
-            self._replay(self._acknowledgements.first_to_send())
-        self._take_answers(now)
+        if self._sender.renew():
+            self._sender.replay(self._acknowledgements.first_to_send())
+        self._sender.take_answers(now)
         self._acknowledgements.take_in(now, self._number)
         self._acknowledgements.check_progress(now, connected=self._client.connected)
         added = bool(self._added)
-        if now - (self._committed_at if added else self._looked_at) >= COMMIT_S:
-            self._looked_at = now
+        if now - (self._committed_at if added else self._tidied_at) >= COMMIT_S:
+            self._tidied_at = now
             self._committed_at = now if added else self._committed_at
             self._commit()
-        self._send(now)
+        for missing in self._sender.send(now):
+            self._leave_gap(missing)
         if self._resting and self._client.connected:
             self._idle.set()
 
     @property
     def _resting(self) -> bool:
-        """Whether nothing is to be written or sent."""
-        return not (self._added or self._live or self._in_flight) and self._resend.done
+        """Whether nothing waits to be written or sent."""
+        return not self._added and self._sender.resting
 
     def _commit(self) -> None:
+        """Write what was added, and give up what there is no room for."""
         with self._lock:
             added = list(self._added)
             self._added.clear()
@@ -238,17 +232,11 @@ class Outbox:
         self._backlog.dropped += len(lost)
         for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
             self._leave_gap(missing)
-        if self._client.connected and self._in_flight.connection:
-            self._live.extend(rows)
-        else:  # they are replayed when there is a connection
-            self._resend.extend(rows[0].id if rows else self._backlog.last_id + 1, self._backlog.last_id)
-        if len(self._live) > LIVE:
-            self._resend.extend(self._live[0].id, self._backlog.last_id)
-            self._live.clear()
+        self._sender.queue(rows)
 
     def _leave_gap(self, missing: Missing) -> None:
         log.warning(
-            "outbox: %d events (%d to %d) were given up: no room, or too old",
+            "outbox: %d events (%d to %d) were given up: no room, too old, or too large for the broker",
             missing.events,
             missing.first,
             missing.last,
@@ -268,54 +256,7 @@ class Outbox:
             )
         )
 
-    def _take_answers(self, now: float) -> None:
-        """Take in what the broker says of each message; without an archive, its word is what counts."""
-        for row, taken in self._in_flight.answers():
-            if not taken:
-                self._refused_at = now
-            elif not self._backlog.archives:
-                self._backlog.remove([row])
-        if self._refused_at is not None and now - self._refused_at > REFUSED_S:
-            self._refused_at = None
-            self._replay(1)
-
-    def _replay(self, first: int) -> None:
-        """Send what is held again from this id on; what is being replayed goes on."""
-        self._resend.begin(first, self._live[0].id - 1 if self._live else self._backlog.last_id)
-
-    def _send(self, now: float) -> None:
-        self._resend.earn(now)
-        sending = {row.id for row in self._in_flight}
-        while not self._in_flight.full and self._client.connected:
-            row = self._live.popleft() if self._live else self._resend.next(sending)
-            if row is None:
-                return
-            try:
-                if not self._in_flight.send(row, topics.EVENTS, self._path(row), self._payload(row)):
-                    return  # the next connection begins with a replay
-            except MessageError:
-                missing = self._backlog.drop([row])
-                # Else it is a gap, and the next would not fit either.
-                if len(missing) == 1 and missing[0].events:
-                    self._leave_gap(missing[0])
-                continue
-            self._newest_sent = max(self._newest_sent, row.id)
-            sending.add(row.id)
-
-    def _path(self, row: Row) -> str:
-        return topics.EVENTS.path(self._prefix, node=self._node, camera=row.camera)
-
-    def _payload(self, row: Row) -> bytes:
-        old = row.boot != self._backlog.boot or self._clock_us() - row.created_us > LIVE_US
-        changes = {
-            "published_us": now_us(),
-            "oldest": self._backlog.oldest(row.boot) or row.number,
-            # After a newer one, too: what is not historical comes in order.
-            "historical": old or row.id <= self._newest_sent,
-        }
-        return orjson.dumps(orjson.loads(row.payload) | changes)
-
 
 def _merged(lost: Sequence[Missing]) -> list[Missing]:
-    """Losses one after the other as one."""
+    """One loss in place of several that follow each other."""
     return [lost[-1]._replace(first=lost[0].first, events=len(lost))] if lost else []

@@ -1,4 +1,4 @@
-"""What is sent late or again: from where to where, in order, and how fast."""
+"""Resend: which events are sent late or again, in which order and how fast."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.event_file import Row
 
 PAGE = 100
+"""Events read from the backlog at a time."""
 
 
 class Resend:
-    """Goes through the events held, from one id to another, at a bounded rate. For one thread at a time.
+    """Goes through the events held from one id to another, at a bounded rate. For one thread at a time.
 
     Args:
-        backlog: Open when the first is asked for.
-        per_s: Events a second, at most.
+        backlog: Holds the events; it must be open when the first of them is asked for.
+        per_s: The most events a second.
         now: Monotonic seconds.
     """
 
@@ -29,36 +30,36 @@ class Resend:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to be sent."""
+        """Whether it has come to the end."""
         return self._cursor >= self._through
 
     def begin(self, first: int, through: int) -> None:
-        """Send from one id to another; what is being sent already goes on."""
+        """Go from `first` to `through`, or from where it is now, if that is earlier."""
         self._cursor = first - 1 if self.done else min(self._cursor, first - 1)
         self._through = through
         self._page.clear()
 
     def extend(self, first: int, through: int) -> None:
-        """Send up to an id as well; from where it is, or from `first` where it has nothing to do."""
+        """Go on to `through`: from where it is now, or from `first` if it has come to the end."""
         if self.done:
             self._cursor = first - 1
         self._through = through
 
     def only(self, count: int) -> None:
-        """Stop after the next few."""
+        """Stop after the next `count` events."""
         page = self._backlog.read(self._cursor, self._through, count)
         self._through = page[-1].id if page else self._cursor
 
     def earn(self, now: float) -> None:
-        """Let time pass: it allows so many more, and a tenth of a second's at once."""
+        """Allow as many more events as the rate gives for the time passed; saves up a tenth of a second's."""
         self._tokens = min(self._tokens + (now - self._tokens_at) * self._rate, max(1.0, self._rate * 0.1))
         self._tokens_at = now
 
     def next(self, besides: Collection[int]) -> Row | None:
-        """The next event to send; None when there is none, or it is too early for one.
+        """The next event to send; None at the end, and when the rate allows none yet.
 
         Args:
-            besides: Ids to leave out: they are on their way.
+            besides: Ids of events that are on their way already, and are left out.
         """
         while self._tokens >= 1:
             if not self._page:

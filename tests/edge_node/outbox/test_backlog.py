@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from edge_node.outbox import backlog as module
 from edge_node.outbox import event_file
 from edge_node.outbox.backlog import Backlog, Missing
+from shared.storage import open_database
 
 
 def opened(path: Path | None, max_bytes: int = 10**9, max_age_s: float = 1e6) -> Backlog:
@@ -32,15 +34,28 @@ def is_on_disk(backlog: Backlog) -> bool:
     return backlog.on_disk
 
 
-def fill_the_disk(backlog: Backlog) -> None:
-    assert backlog._file._db is not None
-    [(pages,)] = backlog._file._db.execute("PRAGMA page_count").fetchall()
-    backlog._file._db.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+class Disk:
+    """The disk below the database that was opened last: it is full when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._databases: list[sqlite3.Connection] = []
+        monkeypatch.setattr(event_file, "open_database", self._open)
+
+    def _open(self, path: Path, schema: str, version: int) -> sqlite3.Connection:
+        self._databases.append(open_database(path, schema, version))
+        return self._databases[-1]
+
+    def fill(self) -> None:
+        [(pages,)] = self._databases[-1].execute("PRAGMA page_count").fetchall()
+        self._databases[-1].execute(f"PRAGMA max_page_count = {pages}").fetchall()
+
+    def make_room(self) -> None:
+        self._databases[-1].execute("PRAGMA max_page_count = 1000000").fetchall()
 
 
-def empty_the_disk(backlog: Backlog) -> None:
-    assert backlog._file._db is not None
-    backlog._file._db.execute("PRAGMA max_page_count = 1000000").fetchall()
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
 
 
 def test_what_was_written_is_there_again_and_the_next_boot_sorts_after(
@@ -88,12 +103,12 @@ def test_removed_is_removed_for_good_and_counted_once(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_nothing_as_long_as_there_is_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(event_file, "RETRY_S", 0.0)
     with opened(tmp_path / "o.db") as backlog:
         backlog.write([event(backlog, 1)])
-        fill_the_disk(backlog)
+        disk.fill()
         for number in range(2, 30):
             backlog.write([event(backlog, number, filling="x" * 1000)])
         assert not is_on_disk(backlog)
@@ -101,18 +116,20 @@ def test_a_full_disk_costs_nothing_as_long_as_there_is_memory(
         assert [row.number for row in backlog.read(5, 8, 2)] == [6, 7]
         assert backlog.remove_through(backlog.boot, 3) == 3
         assert len(caplog.records) == 1
-        empty_the_disk(backlog)
+        disk.make_room()
         backlog.write([])
         assert is_on_disk(backlog)
     with opened(tmp_path / "o.db") as backlog:
         assert numbers(backlog) == list(range(4, 30))
 
 
-def test_memory_is_bounded_while_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_while_the_disk_is_full(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MEMORY_BYTES", 20_000)
     with opened(tmp_path / "o.db") as backlog:
         backlog.write([event(backlog, 1)])
-        fill_the_disk(backlog)
+        disk.fill()
         missing: list[Missing] = []
         for number in range(2, 100):
             backlog.write([event(backlog, number, filling="x" * 1000)])
@@ -123,7 +140,7 @@ def test_memory_is_bounded_while_the_disk_is_full(tmp_path: Path, monkeypatch: p
         assert sorted(left + lost) == list(range(1, 100))
         assert left[-1] == 99
         assert backlog.dropped == len(lost) > 70
-        assert backlog._memory_bytes <= 20_000
+        assert 0 < backlog.memory_bytes <= 20_000
 
 
 @pytest.mark.parametrize("path", ["/dev/null/o.db", "/proc/o.db"])
@@ -147,9 +164,10 @@ def test_two_nodes_of_one_name_do_not_share_a_file(tmp_path: Path, caplog: pytes
 
 
 def test_the_oldest_give_way_and_one_gap_says_which(tmp_path: Path) -> None:
-    with opened(tmp_path / "o.db") as backlog:
+    with opened(None) as measured:
+        measured.write([event(measured, number) for number in range(1, 101)])
+    with opened(tmp_path / "o.db", max_bytes=measured.bytes // 2) as backlog:
         backlog.write([event(backlog, number) for number in range(1, 101)])
-        backlog._max_bytes = backlog.bytes // 2
         [gap] = backlog.make_room(0)
         assert (gap.boot, gap.first, gap.last, gap.events) == (backlog.boot, 1, gap.last, gap.last)
         assert numbers(backlog) == list(range(gap.last + 1, 101))

@@ -1,0 +1,138 @@
+"""Sends the outbox's events at QoS 1: what has just happened first, and beside it what was left behind."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import orjson
+
+from edge_node.outbox.backlog import Backlog, Missing
+from edge_node.outbox.event_file import Row
+from edge_node.outbox.in_flight import InFlight
+from edge_node.outbox.resend import Resend
+from shared.errors import MessageError
+from shared.mqtt.client import Client
+from shared.wire import topics
+from shared.wire.messages import now_us
+
+IN_FLIGHT = 20
+"""Events that may wait for the broker's acknowledgement at a time."""
+LIVE = 200
+"""Events that may wait for their turn in memory; when there are more, they are read from disk again."""
+LIVE_US = 5_000_000
+"""An event that is sent later than this is historical."""
+REFUSED_S = 30.0
+"""Events that the broker refused (its ACL, its quota) are tried again after this long."""
+
+
+class Sender:
+    """Decides which event is sent when. For one thread.
+
+    Args:
+        client: The connection.
+        node: The node's name.
+        prefix: The prefix of the node's topics.
+        backlog: Holds the events.
+        resend: Reads events that are sent late or again.
+        clock_us: Wall clock, microseconds UTC.
+        wake: Called from the network thread when the broker has acknowledged something.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        node: str,
+        prefix: str,
+        backlog: Backlog,
+        resend: Resend,
+        clock_us: Callable[[], int],
+        wake: Callable[[], None],
+    ) -> None:
+        self._client, self._node, self._prefix = client, node, prefix
+        self._backlog, self._resend, self._clock_us = backlog, resend, clock_us
+        self._live: deque[Row] = deque()
+        self._in_flight: InFlight[Row] = InFlight(client, IN_FLIGHT, wake)
+        self._newest_sent = 0
+        self._refused_at: float | None = None
+
+    def listen(self) -> None:
+        """Begin to hear of the broker's acknowledgements."""
+        self._in_flight.listen()
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is on its way, and nothing waits to be sent."""
+        return not (self._live or self._in_flight) and self._resend.done
+
+    def renew(self) -> bool:
+        """Forget what was sent on an earlier connection; True when the connection is a new one."""
+        if not self._in_flight.renew():
+            return False
+        self._live.clear()
+        return True
+
+    def queue(self, rows: Sequence[Row]) -> None:
+        """Send events that have just been written."""
+        if self._client.connected and self._in_flight.connection:
+            self._live.extend(rows)
+        else:  # they are sent again when there is a connection
+            self._resend.extend(rows[0].id if rows else self._backlog.last_id + 1, self._backlog.last_id)
+        if len(self._live) > LIVE:
+            self._resend.extend(self._live[0].id, self._backlog.last_id)
+            self._live.clear()
+
+    def replay(self, first: int) -> None:
+        """Send the events held from an id on; a replay that has not come that far goes on."""
+        self._resend.begin(first, self._live[0].id - 1 if self._live else self._backlog.last_id)
+
+    def take_answers(self, now: float) -> None:
+        """Take in what the broker acknowledged. Without an archive, that makes an event safe."""
+        for row, taken in self._in_flight.answers():
+            if not taken:
+                self._refused_at = now
+            elif not self._backlog.archives:
+                self._backlog.remove([row])
+        if self._refused_at is not None and now - self._refused_at > REFUSED_S:
+            self._refused_at = None
+            self.replay(1)
+
+    def send(self, now: float) -> Iterator[Missing]:
+        """Send as much as may be on its way.
+
+        Args:
+            now: Monotonic seconds.
+
+        Yields:
+            Events that were given up because the broker takes no message as large as theirs.
+        """
+        self._resend.earn(now)
+        sending = {row.id for row in self._in_flight}
+        while not self._in_flight.full and self._client.connected:
+            row = self._live.popleft() if self._live else self._resend.next(sending)
+            if row is None:
+                return
+            try:
+                if not self._in_flight.send(row, topics.EVENTS, self._path(row), self._payload(row)):
+                    return  # the next connection begins with a replay
+            except MessageError:
+                missing = self._backlog.drop([row])
+                # A gap that is too large itself leaves none: the next would not fit either.
+                if len(missing) == 1 and missing[0].events:
+                    yield missing[0]
+                continue
+            self._newest_sent = max(self._newest_sent, row.id)
+            sending.add(row.id)
+
+    def _path(self, row: Row) -> str:
+        return topics.EVENTS.path(self._prefix, node=self._node, camera=row.camera)
+
+    def _payload(self, row: Row) -> bytes:
+        old = row.boot != self._backlog.boot or self._clock_us() - row.created_us > LIVE_US
+        changes = {
+            "published_us": now_us(),
+            "oldest": self._backlog.oldest(row.boot) or row.number,
+            # An event that follows a newer one is historical too: the others come in order.
+            "historical": old or row.id <= self._newest_sent,
+        }
+        return orjson.dumps(orjson.loads(row.payload) | changes)
