@@ -8,6 +8,7 @@ import itertools
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -96,11 +97,14 @@ class Mosquitto:
 class MosquittoProcess:
     """A Mosquitto of this test's own, on a fixed port, that can be killed and started again."""
 
-    def __init__(self, folder: Path, port: int | None = None, extra: str = "") -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, extra: str = "", *, anonymous: bool = True
+    ) -> None:
         self.port = port or free_port()
         self._config = folder / f"mosquitto-{self.port}.conf"
         self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
+            f"listener {self.port} 127.0.0.1\nset_tcp_nodelay true\n"
+            f"allow_anonymous {str(anonymous).lower()}\n"
             f"user root\n{extra}\n"  # started by root it would else become a user who cannot read this folder
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,6 +128,14 @@ class MosquittoProcess:
             stderr=subprocess.DEVNULL,
         )
         wait_for_port(self.port)
+
+    def pause(self) -> None:
+        """Let the process hang: connections stay, and nothing is read from them."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """Stop at once, as a crash would (kill -9)."""

@@ -64,7 +64,7 @@ LEVELS: dict[str, list[str]] = {
 """The wings of a folder, lowest level first; what stands on one level stands side by side."""
 
 CONFINED = {
-    "paho": {"shared/mqtt/client.py"},
+    "paho": {"shared/mqtt/client.py", "shared/mqtt/connection.py", "shared/mqtt/properties.py"},
     "flask": {"viewer_server"},
     "flask_sock": {"viewer_server"},
     "tensorrt": {"edge_node/backends/tensorrt/module.py"},

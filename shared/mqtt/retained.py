@@ -1,4 +1,4 @@
-"""Retained state: kept here, so that a broker that lost everything is refilled after every connect."""
+"""Retained state, kept by the client, so that every connect refills a broker that lost everything."""
 
 from __future__ import annotations
 
@@ -12,90 +12,90 @@ from shared.mqtt.window import Sent
 from shared.wire.topics import STATUS, Topic
 
 STATE_WINDOW = 64
-"""Retained messages that may wait for their acknowledgement; of what comes then only the newest is kept."""
+"""Unacknowledged retained messages on the connection; beyond them, only the newest of each topic waits."""
 OFFER_AGAIN_S = 0.05
-"""State that had to wait is offered again this often."""
+"""Seconds between attempts to publish state that had to wait."""
 
 
 class Retained:
-    """The newest payload of each topic. What finds no room on its way waits, unless a newer one comes first.
+    """The newest payload of each topic, published as soon as the connection has room.
 
     Args:
-        publish: Sends one payload, retained; None when there is no connection after all. Raises `Full` when
-            too much is waiting there. What it calls back must not wait for a method of this class.
+        publish: Sends one retained payload; returns None when there is no connection, and raises `Full` when
+            the connection takes no more. Callbacks that it causes must not wait for a method of this class.
     """
 
     def __init__(self, publish: Callable[[Topic, str, bytes], Sent | None]) -> None:
         self._publish = publish
-        # Held while publishing, or a reconnect could send the state before this one after it.
+        # Held while publishing: otherwise a reconnect could publish an older state after a newer one.
         self._lock = threading.Lock()
         self._payloads: dict[str, tuple[Topic, bytes]] = {}
-        self._untaken: dict[str, None] = {}  # paths of what there was no room for, in order
+        self._waiting: dict[str, None] = {}  # paths that found no room, in order
         self._unconfirmed: deque[Sent] = deque()
         self._connected = False
         self._offering = threading.Event()
         self._closing = False
 
     def start(self) -> None:
-        """Begin to offer again what had to wait."""
-        # A thread of its own: where room is made, in the network thread, paho holds a lock that it needs.
+        """Start the thread that publishes state that had to wait."""
+        # Not in the network thread, which makes room: it holds a lock of paho that publishing needs.
         threading.Thread(target=self._offer_again, name="mqtt state", daemon=True).start()
 
     def close(self) -> None:
-        """Offer nothing any more."""
+        """Stop that thread."""
         self._closing = True
         self._offering.set()
 
     @property
-    def waiting(self) -> bool:
-        """Whether some of it found no room yet."""
-        return bool(self._untaken)
+    def waiting(self) -> int:
+        """Number of topics whose newest payload found no room yet."""
+        return len(self._waiting)
 
     def set(self, topic: Topic, path: str, payload: bytes) -> None:
-        """Keep a payload in place of the topic's last one, and publish it if there is a connection."""
+        """Keep a payload instead of the topic's last one, and publish it if there is a connection."""
         with self._lock:
             self._payloads[path] = (topic, payload)
             if self._connected:
                 self._publish_all([path])
 
     def refresh(self, path: str | None = None) -> None:
-        """Publish everything again, or what one topic has."""
+        """Publish the payload of one topic again, or all of them."""
         with self._lock:
             self._publish_all(self._payloads if path is None else self._payloads.keys() & {path})
 
     def clear(self, below: str) -> list[str]:
-        """Forget everything; the paths of it that lie below a topic."""
+        """Forget all payloads; return the paths of those below a topic."""
         with self._lock:
             paths = [path for path in self._payloads if path.startswith(f"{below}/")]
             self._payloads.clear()
-            self._untaken.clear()
+            self._waiting.clear()
         return paths
 
     def restore(self) -> None:
-        """Publish everything to a connection that is new."""
+        """Publish all payloads to a new connection."""
         with self._lock:
             self._unconfirmed.clear()
-            self._untaken.clear()
+            self._waiting.clear()
             self._publish_all(self._payloads)
             self._connected = True
 
     def lost(self) -> None:
-        """Publish nothing before the next connection, which begins with all of it."""
-        self._connected = False  # without the lock: whoever calls this may be sending under it
+        """Publish nothing until the next connection, which starts with `restore`."""
+        self._connected = False  # without the lock: the thread that calls this may hold it while it publishes
 
     def _publish_all(self, paths: Iterable[str]) -> None:
         for path in paths:
             topic, payload = self._payloads[path]
-            # What a node is has to be said even where what its zones count must wait.
+            # A status goes out at once even when the numbers of zones must wait.
             if topic is not STATUS and not self._room():
-                self._wait_for_room(path)
+                self._wait(path)
                 continue
             try:
                 sent = self._publish(topic, path, payload)
             except Full:
-                self._wait_for_room(path)
+                self._wait(path)
                 continue
-            self._untaken.pop(path, None)
+            self._waiting.pop(path, None)
             if sent is not None:
                 self._unconfirmed.append(sent)
 
@@ -104,15 +104,15 @@ class Retained:
             self._unconfirmed.popleft()
         return len(self._unconfirmed) < STATE_WINDOW
 
-    def _wait_for_room(self, path: str) -> None:
-        self._untaken[path] = None
+    def _wait(self, path: str) -> None:
+        self._waiting[path] = None
         self._offering.set()
 
     def _offer_again(self) -> None:
         while self._offering.wait() and not self._closing:
             time.sleep(OFFER_AGAIN_S)
             with self._lock:
-                if self._connected:  # else the next connection begins with all state
-                    self._publish_all(list(self._untaken)[:100])
-                if not self._untaken:
+                if self._connected:  # otherwise the next connection starts with all state
+                    self._publish_all(list(self._waiting)[:100])
+                if not self._waiting:
                     self._offering.clear()

@@ -1,4 +1,4 @@
-"""Messages given to a connection that it has not taken yet: a few of them, instead of an endless queue."""
+"""A bound on messages that paho has and the network has not taken yet, instead of an endless queue."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from typing import Protocol
 
 
 class Sent(Protocol):
-    """A message on its way."""
+    """A message that was given to paho."""
 
     def is_published(self) -> bool:
-        """Whether it is written or, at QoS 1, acknowledged."""
+        """Whether the message is written or, at QoS 1, acknowledged."""
         ...
 
     def wait_for_publish(self, timeout: float | None = None) -> None:
-        """Wait until it is, at most for `timeout` seconds.
+        """Wait until the message is published, at most `timeout` seconds.
 
         Raises:
-            RuntimeError, ValueError: It was lost with the connection.
+            RuntimeError, ValueError: The message was lost with the connection.
         """
         ...
 
 
 class Window:
-    """Holds back the threads that send, while as many messages are on their way as may be.
+    """Makes senders wait while the most messages allowed are unwritten.
 
     Args:
-        size: Most messages on their way.
-        connected: Whether there is a connection: only then is anything waited for.
+        size: The most unwritten messages.
+        connected: Whether there is a connection; without one nobody waits.
     """
 
     def __init__(self, size: int, connected: Callable[[], bool]) -> None:
         self._size = size
         self._connected = connected
         self._unwritten: deque[Sent] = deque()
-        self._lock = threading.Lock()  # several threads send; never held while one hands over or waits
+        self._lock = threading.Lock()  # several threads send; it is never held while one sends or waits
         self._hurried = False
 
     def hurry(self) -> None:
-        """From now on nothing is waited for."""
+        """Let nobody wait from now on."""
         self._hurried = True
 
     def wait_room(self) -> bool:
-        """Wait until one more may be sent; False when none may: no connection, or in a hurry."""
+        """Wait until one more message may be sent; False without a connection, or when full in a hurry."""
         while self._connected():
             with self._lock:
                 self._forget_written()
@@ -70,7 +70,7 @@ class Window:
             self._unwritten.append(message)
 
     def drain(self, timeout: float) -> bool:
-        """Wait until none is on its way; False when one is still, after `timeout` seconds."""
+        """Wait until no message is unwritten; False when one still is after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self._connected():
             with self._lock:

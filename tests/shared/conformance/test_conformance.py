@@ -334,8 +334,7 @@ def test_state_published_before_and_after_a_reconnect_says_what_it_is(broker: Mo
             early.set_state(topics.STATUS, topic, b"before the connection")
             assert early.wait_connected(10)
             assert early.finish(5)
-            sock: Any = early._paho.socket()
-            sock.shutdown(2)
+            early.cut()
             wait_until(lambda: not early.connected)
             got = [reader.received.get(10) for _ in range(3)]
     assert {one.payload for one in got} == {b"before the connection", b"will"}

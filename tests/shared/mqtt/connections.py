@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,13 +15,6 @@ def connected(url: str, **options: object) -> Iterator[Client]:
     with Client(MqttSettings(url=url, **options), name="test") as client:  # type: ignore[arg-type]  # settings by name
         assert client.wait_connected(10)
         yield client
-
-
-def cut(client: Client) -> None:
-    """What a lost network looks like to both ends: the connection ends without a word of MQTT."""
-    sock = client._paho.socket()
-    assert isinstance(sock, socket.socket)
-    sock.shutdown(socket.SHUT_RDWR)
 
 
 def take(client: Client, count: int = 1, timeout: float = 10.0) -> list[Received]:

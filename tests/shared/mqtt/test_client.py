@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
+import psutil
 import pytest
 
 from shared.errors import BrokerError
-from shared.mqtt import client as mqtt
 from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import Client
+from shared.mqtt.client import MAX_WAITING, WINDOW, Client
+from shared.mqtt.connection import CLOSE_WITHIN_S, NOT_SENT
 from shared.mqtt.received import Received
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
-from tests.shared.mqtt.connections import connected, cut, take
+from tests.shared.mqtt.connections import connected, take
 
 STATUS = "darner/v1/n/status"
 DETECTIONS = "darner/v1/n/camera/c/detections"
@@ -45,13 +46,14 @@ def test_a_message_arrives_with_its_properties(broker: Mosquitto, version: str) 
 def test_what_is_asked_for_while_the_connection_comes_up_is_not_forgotten(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subscribe = Client._subscribe
+    subscribe = paho.Client.subscribe
 
-    def slowly(self: Client, topic_filter: str, qos: int, as_published: bool) -> None:
-        subscribe(self, topic_filter, qos, as_published)
+    def slowly(client: paho.Client, *asked: Any, **more: Any) -> Any:
+        answer = subscribe(client, *asked, **more)
         time.sleep(0.2)
+        return answer
 
-    monkeypatch.setattr(Client, "_subscribe", slowly)
+    monkeypatch.setattr(paho.Client, "subscribe", slowly)
     topic = "darner/v1/between/status"
     with Client(MqttSettings(url=broker.url), name="test") as client:
         client.subscribe("darner/v1/other/status", 1)
@@ -68,7 +70,7 @@ def test_the_will_speaks_when_the_client_vanishes(broker: Mosquitto) -> None:
         time.sleep(0.2)
         with Client(MqttSettings(url=broker.url), name="doomed", will=(topic, b"offline")) as doomed:
             assert doomed.wait_connected(10)
-            cut(doomed)
+            doomed.cut()
             assert take(reader)[0].payload == b"offline"
 
 
@@ -86,7 +88,7 @@ def test_while_disconnected_messages_are_dropped_and_counted_and_nothing_is_sent
 ) -> None:
     with connected(broker.url) as writer, connected(broker.url) as reader:
         reader.subscribe(EVENTS, 1)
-        cut(writer)
+        writer.cut()
         wait_until(lambda: not writer.connected)
         assert not writer.publish(topics.DETECTIONS, DETECTIONS, b"lost")
         assert not writer.publish(topics.EVENTS, EVENTS, b"lost")
@@ -97,9 +99,8 @@ def test_while_disconnected_messages_are_dropped_and_counted_and_nothing_is_sent
 
 
 def test_a_hung_broker_holds_back_the_sender_and_not_the_memory(own_broker: MosquittoProcess) -> None:
-    assert own_broker._process is not None
     with connected(own_broker.url) as writer:
-        os.kill(own_broker._process.pid, signal.SIGSTOP)
+        own_broker.pause()
         sent = 0
 
         def flood() -> None:
@@ -113,8 +114,8 @@ def test_a_hung_broker_holds_back_the_sender_and_not_the_memory(own_broker: Mosq
         stuck_at = sent
         assert thread.is_alive(), "the sender waits"
         # What the kernel's buffers take, and the window; not what the sender would like.
-        assert stuck_at <= mqtt.WINDOW + 12
-        os.kill(own_broker._process.pid, signal.SIGCONT)
+        assert stuck_at <= WINDOW + 12
+        own_broker.resume()
         wait_until(lambda: sent > stuck_at)
         own_broker.kill()
         thread.join(15)
@@ -125,10 +126,9 @@ def test_a_hung_broker_holds_back_the_sender_and_not_the_memory(own_broker: Mosq
 @pytest.mark.timing
 def test_a_client_ends_in_time_on_a_network_that_takes_nothing(own_broker: MosquittoProcess) -> None:
     """Also one that was waiting for room: `hurry` is for a program that is to end."""
-    assert own_broker._process is not None
     with Client(MqttSettings(url=own_broker.url), name="test") as writer:
         assert writer.wait_connected(10)
-        os.kill(own_broker._process.pid, signal.SIGSTOP)
+        own_broker.pause()
 
         def flood() -> None:
             while writer.publish(topics.THUMBNAIL, THUMBNAIL, bytes(1_000_000)):
@@ -142,8 +142,8 @@ def test_a_client_ends_in_time_on_a_network_that_takes_nothing(own_broker: Mosqu
         writer.hurry()
         thread.join(1.0)
         assert not thread.is_alive()
-    assert time.monotonic() - begin < 1.0 + mqtt.CLOSE_WITHIN_S + 0.5
-    os.kill(own_broker._process.pid, signal.SIGCONT)
+    assert time.monotonic() - begin < 1.0 + CLOSE_WITHIN_S + 0.5
+    own_broker.resume()
 
 
 def test_a_payload_over_the_brokers_limit_is_refused_before_it_cuts_the_connection(tmp_path: Path) -> None:
@@ -180,8 +180,6 @@ def test_what_paho_raises_or_we_do_in_a_callback_does_not_end_the_connection(
         for payload in (b"bad", b"good"):
             wait_until(lambda: writer.publish(topics.EVENTS, topic, payload))  # noqa: B023 - called at once
         assert take(reader)[0].payload == b"good"
-        assert reader._paho._thread is not None
-        assert reader._paho._thread.is_alive()
 
 
 def test_a_publish_that_the_access_control_denies_is_told_and_counted(tmp_path: Path) -> None:
@@ -230,36 +228,38 @@ def test_publishing_and_being_acknowledged_at_the_same_time_does_not_lock_up(bro
         wait_until(lambda: set(sent) <= set(answered))
 
 
-def test_the_socket_sends_at_once_and_a_cut_network_is_an_error_in_seconds(broker: Mosquitto) -> None:
-    with connected(broker.url) as client:
-        sock = client._paho.socket()
-        assert isinstance(sock, socket.socket)
+@contextmanager
+def socket_to(port: int) -> Iterator[socket.socket]:
+    """Another handle on this process's only connection to a port."""
+    (descriptor,) = (
+        one.fd for one in psutil.Process().net_connections("tcp4") if one.raddr and one.raddr[1] == port
+    )
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        yield same
+
+
+def test_the_socket_sends_at_once_and_a_cut_network_is_an_error_in_seconds(
+    own_broker: MosquittoProcess,
+) -> None:
+    with connected(own_broker.url), socket_to(own_broker.port) as sock:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == mqtt.NOT_SENT
-        assert client._paho.keepalive == 8
-
-
-def test_a_new_connection_is_tried_after_a_time_of_its_own(broker: Mosquitto) -> None:
-    with connected(broker.url) as client:
-        waits = []
-        for _ in range(20):
-            client._jitter()
-            waits.append((client._paho._reconnect_min_delay, client._paho._reconnect_max_delay))
-    assert len(set(waits)) == 20
-    assert all(0.3 <= least <= 1 and 1.5 <= most <= 3 for least, most in waits)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == NOT_SENT
 
 
 def test_a_disconnection_that_is_told_twice_is_one(
-    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    plain: Any = paho.Client.on_disconnect
+
+    def tell_twice(paho_client: paho.Client, tell: Any) -> None:  # as paho does now and then
+        plain.__set__(paho_client, lambda *told: [tell(*told), tell(*told)])
+
+    monkeypatch.setattr(paho.Client, "on_disconnect", property(plain.__get__, tell_twice))
     topic = "darner/v1/twice/status"
     with connected(broker.url) as client:
         client.set_state(topics.STATUS, topic, b"1")
-        tell = client._paho.on_disconnect
-        assert tell is not None
-        client._paho.on_disconnect = lambda *told: [tell(*told), tell(*told)]  # type: ignore[assignment]  # as paho does
-        cut(client)
+        client.cut()
         wait_until(lambda: client.connections == 2)
         assert client.wait_connected(10)
         assert client.publish(topics.EVENTS, EVENTS, b"works")
@@ -304,7 +304,7 @@ def test_a_connection_lost_among_too_many_open_files_comes_back_when_there_are_f
 ) -> None:
     with connected(broker.url) as client:
         with files_open(1100) as held:
-            cut(client)
+            client.cut()
             wait_until(lambda: not client.connected)
             held += [os.open(os.devnull, os.O_RDONLY) for _ in range(5)]  # in place of the socket
             wait_until(lambda: "too many files open" in caplog.text)
@@ -318,8 +318,7 @@ def test_a_wrong_password_is_one_error_that_names_the_settings(tmp_path: Path) -
     nobody.write_text("")
     nobody.chmod(0o644)
     tmp_path.chmod(0o755)
-    strict = MosquittoProcess(tmp_path, extra=f"password_file {nobody}")
-    strict._config.write_text(strict._config.read_text().replace("anonymous true", "anonymous false"))
+    strict = MosquittoProcess(tmp_path, extra=f"password_file {nobody}", anonymous=False)
     strict.start()
     errors: list[BrokerError] = []
     refused = threading.Event()
@@ -335,16 +334,16 @@ def test_a_wrong_password_is_one_error_that_names_the_settings(tmp_path: Path) -
     assert "mqtt.password" in str(errors[0])
 
 
-def test_nothing_a_reader_fails_to_take_grows_for_ever(broker: Mosquitto) -> None:
-    with connected(broker.url) as reader:
-        for number in range(3000):
-            reader._on_message(reader._paho, None, _message(number))
-        assert len(reader.received) == 2000
-        assert sum(reader.received.dropped.values()) == 1000
+def test_messages_that_a_reader_fails_to_take_are_bounded_and_the_oldest_are_dropped(
+    broker: Mosquitto,
+) -> None:
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(DETECTIONS)
+        # The broker takes a connection's packets in order: when it has this one, we are subscribed.
+        assert reader.publish(topics.RESPONSE, "darner/v1/slow/subscribed", b"{}")
+        assert reader.finish(10)
+        for number in range(MAX_WAITING + 1000):
+            assert writer.publish(topics.DETECTIONS, DETECTIONS, str(number).encode())
+        wait_until(lambda: sum(reader.received.dropped.values()) == 1000)
+        assert len(reader.received) == MAX_WAITING
         assert take(reader)[0].payload == b"1000"
-
-
-def _message(number: int) -> paho.MQTTMessage:
-    message = paho.MQTTMessage(topic=b"t")
-    message.payload = str(number).encode()
-    return message

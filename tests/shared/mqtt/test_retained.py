@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from shared.mqtt import client as mqtt
-from shared.mqtt import retained
+from shared.mqtt import connection, retained
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
@@ -64,15 +61,17 @@ def test_of_state_that_the_network_does_not_take_only_the_newest_is_kept(
     own_broker: MosquittoProcess,
 ) -> None:
     paths = [f"darner/v1/n/camera/c/zone/z{number}" for number in range(200)]
-    assert own_broker._process is not None
     with connected(own_broker.url) as writer:
-        os.kill(own_broker._process.pid, signal.SIGSTOP)
-        for round_ in range(5):
+        own_broker.pause()
+        for path in paths:
+            writer.set_state(topics.ZONE, path, b"0")
+        assert writer.state_waiting == len(paths) - retained.STATE_WINDOW
+        for round_ in range(1, 5):
             for path in paths:
                 writer.set_state(topics.ZONE, path, b"%d" % round_)
         writer.set_state(topics.STATUS, STATUS, b"goes first")
-        assert len(writer._paho._out_messages) == retained.STATE_WINDOW + 1
-        os.kill(own_broker._process.pid, signal.SIGCONT)
+        assert writer.state_waiting == len(paths), "the newest of each zone, and not the status"
+        own_broker.resume()
         assert writer.finish(10)
         with connected(own_broker.url) as late:
             late.subscribe("darner/v1/n/#", 1)
@@ -92,17 +91,16 @@ def roomy(tmp_path: Path) -> Iterator[MosquittoProcess]:
 def test_state_that_finds_the_queue_full_is_published_as_soon_as_there_is_room(
     roomy: MosquittoProcess,
 ) -> None:
-    assert roomy._process is not None
-    paths = [f"full/{number}" for number in range(mqtt.MAX_QUEUED + 300)]
+    paths = [f"full/{number}" for number in range(connection.MAX_QUEUED + 300)]
     with connected(roomy.url) as writer:
-        os.kill(roomy._process.pid, signal.SIGSTOP)
+        roomy.pause()
         for path in paths:
             writer.set_state(topics.STATUS, path, b"old")
-        assert len(writer._state._untaken) == 300
+        assert writer.state_waiting == 300
         writer.set_state(topics.STATUS, paths[-1], b"new")
-        os.kill(roomy._process.pid, signal.SIGCONT)
+        roomy.resume()
         assert writer.finish(10)
-        assert not writer._state._untaken
+        assert writer.state_waiting == 0
         with connected(roomy.url) as reader:
             reader.subscribe("full/#", 1)
             came = {got.topic: got.payload for got in take(reader, len(paths))}
@@ -110,7 +108,7 @@ def test_state_that_finds_the_queue_full_is_published_as_soon_as_there_is_room(
 
 
 def test_more_state_than_the_queue_holds_is_all_there_after_a_reconnect(roomy: MosquittoProcess) -> None:
-    paths = [f"many/{number}" for number in range(mqtt.MAX_QUEUED + 300)]
+    paths = [f"many/{number}" for number in range(connection.MAX_QUEUED + 300)]
     with connected(roomy.url) as writer:
         for path in paths:
             writer.set_state(topics.STATUS, path, b"1")

@@ -1,0 +1,185 @@
+"""One connection to a broker, which comes back by itself: how it is made, tuned, lost and made again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from shared.errors import BrokerError
+from shared.mqtt import tls
+from shared.mqtt.address import MqttSettings, check_secrets, parse_url, read_password
+from shared.mqtt.properties import PublishProperties
+from shared.mqtt.troubles import BrokerTroubles
+
+log = logging.getLogger("darner.mqtt")
+
+CLOSE_WITHIN_S = 1.0
+"""How long closing waits for unwritten messages: a network that takes nothing must not delay the exit."""
+NOT_SENT = 16_384
+"""Bytes that the kernel holds for the network; with more, the socket takes no further message."""
+MAX_QUEUED = 1000
+"""Unacknowledged messages that paho holds; it refuses the next one."""
+MAX_DESCRIPTOR = 1023
+"""The highest file descriptor that paho can wait for, because it uses select()."""
+
+
+class Connection:
+    """A connection to a broker; `with` starts and ends it.
+
+    Args:
+        settings: The broker and how to speak to it.
+        client_id: The name under which the broker knows this connection.
+        will: Topic path and payload that the broker publishes (QoS 1, retained) when the connection is lost.
+        on_refused: Called from the network thread with an error that waiting does not cure.
+        on_accepted: Called from the network thread after each CONNACK, with the broker's packet limit, if
+            any. It sets `connected` when the connection may be used.
+        on_lost: Called from the network thread after `connected` is cleared.
+
+    Attributes:
+        paho: Publishes and subscribes; its other callbacks are the owner's.
+        connected: Set while the broker accepts messages, as far as is known.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        client_id: str,
+        *,
+        will: tuple[str, bytes] | None,
+        on_refused: Callable[[BrokerError], None] | None,
+        on_accepted: Callable[[int | None], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._host, self._port, self._tls = parse_url(settings.url)
+        check_secrets(settings, self._host, self._tls)
+        self._troubles = BrokerTroubles(self._host, self._port, on_refused)
+        self._on_accepted, self._on_lost = on_accepted, on_lost
+        self.connected = threading.Event()
+        self.paho = self._make(client_id, will)
+
+    def _make(self, client_id: str, will: tuple[str, bytes] | None) -> paho.Client:
+        settings = self._settings
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=paho.MQTTv5 if settings.version == "5" else paho.MQTTv311,
+        )
+        client.suppress_exceptions = True  # an exception would end the network thread in silence
+        client.connect_timeout = 3.0
+        client.max_queued_messages_set(MAX_QUEUED)
+        client.max_inflight_messages_set(20)
+        if settings.username is not None:
+            client.username_pw_set(settings.username, read_password(settings))
+        if self._tls:
+            client.tls_set_context(tls.context(settings.ca_file, settings.cert_file, settings.key_file))
+            client.on_log = self._on_log
+        if will:
+            path, payload = will
+            properties = PublishProperties(settings.version).of_will()
+            client.will_set(path, payload, qos=1, retain=True, properties=properties)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_socket_open = self._on_socket_open
+        return client
+
+    def __enter__(self) -> Connection:
+        self.paho.reconnect_delay_set(*reconnect_delays())  # type: ignore[arg-type]  # seconds; floats work, the annotation says int
+        if self._settings.version == "5":
+            self.paho.connect_async(self._host, self._port, self._settings.keepalive_s, clean_start=True)
+        else:
+            self.paho.connect_async(self._host, self._port, self._settings.keepalive_s)
+        self.paho.loop_start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.paho.disconnect()
+        timer = threading.Timer(CLOSE_WITHIN_S, self.cut)
+        timer.start()
+        self.paho.loop_stop()  # waits until everything is written
+        timer.cancel()
+
+    def cut(self) -> None:
+        """End the TCP connection without a word of MQTT, as a lost network does."""
+        sock = self.paho.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):  # it has gone by itself
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        userdata: object,  # noqa: ARG002 - paho's signature
+        flags: paho.ConnectFlags,  # noqa: ARG002
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._troubles.refused(str(reason))
+            return
+        self._troubles.over()
+        # Otherwise paho would resend what was in flight. Its owners do that, unless it is out of date by now.
+        client.drop_out_messages()
+        client.on_log = None  # it matters only before the CONNACK, and costs a line of text for each packet
+        self._on_accepted(getattr(properties, "MaximumPacketSize", None))
+        log.info("connected to the broker at %s:%d", self._host, self._port)
+
+    def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002
+        self._troubles.unreachable(sys.exc_info()[1])  # paho calls this while it handles the exception
+
+    def _on_log(self, client: paho.Client, userdata: object, level: int, text: str) -> None:  # noqa: ARG002
+        # With TLS 1.3 the broker's verdict on our certificate comes with the first read; paho only logs it.
+        if level == paho.MQTT_LOG_ERR and "ALERT" in text:
+            self._troubles.untrusted("the broker refused our certificate" + tls.CERTIFICATE_FIX)
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: object,  # noqa: ARG002
+        flags: paho.DisconnectFlags,  # noqa: ARG002
+        reason: ReasonCode,
+        properties: Properties | None,  # noqa: ARG002
+    ) -> None:
+        was_connected = self.connected.is_set()
+        self.connected.clear()
+        self._on_lost()
+        if was_connected:  # paho can call this twice for one connection
+            if reason.is_failure:
+                log.warning("lost the broker (%s); reconnecting", reason)
+            client.reconnect_delay_set(*reconnect_delays())  # type: ignore[arg-type]  # as in __enter__
+        elif reason.is_failure:
+            self._troubles.hung_up()
+
+    def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG002
+        if not isinstance(sock, socket.socket):
+            return
+        _tune(sock)
+        if sock.fileno() > MAX_DESCRIPTOR:
+            self._troubles.too_many_files(sock.fileno(), MAX_DESCRIPTOR)
+
+
+def reconnect_delays() -> tuple[float, float]:
+    """Seconds before the first attempt to reconnect, and the most that later ones wait: random, below 3 s.
+
+    A thousand nodes must not return to a restarted broker in the same instant.
+    """
+    return random.uniform(0.3, 1.0), random.uniform(1.5, 3.0)
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a cut cable is an error after 5 s, not after minutes
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # a slow link must not hold old frames by the megabyte
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)

@@ -1,0 +1,94 @@
+"""MQTT 5 properties of messages: made of what a topic's row says, and read from messages that arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from paho.mqtt.client import MQTTMessage
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from shared.mqtt.received import Received
+from shared.wire.topics import Topic
+
+
+class PublishProperties:
+    """Makes the properties of messages to publish; MQTT 3.1.1 has none, so each is None there.
+
+    Args:
+        version: The protocol that the connection speaks.
+    """
+
+    def __init__(self, version: Literal["5", "3.1.1"]) -> None:
+        self._version = version
+        self._plain: dict[str, Properties] = {}
+        """By topic name: making properties costs as much as sending the message does."""
+
+    def of_topic(
+        self,
+        topic: Topic,
+        user: Mapping[str, str] | None = None,
+        correlation: bytes | None = None,
+        response_topic: str | None = None,
+    ) -> Properties | None:
+        """For a new message."""
+        if self._version != "5":
+            return None
+        plain = not user and correlation is None and response_topic is None
+        if plain and topic.name in self._plain:
+            return self._plain[topic.name]
+        properties = _made(
+            PacketTypes.PUBLISH,
+            ContentType="image/jpeg" if topic.payload == "jpeg" else "application/json",
+            MessageExpiryInterval=topic.expiry_s,
+            UserProperty=list(user.items()) if user else None,
+            CorrelationData=correlation,
+            ResponseTopic=response_topic,
+        )
+        if plain:
+            self._plain[topic.name] = properties
+        return properties
+
+    def of_recorded(self, message: Received) -> Properties | None:
+        """Those that a message had when it was recorded."""
+        if self._version != "5":
+            return None
+        return _made(
+            PacketTypes.PUBLISH,
+            ContentType=message.content_type,
+            MessageExpiryInterval=message.expiry_s,
+            ResponseTopic=message.response_topic,
+            CorrelationData=message.correlation,
+            UserProperty=list(message.user_properties.items()) or None,
+        )
+
+    def of_will(self) -> Properties | None:
+        """For the will, which is JSON."""
+        if self._version != "5":
+            return None
+        return _made(PacketTypes.WILLMESSAGE, ContentType="application/json")
+
+
+def to_received(message: MQTTMessage) -> Received:
+    """A message of paho's as one of ours."""
+    properties = message.properties
+    return Received(
+        message.topic,
+        bytes(message.payload),
+        message.qos,
+        message.retain,
+        dict(getattr(properties, "UserProperty", ())),
+        getattr(properties, "ResponseTopic", None),
+        getattr(properties, "CorrelationData", None),
+        getattr(properties, "ContentType", None),
+        getattr(properties, "MessageExpiryInterval", None),
+    )
+
+
+def _made(packet: int, **given: object) -> Properties:
+    properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho has no type there
+    for name, value in given.items():
+        if value is not None:
+            setattr(properties, name, value)
+    return properties
