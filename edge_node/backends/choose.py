@@ -1,4 +1,4 @@
-"""Which engine runs a model: the fastest one that works here and has a file of the model."""
+"""Which engine runs a model: the fastest that works on this machine and for which there is a file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SUFFIXES: dict[str, Engine] = {
     ".torchscript": "torch",
     ".pt": "torch",
 }
-"""Fastest first."""
+"""By file name, the fastest engine first."""
 _SERVERS = ("http://", "https://", "grpc://", "grpcs://")
 
 
@@ -36,12 +36,12 @@ def choose(settings: ModelSettings, device: int = 0) -> Backend:
     """Load a model into the best engine.
 
     Args:
-        settings: `name` is a file, a known model or a server's address; `backend` an engine or "auto". Files
-            of the same stem beside the named one count as the same model.
+        settings: `name` is a file, a known model or a server's address; `backend` is an engine or "auto".
+            Files with the same stem in the same folder count as the same model.
         device: Number of the GPU, for engines that run on one.
 
     Raises:
-        ModelError: No engine can run it, or not the one that was named; the text says why.
+        ModelError: No engine can run the model, or the named engine cannot; the text says why.
     """
     if settings.name.startswith(_SERVERS) or settings.backend == "kserve":
         return _on_server(settings)
@@ -57,7 +57,7 @@ def choose(settings: ModelSettings, device: int = 0) -> Backend:
             refused.append(f"{path.name} is not used: {why}")
             continue
         line = "; ".join([f"model {path} runs with {backend.name} on {backend.device}", *refused])
-        if _said(line):  # not for each of several detectors
+        if _said(line):  # once, although there may be several detectors
             log.info("%s", line)
         return backend
     raise ModelError(f"model {settings.name!r}: {'; '.join(refused)}")
@@ -67,7 +67,7 @@ def _candidates(settings: ModelSettings) -> list[tuple[Engine, Path]]:
     """Engines and files to try, best first; at least one.
 
     Raises:
-        ModelError: No such model, or no file of it for the engine that was named.
+        ModelError: There is no such model, or no file of it for the named engine.
     """
     named = Path(settings.name).expanduser()
     known = settings.name in KNOWN
@@ -79,24 +79,24 @@ def _candidates(settings: ModelSettings) -> list[tuple[Engine, Path]]:
     if settings.backend == "auto":
         return by_engine
     fitting = [(engine, path) for engine, path in by_engine if engine == settings.backend]
-    # TensorRT makes its engine of an ONNX file.
+    # TensorRT builds its engine from an ONNX file.
     if not fitting and settings.backend == "tensorrt":
         fitting = [("tensorrt", path) for path in there if path.suffix == ".onnx"]
     if not fitting:
         suffixes = " or ".join(key for key, engine in _SUFFIXES.items() if engine == settings.backend)
         files = ", ".join(str(path) for path in there)
         raise ModelError(
-            f"model.backend={settings.backend} needs a {suffixes} file; of {settings.name!r} there is {files}"
+            f"model.backend={settings.backend} needs a {suffixes} file; {settings.name!r} has only {files}"
         )
-    # A file that the user names goes before its neighbours.
+    # The file that the user named comes first.
     return sorted(fitting, key=lambda one: one[1] != named)
 
 
 def _load(engine: Engine, path: Path, settings: ModelSettings, device: int) -> Backend:
-    """An engine with the model in it; engines that are not used are not imported.
+    """An engine with the model in it; only this engine's packages are imported.
 
     Raises:
-        ModelError: It does not work here.
+        ModelError: The engine does not work on this machine.
     """
     if engine == "onnxruntime":
         return _onnx_runtime(path, settings, device)
@@ -131,8 +131,8 @@ def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:
 def _on_server(settings: ModelSettings) -> Backend:
     if settings.backend not in ("auto", "kserve") or not settings.name.startswith(_SERVERS):
         raise ModelError(
-            f"model.backend={settings.backend} and model.name={settings.name!r} do not fit: "
-            "http://HOST:PORT/MODEL and grpc://HOST:PORT/MODEL are for the kserve backend, and it for them"
+            f"model.backend={settings.backend} does not fit model.name={settings.name!r}: the kserve backend "
+            "takes http://HOST:PORT/MODEL or grpc://HOST:PORT/MODEL, and no other backend takes these"
         )
     try:
         from edge_node.backends.kserve import KserveBackend

@@ -1,4 +1,4 @@
-"""Pictures to input tensors in host memory: one step for ONNX Runtime, PyTorch and KServe."""
+"""Pictures to input tensors in host memory, for ONNX Runtime, PyTorch and KServe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_node.frames import U8
 from shared.errors import ModelError
 
 MAX_BATCH = 16
-"""Most pictures at once where the file allows any number."""
+"""Most pictures at once, for models whose file allows any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,11 @@ class Picture:
     """How a model takes pictures.
 
     Attributes:
-        name: Of the input.
-        tensor: How a picture lies in it.
-        batch: Length of the first axis; None: any, 0: there is no such axis.
-        height: Pixels; None: any.
-        width: Pixels; None: any.
+        name: Name of the input.
+        tensor: How a picture lies in the input.
+        batch: Length of the batch axis; None: any length, 0: the input has no such axis.
+        height: Pixels; None: any height.
+        width: Pixels; None: any width.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Picture:
 
     @classmethod
     def of(cls, model: ModelFile, where: str) -> Picture:
-        """Read it off the first input.
+        """Read this from the model's first input.
 
         Args:
-            model: Its picture input first.
+            model: Its first input is the picture's.
             where: The model's name, for the error.
 
         Raises:
-            ModelError: The input is no picture.
+            ModelError: The first input does not take a picture.
         """
         found = model.inputs[0]
         shape = found.shape
@@ -67,8 +67,8 @@ class Picture:
 
 
 def picture_first(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The inputs, the one that takes the picture before the others."""
-    return tuple(sorted(inputs, key=lambda item: -len(item.shape)))  # sorted() keeps the order of equals
+    """The inputs, with the picture's before the others."""
+    return tuple(sorted(inputs, key=lambda item: -len(item.shape)))  # equal ranks keep their order
 
 
 def _length(axis: Axis) -> int | None:
@@ -76,11 +76,11 @@ def _length(axis: Axis) -> int | None:
 
 
 class HostInput:
-    """Makes the inputs of a network again and again; not for several threads at once.
+    """Makes the inputs of a network again and again; only one thread at a time may use it.
 
     Args:
-        model: What the file says.
-        picture: How it takes pictures.
+        model: What the model's file says.
+        picture: How the model takes pictures.
     """
 
     def __init__(self, model: ModelFile, picture: Picture) -> None:
@@ -88,25 +88,25 @@ class HostInput:
         self._preprocessors: dict[InputFormat, Preprocessor] = {}
 
     def __call__(self, images: Sequence[U8], target: InputFormat) -> tuple[dict[str, Array], list[Letterbox]]:
-        """Inputs by name, overwritten by the next call with this target, and how the pictures lie in them."""
+        """Inputs by name, which the next call overwrites, and how the pictures lie in them."""
         picture = self._picture
         preprocess = self._preprocessors.get(target)
         if preprocess is None:
-            # A tensor of many pictures is large: it is made as long as the longest batch that came.
+            # A tensor for many pictures is large: it is made for the largest batch so far.
             preprocess = Preprocessor(target, picture.tensor, picture.batch or len(images))
             self._preprocessors[target] = preprocess
         elif preprocess.slots < len(images):
             preprocess = self._preprocessors[target] = Preprocessor(target, picture.tensor, len(images))
         tensor, fits = preprocess.batch(images)
         if picture.batch and len(tensor) < picture.batch:
-            tensor = preprocess.tensor  # a fixed batch is filled up with what was there
+            tensor = preprocess.tensor  # earlier pictures fill up a fixed batch
         others = extra_inputs(self._model, target.width, target.height)
         feeds = {name: np.repeat(value, len(tensor), axis=0) for name, value in others.items()}
         return {picture.name: tensor[0] if picture.batch == 0 else tensor} | feeds, fits
 
 
 def extra_inputs(model: ModelFile, width: int, height: int) -> dict[str, Array]:
-    """Inputs beside the picture, for one picture, set so that boxes come out in pixels of the input.
+    """The other inputs beside one picture, with values that let boxes come out in pixels of the input.
 
     Args:
         model: What the file says.
@@ -114,7 +114,7 @@ def extra_inputs(model: ModelFile, width: int, height: int) -> dict[str, Array]:
         height: Of the input, pixels.
 
     Raises:
-        ModelError: An input whose meaning is not known.
+        ModelError: The model has an input whose meaning is not known.
     """
     known: dict[str, Array] = {
         "orig_target_sizes": np.array([[width, height]], np.int64),
@@ -131,7 +131,7 @@ def extra_inputs(model: ModelFile, width: int, height: int) -> dict[str, Array]:
 
 
 def by_picture(raw: Sequence[Array], model: ModelFile, count: int) -> list[list[Array]]:
-    """Outputs of a batch, picture by picture, without the batch axis where there is one."""
+    """Outputs of a batch by picture, without the batch axis if they have one."""
     if not model.has_batch_axis:
         return [list(raw)]
     return [[output[index] for output in raw] for index in range(count)]

@@ -1,4 +1,4 @@
-"""What every engine is to the detector: pictures in, raw outputs out."""
+"""What every engine is to the detector: it takes pictures and gives raw outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_node.frames import U8
 from shared.errors import ModelError
 
 Axis = int | str | None
-"""Length of an axis; a str or None is dynamic."""
+"""The length of an axis; a str or None means that the length is dynamic."""
 Array = npt.NDArray[np.generic]
 T = TypeVar("T")
 U = TypeVar("U")
@@ -33,12 +33,12 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """What a model's file says of itself.
+    """What a model's file says about the model.
 
     Attributes:
-        inputs: The picture first.
+        inputs: The input for the picture comes first.
         outputs: In the file's order.
-        metadata: Key and value texts, such as the class names under "names".
+        metadata: Texts by key, such as the class names under "names".
     """
 
     inputs: tuple[Tensor, ...]
@@ -47,12 +47,12 @@ class ModelFile:
 
     @property
     def has_batch_axis(self) -> bool:
-        """Whether outputs come by picture; False for networks that take one picture and return plain rows."""
+        """Whether the first axis of the outputs is the picture; False for networks that return plain rows."""
         return any(len(output.shape) >= 3 for output in self.outputs)
 
     @property
     def trained_size(self) -> int | None:
-        """Longer side of the pictures of the training, from the metadata ("imgsz"), in pixels."""
+        """Longer side of the training pictures in pixels, from "imgsz" in the metadata."""
         try:
             sizes = json.loads(self.metadata.get("imgsz", ""))
             return max(sizes if isinstance(sizes, list) else [sizes], default=None)
@@ -61,7 +61,10 @@ class ModelFile:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """From the metadata: a JSON or Python mapping of id to name, or a list; empty when there are none."""
+        """Class names by id, from "names" in the metadata; empty if the file has none.
+
+        The text is a mapping of id to name or a list of names, as JSON or as Python writes it.
+        """
         text = self.metadata.get("names", "")
         try:
             found = json.loads(text)
@@ -108,13 +111,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """What one run of the network gave.
+    """The result of one run of the network.
 
     Attributes:
-        outputs: By picture, then by output, without the batch axis; owned by the caller.
-        fits: How each picture was put into the input.
-        preprocess_ms: Of the whole batch.
-        inference_ms: Of the whole batch, copies included.
+        outputs: By picture, then by output, without the batch axis; the caller owns them.
+        fits: How each picture lies in the input.
+        preprocess_ms: Milliseconds for the whole batch.
+        inference_ms: Milliseconds for the whole batch, with the copies.
     """
 
     outputs: list[list[Array]]
@@ -150,22 +153,22 @@ class Pending(Generic[T]):
         return Pending(lambda: change(self._collect()), done=self.done)
 
 
-class OutOfMemory(ModelError):  # noqa: N818 - reads as what it is, like Python's own MemoryError
-    """The device has no room for a batch of this size; a smaller one may fit."""
+class OutOfMemory(ModelError):  # noqa: N818 - named like Python's own MemoryError
+    """The device has no memory for a batch of this size; a smaller batch may fit."""
 
 
 class Backend(Protocol):
-    """An engine with a model in it. Used by one thread at a time, but for collecting what was submitted.
+    """An engine with a model in it. One thread at a time may submit; any thread may collect.
 
     Attributes:
         name: The engine and its version.
-        device: Where it runs.
-        model: What the file says.
-        max_batch: Most pictures in one call; may become another one while it runs.
-        in_flight: Most batches submitted and not collected: 2 where the device goes on by itself, so that it
-            need not wait for this process between two batches; 1 where `submit` does all the work.
-        letterboxes: Whether it does so on its device, faster than the host would; if not, pictures that have
-            the size of the target already cost a copy.
+        device: The device that it runs on.
+        model: What the model's file says.
+        max_batch: Most pictures in one batch; the number may change while the engine runs.
+        in_flight: Most batches that are submitted and not collected: 2 if the device works by itself and
+            should not wait for this process between two batches; 1 if `submit` does all the work.
+        letterboxes: Whether the engine letterboxes on its device. If not, the caller letterboxes beforehand,
+            and pictures that have the target's size already cost one copy.
     """
 
     name: str
@@ -181,11 +184,11 @@ class Backend(Protocol):
         Args:
             images: u8 ``(H, W, 3)``, BGR, of any sizes, at most `max_batch`.
             target: What the network expects.
-            wanted: What counts; an engine may leave out everything else. None: all outputs as they are, for a
-                first run that shows what they look like.
+            wanted: The detections that count; an engine may leave out all others. None: the whole outputs,
+                for a first run that shows what they look like.
 
         Raises:
-            OutOfMemory: For a batch; nothing is lost, and a smaller one may be tried.
+            OutOfMemory: The batch does not fit; nothing is lost, and the caller may try a smaller one.
         """
 
     def close(self) -> None:

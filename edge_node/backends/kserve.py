@@ -1,6 +1,6 @@
-"""A network on another machine: any server of the KServe v2 protocol.
+"""A network on another machine, behind a server that speaks the KServe v2 protocol.
 
-Triton, OpenVINO Model Server and MLServer speak it.
+Triton, OpenVINO Model Server and MLServer do.
 
 Protocol: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 """
@@ -31,9 +31,9 @@ log = logging.getLogger("darner.backend")
 T = TypeVar("T")
 
 START_WITHIN_S = 10.0
-"""A server that starts together with the node is waited for this long."""
+"""Seconds that a node waits for a server that starts together with it."""
 AWAY_AT_MOST_S = 60.0
-"""A server that was there and does not answer is asked again this long, then the node ends and says so."""
+"""Seconds that a node asks a server that answers no more; then the node ends with an error."""
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 _DTYPES = {"FP32": "float32", "FP16": "float16", "UINT8": "uint8", "INT64": "int64", "INT32": "int32"}
 _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "503", "502", "504")
@@ -41,14 +41,14 @@ _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "503", "502", "504")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a model is served.
+    """The address of a served model.
 
     Attributes:
-        kind: "http" or "grpc", the client's module.
-        secure: Over TLS.
+        kind: "http" or "grpc", the name of the client's module.
+        secure: Whether the connection uses TLS.
         place: ``HOST:PORT``.
-        model: Its name there.
-        version: Empty for the server's choice.
+        model: The model's name on the server.
+        version: Of the model; empty for the server's choice.
     """
 
     kind: str
@@ -59,10 +59,10 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """From ``http://HOST:PORT/MODEL`` or ``.../MODEL/VERSION``; https, grpc and grpcs likewise.
+        """Read ``http://HOST:PORT/MODEL`` or ``.../MODEL/VERSION``; https, grpc and grpcs likewise.
 
         Raises:
-            ModelError: It is not of that form.
+            ModelError: The address has another form.
         """
         split = urlsplit(url)
         parts = [part for part in split.path.split("/") if part]
@@ -79,13 +79,14 @@ class Address:
 class KserveBackend:
     """Runs a model on a server.
 
-    A server that goes away is asked again for a minute, while live cameras keep only their newest frame.
+    If the server stops answering, the node asks again for a minute; live cameras meanwhile keep only their
+    newest frame.
 
     Args:
         settings: `name` is the address, `timeout_s` the longest wait for one answer.
 
     Raises:
-        ModelError: No server, no such model on it, or one that takes no picture.
+        ModelError: There is no server, or the server has no such model, or the model takes no picture.
     """
 
     in_flight, letterboxes = 1, False
@@ -128,7 +129,7 @@ class KserveBackend:
         target: InputFormat,
         wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
     ) -> Pending[Inference]:
-        """See `Backend`; the whole output comes over the network."""
+        """See `Backend`; the whole outputs come from the server."""
         start = time.perf_counter()
         feeds, fits = self._prepare(images, target)
         ready = time.perf_counter()
@@ -158,7 +159,7 @@ class KserveBackend:
         found = [answer.as_numpy(item.name) for item in self.model.outputs]
         if any(item is None for item in found):
             raise ModelError(
-                f"model {self._address.model}: the server left out an output that it had announced"
+                f"model {self._address.model}: the server's answer lacks an output that it had announced"
             )
         return found
 
@@ -169,7 +170,7 @@ class KserveBackend:
         return found
 
     def _client(self) -> Any:
-        """This thread's client: the HTTP one must not be used by two."""
+        """This thread's client: two threads must not use one HTTP client."""
         client = getattr(self._local, "client", None)
         if client is None:
             address = self._address
@@ -187,16 +188,16 @@ class KserveBackend:
         return client
 
     def _drop_client(self) -> None:
-        """A connection that failed may be half dead; the next question gets a new one."""
+        """Close this thread's client after a failure; the next request opens a new one."""
         client, self._local.client = self._local.client, None
         self._clients.remove(client)
         client.close()
 
     def _patiently(self, within_s: float, ask: Callable[[], T]) -> T:
-        """The answer, asking again while the server is away.
+        """The answer of `ask`, which is called again while the server does not answer.
 
         Raises:
-            ModelError: It stays away, or refuses.
+            ModelError: The server does not answer within `within_s` seconds, or it refuses.
         """
         start = time.monotonic()
         tries = 0
@@ -226,7 +227,7 @@ class KserveBackend:
 
 
 def _tensor(item: dict[str, Any]) -> Tensor:
-    """As the server describes it; -1 is any length, and lengths may come as texts."""
+    """A tensor as the server describes it: -1 is any length, and lengths may be texts."""
     shape = tuple(None if int(axis) < 0 else int(axis) for axis in item.get("shape", []))
     return Tensor(item["name"], shape, _DTYPES.get(item["datatype"], item["datatype"].lower()))
 

@@ -1,4 +1,4 @@
-"""From a camera's picture to the network's input and back: one definition for every engine."""
+"""From a camera's picture to the network's input and back, in one way for all engines."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class InputFormat:
         width: Pixels.
         height: Pixels.
         rgb: Channel order RGB; False for BGR.
-        scale: What pixel values 0..255 are multiplied by.
-        offset: What is added then.
-        fit: "centre" keeps the aspect with bars on both sides, "corner" with bars right and below, "stretch"
-            does not keep it.
+        scale: Factor for pixel values 0..255.
+        offset: Added after the scale.
+        fit: "centre" keeps the aspect, with bars on both sides; "corner" keeps it, with bars right and below;
+            "stretch" does not keep it.
     """
 
     width: int
@@ -43,7 +43,7 @@ class InputFormat:
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Scale and offset that put a picture into the network's input."""
+    """How a picture lies in the network's input: its scale and its place."""
 
     source_width: int
     source_height: int
@@ -56,7 +56,7 @@ class Letterbox:
 
     @classmethod
     def fit(cls, source_width: int, source_height: int, target: InputFormat) -> Letterbox:
-        """The largest copy of the source that fits into the target; all of the target when stretched."""
+        """The largest copy of the source that fits into the target; "stretch" fills the target."""
         scale_x, scale_y = target.width / source_width, target.height / source_height
         if target.fit == "stretch":
             return cls(source_width, source_height, scale_x, scale_y, target.width, target.height, 0, 0)
@@ -78,14 +78,15 @@ class Letterbox:
 
 
 def letterbox(image: U8, target: InputFormat) -> tuple[U8, Letterbox]:
-    """A picture in a canvas of the target's size, channels as they were.
+    """Put a picture into a canvas of the target's size; the order of its channels stays.
 
     Args:
         image: u8 ``(H, W, 3)``.
         target: What the network expects.
 
     Returns:
-        u8 ``(height, width, 3)``, the picture itself when it has this size, and the way back.
+        u8 ``(height, width, 3)``, which is the picture itself if it has this size; and how the picture lies
+        in it.
     """
     fit = Letterbox.fit(image.shape[1], image.shape[0], target)
     if image.shape == (target.height, target.width, 3):
@@ -103,9 +104,9 @@ class TensorFormat:
     """How a picture lies in an input tensor.
 
     Attributes:
-        dtype: Of the values; uint8 takes pixels as they are, without scale and offset.
+        dtype: Of the values; uint8 holds pixels without scale and offset.
         channels_last: ``(height, width, channels)``; False for ``(channels, height, width)``.
-        channels: 3; or 4, the fourth being 255 everywhere, only for uint8 with the channels last.
+        channels: 3, or 4 with 255 in the fourth everywhere; 4 needs uint8 with the channels last.
     """
 
     dtype: Literal["float32", "float16", "uint8"] = "float32"
@@ -114,17 +115,17 @@ class TensorFormat:
 
 
 class Preprocessor:
-    """Fills one input tensor again and again; not for several threads at once.
+    """Fills one input tensor again and again; only one thread at a time may use it.
 
     Args:
         target: What the network expects.
-        tensor: How it wants it to lie in memory.
+        tensor: How the values lie in memory.
         batch: Most pictures at once.
 
     Attributes:
         target: As given.
         slots: Most pictures at once.
-        tensor: All of it, whatever is in it.
+        tensor: The whole tensor, with the slots that the last batch did not fill.
     """
 
     def __init__(self, target: InputFormat, tensor: TensorFormat | None = None, batch: int = 1) -> None:
@@ -152,16 +153,16 @@ class Preprocessor:
             image: u8 ``(H, W, 3)``, BGR.
 
         Returns:
-            The tensor ``(1, 3, height, width)``, or as its format says, overwritten by the next call; and the
-            way back.
+            The tensor ``(1, 3, height, width)``, or as its format says, which the next call overwrites; and
+            how the picture lies in it.
         """
         tensor, fits = self.batch([image])
         return tensor, fits[0]
 
     def batch(self, images: Sequence[U8]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
-        """The same for several pictures; the tensor's first axis is as long as there are pictures.
+        """The same for several pictures; the length of the tensor's first axis is their number.
 
-        One that is a whole tensor already is not copied: the tensor is then the picture itself.
+        A single picture that has the tensor's form already is not copied: the picture is the tensor.
         """
         if self.slots == 1 and self.tensor is self._canvas and images[0].shape == self.tensor.shape[1:]:
             image = images[0]
@@ -176,7 +177,7 @@ class Preprocessor:
         return self.tensor[: len(images)], fits
 
     def _place(self, slot: int, image: U8) -> Letterbox:
-        """Put a picture into its canvas; the bars are there already unless its size is new."""
+        """Put a picture into its canvas; the bars are drawn only when the picture's size is new."""
         height, width = image.shape[:2]
         fit = self._fits[slot]
         if fit is None or (fit.source_width, fit.source_height) != (width, height):

@@ -1,4 +1,4 @@
-"""PyTorch: TorchScript and `torch.export` files, and checkpoints of Ultralytics where the user has it."""
+"""PyTorch: TorchScript and `torch.export` files, and Ultralytics' checkpoints if the user has Ultralytics."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from shared.errors import ModelError
 
 _DEFAULT_SIZE = 640
 _EXTRA = "config.txt"
-"""Where Ultralytics' exports keep class names and size inside the file, as JSON."""
+"""The file inside Ultralytics' exports that holds class names and size as JSON."""
 _DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.uint8: "uint8", torch.int64: "int64"}
 
 
 class TorchBackend:
-    """Runs a PyTorch model, on the GPU where PyTorch has one.
+    """Runs a PyTorch model, on the GPU if PyTorch has one.
 
-    A TorchScript file does not say what it takes: it gets one picture at a time, of a fixed size, which is
+    A TorchScript file does not say what it takes. It gets one picture at a time, of a fixed size: that is
     `input_size`, else `imgsz` in its extra file "config.txt", else 640.
 
     Args:
-        path: `.pt2` is of `torch.export`; anything else TorchScript, or a checkpoint of Ultralytics. A
-            checkpoint is a pickle and can run any code when it is loaded.
+        path: `.pt2` is a file of `torch.export`; any other is TorchScript or a checkpoint of Ultralytics. A
+            checkpoint is a pickle: loading it can run any code.
         settings: Threads and input size.
-        index: Of the GPU.
+        index: Number of the GPU.
 
     Raises:
-        ModelError: The file cannot be loaded or run.
+        ModelError: PyTorch cannot load or run the file.
     """
 
     in_flight, letterboxes = 1, False
@@ -55,7 +55,7 @@ class TorchBackend:
         self._picture = Picture.of(unknown, str(path))
         side = settings.input_size or unknown.trained_size or _DEFAULT_SIZE
         size = InputFormat(self._picture.width or side, self._picture.height or side)
-        # Only a run tells what comes out.
+        # Only a run shows what the outputs are.
         self._prepare = HostInput(unknown, self._picture)
         blank: U8 = torch.zeros((size.height, size.width, 3), dtype=torch.uint8).numpy()
         first = self._outputs(self._prepare([blank], size)[0])
@@ -128,20 +128,20 @@ def _ultralytics(path: Path, device: torch.device, reason: str) -> Any:
         from ultralytics import YOLO
     except ImportError:
         raise ModelError(
-            f"model {path}: is no TorchScript file ({reason}); if it is a checkpoint of Ultralytics, install "
-            "ultralytics (AGPL-3.0) or export it to ONNX"
+            f"model {path}: is not a TorchScript file ({reason}); for an Ultralytics checkpoint, install "
+            "ultralytics (AGPL-3.0) or export the model to ONNX"
         ) from None
     try:
         network = YOLO(path).model.to(device).float().eval()
     except Exception as error:  # noqa: BLE001
         raise ModelError(f"model {path}: Ultralytics cannot load it: {_last_line(error)}") from None
-    # What it returns after the predictions is for training.
+    # The first tensor has the predictions; the others are for training.
     network.register_forward_hook(lambda _network, _inputs, result: next(_tensors(result)))
     return network
 
 
 def _program_inputs(program: Any) -> list[Tensor]:
-    """What an exported program takes; an axis that may vary is a symbol there."""
+    """The inputs of an exported program; a symbol stands for an axis of any length."""
     wanted = set(program.graph_signature.user_inputs)
     found = []
     for node in program.graph.nodes:
@@ -153,7 +153,7 @@ def _program_inputs(program: Any) -> list[Tensor]:
 
 
 def _metadata(extra: dict[str, Any]) -> dict[str, str]:
-    """Texts by key, as in an ONNX file."""
+    """The extra file's values as texts by key, as an ONNX file has them."""
     try:
         found = json.loads(extra[_EXTRA] or "{}")
     except ValueError:
@@ -164,7 +164,7 @@ def _metadata(extra: dict[str, Any]) -> dict[str, str]:
 
 
 def _open_axes(shape: tuple[int, ...], *, free: bool) -> tuple[Axis, ...]:
-    """Lengths that change with the picture's size are not known from one run."""
+    """The shape of an output; if the picture may have any size (`free`), its longest axis is left open."""
     if not free:
         return shape
     longest = max(range(len(shape)), key=lambda index: shape[index])
@@ -172,7 +172,7 @@ def _open_axes(shape: tuple[int, ...], *, free: bool) -> tuple[Axis, ...]:
 
 
 def _tensors(result: Any) -> Iterator[torch.Tensor]:
-    """The tensors in whatever nest of tuples, lists and mappings a network returns."""
+    """The tensors in the tuples, lists and mappings that a network returns, however they are nested."""
     if isinstance(result, torch.Tensor):
         yield result
     elif isinstance(result, dict):

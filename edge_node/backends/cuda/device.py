@@ -17,21 +17,22 @@ INSTALL = "pip install 'darner[trt]' (pycuda is built with the CUDA toolkit's he
 
 
 class Device:
-    """A GPU with its primary context: the one that PyTorch, ONNX Runtime and TensorRT use here too.
+    """A GPU with its primary context, which PyTorch, ONNX Runtime and TensorRT use in this process, too.
 
-    The context is kept until the process ends, because others may be using it.
+    The context stays until the process ends, because others may be using it.
 
     Args:
-        index: As CUDA counts.
+        index: Number of the GPU, as CUDA counts.
 
     Attributes:
         driver: The module `pycuda.driver`.
         name: Such as "NVIDIA H200".
         capability: Compute capability, major and minor.
-        shares_memory: With the host, as on a Jetson: page-locked memory is then the GPU's own, too.
+        shares_memory: Whether GPU and host have one memory, as on a Jetson; page-locked memory of the host
+            then takes the GPU's, too.
 
     Raises:
-        ModelError: No pycuda, no driver or no such GPU.
+        ModelError: There is no pycuda, no driver or no such GPU.
     """
 
     def __init__(self, index: int = 0) -> None:
@@ -52,7 +53,7 @@ class Device:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the context this thread's; what was current before is so again afterwards."""
+        """Make the context this thread's current one; afterwards, the one before is current again."""
         self._context.push()
         try:
             yield
@@ -60,13 +61,13 @@ class Device:
             self._context.pop()
 
     def free_memory(self) -> int:
-        """Bytes that nobody has taken; the context must be current."""
+        """Bytes of the GPU's memory that are free; the context must be current."""
         return int(self.driver.mem_get_info()[0])
 
 
 @functools.cache
 def device(index: int = 0) -> Device:
-    """The GPU, opened once in a process."""
+    """The GPU, which is opened once in a process."""
     return Device(index)
 
 
@@ -74,7 +75,7 @@ class Buffer:
     """Memory on the GPU; the context must be current.
 
     Args:
-        gpu: Where.
+        gpu: The GPU.
         size: Bytes.
     """
 
@@ -84,20 +85,20 @@ class Buffer:
         self.address = int(self._allocation)
 
     def free(self) -> None:
-        """Give it back."""
+        """Give the memory back."""
         self._allocation.free()
 
 
 class Pinned:
-    """Page-locked memory of the host: the GPU copies from and to it beside other work, and can address it.
+    """Page-locked memory of the host: the GPU can address it, and copies it while other work runs.
 
     Args:
-        gpu: Which may use it.
+        gpu: The GPU that uses it.
         size: Bytes.
 
     Attributes:
         array: u8 ``(size,)``, the memory.
-        address: Where the GPU sees it.
+        address: Its address for the GPU.
     """
 
     def __init__(self, gpu: Device, size: int) -> None:
@@ -109,11 +110,11 @@ class Pinned:
         self.address: int = int(self._allocation.get_device_pointer())
 
     def view(self, dtype: npt.DTypeLike, shape: tuple[int, ...], start: int = 0) -> npt.NDArray[Any]:
-        """A part of it as an array."""
+        """A part of the memory as an array, from byte `start` on."""
         kind = np.dtype(dtype)
         size = kind.itemsize * int(np.prod(shape))
         return self.array[start : start + size].view(kind).reshape(shape)
 
     def free(self) -> None:
-        """Give it back; no view may be used any more."""
+        """Give the memory back; no view of it may be used afterwards."""
         self._allocation.free()

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from edge_node.backends.interface import OutOfMemory
 
 _RELAXED = 2
-"""Capture mode: neither what other threads do nor an allocation of the network's spoils the recording."""
+"""Capture mode: other threads and allocations of the network do not spoil the recording."""
 _OUT_OF_MEMORY = 2
 
 
 class CaptureError(Exception):
-    """The work cannot be recorded; it can still be enqueued step by step."""
+    """The driver cannot record the work; the work can still be enqueued step by step."""
 
 
 @functools.cache
@@ -53,10 +53,10 @@ class CudaGraph:
 
     Args:
         stream: Handle of the stream to record on; nothing else may use it meanwhile.
-        work: Enqueues the work on that stream and waits for nothing. It is only recorded, not done.
+        work: Enqueues the work on that stream and waits for nothing. The work is recorded and not done.
 
     Raises:
-        CaptureError: The driver refuses something of the work. The stream is usable again.
+        CaptureError: The driver refuses a part of the work. The stream can be used again.
     """
 
     def __init__(self, stream: int, work: Callable[[], None]) -> None:
@@ -85,8 +85,8 @@ class CudaGraph:
             stream: Handle of the stream to start it on.
 
         Raises:
-            OutOfMemory: The GPU has no room for it.
-            RuntimeError: The driver refuses.
+            OutOfMemory: The GPU has no memory for the work.
+            RuntimeError: The driver refuses to start the work.
         """
         code = _driver().cuGraphLaunch(self._executable, stream)
         if code == _OUT_OF_MEMORY:
@@ -95,7 +95,7 @@ class CudaGraph:
             raise RuntimeError(f"cuGraphLaunch failed with error {code}")
 
     def close(self) -> None:
-        """Forget the work; it must not be running."""
+        """Drop the recording; the work must not be running."""
         if self._executable:
             _driver().cuGraphExecDestroy(self._executable)
             self._executable = ctypes.c_void_p()

@@ -1,8 +1,8 @@
 """The kernels of `kernels.cu` and the structures they read.
 
-They ship as PTX, which the driver turns into machine code when it is loaded: a box needs no CUDA toolkit. The
-letterbox gives what `preprocess.Preprocessor` gives, within one grey level (OpenCV's weights are rounded from
-float, these from whole numbers). The filter leaves of an output only the anchors that can become detections.
+They ship as PTX, which the driver turns into machine code when it loads them: a box needs no CUDA toolkit.
+The letterbox has the results of `preprocess.Preprocessor` within one grey level (OpenCV rounds its weights
+from floats, these are rounded from whole numbers). The filter keeps the anchors that can become detections.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from edge_node.frames import U8
 
 PTX = Path(__file__).parent / "kernels.ptx"
 CAPACITY = 1024
-"""Candidates of a picture that the filter hands over; a picture with more is fetched whole."""
+"""Most candidates of a picture that the filter hands over; with more, the whole output is copied."""
 MAX_SIDE = 16384
-"""Longest side of a picture, so that the letterbox's products fit into 32 bits."""
+"""Longest side of a picture in pixels; with it, the letterbox's products fit into 32 bits."""
 
 JOB = np.dtype(
     [("start", "<u8")]
@@ -48,7 +48,7 @@ def source_size(image: U8) -> tuple[int, int]:
 
 
 def job(image: U8, fit: Letterbox, start: int) -> tuple[int, ...]:
-    """A row of `JOB`: a picture that lies `start` bytes behind the staging buffer's beginning."""
+    """A row of `JOB`, for a picture that begins at byte `start` of the staging buffer."""
     return (
         start,
         fit.source_width,
@@ -69,13 +69,13 @@ def format_bytes(target: InputFormat) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class FilterLayout:
-    """Where the anchors of an output are.
+    """How the anchors of an output lie in memory.
 
     Attributes:
-        rows: Values of an anchor: the box, an objectness if there is one, the classes.
-        anchors: How many.
-        by_anchor: The values of an anchor lie side by side.
-        objectness: There is one.
+        rows: Values of an anchor: box, objectness if there is one, classes.
+        anchors: Number of anchors.
+        by_anchor: Whether the values of an anchor lie side by side.
+        objectness: Whether an anchor has an objectness.
     """
 
     rows: int
@@ -85,7 +85,7 @@ class FilterLayout:
 
     @classmethod
     def of(cls, anchors: Anchors | None, outputs: Sequence[tuple[int, ...]]) -> FilterLayout | None:
-        """For a network's outputs ``(N, ...)``; None when all of them are needed."""
+        """The layout of a network's outputs ``(N, ...)``; None if they must be copied whole."""
         if anchors is None or len(outputs) != 1 or len(outputs[0]) != 3:
             return None
         _, first, second = outputs[0]
@@ -95,7 +95,7 @@ class FilterLayout:
 
     @property
     def classes(self) -> int:
-        """How many the network knows."""
+        """How many classes the network knows."""
         return self.rows - 4 - self.objectness
 
     def to_bytes(self) -> bytes:
@@ -104,17 +104,17 @@ class FilterLayout:
         return np.array([(self.rows, self.anchors, *strides, self.objectness, CAPACITY)], LAYOUT).tobytes()
 
     def rebuild(self, found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The output with only the found anchors, in their order.
+        """The output with the found anchors alone, in the order of the output.
 
         Args:
-            found: ``(K, 1 + rows)``, the anchor's number first, in any order.
+            found: ``(K, 1 + rows)``, in any order; the anchor's number comes first.
         """
         ordered = found[np.argsort(found[:, 0]), 1:]
         return ordered if self.by_anchor else ordered.T
 
 
 def request_size(classes: int) -> int:
-    """Bytes of the structure `Request` for a network with so many classes."""
+    """Bytes of the structure `Request` for a network that knows `classes` classes."""
     return 8 + 4 * max(classes, 1)
 
 
@@ -123,7 +123,7 @@ def fill_request(memory: U8, wanted: Wanted) -> None:
 
     Args:
         memory: u8 ``(size,)``.
-        wanted: What counts.
+        wanted: The detections that count.
     """
     count = len(wanted.class_ids)
     memory[:4].view(np.float32)[0] = wanted.confidence
@@ -132,10 +132,10 @@ def fill_request(memory: U8, wanted: Wanted) -> None:
 
 
 class Kernels:
-    """The kernels, loaded; the context must be current whenever they are used.
+    """The loaded kernels; the context must be current whenever they are used.
 
     Args:
-        gpu: Where.
+        gpu: The GPU.
     """
 
     def __init__(self, gpu: Device) -> None:
@@ -164,12 +164,12 @@ class Kernels:
 
         Args:
             staging: Address of the pictures.
-            jobs: Address of as many `JOB` as the batch has pictures.
+            jobs: Address of a `JOB` for each picture of the batch.
             out: Address of the tensor.
             shape: Its shape ``(N, 3, height, width)``.
             dtype: float32 or float16.
-            layout: Of `format_bytes`.
-            stream: Of pycuda.
+            layout: The structure `Format`, from `format_bytes`.
+            stream: A stream of pycuda.
         """
         batch, _, height, width = shape
         grid = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]), batch)
@@ -197,8 +197,8 @@ class Kernels:
             batch: Pictures.
             layout: Of the output.
             request: Address of the structure `Request`.
-            counts: Address of i32 ``(batch,)``, zeros; becomes the number of candidates.
-            chosen: Address of i32 ``(batch, CAPACITY)``, a scratch.
+            counts: Address of i32 ``(batch,)``, all zero; the kernel writes the number of candidates there.
+            chosen: Address of i32 ``(batch, CAPACITY)``, scratch memory.
             found: Address of f32 ``(batch, CAPACITY, 1 + rows)``.
             stream: Of pycuda.
         """

@@ -1,4 +1,4 @@
-"""What a batch takes of a GPU's memory, how many pictures fit, and which errors mean that none is left."""
+"""How much of a GPU's memory a batch takes, how many pictures fit, and which errors mean out of memory."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import numpy as np
 from edge_node.backends.cuda.kernels import CAPACITY, JOB, FilterLayout, request_size
 
 IN_FLIGHT = 2
-"""Batches at a time: one is copied and letterboxed while the one before is in the network."""
+"""Batches at a time: one is copied and letterboxed while the network runs on the one before."""
 MARGIN = 0.8
-"""Part of the free memory that buffers may take; the network's own grows beside them."""
+"""Part of the free memory that buffers may take; the network allocates memory of its own beside them."""
 _ALIGN = 256
 _BLOCK = 2 << 20
-"""The driver takes memory from the GPU in blocks of so many bytes."""
+"""The driver takes memory from the GPU in blocks of this many bytes."""
 _SHORTAGE = re.compile(
     r"out[ _]?of[ _]?memory|alloc(ation)?_failed|failed_allocation|bad_alloc"
     r"|failed to allocate|smaller than requested bytes|cudaMalloc\w* failed",
     re.IGNORECASE,
 )
-"""The CUDA runtime's, cuBLAS', cuDNN's, TensorRT's and ONNX Runtime's words for it."""
+"""How the CUDA runtime, cuBLAS, cuDNN, TensorRT and ONNX Runtime say that memory ran out."""
 
 
 def is_shortage(text: str) -> bool:
-    """Whether an engine's error says that it got no memory."""
+    """Whether an engine's error says that memory ran out."""
     return _SHORTAGE.search(text) is not None
 
 
 def aligned(size: int) -> int:
-    """Bytes up to where the next thing in a buffer may begin."""
+    """A size in bytes, rounded up to where the next part of a buffer may begin."""
     return -(-size // _ALIGN) * _ALIGN
 
 
@@ -40,19 +40,19 @@ def largest_batch(free: int, needed: Callable[[int], int], most: int) -> int:
     """Most pictures whose buffers leave a margin of the free memory.
 
     Args:
-        free: Bytes.
-        needed: Bytes of all buffers for so many pictures.
-        most: Not more pictures than that.
+        free: Free bytes.
+        needed: Gives the bytes of all buffers for a number of pictures.
+        most: Largest number to consider.
 
     Returns:
-        0 to `most`.
+        A number from 0 to `most`.
     """
     return next((count for count in range(most, 0, -1) if needed(count) <= MARGIN * free), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of a slot's buffers: `found` and `fetched` lie in host memory, `staging` and `counts` in both."""
+    """Bytes of a slot's buffers: `found` and `fetched` on the host, `staging` and `counts` on both sides."""
 
     staging: int
     input: int
@@ -63,7 +63,7 @@ class Sizes:
     fetched: tuple[int, ...]
 
     def on_gpu(self, *, shares_memory: bool) -> int:
-        """Bytes of the GPU's memory, those of the host's included where both are one."""
+        """Bytes of the GPU's memory, with those of the host's if GPU and host share one memory."""
         sizes = [self.staging, self.input, *self.outputs, self.counts, self.chosen]
         if shares_memory:
             sizes += [self.staging, self.counts, self.found, *self.fetched]
@@ -72,13 +72,13 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class SlotPlan:
-    """What goes through the network for one input format and one layout of the output.
+    """What a slot has to hold, for one input format and one filter.
 
     Attributes:
         input: Shape of one picture's tensor, ``(3, height, width)``.
         dtype: Of the input.
-        outputs: Shape of what comes out for one picture, and dtype, of each output.
-        layout: How to filter the only output; None to fetch all.
+        outputs: Shape for one picture and dtype of each output.
+        layout: How to filter the only output; None to copy all outputs whole.
     """
 
     input: tuple[int, int, int]
@@ -88,15 +88,15 @@ class SlotPlan:
 
     @property
     def jobs_start(self) -> int:
-        """Where the jobs begin in the staging buffer, behind the request."""
+        """The byte of the staging buffer at which the jobs begin, behind the request."""
         return aligned(request_size(self.layout.classes) if self.layout else 0)
 
     def pictures_start(self, batch: int) -> int:
-        """Where the pictures begin, behind the jobs."""
+        """The byte of the staging buffer at which the pictures begin, behind the jobs of a batch."""
         return self.jobs_start + aligned(JOB.itemsize * batch)
 
     def sizes(self, batch: int, pictures: int) -> Sizes:
-        """For a batch whose pictures have so many bytes in all."""
+        """Sizes for a batch whose pictures have `pictures` bytes in all."""
         outputs = tuple(batch * kind.itemsize * int(np.prod(shape)) for shape, kind in self.outputs)
         words = 4 * batch * CAPACITY if self.layout else 0
         return Sizes(

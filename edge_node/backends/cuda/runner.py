@@ -1,12 +1,12 @@
-"""Batches through the GPU: copy, letterbox, network, filter, copy back; two in flight.
+"""Batches through the GPU: copy, letterbox, network, filter, copy back. Two batches are in flight.
 
 Pictures cross the bus as u8 and candidates come back; the float tensor never leaves the GPU. Copy and
-letterbox of a batch have a stream of their own, so that they run beside the network of the batch before it.
-Network and filter are recorded as a CUDA graph by the first batch of a size and replayed from then on: an
-engine that prepares itself anew at each change of shape does so once for each.
+letterbox have a stream of their own, so that they run while the network runs on the batch before. The first
+batch of a size records network and filter as a CUDA graph, which later batches replay. So an engine that
+prepares itself again for every new shape does that once for each size.
 
-A batch that the GPU has no room for costs nothing but time: what is in flight is finished, all buffers are
-given back, and the caller may try a smaller one.
+If the GPU has no memory for a batch, nothing but time is lost: the runner finishes the batches in flight and
+gives back all buffers, and the caller may try a smaller batch.
 """
 
 from __future__ import annotations
@@ -32,19 +32,18 @@ from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
 WARM_UP = 2
-"""Runs of a batch size before it is recorded: the first ones choose kernels and allocate."""
+"""Runs of a batch size before it is recorded; the first runs choose kernels and allocate memory."""
 MAX_GRAPHS = 8
-"""Recorded batch sizes of a slot; further ones are enqueued step by step."""
+"""Most recorded batch sizes of a slot; batches of other sizes are enqueued step by step."""
 GRAPH_ROOM = 64 << 20
-"""Free bytes with which a recording fails for another reason than memory, for good; with less, other buffers
-and batch sizes are still tried."""
+"""Free bytes above which a recording that failed did not fail for lack of memory, so none is tried again."""
 
 
 class Network(Shapes, Protocol):
-    """What runs between letterbox and filter.
+    """The network that runs between letterbox and filter.
 
     Attributes:
-        capturable: It can be recorded as a CUDA graph; may turn False later.
+        capturable: Whether its runs can be recorded as a CUDA graph; may become False later.
     """
 
     capturable: bool
@@ -53,14 +52,14 @@ class Network(Shapes, Protocol):
         """Enqueue one run.
 
         Args:
-            slot: Number of the buffers; the same number has the same addresses.
+            slot: Number of the slot; a slot always has the same addresses.
             shape: Of the input.
             source: Address of the input.
             outputs: Addresses of the outputs.
             stream: Handle of the stream.
 
         Raises:
-            OutOfMemory: No room for this shape; what was enqueued before that does no harm.
+            OutOfMemory: There is no memory for this shape; a part of the run that was enqueued does no harm.
         """
 
     def close(self) -> None:
@@ -73,8 +72,8 @@ class _Batch:
 
     Attributes:
         slot: Its buffers, until it is collected.
-        fits: How each picture was put into the input.
-        inference: What came out, once it is known.
+        fits: How each picture lies in the input.
+        inference: The result; None until it is known.
     """
 
     slot: Slot
@@ -86,10 +85,10 @@ class CudaRunner:
     """Runs batches through a network on the GPU. Any thread may submit or collect.
 
     Args:
-        gpu: Where.
-        network: What to run; closed by `close`.
+        gpu: The GPU.
+        network: The network; `close` closes it.
         stream: The pycuda stream that the network runs on.
-        graphs: Record and replay where the network allows.
+        graphs: Whether to record runs and replay them, if the network allows it.
 
     Raises:
         ModelError: The GPU has no memory left.
@@ -107,7 +106,7 @@ class CudaRunner:
                 raise ModelError(f"{gpu.name} has no memory left for the model: {error}") from None
         self._slots = Slots(gpu, network)
         self._in_flight: list[_Batch] = []
-        self._lock = threading.Lock()  # of buffers and batches: one thread may collect while another submits
+        self._lock = threading.Lock()  # for slots and batches: one thread may collect while another submits
 
     @property
     def max_batch(self) -> int:
@@ -115,21 +114,21 @@ class CudaRunner:
         return self._slots.max_batch
 
     def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
-        """Start a batch; returns when its pictures are copied, so that the caller may reuse them.
+        """Start a batch; once this returns, the caller may reuse the pictures.
 
-        The result has candidates only where the output can be filtered, else the whole outputs. Its times are
-        the GPU's: from the first picture's copy to the tensor, and from there to the candidates.
+        The result has candidates alone if the output can be filtered, else the whole outputs. Its times are
+        those of the GPU: from the first copy to the input tensor, and from there to the candidates.
 
         Args:
             images: u8, BGR ``(H, W, 3)`` or NV12 ``(H * 3 / 2, W)``, of any sizes, at most `max_batch`.
             target: What the network expects.
-            wanted: What counts; None: the outputs as they are.
+            wanted: The detections that count; None: the whole outputs.
 
         Raises:
-            OutOfMemory: The GPU has too little memory for several pictures; nothing is lost, and `max_batch`
+            OutOfMemory: The GPU has too little memory for several pictures. Nothing is lost, and `max_batch`
                 is smaller now.
             ModelError: A picture is too large, or the GPU has too little memory for one.
-            ValueError: Too many or no pictures, or two batches are in flight already.
+            ValueError: There are no pictures or too many, or two batches are in flight already.
         """
         count = len(images)
         if not 0 < count <= self._network.max_batch:
@@ -161,7 +160,7 @@ class CudaRunner:
         )
 
     def _make_room(self, count: int) -> None:
-        """After so many pictures did not fit: give back all buffers, those in flight once they are done."""
+        """After `count` pictures did not fit: finish the batches in flight, and give back all buffers."""
         for batch in list(self._in_flight):
             batch.slot.done.synchronize()
             self._finish(batch)
@@ -193,7 +192,7 @@ class CudaRunner:
                 slot.done.synchronize()
                 with self._lock:
                     self._finish(batch)
-        assert batch.inference  # noqa: S101 - just made, by us or by a batch that had no room
+        assert batch.inference  # noqa: S101 - `_finish` made it, here or in `_make_room`
         return batch.inference
 
     def _finish(self, batch: _Batch) -> None:
@@ -247,11 +246,11 @@ class CudaRunner:
         except CaptureError as error:
             if isinstance(error.__cause__, self._shortage):
                 raise error.__cause__ from None
-            # With little memory the engine's own error does not say that this is why.
+            # With little memory free, memory may be the cause although the engine's error does not say so.
             if self._gpu.free_memory() >= GRAPH_ROOM:
                 self._network.capturable = False
             log.warning("the network cannot be recorded as a CUDA graph, enqueued instead: %s", error)
-            # CUDA's runtime tells the next one who asks once more; here, nobody is hurt.
+            # CUDA's runtime reports the error again to the next caller; here that does no harm.
             with contextlib.suppress(Exception):
                 work()
 

@@ -1,4 +1,4 @@
-"""What one batch needs on the GPU and beside it, from its pictures to its candidates."""
+"""The buffers of one batch on the GPU and the host, and the steps from its pictures to its candidates."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from edge_node.frames import U8
 class Slot:
     """Buffers for one batch in flight; the context must be current.
 
-    The staging buffer holds the request, the jobs and the pictures, so that one copy brings all to the GPU.
+    The staging buffer holds the request, the jobs and the pictures side by side, so that they travel
+    together.
 
     Args:
-        gpu: Where.
-        number: Given to no other slot, so that what a network keeps for these addresses is kept under it.
-        plan: What goes in and out.
-        batch: Most pictures that the network is given.
-        pictures: Most bytes of the pictures, each `aligned`.
+        gpu: The GPU.
+        number: Unique to this slot; a network keeps under it what it keeps for these addresses.
+        plan: What the slot has to hold.
+        batch: Most pictures in a run of the network.
+        pictures: Most bytes of all pictures, each `aligned`.
 
     Attributes:
         input: The input tensor.
         outputs: The network's outputs.
         on_gpu: Bytes of the GPU's memory.
-        busy: A batch is in flight.
-        graphs: What was recorded, by batch.
-        tried: Batches that were, or could not be, recorded.
+        busy: Whether a batch in flight uses the slot.
+        graphs: Recorded runs, by batch size.
+        tried: Batch sizes that were recorded or could not be.
 
     Raises:
-        pycuda.driver.MemoryError: No room; nothing is kept.
+        pycuda.driver.MemoryError: The memory does not suffice; the slot keeps none of it.
     """
 
     def __init__(self, gpu: Device, number: int, plan: SlotPlan, batch: int, pictures: int) -> None:
@@ -59,7 +60,7 @@ class Slot:
             self._fetched = [self._pinned(size) for size in sizes.fetched]
             event, flags = gpu.driver.Event, gpu.driver.event_flags
             self.started, self.ready, self.begun = event(), event(), event()
-            # The thread that waits for the result sleeps: an edge box has other work for its cores.
+            # The thread that waits for the result sleeps, because an edge box has other work for its cores.
             self.done = event(flags.BLOCKING_SYNC)
         except BaseException:
             self.free()
@@ -81,14 +82,14 @@ class Slot:
         wanted: Wanted | None,
         stream: Any,
     ) -> None:
-        """Put a batch into the staging buffer and start copying it to the GPU, each picture beside the next.
+        """Put a batch into the staging buffer, and start copying each picture as soon as it is there.
 
         Args:
-            images: The pictures, within what the slot was made for.
-            fits: How each goes into the input.
-            batch: Pictures that the network takes; missing ones repeat the first.
+            images: The pictures; they fit into the slot.
+            fits: How each picture lies in the input.
+            batch: Pictures in the run of the network; the first picture stands in for missing ones.
             wanted: For the filter; None where there is none.
-            stream: To copy on.
+            stream: The stream to copy on.
         """
         self.started.record(stream)
         starts, end = [], self._plan.pictures_start(self.batch)
@@ -109,7 +110,7 @@ class Slot:
             copied = stop
 
     def letterbox(self, batch: int, target: InputFormat, kernels: Kernels, stream: Any) -> None:
-        """Make the input tensor of what was uploaded."""
+        """Make the input tensor from the uploaded pictures."""
         kernels.letterbox(
             self._device.address,
             self._device.address + self._plan.jobs_start,
@@ -122,7 +123,7 @@ class Slot:
         self.ready.record(stream)
 
     def download(self, batch: int, kernels: Kernels, stream: Any) -> None:
-        """Bring the candidates, or the outputs where there is no filter, to the host."""
+        """Bring the candidates to the host, or the outputs if there is no filter."""
         driver, plan, layout = self._gpu.driver, self._plan, self._plan.layout
         if layout is None:
             for output, pinned, size in zip(
@@ -145,7 +146,7 @@ class Slot:
         driver.memcpy_dtoh_async(self._counts.array[: 4 * batch], self._device_counts.address, stream)
 
     def results(self, count: int) -> list[list[Array]]:
-        """Outputs by picture, once `done` has happened; the caller's own."""
+        """Outputs by picture, after the event `done`; the caller owns them."""
         layout = self._plan.layout
         if layout is None:
             views = [
@@ -167,7 +168,7 @@ class Slot:
         return whole
 
     def drop_graphs(self) -> None:
-        """Forget what was recorded."""
+        """Drop all recordings."""
         for graph in self.graphs.values():
             graph.close()
         self.graphs.clear()

@@ -1,4 +1,4 @@
-"""Which buffers a batch gets: those of its input format, as many as the GPU's free memory allows."""
+"""Which buffers a batch gets: those of its input format, within the GPU's free memory."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from edge_node.frames import U8
 log = logging.getLogger("darner.backend")
 Shape = tuple[int, int, int, int]
 KEPT = 4
-"""Input formats whose buffers are kept: cameras of different aspect take turns."""
+"""Input formats whose buffers are kept, because cameras of different aspects take turns."""
 _AGAIN_S = 60.0
-"""Seconds after memory ran out until larger batches are allowed again, if there is room."""
+"""Seconds after which larger batches are tried again once memory ran out."""
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float16))
 
 
 class Shapes(Protocol):
-    """What of a network the buffers' sizes follow from.
+    """The part of a network that decides the sizes of its buffers.
 
     Attributes:
         input_dtype: float32 or float16.
@@ -41,17 +41,17 @@ class Shapes(Protocol):
     max_batch: int
 
     def padded(self, count: int) -> int:
-        """Pictures that must be given for so many that there are."""
+        """The size of the batch that the network needs to run `count` pictures; at least `count`."""
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape, batch first, and dtype of each output for an input of this shape.
 
         Raises:
-            OutOfMemory: No room to find out.
+            OutOfMemory: There is no memory for the run that shows it.
         """
 
     def forget(self, slot: int) -> None:
-        """The buffers of this number go: drop what was kept for them; none of their runs is in flight."""
+        """Drop what is kept for a slot whose buffers go; none of its runs is in flight."""
 
 
 @dataclass(slots=True)
@@ -70,15 +70,15 @@ class _Kept:
 class Slots:
     """Buffers by input format and filter; the context must be current.
 
-    They are made for the next power of two of the pictures that come, so that a few cameras take little.
+    They are made for the next power of two of a batch's pictures, so that a few cameras take little memory.
 
     Args:
-        gpu: Where.
-        network: What runs on them.
+        gpu: The GPU.
+        network: The network that runs on the buffers.
 
     Attributes:
-        max_batch: Most pictures that fit, as far as is known: fewer than the network takes when little memory
-            is free or a batch ran out of it. After a minute it grows again if there is room.
+        max_batch: Most pictures that are known to fit. It is less than the network takes while little memory
+            is free, and for a minute after a batch ran out of memory.
     """
 
     def __init__(self, gpu: Device, network: Shapes) -> None:
@@ -90,11 +90,11 @@ class Slots:
         self._told = False
 
     def get(self, target: InputFormat, anchors: Anchors | None, images: Sequence[U8]) -> Slot:
-        """Buffers that nobody uses and that hold these pictures; fewer than two batches are in flight.
+        """Free buffers that hold these pictures; call it with fewer than two batches in flight.
 
         Raises:
             OutOfMemory: Several pictures do not fit within the margin.
-            pycuda.driver.MemoryError: The GPU gives less than it says it has.
+            pycuda.driver.MemoryError: The GPU gives less memory than it says is free.
         """
         kept = self._kept_for(target, anchors)
         pictures = sum(aligned(image.nbytes) for image in images)
@@ -107,7 +107,7 @@ class Slots:
             enough = slot.batch >= self._network.padded(len(images))
             if enough and slot.pictures >= pictures:
                 return slot
-            if enough:  # the pictures are larger: leave room for those of further cameras
+            if enough:  # The pictures are larger: leave room for those of other cameras.
                 each = aligned(each * 3 // 2)
             kept.slots[place] = None
             self._free(slot)
@@ -115,13 +115,13 @@ class Slots:
         return slot
 
     def shrink(self, count: int) -> None:
-        """So many pictures ran out of memory: give back all that no batch uses, and take less next time."""
+        """After `count` pictures ran out of memory: allow fewer, and give back the unused buffers."""
         self.max_batch = max(1, min(self.max_batch, count // 2 or self.max_batch // 2))
         self._again_at = time.monotonic() + _AGAIN_S
         self.release()
 
     def release(self) -> None:
-        """Give back what no batch in flight uses."""
+        """Give back the buffers that no batch in flight uses."""
         for key in list(self._kept):
             self._release(key)
 
@@ -159,10 +159,10 @@ class Slots:
         )
 
     def _make(self, kept: _Kept, count: int, each: int) -> Slot:
-        """Buffers for at least so many pictures of so many bytes.
+        """Buffers for at least `count` pictures of `each` bytes.
 
         Raises:
-            OutOfMemory: They do not fit; one picture is tried whatever is free.
+            OutOfMemory: They do not fit. A single picture is tried however little is free.
         """
         network, gpu = self._network, self._gpu
         alone = self._room(kept, each, network.max_batch, others=True)
@@ -178,7 +178,7 @@ class Slots:
         return Slot(gpu, next(self._numbers), kept.plan, network.padded(fits), fits * each)
 
     def _room(self, kept: _Kept, each: int, most: int, *, others: bool) -> int:
-        """Most pictures that all batches in flight have room for; buffers of `others` may have to go."""
+        """Most pictures for which there is room; with `others`, buffers of other formats may go."""
         held = sum(one.on_gpu for one in self._kept.values()) if others else kept.on_gpu
 
         def needed(count: int) -> int:
@@ -188,7 +188,7 @@ class Slots:
         return largest_batch(self._gpu.free_memory() + held, needed, most)
 
     def _grow(self, kept: _Kept, each: int) -> None:
-        """Allow twice as many pictures a while after memory ran out, where there is room."""
+        """Allow twice as many pictures some time after memory ran out, if there is room."""
         if self.max_batch < self._network.max_batch and time.monotonic() >= self._again_at:
             self._again_at = time.monotonic() + _AGAIN_S
             room = self._room(kept, each, min(2 * self.max_batch, self._network.max_batch), others=True)
@@ -198,8 +198,8 @@ class Slots:
         if not self._told:
             _, height, width = kept.plan.input
             log.warning(
-                "%s has %d MB free, of which a model's buffers take at most %.0f %%: of pictures of %dx%d, a "
-                "batch has at most %d, where the model would take %d",
+                "%s has %d MB free, of which a model's buffers may take %.0f %%: a batch of %dx%d pictures "
+                "has at most %d, although the model would take %d",
                 self._gpu.name,
                 self._gpu.free_memory() >> 20,
                 MARGIN * 100,

@@ -1,4 +1,4 @@
-"""ONNX Runtime, on the CPU or whatever execution provider it has."""
+"""ONNX Runtime, on the CPU or another of its execution providers."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class OnnxBackend:
     Args:
         path: The model.
         settings: Providers and threads.
-        index: Of the GPU.
-        fold: Whether, on the CPU, the first convolution may be changed to take the picture's bytes.
+        index: Number of the GPU.
+        fold: Whether the first convolution may be changed, on the CPU, to take the picture's bytes.
 
     Raises:
-        ModelError: The file is no ONNX model, takes no picture, or a provider that was named cannot be had.
+        ModelError: The file is no ONNX model or takes no picture, or a configured provider cannot start.
     """
 
     in_flight, letterboxes = 1, False
@@ -49,7 +49,7 @@ class OnnxBackend:
             self._settings.providers, allow_fallback=self._settings.allow_fallback
         )
         self._session = self._open(path)
-        self._providers = providers.in_force(
+        self._providers = providers.started(
             self._session,
             self._providers,
             self._settings.providers,
@@ -70,7 +70,7 @@ class OnnxBackend:
 
     @property
     def folded(self) -> bool:
-        """Whether the network takes bytes; known after the first run."""
+        """Whether the network takes the picture's bytes; known after the first run."""
         return self._folded_for is not None
 
     def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
@@ -92,14 +92,14 @@ class OnnxBackend:
     def _feeds(self, images: Sequence[U8], target: InputFormat) -> tuple[dict[str, Array], list[Letterbox]]:
         if self._folded_for is None:
             return self._prepare(images, target)
-        # The network does the rest: the tensor holds the pixels as they are.
+        # The network scales and reorders; the tensor holds plain pixels.
         feeds, fits = self._prepare(images, replace(target, rgb=False))
         rows = feeds[self._picture.name]
         feeds[self._picture.name] = rows.reshape(len(rows), 1, target.height, -1)
         return feeds, fits
 
     def _fold(self, target: InputFormat) -> None:
-        """Let the first convolution take bytes, when the network begins with one."""
+        """Let the first convolution take the picture's bytes, if the network begins with one."""
         key = replace(target, width=0, height=0)
         if key == self._folded_for:
             return
@@ -118,7 +118,7 @@ class OnnxBackend:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._settings.threads or usable_cores()
         options.inter_op_num_threads = 1
-        # Spinning threads win little on an idle box and steal time from capture and tracking on a busy one.
+        # Spinning threads gain little on an idle box, and on a busy one take time from capture and tracking.
         spinning = "1" if self._settings.spinning else "0"
         options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
         options.log_severity_level = 3

@@ -1,7 +1,7 @@
-"""ONNX files read and written without the onnx package, which is larger than the rest of an edge node.
+"""Reads and writes ONNX files without the onnx package, which is larger than the rest of an edge node.
 
-Only the fields that are needed have names here; protobuf keeps all others as they are. The field numbers are
-those of `onnx.proto` of the ONNX project.
+Only the fields that `fold.py` needs have names here; protobuf keeps all others unchanged. The field numbers
+are those of `onnx.proto` of the ONNX project.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KINDS = {
     "float": descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT,
     "bytes": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES,
 }
-# message: field: (number, kind, repeated); names in the file are any bytes, so strings are bytes here.
+# message: field: (number, kind, repeated). Strings are bytes here, because names in a file may be any bytes.
 _FIELDS: dict[str, dict[str, tuple[int, str, bool]]] = {
     "Model": {"graph": (7, "Graph", False)},
     "Graph": {
@@ -99,7 +99,7 @@ def load(path: Path) -> Any:
     """The model in a file.
 
     Raises:
-        ValueError: It is no protobuf.
+        ValueError: The file is no protobuf.
     """
     from google.protobuf.message import DecodeError
 
@@ -110,7 +110,7 @@ def load(path: Path) -> Any:
 
 
 def values(tensor: Any) -> npt.NDArray[np.generic] | None:
-    """A constant's values; None where they lie in another file or are of a kind that is not needed here."""
+    """A constant's values; None if they lie in another file or have a type that `fold.py` does not need."""
     kind = _TYPES.get(tensor.data_type)
     if kind is None or tensor.data_location:
         return None
@@ -118,7 +118,7 @@ def values(tensor: Any) -> npt.NDArray[np.generic] | None:
         flat: npt.NDArray[np.generic] = np.frombuffer(tensor.raw_data, kind)
     elif tensor.float_data:
         flat = np.array(tensor.float_data, kind)
-    elif tensor.int32_data and kind is not np.float16:  # whose bits would be in there
+    elif tensor.int32_data and kind is not np.float16:  # float16 keeps its bits in this field
         flat = np.array(tensor.int32_data, kind)
     elif tensor.int64_data:
         flat = np.array(tensor.int64_data, kind)
@@ -129,6 +129,6 @@ def values(tensor: Any) -> npt.NDArray[np.generic] | None:
 
 
 def constant(name: bytes, array: npt.NDArray[Any]) -> Any:
-    """A tensor to be added to the graph's constants; of one of the types above."""
+    """A tensor for the graph's constants, of a type in `_TYPES`."""
     kind = next(number for number, dtype in _TYPES.items() if array.dtype == dtype)
     return Tensor(name=name, dims=array.shape, data_type=kind, raw_data=np.ascontiguousarray(array).tobytes())

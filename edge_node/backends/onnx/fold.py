@@ -1,11 +1,12 @@
 """A picture's bytes as the network's input: scale, shift and colour order move into the first convolution.
 
-Row by row, an interleaved picture ``(height, width, channels)`` is one plane ``(height, width * channels)``,
-and a convolution with kernel ``(kh, kw)`` and stride ``(sh, sw)`` over its planes is one with kernel
-``(kh, kw * channels)`` and stride ``(sh, sw * channels)`` over that, its weights interleaved alike. Scale and
-order go into the weights. A shift cannot go into the bias, because the padding around the picture is not
-shifted; it becomes the weight of a fourth channel that is 255 in the picture and 0 in the padding. The result
-is the same up to rounding, and the only thing left of the preparation is one cast of bytes to floats.
+In memory, an interleaved picture ``(height, width, channels)`` is one plane ``(height, width * channels)``. A
+convolution over the picture's planes with kernel ``(kh, kw)`` and stride ``(sh, sw)`` equals a convolution
+over that one plane with kernel ``(kh, kw * channels)`` and stride ``(sh, sw * channels)``, if its weights are
+interleaved like the pixels. Scale and colour order go into the weights. The shift cannot go into the bias,
+because the padding around the picture is not shifted. It becomes the weight of a fourth channel, which is 255
+in the picture and 0 in the padding. The result is the same up to rounding; what remains of the preparation is
+one cast of bytes to floats.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from edge_node.backends.preprocess import InputFormat
 _CAST = b"darner_picture"
 _WEIGHT, _STEP, _WEIGHT_STEP = b"darner_first_weight", b"darner_step", b"darner_weight_step"
 MAX_BYTES = 500_000_000
-"""Larger files are not read twice for a millisecond."""
+"""Larger files are not folded: reading one again would take longer than folding saves."""
 
 
 class FoldError(Exception):
-    """The network does not begin with a convolution that this could go into; the text says what is there."""
+    """The network does not begin with a convolution that can be folded; the text says with what instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Folded:
 
 @dataclass(slots=True)
 class _Affine:
-    """What becomes of a BGR pixel on its way to the first convolution: ``pixel[order] * scale + offset``."""
+    """What the first convolution gets of a BGR pixel: ``pixel[order] * scale + offset``."""
 
     order: npt.NDArray[np.int64]
     scale: npt.NDArray[np.float64]
@@ -53,15 +54,15 @@ class _Affine:
 
 
 def fold_input(path: Path, picture: str, target: InputFormat) -> Folded:
-    """Make a model take bytes.
+    """Make a model take the picture's bytes.
 
     Args:
         path: An ONNX file with a float32 picture input ``(N, 3, height, width)``.
         picture: That input's name.
-        target: What it expects there.
+        target: What the network expects in that input.
 
     Raises:
-        FoldError: It stays as it is.
+        FoldError: The model cannot be changed.
     """
     if path.stat().st_size > MAX_BYTES:
         raise FoldError(f"the file is larger than {MAX_BYTES // 1_000_000} MB")
@@ -88,7 +89,7 @@ def fold_input(path: Path, picture: str, target: InputFormat) -> Folded:
 
 
 def _walk(graph: Any, name: bytes, pixel: _Affine) -> tuple[list[Any], Any]:
-    """From the input to the first convolution or quantisation: what is between goes into `pixel`."""
+    """The nodes before the first convolution or quantisation, and that node; their effect is in `pixel`."""
     chain: list[Any] = []
     while True:
         node = _only_reader(graph, name)
@@ -110,7 +111,7 @@ def _only_reader(graph: Any, name: bytes) -> Any:
 
 
 def _put_into(pixel: _Affine, graph: Any, node: Any, name: bytes) -> None:
-    """Apply one per-channel step of the network to what becomes of a pixel."""
+    """Add the effect of a node that works by channel to `pixel`."""
     kind = node.op_type.decode(errors="replace")
     first = len(node.input) == 2 and node.input[0] == name
     operand = _resolve(graph, node.input[1 if first else 0]) if len(node.input) == 2 else None
@@ -137,7 +138,7 @@ def _put_into(pixel: _Affine, graph: Any, node: Any, name: bytes) -> None:
 
 
 def _replace_weights(graph: Any, node: Any, pixel: _Affine) -> Literal[3, 4]:
-    """Give the convolution weights for interleaved bytes; how many channels those must have."""
+    """Give the convolution weights for interleaved bytes; the number of channels that these must have."""
     weight = _resolve(graph, node.input[1])
     if weight is None or weight.ndim != 4 or weight.shape[1] != 3 or weight.dtype != np.float32:
         raise FoldError("the first convolution's weights are not constant floats over three channels")
@@ -156,10 +157,10 @@ def _replace_weights(graph: Any, node: Any, pixel: _Affine) -> Literal[3, 4]:
 
 
 def _quantized(graph: Any, name: bytes, quantize: Any, pixel: _Affine) -> list[Any]:
-    """The same for a network whose picture is quantised first; nodes that are not needed then.
+    """The same for a network that quantises the picture first; the nodes that it then no longer needs.
 
-    The scale goes into the steps of the quantisation, of the picture and of the weights, in opposite ways,
-    so that the quantised numbers stay what they are; the weights are only put into another order.
+    The scale goes into two quantisation steps in opposite ways: that of the picture and that of the weights.
+    So the quantised numbers do not change; the weights only get another order.
     """
     dequantize = _only_reader(graph, quantize.output[0])
     convolution = _only_reader(graph, dequantize.output[0])
@@ -190,7 +191,7 @@ def _quantized(graph: Any, name: bytes, quantize: Any, pixel: _Affine) -> list[A
         if node is not dequantize:
             graph.initializer.append(constant)
     _stretch(convolution, height, width, 3)
-    # Where every byte is its own quantised value, there is nothing left to quantise.
+    # If every byte is its own quantised value, nothing is left to quantise.
     if zero.dtype == np.uint8 and not zero.any() and abs(255 / float(new_step) - 255) < 0.5:
         dequantize.input[0] = name
         return [quantize]
@@ -213,7 +214,7 @@ def _stretch(node: Any, height: int, width: int, channels: int) -> None:
 
 
 def _cast(graph: Any, name: bytes, reader: Any) -> None:
-    """Put the cast to float between the input and what reads it."""
+    """Put the cast to float between the input and the node that reads it."""
     cast = onnx_file.Node(op_type=b"Cast", input=[name], output=[_CAST])
     cast.attribute.add(name=b"to", i=onnx_file.FLOAT, type=2)
     reader.input[0] = _CAST
@@ -236,7 +237,7 @@ def _take_bytes(graph: Any, name: bytes, channels: int) -> None:
 
 
 def _resolve(graph: Any, name: bytes) -> npt.NDArray[np.generic] | None:
-    """The constant of that name, through a cast to float; None when it is none."""
+    """The constant of that name, also behind a cast to float; None if the name is not a constant's."""
     for tensor in graph.initializer:
         if tensor.name == name:
             return onnx_file.values(tensor)

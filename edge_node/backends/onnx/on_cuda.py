@@ -1,4 +1,4 @@
-"""ONNX Runtime's CUDA provider on our buffers (IO binding), with letterbox and filter as for TensorRT."""
+"""ONNX Runtime's CUDA provider on our own buffers (IO binding), with our letterbox and filter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
 
 
 _ANY_SIZE = 640
-"""Side of the input that a model of any size is tried with."""
+"""Side of the input, in pixels, with which a model of any size is tried."""
 
 
 class CudaOnnxBackend:
@@ -37,12 +37,13 @@ class CudaOnnxBackend:
 
     Args:
         path: The model.
-        max_batch: Most pictures in one call, where the model leaves it open.
-        index: Of the GPU.
-        graphs: Record and replay as CUDA graphs.
+        max_batch: Most pictures in one batch, if the model leaves the number open.
+        index: Number of the GPU.
+        graphs: Whether to record runs as CUDA graphs and replay them.
 
     Raises:
-        ModelError: Not a model of one picture, no GPU, or no CUDA provider in this ONNX Runtime.
+        ModelError: The model does not take one picture, there is no GPU, or ONNX Runtime lacks its CUDA
+            provider.
     """
 
     letterboxes = True
@@ -81,14 +82,14 @@ class CudaOnnxBackend:
 
 
 class _Session:
-    """A session whose runs are enqueued on a stream of ours; see `cuda_runner.Network`."""
+    """A session whose runs are enqueued on a stream of ours; see `runner.Network`."""
 
     capturable = True
 
     def __init__(self, path: Path, max_batch: int, index: int, stream: int) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        # Without TF32: a float32 model gives what it gives on the CPU; for speed there are float16 models.
+        # Without TF32 a float32 model has the same results as on the CPU; for speed there are float16 models.
         provider = {"device_id": str(index), "user_compute_stream": str(stream), "use_tf32": "0"}
         try:
             self._session = ort.InferenceSession(
@@ -98,7 +99,7 @@ class _Session:
             raise failed(f"model {path}: ONNX Runtime cannot load it", error) from None
         if "CUDAExecutionProvider" not in self._session.get_providers():
             raise ModelError(
-                "this ONNX Runtime does not run on the GPU (it fell back to the CPU): install "
+                "this ONNX Runtime cannot use the GPU (it fell back to the CPU): install "
                 "onnxruntime-gpu instead of onnxruntime, with the CUDA and cuDNN versions it names"
             )
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
@@ -125,28 +126,28 @@ class _Session:
         self._index = index
         self._rest: dict[Shape, list[tuple[int, ...]]] = {}
         self._run_options = ort.RunOptions()
-        # The runner waits for the stream itself; a wait inside could not be recorded in a CUDA graph.
+        # The runner waits for the stream; a wait inside the session could not be recorded in a CUDA graph.
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         height, width = (axis if isinstance(axis, int) else _ANY_SIZE for axis in inputs[0].shape[2:])
-        self.outputs((1, 3, height, width))  # refuses here and now what cannot run
+        self.outputs((1, 3, height, width))  # refuses what cannot run
 
     def padded(self, count: int) -> int:
-        """See `cuda_runner.Network`: a power of two, since every further shape costs.
+        """See `slots.Shapes`: a power of two, so that there are few shapes.
 
-        At each change of shape, ONNX Runtime 1.20 and newer plans all convolutions again (its issue 23006).
+        At each change of shape, ONNX Runtime 1.20 and newer plan all convolutions again (its issue 23006).
         """
         return self._fixed or min(1 << (count - 1).bit_length(), self.max_batch)
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """A few runs tell the shapes, whatever the file leaves open."""
+        """See `slots.Shapes`: a few runs show the shapes that the file leaves open."""
         probe: Shape = (self._fixed or 1, *shape[1:])
         if probe not in self._rest:
             shapes = {self._shapes_for(picture) for picture in _pictures(probe, self.input_dtype)}
             found = shapes.pop()
             if shapes:
-                raise ModelError(f"model {self._path}: how many values come out depends on the picture")
+                raise ModelError(f"model {self._path}: an output's shape depends on the picture")
             if any(shape[:1] != probe[:1] for shape in found):
-                raise ModelError(f"model {self._path}: output shapes {found} are not by picture")
+                raise ModelError(f"model {self._path}: not all of the output shapes {found} are by picture")
             self._rest[probe] = [one[1:] for one in found]
         return [((shape[0], *rest), kind) for rest, kind in zip(self._rest[probe], self._types, strict=True)]
 
@@ -158,7 +159,7 @@ class _Session:
             raise failed(f"model {self._path}: cannot run with {tensor.shape}", error) from None
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session is for both slots, and its stream is fixed
-        """See `cuda_runner.Network`."""
+        """See `runner.Network`."""
         name, names = self._names
         binding = self._session.io_binding()
         binding.bind_input(name, "cuda", self._index, self.input_dtype.type, shape, source)
@@ -170,7 +171,7 @@ class _Session:
             raise failed(f"model {self._path}: cannot run with {shape}", error) from None
 
     def forget(self, slot: int) -> None:
-        """Nothing is kept by slot."""
+        """See `slots.Shapes`: a session keeps nothing for a slot."""
 
     def close(self) -> None:
         """Release the session's memory."""
@@ -178,13 +179,13 @@ class _Session:
 
 
 def failed(what: str, error: Exception) -> ModelError:
-    """ONNX Runtime's error as ours: `OutOfMemory` where its text says so; its types do not."""
+    """ONNX Runtime's error as ours: `OutOfMemory` if its text says so, because its type does not."""
     text = str(error).strip()
     return (OutOfMemory if is_shortage(text) else ModelError)(f"{what}: {text.splitlines()[0]}")
 
 
 def _pictures(shape: Shape, dtype: np.dtype[Any]) -> Iterator[npt.NDArray[Any]]:
-    """Nothing, and noise of either usual range: what chooses its boxes finds another number in each."""
+    """A blank picture, and noise in both usual ranges: a network that chooses boxes finds more or fewer."""
     yield np.zeros(shape, dtype)
     noise = np.random.default_rng(0).random(shape, np.float32)
     yield noise.astype(dtype)

@@ -1,4 +1,4 @@
-"""ONNX Runtime's execution providers: which ones are asked for, and which ones came."""
+"""ONNX Runtime's execution providers: which ones to ask for, and which ones a session got."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _PACKAGES: dict[Provider, str] = {
 
 
 def prefers_cuda(configured: Sequence[Provider]) -> bool:
-    """Whether NVIDIA's GPU comes first, by word or by default, and ONNX Runtime was built for it."""
+    """Whether NVIDIA's GPU comes first, by setting or by default, and this ONNX Runtime supports it."""
     return tuple(configured[:1]) in ((), ("cuda",)) and _NAMES["cuda"] in ort.get_available_providers()
 
 
 def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Provider, ...]:
-    """The providers to ask for; cpu, which takes what the others leave, is always last.
+    """The providers to ask for. The last one is always cpu, which runs the nodes that the others leave.
 
     Args:
-        configured: By the user; empty for cuda where ONNX Runtime was built with it, else cpu.
-        allow_fallback: Whether those that this ONNX Runtime lacks are left out.
+        configured: By the user; empty for cuda if ONNX Runtime was built with it, else cpu.
+        allow_fallback: Whether to leave out providers that this ONNX Runtime lacks.
 
     Raises:
-        ModelError: One is lacking.
+        ModelError: This ONNX Runtime lacks one.
     """
     built_with = ort.get_available_providers()
     names = tuple(configured) or (("cuda",) if _NAMES["cuda"] in built_with else ("cpu",))
@@ -55,13 +55,13 @@ def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Pro
         )
         if not allow_fallback:
             raise ModelError(text)
-        log.warning("%s; going on without it", text)
+        log.warning("%s; continuing without it", text)
     kept = tuple(name for name in names if name not in lacking and name != "cpu")
     return (*kept, "cpu")
 
 
 def options(names: Sequence[Provider], index: int = 0) -> list[tuple[str, dict[str, Any]]]:
-    """What ONNX Runtime wants to be told about them, on the GPU of this number."""
+    """ONNX Runtime's names and options for providers, on the GPU with this number."""
     engines = cache_dir() / "onnxruntime-tensorrt"
     settings: dict[Provider, dict[str, Any]] = {
         "cuda": {"device_id": index},
@@ -75,26 +75,26 @@ def options(names: Sequence[Provider], index: int = 0) -> list[tuple[str, dict[s
     return [(_NAMES[name], settings.get(name, {})) for name in names]
 
 
-def in_force(
+def started(
     session: ort.InferenceSession,
     names: Sequence[Provider],
     configured: Sequence[Provider],
     *,
     allow_fallback: bool,
 ) -> tuple[Provider, ...]:
-    """The providers that a session really has; ONNX Runtime only logs it when it goes on without one.
+    """The providers that a session really has; ONNX Runtime only logs that one did not start.
 
     Raises:
-        ModelError: One that the user named did not come.
+        ModelError: One that the user named did not start.
     """
     came = session.get_providers()
     missing = [name for name in names if _NAMES[name] not in came]
     for name in missing:
         text = (
             f"model.providers: ONNX Runtime cannot start {name!r} here "
-            "(driver, libraries or versions do not fit; it said more above)"
+            "(driver, libraries or versions do not match; its own messages above say more)"
         )
         if name in configured and not allow_fallback:
-            raise ModelError(f"{text}. Set model.allow_fallback=true to go on without it")
-        log.warning("%s; going on with %s", text, ", ".join(n for n in names if n not in missing))
+            raise ModelError(f"{text}. Set model.allow_fallback=true to continue without it")
+        log.warning("%s; continuing with %s", text, ", ".join(n for n in names if n not in missing))
     return tuple(name for name in names if name not in missing)

@@ -1,4 +1,4 @@
-"""TensorRT as an engine of ours: loads an engine's file, or builds one of an ONNX file, and runs it."""
+"""Runs TensorRT engines: loads an engine's file, or builds an engine from an ONNX file."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ log = logging.getLogger("darner.backend")
 
 
 class TensorrtBackend:
-    """Runs a TensorRT engine; of an ONNX file, one is built first and kept.
+    """Runs a TensorRT engine; for an ONNX file, an engine is built first and kept.
 
     Args:
         path: An engine, as `python -m optimization build`, trtexec or Ultralytics write it, or an ONNX file.
         settings: How engines are built, and whether another engine runs meanwhile.
-        index: Of the GPU.
-        graphs: Record and replay as CUDA graphs.
-        meanwhile: Makes the engine that runs while ours is built; None: wait for ours.
+        index: Number of the GPU.
+        graphs: Whether to record runs as CUDA graphs and replay them.
+        meanwhile: Makes the other engine that runs while this one is built; None: wait until it is built.
 
     Raises:
-        ModelError: No TensorRT, no GPU, an engine of another version or GPU, or not one of one picture.
+        ModelError: There is no TensorRT or no GPU, or the engine is for another version or GPU or takes no
+            picture.
     """
 
     letterboxes = True
@@ -79,7 +80,7 @@ class TensorrtBackend:
         self.model, self.max_batch = loaded.model, loaded.runner.max_batch
 
     def _start_building(self, cache: EngineCache, key: Any, path: Path, other: Backend) -> None:
-        """Run with another engine until ours is built."""
+        """Run with another engine until this one is built."""
         self._meanwhile = other
         self.name, self.device, self.model, self.max_batch = (
             other.name,
@@ -99,14 +100,14 @@ class TensorrtBackend:
         threading.Thread(target=work, name="engine-build", daemon=True).start()
 
     def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
-        """See `CudaRunner.submit`; while the engine is built, what the other one found."""
+        """See `CudaRunner.submit`; while the engine is built, the other engine runs the batch."""
         if self._meanwhile and self._built:
             self._switch(self._meanwhile, self._built.pop())
         runs = self._loaded.runner if self._loaded else self._meanwhile
         assert runs  # noqa: S101 - one of the two is there
         try:
             pending = runs.submit(images, target, wanted)
-            # Collected here, because the other engine is closed as soon as ours is there.
+            # Collected here, because the other engine is closed as soon as this one is built.
             return pending if runs is not self._meanwhile else Pending.of(pending.collect())
         finally:
             self.max_batch = runs.max_batch
@@ -117,9 +118,9 @@ class TensorrtBackend:
                 raise built
             self._load(built)
         except ModelError as error:
-            log.warning("staying with %s: %s", meanwhile.name, error)
+            log.warning("the model stays with %s: %s", meanwhile.name, error)
             return
-        log.info("the TensorRT engine is built: from here on %s", self.name)
+        log.info("the TensorRT engine is built: the model runs with %s from now on", self.name)
         self._meanwhile = None
         meanwhile.close()
 
@@ -144,10 +145,10 @@ class _Loaded:
 
 
 def read(path: Path) -> tuple[bytes, Mapping[str, str]]:
-    """An engine and its metadata, from the file beside it or, in Ultralytics' files, before it.
+    """An engine and its metadata, which are in a file beside it or, in Ultralytics' files, before it.
 
     Raises:
-        ModelError: It cannot be read.
+        ModelError: The file cannot be read.
     """
     try:
         blob = path.read_bytes()
@@ -161,7 +162,7 @@ def read(path: Path) -> tuple[bytes, Mapping[str, str]]:
             found = {**json.loads(blob[4 : 4 + length]), **found}
             blob = blob[4 + length :]
         except ValueError:
-            pass  # an engine that happens to look like it
+            pass  # an engine whose first bytes only look like metadata
     return blob, {
         str(key): value if isinstance(value, str) else json.dumps(value) for key, value in found.items()
     }

@@ -1,7 +1,7 @@
 """ONNX to a TensorRT engine, for the engine cache and for `python -m optimization build`.
 
 TensorRT 8.6 and 10 choose precisions by builder flags; 11 and TensorRT for RTX have no such flags and take
-them from the model (strongly typed). What only some versions have is asked for with `hasattr`.
+precisions from the model (strongly typed). `hasattr` finds out what a version has.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class BuildOptions:
     """How to build an engine.
 
     Attributes:
-        precision: "auto" allows half precision where the version has that flag, else takes the model's own.
-        profiles: Smallest, best and largest batch of each profile, where the model leaves it open.
+        precision: "auto" allows half precision if the version has a flag for it, else takes the model's own.
+        profiles: Smallest, best and largest batch of each profile, for models that leave the batch open.
         size: Height and width of the input, for models that leave them open.
-        workspace_mb: Most memory a layer may use for scratch.
-        level: 0 to 5: time spent on looking for faster kernels.
-        dla: Core of a Jetson's deep learning accelerator; the GPU takes the layers that it cannot run.
-        capability: Compute capability to build for; None is that of the GPU here. Only TensorRT for RTX
-            builds for another one.
+        workspace_mb: Most scratch memory for a layer, in megabytes.
+        level: 0 to 5: a higher level takes more time to look for faster kernels.
+        dla: Core of a Jetson's deep learning accelerator; the GPU runs the layers that the core cannot.
+        capability: Compute capability to build for; None for the GPU of this machine. Only TensorRT for RTX
+            can build for another GPU.
     """
 
     precision: Precision = "auto"
@@ -52,7 +52,7 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class Built:
-    """A serialised engine and what is known about it."""
+    """A serialised engine and the facts about it."""
 
     engine: bytes
     timing_cache: bytes
@@ -74,16 +74,16 @@ def build(
     Args:
         trt: The module.
         model: An ONNX file.
-        options: How.
+        options: How to build it.
         timing_cache: Of an earlier build on the same GPU; may be empty.
-        calibrator: Makes an INT8 calibrator of TensorRT's own (8 and 10 only) for batches of that size.
-        progress: Takes a line now and then.
+        calibrator: Makes TensorRT's own INT8 calibrator (8 and 10 only) for a batch size.
+        progress: Takes a line every ten seconds.
 
     Raises:
-        ModelError: Not a model TensorRT can build, with the reason.
+        ModelError: TensorRT cannot build an engine of the model; the text has the reason.
     """
     with warnings.catch_warnings():
-        # What newer versions call deprecated is what 8.6 has.
+        # 8.6 has only the names that newer versions call deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         return _build(trt, model, options, timing_cache, calibrator, progress)
 
@@ -137,7 +137,7 @@ def _builder(trt: Any, logger: Any) -> Any:
 
 
 def _network_flags(trt: Any, *, weak: bool) -> int:
-    """Which flags a network needs to be of explicit batch and, without precision flags, strongly typed."""
+    """The flags for a network with explicit batch that is strongly typed if there are no precision flags."""
     flags = trt.NetworkDefinitionCreationFlag
     wanted = [
         name for name in ("EXPLICIT_BATCH", *(() if weak else ("STRONGLY_TYPED",))) if hasattr(flags, name)
@@ -147,7 +147,7 @@ def _network_flags(trt: Any, *, weak: bool) -> int:
 
 def _parse(trt: Any, logger: Any, network: Any, model: Path) -> None:
     parser = trt.OnnxParser(network, logger)
-    # From the file, so that weights kept beside it are found.
+    # From the file, so that the parser finds weights beside it.
     if parser.parse_from_file(str(model)):
         return
     for index in range(parser.num_errors):
@@ -165,7 +165,7 @@ def _parse(trt: Any, logger: Any, network: Any, model: Path) -> None:
 def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> None:
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb * MB)
     config.builder_optimization_level = options.level
-    # Without it (it is the rule since 10), a profile is for one execution context only.
+    # Before 10, a profile is for one execution context only unless this is set.
     sharing = getattr(getattr(trt, "PreviewFeature", None), "PROFILE_SHARING_0806", None)
     if sharing is not None and not config.get_preview_feature(sharing):
         config.set_preview_feature(sharing, True)
@@ -188,7 +188,7 @@ def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> No
 def _shapes(
     builder: Any, config: Any, network: Any, options: BuildOptions, model: Path
 ) -> list[list[list[int]]]:
-    """Add the optimisation profiles; the input's shapes in each."""
+    """Add the optimisation profiles; the input's shapes in each of them."""
     tensor = network.get_input(0)
     axes = [int(axis) for axis in tensor.shape]
     if len(axes) != 4 or axes[1] != 3 or network.num_inputs != 1:
@@ -197,7 +197,7 @@ def _shapes(
     if any(given > 0 and given != wanted for given, wanted in zip(axes[2:], size, strict=True)):
         raise ModelError(f"model {model}: its input is {axes[3]}x{axes[2]}, not {size[1]}x{size[0]}")
     if min(size) < 0:
-        raise ModelError(f"model {model}: leaves the input's size open: name one, such as --size 640x640")
+        raise ModelError(f"model {model}: leaves the input's size open: give one, such as --size 640x640")
     if min(axes) > 0:
         return [[axes] * 3]
     profiles = options.profiles if axes[0] < 0 else ((axes[0],) * 3,)
@@ -215,7 +215,7 @@ def _shapes(
 def _calibrate(
     builder: Any, config: Any, network: Any, shape: list[int], calibrator: Callable[[int], Any]
 ) -> None:
-    """Measure the ranges with inputs of one shape."""
+    """Let TensorRT measure ranges with inputs of one shape."""
     config.int8_calibrator = calibrator(shape[0])
     if min(int(axis) for axis in network.get_input(0).shape) < 0:
         profile = builder.create_optimization_profile()

@@ -1,4 +1,4 @@
-"""TensorRT engines built on this box, found again by what they were built from, for and with."""
+"""TensorRT engines built on this box, under a key of model, GPU, version and options."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger("darner.backend")
 
 
 def build_options(settings: TensorrtSettings) -> BuildOptions:
-    """How the settings have engines built."""
+    """The build options that the settings ask for."""
     most = settings.max_batch
     profiles = ((1, 1, 1),) if most == 1 else ((1, 1, 1), (1, max(most // 2, 1), most))
     return BuildOptions(
@@ -35,20 +35,20 @@ def build_options(settings: TensorrtSettings) -> BuildOptions:
 
 
 def sidecar(path: Path) -> Path:
-    """Where what belongs to an engine but is not in it is kept."""
+    """The file beside an engine that holds its facts and metadata."""
     return path.with_name(path.name + ".json")
 
 
 def metadata(model: Path) -> dict[str, str]:
-    """What an ONNX file says of itself, such as its class names; empty when ONNX Runtime cannot read it."""
-    import onnxruntime as ort  # only here: the settings above are read by programs that run no model
+    """An ONNX file's metadata, such as its class names; empty if ONNX Runtime cannot read the file."""
+    import onnxruntime as ort  # only here: an engine that is built already runs without it
 
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     try:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception:  # noqa: BLE001 - TensorRT's plugins are unknown to ONNX Runtime; no names then
+    except Exception:  # noqa: BLE001 - ONNX Runtime does not know TensorRT's plugins: no names then
         return {}
     return dict(session.get_modelmeta().custom_metadata_map)
 
@@ -57,12 +57,12 @@ def save(path: Path, built: Built, properties: Mapping[str, str]) -> None:
     """Write an engine and the file beside it; each appears only when it is complete.
 
     Args:
-        path: Of the engine.
-        built: What to write.
+        path: Path of the engine.
+        built: The engine and the facts about it.
         properties: The model's metadata.
 
     Raises:
-        ModelError: It cannot be written.
+        ModelError: The files cannot be written.
     """
     facts = built.description | {
         "sha256": hashlib.sha256(built.engine).hexdigest(),
@@ -70,7 +70,7 @@ def save(path: Path, built: Built, properties: Mapping[str, str]) -> None:
         "metadata": dict(properties),
     }
     try:
-        # Last comes what vouches for the engine: after a power cut there is a whole pair or none that counts.
+        # The file that vouches for the engine is last: a power cut leaves a whole pair, or none that counts.
         sidecar(path).unlink(missing_ok=True)
         write_whole(path, built.engine)
         write_whole(sidecar(path), json.dumps(facts, indent=2).encode())
@@ -83,7 +83,7 @@ class EngineCache:
 
     Args:
         folder: Made when needed; None for the one in Darner's cache.
-        limit_mb: Most megabytes kept.
+        limit_mb: Most megabytes of engines to keep.
     """
 
     def __init__(self, folder: Path | None = None, limit_mb: int = 4096) -> None:
@@ -93,21 +93,21 @@ class EngineCache:
     def path(
         self, trt: Any, gpu: str, capability: tuple[int, int], model: Path, options: BuildOptions
     ) -> Path:
-        """Where the engine of a model is, or would be.
+        """The path of a model's engine, which need not exist.
 
         Args:
             trt: The module.
-            gpu: Name of the GPU: the fastest kernels are found by trying them on it.
+            gpu: Name of the GPU, on which TensorRT tried the kernels.
             capability: Its compute capability.
             model: The ONNX file; its content counts, not its name.
-            options: How it is built.
+            options: How the engine is built.
         """
         parts = [sha256(model), trt.__version__, gpu, list(capability), asdict(options)]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
         return self._folder / f"{model.stem[:64]}-{key}.engine"
 
     def find(self, path: Path) -> bool:
-        """Whether a whole engine is there; it counts as used now."""
+        """Whether there is a whole engine, which then counts as used now."""
         try:
             facts = json.loads(sidecar(path).read_text(encoding="utf-8"))
             if path.stat().st_size != facts["bytes"] or sha256(path) != facts["sha256"]:
@@ -121,7 +121,7 @@ class EngineCache:
     def get(
         self, trt: Any, gpu: str, capability: tuple[int, int], model: Path, options: BuildOptions
     ) -> Path:
-        """The engine of a model; built first when there is none, by one process at a time.
+        """The path of a model's engine. If there is none, it is built, by one process at a time.
 
         Args:
             trt: The module.
@@ -131,7 +131,7 @@ class EngineCache:
             options: How to build it.
 
         Raises:
-            ModelError: It cannot be built or written.
+            ModelError: The engine cannot be built or written.
         """
         path = self.path(trt, gpu, capability, model, options)
         if self.find(path):
@@ -173,7 +173,7 @@ class EngineCache:
             yield
 
     def _trim(self, newest: Path) -> None:
-        """Delete the longest unused engines beyond the limit, never the newest."""
+        """Delete engines beyond the limit, the longest unused first, but never the newest."""
         engines = sorted(self._folder.glob("*.engine"), key=lambda path: path.stat().st_mtime, reverse=True)
         total = newest.stat().st_size
         for path in engines:

@@ -1,9 +1,10 @@
 """A TensorRT engine on the GPU, through calls that versions 8.6, 10 and 11 have in common.
 
-That memory ran out is read from TensorRT's log, "out of memory" or "OutOfMemory", after a call that gave None
-or False. None of the versions has run here; the texts are those of reports by users of 8.6 and 10.
+After a call that returned None or False, TensorRT's log tells whether memory ran out: it then says "out of
+memory" or "OutOfMemory". The texts come from reports by users of 8.6 and 10; no version ran during
+development.
 
-Every name of TensorRT's that this file uses, by what it belongs to (test_tensorrt_calls.py compares):
+Every name of TensorRT that this file uses, by the object it belongs to (test_calls.py compares):
 
     trt: Runtime, TensorIOMode, __version__, init_libnvinfer_plugins
     runtime: deserialize_cuda_engine
@@ -43,21 +44,21 @@ _TYPES: dict[str, np.dtype[Any]] = {
 
 
 class Engine:
-    """An engine and its execution contexts; see `cuda_runner.Network`. The CUDA context must be current.
+    """An engine and its execution contexts; see `runner.Network`. The CUDA context must be current.
 
-    A recorded CUDA graph must find its execution context unchanged, so every slot and shape has its own;
-    that they stay few, batches are filled up to powers of two. Where an engine allows one context a profile
-    (TensorRT 8.6 without profile sharing), they share it and nothing is recorded.
+    A recorded CUDA graph must find its execution context unchanged, so every slot and shape has a context of
+    its own. Batches are filled up to powers of two, so that there are few contexts. If an engine allows only
+    one context for a profile (TensorRT 8.6 without profile sharing), all share it and nothing is recorded.
 
     Args:
         trt: The module.
-        gpu: Where.
-        path: Named in errors.
+        gpu: The GPU.
+        path: The engine's file, for errors.
         blob: The engine.
         stream: Handle of a stream to set profiles on.
 
     Attributes:
-        inputs: The picture.
+        inputs: The picture's input.
         output_tensors: In the engine's order.
         profiles: Smallest, best and largest input shape of each optimisation profile.
     """
@@ -67,7 +68,7 @@ class Engine:
     def __init__(self, trt: Any, gpu: Device, path: Path, blob: bytes, stream: int) -> None:
         self._trt, self._gpu, self._path, self._stream = trt, gpu, path, stream
         self._log = logger(trt)
-        self._log.reason()  # forgets what was before
+        self._log.reason()  # forgets earlier errors
         trt.init_libnvinfer_plugins(self._log, "")
         self._runtime = runtime = trt.Runtime(self._log)
         self._engine = engine = runtime.deserialize_cuda_engine(blob)
@@ -94,13 +95,13 @@ class Engine:
         self.max_batch = max(largest[0] for _, _, largest in self.profiles)
         self._contexts: dict[tuple[int, Shape], Any] = {}
         self._shared: dict[int, Any] = {}
-        self.outputs(min(least for least, _, _ in self.profiles))  # refuses here and now what cannot run
+        self.outputs(min(least for least, _, _ in self.profiles))  # refuses what cannot run
 
     def _describe(self, name: str) -> tuple[bool, Tensor]:
         engine = self._engine
         kind = engine.get_tensor_dtype(name).name
         if kind not in _TYPES:
-            raise ModelError(f"model {self._path}: {name} is of type {kind}, which cannot be read here")
+            raise ModelError(f"model {self._path}: {name} has type {kind}, which Darner cannot read")
         axes: tuple[Axis, ...] = tuple(
             None if axis < 0 else int(axis) for axis in engine.get_tensor_shape(name)
         )
@@ -119,15 +120,15 @@ class Engine:
         return found
 
     def padded(self, count: int) -> int:
-        """See `cuda_runner.Network`: a power of two, as far as the profiles allow."""
+        """See `slots.Shapes`: a power of two, as far as the profiles allow."""
         power = 1 << (count - 1).bit_length()
         return min(max(min(power, high[0]), low[0]) for low, _, high in self.profiles if high[0] >= count)
 
     def profile_for(self, shape: Shape) -> int:
-        """The profile that was tuned nearest to a shape, of those that allow it.
+        """Of the profiles that allow a shape, the one whose best batch is nearest to it.
 
         Raises:
-            ModelError: None does.
+            ModelError: No profile allows the shape.
         """
         fitting = [
             (abs(best[0] - shape[0]), index)
@@ -140,15 +141,15 @@ class Engine:
         return min(fitting)[1]
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """See `cuda_runner.Network`."""
-        # Of its own and short-lived: it must not keep the profile from the contexts that will run.
+        """See `slots.Shapes`."""
+        # A context of its own for a moment: it must not keep the profile from the contexts that will run.
         context = self._own_context(shape) or self._shared_context(shape)
         found = []
         for tensor in self.output_tensors:
             axes = tuple(int(axis) for axis in context.get_tensor_shape(tensor.name))
             if min(axes, default=-1) < 0:
                 raise ModelError(
-                    f"model {self._path}: the shape of {tensor.name} depends on what is in the picture; "
+                    f"model {self._path}: the shape of {tensor.name} depends on the picture; "
                     "export the model with a fixed number of detections"
                 )
             if axes[:1] != shape[:1]:
@@ -157,7 +158,7 @@ class Engine:
         return found
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
-        """See `cuda_runner.Network`."""
+        """See `runner.Network`."""
         context = self._context(slot, shape)
         for tensor, address in zip((*self.inputs, *self.output_tensors), (source, *outputs), strict=True):
             context.set_tensor_address(tensor.name, address)
@@ -165,7 +166,7 @@ class Engine:
             raise self._failed(f"TensorRT could not start {shape}")
 
     def forget(self, slot: int) -> None:
-        """See `cuda_runner.Network`."""
+        """See `slots.Shapes`."""
         for key in [key for key in self._contexts if key[0] == slot]:
             del self._contexts[key]
 
@@ -180,7 +181,7 @@ class Engine:
         return self._contexts[key]
 
     def _own_context(self, shape: Shape) -> Any | None:
-        """A new context; None where an engine allows one a profile and it is taken."""
+        """A new context; None if the engine allows one for a profile and that one is taken."""
         index = self.profile_for(shape)
         try:
             return self._new_context(index, shape)
@@ -190,12 +191,12 @@ class Engine:
             if not self._contexts and not self._shared:
                 raise
             if self.capturable:
-                log.warning("no CUDA graphs, since there is one context a profile: %s", error)
+                log.warning("no CUDA graphs, because the engine allows one context for a profile: %s", error)
                 self.capturable = False
             return None
 
     def _shared_context(self, shape: Shape) -> Any:
-        """The context of a profile, for whoever comes, set to a shape."""
+        """The one context of a profile, set to a shape."""
         index = self.profile_for(shape)
         if index not in self._shared:
             self._gpu.driver.Context.synchronize()  # a batch may be in flight
@@ -210,10 +211,10 @@ class Engine:
         """A context set to a shape.
 
         Raises:
-            OutOfMemory: No room for one.
-            ModelError: Its profile is taken, or TensorRT refuses for another reason.
+            OutOfMemory: There is no memory for a context.
+            ModelError: The profile is taken, or TensorRT refuses for another reason.
         """
-        self._log.reason()  # forgets what was before
+        self._log.reason()  # forgets earlier errors
         context = self._engine.create_execution_context()
         if (
             context is None
@@ -224,7 +225,7 @@ class Engine:
         return context
 
     def _failed(self, what: str) -> ModelError:
-        """An error with TensorRT's reason: `OutOfMemory` where that is it."""
+        """An error with TensorRT's reason; `OutOfMemory` if that is the reason."""
         reason: str = self._log.reason()
         return (OutOfMemory if is_shortage(reason) else ModelError)(f"model {self._path}: {what}{reason}")
 

@@ -1,4 +1,4 @@
-"""TensorRT as a Python module, and its log as ours."""
+"""TensorRT's Python module, and its messages in our log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load() -> ModuleType:
     """The module `tensorrt`, or that of TensorRT for RTX, which has the same interface.
 
     Raises:
-        ModelError: Neither is installed.
+        ModelError: Neither is installed, or it cannot be loaded.
     """
     for name in ("tensorrt", "tensorrt_rtx_bindings"):
         try:
@@ -35,16 +35,17 @@ def load() -> ModuleType:
 
 @functools.cache
 def logger(trt: ModuleType) -> Any:
-    """The logger to give to TensorRT: makes its messages ours and keeps the last error for our own message.
+    """The logger for TensorRT, which passes messages to our log and keeps an error for our own messages.
 
-    One for the process, never freed: TensorRT and its plugins keep the first one they are given.
+    There is one for the process, and it is never freed: TensorRT and its plugins keep the first logger they
+    get.
 
     Args:
         trt: The module.
 
     Returns:
-        With a method `reason`: what went wrong since it was last asked, as the end of a sentence; and an
-        attribute `operator`: the last one that the ONNX parser did not know.
+        A logger with a method `reason`: the first error since the last call, as the end of a sentence. And
+        with an attribute `operator`: the last operator that the ONNX parser did not know.
     """
 
     class Bridge(trt.ILogger):  # type: ignore[misc, name-defined]  # untyped
@@ -55,11 +56,11 @@ def logger(trt: ModuleType) -> Any:
 
         def log(self, severity: Any, message: str) -> None:
             if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
-                # The first error is the cause; what follows is its wake.
+                # The first error is the cause; later ones follow from it.
                 self.error = self.error or message.strip()
                 log.debug("TensorRT: %s", message)
             elif unknown := _UNKNOWN.search(message):
-                self.operator = unknown.group(1)  # 8.6 does not say it in the error
+                self.operator = unknown.group(1)  # 8.6 does not name it in the error
             elif severity == trt.ILogger.Severity.WARNING:
                 log.info("TensorRT: %s", message)
             else:

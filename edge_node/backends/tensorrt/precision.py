@@ -19,13 +19,13 @@ def set_precision(
     calibrated: bool,
     model: Path,
 ) -> str:
-    """Set the builder's flags; the precision that the engine will have.
+    """Set the builder's flags, and return the precision that the engine will have.
 
     Args:
         trt: The module.
-        config: Of the builder.
-        network: As parsed.
-        wanted: By the user.
+        config: The builder's configuration.
+        network: The parsed network.
+        wanted: The precision that the user wants.
         weak: Whether this version has flags for precisions.
         calibrated: Whether a calibrator measures ranges for INT8.
         model: Named in errors.
@@ -50,7 +50,7 @@ def set_precision(
             "--calibrate IMAGES"
         )
     if quantized and wanted not in ("auto", "int8"):
-        raise ModelError(f"model {model}: is quantized; build it as int8, or take the model it was made of")
+        raise ModelError(f"model {model}: is quantized; build it as int8, or take the model it was made from")
     if wanted == "int8" or quantized:
         config.set_flag(trt.BuilderFlag.INT8)
     if wanted != "fp32":

@@ -15,8 +15,8 @@ def reported(trt: Any, config: Any, name: str, progress: Callable[[str], None]) 
 
     Args:
         trt: The module.
-        config: Of the builder; it is given a monitor.
-        name: Of the model.
+        config: The builder's configuration, which gets a monitor.
+        name: Name of the model.
         progress: Takes a line every ten seconds.
     """
     phase = [""]

@@ -56,8 +56,8 @@ def test_a_file_without_better_neighbours_needs_no_explanation(
             "only.pt", "onnxruntime", "model.backend=onnxruntime needs a .onnx file", id="no file for it"
         ),
         pytest.param("absent.onnx", "auto", "no such file", id="no file at all"),
-        pytest.param("model.onnx", "kserve", "do not fit", id="a file is no server"),
-        pytest.param("http://h/m", "torch", "do not fit", id="a server is no file"),
+        pytest.param("model.onnx", "kserve", "does not fit model.name", id="a file is no server"),
+        pytest.param("http://h/m", "torch", "does not fit model.name", id="a server is no file"),
     ],
 )
 def test_an_engine_that_cannot_run_is_one_clear_error(

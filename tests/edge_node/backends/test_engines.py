@@ -136,7 +136,7 @@ def test_torch_export_of_any_size_and_batch(
 @PYTORCH_WARNS
 def test_a_file_that_pytorch_cannot_read_is_one_clear_error(torch_folder: Path) -> None:
     for name, says in (
-        ("broken.pt", "is no TorchScript file"),
+        ("broken.pt", "is not a TorchScript file"),
         ("broken.pt2", "torch.export cannot load it"),
     ):
         (torch_folder / name).write_bytes(b"not a model")

@@ -145,10 +145,10 @@ def test_buffers_leave_a_margin_and_the_batch_follows(
     engine.submit(pictures(1), SQUARE, WANTED).collect()
     most = engine.max_batch
     assert 1 < most < 16
-    tickets = [engine.submit(pictures(most), SQUARE, WANTED) for _ in range(IN_FLIGHT)]
+    batches = [engine.submit(pictures(most), SQUARE, WANTED) for _ in range(IN_FLIGHT)]
     assert driver.taken <= MARGIN * 300 * MB
-    assert [len(ticket.collect().outputs) for ticket in tickets] == [most, most]
-    assert caplog.text.count(f"of pictures of 640x640, a batch has at most {most}, where") == 1
+    assert [len(batch.collect().outputs) for batch in batches] == [most, most]
+    assert caplog.text.count(f"a batch of 640x640 pictures has at most {most}, although") == 1
     engine.close()
     assert (driver.taken, driver.pinned) == (0, 0)
 
@@ -195,11 +195,11 @@ def test_a_batch_in_flight_is_not_lost_when_the_next_has_no_room(monkeypatch: py
 def test_one_picture_makes_room_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu, driver = fake_gpu(monkeypatch, 300 * MB)
     engine = runner(gpu, Greedy(driver, 0))
-    ticket = engine.submit(pictures(8), SQUARE, WANTED)
+    batch = engine.submit(pictures(8), SQUARE, WANTED)
     driver.total = driver.taken + 2 * MB
     large = [np.zeros((2160, 3840, 3), np.uint8)]  # 25 MB that only the buffers in flight can give
     assert len(engine.submit(large, WIDE, WANTED).collect().outputs) == 1
-    assert len(ticket.collect().outputs) == 8
+    assert len(batch.collect().outputs) == 8
 
 
 def test_one_picture_without_room_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,12 +245,12 @@ def test_formats_that_take_turns_allocate_once(monkeypatch: pytest.MonkeyPatch) 
     turns = [(SQUARE, WANTED), (WIDE, WANTED), (SQUARE, raw)]
 
     def one_round() -> None:
-        tickets: list[Any] = []
+        batches: list[Any] = []
         for target, wanted in turns:
-            tickets.append(engine.submit(pictures(4), target, wanted))
-            if len(tickets) == IN_FLIGHT:
-                tickets.pop(0).collect()
-        tickets.pop().collect()
+            batches.append(engine.submit(pictures(4), target, wanted))
+            if len(batches) == IN_FLIGHT:
+                batches.pop(0).collect()
+        batches.pop().collect()
 
     one_round()
     once = driver.allocations

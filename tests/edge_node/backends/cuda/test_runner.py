@@ -390,11 +390,11 @@ def test_batches_follow_the_free_memory(
     assert 1 < most < 16
     assert f"a batch has at most {most}, where" in caplog.text
     images = [picture(1280, 720)] * most
-    tickets = [engine.submit(images, TARGETS["yolov8"], wanted) for _ in range(2)]
+    batches = [engine.submit(images, TARGETS["yolov8"], wanted) for _ in range(2)]
     with gpu.current():
         assert gpu.free_memory() >= 0.2 * 180 * 2**20  # the margin; the driver keeps some for itself
-    for ticket in tickets:
-        check(ticket.collect().outputs, "yolov8", answer, wanted)
+    for batch in batches:
+        check(batch.collect().outputs, "yolov8", answer, wanted)
     engine.close()
 
 

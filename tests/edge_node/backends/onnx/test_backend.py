@@ -222,7 +222,7 @@ def test_a_provider_that_this_build_lacks_is_an_error_unless_it_may_be_done_with
     with caplog.at_level(logging.WARNING):
         backend = OnnxBackend(path, ModelSettings(providers=(lacking, "cpu"), allow_fallback=True))
     assert backend.device == "cpu"
-    assert "going on without it" in caplog.text
+    assert "continuing without it" in caplog.text
 
 
 class SessionOnGpuWithoutDriver:
@@ -236,8 +236,8 @@ def test_a_provider_that_does_not_start_is_noticed(caplog: pytest.LogCaptureFixt
     session = SessionOnGpuWithoutDriver()
     asked: tuple[Provider, ...] = ("cuda", "cpu")
     with pytest.raises(ModelError, match=r"cannot start 'cuda' here.*allow_fallback"):
-        providers.in_force(session, asked, asked, allow_fallback=False)
+        providers.started(session, asked, asked, allow_fallback=False)
     for configured, allowed in ((asked, True), ((), False)):
         caplog.clear()
-        assert providers.in_force(session, asked, configured, allow_fallback=allowed) == ("cpu",)
+        assert providers.started(session, asked, configured, allow_fallback=allowed) == ("cpu",)
         assert "cannot start 'cuda' here" in caplog.text

@@ -1,4 +1,4 @@
-"""tensorrt_engine.py uses what its docstring lists, and all of that exists in the newest interface."""
+"""engine.py uses what its docstring lists, and all of that exists in the newest interface."""
 
 from __future__ import annotations
 
