@@ -18,8 +18,8 @@ from shared.wire.messages import now_us
 from viewer_server import pages
 from viewer_server.access.auth import LOGGED_OUT, Access
 from viewer_server.access.origin import Origins
-from viewer_server.api import endpoint, openapi, uploads, zones
-from viewer_server.api.routes import Api
+from viewer_server.api import endpoint, openapi, routes, uploads
+from viewer_server.api.routes import Parts
 from viewer_server.live import updates, websocket
 from viewer_server.live.hub import Full, Hub, Mailbox
 from viewer_server.live.metrics import ViewerMetrics
@@ -47,7 +47,7 @@ mimetypes.add_type("text/javascript", ".js")
 
 
 def create_app(
-    hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins: Origins, access: Access, api: Api
+    hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins: Origins, access: Access, parts: Parts
 ) -> flask.Flask:
     """The application, ready to be served.
 
@@ -57,16 +57,15 @@ def create_app(
         subscriber: For /health.
         origins: Which names and pages we answer to.
         access: Who may look.
-        api: What is below ``/api/v1``.
+        parts: What the endpoints below ``/api/v1`` read from.
     """
     app = flask.Flask(__name__)
     app.config["SOCK_SERVER_OPTIONS"] = websocket.OPTIONS
     app.config["MAX_CONTENT_LENGTH"] = uploads.BODY_BYTES
     sock = Sock(app)
 
-    app.register_blueprint(zones.blueprint(hub, subscriber.requests, subscriber.versions))
     app.register_blueprint(pages.blueprint(access))
-    app.register_blueprint(_rest(api))
+    app.register_blueprint(_rest(parts))
 
     @app.before_request
     def refuse_strangers() -> ResponseReturnValue | None:
@@ -105,17 +104,17 @@ def create_app(
     return app
 
 
-def _rest(api: Api) -> flask.Blueprint:
-    routes = flask.Blueprint("api", __name__, url_prefix="/api/v1")
-    table = api.table()
-    endpoint.register(routes, table)
+def _rest(parts: Parts) -> flask.Blueprint:
+    api = flask.Blueprint("api", __name__, url_prefix="/api/v1")
+    table = routes.table(parts)
+    endpoint.register(api, table)
     document = openapi.encoded(table)
 
-    @routes.get("/openapi.json")
+    @api.get("/openapi.json")
     def openapi_json() -> flask.Response:
         return flask.Response(document, content_type="application/json")
 
-    return routes
+    return api
 
 
 def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> ResponseReturnValue | None:

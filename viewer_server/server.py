@@ -30,7 +30,8 @@ from viewer_server.access.auth import Access, check_address, read_password
 from viewer_server.access.login_file import LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.access.proxies import TrustedProxies
-from viewer_server.api.routes import Api
+from viewer_server.api.routes import Parts
+from viewer_server.api.schemas import LoginInfo
 from viewer_server.app import create_app
 from viewer_server.config import ViewerConfig
 from viewer_server.live.hub import Hub
@@ -85,15 +86,15 @@ def run(config: ViewerConfig) -> int:
     generate = config.http.generate_password and not read_password(config.http)
     password = kept.generate_password() if generate else None
     access = Access(config.http, kept, origins, port)
-    api = Api(
-        hub,
-        subscriber.requests,
-        Database(config.history.file),
-        Database(config.history.snapshots_file),
-        hello["version"],
-        access.required,
+    parts = Parts(
+        hub=hub,
+        requests=subscriber.requests,
+        versions=versions,
+        history=Database(config.history.file),
+        pictures=Database(config.history.snapshots_file),
+        login=LoginInfo(login_required=access.required, version=hello["version"]),
     )
-    app = create_app(hub, metrics, subscriber, origins, access, api)
+    app = create_app(hub, metrics, subscriber, origins, access, parts)
     app.wsgi_app = TrustedProxies(app.wsgi_app, config.http.trusted_proxies)  # type: ignore[method-assign]  # as Flask's documentation says
     print(f"Darner's viewer: {address(listener)}", flush=True)
     if password:

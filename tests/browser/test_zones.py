@@ -305,7 +305,7 @@ def test_a_drawing_outlives_a_restart_of_the_viewer(
     viewer.stop()
     expect(page.locator("#connection")).to_contain_text("Connection lost")
     button(page, "Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("the viewer cannot be reached")
+    expect(page.get_by_role("alert")).to_contain_text("The viewer cannot be reached")
     viewer.start()
     expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
     save(page, 2)

@@ -1,4 +1,4 @@
-"""One table of endpoints, from which the routes, the checks of their parameters and the document are made."""
+"""A row of the API's table: its route, the check of its parameters, and the answers to errors."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Q = TypeVar("Q")
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """A request that is answered with a problem.
+    """A request that is answered with an error.
 
     Args:
         status: HTTP's.
-        detail: What to mend.
+        detail: What was wrong, and how to mend it.
     """
 
     def __init__(self, status: int, detail: str) -> None:
@@ -42,12 +42,14 @@ class Endpoint:
 
     Attributes:
         path: Below ``/api/v1``, with ``<name>`` for identifiers.
-        handle: Takes the path's identifiers and `query` by name.
+        handle: Called with the path's identifiers and `query`, all by name.
         query: Type of the query's parameters.
-        answer: Type of the JSON answer, or the media type of another one.
-        summary: For the document.
+        answer: Type of the JSON answer, or the media type of any other.
+        summary: For the OpenAPI document.
         method: HTTP's.
-        image: Whether the body is a picture.
+        image: Whether the request's body is a picture.
+        body: Type of the request's JSON body, for the document; the handler reads and checks the body itself.
+        asks_node: Whether an edge node is asked, which may refuse or stay silent.
     """
 
     path: str
@@ -57,15 +59,17 @@ class Endpoint:
     summary: str
     method: Literal["GET", "POST"] = "GET"
     image: bool = False
+    body: type | None = None
+    asks_node: bool = False
 
     @property
     def name(self) -> str:
-        """For flask, and the document's operationId."""
+        """Flask's name of the route, and the document's operationId."""
         return self.handle.__name__
 
 
 def register(routes: flask.Blueprint, table: typing.Iterable[Endpoint]) -> None:
-    """Add the table's rows to a blueprint, with answers for what goes wrong."""
+    """Add the table's rows to a blueprint."""
     for row in table:
         routes.add_url_rule(row.path, row.name, _view(row), methods=[row.method])
 
@@ -75,6 +79,8 @@ def _view(row: Endpoint) -> Callable[..., flask.Response]:
         try:
             for name, value in ids.items():
                 check_id(name, value)
+            if row.body is not None and not flask.request.is_json:  # which no form of a foreign page is
+                raise Refused(415, "expected application/json")
             answer = row.handle(query=parameters(row.query), **ids)
         except Refused as refused:
             return problem(refused.status, refused.detail)
@@ -92,10 +98,10 @@ def _view(row: Endpoint) -> Callable[..., flask.Response]:
 
 
 def parameters(kind: type[Q]) -> Q:
-    """The query's parameters, checked.
+    """The request's query parameters, checked.
 
     Raises:
-        Refused: One is unknown, missing or does not fit.
+        Refused: A parameter is unknown, missing, or not of its type.
     """
     hints = typing.get_type_hints(kind)
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # they are dataclasses
@@ -113,6 +119,13 @@ def parameters(kind: type[Q]) -> Q:
         raise Refused(400, f"parameters: {error}") from None
 
 
+def jpeg(data: bytes, cache: str) -> flask.Response:
+    """A picture, with a Cache-Control header."""
+    response = flask.Response(data, content_type="image/jpeg")
+    response.headers["Cache-Control"] = cache
+    return response
+
+
 def problem(status: int, detail: str, **headers: str) -> flask.Response:
     """An error as a JSON problem (RFC 9457)."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
@@ -122,5 +135,5 @@ def problem(status: int, detail: str, **headers: str) -> flask.Response:
 
 
 def from_exception(error: HTTPException) -> flask.Response:
-    """Flask's own errors, such as a path that does not exist, in the same form."""
+    """An error of Flask's own, such as a path that does not exist, in the same form."""
     return problem(error.code or 500, error.description or "")

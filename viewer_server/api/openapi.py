@@ -1,4 +1,4 @@
-"""`python -m viewer_server.api.openapi`: the API's OpenAPI 3.1 document, made of the table that serves it."""
+"""`python -m viewer_server.api.openapi`: the API's OpenAPI 3.1 document, made from the routes' table."""
 
 from __future__ import annotations
 
@@ -23,11 +23,19 @@ from viewer_server.api.uploads import MAX_BYTES
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 _REFERENCE = "#/components/schemas/{name}"
 _PROBLEMS = {
-    "400": "A parameter is unknown, missing or does not fit",
+    "400": "A parameter is unknown, missing or not of its type",
     "401": "No session and no token",
-    "503": "Cannot be answered now",
+    "503": "The viewer, or a node, cannot answer now",
 }
-_OF_NODES = {"504": "The node did not answer in time", "422": "The node refused, and says why"}
+_OF_NODES = {
+    "404": "There is no such node, camera or thing",
+    "422": "The node refused, and says why",
+    "504": "The node did not answer in time",
+}
+_OF_BODIES = {
+    "409": "Another version was saved since",
+    "415": "The body is not JSON",
+}
 _OF_IMAGES = {
     "413": f"Over {MAX_BYTES} bytes or {MAX_PIXELS} pixels",
     "415": "Neither a JPEG nor a PNG",
@@ -41,9 +49,10 @@ def document(table: Iterable[Endpoint]) -> dict[str, Any]:
         table: The endpoints.
     """
     rows = list(table)
-    answers = [row.answer for row in rows if not isinstance(row.answer, str)]
-    schemas, components = msgspec.json.schema_components([*answers, Problem], ref_template=_REFERENCE)
-    by_type = dict(zip(answers, schemas, strict=False))
+    types = [row.answer for row in rows if not isinstance(row.answer, str)]
+    types += [row.body for row in rows if row.body is not None]
+    schemas, components = msgspec.json.schema_components([*types, Problem], ref_template=_REFERENCE)
+    by_type = dict(zip(types, schemas, strict=False))
     for component in components.values():
         if "description" in component:  # Python 3.13 takes the indentation out of docstrings
             component["description"] = " ".join(component["description"].split("Attributes:")[0].split())
@@ -56,8 +65,9 @@ def document(table: Iterable[Endpoint]) -> dict[str, Any]:
         "info": {
             "title": "Darner's viewer",
             "version": version("darner"),
-            "description": "What is on the broker now, what was, and what a node sees on a picture. "
-            "Times are microseconds since 1970 UTC, coordinates fractions of the picture.",
+            "description": "The newest messages on the broker, stored events and counts, zones, and a node's "
+            "detections on a picture. Times are microseconds since 1970 UTC; coordinates are fractions of "
+            "the picture.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -79,10 +89,12 @@ def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
         else {"application/json": {"schema": by_type[row.answer]}}
     )
     reasons = _PROBLEMS | (_OF_IMAGES if row.image else {})
-    if row.image or row.path == "/heatmap":
-        reasons |= _OF_NODES
-    if "<" in row.path or row.image or row.path == "/heatmap":
+    if "<" in row.path:
         reasons |= {"404": "There is none"}
+    if row.asks_node:
+        reasons |= _OF_NODES
+    if row.body is not None:
+        reasons |= _OF_BODIES
     problem = {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}
     operation: dict[str, Any] = {
         "operationId": row.name,
@@ -99,6 +111,9 @@ def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
             "required": True,
             "content": {"image/jpeg": {}, "image/png": {}, "multipart/form-data": {"schema": form}},
         }
+    if row.body is not None:
+        content = {"application/json": {"schema": by_type[row.body]}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -145,19 +160,27 @@ def main() -> int:
 
 
 def endpoints() -> tuple[Endpoint, ...]:
-    """The table, of an API that nobody serves."""
+    """The table, made without a broker or a database."""
     from shared.mqtt.address import MqttSettings
     from shared.mqtt.client import Client
-    from viewer_server.api.routes import Api
+    from viewer_server.api.routes import Parts, table
+    from viewer_server.api.schemas import LoginInfo
     from viewer_server.live.hub import Hub
     from viewer_server.live.state import State
     from viewer_server.mqtt.asking import NodeRequests
     from viewer_server.stored.reading import Database
+    from viewer_server.stored.versions import Versions
 
     settings = MqttSettings()
-    commands = NodeRequests(Client(settings, name="openapi"), settings)
-    hub = Hub(State(settings.prefix), 1, {})
-    return Api(hub, commands, Database(None), Database(None), version("darner"), False).table()
+    parts = Parts(
+        hub=Hub(State(settings.prefix), 1, {}),
+        requests=NodeRequests(Client(settings, name="openapi"), settings),
+        versions=Versions(None),
+        history=Database(None),
+        pictures=Database(None),
+        login=LoginInfo(login_required=False, version=version("darner")),
+    )
+    return table(parts)
 
 
 if __name__ == "__main__":

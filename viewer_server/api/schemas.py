@@ -1,4 +1,4 @@
-"""What the API takes and gives, as types: they check requests, and the OpenAPI document is made of them."""
+"""The API's parameters and answers as types, which check requests and make the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from shared.wire.messages import (
     Fraction,
     Id,
     Label,
+    LineDefinition,
     Metrics,
     NodeInfo,
     NodeStatus,
     Text,
+    ZoneDefinition,
 )
 from viewer_server.stored.feed import PAGE_MAX
 from viewer_server.stored.series import MAX_POINTS, Series, StayLengths
@@ -52,7 +54,7 @@ class LoginInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSummary:
-    """An edge node: its newest retained messages and metrics; null where there was none."""
+    """An edge node with its newest messages; null where none has come."""
 
     node: Id
     status: NodeStatus | None
@@ -62,7 +64,7 @@ class NodeSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeList:
-    """Every node known."""
+    """Every node that is known."""
 
     now_us: Moment
     nodes: list[NodeSummary]
@@ -91,19 +93,19 @@ class CameraSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraList:
-    """Every camera known."""
+    """Every camera that is known."""
 
     cameras: list[CameraSummary]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneSummary:
-    """A zone or line: what is in force now, or was once and has a history.
+    """A zone or line that is defined now, or has a history.
 
     Attributes:
-        current: Defined now.
-        queue: Read as a queue: its stays are waits.
-        occupancy: Inside now; null for lines, and where no numbers have come.
+        current: Whether it is defined now.
+        queue: Whether it is read as a queue, so that its stays are waits.
+        occupancy: Objects inside now; null for lines, and as long as no numbers have come.
     """
 
     node: Id
@@ -120,14 +122,62 @@ class ZoneSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneList:
-    """Every zone and line known."""
+    """Every zone and line that is known."""
 
     zones: list[ZoneSummary]
 
 
 @dataclass(frozen=True, kw_only=True)
+class ZoneChange:
+    """Zones and lines that replace those of a camera.
+
+    Attributes:
+        version: The version that is replaced; another one that is defined now is a conflict.
+    """
+
+    version: int
+    zones: dict[Id, ZoneDefinition]
+    lines: dict[Id, LineDefinition]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZonesSaved:
+    """What a node has saved.
+
+    Attributes:
+        version: The new version.
+        warnings: What can never count anything, or asks for an unknown class; a sentence each.
+    """
+
+    saved: bool
+    version: int
+    warnings: list[Text]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneVersion:
+    """Zones and lines of a camera as they were saved.
+
+    Attributes:
+        seen_us: When this viewer first received them.
+    """
+
+    version: int
+    seen_us: Moment
+    zones: dict[Id, ZoneDefinition]
+    lines: dict[Id, LineDefinition]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneVersions:
+    """The versions that this viewer remembers, newest first."""
+
+    versions: list[ZoneVersion]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Range:
-    """A stretch of time; the last 24 hours by default."""
+    """A range of time; the last 24 hours by default."""
 
     from_us: Moment | None = None
     to_us: Moment | None = None
@@ -135,7 +185,7 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneRange(Range):
-    """A zone or line, and a stretch of time."""
+    """A zone or line, and a range of time."""
 
     node: Id
     camera: Id
@@ -144,31 +194,32 @@ class ZoneRange(Range):
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesQuery(ZoneRange):
-    """How finely to cut the time."""
+    """A zone or line, a range of time, and the length of a step."""
 
-    points: Annotated[int, Meta(ge=1, le=MAX_POINTS, description="At most this many steps")] = 120
+    points: Annotated[int, Meta(ge=1, le=MAX_POINTS, description="Most steps")] = 120
     step_s: Annotated[
-        int | None, Meta(description="Length of a step instead, a multiple of 10; of 60 over two hours")
+        int | None,
+        Meta(description="Length of a step: a multiple of 10, or of 60 over two hours"),
     ] = None
-    zero_us: Annotated[Moment, Meta(description="Steps are counted from here, such as local midnight")] = 0
+    zero_us: Annotated[Moment, Meta(description="When a step begins, such as local midnight")] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventQuery(Range):
-    """Which events."""
+    """Which events are wanted."""
 
     from_us: Moment | None = None
     to_us: Moment | None = None
     node: Id | None = None
     camera: Id | None = None
     zone: Id | None = None
-    type: Annotated[tuple[EventType, ...], Meta(max_length=20, description="Several are possible")] = ()
+    type: Annotated[tuple[EventType, ...], Meta(max_length=20, description="May be given several times")] = ()
     label: Label | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventPage(EventQuery):
-    """Which events, and which page of them."""
+    """Which events are wanted, and which page of them."""
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
     cursor: Annotated[
@@ -178,7 +229,7 @@ class EventPage(EventQuery):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredEvent(Event):
-    """An event, and where the best picture of its track is; null when none is kept."""
+    """An event, with the address of its track's best picture; null when none is kept."""
 
     snapshot_url: Text | None = None
 
@@ -188,7 +239,7 @@ class EventList:
     """Events, newest first.
 
     Attributes:
-        next: Cursor of the next page; null on the last.
+        next: Cursor of the next page; null on the last page.
     """
 
     events: list[StoredEvent]
@@ -205,7 +256,7 @@ class CameraQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotQuery:
-    """A run of the node; the last one that had this track number by default."""
+    """Whose track number it is: the session's; by default the last session's that had this number."""
 
     session: Id | None = None
 
@@ -221,7 +272,7 @@ class HeatmapAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectQuery:
-    """Who is to look, and how sure it must be."""
+    """Which node detects, and the lowest score it reports."""
 
     node: Annotated[Id | None, Meta(description="By default the first that is online")] = None
     confidence: Fraction | None = None
@@ -230,7 +281,7 @@ class DetectQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundObject:
-    """One object; the box is x1, y1, x2, y2 in fractions of the picture."""
+    """One object; its box is x1, y1, x2, y2 in fractions of the picture."""
 
     class_id: int
     label: Label
@@ -240,7 +291,7 @@ class FoundObject:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectAnswer:
-    """What a node saw on a picture."""
+    """What a node found on a picture."""
 
     node: Id
     width: int
@@ -251,7 +302,7 @@ class DetectAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneSeries(Series):
-    """A zone's or line's numbers over time, in columns: the n-th value of each belongs to the n-th step."""
+    """A zone's or line's numbers over time, in columns: the n-th value of each is of the n-th step."""
 
     node: Id
     camera: Id
@@ -260,7 +311,7 @@ class ZoneSeries(Series):
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneStays(StayLengths):
-    """How long the stays were that ended in a range; in a queue, the waits."""
+    """How long the stays were that ended in a range; for a queue, the waits."""
 
     node: Id
     camera: Id

@@ -147,7 +147,7 @@ def test_a_login_leads_to_a_page_of_ours(guarded: ViewerProcess, target: str, le
         {},  # a browser so old that it says neither
     ],
 )
-@pytest.mark.parametrize("path", ["/logout", "/api/v1/detect", "/zones/n/c"])
+@pytest.mark.parametrize("path", ["/logout", "/api/v1/detect", "/api/v1/zones/n/c"])
 def test_a_foreign_page_cannot_act_in_a_visitors_name(
     guarded: ViewerProcess, path: str, headers: dict[str, str]
 ) -> None:

@@ -2,10 +2,16 @@
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
-/** A moment, milliseconds since 1970, as local time of day. */
+/**
+ * A moment as local time of day.
+ * @param {number} ms Since 1970.
+ */
 export const time = (ms) => clock.format(ms);
 
-/** Seconds, with a unit that stays on the number's line. */
+/**
+ * A length of time, with its unit on the same line.
+ * @param {number} seconds
+ */
 export function duration(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)}\u00a0s`;
   if (seconds < 90) return `${Math.round(seconds)}\u00a0s`;

@@ -1,7 +1,10 @@
 // Points, polygons and lines in fractions of the picture; the rules are the edge node's (docs/concepts/analytics.md).
 
+/** @import { Anchor, Box, Kind, Point } from "../../page" */
+
 const NEGLIGIBLE = 1e-6;
 
+/** @type {Record<Anchor, Point>} */
 const ANCHORS = {
   bottom_center: [0.5, 1],
   center: [0.5, 0.5],
@@ -9,15 +12,24 @@ const ANCHORS = {
   center_right: [1, 0.5],
   top_center: [0.5, 0],
 };
-export const anchorNames = Object.keys(ANCHORS);
+export const anchorNames = /** @type {Anchor[]} */ (Object.keys(ANCHORS));
 
-/** The point of a box that counts. */
+/**
+ * The point of a box that counts.
+ * @param {Box} box
+ * @param {Anchor} anchor
+ * @returns {Point}
+ */
 export function anchorOf([x1, y1, x2, y2], anchor = "bottom_center") {
   const [across, down] = ANCHORS[anchor] ?? ANCHORS.bottom_center;
   return [x1 + (x2 - x1) * across, y1 + (y2 - y1) * down];
 }
 
-/** Even-odd rule, with a ray to the right. */
+/**
+ * Whether a point is inside a polygon: even-odd rule, with a ray to the right.
+ * @param {Point[]} polygon
+ * @param {Point} point
+ */
 export function isInside(polygon, [x, y]) {
   let inside = false;
   polygon.forEach(([ax, ay], index) => {
@@ -27,22 +39,38 @@ export function isInside(polygon, [x, y]) {
   return inside;
 }
 
-/** Positive on the right hand of somebody who walks from a to b on the picture. */
+/**
+ * Positive where the third point is on the right hand of somebody who walks from the first to the second.
+ * @param {Point} a
+ * @param {Point} b
+ * @param {Point} point
+ */
 export const sideOf = ([ax, ay], [bx, by], [x, y]) => (bx - ax) * (y - ay) - (by - ay) * (x - ax);
 
-/** 1 when the motion from p to q goes through the line inwards, -1 outwards, 0 not at all. */
+/**
+ * 1 when the motion from p to q goes through the line inwards, -1 outwards, 0 not at all.
+ * @param {Point[]} line
+ * @param {Point} p
+ * @param {Point} q
+ */
 export function crossing([a, b], p, q) {
   const [before, after] = [sideOf(a, b, p) >= 0, sideOf(a, b, q) >= 0];
   if (before === after || sideOf(p, q, a) >= 0 === sideOf(p, q, b) >= 0) return 0;
   return after ? 1 : -1;
 }
 
+/**
+ * @param {Point[]} polygon
+ * @returns {[Point, Point][]}
+ */
 const edges = (polygon) => polygon.map((corner, index) => [corner, polygon[(index + 1) % polygon.length]]);
 
+/** @param {Point[]} polygon */
 export function area(polygon) {
   return Math.abs(edges(polygon).reduce((sum, [[ax, ay], [bx, by]]) => sum + ax * by - bx * ay, 0)) / 2;
 }
 
+/** @param {Point[]} polygon */
 function crossesItself(polygon) {
   const all = edges(polygon);
   return all.some(([a, b], i) => all.some(([c, d], j) => {
@@ -51,10 +79,16 @@ function crossesItself(polygon) {
   }));
 }
 
-/** What is left of a polygon or a line within the picture (Sutherland and Hodgman's algorithm). */
+/**
+ * The part of a polygon or a line that is within the picture (Sutherland and Hodgman's algorithm).
+ * @param {Point[]} points
+ * @param {boolean} closed
+ */
 function clipped(points, closed) {
+  /** @type {((p: Point) => number)[]} */
   const inward = [(p) => p[0], (p) => 1 - p[0], (p) => p[1], (p) => 1 - p[1]];
   return inward.reduce((left, distance) => {
+    /** @type {Point[]} */
     const kept = [];
     left.forEach((p, index) => {
       if (distance(p) >= 0) kept.push(p);
@@ -68,7 +102,11 @@ function clipped(points, closed) {
   }, points);
 }
 
-/** Why a zone or line can never count, or null. */
+/**
+ * Why a zone or line can never count anything; null when it can.
+ * @param {Kind} kind
+ * @param {Point[]} points
+ */
 export function problemOf(kind, points) {
   if (kind === "zone") {
     if (crossesItself(points)) return "crosses itself: move its corners so that its border does not";
@@ -79,7 +117,9 @@ export function problemOf(kind, points) {
   const [a, b] = points;
   if (Math.hypot(b[0] - a[0], b[1] - a[1]) < NEGLIGIBLE) return "can never count anything: it has no length";
   if (!clipped(points, false).length) return "can never count anything: it lies outside the picture";
-  const sides = [[0, 0], [1, 0], [0, 1], [1, 1]].map((corner) => sideOf(a, b, corner));
+  /** @type {Point[]} */
+  const corners = [[0, 0], [1, 0], [0, 1], [1, 1]];
+  const sides = corners.map((corner) => sideOf(a, b, corner));
   const oneSided = Math.min(...sides) > -NEGLIGIBLE || Math.max(...sides) < NEGLIGIBLE;
   return oneSided ? "can never count anything: all of the picture lies on one side of it" : null;
 }

@@ -1,31 +1,99 @@
-// Asks the REST API, and says in one line what went wrong.
+// Asks the viewer's REST API. What goes wrong is an error whose message is a sentence for people.
+
+/**
+ * @import { CameraList, DetectAnswer, EventList, HeatmapAnswer, NodeList, ZoneList, ZoneSeries, ZoneStays } from "../../wire"
+ * @typedef {{
+ *   cameras: CameraList, detect: DetectAnswer, events: EventList, heatmap: HeatmapAnswer, nodes: NodeList,
+ *   series: ZoneSeries, stays: ZoneStays, zones: ZoneList,
+ * }} Answers By path.
+ * @typedef {Record<string, string | number | string[] | null | undefined>} Parameters Empty ones are left out.
+ */
 
 const PATIENCE_MS = 15_000;
 
-/** The answer's JSON; an Error with a sentence for people when there is none. */
+/** An answer that is none: what the viewer refused, or status 0 where nothing came back. */
+export class Refusal extends Error {
+  /**
+   * @param {number} status HTTP's.
+   * @param {string} message
+   */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * An address below the API, with parameters.
+ * @param {string} path
+ * @param {Parameters} parameters
+ */
+export function address(path, parameters = {}) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const one of [value ?? ""].flat()) if (one !== "") query.append(name, String(one));
+  }
+  return `/api/v1/${path}${query.size ? `?${query}` : ""}`;
+}
+
+/**
+ * The API's answer. Where a login is asked for, the page goes there.
+ * @template {keyof Answers} T
+ * @param {T} path
+ * @param {Parameters} parameters
+ * @param {RequestInit} options
+ * @returns {Promise<Answers[T]>}
+ */
 export async function ask(path, parameters = {}, options = {}) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  const query = new URLSearchParams(given.flatMap(([name, value]) => [value].flat().map((one) => [name, one])));
-  const address = `/api/v1/${path}${given.length ? `?${query}` : ""}`;
+  try {
+    return await answerOf(address(path, parameters), options);
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 401) {
+      location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+    }
+    throw error;
+  }
+}
+
+/**
+ * The answer to a request by an editor with unsaved changes: a login that has ended does not lead away.
+ * @param {string} path
+ * @param {object} [body] Sent as JSON with POST; without one it is a GET.
+ */
+export async function askInPlace(path, body) {
+  const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  try {
+    return await answerOf(address(path), body ? post : {});
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.status !== 401) throw error;
+    throw new Refusal(401, "The login has ended: log in on another tab, then try again here");
+  }
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} options
+ */
+async function answerOf(url, options) {
   let answer;
   try {
-    answer = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS), ...options });
+    answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS), ...options });
   } catch (error) {
-    throw new Error(error.name === "TimeoutError" ? "The viewer does not answer" : "The viewer cannot be reached");
+    const isSlow = error instanceof DOMException && error.name === "TimeoutError";
+    throw new Refusal(0, isSlow ? "The viewer does not answer" : "The viewer cannot be reached");
   }
-  if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.detail ?? answer.statusText);
+  const isJson = answer.headers.get("Content-Type")?.includes("json");
+  const body = isJson ? await answer.json() : { detail: (await answer.text()).slice(0, 300) };
+  if (!answer.ok) throw new Refusal(answer.status, body.detail || answer.statusText);
   return body;
 }
 
-/** An address below the API, with parameters. */
-export function address(path, parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return `/api/v1/${path}?${new URLSearchParams(given.flatMap(([name, value]) => [value].flat().map((one) => [name, one])))}`;
-}
-
-/** Calls something now, and again some time after it has finished, while the page is looked at. */
+/**
+ * Runs a task now, and again some time after each run has finished, as long as the page is visible.
+ * @param {() => Promise<void>} task
+ * @param {() => number} everyMs
+ * @returns {() => Promise<void>} Runs it at once, or once more when it is running.
+ */
 export function keepUp(task, everyMs) {
   let timer = 0;
   let running = false;

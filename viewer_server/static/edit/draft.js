@@ -1,50 +1,80 @@
-// Zones and lines while they are being edited: every step can be undone, and nothing is in force yet.
+// Zones and lines while they are edited: every step can be undone, and nothing counts before it is saved.
+
+/**
+ * @import { Definitions, Kind, Point, Shape, Version } from "../../page"
+ * @import { LineDefinition, ZoneDefinition } from "../../wire"
+ */
 
 import { problemOf } from "../common/geometry.js";
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const MERGE_MS = 1000;
 
-/** Definitions as a list: {kind, name, points, more}, where `more` is everything else that they say. */
+/**
+ * @param {Definitions} definitions
+ * @returns {Shape[]}
+ */
 function shapesOf({ zones, lines }) {
   return [
-    ...Object.entries(zones).map(([name, { polygon, ...more }]) => ({ kind: "zone", name, points: polygon, more })),
-    ...Object.entries(lines).map(([name, { points, ...more }]) => ({ kind: "line", name, points, more })),
+    ...Object.entries(zones).map(([name, { polygon, ...more }]) =>
+      /** @type {Shape} */ ({ kind: "zone", name, points: polygon, more })),
+    ...Object.entries(lines).map(([name, { points, ...more }]) =>
+      /** @type {Shape} */ ({ kind: "line", name, points, more })),
   ];
 }
 
+/**
+ * What is sent to the node; it adds the defaults that a shape leaves out.
+ * @param {Shape[]} shapes
+ * @returns {Definitions}
+ */
 function definitionsOf(shapes) {
+  /** @param {Point[]} points */
   const short = (points) => points.map((point) => point.map((value) => Math.round(value * 1e5) / 1e5));
+  /** @param {Kind} kind @param {string} key */
   const of = (kind, key) => Object.fromEntries(shapes.filter((shape) => shape.kind === kind)
     .map(({ name, points, more }) => [name, { [key]: short(points), ...more }]));
-  return { zones: of("zone", "polygon"), lines: of("line", "points") };
+  return /** @type {Definitions} */ ({ zones: of("zone", "polygon"), lines: of("line", "points") });
 }
 
-/** Names that are in one set of definitions and not, or not alike, in the other. */
+/**
+ * The names that were added, changed and removed from one set of definitions to another.
+ * @param {Definitions} before
+ * @param {Definitions} after
+ */
 export function differences(before, after) {
-  const flat = ({ zones, lines }) => new Map([...Object.entries(zones), ...Object.entries(lines)]);
+  /** @param {Definitions} definitions @returns {Map<string, ZoneDefinition | LineDefinition>} */
+  const flat = ({ zones, lines }) => new Map(Object.entries({ ...zones, ...lines }));
   const [old, now] = [flat(before), flat(after)];
-  const names = (all, wanted) => [...all.keys()].filter(wanted);
   return {
-    added: names(now, (name) => !old.has(name)),
-    changed: names(now, (name) => old.has(name) && JSON.stringify(old.get(name)) !== JSON.stringify(now.get(name))),
-    removed: names(old, (name) => !now.has(name)),
+    added: [...now.keys()].filter((name) => !old.has(name)),
+    changed: [...now.keys()].filter((name) => old.has(name) && JSON.stringify(old.get(name)) !== JSON.stringify(now.get(name))),
+    removed: [...old.keys()].filter((name) => !now.has(name)),
   };
 }
 
 export class Draft {
+  /** @type {string[]} */
   #past = [];
+  /** @type {string[]} */
   #future = [];
+  /** @type {{key: string | null, at: number}} */
   #last = { key: null, at: 0 };
   #first = "";
+  /** @type {Shape[]} */
+  shapes = [];
   selected = -1;
 
-  /** @param {object} base `version`, `zones` and `lines` in force; what is saved replaces that version. */
+  /** @param {Version} base The saved version: saving replaces this one. */
   constructor(base) {
+    this.base = base;
     this.restart(base);
   }
 
-  /** Forget every change and begin with what is in force now. */
+  /**
+   * Forgets every change and begins with another saved version.
+   * @param {Version} base
+   */
   restart(base) {
     this.base = base;
     this.shapes = shapesOf(structuredClone(base));
@@ -54,8 +84,9 @@ export class Draft {
     this.#first = this.#text();
   }
 
+  /** The selected shape. */
   get shape() {
-    return this.shapes[this.selected];
+    return this.selected < 0 ? undefined : this.shapes[this.selected];
   }
 
   get isChanged() {
@@ -70,16 +101,30 @@ export class Draft {
     return this.#future.length > 0;
   }
 
-  /** Change something; changes with the same `key` that follow each other at once are one step. */
+  /**
+   * Makes a change that can be undone.
+   * @param {() => void} change
+   * @param {string | null} key Changes of the same key in quick succession are one step.
+   */
   edit(change, key = null) {
     const now = performance.now();
     if (key === null || key !== this.#last.key || now - this.#last.at > MERGE_MS) this.#past.push(this.#state());
     this.#last = { key, at: now };
     this.#future = [];
-    change(this);
+    change();
   }
 
-  /** What comes is a new step, however soon. */
+  /**
+   * Changes the selected shape; one step.
+   * @param {(shape: Shape) => void} change
+   * @param {string | null} key As for `edit`.
+   */
+  editShape(change, key = null) {
+    const { shape } = this;
+    if (shape) this.edit(() => change(shape), key);
+  }
+
+  /** Makes the next change a step of its own, however soon it comes. */
   pause() {
     this.#last.key = null;
   }
@@ -92,7 +137,11 @@ export class Draft {
     this.#go(this.#future, this.#past);
   }
 
-  /** A new "zone" or "line", which is selected then. */
+  /**
+   * Adds a shape and selects it.
+   * @param {Kind} kind
+   * @param {Point[]} points
+   */
   add(kind, points) {
     this.edit(() => {
       this.shapes.push({ kind, name: this.#freeName(kind), points, more: {} });
@@ -100,6 +149,7 @@ export class Draft {
     });
   }
 
+  /** @param {number} index */
   remove(index) {
     this.edit(() => {
       this.shapes.splice(index, 1);
@@ -107,7 +157,10 @@ export class Draft {
     });
   }
 
-  /** Other definitions instead, such as an earlier version; one step. */
+  /**
+   * Takes other definitions instead, such as an earlier version; one step.
+   * @param {Definitions} definitions
+   */
   replace(definitions) {
     this.edit(() => {
       this.shapes = shapesOf(structuredClone(definitions));
@@ -115,7 +168,10 @@ export class Draft {
     });
   }
 
-  /** What is saved from now on replaces this version. */
+  /**
+   * Keeps the changes, and saves them over another version from now on.
+   * @param {Version} base
+   */
   rebase(base) {
     this.base = base;
   }
@@ -124,11 +180,16 @@ export class Draft {
     return definitionsOf(this.shapes);
   }
 
-  /** What is wrong, a sentence each; `stops` those that the node would refuse. */
+  /**
+   * What is wrong, a sentence each; the node would refuse those with `stops`.
+   * @param {string[]} classes The model's; none when they are not known.
+   */
   problems(classes) {
+    /** @type {{stops: boolean, text: string}[]} */
     const found = [];
     this.shapes.forEach(({ kind, name, points, more }, index) => {
       const who = `${kind === "zone" ? "Zone" : "Line"} ${name || "without a name"}`;
+      /** @param {string} text */
       const say = (text, stops = false) => found.push({ stops, text: `${who} ${text}` });
       if (!NAME.test(name)) say("needs a name of letters, digits, - or _", true);
       else if (this.shapes.findIndex((other) => other.name === name) < index) say("has the name of another", true);
@@ -140,6 +201,7 @@ export class Draft {
     return found;
   }
 
+  /** @param {Kind} kind */
   #freeName(kind) {
     for (let number = 1; ; number += 1) {
       const name = `${kind}-${number}`;
@@ -151,10 +213,12 @@ export class Draft {
 
   #state = () => JSON.stringify([this.shapes, this.selected]);
 
+  /** @param {string[]} from @param {string[]} to */
   #go(from, to) {
-    if (!from.length) return;
+    const state = from.pop();
+    if (state === undefined) return;
     to.push(this.#state());
-    [this.shapes, this.selected] = JSON.parse(from.pop());
+    [this.shapes, this.selected] = JSON.parse(state);
     this.pause();
   }
 }

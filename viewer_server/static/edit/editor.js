@@ -1,11 +1,16 @@
-// Editing the zones and lines of one camera: the bar below the picture, the panel beside it, and saving.
+// Edits the zones and lines of one camera: the bar below the picture, the panel beside it, and saving.
 
-import { button, byId, element } from "../common/dom.js";
+/**
+ * @import { EditedCamera, Kind, Shape, Version } from "../../page"
+ * @import { ZonesSaved, ZoneVersions } from "../../wire"
+ */
+
+import { button, byId, element, messageOf } from "../common/dom.js";
+import { time } from "../common/format.js";
+import { askInPlace, Refusal } from "../common/rest.js";
 import { differences, Draft } from "./draft.js";
 import { formFor } from "./form.js";
-import { time } from "../common/format.js";
 import { Overlay } from "./overlay.js";
-import { send } from "../common/post.js";
 
 const PREVIEW_MS = 250;
 
@@ -13,58 +18,75 @@ export class Editor {
   #overlay;
   #timer;
   #built = ""; // what the panel was built for
-  #stamp = 0; // changes when the fields show what is not so any more
+  #stamp = 0; // changes when the panel must be built again although the same shape is selected
+  /** @type {{root: HTMLElement, name: HTMLElement, count: HTMLElement}[]} */
   #rows = [];
   #saving = false;
-  #theirs = null; // a version that somebody else saved meanwhile
+  #buttons = {
+    save: button("Save", () => this.#save(), { class: "button primary" }),
+    finish: button("Finish the zone", () => this.#overlay.finish(), { class: "button primary" }),
+    turn: button("Turn the arrow", () => this.#turn()),
+    delete: button("Delete", () => this.#delete()),
+    undo: button("Undo", () => (this.#overlay.tool ? this.#overlay.takeBack() : this.#undo())),
+    redo: button("Redo", () => this.#redo()),
+    cancel: button("Cancel", () => this.#cancel()),
+  };
+  #hint = element("p", { class: "hint", role: "status" });
+  #notes = element("div", { class: "notes" });
+  /** @param {KeyboardEvent} event */
+  #listener = (event) => this.#shortcut(event);
 
   /**
-   * @param {Tile} tile
-   * @param {() => string[]} classes What the node's model knows.
-   * @param {(said: string) => void} closed Called at the end, with what there is to say.
+   * @param {EditedCamera} tile
+   * @param {() => string[]} classes The classes of the node's model.
+   * @param {(said: string) => void} closed Called at the end, with a sentence for people or "".
    */
   constructor(tile, classes, closed) {
-    Object.assign(this, { tile, classes, closed });
+    this.tile = tile;
+    this.classes = classes;
+    this.closed = closed;
     const { version, zones, lines } = tile.zones ?? { version: 0, zones: {}, lines: {} };
     this.draft = new Draft({ version, zones, lines });
     this.#overlay = new Overlay(tile.frame, this.draft, () => this.#refresh());
     tile.hidesZones = true;
     tile.repaint();
-    this.#buildBar();
+    tile.tools.replaceChildren(this.#hint, element("div", { class: "bar" }, ...Object.values(this.#buttons)), this.#notes);
+    byId("editor").hidden = false;
     this.#timer = setInterval(() => this.#preview(), PREVIEW_MS);
-    this.shortcut = (event) => this.#shortcut(event);
-    document.addEventListener("keydown", this.shortcut);
+    document.addEventListener("keydown", this.#listener);
     this.#refresh();
   }
 
-  /** Begin to draw a "line" or a "zone". */
+  /**
+   * Begins to draw a line or a zone; null stops drawing.
+   * @param {Kind | null} tool
+   */
   draw(tool) {
     this.#overlay.draw(tool);
     this.#refresh();
   }
 
-  select(name) {
-    this.#overlay.select(this.draft.shapes.findIndex((shape) => shape.name === name));
-  }
-
-  /** A zones message came: somebody saved, maybe somebody else. */
-  inForce(zones) {
-    if (this.#saving || zones.version === this.draft.base.version) return;
-    if (this.draft.isChanged) this.#conflict(zones);
+  /**
+   * Takes in the camera's zones message: somebody has saved, perhaps somebody else.
+   * @param {Version} saved
+   */
+  zonesSaved(saved) {
+    if (this.#saving || saved.version === this.draft.base.version) return;
+    if (this.draft.isChanged) this.#showConflict(saved);
     else {
-      this.draft.restart(zones);
+      this.draft.restart(saved);
       this.#redraw();
     }
   }
 
-  /** Whether something was drawn or changed that is not in force yet. */
+  /** Whether something was drawn or changed that is not saved. */
   get isUnsaved() {
     return this.draft.isChanged || this.#overlay.corners > 0;
   }
 
   close(said = "") {
     clearInterval(this.#timer);
-    document.removeEventListener("keydown", this.shortcut);
+    document.removeEventListener("keydown", this.#listener);
     this.#overlay.close();
     this.tile.hidesZones = false;
     this.tile.repaint();
@@ -73,52 +95,38 @@ export class Editor {
     this.closed(said);
   }
 
-  #buildBar() {
-    this.hint = element("p", { class: "hint", role: "status" });
-    this.notes = element("div", { class: "notes" });
-    const make = (text, pressed, more = {}) => button(text, pressed, more);
-    this.saveButton = make("Save", () => this.#save(), { class: "button primary" });
-    this.finishButton = make("Finish the zone", () => this.#overlay.finish(), { class: "button primary" });
-    this.turnButton = make("Turn the arrow", () => this.#turn());
-    this.deleteButton = make("Delete", () => this.#delete());
-    this.undoButton = make("Undo", () => (this.#overlay.tool ? this.#overlay.takeBack() : this.#step("undo")));
-    this.redoButton = make("Redo", () => this.#step("redo"));
-    this.cancelButton = make("Cancel", () => this.#cancel());
-    const bar = element("div", { class: "bar" }, this.saveButton, this.finishButton, this.turnButton, this.deleteButton,
-      this.undoButton, this.redoButton, this.cancelButton);
-    this.tile.tools.replaceChildren(this.hint, bar, this.notes);
-    byId("editor").hidden = false;
-  }
-
   #refresh() {
     const { draft } = this;
     const { tool } = this.#overlay;
     const shape = tool ? undefined : draft.shape;
-    this.hint.textContent = this.#advice(tool, shape);
-    this.saveButton.hidden = Boolean(tool);
-    this.saveButton.disabled = this.#saving || !draft.isChanged || draft.problems(this.classes()).some(({ stops }) => stops);
-    this.finishButton.hidden = tool !== "zone";
-    this.finishButton.disabled = !this.#overlay.canFinish;
-    this.turnButton.hidden = shape?.kind !== "line";
-    this.deleteButton.hidden = !shape;
-    if (shape) this.deleteButton.setAttribute("aria-label", `Delete ${shape.name}`);
-    this.undoButton.disabled = tool ? !this.#overlay.corners : !draft.canUndo;
-    this.redoButton.hidden = Boolean(tool);
-    this.redoButton.disabled = !draft.canRedo;
+    const { save, finish, turn, delete: remove, undo, redo } = this.#buttons;
+    this.#hint.textContent = this.#advice(tool, shape);
+    save.hidden = Boolean(tool);
+    save.disabled = this.#saving || !draft.isChanged || draft.problems(this.classes()).some(({ stops }) => stops);
+    finish.hidden = tool !== "zone";
+    finish.disabled = !this.#overlay.canFinish;
+    turn.hidden = shape?.kind !== "line";
+    remove.hidden = !shape;
+    if (shape) remove.setAttribute("aria-label", `Delete ${shape.name}`);
+    undo.disabled = tool ? !this.#overlay.corners : !draft.canUndo;
+    redo.hidden = Boolean(tool);
+    redo.disabled = !draft.canRedo;
     this.#refreshPanel(shape);
     this.#preview();
   }
 
+  /** @param {Kind | null} tool @param {Shape | undefined} shape */
   #advice(tool, shape) {
     const { corners } = this.#overlay;
     const click = matchMedia("(pointer: coarse)").matches ? "Tap" : "Click";
     if (tool === "line") return `${click} where the line ${corners ? "ends" : "starts"}.`;
     if (tool === "zone") return corners < 3 ? `${click} corner ${corners + 1} of the zone.` : `${click} more corners, or finish the zone.`;
     if (shape?.kind === "line") return "Who crosses along the arrow counts as in. Drag the ends to move them, then save.";
-    if (shape) return "Drag the corners or all of it; drag a small dot for another corner. Then save.";
+    if (shape) return "Drag a corner, or the whole zone; drag a small dot to add a corner. Then save.";
     return this.draft.shapes.length ? "Select a zone or line to change it." : "Nothing is drawn yet.";
   }
 
+  /** @param {Shape | undefined} shape */
   #refreshPanel(shape) {
     const { draft } = this;
     const built = JSON.stringify([draft.selected, draft.shapes.map(({ kind }) => kind), Boolean(shape), this.#stamp]);
@@ -126,7 +134,7 @@ export class Editor {
     this.#built = built;
     this.#rows.forEach((row, index) => {
       row.name.textContent = draft.shapes[index].name || "(no name)";
-      row.root.setAttribute("aria-pressed", index === draft.selected);
+      row.root.setAttribute("aria-pressed", String(index === draft.selected));
     });
     const problems = draft.problems(this.classes()).map(({ text }) => text);
     const list = byId("problems");
@@ -134,6 +142,7 @@ export class Editor {
     list.replaceChildren(...problems.map((text) => element("li", {}, text)));
   }
 
+  /** @param {Shape | undefined} shape */
   #buildPanel(shape) {
     const { draft } = this;
     const focused = this.#rows.findIndex(({ root }) => root === document.activeElement);
@@ -144,15 +153,16 @@ export class Editor {
       root.append(name, count);
       return { root, name, count };
     });
-    const draw = (tool, text) => button(text, () => this.draw(tool));
+    const earlier = button("Earlier versions", () => this.#listVersions(earlier));
     byId("editor").replaceChildren(
       element("h2", {}, "Edit zones and lines"),
-      element("div", { class: "bar" }, draw("line", "Draw a line"), draw("zone", "Draw a zone")),
+      element("div", { class: "bar" },
+        button("Draw a line", () => this.draw("line")), button("Draw a zone", () => this.draw("zone"))),
       element("div", { class: "rows" }, ...this.#rows.map(({ root }) => root)),
       ...(shape ? [formFor(draft, this.classes(), () => this.#refresh())] : []),
       element("div", { role: "status" }, element("ul", { id: "problems", class: "problems" })),
       element("p", { class: "quiet" }, "A zone or line that is changed starts counting anew; the others go on."),
-      button("Earlier versions", (event) => this.#listVersions(event.target)),
+      earlier,
     );
     this.#rows[focused]?.root.focus();
   }
@@ -171,7 +181,7 @@ export class Editor {
   }
 
   #turn() {
-    this.draft.edit(({ shape }) => shape.points.reverse());
+    this.draft.editShape(({ points }) => points.reverse());
     this.#redraw();
   }
 
@@ -180,8 +190,13 @@ export class Editor {
     this.#redraw();
   }
 
-  #step(which) {
-    this.draft[which]();
+  #undo() {
+    this.draft.undo();
+    this.#redraw();
+  }
+
+  #redo() {
+    this.draft.redo();
     this.#redraw();
   }
 
@@ -196,85 +211,97 @@ export class Editor {
     else this.close();
   }
 
+  /** @param {KeyboardEvent} event */
   #shortcut(event) {
-    if (event.key === "Escape") { // never drops what was drawn
+    if (event.key === "Escape") { // never drops a drawing
       if (this.#overlay.tool || !this.draft.isChanged) this.#cancel();
       return;
     }
-    const isTyping = event.target.matches?.("input, select");
+    const isTyping = event.target instanceof Element && event.target.matches("input, select");
     if (!(event.ctrlKey || event.metaKey) || isTyping || event.key.toLowerCase() !== "z") return;
     event.preventDefault();
-    this.#step(event.shiftKey ? "redo" : "undo");
+    if (event.shiftKey) this.#redo();
+    else this.#undo();
   }
 
-  get #url() {
-    return `/zones/${encodeURIComponent(this.tile.node)}/${encodeURIComponent(this.tile.camera)}`;
+  get #path() {
+    return `zones/${encodeURIComponent(this.tile.node)}/${encodeURIComponent(this.tile.camera)}`;
   }
 
   async #save() {
-    this.#saving = true;
-    this.saveButton.textContent = "Saving…";
-    this.#refresh();
-    const [status, answer] = await send("POST", this.#url, { version: this.draft.base.version, ...this.draft.definitions });
-    this.saveButton.textContent = "Save";
-    if (status === 200) {
-      const warnings = answer.warnings ?? [];
-      const { zones } = this.tile; // the retained message may come later, or have come already
-      if (!(zones?.version >= answer.version)) this.tile.setZones({ ...zones, version: answer.version, ...this.draft.definitions });
-      this.close([`Saved as version ${answer.version}.`, ...warnings.map((text) => `Warning: ${text}.`)].join(" "));
-    } else if (status === 409 && await this.#news()) this.#conflict(this.tile.zones);
-    else this.#say("bad", "Not saved", answer.error ?? "The viewer gave no reason.");
-    this.#saving = false;
-    if (status !== 200) this.#refresh();
-  }
-
-  /** The version that is in force comes by another way than the refusal that tells of it. */
-  async #news() {
-    for (let turn = 0; turn < 40; turn += 1) {
-      if (this.tile.zones && this.tile.zones.version !== this.draft.base.version) return true;
-      await new Promise((resolve) => { setTimeout(resolve, 50); });
+    this.#setSaving(true);
+    const wanted = { version: this.draft.base.version, ...this.draft.definitions };
+    try {
+      /** @type {ZonesSaved} */
+      const saved = await askInPlace(this.#path, wanted);
+      const known = this.tile.zones?.version ?? 0; // the retained message may have come already, or come later
+      if (known < saved.version) this.tile.setZones({ ...this.draft.definitions, version: saved.version });
+      this.close([`Saved as version ${saved.version}.`, ...saved.warnings.map((text) => `Warning: ${text}.`)].join(" "));
+    } catch (error) {
+      this.#setSaving(false);
+      this.#say("bad", "Not saved", messageOf(error));
+      const { zones } = this.tile;
+      // The message with the other version may come later: then `zonesSaved` shows the conflict.
+      if (error instanceof Refusal && error.status === 409 && zones) this.zonesSaved(zones);
     }
-    return false;
   }
 
-  #conflict(theirs) {
-    this.#theirs = theirs;
+  /** @param {boolean} saving */
+  #setSaving(saving) {
+    this.#saving = saving;
+    this.#buttons.save.textContent = saving ? "Saving…" : "Save";
+    this.#refresh();
+  }
+
+  /** @param {Version} theirs */
+  #showConflict(theirs) {
     const { added, changed, removed } = differences(this.draft.base, theirs);
+    /** @param {string} what @param {string[]} names */
     const list = (what, names) => (names.length ? [`${what}: ${names.join(", ")}.`] : []);
     const said = [...list("Added", added), ...list("Changed", changed), ...list("Removed", removed)];
-    this.#say("wait", `Somebody else saved version ${theirs.version} meanwhile`, said.join(" ") || "It says what yours was made from.",
-      button("Take theirs", () => this.#resolve(true)),
-      button("Overwrite with mine", () => this.#resolve(false)));
+    const same = "Its zones and lines are those from which you started.";
+    this.#say("wait", `Somebody else saved version ${theirs.version} meanwhile`, said.join(" ") || same,
+      button("Take theirs", () => this.close(`Version ${theirs.version} is shown; your changes were dropped.`)),
+      button("Overwrite with mine", () => this.#overwrite(theirs)));
   }
 
-  #resolve(takeTheirs) {
-    const { version, zones, lines } = this.#theirs;
-    this.notes.replaceChildren();
+  /** @param {Version} theirs */
+  #overwrite({ version, zones, lines }) {
+    this.#notes.replaceChildren();
     this.draft.rebase({ version, zones, lines });
-    if (takeTheirs) this.close(`Version ${version} is in force; your changes were dropped.`);
-    else this.#save();
+    this.#save();
   }
 
+  /**
+   * @param {"bad" | "wait"} state
+   * @param {string} title
+   * @param {string} text
+   * @param {...HTMLElement} buttons
+   */
   #say(state, title, text, ...buttons) {
-    const note = element("div", { class: "note", role: "alert" }, element("strong", {}, title), element("p", {}, text),
-      ...(buttons.length ? [element("div", { class: "bar" }, ...buttons)] : []));
-    note.dataset.state = state;
-    this.notes.replaceChildren(note);
+    const note = element("div", { class: "note", role: "alert", "data-state": state },
+      element("strong", {}, title), element("p", {}, text), ...(buttons.length ? [element("div", { class: "bar" }, ...buttons)] : []));
+    this.#notes.replaceChildren(note);
   }
 
+  /** @param {HTMLElement} opener The button that the list replaces. */
   async #listVersions(opener) {
-    const [status, { versions, error }] = await send("GET", `${this.#url}/versions`);
     const list = element("ol", { class: "versions" });
-    if (status !== 200) list.append(element("li", {}, error ?? "They cannot be read."));
-    for (const one of versions ?? []) {
-      const counts = `${Object.keys(one.zones).length} zones, ${Object.keys(one.lines).length} lines`;
-      const seen = `${new Date(one.seen_us / 1000).toLocaleDateString()} ${time(one.seen_us / 1000)}`;
-      const restore = button(`Version ${one.version}`, () => {
-        this.draft.replace(one);
-        this.#redraw();
-        this.hint.textContent = `This is version ${one.version} again; save to put it in force.`;
-      });
-      list.append(element("li", {}, restore, element("span", { class: "quiet" }, `${seen} · ${counts}`)));
+    try {
+      /** @type {ZoneVersions} */
+      const { versions } = await askInPlace(`${this.#path}/versions`);
+      for (const one of versions) {
+        const counts = `${Object.keys(one.zones).length} zones, ${Object.keys(one.lines).length} lines`;
+        const seen = `${new Date(one.seen_us / 1000).toLocaleDateString()} ${time(one.seen_us / 1000)}`;
+        const restore = button(`Version ${one.version}`, () => {
+          this.draft.replace(one);
+          this.#redraw();
+          this.#hint.textContent = `This is version ${one.version} again; save to use it.`;
+        });
+        list.append(element("li", {}, restore, element("span", { class: "quiet" }, `${seen} · ${counts}`)));
+      }
+    } catch (error) {
+      list.append(element("li", {}, messageOf(error)));
     }
     opener.replaceWith(list);
     list.querySelector("button")?.focus();

@@ -1,66 +1,99 @@
-// What can be set about the zone or line that is selected.
+// The form for the selected zone or line.
+
+/**
+ * @import { Kind, Settings } from "../../page"
+ * @import { Draft } from "./draft.js"
+ * @typedef {(key: keyof Settings) => (value: unknown) => void} Setter
+ */
 
 import { element } from "../common/dom.js";
 import { anchorNames } from "../common/geometry.js";
 
-const CAN_BE_NONE = ["loitering_s", "crowd"];
+/** @type {(keyof Settings)[]} */
+const CAN_BE_NULL = ["loitering_s", "crowd"];
 
 let made = 0;
 
-/** A labelled control; `set` is called with its value as it changes. */
-function field(text, control, set, unit) {
+/**
+ * A control with its label.
+ * @param {string} text
+ * @param {HTMLInputElement | HTMLSelectElement} control
+ * @param {(value: string) => void} set Called with the value as it changes.
+ * @param {string} unit Stands behind the control.
+ */
+function field(text, control, set, unit = "") {
   control.id = `field-${(made += 1)}`;
-  const isBox = control.type === "checkbox";
-  control.addEventListener("input", () => set(isBox ? control.checked : control.value, control));
+  control.addEventListener("input", () => set(control.value));
   const label = element("label", { for: control.id }, text);
-  return element("div", { class: isBox ? "field tick" : "field" }, ...(isBox ? [control, label] : [label, control]),
-    ...(unit ? [element("span", { class: "quiet" }, unit)] : []));
+  return element("div", { class: "field" }, label, control, ...(unit ? [element("span", { class: "quiet" }, unit)] : []));
 }
 
+/**
+ * A checkbox with its label.
+ * @param {string} text
+ * @param {boolean} checked
+ * @param {(checked: boolean) => void} set
+ */
+function tick(text, checked, set) {
+  const box = element("input", { type: "checkbox", id: `field-${(made += 1)}` });
+  box.checked = checked;
+  box.addEventListener("input", () => set(box.checked));
+  return element("div", { class: "field tick" }, box, element("label", { for: box.id }, text));
+}
+
+/**
+ * A number with its label; null when the field is empty.
+ * @param {string} text
+ * @param {number | null | undefined} value
+ * @param {string} unit
+ * @param {(value: number | null) => void} set
+ * @param {{min?: number, step?: number | "any", max?: number}} range
+ */
 function number(text, value, unit, set, { min = 0, step = "any", max } = {}) {
-  const control = element("input", { type: "number", min, max, step, value: value ?? "", inputmode: "decimal" });
+  const control = element("input", { type: "number", min, max, step, value: value ?? "", inputmode: step === 1 ? "numeric" : "decimal" });
   return field(text, control, (typed) => control.validity.valid && set(typed === "" ? null : Number(typed)), unit);
 }
 
 /**
- * @param {Draft} draft With something selected.
- * @param {string[]} classes What the model knows; none when that is not known.
+ * @param {Draft} draft
+ * @param {string[]} classes The model's; none when they are not known.
  * @param {() => void} changed
  */
 export function formFor(draft, classes, changed) {
-  const { kind, name, more } = draft.shape;
-  const index = draft.selected;
+  const { shape, selected: index } = draft;
+  if (!shape) return element("div");
+  const { kind, name, more } = shape;
+  /** @type {Setter} */
   const set = (key) => (value) => {
-    draft.edit(({ shape }) => {
-      if (value === null && !CAN_BE_NONE.includes(key)) delete shape.more[key]; // the node's default, then
-      else shape.more[key] = value;
+    draft.editShape((edited) => {
+      if (value === null && !CAN_BE_NULL.includes(key)) delete edited.more[key]; // the node's default, then
+      else Object.assign(edited.more, { [key]: value });
     }, `${index}-${key}`);
     changed();
   };
-  const nameField = element("input", { type: "text", value: name, maxlength: 64, spellcheck: "false", autocomplete: "off" });
-  const rename = (text, control) => {
+  const nameBox = element("input", { type: "text", value: name, maxlength: 64, spellcheck: "false", autocomplete: "off" });
+  const nameField = field("Name", nameBox, (text) => {
     const clean = text.replace(/\s/g, "-");
-    if (clean !== text) control.value = clean;
-    draft.edit(({ shape }) => { shape.name = clean; }, `${index}-name`);
+    if (clean !== text) nameBox.value = clean;
+    draft.editShape((edited) => { edited.name = clean; }, `${index}-name`);
     changed();
-  };
+  });
   const rest = kind === "zone" ? zoneFields(more, set) : [];
-  return element("div", { class: "form" }, field("Name", nameField, rename), classFilter(draft, classes, set("classes")),
-    ...rest, finer(kind, more, set));
+  return element("div", { class: "form" }, nameField, classFilter(draft, classes, set("classes")), ...rest, finer(kind, more, set));
 }
 
+/** @param {Settings} more @param {Setter} set */
 function zoneFields(more, set) {
-  const count = element("input", { type: "number", min: 1, step: 1, value: more.crowd?.count ?? "", inputmode: "numeric" });
-  const crowd = (typed) => count.validity.valid && set("crowd")(typed === "" ? null : { after_s: 2, ...more.crowd, count: Number(typed) });
-  const queue = element("input", { type: "checkbox" });
-  queue.checked = Boolean(more.queue);
+  /** @param {number | null} count */
+  const crowd = (count) => set("crowd")(count === null ? null : { after_s: 2, ...more.crowd, count });
   return [
-    field("Read it as a queue", queue, set("queue")),
-    number("Loitering after", more.loitering_s, "s", (value) => set("loitering_s")(value || null), { min: 0 }),
-    field("Crowded from", count, crowd, "objects"),
+    tick("Read it as a queue", Boolean(more.queue), set("queue")),
+    number("Loitering after", more.loitering_s, "s", (value) => set("loitering_s")(value || null)),
+    number("Crowded from", more.crowd?.count, "objects", crowd, { min: 1, step: 1 }),
   ];
 }
 
+/** @param {Kind} kind @param {Settings} more @param {Setter} set */
 function finer(kind, more, set) {
   const anchor = element("select", {}, ...anchorNames.map((name) => element("option", { value: name }, name.replace("_", " "))));
   anchor.value = more.anchor ?? "bottom_center";
@@ -72,12 +105,17 @@ function finer(kind, more, set) {
   return element("details", {}, element("summary", {}, "Finer settings"), field("Point that counts", anchor, set("anchor")), ...fields);
 }
 
-/** Chips for the classes that count, and a box to add one. */
+/**
+ * The classes that count, each with a button to remove it, and a box to add one.
+ * @param {Draft} draft
+ * @param {string[]} classes
+ * @param {(names: string[]) => void} set
+ */
 function classFilter(draft, classes, set) {
   const chips = element("span", { class: "chips" });
   const list = element("datalist", { id: `classes-${(made += 1)}` }, ...classes.map((name) => element("option", { value: name })));
   const box = element("input", { type: "text", list: list.id, placeholder: "add a class", maxlength: 128 });
-  const chosen = () => draft.shape.more.classes ?? [];
+  const chosen = () => draft.shape?.more.classes ?? [];
   const fill = () => {
     chips.replaceChildren(...chosen().map((name) => {
       const chip = element("button", { type: "button", class: "chip", "aria-label": `Do not count ${name}` }, `${name} ×`);
@@ -86,6 +124,7 @@ function classFilter(draft, classes, set) {
     }));
     if (!chosen().length) chips.append(element("span", { class: "quiet" }, "everything"));
   };
+  /** @param {string[]} names */
   const update = (names) => {
     set(names);
     fill();

@@ -1,42 +1,58 @@
 // The page of one camera: the same tile, larger, with tools to hold the picture and to draw on it.
 
+/**
+ * @import { Kind } from "../../page"
+ * @import { Tile } from "./tile.js"
+ */
+
 import { button, element } from "../common/dom.js";
 import { Editor } from "../edit/editor.js";
 import { inspect } from "./inspect.js";
 import { toggles } from "./options.js";
 
 export class CameraPage {
+  /** @type {Editor | null} */
   #editor = null;
+  /** @type {Tile | null} */
   tile = null;
+  #pauseButton = button("Pause", () => (this.tile?.paused ? this.#resume() : this.#pause()));
 
-  /** @param {(node: string) => string[]} classesOf What a node's model knows. */
+  /** @param {(node: string) => string[]} classesOf The classes of a node's model. */
   constructor(classesOf) {
     this.classesOf = classesOf;
   }
 
-  /** Show a camera; `tool` ("line" or "zone") begins to draw. */
+  /**
+   * Shows a camera.
+   * @param {Tile} tile
+   * @param {Kind} [tool] Begins to draw one.
+   */
   open(tile, tool) {
     if (this.tile !== tile) {
       this.close();
       this.tile = tile;
       tile.root.classList.add("solo");
       tile.onpick = (object) => object && this.#select(object.track_id);
-      this.#showTools();
+      this.#showTools(tile);
     }
     if (tool) this.edit(tool);
   }
 
   close() {
-    if (!this.tile) return;
+    const { tile } = this;
+    if (!tile) return;
     this.#editor?.close();
     this.#resume();
-    this.tile.root.classList.remove("solo");
-    this.tile.tools.replaceChildren();
-    this.tile.onpick = undefined;
+    tile.root.classList.remove("solo");
+    tile.tools.replaceChildren();
+    tile.onpick = undefined;
     this.tile = null;
   }
 
-  /** Whether something is being drawn there, which a viewer that has just started must not make us drop. */
+  /**
+   * Whether a tile is being edited. It stays then although a restarted viewer does not know its camera yet.
+   * @param {Tile} tile
+   */
   holds(tile) {
     return tile === this.tile && this.#editor !== null;
   }
@@ -46,56 +62,68 @@ export class CameraPage {
     return this.#editor?.isUnsaved ?? false;
   }
 
+  /** @param {Kind} [tool] Begins to draw one. */
   edit(tool) {
+    const { tile } = this;
+    if (!tile) return;
     this.#resume();
-    this.#editor ??= new Editor(this.tile, () => this.classesOf(this.tile.node), (said) => this.#edited(said));
+    this.#editor ??= new Editor(tile, () => this.classesOf(tile.node), (said) => this.#edited(tile, said));
     if (tool) this.#editor.draw(tool);
   }
 
-  /** The camera's zones message came. */
+  /**
+   * Takes in that a camera's zones message has come.
+   * @param {Tile} tile
+   */
   zonesChanged(tile) {
-    if (tile === this.tile && tile.zones) this.#editor?.inForce(tile.zones);
+    if (tile === this.tile && tile.zones) this.#editor?.zonesSaved(tile.zones);
   }
 
-  #edited(said) {
+  /** @param {Tile} tile @param {string} said */
+  #edited(tile, said) {
     this.#editor = null;
-    if (!this.tile.root.classList.contains("solo")) return;
-    this.#showTools(said);
-    this.tile.tools.querySelector("button").focus({ preventScroll: true });
+    if (!tile.root.classList.contains("solo")) return;
+    this.#showTools(tile, said);
+    tile.tools.querySelector("button")?.focus({ preventScroll: true });
   }
 
-  #showTools(said = "") {
-    const { tile } = this;
-    this.pauseButton = button("Pause", () => (tile.paused ? this.#resume() : this.#pause()));
+  /** @param {Tile} tile */
+  #showTools(tile, said = "") {
     tile.tools.replaceChildren(
       element("div", { class: "bar" },
         button("Draw a counting line", () => this.edit("line"), { class: "button primary" }),
         button("Draw a zone", () => this.edit("zone")),
         button("Edit zones and lines", () => this.edit()),
-        this.pauseButton,
+        this.#pauseButton,
         toggles(() => tile.repaint())),
       element("p", { class: "said", role: "status" }, said),
     );
   }
 
   #pause() {
-    this.tile.pause(true);
-    this.pauseButton.textContent = "Back to live";
-    inspect(this.tile, (id) => this.#select(id));
+    const { tile } = this;
+    if (!tile) return;
+    tile.pause(true);
+    this.#pauseButton.textContent = "Back to live";
+    inspect(tile, (id) => this.#select(id));
   }
 
   #resume() {
-    this.tile.selected = null;
-    this.tile.pause(false);
-    if (this.pauseButton) this.pauseButton.textContent = "Pause";
-    inspect(this.tile, () => {});
+    const { tile } = this;
+    if (!tile) return;
+    tile.selected = null;
+    tile.pause(false);
+    this.#pauseButton.textContent = "Pause";
+    inspect(tile, () => {});
   }
 
+  /** @param {number} id Of a track. */
   #select(id) {
-    if (this.#editor) return;
-    this.tile.selected = id;
-    this.tile.repaint();
-    if (!this.tile.paused) this.#pause();
-    inspect(this.tile, (other) => this.#select(other));
+    const { tile } = this;
+    if (this.#editor || !tile) return;
+    tile.selected = id;
+    tile.repaint();
+    if (!tile.paused) this.#pause();
+    else inspect(tile, (other) => this.#select(other));
   }
 }

@@ -1,26 +1,34 @@
-// The websocket: comes back by itself, asks for no more frames than the page can draw, notices silence.
-// The messages are documented in viewer_server/live/updates.py.
+// The websocket: it reconnects by itself, asks for no more frames than the page can draw, and notices silence.
+// viewer_server/live/updates.py describes the messages.
+
+/** @import { Message } from "../../page" */
 
 import { here } from "../common/clock.js";
 
-const WINDOW = 6; // frames on their way to us
-const GRANT = 3; // told in lots: half as many messages
+const WINDOW = 6; // frames that may be on their way to this page
+const GRANT = 3; // frames asked for at once, which halves the number of messages
 const PING_MS = 5000;
 const SILENCE_MS = 12000;
 const TOO_MANY = 1013;
-const MAX_MESSAGE = 4096; // the server reads no longer ones
+const ABNORMAL = 1006;
+const MAX_MESSAGE = 4096; // the longest that the server reads
 
 export class Connection {
+  /** @type {WebSocket | null} */
   #socket = null;
-  #handled = 0; // frames done with that the server was not told about yet
+  #handled = 0; // frames that were drawn or thrown away since the server was last told
   #attempt = 0;
   #retry = 0;
   #ping = 0;
   #heardAt = 0;
-  #watched = null; // what was said last, to be said to the next server
+  #watched = ""; // the last "watch" message, which the next server must be sent again
 
   /**
-   * @param {object} on Callbacks: message(object), frame(ArrayBuffer), state(kind, text).
+   * @param {{
+   *   message: (message: Message) => void,
+   *   frame: (data: ArrayBuffer) => void,
+   *   state: (kind: "wait" | "bad", text: string) => void,
+   * }} on Called with what comes, and when the connection is not there.
    */
   constructor(on) {
     this.on = on;
@@ -29,13 +37,16 @@ export class Connection {
     this.#open();
   }
 
-  /** One frame was drawn or thrown away. A hidden page draws none and asks for none. */
+  /** One frame was drawn or thrown away: the server may send another. A hidden page asks for none. */
   done() {
     this.#handled += 1;
     this.#grant();
   }
 
-  /** The cameras whose frames are wanted, as pairs of node and camera. */
+  /**
+   * Asks for frames of these cameras alone.
+   * @param {[string, string][]} cameras Node and camera of each.
+   */
   watch(cameras) {
     const text = JSON.stringify({ type: "watch", cameras });
     this.#watched = text.length < MAX_MESSAGE ? text : JSON.stringify({ type: "watch", cameras: null });
@@ -51,13 +62,11 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = (event) => this.#heard(event.data);
-    socket.onclose = (event) => {
-      if (event.code === 1006) askForLogin();
-      this.#closed(socket, event);
-    };
+    socket.onclose = (event) => this.#closed(socket, event.code);
     this.#socket = socket;
   }
 
+  /** @param {WebSocket} socket */
   #opened(socket) {
     this.#attempt = 0;
     this.#handled = WINDOW;
@@ -73,6 +82,7 @@ export class Connection {
     for (let i = 0; i < 3; i += 1) setTimeout(() => socket.readyState === WebSocket.OPEN && ping(), i * 300);
   }
 
+  /** @param {string | ArrayBuffer} data */
   #heard(data) {
     this.#heardAt = here();
     if (typeof data === "string") this.on.message(JSON.parse(data));
@@ -85,31 +95,30 @@ export class Connection {
     this.#handled = 0;
   }
 
-  /** Give a silent connection up without waiting for the network to agree. */
+  /**
+   * Gives up a silent connection without waiting for the network to close it.
+   * @param {WebSocket} socket
+   */
   #drop(socket) {
     socket.onclose = null;
     socket.close();
-    this.#closed(socket, { code: 1006, reason: "" });
+    this.#closed(socket, ABNORMAL);
   }
 
-  #closed(socket, event) {
+  /** @param {WebSocket} socket @param {number} code */
+  #closed(socket, code) {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearInterval(this.#ping);
-    this.#askToLogIn();
-    const full = event.code === TOO_MANY;
+    askForLogin();
+    const full = code === TOO_MANY;
     const longest = full ? 15000 : Math.min(8000, 500 * 2 ** this.#attempt);
     this.#attempt += 1;
-    // Half of it is chance, so that a hundred pages do not come back in the same instant.
+    // Half of the wait is random, so that a hundred pages do not come back in the same instant.
     this.#countDown(here() + longest * (0.5 + Math.random() / 2), full ? "The viewer is full" : "Connection lost");
   }
 
-  /** A refused handshake does not say why: the viewer may want a login, since the session ended. */
-  async #askToLogIn() {
-    const answer = await fetch("/api/v1/session").catch(() => null);
-    if (answer?.status === 401) location.assign("/login");
-  }
-
+  /** @param {number} at @param {string} why */
   #countDown(at, why) {
     const left = Math.ceil((at - here()) / 1000);
     if (left <= 0) return this.#open();
@@ -124,12 +133,8 @@ export class Connection {
   }
 }
 
-/** A browser is not told why a websocket was refused; where a login is asked for, the way there is shown. */
+/** Goes to the login where one is asked for: a browser is not told why a websocket was refused or ended. */
 async function askForLogin() {
-  try {
-    const { status } = await fetch("/api/v1/session");
-    if (status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.hash)}`);
-  } catch {
-    // the viewer is away, which the countdown says
-  }
+  const answer = await fetch("/api/v1/session").catch(() => null); // the countdown says that the viewer is away
+  if (answer?.status === 401) location.assign("/login");
 }

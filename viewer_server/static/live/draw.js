@@ -1,53 +1,69 @@
-// Draws one frame and what belongs to it. Knows canvases and coordinates, nothing about where things come from.
+// Draws one frame with its boxes, trails, zones and lines.
 
-// Okabe and Ito's palette, told apart with any colour vision; black is left out.
-const PALETTE = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"];
-const LIGHT_TEXT = new Set(["#0072b2"]);
+/**
+ * @import { Definitions, Point } from "../../page"
+ * @import { DetectedObject, DetectionsMessage, ZoneState } from "../../wire"
+ * @import { TrackLog } from "./tracks.js"
+ * @typedef {CanvasRenderingContext2D} Context
+ * @typedef {object} Over What is drawn over the picture.
+ * @property {Definitions | undefined} zones
+ * @property {Map<string, ZoneState>} numbers By zone or line.
+ * @property {TrackLog} tracks Has this frame already.
+ * @property {Record<"boxes" | "labels" | "trails" | "zones", boolean>} show
+ * @property {number | null} selected A track's id.
+ */
+
+import { colourOf, inkOn } from "../common/colours.js";
+
 const ZONE = "#7fe3f2";
 const HALO = "rgb(0 0 0 / 0.6)";
 const PLATE = "rgb(8 24 28 / 0.72)";
 
 const TRAIL_MS = 4000;
 
-export const colourOf = (trackId) => PALETTE[trackId % PALETTE.length];
-
 /**
- * @param {CanvasRenderingContext2D} context
- * @param {{width: number, height: number}} picture Anything drawable.
- * @param {object} detections The message about exactly this picture.
- * @param {object} over What goes over it: `zones` (the definitions in force, or none), `numbers` (Map by name),
- *   `tracks` (a TrackLog that has this frame), `show` (what is wanted), `selected` (a track's id or null).
+ * @param {Context} context
+ * @param {CanvasImageSource} picture
+ * @param {DetectionsMessage} detections Those of exactly this picture.
+ * @param {Over} over
  * @param {number} scale Device pixels in a CSS pixel.
  */
 export function draw(context, picture, detections, over, scale) {
   const { width, height } = context.canvas;
-  const { zones, numbers, tracks, show, selected } = over;
+  const { tracks, show, selected } = over;
+  /** @type {(point: Point) => Point} */
   const at = ([x, y]) => [x * width, y * height];
   context.drawImage(picture, 0, 0, width, height);
   context.lineJoin = context.lineCap = "round";
   context.textBaseline = "top";
-  if (zones && show.zones) {
-    const text = (name) => name + spoken(numbers.get(name));
-    for (const [name, zone] of Object.entries(zones.zones)) drawZone(context, text(name), zone.polygon.map(at), scale);
-    for (const [name, line] of Object.entries(zones.lines)) drawLine(context, text(name), line.points.map(at), scale);
+  if (over.zones && show.zones) {
+    /** @param {string} name */
+    const text = (name) => name + spoken(over.numbers.get(name));
+    for (const [name, zone] of Object.entries(over.zones.zones)) drawZone(context, text(name), zone.polygon.map(at), scale);
+    for (const [name, line] of Object.entries(over.zones.lines)) drawLine(context, text(name), line.points.map(at), scale);
   }
   if (show.trails) {
     for (const { track_id: id } of detections.objects) drawTrail(context, tracks.trail(id, TRAIL_MS).map(at), colourOf(id), scale);
   }
   if (!show.boxes) return;
+  /** @param {DetectedObject} object */
   const rank = (object) => (object.track_id === selected ? 2 : Number(object.track_id === detections.main_track_id));
   for (const object of [...detections.objects].sort((a, b) => rank(a) - rank(b))) {
     const isMain = object.track_id === detections.main_track_id;
-    drawObject(context, object, { isMain, isSelected: object.track_id === selected, label: show.labels }, scale);
+    drawObject(context, object, { isMain, isSelected: object.track_id === selected, hasLabel: show.labels }, scale);
   }
 }
 
-/** A zone's or line's numbers in a few characters. */
+/**
+ * A zone's or line's numbers in a few characters.
+ * @param {ZoneState | undefined} numbers
+ */
 function spoken(numbers) {
   if (!numbers) return "";
   return numbers.kind === "line" ? `  in ${numbers.entered} · out ${numbers.exited}` : `  ${numbers.occupancy}`;
 }
 
+/** @param {Context} context @param {Point[]} points @param {string} colour @param {number} scale */
 function drawTrail(context, points, colour, scale) {
   if (points.length < 2) return;
   context.beginPath();
@@ -55,6 +71,7 @@ function drawTrail(context, points, colour, scale) {
   stroke(context, colour, 2, scale);
 }
 
+/** @param {Context} context @param {string} colour @param {number} width @param {number} scale */
 function stroke(context, colour, width, scale) {
   context.strokeStyle = HALO;
   context.lineWidth = (width + 2) * scale;
@@ -64,6 +81,7 @@ function stroke(context, colour, width, scale) {
   context.stroke();
 }
 
+/** @param {Context} context @param {string} name @param {Point[]} corners @param {number} scale */
 function drawZone(context, name, corners, scale) {
   context.beginPath();
   corners.forEach(([x, y]) => context.lineTo(x, y));
@@ -75,6 +93,7 @@ function drawZone(context, name, corners, scale) {
   tag(context, name, x, y - 20 * scale, PLATE, ZONE, scale);
 }
 
+/** @param {Context} context @param {string} name @param {Point[]} points @param {number} scale */
 function drawLine(context, name, [[ax, ay], [bx, by]], scale) {
   context.beginPath();
   context.moveTo(ax, ay);
@@ -100,7 +119,13 @@ function drawLine(context, name, [[ax, ay], [bx, by]], scale) {
   tag(context, name, top[0] + 6 * scale, top[1] + 4 * scale, PLATE, ZONE, scale);
 }
 
-function drawObject(context, object, { isMain, isSelected, label }, scale) {
+/**
+ * @param {Context} context
+ * @param {DetectedObject} object
+ * @param {{isMain: boolean, isSelected: boolean, hasLabel: boolean}} look
+ * @param {number} scale
+ */
+function drawObject(context, object, { isMain, isSelected, hasLabel }, scale) {
   const { width, height } = context.canvas;
   const [x1, y1, x2, y2] = object.box;
   const colour = colourOf(object.track_id);
@@ -110,13 +135,22 @@ function drawObject(context, object, { isMain, isSelected, label }, scale) {
   if (object.predicted) context.setLineDash([6 * scale, 4 * scale]);
   stroke(context, colour, isMain ? 3.5 : 2, scale);
   context.setLineDash([]);
-  if (!label) return;
+  if (!hasLabel) return;
   const small = width / scale < 480; // on a phone the names of things would cover the things
   const text = `${small ? "" : object.label} ${object.track_id}${isMain ? " · main" : ""}`.trim();
-  tag(context, text, x1 * width, y1 * height - 19 * scale, colour, LIGHT_TEXT.has(colour) ? "#fff" : "#101418", scale);
+  tag(context, text, x1 * width, y1 * height - 19 * scale, colour, inkOn(colour), scale);
 }
 
-/** Text on a filled plate, kept inside the picture. */
+/**
+ * Text on a filled plate, kept inside the picture.
+ * @param {Context} context
+ * @param {string} text
+ * @param {number} x
+ * @param {number} y
+ * @param {string} plate
+ * @param {string} ink
+ * @param {number} scale
+ */
 function tag(context, text, x, y, plate, ink, scale) {
   context.font = `600 ${12 * scale}px system-ui, sans-serif`;
   const shown = text.length > 40 ? `${text.slice(0, 39)}…` : text;

@@ -1,68 +1,48 @@
-// The panel's event feed, newest first.
+// The panel's list of events, newest first.
 
-import { byId, element } from "../common/dom.js";
-import { colourOf } from "./draw.js";
-import { duration, time } from "../common/format.js";
+/** @import { Event as HouseEvent } from "../../wire" */
+
+import { colourOf } from "../common/colours.js";
+import { byId, childrenOf, element, inputById } from "../common/dom.js";
+import { time } from "../common/format.js";
+import { sentence } from "../common/sentences.js";
 
 const KEPT = 100; // of track events, and again of all others
 
-const SAYS = {
-  track_started: (e) => [who(e), " appeared"],
-  track_ended: (e) => [who(e), " left the picture", after(e)],
-  track_linked: (e) => [who(e), ` continues ${e.linked_track_id ?? "another track"}`],
-  zone_entered: (e) => [who(e), " entered ", name(e)],
-  zone_exited: (e) => [who(e), " left ", name(e), after(e)],
-  zone_lost: (e) => [who(e), " was lost in ", name(e), after(e)],
-  line_crossed: (e) => [who(e), " crossed ", name(e), e.direction ? `, ${e.direction}` : ""],
-  loitering: (e) => [who(e), " is loitering in ", name(e), after(e)],
-  queue_started: (e) => ["Queue in ", name(e), number(e)],
-  queue_ended: (e) => ["Queue in ", name(e), " is over"],
-  crowd_started: (e) => ["Crowd in ", name(e), number(e)],
-  gap: (e) => [`${e.count ?? e.gap?.count ?? "Some"} events were lost before they could be sent`],
-  crowd_ended: (e) => ["Crowd in ", name(e), " is over"],
-};
-
-const who = (e) => `${e.label ?? "Track"} ${e.track_id ?? ""}`.trim();
-const name = (e) => element("strong", {}, e.zone ?? "?");
-const after = (e) => (e.dwell_s == null ? "" : ` after ${duration(e.dwell_s)}`);
-const number = (e) => (e.count == null ? "" : ` of ${e.count}`);
-
-/** An event in words: text and elements. */
-export const sentence = (event) => SAYS[event.type]?.(event) ?? [event.type];
-
 export class EventFeed {
   #list = byId("events");
+  /** @type {string | null} */
   #only = null;
 
   constructor() {
-    const box = byId("show-tracks");
+    const box = inputById("show-tracks");
     const apply = () => {
-      this.#list.dataset.tracks = box.checked;
+      this.#list.dataset.tracks = String(box.checked);
       this.#refresh();
     };
     box.addEventListener("change", apply);
     apply();
   }
 
+  /** @param {HouseEvent} event */
   add(event) {
     const isTrack = event.type.startsWith("track_");
     const item = this.#item(event, isTrack);
-    const later = [...this.#list.children].find((other) => Number(other.dataset.at) <= event.occurred_us);
+    const later = childrenOf(this.#list).find((other) => Number(other.dataset.at) <= event.occurred_us);
     this.#list.insertBefore(item, later ?? null);
     const alike = this.#list.querySelectorAll(isTrack ? ".track" : "li:not(.track)");
     if (alike.length > KEPT) alike[alike.length - 1].remove();
     this.#refresh();
   }
 
-  /** Show those of one camera ("node/camera"), or of all (null). */
+  /**
+   * Shows the events of one camera, or of all.
+   * @param {string | null} id "node/camera"; null for all.
+   */
   only(id) {
     this.#only = id;
-    for (const item of this.#list.children) this.#hide(item);
+    for (const item of childrenOf(this.#list)) this.#hide(item);
     this.#refresh();
-  }
-
-  #hide(item) {
-    item.hidden = this.#only !== null && item.dataset.camera !== this.#only;
   }
 
   clear() {
@@ -70,15 +50,22 @@ export class EventFeed {
     this.#refresh();
   }
 
+  /** @param {HTMLElement} item */
+  #hide(item) {
+    item.hidden = this.#only !== null && item.dataset.camera !== this.#only;
+  }
+
+  /** @param {HouseEvent} event @param {boolean} isTrack */
   #item(event, isTrack) {
     const dot = element("span", { class: "dot", "aria-hidden": "true" });
     if (event.track_id != null) dot.style.background = colourOf(event.track_id);
     const what = element("span", { class: "what" }, ...sentence(event));
     what.append(" ", element("span", { class: "where" }, event.camera));
-    const at = element("time", { datetime: new Date(event.occurred_us / 1000).toISOString() }, time(event.occurred_us / 1000));
-    const item = element("li", isTrack ? { class: "track" } : {}, at, dot, what);
-    item.dataset.at = event.occurred_us;
-    item.dataset.camera = `${event.node}/${event.camera}`;
+    const ms = event.occurred_us / 1000;
+    const at = element("time", { datetime: new Date(ms).toISOString() }, time(ms));
+    const item = element("li", {
+      class: isTrack ? "track" : undefined, "data-at": event.occurred_us, "data-camera": `${event.node}/${event.camera}`,
+    }, at, dot, what);
     this.#hide(item);
     return item;
   }

@@ -1,219 +1,240 @@
-// Wires the page: what the server says goes to the tile, the panel or the header that shows it.
+// The live page: each message of the viewer goes to the tile, the panel or the header that shows it.
 
-import { CameraPage } from "./camera.js";
+/**
+ * @import { FrameHeader, Kind, Message, Messages } from "../../page"
+ * @import { About, KnownNode } from "./status.js"
+ * @typedef {{[T in keyof Messages]: (message: Messages[T]) => void}} Handlers
+ */
+
 import { ServerClock } from "../common/clock.js";
+import { byId } from "../common/dom.js";
+import { nextOf } from "../common/sorted.js";
+import { CameraPage } from "./camera.js";
 import { Connection } from "./connection.js";
-import { byId, element } from "../common/dom.js";
 import { EventFeed } from "./events.js";
-import { time } from "../common/format.js";
+import { showConnection, showNodes, showSteps } from "./status.js";
 import { linkTo, Tile } from "./tile.js";
 import { ZonePanel } from "./zones.js";
 
-const clock = new ServerClock();
-const tiles = new Map(); // "node/camera" -> Tile
-const nodes = new Map(); // name -> {status, info, metrics}
-const zones = new ZonePanel();
-const events = new EventFeed();
-const page = new CameraPage((node) => nodes.get(node)?.info?.model.classes ?? []);
-const about = { connected: false, broker: null, brokerUrl: "", prefix: "" };
-
+/** @param {string} node @param {string} camera */
 const keyOf = (node, camera) => `${node}/${camera}`;
 
-function tileOf(node, camera) {
-  const key = keyOf(node, camera);
-  if (!tiles.has(key)) {
-    const tile = new Tile(node, camera, clock, () => connection.done());
-    Object.assign(tile, { nodeStatus: nodes.get(node)?.status, metrics: nodes.get(node)?.metrics?.cameras[camera] });
-    tiles.set(key, tile);
-    onScreen.observe(tile.stage);
-    const after = [...tiles.keys()].sort();
-    byId("cameras").insertBefore(tile.root, tiles.get(after[after.indexOf(key) + 1])?.root ?? null);
-    tile.refresh();
-    refreshWaiting();
-    route();
-  }
-  return tiles.get(key);
-}
-
-function removeTile(node, camera) {
-  const tile = tiles.get(keyOf(node, camera));
-  if (!tile) return;
-  if (page.tile === tile) page.close();
-  onScreen.unobserve(tile.stage);
-  tile.root.remove();
-  tiles.delete(keyOf(node, camera));
-  refreshWaiting();
-  route();
-}
-
-/** Which cameras can be seen: the server sends frames of no others. */
-const onScreen = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) target.dataset.seen = isIntersecting;
-  const seen = [...tiles.values()].filter((tile) => tile.stage.dataset.seen === "true");
-  connection.watch(seen.map(({ node, camera }) => [node, camera]));
-}, { rootMargin: "25%" });
-
-/** What the address says: nothing for every camera, or one (#/camera/NODE/CAMERA, with /line or /zone). */
+/**
+ * What the address says: nothing for every camera, or one: #/camera/NODE/CAMERA, with /line or /zone to draw one.
+ * @returns {{key: string | null, node: string, camera: string, tool: Kind | undefined}}
+ */
 function address() {
-  const [, isCamera, node, camera, tool] = location.hash.match(/^#\/(camera)\/([^/]+)\/([^/]+)(?:\/(line|zone))?$/) ?? [];
-  return { isCamera, node, camera, tool };
+  const found = location.hash.match(/^#\/camera\/([^/]+)\/([^/]+)(?:\/(line|zone))?$/);
+  if (!found) return { key: null, node: "", camera: "", tool: undefined };
+  const [, node, camera, tool] = found;
+  return { key: keyOf(node, camera), node, camera, tool: /** @type {Kind | undefined} */ (tool) };
 }
 
-/** Show what the address says. */
-function route() {
-  const { isCamera, node, camera, tool } = address();
-  const tile = tiles.get(keyOf(node, camera));
-  const only = isCamera ? keyOf(node, camera) : null;
-  document.body.dataset.view = isCamera ? "camera" : "grid";
-  document.title = isCamera ? `${camera} · Darner` : "Darner";
-  byId("all").hidden = !isCamera;
-  byId("missing").hidden = !isCamera || Boolean(tile) || !tiles.size;
-  byId("missing").textContent = isCamera ? `There is no camera ${camera} on a node ${node} now.` : "";
-  for (const [key, { root }] of tiles) root.hidden = only !== null && key !== only;
-  zones.only(only);
-  events.only(only);
-  if (!tile) return page.close();
-  page.open(tile, tool);
-  if (tool) history.replaceState(null, "", linkTo(node, camera)); // a reload is no wish to draw again
-}
+class LivePage {
+  #clock = new ServerClock();
+  /** @type {Map<string, Tile>} */
+  #tiles = new Map(); // by "node/camera"
+  /** @type {Map<string, KnownNode>} */
+  #nodes = new Map(); // by name
+  /** @type {Set<string>} */
+  #announced = new Set(); // cameras that were named since the connection began
+  #zones = new ZonePanel();
+  #events = new EventFeed();
+  #camera = new CameraPage((node) => this.#nodes.get(node)?.info?.model.classes ?? []);
+  /** @type {About} */
+  #about = { connected: false, broker: null, brokerUrl: "", prefix: "", link: { kind: "wait", text: "Connecting" } };
+  #onScreen = new IntersectionObserver((entries) => this.#watch(entries), { rootMargin: "25%" });
 
-/** The address has changed already when we hear of it: who stays by the drawing gets the old one back. */
-function moved({ oldURL }) {
-  const { node, camera } = address();
-  const leaves = page.isUnsaved && tiles.get(keyOf(node, camera)) !== page.tile;
-  if (leaves && !confirm("What you have drawn is not saved. Leave, and drop it?")) history.pushState(null, "", oldURL);
-  else route();
-}
+  /** @type {Handlers} */
+  #handlers = {
+    hello: (m) => this.#hello(m),
+    live: () => this.#live(),
+    broker: (m) => {
+      this.#about.broker = m.connected;
+      this.#refresh();
+    },
+    pong: (m) => this.#clock.pong(m.client_ms, m.server_us / 1000),
+    status: (m) => this.#setNode(m.node, { status: m.message }),
+    info: (m) => this.#setNode(m.node, { info: m.message }),
+    metrics: (m) => this.#setNode(m.node, { metrics: m.message }),
+    camera_status: (m) => this.#cameraStatus(m),
+    zones: (m) => this.#zonesMessage(m),
+    zone: (m) => {
+      this.#zones.set(m.node, m.camera, m.zone, m.message);
+      this.#tiles.get(keyOf(m.node, m.camera))?.setNumbers(m.zone, m.message);
+    },
+    events: (m) => {
+      this.#events.add(m.message);
+      this.#tiles.get(keyOf(m.message.node, m.message.camera))?.tracks.note(m.message);
+    },
+  };
+  #connection;
 
-function setNode(name, part, message) {
-  const known = { ...nodes.get(name), [part]: message ?? undefined };
-  if (known.status || known.info) nodes.set(name, known);
-  else nodes.delete(name);
-  for (const tile of tiles.values()) {
-    if (tile.node === name) Object.assign(tile, { nodeStatus: known.status, metrics: known.metrics?.cameras[tile.camera] });
+  constructor() {
+    this.#refresh();
+    this.#connection = new Connection({
+      message: (message) => this.#take(message),
+      frame: (data) => this.#frame(data),
+      state: (kind, text) => this.#disconnected(kind, text),
+    });
+    addEventListener("hashchange", (event) => this.#moved(event));
+    addEventListener("beforeunload", (event) => { if (this.#camera.isUnsaved) event.preventDefault(); }); // the browser asks
+    this.#route();
+    setInterval(() => this.#tiles.forEach((tile) => tile.refresh()), 1000);
   }
-  refreshNodes();
-  refreshWaiting();
-}
 
-const handlers = {
-  hello: (m) => {
-    Object.assign(about, { connected: true, brokerUrl: m.broker, prefix: m.prefix });
-    clock.reset();
-    clock.guess(m.server_us / 1000);
-    nodes.clear();
-    zones.clear();
-    events.clear();
-    handlers.seen = new Set();
-    tiles.forEach((tile) => tile.reconnected());
-  },
-  live: () => {
-    // A camera that is not in the snapshot went away while we were not looking.
-    for (const tile of [...tiles.values()]) {
-      const isGone = !handlers.seen.has(keyOf(tile.node, tile.camera)) && !page.holds(tile);
-      if (isGone) removeTile(tile.node, tile.camera);
+  /** @param {Message} message */
+  #take({ type, ...message }) {
+    const handler = /** @type {((message: object) => void) | undefined} */ (this.#handlers[type]);
+    handler?.(message); // a newer viewer may send others
+  }
+
+  /** @param {ArrayBuffer} data */
+  #frame(data) {
+    const size = new DataView(data).getUint32(0);
+    /** @type {FrameHeader} */
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, size)));
+    const tile = this.#tiles.get(keyOf(header.node, header.camera));
+    if (tile) tile.add(header, new Uint8Array(data, 4 + size));
+    else this.#connection.done();
+  }
+
+  /** @param {string} kind @param {string} text */
+  #disconnected(kind, text) {
+    Object.assign(this.#about, { connected: false, link: { kind, text } });
+    this.#refresh();
+  }
+
+  #refresh() {
+    showConnection(this.#about);
+    showSteps(this.#about, [...this.#nodes.keys()], this.#tiles.size);
+  }
+
+  /** @param {Messages["hello"]} hello */
+  #hello(hello) {
+    Object.assign(this.#about, { connected: true, brokerUrl: hello.broker, prefix: hello.prefix });
+    this.#clock.reset();
+    this.#clock.guess(hello.server_us / 1000);
+    this.#nodes.clear();
+    this.#zones.clear();
+    this.#events.clear();
+    this.#announced.clear();
+    this.#tiles.forEach((tile) => tile.reconnected());
+  }
+
+  /** Everything known has been sent: a camera that was not named went away while there was no connection. */
+  #live() {
+    for (const [key, tile] of [...this.#tiles]) {
+      if (!this.#announced.has(key) && !this.#camera.holds(tile)) this.#removeTile(key);
     }
-    refreshNodes();
-    refreshWaiting();
-  },
-  broker: (m) => {
-    about.broker = m.connected;
-    refreshConnection();
-    refreshWaiting();
-  },
-  pong: (m) => clock.pong(m.client_ms, m.server_us / 1000),
-  status: (m) => setNode(m.node, "status", m.message),
-  info: (m) => setNode(m.node, "info", m.message),
-  metrics: (m) => setNode(m.node, "metrics", m.message),
-  camera_status: (m) => {
-    if (!m.message) return removeTile(m.node, m.camera);
-    handlers.seen.add(keyOf(m.node, m.camera));
-    const tile = tileOf(m.node, m.camera);
-    tile.status = m.message;
+    showNodes(this.#nodes);
+    this.#refresh();
+  }
+
+  /** @param {string} name @param {KnownNode} news */
+  #setNode(name, news) {
+    const known = { ...this.#nodes.get(name), ...news };
+    if (known.status || known.info) this.#nodes.set(name, known);
+    else this.#nodes.delete(name);
+    for (const tile of this.#tiles.values()) if (tile.node === name) this.#tellTile(tile);
+    showNodes(this.#nodes);
+    this.#refresh();
+  }
+
+  /** @param {Tile} tile */
+  #tellTile(tile) {
+    const { status, metrics } = this.#nodes.get(tile.node) ?? {};
+    tile.nodeStatus = status;
+    tile.metrics = metrics?.cameras[tile.camera];
+  }
+
+  /** @param {Messages["camera_status"]} message */
+  #cameraStatus({ node, camera, message: status }) {
+    if (!status) return this.#removeTile(keyOf(node, camera));
+    this.#announced.add(keyOf(node, camera));
+    const tile = this.#tileOf(node, camera);
+    tile.status = status;
     tile.refresh();
-  },
-  zones: (m) => {
-    handlers.seen.add(keyOf(m.node, m.camera));
-    if (m.message || tiles.has(keyOf(m.node, m.camera))) tileOf(m.node, m.camera).setZones(m.message);
-    zones.define(m.node, m.camera, m.message);
-    if (m.message) page.zonesChanged(tileOf(m.node, m.camera));
-  },
-  zone: (m) => {
-    zones.set(m.node, m.camera, m.zone, m.message);
-    tiles.get(keyOf(m.node, m.camera))?.setNumbers(m.zone, m.message);
-  },
-  events: (m) => {
-    events.add(m.message);
-    tiles.get(keyOf(m.message.node, m.message.camera))?.tracks.note(m.message);
-  },
-};
+  }
 
-function onFrame(data) {
-  const size = new DataView(data).getUint32(0);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, size)));
-  const tile = tiles.get(keyOf(header.node, header.camera));
-  if (tile) tile.add(header, new Uint8Array(data, 4 + size));
-  else connection.done();
+  /** @param {Messages["zones"]} message */
+  #zonesMessage({ node, camera, message: zones }) {
+    this.#announced.add(keyOf(node, camera));
+    this.#zones.define(node, camera, zones);
+    if (!zones) {
+      this.#tiles.get(keyOf(node, camera))?.setZones(null);
+      return;
+    }
+    const tile = this.#tileOf(node, camera);
+    tile.setZones(zones);
+    this.#camera.zonesChanged(tile);
+  }
+
+  /** @param {string} node @param {string} camera */
+  #tileOf(node, camera) {
+    const key = keyOf(node, camera);
+    const known = this.#tiles.get(key);
+    if (known) return known;
+    const tile = new Tile(node, camera, this.#clock, () => this.#connection.done());
+    this.#tellTile(tile);
+    this.#tiles.set(key, tile);
+    this.#onScreen.observe(tile.stage);
+    byId("cameras").insertBefore(tile.root, nextOf(this.#tiles, key)?.root ?? null);
+    tile.refresh();
+    this.#refresh();
+    this.#route();
+    return tile;
+  }
+
+  /** @param {string} key */
+  #removeTile(key) {
+    const tile = this.#tiles.get(key);
+    if (!tile) return;
+    if (this.#camera.tile === tile) this.#camera.close();
+    this.#onScreen.unobserve(tile.stage);
+    tile.root.remove();
+    this.#tiles.delete(key);
+    this.#refresh();
+    this.#route();
+  }
+
+  /**
+   * Tells the viewer which cameras are on the screen: it sends frames of no others.
+   * @param {IntersectionObserverEntry[]} entries
+   */
+  #watch(entries) {
+    for (const { target, isIntersecting } of entries) target.setAttribute("data-seen", String(isIntersecting));
+    const seen = [...this.#tiles.values()].filter((tile) => tile.stage.dataset.seen === "true");
+    this.#connection.watch(seen.map(({ node, camera }) => [node, camera]));
+  }
+
+  /** Shows what the address says. */
+  #route() {
+    const { key, node, camera, tool } = address();
+    const tile = key === null ? undefined : this.#tiles.get(key);
+    document.body.dataset.view = key === null ? "grid" : "camera";
+    document.title = key === null ? "Darner" : `${camera} · Darner`;
+    byId("all").hidden = key === null;
+    byId("missing").hidden = key === null || Boolean(tile) || !this.#tiles.size;
+    byId("missing").textContent = key === null ? "" : `There is no camera ${camera} on a node ${node} now.`;
+    for (const [name, { root }] of this.#tiles) root.hidden = key !== null && name !== key;
+    this.#zones.only(key);
+    this.#events.only(key);
+    if (!tile) return this.#camera.close();
+    this.#camera.open(tile, tool);
+    if (tool) history.replaceState(null, "", linkTo(node, camera)); // a reload is no wish to draw again
+  }
+
+  /**
+   * Asks before a drawing is dropped. The address has changed already: who stays gets the old one back.
+   * @param {HashChangeEvent} event
+   */
+  #moved({ oldURL }) {
+    const { key } = address();
+    const leaves = this.#camera.isUnsaved && (key === null || this.#tiles.get(key) !== this.#camera.tile);
+    if (leaves && !confirm("What you have drawn is not saved. Leave, and drop it?")) history.pushState(null, "", oldURL);
+    else this.#route();
+  }
 }
 
-let link = { kind: "wait", text: "Connecting" };
-
-function onState(kind, text) {
-  link = { kind, text };
-  about.connected = false;
-  refreshConnection();
-  refreshWaiting();
-}
-
-function refreshConnection() {
-  let { kind, text } = link;
-  if (about.connected) [kind, text] = about.broker ? ["good", "Live"] : ["bad", "The viewer has no broker"];
-  const pill = byId("connection");
-  pill.dataset.state = kind;
-  if (pill.textContent !== text) pill.textContent = text;
-}
-
-function refreshNodes() {
-  const shown = [...nodes.keys()].sort().map((name) => {
-    const { status, info, metrics } = nodes.get(name);
-    const online = status?.status === "online";
-    const made = element("span", { class: "node" }, `${name} ${online ? "" : (status?.status ?? "")}`.trim());
-    made.dataset.state = online ? "good" : "bad";
-    const facts = [`Node ${name}: ${status?.status ?? "state unknown"}`];
-    if (info) facts.push(`${info.model.name} on ${info.backend}, ${info.device}`, `version ${info.version}`);
-    if (metrics) facts.push(`last heard of at ${time(metrics.published_us / 1000)}`,
-      `processor ${Math.round(metrics.cpu_percent)} % of one core, ${Math.round(metrics.memory_mb)} MB`);
-    made.title = facts.join("\n");
-    return made;
-  });
-  byId("nodes").replaceChildren(...shown);
-}
-
-function refreshWaiting() {
-  byId("events").dataset.cameras = tiles.size;
-  byId("waiting").hidden = tiles.size > 0;
-  if (tiles.size > 0) return;
-  const known = nodes.size > 0;
-  const steps = [
-    [about.connected, about.connected ? "This page is connected to the viewer." : "Connecting to the viewer."],
-    [about.connected && about.broker, about.broker ? `The viewer is connected to the broker at ${about.brokerUrl}.`
-      : `The viewer looks for the broker${about.brokerUrl ? ` at ${about.brokerUrl}` : ""}. Is it running (mqtt.url)?`],
-    [known, known ? `Edge node ${[...nodes.keys()].join(", ")} is known.`
-      : `An edge node must announce itself on ${about.prefix || "darner/v1"}/…/status. Start one with: python -m edge_node`],
-    [false, "The node's cameras will appear here by themselves."],
-  ];
-  const now = steps.findIndex(([isDone]) => !isDone);
-  byId("steps").replaceChildren(...steps.map(([isDone, text], index) => {
-    const step = element("li", {}, element("span", {}, text));
-    step.dataset.done = Boolean(isDone);
-    step.dataset.now = index === now;
-    return step;
-  }));
-}
-
-refreshWaiting();
-const connection = new Connection({ message: (m) => handlers[m.type]?.(m), frame: onFrame, state: onState });
-addEventListener("hashchange", moved);
-addEventListener("beforeunload", (event) => { if (page.isUnsaved) event.preventDefault(); }); // the browser asks
-route();
-setInterval(() => tiles.forEach((tile) => tile.refresh()), 1000);
+new LivePage();

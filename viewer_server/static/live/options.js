@@ -1,24 +1,37 @@
-// What is drawn over the pictures; remembered by the browser.
+// Which things are drawn over the pictures; the browser remembers the choice.
 
 import { element } from "../common/dom.js";
 
 const KEY = "darner.show";
 const NAMES = { boxes: "Boxes", labels: "Labels", trails: "Trails", zones: "Zones" };
 
+/** @typedef {keyof typeof NAMES} Option */
+
+const options = /** @type {Option[]} */ (Object.keys(NAMES));
+
+/** @returns {Partial<Record<Option, boolean>>} */
 function remembered() {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+    return JSON.parse(localStorage.getItem(KEY) ?? "{}") ?? {};
   } catch {
-    return {}; // no storage here, or not ours in it
+    return {}; // the browser has no storage for this page, or something else is stored there
   }
 }
 
-export const show = Object.fromEntries(Object.keys(NAMES).map((name) => [name, remembered()[name] !== false]));
+const kept = remembered();
 
-/** A checkbox for each. */
+/** Whether each is drawn. */
+export const show = {
+  boxes: kept.boxes !== false, labels: kept.labels !== false, trails: kept.trails !== false, zones: kept.zones !== false,
+};
+
+/**
+ * A checkbox for each.
+ * @param {() => void} changed
+ */
 export function toggles(changed) {
   return element("fieldset", { class: "toggles" }, element("legend", { class: "unseen" }, "Show on the picture"),
-    ...Object.entries(NAMES).map(([name, text]) => {
+    ...options.map((name) => {
       const box = element("input", { type: "checkbox" });
       box.checked = show[name];
       box.addEventListener("change", () => {
@@ -26,10 +39,10 @@ export function toggles(changed) {
         try {
           localStorage.setItem(KEY, JSON.stringify(show));
         } catch {
-          // then it holds until the page is closed
+          // the choice lasts until the page is closed
         }
         changed();
       });
-      return element("label", {}, box, text);
+      return element("label", {}, box, NAMES[name]);
     }));
 }

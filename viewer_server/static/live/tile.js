@@ -1,78 +1,112 @@
-// One camera's tile: its newest frame, and how it is doing.
+// One camera's tile: its newest frame, and the words and numbers around it.
 
-import { draw } from "./draw.js";
-import { element } from "../common/dom.js";
+/**
+ * @import { Box, FrameHeader, Kind, Version } from "../../page"
+ * @import { CameraMetrics, CameraStatus, DetectedObject, NodeStatus, ZoneState } from "../../wire"
+ * @import { ServerClock } from "../common/clock.js"
+ */
+
+import { context2d, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
+import { draw } from "./draw.js";
 import { show } from "./options.js";
 import { TrackLog } from "./tracks.js";
 
-const STALE_MS = 1000; // a frame the server had for longer is not drawn any more
+const STALE_MS = 1000; // a frame that the server received longer ago is not drawn
 const FPS_OVER_MS = 3000;
 const BELIEVABLE_AGE_MS = 60_000;
 
-/** Where a camera's page is; `tool` opens it with something to draw. */
+/**
+ * The address of a camera's page.
+ * @param {string} node
+ * @param {string} camera
+ * @param {Kind} [tool] Begins to draw one.
+ */
 export const linkTo = (node, camera, tool) => `#/camera/${node}/${camera}${tool ? `/${tool}` : ""}`;
 
 export class Tile {
   #canvas = element("canvas", { role: "img" });
-  #context = this.#canvas.getContext("2d");
-  #shown = null; // {bitmap, header}: redrawn when the tile changes size
+  #context = context2d(this.#canvas);
+  /** @type {{bitmap: ImageBitmap, header: FrameHeader} | null} */
+  #shown = null;
+  /** @type {{jpeg: Uint8Array<ArrayBuffer>, header: FrameHeader} | null} */
   #next = null;
   #decoding = false;
   #fresh = true; // the first frame of a connection is drawn however old it is
   #paused = false;
-  #drawn = []; // when, for the frame rate
+  /** @type {number[]} */
+  #drawn = []; // when each frame of the last seconds was drawn, for the frame rate
+  /** @type {number[]} */
   #ages = [];
+  #facts = {
+    objects: element("dd"), fps: element("dd"), age: element("dd"), analysed: element("dd"), drops: element("dd"), seen: element("dd"),
+  };
+  #state = element("span", { class: "state" });
+  #notice = element("p", { class: "notice alone" }, "Waiting for the first picture");
+
+  frame = element("div", { class: "frame" }, this.#canvas);
+  stage = element("div", { class: "stage" }, this.frame, this.#notice);
+  tools = element("div", { class: "tools" });
   tracks = new TrackLog();
-  numbers = new Map(); // zone or line -> its numbers
-  selected = null; // a track
-  hidesZones = false; // while they are being edited
-  onpick = undefined; // called with what was clicked, an object or null
+  /** @type {Map<string, ZoneState>} By zone or line. */
+  numbers = new Map();
+  /** @type {number | null} */
+  selected = null; // a track's id
+  hidesZones = false; // while they are edited
+  /** @type {((object: DetectedObject | null) => void) | undefined} */
+  onpick = undefined; // called with the object that was clicked
+  /** @type {Version | undefined} */
+  zones = undefined;
+  /** @type {CameraStatus | undefined} */
+  status = undefined;
+  /** @type {NodeStatus | null | undefined} */
+  nodeStatus = undefined;
+  /** @type {CameraMetrics | undefined} */
+  metrics = undefined;
 
   /**
    * @param {string} node
    * @param {string} camera
    * @param {ServerClock} clock
-   * @param {() => void} done Called once for each frame given to add().
+   * @param {() => void} done Called once for each frame that was given to `add`.
    */
   constructor(node, camera, clock, done) {
-    Object.assign(this, {
-      node, camera, clock, done, zones: undefined, status: undefined, nodeStatus: undefined, metrics: undefined,
-    });
-    this.#build();
+    this.node = node;
+    this.camera = camera;
+    this.clock = clock;
+    this.done = done;
+    this.root = this.#build();
     new ResizeObserver(() => this.#resize()).observe(this.#canvas);
   }
 
   #build() {
-    this.state = element("span", { class: "state" });
-    [this.fps, this.age, this.objects] = [element("dd"), element("dd"), element("dd")];
-    [this.analysed, this.drops, this.seen] = [element("dd"), element("dd"), element("dd")];
-    this.notice = element("p", { class: "notice alone" }, "Waiting for the first picture");
-    this.frame = element("div", { class: "frame" }, this.#canvas);
-    this.stage = element("div", { class: "stage" }, this.frame, this.notice);
-    this.tools = element("div", { class: "tools" });
-    const fact = (name, value, more = "") => element("div", { class: more }, element("dt", {}, name), value);
-    this.root = element(
+    const { objects, fps, age, analysed, drops, seen } = this.#facts;
+    /** @param {string} name @param {HTMLElement} value */
+    const fact = (name, value, more = "", title = "") =>
+      element("div", { class: more, title: title || undefined }, element("dt", {}, name), value);
+    const dropped = "Frames of this run that the node did not report: replaced by a newer one, held back by a rate, or not taken " +
+      "by the connection. Lost on the way: reported by the node, and not received by the viewer";
+    this.#canvas.addEventListener("click", (event) => this.onpick?.(this.objectAt(event)));
+    return element(
       "article",
-      { class: "tile", "aria-label": `Camera ${this.camera}` },
+      { class: "tile", "aria-label": `Camera ${this.camera}`, "data-node": this.node, "data-camera": this.camera },
       element("header", {},
         element("h2", {}, element("a", { href: linkTo(this.node, this.camera) }, this.camera)),
-        element("span", { class: "quiet" }, this.node), this.state),
+        element("span", { class: "quiet" }, this.node), this.#state),
       this.stage,
       this.tools,
       element("div", { class: "foot" },
-        element("dl", {}, fact("Objects", this.objects), fact("Pictures", this.fps), fact("Age", this.age),
-          fact("Analysed", this.analysed, "more"), fact("Dropped", this.drops, "more"), fact("Last seen", this.seen, "more")),
+        element("dl", {}, fact("Objects", objects), fact("Pictures", fps), fact("Age", age),
+          fact("Analysed", analysed, "more"), fact("Dropped", drops, "more", dropped), fact("Last seen", seen, "more")),
         element("a", { class: "button", href: linkTo(this.node, this.camera, "line") }, "Draw a counting line")),
     );
-    this.drops.parentElement.title = "Frames of this run that the node did not report: replaced by a newer one, " +
-      "held back by a rate, or not taken by the connection. Lost on the way: reported, and not received by the viewer";
-    this.root.dataset.node = this.node;
-    this.root.dataset.camera = this.camera;
-    this.#canvas.addEventListener("click", (event) => this.onpick?.(this.objectAt(event)));
   }
 
-  /** Take a frame: header and JPEG of one binary message. Only the newest that waits is ever decoded. */
+  /**
+   * Takes a frame. Only the newest one that waits is ever decoded.
+   * @param {FrameHeader} header
+   * @param {Uint8Array<ArrayBuffer>} jpeg
+   */
   add(header, jpeg) {
     const { picture, detections } = header;
     const same = picture.session === detections.session && picture.seq === detections.seq;
@@ -101,42 +135,38 @@ export class Tile {
     this.#decoding = false;
   }
 
+  /** @param {ImageBitmap} bitmap @param {FrameHeader} header */
   #show(bitmap, header) {
     const first = this.#shown === null;
     this.#shown?.bitmap.close();
     this.#shown = { bitmap, header };
     this.tracks.add(header.detections);
     if (first) this.refresh();
-    this.stage.style.setProperty("--ratio", bitmap.width / bitmap.height);
-    this.#paint();
+    this.stage.style.setProperty("--ratio", String(bitmap.width / bitmap.height));
+    this.repaint();
     const now = this.clock.now();
-    if (now - header.picture.received_us / 1000 > STALE_MS) return; // from the snapshot: says nothing about now
+    if (now - header.picture.received_us / 1000 > STALE_MS) return; // an old frame says nothing about now
     this.#drawn.push(now);
     if (this.#drawn.length === 1) this.refresh();
     this.#ages.push(now - header.detections.captured_us / 1000);
     if (this.#ages.length > 15) this.#ages.shift();
   }
 
-  #paint() {
-    const { bitmap, header } = this.#shown;
-    const { picture, detections } = header;
+  /** Draws the frame again: it is new, or something over it has changed. */
+  repaint() {
+    if (!this.#shown) return;
+    const { bitmap, header: { picture, detections } } = this.#shown;
     const over = {
       zones: this.hidesZones ? undefined : this.zones, numbers: this.numbers, tracks: this.tracks, show, selected: this.selected,
     };
     draw(this.#context, bitmap, detections, over, this.#canvas.width / (this.#canvas.clientWidth || 1));
-    const data = this.#canvas.dataset;
-    data.session = picture.session;
-    data.seq = picture.seq;
-    data.boxesSeq = detections.seq;
-    data.boxes = JSON.stringify(detections.objects.map((object) => [object.track_id, ...object.box]));
+    Object.assign(this.#canvas.dataset, {
+      session: picture.session, seq: picture.seq, boxesSeq: detections.seq,
+      boxes: JSON.stringify(detections.objects.map((object) => [object.track_id, ...object.box])),
+    });
   }
 
-  /** Draw the same frame again, because something over it has changed. */
-  repaint() {
-    if (this.#shown) this.#paint();
-  }
-
-  /** As many pixels as the screen has there, so that lines and letters are sharp. */
+  /** Gives the canvas as many pixels as the screen has there, so that lines and letters are sharp. */
   #resize() {
     const scale = Math.min(devicePixelRatio || 1, 2);
     const width = Math.round(this.#canvas.clientWidth * scale);
@@ -146,26 +176,31 @@ export class Tile {
     this.repaint();
   }
 
+  /** @param {Version | null} zones */
   setZones(zones) {
     this.zones = zones ?? undefined;
     this.repaint();
   }
 
+  /** @param {string} name @param {ZoneState | null} numbers */
   setNumbers(name, numbers) {
     if (numbers) this.numbers.set(name, numbers);
     else this.numbers.delete(name);
   }
 
-  /** After a reconnect the first picture is news, whenever it was taken. */
+  /** Draws the next frame however old it is: after a reconnect it is the newest that there is. */
   reconnected() {
     this.#fresh = true;
   }
 
-  /** Hold this frame, or go on with the newest. */
+  /**
+   * Holds this frame, or goes on with the newest.
+   * @param {boolean} paused
+   */
   pause(paused) {
     this.#paused = paused;
     this.#fresh = true;
-    this.stage.dataset.paused = paused;
+    this.stage.dataset.paused = String(paused);
     this.refresh();
   }
 
@@ -173,39 +208,48 @@ export class Tile {
     return this.#paused;
   }
 
-  /** Everything on the frame that is drawn. */
+  /** The detections of the frame that is drawn. */
   get detections() {
     return this.#shown?.header.detections;
   }
 
-  /** The smallest object under a pointer event, or null. */
+  /**
+   * The smallest object under a pointer event, or null.
+   * @param {MouseEvent} event
+   */
   objectAt({ offsetX, offsetY }) {
     const [x, y] = [offsetX / this.#canvas.clientWidth, offsetY / this.#canvas.clientHeight];
     const under = (this.detections?.objects ?? []).filter(({ box }) => box[0] <= x && x <= box[2] && box[1] <= y && y <= box[3]);
+    /** @param {DetectedObject} object */
     const size = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
     return under.sort((a, b) => size(a) - size(b))[0] ?? null;
   }
 
-  /** Part of the picture, without what is drawn over it, on a canvas of its own. */
+  /**
+   * Part of the picture, without what is drawn over it, on a canvas of its own.
+   * @param {Box} box
+   * @param {number} side Length of the longer one, CSS pixels.
+   */
   cutOut([x1, y1, x2, y2], side) {
+    if (!this.#shown) return null;
     const { bitmap } = this.#shown;
     const [width, height] = [(x2 - x1) * bitmap.width, (y2 - y1) * bitmap.height];
     const scale = side / Math.max(width, height, 1);
     const canvas = element("canvas", { width: Math.ceil(width * scale), height: Math.ceil(height * scale) });
-    canvas.getContext("2d").drawImage(bitmap, x1 * bitmap.width, y1 * bitmap.height, width, height, 0, 0, canvas.width, canvas.height);
+    context2d(canvas).drawImage(bitmap, x1 * bitmap.width, y1 * bitmap.height, width, height, 0, 0, canvas.width, canvas.height);
     return canvas;
   }
 
-  /** Once a second: the words and numbers around the picture. */
+  /** Brings the words and numbers around the picture up to date; called once a second. */
   refresh() {
     const now = this.clock.now();
     while (this.#drawn.length && now - this.#drawn[0] > FPS_OVER_MS) this.#drawn.shift();
     const quiet = this.#shown !== null && this.#drawn.length === 0 && !this.#paused;
     this.#refreshState();
     this.#refreshNotice(quiet, now);
-    this.fps.textContent = this.#shown ? `${((this.#drawn.length * 1000) / FPS_OVER_MS).toFixed(1)} per s` : "–";
     const count = this.detections?.objects.length ?? 0;
-    this.objects.textContent = this.#shown ? String(count) : "–";
+    this.#facts.fps.textContent = this.#shown ? `${((this.#drawn.length * 1000) / FPS_OVER_MS).toFixed(1)} per s` : "–";
+    this.#facts.objects.textContent = this.#shown ? String(count) : "–";
     this.#refreshAge(quiet || this.#paused);
     this.#refreshMore();
     const about = this.#shown ? `${count} objects in the last picture` : "no picture yet";
@@ -215,44 +259,53 @@ export class Tile {
   #refreshState() {
     const offline = this.nodeStatus?.status === "offline";
     const status = offline ? "node offline" : (this.status?.status ?? "unknown");
-    this.state.textContent = status;
-    this.state.dataset.state = offline ? "bad" : (status === "streaming" ? "good" : "wait");
+    this.#state.textContent = status;
+    this.#state.dataset.state = offline ? "bad" : (status === "streaming" ? "good" : "wait");
   }
 
+  /** @param {boolean} quiet No frame has come lately. @param {number} now */
   #refreshNotice(quiet, now) {
-    const { status, reason, since_us: since } = this.status ?? {};
-    let text = "";
-    if (status === "reconnecting") text = `Camera lost since ${time(since / 1000)}${reason ? `: ${reason}` : ""}`;
-    else if (status === "ended") text = `The source ended at ${time(since / 1000)}`;
-    else if (this.#paused && this.#shown) text = `Paused at ${time(this.detections.captured_us / 1000)}`;
-    else if (quiet) {
-      const seen = this.#shown.header.picture.received_us / 1000;
-      text = `No new picture for ${duration((now - seen) / 1000)}`;
-    } else if (!this.#shown) text = "Waiting for the first picture";
-    this.stage.dataset.old = quiet;
-    this.notice.hidden = !text;
-    this.notice.textContent = text;
-    this.notice.classList.toggle("alone", !this.#shown);
+    const text = this.#noticeText(quiet, now);
+    this.stage.dataset.old = String(quiet);
+    this.#notice.hidden = !text;
+    this.#notice.textContent = text;
+    this.#notice.classList.toggle("alone", !this.#shown);
   }
 
+  /** @param {boolean} quiet @param {number} now */
+  #noticeText(quiet, now) {
+    const { status, reason, since_us: since = 0 } = this.status ?? {};
+    if (status === "reconnecting") return `Camera lost since ${time(since / 1000)}${reason ? `: ${reason}` : ""}`;
+    if (status === "ended") return `The source ended at ${time(since / 1000)}`;
+    if (!this.#shown) return "Waiting for the first picture";
+    const { picture, detections } = this.#shown.header;
+    if (this.#paused) return `Paused at ${time(detections.captured_us / 1000)}`;
+    return quiet ? `No new picture for ${duration((now - picture.received_us / 1000) / 1000)}` : "";
+  }
+
+  /** @param {boolean} unknown */
   #refreshAge(unknown) {
     const sorted = [...this.#ages].sort((a, b) => a - b);
-    const age = sorted[sorted.length >> 1];
-    const believable = age > -500 && age < BELIEVABLE_AGE_MS;
-    this.age.textContent = unknown || age === undefined || !believable ? "–" : `${Math.max(0, Math.round(age))} ms`;
-    this.age.parentElement.title = believable || age === undefined
+    const age = sorted.at(sorted.length >> 1);
+    const believable = age !== undefined && age > -500 && age < BELIEVABLE_AGE_MS;
+    this.#facts.age.textContent = unknown || !believable ? "–" : `${Math.max(0, Math.round(age))} ms`;
+    this.#facts.age.parentElement?.setAttribute("title", believable || age === undefined
       ? "From the camera to this screen. This browser's clock is corrected by " +
         `${Math.round(this.clock.offset)} ms to the viewer's (measured); the node's clock is taken to agree with that.`
-      : "The frame's capture time does not fit the viewer's clock: a recording, or clocks that disagree.";
+      : "The frame's capture time does not fit the viewer's clock: a recording, or clocks that disagree.");
   }
 
   #refreshMore() {
-    this.analysed.textContent = this.metrics ? `${this.metrics.fps_out.toFixed(1)} of ${this.metrics.fps_in.toFixed(1)} per s` : "–";
-    const { seq, dropped } = this.detections ?? {};
+    const { analysed, drops, seen } = this.#facts;
+    analysed.textContent = this.metrics ? `${this.metrics.fps_out.toFixed(1)} of ${this.metrics.fps_in.toFixed(1)} per s` : "–";
+    if (!this.#shown) {
+      drops.textContent = seen.textContent = "–";
+      return;
+    }
+    const { picture, detections: { seq, dropped }, lost } = this.#shown.header;
     const share = dropped / (seq + 1);
-    const lost = this.#shown?.header.lost;
     const byNode = `${dropped} (${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %)`;
-    this.drops.textContent = seq === undefined ? "–" : byNode + (lost ? `, ${lost} lost on the way` : "");
-    this.seen.textContent = this.#shown ? time(this.#shown.header.picture.received_us / 1000) : "–";
+    drops.textContent = byNode + (lost ? `, ${lost} lost on the way` : "");
+    seen.textContent = time(picture.received_us / 1000);
   }
 }

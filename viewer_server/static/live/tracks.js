@@ -1,4 +1,14 @@
-// What was seen of each track while its camera was on the screen: trails, lives and counts for a preview.
+// What was seen of each track while its camera was on the screen: trails, visited zones, and counts for a preview.
+
+/**
+ * @import { Anchor, Box, Point } from "../../page"
+ * @import { DetectionsMessage, Event as HouseEvent } from "../../wire"
+ * @typedef {object} Track
+ * @property {string} label
+ * @property {number} at When it was last seen, milliseconds since 1970.
+ * @property {{at: number, box: Box}[]} seen
+ * @property {Map<string, number>} zones When it was first seen in each.
+ */
 
 import { anchorOf, crossing, isInside } from "../common/geometry.js";
 
@@ -6,72 +16,97 @@ const KEPT_MS = 30_000;
 const MAX_TRACKS = 500;
 
 export class TrackLog {
-  #session = null;
-  #tracks = new Map(); // id -> {label, seen: [{at, box}], zones: Map(name -> ms first seen there)}
-  #told = new Map(); // "session/id" -> what events said: {zones, hasPicture}
+  session = ""; // of the last frame
+  /** @type {Map<number, Track>} */
+  #tracks = new Map();
+  /** @type {Map<string, {zones: Map<string, number>, hasPicture: boolean}>} */
+  #told = new Map(); // what events said, by "session/id"
   overMs = KEPT_MS;
-  newest = null; // the detections of the last frame
+  /** @type {DetectionsMessage | null} */
+  #newest = null;
 
-  /** Take the detections of a frame that was drawn. */
+  /**
+   * Takes in the detections of a frame that was drawn.
+   * @param {DetectionsMessage} detections
+   */
   add(detections) {
-    if (detections.session !== this.#session) this.#tracks.clear();
-    this.#session = detections.session;
-    this.newest = detections;
+    if (detections.session !== this.session) this.#tracks.clear();
+    this.session = detections.session;
+    this.#newest = detections;
     const at = detections.captured_us / 1000;
     for (const object of detections.objects) {
-      const track = this.#of(object.track_id);
+      const track = this.#of(object.track_id, at);
       track.label = object.label;
       track.at = at;
-      if (!object.predicted) track.seen.push({ at, box: object.box }); // a guess is no evidence
+      if (!object.predicted) track.seen.push({ at, box: object.box }); // a prediction is no evidence
       for (const zone of object.zones) if (!track.zones.has(zone)) track.zones.set(zone, at);
     }
     for (const [id, track] of this.#tracks) {
-      if (at - (track.at ?? at) > KEPT_MS) this.#tracks.delete(id);
+      if (at - track.at > KEPT_MS) this.#tracks.delete(id);
       while (track.seen.length && at - track.seen[0].at > KEPT_MS) track.seen.shift();
     }
   }
 
-  /** An event tells of zones that a track visited before the page was opened, and of a picture of it. */
+  /**
+   * Takes in an event: it may name a zone that a track visited before the page was opened, or a picture of the track.
+   * @param {HouseEvent} event
+   */
   note(event) {
     if (event.track_id == null) return;
     const key = `${event.session}/${event.track_id}`;
     const told = this.#told.get(key) ?? { zones: new Map(), hasPicture: false };
     this.#told.delete(key); // and to the end
     this.#told.set(key, told);
-    if (this.#told.size > MAX_TRACKS) this.#told.delete(this.#told.keys().next().value);
+    if (this.#told.size > MAX_TRACKS) removeFirst(this.#told);
     if (event.zone && !told.zones.has(event.zone)) told.zones.set(event.zone, event.occurred_us / 1000);
     told.hasPicture ||= Boolean(event.snapshot);
   }
 
-  /** The foot points of a track over the last milliseconds, oldest first. */
+  /**
+   * The foot points of a track over the last milliseconds, oldest first.
+   * @param {number} id
+   * @param {number} overMs
+   */
   trail(id, overMs) {
     const seen = this.#tracks.get(id)?.seen ?? [];
     const since = (seen.at(-1)?.at ?? 0) - overMs;
     return seen.filter(({ at }) => at >= since).map(({ box }) => anchorOf(box));
   }
 
-  /** Zones and lines that a track has visited, each with the time, milliseconds since 1970, in that order. */
+  /**
+   * The zones and lines that a track has visited, each with its time in milliseconds since 1970, in that order.
+   * @param {number} id
+   */
   zonesOf(id) {
     const known = new Map([...(this.#tracks.get(id)?.zones ?? []), ...(this.#toldOf(id)?.zones ?? [])]);
     return [...known].sort((a, b) => a[1] - b[1]);
   }
 
-  /** Whether the node has published a best view of a track. */
-  hasPicture = (id) => this.#toldOf(id)?.hasPicture ?? false;
-
-  get session() {
-    return this.#session;
+  /**
+   * Whether the node has published a best view of a track.
+   * @param {number} id
+   */
+  hasPicture(id) {
+    return this.#toldOf(id)?.hasPicture ?? false;
   }
 
-  #toldOf = (id) => this.#told.get(`${this.#session}/${id}`);
-
-  /** How many are inside a polygon on the last frame. */
+  /**
+   * How many objects of the last frame are inside a polygon.
+   * @param {Point[]} points
+   * @param {Anchor | undefined} anchor
+   * @param {string[]} classes None stands for all.
+   */
   inside(points, anchor, classes) {
-    const wanted = (this.newest?.objects ?? []).filter(({ label }) => !classes.length || classes.includes(label));
+    const wanted = (this.#newest?.objects ?? []).filter(({ label }) => !classes.length || classes.includes(label));
     return wanted.filter(({ box }) => isInside(points, anchorOf(box, anchor))).length;
   }
 
-  /** Crossings of a line over what is remembered. */
+  /**
+   * How many tracks crossed a line within the time that is remembered.
+   * @param {Point[]} points
+   * @param {Anchor | undefined} anchor
+   * @param {string[]} classes None stands for all.
+   */
   crossings(points, anchor, classes) {
     const found = { in: 0, out: 0 };
     for (const { label, seen } of this.#tracks.values()) {
@@ -84,11 +119,30 @@ export class TrackLog {
     return found;
   }
 
-  #of(id) {
-    if (!this.#tracks.has(id)) {
-      this.#tracks.set(id, { label: "", at: undefined, seen: [], zones: new Map() });
-      if (this.#tracks.size > MAX_TRACKS) this.#tracks.delete(this.#tracks.keys().next().value);
+  /** @param {number} id */
+  #toldOf(id) {
+    return this.#told.get(`${this.session}/${id}`);
+  }
+
+  /** @param {number} id @param {number} at */
+  #of(id, at) {
+    let track = this.#tracks.get(id);
+    if (!track) {
+      track = { label: "", at, seen: [], zones: new Map() };
+      this.#tracks.set(id, track);
+      if (this.#tracks.size > MAX_TRACKS) removeFirst(this.#tracks);
     }
-    return this.#tracks.get(id);
+    return track;
+  }
+}
+
+/**
+ * @template K
+ * @param {Map<K, unknown>} map
+ */
+function removeFirst(map) {
+  for (const key of map.keys()) {
+    map.delete(key);
+    return;
   }
 }

@@ -1,14 +1,31 @@
-// The panel's zone numbers.
+// The panel's numbers of zones and lines.
+
+/**
+ * @import { Definitions } from "../../page"
+ * @import { ZoneState } from "../../wire"
+ * @typedef {{root: HTMLElement, big: HTMLElement, more: HTMLElement}} Row
+ * @typedef {{section: HTMLElement, zones: Map<string, Row>}} Home
+ */
 
 import { byId, element } from "../common/dom.js";
 import { duration } from "../common/format.js";
+import { nextOf } from "../common/sorted.js";
 
 export class ZonePanel {
+  /** @type {string | null} */
   #only = null;
-  #defined = new Map(); // "node/camera" -> how many zones and lines there are
-  #cameras = new Map(); // "node/camera" -> {section, zones: Map(name -> row)}
+  /** @type {Map<string, number>} */
+  #defined = new Map(); // how many zones and lines there are, by "node/camera"
+  /** @type {Map<string, Home>} */
+  #cameras = new Map(); // by "node/camera"
 
-  /** Numbers of a zone or line; null when it is gone. */
+  /**
+   * Shows the numbers of a zone or line; null removes them.
+   * @param {string} node
+   * @param {string} camera
+   * @param {string} name
+   * @param {ZoneState | null} numbers
+   */
   set(node, camera, name, numbers) {
     const id = `${node}/${camera}`;
     if (!numbers) return this.#remove(id, name);
@@ -18,14 +35,22 @@ export class ZonePanel {
     this.#refresh();
   }
 
-  /** The definitions in force on a camera; null when there are none any more. Their numbers may come later. */
+  /**
+   * Takes in the definitions of a camera; null when they are gone. Their numbers may come later.
+   * @param {string} node
+   * @param {string} camera
+   * @param {Definitions | null} definitions
+   */
   define(node, camera, definitions) {
     const { zones = {}, lines = {} } = definitions ?? {};
     this.#defined.set(`${node}/${camera}`, Object.keys(zones).length + Object.keys(lines).length);
     this.#refresh();
   }
 
-  /** Show those of one camera ("node/camera"), or of all (null). */
+  /**
+   * Shows the zones and lines of one camera, or of all.
+   * @param {string | null} id "node/camera"; null for all.
+   */
   only(id) {
     this.#only = id;
     this.#refresh();
@@ -38,29 +63,27 @@ export class ZonePanel {
     this.#refresh();
   }
 
+  /** @param {string} id @param {string} camera @param {string} node */
   #addCamera(id, camera, node) {
     const section = element("div", { class: "camera-zones" }, element("h3", {}, `${camera} · ${node}`));
     const home = { section, zones: new Map() };
     this.#cameras.set(id, home);
-    const sorted = [...this.#cameras.keys()].sort();
-    const next = this.#cameras.get(sorted[sorted.indexOf(id) + 1]);
-    byId("zones").insertBefore(section, next ? next.section : null);
+    byId("zones").insertBefore(section, nextOf(this.#cameras, id)?.section ?? null);
     return home;
   }
 
+  /** @param {Home} home @param {string} name */
   #addZone(home, name) {
     const big = element("span", { class: "big" });
     const more = element("span", { class: "more" });
-    const root = element("div", { class: "zone" }, element("span", { class: "name" }, name), big, more);
-    root.dataset.zone = name;
+    const root = element("div", { class: "zone", "data-zone": name }, element("span", { class: "name" }, name), big, more);
     const row = { root, big, more };
     home.zones.set(name, row);
-    const sorted = [...home.zones.keys()].sort();
-    const next = home.zones.get(sorted[sorted.indexOf(name) + 1]);
-    home.section.insertBefore(root, next ? next.root : null);
+    home.section.insertBefore(root, nextOf(home.zones, name)?.root ?? null);
     return row;
   }
 
+  /** @param {string} id @param {string} name */
   #remove(id, name) {
     const home = this.#cameras.get(id);
     home?.zones.get(name)?.root.remove();
@@ -78,6 +101,7 @@ export class ZonePanel {
   }
 }
 
+/** @param {Row} row @param {ZoneState} numbers */
 function fill({ root, big, more }, numbers) {
   if (numbers.kind === "line") {
     big.replaceChildren(`${numbers.entered}`, small("in"), ` ${numbers.exited}`, small("out"));
@@ -85,7 +109,7 @@ function fill({ root, big, more }, numbers) {
     return;
   }
   big.replaceChildren(`${numbers.occupancy}`, small("inside"));
-  root.dataset.occupancy = numbers.occupancy;
+  root.dataset.occupancy = String(numbers.occupancy);
   const { dwell, queue } = numbers;
   const parts = [`${numbers.entered} in, ${numbers.exited} out`];
   if (numbers.occupancy) parts.push(`longest ${duration(dwell.ongoing_max_s)}`);
@@ -98,4 +122,5 @@ function fill({ root, big, more }, numbers) {
   if (alerts.length) more.append(" ", element("span", { class: "alert" }, alerts.join(", ")));
 }
 
+/** @param {string} text */
 const small = (text) => element("small", {}, text);

@@ -1,78 +1,87 @@
 // The analytics page: the zones and lines of one camera over a range of time.
 
-import { FlowChart, LevelChart, StayChart } from "./charts.js";
-import { byId, element } from "../common/dom.js";
+/**
+ * @import { ZoneSeries, ZoneStays, ZoneSummary } from "../../wire"
+ * @import { Range } from "./range.js"
+ */
+
+import { byId, element, messageOf } from "../common/dom.js";
 import { duration } from "../common/format.js";
-import { Heat } from "./heat.js";
-import { Choice } from "./range.js";
 import { address, ask, keepUp } from "../common/rest.js";
 import { moment } from "./axes.js";
+import { FlowChart, LevelChart, sum } from "./charts.js";
+import { Heat } from "./heat.js";
+import { Choice } from "./range.js";
+import { StayChart } from "./stays.js";
 
 const POINTS = 96;
-const panels = new Map(); // zone name -> Panel
-const heat = new Heat();
-let shownCamera = null;
 
+/** One zone or line: its numbers and charts. */
 class Panel {
+  #facts = element("dl", { class: "numbers" });
+  #csv = element("a", { download: "" }, "CSV");
+  #json = element("a", { download: "" }, "JSON");
+  #flow;
+  #level;
+  #stays;
+
+  /** @param {ZoneSummary} zone */
   constructor(zone) {
     this.zone = zone;
     const line = zone.kind === "line";
-    this.facts = element("dl", { class: "numbers" });
-    this.flow = new FlowChart("In and out", line ? "crossings" : "objects", !line);
-    this.level = line ? null : new LevelChart("Inside");
     const [title, noun] = zone.queue ? ["Waits", "waits"] : ["How long they stayed", "stays"];
-    this.stays = line ? null : new StayChart(title, noun);
-    const charts = [this.level, this.flow, this.stays].filter(Boolean).map((chart) => chart.root);
-    this.csv = element("a", { download: "" }, "CSV");
-    this.json = element("a", { download: "" }, "JSON");
+    this.#flow = new FlowChart("In and out", line ? "crossings" : "objects", !line);
+    this.#level = line ? null : new LevelChart("Inside");
+    this.#stays = line ? null : new StayChart(title, noun);
+    const charts = [this.#level, this.#flow, this.#stays].flatMap((chart) => (chart ? [chart.root] : []));
     const kind = line ? "line" : (zone.queue ? "queue" : "zone");
     this.root = element(
-      "section", { class: "card zone-panel", "aria-label": `${kind} ${zone.zone}` },
+      "section", { class: "card zone-panel", "aria-label": `${kind} ${zone.zone}`, "data-zone": zone.zone },
       element("div", { class: "row" },
         element("h2", {}, zone.zone, " ", element("span", { class: "quiet" }, zone.current ? kind : `${kind}, not defined any more`)),
-        element("span", { class: "exports" }, "Export ", this.csv, " ", this.json)),
-      this.facts,
+        element("span", { class: "exports" }, "Export ", this.#csv, " ", this.#json)),
+      this.#facts,
       element("div", { class: "charts" }, ...charts),
     );
-    this.root.dataset.zone = zone.zone;
   }
 
+  /** @param {Range} range */
   async load(range) {
     const { node, camera, zone, kind } = this.zone;
     const which = { node, camera, zone, from_us: range.fromUs, to_us: range.toUs };
     const cut = { ...which, points: POINTS, zero_us: midnightUs() };
     const [series, stays] = await Promise.all([ask("series", cut), kind === "line" ? null : ask("stays", which)]);
-    this.csv.href = address("series.csv", cut);
-    this.json.href = address("series", cut);
-    const start = series.start_us.map((us) => us / 1000);
-    const common = { start, stepMs: series.step_s * 1000 };
-    this.flow.set({ ...common, entered: series.entered, exited: series.exited, lost: series.lost });
-    this.level?.set({ ...common, mean: series.occupancy_mean, peak: series.occupancy_peak });
-    if (stays) this.stays.set(stays);
+    this.#csv.href = address("series.csv", cut);
+    this.#json.href = address("series", cut);
+    const steps = { start: series.start_us.map((us) => us / 1000), stepMs: series.step_s * 1000 };
+    this.#flow.set({ ...steps, entered: series.entered, exited: series.exited, lost: series.lost });
+    this.#level?.set({ ...steps, mean: series.occupancy_mean, peak: series.occupancy_peak });
+    if (stays) this.#stays?.show(stays);
     this.#tell(series, stays);
   }
 
-  /** Numbers now, from the zones list. */
-  now(zone) {
-    this.zone = zone;
-  }
-
+  /** @param {ZoneSeries} series @param {ZoneStays | null} stays */
   #tell(series, stays) {
-    const total = (values) => values.reduce((a, b) => a + b, 0);
-    const [entered, exited, lost] = [total(series.entered), total(series.exited), total(series.lost)];
+    const [entered, exited, lost] = [sum(series.entered), sum(series.exited), sum(series.lost)];
+    /** @type {[string, string | number][]} */
     const facts = [];
-    if (this.level) facts.push(["Inside now", this.zone.occupancy ?? "–"]);
+    if (this.#level) facts.push(["Inside now", this.zone.occupancy ?? "–"]);
     facts.push(["In", entered], ["Out", exited]);
     if (lost) facts.push(["Lost sight of", lost]);
-    if (stays?.count) {
+    if (stays && stays.p50_s !== null && stays.p90_s !== null) {
       facts.push([this.zone.queue ? "Median wait" : "Median stay", duration(stays.p50_s)], ["Nine in ten under", duration(stays.p90_s)]);
     }
-    this.facts.replaceChildren(...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
+    this.#facts.replaceChildren(...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
     Object.assign(this.root.dataset, { entered, exited, lost, stays: stays?.count ?? 0 });
   }
 }
 
+/** @type {Map<string, Panel>} */
+const panels = new Map(); // by zone
+const heat = new Heat();
 const choice = new Choice(() => reload());
+/** @type {string | null} */
+let shownCamera = null;
 
 function midnightUs() {
   const now = new Date();
@@ -98,25 +107,36 @@ async function load() {
     await Promise.all([...panels.values()].map((panel) => panel.load(range)));
     byId("note").textContent = note(mine, range);
   } catch (error) {
-    byId("note").textContent = error.message;
+    byId("note").textContent = messageOf(error);
   }
 }
 
+/**
+ * Shows a panel for each zone, in this order.
+ * @param {ZoneSummary[]} zones
+ */
 function arrange(zones) {
-  for (const [name, panel] of panels) {
-    const zone = zones.find((one) => one.zone === name);
-    if (zone && zone.kind === panel.zone.kind && zone.queue === panel.zone.queue && zone.current === panel.zone.current) continue;
-    panel.root.remove();
-    panels.delete(name);
-  }
+  const before = new Map(panels);
+  panels.clear();
   for (const zone of zones) {
-    if (panels.has(zone.zone)) panels.get(zone.zone).now(zone);
-    else panels.set(zone.zone, new Panel(zone));
+    const known = before.get(zone.zone);
+    const panel = known && isAlike(known.zone, zone) ? known : new Panel(zone);
+    panel.zone = zone;
+    panels.set(zone.zone, panel);
   }
-  const wanted = zones.map((zone) => panels.get(zone.zone).root);
-  if (wanted.some((root, i) => byId("zones").children[i] !== root)) byId("zones").replaceChildren(...wanted);
+  const roots = [...panels.values()].map(({ root }) => root);
+  const { children } = byId("zones");
+  if (children.length !== roots.length || roots.some((root, i) => children[i] !== root)) byId("zones").replaceChildren(...roots);
 }
 
+/**
+ * Whether a panel made for one fits the other.
+ * @param {ZoneSummary} a
+ * @param {ZoneSummary} b
+ */
+const isAlike = (a, b) => a.kind === b.kind && a.queue === b.queue && a.current === b.current;
+
+/** @param {ZoneSummary[]} zones @param {Range} range */
 function note(zones, range) {
   if (!shownCamera) return "No camera is known yet.";
   if (!zones.length) return "No zone or line is defined on this camera. Draw one on the Live page.";

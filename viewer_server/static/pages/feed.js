@@ -1,10 +1,13 @@
 // The events page: stored events, newest first, filtered, page by page.
 
-import { byId, element } from "../common/dom.js";
-import { sentence } from "../live/events.js";
+/** @import { StoredEvent } from "../../wire" */
+
+import { buttonById, byId, childrenOf, element, inputById, linkById, messageOf, selectById } from "../common/dom.js";
 import { address, ask, keepUp } from "../common/rest.js";
+import { sentence } from "../common/sentences.js";
 import { moment } from "./axes.js";
 
+/** @type {[string, string][]} */
 const KINDS = [
   ["", "everything"], ["zone_entered", "zone entered"], ["zone_exited", "zone left"], ["zone_lost", "lost in a zone"],
   ["line_crossed", "line crossed"], ["loitering", "loitering"], ["queue_started", "queue began"], ["queue_ended", "queue over"],
@@ -13,23 +16,29 @@ const KINDS = [
 ];
 const PAGE = 50;
 const EVERY_MS = 5000;
-const FIELDS = ["camera", "zone", "kind", "label", "from", "to"];
 
 const feed = byId("feed");
+const fields = {
+  camera: selectById("camera"), zone: selectById("zone"), kind: selectById("kind"),
+  label: inputById("label"), from: inputById("from"), to: inputById("to"),
+};
+/** @type {Set<string>} */
 const labels = new Set();
+/** @type {string | null} */
 let older = null; // cursor of the next page
-let wanted = ""; // the filter that the feed shows
+let wanted = ""; // the filter that the list shows
 
 function filter() {
-  const [node, camera] = byId("camera").value.split("/");
-  const time = (id) => (byId(id).value ? new Date(byId(id).value).getTime() * 1000 : undefined);
+  const [node, camera] = fields.camera.value.split("/");
+  /** @param {HTMLInputElement} box */
+  const time = (box) => (box.value ? new Date(box.value).getTime() * 1000 : undefined);
   return {
-    node: node || undefined, camera, zone: byId("zone").value, type: byId("kind").value, label: byId("label").value.trim(),
-    from_us: time("from"), to_us: time("to"),
+    node, camera, zone: fields.zone.value, type: fields.kind.value, label: fields.label.value.trim(),
+    from_us: time(fields.from), to_us: time(fields.to),
   };
 }
 
-/** The first page: all of it after the filter changed, else only what is new. */
+/** Brings the first page up to date: all of it after the filter has changed, else only what is new. */
 async function refresh() {
   try {
     await offer();
@@ -41,41 +50,45 @@ async function refresh() {
       wanted = now;
       older = page.next;
       feed.replaceChildren(...page.events.map(item));
-      byId("csv").href = address("events.csv", asked);
-      byId("ndjson").href = address("events.ndjson", asked);
+      linkById("csv").href = address("events.csv", asked);
+      linkById("ndjson").href = address("events.ndjson", asked);
     } else {
-      const known = new Set([...feed.children].map((one) => one.dataset.id));
+      const known = new Set(childrenOf(feed).map((one) => one.dataset.id));
       const fresh = page.events.filter((event) => !known.has(event.event_id));
-      if (fresh.length === page.events.length && feed.children.length) wanted = ""; // too much to be joined
+      // None of the page is known: what lies between is missing here, so the next turn shows the page anew.
+      if (fresh.length === page.events.length && feed.children.length) wanted = "";
       insert(fresh);
     }
     byId("note").textContent = "";
   } catch (error) {
-    byId("note").textContent = error.message;
+    byId("note").textContent = messageOf(error);
   }
   tidy();
 }
 
-/** Late events go to their place in time. */
+/**
+ * Puts events at their place in time: some come late.
+ * @param {StoredEvent[]} events
+ */
 function insert(events) {
   for (const event of events) {
-    const place = [...feed.children].find((other) => Number(other.dataset.at) < event.occurred_us);
+    const place = childrenOf(feed).find((other) => Number(other.dataset.at) < event.occurred_us);
     feed.insertBefore(item(event), place ?? null);
   }
 }
 
 async function more() {
-  byId("more").disabled = true;
+  buttonById("more").disabled = true;
   try {
     const page = await ask("events", { ...filter(), limit: PAGE, cursor: older });
     const first = feed.children.length;
     feed.append(...page.events.map(item));
     older = page.next;
-    feed.children[first]?.focus();
+    childrenOf(feed)[first]?.focus();
   } catch (error) {
-    byId("note").textContent = error.message;
+    byId("note").textContent = messageOf(error);
   }
-  byId("more").disabled = false;
+  buttonById("more").disabled = false;
   tidy();
 }
 
@@ -84,6 +97,7 @@ function tidy() {
   byId("empty").hidden = feed.children.length > 0 || byId("note").textContent !== "";
 }
 
+/** @param {StoredEvent} event */
 function item(event) {
   if (event.label && !labels.has(event.label)) {
     labels.add(event.label);
@@ -91,14 +105,15 @@ function item(event) {
   }
   const ms = event.occurred_us / 1000;
   const when = element("time", { datetime: new Date(ms).toISOString() }, moment(ms, 1000));
-  const late = event.historical ? [element("span", { class: "badge", title: "It came late: after an outage, or again" }, "late")] : [];
+  const title = "The node sent it late, after an outage, or again";
+  const late = event.historical ? [element("span", { class: "badge", title }, "late")] : [];
   const what = element("p", { class: "what" }, ...sentence(event), " ", ...late);
   const where = element("p", { class: "quiet" }, when, ` · ${event.camera} · ${event.node}`);
-  const made = element("li", { tabindex: "-1" }, picture(event), element("div", {}, what, where));
-  Object.assign(made.dataset, { id: event.event_id, at: event.occurred_us, type: event.type });
-  return made;
+  return element("li", { tabindex: -1, "data-id": event.event_id, "data-at": event.occurred_us, "data-type": event.type },
+    picture(event), element("div", {}, what, where));
 }
 
+/** @param {StoredEvent} event */
 function picture(event) {
   if (!event.snapshot_url) return element("span", { class: "no-picture", "aria-hidden": "true" });
   const about = `Best picture of ${event.label ?? "track"} ${event.track_id}`;
@@ -107,32 +122,40 @@ function picture(event) {
   return element("a", { href: event.snapshot_url, target: "_blank", rel: "noopener" }, image);
 }
 
-/** Cameras and zones to choose from; what is chosen stays. */
+/** Offers cameras and zones to choose from; a choice stays. */
 async function offer() {
   const [{ cameras }, { zones }] = await Promise.all([ask("cameras"), ask("zones")]);
   const names = [...new Set([...cameras, ...zones].map((one) => `${one.node}/${one.camera}`))].sort();
-  fill("camera", [["", "all"], ...names.map((name) => [name, name.split("/").reverse().join(" · ")])]);
-  const chosen = byId("camera").value;
+  fill("camera", [["", "all"], ...names.map((name) => pair(name, name.split("/").reverse().join(" · ")))]);
+  const chosen = fields.camera.value;
   const here = zones.filter((zone) => !chosen || chosen === `${zone.node}/${zone.camera}`).map((zone) => zone.zone);
-  fill("zone", [["", "all"], ...[...new Set(here)].sort().map((name) => [name, name])]);
+  fill("zone", [["", "all"], ...[...new Set(here)].sort().map((name) => pair(name, name))]);
 }
 
-function fill(id, options) {
-  const select = byId(id);
+/** @param {string} value @param {string} text @returns {[string, string]} */
+const pair = (value, text) => [value, text];
+
+/**
+ * @param {"camera" | "zone" | "kind"} name
+ * @param {[string, string][]} options Value and text of each.
+ */
+function fill(name, options) {
+  const select = fields[name];
   if (options.map(([value]) => value).join("\n") === [...select.options].map((one) => one.value).join("\n")) return;
-  const kept = select.options.length ? select.value : asked.get(id);
+  const kept = select.options.length ? select.value : asked.get(name);
   select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
-  if (options.some(([value]) => value === kept)) select.value = kept;
+  if (kept !== null && options.some(([value]) => value === kept)) select.value = kept;
 }
 
+/** Writes the filter into the address, so that it can be kept and sent to others. */
 function remember() {
-  const kept = new URLSearchParams(FIELDS.map((id) => [id, byId(id).value]).filter(([, value]) => value));
+  const kept = new URLSearchParams(Object.entries(fields).map(([name, { value }]) => pair(name, value)).filter(([, value]) => value));
   history.replaceState(null, "", kept.size ? `?${kept}` : location.pathname);
 }
 
 const asked = new URLSearchParams(location.search);
 fill("kind", KINDS);
-for (const id of ["label", "from", "to"]) byId(id).value = asked.get(id) ?? "";
+for (const name of /** @type {const} */ (["label", "from", "to"])) fields[name].value = asked.get(name) ?? "";
 const run = keepUp(refresh, () => EVERY_MS);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", () => {

@@ -1,6 +1,8 @@
 // The node's heatmap over the newest picture of its camera.
 
-import { byId } from "../common/dom.js";
+/** @import { CameraSummary } from "../../wire" */
+
+import { byId, canvasById, context2d, messageOf } from "../common/dom.js";
 import { duration } from "../common/format.js";
 import { ask } from "../common/rest.js";
 
@@ -9,70 +11,77 @@ const RAMP = [[20, 11, 53], [101, 26, 110], [183, 55, 84], [237, 105, 37], [251,
 const FAINT = 0.02;
 
 export class Heat {
+  /** @type {CameraSummary | null} */
   #camera = null;
 
   constructor() {
+    const scale = canvasById("heat-bar");
     byId("heat-again").addEventListener("click", () => this.#load());
-    byId("heat-bar").getContext("2d").putImageData(bar(byId("heat-bar").width), 0, 0);
+    context2d(scale).putImageData(bar(scale.width), 0, 0);
   }
 
-  /** A camera as the API lists it, or null. */
+  /** @param {CameraSummary | null} camera */
   show(camera) {
     this.#camera = camera;
     byId("heat").hidden = camera === null;
     byId("heat-canvas").hidden = true;
     byId("heat-scale").hidden = true;
-    if (camera) this.#load();
+    this.#load();
   }
 
   async #load() {
     const asked = this.#camera;
+    if (!asked) return;
     byId("heat-note").textContent = "Asking the node";
     try {
       const { node, camera } = asked;
       const [picture, map] = await Promise.all([newest(asked.picture_url), ask("heatmap", { node, camera })]);
-      if (asked === this.#camera) this.#draw(picture, map.seconds);
+      if (asked === this.#camera) draw(picture, map.seconds);
     } catch (error) {
-      if (asked === this.#camera) byId("heat-note").textContent = `No heatmap: ${error.message}`;
+      if (asked === this.#camera) byId("heat-note").textContent = `No heatmap: ${messageOf(error)}`;
     }
-  }
-
-  #draw(picture, seconds) {
-    const [rows, columns] = [seconds.length, seconds[0]?.length ?? 0];
-    if (!columns) throw new Error("the node has none");
-    const most = Math.max(...seconds.flat());
-    const canvas = byId("heat-canvas");
-    canvas.width = picture?.width ?? 960;
-    canvas.height = picture?.height ?? Math.round((960 * rows) / columns);
-    const context = canvas.getContext("2d");
-    if (picture) {
-      context.filter = "grayscale(1) brightness(.75)";
-      context.drawImage(picture, 0, 0);
-      context.filter = "none";
-    }
-    const small = new OffscreenCanvas(columns, rows);
-    small.getContext("2d").putImageData(cells(seconds, most), 0, 0);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(small, 0, 0, canvas.width, canvas.height);
-    canvas.setAttribute("aria-label", `Heatmap of ${columns} by ${rows} cells; ${hottest(seconds, most)}`);
-    canvas.hidden = false;
-    byId("heat-scale").hidden = most === 0;
-    byId("heat-high").textContent = `${duration(most / 4)} in the middle, ${duration(most)} at the end`;
-    byId("heat-note").textContent = most ? `${hottest(seconds, most)}.` : "Nobody was there lately.";
   }
 }
 
+/** @param {ImageBitmap | null} picture @param {number[][]} seconds */
+function draw(picture, seconds) {
+  const [rows, columns] = [seconds.length, seconds[0]?.length ?? 0];
+  if (!columns) throw new Error("the node has none");
+  const most = Math.max(...seconds.flat());
+  const canvas = canvasById("heat-canvas");
+  canvas.width = picture?.width ?? 960;
+  canvas.height = picture?.height ?? Math.round((960 * rows) / columns);
+  const context = context2d(canvas);
+  if (picture) {
+    context.filter = "grayscale(1) brightness(.75)";
+    context.drawImage(picture, 0, 0);
+    context.filter = "none";
+  }
+  const small = new OffscreenCanvas(columns, rows);
+  small.getContext("2d")?.putImageData(cells(seconds, most), 0, 0);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  canvas.setAttribute("aria-label", `Heatmap of ${columns} by ${rows} cells; ${hottest(seconds, most)}`);
+  canvas.hidden = false;
+  byId("heat-scale").hidden = most === 0;
+  byId("heat-high").textContent = `${duration(most / 4)} in the middle, ${duration(most)} at the end`;
+  byId("heat-note").textContent = most ? `${hottest(seconds, most)}.` : "Nobody was there lately.";
+}
+
+/** @param {string} url */
 async function newest(url) {
   const answer = await fetch(url);
   return answer.ok ? createImageBitmap(await answer.blob()) : null;
 }
 
+/** @param {number} share */
 function colour(share) {
   const at = Math.min(0.9999, share) * (RAMP.length - 1);
   const [low, high, part] = [RAMP[Math.floor(at)], RAMP[Math.floor(at) + 1], at % 1];
   return low.map((value, i) => value + (high[i] - value) * part);
 }
 
+/** @param {number[][]} seconds @param {number} most */
 function cells(seconds, most) {
   const image = new ImageData(seconds[0].length, seconds.length);
   seconds.flat().forEach((value, i) => {
@@ -82,12 +91,14 @@ function cells(seconds, most) {
   return image;
 }
 
+/** @param {number} width */
 function bar(width) {
   const image = new ImageData(width, 1);
   for (let i = 0; i < width; i += 1) image.data.set([...colour(i / width), 255], i * 4);
   return image;
 }
 
+/** @param {number[][]} seconds @param {number} most */
 function hottest(seconds, most) {
   const row = seconds.findIndex((line) => line.includes(most));
   const across = (seconds[row].indexOf(most) + 0.5) / seconds[row].length;

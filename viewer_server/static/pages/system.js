@@ -1,46 +1,54 @@
 // The system page: every node with its versions, stages and losses, and a way to try its detector.
 
-import { byId, element } from "../common/dom.js";
+/**
+ * @import { CameraMetrics, Metrics, NodeInfo, NodeStatus, NodeSummary, Quantiles } from "../../wire"
+ * @typedef {[string, string][]} Facts Name and value of each.
+ */
+
+import { byId, element, messageOf, svg } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { ask, keepUp } from "../common/rest.js";
-import { svg } from "./axes.js";
 import { offerNodes } from "./try.js";
 
 const EVERY_MS = 3000;
 const STALE_S = 20; // metrics come every 5 s
+/** @param {number} count */
 const bytes = (count) => (count < 1e3 ? `${count} B` : count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
+/** @param {number} value */
 const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
 
 async function refresh() {
   try {
     const { now_us: now, nodes } = await ask("nodes");
-    const back = places();
+    const restore = places();
     byId("nodes").replaceChildren(...nodes.map((node) => card(node, now / 1e6)));
-    back();
+    restore();
     byId("empty").hidden = nodes.length > 0;
     byId("note").textContent = `As of ${time(Date.now())}`;
     offerNodes(nodes.filter((node) => node.status?.status === "online").map((node) => node.node));
   } catch (error) {
-    byId("note").textContent = error.message;
+    byId("note").textContent = messageOf(error);
   }
 }
 
-/** Where tables were scrolled to, and which one had the focus; what is returned puts it back. */
+/** Notes how far each table was scrolled and which one had the focus; returns what restores both. */
 function places() {
-  const key = (table) => `${table.closest(".node-card").dataset.node} ${table.getAttribute("aria-label")}`;
-  const tables = () => [...document.querySelectorAll(".node-card .table")];
-  const before = new Map(tables().map((table) => [key(table), { left: table.scrollLeft, focused: table === document.activeElement }]));
+  /** @param {HTMLElement} table */
+  const keyOf = (table) => `${table.closest(".node-card")?.getAttribute("data-node")} ${table.getAttribute("aria-label")}`;
+  const tables = () => /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".node-card .table"));
+  const before = new Map([...tables()].map((table) =>
+    [keyOf(table), { left: table.scrollLeft, focused: table === document.activeElement }]));
   return () => tables().forEach((table) => {
-    const { left, focused } = before.get(key(table)) ?? {};
+    const { left = 0, focused = false } = before.get(keyOf(table)) ?? {};
     if (left) table.scrollLeft = left;
     if (focused) table.focus({ preventScroll: true });
   });
 }
 
+/** @param {NodeSummary} node @param {number} nowS */
 function card({ node, status, info, metrics }, nowS) {
   const online = status?.status === "online";
-  const state = element("span", { class: "pill" }, status?.status ?? "state unknown");
-  state.dataset.state = online ? "good" : "bad";
+  const state = element("span", { class: "pill", "data-state": online ? "good" : "bad" }, status?.status ?? "state unknown");
   const parts = [element("div", { class: "row" }, element("h2", {}, node), state), facts(about(info, status))];
   if (metrics) {
     const age = nowS - metrics.published_us / 1e6;
@@ -49,11 +57,10 @@ function card({ node, status, info, metrics }, nowS) {
   } else {
     parts.push(element("p", { class: "quiet" }, "No metrics have come yet."));
   }
-  const made = element("section", { class: "card node-card", "aria-label": `Node ${node}` }, ...parts);
-  made.dataset.node = node;
-  return made;
+  return element("section", { class: "card node-card", "aria-label": `Node ${node}`, "data-node": node }, ...parts);
 }
 
+/** @param {NodeInfo | null} info @param {NodeStatus | null} status @returns {Facts} */
 function about(info, status) {
   if (!info) return [["Version", status?.version ?? "–"]];
   const { model } = info;
@@ -63,13 +70,16 @@ function about(info, status) {
   ];
 }
 
+/** @param {Metrics} metrics @returns {Facts} */
 const load = (metrics) => [
   ["Up for", duration(metrics.uptime_s)], ["Processor", `${metrics.cpu_percent.toFixed(0)} % of one core`],
   ["Memory", `${metrics.memory_mb.toFixed(0)} MB`],
 ];
 
+/** @param {Metrics} metrics */
 function losses({ publish_dropped: dropped, outbox }) {
   const lost = Object.entries(dropped).filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`);
+  /** @type {Facts} */
   const rows = [["Messages not sent", lost.join(", ") || "none"]];
   if (outbox) {
     rows.push(["Outbox", `${outbox.backlog} waiting, ${bytes(outbox.bytes)}, ${outbox.on_disk ? "on disk" : "in memory only"}`]);
@@ -78,15 +88,18 @@ function losses({ publish_dropped: dropped, outbox }) {
   return facts(rows);
 }
 
+/** @param {Facts} rows @returns {HTMLElement} */
 function facts(rows) {
   return element("dl", { class: "numbers" }, ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
+/** @param {Record<string, CameraMetrics>} known */
 function cameras(known) {
   const rows = Object.entries(known).map(([name, one]) => [name, one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped]);
   return table("Cameras", ["Camera", "Frames in per s", "Analysed per s", "Captured", "Analysed", "Dropped"], rows);
 }
 
+/** @param {Record<string, Quantiles>} known */
 function stages(known) {
   const most = Math.max(1, ...Object.values(known).map((one) => one.p95));
   const rows = Object.entries(known).map(([name, one]) => [
@@ -95,8 +108,13 @@ function stages(known) {
   return table("Time per stage, milliseconds, over the last report", ["Stage", "p50", "p90", "p95", "0 to p50, p90, p95", "Times"], rows);
 }
 
-/** A bar to the median, a line on to p95 with a tick at p90. */
+/**
+ * A bar up to the median, and a line on to p95 with a tick at p90.
+ * @param {Quantiles} stage
+ * @param {number} most
+ */
 function bar({ p50, p90, p95 }, most) {
+  /** @param {number} value */
   const x = (value) => (value / most) * 140;
   return svg("svg", { class: "span", width: 144, height: 14, "aria-hidden": "true" },
     svg("line", { class: "rest", x1: 0, x2: x(p95), y1: 7, y2: 7 }),
@@ -105,8 +123,14 @@ function bar({ p50, p90, p95 }, most) {
     svg("line", { class: "rest", x1: x(p95), x2: x(p95), y1: 1, y2: 13 }));
 }
 
+/**
+ * @param {string} caption
+ * @param {string[]} columns
+ * @param {(string | number | Element)[][]} rows
+ */
 function table(caption, columns, rows) {
-  const cell = (value, i) => (i === 0 ? element("th", { scope: "row" }, value) : element("td", {}, value instanceof Element ? value : String(value)));
+  /** @param {string | number | Element} value @param {number} i */
+  const cell = (value, i) => element(i ? "td" : "th", i ? {} : { scope: "row" }, value instanceof Element ? value : String(value));
   return element("div", { class: "table", tabindex: "0", role: "region", "aria-label": caption }, element(
     "table", {},
     element("caption", {}, caption),

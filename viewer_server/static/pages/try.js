@@ -1,15 +1,20 @@
 // Shows what a node's detector finds on a picture of the visitor's own.
 
-import { byId, element } from "../common/dom.js";
-import { colourOf } from "../live/draw.js";
-import { address } from "../common/rest.js";
+/** @import { DetectAnswer, FoundObject } from "../../wire" */
+
+import { colourOf } from "../common/colours.js";
+import { byId, canvasById, context2d, element, inputById, messageOf, selectById } from "../common/dom.js";
+import { ask } from "../common/rest.js";
 
 const MOST_BYTES = 650_000;
-const SIDES = [1920, 1280, 960, 640]; // tried until the picture is small enough
+const SIDES = [1920, 1280, 960, 640]; // tried one after the other until the picture is small enough
 
-/** The nodes that can be asked. */
+/**
+ * Offers the nodes that can be asked.
+ * @param {string[]} names
+ */
 export function offerNodes(names) {
-  const select = byId("try-node");
+  const select = selectById("try-node");
   const wanted = ["", ...names];
   if (wanted.join() === [...select.options].map((option) => option.value).join()) return;
   const kept = select.value;
@@ -17,62 +22,69 @@ export function offerNodes(names) {
   if (wanted.includes(kept)) select.value = kept;
 }
 
-/** A file as it is where that is small enough, else drawn smaller, as a JPEG. */
+/**
+ * The file itself if it is small enough, else a smaller JPEG of it.
+ * @param {File} file
+ * @param {ImageBitmap} bitmap
+ */
 async function shrunk(file, bitmap) {
   if (file.size <= MOST_BYTES && /^image\/(jpeg|png)$/.test(file.type)) return file;
   for (const side of SIDES) {
     const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
     const canvas = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
-    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    canvas.getContext("2d")?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     const made = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.85 });
     if (made.size <= MOST_BYTES) return made;
   }
   throw new Error("This picture cannot be made small enough.");
 }
 
+/** @param {SubmitEvent} event */
 async function detect(event) {
   event.preventDefault();
   const note = byId("try-note");
   const button = event.submitter;
-  if (button) button.disabled = true;
+  const [file] = inputById("try-file").files ?? [];
+  if (!file) return;
+  button?.toggleAttribute("disabled", true);
   note.textContent = "Looking";
   byId("try-table").replaceChildren();
   try {
-    const [file] = byId("try-file").files;
     const bitmap = await createImageBitmap(file).catch(() => { throw new Error("This browser cannot read that picture."); });
     const body = await shrunk(file, bitmap);
-    const confidence = Number(byId("try-confidence").value) / 100;
-    const answer = await fetch(address("detect", { node: byId("try-node").value, confidence }), { method: "POST", body, headers: { "Content-Type": body.type } });
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.detail ?? answer.statusText);
-    show(bitmap, found);
+    const confidence = Number(inputById("try-confidence").value) / 100;
+    const which = { node: selectById("try-node").value, confidence };
+    show(bitmap, await ask("detect", which, { method: "POST", body, headers: { "Content-Type": body.type } }));
   } catch (error) {
     byId("try-canvas").hidden = true;
-    note.textContent = error.message;
+    note.textContent = messageOf(error);
   }
-  if (button) button.disabled = false;
+  button?.toggleAttribute("disabled", false);
 }
 
+/** @param {ImageBitmap} bitmap @param {DetectAnswer} found */
 function show(bitmap, found) {
-  const canvas = byId("try-canvas");
+  const canvas = canvasById("try-canvas");
   canvas.hidden = false;
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
-  const context = canvas.getContext("2d");
+  const context = context2d(canvas);
   const scale = Math.max(1, bitmap.width / (canvas.clientWidth || bitmap.width));
   context.drawImage(bitmap, 0, 0);
   context.font = `600 ${13 * scale}px system-ui, sans-serif`;
   found.objects.forEach((object, i) => outline(context, object, colourOf(i), scale));
-  canvas.dataset.objects = found.objects.length;
+  canvas.dataset.objects = String(found.objects.length);
+  /** @type {Record<string, number>} */
   const counts = {};
   for (const { label } of found.objects) counts[label] = (counts[label] ?? 0) + 1;
-  const said = Object.entries(counts).map(([label, count]) => `${count} ${label}`).join(", ") || "nothing it knows";
+  const said = Object.entries(counts).map(([label, count]) => `${count} ${label}`).join(", ") || "nothing that it knows";
   const spent = Object.entries(found.timings_ms).map(([name, value]) => `${name} ${value.toFixed(1)} ms`).join(", ");
   byId("try-note").textContent = `Node ${found.node} sees ${said}. ${spent}`;
   canvas.setAttribute("aria-label", `Your picture: ${said}`);
-  byId("try-table").replaceChildren(list(found.objects));
+  byId("try-table").replaceChildren(...list(found.objects));
 }
 
+/** @param {CanvasRenderingContext2D} context @param {FoundObject} object @param {string} colour @param {number} scale */
 function outline(context, { label, score, box: [x1, y1, x2, y2] }, colour, scale) {
   const { width, height } = context.canvas;
   const [left, top] = [x1 * width, y1 * height];
@@ -91,12 +103,14 @@ function outline(context, { label, score, box: [x1, y1, x2, y2] }, colour, scale
   context.fillText(text, left + 5 * scale, y + 15 * scale);
 }
 
+/** @param {FoundObject[]} objects */
 function list(objects) {
-  const row = ({ label, score, box }) => element("tr", {}, element("th", { scope: "row" }, label), element("td", {}, `${Math.round(score * 100)} %`), element("td", {}, box.map((v) => v.toFixed(3)).join(", ")));
-  if (!objects.length) return "";
-  return element("details", {}, element("summary", {}, "As a table"), element("table", {},
-    element("thead", {}, element("tr", {}, ...["Class", "Score", "Box: x1, y1, x2, y2"].map((text) => element("th", { scope: "col" }, text)))),
-    element("tbody", {}, ...objects.map(row))));
+  if (!objects.length) return [];
+  const head = ["Class", "Score", "Box: x1, y1, x2, y2"].map((text) => element("th", { scope: "col" }, text));
+  const rows = objects.map(({ label, score, box }) => element("tr", {}, element("th", { scope: "row" }, label),
+    element("td", {}, `${Math.round(score * 100)} %`), element("td", {}, box.map((v) => v.toFixed(3)).join(", "))));
+  return [element("details", {}, element("summary", {}, "As a table"),
+    element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)))];
 }
 
-byId("try").addEventListener("submit", detect);
+/** @type {HTMLFormElement} */ (byId("try")).addEventListener("submit", detect);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from shared.wire.messages import LineDefinition, ZoneDefinition, Zones
+from shared.wire import topics
+from shared.wire.messages import Response, ZoneDefinition, encode
 from tests.browser.answering import AnsweringEdge
+from tests.viewer_server.fake_edge import FakeEdge
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
-from viewer_server.stored.versions import KEPT, Versions
 
 SQUARE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
 BODY: dict[str, Any] = {"version": 1, "zones": {"square": SQUARE}, "lines": {}}
@@ -36,7 +38,7 @@ def viewer(own_broker: Any, edge: AnsweringEdge, tmp_path: Path) -> Iterator[Vie
 
 
 def post(
-    viewer: ViewerProcess, body: object, path: str = "/zones/test/yard", **headers: str
+    viewer: ViewerProcess, body: object, path: str = "/api/v1/zones/test/yard", **headers: str
 ) -> tuple[int, dict[str, Any]]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"} | headers
@@ -50,7 +52,7 @@ def post(
 
 
 def versions(viewer: ViewerProcess) -> list[dict[str, Any]]:
-    return list(json.loads(viewer.get("/zones/test/yard/versions"))["versions"])
+    return list(json.loads(viewer.get("/api/v1/zones/test/yard/versions"))["versions"])
 
 
 def test_what_is_saved_is_in_force_and_the_first_to_save_wins(
@@ -62,6 +64,30 @@ def test_what_is_saved_is_in_force_and_the_first_to_save_wins(
     assert post(viewer, BODY | {"version": 2, "zones": {}})[0] == 200
 
 
+def test_an_older_node_says_no_code_and_its_version_tells_a_conflict(own_broker: Any, tmp_path: Path) -> None:
+    square = {"square": ZoneDefinition(polygon=((0.1, 0.1), (0.9, 0.1), (0.9, 0.9)))}
+    with ViewerProcess(own_broker.url, tmp_path) as viewer, FakeEdge(own_broker.url) as edge:
+        edge.announce("yard")
+        edge.zones("yard", square, {}, version=3)
+        viewer.wait(cameras=1)
+        edge.client.subscribe(edge.path(topics.REQUEST, command="zones.set"), 1)
+        answering = threading.Thread(target=refuse_as_before_codes, args=(edge,), daemon=True)
+        answering.start()
+        for version, status in ((2, 409), (3, 422)):
+            code, answer = post(viewer, BODY | {"version": version})
+            assert (code, answer["detail"]) == (status, "no")
+
+
+def refuse_as_before_codes(edge: FakeEdge) -> None:
+    """Answer every request with an error that has no code; ends with the connection."""
+    for request in edge.client.received:
+        assert request.response_topic is not None
+        refusal = Response(**edge.common(), command="zones.set", error="no")  # type: ignore[arg-type]
+        edge.client.publish(
+            topics.RESPONSE, request.response_topic, encode(refusal), correlation=request.correlation
+        )
+
+
 def test_a_refusal_comes_with_the_nodes_reason(viewer: ViewerProcess, edge: AnsweringEdge) -> None:
     edge.refusal = "the disk is full"
     status, answer = post(viewer, BODY)
@@ -71,14 +97,14 @@ def test_a_refusal_comes_with_the_nodes_reason(viewer: ViewerProcess, edge: Answ
 @pytest.mark.parametrize(
     ("path", "body", "headers", "status", "reason"),
     [
-        ("/zones/test/yard", b"[", {}, 400, "JSON object"),
-        ("/zones/test/yard", {"version": 1}, {}, 400, "version, zones and lines"),
-        ("/zones/test/yard", BODY | {"zones": {"a b": SQUARE}}, {}, 422, "a b|pattern|key"),
-        ("/zones/test/yard", BODY | {"zones": {"a": {"polygon": [[0, 0]]}}}, {}, 422, "polygon"),
-        ("/zones/test/other", BODY, {}, 404, "no camera other"),
-        ("/zones/test/a+b", BODY, {}, 404, "letters, digits"),
-        ("/zones/test/yard", BODY, {"Origin": "http://evil.example"}, 403, "this page may not"),
-        ("/zones/test/yard", BODY, {"Content-Type": "text/plain"}, 415, "application/json"),
+        ("/api/v1/zones/test/yard", b"[", {}, 400, "JSON object"),
+        ("/api/v1/zones/test/yard", {"version": 1}, {}, 400, "version, zones and lines"),
+        ("/api/v1/zones/test/yard", BODY | {"zones": {"a b": SQUARE}}, {}, 422, "a b|pattern|key"),
+        ("/api/v1/zones/test/yard", BODY | {"zones": {"a": {"polygon": [[0, 0]]}}}, {}, 422, "polygon"),
+        ("/api/v1/zones/test/other", BODY, {}, 404, "no camera other"),
+        ("/api/v1/zones/test/a+b", BODY, {}, 400, "letters, digits"),
+        ("/api/v1/zones/test/yard", BODY, {"Origin": "http://evil.example"}, 403, "this page may not"),
+        ("/api/v1/zones/test/yard", BODY, {"Content-Type": "text/plain"}, 415, "application/json"),
     ],
 )
 def test_what_cannot_be_saved_is_refused_before_the_node_is_asked(
@@ -116,36 +142,3 @@ def test_earlier_versions_survive_a_restart_of_the_viewer(viewer: ViewerProcess,
     assert [list(version["zones"]) for version in seen] == [[], ["square"], []]
     edge.publish_zones()  # again, as after every reconnect
     assert len(versions(viewer)) == 3
-
-
-def zones_of(number: int, camera: str = "yard") -> Zones:
-    corner = (number / 1000, 0.5)
-    return Zones(
-        node="n", session="s", published_us=1, camera=camera, version=number,
-        zones={"z": ZoneDefinition(polygon=((0.0, 0.0), (1.0, 0.0), corner))},
-        lines={"l": LineDefinition(points=((0.0, 0.0), corner))},
-    )  # fmt: skip
-
-
-def test_the_newest_versions_are_kept_and_repeats_are_none(tmp_path: Path) -> None:
-    path = tmp_path / "zones.db"
-    with Versions(path) as kept:
-        for number in range(1, KEPT + 11):
-            kept.add(zones_of(number))
-            kept.add(zones_of(number))
-        kept.add(zones_of(1, "other"))
-    with Versions(path) as kept, Versions(path) as another:  # the second cannot open it, and goes without
-        assert [one["version"] for one in kept.of("n", "yard")] == list(range(KEPT + 10, 10, -1))
-        assert kept.of("n", "yard")[0]["lines"]["l"]["points"] == [[0.0, 0.0], [0.04, 0.5]]
-        assert [one["version"] for one in kept.of("n", "other")] == [1]
-        another.add(zones_of(5))
-        assert [one["version"] for one in another.of("n", "yard")] == [5]
-
-
-def test_all_cameras_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viewer_server.stored.versions.MAX_BYTES", 20_000)
-    with Versions(None) as kept:
-        for number in range(1, 201):
-            kept.add(zones_of(number, f"c{number % 20}"))
-        sizes = [len(json.dumps(kept.of("n", f"c{number}"))) for number in range(20)]
-    assert 5_000 < sum(sizes) < 40_000

@@ -1,0 +1,44 @@
+"""Earlier definitions of zones and lines: what is kept of them, and how much."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.wire.messages import LineDefinition, ZoneDefinition, Zones
+from viewer_server.stored.versions import KEPT, Versions
+
+
+def zones_of(number: int, camera: str = "yard") -> Zones:
+    corner = (number / 1000, 0.5)
+    return Zones(
+        node="n", session="s", published_us=1, camera=camera, version=number,
+        zones={"z": ZoneDefinition(polygon=((0.0, 0.0), (1.0, 0.0), corner))},
+        lines={"l": LineDefinition(points=((0.0, 0.0), corner))},
+    )  # fmt: skip
+
+
+def test_the_newest_versions_are_kept_and_repeats_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "zones.db"
+    with Versions(path) as kept:
+        for number in range(1, KEPT + 11):
+            kept.add(zones_of(number))
+            kept.add(zones_of(number))
+        kept.add(zones_of(1, "other"))
+    with Versions(path) as kept, Versions(path) as another:  # the second cannot open it, and goes without
+        assert [one["version"] for one in kept.of("n", "yard")] == list(range(KEPT + 10, 10, -1))
+        assert kept.of("n", "yard")[0]["lines"]["l"]["points"] == [[0.0, 0.0], [0.04, 0.5]]
+        assert [one["version"] for one in kept.of("n", "other")] == [1]
+        another.add(zones_of(5))
+        assert [one["version"] for one in another.of("n", "yard")] == [5]
+
+
+def test_all_cameras_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viewer_server.stored.versions.MAX_BYTES", 20_000)
+    with Versions(None) as kept:
+        for number in range(1, 201):
+            kept.add(zones_of(number, f"c{number % 20}"))
+        sizes = [len(json.dumps(kept.of("n", f"c{number}"))) for number in range(20)]
+    assert 5_000 < sum(sizes) < 40_000

@@ -1,0 +1,122 @@
+"""Endpoints about now: the newest messages of nodes, cameras and zones that are on the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import flask
+import orjson
+
+from shared.wire.messages import now_us
+from viewer_server.api.endpoint import Refused, jpeg
+from viewer_server.api.schemas import Nothing
+from viewer_server.live import updates
+from viewer_server.live.hub import Hub
+from viewer_server.stored import series
+from viewer_server.stored.reading import Database
+
+
+class Newest:
+    """The endpoints, one method each.
+
+    Args:
+        hub: Knows the newest message of everything.
+        history: Knows zones and lines that are not defined any more.
+    """
+
+    def __init__(self, hub: Hub, history: Database) -> None:
+        self._hub = hub
+        self._history = history
+
+    def nodes(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002 - as every endpoint
+        """Status, description and metrics of each node."""
+        found: dict[str, dict[str, Any]] = {}
+        for message in messages(self._hub, "status", "info", "metrics"):
+            node = found.setdefault(
+                message["node"], {"node": message["node"], "status": None, "info": None, "metrics": None}
+            )
+            node[message["type"]] = message["message"]
+        return {"now_us": now_us(), "nodes": [found[name] for name in sorted(found)]}
+
+    def metrics(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
+        """As the nodes send them."""
+        return {"now_us": now_us(), "metrics": [one["message"] for one in messages(self._hub, "metrics")]}
+
+    def cameras(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
+        """From the nodes' descriptions and the cameras' own status."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for message in messages(self._hub, "info", "camera_status"):
+            if message["type"] == "info":
+                for about in message["message"]["cameras"]:
+                    one = _camera(found, message["node"], about["camera"])
+                    one |= {name: about[name] for name in ("source", "zones", "lines")}
+            else:
+                _camera(found, message["node"], message["camera"])["status"] = message["message"]
+        return {"cameras": [found[key] for key in sorted(found)]}
+
+    def camera_picture(self, query: Nothing, node: str, camera: str) -> flask.Response:  # noqa: ARG002
+        """The picture of the last frame that was shown."""
+        frame = self._hub.last_frame((node, camera))
+        if frame is None:
+            raise Refused(404, f"no picture of camera {camera} of node {node} has come yet")
+        return jpeg(updates.jpeg_of(frame.payload), "no-store")
+
+    def zones(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
+        """Those that are defined, with their numbers, and those that only the history knows."""
+        found: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for message in messages(self._hub, "zones"):
+            for kind in ("zone", "line"):
+                for name, definition in message["message"][f"{kind}s"].items():
+                    key = message["node"], message["camera"], name
+                    found[key] = _zone(*key, kind) | {
+                        "current": True,
+                        "queue": definition.get("queue", False),
+                        "classes": definition["classes"],
+                    }
+        for message in messages(self._hub, "zone"):
+            numbers, key = message["message"], (message["node"], message["camera"], message["zone"])
+            zone = found.setdefault(key, _zone(*key, numbers["kind"]))
+            zone |= {name: numbers[name] for name in ("entered", "exited")}
+            zone["occupancy"] = numbers["occupancy"] if numbers["kind"] == "zone" else None
+        if self._history.exists:
+            with self._history.reading() as db:
+                for place in series.places(db):
+                    key = place.node, place.camera, place.zone
+                    found.setdefault(key, _zone(*key, place.kind))
+        return {"zones": [found[key] for key in sorted(found)]}
+
+
+def messages(hub: Hub, *kinds: str) -> Iterable[dict[str, Any]]:
+    """The newest messages of these kinds, such as "status", as browsers are sent them."""
+    for update in hub.known(*kinds):
+        message: dict[str, Any] = orjson.loads(updates.content(update.payload))
+        yield message
+
+
+def _camera(found: dict[tuple[str, str], dict[str, Any]], node: str, camera: str) -> dict[str, Any]:
+    empty = {
+        "node": node,
+        "camera": camera,
+        "status": None,
+        "source": None,
+        "zones": 0,
+        "lines": 0,
+        "picture_url": f"/api/v1/cameras/{node}/{camera}/picture",
+    }
+    return found.setdefault((node, camera), empty)
+
+
+def _zone(node: str, camera: str, zone: str, kind: str) -> dict[str, Any]:
+    return {
+        "node": node,
+        "camera": camera,
+        "zone": zone,
+        "kind": kind,
+        "current": False,
+        "queue": False,
+        "classes": [],
+        "occupancy": None,
+        "entered": None,
+        "exited": None,
+    }

@@ -1,0 +1,137 @@
+"""Endpoints about the past: counts over time, stays, events and pictures of tracks, from the databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask
+
+from shared.wire.messages import now_us
+from viewer_server.api import export
+from viewer_server.api.endpoint import Refused, jpeg
+from viewer_server.api.schemas import (
+    DAY_US,
+    MAX_RANGE_US,
+    EventPage,
+    EventQuery,
+    Range,
+    SeriesQuery,
+    SnapshotQuery,
+    ZoneRange,
+)
+from viewer_server.stored import feed, series, snapshots
+from viewer_server.stored.feed import Filter, Position
+from viewer_server.stored.reading import Database
+from viewer_server.stored.snapshots import TrackKey
+
+DEFAULT_US = DAY_US
+
+
+class Past:
+    """The endpoints, one method each.
+
+    Args:
+        history: Events and sums.
+        pictures: The best picture of each track.
+    """
+
+    def __init__(self, history: Database, pictures: Database) -> None:
+        self._history = history
+        self._pictures = pictures
+
+    def series(self, query: SeriesQuery) -> dict[str, Any]:
+        """Entered, exited, lost and inside, step by step."""
+        begin, end = _range(query)
+        step_s = query.step_s
+        if step_s is None:
+            step_s = series.step_for(begin, end, query.points)
+        if step_s % (10 if end - begin <= series.FINE_UP_TO_US else 60) or step_s < 10:
+            raise Refused(400, f"step_s {step_s}: a multiple of 10, and of 60 for a range over two hours")
+        if (end - begin) / 1e6 / step_s > series.MAX_POINTS + 1:
+            raise Refused(400, f"step_s {step_s}: makes more than {series.MAX_POINTS} steps")
+        with self._history.reading() as db:
+            place = series.find(db, query.node, query.camera, query.zone)
+            zero_us = query.zero_us - query.zero_us % 60_000_000
+            found = series.series(db, place, begin, end, step_s, zero_us)
+        return _named(query) | vars(found)
+
+    def series_csv(self, query: SeriesQuery) -> flask.Response:
+        """With times in UTC."""
+        return export.series_csv(self.series(query))
+
+    def stays(self, query: ZoneRange) -> dict[str, Any]:
+        """Count, mean, quantiles and bins."""
+        begin, end = _range(query)
+        with self._history.reading() as db:
+            place = series.find(db, query.node, query.camera, query.zone)
+            return _named(query) | vars(series.stays(db, place, begin, end))
+
+    def events(self, query: EventPage) -> dict[str, Any]:
+        """One page."""
+        after = Position.parse(query.cursor) if query.cursor else None
+        with self._history.reading() as db:
+            found, more = feed.page(db, _filter(query), query.limit, after)
+        tracks = {
+            event.event_id: TrackKey(event.node, event.camera, event.session, event.track_id)
+            for event in found
+            if event.track_id is not None
+        }
+        kept: set[TrackKey] = set()
+        if self._pictures.exists:
+            with self._pictures.reading() as db:
+                kept = snapshots.stored(db, set(tracks.values()))
+        return {
+            "events": [
+                vars(event) | {"snapshot_url": _snapshot_url(track) if track in kept else None}
+                for event in found
+                for track in [tracks.get(event.event_id)]
+            ],
+            "next": str(more) if more else None,
+        }
+
+    def events_csv(self, query: EventQuery) -> flask.Response:
+        """Streamed."""
+        return export.events_csv(self._history, _filter(query))
+
+    def events_ndjson(self, query: EventQuery) -> flask.Response:
+        """Streamed."""
+        return export.events_ndjson(self._history, _filter(query))
+
+    def snapshot(self, query: SnapshotQuery, node: str, camera: str, track: str) -> flask.Response:
+        """As the node published it."""
+        if not (track.isascii() and track.isdigit() and len(track) <= 15):
+            raise Refused(404, f"track {track!r}: a number is expected")
+        with self._pictures.reading() as db:
+            picture = snapshots.picture(db, node, camera, int(track), query.session)
+        if picture is None:
+            raise Refused(404, f"no picture of track {track} of camera {camera} is kept")
+        return jpeg(picture, "no-cache")
+
+
+def _range(query: Range) -> tuple[int, int]:
+    end = query.to_us if query.to_us is not None else now_us()
+    begin = query.from_us if query.from_us is not None else max(0, end - DEFAULT_US)
+    if not 0 < end - begin <= MAX_RANGE_US:
+        raise Refused(400, "from_us and to_us: from comes first, and at most 400 days lie between them")
+    return begin, end
+
+
+def _filter(query: EventQuery) -> Filter:
+    bounds = {} if query.to_us is None else {"to_us": query.to_us}
+    return Filter(
+        node=query.node,
+        camera=query.camera,
+        zone=query.zone,
+        types=query.type,
+        label=query.label,
+        from_us=query.from_us or 0,
+        **bounds,
+    )
+
+
+def _named(query: ZoneRange) -> dict[str, Any]:
+    return {"node": query.node, "camera": query.camera, "zone": query.zone}
+
+
+def _snapshot_url(track: TrackKey) -> str:
+    return f"/api/v1/snapshots/{track.node}/{track.camera}/{track.track}?session={track.session}"

@@ -1,0 +1,77 @@
+// Types that the page's modules share; nothing of it is shipped. What comes from the wire is in wire.d.ts.
+
+import type {
+  CameraStatus, DetectedObject, DetectionsMessage, Event, LineDefinition, Metrics, NodeInfo, NodeStatus, ZoneDefinition,
+  ZoneState, Zones,
+} from "./wire";
+
+export type Point = [number, number];
+export type Box = DetectedObject["box"];
+export type Anchor = ZoneDefinition["anchor"];
+export type Kind = "zone" | "line";
+
+export interface Definitions {
+  zones: Record<string, ZoneDefinition>;
+  lines: Record<string, LineDefinition>;
+}
+
+export interface Version extends Definitions {
+  version: number;
+}
+
+/** Everything that a definition says beside its points; what is missing is the node's default. */
+export type Settings = Partial<Omit<ZoneDefinition, "polygon"> & Omit<LineDefinition, "points">>;
+
+/** A zone or line while it is edited. */
+export interface Shape {
+  kind: Kind;
+  name: string;
+  points: Point[];
+  more: Settings;
+}
+
+/** What the editor needs of the camera whose zones and lines it edits. */
+export interface EditedCamera {
+  readonly node: string;
+  readonly camera: string;
+  /** Exactly as large as the picture. */
+  readonly frame: HTMLElement;
+  /** Where the editor's buttons go. */
+  readonly tools: HTMLElement;
+  readonly zones: Version | undefined;
+  hidesZones: boolean;
+  readonly tracks: {
+    readonly overMs: number;
+    inside(points: Point[], anchor: Anchor | undefined, classes: string[]): number;
+    crossings(points: Point[], anchor: Anchor | undefined, classes: string[]): { in: number; out: number };
+  };
+  setZones(zones: Version): void;
+  repaint(): void;
+}
+
+/** The header of a binary message: one frame of one camera. */
+export interface FrameHeader {
+  node: string;
+  camera: string;
+  picture: { session: string; seq: number; width: number; height: number; received_us: number };
+  detections: DetectionsMessage;
+  /** Detections messages of the session that did not reach the viewer. */
+  lost: number;
+}
+
+/** The websocket's text messages by type, as viewer_server/live/updates.py describes them. */
+export interface Messages {
+  hello: { server_us: number; version: string; broker: string; prefix: string };
+  live: object;
+  broker: { connected: boolean };
+  pong: { client_ms: number; server_us: number };
+  status: { node: string; message: NodeStatus | null };
+  info: { node: string; message: NodeInfo | null };
+  metrics: { node: string; message: Metrics | null };
+  camera_status: { node: string; camera: string; message: CameraStatus | null };
+  zones: { node: string; camera: string; message: Zones | null };
+  zone: { node: string; camera: string; zone: string; message: ZoneState | null };
+  events: { node: string; camera: string; message: Event };
+}
+
+export type Message = { [T in keyof Messages]: { type: T } & Messages[T] }[keyof Messages];

@@ -1,0 +1,38 @@
+// Events in words.
+
+/** @import { Event } from "../../wire" */
+
+import { element } from "./dom.js";
+import { duration } from "./format.js";
+
+/** @type {Record<Event["type"], (event: Event) => (string | Node)[]>} */
+const SAYS = {
+  track_started: (e) => [who(e), " appeared"],
+  track_ended: (e) => [who(e), " left the picture", after(e)],
+  track_linked: (e) => [who(e), ` continues ${e.linked_track_id ?? "another track"}`],
+  zone_entered: (e) => [who(e), " entered ", name(e)],
+  zone_exited: (e) => [who(e), " left ", name(e), after(e)],
+  zone_lost: (e) => [who(e), " was lost in ", name(e), after(e)],
+  line_crossed: (e) => [who(e), " crossed ", name(e), e.direction ? `, ${e.direction}` : ""],
+  loitering: (e) => [who(e), " is loitering in ", name(e), after(e)],
+  queue_started: (e) => ["Queue in ", name(e), number(e)],
+  queue_ended: (e) => ["Queue in ", name(e), " is over"],
+  crowd_started: (e) => ["Crowd in ", name(e), number(e)],
+  crowd_ended: (e) => ["Crowd in ", name(e), " is over"],
+  gap: (e) => [`${e.count ?? e.gap?.count ?? "Some"} events were lost before they could be sent`],
+};
+
+/** @param {Event} e */
+const who = (e) => `${e.label ?? "Track"} ${e.track_id ?? ""}`.trim();
+/** @param {Event} e */
+const name = (e) => element("strong", {}, e.zone ?? "?");
+/** @param {Event} e */
+const after = (e) => (e.dwell_s == null ? "" : ` after ${duration(e.dwell_s)}`);
+/** @param {Event} e */
+const number = (e) => (e.count == null ? "" : ` of ${e.count}`);
+
+/**
+ * An event in words: text and elements. A type that a newer node has invented stands for itself.
+ * @param {Event} event
+ */
+export const sentence = (event) => SAYS[event.type]?.(event) ?? [event.type];

@@ -1,0 +1,69 @@
+// What the page says about its connections and the nodes, and what it waits for.
+
+/**
+ * @import { Metrics, NodeInfo, NodeStatus } from "../../wire"
+ * @typedef {{status?: NodeStatus | null, info?: NodeInfo | null, metrics?: Metrics | null}} KnownNode
+ * @typedef {object} About
+ * @property {boolean} connected Whether this page is connected to the viewer.
+ * @property {boolean | null} broker Whether the viewer is connected to the broker; null before it has said so.
+ * @property {string} brokerUrl
+ * @property {string} prefix
+ * @property {{kind: string, text: string}} link What is shown while this page is not connected.
+ */
+
+import { byId, element } from "../common/dom.js";
+import { time } from "../common/format.js";
+
+/** @param {About} about */
+export function showConnection(about) {
+  let { kind, text } = about.link;
+  if (about.connected) [kind, text] = about.broker ? ["good", "Live"] : ["bad", "The viewer has no broker"];
+  const pill = byId("connection");
+  pill.dataset.state = kind;
+  if (pill.textContent !== text) pill.textContent = text;
+}
+
+/** @param {Map<string, KnownNode>} nodes By name. */
+export function showNodes(nodes) {
+  const names = [...nodes.keys()].sort();
+  byId("nodes").replaceChildren(...names.map((name) => nodeLabel(name, nodes.get(name) ?? {})));
+}
+
+/** @param {string} name @param {KnownNode} node */
+function nodeLabel(name, { status, info, metrics }) {
+  const online = status?.status === "online";
+  const facts = [`Node ${name}: ${status?.status ?? "state unknown"}`];
+  if (info) facts.push(`${info.model.name} on ${info.backend}, ${info.device}`, `version ${info.version}`);
+  if (metrics) {
+    facts.push(`last heard of at ${time(metrics.published_us / 1000)}`,
+      `processor ${Math.round(metrics.cpu_percent)} % of one core, ${Math.round(metrics.memory_mb)} MB`);
+  }
+  const text = `${name} ${online ? "" : (status?.status ?? "")}`.trim();
+  return element("span", { class: "node", "data-state": online ? "good" : "bad", title: facts.join("\n") }, text);
+}
+
+/**
+ * Shows the steps from nothing to a camera on the screen, and which one is waited for. With a camera it shows none.
+ * @param {About} about
+ * @param {string[]} nodes Their names.
+ * @param {number} cameras How many are known.
+ */
+export function showSteps(about, nodes, cameras) {
+  byId("events").dataset.cameras = String(cameras);
+  byId("waiting").hidden = cameras > 0;
+  if (cameras > 0) return;
+  const known = nodes.length > 0;
+  const broker = about.connected && about.broker === true;
+  /** @type {[boolean, string][]} */
+  const steps = [
+    [about.connected, about.connected ? "This page is connected to the viewer." : "Connecting to the viewer."],
+    [broker, about.broker ? `The viewer is connected to the broker at ${about.brokerUrl}.`
+      : `The viewer looks for the broker${about.brokerUrl ? ` at ${about.brokerUrl}` : ""}. Is it running (mqtt.url)?`],
+    [known, known ? `Edge node ${nodes.join(", ")} is known.`
+      : `An edge node must announce itself on ${about.prefix || "darner/v1"}/…/status. Start one with: python -m edge_node`],
+    [false, "The node's cameras will appear here by themselves."],
+  ];
+  const now = steps.findIndex(([isDone]) => !isDone);
+  byId("steps").replaceChildren(...steps.map(([isDone, text], index) =>
+    element("li", { "data-done": isDone, "data-now": index === now }, element("span", {}, text))));
+}

@@ -1,0 +1,409 @@
+// What the viewer sends to its page, as types for the check of the JavaScript; not shipped.
+// `make docs` makes them from the Python types of the wire and of the REST API.
+
+export interface CameraInfo {
+  camera: string;
+  source: string;
+  zones: number;
+  lines: number;
+  clock: "arrival" | "media" | "sender" | "stream" | null;
+  reader: string | null;
+}
+
+export interface CameraList {
+  cameras: CameraSummary[];
+}
+
+export interface CameraMetrics {
+  fps_in: number;
+  fps_out: number;
+  captured: number;
+  processed: number;
+  dropped: number;
+  thumbnails: number;
+  still: number;
+}
+
+export interface CameraStatus {
+  node: string;
+  session: string;
+  published_us: number;
+  camera: string;
+  status: "ended" | "paused" | "reconnecting" | "starting" | "streaming";
+  since_us: number;
+  schema: "darner.camera-status/1";
+  reason: string | null;
+}
+
+export interface CameraSummary {
+  node: string;
+  camera: string;
+  status: CameraStatus | null;
+  source: string | null;
+  zones: number;
+  lines: number;
+  picture_url: string;
+}
+
+export interface Crowd {
+  count: number;
+  after_s: number;
+}
+
+export interface DetectAnswer {
+  node: string;
+  width: number;
+  height: number;
+  timings_ms: Record<string, number>;
+  objects: FoundObject[];
+}
+
+export interface DetectedObject {
+  age_s: number;
+  box: [number, number, number, number];
+  class_id: number;
+  label: string;
+  predicted: boolean;
+  score: number;
+  speed_m_s: number | null;
+  track_id: number;
+  velocity: [number, number];
+  zones: string[];
+}
+
+export interface DetectionsMessage {
+  node: string;
+  session: string;
+  published_us: number;
+  camera: string;
+  seq: number;
+  captured_us: number;
+  width: number;
+  height: number;
+  timings_ms: Record<string, number>;
+  dropped: number;
+  objects: DetectedObject[];
+  schema: "darner.detections/1";
+  main_track_id: number | null;
+}
+
+export interface Dwell {
+  ongoing_average_s: number;
+  ongoing_max_s: number;
+  completed: number;
+  average_s: number;
+  max_s: number;
+  p90_s: number;
+}
+
+export interface Event {
+  node: string;
+  session: string;
+  published_us: number;
+  camera: string;
+  seq: number;
+  captured_us: number;
+  event_id: string;
+  type: "crowd_ended" | "crowd_started" | "gap" | "line_crossed" | "loitering" | "queue_ended" | "queue_started" | "track_ended" | "track_linked" | "track_started" | "zone_entered" | "zone_exited" | "zone_lost";
+  occurred_us: number;
+  schema: "darner.event/1";
+  track_id: number | null;
+  class_id: number | null;
+  label: string | null;
+  zone: string | null;
+  direction: "in" | "out" | null;
+  dwell_s: number | null;
+  count: number | null;
+  snapshot: string | null;
+  linked_track_id: number | null;
+  box: [number, number, number, number] | null;
+  boot: string | null;
+  number: number | null;
+  oldest: number | null;
+  gap: Gap | null;
+  historical: boolean;
+}
+
+export interface EventList {
+  events: StoredEvent[];
+  next: string | null;
+}
+
+export interface Flow {
+  entered: number;
+  exited: number;
+}
+
+export interface FoundObject {
+  class_id: number;
+  label: string;
+  score: number;
+  box: [number, number, number, number];
+}
+
+export interface Gap {
+  boot: string;
+  first: number;
+  last: number;
+  count: number;
+}
+
+export interface GpuMetrics {
+  index: number;
+  name: string;
+  utilisation_percent: number | null;
+  memory_used_mb: number | null;
+  memory_total_mb: number | null;
+  temperature_c: number | null;
+  power_w: number | null;
+  throttled: string[];
+}
+
+export interface HeatmapAnswer {
+  node: string;
+  camera: string;
+  seconds: number[][];
+}
+
+export interface LineDefinition {
+  points: [[number, number], [number, number]];
+  classes: string[];
+  anchor: "bottom_center" | "center" | "center_left" | "center_right" | "top_center";
+  band: number;
+}
+
+export interface Metrics {
+  node: string;
+  session: string;
+  published_us: number;
+  uptime_s: number;
+  cameras: Record<string, CameraMetrics>;
+  stages_ms: Record<string, Quantiles>;
+  cpu_percent: number;
+  memory_mb: number;
+  publish_dropped: Record<string, number>;
+  schema: "darner.metrics/1";
+  outbox: OutboxMetrics | null;
+  snapshots: SnapshotMetrics | null;
+  stages: Record<string, StageMetrics>;
+  batches: Record<string, number>;
+  gpus: GpuMetrics[];
+  temperatures_c: Record<string, number>;
+  throttled: string[];
+}
+
+export interface ModelInfo {
+  name: string;
+  classes: string[];
+  input_width: number;
+  input_height: number;
+  layout: string;
+}
+
+export interface NodeInfo {
+  node: string;
+  session: string;
+  published_us: number;
+  version: string;
+  cameras: CameraInfo[];
+  model: ModelInfo;
+  backend: string;
+  device: string;
+  tracker: string;
+  capabilities: string[];
+  schema: "darner.info/1";
+}
+
+export interface NodeList {
+  now_us: number;
+  nodes: NodeSummary[];
+}
+
+export interface NodeStatus {
+  node: string;
+  session: string;
+  published_us: number;
+  status: "offline" | "online";
+  version: string;
+  schema: "darner.status/1";
+}
+
+export interface NodeSummary {
+  node: string;
+  status: NodeStatus | null;
+  info: NodeInfo | null;
+  metrics: Metrics | null;
+}
+
+export interface OutboxMetrics {
+  backlog: number;
+  bytes: number;
+  dropped: number;
+  on_disk: boolean;
+}
+
+export interface Quantiles {
+  count: number;
+  p50: number;
+  p90: number;
+  p95: number;
+  p99: number;
+}
+
+export interface Queue {
+  length: number;
+  wait_average_s: number;
+  wait_longest_s: number;
+  completed: number;
+  completed_average_s: number;
+}
+
+export interface SnapshotMetrics {
+  waiting: number;
+  bytes: number;
+  dropped: Record<string, number>;
+}
+
+export interface StageMetrics {
+  waiting: number;
+  dropped: number;
+}
+
+export interface StayBin {
+  from_s: number;
+  to_s: number;
+  count: number;
+}
+
+export interface StoredEvent {
+  node: string;
+  session: string;
+  published_us: number;
+  camera: string;
+  seq: number;
+  captured_us: number;
+  event_id: string;
+  type: "crowd_ended" | "crowd_started" | "gap" | "line_crossed" | "loitering" | "queue_ended" | "queue_started" | "track_ended" | "track_linked" | "track_started" | "zone_entered" | "zone_exited" | "zone_lost";
+  occurred_us: number;
+  schema: "darner.event/1";
+  track_id: number | null;
+  class_id: number | null;
+  label: string | null;
+  zone: string | null;
+  direction: "in" | "out" | null;
+  dwell_s: number | null;
+  count: number | null;
+  snapshot: string | null;
+  linked_track_id: number | null;
+  box: [number, number, number, number] | null;
+  boot: string | null;
+  number: number | null;
+  oldest: number | null;
+  gap: Gap | null;
+  historical: boolean;
+  snapshot_url: string | null;
+}
+
+export interface ZoneDefinition {
+  polygon: [number, number][];
+  classes: string[];
+  anchor: "bottom_center" | "center" | "center_left" | "center_right" | "top_center";
+  enter_after_s: number;
+  exit_after_s: number;
+  lost_after_s: number;
+  queue: boolean;
+  loitering_s: number | null;
+  crowd: Crowd | null;
+}
+
+export interface ZoneList {
+  zones: ZoneSummary[];
+}
+
+export interface ZoneSeries {
+  start_us: number[];
+  step_s: number;
+  entered: number[];
+  exited: number[];
+  lost: number[];
+  occupancy_mean: (number | null)[];
+  occupancy_peak: (number | null)[];
+  cell_s: number;
+  node: string;
+  camera: string;
+  zone: string;
+}
+
+export interface ZoneState {
+  node: string;
+  session: string;
+  published_us: number;
+  camera: string;
+  seq: number;
+  captured_us: number;
+  zone: string;
+  kind: "line" | "zone";
+  schema: "darner.zone/1";
+  occupancy: number;
+  entered: number;
+  exited: number;
+  lost: number;
+  linked: number;
+  by_class: Record<string, Flow>;
+  dwell: Dwell;
+  queue: Queue | null;
+  loitering: number;
+  crowded: boolean;
+}
+
+export interface ZoneStays {
+  count: number;
+  mean_s: number | null;
+  p50_s: number | null;
+  p90_s: number | null;
+  bins: StayBin[];
+  node: string;
+  camera: string;
+  zone: string;
+}
+
+export interface ZoneSummary {
+  node: string;
+  camera: string;
+  zone: string;
+  kind: string;
+  current: boolean;
+  queue: boolean;
+  classes: string[];
+  occupancy: number | null;
+  entered: number | null;
+  exited: number | null;
+}
+
+export interface ZoneVersion {
+  version: number;
+  seen_us: number;
+  zones: Record<string, ZoneDefinition>;
+  lines: Record<string, LineDefinition>;
+}
+
+export interface ZoneVersions {
+  versions: ZoneVersion[];
+}
+
+export interface Zones {
+  node: string;
+  session: string;
+  published_us: number;
+  camera: string;
+  version: number;
+  zones: Record<string, ZoneDefinition>;
+  lines: Record<string, LineDefinition>;
+  schema: "darner.zones/1";
+}
+
+export interface ZonesSaved {
+  saved: boolean;
+  version: number;
+  warnings: string[];
+}
