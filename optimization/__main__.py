@@ -1,6 +1,6 @@
 """`darner-optimize COMMAND ...`: prepare, measure and evaluate models.
 
-Each command is one file with `add_to(subparsers)`.
+Each file in `commands` is one command.
 """
 
 from __future__ import annotations
@@ -26,6 +26,19 @@ from optimization.commands import (
 from shared.errors import DarnerError
 from shared.program import called
 
+COMMANDS = (
+    export.COMMAND,
+    inspect_model.COMMAND,
+    simplify.COMMAND,
+    quantize.COMMAND,
+    fp16.COMMAND,
+    build.COMMAND,
+    benchmark.COMMAND,
+    compare.COMMAND,
+    triton.COMMAND,
+)
+EVALUATE = (evaluate_detector.COMMAND, evaluate_tracker.COMMAND, evaluate_video.COMMAND)
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -35,18 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     evaluate = commands.add_parser("evaluate", help="score a part of the pipeline against ground truth")
     parts = evaluate.add_subparsers(required=True, metavar="PART")
-    evaluate_detector.add_to(parts)
-    evaluate_tracker.add_to(parts)
-    evaluate_video.add_to(parts)
-    export.add_to(commands)
-    inspect_model.add_to(commands)
-    simplify.add_to(commands)
-    quantize.add_to(commands)
-    fp16.add_to(commands)
-    build.add_to(commands)
-    benchmark.add_to(commands)
-    compare.add_to(commands)
-    triton.add_to(commands)
+    for command in EVALUATE:
+        command.add_to(parts)
+    for command in COMMANDS:
+        command.add_to(commands)
     return parser
 
 
@@ -61,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     try:
-        args.run(args)
+        args.perform(args)
     except DarnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

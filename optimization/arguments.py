@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from edge_node.assets.models import Layout
 from optimization.detectors import default_model
-
-if TYPE_CHECKING:
-    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_network(parser: argparse.ArgumentParser, *, engine: bool = False) -> None:
@@ -97,12 +94,6 @@ def add_output(parser: argparse.ArgumentParser, default: str, *flags: str) -> No
     parser.add_argument(
         "--output", *flags, type=Path, metavar="FILE", help=f"default: {default} in this folder"
     )
-
-
-def add_results(parser: argparse.ArgumentParser) -> None:
-    """Declare --json and --force."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here as well")
-    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -60,6 +60,23 @@ LEVELS: dict[str, list[str]] = {
         "__main__.py",
     ],
     "broker": ["certificates.py", "__main__.py"],
+    "optimization": [
+        "detectors.py files.py pictures.py targets.py",
+        "arguments.py command.py",
+        "graph",
+        "measure",
+        "commands",
+        "__main__.py",
+    ],
+    "optimization/commands": [  # no command imports another
+        " ".join(
+            f"{name}.py"
+            for name in (
+                "benchmark build compare evaluate_detector evaluate_tracker evaluate_video export fp16 "
+                "inspect_model quantize simplify triton"
+            ).split()
+        )
+    ],
 }
 """The wings of a folder, lowest level first; what stands on one level stands side by side."""
 

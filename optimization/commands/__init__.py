@@ -1,1 +1,6 @@
-"""The commands of `python -m optimization`, a file each."""
+"""Commands: one file each, with its options, its work and its `COMMAND`.
+
+Start with the file of the command; `optimization/command.py` says what all commands have. May import
+`measure`, `graph` and the files above this folder, but no other command. Packages that not everybody has are
+imported in functions, so that --help works without them.
+"""

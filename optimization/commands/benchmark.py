@@ -5,28 +5,20 @@ from __future__ import annotations
 import argparse
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from edge_node.config.model_settings import ModelSettings
 from optimization import arguments, detectors, files
+from optimization.command import Command
 from optimization.measure import machine, trial
 from shared.errors import DarnerError, ModelError
 from shared.program import need
 
-if TYPE_CHECKING:
-    from optimization.arguments import SubParsers
 
-
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "benchmark",
-        help="time every step of detection, for models, engines, batch and input sizes",
-        description="Time preprocess, inference and postprocess of every combination, one after the other. A "
-        "precision is a model file: name the float one, the FP16 one and the INT8 one.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "models", nargs="*", default=[ModelSettings().name], metavar="MODEL", help="path or name"
     )
@@ -39,25 +31,22 @@ def add_to(subparsers: SubParsers) -> None:
     )
     arguments.add_picture(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the medians (.png, .svg or .pdf)")
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
 def _numbers(text: str) -> list[int]:
     return [arguments.positive(part) for part in text.split(",")]
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print the table, write JSON and plot.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         DarnerError: A file cannot be used or written, or no combination runs here.
     """
-    for path in (args.json, args.plot):
-        files.claim(path, force=args.force)
+    files.claim(args.plot, force=args.force)
     if args.plot:
         need("matplotlib", extra="optimize")
     image, shown = trial.picture(args.picture, args.resolution)
@@ -79,10 +68,18 @@ def run(args: argparse.Namespace) -> None:
         print(f"skipped {asked}: {item['why']}")
     if not rows:
         raise ModelError("no combination runs here")
-    files.save_json(
-        args.json, {"machine": machine.describe(), "picture": shown, "rows": rows, "skipped": skipped}
-    )
     if args.plot:
         from optimization.measure import plot
 
         plot.save(rows, args.plot)
+    return {"machine": machine.describe(), "picture": shown, "rows": rows, "skipped": skipped}
+
+
+COMMAND = Command(
+    name="benchmark",
+    help="time every step of detection, for models, engines, batch and input sizes",
+    description="Time preprocess, inference and postprocess of every combination, one after the other. A "
+    "precision is a model file: name the float one, the FP16 one and the INT8 one.",
+    declare=declare,
+    run=run,
+)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edge_node.assets.download import sha256
 from edge_node.assets.models import find_model
@@ -19,24 +19,14 @@ from edge_node.backends.tensorrt.module import load
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import arguments, files, pictures
+from optimization.command import Command
 from optimization.graph import calibrator
 from optimization.targets import TARGETS
 from shared.errors import ConfigError
 
-if TYPE_CHECKING:
-    from optimization.arguments import SubParsers
 
-
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    presets = "; ".join(f"{name}: {target.about}" for name, target in TARGETS.items())
-    parser = subparsers.add_parser(
-        "build",
-        help="ONNX to a TensorRT engine",
-        description="Build a TensorRT engine. It runs on the GPU and the TensorRT version it was built with; "
-        "the class names go into a file beside it.",
-        epilog=f"targets: {presets}",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("model", metavar="MODEL", help="an ONNX file, or the name of a known model")
     arguments.add_output(parser, "NAME.engine", "-o")
     parser.add_argument("--target", choices=TARGETS, help="settings that suit a kind of box")
@@ -84,15 +74,13 @@ def add_to(subparsers: SubParsers) -> None:
         metavar="X.Y",
         help="build for this GPU instead of the one here (TensorRT for RTX only)",
     )
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
 def options(args: argparse.Namespace) -> BuildOptions:
     """The target's settings with what was asked for on top.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         ConfigError: They contradict the target.
@@ -115,11 +103,11 @@ def options(args: argparse.Namespace) -> BuildOptions:
     return replace(base, **{key: value for key, value in asked.items() if value is not None})
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Build and write the engine.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         DarnerError: No TensorRT or GPU, a model that cannot be built, or a file that cannot be written.
@@ -128,8 +116,7 @@ def run(args: argparse.Namespace) -> None:
     if source.suffix != ".onnx":
         raise ConfigError(f"{source}: is no .onnx file; python -m optimization export makes one of PyTorch's")
     output = args.output or Path(f"{source.stem}.engine")
-    for path in (output, args.json):
-        files.claim(path, force=args.force)
+    files.claim(output, force=args.force)
     if sidecar(output).exists() and not args.force:
         raise ConfigError(f"{sidecar(output)}: exists already; add --force to overwrite it")
     wanted = options(args)
@@ -158,8 +145,8 @@ def run(args: argparse.Namespace) -> None:
     if args.timing_cache:
         files.save(args.timing_cache, built.timing_cache)
     facts: dict[str, Any] = built.description | {"output": str(output), "bytes": len(built.engine)}
-    files.save_json(args.json, facts)
     print(f"{output}: {len(built.engine) / 1e6:.1f} MB, {facts['precision']}, built in {built.seconds:.0f} s")
+    return facts
 
 
 def _tell(line: str) -> None:
@@ -217,3 +204,15 @@ def _capability(text: str) -> tuple[int, int]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no compute capability; write 8.6") from None
     return major, minor
+
+
+_PRESETS = "; ".join(f"{name}: {target.about}" for name, target in TARGETS.items())
+COMMAND = Command(
+    name="build",
+    help="ONNX to a TensorRT engine",
+    description="Build a TensorRT engine. It runs on the GPU and the TensorRT version it was built with; "
+    "the class names go into a file beside it.",
+    epilog=f"targets: {_PRESETS}",
+    declare=declare,
+    run=run,
+)

@@ -6,48 +6,36 @@ import argparse
 import dataclasses
 from dataclasses import asdict
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from optimization import arguments, detectors, files
-from optimization.commands import evaluate_detector
-from optimization.measure import machine, trial
+from optimization import arguments, detectors
+from optimization.command import Command
+from optimization.measure import accuracy, machine, trial
 from shared.errors import ConfigError
 from shared.program import need
 
-if TYPE_CHECKING:
-    from optimization.arguments import SubParsers
 
-
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "compare",
-        help="two models or engines side by side: time, and accuracy if there is ground truth",
-        description="Run two detectors in turn on the same picture, so that what else the machine does hits "
-        "both. MODEL@ENGINE names the engine.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("a", metavar="A", help="path or name, @ENGINE if need be")
     parser.add_argument("b", metavar="B", help="what A is compared with")
     arguments.add_picture(parser)
     arguments.add_truth(parser, required=False)
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure both, print the table and write the JSON file.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         DarnerError: A file cannot be used or written.
     """
-    files.claim(args.json, force=args.force)
     if bool(args.images) != bool(args.annotations):
         raise ConfigError("accuracy needs both --images and --annotations")
     both = [_settings(text, args.threads) for text in (args.a, args.b)]
@@ -73,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         document |= {"accuracy": accuracy}
         for name, scores in accuracy.items():
             print(f"{name}: AP {100 * scores['ap']:.1f}, AP50 {100 * scores['ap50']:.1f}")
-    files.save_json(args.json, document)
+    return document
 
 
 def _ratio(trials: list[trial.Trial], step: str) -> float:
@@ -96,6 +84,16 @@ def _accuracy(args: argparse.Namespace, both: list[ModelSettings]) -> dict[str, 
     truth = read_truth(args.annotations, args.images)
     found = {}
     for name, settings in zip("ab", both, strict=True):
-        thorough = dataclasses.replace(settings, confidence=evaluate_detector.CONFIDENCE, max_detections=300)
-        found[name] = asdict(evaluate_detector.evaluate(thorough, truth, args.classes)[0])
+        thorough = dataclasses.replace(settings, confidence=accuracy.CONFIDENCE, max_detections=300)
+        found[name] = asdict(accuracy.evaluate(thorough, truth, args.classes)[0])
     return found
+
+
+COMMAND = Command(
+    name="compare",
+    help="two models or engines side by side: time, and accuracy if there is ground truth",
+    description="Run two detectors in turn on the same picture, so that what else the machine does hits "
+    "both. MODEL@ENGINE names the engine.",
+    declare=declare,
+    run=run,
+)

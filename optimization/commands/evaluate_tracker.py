@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from edge_node.config.settings import TrackerSettings
 from edge_node.track.tracker import create
-from optimization import arguments, files
+from optimization import arguments
+from optimization.command import Command
 from optimization.measure import mot, report
 from shared.errors import SourceError
 
-if TYPE_CHECKING:
-    from optimization.arguments import SubParsers
 
-
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "tracker",
-        help="HOTA, MOTA and IDF1 of the tracker on MOTChallenge sequences",
-        description="Run the tracker with its default settings over the detections of MOTChallenge sequences "
-        "and score it against their ground truth.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "--mot", type=Path, required=True, metavar="DIR", help="a sequence, or a folder of sequences"
     )
@@ -33,8 +25,6 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--detections", default="det.txt", metavar="NAME", help="file in each det/ folder (default: det.txt)"
     )
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
 def track(sequence: mot.Sequence, settings: TrackerSettings) -> list[mot.Boxes]:
@@ -55,17 +45,16 @@ def track(sequence: mot.Sequence, settings: TrackerSettings) -> list[mot.Boxes]:
     return frames
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate, print the table and write the JSON file.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         SourceError: The folder or a file of a sequence cannot be used.
         ConfigError: The JSON file exists, or `trackeval` is not installed.
     """
-    files.claim(args.json, force=args.force)
     folders = mot.find(args.mot)
     scorer = mot.Scorer()
     sequences: dict[str, dict[str, float]] = {}
@@ -82,4 +71,14 @@ def run(args: argparse.Namespace) -> None:
         raise SourceError(f"{args.mot}: no sequence has det/{args.detections}; nothing to evaluate")
     combined = scorer.combined()
     print(report.row("combined", combined))
-    files.save_json(args.json, {"sequences": sequences, "combined": combined})
+    return {"sequences": sequences, "combined": combined}
+
+
+COMMAND = Command(
+    name="tracker",
+    help="HOTA, MOTA and IDF1 of the tracker on MOTChallenge sequences",
+    description="Run the tracker with its default settings over the detections of MOTChallenge sequences "
+    "and score it against their ground truth.",
+    declare=declare,
+    run=run,
+)

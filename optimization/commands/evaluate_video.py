@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -21,22 +21,14 @@ from edge_node.config.sources import check_source
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
 from edge_node.frames import Detections
-from optimization import arguments, files
+from optimization import arguments
+from optimization.command import Command
 from optimization.measure import mot, report
 from shared.errors import SourceError
 
-if TYPE_CHECKING:
-    from optimization.arguments import SubParsers
 
-
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "video",
-        help="HOTA, MOTA and IDF1 of detector and tracker on a video",
-        description="Run the edge node's pipeline over every frame of a video and score its tracks "
-        "against a MOTChallenge sequence's ground truth.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("video", help="video file or folder of pictures")
     parser.add_argument(
         "--truth", type=Path, required=True, metavar="DIR", help="sequence with seqinfo.ini and gt/gt.txt"
@@ -47,8 +39,6 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--save", type=Path, metavar="DIR", help="write the detections there as a sequence for other trackers"
     )
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
 def watch_video(
@@ -88,17 +78,16 @@ def watch_video(
     return detections, tracks
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate, print the table and write the files.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         SourceError: The video or the ground truth cannot be used, or they differ in length.
         ConfigError: The JSON file exists, or `trackeval` is not installed.
     """
-    files.claim(args.json, force=args.force)
     scorer = mot.Scorer()
     frame_rate, truth = mot.read_truth(args.truth)
     model = ModelSettings(name=args.model, classes=(args.class_name,))
@@ -111,4 +100,14 @@ def run(args: argparse.Namespace) -> None:
     print(report.header())
     scores = scorer.add(name, truth, tracks)
     print(report.row(name, scores))
-    files.save_json(args.json, {"sequences": {name: scores}, "combined": scorer.combined()})
+    return {"sequences": {name: scores}, "combined": scorer.combined()}
+
+
+COMMAND = Command(
+    name="video",
+    help="HOTA, MOTA and IDF1 of detector and tracker on a video",
+    description="Run the edge node's pipeline over every frame of a video and score its tracks "
+    "against a MOTChallenge sequence's ground truth.",
+    declare=declare,
+    run=run,
+)

@@ -13,33 +13,23 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from optimization import arguments, detectors, files
-from optimization.commands.simplify import check_varying, runner
+from optimization.command import Command
 from optimization.graph import parity
 from shared.errors import ConfigError, ModelError
 from shared.geometry import F32
 from shared.program import need
 
-if TYPE_CHECKING:
-    from optimization.arguments import SubParsers
-
 TOLERANCE = 1e-3
 """PyTorch and ONNX Runtime add up in different orders; more than this is another network."""
 
 
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "export",
-        help="PyTorch to ONNX",
-        description="Export a TorchScript file, a torch.export file (.pt2) or what a function returns to "
-        "ONNX, with batch and size that vary, and check the outputs against PyTorch. The file or function "
-        "runs as code: only use what you trust.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("source", help="FILE.torchscript, FILE.pt, FILE.pt2, or module:function")
     arguments.add_output(parser, "NAME.onnx")
     parser.add_argument(
@@ -49,29 +39,26 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument("--static", action="store_true", help="fix batch and size")
     parser.add_argument("--labels", metavar="NAME,...", help="class names to put into the file")
     arguments.add_check(parser)
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Export, check, write.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         DarnerError: The source is no network, it cannot be exported, or the result differs.
     """
     need("torch", extra="torch")
     need("onnx", "onnxslim", "onnxscript", extra="optimize")
-    from optimization.graph import graphs
+    from optimization.graph import graphs, varying
 
     if args.opset < graphs.OPSET:
         raise ConfigError(f"--opset {args.opset}: must be at least {graphs.OPSET}")
     stem = args.source.rpartition(":")[2] if _is_factory(args.source) else Path(args.source).stem
     output = args.output or Path(f"{stem}.onnx")
-    for path in (output, args.json):
-        files.claim(path, force=args.force)
+    files.claim(output, force=args.force)
     network = load(args.source)
     width, height = args.size
     with tempfile.TemporaryDirectory() as folder:
@@ -85,20 +72,17 @@ def run(args: argparse.Namespace) -> None:
         settings = detectors.build(name=str(part), backend="onnxruntime")
         target = parity.input_format(settings, (1, 3, height, width), (width, height))
     shown = parity.feeds(target, args.images)
-    worst = parity.check(parity.differences(_torch(network), runner(model), shown), TOLERANCE)
+    worst = parity.check(parity.differences(_torch(network), graphs.runner(model), shown), TOLERANCE)
     vary = _varying(model)
     if vary:
-        check_varying(model, shown[-1][1], vary, target)
+        varying.check(model, shown[-1][1], vary, target)
     graphs.save(model, output)
     names_shown = ", ".join(name for name, _ in shown)
     print(
         f"{output}: {graphs.megabytes(model):.2f} MB, opset {args.opset}, {vary or 'nothing'} varies, "
         f"same outputs as PyTorch within {worst:.1e} on {names_shown}"
     )
-    files.save_json(
-        args.json,
-        {"output": str(output), "varies": vary, "largest_relative_difference": worst, "opset": args.opset},
-    )
+    return {"output": str(output), "varies": vary, "largest_relative_difference": worst, "opset": args.opset}
 
 
 def _is_factory(source: str) -> bool:
@@ -219,3 +203,14 @@ def _varying(model: Any) -> str:
     lengths = graphs.shape(model.graph.input[0])
     batch, size = isinstance(lengths[0], str), isinstance(lengths[2], str) and isinstance(lengths[3], str)
     return {(True, True): "both", (True, False): "batch", (False, True): "size"}.get((batch, size), "")
+
+
+COMMAND = Command(
+    name="export",
+    help="PyTorch to ONNX",
+    description="Export a TorchScript file, a torch.export file (.pt2) or what a function returns to "
+    "ONNX, with batch and size that vary, and check the outputs against PyTorch. The file or function "
+    "runs as code: only use what you trust.",
+    declare=declare,
+    run=run,
+)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from edge_node.assets.models import find_model
 from edge_node.config.model_settings import ModelSettings
 from optimization import arguments, detectors, files, pictures
-from optimization.commands.simplify import runner
+from optimization.command import Command
 from shared.errors import ConfigError, ModelError
 from shared.program import need
 
 if TYPE_CHECKING:
     import onnx
 
-    from optimization.arguments import SubParsers
 
 TOLERANCE = 5e-2
 """Half precision has eleven bits, and a network adds up what they lose; measured are 0.1 to 2 %."""
@@ -27,52 +26,39 @@ AGREEMENT = 0.9
 _PICTURES = 12
 
 
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "fp16",
-        help="float32 ONNX to half precision",
-        description="Convert weights and arithmetic to 16 bits, and check the outputs.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     arguments.add_network(parser)
     parser.add_argument("--half-io", action="store_true", help="inputs and outputs in 16 bits as well")
     parser.add_argument("--block", default="", metavar="OP,...", help="operator types left in float32")
     arguments.add_keep_float(parser, "nodes left in float32; auto: what decodes boxes and scores (default)")
     arguments.add_output(parser, "NAME_fp16.onnx")
     arguments.add_check(parser)
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Convert, check, write.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         DarnerError: The file is no model, or the result is too far off.
     """
-    need("onnx", "onnxslim", extra="optimize")
-    from optimization.graph import graphs, qdq
+    from optimization.graph import fp16, graphs, qdq
 
     settings = detectors.settings(args)
     source = find_model(settings.name)
     output = args.output or Path(f"{source.stem}_fp16.onnx")
-    for path in (output, args.json):
-        files.claim(path, force=args.force)
+    files.claim(output, force=args.force)
     original = graphs.load(source)
     graph = graphs.pre_process(original)
-    names = {node.name for node in graph.graph.node}
     if args.keep_float == "auto":
         # Above 1024 pixels half precision counts in whole ones: coordinates are decoded in float32.
         kept = qdq.head_levels(graph, 1)[-1]
     else:
-        kept = [] if args.keep_float == "none" else [name.strip() for name in args.keep_float.split(",")]
-    for name in kept:
-        if name not in names:
-            raise ConfigError(f"--keep-float: the graph has no node {name!r}; `inspect --nodes` lists them")
-    result = convert(graph, kept, [name for name in args.block.split(",") if name], half_io=args.half_io)
+        kept = graphs.named_nodes(graph, args.keep_float)
+    result = fp16.convert(graph, kept, [name for name in args.block.split(",") if name], half_io=args.half_io)
     off = _check(args, settings, original, result)
     graphs.save(result, output)
     print(
@@ -80,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
         f"{len(kept)} nodes in float32, {'; '.join(f'{key} {value:.1e}' for key, value in off.items())}"
     )
     document: dict[str, Any] = {"output": str(output), "kept_float": len(kept)} | off
-    files.save_json(args.json, document | {"bytes": [original.ByteSize(), result.ByteSize()]})
+    return document | {"bytes": [original.ByteSize(), result.ByteSize()]}
 
 
 def _check(
@@ -96,7 +82,9 @@ def _check(
 
     if not any(node.op_type == "NonMaxSuppression" for node in original.graph.node):
         target = parity.input_format(settings, graphs.shape(original.graph.input[0]))
-        found = parity.differences(runner(original), runner(result), parity.feeds(target, args.images))
+        found = parity.differences(
+            graphs.runner(original), graphs.runner(result), parity.feeds(target, args.images)
+        )
         return {"largest_relative_difference": parity.check(found, TOLERANCE, "rms")}
     need("pycocotools", extra="optimize")
     from optimization.measure import precision
@@ -112,48 +100,11 @@ def _check(
     return {"disagreement": 1 - agreement}
 
 
-def convert(graph: onnx.ModelProto, kept: list[str], blocked: list[str], *, half_io: bool) -> onnx.ModelProto:
-    """A model in half precision.
-
-    Args:
-        graph: Float32, every node named; not changed.
-        kept: Nodes left in float32.
-        blocked: Operator types left in float32, beside those that have no half precision.
-        half_io: Inputs and outputs in half precision as well.
-
-    Raises:
-        ModelError: The graph cannot be converted.
-    """
-    from onnxruntime.quantization.onnx_model import ONNXModel
-    from onnxruntime.transformers import float16
-
-    from optimization.graph import graphs
-
-    copy = type(graph)()
-    copy.CopyFrom(graphs.infer_shapes(graph))
-    with graphs.quiet():
-        try:
-            result: onnx.ModelProto = float16.convert_float_to_float16(
-                copy,
-                keep_io_types=not half_io,
-                node_block_list=kept,
-                op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *blocked],
-            )
-        except Exception as error:  # noqa: BLE001 - a third-party rewrite
-            raise ModelError(
-                f"the graph cannot be converted to 16 bits: {graphs.first_line(error)}"
-            ) from None
-    _drop_repeated(result)
-    ONNXModel(result).topological_sort()
-    graphs.name_nodes(result)
-    graphs.set_metadata(result, {item.key: item.value for item in graph.metadata_props})
-    return result
-
-
-def _drop_repeated(model: onnx.ModelProto) -> None:
-    """Keep one cast of each tensor: the converter writes one for every node in float32 that reads it."""
-    made: set[str] = set()
-    for node in list(model.graph.node):
-        if node.output[0] in made:
-            model.graph.node.remove(node)
-        made.update(node.output)
+COMMAND = Command(
+    name="fp16",
+    help="float32 ONNX to half precision",
+    description="Convert weights and arithmetic to 16 bits, and check the outputs.",
+    declare=declare,
+    run=run,
+    needs=("onnx", "onnxslim"),
+)

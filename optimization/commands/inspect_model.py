@@ -8,48 +8,38 @@ from typing import TYPE_CHECKING, Any
 from edge_node.assets.models import find_model
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from optimization import arguments, detectors, files
+from optimization import arguments, detectors
+from optimization.command import Command
 from shared.errors import DarnerError
-from shared.program import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import onnx
 
-    from optimization.arguments import SubParsers
     from optimization.graph.flops import Layer
 
 _LARGEST = 8
 
 
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "inspect",
-        help="parameters, FLOPs, layers, layout and classes of a model",
-        description="Say what is in an ONNX model, what one run costs, and how the detector would read it.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     arguments.add_network(parser)
     parser.add_argument(
         "--size", type=arguments.size, metavar="SIZE", help="for dynamic inputs: 416 or 640x384"
     )
     parser.add_argument("--nodes", action="store_true", help="list the nodes that --keep-float can name")
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Inspect, print and write the JSON file.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         DarnerError: The file is no model.
     """
-    files.claim(args.json, force=args.force)
-    need("onnx", "onnxslim", extra="optimize")
     from optimization.graph import flops, graphs
 
     settings = detectors.settings(args)
@@ -82,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
     if args.nodes:
         document["nodes"] = [f"{node.name} {node.op_type}" for node in graphs.pre_process(model).graph.node]
     _show(document)
-    files.save_json(args.json, document)
+    return document
 
 
 def _reading(settings: ModelSettings) -> dict[str, Any]:
@@ -155,3 +145,13 @@ def _show(document: dict[str, Any]) -> None:
         print(f"{row['name'][-43:]:<44}{row['op']:<14}{cost}  {row['output']}")
     for line in document.get("nodes", ()):
         print(line)
+
+
+COMMAND = Command(
+    name="inspect",
+    help="parameters, FLOPs, layers, layout and classes of a model",
+    description="Say what is in an ONNX model, what one run costs, and how the detector would read it.",
+    declare=declare,
+    run=run,
+    needs=("onnx", "onnxslim"),
+)

@@ -17,27 +17,20 @@ from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import arguments, detectors, files, pictures
+from optimization.command import Command
 from optimization.measure import stopwatch
 from shared.errors import ConfigError
-from shared.program import need
 
 if TYPE_CHECKING:
     import onnx
 
-    from optimization.arguments import SubParsers
     from optimization.graph.calibration import Calibration
 
 AGREEMENT_PICTURES = 48
 
 
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "quantize",
-        help="float ONNX to INT8 (Q/DQ), calibrated on pictures",
-        description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are "
-        "kept in a calibration file, with which the model can be built again without them.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     arguments.add_network(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures like those it will see")
     parser.add_argument(
@@ -64,27 +57,23 @@ def add_to(subparsers: SubParsers) -> None:
         help="7-bit weights: right on x86 without VNNI, where 8 saturate (default: as this CPU needs)",
     )
     arguments.add_output(parser, "NAME_int8.onnx")
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Calibrate or read the calibration, quantise, check, write.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         DarnerError: A file, model or picture cannot be used.
     """
-    need("onnx", "onnxslim", "pycocotools", extra="optimize")
     from optimization.graph import graphs, qdq
 
     settings = detectors.settings(args)
     source = find_model(settings.name)
     output = args.output or Path(f"{source.stem}_int8{'_trt' if args.target == 'tensorrt' else ''}.onnx")
-    for path in (output, args.json):
-        files.claim(path, force=args.force)
+    files.claim(output, force=args.force)
     _check(args)
     original = graphs.load(source)
     graph = graphs.pre_process(original)
@@ -121,7 +110,7 @@ def run(args: argparse.Namespace) -> None:
     )
     if args.target == "cpu" and speed["ratio"] < 1.1:
         print("little is gained on this CPU: depthwise convolutions and SiLU often run better in float")
-    files.save_json(args.json, facts | {"output": str(output), "speed": speed, "tried": tried})
+    return facts | {"output": str(output), "speed": speed, "tried": tried}
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -163,20 +152,13 @@ def _keep(
     convert: Any,
 ) -> tuple[list[str], Calibration, list[dict[str, Any]]]:
     """Names of the nodes to keep in float; the calibration remembers what was chosen for the target."""
-    from optimization.graph import qdq
+    from optimization.graph import graphs, qdq
     from optimization.measure import precision
 
     if args.keep_float == "none":
         return [], calibration, []
     if args.keep_float != "auto":
-        names = [name.strip() for name in args.keep_float.split(",")]
-        known = {node.name for node in graph.graph.node}
-        for name in names:
-            if name not in known:
-                raise ConfigError(
-                    f"--keep-float: the graph has no node {name!r}; `inspect --nodes` lists them"
-                )
-        return names, calibration, []
+        return graphs.named_nodes(graph, args.keep_float), calibration, []
     if args.images is None and args.target in calibration.kept:
         return calibration.kept[args.target], calibration, []
     if args.images is None:
@@ -214,3 +196,14 @@ def _speed(original: onnx.ModelProto, result: onnx.ModelProto) -> dict[str, floa
         "int8_ms": round(int8_ms, 2),
         "ratio": round(float_ms / int8_ms, 2),
     }
+
+
+COMMAND = Command(
+    name="quantize",
+    help="float ONNX to INT8 (Q/DQ), calibrated on pictures",
+    description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are "
+    "kept in a calibration file, with which the model can be built again without them.",
+    declare=declare,
+    run=run,
+    needs=("onnx", "onnxslim", "pycocotools"),
+)

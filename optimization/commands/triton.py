@@ -7,17 +7,16 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_node.assets.models import find_model
 from optimization import arguments, files
+from optimization.command import Command
 from shared.errors import ConfigError, ModelError
-from shared.program import need
 
 if TYPE_CHECKING:
     import onnx
 
-    from optimization.arguments import SubParsers
 
 _TYPES = {
     "FLOAT": "FP32",
@@ -51,14 +50,8 @@ class Service:
     plan: bool
 
 
-def add_to(subparsers: SubParsers) -> None:
-    """Declare the command's arguments."""
-    parser = subparsers.add_parser(
-        "triton",
-        help="write a Triton model repository",
-        description="Write DIR/NAME/config.pbtxt and DIR/NAME/1/model.onnx (or model.plan). An edge node "
-        "uses the server with model.name: grpc://HOST:8001/NAME.",
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     arguments.add_model(parser, "ONNX: path or name")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="serve this TensorRT engine of the model")
     parser.add_argument("--repository", type=Path, required=True, metavar="DIR")
@@ -71,20 +64,17 @@ def add_to(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--delay-us", type=int, default=2000, metavar="N", help="longest wait for a batch (default: 2000)"
     )
-    arguments.add_results(parser)
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Write the repository.
 
     Args:
-        args: What `add_to` declared.
+        args: What `declare` declared.
 
     Raises:
         DarnerError: The file is no model, a number cannot be, or a file cannot be written.
     """
-    need("onnx", "onnxslim", extra="optimize")
     from optimization.graph import graphs
 
     source = find_model(args.model)
@@ -93,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     folder = args.repository / name
     config = folder / "config.pbtxt"
     copy = folder / "1" / ("model.plan" if args.plan else "model.onnx")
-    for path in (config, copy, args.json):
+    for path in (config, copy):
         files.claim(path, force=args.force)
     model = graphs.load(source)
     batches = batch_varies(model)
@@ -110,9 +100,7 @@ def run(args: argparse.Namespace) -> None:
     files.save(copy, (args.plan or source).read_bytes())
     files.save(config, configuration(model, service))
     print(f"{folder}: config.pbtxt, 1/{copy.name}; batches of up to {max(service.max_batch, 1)}")
-    files.save_json(
-        args.json, {"repository": str(args.repository), "name": name, "max_batch_size": service.max_batch}
-    )
+    return {"repository": str(args.repository), "name": name, "max_batch_size": service.max_batch}
 
 
 def _check(args: argparse.Namespace, name: str) -> None:
@@ -175,3 +163,14 @@ def _tensor(kind: str, item: onnx.ValueInfoProto, service: Service) -> str:
         f"{kind} [\n  {{\n    name: {json.dumps(item.name)}\n    data_type: TYPE_{_TYPES[found]}\n"
         f"    dims: [ {dims} ]\n  }}\n]\n"
     )
+
+
+COMMAND = Command(
+    name="triton",
+    help="write a Triton model repository",
+    description="Write DIR/NAME/config.pbtxt and DIR/NAME/1/model.onnx (or model.plan). An edge node "
+    "uses the server with model.name: grpc://HOST:8001/NAME.",
+    declare=declare,
+    run=run,
+    needs=("onnx", "onnxslim"),
+)

@@ -7,11 +7,12 @@ import math
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import onnxslim
@@ -19,7 +20,8 @@ from onnx import numpy_helper, shape_inference, version_converter
 
 from edge_node.machine.hardware import usable_cores
 from optimization import files
-from shared.errors import ModelError
+from shared.errors import ConfigError, ModelError
+from shared.geometry import F32
 
 OPSET = 17
 """The least that is written: per-channel quantisation needs 13; 17 is what TensorRT 8.6 and newer read."""
@@ -141,6 +143,24 @@ def name_nodes(model: onnx.ModelProto) -> None:
         seen.add(node.name)
 
 
+def named_nodes(model: onnx.ModelProto, text: str) -> list[str]:
+    """The nodes that --keep-float names; "none" names none.
+
+    Args:
+        model: Every node has a name.
+        text: Names with commas between them.
+
+    Raises:
+        ConfigError: The graph has no node of a name.
+    """
+    names = [] if text == "none" else [name.strip() for name in text.split(",")]
+    known = {node.name for node in model.graph.node}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--keep-float: the graph has no node {name!r}; `inspect --nodes` lists them")
+    return names
+
+
 def shape(value: onnx.ValueInfoProto) -> list[int | str]:
     """Lengths of a tensor's axes; text for a dynamic one."""
     return [
@@ -168,6 +188,23 @@ def session(model: onnx.ModelProto | Path, threads: int = 0) -> ort.InferenceSes
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
         raise ModelError(f"ONNX Runtime cannot load the model: {first_line(error)}") from None
+
+
+def runner(model: onnx.ModelProto) -> Callable[[F32], list[npt.NDArray[np.generic]]]:
+    """A model as a function from its input, f32 ``(N, 3, H, W)``, to its outputs.
+
+    Raises:
+        ModelError: ONNX Runtime cannot run it.
+    """
+    ready = session(model)
+    (name, kind), *_ = [(item.name, item.type) for item in ready.get_inputs()]
+    dtype = np.float16 if kind == "tensor(float16)" else np.float32
+
+    def run(tensor: F32) -> list[npt.NDArray[np.generic]]:
+        outputs: list[npt.NDArray[np.generic]] = ready.run(None, {name: tensor.astype(dtype, copy=False)})
+        return outputs
+
+    return run
 
 
 def pre_process(model: onnx.ModelProto) -> onnx.ModelProto:

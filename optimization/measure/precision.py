@@ -14,9 +14,9 @@ from tqdm import tqdm
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import pictures
-from optimization.commands.evaluate_detector import CONFIDENCE
 from optimization.graph import graphs
 from optimization.measure import coco
+from optimization.measure.accuracy import CONFIDENCE
 
 _T = TypeVar("_T")
 SURE = 0.3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -131,11 +130,6 @@ def picture(path: Path | None, resolution: tuple[int, int]) -> tuple[U8, str]:
     else:
         image, name = np.random.default_rng(0).integers(0, 256, (*resolution[::-1], 3), np.uint8), "noise"
     return np.asarray(cv2.resize(image, resolution), np.uint8), f"{name} at {resolution[0]}x{resolution[1]}"
-
-
-def sized(settings: ModelSettings, size: int | None) -> ModelSettings:
-    """The settings with this longer side of the input; None leaves it."""
-    return settings if size is None else dataclasses.replace(settings, input_size=size)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
