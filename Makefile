@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-engines faults check bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-engines test-install faults check bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser, and what they reach (WORKERS=... side by side; ARGS=... for pytest, in one process)"
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage: the real programs, 12 minutes (ARGS=--help)"
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
+	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
 	@echo "make check   formatting, lint, types, spelling"
 	@echo "make bench   measurements against other tools (long); bench-pipeline is the part about the whole pipeline"
 	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
@@ -92,6 +93,21 @@ TORCH ?= torch torchvision
 
 test-engines: .cache/engines/ready
 	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py $(ARGS)
+
+# What is built before may hold files that are gone, and would put them into the wheel.
+INSTALL := $(CURDIR)/.cache/install
+test-install: .venv/.dev
+	rm -rf $(INSTALL) build
+	$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps --no-build-isolation -w $(INSTALL) .
+	rm -rf build
+	$(BIN)/python -m venv $(INSTALL)/pipx
+	$(INSTALL)/pipx/bin/python -m pip install --disable-pip-version-check -q pipx uv
+	PIPX_HOME=$(INSTALL)/pipx-home PIPX_BIN_DIR=$(INSTALL)/pipx-bin PIPX_MAN_DIR=$(INSTALL)/man \
+	  $(INSTALL)/pipx/bin/pipx install "$$(echo $(INSTALL)/darner-*.whl)[viewer,broker]"
+	UV_TOOL_DIR=$(INSTALL)/uv-home UV_TOOL_BIN_DIR=$(INSTALL)/uv-bin \
+	  $(INSTALL)/pipx/bin/uv tool install "darner[viewer,broker] @ file://$$(echo $(INSTALL)/darner-*.whl)"
+	cd $(INSTALL) && for command in pipx-bin/darner-* uv-bin/darner-*; do $$command --help >/dev/null && echo "$$command works" || exit 1; done
+	rm -rf $(INSTALL)
 
 # Markdown that is formatted; `git ls-files "*.md"` once all of it is.
 MARKDOWN := SECURITY.md
