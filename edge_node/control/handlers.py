@@ -1,4 +1,4 @@
-"""What the commands do: look at the node, and change it while it runs."""
+"""The handlers of the commands: they look at the running node, and change it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from shared.wire.messages import Request
 
 _CHANGEABLE = ("confidence", "detect_every", "paused", "thumbnail_fps")
 _SURE = 0.35
-"""Lowest score in the answer to `detect`, where no tracker sorts out the doubtful ones."""
+"""Lowest score in an answer to `detect` by default: no tracker sorts out the doubtful objects there."""
 
 
 class Control:
     """The handlers of one node's commands.
 
     Args:
-        pipeline: Running.
+        pipeline: The running pipeline.
         publisher: Knows each camera's newest frame.
-        detector: Loaded.
+        detector: Answers `detect`.
         controls: The live settings.
-        definitions: Zones and lines.
-        on_zones: Called when other ones are in force.
+        definitions: The zones and lines of each camera.
+        on_zones: Called after zones and lines have changed.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Control:
         self._controls = controls
 
     def handlers(self) -> dict[str, Handler]:
-        """By command."""
+        """Each handler under its command's name."""
         return {
             "ping": self.ping,
             "heatmap": self.heatmap,
@@ -65,7 +65,7 @@ class Control:
         }
 
     def ping(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
-        """Whether the node is there and well."""
+        """Show that the node is there, and whether it is well."""
         return {
             "version": __version__,
             "cameras": list(self._pipeline.watches),
@@ -73,14 +73,14 @@ class Control:
         }
 
     def heatmap(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
-        """Where objects spent their time on one camera: seconds per cell, or a picture of them."""
+        """Where objects spent their time before one camera: seconds per cell, or a picture of these."""
         heatmap = self._pipeline.watches[self._camera(request)].heatmap
         if request.format == "png":
             return {"png_base64": _base64(heatmap.to_png())}
         return {"seconds": heatmap.seconds.round(2).tolist()}
 
     def snapshot(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
-        """The newest analysed frame of one camera, at full size."""
+        """The newest analysed frame of one camera, in full size."""
         camera = self._camera(request)
         newest = self._publisher.newest(camera)
         if newest is None:
@@ -95,7 +95,7 @@ class Control:
         }
 
     def detect(self, request: Request, image: bytes | None) -> dict[str, Any]:
-        """What is on a picture that came with the request."""
+        """The objects in the picture that came with the request."""
         picture = to_pixels(image)
         found, timings = self._detector.detect(picture, request.confidence or _SURE)
         height, width = picture.shape[:2]
@@ -108,27 +108,29 @@ class Control:
         return {"width": width, "height": height, "timings_ms": timings, "objects": objects}
 
     def set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
-        """Change settings of one camera, or of all; what is in force then."""
+        """Change live settings of one camera or of all, and return the values after that."""
         changes = {name: value for name in _CHANGEABLE if (value := getattr(request, name)) is not None}
         if not changes:
             raise MessageError(f"nothing to set; settings are: {', '.join(_CHANGEABLE)}")
         cameras = [self._camera(request)] if request.camera else list(self._pipeline.watches)
-        in_force = {}
+        values = {}
         for camera in cameras:
             live = self._controls.change(camera, **changes)
-            in_force[camera] = vars(live)
-        return {"cameras": in_force}
+            values[camera] = vars(live)
+        return {"cameras": values}
 
     def set_zones(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
-        """Put other zones and lines in force on one camera, and keep them; the new version, and warnings."""
+        """Replace the zones and lines of one camera, at once and for good; the new version, and warnings."""
         camera = self._camera(request)
         if request.zones is None or request.lines is None or request.version is None:
-            raise MessageError("needs zones, lines and version (of the /zones message that they replace)")
+            raise MessageError(
+                "zones, lines and version are needed; version is that of the /zones message replaced"
+            )
         try:
             saved = self._definitions.save(camera, request.zones, request.lines, request.version)
         except ConfigError as error:  # here it is the request that is wrong, not the configuration
             raise MessageError(str(error)) from None
-        # Those in force by now: where two change them at a time, the later ones, whoever comes here last.
+        # Not `saved`: another thread may have saved a newer version since, and the newest must win.
         self._pipeline.watches[camera].redefine(self._definitions[camera])
         self._on_zones()
         warnings = problems(saved.zones, saved.lines, self._detector.class_names)

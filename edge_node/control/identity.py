@@ -1,8 +1,9 @@
-"""One name, one node: what keeps two edge nodes from overwriting each other's state for ever.
+"""One name, one node: keeps two edge nodes from overwriting each other's state.
 
-A node that starts asks whoever holds its name to answer; an answer ends it, silence (a crashed node's
-retained "online") does not. Where two start at the same time both get through, see each other's "online", and
-the later session yields. Only a session that answers a ping can make a node yield: a replayed status cannot.
+A node that starts pings its own name. If another session answers, the new node ends; silence, as behind the
+retained "online" of a crashed node, lets it start. Two that start at the same moment both get through. Each
+then sees the other's "online", and the later session yields. It yields only to a session that answers a ping,
+so a replayed status stops nobody.
 """
 
 from __future__ import annotations
@@ -25,20 +26,25 @@ from shared.wire.messages import NodeStatus, Request, Response
 log = logging.getLogger("darner.identity")
 
 ANSWER_WITHIN_S = 2.0
+"""How long the holder of the name may take to answer; then it counts as crashed."""
 CONNECT_WITHIN_S = 2.0
+"""How long the name check waits for the broker; then the node starts without it."""
 MEND_EVERY_S = 1.0
+"""State that somebody overwrites again and again is published again no more often than this."""
 ASK_AGAIN_S = 10.0
+"""A session that publishes as this node is pinged no more often than this."""
 _ASKING = "name check of session "
+"""Begins the transaction of the ping."""
 
 
 def check_name(settings: MqttSettings, node: str, session: str) -> None:
-    """Make sure that no other node answers to our name; a broker that cannot be reached is no obstacle.
+    """Make sure that no other node has the name. A broker that cannot be reached is no obstacle.
 
     Raises:
-        BrokerError: One answers, or the broker refuses us for good.
+        BrokerError: Another node answers, or the broker refuses this one for good.
     """
     refused: list[BrokerError] = []
-    # A connection of its own, without a will: whatever happens here must not touch the other node's status.
+    # A connection of its own, without a will: its end must not change the other node's status.
     with Client(settings, name=f"darner-{node}-start", on_refused=refused.append) as client:
         for path in _watched(settings.prefix, node):
             client.subscribe(path, 1)
@@ -56,7 +62,7 @@ def check_name(settings: MqttSettings, node: str, session: str) -> None:
 
 
 def _answer(client: Client, prefix: str, session: str) -> Response | None:
-    """What the holder of the name says; None when there is none or it is dead."""
+    """The answer of the name's holder; None when nobody holds the name, or the holder has crashed."""
     held = False
     deadline = time.monotonic() + ANSWER_WITHIN_S
     while time.monotonic() < deadline:
@@ -66,26 +72,29 @@ def _answer(client: Client, prefix: str, session: str) -> Response | None:
         except TimeoutError:
             return None
         except MessageError:
-            continue  # not from a node of ours
+            continue  # no message of a node
         if isinstance(message, Response) and message.session != session and not received.retain:
             return message
         if isinstance(message, NodeStatus):
             held = message.status == "online" and message.session != session
-        # Our question came back, so the retained status, sent when we subscribed, has come before it.
+        # Our ping came back. The retained status, which came on subscribing, would have come before it.
         elif row is topics.REQUEST and not held:
             return None
     return None
 
 
 class NameGuard:
-    """Watches, while a node runs, what others publish under its name.
+    """Watches what others publish under the name of a running node.
 
     Args:
         client: The node's connection.
-        prefix: Of the topics.
-        node: Our name.
-        session: This run.
-        on_taken: Called once, when we are the ones who have to go.
+        prefix: The prefix of the node's topics.
+        node: The node's name.
+        session: The node's session.
+        on_taken: Called once, when this node has to end because an earlier session has its name.
+
+    Attributes:
+        yielded: Whether this node leaves name and state to another one.
     """
 
     def __init__(
@@ -99,17 +108,21 @@ class NameGuard:
         self._damaged = self._garbled = False
         self._mended_at = 0.0
         self.yielded = False
-        """Whether another node has the name: ours to leave to it, state and all."""
+
+    @property
+    def overwritten(self) -> bool:
+        """Whether somebody has overwritten state of this node that `mend` has not published again yet."""
+        return self._damaged or self._garbled
 
     def subscribe(self) -> None:
-        """Ask the broker for what is said under our name."""
+        """Ask the broker for the node's own status, and for answers to pings."""
         for path in _watched(self._prefix, self._node):
             self._client.subscribe(path, 1)
 
     def handle(self, received: Received) -> None:
-        """Take one message; those that are not ours to judge are passed over."""
+        """Take one message; a message about something else is ignored."""
         if received.retain:
-            return  # from before our time, and our own "online" is on its way
+            return  # older than this run, whose own "online" is on its way
         if received.topic == topics.STATUS.path(self._prefix, node=self._node):
             try:
                 self._on_status(_read(self._prefix, received)[1])
@@ -122,17 +135,17 @@ class NameGuard:
                 log.debug("%s: %s", received.topic, error)
 
     def mend(self) -> None:
-        """Publish our state again if somebody overwrote it; call it every now and then."""
+        """Publish the node's state again if somebody overwrote it; to be called several times a second."""
         due = time.monotonic() - self._mended_at >= MEND_EVERY_S
-        if (self._damaged or self._garbled) and due and not self.yielded:
-            # Another node overwrites everything; whoever writes garbage need not make us send everything.
+        if self.overwritten and due and not self.yielded:
+            # Another node overwrites all state. Garbage was written to the status alone.
             status = topics.STATUS.path(self._prefix, node=self._node)
             path = None if self._damaged else status
             self._damaged, self._garbled, self._mended_at = False, False, time.monotonic()
             self._client.refresh(path)
 
     def watched(self, ping: Handler) -> Handler:
-        """The ping command, which also says when it is another node that asks."""
+        """A handler for `ping` that also logs when the name check of another node asks."""
 
         def answer(request: Request, image: bytes | None) -> dict[str, Any]:
             asking = request.transaction or ""
@@ -152,9 +165,13 @@ class NameGuard:
             return
         self._damaged = True
         if message.status == "offline":
-            return  # the will of our own crashed predecessor, or one that yielded
+            return  # the will of this node's crashed predecessor, or of a node that yielded
         if self._once(message.session):
-            log.error("somebody else publishes as node %r (session %s)", self._node, message.session)
+            log.error(
+                "somebody else publishes under the name of this node, %r (session %s)",
+                self._node,
+                message.session,
+            )
         now = time.monotonic()
         if message.session < self._session and now - self._asked.get(message.session, -1e9) > ASK_AGAIN_S:
             if len(self._asked) >= 100:
@@ -178,14 +195,14 @@ def _ask(client: Client, prefix: str, node: str, session: str) -> None:
 
 
 def _read(prefix: str, received: Received) -> tuple[topics.Topic, object]:
-    """The row and the message.
+    """The message, and the row of the topic table that it belongs to.
 
     Raises:
-        MessageError: It is not one of ours.
+        MessageError: The topic is not in the table, or the payload breaks the contract.
     """
     found = topics.match(prefix, received.topic)
     if found is None or not dataclasses.is_dataclass(found[0].payload):
-        raise MessageError(f"not a topic of ours: {received.topic!r}")
+        raise MessageError(f"{received.topic!r} is no topic of a JSON message")
     return found[0], messages.decode(found[0].payload, received.payload)
 
 

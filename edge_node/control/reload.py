@@ -1,4 +1,4 @@
-"""The configuration read again while the node runs: what can be changed live is, the rest is named."""
+"""Reload: reads the configuration again, applies what a running node can change, and names the rest."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ log = logging.getLogger("darner.reload")
 
 
 class Reload:
-    """Brings a running node to its configuration as it is now.
+    """Applies the configuration to a running node.
 
-    A key that is as it was when it was last read is left alone: what was set over MQTT since then stays.
+    A key with the same value as when it was last read is left alone: what was set over MQTT since then stays.
 
     Args:
-        read: Reads the configuration as at the start; DarnerError when it is wrong.
-        config: As read at the start.
-        class_names: Of the model, by id.
+        read: Reads the configuration as at the start; raises DarnerError when it is wrong.
+        config: The configuration as read at the start.
+        class_names: The model's class names, by id.
         controls: The live settings.
-        definitions: Zones and lines.
-        pipeline: Running.
-        publisher: Likewise.
-        homeassistant: Likewise.
+        definitions: The zones and lines of each camera.
+        pipeline: The running pipeline.
+        publisher: The publisher of the running node.
+        homeassistant: Its Home Assistant discovery.
     """
 
     def __init__(
@@ -57,20 +57,20 @@ class Reload:
         self._lock = threading.RLock()
 
     def command(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
-        """As a command: what was applied, what needs a restart, and warnings about zones and lines."""
+        """The handler of `reload`: keys applied, keys that need a restart, warnings about zones and lines."""
         with self._lock:
             return self._reload()
 
     def on_signal(self) -> None:
-        """The same without anybody to answer: an error is logged."""
+        """Reload on SIGHUP; an error is logged."""
         try:
             with self._lock:
                 self._reload()
         except DarnerError as error:
-            log.error("reload: nothing was changed: %s", error)
+            log.error("reload failed, nothing was changed: %s", error)
 
     def announce_zones(self) -> None:
-        """Tell Home Assistant which zones and lines are in force now."""
+        """Tell Home Assistant which zones and lines there are now."""
         with self._lock:
             self._homeassistant.update(with_definitions(self._config, self._definitions))
 
@@ -78,7 +78,7 @@ class Reload:
         wanted = self._read()
         before, now = self._config, with_live_changes(self._config, wanted)
         applied, restart = list(changed_keys(before, now)), list(changed_keys(now, wanted))
-        redefined = self._definitions.configure(now.cameras)  # first: it alone can fail
+        redefined = self._definitions.configure(now.cameras)  # first: only this can fail
         self._config = now
         self._controls.reconfigure(before, now)
         for name, camera in now.cameras.items():
@@ -88,9 +88,9 @@ class Reload:
         self.announce_zones()
         if now.log_level != before.log_level:
             logs.setup(now.log_level, now.log_format)
-        log.info("reload: applied: %s", ", ".join(applied) or "nothing")
+        log.info("reload applied: %s", ", ".join(applied) or "nothing")
         if restart:
-            log.warning("reload: needs a restart: %s", ", ".join(restart))
+            log.warning("reload: these keys need a restart: %s", ", ".join(restart))
         warnings = [
             f"camera {name}: {problem}"
             for name, one in redefined.items()

@@ -17,6 +17,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_node.control import identity
 from edge_node.control.commands import Commands
 from edge_node.control.identity import NameGuard, check_name
 from edge_node.control.inbox import Inbox
@@ -135,7 +136,10 @@ def test_of_two_that_start_together_the_later_session_yields(broker: Mosquitto) 
         assert not earlier.errors
 
 
-def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody(broker: Mosquitto) -> None:
+def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "MEND_EVERY_S", 0.0)
     where = mqtt(broker, "replay")
     with Node(where, "6b-running") as node, Client(where, name="replay") as replay:
         node.online()
@@ -148,8 +152,7 @@ def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody
         ):
             replay.set_state(topics.STATUS, node.path, payload)
             assert replay.finish(5)
-            wait_until(lambda: node.guard._damaged or node.guard._garbled)
-            node.guard._mended_at = 0.0
+            wait_until(lambda: node.guard.overwritten)
             node.guard.mend()
             wait_until(lambda: retained(where).session == "6b-running")
         assert not node.errors
@@ -166,7 +169,7 @@ def test_garbage_does_not_make_a_node_send_everything_again(broker: Mosquitto) -
         vandal.subscribe(zone, 1)
         vandal.received.get(10)
         vandal.set_state(topics.STATUS, node.path, b"garbage")
-        wait_until(lambda: node.guard._garbled)
+        wait_until(lambda: node.guard.overwritten)
         node.guard.mend()
         wait_until(lambda: retained(where).session == "6b-running")
         assert len(vandal.received) == 0
