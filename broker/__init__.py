@@ -1,1 +1,5 @@
-"""The MQTT broker for a demo, a test or a single box, and the configuration for a real one."""
+"""`python -m broker`: a broker for demos and tests, and configurations for a real one.
+
+Enter by `__main__.py`; `certificates.py` makes a private certificate authority with openssl. The wing may
+import `shared` only.
+"""

@@ -1,4 +1,4 @@
-"""Bounded hand-off between threads, with the drop policy written at the call that may drop."""
+"""A bounded queue between threads; the name of a call says whether it waits or drops."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ T = TypeVar("T")
 
 
 class Closed(Exception):  # noqa: N818 - a state, not a failure: it ends loops
-    """The channel was closed: nothing more can be put, or nothing is left to get."""
+    """The channel is closed: nothing can be put, or nothing is left to get."""
 
 
 class Channel(Generic[T]):
-    """A queue with one small lane per key, so that one camera can neither starve nor bury another.
+    """A queue with one small lane for each key, so that no camera can starve another or fill its lane.
 
-    Lanes are served in turn, or as often as their weights say while there is more to take than is taken. Each
-    lane has a virtual time that goes on by 1 / weight with every item taken, and the lane that is furthest
-    behind is next; one that was empty does not save up turns. (Start-time fair queuing: Goyal, Vin and Cheng,
-    1996.)
+    Lanes are served in turn. When the taker is too slow for all of them, each gets turns in proportion to its
+    weight: a lane's virtual time advances by 1 / weight with every item taken, and the lane that is furthest
+    behind is next. An empty lane does not save up turns. Source: Goyal, Vin and Cheng, "Start-time Fair
+    Queuing", 1996.
 
     Args:
-        depth: How many items a lane holds.
-        weights: By key; 1 where none is given.
+        depth: Most items in a lane.
+        weights: Weight of a lane by its key; 1 for every other lane.
         room: Most bytes that `put_newest` and `put_if_room` leave in a lane; a lone item may be larger.
-        size: Bytes of an item.
+        size: Gives an item's bytes.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Channel(Generic[T]):
         self._closed = False
         self._changed = threading.Condition()
         self.dropped: Counter[str] = Counter()
-        """Items replaced by a newer one before they were taken, by key."""
+        """Items that newer ones replaced before they were taken, by key."""
 
     def put_newest(self, item: T, key: str = "") -> None:
-        """Put without ever waiting: in a full lane the oldest items are dropped and counted.
+        """Put without waiting: in a full lane the oldest items are dropped and counted.
 
         Raises:
             Closed: The channel is closed.
@@ -82,7 +82,7 @@ class Channel(Generic[T]):
             return True
 
     def put(self, item: T, key: str = "") -> None:
-        """Put, waiting for as long as the lane is full: back-pressure.
+        """Put, and wait as long as the lane is full: back-pressure.
 
         Raises:
             Closed: The channel is closed, or was closed while waiting.
@@ -96,7 +96,7 @@ class Channel(Generic[T]):
         """Take the oldest item of the lane whose turn it is.
 
         Args:
-            timeout: Seconds; None waits until something comes or the channel is closed.
+            timeout: Seconds; None waits until an item comes or the channel is closed.
 
         Raises:
             Closed: The channel is closed and empty.
@@ -105,12 +105,12 @@ class Channel(Generic[T]):
         return self.take(1, timeout)[0]
 
     def take(self, limit: int, timeout: float | None = None, fill_s: float = 0.0) -> list[T]:
-        """Take several items, those of one lane in their order.
+        """Take several items; those of one lane keep their order.
 
         Args:
             limit: Most items.
-            timeout: Seconds to wait for the first; None waits until it comes or the channel is closed.
-            fill_s: Seconds to wait, once the first is there, for the others.
+            timeout: Seconds to wait for the first item; None waits until it comes or the channel is closed.
+            fill_s: Seconds to wait for more items after the first has come.
 
         Raises:
             Closed: The channel is closed and empty.
@@ -128,7 +128,7 @@ class Channel(Generic[T]):
             return items
 
     def close(self) -> None:
-        """Refuse new items; those already in can still be taken. Wakes every waiting thread."""
+        """Refuse new items and wake every waiting thread; items that are in can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

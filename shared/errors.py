@@ -1,4 +1,4 @@
-"""Errors that are the user's to fix: each names the thing, the value and the fix."""
+"""Errors that the user can fix: each names the thing, the value and the fix."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class DarnerError(Exception):
 
 
 class ConfigError(DarnerError):
-    """A setting is missing, unknown or has a value that cannot work."""
+    """A setting is missing or unknown, or its value cannot work."""
 
     exit_code = 2
 
 
 class ModelError(DarnerError):
-    """A model file is missing, unreadable, of an unknown layout or not what its hash says."""
+    """A model file is missing or unreadable, has an unknown layout, or differs from its hash."""
 
 
 class SourceError(DarnerError):
@@ -24,11 +24,11 @@ class SourceError(DarnerError):
 
 
 class BrokerError(DarnerError):
-    """The broker refused us for a reason that waiting does not cure (credentials, ACL, protocol)."""
+    """The broker refuses us for a reason that waiting does not cure: credentials, access rules, protocol."""
 
 
 class MessageError(DarnerError):
-    """A payload from the wire does not keep the contract; it is counted and skipped."""
+    """A payload from the wire breaks the contract; it is counted and skipped."""
 
 
 class ConflictError(DarnerError):

@@ -1,6 +1,6 @@
 """Boxes, anchors, polygons and segments in numpy: pure functions, any unit, y pointing down.
 
-Boxes are ``(x1, y1, x2, y2)``. Everything is vectorised over objects; polygons and lines have few points.
+Boxes are ``(x1, y1, x2, y2)``. Functions are vectorised over objects; polygons and lines have few points.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ANCHORS: dict[Anchor, tuple[float, float]] = {
 
 
 def anchor_points(xyxy: Floats, anchor: Anchor = "bottom_center") -> F64:
-    """The point of each box that decides where the object stands.
+    """The point of each box that stands for the object's place.
 
     Args:
         xyxy: Boxes, shape ``(N, 4)``.
@@ -51,7 +51,7 @@ def iou(a: Floats, b: Floats) -> F64:
         b: Boxes ``(M, 4)``.
 
     Returns:
-        Matrix ``(N, M)`` in 0..1; a box of no area overlaps nothing.
+        Matrix ``(N, M)`` in 0..1; a box without area overlaps nothing.
     """
     a = np.asarray(a, dtype=np.float64)
     b = np.asarray(b, dtype=np.float64)
@@ -63,17 +63,17 @@ def iou(a: Floats, b: Floats) -> F64:
 
 
 def box_area(xyxy: Floats) -> F64:
-    """Area of each box ``(N, 4)``; an inverted box has none."""
+    """Area of each box ``(N, 4)``; 0 for an inverted box."""
     boxes = np.asarray(xyxy, dtype=np.float64)
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
     return np.asarray(sides[:, 0] * sides[:, 1])
 
 
 class Polygons:
-    """Several polygons, asked all at once which points they contain (even-odd rule, ray to the right).
+    """Several polygons, tested together for the points they contain (even-odd rule, ray to the right).
 
-    Each edge owns its upper end and not its lower one, so polygons that share an edge never both claim a
-    point and never both refuse it. Source: Franklin, "PNPOLY - Point Inclusion in Polygon Test".
+    An edge includes its upper end and excludes its lower one. So of two polygons that share an edge exactly
+    one contains a point on it. Source: Franklin, "PNPOLY - Point Inclusion in Polygon Test".
 
     Args:
         polygons: Corners of each, ``(K, 2)``, K >= 3, closed implicitly.
@@ -83,7 +83,7 @@ class Polygons:
         corners = [np.asarray(polygon, dtype=np.float64).reshape(-1, 2) for polygon in polygons]
         starts = np.concatenate([*corners, np.zeros((0, 2))])
         ends = np.concatenate([*(np.roll(one, -1, axis=0) for one in corners), np.zeros((0, 2))])
-        # Every edge is computed from its upper end: rounding is then the same for two that share it.
+        # Every edge is computed from its upper end, so that polygons that share it round alike.
         upside_down = (starts[:, 1] > ends[:, 1])[:, None]
         top, bottom = np.where(upside_down, ends, starts), np.where(upside_down, starts, ends)
         rise = bottom[:, 1] - top[:, 1]
@@ -112,12 +112,6 @@ class Polygons:
         return np.asarray(np.logical_xor.reduceat(hit, self._first, axis=0))
 
 
-def points_in_polygon(points: Floats, polygon: Floats) -> Bool:
-    """Which points ``(N, 2)`` lie inside one polygon ``(K, 2)``; mask ``(N,)``. See `Polygons`."""
-    p = np.asarray(points, dtype=np.float64).reshape(1, -1, 2)
-    return np.asarray(Polygons([polygon]).contain(p)[0])
-
-
 def polygon_crosses_itself(polygon: Floats) -> bool:
     """Whether two edges of a polygon ``(K, 2)`` cross; touching and overlapping is not crossing."""
     p = np.asarray(polygon, dtype=np.float64)
@@ -141,7 +135,7 @@ def clip_to_frame(points: Floats) -> F64:
         points: Corners ``(K, 2)``, K >= 2, closed implicitly.
 
     Returns:
-        Corners ``(M, 2)``; none when it lies outside entirely.
+        Corners ``(M, 2)``; none when all of it lies outside.
     """
     corners = np.asarray(points, dtype=np.float64)
     for axis, limit, sign in ((0, 0.0, 1.0), (0, 1.0, -1.0), (1, 0.0, 1.0), (1, 1.0, -1.0)):
@@ -171,35 +165,9 @@ def side_of_line(points: Floats, line: Floats) -> F64:
         line: ``(2, 2)``, start and end, not the same point.
 
     Returns:
-        ``(N,)``: positive on the right hand of somebody walking from start to end on the screen.
+        ``(N,)``: positive on the right of somebody who walks from start to end on the screen.
     """
     p = np.asarray(points, dtype=np.float64).reshape(-1, 2)
     (ax, ay), (bx, by) = np.asarray(line, dtype=np.float64)
     length = float(np.hypot(bx - ax, by - ay))
     return np.asarray(((bx - ax) * (p[:, 1] - ay) - (by - ay) * (p[:, 0] - ax)) / length)
-
-
-def segments_cross(start: Floats, end: Floats, line: Floats) -> Bool:
-    """Which motion segments properly meet a line segment.
-
-    A motion that starts on the line has not crossed it; one that ends on it has not crossed it yet: the side
-    a point exactly on the line belongs to is "positive", so a crossing is counted once, in one frame.
-
-    Args:
-        start: Where each object was, ``(N, 2)``.
-        end: Where it is now, ``(N, 2)``.
-        line: ``(2, 2)``.
-
-    Returns:
-        Mask ``(N,)``.
-    """
-    before = side_of_line(start, line) >= 0
-    after = side_of_line(end, line) >= 0
-    s = np.asarray(start, dtype=np.float64).reshape(-1, 2)
-    e = np.asarray(end, dtype=np.float64).reshape(-1, 2)
-    a, b = np.asarray(line, dtype=np.float64)
-    move = e - s
-    # The line's two ends must lie on different sides of the motion (or on it).
-    cross_a = move[:, 0] * (a[1] - s[:, 1]) - move[:, 1] * (a[0] - s[:, 0])
-    cross_b = move[:, 0] * (b[1] - s[:, 1]) - move[:, 1] * (b[0] - s[:, 0])
-    return np.asarray((before != after) & (cross_a * cross_b <= 0))

@@ -1,4 +1,4 @@
-"""Logging for all of Darner's processes: one line an event, to standard error."""
+"""Logging for all of Darner's programs: one line for each event, to standard error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def setup(level: str = "INFO", form: Format = "text") -> None:
-    """Send log lines of `level` and above to standard error, for people or one JSON object a line."""
+    """Send log lines of `level` and above to standard error, as text or as one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     handler.setFormatter(_Json() if form == "json" else text)
@@ -47,10 +47,10 @@ def redact(url: str) -> str:
 
 
 class Once:
-    """Lets the first message of each key through, so that a bad sender cannot fill the log.
+    """Lets only the first message of each key through, so that a bad sender cannot fill the log.
 
     Args:
-        limit: Keys remembered; past that everything is quiet.
+        limit: Most keys; once they are used up, no new key gets through.
     """
 
     def __init__(self, limit: int = 1000) -> None:

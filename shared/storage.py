@@ -13,7 +13,7 @@ log = logging.getLogger("darner.storage")
 
 
 def state_folder() -> Path:
-    """Where a process keeps what must survive it: ``$DARNER_STATE``, else the user's state folder."""
+    """The folder for what must survive a process: ``$DARNER_STATE``, else the user's state folder."""
     chosen = os.environ.get("DARNER_STATE")
     if chosen:
         return Path(chosen)
@@ -25,7 +25,7 @@ def state_folder() -> Path:
 
 
 Migrate = Callable[[sqlite3.Connection, int], None]
-"""Brings tables of an older version here, before the schema's text runs; in the same transaction."""
+"""Converts the tables of an older version; it runs before the schema's SQL, in the same transaction."""
 
 
 def open_database(
@@ -33,15 +33,15 @@ def open_database(
 ) -> sqlite3.Connection:
     """Open a database for this process alone; what is committed to it survives a power cut.
 
-    A file that is damaged, or of another version, is set aside under a name with the time; a new one begins.
-    A torn write-ahead log is no damage: SQLite takes from it what was committed.
+    A file that is damaged or of another version is renamed, with the time in its new name, and a new file is
+    created. A torn write-ahead log is no damage: SQLite recovers what was committed.
 
     Args:
-        path: Of the file; its folder is made.
+        path: The file; a missing folder is created.
         schema: SQL that creates what is missing.
-        version: Of the schema.
-        migrate: Takes older versions along; without it they are set aside.
-        exclusive: False lets other connections read; then it is the caller who keeps other writers away.
+        version: The schema's version.
+        migrate: Converts older versions; without it, files of older versions are set aside.
+        exclusive: False lets other connections read; the caller then keeps other writers away.
 
     Raises:
         OSError: The folder cannot be made, or a damaged file cannot be renamed.
@@ -60,10 +60,11 @@ def open_database(
 def _open(
     path: Path, schema: str, version: int, migrate: Migrate | None, exclusive: bool
 ) -> sqlite3.Connection:
-    # A transaction is what the caller says it is; threads take turns by the caller's care.
+    # The caller begins and commits transactions, and makes threads take turns.
     connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
-        # Exclusive: two processes of one name would send and delete each other's; and no shared-memory file.
+        # Exclusive: two processes with one file would send and delete each other's rows. It also needs no
+        # shared-memory file.
         if exclusive:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -97,4 +98,4 @@ def _set_aside(path: Path, reason: str) -> None:
         beside = path.with_name(path.name + suffix)
         if beside.exists():
             beside.rename(aside.with_name(aside.name + suffix))
-    log.error("%s is damaged (%s): set aside as %s, and a new one begun", path, reason, aside.name)
+    log.error("%s is damaged (%s): renamed to %s; a new file is created", path, reason, aside.name)

@@ -1,1 +1,5 @@
-"""Does a running system keep the contract?"""
+"""`python -m shared.conformance`: listens to a broker and reports every breach of the wire contract.
+
+Enter by `__main__.py`. `rules.py` checks each message and what follows from one to the next; `pairing.py`
+matches pictures with the detections of their frames. The wing may import all of `shared` but `replay`.
+"""

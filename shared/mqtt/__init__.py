@@ -1,1 +1,6 @@
-"""How it is sent."""
+"""How messages are sent: the MQTT client, for nodes, viewers and command lines.
+
+Enter by `client.py`. `connection.py` makes and remakes the connection, `properties.py` translates MQTT 5's
+properties; these three alone import paho. `address.py` (settings) and `received.py` (a message) do not load
+it. The wing may import `wire` and the files of `shared` itself.
+"""

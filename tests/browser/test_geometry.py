@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from edge_node.analytics.problems import problems
-from shared.geometry import points_in_polygon
 from shared.wire.messages import LineDefinition, ZoneDefinition
 from tests.browser.conftest import OpenPage
+from tests.geometry import points_in_polygon
 from tests.viewer_server.process import ViewerProcess
 
 ASK = """async (cases) => {

@@ -11,12 +11,11 @@ from shared.geometry import (
     box_area,
     clip_to_frame,
     iou,
-    points_in_polygon,
     polygon_area,
     polygon_crosses_itself,
-    segments_cross,
     side_of_line,
 )
+from tests.geometry import points_in_polygon
 
 SQUARE = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
 BOW_TIE = [(0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.0, 1.0)]
@@ -125,26 +124,6 @@ def test_clipping_tells_whether_a_segment_is_visible(
     assert (len(clip_to_frame(np.array(segment))) > 0) is visible
 
 
-@pytest.mark.parametrize(
-    ("start", "end", "crosses"),
-    [
-        ((0, -1), (0, 1), True),
-        ((0, -1), (0, 0), True),  # ends on the line: that side owns it
-        ((0, 0), (0, 1), False),  # begins on it
-        ((0, 0), (0, -1), True),  # leaves the side that owns it
-        ((2, -1), (2, 1), False),  # around the end
-        ((-9, -1), (9, 1), True),
-        ((0, -2), (0, -1), False),  # comes near only
-        ((0, -1), (0, -1), False),  # stands
-    ],
-)
-def test_a_motion_crosses_a_line_once(
-    start: tuple[float, float], end: tuple[float, float], crosses: bool
-) -> None:
-    line = np.array([(-1.0, 0.0), (1.0, 0.0)])
-    assert segments_cross(np.array([start]), np.array([end]), line).tolist() == [crosses]
-
-
 def test_the_right_hand_of_somebody_walking_along_the_line_is_positive() -> None:
     line = np.array([(0.0, 0.0), (2.0, 0.0)])  # to the right on the screen: the right hand is below
     assert side_of_line(np.array([(1.0, 3.0), (1.0, -3.0), (9.0, 0.0)]), line).tolist() == [3.0, -3.0, 0.0]
@@ -175,7 +154,7 @@ def test_nothing_in_gives_nothing_out() -> None:
     boxes = np.zeros((0, 4))
     line = np.array([(0.0, 0.0), (1.0, 1.0)])
     assert points_in_polygon(none, np.array(SQUARE)).shape == (0,)
-    assert side_of_line(none, line).shape == segments_cross(none, none, line).shape == (0,)
+    assert side_of_line(none, line).shape == (0,)
     assert anchor_points(boxes).shape == (0, 2)
     assert iou(boxes, boxes).shape == (0, 0)
     assert box_area(boxes).shape == (0,)

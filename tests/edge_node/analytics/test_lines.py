@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_node.config.camera_settings import AnalyticsSettings
-from shared.geometry import segments_cross, side_of_line
+from shared.geometry import side_of_line
 from shared.wire.messages import LineDefinition
 from tests.edge_node.scenes import (
     HEIGHT,
@@ -27,6 +27,7 @@ from tests.edge_node.scenes import (
     unseen,
     walk,
 )
+from tests.geometry import segments_cross
 
 BAND = 0.02
 """Of the frame's height; across an upright line that is 0.01125 of its width."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_node.analytics.analyse import Analytics
 from edge_node.config.camera_settings import AnalyticsSettings
-from shared.geometry import anchor_points, points_in_polygon
+from shared.geometry import anchor_points
 from shared.wire.messages import Crowd, EventType, ZoneDefinition
 from tests.edge_node.scenes import (
     CLASSES,
@@ -28,6 +28,7 @@ from tests.edge_node.scenes import (
     unseen,
     walk,
 )
+from tests.geometry import points_in_polygon
 
 NO_LINKS = AnalyticsSettings(link_within_s=0.0)
 ACROSS = walk((0, 0.1, 0.5), (8, 0.9, 0.5))
