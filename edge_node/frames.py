@@ -1,4 +1,4 @@
-"""What travels through the pipeline: frozen structs of arrays, checked when they are built."""
+"""What travels through the pipeline: frames, detections and tracks, frozen and checked when built."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ class Frame:
     """One picture of one camera.
 
     Attributes:
-        camera: Identifier of the camera.
-        seq: Number of the frame within this camera's session, from 0; a gap means frames were lost.
-        captured_ns: Wall clock (UTC) when the frame was read, nanoseconds since 1970.
-        monotonic_ns: The clock for every duration: monotonic for live sources, the media clock for files.
-        image: u8 ``(H, W, 3)``, BGR. Never written to after capture: several stages share it.
-        restarted: First frame after a reconnect or of a new pass of a looped file: what was seen before it
-            says nothing about where things are now.
-        clock: What `captured_ns` goes back to.
-        reader: What decoded it.
+        camera: Name of the camera.
+        seq: Number of the frame within this camera's session, from 0; a gap means that frames were lost.
+        captured_ns: Wall clock (UTC) when the frame was captured, nanoseconds since 1970.
+        monotonic_ns: Time for durations, nanoseconds: the monotonic clock for live sources, the media clock
+            for files.
+        image: u8 ``(H, W, 3)``, BGR. Nobody writes to it after capture: several stages share it.
+        restarted: Whether this is the first frame after a reconnect, or of a new pass of a looped file.
+            Earlier frames then say nothing about where things are now.
+        clock: The clock that `captured_ns` was derived from.
+        reader: The library that decoded the frame.
     """
 
     camera: str
@@ -58,18 +59,18 @@ class Frame:
 
     @property
     def width(self) -> int:
-        """Pixels across."""
+        """Width in pixels."""
         return int(self.image.shape[1])
 
     @property
     def height(self) -> int:
-        """Pixels down."""
+        """Height in pixels."""
         return int(self.image.shape[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """What the detector saw in one frame.
+    """What the detector found in one frame.
 
     Attributes:
         xyxy: f32 ``(N, 4)``, pixels of the source frame, inside it.
@@ -91,7 +92,7 @@ class Detections:
         return len(self.score)
 
     def __getitem__(self, index: Bool | npt.NDArray[np.intp] | slice) -> Detections:
-        """Select by mask, by indices or by slice."""
+        """Some of the detections: by mask, by indices or by slice."""
         return Detections(self.xyxy[index], self.score[index], self.class_id[index])
 
     @classmethod
@@ -102,7 +103,10 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detected:
-    """A frame, what was seen in it (None: nobody looked), and how long each step took in milliseconds."""
+    """A frame, its detections, and how long each step took in milliseconds.
+
+    `detections` is None when the network did not run on the frame.
+    """
 
     frame: Frame
     detections: Detections | None
@@ -115,13 +119,13 @@ class Tracks:
 
     Attributes:
         xyxy: f32 ``(N, 4)``, pixels of the source frame.
-        score: f32 ``(N,)``: score of the detection matched last.
+        score: f32 ``(N,)``: score of the latest detection matched with the track.
         class_id: i32 ``(N,)``.
-        track_id: i64 ``(N,)``, unique within the session, never used again.
+        track_id: i64 ``(N,)``, unique within the session.
         age_s: f32 ``(N,)``: seconds since the track was first seen.
         velocity: f32 ``(N, 2)``: of the box centre, pixels per second.
         predicted: bool ``(N,)``: True where no detection of this frame supports the box.
-        ended: i64 ``(K,)``: confirmed tracks given up in this frame; they will never come back.
+        ended: i64 ``(K,)``: ids of the confirmed tracks that the tracker gave up in this frame.
     """
 
     xyxy: F32

@@ -169,8 +169,8 @@ class Node:
             if time.monotonic() < next_report + METRICS_EVERY_S:
                 continue
             next_report = time.monotonic()
-            load, vitals = self._pipeline.metrics(), self._monitor.read()
-            message = self._publisher.metrics(next_report - started, load, vitals)
+            throughput, vitals = self._pipeline.metrics(), self._monitor.read()
+            message = self._publisher.metrics(next_report - started, throughput, vitals)
             if self._exporter is not None:
                 self._exporter.update(message)
             if heartbeat and self._pipeline.healthy:

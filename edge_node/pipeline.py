@@ -16,7 +16,7 @@ from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import is_live, is_read_fast
 from edge_node.detect.stages import Detect, Inferred, Ready
-from edge_node.machine.vitals import Load
+from edge_node.machine.vitals import Throughput
 from edge_node.pace import Pace
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
@@ -104,7 +104,7 @@ class Pipeline:
         """Whether the stages behind the cameras all live; a camera may have come to its end."""
         return self.error is None and all(thread.is_alive() for thread in self._threads if not thread.daemon)
 
-    def metrics(self) -> Load:
+    def metrics(self) -> Throughput:
         """Throughput of every camera since the last call, and what waits and was lost at every stage."""
         frames = self._frames
         batches: Counter[int] = Counter()
@@ -117,7 +117,7 @@ class Pipeline:
             "watch": StageMetrics(waiting=len(self._inferred), dropped=0),
         }
         runs = {str(size): batches[size] for size in sorted(batches)}
-        return Load(cameras=self._camera_metrics(), stages=stages, batches=runs)
+        return Throughput(cameras=self._camera_metrics(), stages=stages, batches=runs)
 
     def _camera_metrics(self) -> dict[str, CameraMetrics]:
         now = time.monotonic()

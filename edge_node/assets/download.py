@@ -1,4 +1,4 @@
-"""Files fetched on demand into the cache: with a progress bar, checked, and never half there."""
+"""Downloads into the cache: with a progress bar, checked, and complete or not there at all."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from shared.files import PartFile, write_whole
 
 
 class DownloadError(DarnerError):
-    """A file could not be fetched, or is not what it should be."""
+    """A file could not be downloaded, or its content is not the expected one."""
 
 
 def cache_dir() -> Path:
-    """Where downloads are kept: ``$DARNER_CACHE``, else the user's cache folder."""
+    """The folder that keeps downloads: ``$DARNER_CACHE``, or one in the user's cache folder."""
     return Path(os.environ.get("DARNER_CACHE") or user_cache_path("darner"))
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file, hexadecimal."""
+    """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -36,31 +36,37 @@ def sha256(path: Path) -> str:
 
 
 def fetch(url: str, target: Path, expected_sha256: str | None = None) -> Path:
-    """Download to `target`; a file that is already there is only checked.
+    """Download a file; one that is there already is only checked.
 
-    The hash is recorded beside the file (``NAME.sha256``); later runs must match it.
+    The file's hash is recorded beside it (``NAME.sha256``), and the file must match it from then on.
 
     Args:
-        url: ``https`` address.
-        target: Final place; appears only when complete and correct.
-        expected_sha256: What the content must hash to; None trusts the first download and records it.
+        url: An ``https`` address.
+        target: The file, which appears only when it is complete and correct.
+        expected_sha256: The hash that the content must have; None accepts any content the first time.
+
+    Returns:
+        `target`.
 
     Raises:
-        DownloadError: No network, an error answer, or another hash than expected; the text says what to do.
+        DownloadError: The download fails, or the content has another hash; the text says what to do.
     """
     record = target.with_name(target.name + ".sha256")
     if target.is_file():
         known = expected_sha256 or (record.read_text().split()[0] if record.is_file() else None)
         if known and sha256(target) != known:
             raise DownloadError(
-                f"{target}: is not the file it was (SHA-256 {known} expected); delete it to fetch it again"
+                f"{target}: has changed since it was downloaded (expected SHA-256 {known}); "
+                "delete it to download it again"
             )
         return target
     with PartFile(target) as part:
         _stream(url, part.path)
         found = sha256(part.path)
         if expected_sha256 and found != expected_sha256:
-            raise DownloadError(f"{url}: SHA-256 is {found}, expected {expected_sha256}; not used")
+            raise DownloadError(
+                f"{url}: the file's SHA-256 is {found}, expected {expected_sha256}; it is not used"
+            )
         write_whole(record, f"{found}  {target.name}\n".encode())
         part.keep()
     return target
@@ -68,7 +74,7 @@ def fetch(url: str, target: Path, expected_sha256: str | None = None) -> Path:
 
 def _stream(url: str, part: Path) -> None:
     if not url.startswith("https://"):
-        raise DownloadError(f"{url}: only https addresses are fetched")
+        raise DownloadError(f"{url}: only https addresses can be downloaded")
     try:
         with (
             urllib.request.urlopen(url, timeout=10) as response,  # noqa: S310 - https, checked above
@@ -85,7 +91,7 @@ def _stream(url: str, part: Path) -> None:
                 file.write(chunk)
                 bar.update(len(chunk))
             if file.tell() < length:
-                raise DownloadError(f"{url}: cut short after {file.tell()} of {length} bytes")
+                raise DownloadError(f"{url}: the download ended after {file.tell()} of {length} bytes")
     except (OSError, HTTPException, urllib.error.URLError) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"cannot download {url}: {reason}") from None

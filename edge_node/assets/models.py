@@ -1,4 +1,4 @@
-"""Which model file is meant, and what is known about it before it is opened."""
+"""Models by name: the file a name stands for, and what is known of it before it is opened."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "coreml"]
 """An execution provider of ONNX Runtime."""
 
 BUILT_IN = Path(__file__).parent / "weights"
+"""The folder of the model that comes with Darner."""
 
 COCO = tuple(
     "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,"
@@ -45,36 +46,30 @@ COCO = tuple(
     "keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,"
     "hair drier,toothbrush".split(",")
 )
-"""The 80 classes of COCO, for models that carry no names."""
+"""The names of COCO's 80 classes, for models that carry none."""
 
 NO_CLASS = "N/A"
-"""The name of an id that no class has."""
+"""Stands for a class id that is not used."""
 
 _COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 _names = iter(COCO)
 COCO_IDS = tuple(NO_CLASS if i in (0, *_COCO_GAPS) else next(_names) for i in range(91))
-"""The same by the ids of COCO's annotations, 0 to 90, of which eleven were never used."""
+"""The same names by the ids in COCO's annotations, 0 to 90; eleven of these ids are not used."""
 
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model that can be named instead of being given as a path.
+    """A model that the configuration can name instead of a path.
 
     Attributes:
-        name: What the configuration says.
-        licence: Of the weights.
-        url: Official address; None for the one that ships with Darner.
-        input_size: Pixels, square.
-        layout: How its output is read.
-        sha256: Of the file; None records the hash of the first download instead.
+        name: Its name in the configuration.
+        url: Its official address; None for the model that comes with Darner.
+        layout: How its outputs are read.
     """
 
     name: str
-    licence: str
     url: str | None
-    input_size: int
     layout: Layout
-    sha256: str | None = None
 
 
 _YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
@@ -82,30 +77,34 @@ _YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1r
 KNOWN = {
     model.name: model
     for model in (
-        KnownModel("nanodet_g_416", "Apache-2.0", None, 416, "yolov8"),
-        KnownModel("yolox_nano", "Apache-2.0", f"{_YOLOX}/yolox_nano.onnx", 416, "yolox"),
-        KnownModel("yolox_tiny", "Apache-2.0", f"{_YOLOX}/yolox_tiny.onnx", 416, "yolox"),
-        KnownModel("yolox_s", "Apache-2.0", f"{_YOLOX}/yolox_s.onnx", 640, "yolox"),
+        KnownModel("nanodet_g_416", None, "yolov8"),
+        KnownModel("yolox_nano", f"{_YOLOX}/yolox_nano.onnx", "yolox"),
+        KnownModel("yolox_tiny", f"{_YOLOX}/yolox_tiny.onnx", "yolox"),
+        KnownModel("yolox_s", f"{_YOLOX}/yolox_s.onnx", "yolox"),
     )
 }
+"""The known models; the weights of all of them are under Apache-2.0."""
 
 
 def find_model(name: str) -> Path:
-    """The file of a model given by path or by the name of a known one; downloads it when needed.
+    """The file of a model, downloaded where necessary.
+
+    Args:
+        name: The name of a known model, or the path of a file.
 
     Raises:
-        ModelError: Neither a file nor a known name, or it cannot be downloaded.
+        ModelError: There is neither such a file nor such a model, or the download fails.
     """
     known = KNOWN.get(name)
     if known is None:
         path = Path(name).expanduser()
         if path.is_file():
             return path
-        raise ModelError(f"model {name!r}: no such file, and not one of the known models: {', '.join(KNOWN)}")
+        raise ModelError(f"model {name!r}: no such file, and no known model of that name: {', '.join(KNOWN)}")
     if known.url is None:
         return BUILT_IN / f"{name}.onnx"
     target = cache_dir() / "models" / f"{name}.onnx"
     try:
-        return fetch(known.url, target, known.sha256)
+        return fetch(known.url, target)
     except DownloadError as error:
-        raise ModelError(f"model {name!r}: {error}. Offline, put the file at {target}") from None
+        raise ModelError(f"model {name!r}: {error}. Without a connection, put the file at {target}") from None

@@ -1,4 +1,4 @@
-"""The demo video: people walking, filmed by a fixed camera (OpenCV's sample ``vtest.avi``)."""
+"""The demo video: people walking in front of a fixed camera (OpenCV's sample ``vtest.avi``)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ _IN_PACKAGE = "usr/share/doc/opencv-doc/examples/data/vtest.avi"
 
 
 def find_video(given: str | None = None) -> Path:
-    """Path of a video to show: the given one, the cache, OpenCV's own address, Debian's ``opencv-doc``.
+    """The path of a video to show, downloaded from OpenCV or out of Debian's ``opencv-doc`` where necessary.
+
+    Args:
+        given: A video to use instead of the sample.
 
     Raises:
-        SourceError: None of them can be had; the text says where to put a file.
+        SourceError: The given file is missing, or no download works; the text says where to put a file.
     """
     if given is not None:
         path = Path(given).expanduser()
@@ -39,12 +42,13 @@ def find_video(given: str | None = None) -> Path:
             reasons.append(str(error))
             log.info("%s", error)
     raise SourceError(
-        f"no demo video: {'; '.join(reasons)}. Put any video at {target}, or name one with DEMO_SOURCE=..."
+        f"the demo video cannot be downloaded: {'; '.join(reasons)}. "
+        f"Put any video at {target}, or name one with DEMO_SOURCE=..."
     )
 
 
 def _from_opencv(target: Path) -> Path:
-    # A user may put a video of his own there: only what was downloaded has a recorded hash to keep.
+    # A user may put another video there: only a downloaded one must keep its recorded hash.
     return fetch(URL, target, None if target.is_file() else SHA256)
 
 
@@ -53,7 +57,7 @@ def _from_debian(target: Path) -> Path:
         raise DownloadError("package opencv-doc: needs apt-get and dpkg-deb (Debian, Ubuntu)")
     log.info("downloading Debian's package opencv-doc for its sample video")
     with tempfile.TemporaryDirectory() as folder:
-        # Downloading and unpacking need no root; the package lists must be there.
+        # Downloading and unpacking need no root, but apt must have its package lists.
         _run(["apt-get", "download", "opencv-doc"], folder)
         package = next(Path(folder).glob("opencv-doc_*.deb"), None)
         if package is None:
@@ -61,7 +65,9 @@ def _from_debian(target: Path) -> Path:
         _run(["dpkg-deb", "-x", package.name, "unpacked"], folder)
         video = Path(folder) / "unpacked" / _IN_PACKAGE
         if not video.is_file() or sha256(video) != SHA256:
-            raise DownloadError(f"package opencv-doc: {_IN_PACKAGE} is missing or not the expected file")
+            raise DownloadError(
+                f"package opencv-doc: {_IN_PACKAGE} is missing, or is another file than expected"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(video, target)
     target.with_name(target.name + ".sha256").write_text(f"{SHA256}  {NAME}\n")

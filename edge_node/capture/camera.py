@@ -1,4 +1,4 @@
-"""Cameras, streams, files and image folders to frames; live sources reconnect by themselves."""
+"""A camera's frames: live sources reconnect by themselves, files and folders end or start again."""
 
 from __future__ import annotations
 
@@ -20,25 +20,34 @@ from shared.wire.messages import CameraState
 log = logging.getLogger("darner.capture")
 
 _RETRY_S = 2.0
-"""Longest wait for a camera that is away: it is seen again within 5 s of its return, opening it included."""
+"""Longest wait between attempts to reconnect: a camera is back within 5 s of its return, opening included."""
 
 OnStatus = Callable[[CameraState, str | None], None]
-"""Called with what the camera is doing now, and why."""
+"""Called with the camera's new state and the reason for it."""
 
 
 def capture(
     camera: str, settings: CameraSettings, stop: threading.Event, on_status: OnStatus
 ) -> Iterator[Frame]:
-    """Frames of one camera until it ends or `stop` is set.
+    """The frames of one camera, until its source ends or `stop` is set.
 
-    Live sources: reconnects for ever with backoff and jitter. Files and folders: every frame, once or looped,
-    timed by the media clock.
+    A live source is reconnected for as long as that takes, with backoff and jitter. A file or folder gives
+    every frame, once or in a loop, with the times of its media clock.
+
+    Args:
+        camera: The camera's name.
+        settings: Its settings.
+        stop: Ends the frames, and any wait for the next one.
+        on_status: Called whenever the camera's state changes.
 
     Raises:
-        SourceError: A file cannot be read.
+        SourceError: A file or folder cannot be read.
     """
-    frames = _live if is_live(settings.source) else _recorded
-    for frame in frames(camera, settings, stop, on_status):
+    if is_live(settings.source):
+        frames = _live(camera, settings, stop, on_status)
+    else:
+        frames = _recorded(camera, settings, stop)
+    for frame in frames:
         if frame.seq == 0 or frame.restarted:
             on_status("streaming", None)
         yield frame
@@ -57,7 +66,7 @@ def _live(
                     wall_ns, monotonic_ns = clock.stamp(
                         time.monotonic_ns(), time.time_ns(), taken.media_s, taken.sender_ns
                     )
-                    # Another resolution in mid-stream is another picture: pixels mean something else now.
+                    # With another resolution in mid-stream, earlier pixel coordinates mean nothing any more.
                     restarted = seq > 0 and shape != taken.image.shape
                     shape = taken.image.shape
                     yield Frame(
@@ -71,7 +80,7 @@ def _live(
                         reader.name,
                     )
                     seq, failures = seq + 1, 0
-                reason = f"camera {camera}: no more frames come from {describe(settings.source)}"
+                reason = f"camera {camera}: {describe(settings.source)} gives no more frames"
         except SourceError as error:
             reason = str(error)
         if stop.is_set():
@@ -83,12 +92,7 @@ def _live(
         stop.wait(wait)
 
 
-def _recorded(
-    camera: str,
-    settings: CameraSettings,
-    stop: threading.Event,
-    on_status: OnStatus,  # noqa: ARG001 - as _live
-) -> Iterator[Frame]:
+def _recorded(camera: str, settings: CameraSettings, stop: threading.Event) -> Iterator[Frame]:
     seq, base_s, started = 0, 0.0, time.monotonic()
     step_s = 1.0 / settings.fps
     while not stop.is_set():
@@ -100,11 +104,11 @@ def _recorded(
                     pass
                 elif now_s > last_s:
                     step_s = now_s - last_s
-                else:  # no or broken time stamps: time goes on all the same
+                else:  # a time stamp that is missing or runs backwards: assume the usual step
                     now_s = last_s + step_s
                 if settings.pace == "realtime":
                     ahead = started + now_s - time.monotonic()
-                    if ahead < -1.0:  # held up: go on at the pace it was filmed, not at a rush
+                    if ahead < -1.0:  # held up for long: continue at the normal speed instead of catching up
                         started -= ahead
                     stop.wait(max(0.0, ahead))
                 yield Frame(

@@ -1,24 +1,27 @@
-"""When a live frame was captured: from when it arrived and from what its stream says."""
+"""When a live frame was captured, estimated from its arrival and the time stamps of its stream."""
 
 from __future__ import annotations
 
 from shared.wire.messages import ClockSource
 
 _MAX_AGE_NS = 10_000_000_000
+"""A frame that seems older than this shows that the stream's clock has jumped."""
 _MAX_SKEW_NS = 5_000_000_000
+"""The sender's clock is used while it is closer to ours than this."""
 _DRIFT = 1e-3
+"""How fast the estimate of the smallest delay grows; two clocks drift apart more slowly."""
 
 
 class StreamClock:
-    """Takes the jitter of network and decoder out of arrival times.
+    """Removes the jitter of network and decoder from arrival times.
 
-    The stream's time stamps say how far frames lie apart, and the frame that came fastest so far says when
-    they are: a frame cannot have been captured after it arrived. The estimate gives way by a thousandth,
-    which is more than two clocks drift apart, so a single lucky frame does not count for ever. (The idea of
-    a minimum filter over delays is NTP's: Mills, RFC 5905, section 10.)
+    The stream's time stamps tell how far apart frames were captured. The frame with the smallest delay so far
+    ties them to our clock, because no frame is captured after it arrives. That delay grows by a thousandth of
+    the elapsed time, more than two clocks drift apart, so that one lucky frame does not count forever. (A
+    minimum filter over delays is NTP's idea: Mills, RFC 5905, section 10.)
 
     Attributes:
-        source: What the last stamp goes back to.
+        source: The clock that the last stamp was derived from.
     """
 
     def __init__(self) -> None:
@@ -31,17 +34,17 @@ class StreamClock:
     def stamp(
         self, arrived_ns: int, wall_ns: int, media_s: float | None, sender_ns: int | None
     ) -> tuple[int, int]:
-        """Wall and monotonic time of a frame.
+        """The wall and monotonic time at which a frame was captured.
 
         Args:
-            arrived_ns: Monotonic clock, now.
-            wall_ns: Wall clock, now.
-            media_s: The stream's time stamp; None when it has none.
-            sender_ns: The sender's wall clock; None when this frame tells none.
+            arrived_ns: The monotonic clock now, when the frame arrived.
+            wall_ns: The wall clock now.
+            media_s: The stream's time stamp of the frame; None when it has none.
+            sender_ns: The sender's wall clock for the frame; None when the stream does not tell.
 
         Returns:
-            When it was captured, nanoseconds since 1970, and on the monotonic clock. The latter only grows
-            and is never later than `arrived_ns`.
+            Nanoseconds since 1970, and nanoseconds on the monotonic clock. The latter always grows, and is
+            never later than `arrived_ns`.
         """
         if media_s is None:
             self.source, self._last_ns = "arrival", arrived_ns
@@ -56,7 +59,7 @@ class StreamClock:
             self._sender_offset_ns = sender_ns - media_ns
         if self._sender_offset_ns is not None:
             sent = media_ns + self._sender_offset_ns
-            # A camera whose clock was never set is no witness.
+            # A camera whose clock was never set tells nothing.
             if -_MAX_SKEW_NS < wall_ns - sent < _MAX_SKEW_NS:
                 self.source, wall = "sender", min(sent, wall_ns)
         return wall, captured_ns
@@ -72,7 +75,9 @@ class StreamClock:
             or passed_ns < 0
             or lag_ns - self._base_ns > _MAX_AGE_NS
         ):
-            self._base_ns = lag_ns  # the first, the fastest so far, or a stream that began anew
+            self._base_ns = (
+                lag_ns  # the first frame, the smallest delay so far, or a stream that started again
+            )
             if passed_ns < 0:
                 self._sender_offset_ns = None
         return media_ns + self._base_ns

@@ -1,11 +1,11 @@
 """RTSP through GStreamer, where its libraries are installed: the newest picture, a few milliseconds old.
 
-GStreamer decodes a frame when its last packet is there; FFmpeg's parser waits for the first packet of the
-next one. It also takes the hardware decoder of the box by itself; NVIDIA's on a Jetson has not been run yet.
+GStreamer decodes a frame when its last packet arrives; FFmpeg's parser waits for the first packet of the next
+frame. GStreamer also uses the machine's hardware decoder by itself; nobody has run NVIDIA's on a Jetson yet.
 
-The C library is called through ctypes rather than PyGObject, which needs a compiler to install, so that
-`apt install gstreamer1.0-plugins-good gstreamer1.0-libav` is all there is to it, in any virtual environment.
-Only functions and structures of the stable 1.x interface are used.
+ctypes calls the C library, because PyGObject needs a compiler to install. So
+`apt install gstreamer1.0-plugins-good gstreamer1.0-libav` is enough for any virtual environment. Only
+functions and structures of the stable 1.x interface are used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.log import redact
 
 _SECOND = 1_000_000_000
 _LOOK_NS = _SECOND // 10
-"""How often a wait for a picture looks for errors."""
+"""Interval at which a wait for a picture checks for errors."""
 _NONE = 2**64 - 1
 _NULL, _PLAYING = 1, 4
 _ERROR = 1 << 1
@@ -64,7 +64,7 @@ class _MiniObject(ctypes.Structure):
 
 
 class _Buffer(ctypes.Structure):
-    """The head of GstBuffer."""
+    """The first fields of GstBuffer."""
 
     _fields_ = (("mini_object", _MiniObject), ("pool", c_void_p), ("pts", c_uint64))
 
@@ -115,10 +115,10 @@ _SIGNATURES: dict[str, tuple[object, ...]] = {
 
 
 class _Library:
-    """The functions we call."""
+    """The functions that this module calls."""
 
     def __init__(self) -> None:
-        # The application library is linked against the others, so their functions are found through it.
+        # This library links the others, so their functions can be found through it.
         app = ctypes.CDLL("libgstapp-1.0.so.0")
         for name, (result, *arguments) in _SIGNATURES.items():
             function = getattr(app, name)
@@ -130,13 +130,13 @@ class _Library:
 
     @property
     def version(self) -> tuple[int, int]:
-        """Major and minor."""
+        """Major and minor version."""
         parts = [c_uint32() for _ in range(4)]
         self.gst_version(*[ctypes.byref(part) for part in parts])
         return parts[0].value, parts[1].value
 
     def has(self, element: str) -> bool:
-        """Whether an element can be made."""
+        """Whether GStreamer has an element."""
         factory = self.gst_element_factory_find(element.encode())
         if factory:
             self.gst_object_unref(factory)
@@ -145,7 +145,7 @@ class _Library:
 
 @functools.cache
 def _library() -> _Library | str:
-    """GStreamer, or why it cannot be used."""
+    """GStreamer, or the reason why it cannot be used."""
     try:
         library = _Library()
     except (OSError, AttributeError) as error:
@@ -162,7 +162,7 @@ def _library() -> _Library | str:
 
 
 def unavailable() -> str | None:
-    """Why GStreamer cannot be used here; None when it can."""
+    """The reason why GStreamer cannot be used here; None when it can."""
     library = _library()
     return library if isinstance(library, str) else None
 
@@ -174,7 +174,7 @@ def version() -> str:
 
 
 def decoders() -> list[str]:
-    """Hardware video decoders GStreamer knows here."""
+    """Names of the hardware video decoders that GStreamer has here."""
     library = _library()
     if isinstance(library, str):
         return []
@@ -186,12 +186,12 @@ class GstReader:
     """An open RTSP stream.
 
     Args:
-        url: With its credentials.
-        shown: Without them, for messages.
-        stall_s: Without a picture for so long the stream counts as lost.
+        url: Address of the stream, with its credentials.
+        shown: The address without credentials, for messages.
+        stall_s: Seconds without a picture after which the stream counts as lost.
 
     Raises:
-        SourceError: GStreamer is not there, or the camera gives no picture.
+        SourceError: GStreamer cannot be used, or takes no stream of this kind.
     """
 
     def __init__(self, url: str, shown: str, stall_s: float) -> None:
@@ -210,17 +210,18 @@ class GstReader:
         library.gst_element_set_state(self._pipeline, _PLAYING)
 
     def read(self) -> tuple[U8, float | None, int | None] | None:
-        """The newest picture, u8 ``(H, W, 3)`` BGR.
+        """The newest picture.
 
         Returns:
-            The picture, the stream's time in seconds, and the camera's wall clock in nanoseconds since 1970
-            when it sends one (RTCP sender reports). None at the end of the stream or when it has stalled.
+            The picture, u8 ``(H, W, 3)`` BGR; the stream's time in seconds; and the camera's wall clock in
+            nanoseconds since 1970 where the camera sends it (RTCP sender reports). None when the stream has
+            ended or stalled.
 
         Raises:
-            SourceError: What the pipeline reports.
+            SourceError: The pipeline reports an error.
         """
         lost = time.monotonic() + self._stall_s
-        # The sink does not wake for an error: a camera that refuses or hangs up would be noticed as a stall.
+        # An error does not wake the sink: without these checks, a refusal would look like a stall.
         while not (sample := self._gst.gst_app_sink_try_pull_sample(self._sink, _LOOK_NS)):
             self._raise_error()
             if self._gst.gst_app_sink_is_eos(self._sink) or time.monotonic() >= lost:
@@ -231,8 +232,8 @@ class GstReader:
             self._gst.gst_mini_object_unref(sample)
 
     def close(self) -> None:
-        """Hang up."""
-        # To NULL it waits for its threads, which are in our hands no longer than a packet takes.
+        """Disconnect from the stream."""
+        # Setting the state to NULL waits for GStreamer's threads; they hold on no longer than a packet takes.
         self._gst.gst_element_set_state(self._pipeline, _NULL)
         for thing in (self._sink, self._bus, self._pipeline):
             self._gst.gst_object_unref(thing)
@@ -248,7 +249,7 @@ class GstReader:
         with self._mapped(buffer) as mapped:
             data = (ctypes.c_uint8 * mapped.size).from_address(mapped.data)
             rows = np.frombuffer(data, np.uint8).reshape(height.value, -1)
-            # Rows are padded to four bytes. Copied, because the memory is the decoder's.
+            # Rows are padded to four bytes. The memory belongs to the decoder, so the picture is copied.
             image = rows[:, : width.value * 3].reshape(height.value, width.value, 3).copy()
         pts = buffer.contents.pts
         meta = gst.gst_buffer_get_reference_timestamp_meta(buffer, self._ntp)
@@ -259,7 +260,7 @@ class GstReader:
     def _mapped(self, buffer: object) -> Iterator[_Map]:
         mapped = _Map()
         if not self._gst.gst_buffer_map(buffer, ctypes.byref(mapped), 1):
-            raise SourceError(f"{self._shown}: GStreamer gives no access to a picture")
+            raise SourceError(f"{self._shown}: GStreamer cannot map a picture into memory")
         try:
             yield mapped
         finally:
@@ -282,16 +283,16 @@ class GstReader:
 
 
 def _pipeline(library: _Library, url: str) -> str:
-    """The description of the pipeline, in GStreamer's own words."""
+    """The pipeline in GStreamer's own notation."""
     quoted = url.replace("\\", "\\\\").replace('"', '\\"')
-    # latency=0: no jitter buffer, because TCP keeps order. Pictures are dropped behind the decoder only:
-    # before it they are needed for the ones that follow.
+    # latency=0: no jitter buffer, because TCP keeps the order. Pictures are dropped only after decoding: the
+    # decoder needs each one for those that follow.
     source = f'rtspsrc location="{quoted}" protocols=tcp latency=0 timeout=0 tcp-timeout=5000000'
     if library.version >= (1, 22):
         source += " add-reference-timestamp-meta=true"
     if library.has("nvv4l2decoder") and library.has(
         "nvvidconv"
-    ):  # a Jetson: colour conversion by hardware too
+    ):  # a Jetson: its hardware converts colours too
         convert = "nvvidconv ! video/x-raw,format=BGRx ! videoconvert"
     else:
         convert = "videoconvert"

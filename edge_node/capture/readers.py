@@ -1,4 +1,4 @@
-"""What opens a source and gives its pictures one by one: OpenCV, GStreamer, a folder."""
+"""Readers open one source and give its pictures one by one: by OpenCV, by GStreamer, or from a folder."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from shared.pictures import read_jpeg_header
 
 log = logging.getLogger("darner.capture")
 
-# OpenCV and FFmpeg write to standard error past our logging, addresses with passwords included; what matters
-# of it is in our own messages.
+# OpenCV and FFmpeg would write to standard error past our logging, and show passwords in addresses. Our own
+# messages say what matters.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
@@ -35,18 +35,18 @@ _REDUCED = (
     (4, cv2.IMREAD_REDUCED_COLOR_4),
     (2, cv2.IMREAD_REDUCED_COLOR_2),
 )
-# Protocols whose time stamps are the camera's; those of MJPEG over HTTP are FFmpeg's guess.
+# Protocols whose time stamps come from the camera; FFmpeg only guesses those of MJPEG over HTTP.
 _CLOCKED = ("rtsp://", "rtsps://", "rtmp://", "srt://")
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A picture and what the source says of its time.
+    """A picture, and what the source says about when it was taken.
 
     Attributes:
         image: u8 ``(H, W, 3)``, BGR.
-        media_s: The source's own clock, seconds from any start; None when it has none.
-        sender_ns: The sender's wall clock, nanoseconds since 1970; None when it tells none.
+        media_s: Time on the source's own clock, in seconds since any start; None when it has no clock.
+        sender_ns: Time on the sender's wall clock, nanoseconds since 1970; None when it does not tell.
     """
 
     image: U8
@@ -58,16 +58,16 @@ class Reader(Protocol):
     """An open source.
 
     Attributes:
-        name: What decodes it.
+        name: The library that decodes it.
     """
 
     name: str
 
     def read(self) -> Taken | None:
-        """The next picture; None at the end, or when the stream has stalled.
+        """The next picture; None when the source has ended or the stream has stalled.
 
         Raises:
-            SourceError: What went wrong, where the source says it.
+            SourceError: The source reports an error.
         """
 
     def close(self) -> None:
@@ -75,10 +75,10 @@ class Reader(Protocol):
 
 
 def open_source(camera: str, settings: CameraSettings) -> Reader:
-    """Open what the settings name.
+    """Open a camera's source with the reader that fits it.
 
     Raises:
-        SourceError: It cannot be opened.
+        SourceError: The source cannot be opened.
     """
     source = settings.source
     if isinstance(source, str) and "://" in source:
@@ -92,7 +92,7 @@ def open_source(camera: str, settings: CameraSettings) -> Reader:
     return _open_device(camera, source, settings)
 
 
-_NO_VIDEO = "it is no video that OpenCV's FFmpeg can read"
+_NO_VIDEO = "it is not a video that OpenCV's FFmpeg can read"
 
 
 def _open_stream(camera: str, url: str, settings: CameraSettings) -> Reader:
@@ -108,13 +108,13 @@ def _open_stream(camera: str, url: str, settings: CameraSettings) -> Reader:
         cv2.CAP_PROP_N_THREADS,
         1,  # frame threading would hold one frame back per thread
     ]
-    # RTSP over TCP is OpenCV's default. OPENCV_FFMPEG_CAPTURE_OPTIONS would take low-delay flags, but for the
-    # whole process: with them files lose frames, and with one decoder thread they do not change the latency.
+    # RTSP over TCP is OpenCV's default. Low-delay flags (OPENCV_FFMPEG_CAPTURE_OPTIONS) would apply to the
+    # whole process: files would lose frames, and with one decoder thread the latency would stay the same.
     video = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
     return _Video(video, f"{shown}: {_AWAY}", _position if url.startswith(_CLOCKED) else _no_time)
 
 
-_AWAY = "is it there, free and allowed?"
+_AWAY = "is the camera on, not used by another program, and are user and password right?"
 
 
 def _open_device(camera: str, source: int | str, settings: CameraSettings) -> Reader:
@@ -130,7 +130,7 @@ def _open_device(camera: str, source: int | str, settings: CameraSettings) -> Re
 
 
 def _takes_jpegs(device: cv2.VideoCapture) -> bool:
-    """Whether a webcam gives its JPEGs as they are."""
+    """Ask a webcam for its JPEGs undecoded; whether it agrees."""
     motion_jpeg = cv2.VideoWriter.fourcc(*"MJPG")
     device.set(cv2.CAP_PROP_FOURCC, motion_jpeg)
     return int(device.get(cv2.CAP_PROP_FOURCC)) == motion_jpeg and device.set(cv2.CAP_PROP_CONVERT_RGB, 0)
@@ -145,7 +145,7 @@ def _no_time(_: cv2.VideoCapture) -> float | None:
 
 
 class _Video:
-    """Anything OpenCV opens and decodes."""
+    """A source that OpenCV opens and decodes."""
 
     def __init__(
         self, opened: cv2.VideoCapture, refusal: str, media_s: Callable[[cv2.VideoCapture], float | None]
@@ -169,9 +169,9 @@ class _Video:
 
 
 class _Webcam:
-    """A webcam's JPEGs, decoded at a half, a quarter or an eighth where that is enough.
+    """A webcam that gives JPEGs, which are decoded at a half, a quarter or an eighth where that is enough.
 
-    Not run on a real webcam yet: the decoding is tested, the device's two settings are not.
+    The decoding is tested. The two settings of the device are not: nobody has run them on a webcam yet.
     """
 
     name = "opencv v4l2, MJPEG"
@@ -180,7 +180,7 @@ class _Webcam:
         self._opened, self._width = opened, width
 
     def read(self) -> Taken | None:
-        """See `Reader`; a picture that is damaged is left out."""
+        """See `Reader`; damaged pictures are skipped."""
         while True:
             good, jpeg = self._opened.read()
             if not good or jpeg is None:
@@ -195,14 +195,14 @@ class _Webcam:
 
 
 def decode_reduced(jpeg: U8, width: int) -> U8 | None:
-    """A JPEG in BGR, halved as long as it stays at least so wide: decoding less costs less.
+    """Decode a JPEG at the smallest of its sizes that is still wide enough, which costs less.
 
     Args:
         jpeg: u8 ``(N,)``, the file.
-        width: Pixels.
+        width: Least width of the result, pixels.
 
     Returns:
-        u8 ``(H, W, 3)``, or None when it is no JPEG.
+        u8 ``(H, W, 3)``, BGR; None when the bytes are not a JPEG.
     """
     header = read_jpeg_header(jpeg.tobytes())
     wide = header.width if header else 0
@@ -225,12 +225,12 @@ class _Gst:
         return None if taken is None else Taken(*taken)
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect from the stream."""
         self._stream.close()
 
 
 class _Folder:
-    """Pictures of a folder in the order of their names; unreadable ones are left out with a warning."""
+    """The pictures of a folder by name; one that cannot be read is skipped with a warning."""
 
     name = "opencv images"
 
@@ -239,12 +239,12 @@ class _Folder:
         self._fps = fps
 
     def read(self) -> Taken | None:
-        """The next picture that can be read, and its media time."""
+        """See `Reader`; the media time follows from the picture's place in the folder."""
         for index, path in self._files:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is not None:
                 return Taken(np.asarray(image, np.uint8), index / self._fps)
-            log.warning("%s: not a picture OpenCV can read; left out", path)
+            log.warning("%s: not a picture that OpenCV can read; skipped", path)
         return None
 
     def close(self) -> None:
@@ -252,7 +252,7 @@ class _Folder:
 
 
 def length(source: int | str) -> int | None:
-    """Frames of a file or pictures of a folder, as far as it says."""
+    """Number of frames of a file, or of pictures in a folder; None when the file does not tell."""
     path = Path(str(source)).expanduser()
     if path.is_dir():
         return len(pictures(path))
@@ -264,7 +264,7 @@ def length(source: int | str) -> int | None:
 
 
 def frame_rate(source: int | str) -> float | None:
-    """Frames a second of a file, as far as it says; None of a folder."""
+    """Frames a second of a file; None when it does not tell, and for a folder."""
     video = cv2.VideoCapture(str(Path(str(source)).expanduser()), cv2.CAP_FFMPEG)
     try:
         rate = float(video.get(cv2.CAP_PROP_FPS))

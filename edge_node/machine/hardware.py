@@ -1,4 +1,4 @@
-"""What this machine has: processor, memory, GPUs, Jetson model, cameras. Reads files, changes nothing."""
+"""What this machine has: processor, memory, GPUs, Jetson model, webcams. It only reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_VECTOR = ("avx512_vnni", "avx_vnni", "avx512f", "avx2", "asimddp", "asimd")
+_VECTOR_FLAGS = ("avx512_vnni", "avx_vnni", "avx512f", "avx2", "asimddp", "asimd")
+"""The vector instructions that speed inference up, best first, as the kernel names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +19,8 @@ class Gpu:
     """One NVIDIA GPU.
 
     Attributes:
-        name: As the driver calls it.
-        memory_mb: In all.
+        name: The driver's name for it.
+        memory_mb: All its memory, MB.
         compute: Compute capability, such as "7.5".
     """
 
@@ -30,18 +31,18 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """A machine.
+    """The hardware of a machine.
 
     Attributes:
         machine: Instruction set, such as "x86_64" or "aarch64".
         processor: The processor's name.
-        cores: Those this process may use.
-        vector: The vector instructions that matter for inference, best first.
-        memory_mb: In all.
-        jetson: Model of an NVIDIA Jetson, else None.
-        l4t: Its release of Linux for Tegra.
-        gpus: In the driver's order; a Jetson's own is not among them.
-        video_devices: Of V4L2.
+        cores: Number of cores that this process may use.
+        vector: The vector instructions that speed inference up, best first.
+        memory_mb: All memory, MB; 0 when the machine does not tell.
+        jetson: Model of the NVIDIA Jetson; None on other machines.
+        l4t: The Jetson's release of Linux for Tegra.
+        gpus: NVIDIA GPUs in the driver's order, without the one built into a Jetson.
+        video_devices: Paths of the webcams (V4L2).
     """
 
     machine: str
@@ -56,10 +57,10 @@ class Hardware:
 
 
 def find(root: Path = Path("/")) -> Hardware:
-    """Look at the machine.
+    """Find out what the machine has.
 
     Args:
-        root: Where /proc, /etc and /dev are.
+        root: The folder that holds /proc, /etc and /dev.
     """
     cpu = _text(root / "proc/cpuinfo")
     model = _text(root / "proc/device-tree/model").rstrip("\0").strip()
@@ -70,7 +71,7 @@ def find(root: Path = Path("/")) -> Hardware:
         machine=platform.machine(),
         processor=_field(cpu, "model name") or model or platform.processor() or platform.machine(),
         cores=usable_cores(),
-        vector=tuple(name for name in _VECTOR if name in words),
+        vector=tuple(name for name in _VECTOR_FLAGS if name in words),
         memory_mb=int(_field(_text(root / "proc/meminfo"), "MemTotal").split(" ")[0] or 0) // 1024,
         jetson=model if "jetson" in model.lower() or release else None,
         l4t=f"{release[1]}.{release[2]}" if release else None,
@@ -80,25 +81,32 @@ def find(root: Path = Path("/")) -> Hardware:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on: its affinity, or what a container grants it if that is less."""
+    """Number of cores this process may use: its affinity's, or the container's quota where that is less."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _granted(_text(Path("/sys/fs/cgroup/cpu.max")))))
+    return max(1, min(cores, granted_cores(_text(Path("/sys/fs/cgroup/cpu.max")))))
 
 
-def _granted(cpu_max: str) -> int:
-    """Cores by cgroup version 2's quota; many when there is none."""
+def granted_cores(cpu_max: str) -> int:
+    """Number of cores that a container may use.
+
+    Args:
+        cpu_max: Content of cgroup version 2's ``cpu.max``; empty outside of a container.
+
+    Returns:
+        The quota rounded up to whole cores; 10,000 when there is none.
+    """
     quota = re.fullmatch(r"(\d+) (\d+)\s*", cpu_max)
     return -(-int(quota[1]) // int(quota[2])) if quota else 10_000
 
 
 def _gpus() -> tuple[Gpu, ...]:
-    """By nvidia-smi, which is there where the driver is."""
+    """Ask nvidia-smi, which comes with the driver."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
     query = [program, "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits"]
     try:
-        # The program is the driver's own, found on the PATH, and its arguments are constants.
+        # The program is the driver's own, and its arguments are constants.
         done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return ()
@@ -106,7 +114,7 @@ def _gpus() -> tuple[Gpu, ...]:
 
 
 def gpus_in(table: str) -> tuple[Gpu, ...]:
-    """GPUs from nvidia-smi's lines of name, memory and compute capability; unreadable lines are left out."""
+    """Read nvidia-smi's lines of name, memory and compute capability; skip those that cannot be read."""
     rows = [[cell.strip() for cell in line.split(",")] for line in table.splitlines()]
     return tuple(
         Gpu(name=row[0], memory_mb=int(row[1]), compute=row[2])

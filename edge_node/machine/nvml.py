@@ -1,4 +1,4 @@
-"""NVIDIA GPUs by their driver's management library; needs nvidia-ml-py, which the extra `trt` has."""
+"""Metrics of NVIDIA GPUs from NVML, their driver's library; needs nvidia-ml-py (in the extra `trt`)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _THROTTLES = {
     0x40: "heat, by hardware",
     0x80: "power brake",
 }
-"""Bits of nvmlClocksThrottleReasons, of which the others are no throttling (NVML API reference)."""
+"""Bits of nvmlClocksThrottleReasons that mean throttling; the others do not (NVML API reference)."""
 
 
 class Gpus:
-    """The GPUs of this machine; `with` opens the library, where there is one.
+    """The GPUs of this machine; `with` opens the library. Without the library there are none.
 
-    A Jetson's own GPU is not among them: its driver has no NVML before JetPack 7.
+    The GPU built into a Jetson is missing: its driver has no NVML before JetPack 7.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Gpus:
             self._nvml.nvmlShutdown()
 
     def read(self) -> tuple[GpuMetrics, ...]:
-        """How each is doing now."""
+        """The current metrics of every GPU."""
         return tuple(self._read(index, handle) for index, handle in enumerate(self._handles))
 
     def _read(self, index: int, handle: Any) -> GpuMetrics:
@@ -75,7 +75,7 @@ class Gpus:
         )
 
     def _ask(self, question: Callable[..., Any], *about: Any) -> Any:
-        """The answer; None where this GPU or its driver has none."""
+        """Call NVML; None where this GPU or its driver does not support the call."""
         try:
             return question(*about)
         except self._nvml.NVMLError:

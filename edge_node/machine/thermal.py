@@ -1,8 +1,8 @@
-"""Heat and power limits as Linux shows them in /sys: temperatures, and what slows the board down.
+"""Temperatures, and what slows the board down for heat or power, as Linux shows them in /sys.
 
-Names and units: the kernel's Documentation/driver-api/thermal/sysfs-api.rst. The over-current counters are
-those of NVIDIA's Jetson Linux Developer Guide ("Over-current throttling"). Read from trees of sample files
-in the tests; not run on a Jetson yet.
+Names and units are those of the kernel's Documentation/driver-api/thermal/sysfs-api.rst. The over-current
+counters are described in NVIDIA's Jetson Linux Developer Guide ("Over-current throttling"). The tests read
+trees of sample files; nobody has run this on a Jetson yet.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SLOWS_DOWN = re.compile(r"throttle|cpufreq|devfreq|processor", re.IGNORECASE)
-"""Cooling devices that take speed away; fans do not."""
+"""Types of the cooling devices that reduce speed; a fan does not."""
 _MOST = 64
+"""Most zones, and most reasons, that a metrics message takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Heat:
-    """One look at the board.
+    """One reading of the board.
 
     Attributes:
-        temperatures_c: By thermal zone.
-        slowed_by: Cooling devices that hold clocks down now.
-        over_current: Times that too much current held clocks down, since the board was started, by sensor.
+        temperatures_c: Degrees Celsius by thermal zone.
+        slowed_by: The cooling devices that reduce clock rates now.
+        over_current: How often too much current has reduced clock rates since the board started, by sensor.
     """
 
     temperatures_c: dict[str, float]
@@ -33,10 +34,10 @@ class Heat:
 
 
 def read(root: Path = Path("/")) -> Heat:
-    """Look at the board; what it does not show is left out.
+    """Read the board's sensors; what the board does not show is left out.
 
     Args:
-        root: Where /sys is.
+        root: The folder that holds /sys.
     """
     thermal = root / "sys/class/thermal"
     temperatures = {name: value / 1000 for name, value in _named(thermal, "thermal_zone", "temp")}
@@ -58,7 +59,7 @@ def read(root: Path = Path("/")) -> Heat:
 
 
 def throttled(before: Heat, now: Heat) -> tuple[str, ...]:
-    """What slows the board down, over-current since the look before included."""
+    """What slows the board down now, and over-current that happened between the two readings."""
     currents = [
         f"over-current {name}"
         for name, count in now.over_current.items()
@@ -68,12 +69,12 @@ def throttled(before: Heat, now: Heat) -> tuple[str, ...]:
 
 
 def _named(folder: Path, kind: str, value: str) -> Iterator[tuple[str, int]]:
-    """Type and value of every numbered device of a kind; those of one type get their numbers."""
+    """Name and value of every numbered device of a kind: its type, with its number where the type repeats."""
     numbered = [(int(path.name[len(kind) :]), path) for path in folder.glob(f"{kind}[0-9]*")]
     seen: set[str] = set()
     for number, path in sorted(numbered):
         name, found = _text(path / "type") or kind, _number(path / value)
-        if found is not None:  # a zone that is powered down has no temperature
+        if found is not None:  # a zone without power has no temperature
             yield (f"{name} {number}" if name in seen else name), found
             seen.add(name)
 

@@ -1,4 +1,4 @@
-"""How the process, its pipeline and its machine are doing, as the metrics message says it."""
+"""The numbers of the metrics message about the process and its machine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from shared.wire.messages import CameraMetrics, GpuMetrics, StageMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
-    """What the pipeline did.
+class Throughput:
+    """What the pipeline has done.
 
     Attributes:
-        cameras: By name, since the last look.
-        stages: What waits and what was lost, by stage.
+        cameras: By camera, since the previous reading.
+        stages: By stage: how much waits before it, and how much was dropped there.
         batches: Runs of the network since the start, by number of frames.
     """
 
@@ -30,7 +30,7 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Vitals:
-    """What it costs; the attributes are the metrics message's fields of these names."""
+    """What that costs the machine; the attributes are the fields of the metrics message with these names."""
 
     cpu_percent: float
     memory_mb: float
@@ -40,10 +40,10 @@ class Vitals:
 
 
 class Monitor:
-    """Looks at process and machine; `with` opens the GPUs' library.
+    """Reads the vitals of process and machine; `with` opens the GPUs' library.
 
     Args:
-        root: Where /sys is.
+        root: The folder that holds /sys.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
@@ -63,7 +63,7 @@ class Monitor:
         self._gpus.__exit__(kind, error, trace)
 
     def read(self) -> Vitals:
-        """How things are now; CPU, and over-current, since the last call."""
+        """The vitals now; the CPU's use and over-current are those since the previous call."""
         before, self._heat = self._heat, thermal.read(self._root)
         gpus = self._gpus.read()
         hot = [f"gpu{gpu.index} {reason}" for gpu in gpus for reason in gpu.throttled]

@@ -15,7 +15,7 @@ from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import is_read_fast
 from edge_node.frames import Frame
-from edge_node.machine.vitals import Load, Vitals
+from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
 from edge_node.pace import Pace
 from edge_node.publish.best_views import BestViews
@@ -145,7 +145,7 @@ class Publisher:
             with self.stopwatch.time("send"):
                 self._send(item)
 
-    def metrics(self, uptime_s: float, load: Load, vitals: Vitals) -> messages.Metrics:
+    def metrics(self, uptime_s: float, throughput: Throughput, vitals: Vitals) -> messages.Metrics:
         """Publish how the node is doing, and return it; starts a new period of the stage quantiles."""
         replaced: Counter[str] = Counter()
         for key, count in dict(self.outgoing.dropped).items():
@@ -158,10 +158,10 @@ class Publisher:
             **self._composer.head(),
             **vars(vitals),
             uptime_s=round(uptime_s, 3),
-            cameras=load.cameras,
+            cameras=throughput.cameras,
             stages_ms=self.stopwatch.report(),
-            stages=load.stages | {"publish": publish},
-            batches=load.batches,
+            stages=throughput.stages | {"publish": publish},
+            batches=throughput.batches,
             publish_dropped=dict(lost_here),
             outbox=self._outbox.metrics(),
             snapshots=snapshots,

@@ -395,7 +395,7 @@ def same_name(settings: dict[str, Any]) -> None:
         (bad_key, "cameras.street.zone: unknown key; did you mean 'zones'?"),
         (no_model, "model '/nowhere/model.onnx': no such file"),
         (no_video, "camera street: source '/nowhere/video.avi': no such file"),
-        (broken_video, "it is no video"),
+        (broken_video, "it is not a video"),
         (bad_name, "cameras.front door: as a name: 'front door': expected 1 to 64 letters, digits"),
         (bad_url, "mqtt.url 'localhost': expected mqtt://HOST:PORT"),
         (no_cameras, "no cameras: name one with --source"),

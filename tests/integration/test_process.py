@@ -169,7 +169,7 @@ def test_what_is_there_is_kept_unless_forced_and_a_bad_file_does_not_stop_the_ot
     (tmp_path / "bad.mp4").write_text("no video")
     code, said = run(tmp_path / "bad.mp4", short_video, "--force", "--annotate", "--out", out)
     assert code == 1
-    assert "cannot open bad.mp4: it is no video" in said
+    assert "cannot open bad.mp4: it is not a video" in said
     assert len(lines(out / "short.jsonl")) > FRAMES
     assert sorted(path.name for path in out.iterdir()) == ["short.jsonl", "short.mp4"]
     video = cv2.VideoCapture(str(out / "short.mp4"))

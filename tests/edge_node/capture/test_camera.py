@@ -101,7 +101,8 @@ def test_a_folder_gives_its_pictures_by_name_and_leaves_out_what_is_none(folder:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"", "no video"), (b"RIFF" + bytes(2000), "no video"), (b"text" * 99, "no video")]
+    ("content", "says"),
+    [(b"", "not a video"), (b"RIFF" + bytes(2000), "not a video"), (b"text" * 99, "not a video")],
 )
 def test_a_file_that_is_no_video_is_one_clear_error(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "bad.avi"

@@ -67,7 +67,7 @@ def test_gpus_are_read_from_the_drivers_table() -> None:
     [("max 100000\n", 10_000), ("150000 100000\n", 2), ("50000 100000\n", 1), ("", 10_000)],
 )
 def test_a_containers_quota_is_rounded_up_to_cores(quota: str, cores: int) -> None:
-    assert hardware._granted(quota) == cores
+    assert hardware.granted_cores(quota) == cores
 
 
 def machine(jetson: str | None = None, gpus: tuple[Gpu, ...] = ()) -> Hardware:
