@@ -47,10 +47,10 @@ log = logging.getLogger("darner.edge")
 
 METRICS_EVERY_S = 5.0
 STOP_WITHIN_S = 2.5
-"""What the stages may take to stop. The farewell gets the other half of what a stop may take."""
+"""How long the stages may take to stop. A stop may take 5 s; the other half is left for the farewell."""
 SWITCH_S = 2e-4
-"""How long a thread may keep the interpreter from others; by default longer than a GPU's inference takes.
-With a 3 ms detector 7 to 13 % more frames than 0.5 ms on 16 cores, and as many on two."""
+"""How long a thread may keep the interpreter from others. Python's default is longer than a GPU's inference.
+With a 3 ms detector this gives 7 to 13 % more frames than 0.5 ms does on 16 cores, and as many on two."""
 
 
 def run(read: Callable[[], EdgeConfig]) -> int:
@@ -68,7 +68,7 @@ def run(read: Callable[[], EdgeConfig]) -> int:
     stop, hangup = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    if sys.stdin is None or not sys.stdin.isatty():  # in a terminal it means that the user has gone
+    if sys.stdin is None or not sys.stdin.isatty():  # in a terminal SIGHUP means that the user has gone
         signal.signal(signal.SIGHUP, lambda *_: hangup.set())
     with Node(read, config, stop) as node:
         node.start()
@@ -206,7 +206,7 @@ class Node:
         )
 
     def _build_control(self) -> None:
-        """What listens to others: commands, the guard of the name, Home Assistant, the archives' words."""
+        """Build what listens to others, and the inbox that hands each message to it."""
         config, client, definitions = self._config, self._client, self._definitions
         detector = self._detectors[0]
         self._homeassistant = HomeAssistant(client, with_definitions(config, definitions))

@@ -25,7 +25,7 @@ from shared.wire.messages import CameraMetrics, StageMetrics
 log = logging.getLogger("darner.pipeline")
 
 _AHEAD = 4
-"""Frames of a file between two stages: a pause of one is no pause of the other."""
+"""Frames of a file that may wait between two stages, so that a pause of one does not stop the next."""
 
 
 class Pipeline:
@@ -33,11 +33,17 @@ class Pipeline:
 
     Args:
         config: The node's configuration.
-        detects: One for each detector, which are loaded and warm; the cameras are dealt out to them.
-        publisher: Connected or not.
+        detects: One for each detector; the detectors are loaded and warm. Cameras are dealt out to them.
+        publisher: Takes the results; it need not be connected.
         controls: The live settings.
-        definitions: Zones and lines at first.
-        stop: Set by anybody to end the run: capture stops, the rest drains.
+        definitions: The zones and lines to begin with.
+        stop: Set by anybody to end the run: capture stops, and the later stages finish what they have.
+
+    Attributes:
+        detects: As given.
+        watches: Tracker and analytics, by camera.
+        done: Set when everything was published.
+        error: The first error of any stage.
     """
 
     def __init__(
@@ -55,8 +61,8 @@ class Pipeline:
         self._stop = stop
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
-        # A lane per camera. Of a camera it holds the newest frame; of files that run as fast as they can
-        # enough to fill a batch and to bridge a pause, such as when one is opened again.
+        # A lane per camera, for its newest frame. Where every source is a file that is read as fast as
+        # possible, a lane holds enough to fill a batch and to bridge a pause, such as the next pass's start.
         hurried = all(map(is_read_fast, config.cameras.values()))
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [
@@ -74,9 +80,9 @@ class Pipeline:
         self._captured: Counter[str] = Counter()
         self._held_back: Counter[str] = Counter()
         self._processed: Counter[str] = Counter()
-        self._before: dict[str, tuple[int, int]] = {}
+        self._counted: dict[str, tuple[int, int]] = {}
         self._reported_at = time.monotonic()
-        self._held: set[str] = set()
+        self._paused: set[str] = set()
         self._streaming = len(config.cameras)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -84,7 +90,7 @@ class Pipeline:
         self.error: BaseException | None = None
 
     def start(self) -> None:
-        """Start every stage."""
+        """Start a thread for every stage."""
         for name in self._config.cameras:
             self._spawn(f"capture {name}", partial(self._capture, name), daemon=True)
         for index in range(len(self.detects)):
@@ -101,15 +107,15 @@ class Pipeline:
 
     @property
     def healthy(self) -> bool:
-        """Whether the stages behind the cameras all live; a camera may have come to its end."""
+        """Whether all stages behind the cameras are alive; a camera's own stage may have come to its end."""
         return self.error is None and all(thread.is_alive() for thread in self._threads if not thread.daemon)
 
     def metrics(self) -> Throughput:
-        """Throughput of every camera since the last call, and what waits and was lost at every stage."""
+        """Frames a second of every camera since the last call, and what waits and was lost at every stage."""
         frames = self._frames
         batches: Counter[int] = Counter()
         for detect in self.detects:
-            batches.update(dict(detect.batches_run))  # a copy: its thread goes on counting
+            batches.update(dict(detect.batches_run))  # a copy, because its thread goes on counting
         lost = sum(sum(dict(channel.dropped).values()) for channel in frames)
         stages = {
             "capture": StageMetrics(waiting=0, dropped=sum(dict(self._held_back).values())),
@@ -126,8 +132,8 @@ class Pipeline:
         for name in self._config.cameras:
             detector = self._detector_of[name]
             captured, processed = self._captured[name], self._processed[name]
-            before = self._before.get(name, (0, 0))
-            self._before[name] = (captured, processed)
+            before = self._counted.get(name, (0, 0))
+            self._counted[name] = (captured, processed)
             result[name] = CameraMetrics(
                 fps_in=round((captured - before[0]) / elapsed, 2),
                 fps_out=round((processed - before[1]) / elapsed, 2),
@@ -140,7 +146,7 @@ class Pipeline:
         return result
 
     def _spawn(self, name: str, work: Callable[[], None], *, daemon: bool = False) -> None:
-        # A capture thread can hang in a driver: it must not be able to keep the process alive.
+        # Capture threads are daemons: one that hangs in a driver must not keep the process alive.
         thread = threading.Thread(target=self._guard, args=(name, work), name=name, daemon=daemon)
         self._threads.append(thread)
         thread.start()
@@ -188,16 +194,16 @@ class Pipeline:
                     channel.close()
 
     def _may_go_on(self, camera: str) -> bool:
-        """Whether a frame is to be analysed: while paused, a file waits and a camera's frames are let go."""
+        """Whether to analyse a frame. While a camera is paused, a file waits and live frames are let go."""
         if self._controls[camera].paused:
             self._publisher.state.camera_status(camera, "paused")
-            self._held.add(camera)
+            self._paused.add(camera)
             if is_live(self._config.cameras[camera].source):
                 return False
             while self._controls[camera].paused and not self._stop.wait(0.1):
                 pass
-        if camera in self._held:
-            self._held.discard(camera)
+        if camera in self._paused:
+            self._paused.discard(camera)
             self._publisher.state.camera_status(camera, "streaming")
         return True
 
@@ -212,7 +218,7 @@ class Pipeline:
             self._inferred.close()
 
     def _watch(self) -> None:
-        # Decoding is the same for all of them.
+        # All detectors run one model, so any of them can decode what another one inferred.
         for item in watch(self.detects[0].decode(self._inferred), self.watches):
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)

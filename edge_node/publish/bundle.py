@@ -32,6 +32,9 @@ class Bundles:
         config: The node's; nothing happens unless it enables bundles.
         composer: Makes the messages.
 
+    Attributes:
+        outgoing: Frames that wait to be encoded and sent, at most one of each camera.
+
     Raises:
         ConfigError: `bundle.topic` is not a valid topic.
     """
@@ -42,7 +45,7 @@ class Bundles:
         self._topic = topics.check_prefix(config.bundle.topic)
         self._composer = composer
         self._paces = {name: Pace(config.bundle.fps) for name in config.cameras}
-        self._newest: Channel[Analysed] = Channel()
+        self.outgoing: Channel[Analysed] = Channel()
         self._once = Once()
         self._thread = threading.Thread(target=self._send, name="bundle", daemon=True)
 
@@ -54,17 +57,17 @@ class Bundles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._newest.close()
+        self.outgoing.close()
         if self._settings.enabled:
             self._thread.join(1.0)
 
     def offer(self, item: Analysed) -> None:
-        """Take a frame, if it is time for one; never waits and encodes nothing."""
+        """Take a frame if it is time for one; never waits, and leaves the encoding to the thread."""
         if self._settings.enabled and self._paces[item.frame.camera].ready(item.now_s):
             try:
-                self._newest.put_newest(item, item.frame.camera)
+                self.outgoing.put_newest(item, item.frame.camera)
             except Closed:
-                return  # shutting down
+                return  # the node is stopping
 
     def encode(self, item: Analysed) -> bytes | None:
         """The message, its picture made smaller until it fits; None when even the smallest does not."""
@@ -89,7 +92,7 @@ class Bundles:
         return None
 
     def _send(self) -> None:
-        for item in self._newest:
+        for item in self.outgoing:
             try:
                 payload = self.encode(item)
             except Exception:  # an extra must not end the node

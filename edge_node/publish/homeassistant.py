@@ -1,4 +1,4 @@
-"""Home Assistant's MQTT discovery: one device for each camera, made of what is published anyway.
+"""Home Assistant's MQTT discovery: one device for each camera, made of topics that are published anyway.
 
 Source of the keys: https://www.home-assistant.io/integrations/mqtt/ (device discovery) and the pages of the
 platforms sensor, binary_sensor and camera.
@@ -86,36 +86,36 @@ def _sensor(name: str, state_topic: str, template: str, state_class: str = "meas
 
 
 class HomeAssistant:
-    """Announces a node's cameras to Home Assistant, and takes back what an earlier run announced.
+    """Announces a node's cameras to Home Assistant, and withdraws those of earlier runs that are gone.
 
     Args:
         client: The connection.
-        config: The node's; discovery is off unless it says otherwise.
+        config: The node's. Discovery is off unless `homeassistant.enabled` is set.
 
     Raises:
-        ConfigError: The discovery prefix cannot stand in a topic.
+        ConfigError: `homeassistant.prefix` cannot begin a topic.
     """
 
     def __init__(self, client: Client, config: EdgeConfig) -> None:
         self._client = client
         self._prefix = check_prefix(config.homeassistant.prefix)
         self._node = config.node
-        self._lock = threading.Lock()  # of the devices, and of the order in which they are published
+        self._lock = threading.Lock()  # guards the devices and the order of their messages
         self._devices = self._of(config)
         self._birth = f"{self._prefix}/status"
 
     def announce(self) -> None:
-        """Publish every device; listen for Home Assistant's start and for what earlier runs left behind."""
+        """Publish every device, and subscribe to Home Assistant's status and to devices of earlier runs."""
         self._client.subscribe(self._path("x")[: -len("x/config")] + "+/config", 1)
         self._client.subscribe(self._birth, 0)
         with self._lock:
             self._publish()
 
     def update(self, config: EdgeConfig) -> None:
-        """Announce what has changed, and withdraw what is no more.
+        """Announce devices that have changed, and withdraw those that are gone.
 
         Args:
-            config: The node's, with the zones and lines in force; its prefix is the one it began with.
+            config: The node's, with its present zones and lines. A changed discovery prefix is not followed.
         """
         with self._lock:
             before, self._devices = self._devices, self._of(config)
@@ -128,7 +128,7 @@ class HomeAssistant:
                     self._client.set_state(topics.DISCOVERY, path, orjson.dumps(self._devices[path]))
 
     def handle(self, received: Received) -> None:
-        """Take one message; those about something else are passed over."""
+        """Take one message; a message about anything else is ignored."""
         if received.topic == self._birth:
             if received.payload == b"online" and not received.retain:
                 with self._lock:
@@ -140,7 +140,7 @@ class HomeAssistant:
                     self._replace(received.topic, before)
 
     def _of(self, config: EdgeConfig) -> dict[str, dict[str, Any]]:
-        """The devices, by topic."""
+        """The discovery payload of every camera, by topic; none where discovery is off."""
         cameras = config.cameras if config.homeassistant.enabled else {}
         return {self._path(name): device(config, name, cameras[name]) for name in cameras}
 
@@ -149,11 +149,11 @@ class HomeAssistant:
             self._client.set_state(topics.DISCOVERY, path, orjson.dumps(payload))
 
     def _replace(self, path: str, before: dict[str, str]) -> None:
-        """Announce a device, and remove what it had before and has no more.
+        """Announce a device, and remove the components that it had before and has no longer.
 
         Args:
-            path: Of the device.
-            before: Platforms by component.
+            path: The device's topic.
+            before: The platform of each component that it had.
         """
         now = self._devices.get(path)
         if now is None:
@@ -161,7 +161,7 @@ class HomeAssistant:
             return
         gone = {key: platform for key, platform in before.items() if key not in now["components"]}
         if gone:
-            # A component is removed by naming it with its platform alone, and then no more.
+            # Home Assistant removes a component that is announced with its platform alone.
             last = {key: {"platform": platform} for key, platform in gone.items()}
             farewell = now | {"components": now["components"] | last}
             self._client.set_state(topics.DISCOVERY, path, orjson.dumps(farewell))
@@ -172,7 +172,7 @@ class HomeAssistant:
 
 
 def _components(payload: bytes) -> dict[str, str] | None:
-    """Component and platform of a device that we announced; None for anybody else's."""
+    """The platform of each component, if Darner announced the device; None if it is anybody else's."""
     try:
         message = orjson.loads(payload) if len(payload) <= MAX_PAYLOAD else None
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""The node's metrics message for Prometheus, over HTTP; off unless a port is configured."""
+"""The node's metrics message over HTTP, as Prometheus reads it; off unless a port is configured."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _CAMERA_COUNTERS = {
     "processed": "Frames analysed",
     "dropped": "Frames replaced by a newer one before the detector took them",
     "thumbnails": "JPEGs published",
-    "still": "Frames that the network did not look at because nothing moved",
+    "still": "Frames that skipped the network because nothing moved",
 }
 _GPU_GAUGES = {
-    "utilisation_percent": "Time with something running",
-    "memory_used_mb": "Memory in use",
-    "memory_total_mb": "Memory",
+    "utilisation_percent": "Percent of the time in which something ran",
+    "memory_used_mb": "Megabytes of memory in use",
+    "memory_total_mb": "Megabytes of memory",
     "temperature_c": "Degrees Celsius",
     "power_w": "Watts",
 }
@@ -39,10 +39,10 @@ class Exporter(Collector):
         port: 0 takes a free one.
 
     Attributes:
-        port: The one in use.
+        port: The port in use.
 
     Raises:
-        ConfigError: On entering: the port cannot be had.
+        ConfigError: On entering: nothing can listen on the port.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -67,17 +67,21 @@ class Exporter(Collector):
         self._thread.join()
 
     def update(self, message: Metrics) -> None:
-        """What to answer from now on."""
+        """Answer with this message from now on."""
         self._message = message
 
     def collect(self) -> Iterator[Metric]:
-        """The message as Prometheus' metrics; nothing before the first one."""
+        """The newest message as Prometheus' metrics; nothing before the first message."""
         message = self._message
         if message is None:
             return
-        yield GaugeMetricFamily("darner_edge_uptime_seconds", "Since the start", message.uptime_s)
-        yield GaugeMetricFamily("darner_edge_cpu_percent", "Of one core", message.cpu_percent)
-        yield GaugeMetricFamily("darner_edge_memory_bytes", "Resident", message.memory_mb * 1e6)
+        yield GaugeMetricFamily(
+            "darner_edge_uptime_seconds", "Seconds since the node started", message.uptime_s
+        )
+        yield GaugeMetricFamily(
+            "darner_edge_cpu_percent", "Processor time, percent of one core", message.cpu_percent
+        )
+        yield GaugeMetricFamily("darner_edge_memory_bytes", "Resident memory", message.memory_mb * 1e6)
         yield from _cameras(message.cameras)
         yield from _stages(message)
         yield from _machine(message)
@@ -90,9 +94,9 @@ class Exporter(Collector):
         if message.outbox is not None:
             outbox = message.outbox
             yield GaugeMetricFamily(
-                "darner_edge_outbox_events", "Not known to be safe elsewhere", outbox.backlog
+                "darner_edge_outbox_events", "Events not known to be stored elsewhere", outbox.backlog
             )
-            yield GaugeMetricFamily("darner_edge_outbox_bytes", "Of those events", outbox.bytes)
+            yield GaugeMetricFamily("darner_edge_outbox_bytes", "Size of those events", outbox.bytes)
             yield CounterMetricFamily("darner_edge_outbox_dropped", "Events given up", outbox.dropped)
 
     def _start(self, registry: CollectorRegistry) -> tuple[WSGIServer, Thread]:
@@ -113,23 +117,29 @@ def _cameras(cameras: dict[str, CameraMetrics]) -> Iterator[Metric]:
 
 
 def _stages(message: Metrics) -> Iterator[Metric]:
-    """Quantiles over the last few seconds: gauges, because a summary's would be since the start."""
+    """Quantiles since the last report. They are gauges: the quantiles of a summary count from the start."""
     gauge = GaugeMetricFamily(
-        "darner_edge_stage_milliseconds", "Service time over the last report", labels=["stage", "quantile"]
+        "darner_edge_stage_milliseconds",
+        "Milliseconds that the stage took, since the last report",
+        labels=["stage", "quantile"],
     )
     for stage, quantiles in message.stages_ms.items():
         for name in ("p50", "p90", "p95", "p99"):
             gauge.add_metric([stage, f"0.{name[1:]}"], getattr(quantiles, name))
     yield gauge
-    waiting = GaugeMetricFamily("darner_edge_stage_waiting", "What waits for it now", labels=["stage"])
-    dropped = CounterMetricFamily("darner_edge_stage_dropped", "What it never got", labels=["stage"])
+    waiting = GaugeMetricFamily(
+        "darner_edge_stage_waiting", "Items that wait for the stage now", labels=["stage"]
+    )
+    dropped = CounterMetricFamily(
+        "darner_edge_stage_dropped", "Items lost before the stage took them", labels=["stage"]
+    )
     for stage, metrics in message.stages.items():
         waiting.add_metric([stage], metrics.waiting)
         dropped.add_metric([stage], metrics.dropped)
     yield waiting
     yield dropped
     runs = CounterMetricFamily(
-        "darner_edge_batches", "Runs of the network, by frames in one", labels=["frames"]
+        "darner_edge_batches", "Runs of the network, by how many frames one run took", labels=["frames"]
     )
     for frames, count in message.batches.items():
         runs.add_metric([frames], count)
@@ -137,7 +147,7 @@ def _stages(message: Metrics) -> Iterator[Metric]:
 
 
 def _machine(message: Metrics) -> Iterator[Metric]:
-    """GPUs, temperatures, and what slows the machine down."""
+    """GPUs, temperatures, and the reasons that slow the machine down."""
     for name, about in _GPU_GAUGES.items():
         gauge = GaugeMetricFamily(f"darner_edge_gpu_{name}", about, labels=["gpu"])
         for gpu in message.gpus:
@@ -149,7 +159,7 @@ def _machine(message: Metrics) -> Iterator[Metric]:
         temperatures.add_metric([zone], value)
     yield temperatures
     throttled = GaugeMetricFamily(
-        "darner_edge_throttled", "1: slowed down for this reason", labels=["reason"]
+        "darner_edge_throttled", "1 while the machine is slowed down for this reason", labels=["reason"]
     )
     for reason in message.throttled:
         throttled.add_metric([reason], 1)

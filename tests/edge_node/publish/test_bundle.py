@@ -73,12 +73,12 @@ def test_off_unless_enabled_and_never_faster_than_asked() -> None:
     client = Client(MqttSettings(), name="x")
     off = Bundles(client, config(enabled=False), COMPOSER)
     off.offer(analysed())
-    assert len(off._newest) == 0
+    assert len(off.outgoing) == 0
     slow = Bundles(client, config(fps=0.11), COMPOSER)  # frames are 10 s apart
     for seq in range(4):
         slow.offer(analysed(seq=seq))
-    assert slow._newest.get().frame.seq == 3  # the newest wins
-    assert sum(slow._newest.dropped.values()) == 3
+    assert slow.outgoing.get().frame.seq == 3  # the newest wins
+    assert sum(slow.outgoing.dropped.values()) == 3
 
 
 @pytest.mark.timing
@@ -92,7 +92,7 @@ def test_a_stuck_connection_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> 
         for item in items:
             bundles.offer(item)
         assert time.monotonic() - began < 0.2
-        assert len(bundles._newest) <= 1
+        assert len(bundles.outgoing) <= 1
         stuck.set()
 
 
