@@ -170,8 +170,7 @@ def test_the_console_commands_are_those_that_the_package_installs() -> None:
     scripts = re.search(
         r"^\[project\.scripts\]\n((?:[\w-]+ = .*\n)+)", (REPO / "pyproject.toml").read_text(), re.M
     )
-    if scripts is None:
-        pytest.skip("the package installs no commands yet")
+    assert scripts is not None
     installed = dict(re.findall(r'^([\w-]+) = "([\w.]+):', scripts[1], re.MULTILINE))
     shown = {program.command: program.module for program in PROGRAMS if program.command}
     assert installed.keys() == shown.keys()
