@@ -19,16 +19,16 @@ _EVER_US = 2**53
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which events are meant; None takes all.
+    """Which events are wanted; None stands for all.
 
     Attributes:
-        node: Of this node.
-        camera: Of cameras of this name.
-        zone: Of the zone or line of this name.
-        types: Of these kinds.
-        label: Of this class.
-        from_us: Not before, microseconds UTC.
-        to_us: Before.
+        node: Name of the node.
+        camera: Name of the camera.
+        zone: Name of the zone or line.
+        types: Types of events; empty for all.
+        label: The object's class.
+        from_us: Earliest moment, microseconds UTC.
+        to_us: End of the range; it is not part of it.
     """
 
     node: str | None = None
@@ -42,7 +42,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Position:
-    """Between two events: everything older than this one comes next."""
+    """The last event of a page: the next page begins with the event after it."""
 
     occurred_us: int
     id: int
@@ -52,10 +52,10 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> Position:
-        """From a cursor.
+        """The position in a cursor.
 
         Raises:
-            MessageError: It is none of ours.
+            MessageError: It is no cursor of this API.
         """
         found = _CURSOR.fullmatch(text)
         if found is None:
@@ -74,12 +74,12 @@ def page(
 
     Args:
         db: To read from.
-        wanted: Which.
-        limit: How many at most.
-        after: Where the page before ended.
+        wanted: Which events.
+        limit: Most events.
+        after: The end of the previous page.
 
     Returns:
-        The events, and where the next page begins; None when this was the last one.
+        The events, and the end of this page; None when this is the last page.
     """
     rows = list(islice(_rows(db, wanted, limit + 1, after), limit + 1))
     more = Position(*rows[limit - 1][:2]) if len(rows) > limit else None
@@ -87,7 +87,7 @@ def page(
 
 
 def _rows(db: sqlite3.Connection, wanted: Filter, limit: int, after: Position | None) -> Iterator[Row]:
-    """Merged from one walk along an index for each place, so that a quiet camera is found among busy ones."""
+    """Rows, merged from one walk along an index per place: a quiet camera is found among busy ones."""
     where, values = _conditions(wanted, after)
     order = "ORDER BY occurred_us DESC, id DESC LIMIT ?"
     if wanted.node is wanted.camera is wanted.zone is None:
@@ -103,7 +103,7 @@ def _rows(db: sqlite3.Connection, wanted: Filter, limit: int, after: Position | 
 def _conditions(wanted: Filter, after: Position | None) -> tuple[str, list[object]]:
     where, values = ["occurred_us >= ? AND occurred_us < ?"], [wanted.from_us, wanted.to_us]
     if after is not None:
-        # Twice: the first one lets the index skip, the second one is exact.
+        # The first condition lets the index skip; the second one is exact.
         where.append("occurred_us <= ? AND (occurred_us, id) < (?, ?)")
         values += [after.occurred_us, after.occurred_us, after.id]
     parameters: list[object] = list(values)

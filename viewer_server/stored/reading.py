@@ -1,4 +1,4 @@
-"""Read-only looks into the viewer's databases, each over a connection of its own and with an end."""
+"""Reads the viewer's databases: each reader has a connection of its own and a deadline."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from shared.errors import DarnerError
 
 DEADLINE_S = 5.0
 AT_ONCE = 4
-"""Queries that run at the same time; more wait for their turn."""
+"""Readers at the same time; more wait for their turn."""
 _CHECK_EVERY = 10_000
-"""Virtual machine instructions between two looks at the clock, a fraction of a millisecond."""
+"""SQLite's instructions between two looks at the clock: a fraction of a millisecond."""
 
 
 class Unavailable(DarnerError):  # noqa: N818 - an answer, not a failure
-    """There is no history to read, or it took too long."""
+    """There is no history to read, or reading took too long."""
 
 
 class Database:
-    """One database file that somebody else writes.
+    """One database file that another connection writes.
 
     Args:
-        path: Of the file; None where nothing is stored.
+        path: The file; None where nothing is stored.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -40,7 +40,7 @@ class Database:
 
     @contextmanager
     def reading(self, deadline_s: float = DEADLINE_S) -> Iterator[sqlite3.Connection]:
-        """A connection for a few queries that see the same state of the database.
+        """A connection whose queries all see the same state of the database.
 
         Raises:
             Unavailable: Nothing is stored here, it cannot be opened, or the queries took too long.
@@ -49,7 +49,7 @@ class Database:
             raise Unavailable("this viewer stores no history (history.path is null)")
         begin = time.monotonic()
         if not self._turns.acquire(timeout=deadline_s):
-            raise Unavailable("too many questions about the history at once; try again")
+            raise Unavailable("too many requests read the history at once; try again")
         try:
             address = f"{self._path.absolute().as_uri()}?mode=ro"
             with closing(sqlite3.connect(address, uri=True, timeout=1.0, isolation_level=None)) as db:
@@ -58,7 +58,9 @@ class Database:
                 yield db
         except sqlite3.OperationalError as error:
             if "interrupted" in str(error):
-                raise Unavailable(f"that took longer than {deadline_s:.0f} s; ask for less") from None
+                raise Unavailable(
+                    f"this took longer than {deadline_s:.0f} s; ask for a shorter range"
+                ) from None
             raise Unavailable(f"the history cannot be read: {error}") from None
         finally:
             self._turns.release()

@@ -1,13 +1,13 @@
 """Sums over stored events, kept beside them so that 30 days are answered without reading every event.
 
-Each event changes its own minute and hour, whenever it comes: late ones too, and each once, because the sums
-are part of the transaction that stores it. Nothing here depends on the order in which events come.
+Each event changes the sums of its own minute and hour, however late it comes. It changes them once, because
+the sums are part of the transaction that stores the event. The order of events does not matter.
 
-How many are inside follows from entries and exits alone. For every minute the net change is kept, and the
-area: each change times what was left of the minute. The mean over a minute is then what it began with, plus
-area over length. What it began with is the sum of all changes of that run of the node before it, since a node
-starts with empty zones. A viewer that missed a run's beginning (or events that a node gave up) learns the
-difference from the numbers the node itself publishes: that is a standing's offset.
+How many objects are inside follows from entries and exits alone. For every minute the table has the net
+change, and the area: each change times the rest of the minute. The mean over a minute is the number at its
+beginning, plus area over length. That number is the sum of all earlier changes of the session, since a node
+starts with empty zones. A viewer that missed the beginning of a session, or events that a node gave up, takes
+the difference from the numbers that the node publishes: that is a standing's offset.
 
 Stays are counted in bins of equal ratio (eight to an octave), so a quantile read from them is wrong by 4.5 %
 at most: HDR histograms (Gil Tene) and DDSketch (Masson et al., VLDB 2019) use the same idea.
@@ -15,53 +15,13 @@ at most: HDR histograms (Gil Tene) and DDSketch (Masson et al., VLDB 2019) use t
 
 from __future__ import annotations
 
-import logging
 import math
 import sqlite3
 from collections import deque
 from dataclasses import dataclass, field
 
-from shared.errors import MessageError
-from shared.wire.messages import Event, ZoneState, decode
+from shared.wire.messages import Event, ZoneState
 
-log = logging.getLogger("darner.history")
-
-VERSION = 2
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY, node TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL,
-    stored_us INTEGER NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL,
-    occurred_us INTEGER, place INTEGER, session INTEGER, label TEXT, flow INTEGER, dwell_ms INTEGER,
-    UNIQUE (node, boot, number)
-);
-CREATE INDEX IF NOT EXISTS events_by_time ON events (occurred_us, id, type, label);
-CREATE INDEX IF NOT EXISTS events_by_place ON events (place, occurred_us, id, type, label);
-CREATE TABLE IF NOT EXISTS marks (
-    node TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL, updated_us INTEGER NOT NULL,
-    PRIMARY KEY (node, boot)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS places (
-    id INTEGER PRIMARY KEY, node TEXT NOT NULL, camera TEXT NOT NULL, zone TEXT NOT NULL,
-    kind TEXT NOT NULL, UNIQUE (node, camera, zone)
-);
-CREATE TABLE IF NOT EXISTS sessions (
-    id INTEGER PRIMARY KEY, node TEXT NOT NULL, session TEXT NOT NULL,
-    first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, UNIQUE (node, session)
-);
-CREATE TABLE IF NOT EXISTS flow (
-    place INTEGER NOT NULL, minute INTEGER NOT NULL, session INTEGER NOT NULL,
-    entered INTEGER NOT NULL, exited INTEGER NOT NULL, lost INTEGER NOT NULL, area_ms INTEGER NOT NULL,
-    PRIMARY KEY (place, minute, session)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS stays (
-    place INTEGER NOT NULL, hour INTEGER NOT NULL, bin INTEGER NOT NULL, n INTEGER NOT NULL,
-    total_ms INTEGER NOT NULL, PRIMARY KEY (place, hour, bin)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS standings (
-    place INTEGER NOT NULL, session INTEGER NOT NULL, offset INTEGER NOT NULL,
-    PRIMARY KEY (place, session)
-) WITHOUT ROWID
-"""
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 ENTERED, EXITED, LOST = 1, 2, 3
@@ -70,7 +30,7 @@ BINS = 8 * 24
 MAX_PLACES = 10_000
 MAX_SESSIONS = 100_000
 RECENT = 500
-"""Changes remembered of each zone, to compare its published numbers with the same moment."""
+"""Changes remembered of each zone, to compare its published numbers with the events of the same moment."""
 
 
 def bin_of(dwell_s: float) -> int:
@@ -79,13 +39,20 @@ def bin_of(dwell_s: float) -> int:
 
 
 def bin_begins_s(index: int) -> float:
-    """Where a bin begins, seconds; the first one holds everything shorter, too."""
+    """Where a bin begins, seconds; the first bin also holds everything shorter."""
     return float(SHORTEST_S * 2 ** (index / 8))
 
 
 @dataclass
 class _Standing:
-    """One zone in one run: what the events say, and what the node says."""
+    """How many are inside one zone in one session: by the events, and by the node.
+
+    Attributes:
+        net: Entries minus exits of all events.
+        recent: When a frame was captured, and how it changed `net`.
+        told: When a frame was captured, and how many the node counted inside.
+        offset: What the node counts more than the events.
+    """
 
     net: int
     recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -93,7 +60,7 @@ class _Standing:
     offset: int = 0
 
     def difference(self) -> int:
-        """Inside by the node's numbers, less inside by the events up to the same frame."""
+        """Inside by the node's numbers, minus inside by the events up to the same frame."""
         if self.told is None:
             return self.offset
         captured_us, occupancy = self.told
@@ -101,10 +68,10 @@ class _Standing:
 
 
 class Rollup:
-    """Writes the sums; for the thread that stores events, within its transactions.
+    """Writes the sums, in the thread that stores events and within its transactions.
 
     Args:
-        db: Open, with `SCHEMA`.
+        db: Open, with the tables of `schema.py`.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -112,7 +79,7 @@ class Rollup:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what may have been taken back with a transaction."""
+        """Forget what is cached: a rolled back transaction may have removed it from the tables."""
         self._places: dict[tuple[str, str, str], int] = {}
         self._sessions: dict[tuple[str, str], int] = {}
         self._spans: dict[int, tuple[int, int]] = {}
@@ -141,18 +108,18 @@ class Rollup:
         return event.occurred_us, place, session, event.label, flow, dwell_ms
 
     def heard(self, node: str, session: str, at_us: int) -> None:
-        """The node's run goes on."""
+        """Note that the node's session goes on."""
         self._session(node, session, at_us)
 
     def told(self, state: ZoneState) -> None:
-        """The numbers that a node itself publishes."""
+        """Note the numbers that a node publishes."""
         session = self._session(state.node, state.session, state.captured_us)
         place = self._place(state.node, state.camera, state.zone, state.kind)
         if place is None or session is None or state.kind != "zone":
             return
         standing = self._standing(place, session)
         if standing.told is None and not standing.recent:
-            # The first that this process hears: retained, perhaps from before events that are stored already.
+            # The first numbers in this process are retained, and may be older than events that are stored.
             [(newest_us,)] = self._db.execute(
                 "SELECT max(occurred_us) FROM events WHERE place = ?", (place,)
             ).fetchall()
@@ -161,7 +128,7 @@ class Rollup:
         standing.told = state.captured_us, state.occupancy
 
     def flush(self) -> None:
-        """Write how long runs lasted, and the offsets that changed."""
+        """Write how long sessions lasted, and the offsets that changed."""
         self._db.executemany(
             "UPDATE sessions SET first_us = min(first_us, ?), last_us = max(last_us, ?) WHERE id = ?",
             ((first, last, session) for session, (first, last) in self._spans.items()),
@@ -175,7 +142,7 @@ class Rollup:
                 )
 
     def forget(self, before_us: int) -> None:
-        """Delete sums of times before this one."""
+        """Delete the sums of earlier times."""
         places = [place for (place,) in self._db.execute("SELECT id FROM places").fetchall()]
         for table, column, length_us in (("flow", "minute", MINUTE_US), ("stays", "hour", HOUR_US)):
             self._db.executemany(
@@ -213,7 +180,13 @@ class Rollup:
         )
 
     def _standing(self, place: int, session: int, counted: int = 0) -> _Standing:
-        """What is known of a zone in a run; `counted` is in the table already, and its caller adds it."""
+        """The standing of a zone in a session.
+
+        Args:
+            place: The zone.
+            session: The session.
+            counted: A change that is in the table already, and that the caller will add to `net`.
+        """
         standing = self._standings.get((place, session))
         if standing is None:
             [(net,)] = self._db.execute(
@@ -259,40 +232,6 @@ class Rollup:
     def _full(self, table: str, most: int) -> bool:
         [(count,)] = self._db.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608 - ours
         return bool(count >= most)
-
-
-def migrate(db: sqlite3.Connection, version: int) -> None:
-    """Bring a history of an older version here: version 1 had events and marks, and no sums.
-
-    Args:
-        db: Inside a transaction.
-        version: What it is.
-    """
-    if version != 1:
-        return
-    [(count,)] = db.execute("SELECT count(*) FROM events").fetchall()
-    log.warning("%d stored events are counted once for the new version; 100,000 take some 15 s", count)
-    for column in ("occurred_us", "place", "session", "flow", "dwell_ms"):
-        db.execute(f"ALTER TABLE events ADD COLUMN {column} INTEGER")
-    db.execute("ALTER TABLE events ADD COLUMN label TEXT")
-    for statement in SCHEMA.split(";"):
-        db.execute(statement)
-    rollup = Rollup(db)
-    last_id = 0
-    while rows := db.execute(
-        "SELECT id, payload FROM events WHERE id > ? ORDER BY id LIMIT 5000", (last_id,)
-    ).fetchall():
-        for last_id, payload in rows:
-            try:
-                columns = rollup.add(decode(Event, payload))
-            except MessageError:  # of another version of Darner: it is kept, and counts for nothing
-                continue
-            db.execute(
-                """UPDATE events SET occurred_us = ?, place = ?, session = ?, label = ?, flow = ?,
-                   dwell_ms = ? WHERE id = ?""",
-                (*columns, last_id),
-            )
-    rollup.flush()
 
 
 def _flow(event: Event) -> int | None:

@@ -1,4 +1,4 @@
-"""Counts, occupancy and stays over time, out of the sums that `rollup.py` keeps."""
+"""Counts, occupancy and stays over time, from the sums that `rollup.py` writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS_S = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_
 
 
 class Place(NamedTuple):
-    """Something that was counted at: a zone or line of a camera."""
+    """A zone or line of a camera, in the database."""
 
     id: int
     node: str
@@ -37,13 +37,13 @@ class Series:
 
     Attributes:
         start_us: When each step begins.
-        step_s: How long one is.
-        entered: In each step; for a line, crossings "in".
-        exited: For a line, crossings "out".
+        step_s: Length of a step.
+        entered: Entries in each step; for a line, crossings "in".
+        exited: Exits in each step; for a line, crossings "out".
         lost: Stays that ended because the track was lost.
-        occupancy_mean: Over the time; None where nothing is known, and for lines.
-        occupancy_peak: The busiest cell's mean, of `cell_s` each.
-        cell_s: 10 or 60.
+        occupancy_mean: Mean number inside; None where nothing is known, and for lines.
+        occupancy_peak: Mean of the step's busiest cell.
+        cell_s: Length of a cell: 10 or 60.
     """
 
     start_us: list[int]
@@ -70,11 +70,11 @@ class StayLengths:
     """How long stays were that ended in a range.
 
     Attributes:
-        count: How many.
-        mean_s: None when there were none.
-        p50_s: Read from the bins: at most 4.5 % off.
-        p90_s: Likewise.
-        bins: Those that are not empty, and those between.
+        count: Number of stays.
+        mean_s: None without stays.
+        p50_s: Median, from the bins: at most 4.5 % off.
+        p90_s: 90th percentile, from the bins too.
+        bins: From the first bin with stays to the last.
     """
 
     count: int
@@ -85,20 +85,20 @@ class StayLengths:
 
 
 def places(db: sqlite3.Connection) -> list[Place]:
-    """Every zone and line that anything is stored of."""
+    """Every zone and line with stored events."""
     rows = db.execute("SELECT id, node, camera, zone, kind FROM places WHERE zone != '' ORDER BY 2, 3, 4")
     return [Place(*row) for row in rows]
 
 
 def find(db: sqlite3.Connection, node: str, camera: str, zone: str) -> Place | None:
-    """One of them; None when nothing is stored of it."""
+    """A zone or line; None without stored events."""
     sql = "SELECT id, node, camera, zone, kind FROM places WHERE node = ? AND camera = ? AND zone = ?"
     row = db.execute(sql, (node, camera, zone)).fetchone()
     return Place(*row) if row else None
 
 
 def step_for(from_us: int, to_us: int, points: int) -> int:
-    """The shortest round step, seconds, that makes at most this many points of a range."""
+    """The shortest round step, seconds, that cuts a range into at most this many points."""
     span_s = (to_us - from_us) / 1e6
     least_s = 10 if to_us - from_us <= FINE_UP_TO_US else 60
     fitting = (step for step in STEPS_S if step >= least_s and span_s / step <= points)
@@ -112,11 +112,11 @@ def series(
 
     Args:
         db: To read from.
-        place: None for one that nothing is stored of.
-        from_us: The range's beginning; rounded down to a whole step.
-        to_us: Its end, microseconds; rounded up.
+        place: None for a zone without stored events.
+        from_us: Begin of the range; rounded down to a whole step.
+        to_us: End of the range; rounded up.
         step_s: A multiple of 10, and of 60 where the range is longer than two hours.
-        zero_us: Steps are counted from here: local midnight, for steps of hours and days.
+        zero_us: A moment at which a step begins, such as local midnight for steps of hours and days.
     """
     step_us = step_s * 1_000_000
     start_us = from_us - (from_us - zero_us) % step_us
@@ -152,9 +152,9 @@ def stays(db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int)
 
     Args:
         db: To read from.
-        place: None for one that nothing is stored of.
-        from_us: Beginning, microseconds.
-        to_us: End.
+        place: None for a zone without stored events.
+        from_us: Begin of the range.
+        to_us: End of the range.
     """
     counts: dict[int, int] = {}
     total_ms = 0
@@ -165,7 +165,7 @@ def stays(db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int)
         for index, count, length_ms in db.execute(sums, (place.id, first, last)):
             counts[index] = count
             total_ms += length_ms
-        # What is left of the range before the first whole hour and after the last one.
+        # The rest of the range lies before the first whole hour and after the last one.
         edges = [(from_us, min(first * HOUR_US, to_us)), (max(last * HOUR_US, first * HOUR_US), to_us)]
         sql = """SELECT dwell_ms FROM events WHERE place = ? AND occurred_us >= ? AND occurred_us < ?
                  AND flow IN (?, ?) AND dwell_ms IS NOT NULL AND type != 'line_crossed'"""
@@ -194,7 +194,7 @@ def stays(db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int)
 
 
 def _quantile(counts: dict[int, int], rank: float) -> float:
-    """Where `rank` of the stays are shorter: the geometric middle of its bin."""
+    """The length that `rank` stays do not exceed: the geometric middle of its bin."""
     below = 0
     for index in sorted(counts):
         below += counts[index]
@@ -204,7 +204,7 @@ def _quantile(counts: dict[int, int], rank: float) -> float:
 
 
 def _events_reach(db: sqlite3.Connection, start_us: int) -> bool:
-    """Whether no event since a moment was deleted: sums are kept for longer when the file is full."""
+    """Whether all events since a moment are there: a full file loses events before it loses sums."""
     row = db.execute("SELECT id, occurred_us FROM events ORDER BY id LIMIT 1").fetchone()
     return row is None or row[0] == 1 or (row[1] or 0) <= start_us
 
@@ -216,7 +216,7 @@ def _nothing(steps: int) -> list[float | None]:
 def _cells(
     db: sqlite3.Connection, place: Place | None, start_us: int, end_us: int, cell_us: int
 ) -> dict[str, Any]:
-    """Of each cell: entered, exited and lost; area, in objects times microseconds; microseconds covered."""
+    """For each cell: entered, exited, lost, area (objects times microseconds), and microseconds covered."""
     count = (end_us - start_us) // cell_us
     result: dict[str, Any] = {name: np.zeros(count, np.int64) for name in ("entered", "exited", "lost")}
     result |= {"area": np.zeros(count), "covered": np.zeros(count)}
@@ -245,20 +245,20 @@ def _cells(
 def _occupy(
     result: dict[str, Any], net: F64, area: F64, began: int, span: tuple[int, int], cell_us: int
 ) -> None:
-    """Add one run of the node: how many were inside from its first to its last sign of life."""
+    """Add one session: how many were inside from its first to its last message."""
     count = len(net)
     begins = np.arange(count, dtype=np.float64) * cell_us
     ends = np.clip(begins + cell_us, None, span[1])
     covered = np.clip(ends - np.maximum(begins, span[0]), 0, None)
     level = began + np.concatenate([[0.0], np.cumsum(net)[:-1]])
-    # `area` reaches to the end of the cell; what lies after the run's end is taken off again.
+    # `area` reaches to the end of the cell; the part after the session's end is subtracted.
     inside = level * covered + area - net * (begins + cell_us - ends)
     result["area"] += np.where(covered > 0, np.maximum(inside, 0), 0)
     result["covered"] += covered
 
 
 def _net_before(db: sqlite3.Connection, place: Place, session: int, start_us: int) -> int:
-    """The change from the run's beginning to a moment."""
+    """The change from the session's beginning to a moment."""
     minute = start_us // MINUTE_US
     [(net,)] = db.execute(
         """SELECT coalesce(sum(entered - exited - lost), 0) FROM flow

@@ -1,4 +1,4 @@
-"""The best pictures of tracks, kept to be shown beside events later; bounded by bytes and age."""
+"""The best picture of each track, shown beside events later; bounded by bytes and age."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.pictures import read_jpeg_header
 from shared.storage import open_database
 from shared.wire.messages import now_us
 from viewer_server.config import HistorySettings
-from viewer_server.stored.history import used_bytes
+from viewer_server.stored.files import used_bytes
 
 log = logging.getLogger("darner.snapshots")
 
@@ -32,11 +32,11 @@ MAX_SIDE = 2048
 PRUNE_EVERY = 64
 PRUNED_AT_ONCE = 256
 CACHE_KB = 256
-"""Of the file's pages in memory: a picture is written here once and never read."""
+"""Of the file's pages in memory: this connection writes a picture once and never reads it."""
 
 
 class TrackKey(NamedTuple):
-    """A track for ever: its number begins again with every session."""
+    """What identifies a track: its number alone does not, since it starts again with every session."""
 
     node: str
     camera: str
@@ -45,9 +45,9 @@ class TrackKey(NamedTuple):
 
 
 class SnapshotStore:
-    """Writes them; one thread. `with` opens and closes the file.
+    """Stores pictures, in one thread; `with` opens and closes the file.
 
-    A power cut may cost the last seconds' pictures and no more: they are not worth waiting for the disk.
+    A power cut may cost the pictures of the last seconds: they are not worth waiting for the disk.
 
     Args:
         settings: Place and bounds.
@@ -64,7 +64,7 @@ class SnapshotStore:
         if path is None:
             return self
         try:
-            # Not exclusive, and unlocked: whoever has the history open has this one, too.
+            # Needs no lock of its own: the history's lock keeps a second viewer away from both files.
             self._db = open_database(Path(path), SCHEMA, VERSION, exclusive=False)
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
@@ -78,20 +78,20 @@ class SnapshotStore:
             self._db = None
 
     def add(self, ids: Mapping[str, str], received: Received) -> None:
-        """Keep the newest picture of a track.
+        """Store the newest picture of a track.
 
         Args:
-            ids: Of its topic: node, camera, track.
-            received: The picture, whose session its user properties name.
+            ids: Node, camera and track, from its topic.
+            received: The picture; its user properties name the session.
 
         Raises:
-            MessageError: It is no picture that is kept.
+            MessageError: It does not name its track, is no JPEG, or is too large.
         """
         if self._db is None or not received.payload:
             return
         session, track = received.user_properties.get("session", ""), ids["track"]
         if not 0 < len(session) <= 64 or not (track.isascii() and track.isdigit() and len(track) <= 15):
-            raise MessageError("a snapshot that does not say whose it is")
+            raise MessageError("a snapshot without the user property `session`, or without a track number")
         header = read_jpeg_header(received.payload)
         too_large = header and max(header.width, header.height) > MAX_SIDE
         if header is None or too_large or len(received.payload) > MAX_BYTES:
@@ -121,7 +121,7 @@ class SnapshotStore:
 
 
 def picture(db: sqlite3.Connection, node: str, camera: str, track: int, session: str | None) -> bytes | None:
-    """The stored picture of a track; without a session, of the last one of that number."""
+    """The stored picture of a track; without a session, of the last track with that number."""
     if session is None:
         sql = (
             "SELECT jpeg FROM snapshots WHERE node = ? AND camera = ? AND track = ? ORDER BY id DESC LIMIT 1"
@@ -134,6 +134,6 @@ def picture(db: sqlite3.Connection, node: str, camera: str, track: int, session:
 
 
 def stored(db: sqlite3.Connection, tracks: Iterable[TrackKey]) -> set[TrackKey]:
-    """Those of which there is a picture."""
+    """The tracks that have a stored picture."""
     sql = "SELECT 1 FROM snapshots WHERE node = ? AND camera = ? AND session = ? AND track = ?"
     return {track for track in tracks if db.execute(sql, track).fetchone()}

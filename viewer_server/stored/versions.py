@@ -1,4 +1,4 @@
-"""Remembers the zones and lines that were in force, so that an earlier version can be had back."""
+"""Remembers the definitions of zones and lines, so that an earlier version can be restored."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ VERSION = 1
 KEPT = 30
 """Versions of each camera."""
 MAX_BYTES = 50_000_000
-"""Of all cameras together; then the oldest give way, whoever's they are."""
+"""Of all cameras together; beyond it the oldest versions are deleted, whichever camera they are of."""
 
 
 class Versions:
-    """What was seen on the retained zones topics; `with` opens and closes the file. Any thread may call it.
+    """The versions that came as retained zones messages; `with` opens and closes the file.
+
+    Any thread may call it.
 
     Args:
-        path: Of the SQLite file; None remembers until the end of the run.
+        path: The SQLite file; None keeps versions in memory.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -47,7 +49,9 @@ class Versions:
                 self._db = open_database(self._path, SCHEMA, VERSION)
             except (OSError, sqlite3.Error) as error:
                 log.warning(
-                    "%s cannot be used (%s): zones are remembered for this run only", self._path, error
+                    "%s cannot be used (%s): versions of zones are kept in memory only",
+                    self._path,
+                    error,
                 )
         if self._db is None:
             self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -61,7 +65,7 @@ class Versions:
                 self._db = None
 
     def add(self, zones: Zones) -> None:
-        """Remember what is in force on a camera, unless that is what was last remembered of it."""
+        """Remember a camera's definitions, unless they are those that were remembered last."""
         definitions = orjson.dumps({"zones": zones.zones, "lines": zones.lines}, option=orjson.OPT_SORT_KEYS)
         key = zones.node, zones.camera
         with self._lock:
@@ -73,8 +77,8 @@ class Versions:
                 )
                 if self._db.execute(newest, key).fetchone() != (definitions,):
                     self._insert(self._db, (*key, zones.version, now_us(), definitions))
-            except sqlite3.Error as error:  # a full disk costs the way back, not the page
-                log.warning("zones of %s/%s are not remembered: %s", *key, error)
+            except sqlite3.Error as error:  # a full disk costs earlier versions, not the page
+                log.warning("this version of the zones of %s/%s is not kept: %s", *key, error)
 
     def of(self, node: str, camera: str) -> list[dict[str, Any]]:
         """The versions of a camera, newest first: `version`, `seen_us`, `zones` and `lines`."""

@@ -25,7 +25,8 @@ from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import State
 from viewer_server.mqtt.subscriber import Subscriber
 from viewer_server.stored import history as module
-from viewer_server.stored.history import History, Mark, used_bytes
+from viewer_server.stored.files import used_bytes
+from viewer_server.stored.history import History, Mark
 from viewer_server.stored.reading import Database
 
 
@@ -113,11 +114,10 @@ def test_the_watermark_is_where_the_first_hole_begins(
 
 
 def test_a_hole_that_is_never_filled_is_given_up_and_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = 100.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock)  # type: ignore[attr-defined]
-    with opened(tmp_path) as history:
+    with History(HistorySettings(path=str(tmp_path / "h.db")), lambda: clock) as history:
         acknowledged(history, event(1), event(4))
         clock += 10_000  # silence is no reason: the node may be away, with what is missing
         assert acknowledged(history, event(5)) == 1
