@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-engines test-install faults check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-engines test-install faults mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -12,6 +12,7 @@ help:
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage: the real programs, 12 minutes (ARGS=--help)"
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
+	@echo "make mutants change the code in thousands of places, one by one, and count what no test notices (MUTANTS=names)"
 	@echo "make check   formatting, lint, types, spelling"
 	@echo "make bench   measurements against other tools (long); bench-pipeline is the part about the whole pipeline"
 	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
@@ -108,6 +109,12 @@ test-install: .venv/.dev
 	  $(INSTALL)/pipx/bin/uv tool install "darner[viewer,broker] @ file://$$(echo $(INSTALL)/darner-*.whl)"
 	cd $(INSTALL) && for command in pipx-bin/darner-* uv-bin/darner-*; do $$command --help >/dev/null && echo "$$command works" || exit 1; done
 	rm -rf $(INSTALL)
+
+# Hours for all of it: MUTANTS="edge_node.track.*" takes a part. What survived: .venv/bin/mutmut results, and show NAME.
+mutants: .venv/.dev
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(BIN)/mutmut run $(MUTANTS)
+	@$(BIN)/python -m tests.mutants_by_wing
 
 # Markdown that is formatted; `git ls-files "*.md"` once all of it is.
 MARKDOWN := SECURITY.md
@@ -208,4 +215,4 @@ lock: .venv/bin/python
 	$(BIN)/$(subst --python-version 3.10,--python-version 3.11,$(subst pyproject.toml,--group site,$(LOCK))) -o requirements/site.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts build *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts build mutants *.egg-info

@@ -11,17 +11,17 @@ import numpy as np
 
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections, Tracks
-from edge_node.track import kalman
+from edge_node.track import bytetrack, kalman
 from edge_node.track.association import Index, Matching, overlapping, similarity
-from edge_node.track.bytetrack import correct, give_second_chance, staged
+from edge_node.track.bytetrack import give_second_chance, staged
 from edge_node.track.table import Rows, Seen, TrackTable
 from shared.geometry import F64, Floats
 
 # Rows of `Rows.extra`: what OC-SORT keeps for each track beside the common columns.
-_BEFORE = slice(0, 2)  # centre of an earlier observation; with the latest one it gives the direction
-_SINCE = 2  # seconds from the earlier observation to the latest
-_KEPT = slice(3, 14)  # the filter's state at the last match
-_EXTRA = 14  # number of these rows
+BEFORE = slice(0, 2)  # centre of an earlier observation; with the latest one it gives the direction
+SINCE = 2  # seconds from the earlier observation to the latest
+KEPT = slice(3, 14)  # the filter's state at the last match
+EXTRA = 14  # number of these rows
 
 _DIRECTION_S = 0.2  # least time between the two observations of a direction
 _MOMENTUM = 0.2  # weight of the direction in the similarity
@@ -37,7 +37,7 @@ class OcSort:
     """
 
     def __init__(self, settings: TrackerSettings) -> None:
-        self._table = TrackTable(settings, _associate, _correct, extra=_EXTRA)
+        self._table = TrackTable(settings, associate, correct, extra=EXTRA)
 
     def update(self, detections: Detections | None, dt: float) -> Tracks:
         """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
@@ -48,30 +48,31 @@ class OcSort:
         self._table.reset()
 
 
-def _associate(rows: Rows, seen: Seen) -> Matching:
+def associate(rows: Rows, seen: Seen) -> Matching:
+    """OC-SORT's association; see `edge_node.track.table.Associate`."""
     predicted = kalman.to_corners(rows.pos)
     i, j = overlapping(predicted, seen.xyxy)
     same_class = rows.class_id[i] == seen.class_id[j]
     similar = similarity(predicted.take(i, axis=1), seen.xyxy.take(j, axis=1), same_class)
-    similar += _MOMENTUM * seen.score[j] * _direction_fit(rows, i, seen.centre[:2].take(j, axis=1))
+    similar += _MOMENTUM * seen.score[j] * direction_fit(rows, i, seen.centre[:2].take(j, axis=1))
     matching = staged(rows, seen, i, j, similar)
-    _recover(matching, rows, seen)
+    recover(matching, rows, seen)
     give_second_chance(matching, rows, seen)
     return matching
 
 
-def _direction_fit(rows: Rows, i: Index, centre: Floats) -> F64:
+def direction_fit(rows: Rows, i: Index, centre: Floats) -> F64:
     """How well detections continue the direction of tracks `i`: 0.5 straight on, -0.5 straight back."""
-    before = rows.extra[_BEFORE]
+    before = rows.extra[BEFORE]
     past, ahead = (rows.seen[:2] - before).take(i, axis=1), centre - before.take(i, axis=1)
     lengths = np.sqrt((past * past).sum(axis=0) * (ahead * ahead).sum(axis=0))
-    known = (rows.extra[_SINCE][i] > 0) & (lengths > 0)
+    known = (rows.extra[SINCE][i] > 0) & (lengths > 0)
     cosine = (past * ahead).sum(axis=0) / np.where(known, lengths, 1.0)
     angle = np.arccos(np.minimum(np.maximum(cosine, -1.0), 1.0))
     return np.where(known, 0.5 - angle / np.pi, 0.0)
 
 
-def _recover(matching: Matching, rows: Rows, seen: Seen) -> None:
+def recover(matching: Matching, rows: Rows, seen: Seen) -> None:
     """Match the remaining tracks by where each was last seen, because an object may have stopped there."""
     if matching.complete:
         return
@@ -86,16 +87,17 @@ def _recover(matching: Matching, rows: Rows, seen: Seen) -> None:
     matching.stage(r, c, similar - _LEAST_RECOVERY)
 
 
-def _correct(rows: Rows, matched: Index, centre: F64) -> None:
+def correct(rows: Rows, matched: Index, centre: F64) -> None:
+    """Correct matched tracks, with the time they were lost; see `edge_node.track.table.Correct`."""
     hidden = rows.lost[matched].nonzero()[0]
-    correct(rows, matched, centre)
+    bytetrack.correct(rows, matched, centre)
     if len(hidden):
-        _re_update(rows, matched[hidden], centre.take(hidden, axis=1))
-    _keep_direction(rows, matched)
-    rows.extra[_KEPT, matched] = rows.state.take(matched, axis=1)
+        re_update(rows, matched[hidden], centre.take(hidden, axis=1))
+    keep_direction(rows, matched)
+    rows.extra[KEPT, matched] = rows.state.take(matched, axis=1)
 
 
-def _re_update(rows: Rows, found: Index, centre: F64) -> None:
+def re_update(rows: Rows, found: Index, centre: F64) -> None:
     """Run filters again over the time they were lost, as if their objects had moved in a straight line.
 
     Each filter starts from its state at the last match, and virtual observations on the line correct it.
@@ -105,7 +107,7 @@ def _re_update(rows: Rows, found: Index, centre: F64) -> None:
         found: Tracks that were lost and are matched again, ``(K,)``.
         centre: Where they were found, centre and sides, ``(4, K)``.
     """
-    state, seen = rows.extra[_KEPT].take(found, axis=1), rows.seen.take(found, axis=1)
+    state, seen = rows.extra[KEPT].take(found, axis=1), rows.seen.take(found, axis=1)
     way = centre - seen
     steps = np.minimum(rows.frames[found], _MAX_STEPS)
     dt = rows.unseen[found] / steps
@@ -118,10 +120,10 @@ def _re_update(rows: Rows, found: Index, centre: F64) -> None:
     rows.state[:, found] = state
 
 
-def _keep_direction(rows: Rows, matched: Index) -> None:
+def keep_direction(rows: Rows, matched: Index) -> None:
     """Make the last observation the earlier one, once the direction spans enough time."""
-    since = rows.extra[_SINCE][matched]
+    since = rows.extra[SINCE][matched]
     due = (since == 0) | (since >= _DIRECTION_S)
     moved = matched[due]
-    rows.extra[_BEFORE, moved] = rows.seen[:2].take(moved, axis=1)
-    rows.extra[_SINCE, matched] = np.where(due, 0.0, since) + rows.unseen[matched]
+    rows.extra[BEFORE, moved] = rows.seen[:2].take(moved, axis=1)
+    rows.extra[SINCE, matched] = np.where(due, 0.0, since) + rows.unseen[matched]

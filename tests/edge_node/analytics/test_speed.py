@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_node.analytics.speed import Ground
+from edge_node.analytics.roster import Sighting
+from edge_node.analytics.speed import SMOOTHING_S, Ground
 from edge_node.config.camera_settings import AnalyticsSettings, GroundCalibration
 from shared.errors import ConfigError
+from shared.geometry import F64
 from tests.edge_node.scenes import Actor, Path, Spot, clock, film, play, shaken, unseen, walk
 
 # A road, 10 m wide and 40 m long, that narrows towards the horizon at y = 0.2.
@@ -99,6 +101,73 @@ def test_empty_frames_have_no_speeds() -> None:
     assert speed.shape == (0,)
 
 
+def standing(rows: list[int], previous_s: list[float], now_s: float) -> Sighting:
+    index = np.array(rows, np.intp)
+    return Sighting(index, index, np.zeros(len(rows), np.int32), np.array(previous_s), now_s)
+
+
+def feet(*metres: float) -> F64:
+    return np.array([(MIDDLE, height_at(one)) for one in metres])
+
+
+NO_DRIFT = np.zeros((1, 2))
+
+
+def test_a_speed_approaches_the_motion_by_the_share_of_the_time_constant_that_passed() -> None:
+    ground = Ground(ROAD)
+    ground.update(standing([0], [0.0], 0.0), feet(10.0), NO_DRIFT, 2)
+    ground.update(standing([0], [0.0], 0.25), feet(12.0), NO_DRIFT, 2)
+    gained = 1 - np.exp(-0.25 / SMOOTHING_S)
+    assert ground.speed(np.array([0])) == pytest.approx([8.0 * gained])
+    ground.update(standing([0], [0.25], 0.75), feet(12.0), NO_DRIFT, 2)
+    assert ground.speed(np.array([0])) == pytest.approx([8.0 * gained * np.exp(-0.5 / SMOOTHING_S)])
+
+
+def test_a_second_look_at_the_same_time_changes_no_speed() -> None:
+    ground = Ground(ROAD)
+    ground.update(standing([0], [0.0], 0.0), feet(10.0), NO_DRIFT, 1)
+    ground.update(standing([0], [0.0], 1.0), feet(15.0), NO_DRIFT, 1)
+    before = ground.speed(np.array([0]))
+    ground.update(standing([0], [1.0], 1.0), feet(17.0), NO_DRIFT, 1)
+    assert ground.speed(np.array([0])) == pytest.approx(before)
+
+
+def test_the_first_guess_goes_where_the_tracker_says_even_when_the_way_is_short_there() -> None:
+    ground = Ground(ROAD)
+    towards_the_horizon = np.array([(0.0, -0.2)])
+    ground.update(standing([0], [0.0], 0.0), feet(30.0), towards_the_horizon, 1)
+    first = ground.speed(np.array([0]))[0]
+    ground.update(standing([0], [0.0], 0.1), feet(30.0), NO_DRIFT, 1)  # it stands after all
+    assert ground.speed(np.array([0])) == pytest.approx([first * np.exp(-0.1 / SMOOTHING_S)])
+    ground.update(standing([0], [0.1], 0.2), feet(30.0 + 0.1 * first), NO_DRIFT, 1)
+    assert ground.speed(np.array([0]))[0] > first * np.exp(-0.2 / SMOOTHING_S)
+
+
+def test_a_slot_that_is_free_again_starts_without_a_past() -> None:
+    ground = Ground(ROAD)
+    for step in range(3):
+        ground.update(standing([1], [max(step - 1, 0) * 0.1], step * 0.1), feet(10.0 + step), NO_DRIFT, 2)
+    assert ground.speed(np.array([1]))[0] > 1.0
+    ground.forget(np.array([1]))
+    assert ground.speed(np.array([0, 1])).tolist() == [0.0, 0.0]
+    ground.update(standing([1], [9.0], 9.0), feet(40.0), NO_DRIFT, 2)
+    assert ground.speed(np.array([1])).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("factor", [0.001, 1.0, 1000.0])
+def test_points_on_one_line_are_told_by_the_shape_not_by_its_size(factor: float) -> None:
+    def scaled(*points: Spot) -> tuple[Spot, ...]:
+        return tuple((x * factor, y * factor) for x, y in points)
+
+    image = SQUARE
+    Ground(GroundCalibration(image=image, metres=scaled((0, 0), (4, 0), (3, 1), (0, 1))))  # type: ignore[arg-type]
+    for bent in (0.0, 3e-5):  # in a thousandth part of the longer side
+        with pytest.raises(ConfigError, match="three of the four points"):
+            Ground(
+                GroundCalibration(image=image, metres=scaled((0, 0), (4, bent), (8, 0), (0, 8)))  # type: ignore[arg-type]
+            )
+
+
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
@@ -109,7 +178,11 @@ SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
         (((0.1, 0.1), (0.1, 0.1), (0.9, 0.9), (0.1, 0.9)), SQUARE, "ground.image: three"),  # given twice
         (((0.5, 0.5),) * 4, SQUARE, "ground.image: three"),
         (SQUARE, ((0, 0), (5, 0), (9, 0), (0, 9)), "ground.metres: three"),
-        (SQUARE, (SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]), "same order"),
+        (
+            SQUARE,
+            (SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]),
+            "ground: image and metres must list the same four points in the same order",
+        ),
     ],
 )
 def test_points_that_cannot_calibrate_are_refused(
