@@ -1,4 +1,4 @@
-"""Analysed frames as pictures and as a video: boxes, track ids, zones, lines and their counts."""
+"""Draws boxes, track ids, zones, lines and counts on analysed frames, and writes them as a video."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ZONE: Colour = (80, 200, 255)
 _LINE: Colour = (255, 160, 60)
 _BLACK: Colour = (0, 0, 0)
 _CODEC = "mp4v"
-"""MPEG-4 part 2, which every OpenCV can write and every player plays."""
+"""MPEG-4 part 2, which every OpenCV can write and every player can play."""
 
 
 def colour_of(track_id: int) -> Colour:
@@ -31,11 +31,11 @@ def colour_of(track_id: int) -> Colour:
 
 
 def draw(item: Analysed, definitions: Definitions, class_names: Sequence[str]) -> U8:
-    """A copy of a frame with everything on it that is known about it.
+    """A copy of a frame with its boxes, track ids, zones, lines and counts.
 
     Args:
         item: The analysed frame.
-        definitions: Zones and lines in force.
+        definitions: Zones and lines of the camera.
         class_names: By class id.
 
     Returns:
@@ -80,7 +80,7 @@ def _pixels(point: Point, image: U8) -> tuple[int, int]:
 
 
 def _text(image: U8, text: str, corner: tuple[int, int], colour: Colour, scale: float) -> None:
-    """Text on a filled ground above a point, moved so that all of it is in the picture."""
+    """Draw text on a filled rectangle above a point, moved so that all of it is inside the picture."""
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     x = min(max(0, corner[0]), max(0, image.shape[1] - width))
     y = min(max(height + below, corner[1]), image.shape[0] - below)
@@ -89,11 +89,11 @@ def _text(image: U8, text: str, corner: tuple[int, int], colour: Colour, scale: 
 
 
 class VideoFile:
-    """A video that is written frame by frame; `with` closes it.
+    """A video file that is written frame by frame; `with` closes it.
 
     Args:
-        path: Ends with .mp4.
-        fps: Frames a second.
+        path: The file; its name ends with .mp4.
+        fps: Frames per second.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -112,27 +112,27 @@ class VideoFile:
             self._writer.release()
 
     def write(self, image: U8) -> None:
-        """Add a picture; it is brought to the size of the first one.
+        """Add a picture, scaled to the size of the first one.
 
         Raises:
-            OutputError: OpenCV cannot write there.
+            OutputError: OpenCV cannot write the file.
         """
         if self._writer is None:
             self._size = image.shape[1], image.shape[0]
             codec = cv2.VideoWriter.fourcc(*_CODEC)
             self._writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._fps, self._size)
             if not self._writer.isOpened():
-                raise OutputError(f"{self._path}: OpenCV cannot write a video there")
+                raise OutputError(f"{self._path}: OpenCV cannot write a video to this file")
         if (image.shape[1], image.shape[0]) != self._size:
             image = np.asarray(cv2.resize(image, self._size), np.uint8)
         self._writer.write(image)
         self._written += 1
 
     def finish(self) -> None:
-        """Write the rest, and look whether all of it arrived: OpenCV does not say when a disk is full.
+        """Write the rest, and check that the file is whole, because OpenCV does not tell when a disk is full.
 
         Raises:
-            OutputError: The file is not whole.
+            OutputError: The file lacks frames.
         """
         if self._writer is None:
             return
@@ -141,4 +141,4 @@ class VideoFile:
         found = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
         check.release()
         if found != self._written:
-            raise OutputError(f"{self._path}: {found} of {self._written} frames arrived; is the disk full?")
+            raise OutputError(f"{self._path}: has only {found} of {self._written} frames; is the disk full?")

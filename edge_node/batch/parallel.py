@@ -1,4 +1,4 @@
-"""Frames of files through the network on all cores, and out again in their order."""
+"""Frames of files through the network on all cores; they come out in their order."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
-    """The same items, made in a thread of their own.
+    """The same items, which a thread of their own makes ahead.
 
     Args:
-        items: Their errors are raised here.
-        depth: How many may be made before they are taken.
+        items: The items; this generator raises the errors of their iterator.
+        depth: How many items may be made before they are taken.
     """
     channel: Channel[T] = Channel(depth)
     failed: list[BaseException] = []
@@ -31,8 +31,8 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
             for item in items:
                 channel.put(item)
         except Closed:
-            pass  # nobody wants the rest
-        except Exception as error:  # noqa: BLE001 - raised again where the items are taken
+            pass  # nobody takes the rest
+        except Exception as error:  # noqa: BLE001 - this generator raises it
             failed.append(error)
         channel.close()
 

@@ -45,18 +45,18 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 _READ_AHEAD = 4
 _WHOLE = 0.95
-"""A video that ends before this part of the frames that it says it has is not whole."""
+"""A video is not whole if it ends before this part of the frames that its header names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One video and what is made of it.
+    """One video and the files to write about it.
 
     Attributes:
-        camera: The name under which it is reported.
-        settings: What is watched in it.
-        messages: File to write, JSON lines.
-        annotated: Video to write, if any.
+        camera: Name of the camera in messages.
+        settings: Of the camera; its source is the video.
+        messages: File for the messages, JSON lines.
+        annotated: File for the annotated video, if one is wanted.
     """
 
     camera: str
@@ -66,7 +66,7 @@ class Job:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse the command line and run; the process's exit code."""
+    """Parse the command line and run the jobs; the exit code of the process."""
     options = _parser().parse_args(arguments)
     logs.setup()
     try:
@@ -89,16 +89,19 @@ def _parser() -> argparse.ArgumentParser:
         prog=f"{called('darner-edge', 'edge_node')} process", description=__doc__
     )
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video file or folder of pictures")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for VIDEO.jsonl, VIDEO.mp4")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file, as for a node that runs")
     parser.add_argument(
-        "--camera", help="whose zones and settings are taken, if the file has several cameras"
+        "--out", type=Path, required=True, metavar="DIR", help="where VIDEO.jsonl and VIDEO.mp4 go"
     )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file, as for a node that runs")
+    parser.add_argument("--camera", help="the camera whose zones and settings apply, if the file has several")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--annotate", action="store_true", help="write a video with boxes, zones and counts")
-    parser.add_argument("--force", action="store_true", help="replace what is there")
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
     parser.add_argument(
-        "--jobs", type=_positive, metavar="N", help="frames looked at at a time on a CPU; default: cores"
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="networks side by side on a CPU; default: one per core",
     )
     parser.add_argument(
         "--start",
@@ -115,50 +118,50 @@ def _positive(text: str) -> int:
 
 
 def _start_ns(text: str | None) -> int:
-    """A time as nanoseconds since 1970; without a zone it is UTC."""
+    """A time as nanoseconds since 1970; a time without a zone is UTC."""
     if text is None:
         return 0
     try:
         moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise ConfigError(f"--start {text!r}: no time such as 2026-05-01T08:00:00Z") from None
+        raise ConfigError(f"--start {text!r}: is not a time such as 2026-05-01T08:00:00Z") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.timezone.utc)
     return round(moment.timestamp() * 1e6) * 1000
 
 
 def plan(config: EdgeConfig, options: argparse.Namespace) -> list[Job]:
-    """What is to be done; refuses before anything is done what cannot be.
+    """The jobs that the command line asks for; an impossible one is refused before any job begins.
 
     Raises:
-        ConfigError: It is not clear which camera is meant, or two videos would be written to one file.
+        ConfigError: The camera is not clear, or two videos would have one file of messages.
         SourceError: A video is missing.
-        OutputError: A file is there already.
+        OutputError: A file exists already.
     """
     template = _template(config, options.camera)
     jobs: list[Job] = []
     for video in options.videos:
         stem = Path(video).expanduser().stem
         if is_live(video):
-            raise SourceError(f"{describe(video)}: not a file or folder; a batch job has an end")
+            raise SourceError(f"{describe(video)}: not a file or folder; a batch job needs a video that ends")
         name, settings = template or (_as_id(stem), CameraSettings(source=video))
         check_source(name, video)
         settings = dataclasses.replace(settings, source=video, pace="fast", loop=False)
         messages = options.out / f"{stem}.jsonl"
         annotated = options.out / f"{stem}.mp4" if options.annotate else None
         if any(job.messages == messages for job in jobs):
-            raise ConfigError(f"{video}: another video is written to {messages} too; use two folders")
+            raise ConfigError(f"{video}: another video is written to {messages}, too; use two folders")
         for path in filter(None, (messages, annotated)):
             if path.exists() and path.samefile(Path(video).expanduser()):
                 raise OutputError(f"{path}: is the video itself; choose another --out")
             if path.exists() and not options.force:
-                raise OutputError(f"{path}: is there already; --force replaces it")
+                raise OutputError(f"{path}: exists already; --force replaces it")
         jobs.append(Job(camera=name, settings=settings, messages=messages, annotated=annotated))
     return jobs
 
 
 def _template(config: EdgeConfig, wanted: str | None) -> tuple[str, CameraSettings] | None:
-    """Name and settings of the camera that the videos are of; None when none is configured."""
+    """Name and settings of the camera that recorded the videos; None if no camera is configured."""
     names = list(config.cameras)
     if wanted is None and len(names) > 1:
         raise ConfigError(
@@ -171,12 +174,13 @@ def _template(config: EdgeConfig, wanted: str | None) -> tuple[str, CameraSettin
 
 
 def _as_id(stem: str) -> str:
+    """A file name's stem as an identifier on the wire."""
     allowed = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem)
     return allowed[:64] or "video"
 
 
 def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, stop: threading.Event) -> int:
-    """Do the jobs one after the other; a video that cannot be read does not keep the others from it."""
+    """Run the jobs one after the other, also after a video that cannot be read; the exit code."""
     failed = 0
     with for_throughput(config.model, sessions) as detectors:
         for job in jobs:
@@ -229,11 +233,11 @@ def _process(
         results.keep()
     log.info("%s: %d frames, %d events", job.messages, done + 1, record.events)
     if total is not None and done + 1 < total * _WHOLE:
-        log.warning("%s: ended after %d frames, but says it has %d", settings.source, done + 1, total)
+        log.warning("%s: ended after %d frames, but its header says %d", settings.source, done + 1, total)
 
 
 def _frames(job: Job, start_ns: int, stop: threading.Event) -> Iterator[Frame]:
-    """The video's frames that are to be analysed, their times counted from its beginning."""
+    """The frames to analyse, with times that count from the beginning of the video."""
     pace = Pace(job.settings.max_fps) if job.settings.max_fps else None
     for frame in capture(job.camera, job.settings, stop, lambda *_: None):
         if pace is None or pace.ready(frame.monotonic_ns / 1e9):
@@ -244,12 +248,12 @@ class Record:
     """The messages about one video, in the order in which a node would send them.
 
     Args:
-        composer: Makes them.
-        session: Also the boot of the events, which are numbered from 1.
+        composer: Makes the messages.
+        session: The session; it is also the boot of the events, whose numbers begin at 1.
         settings: Of the camera.
 
     Attributes:
-        events: How many there were.
+        events: Number of events so far.
     """
 
     def __init__(self, composer: Composer, session: str, settings: CameraSettings) -> None:
@@ -260,7 +264,7 @@ class Record:
         self.events = 0
 
     def of(self, item: Analysed) -> Iterator[object]:
-        """What there is to say about a frame."""
+        """The messages about a frame."""
         self._last = item
         for happening in item.report.happenings:
             self.events += 1
@@ -270,7 +274,7 @@ class Record:
             self._reported += 1
 
     def end(self) -> Iterator[object]:
-        """The last numbers of every zone and line."""
+        """The final numbers of every zone and line."""
         if self._last is not None:
             for numbers in self._last.report.numbers.values():
                 yield self._composer.zone(numbers, self._last.frame)

@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class Results:
-    """What is written about one video; nothing of it remains unless `keep` was called.
+    """The files about one video; they are removed unless `keep` was called.
 
     Args:
-        lines: The file for the messages, one a line.
+        lines: The file for the messages, one per line.
         video: The file for the annotated video, if one is wanted.
     """
 
@@ -50,14 +50,14 @@ class Results:
                 raise
 
     def enter(self, inner: AbstractContextManager[T]) -> T:
-        """Close something else before the files are removed."""
+        """Enter another context, which is left before the files are removed."""
         return self._stack.enter_context(inner)
 
     def write(self, found: Iterable[object]) -> None:
         """Add messages.
 
         Raises:
-            OSError: The disk does not take them.
+            OSError: The files cannot be written.
         """
         for message in found:
             self._file.write(messages.encode(message) + b"\n")
@@ -66,7 +66,7 @@ class Results:
         """Move the files to their places, replacing what is there; a video without a frame is left out.
 
         Raises:
-            OSError: The disk does not take them.
+            OSError: The files cannot be written.
         """
         self._file.flush()
         self._lines.keep()

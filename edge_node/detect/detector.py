@@ -1,4 +1,4 @@
-"""Pictures to detections in three steps that three threads can take: prepare, run the network, decode."""
+"""Pictures to detections in three steps, each of which may have its own thread: prepare, infer, decode."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from edge_node.frames import U8, Detections
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Input:
-    """A picture made ready for the network.
+    """A picture prepared for the network.
 
     Attributes:
-        image: u8 ``(H, W, 3)``, BGR: letterboxed, or as it came for engines that do it on their device.
-        fit: How it was letterboxed; None where the engine does it.
-        target: What the network takes.
-        prepare_ms: What it took.
+        image: u8 ``(H, W, 3)``, BGR, letterboxed unless the engine does that on its device.
+        fit: How the picture lies in the input; None if the engine letterboxes.
+        target: The input that the network takes for this picture.
+        prepare_ms: Milliseconds of the preparation.
     """
 
     image: U8
@@ -45,13 +45,13 @@ class Input:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """What the network said of one picture, not decoded yet.
+    """The network's raw output for one picture.
 
     Attributes:
-        arrays: In the order of the family, without the batch axis.
-        fit: From input pixels to those of the picture.
-        target: What the network took.
-        confidence: Lowest score that counts.
+        arrays: The outputs in the family's order, without the batch axis.
+        fit: How the picture lies in the input.
+        target: The input that the network took.
+        confidence: Lowest score that counts, 0..1.
     """
 
     arrays: list[Array]
@@ -61,11 +61,11 @@ class Output:
 
 
 Outputs = tuple[list[Output], dict[str, float]]
-"""By picture what `Detector.detections` reads, and the milliseconds of each step for all together."""
+"""The output for each picture of a batch, and the milliseconds of each step for the whole batch."""
 
 
 class Detector:
-    """A network ready to run; `with` loads, warms up and releases it.
+    """A network that is ready to run; `with` loads it, warms it up and releases it.
 
     Args:
         settings: The model and its thresholds.
@@ -74,10 +74,10 @@ class Detector:
 
     Attributes:
         class_names: By class id.
-        layout: How the outputs are read.
-        input_format: What the network takes; for networks that take any size, of a square picture.
+        layout: The family of the network; see `decode/families.py`.
+        input_format: The input that the network takes for a square picture.
         backend_name: The engine and its version.
-        device: Where it runs.
+        device: The device that the engine runs on.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Detector:
         self.input_format = self._family.input_format(width, height)
         self.class_names = class_names(self._family, model, settings.labels)
         self._wanted = class_ids(settings.classes, self.class_names)
-        for _ in range(2):  # the first runs allocate and are slow
+        for _ in range(2):  # the first runs allocate memory and are slow
             self.detect(blank)
         return self
 
@@ -122,23 +122,23 @@ class Detector:
 
     @property
     def max_batch(self) -> int:
-        """Most pictures in one run; an engine may change it while it runs."""
+        """Most pictures in one batch; the number may change while the engine runs."""
         return self._backend.max_batch
 
     @property
     def in_flight(self) -> int:
-        """Most batches that are worth submitting before one is collected."""
+        """Most batches that are submitted and not collected; see `Backend`."""
         return self._backend.in_flight
 
     def detect(self, image: U8, confidence: float | None = None) -> tuple[Detections, dict[str, float]]:
-        """Detections of one picture; any thread may ask, one at a time is served.
+        """Detections in one picture; any thread may call this, and they take turns.
 
         Args:
             image: u8 ``(H, W, 3)``, BGR.
-            confidence: Lowest score; None for the configured one.
+            confidence: Lowest score, 0..1; None for the configured one.
 
         Returns:
-            Detections in pixels of the picture, best first, and the milliseconds of each step.
+            Detections in pixels of the picture, best first; and the milliseconds of each step.
         """
         found, timings = self.detect_batch([image], [confidence])
         return found[0], timings
@@ -146,14 +146,14 @@ class Detector:
     def detect_batch(
         self, images: Sequence[U8], confidences: Sequence[float | None]
     ) -> tuple[list[Detections], dict[str, float]]:
-        """Detections of several pictures in one run of the network.
+        """Detections in several pictures, in one run of the network.
 
         Args:
             images: u8 ``(H, W, 3)``, BGR, at most `max_batch`.
             confidences: Lowest score for each; None for the configured one.
 
         Returns:
-            By picture: detections in its pixels, best first. And the milliseconds of each step.
+            For each picture, detections in its pixels, best first; and the milliseconds of each step.
         """
         inputs = [self.prepare(image) for image in images]
         outputs, timings = self.submit(inputs, confidences).collect()
@@ -163,7 +163,7 @@ class Detector:
         return found, timings
 
     def prepare(self, image: U8) -> Input:
-        """Letterbox a picture, where the engine does not do it on its device; any thread may, at any time.
+        """Letterbox a picture, unless the engine does that on its device; any thread may, at any time.
 
         Args:
             image: u8 ``(H, W, 3)``, BGR.
@@ -176,16 +176,16 @@ class Detector:
         return Input(canvas, fit, target, (time.perf_counter() - start) * 1e3)
 
     def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Pending[Outputs]:
-        """Give the network a batch; any thread may, and waits while as many as `in_flight` are not collected.
+        """Give the network a batch; any thread may, and waits until fewer than `in_flight` are uncollected.
 
-        Only one thread may submit a batch before it has collected its last.
+        Only one thread may submit a batch before it has collected its last one.
 
         Args:
             inputs: At most `max_batch`.
             confidences: Lowest score for each; None for the configured one.
 
         Raises:
-            OutOfMemory: For several pictures; a smaller batch may fit.
+            OutOfMemory: There is no memory for these pictures; a smaller batch may fit.
         """
         least = [self._settings.confidence if one is None else one for one in confidences]
         by_target: dict[InputFormat, list[int]] = {}
@@ -193,8 +193,8 @@ class Detector:
             by_target.setdefault(one.target, []).append(index)
         parts: list[tuple[list[int], Pending[Inference]]] = []
         for target, indices in by_target.items():
-            # Pictures of one size go together. Of several such runs only the last is left running: a thread
-            # that waits for a place must not hold one.
+            # Pictures of one size run together. Of several runs only the last one stays in flight, because a
+            # thread that waits for a place must not hold one.
             parts = [(those, Pending.of(pending.collect())) for those, pending in parts]
             wanted = Wanted(self._wanted, min(least[index] for index in indices), self._family.anchors)
             parts.append((indices, self._start([inputs[index].image for index in indices], target, wanted)))
@@ -231,12 +231,12 @@ class Detector:
         least: Sequence[float],
         parts: Sequence[tuple[list[int], Inference]],
     ) -> Outputs:
-        """The outputs of a batch that ran in parts, in the order of its inputs.
+        """The outputs of a batch in the order of its inputs, from the parts in which it ran.
 
         Args:
             inputs: The pictures of the batch.
             least: Lowest score for each.
-            parts: Indices of the pictures that ran together, and what came out.
+            parts: Indices of the pictures that ran together, and their results.
         """
         outputs: dict[int, Output] = {}
         preprocess_ms, inference_ms = sum(one.prepare_ms for one in inputs), 0.0
@@ -250,7 +250,7 @@ class Detector:
         return [outputs[index] for index in range(len(inputs))], timings
 
     def detections(self, output: Output) -> Detections:
-        """Detections in pixels of the picture, best first; any thread may, at any time."""
+        """Detections in pixels of the picture, best first; any thread may call this at any time."""
         settings = self._settings
         found = candidates(self._family, output.arrays, output.target, self._wanted, output.confidence)
         found = suppress(self._family, found, settings.iou, settings.max_detections)
@@ -258,9 +258,10 @@ class Detector:
         return Detections(xyxy, score, found.class_id)
 
     def target(self, width: int, height: int) -> InputFormat:
-        """What the network takes for a picture of this size.
+        """The input that the network takes for a picture of this size.
 
-        A network that takes any size gets the picture's aspect: 16:9 fills a square to 56 % only.
+        A network that takes any size gets an input with the picture's aspect: 16:9 fills a square only to 56
+        %.
 
         Args:
             width: Pixels.

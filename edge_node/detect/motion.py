@@ -1,4 +1,4 @@
-"""Whether anything moved since the network last looked: where nothing did, it need not look again."""
+"""Whether anything moved since the network last ran: if nothing did, it need not run again."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _AGAIN_S = 2.0
 
 
 class MotionGate:
-    """Compares each frame with the one the network last looked at, in cells of 8x8 pixels.
+    """Compares each frame with the last one that went through the network, in cells of 8x8 pixels.
 
-    Against that frame and not the one before, so that slow motion adds up until it is seen. The mean of a
-    cell averages the sensor's noise away; one cell is enough to count as motion, so that a small object far
-    away is not missed. A light that is switched on counts as motion too: then the network looks once too
-    often, never once too little. It looks every 2 s in any case.
+    It compares with that frame and not with the one before, so that slow motion adds up until it is found.
+    The mean of a cell averages the sensor's noise away. A single cell is enough to count as motion, so that a
+    small object far away is not missed. A light that is switched on counts as motion, too: the network then
+    runs once too often, which is better than once too little. It runs every 2 s in any case.
 
     Args:
-        threshold: Change of a cell's mean that is motion, grey levels of 255.
+        threshold: The change of a cell's mean that counts as motion, in grey levels of 255.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -29,7 +29,7 @@ class MotionGate:
         self._seen_s = 0.0
 
     def moved(self, image: U8, now_s: float) -> bool:
-        """Whether the network is to look; it is then taken to have done so.
+        """Whether the network has to run on this frame; if so, later frames are compared with this one.
 
         Args:
             image: u8 ``(H, W, 3)``, BGR.

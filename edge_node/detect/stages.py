@@ -24,6 +24,7 @@ from shared.geometry import F32
 log = logging.getLogger("darner.detect")
 
 _RESTORE_S = 60.0
+"""Seconds after memory ran out until a batch may have one frame more."""
 
 Choice = Literal["infer", "repeat", "skip"]
 """Run the network, repeat its last detections because nothing moved since, or do neither."""
@@ -35,7 +36,7 @@ class Ready:
 
     Attributes:
         frame: As captured.
-        input: The picture prepared for the network; None if the network's thread is to prepare it.
+        input: The prepared picture; None if the network's thread has to prepare it.
     """
 
     frame: Frame
@@ -52,8 +53,8 @@ class Inferred:
 
     Attributes:
         frame: As captured.
-        choice: What was done with it.
-        output: What came out of the network; None if the frame went past it.
+        choice: What was done with the frame.
+        output: The network's output; None if the frame went past the network.
         timings_ms: Milliseconds of each step.
     """
 
@@ -64,18 +65,18 @@ class Inferred:
 
 
 class Detect:
-    """The pipeline's stages between capture and watch: `ready`, `infer` and `decode`, each in another thread.
+    """The pipeline's stages between capture and watch: `ready`, `infer` and `decode`, each in its own thread.
 
     A batch holds the frames that wait when the network is free: at full load batches fill by themselves, and
     on an idle box no frame waits for another.
 
     Args:
-        detector: Loaded and warm.
-        cameras: Their settings.
+        detector: The network, loaded and warm.
+        cameras: Settings by camera.
         controls: How often the network runs and the lowest score that counts, by camera.
         fill_s: How long a batch may wait for further frames.
         limit: Most frames in a batch; 0: as many as the engine takes.
-        clock: Seconds that only grow.
+        clock: Gives the time in seconds; it never goes back.
 
     Attributes:
         class_names: By class id.
@@ -112,7 +113,7 @@ class Detect:
 
     @property
     def limit(self) -> int:
-        """Most frames in a batch now: less after memory ran out, or while there is too little of it."""
+        """Most frames in a batch now; fewer than configured while there is too little memory."""
         return min(self._limit, self._detector.max_batch)
 
     def ready(self, frame: Frame) -> Ready:
@@ -121,10 +122,10 @@ class Detect:
         return Ready(frame, self._detector.prepare(self._part(frame)) if early else None)
 
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
-        """Frames as they come, as many at a time as the network takes.
+        """Batches of the frames that wait, each with at most as many as the network takes.
 
-        An empty list asks `infer` to wait for what is in the network. Meanwhile no batch begins that is
-        smaller than the newest one there: the frames that wait are joined by others, and the network is busy.
+        An empty list asks `infer` to wait for the oldest batch in the network. While one is there, no smaller
+        batch than the newest begins: it grows instead, because the network is busy anyway.
         """
         with contextlib.suppress(Closed):
             while True:
@@ -137,9 +138,9 @@ class Detect:
                     yield []
 
     def infer(self, batches: Iterable[list[Ready]]) -> Iterator[Inferred]:
-        """All frames, those of one camera in their order, through the network or past it.
+        """Take all frames through the network or past it; those of one camera keep their order.
 
-        An engine that goes on by itself gets the next batch before the last one is collected.
+        An engine that works by itself gets the next batch before the last one is collected.
         """
         pending = self._in_network
         for batch in batches:
@@ -170,7 +171,7 @@ class Detect:
                     yield Detected(item.frame, None, timings)
 
     def choose(self, frame: Frame) -> Choice:
-        """What to do with a camera's next frame."""
+        """Choose what to do with a camera's next frame; call it once for each frame, in their order."""
         camera = frame.camera
         self._since[camera] += 1
         first = frame.seq == 0 or frame.restarted
@@ -184,10 +185,13 @@ class Detect:
         return "repeat"
 
     def submit(self, frames: Chosen) -> Pending[list[Inferred]]:
-        """Give the network the frames chosen for it, at most `limit`; all frames come out in their order.
+        """Give the network the frames that were chosen for it, at most `limit`.
+
+        Returns:
+            All frames in their order, with those that went past the network.
 
         Raises:
-            OutOfMemory: One frame alone does not fit.
+            OutOfMemory: There is no memory for a single frame.
         """
         through = self._submit([ready for ready, choice in frames if choice == "infer"])
 
@@ -201,7 +205,7 @@ class Detect:
         return through.map(in_order)
 
     def _submit(self, batch: list[Ready]) -> Pending[list[Inferred]]:
-        """Give the network a batch; if it does not fit into memory, one half after the other."""
+        """Give the network a batch; if there is too little memory for it, one half after the other."""
         if not batch:
             return Pending.of([])
         inputs = [ready.input or self._detector.prepare(self._part(ready.frame)) for ready in batch]
@@ -229,16 +233,17 @@ class Detect:
         return pending.map(inferred)
 
     def _grow(self) -> None:
-        """Try larger batches again a while after memory ran out: what took it may have ended."""
+        """Allow larger batches some time after memory ran out: the program that took it may have ended."""
         if self._limit < self._most and self._clock() - self._shrunk_at > _RESTORE_S:
             self._limit, self._shrunk_at = self._limit + 1, self._clock()
 
     def _part(self, frame: Frame) -> U8:
-        """The region of interest."""
+        """The part of the picture in the camera's region of interest."""
         left, top, right, bottom = self._region(frame)
         return frame.image[top:bottom, left:right]
 
     def _moved_back(self, frame: Frame, detections: Detections) -> Detections:
+        """Detections in the region as detections in the whole picture."""
         left, top, _, _ = self._region(frame)
         if not left and not top:
             return detections
@@ -246,6 +251,7 @@ class Detect:
         return Detections(detections.xyxy + offset, detections.score, detections.class_id)
 
     def _region(self, frame: Frame) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the region of interest, in pixels."""
         region = self._cameras[frame.camera].region
         if region is None:
             return 0, 0, frame.width, frame.height

@@ -163,7 +163,7 @@ def test_what_is_there_is_kept_unless_forced_and_a_bad_file_does_not_stop_the_ot
     (out / "short.jsonl").write_text("mine\n")
     code, said = run(short_video, "--out", out)
     assert code == 1
-    assert "short.jsonl: is there already; --force replaces it" in said
+    assert "short.jsonl: exists already; --force replaces it" in said
     assert (out / "short.jsonl").read_text() == "mine\n"
 
     (tmp_path / "bad.mp4").write_text("no video")
@@ -183,10 +183,10 @@ def test_what_is_there_is_kept_unless_forced_and_a_bad_file_does_not_stop_the_ot
     ("words", "code", "says"),
     [
         pytest.param(["none.avi"], 1, "no such file", id="missing"),
-        pytest.param(["rtsp://me:secret@camera/1"], 1, "a batch job has an end", id="live"),
+        pytest.param(["rtsp://me:secret@camera/1"], 1, "a batch job needs a video that ends", id="live"),
         pytest.param(["{video}", "{video}"], 2, "another video is written to", id="one name twice"),
         pytest.param(["{video}", "--camera", "x"], 2, "has no cameras", id="no such camera"),
-        pytest.param(["{video}", "--start", "noon"], 2, "no time such as", id="no time"),
+        pytest.param(["{video}", "--start", "noon"], 2, "is not a time such as", id="no time"),
         pytest.param(["{video}", "--jobs", "0"], 2, "not a number from 1 up", id="no jobs"),
     ],
 )

@@ -1,8 +1,8 @@
-// What runs on the GPU besides the network: the letterbox before it and the filter after it.
+// The kernels that run on the GPU before and after the network: letterbox and filter.
 //
-// kernels.ptx is this file compiled (`make kernels`); the driver turns it into machine code when it is loaded, so that
-// an edge box needs neither nvcc nor NVRTC. The structures are described to Python in cuda_kernels.py. No barriers and
-// no shared memory: every thread stands alone, so that the tests can run this very source on a CPU, thread by thread.
+// `make kernels` compiles this file to kernels.ptx. The driver turns that into machine code when it loads it, so an edge
+// box needs neither nvcc nor NVRTC. kernels.py describes the structures to Python. There are no barriers and no shared
+// memory: every thread works alone, so that the tests can run this source on a CPU, thread by thread.
 
 #ifdef __CUDACC_RTC__
 #define KERNEL extern "C" __global__
@@ -10,12 +10,12 @@
 #endif
 
 typedef unsigned char u8;
-typedef unsigned short f16;  // its bits; cuda_fp16.h is not there for NVRTC
+typedef unsigned short f16;  // its bits; NVRTC has no cuda_fp16.h
 
 struct Job {                   // one picture of the batch
-    unsigned long long start;  // of the picture, bytes from the start of the staging buffer
+    unsigned long long start;  // the picture's first byte in the staging buffer
     int source_width, source_height;
-    int width, height, left, top;  // of its copy in the target, see Letterbox in preprocess.py
+    int width, height, left, top;  // of its copy in the input, see Letterbox in preprocess.py
     int nv12;                      // 0: BGR, interleaved
     int unused;
 };
@@ -27,8 +27,8 @@ struct Format {  // see InputFormat in preprocess.py
 
 struct Request {  // which candidates are wanted
     float confidence;
-    int classes;  // how many
-    int ids[1];   // their ids, as many as `classes` says
+    int classes;  // how many classes are wanted
+    int ids[1];   // their ids; the array has `classes` entries
 };
 
 // --- letterbox -------------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ DEVICE void fetch(const u8* picture, const Job& job, int x, int y, int* bgr) {
     }
 }
 
-// The two source pixels that a target pixel lies between, and the second one's weight. In whole numbers:
+// The two source pixels beside a target pixel, and the weight of the second. In whole numbers:
 // (x + 0.5) * source / target - 0.5 = ((2x + 1) * source - target) / (2 * target).
 DEVICE void weigh(int x, int source, int target, int* first, int* second, int* weight) {
     const int position = (2 * x + 1) * source - target;
@@ -113,7 +113,7 @@ DEVICE void letterbox(const u8* staging, const Job* jobs, Out* out, int width, i
     const long long index = blockIdx.z * 3 * plane + (long long)y * width + x;
     for (int i = 0; i < 3; ++i) {
         const int value = format.rgb ? bgr[2 - i] : bgr[i];
-        // Not fused, so that the result is the CPU's to the last bit.
+        // Not fused, so that every bit is the same as on the CPU.
         store(out, index + i * plane, __fadd_rn(__fmul_rn((float)value, format.scale[i]), format.offset[i]));
     }
 }
@@ -140,15 +140,15 @@ DEVICE float load(const f16* in, long long index) {
 #endif
 }
 
-struct Layout {         // where in the network's output the value `row` of anchor `anchor` is
+struct Layout {         // how the anchors of the network's output lie in memory
     int rows, anchors;  // 4 box values, an objectness if there is one, class scores
     int row_stride, anchor_stride;
-    int objectness;  // 1: the score of a class is its own times this
+    int objectness;  // 1: a class's score is its value times the objectness
     int capacity;    // most candidates of a picture
 };
 
-// One thread an anchor: lists those whose best wanted class scores enough. The count goes on beyond the capacity, so
-// that the host sees that some are missing.
+// One thread for each anchor lists it if its best wanted class scores enough. The count goes on beyond the capacity, so
+// that the host sees how many are missing.
 template <class In>
 DEVICE void select(const In* output, const Request* request, const Layout& layout, int* counts, int* chosen) {
     const int anchor = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.y;
@@ -171,8 +171,8 @@ DEVICE void select(const In* output, const Request* request, const Layout& layou
     if (slot < layout.capacity) chosen[picture * layout.capacity + slot] = anchor;
 }
 
-// Writes the listed candidates, (1 + rows) values each with the anchor's number first, into the host's memory: only
-// they cross the bus.
+// Writes the listed candidates into the host's memory, so that only they cross the bus: (1 + rows) values for each, the
+// anchor's number first.
 template <class In>
 DEVICE void gather(const In* output, const Layout& layout, const int* counts, const int* chosen, float* found) {
     const int row = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.z;

@@ -84,12 +84,12 @@ def grid(width: int, height: int, strides: Sequence[int]) -> tuple[F32, F32]:
 
 
 def cells(width: int, height: int, strides: Sequence[int]) -> list[int]:
-    """How many cells each level has."""
+    """The number of cells in each level."""
     return [math.ceil(height / stride) * math.ceil(width / stride) for stride in strides]
 
 
 def _best(scores: F32, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
-    """Rows of ``(places, classes)`` whose best wanted class is above the threshold: index, score, class."""
+    """Index, score and class of the rows ``(cells, classes)`` whose best wanted class scores enough."""
     if len(wanted) < scores.shape[1]:
         scores = scores[:, wanted]
     chosen = np.flatnonzero(scores.max(axis=1) >= confidence)
@@ -99,7 +99,7 @@ def _best(scores: F32, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
 
 
 def _with_objectness(raw: Raw) -> tuple[Ids, F32, Ids]:
-    """The same of ``(places, 5 + classes)``; a score is at most the objectness."""
+    """The same for rows ``(cells, 5 + classes)``; a score is at most the objectness."""
     output, confidence = raw.arrays[0], raw.confidence
     likely = np.flatnonzero(output[:, 4] >= confidence)
     scores = output[likely, 5:] * output[likely, 4, None]
@@ -120,7 +120,7 @@ def _from_distances(
     Source: Li et al., "Generalized Focal Loss", 2020, section 3.
 
     Args:
-        distributions: ``(K, 4 * bins)`` logits, left, top, right, bottom, in strides.
+        distributions: ``(K, 4 * bins)`` logits for left, top, right and bottom, in strides.
         anchor: ``(K, 2)``, pixels.
         stride: ``(K,)``.
         score: ``(K,)``.

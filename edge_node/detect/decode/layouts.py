@@ -15,30 +15,30 @@ from shared.errors import ModelError
 from shared.geometry import F32
 
 _LEAST_OF_A_GRID = 1000
-"""Networks that choose boxes return fewer, those that score every place more (2100 for 320 pixels)."""
+"""Networks that choose boxes return fewer rows; those that score every cell more (2100 for 320 pixels)."""
 _SSD_SIDE = 512
-"""The largest input an SSD is trained at."""
+"""Side of the largest input that an SSD is trained with, in pixels."""
 
 
 def recognise(model: ModelFile, width: int, height: int, sample: Sequence[Array] | None = None) -> Layout:
     """The layout of a network's outputs.
 
-    Names decide where there are several outputs. A single one is told by its shape: a grid of strides 8, 16
-    and 32 (64) has a known number of cells, YOLOv5 has three anchors in each, and a network that has chosen
-    its boxes returns few. What is left open the values of a sample tell.
+    Of several outputs, the names decide. Of a single one, the shape does: a grid of strides 8, 16 and 32 (64)
+    has a known number of cells, YOLOv5 has three anchors in each cell, and a network that has chosen its
+    boxes returns few. If the shape leaves several layouts open, the values of a sample decide.
 
     Args:
-        model: What the file says.
+        model: What the model's file says.
         width: Of the input, pixels.
         height: Of the input, pixels.
-        sample: The outputs for one picture, any one; it settles dynamic axes and what shapes leave open.
+        sample: The outputs for any one picture, which also settle dynamic axes.
 
     Raises:
-        ModelError: No known layout; the text shows the outputs and how to name one.
+        ModelError: The layout is not known; the text shows the outputs and how to name a layout.
     """
     task = model.metadata.get("task", "detect")
     if task != "detect":
-        raise ModelError(f"the model is made for the task {task!r}; Darner needs one that detects")
+        raise ModelError(f"the model is made for the task {task!r}; Darner needs a model that detects")
     seen = observed(model, sample)
     if len(seen.outputs) == 1 and len(seen.outputs[0].shape) == 3:
         values = None if sample is None else np.asarray(sample[0], np.float32)
@@ -48,14 +48,14 @@ def recognise(model: ModelFile, width: int, height: int, sample: Sequence[Array]
     if found is None:
         known = "".join(f"\n  {layout}: {family.outputs}" for layout, family in FAMILIES.items())
         raise ModelError(
-            f"the outputs {describe(seen)} are of no layout that Darner recognises; "
-            f"if one of these is meant, name it with model.layout:{known}"
+            f"Darner does not recognise the layout of the outputs {describe(seen)}; "
+            f"if it is one of these, name it in model.layout:{known}"
         )
     return found
 
 
 def _several(model: ModelFile, width: int, height: int) -> Layout | None:
-    """The layout of several outputs, or of one that has not three axes."""
+    """The layout of several outputs, or of one that does not have three axes."""
     outputs = model.outputs
     if len(outputs) <= 2 and any(len(output.shape) == 2 and output.shape[1] == 6 for output in outputs):
         return "paddle"
@@ -74,10 +74,10 @@ def _several(model: ModelFile, width: int, height: int) -> Layout | None:
 
 
 def _of_two(model: ModelFile) -> Layout | None:
-    """Boxes, and either classes or logits.
+    """The layout of two outputs: boxes, and either classes or logits.
 
-    DETR and its older successors have the same outputs as RT-DETR, but want other inputs: they have 100
-    queries, or know COCO by its 91 ids, which RT-DETR and D-FINE never do.
+    DETR and its older successors have the same outputs as RT-DETR but take other inputs. They are told by
+    their 100 queries or by COCO's 91 ids, which RT-DETR and D-FINE never have.
     """
     found = by_role(model, ("boxes", "logits"))
     if len(found) == 2 and len(model.outputs[found["logits"]].shape) == 3:
@@ -91,9 +91,10 @@ def _of_two(model: ModelFile) -> Layout | None:
 
 
 def _of_three(model: ModelFile, width: int, height: int) -> Layout | None:
-    """RT-DETR, whose outputs have a batch axis, or one of torchvision's, which have none.
+    """The layout of three outputs: RT-DETR's have a batch axis, torchvision's have none.
 
-    Its Faster R-CNN gives labels before scores, the others after; of those only SSDs are small squares.
+    Torchvision's Faster R-CNN puts labels before scores, its others put them after. Of the others, only SSDs
+    have a small square input.
     """
     found = by_role(model, ("boxes", "classes", "scores"))
     if len(found) < 3:
@@ -129,9 +130,10 @@ def _single(model: ModelFile, width: int, height: int, values: F32 | None) -> La
 
 
 def _of_grid(width: int, values: F32 | None) -> Layout:
-    """One place per cell: YOLOX, raw or decoded, or YOLOv6, decoded and with an objectness that is always 1.
+    """The layout of one anchor in each cell: YOLOX, raw or decoded, or YOLOv6, whose objectness is always 1.
 
-    The mean of decoded centres is near the middle of the picture, that of raw ones is less than a few.
+    The mean of decoded centres is near the middle of the picture; that of raw centres is a few pixels at
+    most.
     """
     if values is None or np.abs(values[:, 0]).mean() < width / 8:
         return "yolox"
@@ -139,7 +141,7 @@ def _of_grid(width: int, values: F32 | None) -> Layout:
 
 
 def _of_few(columns: int, values: F32 | None) -> Layout | None:
-    """A few boxes: fractions when none is above 1, else pixels; all zeros when the network saw nothing."""
+    """The layout of a few boxes: in fractions if no value is above 1, else in pixels; zeros tell nothing."""
     largest = 0.0 if values is None or values.size == 0 else float(np.abs(values[:, :4]).max())
     fractions = 0 < largest <= 1
     if columns == 6:
@@ -148,7 +150,7 @@ def _of_few(columns: int, values: F32 | None) -> Layout | None:
 
 
 def _of_ultralytics_rtdetr(class_count: int, columns: int, values: F32 | None) -> Layout:
-    """Six columns are the newer form, or two classes: then whole numbers in the last one are class ids."""
+    """Six columns are the newer form, or that of two classes; whole numbers in the last one are class ids."""
     if columns != 6:
         return "rtdetr_rows"
     whole = values is None or bool((values[:, 5] == np.round(values[:, 5])).all())

@@ -13,7 +13,7 @@ from shared.geometry import F32, F64, Bool
 Ids = npt.NDArray[np.intp]
 
 MAX_CANDIDATES = 30_000
-"""The best-scored candidates that are looked at; a network that floods must not stall the pipeline."""
+"""Only this many candidates, the best ones, are considered, so that a flood does not stall the pipeline."""
 
 FEW = 400
 """Up to this number of boxes, the one-by-one search is the fastest."""
@@ -29,8 +29,9 @@ class _Placed:
         xyxy: ``(N, 4)``.
         area: ``(N,)``.
         rank: By score, 0 is the best.
-        starts: First position that each might suppress, or be suppressed by.
-        ends: Last one, exclusive.
+        starts: For each box, the first position of the boxes within its reach: those that it may suppress or
+            that may suppress it.
+        ends: The last such position, exclusive.
     """
 
     xyxy: F32
@@ -40,7 +41,7 @@ class _Placed:
     ends: Ids
 
     def only(self, alive: Bool) -> _Placed:
-        """Some of the boxes, closed up."""
+        """The boxes that are alive, without gaps."""
         closed = np.concatenate([[0], np.cumsum(alive)])
         starts, ends = closed[self.starts[alive]], closed[self.ends[alive]]
         return _Placed(self.xyxy[alive], self.area[alive], self.rank[alive], starts, ends)
@@ -50,11 +51,11 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
     """Greedy non-maximum suppression within each class, exact.
 
     The IoU of two boxes is at most that of their extents in x. So a box whose IoU with another is above t
-    starts at most (1 - t) of that one's width to its right, or (1 - t) / t of it to its left. Laid out by
-    class and left edge, a box meets only that stretch of its own class, not all the others.
+    starts at most (1 - t) of that one's width to its right, or (1 - t) / t of it to its left. Sorted by class
+    and left edge, a box has to be compared only with the boxes in that stretch, not with all others.
 
-    A box that is the best of its stretch stays, whatever happens elsewhere: for a few rounds all of those are
-    taken at once, and what they suppress is gone. The rest goes one by one, best first.
+    A box that is the best in its stretch stays, whatever happens elsewhere. A few rounds take all such boxes
+    at once and drop the boxes that these suppress. The remaining ones are taken one by one, best first.
 
     Args:
         found: Candidates, finite, no score negative.
@@ -70,7 +71,7 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
         order = np.arange(MAX_CANDIDATES)
     if len(order) == 0:
         return found
-    # Of boxes of no area or an infinite one: what is not a number is above no threshold.
+    # Boxes of no or infinite area have an IoU that is no number; that is above no threshold.
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         boxes = _lay_out(found, order, threshold)
         taken = np.zeros(0, np.intp)
@@ -80,7 +81,7 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
             best = _best_within_reach(boxes)
             taken = np.concatenate([taken, boxes.rank[best]])
             boxes = boxes.only(~(best | _suppressed(boxes, best, threshold)))
-        if len(taken) >= limit:  # what is worse than the last of these comes too late
+        if len(taken) >= limit:  # boxes worse than the last of these come too late
             boxes = boxes.only(boxes.rank < np.sort(taken)[limit - 1])
         rest = boxes.rank[_one_by_one(boxes, threshold, limit)]
     return found[order[np.sort(np.concatenate([taken, rest]))[:limit]]]
@@ -89,8 +90,8 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
 def best_first(score: F32) -> Ids:
     """Indices by falling score; equal scores keep their order.
 
-    The bits of floats that are not negative sort like integers. With the index below them no two keys are
-    equal, so numpy's fastest sort, which is not stable, does.
+    The bits of floats that are not negative sort like integers. With the index in the lower bits no two keys
+    are equal, so numpy's fastest sort, which is not stable, suffices.
 
     Args:
         score: ``(N,)``, none negative.
@@ -100,14 +101,14 @@ def best_first(score: F32) -> Ids:
 
 
 def _lay_out(found: Detections, order: Ids, threshold: float) -> _Placed:
-    """See `nms`.
+    """Sort boxes by class and left edge; see `nms`.
 
     Args:
         found: Candidates.
         order: Their indices, best first.
-        threshold: IoU.
+        threshold: Of the IoU.
     """
-    # Of a few boxes, all of a class are within reach.
+    # Among a few boxes, all of a class count as within reach.
     few = len(order) <= FEW
     key, first, last = (found.class_id,) * 3 if few else _reach(found, threshold)
     place = np.argsort(key)
@@ -122,31 +123,31 @@ def _lay_out(found: Detections, order: Ids, threshold: float) -> _Placed:
 
 
 def _reach(found: Detections, threshold: float) -> tuple[F64, F64, F64]:
-    """Left edges, classes apart, and the least and largest such edge of what each box might suppress."""
+    """A key of class and left edge for each box, and the least and largest key within its reach."""
     left: F64 = found.xyxy[:, 0].astype(np.float64)
     width: F64 = found.xyxy[:, 2] - left
-    # Classes farther apart than any two boxes of one class.
+    # Keys of two classes are farther apart than those of any two boxes of one class.
     step = 1.0 + 1.001 * (float(found.xyxy[:, 2].max()) - float(left.min()))
     floor: F64 = found.class_id.astype(np.float64) * step
     key: F64 = floor + (left - left.min())
-    slack = 4.0 * np.spacing(key.max()) + 1e-4 * np.abs(width)  # rounding must not hide a rival
+    slack = 4.0 * np.spacing(key.max()) + 1e-4 * np.abs(width)  # rounding must not hide a box within reach
     to_left = width * ((1.0 - threshold) / max(threshold, 1e-6)) + slack
     return key, np.maximum(key - to_left, floor - slack), key + (width * (1.0 - threshold) + slack)
 
 
 def _best_within_reach(boxes: _Placed) -> Bool:
-    """Which boxes have no better one in their stretch.
+    """Which boxes are the best within their reach.
 
-    Of two boxes with an IoU above the threshold each is in the other's stretch.
+    Two boxes with an IoU above the threshold are within each other's reach.
     """
     bounds = np.column_stack([boxes.starts, boxes.ends]).ravel()
-    # The end of the last stretch is past the last rank, which reduceat needs to be there.
+    # The last stretch may end behind the last rank, and reduceat needs a value there.
     best = np.minimum.reduceat(np.append(boxes.rank, MAX_CANDIDATES), bounds)[::2]
     return np.asarray(best == boxes.rank)
 
 
 def _suppressed(boxes: _Placed, by: Bool, threshold: float) -> Bool:
-    """Which boxes some others suppress."""
+    """Which boxes the boxes `by` suppress."""
     owner = np.flatnonzero(by)
     count = boxes.ends[owner] - boxes.starts[owner]
     first = np.cumsum(count) - count
@@ -163,14 +164,14 @@ def _suppressed(boxes: _Placed, by: Bool, threshold: float) -> Bool:
 
 
 def _one_by_one(boxes: _Placed, threshold: float, limit: int) -> list[int]:
-    """Positions of the survivors, best first; what is suppressed is never compared with anything."""
-    # x1, y1, -x2, -y2: the larger of two boxes' is their intersection's, in one step for all four.
+    """Positions of the survivors, best first; a suppressed box is never compared with another."""
+    # x1, y1, -x2, -y2: the maximum of two boxes' edges is their intersection's, in one step for all four.
     edges = np.ascontiguousarray(boxes.xyxy.T)
     edges[2:] *= -1
     own = np.ascontiguousarray(edges.T)[:, :, None]
     area, starts, ends = boxes.area, boxes.starts.tolist(), boxes.ends.tolist()
     alive = np.ones(len(area), np.bool_)
-    is_alive = alive.data  # asking an array for one item is several times slower
+    is_alive = alive.data  # several times faster than reading one item of the array
     kept: list[int] = []
     for position in np.argsort(boxes.rank).tolist():
         if not is_alive[position]:
@@ -180,12 +181,12 @@ def _one_by_one(boxes: _Placed, threshold: float, limit: int) -> list[int]:
             break
         stretch = slice(starts[position], ends[position])
         inner = np.maximum(edges[:, stretch], own[position])
-        sides = inner[:2] + inner[2:]  # negative lengths: their product is the area
+        sides = inner[:2] + inner[2:]  # negative lengths; their product is the area
         np.minimum(sides, 0.0, out=sides)
         overlap = sides[0] * sides[1]
         union = area[stretch] + area[position]
         union -= overlap
         overlap /= union
         rivals = alive[stretch]
-        np.greater(rivals, overlap > threshold, out=rivals)  # alive and not suppressed
+        np.greater(rivals, overlap > threshold, out=rivals)  # still alive and not suppressed
     return kept

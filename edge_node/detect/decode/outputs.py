@@ -17,11 +17,11 @@ _NAMES = {
 
 
 def observed(model: ModelFile, sample: Sequence[Array] | None) -> ModelFile:
-    """The model with its outputs as they came out.
+    """The model with the shapes and types that its outputs had in a run.
 
     Args:
-        model: What the file says, perhaps with dynamic axes.
-        sample: The outputs for one picture, without the batch axis where they have one; None changes nothing.
+        model: What the model's file says, perhaps with dynamic axes.
+        sample: The outputs for one picture, without any batch axis; None changes nothing.
     """
     if sample is None:
         return model
@@ -34,14 +34,14 @@ def observed(model: ModelFile, sample: Sequence[Array] | None) -> ModelFile:
 
 
 def describe(model: ModelFile) -> str:
-    """The outputs with names, types and shapes, on one line."""
+    """Names, types and shapes of the outputs, on one line."""
     return ", ".join(
         f"{output.name} {output.dtype} ({', '.join(map(str, output.shape))})" for output in model.outputs
     )
 
 
 def by_role(model: ModelFile, roles: Sequence[str]) -> dict[str, int]:
-    """Which output has which role: by its name, else by its shape and type if only one fits."""
+    """The index of each role's output: by its name, else by shape and type if only one output fits."""
     names = [output.name.split(":")[0].rsplit("/", 1)[-1].lower() for output in model.outputs]
     found: dict[str, int] = {}
     for role in roles:
@@ -73,7 +73,7 @@ def _fits(role: str, output: Tensor) -> bool:
 
 
 def level_maps(model: ModelFile, bins: int) -> list[int]:
-    """Class maps, then distribution maps, each from the finest level on; none if they do not pair."""
+    """Indices of class maps, then of distribution maps, finest level first; empty if they do not pair."""
     shapes = [output.shape for output in model.outputs]
     if any(len(shape) != 3 or not isinstance(shape[1], int) for shape in shapes):
         return []
