@@ -1,7 +1,7 @@
-"""`python -m edge_node.demo`: broker, edge node and viewer on a real video, until Ctrl-C.
+"""`python -m edge_node.demo`: run broker, edge node and viewer on a real video, until Ctrl-C.
 
-Environment: DEMO_SOURCE (a video, camera or URL instead of the sample), DEMO_MQTT_PORT, DEMO_HTTP_PORT,
-DEMO_SECONDS (end by itself after so many).
+Environment variables: DEMO_SOURCE (a video, camera or URL to show instead of the sample), DEMO_MQTT_PORT,
+DEMO_HTTP_PORT, and DEMO_SECONDS (the demo stops after this many seconds).
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def main() -> int:
 
 
 def run(stop: threading.Event) -> int:
-    """Start all three, wait, stop all three.
+    """Start the three programs, wait, and stop them.
 
     Raises:
-        DarnerError: A port is taken, there is no video, or a part ended by itself.
+        DarnerError: A port is taken, there is no video, or a program ended by itself.
     """
     mqtt_port, http_port = port("DEMO_MQTT_PORT", 1883), port("DEMO_HTTP_PORT", 8080)
     seconds = number("DEMO_SECONDS")
@@ -65,12 +65,12 @@ def run(stop: threading.Event) -> int:
         ),
     }
     with ExitStack() as parts:
-        # What is kept for the next run elsewhere is gone with this one: a demo leaves nothing behind.
+        # The programs keep their state in a folder that is deleted at the end: a demo leaves nothing behind.
         os.environ["DARNER_STATE"] = parts.enter_context(tempfile.TemporaryDirectory(prefix="darner-demo-"))
         running = {name: parts.enter_context(part(name, *words)) for name, words in programs.items()}
         address = f"http://127.0.0.1:{http_port}/"
         if wait_until_answers(f"{address}health", running, stop):
-            print(f"\n  Darner runs: open {address}\n", flush=True)
+            print(f"\n  Darner is running: open {address}\n", flush=True)
             print(
                 f"  MQTT: mosquitto_sub -p {mqtt_port} -v -t 'darner/v1/#' -T '+/+/+/+/+/thumbnail'",
                 flush=True,
@@ -80,7 +80,9 @@ def run(stop: threading.Event) -> int:
         while not stop.wait(0.5) and (deadline is None or time.monotonic() < deadline):
             check_alive(running)
             if running["broker"].poll() is not None and is_free(mqtt_port):
-                log.warning("the broker is gone: starting it again; the others reconnect by themselves")
+                log.warning(
+                    "the broker has ended: starting it again; the other programs reconnect by themselves"
+                )
                 running["broker"] = parts.enter_context(part("broker", *programs["broker"]))
     log.info("demo stopped")
     return 0
@@ -90,14 +92,14 @@ def port(variable: str, default: int) -> int:
     """A free TCP port from an environment variable.
 
     Raises:
-        ConfigError: It is no port, or taken.
+        ConfigError: The variable holds no port number, or something listens on the port.
     """
     text = os.environ.get(variable) or str(default)
     try:
         chosen = int(text)
         bind(chosen)
     except (ValueError, OverflowError):
-        raise ConfigError(f"{variable}={text}: not a port number") from None
+        raise ConfigError(f"{variable}={text}: not a port number (0 to 65535)") from None
     except OSError as error:
         raise ConfigError(
             f"port {text} cannot be used ({error.strerror}); choose another with {variable}=..."
@@ -106,14 +108,18 @@ def port(variable: str, default: int) -> int:
 
 
 def bind(chosen: int) -> None:
-    """Try a TCP port on loopback; OSError when something listens there."""
+    """Listen on a TCP port of loopback for a moment.
+
+    Raises:
+        OSError: Something else listens on it.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", chosen))
 
 
 def is_free(chosen: int) -> bool:
-    """Whether nothing listens on a port; somebody may have put a broker of his own there."""
+    """Whether nothing listens on a port; somebody may have started another broker there."""
     try:
         bind(chosen)
     except OSError:
@@ -125,7 +131,7 @@ def number(variable: str) -> float:
     """Seconds from an environment variable, 0 when it is not set.
 
     Raises:
-        ConfigError: It is not a positive number.
+        ConfigError: The variable holds no number, or a negative one.
     """
     text = os.environ.get(variable) or "0"
     try:
@@ -133,15 +139,15 @@ def number(variable: str) -> float:
     except ValueError:
         value = -1.0
     if value < 0:
-        raise ConfigError(f"{variable}={text}: not a number of seconds")
+        raise ConfigError(f"{variable}={text}: expected a number of seconds, such as {variable}=20")
     return value
 
 
 def find_source(given: str | None) -> str:
-    """The given source if it can work, else the sample video.
+    """The given source, or the sample video where none is given.
 
     Raises:
-        SourceError: There is none.
+        SourceError: The given file is missing, or the sample cannot be downloaded.
     """
     if not given:
         return str(find_video())
@@ -151,8 +157,8 @@ def find_source(given: str | None) -> str:
 
 @contextmanager
 def part(name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One of Darner's programs as a process, asked to stop at the end and killed if it does not."""
-    # Its own session: Ctrl-C comes to us alone, and the parts are stopped in order.
+    """One of Darner's programs as a process; at the end it is asked to stop, and killed if it does not."""
+    # In a session of its own, so that Ctrl-C reaches only the demo, which then stops the programs in order.
     process = subprocess.Popen([sys.executable, "-m", name, *arguments], start_new_session=True)  # noqa: S603 - our own
     try:
         yield process
@@ -161,24 +167,31 @@ def part(name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         try:
             process.wait(6)
         except subprocess.TimeoutExpired:
-            log.warning("%s did not stop; killed", name)
-        with suppress(ProcessLookupError):  # what is left of its session, such as the broker's own process
+            log.warning("%s did not stop and was killed", name)
+        with suppress(ProcessLookupError):  # the rest of its session, such as the broker's own process
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def check_alive(running: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Raise DarnerError when a part other than the broker has ended by itself; it has said why."""
+    """Make sure that no program but the broker has ended by itself.
+
+    Raises:
+        DarnerError: One has ended; its own messages say why.
+    """
     for name, process in running.items():
         if name != "broker" and process.poll() is not None:
-            raise DarnerError(f"{name} ended with exit code {process.returncode}; see above")
+            raise DarnerError(f"{name} ended with exit code {process.returncode}; its messages above say why")
 
 
 def wait_until_answers(url: str, running: dict[str, subprocess.Popen[bytes]], stop: threading.Event) -> bool:
-    """Wait until the page can be opened; False when told to stop first.
+    """Wait until the viewer answers.
+
+    Returns:
+        False when `stop` was set first.
 
     Raises:
-        DarnerError: A part ended, or nothing answers in time.
+        DarnerError: A program has ended, or the viewer does not answer in time.
     """
     deadline = time.monotonic() + START_WITHIN_S
     while not stop.is_set():
@@ -187,7 +200,9 @@ def wait_until_answers(url: str, running: dict[str, subprocess.Popen[bytes]], st
             urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - our own address on loopback
         except (OSError, urllib.error.URLError):
             if time.monotonic() > deadline:
-                raise DarnerError(f"the viewer does not answer at {url}") from None
+                raise DarnerError(
+                    f"the viewer did not answer at {url} within {START_WITHIN_S:.0f} s"
+                ) from None
             stop.wait(0.1)
         else:
             return True

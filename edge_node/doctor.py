@@ -1,4 +1,4 @@
-"""`python -m edge_node doctor`: what was found, what is missing, and how to get it."""
+"""`darner-edge doctor`: what this machine has, what would make it faster, and how to get that."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _MARKS = {"good": "ok", "missing": "--", "note": "  "}
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing the doctor looked at.
+    """One line of the report.
 
     Attributes:
-        what: Its name.
-        verdict: "good", "missing" (something would be better with it), or "note".
-        found: What is there.
+        what: The thing that was examined.
+        verdict: "good", "missing" (the machine would do better with it), or "note".
+        found: What was found.
         advice: How to get what is missing.
     """
 
@@ -43,7 +43,7 @@ class Finding:
 
 
 def examine(machine: Hardware) -> list[Finding]:
-    """Look at everything that decides how fast this machine can be."""
+    """Examine everything that decides how fast this machine can be."""
     return [
         Finding(what="Darner", verdict="note", found=f"{__version__} on Python {sys.version.split()[0]}"),
         *_machine(machine),
@@ -76,7 +76,7 @@ def main() -> int:
 
 def _machine(machine: Hardware) -> list[Finding]:
     memory = f"{machine.memory_mb / 1024:.1f} GB of memory"
-    vector = ", ".join(machine.vector) or "no vector instructions that help"
+    vector = ", ".join(machine.vector) or "no vector instructions that speed inference up"
     findings = [
         Finding(
             what="Processor",
@@ -96,7 +96,7 @@ def _machine(machine: Hardware) -> list[Finding]:
         for gpu in machine.gpus
     ]
     if not machine.gpus and not machine.jetson:
-        findings.append(Finding(what="GPU", verdict="note", found="no NVIDIA GPU that nvidia-smi shows"))
+        findings.append(Finding(what="GPU", verdict="note", found="nvidia-smi shows no NVIDIA GPU"))
     return findings
 
 
@@ -121,17 +121,15 @@ def _tensorrt(machine: Hardware) -> Finding:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(name)
-        except Exception as error:  # noqa: BLE001 - a broken installation fails in any way it likes
+        except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
             broken.append(f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     if not broken:
         return Finding(what="TensorRT", verdict="good", found=", ".join(versions))
     if not machine.gpus and not machine.jetson:
-        return Finding(what="TensorRT", verdict="note", found="not there, and no GPU that it would need")
+        return Finding(what="TensorRT", verdict="note", found="not installed, and there is no GPU to use it")
     advice = "pip install 'darner[trt]'"
     if machine.jetson:
-        advice = (
-            "it comes with JetPack: make the environment with --system-site-packages, then install pycuda"
-        )
+        advice = "use JetPack's: create the environment with --system-site-packages, then install pycuda"
     return Finding(what="TensorRT", verdict="missing", found="; ".join(broken), advice=advice)
 
 
@@ -140,13 +138,15 @@ def _gpu_metrics(machine: Hardware) -> list[Finding]:
         return []
     with Gpus() as gpus:
         if gpus.read():
-            return [Finding(what="GPU metrics", verdict="good", found="from the driver, in every report")]
+            return [Finding(what="GPU metrics", verdict="good", found="read from the driver")]
     advice = "pip install nvidia-ml-py"
-    return [Finding(what="GPU metrics", verdict="missing", found="no nvidia-ml-py", advice=advice)]
+    return [
+        Finding(what="GPU metrics", verdict="missing", found="nvidia-ml-py is not installed", advice=advice)
+    ]
 
 
 def _engine() -> Finding:
-    """What the built-in model runs on when nobody says anything else."""
+    """The engine that runs the built-in model by default."""
     model = ModelSettings()
     what = f"{model.name} runs with"
     try:
@@ -161,7 +161,7 @@ def _profile(machine: Hardware) -> Finding:
     chosen = profiles.choose("auto", machine)
     if chosen is None:
         return Finding(
-            what="Profile", verdict="note", found="none fits this machine: the defaults are for it"
+            what="Profile", verdict="note", found="none fits this machine, so it runs on the defaults"
         )
     return Finding(what="Profile", verdict="good", found=str(chosen))
 
@@ -172,7 +172,7 @@ def _gstreamer() -> Finding:
         return Finding(
             what="GStreamer",
             verdict="missing",
-            found=f"{reason}; RTSP goes through OpenCV's FFmpeg, a frame later",
+            found=f"{reason}; OpenCV's FFmpeg reads RTSP instead, one frame later",
             advice="apt install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav",
         )
     found = f"{gstreamer.version()}, hardware video decoders: {', '.join(gstreamer.decoders()) or 'none'}"
@@ -182,5 +182,7 @@ def _gstreamer() -> Finding:
 def _cameras(machine: Hardware) -> Finding:
     opencv = f"OpenCV {cv2.__version__}"
     if not machine.video_devices:
-        return Finding(what="Cameras", verdict="note", found=f"no /dev/video*; {opencv} reads URLs and files")
+        return Finding(
+            what="Cameras", verdict="note", found=f"no webcam (/dev/video*); {opencv} reads URLs and files"
+        )
     return Finding(what="Cameras", verdict="good", found=f"{', '.join(machine.video_devices)}; {opencv}")

@@ -1,8 +1,8 @@
-"""File, environment and flags into one checked, frozen configuration.
+"""A configuration from its layers: a dataclass that is frozen and checked.
 
-Later wins: the defaults in the dataclass, those of a profile, the YAML file, ``DARNER_SECTION__KEY`` in the
-environment, ``--set section.key=value`` on the command line. Every error names where the value came from, the
-key and the fix.
+The layers are the dataclass's defaults, a profile, a YAML file, ``DARNER_SECTION__KEY`` in the environment,
+and ``--set section.key=value`` on the command line; a later one wins. Every error names where the value comes
+from, the key, and the fix.
 """
 
 from __future__ import annotations
@@ -25,16 +25,28 @@ from shared.errors import ConfigError
 T = TypeVar("T")
 ENV_PREFIX = "DARNER_"
 NOT_SETTINGS = {"DARNER_CACHE", "DARNER_STATE"}
-"""Variables with our prefix that are no configuration keys."""
+"""Environment variables with our prefix that are not configuration keys."""
+
+
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+    "object": "a section with keys",
+    "array": "a list",
+}
+"""What users call msgspec's types."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """The lowest layer.
+    """The lowest layer above the dataclass's defaults.
 
     Attributes:
-        name: Where its values come from, for errors.
-        values: By key with dots, in which a ``*`` stands for every key that is there.
+        name: Its name in errors.
+        values: By key with dots; a ``*`` stands for every key of a section.
     """
 
     name: str
@@ -49,14 +61,15 @@ def load(
     overrides: Sequence[str] = (),
     base: Callable[[Mapping[str, Any]], Base] | None = None,
 ) -> T:
-    """Build the configuration.
+    """Build a configuration from its layers.
 
     Args:
         kind: A frozen dataclass whose fields are the known keys.
-        file: YAML file, or None for none.
-        environment: Variables; those that start with ``DARNER_`` are read, two underscores separate levels.
-        overrides: ``key.key=value`` strings; the value is read as YAML.
-        base: Given what all the others say, the values for what none of them does.
+        file: A YAML file; None for none.
+        environment: Environment variables. Those that start with ``DARNER_`` are read; two underscores
+            separate levels.
+        overrides: ``key.key=value`` from the command line; the value is read as YAML.
+        base: Returns the lowest layer, given the values of all layers above it.
 
     Raises:
         ConfigError: A file cannot be read, a key is unknown, or a value does not fit.
@@ -70,7 +83,7 @@ def load(
     for item in overrides:
         key, equals, text = item.partition("=")
         if not equals:
-            raise ConfigError(f"--set {item!r}: expected KEY=VALUE, such as --set mqtt.url=mqtt://host:1883")
+            raise ConfigError(f"--set {item!r}: expected KEY=VALUE, such as --set mqtt.url=mqtt://HOST:1883")
         _assign(raw, key, text, f"--set {key}", origins)
     if base:
         lowest = base(raw)
@@ -81,10 +94,10 @@ def load(
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping.
+    """Read a YAML file whose top level is a mapping; an empty file is an empty mapping.
 
     Raises:
-        ConfigError: It is missing, unreadable, not YAML, or something else than a mapping.
+        ConfigError: The file is missing or unreadable, is not YAML, or has another top level.
     """
     try:
         raw = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -93,25 +106,27 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{file}: is not valid YAML: {' '.join(str(error).split())}") from None
     if raw is None:
         return {}
     if not isinstance(raw, dict):
-        raise ConfigError(f"{file}: expected 'key: value' lines at the top, found a {type(raw).__name__}")
+        raise ConfigError(
+            f"{file}: expected lines of the form 'key: value' at the top level, found a {type(raw).__name__}"
+        )
     return raw
 
 
 def convert(kind: type[T], raw: object, *, where: str, origins: Mapping[str, str] | None = None) -> T:
-    """Check raw data against a dataclass; unknown keys are errors.
+    """Build a dataclass from raw data, which may hold no unknown keys.
 
     Args:
         kind: The dataclass.
-        raw: What YAML or JSON gave.
+        raw: Data as YAML or JSON gives it.
         where: Name of the file, for errors.
-        origins: Key path to a more precise name of where a value came from.
+        origins: Where single values come from instead, by key with dots.
 
     Raises:
-        ConfigError: With the place, the key and the fix.
+        ConfigError: A key is unknown or a value does not fit; the text names place, key and fix.
     """
     _refuse_unknown(kind, raw, "", where, origins or {})
     try:
@@ -127,7 +142,7 @@ def _assign(raw: dict[str, Any], key: str, text: str, origin: str, origins: dict
     for section in sections:
         child = node.setdefault(section, {})
         if not isinstance(child, dict):
-            raise ConfigError(f"{origin}: '{section}' is a value, not a section")
+            raise ConfigError(f"{origin}: '{section}' is a value, not a section with keys")
         node = child
     try:
         node[last] = yaml.safe_load(text)
@@ -137,7 +152,7 @@ def _assign(raw: dict[str, Any], key: str, text: str, origin: str, origins: dict
 
 
 def _fill(node: dict[str, Any], keys: Sequence[str], value: object) -> Iterator[str]:
-    """Put a value wherever there is none; the paths where it was put."""
+    """Set a value where there is none, and yield the paths where it was set."""
     first, *rest = keys
     if first == "*":
         found = [(str(name), child) for name, child in node.items() if isinstance(child, dict)]
@@ -145,7 +160,7 @@ def _fill(node: dict[str, Any], keys: Sequence[str], value: object) -> Iterator[
             yield from (f"{name}.{path}" for path in _fill(child, rest, value))
     elif rest:
         child = node.setdefault(first, {})
-        if isinstance(child, dict):  # anything else is an error that is told when all is checked
+        if isinstance(child, dict):  # any other value is an error, which the check of the whole reports
             yield from (f"{first}.{path}" for path in _fill(child, rest, value))
     elif first not in node:
         node[first] = value
@@ -157,7 +172,7 @@ def _place(path: str, where: str, origins: Mapping[str, str]) -> str:
 
 
 def _plain(kind: Any) -> Any:
-    """The type under Annotated and Optional."""
+    """The type inside Annotated and Optional."""
     if typing.get_origin(kind) is Annotated:
         return _plain(typing.get_args(kind)[0])
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
@@ -168,7 +183,7 @@ def _plain(kind: Any) -> Any:
 
 
 def _children(kind: Any, value: object) -> Iterator[tuple[str, Any, object]]:
-    """Key, declared type and value of everything inside that has a declared type of its own."""
+    """The key, declared type and value of every item of a section, mapping or list."""
     kind = _plain(kind)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         hints = typing.get_type_hints(kind, include_extras=True)
@@ -198,7 +213,7 @@ def _refuse_unknown(kind: Any, value: object, path: str, where: str, origins: Ma
 
 
 def _locate(kind: Any, value: object, path: str) -> tuple[str, str]:
-    """Path and reason of the innermost value that does not fit (msgspec does not name mapping keys)."""
+    """The path of the innermost value that does not fit, and why; msgspec does not name keys of mappings."""
     plain = _plain(kind)
     if typing.get_origin(plain) is dict and isinstance(value, dict):
         for key in value:
@@ -211,12 +226,39 @@ def _locate(kind: Any, value: object, path: str) -> tuple[str, str]:
 
 
 def _misfit(value: object, kind: Any) -> str | None:
-    """Why a value is not of a type, in words; None when it is."""
+    """Why a value does not fit a type, in words; None when it fits."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        reason = re.sub(r" - at `.*`$", "", str(error)).replace("`", "")
-        reason = re.sub(r"str matching regex .*", "1 to 64 letters, digits, '_' or '-'", reason)
-        shown = "" if isinstance(value, (dict, list)) else f"{value!r}: "
-        return shown + reason[0].lower() + reason[1:]
+        reason = _in_words(str(error), kind)
+        if isinstance(value, (int, float)) and reason.startswith("expected a text, got"):
+            reason += "; put it in quotes"
+        return reason if isinstance(value, (dict, list)) else f"{value!r}: {reason}"
     return None
+
+
+def _in_words(error: str, kind: Any) -> str:
+    """What msgspec says about a value, in the words of somebody who writes YAML."""
+    choices = _choices(kind)
+    if error.startswith("Invalid enum value") and choices:
+        return f"expected one of {', '.join(choices)}"
+    reason = re.sub(r" - at `.*`$", "", error)
+    reason = re.sub(r"Object missing required field `(\w+)`", r"the key '\1' is missing", reason)
+    reason = re.sub(r"`str` matching regex .*", "1 to 64 letters, digits, '_' or '-'", reason)
+    reason = re.sub(r"`([a-z |]+)`", lambda found: _named(found[1]), reason).replace("`", "")
+    return reason[0].lower() + reason[1:]
+
+
+def _named(types_: str) -> str:
+    """The types in msgspec's notation, such as "int | null", in words."""
+    return " or ".join(_WORDS.get(name, name) for name in types_.split(" | "))
+
+
+def _choices(kind: Any) -> list[str]:
+    """The values that a type of literals allows; none for other types."""
+    plain = _plain(kind)
+    if typing.get_origin(plain) is typing.Literal:
+        return [str(value) for value in typing.get_args(plain)]
+    if typing.get_origin(plain) in (typing.Union, types.UnionType):
+        return [choice for member in typing.get_args(plain) for choice in _choices(member)]
+    return []

@@ -86,7 +86,7 @@ def choose(name: str, machine: Hardware | None = None) -> Chosen | None:
                 f"profile: {name!r}: no such profile; choose one of auto, none, {', '.join(profiles)}"
             )
         return Chosen(name=name, profile=profiles[name], why="the configuration names it")
-    machine = machine or _this_machine()
+    machine = machine or this_machine()
     for key, profile in profiles.items():
         conditions = list(_conditions(profile.when, machine)) if profile.when else []
         if conditions and all(holds for holds, _ in conditions):
@@ -104,7 +104,8 @@ def base(raw: Mapping[str, Any]) -> settings.Base:
 
 
 @functools.cache
-def _this_machine() -> Hardware:
+def this_machine() -> Hardware:
+    """The hardware of this machine, looked at once."""
     return hardware.find()
 
 

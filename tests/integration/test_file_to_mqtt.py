@@ -391,7 +391,7 @@ def same_name(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (bad_zone, "cameras.street.zones.all.polygon.1.0: 320: expected float <= 2"),
+        (bad_zone, "cameras.street.zones.all.polygon.1.0: 320: expected a number <= 2"),
         (bad_key, "cameras.street.zone: unknown key; did you mean 'zones'?"),
         (no_model, "model '/nowhere/model.onnx': no such file"),
         (no_video, "camera street: source '/nowhere/video.avi': no such file"),

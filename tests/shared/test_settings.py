@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from msgspec import Meta
@@ -15,6 +15,12 @@ from shared.errors import ConfigError
 class Lamp:
     brightness: Annotated[float, Meta(ge=0, le=1)] = 0.5
     colours: tuple[str, ...] = ()
+    mood: Literal["warm", "cold"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    width: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +28,7 @@ class House:
     name: str = "home"
     lamps: dict[str, Lamp] = field(default_factory=dict)
     spare: Lamp | None = None
+    doors: tuple[Door, ...] = ()
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -51,22 +58,34 @@ def test_flags_win_over_environment_and_environment_over_file(tmp_path: Path) ->
         pytest.param("nmae: x", "house.yaml: nmae: unknown key; did you mean 'name'?", id="typo"),
         pytest.param(
             "lamps: {desk: {zzz: 1}}",
-            "house.yaml: lamps.desk.zzz: unknown key; known keys: brightness, colours",
+            "house.yaml: lamps.desk.zzz: unknown key; known keys: brightness, colours, mood",
             id="unknown deep inside",
         ),
         pytest.param(
             "lamps: {desk: {brightness: 2}}",
-            "house.yaml: lamps.desk.brightness: 2: expected float <= 1",
+            "house.yaml: lamps.desk.brightness: 2: expected a number <= 1",
             id="too big",
         ),
         pytest.param(
             "spare: {colours: [red, 3]}",
-            "house.yaml: spare.colours.1: 3: expected str, got int",
+            "house.yaml: spare.colours.1: 3: expected a text, got a whole number; put it in quotes",
             id="in a list",
         ),
-        pytest.param("lamps: 3", "house.yaml: lamps: 3: expected object, got int", id="value for a section"),
-        pytest.param("- a\n- b", "expected 'key: value' lines at the top, found a list", id="no mapping"),
-        pytest.param("a: [1", "house.yaml: not YAML", id="not yaml"),
+        pytest.param(
+            "lamps: 3",
+            "house.yaml: lamps: 3: expected a section with keys, got a whole number",
+            id="value for a section",
+        ),
+        pytest.param(
+            "- a\n- b",
+            "expected lines of the form 'key: value' at the top level, found a list",
+            id="no mapping",
+        ),
+        pytest.param(
+            "spare: {mood: dim}", "house.yaml: spare.mood: 'dim': expected one of warm, cold", id="no choice"
+        ),
+        pytest.param("doors: [{}]", "house.yaml: doors.0: the key 'width' is missing", id="missing"),
+        pytest.param("a: [1", "house.yaml: is not valid YAML", id="not yaml"),
     ],
 )
 def test_an_error_names_file_key_value_and_fix(tmp_path: Path, text: str, says: str) -> None:
@@ -78,7 +97,7 @@ def test_an_error_names_file_key_value_and_fix(tmp_path: Path, text: str, says: 
 @pytest.mark.parametrize(
     ("environment", "overrides", "says"),
     [
-        ({"DARNER_NAME": "[1]"}, [], "environment variable DARNER_NAME: expected str"),
+        ({"DARNER_NAME": "[1]"}, [], "environment variable DARNER_NAME: expected a text, got a list"),
         ({}, ["lamps.desk.brightness=9"], "--set lamps.desk.brightness: 9"),
         ({}, ["lamps"], "expected KEY=VALUE"),
         ({}, ["nmae=1"], "--set nmae: unknown key"),

@@ -77,7 +77,7 @@ CAMERAS = {"a": {"source": 0}, "b": {"source": 1, "detect_every": 1, "thumbnail"
 
 
 def test_a_profile_is_the_lowest_layer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(profiles, "_this_machine", lambda: PI)
+    monkeypatch.setattr(profiles, "this_machine", lambda: PI)
     file = tmp_path / "edge.yaml"
     file.write_text(yaml.safe_dump({"cameras": CAMERAS}))
     config = load.node(file, None, [])
@@ -95,7 +95,7 @@ def test_a_profile_is_the_lowest_layer(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_on_a_laptop_auto_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(profiles, "_this_machine", lambda: LAPTOP)
+    monkeypatch.setattr(profiles, "this_machine", lambda: LAPTOP)
     file = tmp_path / "edge.yaml"
     file.write_text(yaml.safe_dump({"cameras": CAMERAS}))
     assert load.node(file, None, []) == replace(load.node(file, None, ["profile=none"]), profile="auto")
@@ -119,9 +119,11 @@ def test_every_profile_sets_keys_that_exist_to_values_that_fit(name: str) -> Non
         pytest.param(
             ["profile=fast"], "profile: 'fast': no such profile; choose one of auto, none, jetson", id="name"
         ),
-        pytest.param(["profile=3"], "--set profile: 3: expected str", id="no name"),
+        pytest.param(["profile=3"], "--set profile: 3: expected a text", id="no name"),
         pytest.param(
-            ["profile=saver", "cameras=3"], "cameras: 3: expected object", id="a value for a section"
+            ["profile=saver", "cameras=3"],
+            "cameras: 3: expected a section with keys",
+            id="a value for a section",
         ),
     ],
 )
