@@ -7,6 +7,7 @@ project may import all the others.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -135,6 +136,9 @@ def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     """The parsers below a parser, by name."""
     for action in actions(parser):
         if isinstance(action, argparse._SubParsersAction):  # argparse has no public way to ask
+            for listed in action._choices_actions:
+                parser = action.choices[listed.dest]
+                parser.description = parser.description or f"{listed.help or ''}."
             return dict(action.choices)
     return {}
 
@@ -147,8 +151,7 @@ def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 def _described(parser: argparse.ArgumentParser) -> str:
     text = " ".join((parser.description or "").split()).replace("``", "`")
     # Module docstrings begin with the command itself, which is the heading here.
-    head, separator, rest = text.partition(": ")
-    text = rest if separator and head.startswith("`python -m ") else text
+    text = re.sub(r"^`(python -m |darner-)[^`]*`[^:]*: ", "", text)
     return f"{text[:1].upper()}{text[1:]}\n" if text else ""
 
 

@@ -97,6 +97,8 @@ def test_a_shown_command_can_be_typed(block: Block) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(REPO)))
 def test_a_command_that_a_sentence_names_exists(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        pytest.skip("it names what was, too")
     for code in re.findall(r"`([^`\n]+)`", prose(page)):
         words = code.replace("[", " ").replace("]", " ").split()
         if words[:1] == ["make"]:
