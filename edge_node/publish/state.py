@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Literal
 
 from edge_node import __version__
@@ -32,7 +34,7 @@ class _Camera:
         self.counts = (0, 0)  # of zones and lines
         self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by zone or line, each with when
         self.origin: tuple[messages.ClockSource, str] | None = None  # clock and reader
-        self.origin_at = -ORIGIN_REFRESH_S
+        self.origin_at = -math.inf
 
 
 class State:
@@ -44,10 +46,17 @@ class State:
         client: The connection.
         config: The node's configuration.
         composer: Makes the messages.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, client: Client, config: EdgeConfig, composer: Composer) -> None:
-        self._client, self._composer = client, composer
+    def __init__(
+        self,
+        client: Client,
+        config: EdgeConfig,
+        composer: Composer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._composer, self._clock = client, composer, clock
         self._node, self._prefix = config.node, config.mqtt.prefix
         self._cameras = {name: _Camera(camera.source) for name, camera in config.cameras.items()}
         self._status_lock = threading.Lock()
@@ -119,7 +128,7 @@ class State:
         last, at = known.get(numbers.zone, (None, 0.0))
         if numbers == last:
             return
-        now = time.monotonic()
+        now = self._clock()
         fresh = last is not None and now - at < ZONE_REFRESH_S and only_time_passed(last, numbers)
         if fresh and not at_once:
             return
@@ -132,7 +141,7 @@ class State:
         camera, origin = self._cameras[frame.camera], (frame.clock, frame.reader)
         if camera.origin == origin:
             return
-        now = time.monotonic()
+        now = self._clock()
         if now - camera.origin_at >= ORIGIN_REFRESH_S:
             camera.origin, camera.origin_at = origin, now
             self._inform()

@@ -13,11 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_node.analytics.analyse import Analytics
-from edge_node.analytics.watch import Analysed
-from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.settings import EdgeConfig
-from edge_node.frames import Frame
 from edge_node.publish.bundle import Bundles
 from edge_node.publish.compose import Composer
 from shared.errors import ConfigError, MessageError
@@ -26,7 +22,8 @@ from shared.mqtt.client import Client
 from shared.settings import convert
 from shared.wire import messages, topics
 from tests.conftest import Mosquitto, wait_until
-from tests.edge_node.scenes import CLASSES, HEIGHT, WIDTH, Actor, film, stand
+from tests.edge_node.publish.analysed import analysed
+from tests.edge_node.scenes import CLASSES
 
 COMPOSER = Composer("box", "s", CLASSES)
 
@@ -34,16 +31,6 @@ COMPOSER = Composer("box", "s", CLASSES)
 def config(**bundle: object) -> EdgeConfig:
     given = {"node": "box", "cameras": {"street": {"source": "0"}}, "bundle": {"enabled": True} | bundle}
     return convert(EdgeConfig, given, where="test")
-
-
-def analysed(objects: int = 2, seq: int = 0, noise: bool = False) -> Analysed:
-    actors = [Actor(number, stand(0.5, 0.5)) for number in range(objects)]
-    tracks, now_s = next(film(actors, [0.0]))
-    pixels = np.random.default_rng(seq).integers(0, 256, (HEIGHT, WIDTH, 3)) if noise else 90
-    image = np.full((HEIGHT, WIDTH, 3), pixels, np.uint8)
-    frame = Frame("street", seq, time.time_ns(), 0, image)
-    report = Analytics({}, {}, CLASSES, AnalyticsSettings()).update(tracks, now_s, WIDTH, HEIGHT)
-    return Analysed(frame, tracks, report, seq * 10.0, {})
 
 
 def test_picture_and_objects_of_one_frame_arrive_together(broker: Mosquitto) -> None:

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_node.analytics.happenings import Happening
+from edge_node.publish.compose import Composer, fractions, new_session, only_time_passed, rounded
+from shared.wire import messages
+from shared.wire.messages import Dwell, Queue, ZoneNumbers
+from tests.edge_node.publish.analysed import analysed
+from tests.edge_node.scenes import CLASSES
+
+COMPOSER = Composer("box", "s", CLASSES)
+ZONE = ZoneNumbers(zone="gate", kind="zone", occupancy=2, dwell=Dwell(completed=1, ongoing_max_s=1.0))
+
+
+def test_sessions_sort_by_time_and_none_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert new_session() != new_session()
+    early = new_session()
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    assert early < new_session()
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        pytest.param((0, 0, 1920, 1080), [0, 0, 1, 1], id="the whole picture"),
+        pytest.param((-5, 540, 960, 2000), [0, 0.5, 0.5, 1], id="cut at the picture's edge"),
+        pytest.param((1, 1, 2, 2), [0.00052, 0.00093, 0.00104, 0.00185], id="to five decimals"),
+    ],
+)
+def test_boxes_are_fractions_of_the_picture(box: tuple[float, ...], expected: list[float]) -> None:
+    assert fractions(np.array([box], np.float32), 1920, 1080) == [expected]
+
+
+def test_a_single_precision_number_is_written_without_its_noise() -> None:
+    assert rounded(np.array([0.1, 0.12345], np.float32), 4) == [0.1, 0.1235]
+
+
+def test_a_detections_message_lists_every_track_with_its_label() -> None:
+    item = analysed(objects=2, seq=7)
+    item = dataclasses.replace(
+        item, report=dataclasses.replace(item.report, speed_m_s=np.array([1.234, math.nan]))
+    )
+    message = COMPOSER.detections(item, dropped=3)
+    assert (message.node, message.session, message.seq, message.dropped) == ("box", "s", 7, 3)
+    assert [(one["track_id"], one["label"]) for one in message.objects] == [(0, "person"), (1, "person")]
+    assert [one["speed_m_s"] for one in message.objects] == [1.23, None], "no speed above the horizon"
+    assert messages.decode(messages.DetectionsMessage, messages.encode(message)).seq == 7
+
+
+def test_an_event_occurred_as_long_before_its_frame_as_analytics_says() -> None:
+    item = analysed(seq=1)
+    happening = Happening(
+        type="zone_exited",
+        occurred_s=item.now_s - 2.5,
+        track_id=4,
+        class_id=2,
+        zone="gate",
+        dwell_s=1.0000049,
+        box=(0.123456, 0.0, 0.5, 1.0),
+    )
+    event = COMPOSER.event(happening, item, "a/topic")
+    assert event.captured_us - event.occurred_us == 2_500_000
+    assert (event.label, event.snapshot, event.track_id, event.zone) == ("dog", "a/topic", 4, "gate")
+    assert (event.dwell_s, event.box) == (1.0, (0.12346, 0.0, 0.5, 1.0))
+    assert COMPOSER.event(Happening(type="crowd_started", occurred_s=item.now_s), item).label is None
+
+
+def test_an_event_before_1970_occurred_in_1970() -> None:
+    item = analysed()
+    item = dataclasses.replace(item, frame=dataclasses.replace(item.frame, captured_ns=0))
+    assert COMPOSER.event(Happening(type="track_started", occurred_s=item.now_s - 1), item).occurred_us == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        pytest.param({"dwell": Dwell(completed=1, ongoing_max_s=2.0)}, True, id="a longer dwell"),
+        pytest.param({"dwell": Dwell(completed=2, ongoing_max_s=1.0)}, False, id="one more dwell"),
+        pytest.param({"occupancy": 3}, False, id="one more inside"),
+        pytest.param({"queue": Queue(length=1, wait_longest_s=1.0)}, False, id="a queue"),
+    ],
+)
+def test_time_alone_makes_no_other_numbers(change: dict[str, Any], same: bool) -> None:
+    assert only_time_passed(ZONE, dataclasses.replace(ZONE, **change)) is same
+
+
+def test_the_time_waited_in_a_queue_makes_no_other_numbers() -> None:
+    before, after = (
+        dataclasses.replace(ZONE, queue=Queue(length=1, wait_longest_s=seconds)) for seconds in (1.0, 2.0)
+    )
+    assert only_time_passed(before, after)
+
+
+def test_a_zones_times_have_three_decimals() -> None:
+    numbers = dataclasses.replace(ZONE, dwell=Dwell(completed=1, ongoing_max_s=1.23456))
+    state = COMPOSER.zone(numbers, analysed().frame)
+    assert (state.zone, state.occupancy, state.dwell.ongoing_max_s) == ("gate", 2, 1.235)

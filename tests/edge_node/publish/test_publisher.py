@@ -1,0 +1,143 @@
+"""What the publisher makes of analysed frames; the connection's side of it is in `tests/integration`."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from edge_node.analytics.happenings import Happening
+from edge_node.analytics.watch import Analysed
+from edge_node.config.live import Controls
+from edge_node.config.settings import EdgeConfig
+from edge_node.outbox.outbox import Outbox
+from edge_node.publish.compose import Composer
+from edge_node.publish.publisher import Publisher
+from edge_node.publish.snapshot_sender import SnapshotSender
+from shared.mqtt.client import Client
+from shared.settings import convert
+from tests.conftest import free_port
+from tests.edge_node.publish.analysed import analysed
+from tests.edge_node.scenes import CLASSES
+
+TIMES_S = [index / 10 for index in range(20)]
+
+
+class Parts(NamedTuple):
+    publisher: Publisher
+    controls: Controls
+    config: EdgeConfig
+    snapshots: SnapshotSender
+    also: list[Analysed]
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    """A publisher whose broker is away, of a camera with 5 thumbnails a second."""
+    config = convert(
+        EdgeConfig,
+        {
+            "node": "box",
+            "mqtt": {"url": f"mqtt://127.0.0.1:{free_port()}"},
+            "outbox": {"path": str(tmp_path / "outbox.db")},
+            "cameras": {"street": {"source": "0", "thumbnail": {"fps": 5, "width": 320}}},
+        },
+        where="test",
+    )
+    client, also = Client(config.mqtt, name="edge"), list[Analysed]()
+    outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
+    controls, snapshots = Controls(config), SnapshotSender(client)
+    composer = Composer("box", "s", CLASSES)
+    with outbox:
+        publisher = Publisher(client, outbox, snapshots, config, controls, composer, also.append)
+        yield Parts(publisher, controls, config, snapshots, also)
+
+
+def kinds(publisher: Publisher, item: Analysed) -> list[str]:
+    """What one frame puts into the channel."""
+    publisher.publish(item)
+    waiting = len(publisher.outgoing)
+    return sorted(publisher.outgoing.get().topic.name for _ in range(waiting))
+
+
+def at(now_s: float, **more: Any) -> Analysed:
+    return dataclasses.replace(analysed(seq=round(now_s * 10)), now_s=now_s, **more)
+
+
+def counted(publisher: Publisher, kind: str) -> int:
+    return sum(kinds(publisher, at(now_s)).count(kind) for now_s in TIMES_S)
+
+
+def test_every_frame_is_a_detections_message_and_some_are_thumbnails(parts: Parts) -> None:
+    assert kinds(parts.publisher, at(0.0)) == ["detections", "thumbnail"]
+    assert kinds(parts.publisher, at(0.1)) == ["detections"]
+    newest = parts.publisher.newest("street")
+    assert newest is not None
+    assert newest.now_s == 0.1
+    assert parts.also == [parts.also[0], newest], "whoever listens gets every frame"
+
+
+@pytest.mark.parametrize(("fps", "expected"), [(5.0, 10), (2.0, 4), (0.0, 0), (60.0, 20)])
+def test_the_live_settings_alone_say_how_many_thumbnails_there_are(
+    parts: Parts, fps: float, expected: int
+) -> None:
+    kinds(parts.publisher, at(0.0))
+    parts.controls.change("street", thumbnail_fps=fps)
+    assert abs(counted(parts.publisher, "thumbnail") - expected) <= 1
+
+
+def test_a_rate_of_detections_holds_from_the_next_frame_on_and_can_be_taken_back(parts: Parts) -> None:
+    street = parts.config.cameras["street"]
+    assert counted(parts.publisher, "detections") == 20
+    parts.publisher.reconfigure("street", dataclasses.replace(street, detections_fps=5.0))
+    assert abs(counted(parts.publisher, "detections") - 10) <= 1
+    parts.publisher.reconfigure("street", street)
+    assert counted(parts.publisher, "detections") == 20
+
+
+def test_a_jpeg_names_the_frame_that_it_shows(parts: Parts) -> None:
+    parts.publisher.publish(at(0.7))
+    items = {(item := parts.publisher.outgoing.get()).topic.name: item for _ in range(2)}
+    properties = items["thumbnail"].user_properties
+    assert properties is not None
+    assert {key: properties[key] for key in ("session", "seq", "width", "height")} == {
+        "session": "s",
+        "seq": "7",
+        "width": "320",
+        "height": "180",
+    }
+
+
+def test_an_event_refers_to_the_best_view_of_its_track_which_is_sent_once(parts: Parts) -> None:
+    def exited(track_id: int | None, kind: Any = "zone_exited") -> Analysed:
+        item = at(1.0)
+        happening = Happening(type=kind, occurred_s=1.0, track_id=track_id, class_id=0)
+        return dataclasses.replace(item, report=dataclasses.replace(item.report, happenings=[happening]))
+
+    parts.publisher.publish(exited(0, "track_started"))
+    assert parts.snapshots.metrics().waiting == 0, "the first view is seldom the best"
+    parts.publisher.publish(exited(None, "crowd_started"))
+    assert parts.snapshots.metrics().waiting == 0
+    for _ in range(2):
+        parts.publisher.publish(exited(0))
+    assert parts.snapshots.metrics().waiting == 1
+    street = parts.config.cameras["street"]
+    off = dataclasses.replace(street, snapshot=dataclasses.replace(street.snapshot, enabled=False))
+    parts.publisher.reconfigure("street", off)
+    parts.publisher.publish(exited(1))
+    assert parts.snapshots.metrics().waiting == 1, "none is taken where snapshots are off"
+
+
+@pytest.mark.timing
+def test_a_broker_that_is_away_holds_the_farewell_up_for_a_moment_only(parts: Parts) -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    item = at(1.0)
+    parts.publisher.publish(dataclasses.replace(item, frame=dataclasses.replace(item.frame, image=image)))
+    began = time.monotonic()
+    parts.publisher.farewell()
+    assert time.monotonic() - began < 2
