@@ -1,4 +1,4 @@
-"""What analytics reports to have happened, on its own clock; ids and wall time are the publisher's to add."""
+"""What analytics reports: happenings on the clock of the frames. The publisher adds ids and wall time."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from shared.geometry import F64
 from shared.wire.messages import EventType
 
 TICK_S = 1e-6
-"""Durations are compared to the microsecond, the wire's resolution: a sum of frame intervals that falls a
-rounding error short of a limit has reached it."""
+"""Durations are compared to the microsecond, the wire's resolution. So a sum of frame intervals that is
+a rounding error below a limit has reached it."""
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Happening:
-    """Something that happened once; what does not apply is None.
+    """Something that happened once. An attribute that does not apply is None.
 
     Attributes:
         type: What happened.
-        occurred_s: When, seconds on the clock of `Analytics.update`; may lie before the frame that showed it.
-        track_id: Who.
-        class_id: Its class; of a stay, the class it entered with.
+        occurred_s: When it happened, seconds on the clock of `Analytics.update`. This may be before the frame
+            that made it certain.
+        track_id: Track id of the object.
+        class_id: Class of the object; for a stay, its class at entry.
         zone: Name of the zone or line.
-        direction: Of a line crossing.
-        dwell_s: Time in the zone until `occurred_s`, or the track's age.
+        direction: Direction of a line crossing.
+        dwell_s: Seconds in the zone until `occurred_s`, or age of a track that ended.
         count: Occupancy that started or ended the queue or crowd.
-        linked_track_id: The lost track that goes on under `track_id`.
-        box: Where it was seen last, fractions of the frame, x1, y1, x2, y2.
+        linked_track_id: Id of the lost track that `track_id` continues.
+        box: Where the object was last seen, fractions of the frame: x1, y1, x2, y2.
     """
 
     type: EventType

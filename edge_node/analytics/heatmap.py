@@ -1,4 +1,4 @@
-"""Where objects spend their time: a grid of seconds that fades."""
+"""Where objects spend their time: a grid of seconds that fade."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Heatmap:
         """Add the time since the last frame.
 
         Args:
-            feet: Where those present in this and the last frame stand, fractions of the frame, ``(N, 2)``.
+            feet: Where the objects stand that are in this frame and were in the last one, fractions of the
+                frame, ``(N, 2)``.
             elapsed_s: Seconds between the two frames.
         """
         if elapsed_s <= 0:
@@ -37,12 +38,12 @@ class Heatmap:
         self.seconds *= kept
         rows, columns = self.seconds.shape
         cell = np.clip((feet * (columns, rows)).astype(np.intp), 0, (columns - 1, rows - 1))
-        # The presence fades while it lasts: its integral, not its length, keeps frame rates equal.
+        # A presence fades while it lasts. Its integral gives the same result at every frame rate.
         np.add.at(self.seconds, (cell[:, 1], cell[:, 0]), self._life_s * (1 - kept))
 
     def to_png(self) -> bytes:
-        """Grey picture, one pixel a cell, 255 where most time was spent."""
-        seconds = self.seconds.copy()  # another thread may be adding to it
+        """A grey picture with one pixel a cell, 255 where objects spent most time."""
+        seconds = self.seconds.copy()  # another thread may be adding to the grid
         most = seconds.max()
         grey = np.zeros(seconds.shape) if most <= 0 else seconds * (255 / most)
         return cv2.imencode(".png", np.rint(grey).astype(np.uint8))[1].tobytes()

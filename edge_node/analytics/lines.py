@@ -1,10 +1,10 @@
-"""Line crossings: an object has crossed once it has left the band on the far side, through the line.
+"""Line crossings: an object has crossed when it went through the line and left the band on the far side.
 
-Every sighting adds the piece of motion since the one before. Pieces that cross the line between its two ends
-are summed with their sign; pieces around an end do not count. The sum is read when the object is outside the
-band: on the side it came from, nothing happened, whatever it did on the line; on the other side, a sum in
-that direction is one crossing. Jitter, standing on the line and turning back within the band therefore never
-count, and an object fast enough to jump over band and line in one frame always does.
+Every sighting adds the motion since the sighting before. Motions that cross the line between its two ends are
+summed with their sign; motions around an end do not count. The sum is read when the object is outside the
+band. On the side where the object came from, nothing happened. On the other side, a sum in that direction is
+one crossing. So jitter, standing on the line and turning back within the band never count. An object that
+jumps over band and line in one frame always counts.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from shared.wire.messages import LineDefinition, ZoneNumbers
 
 _MOTION = np.dtype(
     [
-        ("distance", np.float64),  # from the line at the last sighting, frame heights, "in" positive
-        ("along", np.float64),  # position along the line then: 0 at its start, 1 at its end
-        ("side", np.int8),  # where the object was outside the band last: -1, 1; 0: not yet
-        ("through", np.int32),  # pieces of motion through the line since then, "in" minus "out"
-        ("crossed_s", np.float64),  # when the last of them was
+        ("distance", np.float64),  # from the line at the last sighting, frame heights, "in" is positive
+        ("along", np.float64),  # position along the line at the last sighting: 0 at its start, 1 at its end
+        ("side", np.int8),  # side on which the object was last outside the band: -1 or 1; 0: never yet
+        ("through", np.int32),  # motions through the line since then, "in" minus "out"
+        ("crossed_s", np.float64),  # time of the last motion through the line
     ]
 )
 
 
 class LineCrossings:
-    """The lines of one camera.
+    """Crossings of the lines of one camera.
 
     Args:
-        definitions: By name.
-        class_names: By class id.
-        before: The lines in force until now: what is defined alike keeps its counts and motions.
+        definitions: The lines, by name.
+        class_names: Names by class id.
+        before: What was in use until now. A line with the same name and definition keeps counts and motions.
     """
 
     def __init__(
@@ -69,16 +69,16 @@ class LineCrossings:
                 self._motions[i], self._flows[i] = before._motions[old], before._flows[old]
 
     def _measure(self, aspect: float) -> None:
-        """Distances are in frame heights, so that a band is as wide for upright lines as for level ones."""
+        """Prepare to measure distances, in frame heights so that a band is equally wide in all directions."""
         self._aspect = aspect
         start, end = self._points[:, 0] * (aspect, 1.0), self._points[:, 1] * (aspect, 1.0)
         way = end - start
         length = np.maximum(np.hypot(way[:, 0], way[:, 1]), 1e-9)[:, None]
-        # Rotated by a quarter turn, the way points to the right hand of whoever walks it (y points down).
+        # Rotated by a quarter turn, the way points to the right of an object that follows it (y points down).
         right = np.stack((-way[:, 1], way[:, 0]), axis=1) / length
         corners = np.array([(0.0, 0.0), (aspect, 0.0), (0.0, 1.0), (aspect, 1.0)])
         room = (corners[None] - start[:, None]) @ right[:, :, None]
-        # Where the frame ends within two bands of the line, half of what there is must do.
+        # Where the frame ends within two bands of the line, the band takes half of the space that is left.
         self._far = np.minimum(self._bands, room.max(axis=(1, 2), initial=0.0) / 2)[:, None]
         self._near = np.maximum(-self._bands, room.min(axis=(1, 2), initial=0.0) / 2)[:, None]
         self._across = _affine(right, start, aspect)
@@ -88,9 +88,9 @@ class LineCrossings:
         """Add one frame's motion.
 
         Args:
-            sighting: Who was seen.
-            points: Their anchors in fractions of the frame, ``(L, M, 2)``.
-            objects: `Roster.objects`, this sighting included.
+            sighting: The objects that were seen.
+            points: Their anchors for each line, fractions of the frame, ``(L, M, 2)``.
+            objects: `Roster.objects`, updated by this sighting.
             aspect: The frame's width over its height.
 
         Returns:
@@ -125,7 +125,7 @@ class LineCrossings:
         return events
 
     def forget(self, slots: Index | slice) -> None:
-        """These slots are free."""
+        """Drop what is known of these slots, which are free now."""
         self._motions[:, slots] = np.zeros((), _MOTION)
 
     def numbers(self) -> dict[str, ZoneNumbers]:
@@ -156,21 +156,21 @@ class LineCrossings:
 
 
 def _affine(axis: F64, origin: F64, aspect: float) -> F64:
-    """Coefficients ``(3, L, 1)`` that measure points in fractions of the frame along axes ``(L, 2)``."""
+    """Coefficients ``(3, L, 1)`` that project points, in fractions of the frame, onto axes ``(L, 2)``."""
     coefficients = np.stack((axis[:, 0] * aspect, axis[:, 1], -(axis * origin).sum(axis=1)))
     return np.asarray(coefficients[..., None])
 
 
 def _measure_along(points: F64, affine: F64) -> F64:
-    """Positions ``(L, M)`` of points ``(L, M, 2)``."""
+    """Positions ``(L, M)`` of points ``(L, M, 2)`` along the axes of `_affine`."""
     return np.asarray(points[..., 0] * affine[0] + points[..., 1] * affine[1] + affine[2])
 
 
 def _add_piece(motion: Objects, distance: F64, along: F64, sighting: Sighting) -> None:
-    """Note which motions since the last sighting cross the line between its ends, and when.
+    """Record which motions since the last sighting crossed the line between its ends, and when.
 
-    A point exactly on the line belongs to the "in" side, so a crossing lies in one piece only. What the first
-    sighting adds (its motion begins at zeros) counts for nothing: it has not been outside the band before.
+    A point exactly on the line is on the "in" side, so only one motion holds a crossing. The first sighting's
+    motion begins at zeros and counts for nothing, because the object was never outside the band before.
     """
     inward = distance >= 0
     switched = (motion["distance"] >= 0) != inward

@@ -1,4 +1,4 @@
-"""The main subject of a frame: the largest confident object of the wanted classes, without flipping."""
+"""The main subject of a frame: the largest confident object of the wanted classes, chosen without flicker."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from shared.geometry import Bool, box_area
 
 
 class MainSubject:
-    """Chooses one track and stays with it until another is clearly the subject for some time.
+    """Chooses one track, and changes only when another track is clearly larger for some time.
 
     Args:
-        classes: Wanted class names; none means all.
-        class_names: By class id.
-        min_score: A track below it is never chosen (the chosen one may fall below it).
-        ratio: How many times larger another must be.
-        after_s: For how long, in seconds; also how long a subject that is not in the picture is waited for.
+        classes: Names of the wanted classes; none means all.
+        class_names: Names by class id.
+        min_score: Least score of a track to be chosen. The chosen track may fall below it.
+        ratio: How many times larger another track must be to be chosen instead.
+        after_s: How long the other track must be larger, in seconds. A chosen track out of the picture is
+            waited for as long.
     """
 
     def __init__(
@@ -38,27 +39,30 @@ class MainSubject:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew."""
+        """Drop the choice."""
         self._chosen: int | None = None
         self._doubted_s: float | None = None
 
     def follow(self, old: int, new: int) -> None:
-        """Track `old` goes on under the id `new`."""
+        """Take the track `new` for the one that was `old`."""
         if self._chosen == old:
             self._chosen = new
 
     def update(self, tracks: Tracks, now_s: float) -> int | None:
-        """The main subject's track id in this frame; None when it is not in the picture.
+        """Take in one frame.
 
         Args:
             tracks: The frame's tracks.
             now_s: The frame's time.
+
+        Returns:
+            Track id of the main subject; None when it is not in the picture.
         """
         wanted = self._wanted[np.minimum(tracks.class_id, len(self._wanted) - 1)]
         area = box_area(tracks.xyxy)
         candidates = np.where(wanted & (tracks.score >= self._min_score), area, -1.0)
         best = int(candidates.argmax()) if len(tracks) and candidates.max() >= 0 else None
-        # No id is negative: before a choice, nothing is here.
+        # No id is negative, so nothing is here while nothing is chosen.
         here = np.flatnonzero(wanted & (tracks.track_id == (-1 if self._chosen is None else self._chosen)))
         larger = best is not None and len(here) > 0 and candidates[best] > self._ratio * area[here[0]]
         if self._chosen is None or self._settled(now_s, doubt=larger or len(here) == 0):
@@ -68,7 +72,7 @@ class MainSubject:
         return self._chosen if len(here) else None
 
     def _settled(self, now_s: float, *, doubt: bool) -> bool:
-        """Whether the doubt about the chosen one has lasted long enough to choose again."""
+        """Whether the doubt about the chosen track has lasted long enough to choose again."""
         if not doubt:
             self._doubted_s = None
             return False

@@ -1,4 +1,4 @@
-"""Speed on the ground, from four points of the picture whose place on the ground is known."""
+"""Speed on the ground, computed from four points of the picture whose places on the ground are known."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from shared.errors import ConfigError
 from shared.geometry import F64
 
 SMOOTHING_S = 0.5
-"""Time constant of the speed, seconds: long against the jitter of a box, short against a change of pace."""
+"""Time constant of the speed, seconds: longer than the jitter of a box, shorter than a change of pace."""
 
 
 class Ground:
     """Ground positions and smoothed velocities of the objects of one camera.
 
     Args:
-        calibration: The four points.
+        calibration: The four points, in the picture and on the ground.
 
     Raises:
-        ConfigError: Three of the points lie on one line, or their orders do not agree.
+        ConfigError: Three of the points lie on one line, or the two lists differ in their order.
     """
 
     def __init__(self, calibration: GroundCalibration) -> None:
@@ -40,10 +40,11 @@ class Ground:
         """Add one frame.
 
         Args:
-            sighting: Who was seen.
+            sighting: The objects that were seen.
             feet: Where they touch the ground, fractions of the frame, ``(M, 2)``.
-            drift: The tracker's velocities, fractions of the frame per second, ``(M, 2)``: a first guess.
-            capacity: Slots there are.
+            drift: Velocities by the tracker, fractions of the frame per second, ``(M, 2)``: the first guess
+                for a new object.
+            capacity: Number of slots.
         """
         room = capacity - len(self._position)
         if room:
@@ -53,7 +54,7 @@ class Ground:
         at, before = self.locate(feet), self._position[slots]
         elapsed = (sighting.now_s - sighting.previous_s)[:, None]
         moved = np.divide(at - before, elapsed, out=np.zeros_like(at), where=elapsed > 0)
-        # Exact for steady motion between sightings, so it does not depend on the frame rate.
+        # This is exact for steady motion between sightings, so the frame rate does not matter.
         kept = np.exp(-elapsed / SMOOTHING_S)
         smooth = kept * self._velocity[slots] + (1 - kept) * moved
         guess = (self.locate(feet + drift * 1e-3) - at) / 1e-3
@@ -61,16 +62,16 @@ class Ground:
         self._position[slots] = at
 
     def speed(self, slots: Index) -> F64:
-        """Metres per second ``(N,)``; NaN where an object's feet are above the horizon."""
+        """Speeds of the objects, metres per second ``(N,)``; NaN for feet above the horizon."""
         return np.asarray(np.hypot(*self._velocity[slots].T))
 
     def forget(self, slots: Index | slice) -> None:
-        """These slots are free."""
+        """Drop what is known of these slots, which are free now."""
         self._position[slots], self._velocity[slots] = np.nan, 0.0
 
 
 def _homography(image: F64, metres: F64) -> F64:
-    """The 3x3 matrix from picture to ground, positive weights in front of the horizon.
+    """The 3x3 matrix from picture to ground, with positive weights below the horizon.
 
     Source: Hartley and Zisserman, "Multiple View Geometry", 2nd edition, algorithm 4.1 (DLT).
     """

@@ -12,7 +12,7 @@ from edge_node.analytics.happenings import TICK_S, Happening
 from shared.wire.messages import Crowd, Dwell, Flow, Queue, ZoneNumbers
 
 WINDOW = 1000
-"""Completed stays that the 90th percentile is taken over: the latest ones."""
+"""Number of latest completed stays that the 90th percentile is taken over."""
 
 
 class CompletedStays:
@@ -26,7 +26,7 @@ class CompletedStays:
         self._sorted: list[float] = []
 
     def add(self, dwell_s: float) -> None:
-        """A stay ended."""
+        """Add a stay that ended."""
         self.count += 1
         self._total_s += dwell_s
         self._max_s = max(self._max_s, dwell_s)
@@ -37,16 +37,16 @@ class CompletedStays:
 
     @property
     def average_s(self) -> float:
-        """Of all stays; 0 when there were none."""
+        """Average of all completed stays; 0 when there were none."""
         return self._total_s / self.count if self.count else 0.0
 
     @property
     def p90_s(self) -> float:
-        """The shortest stay that 90 % of the latest ones do not exceed (nearest rank)."""
+        """The 90th percentile of the latest completed stays (nearest rank); 0 when there were none."""
         return self._sorted[-(-9 * len(self._sorted) // 10) - 1] if self._sorted else 0.0
 
     def dwell(self, ongoing_average_s: float, ongoing_max_s: float) -> Dwell:
-        """As a message, beside the stays that go on."""
+        """The message about completed stays, with average and maximum of the ongoing ones."""
         return Dwell(
             ongoing_average_s=ongoing_average_s,
             ongoing_max_s=ongoing_max_s,
@@ -61,7 +61,7 @@ class Flows:
     """Counts in and out, in total and per class.
 
     Args:
-        class_names: By class id; an id beyond them is called by its number.
+        class_names: Names by class id. A class without a name is called by its id.
     """
 
     def __init__(self, class_names: Sequence[str]) -> None:
@@ -70,10 +70,10 @@ class Flows:
         self.by_class: dict[str, Flow] = {}
 
     def add(self, class_id: int, direction: Literal["in", "out"]) -> None:
-        """One more."""
+        """Count one more object."""
         label = self._names[class_id] if class_id < len(self._names) else str(class_id)
         entered, exited = (1, 0) if direction == "in" else (0, 1)
-        # A new dict and new values: numbers that were reported already keep what they said.
+        # Reported numbers share these objects: replace them instead of changing them.
         old = self.by_class.get(label, Flow())
         self.by_class = {
             **self.by_class,
@@ -84,14 +84,18 @@ class Flows:
 
 @dataclass
 class Crowding:
-    """Occupancy at or over a limit, with the same hysteresis to start as to end."""
+    """Whether a zone is crowded: its occupancy reached the limit, or fell below it, for long enough."""
 
     limit: Crowd
     crowded: bool = False
     _since: float | None = None
 
     def update(self, occupancy: int, now_s: float) -> float | None:
-        """When the crowd started or ended, once that is certain; `crowded` then says which."""
+        """Take in one frame.
+
+        Returns:
+            When the crowd started or ended, once that is certain; `crowded` then says which. Else None.
+        """
         if (occupancy >= self.limit.count) == self.crowded:
             self._since = None
             return None
@@ -108,14 +112,14 @@ class Tally:
     """Everything one zone has counted.
 
     Attributes:
-        name: Of the zone.
-        flows: Stays begun and exited.
-        crowding: None when no limit is set.
+        name: Name of the zone.
+        flows: Numbers of stays that began and that were exited.
+        crowding: Whether the zone is crowded; None when it has no limit.
         queue: Whether the zone is a queue.
-        stays: The completed ones, exited and lost.
-        lost: Stays closed because the track was lost.
-        linked: Stays carried over to a new track id.
-        waiting: Whether the queue is not empty.
+        stays: Completed stays, exited and lost.
+        lost: Number of stays that were closed because the track was lost.
+        linked: Number of stays that a new track id took over.
+        waiting: Whether somebody is in the queue.
     """
 
     name: str
@@ -128,7 +132,7 @@ class Tally:
     waiting: bool = False
 
     def close(self, class_id: int, dwell_s: float, *, lost: bool) -> None:
-        """A stay ended."""
+        """Add a stay that ended."""
         self.stays.add(dwell_s)
         if lost:
             self.lost += 1
@@ -136,13 +140,13 @@ class Tally:
             self.flows.add(class_id, "out")
 
     def levels(self, occupancy: int, now_s: float, began_s: float, ended_s: float) -> Iterator[Happening]:
-        """Queue and crowd events.
+        """Report the queue and crowd events of one frame.
 
         Args:
-            occupancy: Objects inside.
+            occupancy: Number of objects inside.
             now_s: The frame's time.
-            began_s: When the longest of the stays that go on began.
-            ended_s: When the last of the stays closed in this frame ended.
+            began_s: When the longest ongoing stay began.
+            ended_s: When the last stay ended that this frame closed.
         """
         if self.queue and self.waiting != (occupancy > 0):
             self.waiting = occupancy > 0
@@ -158,7 +162,7 @@ class Tally:
                 yield self._crowd_event(since, occupancy)
 
     def interrupt(self, last_s: float, ended_s: float) -> Iterator[Happening]:
-        """Everybody is gone at once: end queue and crowd without hysteresis.
+        """End queue and crowd at once, because all objects are gone.
 
         Args:
             last_s: The last frame's time.
@@ -174,7 +178,7 @@ class Tally:
                 yield self._crowd_event(last_s, 0)
 
     def numbers(self, occupancy: int, loitering: int, total_s: float, longest_s: float) -> ZoneNumbers:
-        """As a message; `total_s` and `longest_s` are over the stays that go on."""
+        """The message about this zone; `total_s` and `longest_s` are over the ongoing stays."""
         average_s = total_s / occupancy if occupancy else 0.0
         return ZoneNumbers(
             zone=self.name,

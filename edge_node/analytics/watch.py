@@ -1,4 +1,4 @@
-"""Detections to tracks, and tracks to events and zone numbers: one watch per camera."""
+"""A watch takes the frames of one camera through its tracker and its analytics."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Analysed:
     Attributes:
         frame: The picture.
         tracks: The confirmed tracks in it.
-        report: Events, numbers and zones; its times are on the clock of `now_s`.
-        now_s: The frame's time on the analytics' clock, seconds.
-        timings_ms: Milliseconds of each step so far.
-        definitions: Zones and lines that came into force with this frame, if any did.
+        report: Events, numbers and zones, with times on the clock of `now_s`.
+        now_s: Time of the frame on the clock of analytics, seconds.
+        timings_ms: Milliseconds that each step took so far.
+        definitions: Zones and lines that are new since the frame before; None if nothing changed.
     """
 
     frame: Frame
@@ -41,10 +41,10 @@ class Watch:
     """Tracker and analytics of one camera.
 
     Args:
-        settings: How tracks are read.
-        definitions: Zones and lines at first.
-        tracking: The tracker's settings.
-        class_names: By class id.
+        settings: Settings of analytics.
+        definitions: Zones and lines to start with.
+        tracking: Settings of the tracker.
+        class_names: Names by class id.
     """
 
     def __init__(
@@ -60,16 +60,16 @@ class Watch:
         self._next: Definitions | None = None
 
     def redefine(self, definitions: Definitions) -> None:
-        """Put other zones and lines in force from the next frame on; any thread may ask."""
+        """Use other zones and lines from the next frame on. Any thread may call this."""
         self._next = definitions
 
     @property
     def heatmap(self) -> Heatmap:
-        """Where objects spent their time so far; another thread may read it at any moment."""
+        """Where objects spent their time so far. Any thread may read it at any time."""
         return self._analytics.heatmap
 
     def update(self, detected: Detected) -> Analysed:
-        """Bring tracks and analytics up to this frame."""
+        """Take one frame through tracker and analytics."""
         frame = detected.frame
         now_s = frame.monotonic_ns / 1e9
         closed: list[Happening] = []
@@ -93,6 +93,6 @@ class Watch:
 
 
 def watch(detected: Iterable[Detected], watches: Mapping[str, Watch]) -> Iterator[Analysed]:
-    """The pipeline's stage: each frame through the watch of its camera."""
+    """The pipeline's stage: take each frame through the watch of its camera."""
     for item in detected:
         yield watches[item.frame.camera].update(item)

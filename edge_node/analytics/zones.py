@@ -1,4 +1,4 @@
-"""Stays in zones: one state machine per zone and object, all stepped at once.
+"""Stays in zones: one state machine for each zone and object. All of them step at once.
 
     outside  -- seen inside ------------------------> entering
     entering -- seen inside, enter_after_s later ---> inside     zone_entered
@@ -8,8 +8,8 @@
     leaving  -- seen inside ------------------------> inside
     leaving  -- exit_after_s later -----------------> outside    zone_exited
 
-A stay counts from "inside" on, and lasts from the first sighting inside to the first sighting outside;
-hysteresis only delays the certainty. While it goes on it has lasted until the object was seen last.
+A stay counts from the state "inside" on. It lasts from the first sighting inside to the first sighting
+outside: the delays only make it certain later. An ongoing stay has lasted until the object was last seen.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ _OUTSIDE, _ENTERING, _INSIDE, _LEAVING = range(4)
 _STAY = np.dtype(
     [
         ("phase", np.int8),
-        ("since_s", np.float64),  # entering: first seen inside; leaving: first seen outside
+        ("since_s", np.float64),  # entering: when first seen inside; leaving: when first seen outside
         ("entered_s", np.float64),
-        ("class_id", np.int32),  # at entry; the stay keeps it
-        ("loitered", np.bool_),
+        ("class_id", np.int32),  # class of the object at entry
+        ("loitered", np.bool_),  # whether the stay was reported as loitering
     ]
 )
 Objects = npt.NDArray[np.void]
 
 
 def allowed_classes(filters: Sequence[Sequence[str]], class_names: Sequence[str]) -> Bool:
-    """Which classes pass each filter; an empty filter passes all.
+    """Which classes pass each filter. An empty filter passes all.
 
     Args:
-        filters: Class names, per zone or line.
-        class_names: By class id.
+        filters: Class names, for each zone or line.
+        class_names: Names by class id.
 
     Returns:
-        ``(Z, K + 1)``; the last column is for ids beyond `class_names`.
+        Mask ``(Z, K + 1)``. The last column is for class ids without a name.
     """
     return np.array(
         [[not wanted or name in wanted for name in (*class_names, None)] for wanted in filters], np.bool_
@@ -55,12 +55,12 @@ def allowed_classes(filters: Sequence[Sequence[str]], class_names: Sequence[str]
 
 
 class ZoneStays:
-    """The zones of one camera.
+    """Stays in the zones of one camera.
 
     Args:
-        definitions: By name.
-        class_names: By class id.
-        before: The zones in force until now: what is defined alike keeps its counts and stays.
+        definitions: The zones, by name.
+        class_names: Names by class id.
+        before: What was in use until now. A zone with the same name and definition keeps counts and stays.
     """
 
     def __init__(
@@ -105,13 +105,13 @@ class ZoneStays:
         """Step every state machine by one frame.
 
         Args:
-            sighting: Who was seen.
-            points: Their anchors in fractions of the frame, ``(Z, M, 2)``.
-            objects: `Roster.objects`, this sighting included.
-            links: Slots that changed their track id in this frame.
+            sighting: The objects that were seen.
+            points: Their anchors for each zone, fractions of the frame, ``(Z, M, 2)``.
+            objects: `Roster.objects`, updated by this sighting.
+            links: Objects whose track id changed in this frame.
 
         Returns:
-            What happened.
+            The events of this frame.
         """
         now_s = sighting.now_s
         room = len(objects) - self._stays.shape[1]
@@ -131,24 +131,24 @@ class ZoneStays:
         return events + closed + self._levels(now_s, ended_s)
 
     def busy(self) -> Bool:
-        """``(C,)``: slots that some zone still keeps a stay for."""
+        """Mask ``(C,)`` of the slots with a stay in any zone."""
         return np.asarray((self._stays["phase"] != _OUTSIDE).any(axis=0))
 
     def interrupt(self, objects: Objects, last_s: float, keep: ZoneStays | None = None) -> list[Happening]:
-        """Close every stay at once, those in zones that `keep` took over excepted.
+        """Close every stay at once, except those that `keep` took over.
 
-        Stays whose object was seen outside already are exits, the others are lost.
+        A stay counts as exited if its object was last seen outside, else as lost.
         """
         kept = [] if keep is None else keep._tallies
         dropped = np.array([not any(tally is one for one in kept) for tally in self._tallies], np.bool_)
-        objects = objects[: self._stays.shape[1]]  # slots that this has not been told of hold nothing
+        objects = objects[: self._stays.shape[1]]  # later slots have no stay yet
         events, ended_s = self._close((self._stays["phase"] != _OUTSIDE) & dropped[:, None], objects)
         for z in np.flatnonzero(dropped):
             events += self._tallies[z].interrupt(last_s, ended_s.get(int(z), last_s))
         return events
 
     def zones_of(self, slots: Index) -> list[list[str]]:
-        """Names of the zones in which each slot counts as inside."""
+        """For each slot, the names of the zones it is inside."""
         found: list[list[str]] = [[] for _ in slots]
         if not self.names:
             return found
@@ -158,7 +158,7 @@ class ZoneStays:
         return found
 
     def numbers(self, objects: Objects) -> dict[str, ZoneNumbers]:
-        """Every zone's numbers as of the last update."""
+        """Numbers of every zone as of the last update."""
         if not self.names:
             return {}
         inside = self._stays["phase"] >= _INSIDE
@@ -173,13 +173,13 @@ class ZoneStays:
         return {tally.name: tally.numbers(*row) for tally, *row in rows}
 
     def _dwell(self, objects: Objects) -> F64:
-        """Seconds each stay has lasted, ``(Z, C)``; of no meaning where there is none."""
+        """Seconds that each stay has lasted, ``(Z, C)``; meaningless where there is no stay."""
         stays = self._stays
         until = np.where(stays["phase"] == _LEAVING, stays["since_s"], objects["seen_s"])
         return np.asarray(until - stays["entered_s"])
 
     def _see(self, sighting: Sighting, points: F64) -> list[tuple[int, int]]:
-        """Move the phases on by what was seen; returns zone and slot of the stays that begin to count."""
+        """Step the phases by what was seen; return zone and slot of the stays that begin to count."""
         slots, now_s = sighting.slots, sighting.now_s
         inside = self._polygons.contain(points)
         column = np.minimum(sighting.class_id, self._allowed.shape[1] - 1)
@@ -218,7 +218,7 @@ class ZoneStays:
         return events
 
     def _close(self, ending: Bool, objects: Objects) -> tuple[list[Happening], dict[int, float]]:
-        """End stays ``(Z, C)``; returns the events and when the last one of each zone ended."""
+        """End the stays in the mask ``(Z, C)``; return the events, and each zone's latest end of a stay."""
         events: list[Happening] = []
         ended_s: dict[int, float] = {}
         dwell = self._dwell(objects)
@@ -246,7 +246,7 @@ class ZoneStays:
         return events
 
     def _report_links(self, links: Sequence[Link], objects: Objects, now_s: float) -> list[Happening]:
-        """A link is reported for each stay that it carries over, or once when it carries none."""
+        """Report each link once for every stay that the new id takes over, or once if there is none."""
         events = []
         for link in links:
             carried = np.flatnonzero(self._stays["phase"][:, link.slot] >= _INSIDE).tolist()
