@@ -3,7 +3,7 @@
     python tests/bench/pipeline/live_latency.py [--json FILE] [--seconds 20] [--rounds 3]
 
 The camera gives a decoded 720p picture every 40 ms and says when. The detector is injected (3 or 8.5 ms, see
-`pipeline_cost.py`) or the built-in model on this processor; a JPEG goes out 5 times a second. The subscriber
+`cost.py`) or the built-in model on this processor; a JPEG goes out 5 times a second. The subscriber
 is another process on the same machine, behind a real Mosquitto, on the same clock. Exit code 1 when ours
 takes longer than the detector and 4 ms at the median, or 8 ms at the 95th percentile.
 """

@@ -1,6 +1,6 @@
-"""Our pipeline, whole, with the detector of `injected.py` in place of the network; see `pipeline_cost.py`.
+"""Our pipeline, whole, with the detector of `injected.py` in place of the network; see `cost.py`.
 
-    pipeline_ours.py {bare,whole,live} VIDEO PORT MILLISECONDS FRAMES
+    ours.py {bare,whole,live} VIDEO PORT MILLISECONDS FRAMES
 
 "real" for MILLISECONDS is the built-in model on this machine's CPU.
 """

@@ -1,7 +1,7 @@
 """What people write when they have no Darner: a video through a detector and a tracker onto MQTT.
 
 Run by the Python of an environment that has the packages, with the detector of `injected.py` in place of
-the network; see `pipeline_cost.py`. Both loops are those of the packages' own tutorials, with JSON by the
+the network; see `cost.py`. Both loops are those of the packages' own tutorials, with JSON by the
 standard library.
 """
 
