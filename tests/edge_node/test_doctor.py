@@ -35,7 +35,7 @@ T4 = Gpu(name="Tesla T4", memory_mb=15360, compute="7.5")
         pytest.param(machine(jetson="Orin"), "TensorRT", "--system-site-packages", id="engine of JetPack"),
     ],
 )
-def test_the_doctor_says_what_is_there_and_how_to_get_what_is_not(
+def test_the_doctor_says_what_is_there_and_how_to_get_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, found: Hardware, what: str, says: str
 ) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
@@ -43,6 +43,6 @@ def test_the_doctor_says_what_is_there_and_how_to_get_what_is_not(
     assert says in lines
 
 
-def test_the_doctor_can_be_asked_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.main() == 0
     assert "ONNX Runtime" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`make demo` as a newcomer runs it, less the set-up."""
+"""`make demo` as a newcomer runs it, without the installation."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def health(port: int) -> bytes:
         return error.read()
 
 
-def test_it_shows_people_prints_the_address_and_ends_with_0_after_its_seconds(people_video: Path) -> None:
+def test_the_demo_finds_people_prints_its_address_and_ends_after_its_seconds(people_video: Path) -> None:
     mqtt, http = free_port(), free_port()
     ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
     with demo(DEMO_SECONDS="12", DEMO_SOURCE=str(people_video), **ports) as process:
@@ -79,7 +79,7 @@ def test_it_shows_people_prints_the_address_and_ends_with_0_after_its_seconds(pe
     assert "Traceback" not in said
 
 
-def test_ctrl_c_stops_all_three(people_video: Path) -> None:
+def test_ctrl_c_stops_all_three_programs(people_video: Path) -> None:
     mqtt, http = free_port(), free_port()
     ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
     with demo(DEMO_SOURCE=str(people_video), **ports) as process:
@@ -92,7 +92,7 @@ def test_ctrl_c_stops_all_three(people_video: Path) -> None:
             socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
-def test_a_killed_broker_is_started_again_and_everybody_returns(people_video: Path) -> None:
+def test_a_killed_broker_is_started_again_and_the_others_reconnect(people_video: Path) -> None:
     mqtt, http = free_port(), free_port()
     ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
     with demo(DEMO_SOURCE=str(people_video), **ports) as process:

@@ -29,7 +29,7 @@ ReaderName = Literal["ffmpeg", "gstreamer"]
 
 
 class Watching:
-    """Captures in a thread, as the pipeline does, and remembers what came."""
+    """Captures in a thread, as the pipeline does, and keeps the frames."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
@@ -48,7 +48,7 @@ class Watching:
         self.reasons.append(reason)
 
     def wait(self, count: int, within_s: float = 15.0) -> None:
-        """Until so many more frames have come."""
+        """Wait for this many more frames."""
         goal, deadline = len(self.frames) + count, time.monotonic() + within_s
         while len(self.frames) < goal:
             assert time.monotonic() < deadline, f"{len(self.frames)} frames, {self.said}, {self.reasons}"
@@ -77,12 +77,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timing
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("codec", ["h264", "mjpeg"])
-def test_frames_come_fresh_whole_and_on_the_streams_clock(reader: ReaderName, codec: str) -> None:
+def test_frames_arrive_promptly_undamaged_and_on_the_stream_s_clock(reader: ReaderName, codec: str) -> None:
     with rtsp_camera("--fps", "50", "--codec", codec) as camera, watching(camera.url, reader) as seen:
         seen.wait(100)
     assert seen.frames[-1].image.shape == (360, 640, 3)
     assert seen.frames[-1].clock in ("stream", "sender")
-    # How fresh exactly is for the benchmark, on a machine that does nothing else; here there is no queue.
+    # The benchmark measures the latency; this only shows that no queue builds up.
     assert np.median(seen.ages_ms[50:]) < FRESH_MS
     made = np.array([burnt_in_us(frame.image) for frame in seen.frames[50:]]) / 1e3
     stamped = np.array([frame.monotonic_ns for frame in seen.frames[50:]]) / 1e6
@@ -93,7 +93,7 @@ def test_frames_come_fresh_whole_and_on_the_streams_clock(reader: ReaderName, co
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_camera_that_hangs_up_is_called_again(reader: ReaderName) -> None:
+def test_a_camera_that_closes_the_connection_is_opened_again(reader: ReaderName) -> None:
     with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(10)
         before = len(seen.frames)
@@ -105,7 +105,7 @@ def test_a_camera_that_hangs_up_is_called_again(reader: ReaderName) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_camera_that_is_not_there_is_said_at_once_and_not_taken_for_a_stall(reader: ReaderName) -> None:
+def test_an_absent_camera_is_reported_at_once_and_not_as_a_stall(reader: ReaderName) -> None:
     began = time.monotonic()
     with watching("rtsp://127.0.0.1:9/none", reader, stall_s=20) as seen:
         while len(seen.reasons) < 3:
@@ -116,7 +116,7 @@ def test_a_camera_that_is_not_there_is_said_at_once_and_not_taken_for_a_stall(re
 
 @pytest.mark.timing
 @pytest.mark.parametrize("reader", READERS)
-def test_a_camera_that_stalls_is_called_again_until_it_goes_on(reader: ReaderName) -> None:
+def test_a_camera_that_stalls_is_opened_again_until_it_continues(reader: ReaderName) -> None:
     with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(10)
         camera.tell("stall")
@@ -128,7 +128,7 @@ def test_a_camera_that_stalls_is_called_again_until_it_goes_on(reader: ReaderNam
 
 
 def test_another_resolution_in_mid_stream_does_not_end_it() -> None:
-    """OpenCV scales to the first one."""
+    """OpenCV scales later frames to the first resolution."""
     with rtsp_camera("--fps", "50") as camera, watching(camera.url, "ffmpeg") as seen:
         seen.wait(20)
         camera.tell("size 320 180")
@@ -138,7 +138,7 @@ def test_another_resolution_in_mid_stream_does_not_end_it() -> None:
 
 
 @pytest.mark.parametrize("reader", READERS[1:])
-def test_another_resolution_in_mid_stream_is_another_picture(reader: ReaderName) -> None:
+def test_another_resolution_in_mid_stream_marks_the_frame_as_restarted(reader: ReaderName) -> None:
     with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(20)
         camera.tell("size 320 180")
@@ -153,8 +153,8 @@ def test_another_resolution_in_mid_stream_is_another_picture(reader: ReaderName)
 
 @pytest.mark.timing
 @pytest.mark.parametrize("reader", READERS)
-def test_a_reader_that_is_slow_gets_new_frames_and_not_a_queue_of_old_ones(reader: ReaderName) -> None:
-    """What the pipeline does: the capture thread reads everything, the consumer takes the newest."""
+def test_a_slow_consumer_gets_the_newest_frames_and_not_a_queue_of_old_ones(reader: ReaderName) -> None:
+    """As in the pipeline, the capture thread reads everything and the consumer takes the newest frame."""
     with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(25)
         taken = []
@@ -175,7 +175,7 @@ def test_a_reader_that_is_slow_gets_new_frames_and_not_a_queue_of_old_ones(reade
         pytest.param(b"", id="silence"),
     ],
 )
-def test_a_camera_that_talks_rubbish_is_an_error_without_the_password(
+def test_a_camera_that_sends_garbage_is_an_error_without_the_password(
     reader: ReaderName, answer: bytes
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 
-from edge_node.assets import models
 from edge_node.assets.download import DownloadError, fetch, sha256
-from shared.errors import ModelError
 
 CONTENT = b"weights" * 1000
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves one file, then counts."""
+    """Serves one file, and counts the requests."""
 
     requests = 0
 
@@ -37,7 +35,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An https address; TLS itself is taken out, which needs no certificate and no network."""
+    """An https address. Requests go over plain HTTP, which needs no certificate."""
     httpd = http.server.HTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=httpd.serve_forever)
     thread.start()
@@ -63,7 +61,7 @@ def test_a_file_is_fetched_once_and_its_hash_recorded(server: str, tmp_path: Pat
     assert Server.requests == 1
 
 
-def test_a_file_that_changed_since_is_refused(server: str, tmp_path: Path) -> None:
+def test_a_file_that_has_changed_since_its_download_is_refused(server: str, tmp_path: Path) -> None:
     target = tmp_path / "model.onnx"
     fetch(f"{server}/model.onnx", target)
     target.write_bytes(b"other")
@@ -90,23 +88,3 @@ def test_a_bad_download_leaves_nothing_behind(
 def test_only_https_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="only https"):
         fetch("http://example.org/x", tmp_path / "x")
-
-
-def test_offline_the_error_says_where_to_put_the_model(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setenv("DARNER_CACHE", str(tmp_path))
-    monkeypatch.setattr(urllib.request, "urlopen", offline)
-    with pytest.raises(ModelError, match="Without a connection, put the file at") as caught:
-        models.find_model("yolox_tiny")
-    assert str(tmp_path / "models" / "yolox_tiny.onnx") in str(caught.value)
-
-
-def test_a_model_put_there_by_hand_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DARNER_CACHE", str(tmp_path))
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "yolox_tiny.onnx").write_bytes(CONTENT)
-    assert models.find_model("yolox_tiny").read_bytes() == CONTENT

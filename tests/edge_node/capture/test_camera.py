@@ -14,7 +14,7 @@ import pytest
 
 from edge_node.capture import camera as module
 from edge_node.capture.camera import capture
-from edge_node.capture.readers import Taken, decode_reduced
+from edge_node.capture.readers import Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import describe
 from edge_node.frames import U8, Frame
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Statuses(list[tuple[str, str | None]]):
-    """Records what a camera says of itself."""
+    """Records the states that a camera reports."""
 
     def __call__(self, status: str, reason: str | None) -> None:
         self.append((status, reason))
@@ -74,27 +74,27 @@ def test_a_file_gives_every_frame_once_on_its_own_clock(video: Path) -> None:
     assert said == [("streaming", None), ("ended", None)]
 
 
-def test_a_stream_in_the_same_process_does_not_cost_a_file_its_last_frames(video: Path) -> None:
+def test_a_file_keeps_its_last_frames_when_a_stream_was_opened_before_it(video: Path) -> None:
     stop = threading.Event()
     stream = CameraSettings(source="rtsp://127.0.0.1:9/none")
     list(capture("other", stream, stop, lambda *_: stop.set()))
     assert len(run(CameraSettings(source=str(video), pace="fast"))[0]) == 5
 
 
-def test_a_looped_file_goes_on_in_number_and_time_and_says_where_it_restarts(video: Path) -> None:
+def test_a_looped_file_continues_its_numbers_and_times_and_marks_each_restart(video: Path) -> None:
     frames, _ = run(CameraSettings(source=str(video), pace="fast", loop=True), limit=12)
     assert [frame.seq for frame in frames] == list(range(12))
     assert [frame.monotonic_ns for frame in frames] == [n * 50_000_000 for n in range(12)]
     assert [frame.seq for frame in frames if frame.restarted] == [5, 10]
 
 
-def test_a_file_at_the_pace_it_was_filmed_takes_as_long_as_it_lasts(video: Path) -> None:
+def test_a_file_in_real_time_takes_as_long_as_it_was_filmed(video: Path) -> None:
     start = time.monotonic()
     run(CameraSettings(source=str(video), pace="realtime"))
     assert time.monotonic() - start >= 0.19
 
 
-def test_a_folder_gives_its_pictures_by_name_and_leaves_out_what_is_none(folder: Path) -> None:
+def test_a_folder_gives_its_pictures_by_name_and_skips_other_files(folder: Path) -> None:
     frames, _ = run(CameraSettings(source=str(folder), pace="fast", fps=4))
     assert shades(frames) == [0, 1, 2]
     assert [frame.monotonic_ns / 1e9 for frame in frames] == [0, 0.25, 0.75]
@@ -104,7 +104,7 @@ def test_a_folder_gives_its_pictures_by_name_and_leaves_out_what_is_none(folder:
     ("content", "says"),
     [(b"", "not a video"), (b"RIFF" + bytes(2000), "not a video"), (b"text" * 99, "not a video")],
 )
-def test_a_file_that_is_no_video_is_one_clear_error(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_file_that_is_not_a_video_is_one_clear_error(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "bad.avi"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=says):
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_video_is_one_clear_error(tmp_path: Path, content: byt
 
 
 class Scripted:
-    """Stands for a camera, the outermost edge: gives so many pictures, then nothing."""
+    """Stands for a camera: gives a number of pictures, then none."""
 
     name = "scripted"
 
@@ -129,7 +129,7 @@ class Scripted:
 
 @pytest.fixture
 def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A camera that is away, then gives 2 pictures, is away again, and comes back for good."""
+    """A camera that is away, gives 2 pictures, is away twice, and then stays."""
     script: Iterator[str | int] = iter(["away", 2, "away", "away", 100])
     opened = []
 
@@ -145,7 +145,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield opened
 
 
-def test_a_live_camera_comes_back_by_itself_and_its_numbers_go_on(flaky: list[str]) -> None:
+def test_a_live_camera_reconnects_by_itself_and_continues_its_numbers(flaky: list[str]) -> None:
     frames, said = run(CameraSettings(source="rtsp://u:secret@cam/1"), limit=5)
     assert [frame.seq for frame in frames] == [0, 1, 2, 3, 4]
     assert [frame.seq for frame in frames if frame.restarted] == [2]
@@ -157,7 +157,7 @@ def test_a_live_camera_comes_back_by_itself_and_its_numbers_go_on(flaky: list[st
 
 
 class Stream(http.server.BaseHTTPRequestHandler):
-    """An IP camera's MJPEG over HTTP: `pictures` of them, then it hangs up."""
+    """An IP camera that sends a number of JPEGs over HTTP, then closes the connection."""
 
     pictures = 12
 
@@ -165,7 +165,7 @@ class Stream(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        with contextlib.suppress(OSError):  # the reader went first
+        with contextlib.suppress(OSError):  # the reader closed the connection first
             for number in range(self.pictures):
                 jpeg = cv2.imencode(".jpg", picture(number % 10))[1].tobytes()
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
@@ -176,7 +176,7 @@ class Stream(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def test_a_camera_over_http_is_read_and_read_again_when_it_comes_back(
+def test_a_camera_over_http_is_read_and_reconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("random.uniform", lambda *_: 0.001)
@@ -207,7 +207,7 @@ def test_a_stop_ends_the_wait_for_a_camera_that_is_away() -> None:
 
 
 class Recorded(threading.Event):
-    """A stop that never waits, notes for how long it should have, and comes after so many."""
+    """A stop that never waits but records each timeout, and is set after a number of them."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class Recorded(threading.Event):
         return self.is_set()
 
 
-def test_a_camera_that_is_away_for_long_is_still_looked_for_every_two_seconds() -> None:
+def test_a_camera_that_is_away_for_long_is_tried_every_two_seconds_at_most() -> None:
     stop = Recorded(12)
     assert list(capture("c", CameraSettings(source="rtsp://127.0.0.1:9/none"), stop, Statuses())) == []
     assert len(stop.waits) == 12
@@ -230,44 +230,18 @@ def test_a_camera_that_is_away_for_long_is_still_looked_for_every_two_seconds() 
     assert max(stop.waits) > 1.0, "and not in haste"
 
 
-def test_a_camera_that_cannot_be_opened_is_said_once_and_without_its_password(
+def test_a_camera_that_cannot_be_opened_is_logged_once_and_without_its_password(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     stop = threading.Event()
 
-    def end_after_three(status: str, reason: str | None) -> None:
+    def end_after_two(status: str, reason: str | None) -> None:
         counted.append((status, reason))
         if len(counted) == 2:
             stop.set()
 
     counted: list[tuple[str, str | None]] = []
     settings = CameraSettings(source="rtsp://u:secret@127.0.0.1:9/none")
-    assert list(capture("c", settings, stop, end_after_three)) == []
+    assert list(capture("c", settings, stop, end_after_two)) == []
     assert "secret" not in caplog.text + str(counted)
     assert caplog.text.count("trying again") == 1
-
-
-@pytest.mark.parametrize(
-    ("wanted", "width"),
-    [
-        pytest.param(1280, 1280, id="all of it"),
-        pytest.param(700, 1280, id="half would be too little"),
-        pytest.param(640, 640, id="half"),
-        pytest.param(200, 320, id="a quarter"),
-        pytest.param(16, 160, id="no less than an eighth"),
-    ],
-)
-def test_a_jpeg_is_decoded_no_larger_than_needed(wanted: int, width: int) -> None:
-    whole = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
-    jpeg = cv2.imencode(".jpg", cv2.GaussianBlur(whole, (31, 31), 9))[1]
-    image = decode_reduced(np.asarray(jpeg, np.uint8), wanted)
-    assert image is not None
-    assert image.shape == (width * 9 // 16, width, 3)
-    decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
-    assert decoded is not None
-    expected = cv2.resize(decoded, (width, width * 9 // 16), interpolation=cv2.INTER_AREA)
-    assert np.abs(image.astype(float) - expected).mean() < 2
-
-
-def test_a_damaged_jpeg_is_no_picture() -> None:
-    assert decode_reduced(np.frombuffer(b"\xff\xd8 nothing", np.uint8), 100) is None

@@ -41,14 +41,14 @@ def test_a_laptop_is_read_from_its_files(tmp_path: Path) -> None:
     assert 1 <= found.cores <= len(os.sched_getaffinity(0))
 
 
-def test_a_jetson_is_known_by_its_model_and_release(tmp_path: Path) -> None:
+def test_a_jetson_is_recognised_by_its_model_and_release(tmp_path: Path) -> None:
     found = hardware.find(tree(tmp_path, ORIN))
     assert found.jetson == found.processor == "NVIDIA Jetson Orin Nano Developer Kit"
     assert found.l4t == "36.4.3"
     assert found.vector == ("asimddp", "asimd")
 
 
-def test_a_machine_that_tells_nothing_is_still_a_machine(tmp_path: Path) -> None:
+def test_a_machine_without_any_of_the_files_gives_empty_values(tmp_path: Path) -> None:
     found = hardware.find(tmp_path)
     assert (found.memory_mb, found.vector, found.video_devices, found.jetson) == (0, (), (), None)
 

@@ -52,20 +52,20 @@ def gpu(**other: object) -> GpuMetrics:
     ("module", "found"),
     [
         pytest.param(driver(), (gpu(),), id="all well"),
-        pytest.param(driver(0x1), (gpu(),), id="idle is no throttling"),
+        pytest.param(driver(0x1), (gpu(),), id="idle is not throttling"),
         pytest.param(
             driver(0x4 | 0x20), (gpu(throttled=("power cap", "heat, by software")),), id="power and heat"
         ),
         pytest.param(
             driver(nvmlDeviceGetPowerUsage=refuse, nvmlDeviceGetUtilizationRates=refuse),
             (gpu(power_w=None, utilisation_percent=None),),
-            id="a GPU that does not tell all",
+            id="a GPU that tells only some values",
         ),
         pytest.param(driver(nvmlInit=refuse), (), id="no driver"),
         pytest.param(None, (), id="no nvidia-ml-py"),
     ],
 )
-def test_gpus_tell_what_they_can(
+def test_what_a_gpu_does_not_tell_is_null(
     module: SimpleNamespace | None, found: tuple[GpuMetrics, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", module)
@@ -73,7 +73,7 @@ def test_gpus_tell_what_they_can(
         assert gpus.read() == found
 
 
-def test_the_real_library_is_asked_where_there_is_a_gpu() -> None:
+def test_the_real_library_gives_metrics_where_there_is_a_gpu() -> None:
     monkey = pytest.importorskip("pynvml")
     with Gpus() as gpus:
         found = gpus.read()

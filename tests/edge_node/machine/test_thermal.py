@@ -13,7 +13,7 @@ ORIN = {
     "sys/class/thermal/thermal_zone0/temp": "61250\n",
     "sys/class/thermal/thermal_zone1/type": "gpu-thermal\n",
     "sys/class/thermal/thermal_zone1/temp": "58000\n",
-    "sys/class/thermal/thermal_zone2/type": "cv0-thermal\n",  # powered down: it has no temperature to read
+    "sys/class/thermal/thermal_zone2/type": "cv0-thermal\n",  # without power, it has no temperature to read
     "sys/class/thermal/thermal_zone10/type": "tj-thermal\n",
     "sys/class/thermal/thermal_zone10/temp": "61250\n",
     "sys/class/thermal/cooling_device0/type": "cpu-throttle-alert\n",
@@ -65,7 +65,7 @@ def test_heat_is_read_from_the_kernels_files(
     )
 
 
-def test_over_current_counts_when_it_comes_again(tmp_path: Path) -> None:
+def test_over_current_is_reported_when_its_counter_grows(tmp_path: Path) -> None:
     with Monitor(tree(tmp_path, ORIN)) as monitor:
         assert monitor.read().throttled == ("cpu-throttle-alert",), "what was before the start is no news"
         (tmp_path / "sys/class/hwmon/hwmon1/oc1_event_cnt").write_text("5\n")

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edge_node.config import load
+from edge_node.config.settings import EdgeConfig
+from shared import settings
+from shared.errors import ConfigError, SourceError
+
+
+def test_a_configuration_is_printed_without_its_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "edge.yaml"
+    cameras = {"a": {"source": "rtsp://me:secret@10.0.0.9/1"}}
+    file.write_text(yaml.safe_dump({"cameras": cameras, "mqtt": {"username": "me", "password": "secret"}}))
+    config = load.node(file, None, [])
+    text = load.as_yaml(config)
+    assert "secret" not in text
+    shown = yaml.safe_load(text)
+    assert shown["cameras"]["a"]["source"] == "rtsp://10.0.0.9/1"
+    assert shown["cameras"]["a"]["loop"] is False, "defaults are shown too"
+    assert settings.convert(EdgeConfig, shown, where="printed").model == config.model
+
+
+def test_a_node_needs_a_camera_whose_file_is_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no cameras: name one with --source"):
+        load.node(None, None, [])
+    with pytest.raises(SourceError, match="no such file"):
+        load.node(None, str(tmp_path / "none.avi"), [])
+
+
+def test_a_source_replaces_the_cameras_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "edge.yaml"
+    file.write_text(yaml.safe_dump({"node": "shop", "cameras": {"a": {"source": 0}, "b": {"source": 1}}}))
+    config = load.node(file, "rtsp://cam/1", [])
+    assert config.node == "shop"
+    assert {name: camera.source for name, camera in config.cameras.items()} == {"camera": "rtsp://cam/1"}
+
+
+def test_a_name_of_both_a_zone_and_a_line_is_refused_with_its_camera() -> None:
+    corners, ends = "[[0, 0], [1, 0], [1, 1]]", "[[0, 0], [1, 1]]"
+    door = f"{{source: 0, zones: {{x: {{polygon: {corners}}}}}, lines: {{x: {{points: {ends}}}}}}}"
+    with pytest.raises(ConfigError, match=r"cameras\.door: 'x' names a zone and a line"):
+        load.configuration(None, [f"cameras.door={door}"])
