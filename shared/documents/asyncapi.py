@@ -1,4 +1,4 @@
-"""The contract as an AsyncAPI 3.0 document: the topic table in the words that code generators read.
+"""The contract as an AsyncAPI 3.0 document, for code generators.
 
 The application it describes is the edge node: it sends everything but requests and acknowledgements. Follows
 the AsyncAPI 3.0.0 specification and version 0.2.0 of its MQTT bindings.
@@ -15,7 +15,7 @@ from shared.wire.messages import ID_PATTERN, NodeMessage, Request
 
 MQTT_BINDING = "0.2.0"
 PICTURES = {
-    "thumbnail": "JPEG of exactly the frame that `seq` names",
+    "thumbnail": "JPEG of the frame that `seq` names",
     "snapshot": "JPEG of the best view of a track so far",
 }
 PARAMETERS = {
@@ -23,19 +23,19 @@ PARAMETERS = {
     "camera": "One of the node's cameras",
     "zone": "A zone or line of the camera",
     "track": "A track id of the session",
-    "command": "What is asked for",
-    "archive": "Who has stored events: a name that it keeps for as long as what it has stored",
+    "command": "Name of the command",
+    "archive": "Name of an archive, which it keeps as long as its data",
 }
 PICTURE_PROPERTIES = {
-    "session": {"type": "string", "pattern": ID_PATTERN, "description": "One run of the node"},
+    "session": {"type": "string", "pattern": ID_PATTERN, "description": "Identifies one run of the node"},
     "seq": {"type": "string", "pattern": "^[0-9]{1,16}$", "description": "Number of the frame"},
     "captured_us": {
         "type": "string",
         "pattern": "^[0-9]{1,16}$",
-        "description": "When it was captured, microseconds since 1970 UTC",
+        "description": "When the frame was captured, microseconds since 1970 UTC",
     },
-    "width": {"type": "string", "pattern": "^[0-9]{1,5}$", "description": "Of this picture, pixels"},
-    "height": {"type": "string", "pattern": "^[0-9]{1,5}$", "description": "Of this picture, pixels"},
+    "width": {"type": "string", "pattern": "^[0-9]{1,5}$", "description": "Width of the picture, pixels"},
+    "height": {"type": "string", "pattern": "^[0-9]{1,5}$", "description": "Height of the picture, pixels"},
 }
 """The MQTT 5 user properties of every JPEG; user properties are always strings."""
 
@@ -43,7 +43,7 @@ SERVER = {
     "host": "{host}:{port}",
     "protocol": "mqtt",
     "protocolVersion": "5",
-    "description": "Your broker. MQTT 3.1.1 works without the properties; mqtts on 8883.",
+    "description": "Your broker. MQTT 3.1.1 works, too, without properties; mqtts is on port 8883.",
     "variables": {
         "host": {"default": "127.0.0.1", "description": "Name or address"},
         "port": {"default": "1883", "description": "8883 with TLS"},
@@ -63,12 +63,12 @@ SERVER = {
 
 
 def versioned_name(kind: type[NodeMessage | Request]) -> str:
-    """What `schema` says in messages of a type."""
+    """The value of `schema` in messages of a type."""
     return str(kind.__dataclass_fields__["schema"].default)
 
 
 def wire_name(kind: type[NodeMessage | Request]) -> str:
-    """The middle of a message's `schema`: "darner.camera-status/1" is "camera-status"."""
+    """The name in a message's `schema`: "camera-status" in "darner.camera-status/1"."""
     return versioned_name(kind).removeprefix("darner.").partition("/")[0]
 
 
@@ -76,7 +76,7 @@ def document(examples: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
     """The document.
 
     Args:
-        examples: A captured message by the name of its topic, as in ``docs/examples``; None for none.
+        examples: Captured messages by name of the topic, as in ``docs/examples``; None where there is none.
     """
     channels = {row.name: _channel(row) for row in topics.TABLE}
     channels["reply"] = {
@@ -104,7 +104,7 @@ def document(examples: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
 
 
 _PREFIX = {
-    "description": "Begins every topic; the configuration's mqtt.prefix",
+    "description": "First levels of every topic; mqtt.prefix in the configuration",
     "default": topics.DEFAULT_PREFIX,
 }
 
@@ -121,7 +121,7 @@ def _channel(row: topics.Topic) -> dict[str, Any]:
 
 
 def about(row: topics.Topic) -> str:
-    """One line on what a topic carries."""
+    """What a topic carries, in one line."""
     if row.payload == "jpeg":
         return PICTURES[row.name]
     return (row.payload.__doc__ or "").partition("\n")[0].removesuffix(".")
@@ -142,7 +142,7 @@ def _operations(row: topics.Topic) -> list[tuple[str, dict[str, Any]]]:
     if row is topics.REQUEST:
         operation["reply"] = {
             "address": {
-                "description": "The MQTT 5 response topic; without one the answer is on `response`",
+                "description": "The MQTT 5 response topic; without one, the answer is on `response`",
                 "location": "$message.header#/responseTopic",
             },
             "channel": {"$ref": "#/channels/reply"},
@@ -172,7 +172,7 @@ def _message(row: topics.Topic, example: dict[str, Any] | None) -> dict[str, Any
     if row in (topics.REQUEST, topics.RESPONSE):
         message["headers"] = _ANSWERABLE if row is topics.REQUEST else _ANSWERING
         message["correlationId"] = {
-            "description": "Comes back as it was sent; `transaction` in the body does too, for MQTT 3.1.1",
+            "description": "Repeated in the answer; for MQTT 3.1.1, `transaction` in the body is repeated",
             "location": "$message.header#/correlationData",
         }
     if example:
@@ -185,7 +185,10 @@ _ANSWERING = {"type": "object", "properties": {"correlationData": _CORRELATION}}
 _ANSWERABLE = {
     "type": "object",
     "properties": {
-        "responseTopic": {"type": "string", "description": "MQTT 5 response topic: where the answer goes"},
+        "responseTopic": {
+            "type": "string",
+            "description": "MQTT 5 response topic, on which the answer is published",
+        },
         "correlationData": _CORRELATION,
     },
 }

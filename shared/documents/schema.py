@@ -1,7 +1,7 @@
 """`python -m shared.documents.schema`: write the contract's documents into ``docs/``, from its code.
 
 One JSON Schema a message type, one AsyncAPI document, and the tables of ``reference/wire.md``; ``--check``
-only says which are stale.
+only reports which are stale.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def documents(docs: Path) -> list[tuple[Path, bytes]]:
     page = docs / "reference" / "wire.md"
     text = read(page)
     if text is None:
-        raise ConfigError(f"{page}: not there; run this in a checkout, or name its folder with --docs")
+        raise ConfigError(f"{page}: is not there; run this in a checkout, or name its folder with --docs")
     examples = {row.name: example(docs, row.name) for row in topics.TABLE}
     return [
         *((docs / "schemas" / name, _json(schema)) for name, schema in sorted(files.items())),
@@ -79,7 +79,7 @@ def documents(docs: Path) -> list[tuple[Path, bytes]]:
 
 
 def schema_names() -> set[str]:
-    """The files in ``docs/schemas``."""
+    """Names of the files in ``docs/schemas``."""
     return {schema_name(row.payload) for row in topics.TABLE if row.payload != "jpeg"}
 
 
@@ -89,7 +89,7 @@ def schema_name(kind: type[NodeMessage | Request]) -> str:
 
 
 def example(docs: Path, name: str) -> dict[str, Any] | None:
-    """A captured message of a topic; None where none was captured."""
+    """The captured message of a topic; None where none was captured."""
     content = read(docs / "examples" / f"{name}.json")
     if content is None:
         return None
@@ -102,22 +102,22 @@ def json_schema(kind: type[NodeMessage | Request]) -> dict[str, Any]:
     schema = msgspec.json.schema(kind)
     for name, definition in schema["$defs"].items():
         plain_tuples(definition)
-        # One line: Python 3.13 takes the indentation out of docstrings, those before it do not.
+        # In one line, because only Python 3.13 and later remove the indentation of docstrings.
         definition["description"] = " ".join(definition["description"].split())
         properties = definition["properties"]
         if "schema" in properties:
             version = {"const": properties.pop("schema")["default"], "description": "Type and version"}
             definition["properties"] = {"schema": version, **properties}
         if name == kind.__name__ and issubclass(kind, NodeMessage):
-            definition["required"].insert(0, "schema")  # its default is for those who build a message
+            definition["required"].insert(0, "schema")  # its default is for code that builds messages
     return {"$schema": DIALECT, **schema}
 
 
 def plain_tuples(node: Any) -> None:
-    """Write a tuple of equal elements as an array of a fixed length.
+    """Rewrite tuples of equal elements as arrays of a fixed length, in place.
 
-    It says the same in a third of the lines, and readers of the older drafts, in which ``items: false``
-    behind ``prefixItems`` would refuse every array, understand it too.
+    They say the same in a third of the lines. Readers of older drafts understand them, too; in those drafts
+    ``items: false`` after ``prefixItems`` would refuse every array.
     """
     if isinstance(node, dict):
         elements = node.get("prefixItems", [])

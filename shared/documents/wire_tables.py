@@ -1,4 +1,4 @@
-"""The tables of ``docs/reference/wire.md``, written between its marks from topic table and JSON Schemas."""
+"""The tables of ``docs/reference/wire.md``, generated from the topic table and the JSON Schemas."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shared.errors import ConfigError
 from shared.wire import topics
 
 _BLOCK = re.compile(r"(<!-- (topics|fields (\w+)) -->\n).*?(<!-- end -->)", re.DOTALL)
-# What a name's ending says about its unit.
+# The unit that the ending of a name stands for.
 _UNITS = (("_m_s", "m/s"), ("_us", "µs"), ("_ms", "ms"), ("_mb", "MB"), ("_percent", "%"), ("_s", "s"))
 
 
 def fill(page: str, schemas: Mapping[str, dict[str, Any]], where: str) -> str:
-    """The page with its tables made anew.
+    """The page with new tables.
 
     Args:
         page: The text; a table goes between ``<!-- topics -->`` or ``<!-- fields NAME -->`` and
@@ -32,7 +32,7 @@ def fill(page: str, schemas: Mapping[str, dict[str, Any]], where: str) -> str:
     if marked != known.keys():
         wrong = ", ".join(sorted(marked ^ known.keys()))
         raise ConfigError(
-            f"{where}: '<!-- fields NAME -->' must be there for every topic, and is not for: {wrong}"
+            f"{where}: needs exactly one '<!-- fields NAME -->' for every topic; missing or unknown: {wrong}"
         )
 
     def table(found: re.Match[str]) -> str:
@@ -74,7 +74,7 @@ def picture_rows() -> list[str]:
 
 
 def field_rows(schema: Mapping[str, Any]) -> list[str]:
-    """A message's fields in Markdown; those of what it contains follow, under their path."""
+    """A message's fields in Markdown; a field that holds an object is followed by the object's fields."""
     rows = ["| field | type | meaning |", "|---|---|---|"]
     definitions = schema["$defs"]
     _fields(definitions[schema["$ref"].rpartition("/")[2]], "", definitions, rows)
@@ -94,7 +94,7 @@ def _fields(
 
 
 def _inside(field: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The definition that a field holds, and how a path goes into it."""
+    """The definition of the object that a field holds, and what a path adds to reach into it."""
     for option in (field, *field.get("anyOf", ())):
         for node, suffix in (
             (option, ""),

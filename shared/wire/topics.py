@@ -24,11 +24,11 @@ class Topic:
     """One row of the table.
 
     Attributes:
-        name: What code, logs and metrics call it.
+        name: Its name in code, logs and metrics.
         pattern: Levels below the prefix; ``{...}`` stands for one identifier.
         payload: The message type, or "jpeg" for raw bytes of a picture.
-        qos: 0 may be lost, 1 is delivered at least once.
-        retain: New subscribers get the last one at once.
+        qos: 0: may be lost; 1: is delivered at least once.
+        retain: Whether new subscribers get the last message at once.
         expiry_s: MQTT 5 message expiry; None for no limit.
     """
 
@@ -50,7 +50,7 @@ class Topic:
         return f"{prefix}/{self.pattern.format(**ids)}"
 
     def filter(self, prefix: str) -> str:
-        """The subscription that receives this topic of every node and camera."""
+        """The topic filter that matches this topic for every node and camera."""
         return f"{prefix}/{re.sub('{[a-z_]+}', '+', self.pattern)}"
 
 
@@ -68,7 +68,8 @@ REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, Fals
 ACK = Topic("ack", "{node}/ack/{archive}", messages.Ack, 1, True)
 RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
 
-# Not below our prefix, so not in the table: Home Assistant's, in its words, and one that the user names.
+# These are not in the table because their topics do not begin with our prefix: Home Assistant's discovery, in
+# its format, and the bundle, whose topic the user names.
 DISCOVERY = Topic("discovery", "device/{node}/{camera}/config", dict, 1, True)  # type: ignore[arg-type]  # not ours
 BUNDLE = Topic("bundle", "webcam-detections", messages.Bundle, 0, False, 5)
 
@@ -94,7 +95,7 @@ _MATCHERS = tuple(
 
 
 def match(prefix: str, path: str) -> tuple[Topic, dict[str, str]] | None:
-    """Find the row a concrete topic belongs to, and its identifiers; None when it is not one of ours."""
+    """The row and the identifiers of a concrete topic; None when the topic is not one of ours."""
     head = f"{prefix}/"
     if not path.startswith(head):
         return None
@@ -107,7 +108,7 @@ def match(prefix: str, path: str) -> tuple[Topic, dict[str, str]] | None:
 
 
 def may_be_command(value: str) -> bool:
-    """Whether it has a command's characters and length."""
+    """Whether `value` has the characters and length of a command's name."""
     return bool(_COMMAND.fullmatch(value))
 
 
@@ -119,7 +120,7 @@ def check_id(what: str, value: str) -> str:
     """Return `value` if it may stand in a topic.
 
     Raises:
-        ConfigError: It is empty, too long or has other characters than letters, digits, ``_`` and ``-``.
+        ConfigError: `value` is empty, too long or has characters other than letters, digits, ``_``, ``-``.
     """
     if not _may_stand(what, value):
         raise ConfigError(f"{what} {value!r}: use 1 to 64 letters, digits, '_' or '-'")
@@ -127,7 +128,7 @@ def check_id(what: str, value: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """Return `prefix` if topics can be put under it.
+    """Return `prefix` if topics can begin with it.
 
     Raises:
         ConfigError: A level is empty or not an identifier.

@@ -12,27 +12,27 @@ from shared.errors import MessageError
 from shared.wire.messages.heads import NodeMessage
 
 MAX_PAYLOAD = 1_000_000
-"""Bytes; anything longer is refused before it is parsed, here and by our broker configuration."""
+"""Most bytes of a payload; a longer one is refused unparsed, here and by our broker's configuration."""
 
 M = TypeVar("M")
 
 
 class _Named(msgspec.Struct):
-    """Whether a message says what it is."""
+    """The field in which a message names its type."""
 
     schema: object = msgspec.UNSET
 
 
 def encode(message: object) -> bytes:
-    """Message (a dataclass of this package) to JSON, compact, UTF-8."""
+    """Write a message (a dataclass of this package) as compact JSON in UTF-8."""
     return orjson.dumps(message)
 
 
 def decode(kind: type[M], payload: bytes) -> M:
-    """JSON to a checked message.
+    """Read and check a message.
 
-    `schema` has a default for those who build a message, but not on the wire: a payload that does not say
-    what it is, is no message. Only a request may leave it out, since anybody may send one by hand.
+    `schema` has a default for code that builds messages, but the wire has none: a payload without it is
+    refused. Only a request may leave it out, because people send requests by hand.
 
     Args:
         kind: One of this package's message types.
@@ -44,7 +44,7 @@ def decode(kind: type[M], payload: bytes) -> M:
     if len(payload) > MAX_PAYLOAD:
         raise MessageError(f"payload of {len(payload)} bytes; at most {MAX_PAYLOAD} are read")
     try:
-        # Checked while it is read: a megabyte of what nobody asked for would else become 30 MB of objects.
+        # msgspec checks while it parses: otherwise a megabyte of nonsense would become 30 MB of objects.
         message = msgspec.json.decode(payload, type=kind)
         unnamed = msgspec.json.decode(payload, type=_Named).schema is msgspec.UNSET
     except msgspec.ValidationError as error:
@@ -57,16 +57,16 @@ def decode(kind: type[M], payload: bytes) -> M:
         raise MessageError("Object missing required field `schema`")
     try:
         write_out_defaults(message)
-    except RecursionError:  # from Python 3.12 the parser goes deeper than Python's own calls may
+    except RecursionError:  # since Python 3.12 the parser goes deeper than Python's own calls may
         raise MessageError("not JSON: nested too deeply") from None
     return message
 
 
 def write_out_defaults(value: object) -> None:
-    """Give what msgspec made the fields that were not sent.
+    """Set fields that a payload left out to their defaults, in the message and in all that it contains.
 
-    msgspec leaves them to the class, and orjson, which writes what an instance holds, would lose them when
-    the message is encoded again.
+    msgspec leaves such fields to the class. orjson writes only what an instance holds, so encoding the
+    message again would lose them.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for item in dataclasses.fields(value):

@@ -1,4 +1,4 @@
-"""What a node can be asked, and its answer."""
+"""Commands to a node, and its answers."""
 
 from __future__ import annotations
 
@@ -12,46 +12,67 @@ from shared.wire.messages.heads import NodeMessage
 from shared.wire.messages.zones import LineDefinition, ZoneDefinition
 
 ErrorCode = Literal["busy", "conflict", "failed", "invalid", "unknown"]
-"""Why a node did not do what was asked, for programs; `Response.error` says the same to people."""
+"""Why a node refused a command, for programs; `Response.error` is the text for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A command to a node; anybody who may publish can send one, with as little as ``{}``."""
+    """A command to a node. Every field is optional; the last level of the topic names the command."""
 
     schema: Literal["darner.request/1"] = "darner.request/1"
     transaction: Annotated[
-        Text | None, Meta(description="Comes back in the answer, for clients without MQTT 5 correlation data")
+        Text | None, Meta(description="Repeated in the answer, for clients without MQTT 5 correlation data")
     ] = None
-    camera: Annotated[Id | None, Meta(description="set: null means all")] = None
-    confidence: Annotated[Fraction | None, Meta(description="set, detect: lowest score")] = None
-    detect_every: Annotated[int, Meta(ge=1, le=100, description="set")] | None = None
-    paused: Annotated[bool | None, Meta(description="set")] = None
-    thumbnail_fps: Annotated[float, Meta(ge=0, le=60, description="set")] | None = None
-    version: Annotated[Count | None, Meta(description="zones.set: the version that this replaces")] = None
-    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256, description="zones.set")] | None = None
-    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256, description="zones.set")] | None = None
+    camera: Annotated[
+        Id | None, Meta(description="The camera that the command is about; set: null means all cameras")
+    ] = None
+    confidence: Annotated[
+        Fraction | None, Meta(description="set, detect: lowest score of an object that is reported")
+    ] = None
+    detect_every: (
+        Annotated[int, Meta(ge=1, le=100, description="set: run the detector on every n-th frame")] | None
+    ) = None
+    paused: Annotated[bool | None, Meta(description="set: true pauses the camera's analysis")] = None
+    thumbnail_fps: (
+        Annotated[float, Meta(ge=0, le=60, description="set: thumbnails per second; 0 for none")] | None
+    ) = None
+    version: Annotated[
+        Count | None, Meta(description="zones.set: version of the definitions that these replace")
+    ] = None
+    zones: (
+        Annotated[
+            dict[Id, ZoneDefinition], Meta(max_length=256, description="zones.set: all zones of the camera")
+        ]
+        | None
+    ) = None
+    lines: (
+        Annotated[
+            dict[Id, LineDefinition], Meta(max_length=256, description="zones.set: all lines of the camera")
+        ]
+        | None
+    ) = None
     image_base64: Annotated[
-        str | None, Meta(description="detect: JPEG or PNG; the picture itself as the payload is shorter")
+        str | None, Meta(description="detect: a JPEG or PNG; sent as the payload itself, it needs no base64")
     ] = None
     format: Annotated[
-        Literal["array", "png"], Meta(description="heatmap: numbers, or a picture in base64")
+        Literal["array", "png"], Meta(description="heatmap: array for numbers, png for a picture in base64")
     ] = "array"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response(NodeMessage):
-    """The answer to a command: a result or an error, never silence."""
+    """The answer to a command, which every command gets: a result or an error."""
 
     schema: Literal["darner.response/1"] = "darner.response/1"
-    command: Label
-    transaction: Text | None = None
-    error: Annotated[Text | None, Meta(description="What was wrong and how to mend it; null: done")] = None
+    command: Annotated[Label, Meta(description="The command that is answered")]
+    transaction: Annotated[Text | None, Meta(description="As in the request")] = None
+    error: Annotated[
+        Text | None, Meta(description="What was wrong and how to fix it; null: the command was carried out")
+    ] = None
     code: Annotated[
         ErrorCode | None,
-        Meta(
-            description="The kind of error, for programs. Null without an error; a node of an older version "
-            "never sends it"
-        ),
+        Meta(description="The kind of error, for programs; null: no error, or a node of an older version"),
     ] = None
-    result: Annotated[dict[Label, Any], Meta(max_length=64)] = field(default_factory=dict)
+    result: Annotated[
+        dict[Label, Any], Meta(max_length=64, description="What the command returns; its fields depend on it")
+    ] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What is seen in a frame."""
+"""The objects in a frame."""
 
 from __future__ import annotations
 
@@ -13,20 +13,29 @@ from shared.wire.messages.heads import FrameMessage
 
 
 class DetectedObject(TypedDict):
-    """One confirmed track in a frame; a dict, because thousands a second are made."""
+    """One confirmed track in a frame."""
 
-    track_id: Count
-    class_id: Count
-    label: Label
-    score: Fraction
-    box: Annotated[tuple[Fraction, Fraction, Fraction, Fraction], Meta(description="x1, y1, x2, y2")]
-    age_s: Seconds
-    velocity: Annotated[
-        tuple[float, float], Meta(description="Of the box centre, frame fractions per second")
+    # A dict, because thousands are made in a second.
+    track_id: Annotated[Count, Meta(description="Number of the track in this session")]
+    class_id: Annotated[Count, Meta(description="Index of the class in the model's list of classes")]
+    label: Annotated[Label, Meta(description="Name of the class")]
+    score: Annotated[Fraction, Meta(description="Confidence of the detector")]
+    box: Annotated[
+        tuple[Fraction, Fraction, Fraction, Fraction],
+        Meta(description="x1, y1, x2, y2 as fractions of the frame"),
     ]
-    speed_m_s: Annotated[float | None, Meta(description="Over the ground, where the camera is calibrated")]
-    predicted: Annotated[bool, Meta(description="No detection of this frame supports the box")]
-    zones: Annotated[list[Id], Meta(max_length=256)]
+    age_s: Annotated[Seconds, Meta(description="Seconds since the track started")]
+    velocity: Annotated[
+        tuple[float, float],
+        Meta(description="x and y of the box centre's movement, in fractions of the frame per second"),
+    ]
+    speed_m_s: Annotated[
+        float | None, Meta(description="Speed over the ground; null where the camera is not calibrated")
+    ]
+    predicted: Annotated[
+        bool, Meta(description="True when the tracker guessed the box without a detection in this frame")
+    ]
+    zones: Annotated[list[Id], Meta(max_length=256, description="Zones that the object is in")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,21 +43,26 @@ class DetectionsMessage(FrameMessage):
     """All confirmed tracks of one frame."""
 
     schema: Literal["darner.detections/1"] = "darner.detections/1"
-    width: Pixels
-    height: Pixels
-    timings_ms: Annotated[dict[Label, Seconds], Meta(max_length=32)]
+    width: Annotated[Pixels, Meta(description="Width of the frame, pixels")]
+    height: Annotated[Pixels, Meta(description="Height of the frame, pixels")]
+    timings_ms: Annotated[
+        dict[Label, Seconds], Meta(max_length=32, description="Time that each stage took for this frame")
+    ]
     dropped: Annotated[
-        Count, Meta(description="Frames of this session before this one that no detections message reported")
+        Count,
+        Meta(description="Number of earlier frames of this session that no detections message reported"),
     ]
     objects: Annotated[list[DetectedObject], Meta(max_length=10_000)]
-    main_track_id: Count | None = None
+    main_track_id: Annotated[
+        Count | None, Meta(description="Track of the main subject; null: there is none")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle(FrameMessage):
-    """Picture and objects of one frame together; off unless configured."""
+    """Picture and objects of one frame in one message; sent only if configured."""
 
     schema: Literal["darner.bundle/1"] = "darner.bundle/1"
-    frame_id: Annotated[str, Meta(max_length=300, description="Unique for ever")]
-    image_base64: Annotated[str, Meta(max_length=MAX_PAYLOAD, description="JPEG")]
+    frame_id: Annotated[str, Meta(max_length=300, description="Identifier that no other frame ever gets")]
+    image_base64: Annotated[str, Meta(max_length=MAX_PAYLOAD, description="JPEG of the frame")]
     prediction: Annotated[list[DetectedObject], Meta(max_length=10_000)]

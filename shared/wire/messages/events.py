@@ -1,4 +1,4 @@
-"""What happened once, and who has stored it."""
+"""Events, and the acknowledgements of those who store them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ EventType = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """Events that will not come again: the outbox had no room for them, or kept them for too long.
+    """Events that the node gave up, because its outbox was full or they grew too old.
 
     Some of them may have been delivered before.
     """
 
-    boot: Id
-    first: Annotated[int, Meta(ge=1, le=2**53 - 1)]
-    last: Annotated[int, Meta(ge=1, le=2**53 - 1)]
-    count: Annotated[Count, Meta(description="Events given up among those numbers")]
+    boot: Annotated[Id, Meta(description="Boot of the events that were given up")]
+    first: Annotated[int, Meta(ge=1, le=2**53 - 1, description="Lowest number among them")]
+    last: Annotated[int, Meta(ge=1, le=2**53 - 1, description="Highest number among them")]
+    count: Annotated[Count, Meta(description="How many of the numbers from first to last were given up")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,42 +45,64 @@ class Event(FrameMessage):
     """Something that happened once."""
 
     schema: Literal["darner.event/1"] = "darner.event/1"
-    event_id: Annotated[str, Meta(max_length=200, description="Unique for ever: node, boot and number")]
+    event_id: Annotated[
+        str, Meta(max_length=200, description="Node, boot and number: no other event ever has the same")
+    ]
     type: EventType
-    occurred_us: Annotated[Micros, Meta(description="When it happened; may lie before captured_us")]
-    track_id: Count | None = None
-    class_id: Count | None = None
-    label: Label | None = None
+    occurred_us: Annotated[
+        Micros,
+        Meta(description="When it happened, microseconds since 1970 UTC; can be earlier than captured_us"),
+    ]
+    track_id: Annotated[Count | None, Meta(description="Track that the event is about")] = None
+    class_id: Annotated[Count | None, Meta(description="Index of the track's class")] = None
+    label: Annotated[Label | None, Meta(description="Name of the track's class")] = None
     zone: Annotated[Id | None, Meta(description="Name of the zone or line")] = None
-    direction: Literal["in", "out"] | None = None
-    dwell_s: Annotated[Seconds | None, Meta(description="Time in the zone, or the track's age")] = None
-    count: Annotated[Count | None, Meta(description="Occupancy that started or ended the crowd or queue")] = (
-        None
-    )
-    snapshot: Annotated[Text | None, Meta(description="Topic of the best picture of the track so far")] = None
-    linked_track_id: Annotated[Count | None, Meta(description="The lost track whose stay goes on")] = None
-    box: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
-    boot: Annotated[
-        Id | None, Meta(description="Run of the outbox; a later run sorts after an earlier one")
+    direction: Annotated[
+        Literal["in", "out"] | None, Meta(description="Of a line_crossed event: towards which side")
     ] = None
-    number: Annotated[Count | None, Meta(description="Position among the boot's events, from 1 up")] = None
+    dwell_s: Annotated[
+        Seconds | None, Meta(description="Seconds in the zone; of a track_ended event, the track's age")
+    ] = None
+    count: Annotated[
+        Count | None, Meta(description="Objects in the zone when the crowd or queue started or ended")
+    ] = None
+    snapshot: Annotated[
+        Text | None, Meta(description="Topic on which the best picture of the track is published")
+    ] = None
+    linked_track_id: Annotated[
+        Count | None,
+        Meta(description="Of a track_linked event: the lost track whose stay this track continues"),
+    ] = None
+    box: Annotated[
+        tuple[Fraction, Fraction, Fraction, Fraction] | None,
+        Meta(description="x1, y1, x2, y2 of the track, as fractions of the frame"),
+    ] = None
+    boot: Annotated[
+        Id | None, Meta(description="Run of the node's outbox; later runs sort after earlier ones")
+    ] = None
+    number: Annotated[
+        Count | None, Meta(description="Number of the event within its boot, counted from 1")
+    ] = None
     oldest: Annotated[
         Count | None, Meta(description="Lowest number of this boot that the node can still send")
     ] = None
-    gap: Annotated[Gap | None, Meta(description="Of a gap event: what is missing")] = None
+    gap: Annotated[Gap | None, Meta(description="Of a gap event: the events that were given up")] = None
     historical: Annotated[
-        bool, Meta(description="Sent late or again: over 5 s old, after a restart, or after a newer event")
+        bool,
+        Meta(
+            description="True when sent late or again: over 5 s old, after a restart, or after a newer event"
+        ),
     ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ack(NodeMessage):
-    """An archive has stored a node's events: all of this boot up to this number.
+    """An archive says that it has stored all events of a boot up to a number.
 
-    `session` is the archive's own, one run of it; `archive` stays the same for as long as what it has stored.
+    `session` is one run of the archive. `archive` stays the same as long as the archive keeps its data.
     """
 
     schema: Literal["darner.ack/1"] = "darner.ack/1"
-    boot: Id
-    number: Count
-    archive: Annotated[Id, Meta(description="Which one: kept with the events that it has stored")]
+    boot: Annotated[Id, Meta(description="Boot of the events")]
+    number: Annotated[Count, Meta(description="Every event of the boot up to this number is stored")]
+    archive: Annotated[Id, Meta(description="Name of the archive, which it keeps together with the events")]

@@ -1,4 +1,4 @@
-"""What fields are made of: identifiers, texts, times, counts, fractions."""
+"""Types of fields: identifiers, texts, times, counts, fractions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Pixels = Annotated[int, Meta(ge=1, le=65_535, description="Pixels")]
-# A zone may reach over the frame's edge; a value beyond these bounds is a pixel coordinate by mistake.
+# A zone may reach beyond the frame; a value beyond these bounds is a pixel coordinate by mistake.
 Coordinate = Annotated[float, Meta(ge=-1, le=2, description="Fraction of the frame's width or height")]
 Point = tuple[Coordinate, Coordinate]
 ClassFilter = Annotated[tuple[Label, ...], Meta(max_length=256, description="Class names; empty means all")]
 
 
 def now_us() -> int:
-    """Wall clock in microseconds UTC."""
+    """The wall clock: microseconds since 1970 UTC."""
     return time.time_ns() // 1000

@@ -1,4 +1,4 @@
-"""What every message of a kind begins with."""
+"""The fields that all messages of a node, of a camera or about a frame have."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from shared.wire.messages.fields import Count, Id, Micros
 
 @dataclass(frozen=True, kw_only=True)
 class NodeMessage:
-    """What every JSON message carries."""
+    """The fields of every JSON message."""
 
     schema: str
-    node: Id
-    session: Annotated[Id, Meta(description="One run of the node")]
-    published_us: Micros
+    node: Annotated[Id, Meta(description="Name of the node")]
+    session: Annotated[Id, Meta(description="Identifies one run of the node")]
+    published_us: Annotated[
+        Micros, Meta(description="When the message was made, microseconds since 1970 UTC")
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraMessage(NodeMessage):
-    """What every message about a camera carries."""
+    """The fields of every message about a camera."""
 
-    camera: Id
+    camera: Annotated[Id, Meta(description="Name of the camera")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameMessage(CameraMessage):
-    """What every message about one frame carries."""
+    """The fields of every message about one frame."""
 
-    seq: Annotated[Count, Meta(description="Number of the frame, per camera and session")]
+    seq: Annotated[Count, Meta(description="Number of the frame, counted for each camera and session")]
     captured_us: Annotated[
         Micros, Meta(description="When the frame was captured, microseconds since 1970 UTC")
     ]

@@ -1,4 +1,4 @@
-"""How a node is doing: throughput, losses, machine."""
+"""Metrics of a node: throughput, losses, machine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from shared.wire.messages.heads import NodeMessage
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiles:
-    """How a duration was distributed since the last report, milliseconds."""
+    """Quantiles of a duration since the last report, in milliseconds."""
 
-    count: Count
+    count: Annotated[Count, Meta(description="Number of measurements")]
     p50: Seconds
     p90: Seconds
     p95: Seconds
@@ -26,39 +26,41 @@ class Quantiles:
 class CameraMetrics:
     """One camera's throughput and losses."""
 
-    fps_in: Seconds
-    fps_out: Seconds
-    captured: Count
-    processed: Count
+    fps_in: Annotated[Seconds, Meta(description="Frames captured per second since the last report")]
+    fps_out: Annotated[Seconds, Meta(description="Frames analysed per second since the last report")]
+    captured: Annotated[Count, Meta(description="Frames captured since the start")]
+    processed: Annotated[Count, Meta(description="Frames analysed since the start")]
     dropped: Annotated[
-        Count, Meta(description="Frames replaced by a newer one before the detector took them")
+        Count, Meta(description="Frames that a newer one replaced before the detector took them")
     ]
-    thumbnails: Count
+    thumbnails: Annotated[Count, Meta(description="Thumbnails sent since the start")]
     still: Annotated[
-        Count, Meta(description="Frames the network did not look at because nothing moved (motion_gate)")
+        Count,
+        Meta(description="Frames that skipped the network because nothing moved (motion_gate)"),
     ] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageMetrics:
-    """One stage of the pipeline: what waits for it now, and what it never got."""
+    """One stage of the pipeline: what waits for it, and what it never received."""
 
-    waiting: Annotated[Count, Meta(description="Frames, or for publish messages")]
+    waiting: Annotated[Count, Meta(description="Frames that wait for the stage; for publish, messages")]
     dropped: Annotated[
         Count,
         Meta(
-            description="Since the start. capture: held back by max_fps or a pause; look: replaced by a "
-            "newer frame; watch: nothing is; publish: lossy messages replaced by a newer one or not taken"
+            description="Since the start. capture: frames held back by max_fps or a pause; look: frames "
+            "replaced by a newer one; watch: always 0; publish: messages at QoS 0 that were replaced by a "
+            "newer one or that the connection did not take"
         ),
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuMetrics:
-    """One NVIDIA GPU as its driver sees it; null: it does not say."""
+    """One NVIDIA GPU, as its driver reports it; null where the driver reports nothing."""
 
-    index: Count
-    name: Label
+    index: Annotated[Count, Meta(description="Number of the GPU on this machine")]
+    name: Annotated[Label, Meta(description="Model of the GPU")]
     utilisation_percent: Seconds | None
     memory_used_mb: Seconds | None
     memory_total_mb: Seconds | None
@@ -66,64 +68,82 @@ class GpuMetrics:
     power_w: Seconds | None
     throttled: Annotated[
         tuple[Label, ...],
-        Meta(max_length=32, description="Why its clocks are held down; empty: they are not"),
+        Meta(max_length=32, description="Reasons why its clocks are reduced; empty: they are not"),
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxMetrics:
-    """The events that are not known to be safe elsewhere."""
+    """The outbox: events that are not known to be stored elsewhere."""
 
-    backlog: Count
-    bytes: Count
-    dropped: Annotated[Count, Meta(description="Events given up since the start; gap events say which")]
-    on_disk: Annotated[bool, Meta(description="False: only in memory, and lost with the process")]
+    backlog: Annotated[Count, Meta(description="Number of events in it")]
+    bytes: Annotated[Count, Meta(description="Their size")]
+    dropped: Annotated[Count, Meta(description="Events given up since the start; gap events name them")]
+    on_disk: Annotated[
+        bool, Meta(description="False: events are only in memory, and lost when the process ends")
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotMetrics:
-    """The pictures of tracks that the broker does not have yet."""
+    """Snapshots of tracks that the broker has not acknowledged yet."""
 
-    waiting: Count
-    bytes: Count
+    waiting: Annotated[Count, Meta(description="Number of snapshots")]
+    bytes: Annotated[Count, Meta(description="Their size")]
     dropped: Annotated[
         dict[Label, Count],
-        Meta(max_length=8, description="Given up since the start: no_room, refused, too_large"),
+        Meta(
+            max_length=8,
+            description="Snapshots given up since the start, by reason: no_room, refused, too_large",
+        ),
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics(NodeMessage):
-    """How a node is doing; every 5 s."""
+    """Metrics of a node, sent every 5 s."""
 
     schema: Literal["darner.metrics/1"] = "darner.metrics/1"
-    uptime_s: Seconds
-    cameras: Annotated[dict[Id, CameraMetrics], Meta(max_length=1024)]
-    stages_ms: Annotated[dict[Label, Quantiles], Meta(max_length=64)]
-    cpu_percent: Annotated[Seconds, Meta(description="Of one core, this process")]
-    memory_mb: Seconds
+    uptime_s: Annotated[Seconds, Meta(description="Seconds since the node started")]
+    cameras: Annotated[dict[Id, CameraMetrics], Meta(max_length=1024, description="By name of the camera")]
+    stages_ms: Annotated[
+        dict[Label, Quantiles], Meta(max_length=64, description="Durations of each stage of the pipeline")
+    ]
+    cpu_percent: Annotated[Seconds, Meta(description="CPU time of the process; 100 is one core")]
+    memory_mb: Annotated[Seconds, Meta(description="Resident memory of the process")]
     publish_dropped: Annotated[
         dict[Label, Count],
         Meta(
             max_length=64,
-            description="Messages not sent, by topic name, since the start; refused: by the broker's rules",
+            description="Messages not sent since the start, by name of the topic; refused counts those "
+            "that the broker did not accept",
         ),
     ]
     outbox: OutboxMetrics | None = None
     snapshots: SnapshotMetrics | None = None
     stages: Annotated[
         dict[Label, StageMetrics],
-        Meta(max_length=64, description="By stage: capture, look (the network), watch, publish"),
+        Meta(
+            max_length=64,
+            description="By stage: capture, look (the network), watch (tracking and analytics), publish",
+        ),
     ] = field(default_factory=dict)
     batches: Annotated[
         dict[Label, Count],
-        Meta(max_length=512, description="Runs of the network since the start, by number of frames in one"),
+        Meta(
+            max_length=512,
+            description="Runs of the network since the start, by number of frames in the batch",
+        ),
     ] = field(default_factory=dict)
-    gpus: Annotated[tuple[GpuMetrics, ...], Meta(max_length=64)] = ()
+    gpus: Annotated[tuple[GpuMetrics, ...], Meta(max_length=64, description="NVIDIA GPUs")] = ()
     temperatures_c: Annotated[
-        dict[Label, float], Meta(max_length=64, description="The kernel's thermal zones, by name")
+        dict[Label, float],
+        Meta(max_length=64, description="Temperatures of the kernel's thermal zones, by name"),
     ] = field(default_factory=dict)
     throttled: Annotated[
         tuple[Label, ...],
-        Meta(max_length=64, description="What slows the board down now, for heat or power; empty: nothing"),
+        Meta(
+            max_length=64,
+            description="Reasons why the board is slowed down now, such as heat or power; empty: none",
+        ),
     ] = ()

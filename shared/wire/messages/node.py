@@ -1,4 +1,4 @@
-"""What a node says about itself and its cameras: status and manifest, all of it retained."""
+"""Retained messages of a node about itself and its cameras: status and manifest."""
 
 from __future__ import annotations
 
@@ -13,60 +13,66 @@ from shared.wire.messages.heads import CameraMessage, NodeMessage
 
 @dataclass(frozen=True, kw_only=True)
 class NodeStatus(NodeMessage):
-    """Whether a node is there; "offline" is also the node's last will."""
+    """Whether a node is online; "offline" is also its last will."""
 
     schema: Literal["darner.status/1"] = "darner.status/1"
     status: Literal["online", "offline"]
-    version: Label
+    version: Annotated[Label, Meta(description="Version of Darner")]
 
 
 ClockSource = Literal["arrival", "stream", "sender", "media"]
-"""What a frame's times go back to: when it arrived; the stream's time stamps, placed where the fastest frames
-arrived; the sender's own wall clock; or, for files, the time within the file."""
+"""What a frame's times are taken from.
+
+"arrival" is when the frame arrived; "stream" are the stream's time stamps, aligned with the frames that
+arrived fastest; "sender" is the sender's own wall clock; "media" is the time within a file.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraInfo:
     """One camera in a node's manifest."""
 
-    camera: Id
-    source: Text
-    zones: Count
-    lines: Count
+    camera: Annotated[Id, Meta(description="Name of the camera")]
+    source: Annotated[Text, Meta(description="Address of the source, without its password")]
+    zones: Annotated[Count, Meta(description="Number of zones")]
+    lines: Annotated[Count, Meta(description="Number of lines")]
     clock: Annotated[
         ClockSource | None,
         Meta(
-            description="Where captured_us comes from: arrival (when the node got the frame), stream (the "
-            "stream's time stamps), sender (the camera's own wall clock), media (a file is read); null: no "
-            "frame yet"
+            description="Where captured_us comes from: arrival (when the node received the frame), stream "
+            "(the stream's time stamps), sender (the camera's own wall clock), media (the time in a file); "
+            "null: no frame yet"
         ),
     ] = None
-    reader: Annotated[Label | None, Meta(description="What decodes it; null: no frame yet")] = None
+    reader: Annotated[Label | None, Meta(description="What decodes the source; null: no frame yet")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """The model in force."""
+    """The model that the node runs."""
 
-    name: Text
-    classes: Annotated[tuple[Label, ...], Meta(max_length=10_000)]
-    input_width: Pixels
-    input_height: Pixels
-    layout: Label
+    name: Annotated[Text, Meta(description="Name or file of the model")]
+    classes: Annotated[tuple[Label, ...], Meta(max_length=10_000, description="Class names by class_id")]
+    input_width: Annotated[Pixels, Meta(description="Width of the network's input, pixels")]
+    input_height: Annotated[Pixels, Meta(description="Height of the network's input, pixels")]
+    layout: Annotated[Label, Meta(description="How the network's outputs are laid out")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeInfo(NodeMessage):
-    """A node's manifest."""
+    """A node's manifest: what it runs, and on what."""
 
     schema: Literal["darner.info/1"] = "darner.info/1"
-    version: Label
+    version: Annotated[Label, Meta(description="Version of Darner")]
     cameras: Annotated[tuple[CameraInfo, ...], Meta(max_length=1024)]
     model: ModelInfo
-    backend: Label
-    device: Text
-    tracker: Label
-    capabilities: Annotated[tuple[Label, ...], Meta(max_length=64)]
+    backend: Annotated[Label, Meta(description="Engine that runs the network")]
+    device: Annotated[Text, Meta(description="CPU or GPU that runs the network")]
+    tracker: Annotated[Label, Meta(description="Tracking algorithm")]
+    capabilities: Annotated[
+        tuple[Label, ...],
+        Meta(max_length=64, description="What the node offers, such as thumbnails or commands"),
+    ]
 
 
 CameraState = Literal["starting", "streaming", "paused", "reconnecting", "ended"]
@@ -74,9 +80,9 @@ CameraState = Literal["starting", "streaming", "paused", "reconnecting", "ended"
 
 @dataclass(frozen=True, kw_only=True)
 class CameraStatus(CameraMessage):
-    """What a camera is doing, and since when."""
+    """The state of a camera, and since when."""
 
     schema: Literal["darner.camera-status/1"] = "darner.camera-status/1"
     status: CameraState
-    since_us: Micros
-    reason: Text | None = None
+    since_us: Annotated[Micros, Meta(description="When the state began, microseconds since 1970 UTC")]
+    reason: Annotated[Text | None, Meta(description="Why, where something went wrong")] = None

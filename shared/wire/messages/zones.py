@@ -1,4 +1,4 @@
-"""Zones and lines: how they are defined, and their numbers."""
+"""Zones and lines: their definitions and their numbers."""
 
 from __future__ import annotations
 
@@ -87,73 +87,77 @@ class LineDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class Zones(CameraMessage):
-    """The zone and line definitions in force on a camera."""
+    """The current definitions of a camera's zones and lines."""
 
     schema: Literal["darner.zones/1"] = "darner.zones/1"
-    version: Count
-    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)]
-    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)]
+    version: Annotated[Count, Meta(description="Goes up with every change of the camera's definitions")]
+    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256, description="By name")]
+    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256, description="By name")]
 
     def __post_init__(self) -> None:
-        # Definitions come from a configuration, by way of msgspec: readers get the defaults in force too.
+        # Definitions come from a configuration through msgspec; readers need the defaults, too.
         write_out_defaults(self.zones)
         write_out_defaults(self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dwell:
-    """How long objects stay: those inside now, and the stays that ended."""
+    """How long objects stay in a zone: ongoing stays, and stays that ended since the node started."""
 
-    ongoing_average_s: Seconds = 0.0
-    ongoing_max_s: Seconds = 0.0
-    completed: Count = 0
-    average_s: Seconds = 0.0
-    max_s: Seconds = 0.0
-    p90_s: Seconds = 0.0
+    ongoing_average_s: Annotated[Seconds, Meta(description="Average of the ongoing stays")] = 0.0
+    ongoing_max_s: Annotated[Seconds, Meta(description="Longest ongoing stay")] = 0.0
+    completed: Annotated[Count, Meta(description="Number of stays that ended")] = 0
+    average_s: Annotated[Seconds, Meta(description="Average of the stays that ended")] = 0.0
+    max_s: Annotated[Seconds, Meta(description="Longest stay that ended")] = 0.0
+    p90_s: Annotated[Seconds, Meta(description="90 % of the stays that ended were at most this long")] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A zone read as a queue."""
+    """A zone's objects seen as a queue."""
 
-    length: Count = 0
-    wait_average_s: Seconds = 0.0
-    wait_longest_s: Seconds = 0.0
-    completed: Count = 0
-    completed_average_s: Seconds = 0.0
+    length: Annotated[Count, Meta(description="Objects that wait now")] = 0
+    wait_average_s: Annotated[Seconds, Meta(description="Average wait so far of those that wait")] = 0.0
+    wait_longest_s: Annotated[Seconds, Meta(description="Longest wait so far of those that wait")] = 0.0
+    completed: Annotated[Count, Meta(description="Number of waits that ended")] = 0
+    completed_average_s: Annotated[Seconds, Meta(description="Average of the waits that ended")] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """What went in and out: through a line, or over a zone's border."""
+    """Objects that went in and out, over a line or a zone's border."""
 
-    entered: Count = 0
-    exited: Count = 0
+    entered: Annotated[Count, Meta(description="Number that went in")] = 0
+    exited: Annotated[Count, Meta(description="Number that went out")] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneNumbers:
-    """A zone's or line's numbers, as analytics computes them.
+    """The numbers of a zone or line, as analytics computes them.
 
     For a line, `entered` and `exited` are the crossings "in" and "out"; occupancy and dwell stay zero.
     """
 
-    zone: Id
+    zone: Annotated[Id, Meta(description="Name of the zone or line")]
     kind: Literal["zone", "line"]
-    occupancy: Count = 0
-    entered: Count = 0
-    exited: Count = 0
-    lost: Annotated[Count, Meta(description="Stays closed because the track was lost inside")] = 0
-    linked: Annotated[Count, Meta(description="Stays carried over to a new track id")] = 0
-    by_class: Annotated[dict[Label, Flow], Meta(max_length=10_000)] = field(default_factory=dict)
+    occupancy: Annotated[Count, Meta(description="Objects in the zone now")] = 0
+    entered: Annotated[Count, Meta(description="Objects that entered, or crossed the line inwards")] = 0
+    exited: Annotated[Count, Meta(description="Objects that left, or crossed the line outwards")] = 0
+    lost: Annotated[Count, Meta(description="Stays that ended because the track was lost inside")] = 0
+    linked: Annotated[Count, Meta(description="Stays that went on under another track id")] = 0
+    by_class: Annotated[
+        dict[Label, Flow], Meta(max_length=10_000, description="Entered and exited, by name of the class")
+    ] = field(default_factory=dict)
     dwell: Dwell = field(default_factory=Dwell)
-    queue: Queue | None = None
-    loitering: Annotated[Count, Meta(description="Objects inside now that are over the loitering limit")] = 0
-    crowded: bool = False
+    queue: Annotated[Queue | None, Meta(description="Null: the zone is not treated as a queue")] = None
+    loitering: Annotated[
+        Count, Meta(description="Objects inside that have stayed longer than loitering_s")
+    ] = 0
+    crowded: Annotated[bool, Meta(description="Whether the zone is crowded now")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneState(ZoneNumbers, FrameMessage):
-    """A zone's or line's numbers as of one frame."""
+    """The numbers of a zone or line at one frame."""
 
     schema: Literal["darner.zone/1"] = "darner.zone/1"
