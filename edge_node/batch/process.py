@@ -15,9 +15,10 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from edge_node.analytics.watch import Analysed, Watch, watch
+from edge_node.analytics.watch import Watch, watch
 from edge_node.batch.annotate import VideoFile, draw
 from edge_node.batch.parallel import ahead, inferred
+from edge_node.batch.record import Record
 from edge_node.batch.results import Results
 from edge_node.capture.camera import capture
 from edge_node.capture.readers import frame_rate, length
@@ -31,7 +32,6 @@ from edge_node.detect.devices import for_throughput
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame
 from edge_node.machine.hardware import usable_cores
-from edge_node.outbox.outbox import numbered
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer, new_session
 from shared import log as logs
@@ -242,39 +242,3 @@ def _frames(job: Job, start_ns: int, stop: threading.Event) -> Iterator[Frame]:
     for frame in capture(job.camera, job.settings, stop, lambda *_: None):
         if pace is None or pace.ready(frame.monotonic_ns / 1e9):
             yield dataclasses.replace(frame, captured_ns=start_ns + frame.monotonic_ns)
-
-
-class Record:
-    """The messages about one video, in the order in which a node would send them.
-
-    Args:
-        composer: Makes the messages.
-        session: The session; it is also the boot of the events, whose numbers begin at 1.
-        settings: Of the camera.
-
-    Attributes:
-        events: Number of events so far.
-    """
-
-    def __init__(self, composer: Composer, session: str, settings: CameraSettings) -> None:
-        self._composer, self._session = composer, session
-        self._pace = Pace(settings.detections_fps) if settings.detections_fps else None
-        self._reported = 0
-        self._last: Analysed | None = None
-        self.events = 0
-
-    def of(self, item: Analysed) -> Iterator[object]:
-        """The messages about a frame."""
-        self._last = item
-        for happening in item.report.happenings:
-            self.events += 1
-            yield numbered(self._composer.event(happening, item), self._session, self.events)
-        if self._pace is None or self._pace.ready(item.now_s):
-            yield self._composer.detections(item, dropped=item.frame.seq - self._reported)
-            self._reported += 1
-
-    def end(self) -> Iterator[object]:
-        """The final numbers of every zone and line."""
-        if self._last is not None:
-            for numbers in self._last.report.numbers.values():
-                yield self._composer.zone(numbers, self._last.frame)

@@ -181,15 +181,10 @@ def _quantized(graph: Any, name: bytes, quantize: Any, pixel: _Affine) -> list[A
     kernel = ordered.transpose(0, 2, 3, 1).reshape(count, 1, height, width * 3)
     new_step = (step.astype(np.float64) / pixel.scale[0]).astype(np.float32)
     new_weight_step = (weight_step.astype(np.float64) * pixel.scale[0]).astype(np.float32)
-    for node, index, constant in (
-        (quantize, 1, onnx_file.constant(_STEP, new_step)),
-        (dequantize, 1, onnx_file.constant(_STEP, new_step)),
-        (of_weights, 0, onnx_file.constant(_WEIGHT, kernel)),
-        (of_weights, 1, onnx_file.constant(_WEIGHT_STEP, new_weight_step)),
-    ):
-        node.input[index] = constant.name
-        if node is not dequantize:
-            graph.initializer.append(constant)
+    for name_of, values in ((_STEP, new_step), (_WEIGHT, kernel), (_WEIGHT_STEP, new_weight_step)):
+        graph.initializer.append(onnx_file.constant(name_of, values))
+    quantize.input[1] = dequantize.input[1] = _STEP
+    of_weights.input[0], of_weights.input[1] = _WEIGHT, _WEIGHT_STEP
     _stretch(convolution, height, width, 3)
     # If every byte is its own quantised value, nothing is left to quantise.
     if zero.dtype == np.uint8 and not zero.any() and abs(255 / float(new_step) - 255) < 0.5:

@@ -102,12 +102,30 @@ class _Session:
                 "this ONNX Runtime cannot use the GPU (it fell back to the CPU): install "
                 "onnxruntime-gpu instead of onnxruntime, with the CUDA and cuDNN versions it names"
             )
+        self._path, self._index = path, index
+        self._read_tensors()
+        batch, _, *sides = self.model.inputs[0].shape
+        self._fixed = batch if isinstance(batch, int) else None
+        self.max_batch = self._fixed or max_batch
+        self._rest: dict[Shape, list[tuple[int, ...]]] = {}
+        self._run_options = ort.RunOptions()
+        # The runner waits for the stream; a wait inside the session could not be recorded in a CUDA graph.
+        self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        height, width = (axis if isinstance(axis, int) else _ANY_SIZE for axis in sides)
+        self.outputs((1, 3, height, width))  # refuses what cannot run
+
+    def _read_tensors(self) -> None:
+        """Read names, types and shapes of the model's input and outputs.
+
+        Raises:
+            ModelError: The model does not take one picture in floats.
+        """
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         kinds = ("tensor(float)", "tensor(float16)")
         shape = inputs[0].shape
         if len(inputs) != 1 or inputs[0].type not in kinds or len(shape) != 4 or shape[3] == 3:
             found = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs)
-            raise ModelError(f"model {path}: needs one float input (N, 3, height, width), has {found}")
+            raise ModelError(f"model {self._path}: needs one float input (N, 3, height, width), has {found}")
         self.input_dtype = _TYPES[inputs[0].type]
         self._names = inputs[0].name, [item.name for item in outputs]
         self._types = [_TYPES.get(item.type, np.dtype(np.float32)) for item in outputs]
@@ -119,17 +137,6 @@ class _Session:
             ),
             self._session.get_modelmeta().custom_metadata_map,
         )
-        batch = inputs[0].shape[0]
-        self._fixed = batch if isinstance(batch, int) else None
-        self.max_batch = self._fixed or max_batch
-        self._path = path
-        self._index = index
-        self._rest: dict[Shape, list[tuple[int, ...]]] = {}
-        self._run_options = ort.RunOptions()
-        # The runner waits for the stream; a wait inside the session could not be recorded in a CUDA graph.
-        self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
-        height, width = (axis if isinstance(axis, int) else _ANY_SIZE for axis in inputs[0].shape[2:])
-        self.outputs((1, 3, height, width))  # refuses what cannot run
 
     def padded(self, count: int) -> int:
         """See `slots.Shapes`: a power of two, so that there are few shapes.

@@ -3,7 +3,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-import cv2
 import numpy as np
 import pytest
 
@@ -13,7 +12,6 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import Controls
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Input, Output, Outputs
-from edge_node.detect.motion import MotionGate
 from edge_node.detect.stages import Detect, Ready
 from edge_node.frames import U8, Detected, Detections, Frame
 from shared.channel import Channel
@@ -210,39 +208,3 @@ def test_where_nothing_moves_the_last_look_holds() -> None:
     scores = [float(item.detections.score[0]) for item in out if item.detections is not None]
     assert scores == pytest.approx([0.001, 0.001, 0.001, 0.002, 0.002, 0.003])
     assert detect.still == {"c": 3}
-
-
-def noisy(draw: Callable[[U8], None], seed: int) -> U8:
-    """A textured scene with a camera's noise, and something in it."""
-    scene = np.random.default_rng(7).integers(40, 200, (60, 80), np.uint8)
-    image = cv2.resize(cv2.cvtColor(scene, cv2.COLOR_GRAY2BGR), (640, 480), interpolation=cv2.INTER_CUBIC)
-    picture = np.asarray(image, np.uint8)
-    draw(picture)
-    noise = np.random.default_rng(seed).normal(0, 4, picture.shape)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
-
-
-def test_noise_is_no_motion_but_the_network_looks_every_two_seconds_all_the_same() -> None:
-    gate = MotionGate(6)
-    moved = [gate.moved(noisy(lambda _: None, n), n / 10) for n in range(50)]
-    assert [n for n, was in enumerate(moved) if was] == [0, 20, 40]
-
-
-@pytest.mark.parametrize("side", [12, 40])
-@pytest.mark.parametrize("pixels_per_frame", [0.5, 2, 20])
-def test_nothing_that_moves_is_missed_however_small_or_slow(side: int, pixels_per_frame: float) -> None:
-    """A dark square crosses: whenever it has moved by its own side, the network has looked again."""
-    gate = MotionGate(6)
-    last_look_x = None
-    for number in range(80):
-        x = round(50 + number * pixels_per_frame)
-        if x + side > 600:
-            break
-
-        def square(picture: U8, x: int = x) -> None:
-            picture[200 : 200 + side, x : x + side] = 10
-
-        if gate.moved(noisy(square, number), number / 100):
-            last_look_x = x
-        assert last_look_x is not None
-        assert x - last_look_x <= side
