@@ -53,10 +53,10 @@ def create_app(
 
     Args:
         hub: Fills the browsers' mailboxes.
-        metrics: For /metrics; websockets turned away are counted here.
-        subscriber: For /health.
-        origins: Which names and pages we answer to.
-        access: Who may look.
+        metrics: Answers /metrics, and counts refused websockets.
+        subscriber: /health says whether it runs.
+        origins: Which names and pages are answered.
+        access: Decides who may look.
         parts: What the endpoints below ``/api/v1`` read from.
     """
     app = flask.Flask(__name__)
@@ -119,7 +119,7 @@ def _rest(parts: Parts) -> flask.Blueprint:
 
 def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> ResponseReturnValue | None:
     request = flask.request
-    # Those two are asked under whatever name the network has for us.
+    # Monitoring asks for these two under any name of this machine.
     if request.path not in ("/health", "/metrics") and (refusal := _stranger(origins, metrics)):
         return refusal
     if not access.may_enter(request):
@@ -133,7 +133,7 @@ def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> Respon
 
 
 def _turn_away(request: flask.Request) -> ResponseReturnValue:
-    """People to the login page, programs with a reason."""
+    """Send people to the login page, and tell programs the reason."""
     is_page = request.method == "GET" and not request.path.startswith(("/api/", "/metrics", "/ws"))
     if is_page:
         return flask.redirect(pages.login_address(request.path), HTTPStatus.SEE_OTHER)
@@ -160,7 +160,7 @@ def _plain(text: str, status: int) -> flask.Response:
 
 
 def _health(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber) -> tuple[Response, int]:
-    """200 for as long as a restart would not make things better: without a broker we wait for it."""
+    """200 as long as a restart would not help: a missing broker is waited for."""
     alive, census = subscriber.alive, hub.census()
     body = {
         "status": "ok"
@@ -206,7 +206,7 @@ def _live(ws: Any, hub: Hub, metrics: ViewerMetrics, access: Access) -> None:
 
 
 def _cameras(named: object) -> list[updates.Key] | None:
-    """Pairs of strings; anything that is no list means all."""
+    """Node and camera of each; None, which stands for all, when `named` is no list."""
     if not isinstance(named, list):
         return None
     return [
@@ -217,7 +217,7 @@ def _cameras(named: object) -> list[updates.Key] | None:
 
 
 def _read(message: str | bytes) -> dict[str, Any]:
-    """A browser's message; what is not a JSON object says nothing to us."""
+    """A browser's message; empty when it is no JSON object."""
     try:
         heard = orjson.loads(message)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""The pages beside the live one, and the way in."""
+"""The pages beside the live page, login and logout."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from viewer_server.access.auth import Access
 log = logging.getLogger("darner.login")
 
 _OURS = re.compile(r"/(?:[A-Za-z0-9_.-]+/?)*")
-"""Where a login may lead: a path of this viewer, never another address."""
+"""Where a login may lead: to a path of this viewer, never to another address."""
 
 
 def blueprint(access: Access) -> flask.Blueprint:
-    """Pages, login and logout.
+    """Their routes.
 
     Args:
-        access: Who may look.
+        access: Decides who may look.
     """
     routes = flask.Blueprint("pages", __name__)
 
@@ -67,7 +67,7 @@ def blueprint(access: Access) -> flask.Blueprint:
 
 
 def login_address(path: str) -> str:
-    """The login page, which leads back to a path."""
+    """The login page's address; a login leads back to `path`."""
     return "/login" if path == "/" else flask.url_for("pages.login", next=path)
 
 

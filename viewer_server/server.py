@@ -1,8 +1,8 @@
-"""Serves the viewer: gunicorn with one worker process and a thread for each browser.
+"""Serves the viewer: gunicorn with one worker process, and a thread for each browser.
 
-The listening socket is made first, so a taken port is one line and not a retry; everything is built before
-the worker is forked, and every thread starts after it. SIGTERM and SIGINT end all of it within 5 s: browsers
-are told, then their sockets are shut.
+The listening socket is made first, so that a taken port is one clear line. Everything is built before
+gunicorn forks the worker, and every thread starts after that. SIGTERM and SIGINT end everything within 5 s:
+browsers are told, then their sockets are shut.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ from viewer_server.stored.versions import Versions
 log = logging.getLogger("darner.viewer")
 
 SPARE_THREADS = 16
-"""For ordinary requests when every websocket is taken."""
+"""For ordinary requests while every websocket is taken."""
 KEPT_ALIVE = 64
 OPEN_S = 600
-"""A worker that is silent for longer is replaced; taking a large old history along may take minutes."""
+"""gunicorn replaces a worker that is silent for longer; converting a large old history may take minutes."""
 STOP_S = 4
-"""Then what is left of the worker is killed."""
+"""Then gunicorn kills the worker."""
 
 
 def run(config: ViewerConfig) -> int:
     """Serve until a signal comes.
 
     Returns:
-        The exit code: 0 after a signal, something else when the broker refused us.
+        The exit code: 0 after a signal, another one when the broker refused the viewer.
 
     Raises:
-        ConfigError: The address cannot be listened on, or another setting cannot work.
+        ConfigError: The viewer cannot listen on the address, or another setting cannot work.
     """
     master = os.getpid()
     failure = mmap.mmap(-1, 1)  # written by the worker, read here
@@ -99,13 +99,13 @@ def run(config: ViewerConfig) -> int:
     print(f"Darner's viewer: {address(listener)}", flush=True)
     if password:
         print(f"Its password, shown this once: {password}", flush=True)
-    # The collector writes into every object that it looks at: its first full run in the worker, after some
-    # 10,000 messages, copied 11 MB that the processes share. What is there now stays: it need not look.
+    # The garbage collector writes into every object that it visits. Its first full run in the worker, after
+    # some 10,000 messages, copied 11 MB that both processes share. Frozen objects are not visited.
     gc.freeze()
     few_arenas()
     try:
         _Server(config, listener, app, hub, subscriber).run()
-    except SystemExit as stop:  # gunicorn's way to end; the forked worker comes along here, too
+    except SystemExit as stop:  # gunicorn ends this way, the forked worker too
         return failure[0] if os.getpid() == master and failure[0] else int(stop.code or 0)
     return failure[0]
 
@@ -130,14 +130,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """Where a browser on this machine finds it."""
+    """The address to open in a browser on this machine."""
     host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - "every address" is none to open
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn, configured from here alone: no file, no environment, no command line."""
+    """gunicorn, configured by these settings only: no file, no environment, no command line."""
 
     def __init__(
         self,
@@ -167,12 +167,12 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "loglevel": "warning",
             "proc_name": "darner-viewer",
             "control_socket_disable": True,
-            # Whom to believe about a browser's address is ours to say (proxies.py).
+            # Which proxies are believed is decided in access/proxies.py.
             "forwarded_allow_ips": "",
             "secure_scheme_headers": {},
         }
         for name, value in settings.items():
-            if name in self.cfg.settings:  # the last one is younger than the oldest gunicorn we run with
+            if name in self.cfg.settings:  # the oldest supported gunicorn lacks the last one
                 self.cfg.set(name, value)
 
     def load(self) -> flask.Flask:
@@ -180,7 +180,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's thread worker, which also runs the subscriber and ends websockets when it is to stop."""
+    """gunicorn's thread worker; it also runs the subscriber, and closes websockets at the end."""
 
     def init_process(self) -> None:
         """Prepare for signals, then serve."""
@@ -188,16 +188,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().init_process()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """On SIGTERM. A lock may be held in the thread we interrupt; a SimpleQueue's put is safe even so."""
+        """On SIGTERM. The interrupted thread may hold a lock; a SimpleQueue's put is safe all the same."""
         super().handle_exit(sig, frame)
         self._stopping.put(None)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """On SIGINT and SIGQUIT: the same, as browsers are no reason to hurry."""
+        """On SIGINT and SIGQUIT: the same as on SIGTERM."""
         self.handle_exit(sig, frame)
 
     def is_parent_alive(self) -> bool:
-        """Also end when the process that would have told us to is gone."""
+        """Also stop when the master process has gone, which would have told the worker to stop."""
         alive = bool(super().is_parent_alive())
         if not alive:
             self._stopping.put(None)

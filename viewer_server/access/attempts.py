@@ -1,4 +1,4 @@
-"""How many passwords may be tried: token buckets, one for each address and one for all."""
+"""Limits how often passwords may be tried: token buckets, one for each address and one for all together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Bucket:
 
 
 class Attempts:
-    """Failed attempts are paid for; five in a row, then one every half minute.
+    """Five failed attempts in a row, then one every half minute; a right password costs nothing.
 
     Args:
         clock: Seconds, monotonic.
@@ -45,10 +45,10 @@ class Attempts:
         return len(self._addresses)
 
     def begin(self, address: str | None) -> int:
-        """Pay for an attempt before it is looked at.
+        """Pay for an attempt before the password is checked.
 
         Returns:
-            0 when it may be made, else the seconds to wait.
+            0 when it may be checked, else the seconds to wait.
         """
         now_s = self._clock()
         with self._lock:
@@ -63,7 +63,7 @@ class Attempts:
             return 0
 
     def succeeded(self, address: str | None) -> None:
-        """Give back what was paid: it was the right password."""
+        """Pay back an attempt: its password was right."""
         with self._lock:
             self._addresses.pop(_network(address), None)
             self._all.left += 1
@@ -71,14 +71,14 @@ class Attempts:
     def _bucket(self, network: str, now_s: float) -> _Bucket:
         bucket = self._addresses.setdefault(network, _Bucket(PER_ADDRESS, now_s))
         self._addresses.move_to_end(network)
-        if len(self._addresses) > MAX_ADDRESSES:  # the bucket for all still holds those that are forgotten
+        if len(self._addresses) > MAX_ADDRESSES:  # the bucket for all still counts those that are forgotten
             self._addresses.popitem(last=False)
         bucket.fill(now_s, PER_ADDRESS, ADDRESS_REFILL_S)
         return bucket
 
 
 def _network(address: str | None) -> str:
-    """One customer's addresses: of IPv6, he has 2**64."""
+    """The addresses of one customer: an IPv6 customer has 2**64 of them."""
     try:
         found = ipaddress.ip_address(address or "")
     except ValueError:

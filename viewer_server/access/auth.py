@@ -1,9 +1,9 @@
 """Who may look: a password and a session cookie for people, a bearer token for programs.
 
 On loopback neither is needed; on any other address the viewer does not start without one. The cookie is
-signed (itsdangerous) with a key made of this viewer's secret and the password's hash: another password ends
-every session. Foreign pages are kept from acting in a visitor's name by what browsers say about a
-request's origin (Fetch Metadata, W3C; `Origin`, RFC 6454), beside cookies that they do not send along.
+signed (itsdangerous) with a key made from this viewer's secret and the password's hash: another password ends
+every session. Two things keep foreign pages from acting in a visitor's name: browsers say where a request
+comes from (Fetch Metadata, W3C; `Origin`, RFC 6454), and do not send our cookie with it.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ log = logging.getLogger("darner.login")
 
 PUBLIC = ("/login", "/health")
 LEAST = 8
-"""Characters of a password."""
+"""Fewest characters of a password."""
 LOGGED_OUT = 4401
-"""Close code of a websocket whose session ended; HTTP's 401 in the range for applications."""
+"""Close code of a websocket whose login ended: HTTP's 401 in the range for applications."""
 
 
 class Closable(Protocol):
-    """A browser's mailbox, as far as it matters here."""
+    """A websocket that can be closed."""
 
     def close(self, code: int, reason: str) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 class Access:
-    """The rule, and who is logged in.
+    """Decides who may enter, and knows who is logged in.
 
     Args:
-        settings: Password, token and the length of a session.
-        kept: The secret, a generated password, and sessions that were ended before their time.
+        settings: Password, token and the length of a login.
+        kept: The secret, a generated password, and logins that were ended early.
         origins: Which pages are ours.
-        port: Makes the cookie's name: browsers do not tell ports of one machine apart.
+        port: Part of the cookie's name, because browsers send cookies to every port of a machine.
 
     Raises:
         ConfigError: A password or token cannot be used.
@@ -80,16 +80,16 @@ class Access:
 
     @property
     def required(self) -> bool:
-        """Whether anybody must prove anything."""
+        """Whether a password or a token is needed."""
         return self._password is not None or self._token is not None
 
     @property
     def by_password(self) -> bool:
-        """Whether people can log in."""
+        """Whether there is a password to log in with."""
         return self._password is not None
 
     def password_is_right(self, password: str) -> bool:
-        """Whether this is the password; one guess at a time, since each costs 32 MB."""
+        """Whether this is the password. One guess is checked at a time, since each takes 32 MB."""
         with self._hashing:
             return self._password is not None and check_password_hash(self._password, password[:1024])
 
@@ -101,7 +101,7 @@ class Access:
         return hmac.compare_digest(given.strip().encode(), self._token.encode())
 
     def session_of(self, request: flask.Request) -> str | None:
-        """The session that a request belongs to; None for none, or one that has ended."""
+        """The session of a request's cookie; None without one, or when it has ended."""
         cookie = request.cookies.get(self.cookie, "")
         if not cookie or len(cookie) > 512:
             return None
@@ -112,13 +112,13 @@ class Access:
         return session if isinstance(session, str) and session not in self._kept.ended else None
 
     def may_enter(self, request: flask.Request) -> bool:
-        """Whether a request is answered."""
+        """Whether a request may be answered."""
         if not self.required or request.path in PUBLIC or request.path.startswith("/static/"):
             return True
         return self.token_is_right(request) or self.session_of(request) is not None
 
     def is_forged(self, request: flask.Request) -> bool:
-        """Whether a foreign page may have made a browser send this request, which changes something."""
+        """Whether this request changes something, and a foreign page may have made the browser send it."""
         if request.method in ("GET", "HEAD", "OPTIONS") or self.token_is_right(request):
             return False
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
@@ -129,7 +129,7 @@ class Access:
         return site is None and self.cookie in request.cookies
 
     def log_in(self, response: flask.Response, session: str | None = None) -> None:
-        """Give the browser a session, or the one it has for longer."""
+        """Give the browser a new session, or prolong its own."""
         response.set_cookie(
             self.cookie,
             str(self._signer.dumps(session or secrets.token_urlsafe(18))),
@@ -140,7 +140,7 @@ class Access:
         )
 
     def log_out(self, response: flask.Response) -> None:
-        """End the session of the request, in all its windows."""
+        """End the request's session in all windows of the browser."""
         session = self.session_of(flask.request)
         response.delete_cookie(self.cookie, httponly=True, samesite="Strict")
         if session is None:
@@ -152,7 +152,7 @@ class Access:
 
     @contextmanager
     def watching(self, page: Closable) -> Iterator[None]:
-        """While a websocket of the request's session is open."""
+        """Close a websocket when the request's session ends, for as long as the `with` block runs."""
         session = self.session_of(flask.request) or ""
         with self._watching_lock:
             self._watching.setdefault(session, set()).add(page)
@@ -167,7 +167,7 @@ class Access:
 
 
 def read_password(settings: HttpSettings) -> str | None:
-    """The password's hash; None when there is none.
+    """The configured password's hash; None without one.
 
     Raises:
         ConfigError: It is no hash, or its file cannot be read.
@@ -190,7 +190,7 @@ def _is_hash(text: str) -> bool:
 
 
 def read_token(settings: HttpSettings) -> str | None:
-    """The bearer token; None when there is none.
+    """The configured bearer token; None without one.
 
     Raises:
         ConfigError: It is too short to be safe, or its file cannot be read.
@@ -202,10 +202,10 @@ def read_token(settings: HttpSettings) -> str | None:
 
 
 def check_address(settings: HttpSettings, address: str) -> None:
-    """Whether pictures may be shown on this address.
+    """Refuse an address that others can reach while nobody has to log in.
 
     Raises:
-        ConfigError: Others can reach it, and nothing asks them who they are.
+        ConfigError: There is neither a password nor a token, and the address is not loopback.
     """
     protected = settings.password_hash or settings.password_file or settings.token or settings.token_file
     if not (protected or settings.generate_password or ipaddress.ip_address(address).is_loopback):
@@ -216,10 +216,10 @@ def check_address(settings: HttpSettings, address: str) -> None:
 
 
 def ask_for_hash() -> str:
-    """A new password's hash, asked for at the terminal or read from standard input.
+    """The hash of a new password, which is typed at the terminal or read from standard input.
 
     Raises:
-        ConfigError: It is too short, or was not the same twice.
+        ConfigError: The password is too short, or was not typed the same twice.
     """
     if sys.stdin.isatty():
         password = getpass.getpass("Password: ")

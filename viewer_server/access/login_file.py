@@ -1,4 +1,4 @@
-"""What outlives a restart for logins: the secret that signs cookies, and sessions that were ended early."""
+"""What logins need after a restart: the secret that signs cookies, and sessions that were ended early."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ log = logging.getLogger("darner.login")
 
 MAX_ENDED = 10_000
 METHOD = "scrypt:32768:8:1"
-"""werkzeug's default: 32 MB and some 50 ms a guess."""
+"""werkzeug's default: a guess takes 32 MB and about 50 ms."""
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Without those that look alike."""
+"""Of generated passwords, without letters that look alike."""
 
 
 class LoginFile:
-    """A small file that only we may read; where it cannot be written, a restart ends every session.
+    """A small file that only the viewer's user may read; while it cannot be written, restarts end sessions.
 
     Args:
-        path: Of the file; None keeps nothing.
+        path: The file; None keeps everything in memory.
 
     Attributes:
-        secret: Signs the cookies.
-        password_hash: Of the generated password, if one was generated.
-        ended: Sessions whose cookies are refused, and until when that matters, seconds since 1970.
+        secret: The key that signs cookies is made from it.
+        password_hash: Hash of the generated password; None without one.
+        ended: When each ended session's cookie would have expired, seconds since 1970.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -44,7 +44,7 @@ class LoginFile:
             self._load(path)
 
     def generate_password(self) -> str | None:
-        """Make a password of 80 random bits, unless there is one; it is returned once and kept as a hash."""
+        """Make a password of 80 random bits, and keep its hash; None when there is one already."""
         if self.password_hash is not None:
             return None
         groups = ("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4))
@@ -54,7 +54,7 @@ class LoginFile:
         return password
 
     def end(self, session: str, hours: float) -> None:
-        """Refuse a session's cookies from now on."""
+        """Refuse a session's cookie from now on."""
         with self._lock:
             now_s = time.time()
             self.ended = {one: until for one, until in self.ended.items() if until > now_s}

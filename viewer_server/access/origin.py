@@ -1,8 +1,8 @@
-"""Which names and pages the viewer answers to.
+"""Which host names and pages the viewer answers.
 
-A foreign page must not open our websocket (its `Origin` gives it away), nor may a foreign name that was made
-to point at this machine (DNS rebinding: then `Origin` and `Host` agree, and only the name is wrong). So names
-are known ones; an IP address cannot be rebound and is always right.
+A foreign page must not open our websocket: its `Origin` header tells. Nor may a foreign name that points to
+this machine (DNS rebinding): then `Origin` and `Host` agree, and only the name is wrong. So the viewer
+answers known names only. IP addresses are always allowed, because they cannot be rebound.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 
 
 class Origins:
-    """The rule.
+    """The names and origins of this viewer.
 
     Args:
         allowed: ``http.allowed_origins``.
 
     Raises:
-        ConfigError: One of them is not an origin.
+        ConfigError: An entry is not an origin.
     """
 
     def __init__(self, allowed: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ class Origins:
         self._names |= {str(urlsplit(origin).hostname) for origin in self._allowed}
 
     def host_is_ours(self, host: str) -> bool:
-        """Whether a request with this Host header is meant for us."""
+        """Whether this Host header names this viewer."""
         match = _HOST.fullmatch(host)
         if match is None:
             return False
@@ -47,7 +47,7 @@ class Origins:
         return True
 
     def page_is_ours(self, origin: str | None, host: str) -> bool:
-        """Whether a page from `origin` may open a websocket; a program that is no browser has none."""
+        """Whether a page from `origin` may open a websocket; programs other than browsers send no origin."""
         if origin is None:
             return True
         return origin.lower() in self._allowed or origin.lower().partition("://")[2] == host.lower()

@@ -1,4 +1,4 @@
-"""Believes what a proxy says about the browser behind it, if it is one that was named."""
+"""Believes what the configured proxies say about the browsers behind them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class TrustedProxies:
-    """WSGI middleware: the last address and scheme that a trusted proxy forwards are the request's own.
+    """WSGI middleware: takes the last address and scheme that a trusted proxy forwards for the request's own.
 
     Args:
-        app: What answers.
+        app: Answers the requests.
         trusted: ``http.trusted_proxies``.
 
     Raises:
-        ConfigError: One of them is no address or network.
+        ConfigError: An entry is no address or network.
     """
 
     def __init__(self, app: WSGIApplication, trusted: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Tables to take away: CSV, and JSON line by line."""
+"""Downloads: tables as CSV, and events as one JSON object a line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def events_csv(history: Database, wanted: Filter) -> flask.Response:
 
 
 def events_ndjson(history: Database, wanted: Filter) -> flask.Response:
-    """Events as they came, one a line."""
+    """Events as the nodes sent them, one a line."""
     return _events(history, wanted, b"", _json_lines, "application/x-ndjson", "events.ndjson")
 
 
@@ -51,7 +51,9 @@ def _events(
     media: str,
     name: str,
 ) -> flask.Response:
-    with history.reading() as db:  # the first page now: what is wrong must be said before the answer begins
+    with (
+        history.reading() as db
+    ):  # the first page now, because an error must be said before the answer begins
         first, more = feed.page(db, wanted, feed.PAGE_MAX)
 
     def parts() -> Iterator[bytes]:
@@ -87,7 +89,7 @@ def _lines(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    """A spreadsheet runs what begins like a formula (OWASP, CSV injection); names come from the wire."""
+    """Quote what a spreadsheet would run as a formula (OWASP, CSV injection): names come from the wire."""
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
     return value

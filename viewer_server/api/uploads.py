@@ -1,4 +1,4 @@
-"""Pictures that come in over HTTP: bounded in bytes and pixels before anybody decodes them."""
+"""Pictures in HTTP requests: bytes and pixels are bounded before anybody decodes them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from shared.pictures import MAX_PIXELS, read_header
 from viewer_server.api.endpoint import Refused
 
 MAX_BYTES = 700_000
-"""A node reads requests of a million bytes, and base64 makes four bytes of three."""
+"""A node reads requests of a million bytes, and base64 turns three bytes into four."""
 BODY_BYTES = 1_048_576
-"""With a form around the picture; and read as far as this, a larger one still gets its answer."""
+"""With a form around the picture. A larger body is read up to here, so that its sender gets an answer."""
 
 
 def picture_of(request: flask.Request) -> bytes:
     """The picture in a request: its body, or the field `image` of a form.
 
     Raises:
-        Refused: There is none, or it is too large, or no JPEG or PNG.
+        Refused: There is no picture, it is too large, or it is neither a JPEG nor a PNG.
     """
     try:
         if request.mimetype == "multipart/form-data":

@@ -1,1 +1,6 @@
-"""What is happening now."""
+"""What is happening now: the newest of everything, and how it reaches every browser.
+
+Enter by `hub.py`, which fills a mailbox for each browser. `state.py` keeps the newest messages, `join.py`
+puts pictures and boxes together, `updates.py` encodes what browsers are sent, and `websocket.py` sends it.
+May import `config.py`, `memory.py` and `shared`; not `stored`, not `access`.
+"""

@@ -1,4 +1,4 @@
-"""Hands what happens to the browsers: one small mailbox each, so that a slow one delays nobody else."""
+"""Hands every update to the browsers: each has a small mailbox, so that a slow one delays no other."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from viewer_server.live.state import State
 from viewer_server.live.updates import Key, Update
 
 MAX_CREDIT = 16
-"""Frames that may be on their way to a browser: enough for 60 a second over 250 ms, too few to go stale."""
+"""Most frames on their way to a browser: enough for 60 a second over 250 ms, too few to become stale."""
 MAX_EVENTS = 500
 MAX_STATES = 12_000
-"""Above every cap of the state together; more can wait only if things are made and cleared without end."""
+"""More than the state can hold. So many wait only if things are announced and cleared without end."""
 
 
 class Mailbox:
-    """What one browser has yet to be sent; newest wins, for each camera and each piece of state.
+    """What is still to be sent to one browser: of each camera and each piece of state the newest.
 
-    Holds references to shared payloads, never copies. Its size is bounded however slow the browser is.
+    It holds references to shared payloads, never copies. Its size is bounded however slow the browser is.
 
     Args:
-        wake: Set when there is something to do.
+        wake: Set when there is something to send, or the connection is to be closed.
         cut: Ends the connection at once.
 
     Attributes:
-        watched: Cameras whose frames are put; None: of all.
-        counts: Frames "sent", and "replaced" by a newer one of the same camera before they were.
-        closing: Code and reason with which the connection is to be ended.
+        watched: Cameras whose frames are sent; None stands for all.
+        counts: Frames that were "sent", and frames that were "replaced" by a newer one before that.
+        closing: Code and reason with which the connection is to be closed.
     """
 
     def __init__(self, wake: threading.Event, cut: Callable[[], None]) -> None:
@@ -47,7 +47,7 @@ class Mailbox:
         self.closing: tuple[int, str] | None = None
 
     def put(self, update: Update) -> None:
-        """Leave a message; never waits."""
+        """Add a message; never waits."""
         with self._lock:
             match update.kind:
                 case "state":
@@ -65,12 +65,12 @@ class Mailbox:
         self._wake.set()
 
     def allow(self, frames: int) -> None:
-        """The browser can take this many more frames."""
+        """Allow this many more frames to be sent."""
         with self._lock:
             self._credit = min(MAX_CREDIT, self._credit + max(0, frames))
 
     def watch(self, cameras: Iterable[Key] | None) -> None:
-        """Send frames of these cameras only, those that are on the screen; None: of all."""
+        """Send frames of these cameras only, which are on the screen; None stands for all."""
         with self._lock:
             self.watched = None if cameras is None else frozenset(cameras)
             if self.watched is not None:
@@ -78,9 +78,9 @@ class Mailbox:
                     del self._frames[key]
 
     def take(self) -> bytes | None:
-        """The next message to send; None when there is none, or only frames that the browser has no room for.
+        """The next message to send; None when there is none, or only frames that are not allowed yet.
 
-        State goes before events and events before frames; cameras take turns.
+        State goes before events, and events before frames; cameras take turns.
         """
         with self._lock:
             if self._states:
@@ -94,7 +94,7 @@ class Mailbox:
             return None
 
     def close(self, code: int, reason: str) -> None:
-        """Ask for the connection to be ended; the first reason stays."""
+        """Ask for the connection to be closed; the first reason counts."""
         if self.closing is None:
             self.closing = (code, reason)
         self._wake.set()
@@ -108,9 +108,9 @@ class Hub:
     """Everything between the subscriber and the browsers.
 
     Args:
-        state: What is known.
-        max_browsers: Beyond this many `join` refuses.
-        hello: Fields of the first message a browser gets.
+        state: The newest of everything; the hub's lock guards it.
+        max_browsers: `join` refuses more.
+        hello: Fields of the first message to each browser.
     """
 
     def __init__(self, state: State, max_browsers: int, hello: dict[str, str]) -> None:
@@ -127,7 +127,7 @@ class Hub:
         return len(self._mailboxes)
 
     def census(self) -> dict[str, int]:
-        """How much of what is known, and how frames fared on their way here."""
+        """Numbers of nodes and cameras, and of pictures with and without their boxes."""
         with self._lock:
             return {
                 "nodes": len(self.state.nodes),
@@ -138,12 +138,12 @@ class Hub:
 
     @property
     def counts(self) -> Counter[str]:
-        """Frames sent and replaced, of all browsers ever."""
+        """Frames sent and replaced, for all browsers since the start."""
         with self._lock:
             return sum((mailbox.counts for mailbox in self._mailboxes), self._departed.copy())
 
     def known(self, *kinds: str) -> list[Update]:
-        """The newest of these kinds of messages, such as "info" and "zone"."""
+        """The newest messages of these kinds, such as "info" and "zone"."""
         with self._lock:
             return [one for one in self.state.everything() if one.kind == "state" and one.key[0] in kinds]
 
@@ -153,12 +153,12 @@ class Hub:
             return self.state.last_frame(camera)
 
     def zones_version(self, node: str, camera: str) -> int | None:
-        """Version of the zones and lines in force on a camera; None when nothing is known of them."""
+        """The version of a camera's zones and lines; None when none has come."""
         with self._lock:
             return self.state.zones_versions.get((node, camera))
 
     def watch(self, mailbox: Mailbox, cameras: Iterable[Key] | None) -> None:
-        """Send a browser frames of these cameras only, and what it may have missed of them; None: of all."""
+        """Send a browser frames of these cameras only (None: all), and at once the newest of each new one."""
         with self._lock:
             before = mailbox.watched
             mailbox.watch(cameras)
@@ -173,30 +173,30 @@ class Hub:
         return frozenset(self.state.cameras) if watched is None else watched
 
     def handle(self, received: Received) -> None:
-        """Take in one message from the broker and tell every browser.
+        """Take in a message from the broker and tell every browser.
 
         Raises:
-            MessageError: The message is refused.
+            MessageError: The message breaks the contract or goes over a cap.
         """
         with self._lock:
             self._tell(self.state.apply(received))
 
     def remember(self, events: Iterable[Event]) -> None:
-        """Take in stored events, before the first browser comes."""
+        """Take in stored events, before the first browser connects."""
         with self._lock:
             self.state.remember(events)
 
     def broker(self, connected: bool) -> None:
-        """Tell browsers whether the broker is there."""
+        """Tell browsers whether the broker is connected."""
         with self._lock:
             self._broker = updates.text("broker", connected=connected)
             self._tell([Update("state", ("broker",), self._broker)])
 
     def join(self, mailbox: Mailbox, server_us: int) -> None:
-        """Begin to fill a mailbox: first with all that is known, then with what happens.
+        """Begin to fill a mailbox: first with everything known, then with every update.
 
         Raises:
-            Full: It cannot be had now.
+            Full: There are too many browsers, or the viewer is stopping.
         """
         with self._lock:
             if self._stopping:
@@ -219,14 +219,14 @@ class Hub:
                 self._departed += mailbox.counts
 
     def close(self) -> None:
-        """Send every browser away, and let no new one in."""
+        """Ask for every connection to be closed, and refuse new browsers."""
         with self._lock:
             self._stopping = True
             for mailbox in self._mailboxes:
                 mailbox.close(1001, "the viewer is stopping")
 
     def cut(self) -> None:
-        """End the connections that are still there."""
+        """End the connections that are still open."""
         with self._lock:
             for mailbox in self._mailboxes:
                 mailbox.cut()

@@ -1,4 +1,4 @@
-"""Puts the picture of a frame and the boxes of the same frame together: the only place that does."""
+"""Puts the picture and the boxes of the same frame together; no other file does."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Thumbnail:
     """A JPEG and the frame it shows.
 
     Attributes:
-        session: The edge's run.
-        seq: The frame's number in that run.
-        width: Pixels of this JPEG, from its own header.
-        height: Likewise.
-        received_us: When it reached us, microseconds UTC.
-        jpeg: The bytes, as they came.
+        session: The node's session.
+        seq: The frame's number in that session.
+        width: Pixels, from the JPEG's own header.
+        height: Pixels, from the JPEG's own header.
+        received_us: When the viewer received it, microseconds UTC.
+        jpeg: The bytes as they came.
     """
 
     session: str
@@ -41,7 +41,7 @@ Pair = tuple[Thumbnail, DetectionsMessage]
 
 
 class _Pending(Generic[T]):
-    """What waits for its other half, oldest thrown away first."""
+    """Halves that wait for their other half; when there are too many, the oldest are thrown away."""
 
     def __init__(self, items: int, size: int) -> None:
         self._max_items = items
@@ -50,7 +50,7 @@ class _Pending(Generic[T]):
         self._size = 0
 
     def add(self, seq: int, item: T, size: int) -> int:
-        """Hold `item`; the number of items given up for it."""
+        """Hold `item`; returns how many older ones were thrown away."""
         self.take(seq)
         self._waiting[seq] = (item, size)
         self._size += size
@@ -71,7 +71,7 @@ class _Pending(Generic[T]):
         return found[0]
 
     def forget_until(self, seq: int) -> int:
-        """Throw away everything up to `seq`; how many that were."""
+        """Throw away everything up to `seq`; returns how many."""
         old = [waiting for waiting in self._waiting if waiting <= seq]
         for waiting in old:
             self.take(waiting)
@@ -81,12 +81,12 @@ class _Pending(Generic[T]):
 class Joiner:
     """One camera's pictures and boxes, whichever comes first.
 
-    A pair comes out only when session and seq are both the same, and never an older one after a newer one. A
-    new session starts over: it is another run of the edge, with frame numbers of its own.
+    A pair has one session and one seq, and no pair comes out after a newer one. A new session starts over:
+    its frame numbers are its own.
 
     Attributes:
         unmatched: Pictures whose boxes never came.
-        lost: Detections messages of this session that never came.
+        lost: Detections messages of this session that did not reach the viewer.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Joiner:
         self._start("")
 
     def add_picture(self, picture: Thumbnail) -> Pair | None:
-        """The pair this picture completes, if its boxes are here already."""
+        """The pair that this picture completes, if its boxes have come."""
         self._enter(picture.session)
         if picture.seq <= self._last:
             return None
@@ -107,7 +107,7 @@ class Joiner:
         return None
 
     def add_detections(self, detections: DetectionsMessage, size: int) -> Pair | None:
-        """The pair these boxes complete, if their picture is here already.
+        """The pair that these boxes complete, if their picture has come.
 
         Args:
             detections: The message.
@@ -130,7 +130,7 @@ class Joiner:
         return picture, detections
 
     def _note_losses(self, position: int) -> None:
-        """The difference counts up by one from message to message: the node's own drops are taken off it."""
+        """Count missing messages: `seq` minus `dropped` goes up by one from message to message."""
         if self._position is not None:
             self.lost += max(0, position - self._position - 1)
         self._position = position if self._position is None else max(self._position, position)

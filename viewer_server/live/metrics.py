@@ -1,4 +1,4 @@
-"""What Prometheus may ask about the viewer itself; the edge's numbers are on the broker."""
+"""The viewer's own Prometheus metrics; those of edge nodes are on the broker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ViewerMetrics(Collector):
     """The viewer's counters, on a registry of its own.
 
     Args:
-        hub: Read when asked.
+        hub: Read when metrics are collected.
 
     Attributes:
         broker_connected: Set by the subscriber.
@@ -45,16 +45,14 @@ class ViewerMetrics(Collector):
             "Events that came again and were stored already",
             registry=self.registry,
         )
-        self.holes = Counter(
-            "darner_viewer_events_missing", "Events that were given up waiting for", registry=self.registry
-        )
+        self.holes = Counter("darner_viewer_events_missing", "Events that never came", registry=self.registry)
         self.turned_away = Counter(
             "darner_viewer_browsers_turned_away", "Websockets refused", ["why"], registry=self.registry
         )
         self.registry.register(self)
 
     def collect(self) -> list[Metric]:
-        """The numbers that others keep."""
+        """The numbers that the hub has."""
         hub, census, counts = self._hub, self._hub.census(), self._hub.counts
         gauges = {
             "broker_connected": ("Whether the broker is connected", self.broker_connected),
@@ -74,5 +72,5 @@ class ViewerMetrics(Collector):
         ]
 
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,7 +1,7 @@
-"""What the viewer knows: the newest of everything on the broker, ready for a browser that opens now.
+"""What the viewer knows: the newest of everything on the broker, encoded for the next browser.
 
-Everything that comes in is hostile until checked. Nodes and cameras are found from retained topics alone, and
-there is a cap on each kind of thing and on the bytes of all.
+Every message is checked before it is taken in. Only retained topics announce nodes and cameras. There is a
+cap on each kind of thing, and on the bytes of all together.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from viewer_server.live.updates import Key, Update
 SHOWN = tuple(
     row for row in topics.TABLE if row not in (topics.SNAPSHOT, topics.REQUEST, topics.RESPONSE, topics.ACK)
 )
-"""The topics the page is made of."""
+"""The topics that the page shows."""
 MAX_NODES = 256
 MAX_CAMERAS = 256
 MAX_ENTRIES = 5_000
 MAX_BYTES = 32_000_000
 MAX_EVENTS = 100
-"""Remembered of track events, and again of all others: tracks come and go too often to share their room."""
+"""Of track events, and the same number of other events: tracks come and go too often to share the room."""
 MAX_PICTURE_SIDE = 4096
 MAX_CLASSES = 400
-"""Names that are passed on, for class filters; where there are more, nobody would look for one in a list."""
+"""Class names that are passed on for filters; a longer list of names is left out."""
 
 
 class NotJoinable(MessageError):  # noqa: N818 - it is one, of a kind that is counted by itself
@@ -55,14 +55,16 @@ class _Camera:
 
 
 class State:
-    """The retained picture. Not thread-safe: the hub's lock guards it.
+    """The newest messages by topic, the last events, and the last frame of each camera.
+
+    Not thread-safe: the hub's lock guards it.
 
     Args:
-        prefix: Of the topics.
+        prefix: The topics' prefix.
 
     Attributes:
         joined: Pictures that found their boxes.
-        zones_versions: By node and camera, of the zones and lines in force.
+        zones_versions: Version of the zones and lines, by node and camera.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -77,12 +79,12 @@ class State:
 
     @property
     def nodes(self) -> set[str]:
-        """Names of the nodes known."""
+        """Names of the nodes that are known."""
         return {key[1] for key in self._entries if len(key) == 2 and key[0] != topics.METRICS.name}
 
     @property
     def cameras(self) -> list[tuple[str, str]]:
-        """Node and camera of every camera known."""
+        """Node and camera of every camera that is known."""
         return list(self._cameras)
 
     @property
@@ -91,13 +93,13 @@ class State:
         return sum(camera.joiner.unmatched for camera in self._cameras.values())
 
     def apply(self, received: Received) -> list[Update]:
-        """Take in one message.
+        """Take in a message.
 
         Returns:
-            What browsers must be told.
+            The updates for browsers.
 
         Raises:
-            MessageError: It is not ours, breaks the contract or goes over a cap.
+            MessageError: Its topic is not shown, it breaks the contract, or it goes over a cap.
         """
         match = topics.match(self._prefix, received.topic)
         if match is None or match[0] not in SHOWN:
@@ -108,7 +110,7 @@ class State:
         if not received.payload:
             return self._cleared(row, ids)
         message = decode(row.payload, received.payload)
-        assert isinstance(message, NodeMessage)  # noqa: S101 - what is shown is said by nodes
+        assert isinstance(message, NodeMessage)  # noqa: S101 - every shown topic carries one
         check_names(ids, message)
         if isinstance(message, DetectionsMessage):
             return self._detections(ids, message, len(received.payload))
@@ -118,12 +120,12 @@ class State:
         return self._newest(row, ids, message)
 
     def remember(self, events: Iterable[Event]) -> None:
-        """Take in stored events, oldest first; the cameras they are of may be gone."""
+        """Take in stored events, oldest first; their cameras need not be known."""
         for event in events:
             self._event({"node": event.node, "camera": event.camera}, event)
 
     def everything(self) -> Iterator[Update]:
-        """Everything a new browser must be told, in an order in which things make sense."""
+        """Everything that a new browser must be sent: state, then events, then frames."""
         for key, payload in self._entries.items():
             yield Update("state", key, payload)
         yield from self._events.values()
@@ -165,7 +167,7 @@ class State:
 
     def _event(self, ids: Mapping[str, str], event: Event) -> list[Update]:
         remembered = self._track_events if event.type.startswith("track_") else self._events
-        if event.event_id in remembered:  # delivered at least once: now for the second time
+        if event.event_id in remembered:  # delivered at least once: this is a repetition
             return []
         update = Update("event", (topics.EVENTS.name, event.event_id), _encoded(topics.EVENTS, ids, event))
         remembered[event.event_id] = update
@@ -191,11 +193,11 @@ class State:
     def _known(self, ids: Mapping[str, str]) -> _Camera:
         camera = self._cameras.get((ids["node"], ids["camera"]))
         if camera is None:
-            raise MessageError("of a camera that has not announced itself in a retained topic")
+            raise MessageError("its camera has not announced itself in a retained topic")
         return camera
 
     def _admit(self, row: Topic, ids: Mapping[str, str]) -> None:
-        """Make room for a node or camera that a retained topic announces; anything else must be known."""
+        """Add the node or camera that a retained topic announces; refuse messages of unknown ones."""
         if "camera" in ids:
             name = ids["node"], ids["camera"]
             if row.retain and name not in self._cameras:
@@ -205,12 +207,12 @@ class State:
             self._known(ids)
         elif ids["node"] not in self.nodes:
             if not row.retain:
-                raise MessageError("of a node that has not announced itself in a retained topic")
+                raise MessageError("its node has not announced itself in a retained topic")
             if len(self.nodes) >= MAX_NODES:
                 raise MessageError(f"more than {MAX_NODES} nodes")
 
     def _cleared(self, row: Topic, ids: Mapping[str, str]) -> list[Update]:
-        """An empty retained message: the thing is gone, and what belongs to it."""
+        """Remove what an empty retained message clears, and everything that belongs to it."""
         if row is topics.STATUS:
             gone = [self._remove(key) for key in list(self._entries) if key[1] == ids["node"]]
             self._cameras = {key: camera for key, camera in self._cameras.items() if key[0] != ids["node"]}
@@ -233,7 +235,7 @@ class State:
 
 
 def check_names(ids: Mapping[str, str], message: NodeMessage) -> None:
-    """Refuse a message that speaks for somebody else than its topic."""
+    """Refuse a message that names another node, camera or zone than its topic."""
     for name, value in ids.items():
         if getattr(message, name) != value:
             raise MessageError(f"the topic says {name} {value}, the message {getattr(message, name)}")

@@ -1,30 +1,30 @@
-"""What browsers are sent, each encoded once: the bytes of a whole websocket frame, shared by every browser.
+"""Encodes what browsers are sent, once for all of them: the bytes of a whole websocket frame.
 
-Frames from a server carry no mask, so the same bytes are right for all of them.
+Websocket frames from a server have no mask, so every browser can be sent the same bytes.
 
 Text messages are JSON objects with a `type`:
 
 ========================  ====================================================================================
-`hello`                   first, and once: forget everything, a snapshot follows. `server_us`, `version`,
-                          `broker` and `prefix` (what the viewer subscribes to)
+`hello`                   the first message: forget everything, because all of it follows. `server_us`,
+                          `version`, `broker` and `prefix` (what the viewer subscribes to)
 `broker`                  `connected`: whether the viewer has the broker
 `status`, `info`,         a message from the broker: `node`, and `camera` and `zone` where it has them, with
 `metrics`,                the message itself in `message`, or null when it was cleared and the thing is gone
 `camera_status`,
 `zones`, `zone`
-`events`                  likewise; `message` is one event, told once
-`live`                    the snapshot is complete
+`events`                  the same; `message` is one event, which is sent once
+`live`                    everything that is known has been sent
 `pong`                    answers `ping`: `client_ms` as it came, and `server_us`
 ========================  ====================================================================================
 
 A binary message is one frame of one camera: the length of a JSON header (4 bytes, big-endian), the header,
 the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us), `detections`
-(the message as the edge sent it; its session and seq are the picture's, or it would not be sent) and `lost`
-(how many detections messages of the session did not reach the viewer).
+(the node's message; its session and seq are always those of the picture) and `lost` (how many detections
+messages of the session did not reach the viewer).
 
 Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
-"cameras": [[node, camera], ...]}` names the cameras on the screen, whose frames alone are wanted (null, as at
-first: all), `{"type": "ping", "client_ms": t}` asks for the server's clock.
+"cameras": [[node, camera], ...]}` asks for frames of these cameras only (null, as at first: of all), and
+`{"type": "ping", "client_ms": t}` asks for the server's clock.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Something every browser is to be told.
+    """A message for every browser.
 
     Attributes:
-        kind: "state" and "frame" replace an older one of the same key that was not sent yet; "event" does
+        kind: "state" and "frame" replace an older update with the same key that is not sent yet; "event" does
             not.
-        key: What it is about; for a frame, node and camera.
+        key: What the update is about; for a frame, node and camera.
         payload: The websocket frame.
     """
 
@@ -73,7 +73,7 @@ def websocket_frame(opcode: int, payload: bytes) -> bytes:
 
 
 def content(frame: bytes) -> memoryview:
-    """What a frame of `websocket_frame` carries."""
+    """The payload of a frame that `websocket_frame` has made."""
     size = {126: 4, 127: 10}.get(frame[1], 2)
     return memoryview(frame)[size:]
 
@@ -91,14 +91,14 @@ def text(kind: str, **fields: Any) -> bytes:
 
 
 def frame(node: str, camera: str, picture: Thumbnail, detections: DetectionsMessage, lost: int) -> Update:
-    """One frame, picture and boxes in one message, so that nothing can part them again.
+    """A frame of a camera: picture and boxes in one message, so that they stay together.
 
     Args:
-        node: Whose it is.
-        camera: Likewise.
+        node: The camera's node.
+        camera: The camera.
         picture: The JPEG.
         detections: The boxes.
-        lost: Detections messages of the session that did not reach us.
+        lost: Detections messages of the session that did not reach the viewer.
     """
     header = orjson.dumps(
         {

@@ -1,10 +1,12 @@
-"""Makes simple-websocket 1.1 safe to serve many browsers with.
+"""Makes simple-websocket 1.1 safe for many browsers. These faults were measured, and each has a remedy here.
 
-Measured faults of its own, and what stands against each here: its ping thread and our sender wrote the socket
-at once (a lock); it used `send` and dropped what did not fit (all of it is sent, or the connection ends); a
-client that stopped reading was kept for ever (a deadline); every message was compressed for every client
-(compression is refused at the handshake); messages had no size limit (one is set); kernel buffers kept stale
-frames (a small one is asked for); nothing limits what a client may send meanwhile (an allowance per second).
+- Its ping thread and our sender wrote to the socket at the same time: a lock.
+- It dropped what did not fit into one `send`: all of it is sent, or the connection ends.
+- A client that stopped reading was never dropped: a deadline.
+- Every message was compressed for every client: compression is refused at the handshake.
+- Messages had no size limit: one is set.
+- Kernel buffers kept stale frames: a small buffer is asked for.
+- A client could send without limit: an allowance per second.
 """
 
 from __future__ import annotations
@@ -28,23 +30,23 @@ MAX_MESSAGE = 4096
 RECEIVE_PER_S = 64 * 1024
 WATCH_S = 1.0
 GOODBYE_S = 1.0
-"""How long a browser has to answer when it is sent away."""
+"""How long a browser has to answer when its connection is closed."""
 
 OPTIONS: dict[str, Any] = {
     "ping_interval": PING_S,
     "max_message_size": MAX_MESSAGE,
-    # Not waited for at exit, whatever state its client is in.
+    # A daemon, so that the exit waits for no client.
     "thread_class": functools.partial(threading.Thread, daemon=True),
 }
-"""For flask-sock, which hands them to simple_websocket.Server."""
+"""flask-sock hands them to simple_websocket.Server."""
 
 
 class SafeSocket:
-    """Stands in for the server's socket; simple-websocket reads and writes through it.
+    """Takes the place of the server's socket: simple-websocket reads and writes through it.
 
     Args:
-        sock: The connection, which stays the server's to close.
-        send_timeout: Seconds in which the client must have taken a whole message.
+        sock: The connection; the server closes it.
+        send_timeout: Seconds in which the client must take a whole message.
     """
 
     def __init__(self, sock: socket.socket, send_timeout: float = SEND_TIMEOUT_S) -> None:
@@ -56,14 +58,14 @@ class SafeSocket:
         self._received = 0
 
     def fileno(self) -> int:
-        """For selectors."""
+        """The socket's descriptor, for selectors."""
         return self._sock.fileno()
 
     def recv(self, size: int) -> bytes:
         """Some bytes from the client.
 
         Raises:
-            OSError: The connection is gone, or the client sends more than any page of ours would.
+            OSError: The connection is gone, or the client sends more than our page ever would.
         """
         data = self._sock.recv(size)
         second = int(time.monotonic())
@@ -76,11 +78,11 @@ class SafeSocket:
         return data
 
     def send(self, data: bytes) -> int:
-        """Send all of `data`, alone on the socket meanwhile.
+        """Send all of `data`, while no other thread sends.
 
         Raises:
-            OSError: The connection is gone, or the client did not take it in time. It is ended: after part
-                of a message, nothing else would make sense.
+            OSError: The connection is gone, or the client did not take `data` in time. Then the connection is
+                ended: after a part of a message, nothing else makes sense.
         """
         view = memoryview(data)
         deadline = time.monotonic() + self._send_timeout
@@ -93,7 +95,7 @@ class SafeSocket:
         return len(data)
 
     def close(self) -> None:
-        """End the connection in both directions, waking whoever waits on it; the server frees the socket."""
+        """End the connection in both directions, which wakes waiting threads; the server frees the socket."""
         with contextlib.suppress(OSError):  # gone already
             self._sock.shutdown(socket.SHUT_RDWR)
 
@@ -107,38 +109,38 @@ class SafeSocket:
 
 
 def refuse_compression(environ: dict[str, Any]) -> None:
-    """Take the client's offer of extensions out of a handshake, so that none is agreed on."""
+    """Remove the client's offer of extensions from a handshake, so that none is agreed on."""
     environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
 
 def wrap(environ: dict[str, Any]) -> SafeSocket:
-    """Put a `SafeSocket` where simple-websocket will look for the server's socket."""
+    """Put a `SafeSocket` where simple-websocket looks for the server's socket."""
     safe = SafeSocket(environ["gunicorn.socket"])
     environ["gunicorn.socket"] = safe
     return safe
 
 
 class Listener(Protocol):
-    """What to do with what the browser says."""
+    """Takes in what a browser sends."""
 
     def __call__(self, message: str | bytes, /) -> None:
         """Take in one message."""
 
 
 def serve(ws: Any, sock: SafeSocket, mailbox: Mailbox, listener: Listener) -> None:
-    """Send a mailbox to a browser until one of them is closed; runs in the request's thread.
+    """Send a mailbox to a browser until either is closed; runs in the request's thread.
 
     Args:
-        ws: simple_websocket.Server; its event is the one that wakes the mailbox.
-        sock: The socket under it.
+        ws: simple_websocket.Server; the mailbox sets its event.
+        sock: The socket of `ws`.
         mailbox: What to send.
         listener: Called with each message from the browser.
     """
     try:
         while mailbox.closing is None and ws.connected and ws.thread.is_alive():
-            # Not for ever: simple-websocket wakes us before it notes that a connection has ended.
+            # With a limit: simple-websocket sets the event before it notes that a connection has ended.
             ws.event.wait(WATCH_S)
-            # First cleared, then looked at everything that could have set it: nothing is missed.
+            # Cleared before anything that could have set it is looked at, so that nothing is missed.
             ws.event.clear()
             while (message := ws.receive(timeout=0)) is not None:
                 listener(message)
@@ -148,6 +150,6 @@ def serve(ws: Any, sock: SafeSocket, mailbox: Mailbox, listener: Listener) -> No
             ws.close(*mailbox.closing)
             ws.thread.join(GOODBYE_S)
     except (ConnectionClosed, OSError):
-        pass  # the browser went away, or was sent away
+        pass  # the browser has gone, or its connection was closed
     finally:
         sock.close()

@@ -1,8 +1,8 @@
 """Asks edge nodes over MQTT and waits for their answers.
 
-With MQTT 5 a request names a response topic of this viewer's own and correlation data, so that no other
-viewer is sent the answers. It lies below the node's responses, where a broker's access control lets the node
-write. With 3.1.1 all answers are listened to, and the transaction in the body says which is ours.
+With MQTT 5 a request carries correlation data and a response topic of this viewer's own, so that no other
+viewer is sent the answer. The topic is below the node's responses, where a broker's access control lets the
+node write. With MQTT 3.1.1 the viewer receives all answers, and finds its own by the transaction in the body.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from shared.wire import topics
 from shared.wire.messages import MAX_PAYLOAD, Request, Response, decode
 
 MAX_OUTSTANDING = 32
-"""Requests waited for at once; a browser's thread waits behind each."""
+"""Requests that wait for an answer at the same time; for each, a browser's thread waits."""
 DEADLINE_S = 5.0
 
 
-class NoAnswer(DarnerError):  # noqa: N818 - what happened, in a word
+class NoAnswer(DarnerError):  # noqa: N818 - an outcome that callers expect
     """The node did not answer in time, or could not be asked."""
 
 
 class Busy(DarnerError):  # noqa: N818
-    """As many requests as are allowed are being waited for already."""
+    """As many requests as are allowed wait for an answer already."""
 
 
 @dataclass(eq=False)
 class _Outstanding:
-    """A request on its way: to whom, and what came back."""
+    """A request that waits for its answer."""
 
     node: str
     command: str
@@ -50,10 +50,10 @@ class _Outstanding:
 
 
 class NodeRequests:
-    """The requests of one connection; `ask` may be called from any thread.
+    """Requests to edge nodes over one connection; any thread may call `ask`.
 
     Args:
-        client: The connection; its owner passes what it receives to `handle`.
+        client: The connection; its owner passes responses to `handle`.
         settings: The broker.
     """
 
@@ -61,7 +61,7 @@ class NodeRequests:
         self._client = client
         self._prefix = settings.prefix
         self._v5 = settings.version == "5"
-        # Letters alone, as in a command's name, so that it is a response topic of the table.
+        # Letters only, like a command, so that the topic is a response topic of the table.
         self._mailbox = "viewer." + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self._lock = threading.Lock()
         self._outstanding: dict[str, _Outstanding] = {}
@@ -69,7 +69,7 @@ class NodeRequests:
 
     @property
     def outstanding(self) -> int:
-        """Requests that are being waited for."""
+        """Number of requests that wait for an answer."""
         return len(self._outstanding)
 
     def response_topic(self, node: str) -> str:
@@ -92,20 +92,20 @@ class NodeRequests:
         """Send a request to a node and wait for its answer.
 
         Args:
-            node: Its name.
+            node: The node's name.
             command: Such as ``detect`` or ``zones.set``.
             body: Fields of `shared.wire.messages.Request`.
-            image: JPEG or PNG that goes with it.
+            image: JPEG or PNG that the request carries.
             deadline_s: How long to wait, seconds.
 
         Returns:
-            The node's answer; its `error` says whether it did what was asked.
+            The node's answer; without an `error`, the node did what was asked.
 
         Raises:
             MessageError: The request breaks the contract or is too large; the node was not asked.
-            ConfigError: Node or command are no words that can stand in a topic.
+            ConfigError: Node or command cannot be part of a topic.
             NoAnswer: No broker, no answer in time, or the viewer is stopping.
-            Busy: Too many requests are being waited for.
+            Busy: Too many requests wait for an answer.
         """
         path = topics.REQUEST.path(self._prefix, node=node, command=command)
         number = secrets.token_hex(8)
@@ -115,7 +115,7 @@ class NodeRequests:
             if self._closed:
                 raise NoAnswer("the viewer is stopping")
             if len(self._outstanding) >= MAX_OUTSTANDING:
-                raise Busy(f"{MAX_OUTSTANDING} requests to nodes are being waited for; try again")
+                raise Busy(f"{MAX_OUTSTANDING} requests to nodes wait for an answer already; try again")
             self._outstanding[number] = waiting
         try:
             self._send(path, node, payload, number)
@@ -131,13 +131,13 @@ class NodeRequests:
         return waiting.response
 
     def handle(self, received: Received) -> None:
-        """Take in a message from a response topic; what nobody here waits for is passed over.
+        """Take in a message from a response topic; one that nobody waits for is skipped.
 
         Raises:
-            MessageError: It is not a response.
+            MessageError: It is no response, or the response of another node.
         """
         if received.retain:
-            return  # from before our time
+            return  # from before this viewer asked
         number = (received.correlation or b"").decode("ascii", "replace")
         with self._lock:
             waiting = self._outstanding.get(number)
@@ -156,7 +156,7 @@ class NodeRequests:
         waiting.done.set()
 
     def close(self) -> None:
-        """Wait for nothing more; whoever waits is told."""
+        """Refuse new requests, and end the waiting of those that were sent."""
         with self._lock:
             self._closed = True
             for waiting in self._outstanding.values():
@@ -164,7 +164,7 @@ class NodeRequests:
 
     def _payload(self, body: Mapping[str, Any], image: bytes | None, number: str) -> bytes:
         if image is not None and not body and self._v5:
-            payload = image  # a third shorter than in JSON
+            payload = image  # a third shorter than base64 in JSON
         else:
             fields = {**body, "transaction": number}
             if image is not None:
@@ -184,4 +184,4 @@ class NodeRequests:
             about["correlation"] = number.encode()
             about["response_topic"] = self.response_topic(node)
         if not self._client.publish(topics.REQUEST, path, payload, **about):
-            raise NoAnswer("the broker cannot be reached, or takes no message as large as this one")
+            raise NoAnswer("the broker cannot be reached, or refuses a message of this size")

@@ -158,7 +158,7 @@ HOSTILE = [
     (thumbnail(1, session="s1", seq="1e5"), "not a frame"),
     (thumbnail(1, session="s1", seq="٣"), "not a frame"),
     (thumbnail(1, session="s" * 65, seq="1"), "not a frame"),
-    (received("n/camera/unseen/thumbnail", raw=b"\xff\xd8"), "not announced"),
+    (received("n/camera/unseen/thumbnail", raw=b"\xff\xd8"), "has not announced"),
     (received("other/metrics", COMMON | {"node": "other"}), "missing"),
 ]
 
