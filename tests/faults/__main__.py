@@ -1,7 +1,7 @@
-"""`python -m tests.faults`: what survives when things break, measured on the real programs.
+"""`python -m tests.faults`: breaks things under the real programs, and measures what survives.
 
-For each fault broker, edge node and viewer are started afresh, warmed up, struck, and held against what the
-checks below say. Then, for most, the fault is made again and the programs have to end while it lasts.
+For each fault, broker, edge node and viewer are started afresh and warmed up. Then the fault is made and
+ended, and the checks below are applied. Most faults are then made again, and the programs must end meanwhile.
 """
 
 from __future__ import annotations
@@ -51,26 +51,26 @@ HEAD = (
 
 @dataclass
 class Row:
-    """What was measured under one fault; seconds and megabytes.
+    """What was measured under one fault, in seconds and megabytes.
 
     Attributes:
-        name: Of the fault.
+        name: The fault's name.
         says: What was done.
-        duration_s: From its beginning to its end.
+        duration_s: How long the fault lasted.
         produced: Events that the node promised.
         delivered: Events in the archive.
-        lost: Promised and not in the archive.
-        missed: Never seen by the subscriber, which asks for nothing again.
+        lost: Events promised that are not in the archive.
+        missed: Events that the subscriber never saw; it asks for nothing again.
         archive_repeated: Events that the archive got again and left out.
-        subscriber_repeated: Those that the subscriber did.
-        noticed_s: Until the edge said that it had lost the broker.
-        will_s: Until the broker said that the edge was gone.
-        recovery_s: From the end until frames of each camera and an event that were newer came, and the
-            archive stored more.
-        caught_up_s: How long it took the archive to have all once nothing new was made.
+        subscriber_repeated: Events that the subscriber got again and left out.
+        noticed_s: From the fault's beginning until the edge logged that it had lost the broker.
+        will_s: From the fault's beginning until the broker published the edge's will.
+        recovery_s: From the fault's end until newer frames of each camera and a newer event came, and the
+            archive had stored more.
+        caught_up_s: How long the archive took to have every event, once no new ones were made.
         stop_s: The longest that a program took to end after SIGTERM, at the end and under the fault.
-        growth_mb: Of edge and viewer, the larger growth of peak memory over what it was before.
-        failures: Checks that failed.
+        growth_mb: Growth of peak memory under the fault, by program.
+        failures: The checks that failed.
     """
 
     name: str
@@ -116,7 +116,7 @@ def measure(fault: Fault, video: Path, folder: Path, seed: int, *, quick: bool) 
 
 
 def _strike(fault: Fault, system: System, dice: random.Random, row: Row, *, quick: bool) -> None:
-    """Make the fault and wait for what must come after it."""
+    """Make the fault, end it, and wait until frames and events flow again."""
     watched = [system.edge, system.viewer]
     for program in watched:
         program.remember_memory()
@@ -142,7 +142,7 @@ def _strike(fault: Fault, system: System, dice: random.Random, row: Row, *, quic
         for who, after in (("the edge", row.noticed_s), ("the broker's will", row.will_s)):
             if after is None or after > NOTICED_WITHIN_S:
                 row.failures.append(f"{who} did not notice within {NOTICED_WITHIN_S:.0f} s: {after}")
-    time.sleep(2.0)  # what was left behind is replayed: that may not cost memory either
+    time.sleep(2.0)  # events left behind are sent now, which may not cost memory either
     for program in watched:
         program.settle()
         row.growth_mb[program.name] = round(program.growth, 1)
@@ -151,7 +151,7 @@ def _strike(fault: Fault, system: System, dice: random.Random, row: Row, *, quic
 
 
 def _end_under(fault: Fault, system: System, dice: random.Random, row: Row) -> None:
-    """Edge and viewer must end while the fault lasts, and go on from there when it is over."""
+    """Edge and viewer must end while the fault lasts, and deliver the rest when it is over."""
     with fault.hold(system, dice):
         time.sleep(3.0)
         row.stop_s = system.stop_clients()
@@ -160,7 +160,7 @@ def _end_under(fault: Fault, system: System, dice: random.Random, row: Row) -> N
 
 
 def line(row: Row) -> tuple[str, ...]:
-    """A row of the table."""
+    """The cells of a row."""
 
     def seconds(value: float | None) -> str:
         return "-" if value is None else f"{value:.1f}"
@@ -192,7 +192,7 @@ def show(rows: list[Row]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of what was measured."""
+    """The versions of what was measured."""
     said = subprocess.run([mosquitto_binary(), "-h"], capture_output=True, text=True, check=False).stdout
     return {
         "mosquitto": said.split("\n")[0].removeprefix("mosquitto version "),
@@ -203,15 +203,21 @@ def versions() -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the faults; 1 when a check failed."""
+    """Run the faults; returns 1 when a check failed, else 0."""
     table = faults()
     names = [fault.name for fault in table]
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--seed", type=int, default=4, help="of moments, orders and garbage (%(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=4, help="decides moments, orders and garbage (%(default)s)"
+    )
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--quick", action="store_true", help="short faults, and without the long ones")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
-    parser.add_argument("--keep", action="store_true", help="keep logs and databases of those that passed")
+    parser.add_argument(
+        "--quick", action="store_true", help="make faults short, and leave out those that cannot be"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements there")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep logs and databases of faults that passed, too"
+    )
     given = parser.parse_args(arguments)
     try:
         video = SHARED / "data" / "video" / "vtest.avi"

@@ -1,4 +1,4 @@
-"""What was promised, what came, and whether that is right: no processes, no network, no clock here."""
+"""The judge: compares the events promised with the events that came, without processes, network or clock."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import NamedTuple
 import orjson
 
 KILLED_COMMIT = 50
-"""Events that a killed edge may have committed and not written down as promised: its last transaction."""
+"""The most events in a killed edge's last transaction, which it may not have written down as promised."""
 
 
 class Key(NamedTuple):
-    """What an event is known by; sorts as events of a node happened."""
+    """The key of an event; sorts in the order in which a node's events happened."""
 
     boot: str
     number: int
@@ -29,11 +29,11 @@ class Stored(NamedTuple):
     camera: str
     seq: int
     given_up: tuple[str, int, int] | None
-    """Boot, first and last number that a gap event says will not come."""
+    """Of a gap event: boot, first and last number of the events that will not come."""
 
 
 class Arrival(NamedTuple):
-    """One event as the subscriber got it."""
+    """One event that the subscriber got."""
 
     key: Key
     historical: bool
@@ -44,12 +44,12 @@ class Account:
     """The numbers of one run.
 
     Attributes:
-        produced: Events promised: taken by the node's outbox, or in the archive although a killed node had
-            no time to write the promise down.
-        delivered: Of those, in the archive.
-        lost: Of those, not in the archive.
-        missed: Of those, never seen by the subscriber, who stores nothing and asks for nothing again.
-        repeated: Messages that the subscriber got again and left out.
+        produced: Events promised: the node's outbox took them, or they are in the archive although a killed
+            node had no time to write the promise down.
+        delivered: Promised events that are in the archive.
+        lost: Promised events that are not.
+        missed: Promised events that the subscriber never saw; it stores nothing and asks for nothing again.
+        repeated: Events that the subscriber got again and left out.
         problems: What is wrong, in words; empty when all is well.
     """
 
@@ -62,13 +62,13 @@ class Account:
 
 
 def read_promises(text: str) -> dict[Key, str]:
-    """The camera of every event promised; a last line that a kill cut short is no promise."""
+    """The camera of every event promised. A last line that a kill cut short is no promise."""
     rows = (line.split(" ") for line in text.split("\n")[:-1])
     return {Key(boot, int(number)): camera for boot, number, camera in rows}
 
 
 def read_archive(path: Path, node: str) -> list[Stored]:
-    """The node's events of the viewer's history, in the order in which they were stored."""
+    """The node's events in the viewer's history, in the order in which they were stored."""
     database = sqlite3.connect(path)
     try:
         sql = "SELECT boot, number, payload FROM events WHERE node = ? ORDER BY id"
@@ -92,15 +92,15 @@ def judge(
     kills: int = 0,
     may_miss: bool = False,
 ) -> Account:
-    """Hold what came against what was promised.
+    """Compare the events that came with the events promised.
 
     Args:
-        promised: Every event the outbox has taken.
-        archive: What the viewer has stored.
-        arrivals: What the subscriber got, in that order, repetitions and all.
-        kills: How often the edge was killed: each may hide the promise of a last transaction.
-        may_miss: Whether the subscriber may have missed some: where the broker was killed, what it kept for
-            him can be gone with it, and only an archive is asked what it lacks.
+        promised: Every event that the outbox has taken.
+        archive: The events that the viewer has stored.
+        arrivals: The events that the subscriber got, in the order of their arrival, repetitions included.
+        kills: How often the edge was killed. Each kill may hide the promises of one transaction.
+        may_miss: Whether the subscriber may have missed events. A killed broker loses what it kept for a
+            subscriber, and only archives get again what they lack.
     """
     keys = [stored.key for stored in archive]
     known, promises = set(keys), set(promised)
@@ -133,7 +133,7 @@ def judge(
 
 
 def _holes(known: Iterable[Key]) -> list[str]:
-    """Of a boot, every number from 1 up must be there."""
+    """The numbers of each boot must count up from 1 without a hole."""
     problems = []
     for boot, keys in groupby(sorted(known), lambda key: key.boot):
         numbers = [key.number for key in keys]
@@ -148,7 +148,7 @@ def _given_up(archive: Iterable[Stored]) -> list[str]:
 
 
 def _disorder(archive: Iterable[Stored]) -> list[str]:
-    """By boot and number, a camera's events must follow its frames, which are numbered at their capture."""
+    """In the order of boot and number, the frames of a camera's events must not go back."""
     newest: dict[tuple[str, str], int] = {}
     problems = []
     for stored in sorted(archive):
@@ -160,7 +160,7 @@ def _disorder(archive: Iterable[Stored]) -> list[str]:
 
 
 def _live_disorder(arrivals: Iterable[Arrival]) -> list[str]:
-    """What is not historical must come in order, whatever else comes between."""
+    """Events that are not historical must come in order, whatever comes between them."""
     newest = Key("", 0)
     seen: set[Key] = set()
     for key, historical in arrivals:

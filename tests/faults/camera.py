@@ -24,9 +24,9 @@ class Camera:
         video: What it sees.
 
     Attributes:
-        hanging: It answers nobody and sends nothing, and keeps its connections.
+        hanging: Whether it keeps its connections, but answers and sends nothing.
         deaths: How often it was switched off.
-        url: Where it is.
+        url: Its address.
     """
 
     def __init__(self, video: Path) -> None:

@@ -1,7 +1,7 @@
-"""Floods every topic that the edge node and the viewer subscribe to with what is no message.
+"""Floods every topic that the edge node and the viewer subscribe to with garbage.
 
-`python -m tests.faults.garbage HOST PORT NODE SEED RATE`, until it is ended. Nothing of it keeps the
-contract, which is checked here; so nothing of it may have an effect.
+`python -m tests.faults.garbage HOST PORT NODE SEED RATE` goes on until it is ended. All of it breaks the
+contract, which is checked here, so none of it may have an effect.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ Maker = Callable[[random.Random, topics.Topic], bytes]
 
 
 def noise(dice: random.Random, row: topics.Topic) -> bytes:  # noqa: ARG001 - as every maker
-    """Bytes that mean nothing."""
+    """Random bytes."""
     return dice.randbytes(dice.randrange(1, 3000))
 
 
 def huge(dice: random.Random, row: topics.Topic) -> bytes:  # noqa: ARG001
-    """JSON of some hundred kilobytes, with what a reader may think are objects."""
+    """Some hundred kilobytes of JSON with many objects."""
     return orjson.dumps({"schema": "x", "objects": [{"box": [0, 0, 1, 1]}] * dice.randrange(5_000, 30_000)})
 
 
 def nested(dice: random.Random, row: topics.Topic) -> bytes:  # noqa: ARG001
-    """Brackets that a careless parser follows down until its stack ends."""
+    """Brackets so deep that a careless parser overflows its stack."""
     depth = dice.randrange(1_000, 50_000)
     return dice.choice((b"[" * depth, b'{"a":' * depth, b"[" * depth + b"]" * depth))
 
 
 def truncated_jpeg(dice: random.Random, row: topics.Topic) -> bytes:  # noqa: ARG001
-    """The beginning of a picture, or one with a hole in it."""
+    """The beginning of a JPEG, or a JPEG with zeros in its second half."""
     jpeg = (EXAMPLES / "thumbnail.jpg").read_bytes()
     end = dice.randrange(2, len(jpeg))
     return jpeg[:end] if dice.random() < 0.5 else jpeg[: end // 2] + bytes(end // 2)
@@ -76,7 +76,7 @@ MAKERS: tuple[tuple[Maker, float], ...] = (
 
 
 def garbage(dice: random.Random, node: str, cameras: list[str]) -> tuple[topics.Topic, str, bytes]:
-    """One message: its row, its topic and its payload."""
+    """One message: row of the topic table, topic and payload."""
     row = dice.choice(topics.TABLE)
     (maker,) = dice.choices([maker for maker, _ in MAKERS], [weight for _, weight in MAKERS])
     ids = {
@@ -92,7 +92,7 @@ def garbage(dice: random.Random, node: str, cameras: list[str]) -> tuple[topics.
 
 
 def flood(host: str, port: int, node: str, seed: int, rate: float) -> None:
-    """Publish at an even rate, for ever."""
+    """Publish at an even rate until the process is ended."""
     dice = random.Random(seed)
     client = paho.Client(CallbackAPIVersion.VERSION2, "vandal", protocol=paho.MQTTv5)
     client.connect(host, port)
@@ -101,7 +101,7 @@ def flood(host: str, port: int, node: str, seed: int, rate: float) -> None:
     sent = 0
     while True:
         row, topic, payload = garbage(dice, node, ["front", "side"])
-        # Retained only where the node promises to restore what it said: the rest would outlast the flood.
+        # Only the status is retained: the node restores it. Other retained garbage would outlast the flood.
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type there
         if row.payload == "jpeg" and dice.random() < 0.5:
             properties.UserProperty = [("session", "x"), ("seq", "7"), ("width", "nan"), ("height", "9" * 99)]

@@ -14,21 +14,21 @@ from collections.abc import Iterator
 
 CHUNK = 4096
 LINE_BYTES = 32_768
-"""On their way through the proxy at once, in one direction; beyond it the sender has to wait."""
+"""Bytes that may be on their way through the proxy in one direction; then the sender has to wait."""
 
 
 class Proxy:
     """Passes TCP on to the broker; `with` opens and closes it.
 
     Args:
-        host: Of the broker.
-        port: Of the broker.
+        host: The broker's host.
+        port: The broker's port.
 
     Attributes:
-        delay_s: How long each byte is under way, in each direction.
-        bytes_per_s: How many go through, in each direction; None for no limit.
-        swallowing: Bytes go in and none comes out, and nobody is told: as near as TCP without a network of
-            its own comes to a cut cable.
+        delay_s: How long each byte is on its way, in each direction.
+        bytes_per_s: The most bytes a second, in each direction; None for no limit.
+        swallowing: Whether bytes go in and none come out, without an error at either end. Without a
+            network of its own, nothing comes nearer to a cut cable.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -78,7 +78,7 @@ class Proxy:
                     threading.Thread(target=self._carry, args=ends, daemon=True).start()
 
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
-        """One direction: read while there is room on the line, write what has been under way long enough."""
+        """One direction: read while there is room on the line, and pass bytes on when their delay is over."""
         line: deque[tuple[float, bytes]] = deque()
         changed = threading.Condition()
         sender = threading.Thread(target=self._deliver, args=(line, changed, target), daemon=True)
@@ -106,7 +106,7 @@ class Proxy:
                 with changed:
                     changed.wait_for(lambda: bool(line))
                     due, data = line[0]
-                # In steps: a line that becomes fast again lets go what it holds.
+                # In steps, because the delay may be lifted meanwhile.
                 while self.delay_s and (left := due - time.monotonic()) > 0:
                     time.sleep(min(left, 0.05))
                 if not data:
@@ -129,8 +129,8 @@ class Cable:
     """A network namespace at the other end of a pair of virtual devices; needs root, ip and iptables.
 
     Attributes:
-        host: Our end's address, where the broker must listen.
-        prefix: Begins a command that is to run at the other end.
+        host: The address of the near end, where the broker must listen.
+        prefix: The beginning of a command that is to run at the far end.
     """
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class Cable:
 
     @contextlib.contextmanager
     def cut(self) -> Iterator[None]:
-        """Both ends drop what arrives, and neither is told."""
+        """Let both ends drop what arrives, without an error at either."""
         here: list[str] = []
         ends = (self.prefix, ["INPUT"]), (here, ["INPUT", "-i", self._near])
         for begin, rule in ends:
@@ -178,7 +178,7 @@ class Cable:
 
 
 def cable_possible() -> bool:
-    """Whether a cable can be had here."""
+    """Whether this machine lets us make a cable."""
     if os.geteuid() != 0 or not (shutil.which("ip") and shutil.which("iptables")):
         return False
     try:

@@ -1,4 +1,4 @@
-"""The programs under test as processes that can be killed, frozen and asked to end; and their memory."""
+"""The programs under test as processes that can be killed, frozen and asked to end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import psutil
 from tests.conftest import REPO
 
 STOP_WITHIN_S = 5.0
-"""What a program may take to end after SIGTERM."""
+"""How long a program may take to end after SIGTERM."""
 
 
 class FaultError(Exception):
@@ -26,10 +26,10 @@ class FaultError(Exception):
 
 
 def wait_for(condition: Callable[[], object], timeout: float, what: str) -> float:
-    """Seconds until the condition held.
+    """Wait for a condition; the seconds until it held.
 
     Raises:
-        FaultError: It did not in time.
+        FaultError: It did not hold in time.
     """
     begin = time.monotonic()
     while not condition():
@@ -40,17 +40,17 @@ def wait_for(condition: Callable[[], object], timeout: float, what: str) -> floa
 
 
 class Program:
-    """One program, started anew as often as wanted.
+    """One program, which can be started again and again.
 
     Args:
-        name: For messages and the log file.
+        name: The name in messages and of the log file.
         words: The command.
-        folder: For the log.
-        environment: Beside what is there.
+        folder: Where the log file is written.
+        environment: Environment variables in addition to ours.
 
     Attributes:
         kills: How often it was killed.
-        growth: Megabytes by which its memory grew, at most, since `remember_memory`.
+        growth: The largest growth of its memory since `remember_memory`, megabytes.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Of the process that was started; it may have children."""
+        """The id of the process that was started; it may have children."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, or is frozen."""
+        """Whether it runs; a frozen program runs as well."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:
-        """What it wrote to standard error so far."""
+        """What it wrote to standard output and error so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def start(self) -> None:
@@ -101,12 +101,12 @@ class Program:
         return []
 
     def settle(self) -> None:
-        """Note what is gone when it ends."""
+        """Note the numbers that are lost when it ends."""
         if self._baseline is not None and self.alive:  # as counted by the kernel: no moment is left out
             self.growth = max(self.growth, self._memory("VmHWM") - self._baseline)
 
     def kill(self) -> None:
-        """`kill -9` of all of it."""
+        """`kill -9` all its processes."""
         if not self.alive:
             return
         self.settle()
@@ -120,17 +120,17 @@ class Program:
         self.kills += 1
 
     def freeze(self) -> None:
-        """SIGSTOP to all of it."""
+        """SIGSTOP all its processes."""
         for victim in self.victims():
             victim.suspend()
 
     def thaw(self) -> None:
-        """SIGCONT to all of it."""
+        """SIGCONT all its processes."""
         for victim in self.victims():
             victim.resume()
 
     def ask_to_end(self) -> None:
-        """SIGTERM, to the process that was started, as a service manager does."""
+        """SIGTERM the process that was started, as a service manager does."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
 
@@ -138,7 +138,7 @@ class Program:
         """Wait for the end after SIGTERM at `begin`; the seconds it took.
 
         Raises:
-            FaultError: It did not end in time, or not with 0.
+            FaultError: It did not end in time, or not with exit code 0.
         """
         assert self._process is not None
         try:
@@ -153,13 +153,13 @@ class Program:
         return time.monotonic() - begin
 
     def remember_memory(self) -> None:
-        """What it takes now is what it may take."""
+        """Measure the growth of its memory from here on."""
         self._baseline, self.growth = self._memory("VmRSS"), 0.0
         for process in self.victims():  # the kernel's high-water mark begins anew
             Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
     def _memory(self, field: str) -> float:
-        """Megabytes of all its processes together."""
+        """Memory of all its processes together, megabytes."""
         total = 0
         for process in self.victims():
             with contextlib.suppress(OSError):
@@ -169,7 +169,7 @@ class Program:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Whether it still holds anything: nobody has to have fetched its exit code."""
+    """Whether the process runs; a zombie has ended although nobody has fetched its exit code."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -177,7 +177,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def end_all(programs: Sequence[Program]) -> float:
-    """SIGTERM to all at once; the seconds until the last had ended, each with 0 and in time."""
+    """SIGTERM all at once; the seconds until the last one had ended. All must end in time, and with 0."""
     for program in programs:
         program.settle()
     begin = time.monotonic()
@@ -193,7 +193,7 @@ def broker(folder: Path, host: str, port: int) -> Program:
 
 
 def forgetful_broker(folder: Path, mosquitto: str, host: str, port: int) -> Program:
-    """Mosquitto with its own persistence: on, and written every 30 minutes and at a clean end."""
+    """Mosquitto with its default persistence: written every 30 minutes and at a clean end."""
     (folder / "broker").mkdir(exist_ok=True)
     config = folder / "mosquitto.conf"
     config.write_text(
@@ -207,10 +207,10 @@ class Viewer(Program):
     """`python -m viewer_server` with its history.
 
     Args:
-        folder: For the history and the log.
-        url: Of the broker.
-        port: Of its page.
-        clock: File with the offset of its wall clock.
+        folder: Where the history and the log are written.
+        url: The broker's address.
+        port: The port of the viewer's pages.
+        clock: A file with the offset of its wall clock; None leaves the clock alone.
     """
 
     def __init__(self, folder: Path, url: str, port: int, clock: Path | None) -> None:
@@ -227,13 +227,13 @@ class Viewer(Program):
         self._repeated: dict[int, int] = {}
 
     def settle(self) -> None:
-        """Note what is gone when it ends."""
+        """Note the numbers that are lost when it ends."""
         super().settle()
         self._repeated[self.pid] = self._repeated_now()
 
     @property
     def repeated(self) -> int:
-        """Events that its archive got again and left out, all its lives together, as of the last `settle`."""
+        """Events that its archive got again and left out, over all starts, as of the last `settle`."""
         return sum(self._repeated.values())
 
     def _repeated_now(self) -> int:

@@ -1,10 +1,10 @@
 """Runs one of Darner's programs as `python -m NAME` does, watched: `python -m tests.faults.program NAME ...`.
 
-FAULTS_COMMITTED: a file that is told of every event an outbox has taken, so that what was promised is known
-without asking anybody who delivers. FAULTS_CLOCK: a file of eight bytes, the seconds by which this process's
-wall clock is off (a double), read at every look at the clock. Only `time.time` and `time.time_ns` change, as
-when somebody sets the machine's clock: the monotonic clock goes on. (libfaketime 0.9.10 cannot be used: with
-the monotonic clock left alone it breaks `time.sleep` of Python 3.11.)
+FAULTS_COMMITTED names a file to which every event that the outbox has taken is written. So the promises are
+known without asking a program that delivers. FAULTS_CLOCK names a file with the seconds (a double) by which
+this process's wall clock is off, read at every look at the clock. Only `time.time` and `time.time_ns` change.
+The monotonic clock goes on, as when somebody sets the machine's clock. (libfaketime 0.9.10 cannot be used:
+with the monotonic clock left alone, it breaks `time.sleep` of Python 3.11.)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 
 def set_clock(file: Path) -> None:
-    """From now on, every look at the wall clock is off by what the file says."""
+    """Shift the wall clock of this process by the seconds in a file, from now on."""
     with file.open("rb") as opened:
         offset = mmap.mmap(opened.fileno(), 8, prot=mmap.PROT_READ)
     real_ns = time.time_ns
@@ -36,7 +36,7 @@ def set_clock(file: Path) -> None:
 
 
 def record_commits(file: Path) -> None:
-    """Write down each event's boot, number and camera once its outbox has it."""
+    """Write down boot, number and camera of each event that the outbox has committed."""
     from edge_node.outbox.backlog import Backlog
     from edge_node.outbox.event_file import Row
 

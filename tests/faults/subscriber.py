@@ -1,6 +1,7 @@
-"""Somebody else's subscriber: paho and nothing of ours, with a session that the broker keeps.
+"""A stranger's subscriber: plain paho, with a session that the broker keeps.
 
-It knows an event by node, boot and number, leaves out what comes again, stores nothing and asks for nothing.
+It identifies an event by node, boot and number, and leaves out repetitions. It stores nothing, and
+acknowledges nothing to the node.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ PREFIX = "darner/v1"
 
 
 class Subscriber:
-    """Everything a run must know of what is on the broker; `with` connects and disconnects.
+    """What a run needs to know of the messages on the broker. `with` connects and disconnects.
 
     Args:
-        host: Of the broker.
-        port: Of the broker.
-        node: Whose messages count.
+        host: The broker's host.
+        port: The broker's port.
+        node: The node whose messages count.
 
     Attributes:
-        arrivals: Events as they came, repetitions and all.
-        frames: By camera, when the newest frame heard of was captured, in microseconds.
-        event_us: When the frame of the newest live event was captured.
-        archived: By boot, up to where the archive has stored all, and when that was last heard to have grown.
-        backlog_gone_at: When the node last said that nothing waits in its outbox.
-        status: The node's retained status, and when it came.
+        arrivals: Events in the order of their arrival, repetitions included.
+        frames: By camera, when the newest frame was captured, microseconds.
+        event_us: When the frame of the newest live event was captured, microseconds.
+        archived: By boot, the number up to which the archive has all events, and when that last grew.
+        backlog_gone_at: When the node last reported an empty outbox.
+        status: The node's status, and when it last changed.
         rejected: Messages on the node's topics that could not be read.
     """
 
@@ -72,7 +73,7 @@ class Subscriber:
         self._client.publish(f"{PREFIX}/{self._node}/request/{command}", payload, 1)
 
     def archived_through(self, boot: str) -> int:
-        """The number up to which the archive says it has all events of a boot."""
+        """The number up to which the archive has acknowledged a boot's events."""
         return self.archived.get(boot, (0, 0.0))[0]
 
     def _on_connect(self, *_: object) -> None:

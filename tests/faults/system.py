@@ -1,4 +1,4 @@
-"""The system under test: broker, edge node and viewer as their users start them, and somebody who listens."""
+"""The system under test: broker, edge node and viewer as users start them, and a subscriber."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ DISK = "4m"
 
 @dataclass(frozen=True)
 class Site:
-    """What a fault needs of the place.
+    """The surroundings of the programs.
 
     Attributes:
-        forgetful: The broker has its own default persistence instead of ours.
-        link: What lies between edge and broker.
-        ip_camera: The second camera is reached over HTTP.
-        small_disk: The outbox has a small disk of its own.
-        own_clock: Edge and viewer have a wall clock that can be set.
+        forgetful: Whether the broker runs with Mosquitto's default persistence instead of ours.
+        link: What lies between edge and broker: "loopback", "proxy" or "cable".
+        ip_camera: Whether the second camera is reached over HTTP.
+        small_disk: Whether the outbox has a small disk of its own.
+        own_clock: Whether the wall clock of edge and viewer can be set.
     """
 
     forgetful: bool = False
@@ -52,19 +52,19 @@ class Site:
 
 
 class System:
-    """`with` starts all of it; what still runs at the end is killed.
+    """The programs in their surroundings. `with` prepares them; what still runs at its end is killed.
 
     Args:
-        folder: For everything that is written.
+        folder: Holds everything that is written.
         video: What the cameras see.
-        site: The place.
+        site: The surroundings.
 
     Attributes:
-        proxy: Between edge and broker, where the site has one.
-        cable: Likewise.
-        camera: The one reached over HTTP, where the site has one.
+        proxy: The proxy between edge and broker, if the site has one.
+        cable: The cable between edge and broker, if the site has one.
+        camera: The camera reached over HTTP, if the site has one.
         disk: The outbox's folder.
-        clock: File with the offset of the wall clock.
+        clock: A file with the offset of the wall clock, seconds as a double.
     """
 
     def __init__(self, folder: Path, video: Path, site: Site) -> None:
@@ -125,7 +125,7 @@ class System:
         return Program("edge", [*(self.cable.prefix if self.cable else ()), *words], self.folder, environment)
 
     def _configuration(self, url: str) -> dict[str, Any]:
-        """People walking past, through many small zones and over many lines: some 50 real events a second."""
+        """People walk through many small zones and over many lines: about 50 real events a second."""
         side = self.camera.url if self.camera else str(self._video)
         return {
             "node": NODE,
@@ -145,14 +145,14 @@ class System:
         return [self.broker, self.viewer, self.edge]
 
     def start(self) -> None:
-        """Start all and wait until frames and events flow, and the archive has answered."""
+        """Start everything, and wait until frames and events flow and the archive has answered."""
         self.broker.start()
         wait_for(lambda: "listens" in self.broker.log or self.site.forgetful, START_WITHIN_S, "broker starts")
         self._stack.enter_context(self.subscriber)
         self.viewer.start()
         self.edge.start()
         wait_for(self.flowing_since(time.time()), START_WITHIN_S, "frames and events flow after the start")
-        # What is needed once, such as the network's memory for a second picture at a time, is needed now.
+        # Memory that is taken once, such as the network's for a second picture at a time, is taken now.
         self.subscriber.ask("detect", (EXAMPLES / "thumbnail.jpg").read_bytes())
 
     def promised(self) -> dict[Key, str]:
@@ -161,7 +161,7 @@ class System:
         return read_promises(file.read_text()) if file.exists() else {}
 
     def flowing_since(self, moment: float) -> Callable[[], bool]:
-        """Whether frames of each camera and an event, younger than that, came, and more is archived."""
+        """A condition: newer frames of each camera and a newer event came, and the archive stored more."""
         since_us = moment * 1e6
 
         def flowing() -> bool:
@@ -173,7 +173,7 @@ class System:
         return flowing
 
     def drain(self) -> float:
-        """Let nothing new happen, and wait until the archive has everything; the seconds it took."""
+        """Pause the cameras, and wait until the archive has every event; the seconds that took."""
         begin = time.monotonic()
         last, since = -1, 0.0
 
@@ -189,14 +189,14 @@ class System:
         return time.monotonic() - begin
 
     def _archived(self) -> bool:
-        """Whether the archive has said of every boot that it has all of it."""
+        """Whether the archive has acknowledged all events of every boot."""
         newest: dict[str, int] = {}
         for key in self.promised():
             newest[key.boot] = max(newest.get(key.boot, 0), key.number)
         return all(self.subscriber.archived_through(boot) >= number for boot, number in newest.items())
 
     def account(self) -> Account:
-        """What came of what was promised; for when all programs have ended."""
+        """Judge the run; to be called when all programs have ended."""
         promised = self.promised()
         boots = {key.boot for key in promised}
         return judge(
@@ -213,29 +213,28 @@ class System:
         self.edge.start()
 
     def stop_clients(self) -> float:
-        """SIGTERM to viewer and edge at the same time; the longest that one took.
+        """SIGTERM viewer and edge at the same time; the seconds until both have ended.
 
-        With a full disk the edge ends first: what it holds in memory has nowhere to stay, so there must be
-        somebody to take it.
+        With a full disk the edge ends first: its disk cannot take the events in memory, so the viewer must.
         """
         if self.site.small_disk:
             return max(end_all([self.edge]), end_all([self.viewer]))
         return end_all([self.viewer, self.edge])
 
     def stop(self) -> float:
-        """SIGTERM to all three, one after the other; the longest that one took."""
+        """SIGTERM all three, one after the other; the longest that one of them took, in seconds."""
         took = [end_all([self.edge])]
         newest = max(self.promised())  # a frame that was held back while paused may have brought a last event
         wait_for(
             lambda: self.subscriber.archived_through(newest.boot) >= newest.number,
             START_WITHIN_S,
-            "the archive has what the edge said last",
+            "the archive has the edge's last events",
         )
         return max(*took, end_all([self.viewer]), end_all([self.broker]))
 
     @contextmanager
     def clock_set(self, offset_s: float) -> Iterator[None]:
-        """The wall clock of edge and viewer is off by so much."""
+        """Let the wall clock of edge and viewer be off by `offset_s` seconds."""
         self.set_clock(offset_s)
         try:
             yield
@@ -243,13 +242,13 @@ class System:
             self.set_clock(0.0)
 
     def set_clock(self, offset_s: float) -> None:
-        """Set the wall clock of edge and viewer."""
+        """Set the offset of the wall clock of edge and viewer."""
         with self.clock.open("r+b") as file:
             file.write(struct.pack("d", offset_s))
 
 
 def disk_possible() -> bool:
-    """Whether a small disk can be had here."""
+    """Whether this machine lets us mount a small disk."""
     if not shutil.which("mount"):
         return False
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The faults, each a few lines: entering it is the fault, leaving it is its end."""
+"""The faults. Each is a context manager: entering it makes the fault, leaving it ends the fault."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Hold = Callable[[System, random.Random], AbstractContextManager[None]]
 FLOOD_PER_S = 300
 RANDOM_KILLS = 6
 WAL_BYTES = 150_000
-"""A file may grow to this where a full disk cannot be had: less than the outbox's write-ahead log needs."""
+"""The limit on files that stands for a full disk: less than the outbox's write-ahead log needs."""
 
 
 HERE = Site()
@@ -29,17 +29,17 @@ HERE = Site()
 
 @dataclass(frozen=True)
 class Fault:
-    """One row.
+    """One row of the table.
 
     Attributes:
-        name: For --only.
-        says: What is done.
-        hold: Does it.
-        seconds: How long it lasts, beside what it takes by itself.
-        quick: How long with --quick; None: not then.
-        site: What it needs.
-        noticed: Whether the edge must notice, and the broker publish its will.
-        stop: Whether viewer and edge must also end cleanly while it lasts.
+        name: The name for --only.
+        says: What is done, for the report.
+        hold: Makes the fault and ends it.
+        seconds: How long the fault lasts, in addition to the time that making it takes.
+        quick: The same with --quick; None leaves the fault out there.
+        site: The surroundings that the fault needs.
+        noticed: Whether the edge must log the loss of the broker, and the broker publish the edge's will.
+        stop: Whether viewer and edge must also end cleanly while the fault lasts.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Fault:
 
 
 def killed(which: str) -> Hold:
-    """`kill -9`, and a start at its end."""
+    """`kill -9` of one program; it is started again at the end."""
 
     @contextmanager
     def hold(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001 - as every fault
@@ -67,13 +67,13 @@ def killed(which: str) -> Hold:
 
 @contextmanager
 def killed_in_turn(system: System, dice: random.Random) -> Iterator[None]:
-    """Broker, edge and viewer, one after the other."""
+    """Kill broker, edge and viewer one after the other."""
     yield from _killed([system.broker, system.edge, system.viewer], dice)
 
 
 @contextmanager
 def killed_at_random(system: System, dice: random.Random) -> Iterator[None]:
-    """Each twice, in an order and at moments of chance; the next may be killed while one still starts."""
+    """Kill each twice, at random moments in random order; one may still start when the next is killed."""
     victims = [system.broker, system.edge, system.viewer] * (RANDOM_KILLS // 3)
     dice.shuffle(victims)
     yield from _killed(victims, dice)
@@ -91,7 +91,7 @@ def _killed(victims: list[Program], dice: random.Random) -> Iterator[None]:
 
 @contextmanager
 def frozen(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
-    """SIGSTOP: connections stand, the kernel acknowledges, and nobody answers."""
+    """SIGSTOP the broker: its connections stand and the kernel acknowledges, but nobody answers."""
     system.broker.freeze()
     try:
         yield
@@ -101,7 +101,7 @@ def frozen(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG0
 
 @contextmanager
 def cut(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
-    """Packets are dropped on both sides; else, a proxy swallows what comes."""
+    """Drop packets on both sides; where that is not possible, a proxy swallows all bytes."""
     if system.cable is not None:
         with system.cable.cut():
             yield
@@ -116,7 +116,7 @@ def cut(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
 
 
 def slowed(delay_s: float, bytes_per_s: float | None) -> Hold:
-    """The way to the broker takes its time, and takes no more than so much."""
+    """Delay the bytes to and from the broker, and limit their rate."""
 
     @contextmanager
     def hold(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
@@ -132,7 +132,7 @@ def slowed(delay_s: float, bytes_per_s: float | None) -> Hold:
 
 @contextmanager
 def disk_full(system: System, dice: random.Random) -> Iterator[None]:
-    """No byte is left for the outbox; the first time, the broker is away as well, so that events wait."""
+    """Leave the outbox's disk no byte. The first time the broker is away as well, so that events wait."""
     if os.path.ismount(system.disk):
         filler = system.disk / "filler"
         with filler.open("wb", buffering=0) as file:
@@ -170,7 +170,7 @@ def _written(descriptor: int) -> bool:
 
 
 def clock_set(offset_s: float, *, restart: bool) -> Hold:
-    """The wall clocks of edge and viewer jump, and jump back at the end."""
+    """Let the wall clocks of edge and viewer jump, and jump back at the end."""
 
     @contextmanager
     def hold(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
@@ -186,7 +186,7 @@ def clock_set(offset_s: float, *, restart: bool) -> Hold:
 
 @contextmanager
 def flooded(system: System, dice: random.Random) -> Iterator[None]:
-    """Garbage on every topic that is listened to."""
+    """Publish garbage on every topic that the programs subscribe to."""
     words = [system.host, str(system.port), NODE, str(dice.randrange(1000)), str(FLOOD_PER_S)]
     process = subprocess.Popen([sys.executable, "-m", "tests.faults.garbage", *words], cwd=REPO)
     try:
@@ -200,7 +200,7 @@ def flooded(system: System, dice: random.Random) -> Iterator[None]:
 
 @contextmanager
 def camera_gone(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
-    """A camera sends nothing, the first time for 8 s, and is off then; the other must not notice."""
+    """Let one camera hang, the first time for 8 s before it is off. The other must go on."""
     camera = system.camera
     assert camera is not None
     camera.hanging = True
@@ -212,7 +212,7 @@ def camera_gone(system: System, dice: random.Random) -> Iterator[None]:  # noqa:
         yield
         ago = time.time() - system.subscriber.frames["front"] / 1e6
         if system.edge.alive and ago > 1.5:
-            raise FaultError(f"the other camera stands still as well: its newest frame is {ago:.1f} s old")
+            raise FaultError(f"the other camera stopped as well: its newest frame is {ago:.1f} s old")
     finally:
         camera.hanging = False
         if not camera.alive:
@@ -220,7 +220,7 @@ def camera_gone(system: System, dice: random.Random) -> Iterator[None]:  # noqa:
 
 
 def faults() -> list[Fault]:
-    """The table, with what is possible here."""
+    """The table, with the means that this machine has."""
     slow, hour = Site(link="proxy"), 3600.0
     link = Site(link="cable" if cable_possible() else "proxy")
     cut_how = "netns, DROP" if link.link == "cable" else "proxy"

@@ -1,7 +1,7 @@
-"""The two ends of event delivery as processes of their own, to be killed: `python -m` this, with the role.
+"""The two ends of event delivery as processes that a test can kill; run it with `python -m` and a role.
 
-`edge` makes events, seeded, until the file `stop` is there, and ends when none is left to deliver. What it
-has committed to disk is written to `committed`, so that a test knows what was promised when it was killed.
+`edge` makes events from a seed until the file `stop` exists, and ends when all are delivered. It lists the
+events that it has committed to disk in `committed`, so that a test knows the promises of a killed edge.
 `viewer` is the viewer without its pages; there may be several, each with a name.
 """
 
@@ -90,7 +90,7 @@ def viewer(url: str, folder: Path, name: str) -> None:
     history = History(HistorySettings(path=str(folder / f"{name}.db")))
     with Subscriber(MqttSettings(url=url), hub, metrics, history, refused):
         while True:
-            repeated = metrics.repeated._value.get()
+            repeated = metrics.registry.get_sample_value("darner_viewer_events_repeated_total") or 0
             unfinished = folder / f"unfinished-{os.getpid()}"
             unfinished.write_text(str(int(repeated)))
             unfinished.replace(folder / f"repeated-{os.getpid()}")  # whole, whenever we are killed

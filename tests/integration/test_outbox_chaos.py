@@ -29,7 +29,7 @@ Key = tuple[str, int]
 
 
 class Process:
-    """One of `outbox_processes`, that can be killed and started again."""
+    """One role of `outbox_processes`, which can be killed and started again."""
 
     def __init__(self, role: str, url: str, folder: Path, name: str = "history") -> None:
         self._role, self._url, self._folder, self._name = role, url, folder, name
@@ -62,7 +62,7 @@ def running(*processes: Process) -> Iterator[None]:
 
 
 def committed(folder: Path) -> list[Key]:
-    """What the edge has promised to deliver; a line that a kill cut short is no promise."""
+    """The events that the edge has promised to deliver. A line that a kill cut short is no promise."""
     file = folder / "committed"
     text = file.read_text() if file.exists() else ""
     return [(boot, int(number)) for boot, number in map(str.split, text.split("\n")[:-1])]
@@ -77,7 +77,7 @@ def check(promised: list[Key], delivered: list[Key], kills: int) -> None:
     assert len(delivered) == len(set(delivered)), "each once, after de-duplication"
     assert len(set(promised)) == len(promised), "an id was used again"
     assert not set(promised) - set(delivered), "lost"
-    # Committed, and killed before it could say so: the last transaction of a killed edge at most.
+    # A killed edge may have had no time to write down the promises of its last transaction.
     assert len(set(delivered) - set(promised)) <= kills * 50
     for boot in {boot for boot, _ in delivered}:
         numbers = sorted(number for at, number in delivered if at == boot)
@@ -90,7 +90,7 @@ def report(record: Callable[[str, object], None], name: str, **numbers: int) -> 
 
 
 def expect_archives(folder: Path, *names: str) -> None:
-    """Let the edge know who stores: else what is sent before a viewer is there needs only the others."""
+    """Make the archives known to the edge before the viewers start, so that it keeps events for each."""
     with Backlog(folder / "outbox.db", 10**9, 10**6) as backlog:
         for name in names:
             with History(HistorySettings(path=str(folder / f"{name}.db"))) as history:
@@ -152,8 +152,8 @@ def test_each_of_two_archives_is_complete_though_one_was_away_while_the_other_ac
     with running(edge, one, two):
         wait_for_more(tmp_path)
         two.kill()
-        wait_for_more(tmp_path, 300)  # all of which the other one acknowledges
-        edge.kill()  # who has acknowledged what must survive that, and the broker's loss of it
+        wait_for_more(tmp_path, 300)  # the other archive acknowledges all of these
+        edge.kill()  # which archive has stored what must survive both kills
         own_broker.kill()
         edge.start()
         own_broker.start()
@@ -188,7 +188,7 @@ def test_a_second_archive_that_comes_late_gets_all_that_is_still_held(
         wait_for_more(tmp_path)
         one.kill()
         had = set(stored(tmp_path, "one"))
-        wait_for_more(tmp_path, 200)  # held for the one that is away
+        wait_for_more(tmp_path, 200)  # these are held for the archive that is away
         with running(late):
             wait_for_more(tmp_path)
             one.start()
@@ -205,7 +205,7 @@ def test_a_second_archive_that_comes_late_gets_all_that_is_still_held(
 
 
 class Subscriber:
-    """Somebody else's, with a session that the broker keeps; it stores nothing and acknowledges nothing."""
+    """A stranger's subscriber, with a session that the broker keeps. It stores and acknowledges nothing."""
 
     def __init__(self, port: int) -> None:
         self.connected = threading.Event()
@@ -236,7 +236,7 @@ class Subscriber:
 
 
 def kill_between_two_events(broker: MosquittoProcess, edge: Process, stranger: Subscriber) -> None:
-    """What Mosquitto acknowledges and loses in the milliseconds before it has saved it is no loss of ours."""
+    """Kill the broker while nothing is sent: Mosquitto acknowledges an event just before it saves it."""
     edge.process.send_signal(signal.SIGSTOP)
     before = -1
     while before < len(stranger.came):
