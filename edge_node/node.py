@@ -17,7 +17,7 @@ from edge_node.analytics.problems import problems
 from edge_node.config import profiles
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig, PrometheusSettings
 from edge_node.config.sources import describe
 from edge_node.control.commands import Commands
@@ -120,9 +120,9 @@ class Node:
             snapshots = stack.enter_context(SnapshotSender(self._client))
             self._monitor = stack.enter_context(Monitor())
             self._exporter = stack.enter_context(_exporter(config.prometheus))
-            self._controls = Controls(config)
+            self._live = LiveStore(config)
             self._publisher = Publisher(
-                self._client, self._outbox, snapshots, config, self._controls, composer, bundles.offer
+                self._client, self._outbox, snapshots, config, self._live, composer, bundles.offer
             )
             self._build_pipeline()
             self._build_control()
@@ -198,12 +198,10 @@ class Node:
         config, batch = self._config, self._config.batch
         self._definitions = DefinitionStore(_zones_path(config), config.cameras)
         detects = [
-            Detect(one, config.cameras, self._controls, batch.wait_ms / 1e3, batch.limit)
+            Detect(one, config.cameras, self._live, batch.wait_ms / 1e3, batch.limit)
             for one in self._detectors
         ]
-        self._pipeline = Pipeline(
-            config, detects, self._publisher, self._controls, self._definitions, self._stop
-        )
+        self._pipeline = Pipeline(config, detects, self._publisher, self._live, self._definitions, self._stop)
 
     def _build_control(self) -> None:
         """Build what listens to others, and the inbox that hands each message to it."""
@@ -214,7 +212,7 @@ class Node:
             self._read,
             config,
             detector.class_names,
-            self._controls,
+            self._live,
             definitions,
             self._pipeline,
             self._publisher,
@@ -225,7 +223,7 @@ class Node:
             self._pipeline,
             self._publisher,
             detector,
-            self._controls,
+            self._live,
             definitions,
             self._reload.announce_zones,
         )

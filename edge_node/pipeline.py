@@ -12,7 +12,7 @@ from functools import partial
 from edge_node.analytics.watch import Watch, watch
 from edge_node.capture.camera import capture
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import is_live, is_read_fast
 from edge_node.detect.stages import Detect, Inferred, Ready
@@ -35,7 +35,7 @@ class Pipeline:
         config: The node's configuration.
         detects: One for each detector; the detectors are loaded and warm. Cameras are dealt out to them.
         publisher: Takes the results; it need not be connected.
-        controls: The live settings.
+        live: The live settings.
         definitions: The zones and lines to begin with.
         stop: Set by anybody to end the run: capture stops, and the later stages finish what they have.
 
@@ -51,13 +51,13 @@ class Pipeline:
         config: EdgeConfig,
         detects: Sequence[Detect],
         publisher: Publisher,
-        controls: Controls,
+        live: LiveStore,
         definitions: DefinitionStore,
         stop: threading.Event,
     ) -> None:
         self._config = config
         self._publisher = publisher
-        self._controls = controls
+        self._live = live
         self._stop = stop
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
@@ -195,12 +195,12 @@ class Pipeline:
 
     def _may_go_on(self, camera: str) -> bool:
         """Whether to analyse a frame. While a camera is paused, a file waits and live frames are let go."""
-        if self._controls[camera].paused:
+        if self._live[camera].paused:
             self._publisher.state.camera_status(camera, "paused")
             self._paused.add(camera)
             if is_live(self._config.cameras[camera].source):
                 return False
-            while self._controls[camera].paused and not self._stop.wait(0.1):
+            while self._live[camera].paused and not self._stop.wait(0.1):
                 pass
         if camera in self._paused:
             self._paused.discard(camera)

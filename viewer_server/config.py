@@ -49,9 +49,9 @@ class HttpSettings:
             "are believed",
         ),
     ] = ()
-    password_hash: Annotated[
-        str | None, Meta(description="What `python -m viewer_server --hash-password` prints")
-    ] = field(default=None, repr=False)
+    password_hash: Annotated[str | None, Meta(description="What `darner-viewer --hash-password` prints")] = (
+        field(default=None, repr=False)
+    )
     password_file: Annotated[
         str | None, Meta(description="File that holds such a hash, instead of password_hash")
     ] = None

@@ -25,7 +25,7 @@ from edge_node.capture.readers import frame_rate, length
 from edge_node.config import load
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source, describe, is_live
 from edge_node.detect.devices import for_throughput
@@ -185,9 +185,9 @@ def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, s
     with for_throughput(config.model, sessions) as detectors:
         for job in jobs:
             camera = {job.camera: job.settings}
-            controls = Controls(dataclasses.replace(config, cameras=camera))
+            live = LiveStore(dataclasses.replace(config, cameras=camera))
             limit = 1 if detectors[0].device == "cpu" else config.batch.limit
-            detects = [Detect(detector, camera, controls, limit=limit) for detector in detectors]
+            detects = [Detect(detector, camera, live, limit=limit) for detector in detectors]
             try:
                 _process(config, job, detects, start_ns, stop)
             except SourceError as error:

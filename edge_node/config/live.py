@@ -10,7 +10,7 @@ from edge_node.config.settings import EdgeConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Live:
+class LiveSettings:
     """The current values for one camera.
 
     Attributes:
@@ -26,7 +26,7 @@ class Live:
     thumbnail_fps: float
 
 
-class Controls:
+class LiveStore:
     """The live settings of every camera. A reader gets values that belong together, and never waits.
 
     Args:
@@ -35,9 +35,9 @@ class Controls:
 
     def __init__(self, config: EdgeConfig) -> None:
         self._lock = threading.Lock()
-        self._live: Mapping[str, Live] = {name: _configured(config, name) for name in config.cameras}
+        self._live: Mapping[str, LiveSettings] = {name: _configured(config, name) for name in config.cameras}
 
-    def __getitem__(self, camera: str) -> Live:
+    def __getitem__(self, camera: str) -> LiveSettings:
         """The current values for a camera.
 
         Raises:
@@ -45,7 +45,7 @@ class Controls:
         """
         return self._live[camera]
 
-    def change(self, camera: str, **changes: float | bool) -> Live:
+    def change(self, camera: str, **changes: float | bool) -> LiveSettings:
         """Set some values for a camera, from its next frame on.
 
         Returns:
@@ -66,9 +66,9 @@ class Controls:
             self.change(name, **{key: value for key, value in new.items() if value != old[key]})
 
 
-def _configured(config: EdgeConfig, camera: str) -> Live:
+def _configured(config: EdgeConfig, camera: str) -> LiveSettings:
     settings = config.cameras[camera]
-    return Live(
+    return LiveSettings(
         confidence=config.model.confidence,
         detect_every=settings.detect_every,
         paused=False,

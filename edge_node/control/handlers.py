@@ -9,7 +9,7 @@ from typing import Any
 from edge_node import __version__
 from edge_node.analytics.problems import problems
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.control.commands import Handler, RefusedError
 from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector
@@ -32,7 +32,7 @@ class Control:
         pipeline: The running pipeline.
         publisher: Knows each camera's newest frame.
         detector: Answers `detect`.
-        controls: The live settings.
+        live: The live settings.
         definitions: The zones and lines of each camera.
         on_zones: Called after zones and lines have changed.
     """
@@ -42,7 +42,7 @@ class Control:
         pipeline: Pipeline,
         publisher: Publisher,
         detector: Detector,
-        controls: Controls,
+        live: LiveStore,
         definitions: DefinitionStore,
         on_zones: Callable[[], None],
     ) -> None:
@@ -51,7 +51,7 @@ class Control:
         self._pipeline = pipeline
         self._publisher = publisher
         self._detector = detector
-        self._controls = controls
+        self._live = live
 
     def handlers(self) -> dict[str, Handler]:
         """Each handler under its command's name."""
@@ -115,8 +115,8 @@ class Control:
         cameras = [self._camera(request)] if request.camera else list(self._pipeline.watches)
         values = {}
         for camera in cameras:
-            live = self._controls.change(camera, **changes)
-            values[camera] = vars(live)
+            changed = self._live.change(camera, **changes)
+            values[camera] = vars(changed)
         return {"cameras": values}
 
     def set_zones(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002

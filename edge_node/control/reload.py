@@ -10,7 +10,7 @@ from typing import Any
 from edge_node.analytics.problems import problems
 from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.pipeline import Pipeline
 from edge_node.publish.homeassistant import HomeAssistant
@@ -31,7 +31,7 @@ class Reload:
         read: Reads the configuration as at the start; raises DarnerError when it is wrong.
         config: The configuration as read at the start.
         class_names: The model's class names, by id.
-        controls: The live settings.
+        live: The live settings.
         definitions: The zones and lines of each camera.
         pipeline: The running pipeline.
         publisher: The publisher of the running node.
@@ -43,7 +43,7 @@ class Reload:
         read: Callable[[], EdgeConfig],
         config: EdgeConfig,
         class_names: Sequence[str],
-        controls: Controls,
+        live: LiveStore,
         definitions: DefinitionStore,
         pipeline: Pipeline,
         publisher: Publisher,
@@ -52,7 +52,7 @@ class Reload:
         self._read = read
         self._config = config
         self._class_names = class_names
-        self._controls, self._definitions = controls, definitions
+        self._live, self._definitions = live, definitions
         self._pipeline, self._publisher, self._homeassistant = pipeline, publisher, homeassistant
         self._lock = threading.RLock()
 
@@ -80,7 +80,7 @@ class Reload:
         applied, restart = list(changed_keys(before, now)), list(changed_keys(now, wanted))
         redefined = self._definitions.configure(now.cameras)  # first: only this can fail
         self._config = now
-        self._controls.reconfigure(before, now)
+        self._live.reconfigure(before, now)
         for name, camera in now.cameras.items():
             self._publisher.reconfigure(name, camera)
         for name in redefined:

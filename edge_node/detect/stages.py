@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.detect.detector import Detector, Input, Output, Outputs
 from edge_node.detect.motion import MotionGate
 from edge_node.frames import U8, Detected, Detections, Frame
@@ -73,7 +73,7 @@ class Detect:
     Args:
         detector: The network, loaded and warm.
         cameras: Settings by camera.
-        controls: How often the network runs and the lowest score that counts, by camera.
+        live: How often the network runs and the lowest score that counts, by camera.
         fill_s: How long a batch may wait for further frames.
         limit: Most frames in a batch; 0: as many as the engine takes.
         clock: Gives the time in seconds; it never goes back.
@@ -88,13 +88,13 @@ class Detect:
         self,
         detector: Detector,
         cameras: Mapping[str, CameraSettings],
-        controls: Controls,
+        live: LiveStore,
         fill_s: float = 0.0,
         limit: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._detector = detector
-        self._controls = controls
+        self._live = live
         self._fill_s, self._clock = fill_s, clock
         self._most = self._limit = min(limit or detector.max_batch, detector.max_batch)
         self.class_names = detector.class_names
@@ -118,7 +118,7 @@ class Detect:
 
     def ready(self, frame: Frame) -> Ready:
         """Prepare a frame in the thread that captured it, so that the network's thread need not."""
-        early = frame.camera not in self._gates and self._controls[frame.camera].detect_every == 1
+        early = frame.camera not in self._gates and self._live[frame.camera].detect_every == 1
         return Ready(frame, self._detector.prepare(self._part(frame)) if early else None)
 
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
@@ -175,7 +175,7 @@ class Detect:
         camera = frame.camera
         self._since[camera] += 1
         first = frame.seq == 0 or frame.restarted
-        if self._since[camera] < self._controls[camera].detect_every and not first:
+        if self._since[camera] < self._live[camera].detect_every and not first:
             return "skip"
         self._since[camera] = 0
         gate = self._gates.get(camera)
@@ -209,7 +209,7 @@ class Detect:
         if not batch:
             return Pending.of([])
         inputs = [ready.input or self._detector.prepare(self._part(ready.frame)) for ready in batch]
-        least = [self._controls[ready.frame.camera].confidence for ready in batch]
+        least = [self._live[ready.frame.camera].confidence for ready in batch]
         try:
             pending = self._detector.submit(inputs, least)
         except OutOfMemory as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import is_read_fast
 from edge_node.frames import Frame
@@ -68,7 +68,7 @@ class Publisher:
         outbox: Takes the events.
         snapshots: Takes the best views of tracks.
         config: The node's configuration.
-        controls: The live settings.
+        live: The live settings.
         composer: Makes the messages.
         also: Gets every analysed frame as well, and must not wait.
 
@@ -85,13 +85,13 @@ class Publisher:
         outbox: Outbox,
         snapshots: SnapshotSender,
         config: EdgeConfig,
-        controls: Controls,
+        live: LiveStore,
         composer: Composer,
         also: Callable[[Analysed], None] = lambda _: None,
     ) -> None:
         self._client, self._outbox, self._snapshots = client, outbox, snapshots
         self._node, self._prefix = config.node, config.mqtt.prefix
-        self._controls, self._composer, self._also = controls, composer, also
+        self._live, self._composer, self._also = live, composer, also
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
         # Where every source is a file that is read as fast as possible, reading waits for the sender. Beside
         # a live camera it must not: the camera would wait, too.
@@ -190,7 +190,7 @@ class Publisher:
 
     def _thumbnail(self, item: Analysed, camera: _Camera) -> None:
         """Put a JPEG of the frame into the channel, if it is time for one."""
-        frame, fps = item.frame, self._controls[item.frame.camera].thumbnail_fps
+        frame, fps = item.frame, self._live[item.frame.camera].thumbnail_fps
         if camera.thumbnails.fps != fps:
             camera.thumbnails = Pace(fps)
         if not camera.thumbnails.ready(item.now_s):

@@ -14,7 +14,7 @@ from edge_node.analytics.watch import Watch
 from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig, TrackerSettings
 from edge_node.config.sources import check_source
@@ -59,11 +59,11 @@ def watch_video(
     """
     check_source("video", video)
     settings = CameraSettings(source=video, pace="fast")
-    controls = Controls(EdgeConfig(cameras={"video": settings}, model=model))
+    live = LiveStore(EdgeConfig(cameras={"video": settings}, model=model))
     frames = capture("video", settings, threading.Event(), lambda *_: None)
     detections, tracks = [], []
     with Detector(model) as detector:
-        detect = Detect(detector, {"video": settings}, controls)
+        detect = Detect(detector, {"video": settings}, live)
         nothing = Definitions(version=1, zones={}, lines={})
         watch = Watch(settings.analytics, nothing, tracking, detector.class_names)
         for item in tqdm(

@@ -17,7 +17,7 @@ from edge_node import pipeline as module
 from edge_node.capture.camera import capture as real_capture
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Detected, Detections, Frame
 from edge_node.outbox.outbox import Outbox
@@ -75,7 +75,7 @@ class Parts(NamedTuple):
     pipeline: Pipeline
     stop: threading.Event
     publisher: Publisher
-    controls: Controls
+    live: LiveStore
     client: Client
 
 
@@ -84,12 +84,12 @@ def make(cameras: dict[str, CameraSettings], *detectors: StandInDetector) -> Par
     stop = threading.Event()
     client = Client(config.mqtt, name="t")
     outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-    controls = Controls(config)
+    live = LiveStore(config)
     composer = Composer(config.node, "s", detectors[0].class_names)
-    publisher = Publisher(client, outbox, SnapshotSender(client), config, controls, composer)
+    publisher = Publisher(client, outbox, SnapshotSender(client), config, live, composer)
     definitions = DefinitionStore(None, cameras)
-    pipeline = Pipeline(config, detectors, publisher, controls, definitions, stop)  # type: ignore[arg-type]  # a stand-in
-    return Parts(pipeline, stop, publisher, controls, client)
+    pipeline = Pipeline(config, detectors, publisher, live, definitions, stop)  # type: ignore[arg-type]  # a stand-in
+    return Parts(pipeline, stop, publisher, live, client)
 
 
 def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> None:
@@ -191,18 +191,18 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
     if source == "camera":
         monkeypatch.setattr(module, "is_live", lambda _: True)
     detector = StandInDetector()
-    pipeline, stop, publisher, controls, _ = make({"a": CameraSettings(source=video, loop=True)}, detector)
+    pipeline, stop, publisher, live, _ = make({"a": CameraSettings(source=video, loop=True)}, detector)
     said: list[str] = []
     monkeypatch.setattr(publisher.state, "camera_status", lambda *told: said.append(told[1]))
     pipeline.start()
     wait_until(lambda: detector.seen)
-    controls.change("a", paused=True)
+    live.change("a", paused=True)
     wait_until(lambda: said[-1] == "paused")
     time.sleep(0.1)  # what was on its way
     before = len(detector.seen)
     time.sleep(0.3)
     assert len(detector.seen) == before
-    controls.change("a", paused=False)
+    live.change("a", paused=False)
     wait_until(lambda: len(detector.seen) > before)
     assert said[-1] == "streaming"
     stop.set()

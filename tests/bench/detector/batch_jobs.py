@@ -20,7 +20,7 @@ from edge_node.batch.parallel import ahead, inferred
 from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Detector
 from edge_node.detect.devices import for_throughput
@@ -32,7 +32,7 @@ def rate(detectors: list[Detector], video: str, frames: int) -> tuple[float, flo
     """Frames a second, and processor milliseconds a frame, of one pass."""
     cameras = {"c": CameraSettings(source=video, pace="fast")}
     config = EdgeConfig(cameras=cameras)
-    detects = [Detect(detector, cameras, Controls(config), limit=1) for detector in detectors]
+    detects = [Detect(detector, cameras, LiveStore(config), limit=1) for detector in detectors]
     watches = {
         "c": Watch(
             cameras["c"].analytics,

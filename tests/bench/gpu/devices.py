@@ -21,7 +21,7 @@ from typing import Any
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.devices import on_devices
@@ -51,11 +51,11 @@ def measure(model: ModelSettings, video: Path, cameras: int, seconds: float) -> 
     stop, client = threading.Event(), Client(config.mqtt, name="bench")
     with on_devices(config.model) as detectors:
         outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-        controls = Controls(config)
+        live = LiveStore(config)
         composer = Composer(config.node, "s", detectors[0].class_names)
-        publisher = Publisher(client, outbox, SnapshotSender(client), config, controls, composer)
-        detects = [Detect(one, config.cameras, controls) for one in detectors]
-        pipeline = Pipeline(config, detects, publisher, controls, DefinitionStore(None, config.cameras), stop)
+        publisher = Publisher(client, outbox, SnapshotSender(client), config, live, composer)
+        detects = [Detect(one, config.cameras, live) for one in detectors]
+        pipeline = Pipeline(config, detects, publisher, live, DefinitionStore(None, config.cameras), stop)
         pipeline.start()
         time.sleep(1)
         pipeline.metrics()

@@ -28,7 +28,7 @@ from edge_node.backends.interface import Array, Inference, ModelFile, Pending, T
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig, OutboxSettings
 from edge_node.detect import detector as detector_module
@@ -114,11 +114,11 @@ def running(
         snapshots = stack.enter_context(SnapshotSender(client))
         if not client.wait_connected(10):
             raise RuntimeError("no broker")
-        controls, definitions = Controls(config), DefinitionStore(None, config.cameras)
+        live, definitions = LiveStore(config), DefinitionStore(None, config.cameras)
         composer = Composer(config.node, "s", detector.class_names)
-        publisher = Publisher(client, outbox, snapshots, config, controls, composer, also)
-        detect = Detect(detector, config.cameras, controls, config.batch.wait_ms / 1e3, config.batch.limit)
-        pipeline = Pipeline(config, [detect], publisher, controls, definitions, stop)
+        publisher = Publisher(client, outbox, snapshots, config, live, composer, also)
+        detect = Detect(detector, config.cameras, live, config.batch.wait_ms / 1e3, config.batch.limit)
+        pipeline = Pipeline(config, [detect], publisher, live, definitions, stop)
         pipeline.start()
         try:
             yield pipeline, publisher, client

@@ -10,7 +10,7 @@ import pytest
 from edge_node.backends.interface import Pending
 from edge_node.batch.parallel import ahead, inferred
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Input, Outputs
 from edge_node.detect.stages import Detect
@@ -37,8 +37,8 @@ class Slow(Network):
 
 def stages(networks: Sequence[Network], **settings: float) -> list[Detect]:
     cameras = {"c": CameraSettings(source="x", **settings)}  # type: ignore[arg-type]  # from a table
-    controls = Controls(EdgeConfig(cameras=cameras))
-    return [Detect(network, cameras, controls) for network in networks]  # type: ignore[arg-type]  # a stand-in
+    live = LiveStore(EdgeConfig(cameras=cameras))
+    return [Detect(network, cameras, live) for network in networks]  # type: ignore[arg-type]  # a stand-in
 
 
 def test_frames_come_out_in_their_order_however_long_each_takes() -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.commands import Commands
@@ -58,12 +58,12 @@ class Node:
         )
         client = Client(config.mqtt, name="t")
         outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-        controls, definitions = Controls(config), DefinitionStore(None, cameras)
+        live, definitions = LiveStore(config), DefinitionStore(None, cameras)
         composer = Composer(config.node, "s", detector.class_names)
-        publisher = Publisher(client, outbox, SnapshotSender(client), config, controls, composer)
-        detect = Detect(detector, cameras, controls)
-        pipeline = Pipeline(config, [detect], publisher, controls, definitions, threading.Event())
-        control = Control(pipeline, publisher, detector, controls, definitions, lambda: None)
+        publisher = Publisher(client, outbox, SnapshotSender(client), config, live, composer)
+        detect = Detect(detector, cameras, live)
+        pipeline = Pipeline(config, [detect], publisher, live, definitions, threading.Event())
+        control = Control(pipeline, publisher, detector, live, definitions, lambda: None)
         self.handlers = control.handlers()
 
     def ask(self, command: str, payload: bytes) -> messages.Response:

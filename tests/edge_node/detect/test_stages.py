@@ -9,7 +9,7 @@ import pytest
 from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Input, Output, Outputs
 from edge_node.detect.stages import Detect, Ready
@@ -62,7 +62,7 @@ def stage(
     clock: Callable[[], float] = time.monotonic,
 ) -> Detect:
     cameras = cameras or {"c": CameraSettings(source="x")}
-    return Detect(network, cameras, Controls(EdgeConfig(cameras=cameras)), clock=clock)  # type: ignore[arg-type]  # a stand-in
+    return Detect(network, cameras, LiveStore(EdgeConfig(cameras=cameras)), clock=clock)  # type: ignore[arg-type]  # a stand-in
 
 
 def through(detect: Detect, batches: Iterable[list[Frame]]) -> list[Detected]:

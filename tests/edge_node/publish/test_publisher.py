@@ -13,7 +13,7 @@ import pytest
 
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
-from edge_node.config.live import Controls
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.outbox.outbox import Outbox
 from edge_node.publish.compose import Composer
@@ -30,7 +30,7 @@ TIMES_S = [index / 10 for index in range(20)]
 
 class Parts(NamedTuple):
     publisher: Publisher
-    controls: Controls
+    live: LiveStore
     config: EdgeConfig
     snapshots: SnapshotSender
     also: list[Analysed]
@@ -51,11 +51,11 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
     )
     client, also = Client(config.mqtt, name="edge"), list[Analysed]()
     outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
-    controls, snapshots = Controls(config), SnapshotSender(client)
+    live, snapshots = LiveStore(config), SnapshotSender(client)
     composer = Composer("box", "s", CLASSES)
     with outbox:
-        publisher = Publisher(client, outbox, snapshots, config, controls, composer, also.append)
-        yield Parts(publisher, controls, config, snapshots, also)
+        publisher = Publisher(client, outbox, snapshots, config, live, composer, also.append)
+        yield Parts(publisher, live, config, snapshots, also)
 
 
 def kinds(publisher: Publisher, item: Analysed) -> list[str]:
@@ -87,7 +87,7 @@ def test_the_live_settings_alone_say_how_many_thumbnails_there_are(
     parts: Parts, fps: float, expected: int
 ) -> None:
     kinds(parts.publisher, at(0.0))
-    parts.controls.change("street", thumbnail_fps=fps)
+    parts.live.change("street", thumbnail_fps=fps)
     assert abs(counted(parts.publisher, "thumbnail") - expected) <= 1
 
 
