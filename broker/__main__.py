@@ -1,7 +1,8 @@
 """`darner-broker`: an MQTT broker for a demo, a test or a single box.
 
-Runs Mosquitto when it is installed, else rumqttd from the PyPI package `iotcore` (MQTT 5 only, keeps nothing
-on disk: not for production). Always a process of its own, stopped with this one.
+It runs Mosquitto if that is installed, otherwise rumqttd from the PyPI package `iotcore`. rumqttd speaks only
+MQTT 5 and keeps nothing on disk, so it is not for production. Either is a process of its own that ends with
+this one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ log = logging.getLogger("darner.broker")
 HERE = Path(__file__).parent
 START_WITHIN_S = 10.0
 STOP_WITHIN_S = 4.0
-"""Then it is killed: a process that is stopped or hangs does not hear that it is to end."""
+"""Seconds after which the broker is killed: a process that hangs does not react to SIGTERM."""
 _CERTIFICATES = "python -m broker.certificates {folder} --host NAME"
 SECRETS = {
     "ca.crt": _CERTIFICATES,
@@ -38,7 +39,7 @@ SECRETS = {
     "server.key": _CERTIFICATES,
     "passwords": "mosquitto_passwd -c {folder}/passwords viewer",
 }
-"""What a secure broker needs, and the command that makes it."""
+"""The files that a secure broker needs, each with the command that makes it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,13 +47,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=called("darner-broker", "broker"), description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, help="port to listen on (default 1883, with --secure 8883)")
-    parser.add_argument("--data", type=Path, help="folder for what must survive a restart (Mosquitto only)")
+    parser.add_argument(
+        "--data", type=Path, help="folder for messages that must survive a restart (Mosquitto only)"
+    )
     parser.add_argument("--engine", choices=["auto", "mosquitto", "rumqttd"], default="auto")
     parser.add_argument(
         "--secure",
         type=Path,
         metavar="FOLDER",
-        help="TLS, passwords and roles from this folder; the next port takes client certificates",
+        help="take TLS, passwords and roles from this folder; the next port takes client certificates",
     )
     options = parser.parse_args(arguments)
     options.port = options.port or (8883 if options.secure else 1883)
@@ -63,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
             check_free(options.host, options.port + 1)
         engine = choose("mosquitto" if options.secure else options.engine)
         with tempfile.TemporaryDirectory(prefix="darner-broker-") as folder:
-            Path(folder).chmod(0o755)  # Mosquitto, started by root, reads it as another user
+            Path(folder).chmod(0o755)  # Mosquitto started by root reads it as another user
             words = command(
                 engine, options.host, options.port, options.data, Path(folder), secure=options.secure
             )
@@ -74,10 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check_free(host: str, port: int) -> None:
-    """Make sure nothing listens there.
+    """Make sure that nothing listens on a port.
 
     Raises:
-        ConfigError: The port is taken or may not be used.
+        ConfigError: The port is taken, or this user may not use it.
     """
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -93,7 +96,7 @@ def choose(engine: str) -> str:
     """The broker to run.
 
     Raises:
-        ConfigError: The wanted one, or any, is not installed.
+        ConfigError: That broker is not installed, or none is.
     """
     found = {
         "mosquitto": mosquitto() is not None,
@@ -102,18 +105,18 @@ def choose(engine: str) -> str:
     for name, there in found.items():
         if there and engine in ("auto", name):
             return name
-    raise ConfigError("no MQTT broker here: apt install mosquitto, or install 'darner[broker]'")
+    raise ConfigError("no MQTT broker is installed: apt install mosquitto, or install 'darner[broker]'")
 
 
 def mosquitto() -> str | None:
-    """Path of the Mosquitto program; Debian puts it where only root looks."""
+    """Path of the Mosquitto program; Debian puts it in a folder that only root has in its PATH."""
     return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 def command(
     engine: str, host: str, port: int, data: Path | None, folder: Path, *, secure: Path | None = None
 ) -> list[str]:
-    """Write the engine's configuration into `folder`; the command that runs it.
+    """Write the broker's configuration into `folder`; return the command that runs it.
 
     Raises:
         ConfigError: A file is missing from the folder `secure`.
@@ -127,24 +130,24 @@ def command(
             data.mkdir(parents=True, exist_ok=True)
             text = text.replace("/mosquitto/data/", f"{data.resolve()}/")
         if os.geteuid() == 0 and (data or secure):
-            text += "user root\n"  # else it becomes user "mosquitto", who may not use those folders
+            text += "user root\n"  # otherwise it becomes user "mosquitto", who may not read those folders
         config = folder / "mosquitto.conf"
         config.write_text(text)
         return [str(mosquitto()), "-c", str(config)]
     if data is not None:
-        log.warning("--data: rumqttd keeps nothing on disk; install Mosquitto for that")
+        log.warning("--data %s: not used, because rumqttd keeps nothing on disk; install Mosquitto", data)
     config = folder / "rumqttd.toml"
     config.write_text((HERE / "rumqttd.toml").read_text().replace("127.0.0.1:1883", f"{host}:{port}"))
     return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "CRITICAL"]
 
 
 def secured(secure: Path, host: str, port: int) -> str:
-    """The configuration for a network with other people on it.
+    """The configuration of a broker on a network with other people.
 
     Args:
-        secure: Folder with ca.crt, server.crt, server.key, passwords and, if it is not ours, acl.
+        secure: Folder with ca.crt, server.crt, server.key, passwords and, unless ours is used, acl.
         host: Address to listen on.
-        port: Of the listener for passwords; the next one is for client certificates.
+        port: Port for users with passwords; the next one is for client certificates.
 
     Raises:
         ConfigError: One of the files is missing.
@@ -162,10 +165,10 @@ def secured(secure: Path, host: str, port: int) -> str:
 
 
 def run(words: list[str], engine: str, options: argparse.Namespace) -> int:
-    """Run the broker until it is told to stop.
+    """Run the broker until SIGTERM or SIGINT.
 
     Raises:
-        BrokerError: It ended by itself or does not listen.
+        BrokerError: The broker ended by itself, or does not listen.
     """
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)  # noqa: S603 - a program found above
     stopping = False
@@ -195,10 +198,10 @@ def run(words: list[str], engine: str, options: argparse.Namespace) -> int:
 
 
 def wait_until_listening(process: subprocess.Popen[bytes], host: str, port: int) -> None:
-    """Return when the broker accepts connections, or has ended.
+    """Wait until the broker accepts connections or has ended.
 
     Raises:
-        BrokerError: It does neither in time.
+        BrokerError: It did neither in time.
     """
     deadline = time.monotonic() + START_WITHIN_S
     target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
@@ -207,7 +210,9 @@ def wait_until_listening(process: subprocess.Popen[bytes], host: str, port: int)
             socket.create_connection((target, port), timeout=1.0).close()
         except OSError:
             if time.monotonic() > deadline:
-                raise BrokerError(f"the broker does not listen on {host}:{port}") from None
+                raise BrokerError(
+                    f"the broker does not listen on {host}:{port} after {START_WITHIN_S:.0f} s"
+                ) from None
             time.sleep(0.05)
         else:
             return

@@ -1,7 +1,7 @@
 """`python -m broker.certificates FOLDER --host NAME`: a private CA and certificates for a home or a lab.
 
-Uses the `openssl` program. The CA is made once and used again by later calls, so that clients can be added;
-keys are readable by their owner only; what exists is kept unless --force is given (the CA even then).
+It uses the program `openssl`. The first call makes the CA; later calls use it, so that clients can be added.
+Only the owner can read keys. Existing certificates are kept unless --force is given; the CA is always kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shared.wire.topics import check_id
 
 CA_DAYS = 3650
 DAYS = 825
-"""The most that some TLS libraries accept of a server's certificate."""
+"""The longest validity of a server's certificate that some TLS libraries accept."""
 
 _HOST = re.compile(
     r"(?=.{1,253}\Z)(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9_-]{1,63})*\Z"
@@ -51,7 +51,7 @@ authorityKeyIdentifier = keyid
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make what was asked for; the exit code."""
+    """Parse the command line and make certificates; the process's exit code."""
     parser = argparse.ArgumentParser(prog="python -m broker.certificates", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument(
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs="+",
         action="extend",
         default=[],
-        help="names and addresses clients use for the broker",
+        help="names and addresses under which clients reach the broker",
     )
     parser.add_argument(
         "--client",
@@ -69,9 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="users that get a client certificate (mutual TLS)",
     )
     parser.add_argument(
-        "--days", type=int, default=DAYS, help="validity, not of the CA (default %(default)s)"
+        "--days",
+        type=int,
+        default=DAYS,
+        help="validity of certificates other than the CA's (default %(default)s)",
     )
-    parser.add_argument("--force", action="store_true", help="replace certificates that exist; never the CA")
+    parser.add_argument(
+        "--force", action="store_true", help="replace existing certificates, but never the CA"
+    )
     options = parser.parse_args(arguments)
     try:
         made = make(options.folder, options.host, options.client, options.days, force=options.force)
@@ -84,18 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make(folder: Path, hosts: Sequence[str], clients: Sequence[str], days: int, *, force: bool) -> list[Path]:
-    """Write the CA if there is none, the server's certificate and those of clients.
+    """Write the server's certificate and those of clients, and first the CA's if there is none.
 
     Returns:
-        Every certificate that was asked for, the CA's first.
+        The CA's certificate, and then those that were made.
 
     Raises:
-        ConfigError: A name cannot stand in a certificate, a file exists, or openssl is missing or refuses.
+        ConfigError: A certificate cannot have such a name, a file exists, or openssl is missing or fails.
     """
     if not hosts and not clients:
         raise ConfigError("nothing to do: name the broker with --host, or users with --client")
     if not 1 <= days <= CA_DAYS:
-        raise ConfigError(f"--days {days}: from 1 to {CA_DAYS}")
+        raise ConfigError(f"--days {days}: expected 1 to {CA_DAYS}")
     names = ",".join(map(_alternative_name, hosts))
     wanted = {folder / "server.crt": hosts[0]} if hosts else {}
     wanted |= {folder / "clients" / f"{check_id('--client', name)}.crt": name for name in clients}
@@ -115,7 +120,7 @@ def make(folder: Path, hosts: Sequence[str], clients: Sequence[str], days: int, 
 
 
 def expiry(certificate: Path) -> str:
-    """The day and time a certificate ends, as openssl writes it."""
+    """When a certificate expires, as openssl writes it."""
     return _openssl("x509", "-in", str(certificate), "-noout", "-enddate").strip().partition("=")[2]
 
 
@@ -135,7 +140,7 @@ def _authority(folder: Path, days: int) -> Path:
     if certificate.exists() != key.exists():
         there, missing = (certificate, key) if certificate.exists() else (key, certificate)
         raise ConfigError(
-            f"{there} is there and {missing} is not: bring it back, or remove both to start anew"
+            f"{there} exists, but {missing} does not: restore it, or remove both to start again"
         )
     if not key.exists():
         with tempfile.TemporaryDirectory(dir=folder) as private:
@@ -150,8 +155,8 @@ def _authority(folder: Path, days: int) -> Path:
         _openssl("x509", "-in", str(certificate), "-noout", "-checkend", str(days * 86_400))
     except ConfigError:
         raise ConfigError(
-            f"{certificate} ends on {expiry(certificate)}, before the new certificate would: "
-            "give fewer --days, or remove ca.crt and ca.key to start anew"
+            f"{certificate} expires on {expiry(certificate)}, before the new certificate would: "
+            "give fewer --days, or remove ca.crt and ca.key to start again"
         ) from None
     return certificate
 
@@ -183,7 +188,7 @@ def _request(folder: Path, name: str, alternative_names: str = "") -> Path:
     file = folder / "request.cnf"
     names = f"subjectAltName = {alternative_names}" if alternative_names else ""
     usage = "serverAuth" if alternative_names else "clientAuth"
-    # A common name has at most 64 characters; the alternative names are what clients compare.
+    # A common name has at most 64 characters; clients compare the alternative names instead.
     file.write_text(_REQUEST.format(name=name[:64], usage=usage, names=names))
     return file
 

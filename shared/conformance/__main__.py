@@ -1,7 +1,7 @@
-"""`darner-conformance`: listen to a running system and report what breaks the contract.
+"""`darner-conformance`: listen to a running system and report what breaks the wire contract.
 
-Exit code 0: all messages kept it; 1: some did not; 2: nothing could be heard. Messages lost on the way here
-are reported, and are no break: detections and pictures may be lost.
+Exit code 0: all messages kept the contract; 1: some broke it; 2: no message could be received. Messages that
+were lost on the way are reported, but do not break the contract: detections and pictures may be lost.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
         prog=called("darner-conformance", "shared.conformance"), description=__doc__
     )
     add_broker_options(parser)
+    parser.add_argument("--seconds", type=float, default=30.0, help="seconds to listen (default %(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=30.0, help="how long to listen (default %(default)s)"
+        "--json", type=Path, metavar="FILE", help="also write the report to this file, as JSON"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     parser.add_argument(
         "--no-properties",
         action="store_true",
@@ -56,16 +56,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def listen(settings: MqttSettings, seconds: float, *, properties: bool = True) -> Report:
-    """Check everything that is published below the prefix, until the time is up or SIGINT or SIGTERM comes.
+    """Check everything published below the prefix, until the time is up or SIGINT or SIGTERM comes.
 
     Args:
         settings: The broker.
-        seconds: How long.
+        seconds: How long to listen.
         properties: Whether messages must have MQTT 5 properties.
 
     Raises:
-        ConfigError: The connection is not one of MQTT 5, in which the flags and properties can be seen.
-        BrokerError: The broker cannot be reached or nothing came.
+        ConfigError: The connection does not speak MQTT 5, so flags and properties would be invisible.
+        BrokerError: The broker cannot be reached, or no message came.
     """
     if settings.version != "5":
         raise ConfigError(
@@ -87,7 +87,7 @@ def listen(settings: MqttSettings, seconds: float, *, properties: bool = True) -
     if not report.messages:
         raise BrokerError(
             f"nothing came below {settings.prefix!r} in {seconds:.0f} s; "
-            "is a node running, is this its prefix, may this user read it?"
+            "is a node running? Is this its prefix? May this user read it?"
         )
     return dataclasses.replace(report, unread=unread)
 
@@ -100,16 +100,16 @@ def _write(path: Path, report: Report) -> None:
 
 
 def table(report: Report) -> str:
-    """The report for people."""
+    """The report as text for people."""
     lines = [f"{'topic':<16}{'messages':>10}{'breaks':>10}"]
     for name, count in sorted(report.messages.items()):
         broken = sum(found.count for found in report.breaks if found.row == name)
         lines.append(f"{name:<16}{count:>10}{broken:>10}")
     for what, count in (
-        ("detections lost on the way here", report.lost),
+        ("detections messages lost on the way here", report.lost),
         ("events sent again", report.repeated),
-        ("pictures of frames without detections, all counted in dropped", report.unpaired),
-        ("messages that came faster than they could be read here", report.unread),
+        ("pictures of frames without a detections message, which dropped counts", report.unpaired),
+        ("messages left unchecked because they came too fast", report.unread),
     ):
         if count:
             lines.append(f"{count} {what}")
@@ -122,7 +122,7 @@ def table(report: Report) -> str:
 
 
 def _shown(text: str) -> str:
-    """What a stranger sent, fit for a terminal."""
+    """Text from the wire, made safe for a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 

@@ -1,7 +1,7 @@
-"""Whether pictures are of frames that exist, told from the detections messages around them.
+"""Checks by the detections messages around a picture whether its frame exists.
 
-A picture and the boxes of its frame come in any order, and either may be missing: the node may have sent only
-one of them (then `dropped` counts the frame), or it was lost on the way.
+A picture and the boxes of its frame come in any order, and either may be missing. It may have been lost on
+the way, or the node sent only one of them; `dropped` counts a frame that has only a picture.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ REMEMBERED = 1000
 
 @dataclass(frozen=True)
 class ArrivedPicture:
-    """A picture and the frame it says it shows.
+    """A picture, with the frame that it claims to show.
 
     Attributes:
-        topic: Where it came.
-        seq: The frame.
-        captured_us: Of the frame.
-        at_s: When it came.
+        topic: The topic on which it came.
+        seq: Number of the frame.
+        captured_us: When the frame was captured.
+        at_s: When the picture came.
     """
 
     topic: str
@@ -41,10 +41,10 @@ class Pairing:
     """Pictures that wait for the boxes of their frame.
 
     Args:
-        settled_s: Boxes that have not reached a picture's frame number after this long never will.
+        settled_s: Seconds after which the boxes of a picture's frame are no longer expected.
 
     Attributes:
-        unpaired: Pictures of frames that no detections message reported.
+        unpaired: Number of pictures whose frame no detections message reported.
     """
 
     def __init__(self, settled_s: float) -> None:
@@ -61,12 +61,12 @@ class Pairing:
 
         Args:
             camera: Node, camera and session.
-            seq: The frame.
-            captured_us: Of the frame.
-            now_s: When it came.
+            seq: Number of the frame.
+            captured_us: When the frame was captured.
+            now_s: When the message came.
 
         Yields:
-            Pictures that belong to another frame than they say.
+            Pictures whose seq and captured_us contradict the detections messages.
         """
         known = self._cameras.setdefault(camera, _Camera())
         self._now_s = now_s
@@ -91,7 +91,7 @@ class Pairing:
             known.boxes.popitem(last=False)
 
     def picture(self, camera: tuple[str, str, str], picture: ArrivedPicture) -> bool:
-        """Take in a picture; False when its frame was captured at another time than it says."""
+        """Take in a picture; False when its captured_us is not that of its frame."""
         known = self._cameras.setdefault(camera, _Camera())
         self._now_s = picture.at_s
         if known.newest is None or picture.seq > known.newest[0]:
@@ -103,7 +103,7 @@ class Pairing:
         return True
 
     def finish(self) -> list[ArrivedPicture]:
-        """Pictures of frames that cannot exist, when no more messages come."""
+        """Pictures of frames that cannot exist; call it when no more messages come."""
         boxless = (known for known in self._cameras.values() if known.newest is None)
         late = (
             picture

@@ -1,4 +1,4 @@
-"""What can be checked in messages as they come: one by one, and against those before them."""
+"""The rules of the contract: for each message alone, and for each against those before it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from shared.wire import topics
 from shared.wire.messages import DetectionsMessage, Event, FrameMessage, NodeStatus, Response, decode
 
 SETTLED_S = 5.0
-"""A picture expires after this long; a frame number that boxes never reached by then does not exist."""
+"""A picture expires after this time; a frame number that no detections message reached by then is wrong."""
 REMEMBERED_EVENTS = 10_000
 
 
 @dataclass
 class Break:
-    """One way in which messages of one topic of the table break the contract.
+    """One rule that messages of one row of the topic table broke.
 
     Attributes:
-        row: Name in the topic table, or "unknown".
-        kind: Which rule.
-        topic: Of the first message.
-        detail: What was wrong with the first one.
-        count: How many.
+        row: Name of the row, or "unknown".
+        kind: The rule.
+        topic: Topic of the first message that broke it.
+        detail: What was wrong with that message.
+        count: How many messages broke it.
     """
 
     row: str
@@ -42,15 +42,15 @@ class Break:
 
 @dataclass(frozen=True)
 class Report:
-    """What was heard.
+    """What came, and what was wrong with it.
 
     Attributes:
-        messages: By name in the topic table.
-        breaks: The contract broken, by topic of the table and kind.
-        lost: Detections messages that were sent and did not come.
-        repeated: Events that came again, which at-least-once allows.
-        unpaired: Pictures of frames that no detections message reported, and that it counts in `dropped`.
-        unread: Messages that came faster than they could be checked.
+        messages: Number of messages, by row of the topic table.
+        breaks: The broken rules.
+        lost: Detections messages that were sent and did not arrive.
+        repeated: Events that came again, which delivery at least once allows.
+        unpaired: Pictures of frames that `dropped` counts, because no detections message reported them.
+        unread: Messages that were not checked because they came too fast.
     """
 
     messages: dict[str, int]
@@ -63,7 +63,7 @@ class Report:
 
 @dataclass
 class _Stream:
-    """The last of a topic in a session."""
+    """The last message of a topic in a session."""
 
     published_us: int = 0
     captured_us: int = 0
@@ -73,7 +73,7 @@ class _Stream:
     events: dict[str, None] = field(default_factory=dict)
 
     def frame(self, seq: int, captured_us: int) -> Iterator[tuple[str, str]]:
-        """Take in a frame number; what is wrong with it."""
+        """Take in the number and time of a frame; yield what is wrong with them."""
         if seq < self.seq:
             yield "seq runs backwards", f"{seq} after {self.seq}"
         if captured_us < self.captured_us:
@@ -82,31 +82,34 @@ class _Stream:
 
 
 def delivery_problems(row: topics.Topic, received: Received) -> Iterator[tuple[str, str]]:
-    """What is wrong with the QoS and the retain flag."""
+    """Yield what is wrong with the QoS and the retain flag."""
     if received.qos < row.qos:
-        yield "QoS too low", f"QoS {received.qos}, promised is {row.qos}"
+        yield "QoS too low", f"QoS {received.qos} instead of {row.qos}"
     if received.retain != row.retain:
-        yield "retain flag", "retained, and must not be" if received.retain else "not retained, and must be"
+        yield (
+            "retain flag",
+            "is retained, but must not be" if received.retain else "is not retained, but must be",
+        )
 
 
 def property_problems(row: topics.Topic, received: Received) -> Iterator[tuple[str, str]]:
-    """What is wrong with the content type and the expiry; the broker lets the latter run down."""
+    """Yield what is wrong with the content type and the expiry, which runs down while a message waits."""
     content_type = "image/jpeg" if row.payload == "jpeg" else "application/json"
     if received.content_type != content_type:
-        yield "content type", f"{received.content_type or 'none'}, promised is {content_type}"
+        yield "content type", f"{received.content_type or 'none'} instead of {content_type}"
     expiry = received.expiry_s
     if row.expiry_s is None and expiry is not None:
-        yield "expiry", f"{expiry} s, and it must not expire"
+        yield "expiry", f"{expiry} s, but the message must not expire"
     if row.expiry_s is not None and (expiry is None or expiry > row.expiry_s):
-        yield "expiry", f"{'none' if expiry is None else f'{expiry} s'}, promised is {row.expiry_s} s"
+        yield "expiry", f"{'none' if expiry is None else f'{expiry} s'} instead of at most {row.expiry_s} s"
 
 
 class Checker:
     """Checks messages in the order in which they come.
 
     Args:
-        prefix: Of the topics.
-        properties: Whether MQTT 5 properties must be there.
+        prefix: The first levels of all topics.
+        properties: Whether messages must have MQTT 5 properties.
     """
 
     def __init__(self, prefix: str, *, properties: bool = True) -> None:
@@ -122,8 +125,8 @@ class Checker:
         """Check one message.
 
         Args:
-            received: As it came, with the retain flag it was published with.
-            now_s: When, on any clock.
+            received: The message, with the retain flag of its publisher.
+            now_s: When it came, in seconds on any clock.
         """
         found = topics.match(self._prefix, received.topic)
         row, ids = found if found else (None, {})
@@ -132,9 +135,9 @@ class Checker:
             self._note(row.name if row else "unknown", kind, received.topic, detail)
 
     def finish(self) -> Report:
-        """The report, when no more messages come."""
+        """End the check and return the report."""
         for picture in self._pairing.finish():
-            detail = f"seq {picture.seq} is in no detections message, nor in what they count as dropped"
+            detail = f"no detections message has seq {picture.seq} or counts it as dropped"
             self._note("thumbnail", "picture of no frame", picture.topic, detail)
         return Report(
             dict(self._messages),
@@ -159,8 +162,8 @@ class Checker:
             return
         yield from delivery_problems(row, received)
         if not received.payload and (row.retain or row is topics.REQUEST):
-            return  # state that is cleared, a request with nothing to say
-        if self._properties and row is not topics.REQUEST:  # anybody may send a request, with any client
+            return  # a cleared state, or a request without fields
+        if self._properties and row is not topics.REQUEST:  # people send requests with any client
             yield from property_problems(row, received)
         if row.payload == "jpeg":
             yield from self._picture_problems(row, ids, received, now_s)
@@ -188,7 +191,7 @@ class Checker:
             stream.events[message.event_id] = None
             if len(stream.events) > REMEMBERED_EVENTS:
                 del stream.events[next(iter(stream.events))]
-        # The will was written when the node connected, before all that it then said.
+        # The will was written when the node connected, before all later messages.
         will = isinstance(message, NodeStatus) and message.status == "offline"
         if message.published_us < stream.published_us and not will:
             yield "published_us runs backwards", f"{message.published_us} after {stream.published_us}"
@@ -208,19 +211,17 @@ class Checker:
         if message.dropped > message.seq:
             yield (
                 "dropped does not add up",
-                f"dropped {message.dropped} at seq {message.seq}: more than there were",
+                f"dropped {message.dropped} at seq {message.seq}: more frames than there were",
             )
         reported = message.seq - message.dropped
         if message.dropped < stream.dropped:
             yield (
                 "dropped does not add up",
-                f"dropped {message.dropped} after {stream.dropped}: it counts a sum",
+                f"dropped {message.dropped} after {stream.dropped}: it never goes down",
             )
         elif stream.reported is not None:
             if reported <= stream.reported:
-                detail = (
-                    f"seq - dropped is {reported} after {stream.reported}: it goes up from message to message"
-                )
+                detail = f"seq - dropped is {reported} after {stream.reported}: it goes up with every message"
                 yield "dropped does not add up", detail
             else:
                 self._lost += reported - stream.reported - 1
@@ -250,7 +251,7 @@ class Checker:
         if header is not None and said != (header.width, header.height):
             yield (
                 "user properties",
-                f"say {said[0]}x{said[1]}, but the picture is {header.width}x{header.height}",
+                f"say {said[0]}x{said[1]}, but the picture has {header.width}x{header.height}",
             )
         stream = self._streams.setdefault((received.topic, found["session"]), _Stream())
         seq, captured_us = int(found["seq"]), int(found["captured_us"])

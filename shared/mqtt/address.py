@@ -1,4 +1,4 @@
-"""How to reach a broker: its address, who we are to it, and where the secrets are."""
+"""How to reach a broker: its address, our user name, and where the secrets are."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class MqttSettings:
 
 
 def parse_url(url: str) -> tuple[str, int, bool]:
-    """Host, port and whether TLS is meant.
+    """Host, port, and whether the connection uses TLS.
 
     Raises:
-        ConfigError: Not of the form ``mqtt://host:port`` or ``mqtts://host:port``.
+        ConfigError: The URL is not of the form ``mqtt://host:port`` or ``mqtts://host:port``.
     """
     form = "expected mqtt://HOST:PORT or mqtts://HOST:PORT"
     try:
@@ -79,7 +79,7 @@ def parse_url(url: str) -> tuple[str, int, bool]:
 
 
 def read_password(settings: MqttSettings) -> str | None:
-    """The password, from its file when one is named.
+    """The password; from its file, if one is named.
 
     Raises:
         ConfigError: The file cannot be read.
@@ -93,10 +93,10 @@ def read_password(settings: MqttSettings) -> str | None:
 
 
 def check_secrets(settings: MqttSettings, host: str, encrypted: bool) -> None:
-    """Make sure that no secret is left without use, and warn of a password in the clear.
+    """Refuse secrets that would not be used, and warn about a password that travels unencrypted.
 
     Raises:
-        ConfigError: Certificates without encryption, a key without its certificate, a password for nobody.
+        ConfigError: A certificate is set without TLS, a key without certificate, or a password without user.
     """
     for key in ("ca_file", "cert_file", "key_file"):
         if getattr(settings, key) and not encrypted:
@@ -104,7 +104,7 @@ def check_secrets(settings: MqttSettings, host: str, encrypted: bool) -> None:
                 f"mqtt.{key} is set, but mqtt.url {settings.url!r} is not encrypted: use mqtts://"
             )
     if settings.key_file and not settings.cert_file:
-        raise ConfigError("mqtt.key_file is set and mqtt.cert_file is not: a client certificate is both")
+        raise ConfigError("mqtt.key_file is set and mqtt.cert_file is not: a client certificate needs both")
     if settings.username is None and (settings.password or settings.password_file):
         raise ConfigError("mqtt.password is set and mqtt.username is not")
     if settings.username is not None and not encrypted and host not in ("127.0.0.1", "::1", "localhost"):

@@ -1,4 +1,4 @@
-"""What the command-line tools of the contract have in common: how they are told which broker to talk to."""
+"""The options with which command-line tools reach a broker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONNECT_WITHIN_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class ToolConfig:
-    """The part of a configuration that reaches a broker."""
+    """The part of a configuration that says how to reach a broker."""
 
     mqtt: MqttSettings = field(default_factory=MqttSettings)
 
@@ -29,19 +29,19 @@ def add_broker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--broker", required=True, metavar="URL", help="mqtt://HOST:PORT or mqtts://HOST:PORT"
     )
-    parser.add_argument("--prefix", help="begins every topic (default darner/v1)")
+    parser.add_argument("--prefix", help="first levels of every topic (default darner/v1)")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         help="a connection setting, such as mqtt.username=reader or mqtt.ca_file=ca.pem; "
-        "DARNER_MQTT__PASSWORD_FILE and the like are read from the environment",
+        "the environment can set them, too: DARNER_MQTT__PASSWORD_FILE=FILE",
     )
 
 
 def broker_settings(options: argparse.Namespace) -> MqttSettings:
-    """The connection those options and the environment ask for.
+    """The settings that the options and the environment give.
 
     Raises:
         ConfigError: A setting is unknown or cannot work.
@@ -55,9 +55,9 @@ def broker_settings(options: argparse.Namespace) -> MqttSettings:
 
 @contextmanager
 def connected(wanted: MqttSettings, name: str, *subscriptions: str) -> Iterator[Client]:
-    """A client that the broker has accepted and that asked for these topic filters.
+    """A client that the broker has accepted, with subscriptions to these topic filters.
 
-    Live messages keep the retain flag they were published with, so that it can be checked and recorded.
+    Live messages keep the retain flag of their publisher, so that it can be checked and recorded.
 
     Raises:
         BrokerError: The broker refuses us or does not answer.

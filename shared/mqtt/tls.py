@@ -1,4 +1,4 @@
-"""TLS for the MQTT client: a context that always verifies, and what to do about it when that fails."""
+"""TLS for the MQTT client: a context that always verifies, and advice when verification fails."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import ssl
 from shared.errors import ConfigError
 
 CERTIFICATE_FIX = (
-    "; check mqtt.cert_file and mqtt.key_file, and that the CA the broker trusts has signed them"
+    "; check mqtt.cert_file and mqtt.key_file; a CA that the broker trusts must have signed the certificate"
 )
 
 
 def problem(error: ssl.SSLError) -> str | None:
-    """What is wrong and where to mend it; None for a connection that was only cut."""
+    """What is wrong and how to fix it; None for a connection that was only cut."""
     if isinstance(error, ssl.SSLCertVerificationError):
         said = error.verify_message
         if "match" in said or "valid for" in said:
@@ -48,7 +48,7 @@ def context(ca_file: str | None, cert_file: str | None, key_file: str | None) ->
         made = ssl.create_default_context(cafile=ca_file)
         made.sslsocket_class = _TlsSocket
         if cert_file:
-            # An encrypted key must be an error: without this, OpenSSL asks at a terminal nobody watches.
+            # An encrypted key must be an error: otherwise OpenSSL asks for its password at the terminal.
             made.load_cert_chain(cert_file, key_file, lambda: "")
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"mqtt.ca_file {ca_file}, mqtt.cert_file {cert_file}: {error}") from None

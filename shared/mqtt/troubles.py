@@ -1,4 +1,4 @@
-"""What keeps us from the broker: said once, with what to mend, and an error where waiting cures nothing."""
+"""Why there is no connection to the broker: logged once, with the fix, or an error if waiting is useless."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ _HOPELESS = {
 
 
 class BrokerTroubles:
-    """Says why there is no connection. One that was made once is worth waiting for, whatever comes.
+    """Logs why there is no connection, or reports it as an error.
+
+    Only the first connection can fail with an error: one that has worked before is always waited for.
 
     Args:
-        host: Of the broker.
-        port: Of the broker.
-        on_refused: Gets what waiting does not cure; None logs that, too.
+        host: Host of the broker.
+        port: Port of the broker.
+        on_refused: Called with an error that waiting does not cure; None logs it instead.
     """
 
     def __init__(self, host: str, port: int, on_refused: Callable[[BrokerError], None] | None) -> None:
@@ -41,15 +43,15 @@ class BrokerTroubles:
         self._once = Once()
 
     def over(self) -> None:
-        """There is a connection."""
+        """The broker has accepted us."""
         self._answered = self._ever_connected = True
         self._unreachable_said = False
 
     def refused(self, reason: str) -> None:
-        """The broker answered, and does not want us.
+        """The broker answered with a refusal.
 
         Args:
-            reason: MQTT's name of the CONNACK's code.
+            reason: MQTT's name of the code in the CONNACK.
         """
         self._answered = True
         text = f"the broker at {self._where} refused the connection: {reason}"
@@ -60,7 +62,7 @@ class BrokerTroubles:
             log.warning("%s; trying again", text)
 
     def unreachable(self, failure: BaseException | None) -> None:
-        """There was no connection to be had."""
+        """No connection could be made."""
         reason = tls.problem(failure) if isinstance(failure, ssl.SSLError) else None
         if reason is not None:
             self.untrusted(reason)
@@ -72,7 +74,7 @@ class BrokerTroubles:
             )
 
     def untrusted(self, reason: str) -> None:
-        """One end does not accept the other's certificate."""
+        """One side does not accept the other's certificate."""
         self._answered = True
         text = f"no secure connection to the broker at {self._where}: {reason}"
         if not self._give_up(text) and self._once(text):
@@ -87,15 +89,15 @@ class BrokerTroubles:
             )
 
     def too_many_files(self, descriptor: int, most: int) -> None:
-        """The socket cannot be waited for.
+        """The socket has a file descriptor that is too high to wait for.
 
         Args:
-            descriptor: Its.
-            most: The highest that can be.
+            descriptor: The socket's.
+            most: The highest that works.
         """
         text = (
-            f"no connection to the broker: this process has too many files open (descriptor {descriptor}, "
-            f"at most {most} can be waited for); let it have fewer cameras or browsers"
+            f"no connection to the broker: this process has too many files open (descriptor {descriptor}; "
+            f"the highest that works is {most}); give it fewer cameras or browsers"
         )
         if not self._give_up(text) and self._once("descriptors"):
             log.error("%s; trying again", text)

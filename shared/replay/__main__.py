@@ -1,4 +1,4 @@
-"""`darner-replay record|play`: store what is published, and publish it again as it was."""
+"""`darner-replay record|play`: record what is published, and publish it again as it was."""
 
 from __future__ import annotations
 
@@ -30,20 +30,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
     parser = argparse.ArgumentParser(prog=called("darner-replay", "shared.replay"), description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    recorder = commands.add_parser("record", help="store everything below the prefix in a new file")
-    player = commands.add_parser("play", help="publish a recording; requests in it are left out")
+    recorder = commands.add_parser("record", help="record everything below the prefix in a new file")
+    player = commands.add_parser("play", help="publish a recording, without the requests in it")
     for command in (recorder, player):
         command.add_argument("file", type=Path)
         add_broker_options(command)
-    recorder.add_argument("--seconds", type=float, help="how long (default: until Ctrl-C)")
+    recorder.add_argument("--seconds", type=float, help="seconds to record (default: until Ctrl-C)")
     recorder.add_argument(
-        "--max-mb", type=float, default=500.0, help="end at this size (default %(default)g)"
+        "--max-mb", type=float, default=500.0, help="stop before the file is larger (default %(default)g)"
     )
-    player.add_argument("--speed", type=float, default=1.0, help="times as fast (default %(default)g)")
     player.add_argument(
-        "--loop", action="store_true", help="over and over, each pass as a session of its own"
+        "--speed", type=float, default=1.0, help="2 plays twice as fast (default %(default)g)"
     )
-    player.add_argument("--now", action="store_true", help="move the times in messages to now")
+    player.add_argument(
+        "--loop", action="store_true", help="play again and again, each pass as a new session"
+    )
+    player.add_argument("--now", action="store_true", help="move the times in messages to the present")
     options = parser.parse_args(arguments)
     log.setup()
     try:
@@ -62,14 +64,14 @@ def main(arguments: list[str] | None = None) -> int:
 def record(
     path: Path, settings: MqttSettings, seconds: float | None, max_bytes: int, stop: threading.Event
 ) -> int:
-    """Store what is published below the prefix, beginning with the retained state; the number of messages.
+    """Record what is published below the prefix, first the retained state; return the number of messages.
 
     Args:
-        path: A file that is not there yet.
+        path: The file to create.
         settings: The broker.
-        seconds: How long; None until `stop`.
-        max_bytes: End before the file is larger.
-        stop: Ends it.
+        seconds: How long to record; None until `stop` is set.
+        max_bytes: Recording stops before the file is larger.
+        stop: Ends the recording when it is set.
 
     Raises:
         BrokerError: The broker cannot be reached.
@@ -88,12 +90,12 @@ def record(
             except TimeoutError:
                 continue
             if not writer.write(Line.of(round((time.monotonic() - start) * 1e6), received)):
-                logger.warning("%s: ended at --max-mb %g", path, max_bytes / 1e6)
+                logger.warning("%s: has reached --max-mb %g; the recording ends here", path, max_bytes / 1e6)
                 break
             count += 1
         unread = sum(client.received.dropped.values())
     if unread:
-        logger.warning("%d messages came faster than they could be written, and are not in it", unread)
+        logger.warning("%s: lacks %d messages that came faster than they could be written", path, unread)
     logger.info("%s: %d messages, %.1f MB", path, count, writer.written / 1e6)
     return count
 
@@ -102,14 +104,14 @@ def play(options: argparse.Namespace, settings: MqttSettings, stop: threading.Ev
     """Publish a recording.
 
     Args:
-        options: Of the command line: `file`, `speed`, `loop`, `now`, and `prefix` where it is another.
+        options: The command line: `file`, `speed`, `loop`, `now`, and `prefix` if the topics change theirs.
         settings: The broker.
-        stop: Ends it.
+        stop: Ends it when it is set.
 
     Raises:
-        ConfigError: A speed that is none.
-        BrokerError: The broker cannot be reached, or went away.
-        RecordingError: The file is not there or is no recording.
+        ConfigError: The speed is not above 0.
+        BrokerError: The broker cannot be reached, or the connection to it was lost.
+        RecordingError: The file is missing, or it is no recording.
     """
     if not 0 < options.speed < 1e6:
         raise ConfigError(f"--speed {options.speed}: expected more than 0; 2 is twice as fast")
@@ -132,7 +134,7 @@ def play(options: argparse.Namespace, settings: MqttSettings, stop: threading.Ev
             if not options.loop or not played:
                 break
         if not client.flush(10.0):
-            raise BrokerError(f"the broker at {settings.url} did not take all of it")
+            raise BrokerError(f"the broker at {settings.url} did not take all messages within 10 s")
     if late_ms:
         p50, p99, worst = np.percentile(late_ms, [50, 99, 100])
         logger.info(
@@ -143,24 +145,24 @@ def play(options: argparse.Namespace, settings: MqttSettings, stop: threading.Ev
             worst,
         )
     else:
-        logger.warning("%s: nothing in it to play", options.file)
+        logger.warning("%s: has no messages to play", options.file)
 
 
 def _play_once(path: Path, client: Client, story: Retelling, stop: threading.Event) -> list[float]:
-    """Publish all of it once; how late each message was, milliseconds."""
+    """Publish the recording once; return the milliseconds by which each message was late."""
     late_ms = []
     start = time.monotonic()
     for at_us, message in read(path):
         found = topics.match(story.recorded_prefix, message.topic)
         if found and found[0] is topics.REQUEST:
-            continue  # a node of that name on this broker would do what is asked
+            continue  # a node of that name on this broker would carry it out
         due = start + at_us / 1e6 / story.speed
         if stop.wait(max(0.0, due - time.monotonic())):
             break
         late_ms.append((time.monotonic() - due) * 1e3)
         if not client.republish(retell(message, story)):
             raise BrokerError(
-                f"the broker was lost, or refuses {message.topic}; played {len(late_ms) - 1} messages"
+                f"lost the broker, or it refuses {message.topic}; played {len(late_ms) - 1} messages"
             )
     return late_ms
 

@@ -1,8 +1,8 @@
-"""Recordings of messages: a text file with one JSON object a line, so that `jq` and `grep` can read it.
+"""Recordings of messages: text files with one JSON object in each line, for `jq` and `grep` to read.
 
-The first line says what the file is and when it began; each further line is a message: microseconds since the
-beginning, topic, QoS, retain flag, properties, and the payload as text, or in base64 where it is no text.
-Lines are only appended, each in one write: a crash costs at most the last one.
+The first line says what the file is and when the recording began. Each further line is a message:
+microseconds since the beginning, topic, QoS, retain flag, properties, and the payload as text or, if it is no
+text, in base64. Each line is appended in one write, so a crash costs at most the last line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.mqtt.received import Received
 log = logging.getLogger("darner.recording")
 
 LONGEST_LINE = 8_000_000
-"""Bytes; six times the largest JSON message, and a file of something else cannot fill the memory."""
+"""Most bytes of a line, six times the largest JSON message: no file of another kind can fill the memory."""
 
 
 class RecordingError(DarnerError):
@@ -37,9 +37,9 @@ class Header:
     """The first line.
 
     Attributes:
-        format: What the file is, and its version.
-        prefix: Of the recorded topics.
-        started_us: When it began, microseconds since 1970 UTC.
+        format: Name and version of the file's format.
+        prefix: First levels of the recorded topics.
+        started_us: When the recording began, microseconds since 1970 UTC.
     """
 
     format: Literal["darner.recording/1"] = "darner.recording/1"
@@ -49,7 +49,7 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One message; what it does not have is not written."""
+    """One message; fields that are empty are not written."""
 
     at_us: Annotated[int, Meta(ge=0)]
     topic: Annotated[str, Meta(min_length=1, max_length=65_535, pattern=r"^[^+#\x00]+$")]
@@ -65,7 +65,7 @@ class Line:
 
     @staticmethod
     def of(at_us: int, received: Received) -> Line:
-        """A message as a line."""
+        """The line for a message."""
         try:
             text, encoded = received.payload.decode(), None
         except UnicodeDecodeError:
@@ -86,10 +86,10 @@ class Line:
         )
 
     def message(self) -> Received:
-        """The message again.
+        """The message of the line.
 
         Raises:
-            ValueError: Base64 that is none.
+            ValueError: A field is not valid base64.
         """
         payload = (
             (self.text or "").encode()
@@ -111,7 +111,7 @@ class Line:
         )
 
 
-def _says_something(value: object) -> bool:
+def _is_written(value: object) -> bool:
     return value is not None and value is not False and value != {}
 
 
@@ -123,12 +123,12 @@ class Writer:
     """A new recording; `with` opens and closes it.
 
     Args:
-        path: A file that is not there yet.
+        path: The file to create.
         header: Its first line.
-        max_bytes: It never grows beyond this.
+        max_bytes: The file never becomes larger.
 
     Attributes:
-        written: Bytes so far.
+        written: Bytes written so far.
     """
 
     def __init__(self, path: Path, header: Header, max_bytes: int) -> None:
@@ -142,7 +142,7 @@ class Writer:
         try:
             self._file = self._path.open("xb", buffering=0)
         except FileExistsError:
-            raise RecordingError(f"{self._path}: is there already; name another file or remove it") from None
+            raise RecordingError(f"{self._path}: exists already; name another file or remove it") from None
         except OSError as error:
             raise RecordingError(f"{self._path}: cannot be written: {error.strerror}") from None
         self._append(orjson.dumps(self._header))
@@ -155,15 +155,18 @@ class Writer:
             self._file.close()
 
     def write(self, line: Line) -> bool:
-        """Append a message; False, with nothing written, when it does not fit.
+        """Append a message; False when the file would become too large, and nothing is written then.
 
         Raises:
             RecordingError: The disk is full or gone.
         """
-        content = orjson.dumps({key: value for key, value in vars(line).items() if _says_something(value)})
+        content = orjson.dumps({key: value for key, value in vars(line).items() if _is_written(value)})
         if len(content) >= LONGEST_LINE:
             log.warning(
-                "%s: a message of %d bytes is left out: no line may be longer", line.topic, len(content)
+                "%s: a message whose line has %d bytes is left out; at most %d are allowed",
+                line.topic,
+                len(content),
+                LONGEST_LINE,
             )
             return True
         if self.written + len(content) + 1 > self._max_bytes:
@@ -174,7 +177,7 @@ class Writer:
     def _append(self, content: bytes) -> None:
         assert self._file is not None, "used outside `with`"  # noqa: S101 - a mistake of the caller's, not of a user's
         try:
-            # One unbuffered write: what was heard is in the file although the process is killed.
+            # One unbuffered write: the line is in the file even when the process is killed.
             self.written += self._file.write(content + b"\n")
         except OSError as error:
             raise RecordingError(f"{self._path}: cannot be written: {error.strerror}") from None
@@ -184,7 +187,7 @@ def read_header(path: Path) -> Header:
     """The first line of a recording.
 
     Raises:
-        RecordingError: There is no such file, or it is no recording.
+        RecordingError: The file is missing, or it is no recording.
     """
     try:
         with path.open("rb") as file:
@@ -195,12 +198,12 @@ def read_header(path: Path) -> Header:
         return msgspec.convert(orjson.loads(first), Header)
     except (orjson.JSONDecodeError, msgspec.ValidationError):
         raise RecordingError(
-            f"{path}: no recording that this version can play: its first line should say darner.recording/1"
+            f"{path}: is no recording that this version can play; its first line must say darner.recording/1"
         ) from None
 
 
 def read(path: Path) -> Iterator[tuple[int, Received]]:
-    """Microseconds since the beginning, and the message, up to the first line that is damaged or cut off.
+    """Yield each message with its microseconds since the beginning, up to the first damaged line.
 
     Raises:
         RecordingError: The file cannot be read.
@@ -215,6 +218,6 @@ def read(path: Path) -> Iterator[tuple[int, Received]]:
                 line = msgspec.convert(orjson.loads(content), Line)
                 message = line.message()
             except (ValueError, msgspec.ValidationError):  # no JSON, no such fields, no base64
-                log.warning("%s: line %d is damaged or cut off; played up to there", path, number)
+                log.warning("%s: line %d is damaged or cut off; the recording ends before it", path, number)
                 return
             yield line.at_us, message

@@ -1,8 +1,9 @@
 """What changes in a recorded message when it is played: by default nothing.
 
-Under another prefix its topic, and the topics it names. At other times (``--now``) all its times, in one
-linear map, so that what was equal stays equal and ages are true. In a second pass its session, without which
-`seq` would run backwards in a session and events would come under known ids.
+- With another prefix, its topic and the topics in it change.
+- With ``--now``, one linear map moves all its times, so that equal times stay equal and ages are right.
+- In a second pass it gets another session. Otherwise `seq` would run backwards in the session, and events
+  would come with identifiers that are known already.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ class Retelling:
     """How a recording is played.
 
     Attributes:
-        recorded_prefix: Of the recorded topics.
-        prefix: Of those published.
+        recorded_prefix: First levels of the recorded topics.
+        prefix: First levels of the topics to publish.
         recorded_us: When the recording began.
-        started_us: When this pass began, to move times to; None leaves them.
-        speed: Times as fast.
-        run: 1 for the first pass.
+        started_us: When this pass began: times move there; None leaves times as they are.
+        speed: 2 plays twice as fast.
+        run: Number of the pass, from 1.
     """
 
     recorded_prefix: str
@@ -42,29 +43,29 @@ class Retelling:
         return self.prefix == self.recorded_prefix and self.started_us is None and self.run == 1
 
     def time(self, recorded_us: int) -> int:
-        """A time of the recording as it is told."""
+        """The time to publish for a recorded one."""
         if self.started_us is None:
             return recorded_us
         return max(0, self.started_us + round((recorded_us - self.recorded_us) / self.speed))
 
     def topic(self, recorded: str) -> str:
-        """A topic of the recording as it is told."""
+        """The topic to publish for a recorded one."""
         head = f"{self.recorded_prefix}/"
         return f"{self.prefix}/{recorded[len(head) :]}" if recorded.startswith(head) else recorded
 
     def session(self, recorded: str) -> str:
-        """A session of the recording as it is told."""
+        """The session to publish for a recorded one."""
         return recorded if self.run == 1 else f"{recorded[:56]}-{self.run}"
 
 
 def retell(message: Received, story: Retelling) -> Received:
-    """The message as it is published."""
+    """The message to publish for a recorded one."""
     if story.changes_nothing:
         return message
     payload = message.payload
     try:
         body = orjson.loads(payload)
-    except orjson.JSONDecodeError:  # a picture, or nothing
+    except orjson.JSONDecodeError:  # a picture, or an empty payload
         body = None
     if isinstance(body, dict):
         payload = orjson.dumps(_body(body, story))

@@ -91,7 +91,7 @@ def test_a_ca_without_its_key_says_what_to_do(tmp_path: Path, capsys: pytest.Cap
     run(tmp_path, "--host", "a")
     (tmp_path / "ca.key").unlink()
     assert run(tmp_path, "--client", "shop") == 2
-    assert "bring it back, or remove both" in capsys.readouterr().err
+    assert "restore it, or remove both" in capsys.readouterr().err
 
 
 def test_no_openssl_is_one_sentence(

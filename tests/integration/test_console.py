@@ -105,7 +105,7 @@ def test_the_wheel_holds_every_file_that_is_not_code_as_well(installed: Path) ->
         ),
         (
             ["darner-broker", "--engine", "rumqttd"],
-            "no MQTT broker here: apt install mosquitto, or install 'darner[broker]'",
+            "no MQTT broker is installed: apt install mosquitto, or install 'darner[broker]'",
         ),
     ],
 )

@@ -287,7 +287,7 @@ def test_the_command_counts_names_and_fails(broker: Mosquitto, tmp_path: Path) -
         stop.set()
         thread.join(10)
     assert result.returncode == 1, result.stderr
-    assert f"first on {prefix}/n/status: not retained, and must be" in result.stdout
+    assert f"first on {prefix}/n/status: is not retained, but must be" in result.stdout
     report = orjson.loads(file.read_bytes())
     assert report["messages"]["status"] == report["breaks"][0]["count"] >= 2
     assert report["breaks"][0]["kind"] == "retain flag"

@@ -300,7 +300,7 @@ def test_it_ends_before_the_file_is_larger_than_allowed(
         record = ["record", str(file), "--broker", broker.url, "--prefix", prefix, "--max-mb", "0.001"]
         assert replay.main(record) == 0
     assert file.stat().st_size < 1000
-    assert "ended at --max-mb" in capsys.readouterr().err
+    assert "has reached --max-mb" in capsys.readouterr().err
 
 
 def test_a_recording_is_never_overwritten(
@@ -309,7 +309,7 @@ def test_a_recording_is_never_overwritten(
     file = tmp_path / "r"
     file.write_text("precious")
     assert replay.main(["record", str(file), "--broker", broker.url]) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert file.read_text() == "precious"
 
 
