@@ -14,7 +14,7 @@ from shared.wire.messages import now_us
 from tests.conftest import wait_until
 from tests.edge_node.outbox.outboxes import ACK, VIEWER, Network, acknowledge, add, archives, held, running
 
-HURRIED = Patience(first_s=0.2, most_s=0.4)
+HURRIED = Patience(first_s=0.1, most_s=0.2)
 
 
 def test_an_archive_decides_what_is_forgotten_once_there_is_one(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_without_progress_of_the_archive_events_are_sent_again(
 def test_an_archive_that_is_silent_for_long_is_one_no_more(tmp_path: Path) -> None:
     network = Network()
     network.connect()
-    with running(network, tmp_path, archive_h=1.0 / 3600) as outbox:
+    with running(network, tmp_path, archive_h=0.5 / 3600) as outbox:
         acknowledge(outbox, "any", 1)
         wait_until(lambda: archives(outbox))
         add(outbox, 5)
@@ -135,7 +135,7 @@ def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_whe
         wait_until(lambda: len(archives(outbox)) == 2)
         add(outbox, 99)
         assert outbox.drain(5)
-        for _ in range(30):
+        for _ in range(12):
             acknowledge(outbox, boot, 100, by="there")  # as it does for each repetition, too
             time.sleep(0.1)
         again = [number for number in network.numbers[100:] if number]
@@ -173,7 +173,7 @@ def test_an_archive_that_is_gone_for_long_holds_nothing_back_any_more(
 ) -> None:
     network = Network()
     network.connect()
-    with running(network, tmp_path, archive_h=1.0 / 3600) as outbox:
+    with running(network, tmp_path, archive_h=0.5 / 3600) as outbox:
         boot = add(outbox, 1)[0].boot
         acknowledge(outbox, boot, 1, by="gone")
         add(outbox, 4)
