@@ -59,10 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: Arguments without the program's name; None for those of the process.
+        argv: Arguments without the program's name; None takes those of the process.
 
     Returns:
-        The exit code: 0, or that of the error, which is printed as one line.
+        The exit code: 0, or the error's code after printing the error on one line.
     """
     args = _parser().parse_args(argv)
     try:

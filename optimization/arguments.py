@@ -1,4 +1,4 @@
-"""Options that several commands have: each is declared once, and means the same everywhere."""
+"""Options that several commands share, so that each means the same everywhere."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from optimization.detectors import default_model
 
 
 def add_network(parser: argparse.ArgumentParser, *, engine: bool = False) -> None:
-    """Declare which network runs, and how; `detectors.settings` reads it.
+    """Declare which network runs and how; `detectors.settings` reads these options.
 
     Args:
-        parser: Of the command.
-        engine: Let the engine be chosen; without, ONNX Runtime runs it.
+        parser: The command's parser.
+        engine: Whether users choose the engine; if not, ONNX Runtime runs the network.
     """
     add_model(parser)
     parser.add_argument("--layout", choices=("auto", *get_args(Layout)), help="how the output is read")
@@ -31,7 +31,7 @@ def add_network(parser: argparse.ArgumentParser, *, engine: bool = False) -> Non
 
 
 def add_model(parser: argparse.ArgumentParser, about: str = "path or name") -> None:
-    """Declare --model, which is a node's where none is given."""
+    """Declare --model; the default is the model of an edge node."""
     parser.add_argument("--model", default=default_model(), help=f"{about} (default: %(default)s)")
 
 
@@ -46,14 +46,20 @@ def add_tracker(parser: argparse.ArgumentParser) -> None:
 
 
 def add_picture(parser: argparse.ArgumentParser) -> None:
-    """Declare what is shown to a network whose time is taken, and how often."""
+    """Declare the picture that a timed network is given, and the number of calls."""
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="shown (default: the demo video's first)"
+        "--picture", type=Path, metavar="FILE", help="picture to detect on (default: the demo video's first)"
     )
     parser.add_argument(
-        "--resolution", type=size, default=(1280, 720), metavar="WxH", help="of it (default: 1280x720)"
+        "--resolution",
+        type=size,
+        default=(1280, 720),
+        metavar="WxH",
+        help="scale the picture to this (default: 1280x720)",
     )
-    parser.add_argument("--rounds", type=positive, default=50, metavar="N", help="calls timed (default: 50)")
+    parser.add_argument(
+        "--rounds", type=positive, default=50, metavar="N", help="calls to time (default: 50)"
+    )
     add_threads(parser)
 
 
@@ -61,7 +67,7 @@ def add_truth(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Declare the options that name pictures and annotations."""
     parser.add_argument("--images", type=Path, required=required, metavar="DIR", help="folder of pictures")
     parser.add_argument(
-        "--annotations", type=Path, required=required, metavar="FILE", help="COCO's instances.json of them"
+        "--annotations", type=Path, required=required, metavar="FILE", help="their instances.json"
     )
     parser.add_argument(
         "--classes", type=names, default=(), metavar="NAME,...", help="score only these (default: all)"
@@ -69,7 +75,7 @@ def add_truth(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
-    """Declare the pictures on which a network that was made is compared with the one it was made of."""
+    """Declare the pictures on which a new network is compared with its original."""
     parser.add_argument(
         "--images",
         type=Path,
@@ -87,8 +93,8 @@ def add_output(parser: argparse.ArgumentParser, default: str, *flags: str) -> No
     """Declare --output.
 
     Args:
-        parser: Of the command.
-        default: The file's name, where NAME is the model's.
+        parser: The command's parser.
+        default: Default file name, in which NAME stands for the model's name.
         flags: Other names of the option.
     """
     parser.add_argument(
@@ -97,26 +103,26 @@ def add_output(parser: argparse.ArgumentParser, default: str, *flags: str) -> No
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names with commas between them."""
+    """Parse names separated by commas."""
     return tuple(name.strip() for name in text.split(","))
 
 
 def positive(text: str) -> int:
-    """A whole number above 0.
+    """Parse a whole number above 0.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is something else.
     """
     if not text.strip().isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 def size(text: str) -> tuple[int, int]:
-    """An input size from the command line: ``416`` or ``640x384`` (width x height).
+    """Parse an input size: ``416`` or ``640x384`` (width x height).
 
     Raises:
-        argparse.ArgumentTypeError: It is neither.
+        argparse.ArgumentTypeError: The text is something else.
     """
     parts = text.lower().split("x")
     try:
@@ -124,5 +130,5 @@ def size(text: str) -> tuple[int, int]:
     except ValueError:
         numbers = []
     if not 1 <= len(numbers) <= 2 or min(numbers) < 32 or max(numbers) > 8192:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 416 or 640x384 (width x height)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 416 or 640x384 (width x height)")
     return numbers[0], numbers[-1]

@@ -1,4 +1,4 @@
-"""Detectors as the command lines name them."""
+"""Settings of the detectors that command lines name."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from shared.errors import ConfigError
 
 
 def default_model() -> str:
-    """The model of a node that is told none."""
+    """The model that an edge node uses by default."""
     return ModelSettings().name
 
 
 def settings(args: argparse.Namespace, **changes: Any) -> ModelSettings:
-    """The settings that `arguments.add_network` and these changes make.
+    """The detector's settings for a command line.
 
     Args:
-        args: What it declared.
-        changes: Other keys of `ModelSettings`.
+        args: The options that `arguments.add_network` declared.
+        changes: Values of other keys of `ModelSettings`.
 
     Raises:
         ConfigError: A value is not allowed.
@@ -33,7 +33,7 @@ def settings(args: argparse.Namespace, **changes: Any) -> ModelSettings:
 
 
 def build(**keys: Any) -> ModelSettings:
-    """Settings of these keys; None leaves one at its default.
+    """Settings with these values; None leaves a key at its default.
 
     Raises:
         ConfigError: A value is not allowed.

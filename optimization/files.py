@@ -1,4 +1,4 @@
-"""Files that a command writes: never over another by accident, and never half there."""
+"""Files that commands write: never over another file by accident, and never in part."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from shared.files import write_whole
 
 
 def claim(path: Path | None, *, force: bool) -> None:
-    """Refuse before the work what could not be written after it.
+    """Check before the work that a file can be written after it.
 
     Args:
-        path: A file to be written; None is allowed and means nothing.
-        force: It may exist.
+        path: The file to write later; None means none.
+        force: Whether the file may exist.
 
     Raises:
-        ConfigError: It exists and may not, or its folder cannot be made or written to.
+        ConfigError: The file exists and may not, or its folder cannot be made or written to.
     """
     if path is None:
         return
@@ -36,14 +36,14 @@ def claim(path: Path | None, *, force: bool) -> None:
 
 
 def save(path: Path, data: bytes | str) -> None:
-    """Write a file; it appears only when it is complete.
+    """Write a whole file; it appears only once it is complete.
 
     Args:
-        path: Where; replaced if it exists.
-        data: What is in it.
+        path: The file; it is replaced if it exists.
+        data: Its content.
 
     Raises:
-        ConfigError: It cannot be written: disk full, no permission.
+        ConfigError: The file cannot be written: disk full, no permission.
     """
     content = data.encode() if isinstance(data, str) else data
     try:
@@ -53,10 +53,10 @@ def save(path: Path, data: bytes | str) -> None:
 
 
 def save_json(path: Path | None, document: dict[str, Any]) -> None:
-    """Write the JSON file, if one was asked for.
+    """Write a JSON file, if one was asked for.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: The file cannot be written.
     """
     if path is not None:
         save(path, json.dumps(document, indent=2) + "\n")

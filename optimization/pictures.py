@@ -14,14 +14,14 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 def find(folder: Path, limit: int | None = None) -> list[Path]:
-    """Pictures directly in a folder, by name; evenly spread over all when there are more than `limit`.
+    """Find the pictures of a folder, sorted by name.
 
     Args:
-        folder: Where to look.
-        limit: Most pictures returned; None returns all.
+        folder: The folder; its subfolders are not searched.
+        limit: Most pictures to return, spread evenly over all; None returns all.
 
     Raises:
-        SourceError: There is no such folder, or no picture in it.
+        SourceError: The folder does not exist or holds no picture.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder of pictures")
@@ -35,30 +35,30 @@ def find(folder: Path, limit: int | None = None) -> list[Path]:
 
 
 def read(path: Path) -> U8:
-    """One picture.
+    """Read a picture.
 
     Returns:
         u8 ``(H, W, 3)``, BGR.
 
     Raises:
-        SourceError: It is missing or no picture.
+        SourceError: The file is missing or is not a picture.
     """
     if not path.is_file():
         raise SourceError(f"{path}: no such picture")
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise SourceError(f"{path}: is no picture that OpenCV can read")
+        raise SourceError(f"{path}: is not a picture that OpenCV can read")
     return np.asarray(image, np.uint8)
 
 
 def first_frame(video: Path) -> U8:
-    """The first picture of a video.
+    """Read the first picture of a video.
 
     Returns:
         u8 ``(H, W, 3)``, BGR.
 
     Raises:
-        SourceError: It has none.
+        SourceError: The file is missing or is not a video.
     """
     reader = cv2.VideoCapture(str(video))
     try:
@@ -66,5 +66,5 @@ def first_frame(video: Path) -> U8:
     finally:
         reader.release()
     if not ok:
-        raise SourceError(f"{video}: is no video that OpenCV can read")
+        raise SourceError(f"{video}: is not a video that OpenCV can read")
     return np.asarray(image, np.uint8)

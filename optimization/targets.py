@@ -1,4 +1,4 @@
-"""What is known to suit a box: presets of `build --target`, plain data.
+"""Presets of `build --target`: settings that suit a kind of box.
 
 Workspaces leave room for the cameras on boards that share memory with the GPU. Sources: NVIDIA's data sheets
 (memory, compute capability, DLA cores); Maxwell boards are too old for TensorRT 8.6.
@@ -16,9 +16,9 @@ class Target:
     """A kind of box.
 
     Attributes:
-        about: For the list in --help.
-        capability: Compute capability that its GPU must have.
-        dla_cores: Deep learning accelerators.
+        about: Description for --help.
+        capability: Compute capability of its GPU.
+        dla_cores: Number of its deep learning accelerators (DLA).
         options: How to build for it.
     """
 
@@ -29,7 +29,7 @@ class Target:
 
 
 def _shared(workspace_mb: int, most: int) -> BuildOptions:
-    """A board on which GPU and CPU share memory."""
+    """Options for a board whose GPU and CPU share memory."""
     return BuildOptions(
         precision="auto",
         profiles=((1, 1, 1), (1, max(most // 2, 1), most)),

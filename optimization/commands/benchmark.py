@@ -1,4 +1,4 @@
-"""`benchmark`: engines, precisions, batch sizes and input sizes, step by step."""
+"""`benchmark`: times each step of detection, for models, engines, batch sizes and input sizes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backends", type=arguments.names, default=[None], metavar="NAME,...", help="engines to try"
     )
-    parser.add_argument("--batches", type=_numbers, default=[1], metavar="N,...", help="pictures in one call")
+    parser.add_argument(
+        "--batches", type=_numbers, default=[1], metavar="N,...", help="numbers of pictures in one call"
+    )
     parser.add_argument(
         "--sizes", type=_numbers, default=[None], metavar="N,...", help="longer sides, for models of any size"
     )
@@ -38,13 +40,13 @@ def _numbers(text: str) -> list[int]:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure, print the table, write JSON and plot.
+    """Measure, print the table and draw the plot.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
-        DarnerError: A file cannot be used or written, or no combination runs here.
+        DarnerError: A file cannot be used or written, or no combination runs on this machine.
     """
     files.claim(args.plot, force=args.force)
     if args.plot:
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         asked = " ".join(str(value) for key, value in item.items() if key != "why" and value is not None)
         print(f"skipped {asked}: {item['why']}")
     if not rows:
-        raise ModelError("no combination runs here")
+        raise ModelError("no combination of model, engine, size and batch runs here")
     if args.plot:
         from optimization.measure import plot
 

@@ -1,4 +1,4 @@
-"""`build`: an ONNX model to a TensorRT engine."""
+"""`build`: makes a TensorRT engine from an ONNX model."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def options(args: argparse.Namespace) -> BuildOptions:
-    """The target's settings with what was asked for on top.
+    """The target's build options, changed by the options of the command line.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
-        ConfigError: They contradict the target.
+        ConfigError: The options contradict the target.
     """
     target = TARGETS.get(args.target or "")
     base = target.options if target else BuildOptions()
@@ -107,14 +107,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Build and write the engine.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
         DarnerError: No TensorRT or GPU, a model that cannot be built, or a file that cannot be written.
     """
     source = find_model(args.model)
     if source.suffix != ".onnx":
-        raise ConfigError(f"{source}: is no .onnx file; python -m optimization export makes one of PyTorch's")
+        raise ConfigError(
+            f"{source}: is not an .onnx file; `darner-optimize export` makes one from a PyTorch network"
+        )
     output = args.output or Path(f"{source.stem}.engine")
     files.claim(output, force=args.force)
     if sidecar(output).exists() and not args.force:
@@ -154,7 +156,7 @@ def _tell(line: str) -> None:
 
 
 def _room(output: Path, source: Path) -> None:
-    """An engine is at most about as large as the float model; better to know before minutes of building."""
+    """Check the free space before minutes of building: an engine is at most as large as the float model."""
     free, needed = shutil.disk_usage(output.parent).free, source.stat().st_size
     if free < needed:
         raise ConfigError(f"{output.parent}: disk full: {free >> 20} MB free, {needed >> 20} MB needed")
@@ -194,7 +196,7 @@ def _batches(text: str) -> tuple[int, int, int]:
     except ValueError:
         low, best, high = 0, 0, 0
     if not 0 < low <= best <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is no profile; write 1,8,16 (MIN <= BEST <= MAX)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a profile; write 1,8,16 (MIN <= BEST <= MAX)")
     return low, best, high
 
 
@@ -202,7 +204,7 @@ def _capability(text: str) -> tuple[int, int]:
     try:
         major, minor = (int(part) for part in text.split("."))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no compute capability; write 8.6") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a compute capability; write 8.6") from None
     return major, minor
 
 

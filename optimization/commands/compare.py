@@ -1,4 +1,4 @@
-"""`compare A B`: two models or engines in one run, call by call in turn, with the accuracy of each."""
+"""`compare A B`: times two models or engines in turn, and scores both if there is ground truth."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from shared.program import need
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("a", metavar="A", help="path or name, @ENGINE if need be")
+    parser.add_argument("a", metavar="A", help="path or name, with @ENGINE to name the engine")
     parser.add_argument("b", metavar="B", help="what A is compared with")
     arguments.add_picture(parser)
     arguments.add_truth(parser, required=False)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure both, print the table and write the JSON file.
+    """Measure both and print the table.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
         DarnerError: A file cannot be used or written.
@@ -75,7 +75,7 @@ def _settings(text: str, threads: int | None) -> ModelSettings:
 
 
 def _accuracy(args: argparse.Namespace, both: list[ModelSettings]) -> dict[str, Any]:
-    """Scores by "a" and "b"; empty without ground truth."""
+    """Scores of "a" and "b"; empty without ground truth."""
     if not args.annotations:
         return {}
     need("pycocotools", extra="optimize")
@@ -92,8 +92,8 @@ def _accuracy(args: argparse.Namespace, both: list[ModelSettings]) -> dict[str, 
 COMMAND = Command(
     name="compare",
     help="two models or engines side by side: time, and accuracy if there is ground truth",
-    description="Run two detectors in turn on the same picture, so that what else the machine does hits "
-    "both. MODEL@ENGINE names the engine.",
+    description="Run two detectors in turn on the same picture, so that other work on the machine affects "
+    "both equally. MODEL@ENGINE names the engine.",
     declare=declare,
     run=run,
 )

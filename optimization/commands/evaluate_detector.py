@@ -1,4 +1,4 @@
-"""`evaluate detector`: COCO's average precision of any model on any engine, and its loss against another."""
+"""`evaluate detector`: COCO's average precision of a detector, and its loss against another."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     arguments.add_network(parser, engine=True)
     arguments.add_truth(parser, required=True)
-    parser.add_argument("--against", metavar="MODEL", help="score this one as well and give the loss")
+    parser.add_argument(
+        "--against", metavar="MODEL", help="also score this model, and give the loss against it"
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate, print the table and write the JSON file.
+    """Evaluate and print the table.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
         DarnerError: A file, model or class cannot be used.

@@ -1,4 +1,4 @@
-"""`evaluate tracker`: score a tracker on MOTChallenge sequences, from their detections alone."""
+"""`evaluate tracker`: scores a tracker on the detections of MOTChallenge sequences."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def track(sequence: mot.Sequence, settings: TrackerSettings) -> list[mot.Boxes]:
     """Run a new tracker over a sequence's detections at its frame rate.
 
     Args:
-        sequence: What to track.
-        settings: The tracker's.
+        sequence: The sequence.
+        settings: The tracker's settings.
 
     Returns:
-        Ids and boxes of the reported tracks, one pair per frame.
+        Ids and boxes of the reported tracks of each frame.
     """
     tracker = create(settings)
     frames: list[mot.Boxes] = []
@@ -46,14 +46,14 @@ def track(sequence: mot.Sequence, settings: TrackerSettings) -> list[mot.Boxes]:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate, print the table and write the JSON file.
+    """Evaluate and print the table.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
         SourceError: The folder or a file of a sequence cannot be used.
-        ConfigError: The JSON file exists, or `trackeval` is not installed.
+        ConfigError: `trackeval` is not installed.
     """
     folders = mot.find(args.mot)
     scorer = mot.Scorer()

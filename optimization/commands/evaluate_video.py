@@ -1,4 +1,4 @@
-"""`evaluate video`: score the whole pipeline, from pictures to tracks, on a video with ground truth."""
+"""`evaluate video`: scores the whole pipeline, from pictures to tracks, on a video with ground truth."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--truth", type=Path, required=True, metavar="DIR", help="sequence with seqinfo.ini and gt/gt.txt"
     )
     arguments.add_model(parser)
-    parser.add_argument("--class", dest="class_name", default="person", help="what the ground truth is of")
+    parser.add_argument(
+        "--class", dest="class_name", default="person", help="class of the objects in the ground truth"
+    )
     arguments.add_tracker(parser)
     parser.add_argument(
         "--save", type=Path, metavar="DIR", help="write the detections there as a sequence for other trackers"
@@ -47,12 +49,12 @@ def watch_video(
     """Run capture, detector, tracker and analytics over every frame.
 
     Args:
-        video: File or folder.
+        video: Video file or folder of pictures.
         model: The detector's settings.
-        tracking: The tracker's.
+        tracking: The tracker's settings.
 
     Returns:
-        Detections and tracks, one of each per frame.
+        Detections and tracks of each frame.
 
     Raises:
         SourceError: The video cannot be read.
@@ -79,14 +81,14 @@ def watch_video(
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate, print the table and write the files.
+    """Evaluate, print the table and write the sequence.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
         SourceError: The video or the ground truth cannot be used, or they differ in length.
-        ConfigError: The JSON file exists, or `trackeval` is not installed.
+        ConfigError: `trackeval` is not installed.
     """
     scorer = mot.Scorer()
     frame_rate, truth = mot.read_truth(args.truth)

@@ -1,4 +1,4 @@
-"""`export`: a PyTorch network to ONNX, checked against PyTorch."""
+"""`export`: makes an ONNX model from a PyTorch network, and checks it against PyTorch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shared.geometry import F32
 from shared.program import need
 
 TOLERANCE = 1e-3
-"""PyTorch and ONNX Runtime add up in different orders; more than this is another network."""
+"""PyTorch and ONNX Runtime add in different orders. A larger difference means another network."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +45,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Export, check, write.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
-        DarnerError: The source is no network, it cannot be exported, or the result differs.
+        DarnerError: The source is not a network, it cannot be exported, or the result differs.
     """
     need("torch", extra="torch")
     need("onnx", "onnxslim", "onnxscript", extra="optimize")
@@ -90,7 +90,7 @@ def _is_factory(source: str) -> bool:
 
 
 def load(source: str) -> Any:
-    """The network of a file or a function.
+    """Load the network of a file or a function.
 
     Args:
         source: A TorchScript file, a ``torch.export`` file, or ``module:function`` that returns a module.
@@ -99,7 +99,7 @@ def load(source: str) -> Any:
         A module in evaluation mode, or an exported program.
 
     Raises:
-        ModelError: It is none of these.
+        ModelError: The source is none of these.
     """
     import torch
 
@@ -142,13 +142,13 @@ def convert(network: Any, path: Path, size: tuple[int, int], opset: int, *, stat
 
     Args:
         network: What `load` returned.
-        path: Where.
-        size: Height and width of the example; of the file, if static.
+        path: File to write.
+        size: Height and width of the example input. If static, they are those of the network.
         opset: Version of the operators.
-        static: Batch and size are fixed.
+        static: Whether batch and size are fixed.
 
     Raises:
-        ModelError: PyTorch cannot export it, for example because of an operator.
+        ModelError: PyTorch cannot export the network, for example because of an operator.
     """
     import torch
 
@@ -175,7 +175,7 @@ def convert(network: Any, path: Path, size: tuple[int, int], opset: int, *, stat
 
 
 def _torch(network: Any) -> parity.Network:
-    """The PyTorch network as something that takes and gives arrays."""
+    """The PyTorch network as a function of arrays."""
     import torch
 
     module = network.module() if isinstance(network, torch.export.ExportedProgram) else network
@@ -188,7 +188,7 @@ def _torch(network: Any) -> parity.Network:
 
 
 def _flat(outputs: Any) -> list[Any]:
-    """Tensors in the order in which ONNX lists them."""
+    """The output tensors, in the order in which ONNX lists them."""
     if isinstance(outputs, Mapping):
         return [item for value in outputs.values() for item in _flat(value)]
     if isinstance(outputs, (list, tuple)):
@@ -197,7 +197,7 @@ def _flat(outputs: Any) -> list[Any]:
 
 
 def _varying(model: Any) -> str:
-    """What of the input varies: "batch", "size", "both" or nothing."""
+    """What varies in the input: "batch", "size", "both" or "" (nothing)."""
     from optimization.graph import graphs
 
     lengths = graphs.shape(model.graph.input[0])

@@ -1,4 +1,4 @@
-"""`fp16`: a float32 ONNX model to half precision."""
+"""`fp16`: converts a float32 ONNX model to half precision."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 
 
 TOLERANCE = 5e-2
-"""Half precision has eleven bits, and a network adds up what they lose; measured are 0.1 to 2 %."""
+"""Half precision has eleven bits, and their rounding errors add up: 0.1 to 2 % was measured."""
 
 
 AGREEMENT = 0.9
-"""Of detections, as COCO's AP against those of the float network: boxes on the verge come and go."""
+"""Least agreement with the float network's detections (COCO's AP): boxes near the threshold come and go."""
 _PICTURES = 12
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     arguments.add_network(parser)
-    parser.add_argument("--half-io", action="store_true", help="inputs and outputs in 16 bits as well")
-    parser.add_argument("--block", default="", metavar="OP,...", help="operator types left in float32")
-    arguments.add_keep_float(parser, "nodes left in float32; auto: what decodes boxes and scores (default)")
+    parser.add_argument("--half-io", action="store_true", help="also convert inputs and outputs")
+    parser.add_argument("--block", default="", metavar="OP,...", help="operator types that stay in float32")
+    arguments.add_keep_float(
+        parser, "nodes that stay in float32; auto: those that decode boxes and scores (default)"
+    )
     arguments.add_output(parser, "NAME_fp16.onnx")
     arguments.add_check(parser)
 
@@ -40,10 +42,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Convert, check, write.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
-        DarnerError: The file is no model, or the result is too far off.
+        DarnerError: The file is not a model, or the result differs too much.
     """
     from optimization.graph import fp16, graphs, qdq
 
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     original = graphs.load(source)
     graph = graphs.pre_process(original)
     if args.keep_float == "auto":
-        # Above 1024 pixels half precision counts in whole ones: coordinates are decoded in float32.
+        # Above 1024, half precision only has whole pixels, so coordinates are decoded in float32.
         kept = qdq.head_levels(graph, 1)[-1]
     else:
         kept = graphs.named_nodes(graph, args.keep_float)
@@ -72,11 +74,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _check(
     args: argparse.Namespace, settings: ModelSettings, original: onnx.ModelProto, result: onnx.ModelProto
 ) -> dict[str, float]:
-    """How far the result is off: its outputs, or its detections where boxes are chosen in the network.
+    """Compare the result with the original: by outputs, or by detections if the network chooses its boxes.
 
     Raises:
-        ModelError: Too far.
-        ConfigError: It takes pictures to tell.
+        ModelError: They differ too much.
+        ConfigError: The comparison needs pictures, and none were named.
     """
     from optimization.graph import graphs, parity
 

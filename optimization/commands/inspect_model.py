@@ -1,4 +1,4 @@
-"""`inspect`: what is in a model: parameters, cost, layers, inputs and outputs, and how it would be read."""
+"""`inspect`: shows a model's parameters, cost, layers, inputs and outputs, and how a detector reads it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Inspect, print and write the JSON file.
+    """Inspect the model and print what was found.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
-        DarnerError: The file is no model.
+        DarnerError: The file is not a model.
     """
     from optimization.graph import flops, graphs
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _reading(settings: ModelSettings) -> dict[str, Any]:
-    """What the detector makes of the model, or why it makes nothing."""
+    """How the detector reads the model, or why it cannot."""
     try:
         with Detector(settings) as detector:
             target = detector.input_format
@@ -150,7 +150,7 @@ def _show(document: dict[str, Any]) -> None:
 COMMAND = Command(
     name="inspect",
     help="parameters, FLOPs, layers, layout and classes of a model",
-    description="Say what is in an ONNX model, what one run costs, and how the detector would read it.",
+    description="Show what is in an ONNX model, what one run costs, and how the detector reads it.",
     declare=declare,
     run=run,
     needs=("onnx", "onnxslim"),

@@ -1,4 +1,4 @@
-"""`quantize`: a float ONNX model to INT8, calibrated on pictures."""
+"""`quantize`: converts a float ONNX model to INT8, calibrated on pictures."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ AGREEMENT_PICTURES = 48
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     arguments.add_network(parser)
-    parser.add_argument("--images", type=Path, metavar="DIR", help="pictures like those it will see")
     parser.add_argument(
-        "--pictures", type=int, default=500, metavar="N", help="most of them used (default: 500)"
+        "--images", type=Path, metavar="DIR", help="pictures like those that the cameras will give"
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=500, metavar="N", help="use at most this many pictures (default: 500)"
     )
     parser.add_argument("--method", choices=("entropy", "percentile", "minmax"), default="entropy")
     parser.add_argument("--percentile", type=float, default=99.99, metavar="P", help="default: %(default)s")
@@ -48,13 +50,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--for", dest="target", choices=("cpu", "tensorrt"), default="cpu", help="default: cpu"
     )
     arguments.add_keep_float(
-        parser, "nodes left in float; auto looks at which of the last ones cost accuracy (default)"
+        parser, "nodes that stay in float; auto finds out which of the last nodes cost accuracy (default)"
     )
     parser.add_argument(
         "--reduce-range",
         choices=("auto", "yes", "no"),
         default="auto",
-        help="7-bit weights: right on x86 without VNNI, where 8 saturate (default: as this CPU needs)",
+        help="7-bit weights, for x86 CPUs without VNNI, where 8 bits saturate (default: as this CPU needs)",
     )
     arguments.add_output(parser, "NAME_int8.onnx")
 
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Calibrate or read the calibration, quantise, check, write.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
         DarnerError: A file, model or picture cannot be used.
@@ -127,7 +129,7 @@ def _calibration_path(args: argparse.Namespace, source: Path, output: Path) -> P
 def _calibration(
     args: argparse.Namespace, settings: ModelSettings, graph: onnx.ModelProto, source: Path, output: Path
 ) -> tuple[Calibration, bool]:
-    """The calibration, and whether it was there already."""
+    """The calibration, and whether it comes from a file."""
     from optimization.graph import calibration as calibrations
 
     path = _calibration_path(args, source, output)
@@ -151,7 +153,7 @@ def _keep(
     calibration: Calibration,
     convert: Any,
 ) -> tuple[list[str], Calibration, list[dict[str, Any]]]:
-    """Names of the nodes to keep in float; the calibration remembers what was chosen for the target."""
+    """Names of the nodes to keep in float; the returned calibration keeps the choice for the target."""
     from optimization.graph import graphs, qdq
     from optimization.measure import precision
 
@@ -180,7 +182,7 @@ def _keep(
 
 
 def _speed(original: onnx.ModelProto, result: onnx.ModelProto) -> dict[str, float]:
-    """Medians in milliseconds of both, in turn, on this CPU."""
+    """Median times of both networks on this CPU, in milliseconds, measured in turn."""
     from optimization.graph import graphs
 
     shape = [
@@ -202,7 +204,7 @@ COMMAND = Command(
     name="quantize",
     help="float ONNX to INT8 (Q/DQ), calibrated on pictures",
     description="Quantise weights and activations to 8 bits. The ranges measured on the pictures are "
-    "kept in a calibration file, with which the model can be built again without them.",
+    "kept in a calibration file, so that the model can be built again without the pictures.",
     declare=declare,
     run=run,
     needs=("onnx", "onnxslim", "pycocotools"),

@@ -1,4 +1,4 @@
-"""`simplify`: fold constants and drop what does nothing; optionally let batch and size vary."""
+"""`simplify`: folds constants and removes useless nodes; can also let batch and size vary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optimization import arguments, detectors, files
 from optimization.command import Command
 
 TOLERANCE = 1e-5
-"""Rewrites change the order of additions, and nothing else."""
+"""Largest accepted difference: simplifying may only change the order of additions."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +30,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Simplify, check, write.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
-        DarnerError: The file is no model, or the result would not be the same.
+        DarnerError: The file is not a model, or the result differs.
     """
     from optimization.graph import graphs, parity, varying
 

@@ -1,4 +1,4 @@
-"""`triton`: a model repository for NVIDIA's Triton Inference Server, with dynamic batching."""
+"""`triton`: writes a model repository for NVIDIA's Triton Inference Server, with dynamic batching."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TYPES = {
     "INT32": "INT32",
     "INT64": "INT64",
 }
-"""ONNX's names of element types to Triton's."""
+"""Triton's names of element types, by ONNX's names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Service:
     """How a model is served.
 
     Attributes:
-        name: What clients ask for.
-        max_batch: Most pictures in one run; 0 where the network has no batch axis that varies.
-        instances: Copies of the model on each device.
+        name: Name that clients ask for.
+        max_batch: Most pictures in one run; 0 if the network's batch is fixed.
+        instances: Number of copies of the model on each device.
         device: "gpu" or "cpu".
         delay_us: Longest wait for a batch to fill, microseconds.
-        plan: A TensorRT engine is served instead of the ONNX file.
+        plan: Whether a TensorRT engine is served instead of the ONNX file.
     """
 
     name: str
@@ -55,7 +55,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     arguments.add_model(parser, "ONNX: path or name")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="serve this TensorRT engine of the model")
     parser.add_argument("--repository", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--name", help="what clients ask for (default: the file's)")
+    parser.add_argument("--name", help="name that clients ask for (default: the file's)")
     parser.add_argument("--max-batch", type=int, default=8, metavar="N", help="default: 8")
     parser.add_argument(
         "--instances", type=int, default=1, metavar="N", help="copies per device (default: 1)"
@@ -70,10 +70,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Write the repository.
 
     Args:
-        args: What `declare` declared.
+        args: The options that `declare` declared.
 
     Raises:
-        DarnerError: The file is no model, a number cannot be, or a file cannot be written.
+        DarnerError: The file is not a model, a number is out of range, or a file cannot be written.
     """
     from optimization.graph import graphs
 
@@ -114,7 +114,7 @@ def _check(args: argparse.Namespace, name: str) -> None:
 
 
 def batch_varies(model: onnx.ModelProto) -> bool:
-    """Whether every input and output starts with an axis of any length."""
+    """Whether the first axis of every input and output has any length."""
     from optimization.graph import graphs
 
     shapes = [graphs.shape(item) for item in (*model.graph.input, *model.graph.output)]
@@ -127,8 +127,8 @@ def configuration(model: onnx.ModelProto, service: Service) -> str:
     Source: Triton's ``model_config.proto`` and its documentation of model configuration.
 
     Args:
-        model: Its inputs and outputs.
-        service: Everything else.
+        model: The model, for its inputs and outputs.
+        service: How the model is served.
 
     Raises:
         ModelError: A tensor has a type that Triton does not know.

@@ -1,4 +1,4 @@
-"""What range of values every tensor of a network takes on real pictures, and the file that remembers it.
+"""The range of values that each tensor of a network takes on real pictures, and the file that keeps it.
 
 Methods, as implemented by `onnxruntime.quantization`: the extremes; a percentile of the histogram of absolute
 values; the threshold whose quantised histogram diverges least from the original (Kullback-Leibler; Migacz,
@@ -42,12 +42,12 @@ class Calibration:
     """Ranges measured on pictures.
 
     Attributes:
-        model_sha256: Of the file they belong to.
+        model_sha256: SHA-256 of the model's file.
         method: How outliers were treated.
-        percentile: Of the values inside the range; only for that method.
-        pictures: How many were shown.
+        percentile: Percentage of the values that lie inside a range; only used by the method "percentile".
+        pictures: Number of pictures that were measured.
         ranges: Lowest and highest value by tensor name.
-        kept: Names of the nodes that were found to be better kept in float, by target.
+        kept: Names of the nodes that are better kept in float, by target.
     """
 
     model_sha256: str
@@ -64,14 +64,14 @@ def measure(
     """Run the network on pictures and collect the range of every float tensor.
 
     Args:
-        graph: As `graphs.pre_process` leaves it.
-        shown: Pictures.
-        target: How they become the network's input.
-        method: How outliers are treated.
-        percentile: For that method, 50 to 100.
+        graph: What `graphs.pre_process` returned.
+        shown: Pictures to measure on.
+        target: How pictures become the network's input.
+        method: How to treat outliers.
+        percentile: For the method "percentile", 50 to 100.
 
     Returns:
-        Lowest and highest value by tensor; tensors that were ever infinite are left out.
+        Lowest and highest value by tensor, without tensors that were infinite on any picture.
 
     Raises:
         ModelError: The network cannot be run.
@@ -93,9 +93,9 @@ def measure(
             raise ModelError(f"the network cannot be calibrated: {graphs.first_line(error)}") from None
         preprocess = Preprocessor(target)
         name = graph.graph.input[0].name
-        # One picture at a time: the collector keeps every tensor of all it is given at once.
+        # One picture at a time: the collector keeps all tensors of all pictures that it gets at once.
         for path in tqdm(shown, unit=" pictures", desc="calibrating", disable=None):
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints a line every time
+            with contextlib.redirect_stdout(io.StringIO()):  # the calibrator prints a line every time
                 calibrator.collect_data(_Reader(name, [preprocess(pictures.read(path))[0]]))
         with graphs.quiet(), contextlib.redirect_stdout(io.StringIO()):
             found = calibrator.compute_data()
@@ -104,12 +104,12 @@ def measure(
 
 
 def _number(value: npt.NDArray[np.float32]) -> float:
-    """A range's end: an array of one for some methods, a scalar for others."""
+    """One end of a range, which is an array of one for some methods and a scalar for others."""
     return float(np.asarray(value).reshape(-1)[0])
 
 
 class _Reader:
-    """What the collector asks for inputs until there are no more."""
+    """Gives the calibrator one input after the other."""
 
     def __init__(self, name: str, tensors: Iterable[F32]) -> None:
         self._feeds = iter([{name: tensor} for tensor in tensors])
@@ -123,7 +123,7 @@ def save(calibration: Calibration, path: Path) -> None:
     """Write the calibration file.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: The file cannot be written.
     """
     files.save_json(path, {"format": _FORMAT} | asdict(calibration))
 
@@ -132,12 +132,12 @@ def load(path: Path, model_sha256: str) -> Calibration:
     """Read a calibration file.
 
     Args:
-        path: What `save` wrote.
-        model_sha256: Of the model it must belong to.
+        path: A file that `save` wrote.
+        model_sha256: SHA-256 of the model's file.
 
     Raises:
-        SourceError: It is missing or no calibration file.
-        ModelError: It is of another model.
+        SourceError: The file is missing or is not a calibration file.
+        ModelError: The calibration belongs to another model.
     """
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

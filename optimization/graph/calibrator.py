@@ -1,7 +1,7 @@
-"""TensorRT's own INT8 calibration, for 8 and 10: the only one that a Jetson's DLA takes.
+"""TensorRT's own INT8 calibration (versions 8 and 10), the only one that a Jetson's DLA accepts.
 
-Uses `IInt8EntropyCalibrator2` (entropy of the activations' histograms; Migacz, "8-bit Inference with
-TensorRT", GTC 2017). TensorRT 11 has none: there, quantise the model first.
+This uses `IInt8EntropyCalibrator2` (entropy of the activations' histograms; Migacz, "8-bit Inference with
+TensorRT", GTC 2017). TensorRT 11 has no calibration: quantise the model first.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from shared.errors import ConfigError
 
 
 def create(trt: Any, gpu: Device, shown: Sequence[Path], target: InputFormat, cache: Path, batch: int) -> Any:
-    """A calibrator to give to `engine_build.build`; the CUDA context must be current while it is used.
+    """Make a calibrator for `tensorrt.build.build`; the CUDA context must be current while it is used.
 
     Args:
-        trt: The module.
-        gpu: Where.
-        shown: Pictures; not opened when the cache exists.
+        trt: TensorRT's module.
+        gpu: The GPU that calibrates.
+        shown: Pictures; they are not opened when the cache exists.
         target: The network's input.
-        cache: Read if it exists, else written.
-        batch: Pictures at once.
+        cache: File that is read if it exists, else written.
+        batch: Number of pictures in a batch.
 
     Raises:
         ConfigError: This TensorRT has no calibrators.
@@ -66,7 +66,7 @@ def create(trt: Any, gpu: Device, shown: Sequence[Path], target: InputFormat, ca
 
 
 def _batches(shown: Sequence[Path], target: InputFormat, batch: int) -> Iterator[np.ndarray[Any, Any]]:
-    """Input tensors ``(batch, 3, height, width)``; pictures that fill no batch are left out."""
+    """Input tensors ``(batch, 3, height, width)``; pictures that do not fill a batch are left out."""
     preprocess = Preprocessor(target)
     tensor = np.empty((batch, 3, target.height, target.width), np.float32)
     filled = 0

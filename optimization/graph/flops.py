@@ -1,8 +1,8 @@
-"""What one run of a network costs, counted over its graph.
+"""The number of operations of one run of a network, counted over its graph.
 
 A multiplication and an addition are two operations. Convolutions and matrix products are counted exactly,
-with bias; poolings as one operation for every value looked at; functions of single values as one for each;
-moving, shaping and comparing as none. Other tools' counts of multiply-accumulates are half as large.
+with bias. A pooling counts one operation for every value it reads, and a function of single values one for
+each. Moving, reshaping and comparing count nothing. Tools that count multiply-accumulates give half as many.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Layer:
     """One node.
 
     Attributes:
-        name: Of the node, or of its first output where it has none.
-        op: Operator.
-        parameters: Values of its weights.
-        flops: Operations of one run; None where a shape depends on the data.
-        output: Shape.
+        name: Name of the node, or of its first output if the node has no name.
+        op: Operator type.
+        parameters: Number of values in its weights.
+        flops: Operations in one run; None if a shape depends on the data.
+        output: Shape of its first output.
     """
 
     name: str
@@ -46,16 +46,16 @@ class Layer:
 
 
 def parameters(model: onnx.ModelProto) -> int:
-    """Values of all weights: constants that are more than one number."""
+    """Number of values in all weights; a constant of one number is not a weight."""
     return sum(array.size for array in _weights(model).values())
 
 
 def layers(model: onnx.ModelProto, lengths: tuple[int, ...]) -> list[Layer]:
-    """Every node with its cost.
+    """Count the cost of every node.
 
     Args:
-        model: Not changed.
-        lengths: Of the input, ``(N, 3, H, W)``.
+        model: The model; it is not changed.
+        lengths: Shape of the input, ``(N, 3, H, W)``.
 
     Raises:
         ModelError: The shapes do not fit together.
@@ -70,7 +70,7 @@ def layers(model: onnx.ModelProto, lengths: tuple[int, ...]) -> list[Layer]:
     shapes = {item.name: graphs.shape(item) for item in (*graph.input, *graph.value_info, *graph.output)}
     shapes |= {item.name: list(item.dims) for item in graph.initializer}
     weights = {name: array.size for name, array in _weights(fixed).items()}
-    for node in graph.node:  # a quantised or stored weight reaches its layer through these
+    for node in graph.node:  # a quantised or converted weight reaches its layer through these operators
         if node.op_type in {"DequantizeLinear", "QuantizeLinear", "Cast"} and node.input[0] in weights:
             weights[node.output[0]] = weights.pop(node.input[0])
     found = []

@@ -1,4 +1,4 @@
-"""ONNX graphs: reading, tidying, running and writing them, with errors a user can act on."""
+"""ONNX graphs: read, tidy, run and write them, with errors that users can act on."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from shared.errors import ConfigError, ModelError
 from shared.geometry import F32
 
 OPSET = 17
-"""The least that is written: per-channel quantisation needs 13; 17 is what TensorRT 8.6 and newer read."""
+"""The lowest opset that is written. Quantisation per channel needs 13; TensorRT 8.6 and newer read 17."""
 
 
 def load(path: Path) -> onnx.ModelProto:
-    """Read an ONNX model; weights listed as inputs (as before IR 4) are only weights afterwards.
+    """Read an ONNX model. Weights that it also lists as inputs, as before IR 4, are removed from the inputs.
 
     Raises:
-        ModelError: It is missing, unreadable or no ONNX model.
+        ModelError: The file is missing, unreadable or not an ONNX model.
     """
     if not path.is_file():
         raise ModelError(f"model {path}: no such file")
@@ -39,7 +39,7 @@ def load(path: Path) -> onnx.ModelProto:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
     except Exception as error:  # noqa: BLE001 - protobuf and the checker have no common base
-        raise ModelError(f"model {path}: is no valid ONNX model ({first_line(error)})") from None
+        raise ModelError(f"model {path}: is not a valid ONNX model ({first_line(error)})") from None
     weights = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in weights]
     del model.graph.input[:]
@@ -49,11 +49,11 @@ def load(path: Path) -> onnx.ModelProto:
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model, complete or not at all.
+    """Write a model, as a whole or not at all.
 
     Raises:
-        ModelError: It is beyond protobuf's 2 GB.
-        ConfigError: It cannot be written.
+        ModelError: The model is larger than protobuf's 2 GB.
+        ConfigError: The file cannot be written.
     """
     try:
         data = model.SerializeToString()
@@ -63,7 +63,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 
 def slim(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Fold constants, fuse and remove what does nothing; metadata and names of inputs and outputs stay.
+    """Fold constants, fuse nodes and remove useless ones; metadata, inputs and outputs keep their names.
 
     Raises:
         ModelError: The graph is not consistent.
@@ -80,10 +80,10 @@ def slim(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def raise_opset(model: onnx.ModelProto, least: int = OPSET) -> onnx.ModelProto:
-    """The model in at least this version of the standard operators.
+    """Convert a model to this version of the standard operators, unless it has a newer one.
 
     Raises:
-        ModelError: An operator has no counterpart there.
+        ModelError: An operator has no counterpart in that version.
     """
     version = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), least)
     if version >= least:
@@ -96,10 +96,10 @@ def raise_opset(model: onnx.ModelProto, least: int = OPSET) -> onnx.ModelProto:
 
 
 def fold_padding(model: onnx.ModelProto) -> None:
-    """Give a max pooling the padding that a separate Pad with minus infinity did before it.
+    """Move the padding of a Pad with minus infinity into the max pooling that follows it.
 
-    Max pooling pads with minus infinity by itself. TensorFlow's exporter writes both; infinity cannot be
-    quantised, so that the Pad would cost two conversions of the largest tensor in the network.
+    Max pooling pads with minus infinity by itself, but TensorFlow's exporter writes both. Infinity cannot be
+    quantised, so the Pad would cost two conversions of the largest tensor in the network.
     """
     constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
     producers = {node.output[0]: node for node in model.graph.node if node.op_type == "Pad"}
@@ -123,7 +123,7 @@ def fold_padding(model: onnx.ModelProto) -> None:
 
 
 def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with the shape of every tensor that can be told from its inputs.
+    """Add the shape of every tensor that follows from the shapes of the inputs.
 
     Raises:
         ModelError: Shapes contradict each other.
@@ -135,7 +135,7 @@ def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def name_nodes(model: onnx.ModelProto) -> None:
-    """Give every node a name of its own: nodes are chosen by name."""
+    """Give every node a unique name, because nodes are chosen by name."""
     seen: set[str] = set()
     for index, node in enumerate(model.graph.node):
         if not node.name or node.name in seen:
@@ -162,7 +162,7 @@ def named_nodes(model: onnx.ModelProto, text: str) -> list[str]:
 
 
 def shape(value: onnx.ValueInfoProto) -> list[int | str]:
-    """Lengths of a tensor's axes; text for a dynamic one."""
+    """Lengths of a tensor's axes; a dynamic axis has a text."""
     return [
         dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or "?")
         for dim in value.type.tensor_type.shape.dim
@@ -170,11 +170,11 @@ def shape(value: onnx.ValueInfoProto) -> list[int | str]:
 
 
 def session(model: onnx.ModelProto | Path, threads: int = 0) -> ort.InferenceSession:
-    """ONNX Runtime on the CPU.
+    """Load a model into ONNX Runtime on the CPU.
 
     Args:
         model: Graph or file.
-        threads: 0 takes every core this process may use.
+        threads: Number of threads; 0 takes every core that this process may use.
 
     Raises:
         ModelError: ONNX Runtime cannot run it, for example because it does not know an operator.
@@ -208,15 +208,15 @@ def runner(model: onnx.ModelProto) -> Callable[[F32], list[npt.NDArray[np.generi
 
 
 def pre_process(model: onnx.ModelProto) -> onnx.ModelProto:
-    """What quantisation starts from: slim, opset 17, batch normalisation fused, every shape known.
+    """Prepare a model for quantisation: slim, opset 17, batch normalisation fused, every shape known.
 
     Raises:
-        ModelError: The graph cannot be brought there.
+        ModelError: The graph cannot be prepared.
     """
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     ready = raise_opset(slim(model))
-    session(ready)  # says which operator it does not know; some versions of what follows do not
+    session(ready)  # this names an unknown operator, which the next step does not in all versions
     with tempfile.TemporaryDirectory() as folder, quiet():
         source, target = Path(folder) / "source.onnx", Path(folder) / "ready.onnx"
         save(ready, source)
@@ -231,23 +231,23 @@ def pre_process(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def set_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> None:
-    """Replace what a model says of itself."""
+    """Replace the metadata of a model."""
     onnx.helper.set_model_props(model, metadata)
 
 
 def megabytes(model: onnx.ModelProto) -> float:
-    """Size as a file."""
+    """Size of a model's file, MB."""
     return float(model.ByteSize()) / 1e6
 
 
 def elements(lengths: list[int | str]) -> int | None:
-    """How many values a tensor has; None when an axis is dynamic."""
+    """Number of values in a tensor; None if an axis is dynamic."""
     known = [length for length in lengths if isinstance(length, int)]
     return math.prod(known) if len(known) == len(lengths) else None
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text that says something, without the places in other people's sources."""
+    """The first line of an error's text that is not empty, without places in the library's sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
@@ -258,7 +258,7 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the log lines and numpy warnings of third-party rewrites; errors still raise."""
+    """Silence log lines and warnings of third-party code; exceptions still get through."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

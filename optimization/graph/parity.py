@@ -1,4 +1,4 @@
-"""Do two versions of a network give the same outputs?"""
+"""Whether two versions of a network give the same outputs."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from shared.geometry import F32
 
 Arrays = Sequence[npt.NDArray[np.generic]]
 Network = Callable[[F32], Arrays]
-"""Takes the input f32 ``(N, 3, H, W)`` and gives the outputs."""
+"""A function from a network's input, f32 ``(N, 3, H, W)``, to its outputs."""
 _REAL = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far one output is off on one input.
+    """How far one output is off for one input.
 
     Attributes:
-        shown: "random" or a picture's name.
-        output: Its index.
+        shown: Name of the input: "random" or the name of a picture.
+        output: Index of the output.
         absolute: Largest difference.
-        relative: The same, as a part of the output's largest value.
-        rms: Root mean square of the difference, as a part of the output's own.
+        relative: Largest difference, divided by the output's largest value.
+        rms: Root mean square of the difference, divided by that of the output.
     """
 
     shown: str
@@ -46,14 +46,14 @@ class Difference:
 
 
 def feeds(target: InputFormat, images: Path | None) -> list[tuple[str, F32]]:
-    """Noise, and real pictures as the detector prepares them.
+    """Prepare inputs as the detector does: noise, and real pictures.
 
     Args:
-        target: Of the network.
-        images: Folder of pictures; None takes a frame of the demo video if it was ever downloaded.
+        target: The network's input.
+        images: Folder of pictures; None takes a frame of the demo video if it is downloaded already.
 
     Returns:
-        Name and tensor f32 ``(1, 3, H, W)``.
+        Names and tensors f32 ``(1, 3, H, W)``.
 
     Raises:
         SourceError: The folder has no pictures.
@@ -71,12 +71,12 @@ def feeds(target: InputFormat, images: Path | None) -> list[tuple[str, F32]]:
 def input_format(
     settings: ModelSettings, shape: Sequence[int | str], size: tuple[int, int] = (640, 640)
 ) -> InputFormat:
-    """What the detector would give a network; for one it cannot read, RGB from 0 to 1.
+    """The input that the detector would give a network; RGB from 0 to 1 if it cannot read the network.
 
     Args:
-        settings: Which network.
-        shape: Of its input, ``(N, 3, H, W)``; a text is a dynamic axis.
-        size: Width and height of one that takes any and cannot be read.
+        settings: Settings that name the network.
+        shape: Shape of its input, ``(N, 3, H, W)``; a dynamic axis has a text.
+        size: Width and height for a network with dynamic axes that the detector cannot read.
     """
     try:
         with Detector(settings) as detector:
@@ -90,15 +90,15 @@ def input_format(
 
 
 def differences(reference: Network, candidate: Network, shown: Sequence[tuple[str, F32]]) -> list[Difference]:
-    """Run both on every input.
+    """Run two networks on every input and compare their outputs.
 
     Args:
-        reference: What is right.
-        candidate: What is checked.
+        reference: The network whose outputs are right.
+        candidate: The network to check.
         shown: Names and inputs.
 
     Raises:
-        ModelError: They differ in the number or shapes of outputs, or the candidate gives what is no number.
+        ModelError: The outputs differ in number or shape, or the candidate gives infinity or NaN.
     """
     found = []
     for name, tensor in shown:
@@ -121,15 +121,16 @@ def differences(reference: Network, candidate: Network, shown: Sequence[tuple[st
 def check(
     found: Sequence[Difference], tolerance: float, measure: Literal["relative", "rms"] = "relative"
 ) -> float:
-    """The largest relative difference.
+    """Check that the largest difference is acceptable, and return it.
 
     Args:
-        found: Of all inputs and outputs.
-        tolerance: Most that is accepted.
-        measure: Of the worst value, where both must be the same; of all, where precision was given up.
+        found: Differences of all inputs and outputs.
+        tolerance: Largest difference that is accepted.
+        measure: "relative" looks at the worst value, for networks that must be the same. "rms" looks at all
+            values, for networks in lower precision.
 
     Raises:
-        ModelError: It is beyond the tolerance.
+        ModelError: The difference is larger.
     """
     worst = max(found, key=lambda item: getattr(item, measure))
     value = float(getattr(worst, measure))

@@ -1,4 +1,4 @@
-"""A float network and its ranges to one with 8-bit weights and activations, as Q/DQ nodes.
+"""A float network and its measured ranges become a network with 8-bit weights and activations (Q/DQ nodes).
 
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 Inference", CVPR 2018; per-channel weights as in Krishnamoorthi, "Quantizing deep convolutional networks for
@@ -23,17 +23,17 @@ from shared.errors import ModelError
 
 Target = Literal["cpu", "tensorrt"]
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-"""Operators whose work is done in 8 bits; all others only pass values on."""
+"""Operators that compute in 8 bits; all others only pass values on."""
 _CPU = WEIGHTED | frozenset(
     "Add AveragePool Clip Concat Flatten Gather GlobalAveragePool LeakyRelu MaxPool Mul Pad Relu "
     "Reshape Resize Sigmoid Slice SpaceToDepth Split Squeeze Transpose Unsqueeze".split()
 )
-# TensorRT fuses what follows a convolution into it and wants Q/DQ only where 8 bits begin.
+# TensorRT fuses a convolution with the nodes after it, and wants Q/DQ only where 8 bits begin.
 _TENSORRT = WEIGHTED | {"Add", "AveragePool", "GlobalAveragePool", "MaxPool"}
 
 
 def has_vnni() -> bool:
-    """Whether this CPU multiplies u8 by s8 into 32 bits without saturating at 16 (VNNI; any ARM does)."""
+    """Whether this CPU multiplies u8 by s8 without saturating at 16 bits (x86 with VNNI, and all ARM)."""
     if platform.machine().lower() in {"aarch64", "arm64", "armv7l"}:
         return True
     try:
@@ -54,18 +54,18 @@ def convert(
     """Insert Q/DQ nodes.
 
     Args:
-        graph: As `graphs.pre_process` leaves it; not changed.
+        graph: What `graphs.pre_process` returned; it is not changed.
         ranges: Lowest and highest value by tensor.
-        target: "cpu": u8 activations, s8 weights per channel. "tensorrt": s8 and symmetric both, biases in
-            float and weights as Q and DQ, as TensorRT 8 to 11 read them.
-        keep_float: Names of nodes left as they are.
-        reduce_range: 7-bit weights, for CPUs whose u8 x s8 saturates.
+        target: "cpu" makes activations u8 and weights s8 per channel. "tensorrt" makes both s8 and symmetric,
+            leaves biases in float and writes weights as Q and DQ, which TensorRT 8 to 11 read.
+        keep_float: Names of nodes that stay in float.
+        reduce_range: Whether weights have 7 bits, for CPUs whose product of u8 and s8 saturates.
 
     Returns:
-        The network, inputs and outputs in float32.
+        The quantised network, with inputs and outputs in float32.
 
     Raises:
-        ModelError: Nothing is left to quantise, or the graph cannot be.
+        ModelError: No node is left to quantise, or the graph cannot be quantised.
     """
     float_nodes = set(keep_float) | _unmeasured(graph, ranges)
     chosen = _TENSORRT if target == "tensorrt" else _CPU
@@ -105,7 +105,7 @@ def convert(
 
 
 def _unmeasured(graph: onnx.ModelProto, ranges: dict[str, tuple[float, float]]) -> set[str]:
-    """Nodes that touch a float tensor without a range: one that was infinite."""
+    """Nodes with a float tensor that has no range because it was infinite on some picture."""
     types = {item.name: item.type.tensor_type.elem_type for item in graph.graph.value_info}
     floats = {name for name, kind in types.items() if kind == onnx.TensorProto.FLOAT}
     return {
@@ -116,18 +116,20 @@ def _unmeasured(graph: onnx.ModelProto, ranges: dict[str, tuple[float, float]]) 
 
 
 def head_levels(graph: onnx.ModelProto, most: int = 4) -> list[list[str]]:
-    """Which nodes to keep in float, from nothing upwards.
+    """Choices of nodes to keep in float, from none to ever more of the network's end.
+
+    Boxes and scores are decoded after the last convolutions, often in one tensor whose values differ a
+    thousandfold.
 
     Returns:
-        Names of nodes by level: none; what comes after the last convolutions (boxes and scores are decoded
-        there, often in one tensor whose values differ a thousandfold); also those convolutions; then the
-        convolutions before them, one more with every level.
+        Names of nodes by level. Level 0 has none, level 1 has the nodes after the last convolutions, level 2
+        also has those convolutions, and every further level the convolutions before.
     """
     consumers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.graph.node:
         for name in node.input:
             consumers.setdefault(name, []).append(node)
-    after: dict[str, int] = {}  # most weighted nodes on a way from a node to an output
+    after: dict[str, int] = {}  # largest number of weighted nodes between a node and an output
     for node in reversed(graph.graph.node):  # topological order: consumers come later
         ways = [
             after[next_.name] + (next_.op_type in WEIGHTED)
@@ -149,10 +151,10 @@ def head_levels(graph: onnx.ModelProto, most: int = 4) -> list[list[str]]:
 
 
 def blocks(graph: onnx.ModelProto, count: int = 12) -> list[list[str]]:
-    """All nodes in order, cut into blocks with about as many weighted nodes in each.
+    """Cut all nodes, in order, into blocks with about equally many weighted nodes.
 
     Returns:
-        Names of nodes, at most `count` lists, none without a weighted node.
+        At most `count` lists of names; every list has a weighted node.
     """
     weighted = sum(node.op_type in WEIGHTED for node in graph.graph.node)
     each = max(1, -(-weighted // count))

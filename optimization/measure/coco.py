@@ -1,4 +1,4 @@
-"""Ground truth in COCO's format, and COCO's measure of a detector.
+"""Ground truth in COCO's format, and COCO's average precision of a detector.
 
 Source: Lin et al., "Microsoft COCO: Common Objects in Context", and its evaluation code, `pycocotools`.
 """
@@ -31,10 +31,10 @@ class Scores:
     """Average precision, 0..1.
 
     Attributes:
-        ap: Mean over IoU thresholds 0.50 to 0.95 and over classes.
-        ap50: At IoU 0.50.
-        ap75: At IoU 0.75.
-        per_class: As `ap`, by name, for classes that have ground truth.
+        ap: Average precision, as the mean over IoU thresholds 0.50 to 0.95 and over classes.
+        ap50: Average precision at IoU 0.50.
+        ap75: Average precision at IoU 0.75.
+        per_class: `ap` by class name, for the classes with ground truth.
     """
 
     ap: float
@@ -47,12 +47,12 @@ class Truth:
     """Pictures and the objects in them.
 
     Args:
-        document: In the form of COCO's "instances" file.
-        pictures: Image id and path.
+        document: Content of a COCO "instances" file.
+        pictures: Image id and path of each picture.
 
     Attributes:
-        pictures: As given.
-        categories: Id by name.
+        pictures: Image id and path of each picture.
+        categories: Category ids by name.
     """
 
     def __init__(self, document: dict[str, Any], pictures: Sequence[tuple[int, Path]]) -> None:
@@ -67,11 +67,11 @@ class Truth:
         """Category ids of a model's classes, by name.
 
         Args:
-            names: The model's, by class id.
-            only: Categories to score; empty means all.
+            names: The model's class names, by class id.
+            only: Categories to score; none means all.
 
         Returns:
-            By class id; `NOT_SCORED` for a class that is not among them.
+            Category ids by class id; `NOT_SCORED` for a class that is not scored.
 
         Raises:
             ConfigError: A category to score is not in the annotations, or the model has no such class.
@@ -79,7 +79,7 @@ class Truth:
         for name in only:
             if name not in self.categories:
                 raise ConfigError(
-                    f"--classes: {name!r} is no category of the annotations{_near(name, self.categories)}"
+                    f"--classes: {name!r} is not a category of the annotations{_near(name, self.categories)}"
                 )
         wanted = only or tuple(self.categories)
         unknown = [name for name in wanted if name not in names]
@@ -93,10 +93,10 @@ class Truth:
         return np.array([self.categories[n] if n in wanted else NOT_SCORED for n in names], np.intp)
 
     def score(self, found: Sequence[Detections], category_ids: npt.NDArray[np.intp]) -> Scores:
-        """COCO's average precision, at most 100 detections a picture.
+        """COCO's average precision, over at most 100 detections a picture.
 
         Args:
-            found: One per picture, in the order of `pictures`.
+            found: Detections of each picture, in the order of `pictures`.
             category_ids: What `match` returned.
         """
         rows = [
@@ -143,14 +143,14 @@ def _near(name: str, names: Sequence[str] | dict[str, int]) -> str:
 
 
 def read_truth(annotations: Path, images: Path) -> Truth:
-    """Annotated pictures.
+    """Read annotated pictures.
 
     Args:
         annotations: COCO's "instances" file.
-        images: The folder its file names are in.
+        images: Folder with the pictures that the file names.
 
     Raises:
-        SourceError: The file is missing or of another format, or pictures are missing.
+        SourceError: The file is missing or has another format, or pictures are missing.
     """
     document = _read(annotations)
     if not images.is_dir():
@@ -168,13 +168,13 @@ def read_truth(annotations: Path, images: Path) -> Truth:
 def truth_of(
     found: Sequence[Detections], pictures: Sequence[Path], names: Sequence[str], confidence: float
 ) -> Truth:
-    """What one detector saw, as the truth that another is held against.
+    """Use the detections of one detector as ground truth for another.
 
     Args:
-        found: One per picture.
-        pictures: What was shown.
-        names: Of the classes, by id.
-        confidence: Less sure detections are no truth.
+        found: Detections of each picture.
+        pictures: The pictures.
+        names: Class names, by class id.
+        confidence: Least score of a detection that counts as truth.
     """
     annotations: list[dict[str, Any]] = []
     for image, seen in enumerate(found):
@@ -206,7 +206,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
-        raise SourceError(f"{path}: is no JSON ({error})") from None
+        raise SourceError(f"{path}: is not JSON ({error})") from None
     keys = {
         "images": ("id", "file_name"),
         "annotations": ("image_id", "category_id", "bbox"),
@@ -220,6 +220,6 @@ def _read(path: Path) -> dict[str, Any]:
             or not all(field in item for item in items for field in fields)
         ):
             raise SourceError(
-                f"{path}: is no COCO annotation file; it needs {key!r}, each with {', '.join(fields)}"
+                f"{path}: is not a COCO annotation file; it needs {key!r}, each with {', '.join(fields)}"
             )
     return dict(document)

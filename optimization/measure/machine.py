@@ -1,4 +1,4 @@
-"""What a measurement costs the machine: processor, memory, GPU; and what the machine is."""
+"""The load that a measurement puts on processor, memory and GPU, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _INTERVAL_S = 0.1
 
 
 class Load:
-    """Watches this process while the `with` block runs.
+    """Measures the load of this process while a `with` block runs.
 
     Attributes:
-        found: Afterwards: "cpu_percent" (100 is one core), "rss_mb" (the most) and, where an NVIDIA GPU is,
-            "gpu_percent" (mean) and "gpu_mb" (the most, of the whole GPU).
+        found: Filled after the block: "cpu_percent" (100 is one core) and "rss_mb" (the peak). With an NVIDIA
+            GPU also "gpu_percent" (the mean) and "gpu_mb" (the peak of the whole GPU).
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ def _gpu(stack: contextlib.ExitStack) -> tuple[Any, Any] | None:
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, versions and GPU, for whoever reads a measurement later."""
+    """Processor, cores, versions and GPU, which readers of a measurement need to know."""
     found: dict[str, Any] = {
         "cpu": _cpu_name(),
         "cores": usable_cores(),

@@ -1,4 +1,4 @@
-"""MOTChallenge sequences: reading their files and scoring tracks against their ground truth.
+"""MOTChallenge sequences: read and write their files, and score tracks against their ground truth.
 
 Format: Leal-Taixé et al., "MOTChallenge 2015: Towards a Benchmark for Multi-Target Tracking". Metrics: HOTA
 (Luiten et al., IJCV 2021), CLEAR MOT (Bernardin and Stiefelhagen, 2008), IDF1 (Ristani et al., 2016), as
@@ -32,10 +32,10 @@ class Sequence:
     """One MOTChallenge sequence, frame by frame.
 
     Attributes:
-        name: Its folder's name.
+        name: Name of its folder.
         frame_rate: Frames per second.
-        detections: One per frame, scores 0..1.
-        truth: One per frame; objects marked as not to be counted are left out.
+        detections: Detections of each frame, with scores 0..1.
+        truth: Identities and boxes of each frame, without objects that are marked as not to be counted.
     """
 
     name: str
@@ -64,7 +64,7 @@ def _table(path: Path) -> F64:
 
 
 def _unit_scores(score: F64) -> F64:
-    """Scores as they are if they lie in 0..1; 1 where none was given (-1); else squashed by a logistic."""
+    """Scores in 0..1: unchanged if they are, 1 if all are missing (-1), else squashed by a logistic."""
     if (score == -1).all():
         return np.ones_like(score)
     if ((score >= 0) & (score <= 1)).all():
@@ -98,16 +98,16 @@ def _seqinfo(path: Path) -> tuple[float, int]:
 
 
 def find(folder: Path) -> list[Path]:
-    """The sequences of a folder: itself if it is one, else its subfolders that are.
+    """Find sequences: the folder itself if it is one, else those of its subfolders that are.
 
     Args:
-        folder: Where to look; a sequence is a folder with a ``seqinfo.ini``.
+        folder: The folder. A folder with a ``seqinfo.ini`` is a sequence.
 
     Returns:
-        Sequence folders, sorted by name, at least one.
+        At least one folder of a sequence, sorted by name.
 
     Raises:
-        SourceError: There is no such folder, or no sequence in it.
+        SourceError: The folder does not exist or holds no sequence.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder")
@@ -123,11 +123,11 @@ def read(folder: Path, detections: str = "det.txt") -> Sequence:
     """Read one sequence.
 
     Args:
-        folder: With ``seqinfo.ini``, ``gt/gt.txt`` and ``det/``.
+        folder: Folder with ``seqinfo.ini``, ``gt/gt.txt`` and ``det/``.
         detections: Name of the file in ``det/``.
 
     Returns:
-        The sequence; frames without objects are there and empty.
+        The sequence, including frames without objects.
 
     Raises:
         SourceError: A file is missing or malformed.
@@ -149,10 +149,10 @@ def read_truth(folder: Path) -> tuple[float, list[Boxes]]:
     """Read a sequence's frame rate and ground truth.
 
     Args:
-        folder: With ``seqinfo.ini`` and ``gt/gt.txt``.
+        folder: Folder with ``seqinfo.ini`` and ``gt/gt.txt``.
 
     Returns:
-        Frames per second, and identities and boxes of every frame.
+        Frames per second, and the identities and boxes of every frame.
 
     Raises:
         SourceError: A file is missing or malformed.
@@ -166,14 +166,14 @@ def read_truth(folder: Path) -> tuple[float, list[Boxes]]:
 
 
 def write(folder: Path, sequence: Sequence) -> None:
-    """Write a sequence, for other tools to read.
+    """Write a sequence that other tools can read.
 
     Args:
-        folder: Made; must not exist.
-        sequence: What goes into it.
+        folder: A new folder; it must not exist.
+        sequence: The sequence.
 
     Raises:
-        SourceError: It exists or cannot be written.
+        SourceError: The folder exists or cannot be written.
     """
     found = [
         (frame, -1, *box, score)
@@ -201,7 +201,7 @@ def write(folder: Path, sequence: Sequence) -> None:
 
 
 def _sides(xyxy: Floats) -> list[list[float]]:
-    """Corners to left, top, width, height."""
+    """Convert corners to left, top, width and height."""
     boxes = np.asarray(xyxy, np.float64)
     sides: list[list[float]] = np.column_stack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2])).round(2).tolist()
     return sides
@@ -213,7 +213,7 @@ def _relabelled(frames: list[Boxes]) -> tuple[list[I64], int]:
 
 
 class Scorer:
-    """Collects the scores of sequences; percent, as the benchmark prints them."""
+    """Collects the scores of sequences, in percent as the benchmark prints them."""
 
     def __init__(self) -> None:
         try:
@@ -229,12 +229,12 @@ class Scorer:
         """Score one sequence.
 
         Args:
-            name: Of the sequence.
-            truth: True boxes per frame.
-            tracks: Reported boxes per frame, as many frames.
+            name: Name of the sequence.
+            truth: True boxes of each frame.
+            tracks: Reported boxes of each frame.
 
         Returns:
-            hota, deta, assa, mota, idf1 in percent, and idsw, the number of identity switches.
+            The scores hota, deta, assa, mota and idf1 in percent, and idsw, the number of identity switches.
         """
         gt_ids, num_gt_ids = _relabelled(truth)
         tracker_ids, num_tracker_ids = _relabelled(tracks)

@@ -1,4 +1,4 @@
-"""Measurements as a picture."""
+"""A picture of measurements."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from optimization import files
 from shared.errors import ConfigError
 
 _COLOURS = {"preprocess": "#56b4e9", "inference": "#0072b2", "postprocess": "#e69f00"}
-"""Told apart by everyone. Source: Okabe and Ito, "Color Universal Design"."""
+"""Colours that everybody can tell apart. Source: Okabe and Ito, "Color Universal Design"."""
 
 
 def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw medians of the steps as stacked bars, one per row of `trial.measure`, and the 95th percentile.
+    """Draw the medians of the steps as stacked bars, and the 95th percentile of whole calls.
 
     Args:
-        rows: At least one.
-        path: Its suffix names the format.
+        rows: Results of `trial.measure`, at least one; each has a bar.
+        path: File to write; its suffix names the format.
 
     Raises:
-        ConfigError: The format is not known, or the file cannot be written.
+        ConfigError: The format is unknown, or the file cannot be written.
     """
     figure = Figure(figsize=(9, 1.2 + 0.45 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -55,5 +55,7 @@ def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
     try:
         figure.savefig(buffer, format=path.suffix.lstrip(".") or "png", dpi=150)
     except ValueError:
-        raise ConfigError(f"--plot {path}: {path.suffix!r} is no format; use .png, .svg or .pdf") from None
+        raise ConfigError(
+            f"--plot {path}: {path.suffix!r} is not a known format; use .png, .svg or .pdf"
+        ) from None
     files.save(path, buffer.getvalue())

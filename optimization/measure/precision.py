@@ -1,4 +1,4 @@
-"""Which nodes of a network lose too much in low precision, found out by looking at pictures."""
+"""Finds out, on pictures, which nodes of a network lose too much in low precision."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from optimization.measure.accuracy import CONFIDENCE
 
 _T = TypeVar("_T")
 SURE = 0.3
-"""What the float network sees with this score is taken for true."""
+"""Least score of a detection by the float network that counts as truth."""
 TOLERANCE = 0.02
-"""A choice that agrees this much less than the best one is as good: so much is noise with 50 pictures."""
+"""A choice whose agreement is this much below the best is as good, because of the noise with 50 pictures."""
 GOOD = 0.8
-"""Agreement from which the loss of mAP is a matter of tenths."""
+"""Agreement above which the loss of mAP is a few tenths of a point."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """Nodes kept in float.
+    """A choice of nodes to keep in float.
 
     Attributes:
-        kept: Their names.
-        agreement: COCO's AP of the result against the float network's sure detections, 0..1.
+        kept: Names of the nodes.
+        agreement: COCO's AP of the network, with the float network's sure detections as truth, 0..1.
     """
 
     kept: list[str]
@@ -41,12 +41,12 @@ class Choice:
 
 
 class Agreement:
-    """Holds a network in low precision against the float one, on pictures.
+    """Compares a network in low precision with the float network, on pictures.
 
     Args:
-        settings: The float network.
-        convert: Makes the network in low precision that keeps the nodes of these names in float.
-        shown: Pictures.
+        settings: Settings of the float network.
+        convert: Makes a network in low precision that keeps the named nodes in float.
+        shown: The pictures.
 
     Raises:
         DarnerError: The detector cannot read the network, or a picture.
@@ -66,7 +66,7 @@ class Agreement:
         self._low = dataclasses.replace(settings, layout=layout, labels=names)
 
     def of(self, kept: list[str]) -> Choice:
-        """How well the network agrees that keeps these nodes in float."""
+        """Measure the network that keeps these nodes in float."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "low.onnx"
             graphs.save(self._convert(kept), path)
@@ -78,19 +78,19 @@ class Agreement:
 def choose(
     agreement: Agreement, levels: Sequence[list[str]], blocks: Sequence[list[str]]
 ) -> tuple[list[Choice], int]:
-    """Find the fewest nodes to keep in float that do not cost accuracy.
+    """Find the fewest nodes to keep in float so that accuracy stays.
 
-    First the end of the network, level by level. If that is not enough, the network is cut into blocks, each
-    is put into low precision alone, and the most harmful ones are kept in float, one after the other, until
-    the rest agrees well.
+    The end of the network is tried first, level by level. If that is not enough, the network is cut into
+    blocks, and each block alone is put into low precision. The most harmful blocks are then kept in float,
+    one after the other, until the network agrees well.
 
     Args:
-        agreement: Judges a choice.
-        levels: Nodes at the network's end, more with every level.
-        blocks: All nodes, in order.
+        agreement: Measures a choice.
+        levels: Names of nodes at the network's end, more with every level.
+        blocks: Names of all nodes, in order.
 
     Returns:
-        What was tried as a whole, and the index of the best.
+        The choices that were tried, and the index of the best one.
     """
     tried = [agreement.of(kept) for kept in _progress(levels, "the network's end in float")]
     best = max(choice.agreement for choice in tried)

@@ -1,4 +1,4 @@
-"""The table of every evaluation of tracks."""
+"""The table that evaluations of tracks print."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _COLUMNS = ("hota", "deta", "assa", "mota", "idf1")
 
 
 def header() -> str:
-    """The table's first line."""
+    """The first line of the table."""
     return f"{'':<20}{'HOTA':>7}{'DetA':>7}{'AssA':>7}{'MOTA':>7}{'IDF1':>7}{'IDsw':>7}"
 
 

@@ -1,4 +1,4 @@
-"""Times of things that run in turn, so that what else the machine does hits all of them alike."""
+"""Times calls in turn, so that other work on the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ PERCENTILES = (50, 90, 95, 99)
 
 
 def in_turn(calls: Sequence[Callable[[], object]], rounds: int, warm_up: int = 3) -> list[list[float]]:
-    """Milliseconds of every call, by callable.
+    """Time callables in turn.
 
     Args:
-        calls: What to time.
-        rounds: How often each runs.
-        warm_up: Rounds before that are not counted.
+        calls: The callables.
+        rounds: How often each is timed.
+        warm_up: Rounds before those, which are not timed.
+
+    Returns:
+        Milliseconds of every call, for each callable.
     """
     times: list[list[float]] = [[] for _ in calls]
     for turn in range(warm_up + rounds):
@@ -29,7 +32,7 @@ def in_turn(calls: Sequence[Callable[[], object]], rounds: int, warm_up: int = 3
 
 
 def summary(times: Sequence[float]) -> dict[str, float]:
-    """Percentiles and mean of milliseconds: "p50", "p90", "p95", "p99", "mean"."""
+    """Percentiles and mean of times: "p50", "p90", "p95", "p99" and "mean"."""
     if not times:
         return {}
     values = np.percentile(times, PERCENTILES)

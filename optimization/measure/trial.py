@@ -1,4 +1,4 @@
-"""One detector under measurement: its steps, its load, what it is."""
+"""Measures one detector: the time of its steps, and its load on the machine."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Trial:
     """Times of one detector at one batch size.
 
     Attributes:
-        detector: Ready to run.
-        batch: Pictures in one call.
+        detector: A detector that is ready to run.
+        batch: Number of pictures in one call.
         times: Milliseconds of every call, by step; "total" is the whole call.
     """
 
@@ -44,8 +44,8 @@ class Trial:
         """Detect once.
 
         Args:
-            image: u8 ``(H, W, 3)``, BGR; the batch is this picture again and again.
-            count: Keep the times.
+            image: u8 ``(H, W, 3)``, BGR; the batch repeats this picture.
+            count: Whether to keep the times.
         """
         start = time.perf_counter()
         _, timings = self.detector.detect_batch([image] * self.batch, [None] * self.batch)
@@ -57,23 +57,23 @@ class Trial:
                 self.times[step].append(value)
 
     def summary(self) -> dict[str, Any]:
-        """Percentiles by step and pictures a second."""
+        """Percentiles of each step, and pictures per second."""
         found: dict[str, Any] = {step: stopwatch.summary(values) for step, values in self.times.items()}
         found["pictures_per_s"] = round(1e3 * self.batch / found["total"]["mean"], 2)
         return found
 
 
 def measure(settings: ModelSettings, image: U8, batch: int, rounds: int) -> dict[str, Any]:
-    """Load a detector, run it and say what it took.
+    """Load a detector, run it and measure it.
 
     Args:
-        settings: The detector's.
+        settings: The detector's settings.
         image: u8 ``(H, W, 3)``, BGR.
-        batch: Pictures in one call.
-        rounds: Calls that are counted.
+        batch: Number of pictures in one call.
+        rounds: Number of calls to time.
 
     Raises:
-        ModelError: It cannot be loaded, or takes fewer pictures at once.
+        DarnerError: The detector cannot be loaded, or takes fewer pictures in one call.
     """
     with Detector(settings) as detector:
         if batch > detector.max_batch:
@@ -88,7 +88,7 @@ def measure(settings: ModelSettings, image: U8, batch: int, rounds: int) -> dict
 
 
 def identity(settings: ModelSettings, detector: Detector, image: U8) -> dict[str, Any]:
-    """What is measured: model, precision, engine, device and input size."""
+    """What was measured: model, precision, engine, device and input size."""
     target = detector.target(image.shape[1], image.shape[0])
     return {
         "model": settings.name,
@@ -100,7 +100,7 @@ def identity(settings: ModelSettings, detector: Detector, image: U8) -> dict[str
 
 
 def precision(name: str) -> str:
-    """FP32, FP16 or INT8 from what an ONNX file's convolutions take; empty for other files."""
+    """FP32, FP16 or INT8, by the weights of an ONNX file; empty for other files."""
     with contextlib.suppress(DarnerError, ImportError):
         path = find_model(name)
         if path.suffix != ".onnx":
@@ -117,11 +117,11 @@ def precision(name: str) -> str:
 
 
 def picture(path: Path | None, resolution: tuple[int, int]) -> tuple[U8, str]:
-    """What is shown, and its name: the given picture, else a frame of the demo video, else noise.
+    """A picture to detect on, and its name: the given one, else a frame of the demo video, else noise.
 
     Args:
-        path: A picture, or None.
-        resolution: Width and height it is scaled to.
+        path: The picture, or None.
+        resolution: Width and height to scale the picture to.
     """
     if path is not None:
         image, name = pictures.read(path), path.name
@@ -133,7 +133,7 @@ def picture(path: Path | None, resolution: tuple[int, int]) -> tuple[U8, str]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows of `measure` for people: milliseconds p50 / p95."""
+    """A table of results of `measure`, in milliseconds p50 / p95."""
     lines = [
         f"{'model':<30}{'':<6}{'engine':<20}{'input':>10}{'batch':>6}"
         + "".join(f"{step:>16}" for step in STEPS)

@@ -51,7 +51,7 @@ def test_nothing_is_overwritten_without_force(
 @pytest.mark.parametrize("command", ["simplify", "inspect", "fp16", "quantize"])
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "none.onnx"), (b"no model", "is no valid ONNX model")],
+    [(None, "none.onnx"), (b"no model", "is not a valid ONNX model")],
     ids=["missing", "other"],
 )
 def test_a_wrong_file_is_one_clear_line(

@@ -77,9 +77,13 @@ def test_compare_scores_both_when_there_is_ground_truth(tmp_path: Path, images: 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        pytest.param(["benchmark", "none.onnx"], "no combination runs here", id="no model"),
+        pytest.param(
+            ["benchmark", "none.onnx"],
+            "no combination of model, engine, size and batch runs here",
+            id="no model",
+        ),
         pytest.param(["benchmark", "--backends", "tensorrt", "--rounds", "1"], "no combination", id="no GPU"),
-        pytest.param(["benchmark", "--plot", "x.gif.txt"], "is no format", id="a plot of no format"),
+        pytest.param(["benchmark", "--plot", "x.gif.txt"], "is not a known format", id="a plot of no format"),
         pytest.param(["compare", "nanodet_g_416", "none.onnx"], "none.onnx", id="nothing to compare with"),
         pytest.param(
             ["compare", "a", "b", "--images", "."], "both --images and --annotations", id="half a truth"

@@ -45,7 +45,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
         pytest.param(["MODEL", "--target", "t4", "--dla", "0"], "--dla 0: t4 has 0", id="no such core"),
         pytest.param(["MODEL", "--dla", "0", "--precision", "fp32"], "half precision", id="DLA in float"),
         pytest.param(["missing.onnx"], "no such file", id="no model"),
-        pytest.param(["model.pt"], "is no .onnx file", id="not ONNX"),
+        pytest.param(["model.pt"], "is not an .onnx file", id="not ONNX"),
         pytest.param(["UNKNOWN", *ELSEWHERE], "Detectify", id="unknown operator"),
         pytest.param(["GARBAGE", *ELSEWHERE], "garbage.onnx", id="no model at all"),
     ],

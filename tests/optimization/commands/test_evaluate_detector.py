@@ -97,7 +97,7 @@ def test_classes_are_matched_by_name_and_a_mismatch_is_named(
             {"images": [{"id": 1, "file_name": "none.jpg"}]}, "missing, such as none.jpg", id="picture"
         ),
         pytest.param(
-            {"annotations": []}, "no COCO annotation file; it needs 'annotations'", id="nothing in it"
+            {"annotations": []}, "is not a COCO annotation file; it needs 'annotations'", id="nothing in it"
         ),
         pytest.param({"categories": [{"id": 1}]}, "each with id, name", id="a category without a name"),
     ],
