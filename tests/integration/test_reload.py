@@ -129,7 +129,7 @@ def test_what_was_set_over_mqtt_stays_until_the_file_says_something_new(
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        pytest.param("cameras: [", "not YAML", id="no YAML"),
+        pytest.param("cameras: [", "is not valid YAML", id="not YAML"),
         pytest.param("camras: {}", "did you mean 'cameras'", id="unknown key"),
         pytest.param(
             "cameras: {street: {source: /nowhere.avi}}", "/nowhere.avi", id="a file that is not there"
