@@ -279,7 +279,7 @@ def test_events_are_filtered_and_paged(
     expect(items.first).to_contain_text("crossed gate")
     assert page.url.endswith("/events?kind=line_crossed")
     page.get_by_label("Zone or line").select_option("square")
-    expect(page.get_by_text("No stored event is like that.")).to_be_visible()
+    expect(page.get_by_text("No stored event matches.")).to_be_visible()
     page.get_by_role("button", name="Clear").click()
     expect(items).to_have_count(50)
     expect(page.locator("#feed img").first).to_be_visible()
