@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.backends.onnx import file as onnx_file
+from edge_node.backends.onnx.file import FLOAT, UINT8, Node, constant, load, values
 from edge_node.backends.preprocess import InputFormat
 
 _CAST = b"darner_picture"
@@ -67,7 +67,7 @@ def fold_input(path: Path, picture: str, target: InputFormat) -> Folded:
     if path.stat().st_size > MAX_BYTES:
         raise FoldError(f"the file is larger than {MAX_BYTES // 1_000_000} MB")
     try:
-        model = onnx_file.load(path)
+        model = load(path)
     except ValueError as error:
         raise FoldError(str(error)) from None
     graph = model.graph
@@ -150,7 +150,7 @@ def _replace_weights(graph: Any, node: Any, pixel: _Affine) -> Literal[3, 4]:
     if channels == 4:
         interleaved[..., 3] = np.einsum("ochw,c->ohw", weight.astype(np.float64), pixel.offset) / 255
     kernel = interleaved.reshape(count, 1, height, width * channels).astype(np.float32)
-    graph.initializer.append(onnx_file.constant(_WEIGHT, kernel))
+    graph.initializer.append(constant(_WEIGHT, kernel))
     node.input[1] = _WEIGHT
     _stretch(node, height, width, channels)
     return channels
@@ -181,8 +181,8 @@ def _quantized(graph: Any, name: bytes, quantize: Any, pixel: _Affine) -> list[A
     kernel = ordered.transpose(0, 2, 3, 1).reshape(count, 1, height, width * 3)
     new_step = (step.astype(np.float64) / pixel.scale[0]).astype(np.float32)
     new_weight_step = (weight_step.astype(np.float64) * pixel.scale[0]).astype(np.float32)
-    for name_of, values in ((_STEP, new_step), (_WEIGHT, kernel), (_WEIGHT_STEP, new_weight_step)):
-        graph.initializer.append(onnx_file.constant(name_of, values))
+    for key, array in ((_STEP, new_step), (_WEIGHT, kernel), (_WEIGHT_STEP, new_weight_step)):
+        graph.initializer.append(constant(key, array))
     quantize.input[1] = dequantize.input[1] = _STEP
     of_weights.input[0], of_weights.input[1] = _WEIGHT, _WEIGHT_STEP
     _stretch(convolution, height, width, 3)
@@ -210,8 +210,8 @@ def _stretch(node: Any, height: int, width: int, channels: int) -> None:
 
 def _cast(graph: Any, name: bytes, reader: Any) -> None:
     """Put the cast to float between the input and the node that reads it."""
-    cast = onnx_file.Node(op_type=b"Cast", input=[name], output=[_CAST])
-    cast.attribute.add(name=b"to", i=onnx_file.FLOAT, type=2)
+    cast = Node(op_type=b"Cast", input=[name], output=[_CAST])
+    cast.attribute.add(name=b"to", i=FLOAT, type=2)
     reader.input[0] = _CAST
     graph.node.insert(0, cast)
 
@@ -219,7 +219,7 @@ def _cast(graph: Any, name: bytes, reader: Any) -> None:
 def _take_bytes(graph: Any, name: bytes, channels: int) -> None:
     """Make the input u8."""
     tensor = next(value for value in graph.input if value.name == name).type.tensor_type
-    tensor.elem_type = onnx_file.UINT8
+    tensor.elem_type = UINT8
     dims = tensor.shape.dim
     width = dims[3].dim_value
     for dim in (dims[1], dims[3]):
@@ -235,13 +235,13 @@ def _resolve(graph: Any, name: bytes) -> npt.NDArray[np.generic] | None:
     """The constant of that name, also behind a cast to float; None if the name is not a constant's."""
     for tensor in graph.initializer:
         if tensor.name == name:
-            return onnx_file.values(tensor)
+            return values(tensor)
     for node in graph.node:
         if name in node.output:
             attributes = _attributes(node)
             if node.op_type == b"Constant" and b"value" in attributes:
-                return onnx_file.values(attributes[b"value"])
-            if node.op_type == b"Cast" and attributes.get(b"to") == onnx_file.FLOAT:
+                return values(attributes[b"value"])
+            if node.op_type == b"Cast" and attributes.get(b"to") == FLOAT:
                 inner = _resolve(graph, node.input[0])
                 return None if inner is None else inner.astype(np.float32)
             return None

@@ -60,7 +60,7 @@ def precisions(model: str, options: list[str], folder: Path) -> Iterator[tuple[s
 
 
 def score(path: str, options: list[str], result: Path) -> dict[str, Any]:
-    """What `evaluate detector` found, from before if it is there."""
+    """The result of `evaluate detector`, from an earlier run if there is one."""
     if not result.exists():
         words = ["--model", path, "--backend", "onnxruntime", "--json", str(result), *options]
         if "person" in options:

@@ -29,7 +29,7 @@ from edge_node.machine.hardware import usable_cores
 
 
 def rate(detectors: list[Detector], video: str, frames: int) -> tuple[float, float]:
-    """Frames a second, and processor milliseconds a frame, of one pass."""
+    """Frames per second and processor milliseconds per frame of one pass."""
     cameras = {"c": CameraSettings(source=video, pace="fast")}
     config = EdgeConfig(cameras=cameras)
     detects = [Detect(detector, cameras, LiveStore(config), limit=1) for detector in detectors]

@@ -1,4 +1,4 @@
-"""What a detection costs on the CPU, step by step, beside other code; every step has its target.
+"""How long the steps of a detection take on the CPU, beside other code; every step has a target.
 
     python tests/bench/detector/cost.py [--json FILE] [--rounds 15]
 
@@ -70,7 +70,7 @@ class Result:
 
 
 def timed(work: Callable[[], object]) -> list[float]:
-    """Milliseconds of some runs."""
+    """Milliseconds of some calls."""
     found = []
     for _ in range(_REPEATS):
         start = time.perf_counter()
@@ -98,7 +98,7 @@ def frame() -> U8:
 
 
 def naive(image: U8) -> F32:
-    """The code of many tutorials."""
+    """The letterbox as many tutorials write it."""
     fit = Letterbox.fit(image.shape[1], image.shape[0], TARGET)
     canvas = np.full((TARGET.height, TARGET.width, 3), PAD_VALUE, np.uint8)
     resized = cv2.resize(image, (fit.width, fit.height))
@@ -109,7 +109,7 @@ def naive(image: U8) -> F32:
 
 
 def preprocess(rounds: int, folder: Path, peer: Ultralytics) -> list[Result]:
-    """Ours as floats, and as bytes with what they cost in the graph, beside the others."""
+    """Our preprocessing to floats, and to bytes with their cost in the network, beside the others."""
     image = frame()
     np.save(folder / "frame.npy", image)
     floats = Preprocessor(TARGET)
@@ -151,7 +151,7 @@ def preprocess(rounds: int, folder: Path, peer: Ultralytics) -> list[Result]:
 
 
 def output(objects: int) -> F32:
-    """What a network of 80 classes gives for so many objects ``(1, 84, 8400)``: each seen by ten anchors."""
+    """The output ``(1, 84, 8400)`` of a network of 80 classes for some objects, each seen by ten anchors."""
     rng = np.random.default_rng(objects)
     found = np.empty((1, 84, 8400), np.float32)
     found[0, :4] = rng.uniform(5, 600, (4, 8400))
@@ -166,7 +166,7 @@ def output(objects: int) -> F32:
 
 
 def decode(rounds: int, folder: Path, peer: Ultralytics) -> list[Result]:
-    """Raw output to boxes; ours must be theirs."""
+    """From raw output to boxes; ours must equal theirs."""
     results = []
     for objects in (0, 10, 50, 200):
         raw = output(objects)
@@ -200,7 +200,7 @@ def decode(rounds: int, folder: Path, peer: Ultralytics) -> list[Result]:
 
 
 def inference(rounds: int, files: dict[str, tuple[Path, InputFormat]], threads: int = 0) -> dict[str, float]:
-    """Median milliseconds of the network alone, for several files; 0 threads: as many as cores."""
+    """Median milliseconds of the network alone, for several files; 0 threads means one per core."""
     image = frame()
     settings = ModelSettings(threads=threads)
     backends = {name: OnnxBackend(path, settings) for name, (path, _) in files.items()}
@@ -227,7 +227,7 @@ def rectangular(rounds: int, folder: Path) -> Result:
 
 
 def int8(rounds: int, folder: Path) -> Result | str:
-    """The same network as it is and quantized by `python -m optimization quantize`; or why that cannot be."""
+    """The same network in floats and quantized by `darner-optimize quantize`; or why it cannot be."""
     pictures = folder / "pictures"
     pictures.mkdir()
     rng = np.random.default_rng(2)
@@ -256,7 +256,7 @@ def int8(rounds: int, folder: Path) -> Result | str:
 
 
 def main() -> int:
-    """Measure everything, print it beside its target; 1 when one is missed."""
+    """Measure everything and print it beside its target; 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--rounds", type=int, default=15)

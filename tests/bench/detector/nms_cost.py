@@ -30,13 +30,13 @@ _CONFIDENCES = (0.25, 0.001)
 _IOU, _LIMIT = 0.6, 300
 _SIDE, _CLASSES, _ANCHORS = 640, 80, 8400
 _TURN = 5
-"""Calls in a row, each on a fresh copy: what a network has just written is in the cache too."""
+"""Calls in a row, each on a fresh copy: a network's fresh output is in the cache, too."""
 _SEPARATION = 1024
-"""What Ultralytics moves classes apart by; its default, 7680, leaves a float32 too little for the boxes."""
+"""How far apart Ultralytics moves classes; its default, 7680, leaves a float32 too few bits for boxes."""
 
 
 def output(objects: int, classes: int, seed: int) -> F32:
-    """What YOLOv8 would give for a 640x640 picture.
+    """An output as YOLOv8 has it for a 640x640 picture.
 
     Args:
         objects: In the picture, of 20 to 120 pixels.
@@ -63,7 +63,7 @@ def output(objects: int, classes: int, seed: int) -> F32:
 
 
 def _measure(peer: subprocess.Popen[str], tensor: F32, confidence: float, rounds: int) -> dict[str, float]:
-    """Medians of ours and theirs, and how many boxes came out."""
+    """Medians of ours and theirs, and the number of boxes."""
     from edge_node.backends.preprocess import InputFormat
     from edge_node.detect.decode.candidates import candidates, suppress
     from edge_node.detect.decode.families import FAMILIES
@@ -101,7 +101,7 @@ def _ask(peer: subprocess.Popen[str], **task: object) -> tuple[list[float], list
 
 
 def _work() -> None:
-    """The other process: a turn of timed calls per line that comes in."""
+    """The loop of the other process: for each line that it reads, it makes a number of timed calls."""
     import importlib
 
     torch = importlib.import_module("torch")

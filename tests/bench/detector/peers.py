@@ -19,7 +19,7 @@ PACKAGE = "ultralytics==8.4.190"
 
 
 class Ultralytics:
-    """Its process; `with` starts and ends it. One thread, as ours: two fight for the cores on a small box."""
+    """The process with Ultralytics; `with` starts and ends it. It has one thread, because ours has one, too."""
 
     def __enter__(self) -> Ultralytics:
         from tests.bench.tracker.peers import environment
@@ -85,7 +85,7 @@ def _work() -> None:
 
 
 def _predictor() -> Any:
-    """Its predictor as it is for a 640x640 ONNX model, without loading one."""
+    """Ultralytics' predictor as for a 640x640 ONNX model, without a model."""
     from types import SimpleNamespace
 
     import torch

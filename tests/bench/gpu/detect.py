@@ -44,7 +44,7 @@ def scene(index: int) -> U8:
 
 
 def decode(inference: Inference) -> int:
-    """Candidates and NMS of every picture; how many detections."""
+    """Read every picture's candidates and run NMS; the number of detections."""
     count = 0
     for outputs, fit in zip(inference.outputs, inference.fits, strict=True):
         found = nms(candidates(FAMILIES["yolov8"], outputs, TARGET, WANTED.class_ids, CONFIDENCE), 0.6, 300)
@@ -54,12 +54,12 @@ def decode(inference: Inference) -> int:
 
 
 def detect(backend: CudaOnnxBackend, images: Sequence[U8]) -> int:
-    """The whole call."""
+    """One batch through the network and the decoder; the number of detections."""
     return decode(backend.submit(images, TARGET, WANTED).collect())
 
 
 def times(call: Callable[[], object], repeats: int) -> dict[str, float]:
-    """Milliseconds of the host's clock, after a warm-up."""
+    """Milliseconds of a call by the host's clock, after a warm-up."""
     for _ in range(10):
         call()
     found = []
@@ -71,7 +71,7 @@ def times(call: Callable[[], object], repeats: int) -> dict[str, float]:
 
 
 def overlapped(backend: CudaOnnxBackend, images: Sequence[U8], turns: int) -> dict[str, float]:
-    """Pictures a second, one batch after the other and two in flight."""
+    """Pictures per second, one batch after the other and with two in flight."""
 
     def alone() -> None:
         for _ in range(turns):
@@ -119,7 +119,7 @@ def usual(path: Path, images: Sequence[U8], half: bool) -> Callable[[], int]:
 def measure(
     path: Path, half: bool, ways: Sequence[str], batches: Sequence[int], repeats: int
 ) -> Iterator[dict[str, Any]]:
-    """One network, every way and batch."""
+    """Measurements of one network in every way and batch size."""
     images = [scene(index) for index in range(max(batches))]
     for way in ways:
         if way == "usual":

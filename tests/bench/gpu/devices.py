@@ -38,7 +38,7 @@ from tests.conftest import free_port
 
 
 def measure(model: ModelSettings, video: Path, cameras: int, seconds: float) -> dict[str, Any]:
-    """Frames a second through the whole pipeline, after a second of warming up."""
+    """Frames per second through the whole pipeline, after a warm-up of a second."""
     config = EdgeConfig(
         node="n",
         model=model,

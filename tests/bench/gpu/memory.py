@@ -59,7 +59,7 @@ def write(path: Path) -> Path:
 
 
 class Counted:
-    """Counts the GPU's allocations while it is in force."""
+    """Counts the GPU's allocations inside a `with` block."""
 
     def __init__(self, driver: Any) -> None:
         self._driver, self._real, self.count = driver, driver.mem_alloc, 0
@@ -77,7 +77,7 @@ class Counted:
 
 
 def aspects(path: Path, batch: int, turns: int) -> Iterator[dict[str, Any]]:
-    """Pictures a second of one aspect, and of two that take turns."""
+    """Pictures per second for one aspect, and for two that take turns."""
     wide, tall = (
         [scene(index) for index in range(batch)],
         [scene(index).transpose(1, 0, 2).copy() for index in range(batch)],
@@ -103,7 +103,7 @@ def aspects(path: Path, batch: int, turns: int) -> Iterator[dict[str, Any]]:
 
 
 def short_of_memory(path: Path, leave: int, turns: int, *, before: bool) -> dict[str, Any]:
-    """Batches of as many pictures as the engine says, halved whenever memory runs out, as `Detect` does it.
+    """Batches as large as the engine allows, halved whenever memory runs out, as `Detect` does it.
 
     Args:
         path: The network.

@@ -25,7 +25,7 @@ REPEATS = 300
 
 
 class Ways:
-    """The ways from a picture in ordinary memory to a tensor on the GPU."""
+    """The ways from a picture in ordinary memory to a tensor on the GPU, step by step."""
 
     def __init__(self, gpu: Device, image: U8, target: InputFormat, dtype: str) -> None:
         self.driver, self.image, self.target, self.dtype = gpu.driver, image, target, np.dtype(dtype)
@@ -44,7 +44,7 @@ class Ways:
         self.cpu = Preprocessor(target)
 
     def stage(self) -> None:
-        """Ordinary to page-locked memory."""
+        """Copy from ordinary to page-locked memory."""
         memory = self.pinned.array[self.start : self.start + self.image.nbytes]
         np.copyto(memory.reshape(self.image.shape), self.image)
 
@@ -65,7 +65,7 @@ class Ways:
         )
 
     def ours(self) -> None:
-        """All of it."""
+        """All steps of our way."""
         self.stage()
         self.copy()
         self.kernel()

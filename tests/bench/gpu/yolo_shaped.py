@@ -18,9 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 CLASSES, BINS, STRIDES = 80, 16, (8, 16, 32)
 WIDTHS = {"n": 0.25, "s": 0.5}
 GAINS = {"n": 1.6, "s": 1.5}
-"""Keep the variance through all layers, so that half precision neither overflows nor fades."""
+"""Keeps the variance through all layers, so that half precision neither overflows nor vanishes."""
 SCORE_GAINS = {"n": 1.2, "s": 0.29}
-"""Leave some tens of anchors above 0.25, as in a street scene."""
+"""Leaves some tens of anchors above 0.25, as in a street scene."""
 
 
 class Builder:

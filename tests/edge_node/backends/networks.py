@@ -1,4 +1,4 @@
-"""Small ONNX networks with random weights, for what must hold of any network."""
+"""Small ONNX networks with random weights, for tests that must hold for any network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 Step = tuple[str, tuple[int, ...], float]
-"""An operator before the first convolution, the shape of its constant, and what to multiply that with."""
+"""An operator before the first convolution, the shape of its constant, and a factor for the constant."""
 
 _KINDS = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
 
@@ -35,7 +35,7 @@ def convolution(
     out: int = 8,
     **attributes: Any,
 ) -> Path:
-    """A picture, per-channel steps, and one convolution."""
+    """A network of steps by channel and one convolution."""
     rng = np.random.default_rng(3)
     weights, nodes, name = [], [], "images"
     for number, (kind, constant_shape, factor) in enumerate(before):
@@ -65,7 +65,7 @@ def convolution(
 def mean_colour(
     path: Path, shape: Sequence[int | str], dtype: str = "float32", *, last: bool = False
 ) -> Path:
-    """A picture to its mean values ``(N, 3, 1)``, by channel: shows exactly what came in."""
+    """A network from a picture to its means by channel ``(N, 3, 1)``, which show exactly what came in."""
     axes = [1, 2] if last else [len(shape) - 2, len(shape) - 1]
     nodes = [
         helper.make_node("Cast", ["images"], ["f"], to=TensorProto.FLOAT),

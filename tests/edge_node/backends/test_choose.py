@@ -1,4 +1,4 @@
-"""Which engine takes a model, and what it says of those that do not."""
+"""Which engine runs a model, and what is said about engines that cannot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.errors import ModelError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A good ONNX file; the others are there, and no engine can run them."""
+    """A folder with a good ONNX file and other files that no engine can run."""
     shutil.copy(BUILT_IN / "nanodet_g_416.onnx", tmp_path / "model.onnx")
     for name in ("model.engine", "model.pt", "only.engine", "only.pt", "model.jpg"):
         (tmp_path / name).write_bytes(b"not a model")

@@ -35,7 +35,7 @@ HOW = "`make test-engines` makes an environment that has it"
 
 @pytest.fixture(scope="module")
 def pictures() -> list[U8]:
-    """Photographs where the test data is there; else the blocks and circles that any detector fires on."""
+    """Photographs if there is test data; and blocks and circles, which any detector fires on."""
     files = sorted((SHARED / "data" / "coco_mini_val" / "images").glob("*.jpg"))[:12]
     found = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
     rng = np.random.default_rng(4)
@@ -56,7 +56,7 @@ def detect(settings: ModelSettings, pictures: list[U8]) -> list[Detections]:
 
 @pytest.fixture(scope="module")
 def expected(pictures: list[U8]) -> list[Detections]:
-    """By ONNX Runtime on floats: no engine's own preprocessing takes part."""
+    """Detections by ONNX Runtime on floats, without any engine's own preprocessing."""
     from edge_node.backends.onnx.backend import OnnxBackend
 
     def load(settings: ModelSettings, index: int) -> OnnxBackend:

@@ -31,7 +31,7 @@ def script(source: Path, path: Path) -> None:
 
 
 class Cells(torch.nn.Module):  # type: ignore[misc]  # untyped here
-    """What `networks.detector` is, with its weights."""
+    """The network of `networks.detector` in PyTorch, with its weights."""
 
     def __init__(self, weights: dict[str, torch.Tensor]) -> None:
         super().__init__()

@@ -168,7 +168,7 @@ def test_the_size_of_the_training_is_taken_from_the_file(
 
 
 class Beside:
-    """An engine that goes on by itself, as one on a GPU does: ONNX Runtime in a thread of its own.
+    """An engine that works by itself, as one on a GPU does: ONNX Runtime in a thread of its own.
 
     Attributes:
         most: Most batches that were submitted and not collected.

@@ -22,7 +22,7 @@ BLANK = np.zeros((48, 64, 3), np.uint8)
 
 
 class Network:
-    """Stands for a loaded detector: finds one box at (1, 2, 3, 4), its score the number of the run."""
+    """Stands for a loaded detector: finds one box at (1, 2, 3, 4), whose score is the number of the run."""
 
     class_names = ("person",)
 
@@ -66,7 +66,7 @@ def stage(
 
 
 def through(detect: Detect, batches: Iterable[list[Frame]]) -> list[Detected]:
-    """All the stages in a row."""
+    """Frames through all stages, one after the other."""
     return list(detect.decode(detect.infer([detect.ready(frame) for frame in batch] for batch in batches)))
 
 

@@ -1,4 +1,4 @@
-"""A GPU that only counts its memory: pycuda's driver as far as Darner calls it, for tests without one."""
+"""A GPU that only counts its memory: the part of pycuda's driver that Darner calls."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class FakeDriver(ModuleType):
 
 
 def fake_gpu(monkeypatch: pytest.MonkeyPatch, total: int, *, integrated: bool = False) -> tuple[Device, Any]:
-    """A device on a driver that has so many bytes."""
+    """A device whose driver has `total` bytes of memory."""
     driver = FakeDriver(total)
     driver.integrated = int(integrated)
     package = ModuleType("pycuda")

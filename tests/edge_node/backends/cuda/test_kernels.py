@@ -70,7 +70,7 @@ TARGETS = {
 
 
 def picture(width: int, height: int) -> U8:
-    """Noise, the hardest case for a resize, with full black and white in it."""
+    """A picture of noise, the hardest case for a resize, with full black and white in it."""
     image = np.random.default_rng(width * 7919 + height).integers(0, 256, (height, width, 3), np.uint8)
     image[: height // 4, : width // 4] = 255
     image[-(height // 4) :, -(width // 4) :] = 0
@@ -82,7 +82,7 @@ def nv12(width: int, height: int) -> U8:
 
 
 def expected(image: U8, target: InputFormat) -> npt.NDArray[np.float32]:
-    """What the CPU makes of it."""
+    """The input tensor as the CPU makes it."""
     bgr = cv2.cvtColor(image, cv2.COLOR_YUV2BGR_NV12) if image.ndim == 2 else image
     return np.array(Preprocessor(target)(np.asarray(bgr, np.uint8))[0])
 
@@ -167,7 +167,7 @@ def test_half_precision_is_the_rounded_result(library: ctypes.CDLL) -> None:
 
 
 def scores(layout: str, classes: int, anchors: int, batch: int, likely: float) -> npt.NDArray[np.float32]:
-    """An output with a share of `likely` anchors that may be candidates."""
+    """A network's output in which a share `likely` of the anchors may be candidates."""
     rng = np.random.default_rng(anchors)
     rows = 4 + classes + (layout == "yolov5")
     out = rng.random((batch, rows, anchors), np.float32) * 0.2
@@ -202,7 +202,7 @@ def run_filter(
 
 
 def chosen_columns(layout: str, output: npt.NDArray[Any], wanted: Wanted) -> npt.NDArray[np.intp]:
-    """The anchors with a wanted class that scores enough, the obvious way."""
+    """The anchors with a wanted class that scores enough, found in the obvious way."""
     rows = output.astype(np.float32) if layout == "yolov8" else output.astype(np.float32).T
     values = rows[4:] if layout == "yolov8" else rows[5:] * rows[4]
     return np.flatnonzero(values[wanted.class_ids].max(axis=0) >= np.float32(wanted.confidence))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.backends.cuda import runner as cuda_runner
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.graph import CaptureError
 from edge_node.backends.cuda.memory import IN_FLIGHT, MARGIN, SlotPlan, is_shortage, largest_batch
@@ -215,7 +214,7 @@ def test_one_picture_without_room_names_the_fix(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_network_of_a_fixed_batch_goes_on_with_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is given eight whatever comes: buffers for two batches at a time do not fit, for one they do."""
+    """The network always takes eight pictures: there is room for one batch's buffers and not for two."""
     gpu, driver = fake_gpu(monkeypatch, 150 * MB)
     engine = runner(gpu, Greedy(driver, 0, fixed=8))
     with pytest.raises(OutOfMemory):
@@ -318,7 +317,7 @@ def test_a_recording_that_fails_for_want_of_memory_is_tried_with_other_buffers(
     def fail(_stream: int, _work: object) -> None:
         raise CaptureError("operation failed due to a previous error during capture")
 
-    monkeypatch.setattr(cuda_runner, "CudaGraph", fail)
+    monkeypatch.setattr("edge_node.backends.cuda.runner.CudaGraph", fail)
     for _ in range(4):
         assert len(engine.submit(pictures(1), SQUARE, WANTED).collect().outputs) == 1
     assert network.capturable == tried_again

@@ -95,7 +95,7 @@ def test_nv12_and_half_precision_and_a_batch(gpu: Device, kernels: Kernels) -> N
 
 
 class Constant:
-    """A network that answers with what it was given at the start: the runner's parts around it are real."""
+    """A network that always gives the same answer; the runner's parts around it are real."""
 
     def __init__(self, gpu: Device, answer: npt.NDArray[Any], stream: Any, *, waits: bool) -> None:
         self._waits = waits
@@ -365,7 +365,7 @@ def test_two_aspects_of_one_network_keep_apart(onnx_backend: CudaOnnxBackend, tm
 
 @pytest.fixture
 def little_memory(gpu: Device) -> Iterator[Callable[[int], None]]:
-    """Takes all memory of the GPU but so many megabytes, until the test ends."""
+    """Takes all of the GPU's memory but a number of megabytes, until the test ends."""
     taken: list[Buffer] = []
 
     def leave(megabytes: int) -> None:
@@ -418,7 +418,7 @@ def test_a_batch_without_room_is_refused_and_smaller_ones_go_on(
 
 
 def wide_network(path: Path) -> Path:
-    """A convolution to 512 values a pixel, 134 MB for a picture of 256x256, and their means ``(N, 512)``."""
+    """A convolution to 512 values per pixel, 134 MB for 256x256 pixels, and their means ``(N, 512)``."""
     weights = np.random.default_rng(5).normal(0, 0.3, (512, 3, 3, 3)).astype(np.float32)
     nodes = [
         helper.make_node("Conv", ["images", "w"], ["wide"], pads=[1] * 4),

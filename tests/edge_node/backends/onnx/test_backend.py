@@ -37,7 +37,7 @@ def values(inference: Inference, index: int = 0) -> F32:
 
 
 def both(path: Path, target: InputFormat, images: list[U8]) -> tuple[OnnxBackend, Inference, Inference]:
-    """With bytes, and with floats."""
+    """The same network fed with bytes and with floats."""
     folded, plain = (OnnxBackend(path, fold=fold) for fold in (True, False))
     ours, reference = (backend.submit(images, target, EVERYTHING).collect() for backend in (folded, plain))
     assert not plain.folded
@@ -108,7 +108,7 @@ def test_the_built_in_model_takes_bytes_and_says_the_same() -> None:
 @pytest.mark.parametrize("brightest", [255, 200])
 @pytest.mark.parametrize("rgb", [True, False])
 def test_a_quantised_network_takes_bytes_as_well(tmp_path: Path, brightest: int, rgb: bool) -> None:
-    """With a step of 1/255 the bytes are the quantised picture; with another one they are cast first."""
+    """With a step of 1/255 the bytes are the quantised picture; with another step they are cast first."""
     path = networks.convolution(
         tmp_path / "m.onnx", (1, 3, 32, 64), pads=[1, 1, 1, 1], strides=[2, 2], kernel=(3, 3)
     )
@@ -226,7 +226,7 @@ def test_a_provider_that_this_build_lacks_is_an_error_unless_it_may_be_done_with
 
 
 class SessionOnGpuWithoutDriver:
-    """What ONNX Runtime gives when CUDA was asked for and could not be started: no error, and the CPU."""
+    """If CUDA cannot start, ONNX Runtime raises no error and uses the CPU."""
 
     def get_providers(self) -> list[str]:
         return ["CPUExecutionProvider"]

@@ -28,7 +28,7 @@ A10 = ("NVIDIA A10", (8, 6))
 
 
 def engine_of(blob: bytes) -> Any:
-    """What the engine says of itself; None where this machine's driver is missing."""
+    """The deserialised engine; None if this machine has no driver."""
     runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
     return runtime.deserialize_cuda_engine(blob)
 

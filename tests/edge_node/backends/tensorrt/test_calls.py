@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_node.backends.tensorrt import engine as tensorrt_engine
+from edge_node.backends.tensorrt import engine
 
 CLASSES = {"trt": None, "runtime": "Runtime", "engine": "ICudaEngine", "context": "IExecutionContext"}
 
@@ -16,7 +16,7 @@ CLASSES = {"trt": None, "runtime": "Runtime", "engine": "ICudaEngine", "context"
 def used() -> dict[str, set[str]]:
     """Attributes read on variables of these names, with or without a leading underscore or `self.`."""
     found: dict[str, set[str]] = {name: set() for name in CLASSES}
-    for node in ast.walk(ast.parse(Path(tensorrt_engine.__file__).read_text())):
+    for node in ast.walk(ast.parse(Path(engine.__file__).read_text())):
         if isinstance(node, ast.Attribute):
             owner = node.value
             name = (
@@ -32,7 +32,7 @@ def used() -> dict[str, set[str]]:
 
 
 def listed() -> dict[str, set[str]]:
-    text = re.sub(r"\n {8}", " ", tensorrt_engine.__doc__ or "")
+    text = re.sub(r"\n {8}", " ", engine.__doc__ or "")
     rows = re.findall(r"^    (\w+): (.+)$", text, re.MULTILINE)
     return {name: {word.strip() for word in words.split(",")} for name, words in rows}
 
@@ -51,7 +51,7 @@ def test_every_call_exists_in_the_newest_interface() -> None:
 
 
 def test_nothing_that_newer_versions_dropped_is_used() -> None:
-    text = Path(tensorrt_engine.__file__).read_text()
+    text = Path(engine.__file__).read_text()
     # Removed in 10: everything by binding index. Removed in 11: device memory sizes.
     for gone in ("binding", "execute_async_v2", "max_batch_size", "device_memory_size", "get_location"):
         assert gone not in text

@@ -1,4 +1,4 @@
-"""What becomes of TensorRT's refusals: a stand-in for its module and log; all above them is real."""
+"""How TensorRT's refusals are reported; its module and log are stand-ins, everything above them is real."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from edge_node.backends.cuda.device import Device
 from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
-from edge_node.backends.tensorrt import backend as tensorrt
 from edge_node.backends.tensorrt.backend import TensorrtBackend
 from edge_node.backends.tensorrt.cache import EngineCache
 from edge_node.backends.tensorrt.engine import Engine
@@ -183,7 +182,7 @@ def test_while_an_engine_is_built_another_one_answers(
     monkeypatch: pytest.MonkeyPatch, trt: FakeTrt, gpu: Device, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", trt)
-    monkeypatch.setattr(tensorrt, "device", lambda _index: gpu)
+    monkeypatch.setattr("edge_node.backends.tensorrt.backend.device", lambda _index: gpu)
     build = threading.Event()
     built = tmp_path / "x.engine"
     built.write_bytes(b"engine")

@@ -47,7 +47,7 @@ class Export:
 
 
 def save(export: Export, path: Path) -> Path:
-    """Write the graph: its outputs are constants, whatever comes in."""
+    """Write the graph; its outputs are constants for any input."""
     outputs = export.outputs()
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
     others = [helper.make_tensor_value_info(name, kind, [1, 2]) for name, kind in export.inputs]
@@ -103,7 +103,7 @@ def _yolox() -> dict[str, Array]:
 
 
 def _decoded(objectness: float) -> dict[str, Array]:
-    """One anchor a cell, decoded: all centres lie in their cells."""
+    """One decoded anchor per cell, with its centre in the cell."""
     found = _with_objectness(2100, CENTRED)
     row = 0
     for stride in (8, 16, 32):
@@ -137,7 +137,7 @@ def _rtdetr_rows() -> dict[str, Array]:
 
 
 def _distribution(distances: tuple[float, ...]) -> F32:
-    """Logits of 8 bins a side whose expectation is the distance."""
+    """Logits of 8 bins for each side, whose expected value is the distance."""
     logits = np.full((4, 8), -40.0, np.float32)
     for side, distance in enumerate(distances):
         low = int(distance)
@@ -207,7 +207,7 @@ def _torchvision(*names: str) -> dict[str, Array]:
 
 
 def _unnamed() -> dict[str, Array]:
-    """As the exporter names them when the user does not."""
+    """The outputs with the names that the exporter gives by default."""
     found = _torchvision("boxes", "labels", "scores")
     return {"2037": found["boxes"], "2007": found["labels"], "2006": found["scores"]}
 

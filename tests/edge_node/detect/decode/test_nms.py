@@ -40,7 +40,7 @@ def textbook(found: Detections, threshold: float, limit: int) -> list[int]:
 
 
 def same(found: Detections, threshold: float, limit: int) -> None:
-    """Ours is the textbook's, whether many boxes are taken at once or one by one."""
+    """Our result is the textbook's, whether boxes are taken in rounds or one by one."""
     for few in (0, len(found)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("edge_node.detect.decode.nms.FEW", few)
