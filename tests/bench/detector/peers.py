@@ -19,7 +19,7 @@ PACKAGE = "ultralytics==8.4.190"
 
 
 class Ultralytics:
-    """The process with Ultralytics; `with` starts and ends it. It has one thread, because ours has one, too."""
+    """The process with Ultralytics; `with` starts and ends it. It has one thread, because ours has one."""
 
     def __enter__(self) -> Ultralytics:
         from tests.bench.tracker.peers import environment
