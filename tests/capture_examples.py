@@ -39,7 +39,7 @@ CONFIG: dict[str, Any] = {
 
 
 def worth(body: Any) -> int:
-    """How much a reader can learn from a message: its fields that say something."""
+    """How much a reader can learn from a message: the number of its fields that are not empty."""
     return sum(value not in (None, [], {}, 0, False) for value in body.values())
 
 
@@ -56,7 +56,7 @@ def captured(received: Received) -> dict[str, Any]:
 
 
 def ask(client: Client, command: str, request: messages.Request) -> None:
-    """Send the node a request; `listen` hears its answer."""
+    """Send the node a request; `listen` receives its answer."""
     path = topics.REQUEST.path(PREFIX, node=CONFIG["node"], command=command)
     client.publish(topics.REQUEST, path, messages.encode(request))
 
@@ -75,9 +75,9 @@ def listen(client: Client) -> dict[str, dict[str, Any]]:
         assert found is not None, received.topic
         row = found[0]
         jpeg = row.payload == "jpeg"
-        # The smallest picture, the message that says most.
+        # The best picture is the smallest one; the best message has most fields that are not empty.
         score = -len(received.payload) if jpeg else worth(orjson.loads(received.payload))
-        # Of the manifests the last one: it says where the frames come from.
+        # The last manifest is the best one: it says where the frames come from.
         refused = row is topics.RESPONSE and orjson.loads(received.payload)["error"] is not None
         name = f"{row.name}_refused" if refused else row.name
         if name not in best or score > best[name][0] or row is topics.INFO:
@@ -103,7 +103,7 @@ def main() -> int:
     EXAMPLES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # The source is in the manifest, so it gets a name that does not depend on where this ran.
+        # The manifest has the source, so its name must not depend on where this ran.
         (folder / "street.avi").symlink_to(video)
         CONFIG["cameras"]["street"]["source"] = str(folder / "street.avi")
         broker = MosquittoProcess(folder)
@@ -126,7 +126,7 @@ def main() -> int:
                     process.wait(10)
         broker.kill()
     for name in {row.name for row in topics.TABLE} - examples.keys():
-        print(f"no message on {name}: its example is as it was", file=sys.stderr)
+        print(f"no message on {name}: its example was not refreshed", file=sys.stderr)
     for name, example in examples.items():
         content = orjson.dumps(example, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         (EXAMPLES / f"{name}.json").write_bytes(content)

@@ -1,7 +1,7 @@
 """Compiles kernels.cu to PTX with NVRTC, with or without a GPU: `make kernels`.
 
-By CUDA 11.7's compiler and for the oldest architecture that TensorRT 8.6 runs on: this PTX loads on every
-driver since R515, whereas a newer compiler's needs a newer driver.
+Use the compiler of CUDA 11.7, for the oldest architecture on which TensorRT 8.6 runs. Its PTX loads on every
+driver since R515; PTX of a newer compiler needs a newer driver.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ OPTIONS = ("--gpu-architecture=compute_53", "--std=c++14")
 
 
 def header(source: bytes) -> str:
-    """The line that ties PTX to the source it was made of."""
+    """The line by which PTX names the source that it was compiled from."""
     return f"// kernels.cu, SHA-256 {hashlib.sha256(source).hexdigest()}\n"
 
 
@@ -25,7 +25,7 @@ def compile_ptx(nvrtc: ctypes.CDLL, source: bytes) -> str:
     """PTX of a CUDA source.
 
     Raises:
-        RuntimeError: It does not compile; the text is the compiler's.
+        RuntimeError: The source does not compile; the text is the compiler's.
     """
     program = ctypes.c_void_p()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"kernels.cu", 0, None, None)

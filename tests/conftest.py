@@ -1,4 +1,4 @@
-"""Fixtures every test may use: a real Mosquitto, free ports, and where the optional test data is."""
+"""Fixtures for every test: a real Mosquitto, free ports, and the optional test data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# How long an example takes says how busy the machine is; tests that bound time do so themselves.
+# The duration of an example depends on how busy the machine is; tests that bound time do so themselves.
 hypothesis.settings.register_profile("darner", deadline=None)
 hypothesis.settings.load_profile("darner")
 
@@ -47,10 +47,10 @@ _ports = _own_ports()
 
 
 def free_port() -> int:
-    """A TCP port that nothing listens on, of this worker's own share.
+    """A TCP port from this worker's share on which nothing listens.
 
-    All shares are below the ports that a system gives away by itself (32768 and up on Linux), so that no
-    connection and no other worker takes it before the test does.
+    All shares are below the ports that the system assigns by itself (32768 and up on Linux). So no connection
+    and no other worker takes the port before the test does.
     """
     while True:
         port = next(_ports)
@@ -60,7 +60,7 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 15.0) -> None:
-    """Return when the condition holds; fail the test when it does not in time."""
+    """Wait until the condition holds; fail the test when it does not in time."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
@@ -69,7 +69,7 @@ def wait_until(condition: Callable[[], object], timeout: float = 15.0) -> None:
 
 
 def wait_for_port(port: int, timeout: float = 30.0, host: str = "127.0.0.1") -> None:
-    """Return when something accepts connections; fail the test when nothing does in time."""
+    """Wait until something accepts connections; fail the test when nothing does in time."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         try:
@@ -90,7 +90,7 @@ class Mosquitto:
 
     @property
     def url(self) -> str:
-        """For the configuration key mqtt.url."""
+        """The value for the configuration key mqtt.url."""
         return f"mqtt://{self.host}:{self.port}"
 
 
@@ -105,18 +105,18 @@ class MosquittoProcess:
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nset_tcp_nodelay true\n"
             f"allow_anonymous {str(anonymous).lower()}\n"
-            f"user root\n{extra}\n"  # started by root it would else become a user who cannot read this folder
+            f"user root\n{extra}\n"  # else, started by root, it becomes a user who cannot read this folder
         )
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """For the configuration key mqtt.url."""
+        """The value for the configuration key mqtt.url."""
         return f"mqtt://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """Of the running broker."""
+        """Process id of the running broker."""
         assert self._process is not None
         return self._process.pid
 
@@ -172,13 +172,13 @@ def container_engine_answers() -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_state_at_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Processes under test keep nothing in the home of whoever runs the tests."""
+    """Keep the state of processes under test out of the user's home."""
     os.environ["DARNER_STATE"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(autouse=True)
 def _state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test left to be sent is none of another's."""
+    """Keep what one test left unsent away from the next one."""
     monkeypatch.setenv("DARNER_STATE", str(tmp_path / "state"))
 
 
@@ -225,7 +225,7 @@ def find_demo_video(folder: pytest.TempPathFactory) -> Path:
     """The demo's video, downloaded by the first worker that wants it while others wait.
 
     Raises:
-        SourceError: It cannot be had.
+        SourceError: The video cannot be downloaded.
     """
     from edge_node.assets.samples import find_video
 

@@ -1,12 +1,12 @@
 """A real RTSP camera for tests: GStreamer's RTSP server with the time burnt into each picture.
 
-Runs under the system's Python, which has GStreamer's bindings (packages python3-gi and
-gir1.2-gst-rtsp-server-1.0), so it imports nothing of ours. Prints its port, then obeys lines on standard
-input: `stall` and `go` stop and start the pictures, `cut` hangs up on every client, `size W H` changes the
-resolution in mid-stream. Ends with its standard input.
+It runs under the system's Python, which has GStreamer's bindings (packages python3-gi and
+gir1.2-gst-rtsp-server-1.0), so it imports nothing of ours. It prints its port and then obeys lines on
+standard input: `stall` and `go` stop and start the pictures, `cut` disconnects every client, and `size W H`
+changes the resolution in mid-stream. It ends with its standard input.
 
-The code in the picture: 64 blocks of 8x8 pixels, 32 a row, from the top left corner; the bits of microseconds
-since 1970, highest first, white for 1.
+The time is written into each picture as 64 blocks of 8x8 pixels, 32 in a row, from the top left corner. They
+are the bits of the microseconds since 1970, highest first; white is 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - the versions have to be named first
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - the versions must be named first
 
 BLOCK = 8
 ENCODERS = {

@@ -1,4 +1,4 @@
-"""Counting and timing what the pipeline does, cheap enough for every frame."""
+"""Times the stages of the pipeline, cheaply enough for every frame."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from shared.wire.messages import Quantiles
 
 
 class Stopwatch:
-    """Durations of named stages since the last report; a bounded number of the newest is kept.
+    """Durations of named stages since the last report; only the newest are kept.
 
     Args:
-        keep: Samples per stage.
+        keep: Most durations of a stage.
     """
 
     def __init__(self, keep: int = 2000) -> None:
@@ -40,7 +40,7 @@ class Stopwatch:
             self.add(stage, (time.perf_counter() - start) * 1e3)
 
     def report(self) -> dict[str, Quantiles]:
-        """Quantiles of every stage that ran since the last report, which starts a new period."""
+        """Quantiles of every stage that ran since the last report; the next report starts from here."""
         with self._lock:
             taken, self._samples = self._samples, {}
         result = {}

@@ -120,8 +120,8 @@ def wire(broker: Mosquitto) -> Iterator[tuple[Client, Client]]:
         yield writer, reader
 
 
-def heard(wire: tuple[Client, Client], received: list[Received], seconds: float = 0.01) -> Report:
-    """What the checker says about messages that went through the broker, one every so many seconds."""
+def checked(wire: tuple[Client, Client], received: list[Received], seconds: float = 0.01) -> Report:
+    """The checker's report on messages that went through the broker, `seconds` apart."""
     writer, reader = wire
     for message in received:
         assert writer.republish(message)
@@ -184,7 +184,7 @@ BREAKS: list[Any] = [
 def test_a_break_is_found_and_named(
     wire: tuple[Client, Client], messages_sent: list[Received], row: str, kind: str
 ) -> None:
-    report = heard(wire, messages_sent)
+    report = checked(wire, messages_sent)
     named = {(found.row, found.kind): found.count for found in report.breaks}
     assert named.pop((row, kind)) == 1
     # What follows from a wrong number may be named as well; nothing else may.
@@ -196,7 +196,7 @@ def test_a_picture_whose_number_never_comes_is_a_break_after_a_while(
     wire: tuple[Client, Client], others: list[Received]
 ) -> None:
     again = [picture(50, captured_us="1050")] * (1 if others else 4)
-    report = heard(wire, [*again, *others], seconds=2.5)
+    report = checked(wire, [*again, *others], seconds=2.5)
     assert {(found.row, found.kind) for found in report.breaks} == {("thumbnail", "picture of no frame")}
 
 
@@ -224,7 +224,7 @@ KEPT: list[Any] = [
 def test_what_keeps_the_contract_is_no_break(
     wire: tuple[Client, Client], messages_sent: list[Received], counted: dict[str, int]
 ) -> None:
-    report = heard(wire, messages_sent)
+    report = checked(wire, messages_sent)
     assert report.breaks == []
     numbers = {"lost": report.lost, "unpaired": report.unpaired, "repeated": report.repeated}
     assert numbers == {"lost": 0, "unpaired": 0, "repeated": 0} | counted

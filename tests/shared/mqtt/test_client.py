@@ -268,7 +268,7 @@ def test_a_disconnection_that_is_told_twice_is_one(
 
 @contextmanager
 def files_open(count: int) -> Iterator[list[int]]:
-    """This process with so many descriptors in use."""
+    """Let this process use at least this many descriptors; yields them."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     if before[1] != resource.RLIM_INFINITY and before[1] < count + 200:
         pytest.skip(f"this machine allows {before[1]} open files")

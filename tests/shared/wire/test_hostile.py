@@ -17,7 +17,7 @@ from tests.shared.wire.test_messages import EXAMPLES
 
 ROOM = messages.MAX_PAYLOAD - 200
 WITHIN_S = 3.0
-"""Ten times what the worst of these took on two slow cores; without a bound they take minutes or for ever."""
+"""Ten times what the worst of these took on two slow cores; without a bound they take minutes or more."""
 PEAK = 64_000_000
 """Bytes, twice the worst: of 1 MB, at most; the smallest values, `{}`, become 30 times that in Python."""
 HEAD = b'"node":"n","session":"s","published_us":1'
