@@ -286,7 +286,7 @@ def test_a_secure_broker_without_its_files_names_the_command_that_makes_them(tmp
 
 def test_the_documented_setup_for_containers_makes_every_file_they_get(tmp_path: Path) -> None:
     page = (REPO / "docs" / "how-to" / "security.md").read_text()
-    documented = page.partition("<!-- containers -->\n```sh\n")[2]
+    documented = page.partition("<!-- containers -->\n\n```sh\n")[2]
     *making, starting = documented.partition("\n```")[0].splitlines()
     assert starting == "docker compose -f docker-compose.secure.yml up --build"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
