@@ -137,20 +137,16 @@ class Analytics:
         self._forget(roster.release(self._zones.busy(), now_s))
         return report
 
-    def restart(self, now_s: float) -> list[Happening]:
+    def restart(self) -> list[Happening]:
         """Begin again after a reconnect or at a new pass of a looped file.
 
         Every track ends and every open stay is closed: as exited if its object was last seen outside, else as
-        lost. Counters, completed stays and the heatmap are kept.
-
-        Args:
-            now_s: Time of the next frame; it may lie before the last one.
+        lost. Counters, completed stays and the heatmap are kept. The next frame may be before the last one.
 
         Returns:
             The events, with times on the clock of the frames before.
         """
-        last_s = now_s if self._now_s is None else self._now_s
-        events = self._zones.interrupt(self._roster.objects, last_s) + self._roster.clear()
+        events = self._zones.interrupt(self._roster.objects, self._now_s or 0.0) + self._roster.clear()
         self._forget(slice(None))
         self._subject.forget()
         self._now_s = None

@@ -79,7 +79,7 @@ class Watch:
             closed += self._analytics.redefine(definitions.zones, definitions.lines)
         if frame.restarted:
             self._tracker.reset()
-            closed += self._analytics.restart(now_s)
+            closed += self._analytics.restart()
         dt = 0.0 if self._last_ns is None else (frame.monotonic_ns - self._last_ns) / 1e9
         self._last_ns = frame.monotonic_ns
         tracks = self._tracker.update(detected.detections, dt)

@@ -92,7 +92,7 @@ def test_a_restart_closes_stays_and_tracks_and_keeps_the_counts() -> None:
     }
     leaves = walk((0, 0.5, 0.5), (3, 0.5, 0.5), (4, 0.5, 0.1))
     played = play(film([Actor(1, stand(0.5, 0.6)), Actor(2, leaves)], clock(10, 4)), zones, {"l": LINE})
-    closed = played.analytics.restart(100.0)
+    closed = played.analytics.restart()
     left_s = 3.7
     assert [(h.type, h.track_id, round(h.occurred_s, 3)) for h in closed] == [
         ("zone_lost", 1, 4.0),
@@ -118,7 +118,7 @@ def test_every_pass_of_a_looped_file_counts_the_same_and_the_jump_counts_nothing
     for lap in range(3):
         start = 10.0 * lap if media_time_goes_on else 0.0
         if lap:
-            played.happenings += played.analytics.restart(start)
+            played.happenings += played.analytics.restart()
         actors = [
             Actor(10 * lap + 1, lambda t, s=start: ACROSS(t - s)),  # type: ignore[misc]
             Actor(10 * lap + 2, stand(0.6, 0.6)),
@@ -133,9 +133,7 @@ def test_every_pass_of_a_looped_file_counts_the_same_and_the_jump_counts_nothing
 
 def test_a_restart_or_new_zones_before_the_first_frame_are_fine() -> None:
     analytics = watched().analytics
-    assert (
-        analytics.restart(0.0) == analytics.redefine({"z": ZONE}, {"l": LINE}) == analytics.restart(1.0) == []
-    )
+    assert analytics.restart() == analytics.redefine({"z": ZONE}, {"l": LINE}) == analytics.restart() == []
     assert Played(analytics).feed(film([Actor(1, stand(0.5, 0.5))], [2.0])).numbers["z"].occupancy == 1
 
 

@@ -52,7 +52,7 @@ def test_the_time_before_somebody_came_is_nobodys() -> None:
 
 def test_a_restart_keeps_the_map_and_does_not_count_the_pause() -> None:
     played = play(film([Actor(1, stand(0.5, 0.5))], clock(10, 2)), settings=GRID)
-    played.analytics.restart(100.0)
+    played.analytics.restart()
     played.feed(film([Actor(2, stand(0.5, 0.5, 100))], clock(10, 1, 100.0)))
     assert played.analytics.heatmap.seconds.sum() == pytest.approx(3)
 

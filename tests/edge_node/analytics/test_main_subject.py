@@ -79,5 +79,5 @@ def test_a_subject_whose_score_falls_stays_the_subject() -> None:
 
 def test_a_restart_chooses_anew() -> None:
     played = play(film([person(1, 0.5)], clock(10, 1)), settings=SETTINGS)
-    played.analytics.restart(2.0)
+    played.analytics.restart()
     assert played.feed(film([person(2, 0.3)], [2.0])).reports[-1].main_track_id == 2

@@ -41,6 +41,34 @@ def test_the_four_points_lie_where_they_were_measured() -> None:
     assert Ground(ROAD).locate(np.array(ROAD.image)) == pytest.approx(np.array(ROAD.metres), abs=1e-9)
 
 
+SIDEWAYS = GroundCalibration(
+    image=((0.1, 0.9), (0.8, 0.95), (0.7, 0.3), (0.35, 0.4)),
+    metres=((1000.0, 3.0), (1006.0, -2.0), (1011.0, 7.0), (1004.0, 12.0)),
+)
+"""A camera that looks aslant, and coordinates that begin far away."""
+DIAMOND = GroundCalibration(
+    image=((0.0, 0.5), (0.5, 1.0), (1.0, 0.5), (0.5, 0.0)), metres=((0, 0), (4, 0), (4, 4), (0, 4))
+)
+
+
+@pytest.mark.parametrize("calibration", [SIDEWAYS, DIAMOND], ids=["sideways", "diamond"])
+def test_any_four_points_lie_where_they_were_measured(calibration: GroundCalibration) -> None:
+    found = Ground(calibration).locate(np.array(calibration.image))
+    assert found == pytest.approx(np.array(calibration.metres), abs=1e-6)
+
+
+def test_straight_lines_stay_straight_whatever_the_camera_sees() -> None:
+    """Where the diagonals of the four points cross in the picture, they cross on the ground."""
+    image, metres = np.array(SIDEWAYS.image), np.array(SIDEWAYS.metres)
+
+    def crossing(points: F64) -> F64:
+        a, b, c, d = points
+        share = np.linalg.solve(np.column_stack((c - a, b - d)), b - a)[0]
+        return np.asarray(a + share * (c - a))
+
+    assert Ground(SIDEWAYS).locate(crossing(image)[None]) == pytest.approx(crossing(metres)[None], abs=1e-6)
+
+
 def test_points_between_them_follow_the_perspective() -> None:
     points = np.array([(MIDDLE, height_at(d)) for d in (0.0, 5.0, 20.0, 100.0)])
     assert Ground(ROAD).locate(points) == pytest.approx(np.array([(5.0, d) for d in (0.0, 5.0, 20.0, 100.0)]))
