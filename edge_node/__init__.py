@@ -1,4 +1,8 @@
-"""The edge node: cameras in; detections, tracks, zone analytics and JPEGs out on MQTT."""
+"""The edge node: cameras in; detections, tracks, zone analytics and JPEGs out on MQTT.
+
+Enter by `__main__.py`, the command line, and `node.py`, one run from start to farewell. `pipeline.py` has the
+threads and channels; the wings have the stages. docs/concepts/map.md says which wing may import which.
+"""
 
 import os
 from importlib.metadata import version
