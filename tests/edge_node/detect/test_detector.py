@@ -71,7 +71,7 @@ def test_the_metadata_names_the_classes_and_a_blank_picture_has_nothing() -> Non
     ("settings", "error", "says"),
     [
         pytest.param(
-            ModelSettings(name="nanodet"), ModelError, "known models: nanodet_g_416", id="unknown name"
+            ModelSettings(name="nanodet"), ModelError, "of that name: nanodet_g_416", id="unknown name"
         ),
         pytest.param(ModelSettings(name="/no/x.onnx"), ModelError, "no such file", id="missing file"),
         pytest.param(ModelSettings(name=__file__), ModelError, "cannot load it", id="not a model"),
