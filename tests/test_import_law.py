@@ -81,7 +81,7 @@ LEVELS: dict[str, list[str]] = {
 """The wings of a folder, lowest level first; what stands on one level stands side by side."""
 
 CONFINED = {
-    "paho": {"shared/mqtt/client.py", "shared/mqtt/connection.py", "shared/mqtt/properties.py"},
+    "paho": {f"shared/mqtt/{name}.py" for name in ("client", "connection", "properties", "subscriptions")},
     "flask": {"viewer_server"},
     "flask_sock": {"viewer_server"},
     "tensorrt": {"edge_node/backends/tensorrt/module.py"},

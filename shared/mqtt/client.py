@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -26,7 +25,6 @@ from typing import Literal
 import paho.mqtt.client as paho
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, MessageError
@@ -36,6 +34,7 @@ from shared.mqtt.connection import Connection
 from shared.mqtt.properties import PublishProperties, to_received
 from shared.mqtt.received import Received
 from shared.mqtt.retained import OFFER_AGAIN_S, Retained
+from shared.mqtt.subscriptions import Subscriptions
 from shared.mqtt.window import Window
 from shared.wire.topics import Topic, check_prefix
 
@@ -75,7 +74,6 @@ class Client:
         on_refused: Callable[[BrokerError], None] | None = None,
     ) -> None:
         check_prefix(settings.prefix)
-        self._version = settings.version
         self._state = Retained(self._publish_retained)
         self._connection = Connection(
             settings,
@@ -88,8 +86,7 @@ class Client:
         self._paho = self._connection.paho
         self._paho.on_message = self._on_message
         self._paho.on_publish = self._on_publish
-        self._subscriptions: dict[str, tuple[int, bool]] = {}
-        self._subscribing = threading.Lock()
+        self._subscriptions = Subscriptions(self._paho, settings.version)
         self._window = Window(WINDOW, self._connection.connected.is_set)
         self._properties = PublishProperties(settings.version)
         self._last: paho.MQTTMessageInfo | None = None
@@ -144,10 +141,8 @@ class Client:
             qos: The highest quality of service at which the broker may deliver.
             as_published: Live messages keep the retain flag of their publisher (MQTT 5 only).
         """
-        with self._subscribing:
-            self._subscriptions[topic_filter] = (qos, as_published)
-            if self.connected:
-                self._subscribe(topic_filter, qos, as_published)
+        with self._subscriptions.lock:
+            self._subscriptions.add(topic_filter, qos, as_published, now=self.connected)
 
     def publish(
         self,
@@ -281,21 +276,13 @@ class Client:
         self._last = info
         return info if info.rc == paho.MQTT_ERR_SUCCESS else None
 
-    def _subscribe(self, topic_filter: str, qos: int, as_published: bool) -> None:
-        if self._version == "5":
-            options = SubscribeOptions(qos=qos, retainAsPublished=as_published)
-            self._paho.subscribe(topic_filter, options=options)
-        else:
-            self._paho.subscribe(topic_filter, qos)
-
     def _restore(self, max_packet: int | None) -> None:
         """Bring a new connection to where the last one was."""
         self._max_packet = max_packet
         self.connections += 1
-        # Under the lock: a filter that another thread adds between this loop and the flag would be forgotten.
-        with self._subscribing:
-            for topic_filter, (qos, as_published) in self._subscriptions.items():
-                self._subscribe(topic_filter, qos, as_published)
+        # Under the lock: a filter that another thread adds before the flag is set would be forgotten.
+        with self._subscriptions.lock:
+            self._subscriptions.restore()
             self._state.restore()
             self._connection.connected.set()
 

@@ -135,17 +135,17 @@ def play(options: argparse.Namespace, settings: MqttSettings, stop: threading.Ev
                 break
         if not client.flush(10.0):
             raise BrokerError(f"the broker at {settings.url} did not take all messages within 10 s")
-    if late_ms:
-        p50, p99, worst = np.percentile(late_ms, [50, 99, 100])
-        logger.info(
-            "%d messages; late by %.1f ms (p50), %.1f ms (p99), %.1f ms at most",
-            len(late_ms),
-            p50,
-            p99,
-            worst,
-        )
-    else:
-        logger.warning("%s: has no messages to play", options.file)
+    _log_lateness(options.file, late_ms)
+
+
+def _log_lateness(path: Path, late_ms: list[float]) -> None:
+    if not late_ms:
+        logger.warning("%s: has no messages to play", path)
+        return
+    p50, p99, worst = np.percentile(late_ms, [50, 99, 100])
+    logger.info(
+        "%d messages; late by %.1f ms (p50), %.1f ms (p99), %.1f ms at most", len(late_ms), p50, p99, worst
+    )
 
 
 def _play_once(path: Path, client: Client, story: Retelling, stop: threading.Event) -> list[float]:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
-import psutil
 import pytest
 
-from shared.errors import BrokerError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import MAX_WAITING, WINDOW, Client
-from shared.mqtt.connection import CLOSE_WITHIN_S, NOT_SENT
+from shared.mqtt.connection import CLOSE_WITHIN_S
 from shared.mqtt.received import Received
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
@@ -226,112 +219,6 @@ def test_publishing_and_being_acknowledged_at_the_same_time_does_not_lock_up(bro
             thread.join(20)
             assert not thread.is_alive()
         wait_until(lambda: set(sent) <= set(answered))
-
-
-@contextmanager
-def socket_to(port: int) -> Iterator[socket.socket]:
-    """Another handle on this process's only connection to a port."""
-    (descriptor,) = (
-        one.fd for one in psutil.Process().net_connections("tcp4") if one.raddr and one.raddr[1] == port
-    )
-    with socket.socket(fileno=os.dup(descriptor)) as same:
-        yield same
-
-
-def test_the_socket_sends_at_once_and_a_cut_network_is_an_error_in_seconds(
-    own_broker: MosquittoProcess,
-) -> None:
-    with connected(own_broker.url), socket_to(own_broker.port) as sock:
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == NOT_SENT
-
-
-def test_a_disconnection_that_is_told_twice_is_one(
-    broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain: Any = paho.Client.on_disconnect
-
-    def tell_twice(paho_client: paho.Client, tell: Any) -> None:  # as paho does now and then
-        plain.__set__(paho_client, lambda *told: [tell(*told), tell(*told)])
-
-    monkeypatch.setattr(paho.Client, "on_disconnect", property(plain.__get__, tell_twice))
-    topic = "darner/v1/twice/status"
-    with connected(broker.url) as client:
-        client.set_state(topics.STATUS, topic, b"1")
-        client.cut()
-        wait_until(lambda: client.connections == 2)
-        assert client.wait_connected(10)
-        assert client.publish(topics.EVENTS, EVENTS, b"works")
-    assert len([record for record in caplog.records if "lost the broker" in record.message]) == 1
-
-
-@contextmanager
-def files_open(count: int) -> Iterator[list[int]]:
-    """Let this process use at least this many descriptors; yields them."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if before[1] != resource.RLIM_INFINITY and before[1] < count + 200:
-        pytest.skip(f"this machine allows {before[1]} open files")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], count + 200), before[1]))
-    held: list[int] = []
-    try:
-        while not held or held[-1] < count:
-            held.append(os.open(os.devnull, os.O_RDONLY))
-        yield held
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-def test_too_many_open_files_are_an_error_and_not_silence(broker: Mosquitto) -> None:
-    errors: list[BrokerError] = []
-    refused = threading.Event()
-
-    def on_refused(error: BrokerError) -> None:
-        errors.append(error)
-        refused.set()
-
-    settings = MqttSettings(url=broker.url)
-    with files_open(1100), Client(settings, name="crowded", on_refused=on_refused) as client:
-        assert refused.wait(10)
-        assert not client.connected
-    assert "too many files open" in str(errors[0])
-
-
-def test_a_connection_lost_among_too_many_open_files_comes_back_when_there_are_fewer(
-    broker: Mosquitto, caplog: pytest.LogCaptureFixture
-) -> None:
-    with connected(broker.url) as client:
-        with files_open(1100) as held:
-            client.cut()
-            wait_until(lambda: not client.connected)
-            held += [os.open(os.devnull, os.O_RDONLY) for _ in range(5)]  # in place of the socket
-            wait_until(lambda: "too many files open" in caplog.text)
-            assert not client.publish(topics.EVENTS, EVENTS, b"lost"), "and says so"
-        assert client.wait_connected(15)
-        assert client.publish(topics.EVENTS, EVENTS, b"sent")
-
-
-def test_a_wrong_password_is_one_error_that_names_the_settings(tmp_path: Path) -> None:
-    nobody = tmp_path / "passwords"
-    nobody.write_text("")
-    nobody.chmod(0o644)
-    tmp_path.chmod(0o755)
-    strict = MosquittoProcess(tmp_path, extra=f"password_file {nobody}", anonymous=False)
-    strict.start()
-    errors: list[BrokerError] = []
-    refused = threading.Event()
-
-    def on_refused(error: BrokerError) -> None:
-        errors.append(error)
-        refused.set()
-
-    settings = MqttSettings(url=strict.url, username="u", password="p")
-    with Client(settings, name="stranger", on_refused=on_refused):
-        assert refused.wait(10)
-    strict.kill()
-    assert "mqtt.password" in str(errors[0])
 
 
 def test_messages_that_a_reader_fails_to_take_are_bounded_and_the_oldest_are_dropped(
