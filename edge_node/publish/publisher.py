@@ -22,7 +22,7 @@ from edge_node.publish.best_views import BestViews
 from edge_node.publish.compose import Composer
 from edge_node.publish.jpeg import encode_jpeg, shrink
 from edge_node.publish.snapshot_sender import SnapshotSender
-from edge_node.publish.state import State
+from edge_node.publish.state import NodeState
 from shared.channel import Channel
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
@@ -100,7 +100,7 @@ class Publisher:
         self._put = self.outgoing.put if hurried else self.outgoing.put_newest
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
-        self.state = State(client, config, composer)
+        self.state = NodeState(client, config, composer)
 
     def publish(self, item: Analysed) -> None:
         """Take one analysed frame: detections and thumbnail wait in the channel, the rest is handed on."""

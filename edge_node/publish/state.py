@@ -1,4 +1,4 @@
-"""The node's retained messages: what a subscriber finds that comes later than the node."""
+"""The node's retained messages, which a subscriber finds even if it comes later than the node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lin
 ZONE_REFRESH_S = 1.0
 """How often a zone's durations are published while nothing else changes in it."""
 ORIGIN_REFRESH_S = 1.0
-"""The shortest time between two manifests that tell of another clock or reader of one camera."""
+"""The shortest time between two manifests that report another clock or reader of one camera."""
 
 
 class _Camera:
@@ -32,12 +32,14 @@ class _Camera:
         self.source = source
         self.status: messages.CameraState | None = None
         self.counts = (0, 0)  # of zones and lines
-        self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by zone or line, each with when
+        self.numbers: dict[
+            str, tuple[ZoneNumbers, float]
+        ] = {}  # by name, each with when
         self.origin: tuple[messages.ClockSource, str] | None = None  # clock and reader
         self.origin_at = -math.inf
 
 
-class State:
+class NodeState:
     """Publishes the node's status and manifest, and each camera's status, definitions and zone numbers.
 
     Nothing here waits: the client keeps the newest message of each topic and sends it when it can.
@@ -83,7 +85,7 @@ class State:
         self._publish(topics.STATUS, messages.encode(self._composer.status(status)))
 
     def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
-        """Publish what a camera does, unless it is what was published last."""
+        """Publish what a camera does, unless that was published last."""
         with self._status_lock:
             if self._cameras[camera].status == status:
                 return
@@ -122,7 +124,7 @@ class State:
         Args:
             numbers: As of the frame.
             frame: The newest of its camera.
-            at_once: Publish durations, too, that have grown since less than `ZONE_REFRESH_S`.
+            at_once: Publish grown durations even within `ZONE_REFRESH_S` of the last message.
         """
         known = self._cameras[frame.camera].numbers
         last, at = known.get(numbers.zone, (None, 0.0))

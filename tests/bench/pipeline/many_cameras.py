@@ -58,7 +58,7 @@ def _camera(name: str, shown: list[U8]) -> Iterator[tuple[U8, int]]:
 
 
 def node(port: int, cameras: int, seconds: float, jpegs: float) -> dict[str, Any]:
-    """Run a node with so many healthy cameras; its side of the measurement."""
+    """Run a node with this number of healthy cameras, and return what the node itself measures."""
     shown = [np.asarray(cv2.resize(image, (640, 360)), np.uint8) for image in pictures(str(find_video()))]
     inject(InjectedBackend(FIRST_MS, FURTHER_MS, BATCH, live=True))
     film(lambda name: _camera(name, shown))

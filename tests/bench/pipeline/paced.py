@@ -1,4 +1,4 @@
-"""A camera that gives a picture every so many milliseconds, from a video that is decoded beforehand.
+"""A camera that gives a picture at even intervals, from a video that is decoded beforehand.
 
 Needs nothing but numpy and OpenCV, so that other packages' environments can use it.
 """

@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from injected import HEIGHT, WIDTH, Injected  # type: ignore[import-not-found]  # beside this file
-from paced import paced  # type: ignore[import-not-found]  # likewise
+from paced import paced  # type: ignore[import-not-found]  # beside this file
 
 Image = Any
 Rows = list[dict[str, Any]]

@@ -37,7 +37,7 @@ _SETTLE = 50
 """Frames before the first that counts: connecting fills buffers that are then read faster than they fill."""
 
 Consume = Callable[[str, float, float], list[float]]
-"""Ages in ms of the frames of a camera, read for so many seconds with so long a pause after each."""
+"""Ages in ms of the frames that a camera gives within `seconds`, with a pause after each of them."""
 
 
 def _age_ms(image: U8) -> float:

@@ -10,7 +10,7 @@ from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame
 from edge_node.publish.compose import Composer
-from edge_node.publish.state import ORIGIN_REFRESH_S, ZONE_REFRESH_S, State
+from edge_node.publish.state import ORIGIN_REFRESH_S, ZONE_REFRESH_S, NodeState
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.settings import convert
@@ -35,7 +35,7 @@ class Said:
         self.client = Client(MqttSettings(url=broker.url), name="edge")
         self.reader = Client(MqttSettings(url=broker.url), name="reader")
         composer = Composer("box", "s", CLASSES)
-        self.state = State(self.client, self.config, composer, lambda: self.now_s)
+        self.state = NodeState(self.client, self.config, composer, lambda: self.now_s)
 
     def announce(self) -> None:
         definitions = DefinitionStore(None, self.config.cameras)
@@ -112,7 +112,7 @@ def test_numbers_are_said_when_they_change_and_durations_once_a_second(broker: M
         assert names(said.since()) == ["zone"]
 
 
-def test_a_zone_that_is_gone_takes_its_numbers_along(broker: Mosquitto) -> None:
+def test_a_zone_that_is_gone_has_its_numbers_cleared(broker: Mosquitto) -> None:
     with saying(broker, "gone") as said:
         said.announce()
         for name in ("all", "left"):
