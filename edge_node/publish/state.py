@@ -32,9 +32,7 @@ class _Camera:
         self.source = source
         self.status: messages.CameraState | None = None
         self.counts = (0, 0)  # of zones and lines
-        self.numbers: dict[
-            str, tuple[ZoneNumbers, float]
-        ] = {}  # by name, each with when
+        self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, each with when
         self.origin: tuple[messages.ClockSource, str] | None = None  # clock and reader
         self.origin_at = -math.inf
 
