@@ -18,9 +18,9 @@ from shared.log import Once
 log = logging.getLogger("darner.backend")
 _said = Once()
 
-Engine = Literal["tensorrt", "onnxruntime", "torch", "kserve"]
+BackendName = Literal["tensorrt", "onnxruntime", "torch", "kserve"]
 
-_SUFFIXES: dict[str, Engine] = {
+_SUFFIXES: dict[str, BackendName] = {
     ".engine": "tensorrt",
     ".plan": "tensorrt",
     ".onnx": "onnxruntime",
@@ -63,7 +63,7 @@ def choose(settings: ModelSettings, device: int = 0) -> Backend:
     raise ModelError(f"model {settings.name!r}: {'; '.join(refused)}")
 
 
-def _candidates(settings: ModelSettings) -> list[tuple[Engine, Path]]:
+def _candidates(settings: ModelSettings) -> list[tuple[BackendName, Path]]:
     """Engines and files to try, best first; at least one.
 
     Raises:
@@ -92,7 +92,7 @@ def _candidates(settings: ModelSettings) -> list[tuple[Engine, Path]]:
     return sorted(fitting, key=lambda one: one[1] != named)
 
 
-def _load(engine: Engine, path: Path, settings: ModelSettings, device: int) -> Backend:
+def _load(engine: BackendName, path: Path, settings: ModelSettings, device: int) -> Backend:
     """An engine with the model in it; only this engine's packages are imported.
 
     Raises:

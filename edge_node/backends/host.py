@@ -17,7 +17,7 @@ MAX_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PictureInput:
     """How a model takes pictures.
 
     Attributes:
@@ -35,7 +35,7 @@ class Picture:
     width: int | None
 
     @classmethod
-    def of(cls, model: ModelFile, where: str) -> Picture:
+    def of(cls, model: ModelFile, where: str) -> PictureInput:
         """Read this from the model's first input.
 
         Args:
@@ -83,7 +83,7 @@ class HostInput:
         picture: How the model takes pictures.
     """
 
-    def __init__(self, model: ModelFile, picture: Picture) -> None:
+    def __init__(self, model: ModelFile, picture: PictureInput) -> None:
         self._model, self._picture = model, picture
         self._preprocessors: dict[InputFormat, Preprocessor] = {}
 

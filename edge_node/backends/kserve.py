@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from tritonclient.utils import InferenceServerException
 
-from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
+from edge_node.backends.host import HostInput, PictureInput, by_picture, picture_first
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
@@ -119,7 +119,7 @@ class KserveBackend:
             picture_first([_tensor(item) for item in told["inputs"]]),
             tuple(_tensor(item) for item in told.get("outputs", [])),
         )
-        self._picture = Picture.of(self.model, settings.name)
+        self._picture = PictureInput.of(self.model, settings.name)
         self._prepare = HostInput(self.model, self._picture)
         self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
+from edge_node.backends.host import HostInput, PictureInput, by_picture, picture_first
 from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
@@ -52,7 +52,7 @@ class TorchBackend:
         self._run, inputs, metadata = _load(path, self._device, settings.input_size)
         self._order = [item.name for item in inputs]
         unknown = ModelFile(picture_first(inputs), (), metadata)
-        self._picture = Picture.of(unknown, str(path))
+        self._picture = PictureInput.of(unknown, str(path))
         side = settings.input_size or unknown.trained_size or _DEFAULT_SIZE
         size = InputFormat(self._picture.width or side, self._picture.height or side)
         # Only a run shows what the outputs are.

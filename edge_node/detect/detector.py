@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_node.assets.models import KNOWN, Layout
 from edge_node.backends.choose import choose
-from edge_node.backends.host import Picture
+from edge_node.backends.host import PictureInput
 from edge_node.backends.interface import Array, Backend, Inference, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox, letterbox
 from edge_node.config.model_settings import ModelSettings
@@ -70,7 +70,7 @@ class Detector:
     Args:
         settings: The model and its thresholds.
         index: Number of the GPU, for engines that run on one.
-        load: Loads the model into an engine; None for `choose`.
+        open_backend: Loads the model into an engine; None for `choose`.
 
     Attributes:
         class_names: By class id.
@@ -85,20 +85,20 @@ class Detector:
         settings: ModelSettings,
         index: int = 0,
         *,
-        load: Callable[[ModelSettings, int], Backend] | None = None,
+        open_backend: Callable[[ModelSettings, int], Backend] | None = None,
     ) -> None:
-        self._settings, self._index, self._load = settings, index, load or choose
+        self._settings, self._index, self._open_backend = settings, index, open_backend or choose
         self._lock = threading.Lock()
 
     def __enter__(self) -> Detector:
         # OpenCV's threads would fight the engine's for the cores, and both lose.
         cv2.setNumThreads(1)
         settings = self._settings
-        self._backend: Backend = self._load(settings, self._index)
+        self._backend: Backend = self._open_backend(settings, self._index)
         backend = self._backend
         self.backend_name, self.device = backend.name, backend.device
         self._places = threading.Semaphore(backend.in_flight)
-        self._picture = Picture.of(backend.model, settings.name)
+        self._picture = PictureInput.of(backend.model, settings.name)
         width, height = nominal_size(self._picture, settings.input_size, backend.model.trained_size)
         blank = np.zeros((height, width, 3), np.uint8)
         sample = backend.submit([blank], InputFormat(width, height), None).collect().outputs[0]

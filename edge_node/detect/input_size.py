@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from edge_node.backends.host import Picture
+from edge_node.backends.host import PictureInput
 from edge_node.backends.preprocess import InputFormat
 from shared.errors import ConfigError
 
@@ -15,7 +15,7 @@ _DEFAULT_SIZE = 640
 """The size that most networks that take any size were trained at."""
 
 
-def nominal_size(picture: Picture, configured: int | None, trained: int | None) -> tuple[int, int]:
+def nominal_size(picture: PictureInput, configured: int | None, trained: int | None) -> tuple[int, int]:
     """Width and height of the input for a square picture.
 
     Args:

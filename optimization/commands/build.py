@@ -15,7 +15,7 @@ from edge_node.assets.models import find_model
 from edge_node.backends.cuda import device as cuda
 from edge_node.backends.tensorrt.build import BuildOptions, build
 from edge_node.backends.tensorrt.cache import metadata, save, sidecar
-from edge_node.backends.tensorrt.module import load
+from edge_node.backends.tensorrt.module import import_tensorrt
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import arguments, files, pictures
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"{sidecar(output)}: exists already; add --force to overwrite it")
     wanted = options(args)
     _room(output, source)
-    trt = load()
+    trt = import_tensorrt()
     # An engine for another GPU needs none here.
     gpu = None if wanted.capability else cuda.device()
     _check_gpu(args, gpu)

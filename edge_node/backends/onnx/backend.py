@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from edge_node.backends.host import HostInput, Picture, by_picture, picture_first
+from edge_node.backends.host import HostInput, PictureInput, by_picture, picture_first
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.fold import FoldError, fold_input
@@ -62,7 +62,7 @@ class OnnxBackend:
             tuple(_tensor(item) for item in self._session.get_outputs()),
             self._session.get_modelmeta().custom_metadata_map,
         )
-        self._picture = Picture.of(self.model, str(path))
+        self._picture = PictureInput.of(self.model, str(path))
         self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
         self._prepare = HostInput(self.model, self._picture)
         self._may_fold = fold and self.device == "cpu" and self._picture.tensor == TensorFormat()

@@ -95,7 +95,7 @@ Node = _MESSAGES["Node"]
 Tensor = _MESSAGES["Tensor"]
 
 
-def load(path: Path) -> Any:
+def read_model(path: Path) -> Any:
     """The model in a file.
 
     Raises:

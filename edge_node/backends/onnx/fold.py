@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.backends.onnx.file import FLOAT, UINT8, Node, constant, load, values
+from edge_node.backends.onnx.file import FLOAT, UINT8, Node, constant, read_model, values
 from edge_node.backends.preprocess import InputFormat
 
 _CAST = b"darner_picture"
@@ -67,7 +67,7 @@ def fold_input(path: Path, picture: str, target: InputFormat) -> Folded:
     if path.stat().st_size > MAX_BYTES:
         raise FoldError(f"the file is larger than {MAX_BYTES // 1_000_000} MB")
     try:
-        model = load(path)
+        model = read_model(path)
     except ValueError as error:
         raise FoldError(str(error)) from None
     graph = model.graph

@@ -16,7 +16,7 @@ from edge_node.backends.interface import Backend, Inference, ModelFile, Pending,
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.tensorrt.cache import EngineCache, build_options, sidecar
 from edge_node.backends.tensorrt.engine import Engine
-from edge_node.backends.tensorrt.module import load
+from edge_node.backends.tensorrt.module import import_tensorrt
 from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
 from shared.errors import ModelError
@@ -52,7 +52,7 @@ class TensorrtBackend:
         meanwhile: Callable[[], Backend] | None = None,
     ) -> None:
         try:
-            self._trt, self._gpu = load(), device(index)
+            self._trt, self._gpu = import_tensorrt(), device(index)
         except ModelError as error:
             raise ModelError(f"model {path}: {error}") from None
         self._graphs = graphs

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 _UNKNOWN = re.compile(r"No importer registered for op: (\w+)")
 
 
-def load() -> ModuleType:
+def import_tensorrt() -> ModuleType:
     """The module `tensorrt`, or that of TensorRT for RTX, which has the same interface.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_node.assets.models import BUILT_IN
-from edge_node.backends.choose import Engine, choose
+from edge_node.backends.choose import BackendName, choose
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 
@@ -61,7 +61,7 @@ def test_a_file_without_better_neighbours_needs_no_explanation(
     ],
 )
 def test_an_engine_that_cannot_run_is_one_clear_error(
-    folder: Path, name: str, engine: Engine, says: str
+    folder: Path, name: str, engine: BackendName, says: str
 ) -> None:
     place = name if name.startswith("http") else str(folder / name)
     with pytest.raises(ModelError, match=says) as error:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edge_node.assets.models import BUILT_IN
-from edge_node.backends.choose import Engine
+from edge_node.backends.choose import BackendName
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import U8, Detections
@@ -59,10 +59,10 @@ def expected(pictures: list[U8]) -> list[Detections]:
     """Detections by ONNX Runtime on floats, without any engine's own preprocessing."""
     from edge_node.backends.onnx.backend import OnnxBackend
 
-    def load(settings: ModelSettings, index: int) -> OnnxBackend:
+    def open_backend(settings: ModelSettings, index: int) -> OnnxBackend:
         return OnnxBackend(MODEL, settings, index, fold=False)
 
-    with Detector(ModelSettings(confidence=0.25), load=load) as detector:
+    with Detector(ModelSettings(confidence=0.25), open_backend=open_backend) as detector:
         found = [detector.detect(picture)[0] for picture in pictures]
     assert sum(len(one) for one in found) >= 3
     return found
@@ -114,7 +114,7 @@ def test_torch_export_of_any_size_and_batch(
     torch_folder: Path, rectangular: bool, pictures: list[U8]
 ) -> None:
     found = {}
-    engines: tuple[tuple[Engine, str], ...] = (("torch", "cells.pt2"), ("onnxruntime", "cells.onnx"))
+    engines: tuple[tuple[BackendName, str], ...] = (("torch", "cells.pt2"), ("onnxruntime", "cells.onnx"))
     for backend, file in engines:
         settings = ModelSettings(
             name=str(torch_folder / file),

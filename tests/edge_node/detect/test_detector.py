@@ -209,7 +209,7 @@ def test_an_engine_beside_us_has_two_batches_at_most_whoever_asks(
     sizes = [(640, 480), (480, 640), (320, 320)]  # three runs of the network each time
     images = [np.where(rng.random((height, width, 1)) > 0.02, 255, 0) for width, height in sizes]
     pictures = [np.repeat(image, 3, axis=2).astype(np.uint8) for image in images]
-    with Detector(settings, load=lambda *_: engine) as detector:
+    with Detector(settings, open_backend=lambda *_: engine) as detector:
         assert detector.in_flight == 2
         expected = [detector.detect(picture)[0].xyxy for picture in pictures]
         wrong: list[str] = []
