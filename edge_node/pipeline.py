@@ -119,7 +119,7 @@ class Pipeline:
         lost = sum(sum(dict(channel.dropped).values()) for channel in frames)
         stages = {
             "capture": StageMetrics(waiting=0, dropped=sum(dict(self._held_back).values())),
-            "look": StageMetrics(waiting=sum(map(len, frames)), dropped=lost),
+            "look": StageMetrics(waiting=sum(map(len, frames)), dropped=lost),  # the wire's word for `infer`
             "watch": StageMetrics(waiting=len(self._inferred), dropped=0),
         }
         runs = {str(size): batches[size] for size in sorted(batches)}
