@@ -1,4 +1,4 @@
-"""The one factory of simulated tracks: objects that walk known paths, filmed at any frame times."""
+"""Makes simulated tracks: objects that follow known paths, filmed at any times."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Actor:
     """An object of the scene.
 
     Attributes:
-        track_id: The id the tracker gives it.
-        path: Where its feet (bottom centre) are at a time, fractions of the frame; None: not seen.
-        class_id: Of `CLASSES`.
+        track_id: Id that the tracker gives the object.
+        path: Where its feet (bottom centre) are at a time, fractions of the frame; None if it is not seen.
+        class_id: Index into `CLASSES`.
         size: Width and height of its box, fractions of the frame.
-        predicted: Whether the box is only the tracker's prediction at a time.
-        score: Of its detections.
+        predicted: Whether the box at a time is only the tracker's prediction.
+        score: Score of its detections.
     """
 
     track_id: int
@@ -44,7 +44,7 @@ class Actor:
 
 
 def walk(*stops: tuple[float, float, float]) -> Path:
-    """Straight from stop to stop, each ``(time, x, y)``; not seen before the first and after the last one."""
+    """Go straight from stop to stop, each ``(time, x, y)``; unseen before the first stop and after the last."""
     times, xs, ys = (np.array(column) for column in zip(*stops, strict=True))
 
     def path(t: float) -> Spot | None:
@@ -56,22 +56,22 @@ def walk(*stops: tuple[float, float, float]) -> Path:
 
 
 def stand(x: float, y: float, start: float = 0.0, end: float = math.inf) -> Path:
-    """In one place, between two times."""
+    """Stand in one place between two times."""
     return lambda t: (x, y) if start - 1e-9 <= t <= end + 1e-9 else None
 
 
 def unseen(path: Path, *gaps: tuple[float, float]) -> Path:
-    """Missed by the tracker within the gaps, ends excluded."""
+    """Follow a path, unseen inside the gaps (without their ends)."""
     return lambda t: None if any(a + 1e-9 < t < b - 1e-9 for a, b in gaps) else path(t)
 
 
 def between(path: Path, start: float, end: float) -> Path:
-    """Seen between two times only."""
+    """Follow a path, seen only between two times."""
     return lambda t: path(t) if start < t < end else None
 
 
 def shaken(path: Path, amount: float, seed: int = 0) -> Path:
-    """With a jitter of up to `amount` in both directions, the same at the same time."""
+    """Follow a path with a jitter of up to `amount` in both directions, which depends on the time alone."""
 
     def jittered(t: float) -> Spot | None:
         spot = path(t)
@@ -84,12 +84,12 @@ def shaken(path: Path, amount: float, seed: int = 0) -> Path:
 
 
 def clock(fps: float, seconds: float, start: float = 0.0) -> list[float]:
-    """Frame times at a steady rate, both ends included."""
+    """Frame times at a steady rate, including start and end."""
     return [start + i / fps for i in range(math.floor(seconds * fps + 1e-9) + 1)]
 
 
 def frame_of(actors: Sequence[tuple[Actor, Spot, float, Spot]], ended: Sequence[int], t: float) -> Tracks:
-    """Tracks of actors at spots, with the time each was first seen and its feet's velocity."""
+    """Tracks of one frame, from each actor, its spot, the time it was first seen and its velocity."""
     n = len(actors)
     feet = np.array([spot for _, spot, _, _ in actors], np.float64).reshape(n, 2)
     sizes = np.array([actor.size for actor, *_ in actors], np.float64).reshape(n, 2)
@@ -111,7 +111,7 @@ def frame_of(actors: Sequence[tuple[Actor, Spot, float, Spot]], ended: Sequence[
 def film(
     actors: Sequence[Actor], times: Sequence[float], give_up_s: float = 1.0
 ) -> Iterator[tuple[Tracks, float]]:
-    """What a tracker would report; an actor is ended `give_up_s` after it was seen for the last time."""
+    """What a tracker would report. It ends an actor `give_up_s` after it was last seen."""
     spots = [[(actor, actor.path(t)) for actor in actors] for t in times]
     last = {actor.track_id: t for t, row in zip(times, spots, strict=True) for actor, spot in row if spot}
     before: dict[int, tuple[float, Spot]] = {}
@@ -134,7 +134,7 @@ def film(
 
 @dataclass
 class Played:
-    """What analytics said about a film."""
+    """Analytics and everything that it reported about a film."""
 
     analytics: Analytics
     reports: list[Report] = field(default_factory=list)
@@ -142,25 +142,25 @@ class Played:
 
     @property
     def numbers(self) -> dict[str, ZoneNumbers]:
-        """As of the last frame."""
+        """The numbers as of the last frame."""
         return self.reports[-1].numbers
 
     def of(self, *types: EventType) -> list[Happening]:
-        """Events of these types, in the order reported."""
+        """Events of these types, in the order of the reports."""
         return [happening for happening in self.happenings if happening.type in types]
 
     def story(self, *types: EventType) -> list[tuple[str, int | None, float]]:
-        """The same as type, track and time to the millisecond."""
+        """Events of these types as type, track and time, to the millisecond."""
         return [(h.type, h.track_id, round(h.occurred_s, 3)) for h in self.of(*types)]
 
     def feed(self, frames: Film) -> Played:
-        """Go on with more frames."""
+        """Show more frames."""
         for tracks, t in frames:
             self.add(self.analytics.update(tracks, t, WIDTH, HEIGHT))
         return self
 
     def add(self, report: Report) -> None:
-        """One more frame's report."""
+        """Add the report of one more frame."""
         self.reports.append(report)
         self.happenings += report.happenings
 

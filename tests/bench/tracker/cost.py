@@ -34,10 +34,10 @@ _WARM_UP = 10
 
 
 def scene(objects: int, seed: int, *, busy: bool) -> Frames:
-    """Objects walking through a 1920x1080 picture.
+    """Simulate objects that walk through a 1920x1080 picture.
 
     Args:
-        objects: How many.
+        objects: Number of objects.
         seed: Of the random numbers.
         busy: Whether one in twenty is missed in each frame and one in ten scores low.
 
@@ -99,7 +99,7 @@ def _print(title: str, results: dict[int, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    """Measure 10, 50 and 200 objects and print milliseconds and how many times ours another one takes."""
+    """Measure 10, 50 and 200 objects; print milliseconds, and each tracker's time as a multiple of ours."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--rounds", type=int, default=7)

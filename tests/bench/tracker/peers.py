@@ -1,7 +1,7 @@
 """Other packages' trackers, each in its own virtual environment and process, driven over JSON lines.
 
-The same file is both ends: imported by the benchmarks it starts the processes; run by an environment's Python
-it is the process. Environments live in `.cache/peers/`, made on first use.
+This file is both ends: the benchmarks import it to start the processes, and an environment's Python runs it as
+the process. Environments are made on first use, in `.cache/peers/`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PACKAGES = {"supervision": "supervision==0.25.1", "trackers": "trackers==2.6.1", "norfair": "norfair==2.3.0"}
-"""They need different versions of the same packages, hence an environment each."""
+"""Packages with other trackers. Each has its own environment, because they need different versions."""
 TRACKERS = {
     "supervision ByteTrack": ("supervision", "ByteTrack"),
     "trackers ByteTrack": ("trackers", "ByteTrackTracker"),
@@ -28,13 +28,13 @@ _HOME = Path(__file__).resolve().parents[3] / ".cache" / "peers"
 Found = tuple[list[list[float]], list[int]]
 """Boxes as corners of the tracks of one frame, and their ids."""
 Update = Callable[[list[list[float]], list[float]], tuple[Found, float]]
-"""One frame's boxes and scores to its tracks, and the seconds that took."""
+"""A function from a frame's boxes and scores to its tracks, and the seconds it took."""
 Frames = list[tuple[list[list[float]], list[float]]]
-"""Per frame: boxes as corners, and their scores."""
+"""For each frame: boxes as corners, and their scores."""
 
 
 def environment(package: str, wanted: str) -> Path:
-    """The Python that has a package, installing it first if need be.
+    """The Python of the environment with a package, which is installed on first use.
 
     Args:
         package: Names the environment's folder.
@@ -108,7 +108,7 @@ def _work(package: str, class_name: str) -> None:
 
 
 def _supervision(package: str, class_name: str) -> Update:
-    """A new tracker of supervision, or of trackers, which speaks its language."""
+    """A new tracker of supervision, or of trackers, which uses the same data types."""
     import importlib
 
     import numpy as np
