@@ -7,16 +7,14 @@
  */
 
 import { svg } from "../common/dom.js";
-import { arrow, figureOf, handlesOf, middleOf, pointList } from "./figures.js";
+import { clamp, Drawing } from "./drawing.js";
+import { figureOf, handlesOf, middleOf } from "./figures.js";
 
 const STEP = 0.005; // of the picture, for an arrow key
 const LEAP = 0.05; // with Shift
 const NEAR = 14; // CSS pixels
 /** @type {Record<string, Point>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-/** @param {number} value */
-const clamp = (value) => Math.min(1, Math.max(0, value));
 
 /** @param {string | undefined} text The index in a data attribute. */
 const indexOf = (text) => (text === undefined ? undefined : Number(text));
@@ -35,18 +33,12 @@ export class Overlay {
   #root = svg("svg", { class: "overlay" });
   /** @type {{from: Point, start: Point[], corner: number | undefined} | null} */
   #drag = null;
-  /** @type {Point[]} */
-  #placed = []; // corners of the shape that is being drawn
-  /** @type {Point} */
-  #cross = [0.5, 0.5];
-  #crossShown = false;
+  #drawing = new Drawing();
   /** @type {SVGTextElement[]} */
   #labels = [];
   /** @type {string[]} */
   #texts = [];
   #observer = new ResizeObserver(() => this.render());
-  /** @type {Kind | null} */
-  tool = null;
 
   /**
    * @param {HTMLElement} frame Exactly as large as the picture.
@@ -77,25 +69,29 @@ export class Overlay {
    * @param {Kind | null} tool
    */
   draw(tool) {
-    this.tool = tool;
-    this.#placed = [];
-    this.#crossShown = false;
+    this.#drawing.begin(tool);
     this.draft.selected = -1;
     this.render();
     if (tool) this.#root.focus({ preventScroll: true });
   }
 
+  /** What is drawn; null for nothing. */
+  get tool() {
+    return this.#drawing.tool;
+  }
+
+  /** How many corners are drawn. */
   get corners() {
-    return this.#placed.length;
+    return this.#drawing.corners.length;
   }
 
   /** Whether the corners that are drawn make a zone already. */
   get canFinish() {
-    return this.tool === "zone" && this.#placed.length >= 3;
+    return this.#drawing.canFinish;
   }
 
   finish() {
-    if (this.canFinish) this.#add("zone");
+    if (this.canFinish) this.#complete();
   }
 
   /** @param {number} index */
@@ -107,7 +103,7 @@ export class Overlay {
 
   /** Takes back the last corner of the shape that is being drawn. */
   takeBack() {
-    this.#placed.pop();
+    this.#drawing.corners.pop();
     this.#changed();
   }
 
@@ -134,7 +130,7 @@ export class Overlay {
       figureOf(shape, index, at, width, { isSelected: index === this.draft.selected, isReachable: !this.tool }));
     this.#labels = figures.map(({ label }) => label);
     const handles = this.draft.shape && !this.tool ? handlesOf(this.draft.shape, at) : [];
-    this.#root.replaceChildren(...figures.map(({ body }) => body), ...handles, ...this.#drawing(at));
+    this.#root.replaceChildren(...figures.map(({ body }) => body), ...handles, ...this.#drawing.figures(at));
     this.label(this.#texts);
     if (focused) this.#focus(`[data-key="${focused}"]`);
   }
@@ -150,9 +146,11 @@ export class Overlay {
     if (found instanceof SVGElement) found.focus({ preventScroll: true });
   }
 
-  /** @param {Kind} kind */
-  #add(kind) {
-    this.draft.add(kind, this.#placed);
+  /** Makes the drawing a shape of the draft, and selects it. */
+  #complete() {
+    const { tool, corners } = this.#drawing;
+    if (!tool) return;
+    this.draft.add(tool, corners);
     this.draw(null);
     this.select(this.draft.shapes.length - 1);
     this.#focus(".handle:last-of-type");
@@ -171,23 +169,6 @@ export class Overlay {
     else this.#root.removeAttribute("tabindex");
   }
 
-  /** @param {Scale} at */
-  #drawing(at) {
-    if (!this.tool) return [];
-    const corners = this.#placed.map(at);
-    const [x, y] = at(this.#cross);
-    const list = pointList([...corners, ...(this.#crossShown || corners.length ? [at(this.#cross)] : [])]);
-    /** @type {SVGElement[]} */
-    const made = [svg("polyline", { class: "halo", points: list }), svg("polyline", { class: "ink drawing", points: list })];
-    if (this.tool === "line" && corners.length === 1) made.push(...arrow(corners[0], [x, y]));
-    corners.forEach(([cx, cy], index) => {
-      const closes = index === 0 && corners.length >= 3;
-      made.push(svg("circle", { class: closes ? "dot close" : "dot", cx, cy, r: 6 }));
-    });
-    if (this.#crossShown) made.push(svg("path", { class: "cross", d: `M${x - 12} ${y}h24M${x} ${y - 12}v24` }));
-    return made;
-  }
-
   /**
    * @param {PointerEvent} event
    * @returns {Point}
@@ -204,19 +185,15 @@ export class Overlay {
 
   /** @param {Point} point */
   #place(point) {
-    const last = this.#placed.at(-1);
-    if (this.#placed.length >= 3 && this.#isNear(point, this.#placed[0])) return this.finish();
-    if (last && this.#isNear(point, last)) return; // the second half of a double click
-    this.#placed.push(point);
-    if (this.tool === "line" && this.#placed.length === 2) return this.#add("line");
-    this.#changed();
+    if (this.#drawing.add(point, (a, b) => this.#isNear(a, b))) this.#complete();
+    else this.#changed();
   }
 
   /** @param {PointerEvent} event */
   #down(event) {
     if (event.button) return;
     const from = this.#at(event);
-    this.#cross = from;
+    this.#drawing.follow(from);
     if (this.tool) {
       event.preventDefault();
       return this.#place(from);
@@ -236,8 +213,7 @@ export class Overlay {
   #move(event) {
     const now = this.#at(event);
     if (this.tool) {
-      this.#cross = now;
-      this.#crossShown = false;
+      this.#drawing.follow(now);
       this.render();
     } else if (this.#drag) {
       const { from, start, corner } = this.#drag;
@@ -299,8 +275,10 @@ export class Overlay {
    * @returns {boolean} Whether the key means something here.
    */
   #keyWhileDrawing(key, way) {
-    if (way) this.#moveCross(way);
-    else if (key === "Enter" || key === " ") this.#place([...this.#cross]);
+    if (way) {
+      this.#drawing.moveCross(way);
+      this.render();
+    } else if (key === "Enter" || key === " ") this.#place(this.#drawing.cross);
     else if (key === "Backspace") this.takeBack();
     else return false;
     return true;
@@ -324,13 +302,6 @@ export class Overlay {
     else if (isDelete && shape !== undefined) this.#removeShape(shape);
     else return false;
     return true;
-  }
-
-  /** @param {Point} by */
-  #moveCross([dx, dy]) {
-    this.#cross = [clamp(this.#cross[0] + dx), clamp(this.#cross[1] + dy)];
-    this.#crossShown = true;
-    this.render();
   }
 
   /** @param {number} index */
