@@ -16,13 +16,14 @@ import logging
 import secrets
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import flask
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from shared.errors import ConfigError
@@ -47,6 +48,17 @@ class Closable(Protocol):
         """Close the connection."""
 
 
+class _Signer(TimestampSigner):
+    """Signs cookies with the time of a given clock."""
+
+    def __init__(self, *arguments: Any, clock: Callable[[], float], **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._clock = clock
+
+    def get_timestamp(self) -> int:
+        return int(self._clock())
+
+
 class Access:
     """Decides who may enter, and knows who is logged in.
 
@@ -55,12 +67,20 @@ class Access:
         kept: The secret, a generated password, and logins that were ended early.
         origins: Which pages are ours.
         port: Part of the cookie's name, because browsers send cookies to every port of a machine.
+        clock: Seconds since 1970.
 
     Raises:
         ConfigError: A password or token cannot be used.
     """
 
-    def __init__(self, settings: HttpSettings, kept: LoginFile, origins: Origins, port: int) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings,
+        kept: LoginFile,
+        origins: Origins,
+        port: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._kept = kept
         self._origins = origins
         self._password = read_password(settings) or (
@@ -75,7 +95,10 @@ class Access:
         self._watching_lock = threading.Lock()
         key = hmac.digest(kept.secret, (self._password or "").encode(), "sha256")
         self._signer = URLSafeTimedSerializer(
-            key, salt="session", signer_kwargs={"digest_method": hashlib.sha256}
+            key,
+            salt="session",
+            signer=_Signer,
+            signer_kwargs={"digest_method": hashlib.sha256, "clock": clock},
         )
 
     @property

@@ -55,12 +55,14 @@ class NodeRequests:
     Args:
         client: The connection; its owner passes responses to `handle`.
         settings: The broker.
+        deadline_s: How long a request waits for its answer unless it says so itself, seconds.
     """
 
-    def __init__(self, client: Client, settings: MqttSettings) -> None:
+    def __init__(self, client: Client, settings: MqttSettings, deadline_s: float = DEADLINE_S) -> None:
         self._client = client
         self._prefix = settings.prefix
         self._v5 = settings.version == "5"
+        self._deadline_s = deadline_s
         # Letters only, like a command, so that the topic is a response topic of the table.
         self._mailbox = "viewer." + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self._lock = threading.Lock()
@@ -87,7 +89,7 @@ class NodeRequests:
         command: str,
         body: Mapping[str, Any],
         image: bytes | None = None,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> Response:
         """Send a request to a node and wait for its answer.
 
@@ -96,7 +98,7 @@ class NodeRequests:
             command: Such as ``detect`` or ``zones.set``.
             body: Fields of `shared.wire.messages.Request`.
             image: JPEG or PNG that the request carries.
-            deadline_s: How long to wait, seconds.
+            deadline_s: How long to wait, seconds; by default as long as the connection's requests do.
 
         Returns:
             The node's answer; without an `error`, the node did what was asked.
@@ -120,7 +122,7 @@ class NodeRequests:
         try:
             self._send(path, node, payload, number)
             begin = time.monotonic()
-            waiting.done.wait(deadline_s)
+            waiting.done.wait(self._deadline_s if deadline_s is None else deadline_s)
         finally:
             with self._lock:
                 self._outstanding.pop(number, None)

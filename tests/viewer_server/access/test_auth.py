@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import flask
 import pytest
 import websocket as client_library
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -17,7 +18,10 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from tests.viewer_server.asking import get, log_in, request
 from tests.viewer_server.process import ViewerProcess
 from viewer_server.access.attempts import ADDRESS_REFILL_S, ALTOGETHER, MAX_ADDRESSES, PER_ADDRESS, Attempts
+from viewer_server.access.auth import Access
 from viewer_server.access.login_file import MAX_ENDED, LoginFile
+from viewer_server.access.origin import Origins
+from viewer_server.config import HttpSettings
 
 PASSWORD = "correct horse"
 TOKEN = "0123456789abcdef-token"
@@ -223,12 +227,19 @@ def test_sessions_survive_a_restart_and_end_with_another_password(tmp_path: Path
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_session_ends_by_itself(tmp_path: Path) -> None:
-    with ViewerProcess(NOWHERE, tmp_path, *settings("http.session_hours=0.0003")) as viewer:
-        cookie = log_in(viewer, PASSWORD).cookie
-        assert get(viewer, "/", Cookie=cookie).status == 200
-        time.sleep(2.2)
-        assert get(viewer, "/", Cookie=cookie).status == 303
+def test_a_session_ends_by_itself() -> None:
+    now = time.time()
+    http = HttpSettings(password_hash=generate_password_hash(PASSWORD, "pbkdf2:sha256:1000"), session_hours=2)
+    access = Access(http, LoginFile(None), Origins(()), 8080, lambda: now)
+    app = flask.Flask(__name__)
+    with app.test_request_context("/"):
+        answer = flask.make_response("")
+        access.log_in(answer)
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    for hours, may_enter in ((1.99, True), (2.01, False)):
+        now = time.time() + hours * 3600
+        with app.test_request_context("/", headers={"Cookie": cookie}):
+            assert access.may_enter(flask.request) is may_enter
 
 
 def test_a_generated_password_is_shown_once_and_works_from_then_on(tmp_path: Path) -> None:
