@@ -44,7 +44,7 @@ class Actor:
 
 
 def walk(*stops: tuple[float, float, float]) -> Path:
-    """Go straight from stop to stop, each ``(time, x, y)``; unseen before the first stop and after the last."""
+    """Go straight from stop to stop, each ``(time, x, y)``; unseen before the first and after the last."""
     times, xs, ys = (np.array(column) for column in zip(*stops, strict=True))
 
     def path(t: float) -> Spot | None:

@@ -1,7 +1,7 @@
 """Other packages' trackers, each in its own virtual environment and process, driven over JSON lines.
 
-This file is both ends: the benchmarks import it to start the processes, and an environment's Python runs it as
-the process. Environments are made on first use, in `.cache/peers/`.
+This file is both ends: the benchmarks import it to start the processes, and an environment's Python runs it
+as the process. Environments are made on first use, in `.cache/peers/`.
 """
 
 from __future__ import annotations
