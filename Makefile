@@ -118,7 +118,7 @@ mutants: .venv/.dev
 
 # Markdown that is formatted: all pages but those that programs write, whole or in part.
 WRITTEN := accuracy commands configuration rest wire
-MARKDOWN = $(filter-out $(WRITTEN:%=docs/reference/%.md) docs/how-to/viewer.md,$(shell git ls-files '*.md'))
+MARKDOWN = $(filter-out $(WRITTEN:%=docs/reference/%.md),$(shell git ls-files '*.md'))
 check: .venv/.dev check-js
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
