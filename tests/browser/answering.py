@@ -40,7 +40,7 @@ class AnsweringEdge(FakeEdge):
         Inbox(self.client, self.prefix, self.node, {topics.REQUEST: answering.accept}).start()
 
     def publish_zones(self) -> None:
-        """What is in force, retained."""
+        """Publish the saved definitions, retained."""
         now = self.store["yard"]
         self.zones("yard", now.zones, now.lines, version=now.version)
 

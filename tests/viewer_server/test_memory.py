@@ -84,7 +84,7 @@ def test_what_a_backlog_took_is_given_back() -> None:
 
 
 def _has_taken(viewer: ViewerProcess, tracks: int) -> bool:
-    """Whether all events and best pictures of so many tracks are in."""
+    """Whether all events and best pictures of this many tracks have arrived."""
     wanted = {"events": len(KINDS) * tracks, "snapshot": tracks}
     counts = {name: viewer.metric(f'darner_viewer_messages_total{{topic="{name}"}}') for name in wanted}
     return counts == wanted

@@ -66,12 +66,10 @@ def versions(viewer: ViewerProcess) -> list[dict[str, Any]]:
     return list(json.loads(viewer.get("/api/v1/zones/test/yard/versions"))["versions"])
 
 
-def test_what_is_saved_is_in_force_and_the_first_to_save_wins(
-    viewer: ViewerProcess, edge: AnsweringEdge
-) -> None:
+def test_what_is_saved_is_used_and_the_first_to_save_wins(viewer: ViewerProcess, edge: AnsweringEdge) -> None:
     assert post(viewer, BODY) == (200, {"version": 2, "warnings": [], "saved": True})
     assert edge.store["yard"].zones["square"].polygon == ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9))
-    assert post(viewer, BODY)[0] == 409, "it replaces version 1, which is not in force any more"
+    assert post(viewer, BODY)[0] == 409, "it replaces version 1, and version 2 is saved"
     assert post(viewer, BODY | {"version": 2, "zones": {}})[0] == 200
 
 
