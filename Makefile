@@ -16,7 +16,7 @@ help:
 	@echo "make check   formatting, lint, types, spelling"
 	@echo "make bench   measurements against other tools (long); bench-pipeline is the part about the whole pipeline"
 	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
-	@echo "make docs    write the schemas, the AsyncAPI and OpenAPI documents and the tables of docs/reference/wire.md (examples: capture those anew)"
+	@echo "make docs    write schemas, AsyncAPI and OpenAPI documents, and the references of wire, configuration, commands and REST (examples: capture those anew)"
 	@echo "make site    the documentation as a site: build/site/html/index.html"
 	@echo "make kernels compile the GPU's kernels (after a change of kernels.cu)"
 	@echo "make format  format sources and Markdown"
