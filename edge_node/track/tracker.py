@@ -6,8 +6,6 @@ from typing import Protocol
 
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections, Tracks
-from edge_node.track.bytetrack import ByteTrack
-from edge_node.track.ocsort import OcSort
 
 
 class Tracker(Protocol):
@@ -30,8 +28,13 @@ class Tracker(Protocol):
 
 def create(settings: TrackerSettings) -> Tracker:
     """Make a tracker of the configured kind."""
+    # Imported here: SciPy takes longer to load than the rest of a node, which connects before it tracks.
     match settings.kind:
         case "bytetrack":
+            from edge_node.track.bytetrack import ByteTrack
+
             return ByteTrack(settings)
         case "ocsort":
+            from edge_node.track.ocsort import OcSort
+
             return OcSort(settings)
