@@ -33,7 +33,7 @@ from viewer_server.access.proxies import TrustedProxies
 from viewer_server.api.routes import Parts
 from viewer_server.api.schemas import LoginInfo
 from viewer_server.app import create_app
-from viewer_server.config import ViewerConfig
+from viewer_server.config import HistorySettings, HttpSettings, ViewerConfig
 from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import State
@@ -82,18 +82,8 @@ def run(config: ViewerConfig) -> int:
     place, port = listener.getsockname()[:2]
     check_address(config.http, place)
     origins = Origins(config.http.allowed_origins)
-    kept = LoginFile(state_folder() / "viewer-login.json")
-    generate = config.http.generate_password and not read_password(config.http)
-    password = kept.generate_password() if generate else None
-    access = Access(config.http, kept, origins, port)
-    parts = Parts(
-        hub=hub,
-        requests=subscriber.requests,
-        versions=versions,
-        history=Database(config.history.file),
-        pictures=Database(config.history.snapshots_file),
-        login=LoginInfo(login_required=access.required, version=hello["version"]),
-    )
+    access, password = _logins(config.http, origins, port)
+    parts = _parts(config.history, hub, subscriber, access)
     app = create_app(hub, metrics, subscriber, origins, access, parts)
     app.wsgi_app = TrustedProxies(app.wsgi_app, config.http.trusted_proxies)  # type: ignore[method-assign]  # as Flask's documentation says
     print(f"Darner's viewer: {address(listener)}", flush=True)
@@ -108,6 +98,25 @@ def run(config: ViewerConfig) -> int:
     except SystemExit as stop:  # gunicorn ends this way, the forked worker too
         return failure[0] if os.getpid() == master and failure[0] else int(stop.code or 0)
     return failure[0]
+
+
+def _logins(http: HttpSettings, origins: Origins, port: int) -> tuple[Access, str | None]:
+    """Who may look, and the password that was generated just now."""
+    kept = LoginFile(state_folder() / "viewer-login.json")
+    generate = http.generate_password and not read_password(http)
+    password = kept.generate_password() if generate else None
+    return Access(http, kept, origins, port), password
+
+
+def _parts(history: HistorySettings, hub: Hub, subscriber: Subscriber, access: Access) -> Parts:
+    return Parts(
+        hub=hub,
+        requests=subscriber.requests,
+        versions=subscriber.versions,
+        history=Database(history.file),
+        pictures=Database(history.snapshots_file),
+        login=LoginInfo(login_required=access.required, version=version("darner")),
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
