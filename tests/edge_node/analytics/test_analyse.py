@@ -102,6 +102,7 @@ def test_a_restart_closes_stays_and_tracks_and_keeps_the_counts() -> None:
         ("track_ended", 1, 4.0),
         ("track_ended", 2, 4.0),
     ]
+    assert [h.count for h in closed if h.track_id is None] == [0, 0]
     late = frame_of([], [1, 2], 100.0)  # the tracker tells of them again
     played.add(played.analytics.update(late, 100.0, WIDTH, HEIGHT))
     numbers = played.numbers["z"]

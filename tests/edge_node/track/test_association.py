@@ -134,3 +134,28 @@ def test_the_second_chance_takes_only_allowed_detections() -> None:
     box = boxes((100, 100, 20, 60))
     second_chance(matching, box, np.array([0.1]), box, np.array([False]))
     assert len(matching.pairs()[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("dx", "dy", "height", "unseen_s", "found"),
+    [
+        (18.0, 0.0, 100.0, 0.0, True),  # boxes of 20 by 100, enlarged to 36 by 180
+        (21.0, 0.0, 100.0, 0.0, False),
+        (0.0, 95.0, 100.0, 0.0, True),
+        (0.0, 105.0, 100.0, 0.0, False),
+        (21.0, 0.0, 100.0, 1.0, True),  # unseen for a second: 56 by 280
+        (31.0, 0.0, 100.0, 1.0, False),
+        (0.0, 0.0, 35.0, 0.0, True),  # the heights have to fit, too
+        (0.0, 0.0, 25.0, 0.0, False),
+        (0.0, 0.0, 400.0, 0.0, False),
+        (0.0, 0.0, 100.0, -1.0, False),  # excluded
+    ],
+)
+def test_a_second_chance_depends_on_place_height_and_time(
+    dx: float, dy: float, height: float, unseen_s: float, found: bool
+) -> None:
+    matching = Matching(1, 1)
+    track = np.array([(500.0,), (300.0,), (20.0,), (100.0,)])
+    seen = np.array([(500.0 + dx,), (300.0 + dy,), (20.0,), (height,)])
+    second_chance(matching, track, np.array([unseen_s]), seen, np.array([True]))
+    assert len(matching.pairs()[0]) == found

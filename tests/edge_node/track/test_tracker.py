@@ -320,3 +320,76 @@ def test_memory_does_not_grow_over_a_long_run(make: Callable[..., Tracker]) -> N
     assert begun >= 30
     ended += len(tracker.update(NOTHING, 60.0).ended)
     assert ended == begun
+
+
+# ---- boundaries ----
+
+
+def share_of(score: float) -> float:
+    """Share of the typical score before anything was tracked."""
+    return float(np.float64(np.float32(score)) / 0.55)
+
+
+def test_a_detection_that_just_reaches_the_share_begins_a_track(make: Callable[..., Tracker]) -> None:
+    for score, found in ((0.6, {1}), (0.599, set[int]())):
+        tracker = make(start_score=share_of(0.6), high_score=0.5)
+        assert ids(run(tracker, [seen(person(100), score=score)] * 2)) == found
+
+
+def test_a_detection_that_just_reaches_the_share_confirms_a_new_track(make: Callable[..., Tracker]) -> None:
+    for score, found in ((0.6, {1}), (0.599, set[int]())):
+        tracker = make(start_score=share_of(0.65), high_score=share_of(0.6))
+        assert ids(run(tracker, [seen(person(100), score=0.9), seen(person(100), score=score)])) == found
+
+
+def test_a_detection_that_just_reaches_the_share_continues_a_track(make: Callable[..., Tracker]) -> None:
+    frames = [seen(person(100), person(500), score=0.55)] * 2
+    typical = (10 * 0.55 + 2 * np.float64(np.float32(0.55))) / 12  # the prior, and both tracks' second match
+    for score, predicted in ((0.3, [False]), (0.299, [True])):
+        tracker = make(low_score=float(np.float64(np.float32(0.3)) / typical), predicted_s=1.0)
+        run(tracker, frames)
+        tracks = tracker.update(seen(person(100), score=score), 0.05)
+        assert [bool(tracks.predicted[tracks.track_id.tolist().index(1)])] == predicted
+
+
+def test_a_doubtful_detection_begins_no_track_though_a_sure_one_follows(make: Callable[..., Tracker]) -> None:
+    results = run(make(), [seen(person(100), score=0.4), *[seen(person(100))] * 2])
+    assert [len(tracks) for tracks in results] == [0, 0, 1]
+
+
+def test_the_third_detection_in_a_row_of_another_class_changes_a_tracks(make: Callable[..., Tracker]) -> None:
+    frames = [seen(person(100))] * 3 + [seen(person(100), class_id=1)] * 3
+    assert [tracks.class_id.tolist() for tracks in run(make(), frames)[2:]] == [[0], [0], [0], [1]]
+
+
+@pytest.mark.parametrize("start", [(700.0, 300.0), (300.0, 700.0)])
+@pytest.mark.parametrize("step", [(-20.0, 0.0), (20.0, 0.0), (0.0, -50.0), (0.0, 50.0)])
+def test_a_track_that_leaves_the_part_of_the_picture_with_objects_is_hidden_at_once(
+    make: Callable[..., Tracker], start: tuple[float, float], step: tuple[float, float]
+) -> None:
+    frames = [seen(person(start[0] + i * step[0], start[1] + i * step[1])) for i in range(10)]
+    results = run(make(predicted_s=1.0), [*frames, NOTHING])
+    assert [len(tracks) for tracks in results[-2:]] == [1, 0]
+
+
+def test_a_track_is_predicted_for_half_the_time_it_was_followed_however_late_that_was(
+    make: Callable[..., Tracker],
+) -> None:
+    tracker = make(predicted_s=1.0)
+    run(tracker, [seen(person(900), person(50))] * 100)
+    for _ in range(3):
+        tracker.update(seen(person(900), person(50), person(500)), 0.1)
+    shown = [3 in tracker.update(seen(person(900), person(50)), 0.05).track_id for _ in range(4)]
+    assert shown == [True, True, False, False]  # it was followed for 0.2 s
+
+
+def test_of_two_lost_at_once_only_the_one_that_stood_is_waited_for_longer(
+    make: Callable[..., Tracker],
+) -> None:
+    """Both were seen for 2.5 s; standing is told from where a track was two snapshots ago."""
+    tracker = make()
+    run(tracker, [seen(person(900), person(100 + 10 * i), person(1500)) for i in range(26)])
+    gone = run(tracker, [NOTHING] * 30)
+    assert {int(i) for tracks in gone for i in tracks.ended} == {2}
+    back = [tracker.update(seen(person(900), person(1500)), 0.1) for _ in range(2)][-1]
+    assert sorted(back.track_id.tolist()) == [1, 3]
