@@ -158,3 +158,14 @@ def test_a_stay_survives_a_chain_of_ids() -> None:
     assert (numbers.entered, numbers.exited, numbers.linked) == (1, 1, 20)
     assert numbers.dwell.average_s == pytest.approx(41.25, abs=0.1)
     assert len(played.of("track_started")) == len(played.of("track_ended")) == 21
+
+
+@pytest.mark.parametrize(
+    ("dx", "dy", "linked"), [(0.0, 0.09, True), (0.0, 0.105, False), (0.05, 0.0, True), (0.06, 0.0, False)]
+)
+def test_the_way_to_a_lost_one_is_measured_in_box_sizes_in_every_direction(
+    dx: float, dy: float, linked: bool
+) -> None:
+    """Boxes of 51.2 by 86.4 pixels, whose size is 66.5: 0.052 of the width and 0.092 of the height."""
+    actors = [Actor(1, stand(0.5, 0.5, 0, 2)), Actor(2, stand(0.5 + dx, 0.5 + dy, 2.5, 4))]
+    assert bool(play(film(actors, clock(10, 4)), settings=GATES).of("track_linked")) is linked

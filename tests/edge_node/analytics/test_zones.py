@@ -496,3 +496,9 @@ def test_numbers_once_reported_do_not_change_afterwards() -> None:
     assert [report.numbers["z"].entered for report in played.reports[::20]] == [0, 1, 1, 2, 2]
     flows = [report.numbers["z"].by_class.get("person") for report in played.reports[::20]]
     assert [flow and flow.entered for flow in flows] == [None, 1, 1, 2, 2]
+
+
+def test_a_queue_started_when_the_first_was_seen_in_it_though_that_counted_later() -> None:
+    zone = ZoneDefinition(polygon=square(), queue=True, enter_after_s=1.0)
+    played = play(film([Actor(1, stand(0.5, 0.5, 2.0))], clock(10, 5)), {"z": zone})
+    assert played.story("queue_started") == [("queue_started", None, 2.0)]
