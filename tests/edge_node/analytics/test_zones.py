@@ -502,3 +502,6 @@ def test_a_queue_started_when_the_first_was_seen_in_it_though_that_counted_later
     zone = ZoneDefinition(polygon=square(), queue=True, enter_after_s=1.0)
     played = play(film([Actor(1, stand(0.5, 0.5, 2.0))], clock(10, 5)), {"z": zone})
     assert played.story("queue_started") == [("queue_started", None, 2.0)]
+    assert played.numbers["z"].zone == "z"
+    empty = played.reports[0].numbers["z"].dwell
+    assert (empty.ongoing_average_s, empty.ongoing_max_s) == (0.0, 0.0)
