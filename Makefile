@@ -87,7 +87,7 @@ TORCH ?= torch torchvision
 .cache/engines/ready: pyproject.toml
 	$(PYTHON) -m venv .cache/engines
 	.cache/engines/bin/python -m pip install --disable-pip-version-check -q $(TORCH)
-	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,kserve,optimize]' onnx2torch pytest pytest-timeout
+	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,kserve,optimize]' onnx2torch hypothesis pytest pytest-timeout
 	$(PYTHON) -m venv .cache/mlserver
 	.cache/mlserver/bin/python -m pip install --disable-pip-version-check -q mlserver onnxruntime
 	@touch $@
