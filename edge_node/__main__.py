@@ -25,10 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
         prog=program,
         description=__doc__,
         epilog=f"`{program} doctor` says what this machine has and lacks; "
-        f"`{program} process` runs video files as fast as possible, to files.",
+        f"`{program} process` analyses video files as fast as possible and writes the messages to files.",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")
-    parser.add_argument("--source", help="the only camera: webcam index, URL, video file or image folder")
+    parser.add_argument("--source", help="watch only this: webcam index, URL, video file or image folder")
     parser.add_argument(
         "--set",
         action="append",
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="override a configuration key, such as mqtt.url=mqtt://HOST:1883",
     )
     parser.add_argument(
-        "--print-config", action="store_true", help="print every configuration key with its value, and end"
+        "--print-config", action="store_true", help="print every configuration key with its value, and exit"
     )
     parser.add_argument("--version", action="version", version=f"darner {__version__}")
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -1,4 +1,4 @@
-"""What travels through the pipeline: frames, detections and tracks, frozen and checked when built."""
+"""The data of the pipeline: frames, detections and tracks, which are frozen and checked when built."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Frame:
 
     Attributes:
         camera: Name of the camera.
-        seq: Number of the frame within this camera's session, from 0; a gap means that frames were lost.
+        seq: Number of the frame within this camera's session, from 0; a missing number means a lost frame.
         captured_ns: Wall clock (UTC) when the frame was captured, nanoseconds since 1970.
         monotonic_ns: Time for durations, nanoseconds: the monotonic clock for live sources, the media clock
             for files.

@@ -47,7 +47,7 @@ log = logging.getLogger("darner.edge")
 
 METRICS_EVERY_S = 5.0
 STOP_WITHIN_S = 2.5
-"""How long the stages may take to stop. A stop may take 5 s; the other half is left for the farewell."""
+"""How long the stages may take to stop. A whole stop may take 5 s; the other half is for the farewell."""
 SWITCH_S = 2e-4
 """How long a thread may keep the interpreter from others. Python's default is longer than a GPU's inference.
 With a 3 ms detector this gives 7 to 13 % more frames than 0.5 ms does on 16 cores, and as many on two."""
@@ -57,7 +57,7 @@ def run(read: Callable[[], EdgeConfig]) -> int:
     """Run until the sources end or a signal comes; the process's exit code.
 
     Args:
-        read: Reads the configuration, now and whenever it is to be read again.
+        read: Reads the configuration, now and at every reload.
 
     Raises:
         DarnerError: The first thing that went wrong and cannot be retried.
@@ -79,7 +79,7 @@ def run(read: Callable[[], EdgeConfig]) -> int:
     log.info("stopped")
     if stuck:
         # A thread that hangs in a camera's driver would keep the interpreter from ending.
-        log.warning("did not end in %.0f s: %s", STOP_WITHIN_S, ", ".join(stuck))
+        log.warning("these threads did not end within %.1f s: %s", STOP_WITHIN_S, ", ".join(stuck))
         logging.shutdown()
         os._exit(0)
     return 0
@@ -88,13 +88,13 @@ def run(read: Callable[[], EdgeConfig]) -> int:
 class Node:
     """The parts of one edge node.
 
-    `with` makes sure of the name, acquires engines, connection and files, and builds the other parts on them.
-    Then come, once each and in this order, `start`, `report_until_done` and `finish`.
+    `with` checks the name, opens engines, connection and files, and builds the other parts on them. Then call
+    `start`, `report_until_done` and `finish`, once each and in this order.
 
     Args:
         read: Reads the configuration again.
         config: The configuration to start with.
-        stop: Set by anybody to end the run; the node sets it when it has to go.
+        stop: Set by anybody to end the run; the node sets it when the broker or another node refuses it.
 
     Raises:
         DarnerError: On entering: something that cannot be retried.
@@ -177,7 +177,7 @@ class Node:
                 Path(heartbeat).touch()
 
     def finish(self) -> list[str]:
-        """Let the stages end and say farewell; the names of the stages that did not end in time."""
+        """Let the stages end and say farewell; return the names of the stages that did not end in time."""
         self._client.hurry()
         stuck = self._pipeline.join(STOP_WITHIN_S)
         if self._guard.yielded:
@@ -204,7 +204,7 @@ class Node:
         self._pipeline = Pipeline(config, detects, self._publisher, self._live, self._definitions, self._stop)
 
     def _build_control(self) -> None:
-        """Build what listens to others, and the inbox that hands each message to it."""
+        """Build the parts that handle incoming messages, and the inbox that hands out the messages."""
         config, client, definitions = self._config, self._client, self._definitions
         detector = self._detectors[0]
         self._homeassistant = HomeAssistant(client, with_definitions(config, definitions))

@@ -25,7 +25,7 @@ from shared.wire.messages import CameraMetrics, StageMetrics
 log = logging.getLogger("darner.pipeline")
 
 _AHEAD = 4
-"""Frames of a file that may wait between two stages, so that a pause of one does not stop the next."""
+"""Frames of a file that may wait between two stages, so that a pause in one does not stop the next."""
 
 
 class Pipeline:
@@ -33,7 +33,7 @@ class Pipeline:
 
     Args:
         config: The node's configuration.
-        detects: One for each detector; the detectors are loaded and warm. Cameras are dealt out to them.
+        detects: The stage of each detector, loaded and warm. The cameras are shared out among them.
         publisher: Takes the results; it need not be connected.
         live: The live settings.
         definitions: The zones and lines to begin with.
@@ -61,8 +61,8 @@ class Pipeline:
         self._stop = stop
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
-        # A lane per camera, for its newest frame. Where every source is a file that is read as fast as
-        # possible, a lane holds enough to fill a batch and to bridge a pause, such as the next pass's start.
+        # A lane per camera, for its newest frame. If every source is a file that is read as fast as possible,
+        # a lane holds enough to fill a batch and to bridge a pause, such as the start of a file's next pass.
         hurried = all(map(is_read_fast, config.cameras.values()))
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [
@@ -99,7 +99,7 @@ class Pipeline:
         self._spawn("publish", self._publish)
 
     def join(self, timeout: float) -> list[str]:
-        """Wait for the stages to end; the names of those that did not in `timeout` seconds."""
+        """Wait for the stages to end; return the names of those that still run after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -107,11 +107,11 @@ class Pipeline:
 
     @property
     def healthy(self) -> bool:
-        """Whether all stages behind the cameras are alive; a camera's own stage may have come to its end."""
+        """Whether all stages after capture are alive; a camera's own capture may have ended."""
         return self.error is None and all(thread.is_alive() for thread in self._threads if not thread.daemon)
 
     def metrics(self) -> Throughput:
-        """Frames a second of every camera since the last call, and what waits and was lost at every stage."""
+        """Each camera's frames a second since the last call, and what waits and was lost at each stage."""
         frames = self._frames
         batches: Counter[int] = Counter()
         for detect in self.detects:
@@ -194,7 +194,7 @@ class Pipeline:
                     channel.close()
 
     def _may_go_on(self, camera: str) -> bool:
-        """Whether to analyse a frame. While a camera is paused, a file waits and live frames are let go."""
+        """Whether to analyse a frame. While a camera is paused, a file waits and live frames are dropped."""
         if self._live[camera].paused:
             self._publisher.state.camera_status(camera, "paused")
             self._paused.add(camera)

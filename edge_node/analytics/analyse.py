@@ -94,7 +94,7 @@ class Analytics:
         self._now_s: float | None = None
 
     def update(self, tracks: Tracks, now_s: float, width: int, height: int) -> Report:
-        """Take in one frame.
+        """Process one frame.
 
         Args:
             tracks: The frame's confirmed tracks, in pixels.
@@ -108,7 +108,7 @@ class Analytics:
         """
         last_s = now_s if self._now_s is None else self._now_s
         now_s = self._now_s = max(now_s, last_s)
-        # Nowhere else do pixels become fractions of the frame.
+        # Pixels become fractions of the frame only here.
         frame = np.array([width, height, width, height], np.float64)
         boxes = tracks.xyxy / frame
         roster, aspect = self._roster, width / height
@@ -141,10 +141,11 @@ class Analytics:
         """Begin again after a reconnect or at a new pass of a looped file.
 
         Every track ends and every open stay is closed: as exited if its object was last seen outside, else as
-        lost. Counters, completed stays and the heatmap are kept. The next frame may be before the last one.
+        lost. Counters, completed stays and the heatmap are kept. The next frame may have an earlier time
+        than the last one.
 
         Returns:
-            The events, with times on the clock of the frames before.
+            The events, with times on the clock of the earlier frames.
         """
         events = self._zones.interrupt(self._roster.objects, self._now_s or 0.0) + self._roster.clear()
         self._forget(slice(None))

@@ -28,8 +28,8 @@ class Heatmap:
         """Add the time since the last frame.
 
         Args:
-            feet: Where the objects stand that are in this frame and were in the last one, fractions of the
-                frame, ``(N, 2)``.
+            feet: Where the objects stand that are in both this frame and the last, fractions of the frame,
+                ``(N, 2)``.
             elapsed_s: Seconds between the two frames.
         """
         if elapsed_s <= 0:

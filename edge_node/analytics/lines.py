@@ -1,10 +1,10 @@
 """Line crossings: an object has crossed when it went through the line and left the band on the far side.
 
-Every sighting adds the motion since the sighting before. Motions that cross the line between its two ends are
-summed with their sign; motions around an end do not count. The sum is read when the object is outside the
-band. On the side where the object came from, nothing happened. On the other side, a sum in that direction is
-one crossing. So jitter, standing on the line and turning back within the band never count. An object that
-jumps over band and line in one frame always counts.
+Every sighting adds the motion since the previous sighting. Motions that cross the line between its two ends
+are summed with their sign; motions around an end do not count. The sum is read when the object is outside the
+band. If the object is on the side that it came from, nothing happened. If it is on the other side and the sum
+points there, it has crossed once. So jitter, standing on the line and turning back within the band never
+count. An object that jumps over band and line in one frame always counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LineCrossings:
     Args:
         definitions: The lines, by name.
         class_names: Names by class id.
-        before: What was in use until now. A line with the same name and definition keeps counts and motions.
+        before: The crossings until now. A line with the same name and definition keeps counts and motions.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class LineCrossings:
         return events
 
     def forget(self, slots: Index | slice) -> None:
-        """Drop what is known of these slots, which are free now."""
+        """Forget the objects in these slots, which are free now."""
         self._motions[:, slots] = np.zeros((), _MOTION)
 
     def numbers(self) -> dict[str, ZoneNumbers]:
@@ -169,8 +169,8 @@ def _measure_along(points: F64, affine: F64) -> F64:
 def _add_piece(motion: Objects, distance: F64, along: F64, sighting: Sighting) -> None:
     """Record which motions since the last sighting crossed the line between its ends, and when.
 
-    A point exactly on the line is on the "in" side, so only one motion holds a crossing. The first sighting's
-    motion begins at zeros and counts for nothing, because the object was never outside the band before.
+    A point exactly on the line is on the "in" side, so a crossing belongs to one motion only. The motion of
+    the first sighting begins at zeros and does not count: the object was never outside the band before.
     """
     inward = distance >= 0
     switched = (motion["distance"] >= 0) != inward

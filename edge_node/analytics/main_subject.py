@@ -19,8 +19,8 @@ class MainSubject:
         class_names: Names by class id.
         min_score: Least score of a track to be chosen. The chosen track may fall below it.
         ratio: How many times larger another track must be to be chosen instead.
-        after_s: How long the other track must be larger, in seconds. A chosen track out of the picture is
-            waited for as long.
+        after_s: How long the other track must be larger, in seconds. A chosen track that is out of
+            the picture stays chosen for as long.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class MainSubject:
         self._doubted_s: float | None = None
 
     def follow(self, old: int, new: int) -> None:
-        """Take the track `new` for the one that was `old`."""
+        """Treat the track `new` as the one that was `old`."""
         if self._chosen == old:
             self._chosen = new
 
     def update(self, tracks: Tracks, now_s: float) -> int | None:
-        """Take in one frame.
+        """Process one frame.
 
         Args:
             tracks: The frame's tracks.
@@ -62,7 +62,7 @@ class MainSubject:
         area = box_area(tracks.xyxy)
         candidates = np.where(wanted & (tracks.score >= self._min_score), area, -1.0)
         best = int(candidates.argmax()) if len(tracks) and candidates.max() >= 0 else None
-        # No id is negative, so nothing is here while nothing is chosen.
+        # No id is negative, so -1 matches no track while none is chosen.
         here = np.flatnonzero(wanted & (tracks.track_id == (-1 if self._chosen is None else self._chosen)))
         larger = best is not None and len(here) > 0 and candidates[best] > self._ratio * area[here[0]]
         if self._chosen is None or self._settled(now_s, doubt=larger or len(here) == 0):

@@ -1,4 +1,4 @@
-"""Why a zone or a line can never count anything: found before it is used, and said to whoever drew it."""
+"""Finds zones and lines that can never count anything, so that whoever drew them can be told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.geometry import clip_to_frame, polygon_area, polygon_crosses_itself,
 from shared.wire.messages import LineDefinition, ZoneDefinition
 
 _NEGLIGIBLE = 1e-6
-"""Areas and lengths below this, in fractions of the frame, are none."""
+"""Areas and lengths below this, in fractions of the frame, count as zero."""
 
 
 def problems(

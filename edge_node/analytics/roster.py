@@ -75,7 +75,7 @@ class Roster:
         self._gates = gates
         self.objects = np.zeros(16, _OBJECT)
         self._slot_of: dict[int, int] = {}
-        # What is known of ids whose slot another id took over, until the tracker gives them up.
+        # The records of ids whose slot another id took over, until the tracker gives these ids up.
         self._replaced: dict[int, np.void] = {}
 
     def admit(

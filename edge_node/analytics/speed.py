@@ -42,7 +42,7 @@ class Ground:
         Args:
             sighting: The objects that were seen.
             feet: Where they touch the ground, fractions of the frame, ``(M, 2)``.
-            drift: Velocities by the tracker, fractions of the frame per second, ``(M, 2)``: the first guess
+            drift: Velocities from the tracker, fractions of the frame per second, ``(M, 2)``: the first guess
                 for a new object.
             capacity: Number of slots.
         """
@@ -66,7 +66,7 @@ class Ground:
         return np.asarray(np.hypot(*self._velocity[slots].T))
 
     def forget(self, slots: Index | slice) -> None:
-        """Drop what is known of these slots, which are free now."""
+        """Forget the objects in these slots, which are free now."""
         self._position[slots], self._velocity[slots] = np.nan, 0.0
 
 

@@ -12,7 +12,7 @@ from edge_node.analytics.happenings import TICK_S, Happening
 from shared.wire.messages import Crowd, Dwell, Flow, Queue, ZoneNumbers
 
 WINDOW = 1000
-"""Number of latest completed stays that the 90th percentile is taken over."""
+"""The 90th percentile is taken over this many of the latest completed stays."""
 
 
 class CompletedStays:
@@ -91,7 +91,7 @@ class Crowding:
     _since: float | None = None
 
     def update(self, occupancy: int, now_s: float) -> float | None:
-        """Take in one frame.
+        """Process one frame.
 
         Returns:
             When the crowd started or ended, once that is certain; `crowded` then says which. Else None.
@@ -146,7 +146,7 @@ class Tally:
             occupancy: Number of objects inside.
             now_s: The frame's time.
             began_s: When the longest ongoing stay began.
-            ended_s: When the last stay ended that this frame closed.
+            ended_s: The latest end of the stays that this frame closed.
         """
         if self.queue and self.waiting != (occupancy > 0):
             self.waiting = occupancy > 0
@@ -178,7 +178,7 @@ class Tally:
                 yield self._crowd_event(last_s, 0)
 
     def numbers(self, occupancy: int, loitering: int, total_s: float, longest_s: float) -> ZoneNumbers:
-        """The message about this zone; `total_s` and `longest_s` are over the ongoing stays."""
+        """The message about this zone; `total_s` and `longest_s` cover the ongoing stays."""
         average_s = total_s / occupancy if occupancy else 0.0
         return ZoneNumbers(
             zone=self.name,

@@ -1,4 +1,4 @@
-"""A watch takes the frames of one camera through its tracker and its analytics."""
+"""A watch passes the frames of one camera to its tracker and its analytics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Analysed:
         report: Events, numbers and zones, with times on the clock of `now_s`.
         now_s: Time of the frame on the clock of analytics, seconds.
         timings_ms: Milliseconds that each step took so far.
-        definitions: Zones and lines that are new since the frame before; None if nothing changed.
+        definitions: Zones and lines that are new since the previous frame; None if nothing changed.
     """
 
     frame: Frame
@@ -69,7 +69,7 @@ class Watch:
         return self._analytics.heatmap
 
     def update(self, detected: Detected) -> Analysed:
-        """Take one frame through tracker and analytics."""
+        """Pass one frame to tracker and analytics."""
         frame = detected.frame
         now_s = frame.monotonic_ns / 1e9
         closed: list[Happening] = []
@@ -93,6 +93,6 @@ class Watch:
 
 
 def watch(detected: Iterable[Detected], watches: Mapping[str, Watch]) -> Iterator[Analysed]:
-    """The pipeline's stage: take each frame through the watch of its camera."""
+    """The pipeline's stage: pass each frame to the watch of its camera."""
     for item in detected:
         yield watches[item.frame.camera].update(item)

@@ -8,8 +8,9 @@
     leaving  -- seen inside ------------------------> inside
     leaving  -- exit_after_s later -----------------> outside    zone_exited
 
-A stay counts from the state "inside" on. It lasts from the first sighting inside to the first sighting
-outside: the delays only make it certain later. An ongoing stay has lasted until the object was last seen.
+A stay counts once its state is "inside". It lasts from the first sighting inside to the first sighting
+outside; the delays only postpone when this is certain. An ongoing stay has lasted until the object was last
+seen.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class ZoneStays:
     Args:
         definitions: The zones, by name.
         class_names: Names by class id.
-        before: What was in use until now. A zone with the same name and definition keeps counts and stays.
+        before: The stays until now. A zone with the same name and definition keeps counts and stays.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ def capture(
 ) -> Iterator[Frame]:
     """The frames of one camera, until its source ends or `stop` is set.
 
-    A live source is reconnected for as long as that takes, with backoff and jitter. A file or folder gives
+    A live source is reconnected until it works, with backoff and jitter. A file or folder gives
     every frame, once or in a loop, with the times of its media clock.
 
     Args:
@@ -66,7 +66,7 @@ def _live(
                     wall_ns, monotonic_ns = clock.stamp(
                         time.monotonic_ns(), time.time_ns(), taken.media_s, taken.sender_ns
                     )
-                    # With another resolution in mid-stream, earlier pixel coordinates mean nothing any more.
+                    # After a change of resolution in mid-stream, earlier pixel coordinates mean nothing.
                     restarted = seq > 0 and shape != taken.image.shape
                     shape = taken.image.shape
                     yield Frame(

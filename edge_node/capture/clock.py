@@ -5,9 +5,9 @@ from __future__ import annotations
 from shared.wire.messages import ClockSource
 
 _MAX_AGE_NS = 10_000_000_000
-"""A frame that seems older than this shows that the stream's clock has jumped."""
+"""A frame that seems older than this, nanoseconds, shows that the stream's clock has jumped."""
 _MAX_SKEW_NS = 5_000_000_000
-"""The sender's clock is used while it is closer to ours than this."""
+"""The sender's clock is used while it differs from ours by less than this, nanoseconds."""
 _DRIFT = 1e-3
 """How fast the estimate of the smallest delay grows; two clocks drift apart more slowly."""
 
@@ -40,7 +40,7 @@ class StreamClock:
             arrived_ns: The monotonic clock now, when the frame arrived.
             wall_ns: The wall clock now.
             media_s: The stream's time stamp of the frame; None when it has none.
-            sender_ns: The sender's wall clock for the frame; None when the stream does not tell.
+            sender_ns: The sender's wall clock for the frame; None when the stream does not carry it.
 
         Returns:
             Nanoseconds since 1970, and nanoseconds on the monotonic clock. The latter always grows, and is
@@ -59,7 +59,7 @@ class StreamClock:
             self._sender_offset_ns = sender_ns - media_ns
         if self._sender_offset_ns is not None:
             sent = media_ns + self._sender_offset_ns
-            # A camera whose clock was never set tells nothing.
+            # A clock that is far from ours was probably never set: ignore it.
             if -_MAX_SKEW_NS < wall_ns - sent < _MAX_SKEW_NS:
                 self.source, wall = "sender", min(sent, wall_ns)
         return wall, captured_ns

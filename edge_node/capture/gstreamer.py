@@ -1,7 +1,7 @@
 """RTSP through GStreamer, where its libraries are installed: the newest picture, a few milliseconds old.
 
 GStreamer decodes a frame when its last packet arrives; FFmpeg's parser waits for the first packet of the next
-frame. GStreamer also uses the machine's hardware decoder by itself; nobody has run NVIDIA's on a Jetson yet.
+frame. GStreamer also uses the machine's hardware decoder by itself; NVIDIA's is not tested on a Jetson yet.
 
 ctypes calls the C library, because PyGObject needs a compiler to install. So
 `apt install gstreamer1.0-plugins-good gstreamer1.0-libav` is enough for any virtual environment. Only
@@ -191,7 +191,7 @@ class GstReader:
         stall_s: Seconds without a picture after which the stream counts as lost.
 
     Raises:
-        SourceError: GStreamer cannot be used, or takes no stream of this kind.
+        SourceError: GStreamer cannot be used, or cannot open a stream of this kind.
     """
 
     def __init__(self, url: str, shown: str, stall_s: float) -> None:
@@ -233,7 +233,7 @@ class GstReader:
 
     def close(self) -> None:
         """Disconnect from the stream."""
-        # Setting the state to NULL waits for GStreamer's threads; they hold on no longer than a packet takes.
+        # Setting the state to NULL waits for GStreamer's threads, at most as long as one packet takes.
         self._gst.gst_element_set_state(self._pipeline, _NULL)
         for thing in (self._sink, self._bus, self._pipeline):
             self._gst.gst_object_unref(thing)

@@ -1,4 +1,4 @@
-"""Readers open one source and give its pictures one by one: by OpenCV, by GStreamer, or from a folder."""
+"""Readers open one source and give its pictures one by one: with OpenCV, with GStreamer, or from a folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from shared.pictures import read_jpeg_header
 
 log = logging.getLogger("darner.capture")
 
-# OpenCV and FFmpeg would write to standard error past our logging, and show passwords in addresses. Our own
+# OpenCV and FFmpeg would bypass our logging and write addresses with passwords to standard error. Our own
 # messages say what matters.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -45,8 +45,8 @@ class Taken:
 
     Attributes:
         image: u8 ``(H, W, 3)``, BGR.
-        media_s: Time on the source's own clock, in seconds since any start; None when it has no clock.
-        sender_ns: Time on the sender's wall clock, nanoseconds since 1970; None when it does not tell.
+        media_s: Time on the source's own clock, seconds since an arbitrary start; None when it has no clock.
+        sender_ns: Time on the sender's wall clock, nanoseconds since 1970; None when it is not sent.
     """
 
     image: U8
@@ -106,7 +106,7 @@ def _open_stream(camera: str, url: str, settings: CameraSettings) -> Reader:
         cv2.CAP_PROP_READ_TIMEOUT_MSEC,
         round(settings.stall_s * 1000),
         cv2.CAP_PROP_N_THREADS,
-        1,  # frame threading would hold one frame back per thread
+        1,  # frame threading would delay the stream by one frame per thread
     ]
     # RTSP over TCP is OpenCV's default. Low-delay flags (OPENCV_FFMPEG_CAPTURE_OPTIONS) would apply to the
     # whole process: files would lose frames, and with one decoder thread the latency would stay the same.
@@ -130,7 +130,7 @@ def _open_device(camera: str, source: int | str, settings: CameraSettings) -> Re
 
 
 def _takes_jpegs(device: cv2.VideoCapture) -> bool:
-    """Ask a webcam for its JPEGs undecoded; whether it agrees."""
+    """Ask a webcam for its JPEGs undecoded; True if it agrees."""
     motion_jpeg = cv2.VideoWriter.fourcc(*"MJPG")
     device.set(cv2.CAP_PROP_FOURCC, motion_jpeg)
     return int(device.get(cv2.CAP_PROP_FOURCC)) == motion_jpeg and device.set(cv2.CAP_PROP_CONVERT_RGB, 0)
@@ -169,9 +169,9 @@ class _Video:
 
 
 class _Webcam:
-    """A webcam that gives JPEGs, which are decoded at a half, a quarter or an eighth where that is enough.
+    """A webcam that gives JPEGs, decoded at a half, a quarter or an eighth of their size if that is enough.
 
-    The decoding is tested. The two settings of the device are not: nobody has run them on a webcam yet.
+    The decoding is tested. The two settings of the device are not tested on a webcam yet.
     """
 
     name = "opencv v4l2, MJPEG"
@@ -195,7 +195,7 @@ class _Webcam:
 
 
 def decode_reduced(jpeg: U8, width: int) -> U8 | None:
-    """Decode a JPEG at the smallest of its sizes that is still wide enough, which costs less.
+    """Decode a JPEG at the smallest size that is still wide enough, which takes less time.
 
     Args:
         jpeg: u8 ``(N,)``, the file.
@@ -252,7 +252,7 @@ class _Folder:
 
 
 def length(source: int | str) -> int | None:
-    """Number of frames of a file, or of pictures in a folder; None when the file does not tell."""
+    """Number of frames of a file, or of pictures in a folder; None if the file does not say."""
     path = Path(str(source)).expanduser()
     if path.is_dir():
         return len(pictures(path))
@@ -264,7 +264,7 @@ def length(source: int | str) -> int | None:
 
 
 def frame_rate(source: int | str) -> float | None:
-    """Frames a second of a file; None when it does not tell, and for a folder."""
+    """Frames a second of a file; None for a folder, or if the file does not say."""
     video = cv2.VideoCapture(str(Path(str(source)).expanduser()), cv2.CAP_FFMPEG)
     try:
         rate = float(video.get(cv2.CAP_PROP_FPS))

@@ -67,7 +67,7 @@ class AnalyticsSettings:
         Meta(
             ge=0,
             description="Seconds within which a new track may continue a lost one; 0 never links two tracks. "
-            "An object that stood still may return for as long as a zone holds its stay",
+            "An object that stood still may be continued for as long as a zone keeps its stay open",
         ),
     ] = 3.0
     link_distance: Annotated[
@@ -105,7 +105,8 @@ class AnalyticsSettings:
     heatmap_columns: Annotated[int, Meta(ge=1, le=512, description="Cells across the frame")] = 64
     heatmap_rows: Annotated[int, Meta(ge=1, le=512, description="Cells down the frame")] = 36
     heatmap_half_life_s: Annotated[
-        float, Meta(gt=0, description="Seconds after which a presence counts half in the heatmap")
+        float,
+        Meta(gt=0, description="Seconds after which the time spent in a heatmap cell counts half"),
     ] = 600.0
 
 
@@ -191,14 +192,14 @@ class CameraSettings:
         dict[Id, ZoneDefinition],
         Meta(
             max_length=256,
-            description="Zones by name; those saved over MQTT replace them until they change here",
+            description="Zones by name; zones saved over MQTT replace them until zones or lines change here",
         ),
     ] = field(default_factory=dict)
     lines: Annotated[
         dict[Id, LineDefinition],
         Meta(
             max_length=256,
-            description="Lines by name; those saved over MQTT replace them until they change here",
+            description="Lines by name; lines saved over MQTT replace them until zones or lines change here",
         ),
     ] = field(default_factory=dict)
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)

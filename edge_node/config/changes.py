@@ -21,7 +21,7 @@ def with_definitions(config: EdgeConfig, definitions: DefinitionStore) -> EdgeCo
 
 
 def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
-    """The running configuration with those values of another one that can change without a restart."""
+    """The running configuration, with those values of `wanted` that can change without a restart."""
     return replace(
         running,
         cameras={
@@ -54,7 +54,7 @@ def changed_keys(before: object, after: object, key: str = "") -> Iterator[str]:
     Args:
         before: One configuration, or the part of it under `key`.
         after: The other one, or its part under `key`.
-        key: With dots; empty for whole configurations.
+        key: The key of both parts, with dots; empty for whole configurations.
     """
     if dataclasses.is_dataclass(before) and type(before) is type(after):
         for item in dataclasses.fields(before):

@@ -111,9 +111,9 @@ class DefinitionStore:
         return new
 
     def configure(self, cameras: Mapping[str, CameraSettings]) -> dict[str, Definitions]:
-        """Take over the zones and lines of a configuration where they differ from the last one's.
+        """Use a configuration's zones and lines on the cameras for which it has changed them.
 
-        Where the configuration's are the same as before, those saved over MQTT stay.
+        On all other cameras, zones and lines saved over MQTT stay.
 
         Returns:
             The new definitions of the cameras that have changed.
@@ -133,7 +133,7 @@ class DefinitionStore:
                 )
                 for name, configured in changed.items()
             }
-            if new:  # saved as well, so that versions go on growing after a restart
+            if new:  # saved too, so that versions keep growing after a restart
                 self._write({**self._current, **new})
                 self._current = {**self._current, **new}
                 self._configured |= changed

@@ -1,4 +1,4 @@
-"""The settings of a camera that requests change while the node runs."""
+"""The settings of a camera that requests can change while the node runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LiveSettings:
 
 
 class LiveStore:
-    """The live settings of every camera. A reader gets values that belong together, and never waits.
+    """The live settings of every camera. Readers get a consistent set of values, and never wait.
 
     Args:
         config: The values at the start.
@@ -57,7 +57,7 @@ class LiveStore:
         return changed
 
     def reconfigure(self, before: EdgeConfig, now: EdgeConfig) -> None:
-        """Take over the values that differ between two configurations.
+        """Use the values of `now` that differ from `before`.
 
         A value that is the same in both stays as requests have set it.
         """

@@ -63,7 +63,7 @@ def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> Edg
     if not config.cameras:
         raise ConfigError(
             "no cameras: name one with --source (0 for a webcam, a file or a URL), "
-            "or a configuration with cameras with --config"
+            "or give a configuration that has cameras with --config"
         )
     for name, camera in config.cameras.items():
         check_source(name, camera.source)

@@ -39,8 +39,8 @@ class TensorrtSettings:
     while_building: Annotated[
         Literal["wait", "onnxruntime"],
         Meta(
-            description="What the node does until its engine is built: start afterwards (wait), "
-            "or run with ONNX Runtime meanwhile"
+            description="What the node does while its engine is built. wait: it waits for the engine; "
+            "onnxruntime: it runs with ONNX Runtime meanwhile"
         ),
     ] = "wait"
     cache_mb: Annotated[
@@ -135,7 +135,7 @@ class ModelSettings:
     ] = 0
     rectangular: Annotated[
         bool,
-        Meta(description="Give models that take any size an input of the camera's aspect; false: a square"),
+        Meta(description="For models that take any size: use the camera's aspect ratio; false: a square"),
     ] = True
     timeout_s: Annotated[
         float, Meta(gt=0, le=600, description="Longest wait for a KServe server's answer, in seconds")

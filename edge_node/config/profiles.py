@@ -105,7 +105,7 @@ def base(raw: Mapping[str, Any]) -> settings.Base:
 
 @functools.cache
 def this_machine() -> Hardware:
-    """The hardware of this machine, looked at once."""
+    """The hardware of this machine, read once."""
     return hardware.find()
 
 
@@ -119,7 +119,7 @@ def _conditions(when: When, machine: Hardware) -> Iterator[tuple[bool, str]]:
     if when.cores_max is not None:
         yield machine.cores <= when.cores_max, f"{machine.cores} cores"
     if when.memory_mb_max is not None:
-        # Memory of 0 means that the machine does not tell: it does not count as small.
+        # Memory of 0 means that it is unknown: such a machine does not count as small.
         yield 0 < machine.memory_mb <= when.memory_mb_max, f"{machine.memory_mb} MB of memory"
     if when.gpu is not None:
         there = bool(machine.gpus) or (machine.jetson is not None and not when.gpu)

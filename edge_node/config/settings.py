@@ -1,6 +1,6 @@
 """The edge node's configuration: every section and key, with its default and its bounds.
 
-The descriptions are the texts of ``docs/reference/configuration.md`` and of the schema that editors read.
+The descriptions appear in ``docs/reference/configuration.md`` and in the schema that editors read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.wire import topics
 from shared.wire.messages import MAX_PAYLOAD, Fraction, Id
 
 UpToADay = Annotated[float, Meta(ge=0, le=86_400)]
-"""Seconds."""
+"""Seconds, at most a day."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,8 @@ class TrackerSettings:
         Meta(description="Lowest score that begins a track, as a share of its class's typical score"),
     ] = 0.9
     high_score: Annotated[
-        Fraction, Meta(description="Detections from this share of the typical score on are matched first")
+        Fraction,
+        Meta(description="Detections with at least this share of the typical score are matched first"),
     ] = 0.8
     low_score: Annotated[
         Fraction,
@@ -56,7 +57,8 @@ class TrackerSettings:
         UpToADay, Meta(description="Seconds for which an unseen track may come back under its id")
     ] = 1.5
     stationary_lost_s: Annotated[
-        UpToADay, Meta(description="The same for a track that stood still, such as a parked car")
+        UpToADay,
+        Meta(description="lost_s for a track that stood still, such as a parked car"),
     ] = 10.0
     predicted_s: Annotated[
         UpToADay,
@@ -89,7 +91,7 @@ class OutboxSettings:
         Meta(
             gt=0,
             le=100_000,
-            description="Most events a second that are sent late, beside those of this moment",
+            description="Most older events a second that are sent besides the new ones",
         ),
     ] = 200.0
     archive_h: Annotated[
@@ -97,7 +99,7 @@ class OutboxSettings:
         Meta(
             gt=0,
             le=8760,
-            description="Hours without a word from an archive after which no event waits for it",
+            description="Hours of silence after which events no longer wait for an archive",
         ),
     ] = 24.0
 

@@ -1,8 +1,8 @@
 """Commands over MQTT: a request under ``/request/{command}`` always gets an answer.
 
 The answer goes to the request's MQTT 5 response topic with its correlation data, else to
-``/response/{command}``; it repeats the request's `transaction` either way. What cannot be a command's name is
-answered on ``/response/unknown``.
+``/response/{command}``; it repeats the request's `transaction` either way. A request whose topic does not
+end in a possible command name is answered on ``/response/unknown``.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ log = logging.getLogger("darner.commands")
 Handler = Callable[[Request, bytes | None], dict[str, Any]]
 """Carries out a request, with the picture that came with it if there was one, and returns the result.
 
-A handler says no with RefusedError. MessageError answers `invalid`, ConflictError `conflict`, every other
-DarnerError `failed`.
+A handler refuses with RefusedError. A MessageError is answered with code `invalid`, a ConflictError with
+`conflict`, and every other DarnerError with `failed`.
 """
 
 UNKNOWN = "unknown"
-"""The name under which a request is answered whose topic has no possible command in it."""
+"""The command name in the answer to a request whose topic holds no possible command name."""
 MAX_WAITING, ROOM = 32, 32_000_000
-"""Requests, and bytes of them, that may wait for the one that is being carried out."""
+"""The most requests, and bytes of requests, that may wait while another one is carried out."""
 
 
 class RefusedError(DarnerError):
@@ -56,15 +56,15 @@ class RefusedError(DarnerError):
 class Commands:
     """Answers the requests to one node, one after the other, from a thread of its own.
 
-    `with` subscribes to the requests and starts the thread. On leaving, requests that still wait are refused;
-    the one that is being carried out is not waited for.
+    `with` subscribes to the requests and starts the thread. Leaving refuses the requests that still wait, and
+    does not wait for the one that is being carried out.
 
     Args:
         client: The connection; leave it after this.
         prefix: The prefix of the node's topics.
         node: The node's name.
         session: The node's session.
-        handlers: What carries out each command, by the command's name.
+        handlers: The handler of each command, by the command's name.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Commands:
         self._once = Once()
 
     def __enter__(self) -> Commands:
-        # "#" also brings topics that cannot be commands: they are answered as well.
+        # "#" also matches topics that cannot be commands: these requests are answered as well.
         self._client.subscribe(f"{self._requests}#", 1)
         threading.Thread(target=self._run, name="commands", daemon=True).start()
         return self
@@ -116,7 +116,7 @@ class Commands:
             refused = _refusal(error)
         except Exception:
             log.exception("command %s failed", command)
-            refused = RefusedError("failed", "internal error; the node's log has it")
+            refused = RefusedError("failed", "internal error; see the node's log")
         if not self._say(received, refused, result) and refused is None:
             too_long = f"the answer is longer than {MAX_PAYLOAD} bytes or the broker's max_packet_size"
             self._say(received, RefusedError("failed", too_long), {})
@@ -136,7 +136,7 @@ class Commands:
         handler = self._handlers.get(command)
         if handler is None:
             known = ", ".join(self._handlers)
-            raise RefusedError("unknown", f"no command {command[:MAX_LABEL]!r}; there are: {known}")
+            raise RefusedError("unknown", f"no command {command[:MAX_LABEL]!r}; the commands are: {known}")
         return handler(request, image)
 
     def _refuse(self, received: Received, reason: str) -> None:
@@ -162,7 +162,7 @@ class Commands:
         return self._client.publish(topics.RESPONSE, path, payload, correlation=received.correlation)
 
     def _command(self, received: Received) -> str:
-        """The command's name, or what stands in its place in the topic."""
+        """The command's name, or whatever the topic has in its place."""
         return received.topic[len(self._requests) :]
 
     def _reply_topic(self, received: Received, command: str) -> str:
@@ -173,13 +173,13 @@ class Commands:
 
 
 class _Asked(msgspec.Struct):
-    """The field of a request that its answer repeats, whatever the rest of the request is."""
+    """The field of a request that its answer repeats, even if the rest of the request is invalid."""
 
     transaction: Text | None = None
 
 
 def _transaction(payload: bytes) -> str | None:
-    """The request's transaction, also of a request that breaks the contract elsewhere."""
+    """The request's transaction, even if the rest of the request breaks the contract."""
     if is_picture(payload) or len(payload) > MAX_PAYLOAD:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The handlers of the commands: they look at the running node, and change it."""
+"""The handlers of the commands, which inspect or change the running node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared.wire.messages import Request
 
 _CHANGEABLE = ("confidence", "detect_every", "paused", "thumbnail_fps")
 _SURE = 0.35
-"""Lowest score in an answer to `detect` by default: no tracker sorts out the doubtful objects there."""
+"""The default lowest score for `detect`: no tracker sorts out doubtful objects there."""
 
 
 class Control:
@@ -73,7 +73,7 @@ class Control:
         }
 
     def heatmap(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
-        """Where objects spent their time before one camera: seconds per cell, or a picture of these."""
+        """Where objects spent their time in a camera's picture: seconds per cell, as numbers or a PNG."""
         heatmap = self._pipeline.watches[self._camera(request)].heatmap
         if request.format == "png":
             return {"png_base64": _base64(heatmap.to_png())}
@@ -108,7 +108,7 @@ class Control:
         return {"width": width, "height": height, "timings_ms": timings, "objects": objects}
 
     def set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
-        """Change live settings of one camera or of all, and return the values after that."""
+        """Change live settings of one camera or of all, and return all their live settings."""
         changes = {name: value for name in _CHANGEABLE if (value := getattr(request, name)) is not None}
         if not changes:
             raise MessageError(f"nothing to set; settings are: {', '.join(_CHANGEABLE)}")
@@ -120,11 +120,11 @@ class Control:
         return {"cameras": values}
 
     def set_zones(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
-        """Replace the zones and lines of one camera, at once and for good; the new version, and warnings."""
+        """Replace one camera's zones and lines for good; return the new version and warnings."""
         camera = self._camera(request)
         if request.zones is None or request.lines is None or request.version is None:
             raise MessageError(
-                "zones, lines and version are needed; version is that of the /zones message replaced"
+                "zones, lines and version are needed; version is that of the /zones message to replace"
             )
         try:
             saved = self._definitions.save(camera, request.zones, request.lines, request.version)
@@ -139,9 +139,9 @@ class Control:
     def _camera(self, request: Request) -> str:
         known = ", ".join(self._pipeline.watches)
         if request.camera is None:
-            raise MessageError(f"camera is missing; this node's are: {known}")
+            raise MessageError(f"camera is missing; this node's cameras are: {known}")
         if request.camera not in self._pipeline.watches:
-            raise RefusedError("unknown", f"camera {request.camera!r}: not one of this node's: {known}")
+            raise RefusedError("unknown", f"no camera {request.camera!r}; this node's cameras are: {known}")
         return request.camera
 
 

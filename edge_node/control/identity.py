@@ -1,9 +1,9 @@
 """One name, one node: keeps two edge nodes from overwriting each other's state.
 
-A node that starts pings its own name. If another session answers, the new node ends; silence, as behind the
-retained "online" of a crashed node, lets it start. Two that start at the same moment both get through. Each
-then sees the other's "online", and the later session yields. It yields only to a session that answers a ping,
-so a replayed status stops nobody.
+A node that starts pings its own name. If another session answers, the new node exits. If nobody answers, it
+starts, even if a crashed node has left a retained "online". If two nodes start at the same moment, both pass.
+Each then sees the other's "online", and the later session yields. It yields only to a session that answers a
+ping, so a replayed status stops nobody.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ log = logging.getLogger("darner.identity")
 ANSWER_WITHIN_S = 2.0
 """How long the holder of the name may take to answer; then it counts as crashed."""
 CONNECT_WITHIN_S = 2.0
-"""How long the name check waits for the broker; then the node starts without it."""
+"""How long the name check waits for the broker; then the node starts without the check."""
 MEND_EVERY_S = 1.0
-"""State that somebody overwrites again and again is published again no more often than this."""
+"""The least time between two repairs of state that somebody keeps overwriting."""
 ASK_AGAIN_S = 10.0
-"""A session that publishes as this node is pinged no more often than this."""
+"""The least time between two pings to a session that publishes under this node's name."""
 _ASKING = "name check of session "
-"""Begins the transaction of the ping."""
+"""The ping's transaction begins with this."""
 
 
 def check_name(settings: MqttSettings, node: str, session: str) -> None:
-    """Make sure that no other node has the name. A broker that cannot be reached is no obstacle.
+    """Make sure that no other node has the name. The check passes if the broker cannot be reached.
 
     Raises:
         BrokerError: Another node answers, or the broker refuses this one for good.
@@ -72,12 +72,12 @@ def _answer(client: Client, prefix: str, session: str) -> Response | None:
         except TimeoutError:
             return None
         except MessageError:
-            continue  # no message of a node
+            continue  # not a message of a node
         if isinstance(message, Response) and message.session != session and not received.retain:
             return message
         if isinstance(message, NodeStatus):
             held = message.status == "online" and message.session != session
-        # Our ping came back. The retained status, which came on subscribing, would have come before it.
+        # Our ping came back. A retained status comes on subscribing, so it would have come before.
         elif row is topics.REQUEST and not held:
             return None
     return None
@@ -94,7 +94,7 @@ class NameGuard:
         on_taken: Called once, when this node has to end because an earlier session has its name.
 
     Attributes:
-        yielded: Whether this node leaves name and state to another one.
+        yielded: Whether this node has left its name and state to another node.
     """
 
     def __init__(
@@ -115,14 +115,14 @@ class NameGuard:
         return self._damaged or self._garbled
 
     def subscribe(self) -> None:
-        """Ask the broker for the node's own status, and for answers to pings."""
+        """Subscribe to the node's own status, and to answers to pings."""
         for path in _watched(self._prefix, self._node):
             self._client.subscribe(path, 1)
 
     def handle(self, received: Received) -> None:
-        """Take one message; a message about something else is ignored."""
+        """Handle one message; messages on other topics are ignored."""
         if received.retain:
-            return  # older than this run, whose own "online" is on its way
+            return  # from before this run, whose own "online" is on its way
         if received.topic == topics.STATUS.path(self._prefix, node=self._node):
             try:
                 self._on_status(_read(self._prefix, received)[1])
@@ -135,7 +135,7 @@ class NameGuard:
                 log.debug("%s: %s", received.topic, error)
 
     def mend(self) -> None:
-        """Publish the node's state again if somebody overwrote it; to be called several times a second."""
+        """Publish the node's state again if somebody overwrote it; call this several times a second."""
         due = time.monotonic() - self._mended_at >= MEND_EVERY_S
         if self.overwritten and due and not self.yielded:
             # Another node overwrites all state. Garbage was written to the status alone.
@@ -202,7 +202,7 @@ def _read(prefix: str, received: Received) -> tuple[topics.Topic, object]:
     """
     found = topics.match(prefix, received.topic)
     if found is None or not dataclasses.is_dataclass(found[0].payload):
-        raise MessageError(f"{received.topic!r} is no topic of a JSON message")
+        raise MessageError(f"{received.topic!r} is not the topic of a JSON message")
     return found[0], messages.decode(found[0].payload, received.payload)
 
 

@@ -39,5 +39,5 @@ def to_pixels(image: bytes | None) -> U8:
         with contextlib.suppress(cv2.error):
             pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
-        raise MessageError("the image is no JPEG or PNG of at most 40 megapixels")
+        raise MessageError("the image is not a JPEG or PNG of at most 40 megapixels")
     return np.asarray(pixels, np.uint8)

@@ -1,4 +1,4 @@
-"""The inbox: takes every message of the node's connection to the part that it is for."""
+"""The inbox: hands every message that the node receives to the part that handles it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Inbox:
         client: The connection. Each part subscribes to its own topics.
         prefix: The prefix of the node's topics.
         node: The node's name.
-        routes: By row of the topic table. A message of a row without a route is ignored.
+        routes: The route of each row of the topic table. Messages of rows without one are ignored.
         elsewhere: Takes messages whose topic is not in the table, such as Home Assistant's.
     """
 

@@ -25,7 +25,7 @@ log = logging.getLogger("darner.reload")
 class Reload:
     """Applies the configuration to a running node.
 
-    A key with the same value as when it was last read is left alone: what was set over MQTT since then stays.
+    A key that has not changed since the last read is left alone, so a value set over MQTT since then stays.
 
     Args:
         read: Reads the configuration as at the start; raises DarnerError when it is wrong.
@@ -35,7 +35,7 @@ class Reload:
         definitions: The zones and lines of each camera.
         pipeline: The running pipeline.
         publisher: The publisher of the running node.
-        homeassistant: Its Home Assistant discovery.
+        homeassistant: The node's Home Assistant discovery.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Reload:
         self._lock = threading.RLock()
 
     def command(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
-        """The handler of `reload`: keys applied, keys that need a restart, warnings about zones and lines."""
+        """The handler of `reload`; returns the keys applied, the keys that need a restart, and warnings."""
         with self._lock:
             return self._reload()
 

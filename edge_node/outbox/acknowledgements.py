@@ -1,4 +1,4 @@
-"""Acknowledgements: forgets events that every archive has stored, and sends archives again what they lack."""
+"""Acknowledgements: forget events that every archive has stored, and send again what an archive lacks."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from shared.wire.messages import Ack, decode
 log = logging.getLogger("darner.outbox")
 
 TRIED = 20
-"""Events sent again to an archive that does not answer, in case the first sending got lost."""
+"""How many events are sent again to a silent archive, in case the first sending was lost."""
 
 
 class Acknowledgements:
-    """What archives say, and what follows from it. For one thread, except for `note`.
+    """Acts on what archives say. For one thread, except for `note`.
 
     Args:
         node: The node whose events are acknowledged.
         backlog: Holds the events and knows the archives.
         resend: Sends events again.
-        archive_us: An archive that did not speak for this long counts no more, microseconds.
+        archive_us: How long an archive may stay silent and still count, microseconds.
         clock_us: Wall clock, microseconds UTC.
-        replay: Sends the events held again, from an id on.
+        replay: Sends the events held again, starting at an id.
     """
 
     def __init__(
@@ -48,24 +48,24 @@ class Acknowledgements:
         self._once = Once()
 
     def note(self, received: Received) -> None:
-        """Keep an acknowledgement for `take_in`; an empty one says that the archive is no more.
+        """Keep an acknowledgement for `take_in`. An empty one means that the archive was removed.
 
         Raises:
-            MessageError: It breaks the contract, or names another node or archive than its topic does.
+            MessageError: It breaks the contract, or its node or archive is not the one in its topic.
         """
         name = received.topic.rpartition("/")[2]
         ack = None
         if received.payload:
             ack = decode(Ack, received.payload)
             if (ack.node, ack.archive) != (self._node, name):
-                raise MessageError(f"an acknowledgement of {ack.archive!r} for {ack.node!r}")
-            # A retained one says when the archive was last there; any other says that it is there now.
+                raise MessageError(f"its archive {ack.archive!r} or node {ack.node!r} is not its topic's")
+            # A retained acknowledgement may be old; any other shows that the archive is there now.
             at_us = min(ack.published_us, self._clock_us()) if received.retain else self._clock_us()
             ack = dataclasses.replace(ack, published_us=at_us)
         self._noted.append((name, ack))
 
     def take_in(self, now: float, newest: int) -> None:
-        """Forget the events that every archive has stored, by the acknowledgements noted.
+        """Process the acknowledgements noted, and forget the events that every archive has stored.
 
         Args:
             now: Monotonic seconds.
@@ -76,10 +76,10 @@ class Acknowledgements:
             if ack is not None:
                 self._hear(ack, now, newest)
             elif self._backlog.archives.forget(name):
-                self._go_on_without(name, "was taken off the broker")
+                self._go_on_without(name, "was removed from the broker")
 
     def check_progress(self, now: float, *, connected: bool) -> None:
-        """Count archives no more that are gone, and send those that are stalled what they lack.
+        """Stop counting archives that are gone, and send stalled archives what they lack.
 
         Args:
             now: Monotonic seconds.
@@ -87,7 +87,7 @@ class Acknowledgements:
         """
         backlog = self._backlog
         for gone in backlog.archives.expire(self._clock_us() - self._archive_us):
-            self._go_on_without(gone.name, f"was not heard of for {self._archive_us / 3.6e9:g} h")
+            self._go_on_without(gone.name, f"has not spoken for {self._archive_us / 3.6e9:g} h")
         for archive in backlog.archives:
             if not backlog.count or not connected:
                 archive.wait(now, backlog.last_id)
@@ -97,7 +97,7 @@ class Acknowledgements:
                 self._check(archive, now)
 
     def first_to_send(self) -> int:
-        """Id of the oldest event that an archive lacks. An archive that was silent gets its part later."""
+        """Id of the oldest event that an archive lacks. Archives that were silent are served later."""
         archives = self._backlog.archives
         there = [one for one in archives if one.state in (State.ANSWERING, State.WAITING)]
         firsts = [self._backlog.first_beyond(archive.marks) for archive in there]
@@ -107,17 +107,17 @@ class Acknowledgements:
     def _hear(self, ack: Ack, now: float, newest: int) -> None:
         archives, backlog = self._backlog.archives, self._backlog
         if ack.published_us < self._clock_us() - self._archive_us:
-            return  # of an archive that has been gone for too long
+            return  # the archive has been gone for too long
         known = len(archives)
         archive = archives.hear(ack.archive, ack.published_us, ack.session)
         if archive is None:
             if self._once("archives"):
-                log.error("outbox: archive %s does not count: %d others do already", ack.archive, known)
+                log.error("outbox: archive %s is ignored: %d others count already", ack.archive, known)
             return
         if len(archives) > known:
-            log.info("outbox: archive %s stores events; none is deleted before it has it", ack.archive)
+            log.info("outbox: archive %s stores events; each is kept until it has stored it", ack.archive)
             archive.wait(now, backlog.last_id)
-        # Nobody has stored what was not made yet.
+        # No archive can have stored an event that was not made yet.
         number = min(ack.number, newest) if ack.boot == backlog.boot else ack.number
         if archives.mark(archive, ack.boot, number, {backlog.boot, *backlog.boots()}):
             archive.wait(now, backlog.last_id, archives.patience.first_s)
@@ -126,15 +126,15 @@ class Acknowledgements:
     def _go_on_without(self, archive: str, reason: str) -> None:
         """Forget the events that the other archives have stored."""
         backlog = self._backlog
-        log.warning("outbox: archive %s %s; events are not kept for it any longer", archive, reason)
+        log.warning("outbox: archive %s %s; events are no longer kept for it", archive, reason)
         for boot in backlog.boots() if backlog.archives else ():
             backlog.remove_through(boot, backlog.archives.stored(boot))
         if not backlog.archives:
-            log.warning("outbox: no archive any more; events are deleted when the broker has them")
+            log.warning("outbox: no archive is left; events are deleted when the broker has them")
             self._replay(1)
 
     def _welcome(self, archive: Archive, now: float) -> None:
-        """Send an archive that returned all that it lacks."""
+        """Send a returned archive everything that it lacks."""
         first = self._backlog.first_beyond(archive.marks)
         if first is None:
             archive.state = State.ANSWERING
@@ -143,7 +143,7 @@ class Acknowledgements:
             self._send_again(archive, first, now)
 
     def _check(self, archive: Archive, now: float) -> None:
-        """Send an archive again what it lacks, if it is stalled."""
+        """If an archive is stalled, send it again what it lacks."""
         first, patience = self._backlog.first_beyond(archive.marks), self._backlog.archives.patience
         if first is None or first > archive.through:
             archive.wait(now, self._backlog.last_id)

@@ -1,8 +1,8 @@
 """Archives: who stores events elsewhere, how far each archive has come, and whether it answers.
 
-An archive lacks events when the outbox holds some that it has not stored. It is stalled when, after `wait_s`
-without progress, it still lacks one that was there when the wait began. What leads from state to state, and
-what the archive is sent then:
+An archive lacks an event when the outbox holds the event and the archive has not stored it. An archive is
+stalled when it makes no progress for `wait_s` and still lacks an event that was held when that wait began.
+Each line says what leads from one state to another, and what the outbox then sends the archive:
 
     answering -- speaks --------------------> answering
     answering -- speaks in a new session ---> returned
@@ -15,8 +15,9 @@ what the archive is sent then:
     returned  -- lacks events --------------> waiting    all that it lacks, at once
     returned  -- lacks nothing -------------> answering
 
-An archive that spoke is at work: its acknowledgement may only be late. One that says nothing is probably
-away, and must cost the others little. One that was away, as a new session shows too, lacks what came since.
+An archive that has spoken is running; its acknowledgement may only be late. A silent archive is probably
+down, and must not slow down the others. An archive that was down lacks the events made meanwhile. A new
+session also shows that an archive was down.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 MAX_ARCHIVES = 32
-"""Archives that count at a time. Each holds back what is deleted, so a stranger must not invent many."""
+"""The most archives that count at a time. Events are kept for each, so a stranger must not invent many."""
 NOTED_US = 60_000_000
-"""How often the time at which an archive last spoke is written to disk."""
+"""How often the time at which an archive last spoke is written to disk, microseconds."""
 
 
 class State(Enum):
-    """What an archive has done since it was last sent events again."""
+    """What an archive has done since the outbox last sent it events again."""
 
     ANSWERING = "answering"
     WAITING = "waiting"
@@ -42,11 +43,11 @@ class State(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long an archive may make no progress before it is sent events again, seconds.
+    """How long an archive may make no progress before the outbox sends it events again, seconds.
 
     Attributes:
-        first_s: After progress, and after events were sent to an archive that answers.
-        most_s: At most, for an archive that stays silent.
+        first_s: The wait after progress, and after an answering archive was sent events again.
+        most_s: The longest wait; waits for a silent archive double up to this.
     """
 
     first_s: float = 3.0
@@ -61,14 +62,14 @@ class Archive:
     """One archive.
 
     Attributes:
-        name: What it calls itself, the same over its restarts.
-        heard_us: When it last spoke, microseconds UTC.
-        wait_s: It is stalled after this long without progress.
-        marks: By boot: it has stored all events up to this number.
+        name: The archive's own name, which stays the same when it restarts.
+        heard_us: When the archive last spoke, microseconds UTC.
+        wait_s: How long it may make no progress before it is stalled, seconds.
+        marks: For each boot, the number up to which the archive has stored all events.
         state: See the table above.
-        session: The session in which it last spoke; empty before it does.
-        since: When the wait for its progress began, monotonic seconds.
-        through: Id of the newest event of that moment.
+        session: The archive's session when it last spoke; empty until it speaks.
+        since: When the current wait for progress began, monotonic seconds.
+        through: Id of the newest event when that wait began.
     """
 
     name: str
@@ -81,14 +82,14 @@ class Archive:
     through: int = 0
 
     def speak(self, session: str) -> None:
-        """Take in that the archive said something in one of its sessions."""
+        """Record that the archive spoke, and in which of its sessions."""
         restarted = self.session not in ("", session)
         away = self.state in (State.SILENT, State.RETURNED)
         self.state = State.RETURNED if restarted or away else State.ANSWERING
         self.session = session
 
     def wait(self, now: float, through: int, wait_s: float | None = None) -> None:
-        """Begin to wait for progress; for as long as the last time, unless `wait_s` is given."""
+        """Begin to wait for progress. The wait is as long as the last one unless `wait_s` is given."""
         self.since, self.through = now, through
         self.wait_s = wait_s or self.wait_s
 
@@ -97,7 +98,7 @@ class Archives:
     """All archives that count: an event is safe when each of them has stored it. For one thread at a time.
 
     Args:
-        patience: How long each may make no progress.
+        patience: How long each archive may make no progress.
 
     Attributes:
         changed: Whether there is something to write to disk.
@@ -115,7 +116,7 @@ class Archives:
         return len(self._known)
 
     def restore(self, heard: Sequence[tuple[str, int]], marks: Sequence[tuple[str, str, int]]) -> None:
-        """Take over what the last run wrote down.
+        """Restore what the last run wrote to disk.
 
         Args:
             heard: Name of each archive, and when it last spoke, microseconds UTC.
@@ -144,7 +145,7 @@ class Archives:
             known = self._known[name] = Archive(name, at_us, self.patience.first_s)
             self.changed = True
         elif at_us > known.heard_us:
-            # Written down once a minute, and with whatever else is.
+            # Written to disk once a minute, and whenever something else is written.
             self.changed |= at_us // NOTED_US != known.heard_us // NOTED_US
             known.heard_us = at_us
         known.speak(session)
@@ -157,7 +158,7 @@ class Archives:
             archive: One of these.
             boot: The boot that the number is about.
             number: The archive has stored the boot's events up to this number.
-            boots: The boots that events are held of. Marks of other boots are forgotten.
+            boots: The boots whose events are held. Marks of other boots are forgotten.
 
         Returns:
             Whether the archive has made progress.
@@ -173,14 +174,14 @@ class Archives:
         return min((archive.marks.get(boot, 0) for archive in self._known.values()), default=0)
 
     def expire(self, before_us: int) -> list[Archive]:
-        """Forget the archives that last spoke before a time, and return them."""
+        """Forget the archives that last spoke before `before_us`, and return them."""
         gone = [archive for archive in self._known.values() if archive.heard_us < before_us]
         for archive in gone:
             self.forget(archive.name)
         return gone
 
     def forget(self, name: str) -> bool:
-        """Count an archive no longer; False when it did not count before."""
+        """Stop counting an archive; False if it did not count before."""
         known = self._known.pop(name, None) is not None
         self.changed |= known
         return known

@@ -1,4 +1,4 @@
-"""The backlog: events that are not known to be safe elsewhere, on disk or, while that fails, in memory."""
+"""The backlog: events not yet known to be safe elsewhere, on disk, or in memory while the disk fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_node.outbox.event_file import EventFile, Row
 MEMORY_BYTES = 16_000_000
 """The most that events may take in memory."""
 SHRINK = 0.95
-"""When there is no room, this part of it stays filled, so that one gap covers many events."""
+"""A full backlog is cut down to this share of its limit, so that one gap covers many events."""
 DROPPED_AT_ONCE = 2000
 """The most events that are given up in one turn of the outbox."""
 
@@ -27,9 +27,9 @@ class Missing(NamedTuple):
         boot: Their boot.
         first: The lowest of their numbers.
         last: The highest of their numbers.
-        events: How many they are.
-        camera: The camera of the first.
-        created_us: When the first was added, microseconds UTC.
+        events: How many events were given up.
+        camera: The camera of the first event.
+        created_us: When the first event was added, microseconds UTC.
     """
 
     boot: str
@@ -43,21 +43,21 @@ class Missing(NamedTuple):
 class Backlog:
     """The events held, bounded by bytes and age. For one thread at a time; `with` opens and closes the file.
 
-    A disk that cannot be written is tried again every second. Until then new events wait in memory.
+    If the disk cannot be written, the backlog tries again every second, and new events wait in memory.
 
     Args:
         path: The database file; None keeps events in memory only.
-        max_bytes: When the events take more, the oldest are given up.
+        max_bytes: The most bytes that events may take; beyond it the oldest are given up.
         max_age_s: Events older than this are given up, seconds.
         patience: How long an archive may make no progress.
 
     Attributes:
-        boot: Identifies the time since this backlog was opened; sorts after the earlier boots of the file.
+        boot: Identifies this opening of the backlog; sorts after the earlier boots of the file.
         count: Events held.
-        bytes: What the events held take.
-        memory_bytes: What those of them take that are in memory only.
+        bytes: Size of the events held.
+        memory_bytes: Size of the events that are in memory only.
         dropped: Events given up since the backlog was opened.
-        archives: Who stores the events elsewhere; each write to disk writes them as well.
+        archives: Who stores the events elsewhere; each write to disk saves the archives too.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Backlog:
         self._max_bytes, self._max_age_us = max_bytes, int(max_age_s * 1e6)
         self._memory: OrderedDict[int, Row] = OrderedDict()
         self.memory_bytes = 0
-        self._gone: set[int] = set()  # in the file still, until the next write
+        self._gone: set[int] = set()  # ids of removed events that stay in the file until the next write
         self._last_id = 0
         self.archives = Archives(patience)
         self._file = EventFile(path, self.archives)
@@ -129,7 +129,7 @@ class Backlog:
         return self._last_id
 
     def oldest(self, boot: str) -> int | None:
-        """The lowest number that may still be held of a boot. It may be too low, never too high."""
+        """The lowest number that a boot may still have here. It may be too low, but never too high."""
         held = next((row.number for row in self._memory.values() if row.boot == boot), None)
         return min((number for number in (self._file.oldest(boot), held) if number is not None), default=None)
 
@@ -155,25 +155,25 @@ class Backlog:
         return self.remove([*self._file.read_boot(boot, number), *held])
 
     def boots(self) -> list[str]:
-        """The boots that events are held of, oldest first."""
+        """The boots whose events are held, oldest first."""
         return sorted({row.boot for row in self._memory.values()}.union(self._file.boots()))
 
     def first_beyond(self, marks: Mapping[str, int]) -> int | None:
         """Id of the oldest event held that an archive lacks; None when it lacks none.
 
         Args:
-            marks: By boot: the archive has stored all events up to this number.
+            marks: For each boot, the number up to which the archive has stored all events.
         """
         first: list[int] = []
         for boot in self.boots():
-            # One more than the removed ones, so at least one of these ids is still held.
+            # One id more than were removed, so at least one of these is still held.
             stored = self._file.ids_beyond(boot, marks.get(boot, 0), len(self._gone) + 1)
             first += [id_ for id_ in stored if id_ not in self._gone][:1]
         beyond = (row.id for row in self._memory.values() if row.number > marks.get(row.boot, 0))
         return min([*first, *beyond], default=None)
 
     def make_room(self, now_us: int) -> list[Missing]:
-        """Give up the oldest events that are too old or too many; the loss of each boot."""
+        """Give up the oldest events that are too old or too many, and return each boot's loss."""
         if not self.count:
             return []
         born_us = now_us - self._max_age_us
@@ -188,11 +188,11 @@ class Backlog:
         return []
 
     def drop(self, rows: Sequence[Row]) -> list[Missing]:
-        """Give events up; the loss of each boot."""
+        """Give events up, and return each boot's loss."""
         self.remove(rows)
         missing: dict[str, Missing] = {}
         for row in rows:
-            gap = orjson.loads(row.payload).get("gap")  # a gap that is dropped lives on in the new one
+            gap = orjson.loads(row.payload).get("gap")  # the new gap also covers a gap that is dropped
             self.dropped += gap is None
             for boot, first, last, count in [(row.boot, row.number, row.number, int(gap is None))] + (
                 [(gap["boot"], gap["first"], gap["last"], gap["count"])] if gap else []
@@ -217,7 +217,7 @@ class Backlog:
 
 
 def _excess(rows: Iterable[Row], held: int, allowed: int) -> list[Row]:
-    """The first of `rows`, as many as must go until what is left fits."""
+    """The first of `rows`: as many as must go before the rest fits."""
     excess = []
     for row in rows:
         if held <= allowed * SHRINK:

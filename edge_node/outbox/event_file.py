@@ -1,4 +1,4 @@
-"""The outbox's SQLite file: its events, and the archives with how far each has come."""
+"""The outbox's SQLite file: the events, and how far each archive has come."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS marks (
 """
 VERSION = 1
 ROW_BYTES = 100
-"""What a row takes beside its payload."""
+"""Bytes that a row takes besides its payload."""
 RETRY_S = 1.0
 
 
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """What the event takes."""
+        """Bytes that the event takes."""
         return len(self.payload) + ROW_BYTES
 
 
@@ -54,17 +54,17 @@ _COLUMNS = ", ".join(Row._fields)
 class EventFile:
     """The file. For one thread at a time; `with` opens and closes it.
 
-    A file that cannot be written is tried again every second. One that cannot be opened holds no event, and
-    takes none.
+    If the file cannot be written, writing is tried again every second. If it cannot be opened, it holds no
+    events, and every commit fails.
 
     Args:
         path: The database file; None for no file.
         archives: Filled from the file on opening, and written with each commit.
 
     Attributes:
-        boot: Identifies the time since this opening; sorts after the earlier boots of the file.
+        boot: Identifies this opening of the file; sorts after the earlier boots in it.
         count: Events in the file when it was opened.
-        bytes: What these events take.
+        bytes: Size of these events.
         last_id: The highest id of these events.
     """
 
@@ -89,8 +89,8 @@ class EventFile:
                 self._db.close()
             self._db = None
             log.warning(
-                "outbox %s cannot be used (%s): events wait in memory only, and are lost with the process; "
-                "set outbox.path to a writable place of this node's own",
+                "outbox %s cannot be used (%s): events wait in memory, and are lost when the node stops; "
+                "set outbox.path to a writable file that no other node uses",
                 self._path,
                 error,
             )
@@ -112,7 +112,7 @@ class EventFile:
         Args:
             rows: The events to write.
             gone: Ids of the events to delete.
-            at_once: Try although the last failure is less than a second ago.
+            at_once: Try even if the last failure was less than a second ago.
 
         Returns:
             Whether it succeeded; if not, the file is as it was before.
@@ -152,7 +152,7 @@ class EventFile:
         return [Row(*row) for row in self._query(sql, boot, through)]
 
     def oldest(self, boot: str) -> int | None:
-        """The lowest number of a boot; None without any, and 1 when the file cannot be read now."""
+        """The lowest number of a boot's events; None if there are none, 1 if the file cannot be read."""
         found = self._query("SELECT min(number) FROM events WHERE boot = ?", boot)
         if self._db is not None and not found:
             return 1

@@ -1,4 +1,4 @@
-"""In flight: what a sender on a connection has sent at QoS 1 and the broker has not acknowledged yet."""
+"""In flight: messages that were sent at QoS 1 and that the broker has not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class InFlight(Generic[T]):
         self.connection = 0
 
     def listen(self) -> None:
-        """Begin to hear of the broker's acknowledgements."""
+        """Begin to receive the broker's acknowledgements."""
         self._client.on_acknowledged.append(self._on_acknowledged)
 
     def __len__(self) -> int:
@@ -61,7 +61,7 @@ class InFlight(Generic[T]):
         while self._acknowledged:
             number, taken = self._acknowledged.popleft()
             item = self._items.pop(number, None)
-            if item is not None:  # else the message is another sender's, or of an earlier connection
+            if item is not None:  # otherwise it is another sender's message, or an earlier connection's
                 yield item, taken
         self._awaiting = bool(self._items)
 

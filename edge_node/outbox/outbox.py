@@ -1,10 +1,10 @@
 """The outbox: events wait here until they are known to be safe elsewhere.
 
 An event gets its number when it is added. It is committed to disk (`backlog`) at once, or together with
-others that come within 50 ms of the last commit. Then it is sent (`sender`) at QoS 1, at most 20 at a time:
-what has just happened goes first; what was left behind is sent beside it, in order and at a bounded rate. An
-event is deleted when every archive heard of lately has acknowledged it (``/ack``, `acknowledgements`). While
-there is no archive, it is deleted when the broker acknowledges it.
+others that come within 50 ms of the last commit. Then `sender` sends it at QoS 1, with at most 20 events in
+flight. New events go first; older ones follow in order, at a bounded rate. An event is deleted when every
+archive that spoke lately has acknowledged it (``/ack``, `acknowledgements`). While there is no archive, an
+event is deleted when the broker acknowledges it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from shared.wire.messages import Event, Gap, now_us
 log = logging.getLogger("darner.outbox")
 
 COMMIT_S = 0.05
-"""Commits are no closer than this: a lone event waits for none, a burst for one."""
+"""The least time between two commits: a lone event does not wait, and a burst shares a commit."""
 RESTING_S = 0.5
-"""How soon it is noticed that there is a connection again, or that an archive does not answer."""
+"""How soon an idle outbox notices a new connection, or an archive that does not answer."""
 MAX_ADDED = 20_000
-"""Events that may wait for a disk that hangs."""
+"""The most events that may wait while the disk hangs."""
 END_WITHIN_S = 2.0
-"""How long the end waits for the thread, which hangs when the disk does."""
+"""How long closing waits for the thread, which hangs when the disk does."""
 
 
 def numbered(event: Event, boot: str, number: int) -> Event:
@@ -74,7 +74,7 @@ class Outbox:
         path = Path(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600, patience)
         self._wall_us, self._started = now_us(), time.monotonic()
-        self._lock = threading.Lock()  # of the next three
+        self._lock = threading.Lock()  # guards the next three
         self._added: deque[tuple[int, Event]] = deque()
         self._number = 0
         self._lost: list[Missing] = []
@@ -131,7 +131,7 @@ class Outbox:
         return event
 
     def handle(self, received: Received) -> None:
-        """Take in an acknowledgement; one that breaks the contract is logged and skipped."""
+        """Handle an acknowledgement; one that breaks the contract is logged and skipped."""
         try:
             self.acknowledged(received)
         except MessageError as error:
@@ -139,10 +139,10 @@ class Outbox:
                 log.warning("%s: skipped: %s (said once for this topic)", received.topic, error)
 
     def acknowledged(self, received: Received) -> None:
-        """Take in an acknowledgement; an empty one says that the archive is no more.
+        """Note an acknowledgement; an empty one means that the archive was removed.
 
         Raises:
-            MessageError: It breaks the contract, or names another node or archive than its topic does.
+            MessageError: It breaks the contract, or its node or archive is not the one in its topic.
         """
         self._acknowledgements.note(received)
         self._wake.set()
@@ -176,12 +176,12 @@ class Outbox:
         return False
 
     def _clock_us(self) -> int:
-        """Wall clock read at the start, going on evenly: setting the clock since then makes no event old."""
+        """The wall clock as read at the start, plus the time since. Setting the clock makes no event old."""
         return self._wall_us + int((time.monotonic() - self._started) * 1e6)
 
     def _run(self) -> None:
         while not self._closing:
-            # A lone event is committed at once; those that follow within the interval together.
+            # A lone event is committed at once; those that follow within the interval share a commit.
             if self._added:
                 until = self._committed_at + COMMIT_S - time.monotonic()
             else:
@@ -190,11 +190,11 @@ class Outbox:
             self._wake.clear()
             try:
                 self._turn(time.monotonic())
-            except Exception:  # a fault of ours must not end delivery for good
+            except Exception:  # a bug must not end delivery for good
                 log.exception("outbox: a turn failed")
                 time.sleep(1.0)
         self._commit()
-        self._commit()  # the first may have left a gap to write
+        self._commit()  # the first commit may have added a gap event
 
     def _turn(self, now: float) -> None:
         if self._sender.renew():
@@ -218,7 +218,7 @@ class Outbox:
         return not self._added and self._sender.resting
 
     def _commit(self) -> None:
-        """Write what was added, and give up what there is no room for."""
+        """Write the added events, and give up those for which there is no room."""
         with self._lock:
             added = list(self._added)
             self._added.clear()
@@ -258,5 +258,5 @@ class Outbox:
 
 
 def _merged(lost: Sequence[Missing]) -> list[Missing]:
-    """One loss in place of several that follow each other."""
+    """Merge consecutive losses into one."""
     return [lost[-1]._replace(first=lost[0].first, events=len(lost))] if lost else []

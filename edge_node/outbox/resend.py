@@ -16,7 +16,7 @@ class Resend:
     """Goes through the events held from one id to another, at a bounded rate. For one thread at a time.
 
     Args:
-        backlog: Holds the events; it must be open when the first of them is asked for.
+        backlog: Holds the events; it must be open before events are read.
         per_s: The most events a second.
         now: Monotonic seconds.
     """
@@ -30,17 +30,17 @@ class Resend:
 
     @property
     def done(self) -> bool:
-        """Whether it has come to the end."""
+        """Whether the last event of the range was reached."""
         return self._cursor >= self._through
 
     def begin(self, first: int, through: int) -> None:
-        """Go from `first` to `through`, or from where it is now, if that is earlier."""
+        """Set the range from `first`, or from the current position if that is earlier, to `through`."""
         self._cursor = first - 1 if self.done else min(self._cursor, first - 1)
         self._through = through
         self._page.clear()
 
     def extend(self, first: int, through: int) -> None:
-        """Go on to `through`: from where it is now, or from `first` if it has come to the end."""
+        """Move the end of the range to `through`. If the old end was reached, go on from `first`."""
         if self.done:
             self._cursor = first - 1
         self._through = through
@@ -51,7 +51,7 @@ class Resend:
         self._through = page[-1].id if page else self._cursor
 
     def earn(self, now: float) -> None:
-        """Allow as many more events as the rate gives for the time passed; saves up a tenth of a second's."""
+        """Allow more events for the time passed, at the set rate; at most 0.1 s worth is saved up."""
         self._tokens = min(self._tokens + (now - self._tokens_at) * self._rate, max(1.0, self._rate * 0.1))
         self._tokens_at = now
 
@@ -59,7 +59,7 @@ class Resend:
         """The next event to send; None at the end, and when the rate allows none yet.
 
         Args:
-            besides: Ids of events that are on their way already, and are left out.
+            besides: Ids of events that are in flight already; these are skipped.
         """
         while self._tokens >= 1:
             if not self._page:

@@ -1,4 +1,4 @@
-"""Sends the outbox's events at QoS 1: what has just happened first, and beside it what was left behind."""
+"""Sends the outbox's events at QoS 1: new events first, and older ones at a bounded rate."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from shared.wire import topics
 from shared.wire.messages import now_us
 
 IN_FLIGHT = 20
-"""Events that may wait for the broker's acknowledgement at a time."""
+"""The most events that may wait for the broker's acknowledgement."""
 LIVE = 200
-"""Events that may wait for their turn in memory; when there are more, they are read from disk again."""
+"""The most new events that wait in memory; when there are more, they are read from disk again."""
 LIVE_US = 5_000_000
-"""An event that is sent later than this is historical."""
+"""An event older than this when it is sent is historical, microseconds."""
 REFUSED_S = 30.0
-"""Events that the broker refused (its ACL, its quota) are tried again after this long."""
+"""How long until events that the broker refused (by ACL or quota) are sent again."""
 
 
 class Sender:
@@ -57,7 +57,7 @@ class Sender:
         self._refused_at: float | None = None
 
     def listen(self) -> None:
-        """Begin to hear of the broker's acknowledgements."""
+        """Begin to receive the broker's acknowledgements."""
         self._in_flight.listen()
 
     @property
@@ -73,21 +73,21 @@ class Sender:
         return True
 
     def queue(self, rows: Sequence[Row]) -> None:
-        """Send events that have just been written."""
+        """Queue events that have just been written."""
         if self._client.connected and self._in_flight.connection:
             self._live.extend(rows)
-        else:  # they are sent again when there is a connection
+        else:  # without a connection, they are left to the resend
             self._resend.extend(rows[0].id if rows else self._backlog.last_id + 1, self._backlog.last_id)
         if len(self._live) > LIVE:
             self._resend.extend(self._live[0].id, self._backlog.last_id)
             self._live.clear()
 
     def replay(self, first: int) -> None:
-        """Send the events held from an id on; a replay that has not come that far goes on."""
+        """Send the events held from an id on, or from where an unfinished replay is, if that is earlier."""
         self._resend.begin(first, self._live[0].id - 1 if self._live else self._backlog.last_id)
 
     def take_answers(self, now: float) -> None:
-        """Take in what the broker acknowledged. Without an archive, that makes an event safe."""
+        """Process the broker's acknowledgements. Without an archive, an acknowledged event is safe."""
         for row, taken in self._in_flight.answers():
             if not taken:
                 self._refused_at = now
@@ -98,13 +98,13 @@ class Sender:
             self.replay(1)
 
     def send(self, now: float) -> Iterator[Missing]:
-        """Send as much as may be on its way.
+        """Send as many events as may be in flight.
 
         Args:
             now: Monotonic seconds.
 
         Yields:
-            Events that were given up because the broker takes no message as large as theirs.
+            Events that were given up because the broker takes no message of their size.
         """
         self._resend.earn(now)
         sending = {row.id for row in self._in_flight}
@@ -117,7 +117,7 @@ class Sender:
                     return  # the next connection begins with a replay
             except MessageError:
                 missing = self._backlog.drop([row])
-                # A gap that is too large itself leaves none: the next would not fit either.
+                # A gap that is too large leaves no other gap, which would not fit either.
                 if len(missing) == 1 and missing[0].events:
                     yield missing[0]
                 continue
@@ -132,7 +132,7 @@ class Sender:
         changes = {
             "published_us": now_us(),
             "oldest": self._backlog.oldest(row.boot) or row.number,
-            # An event that follows a newer one is historical too: the others come in order.
+            # An event sent after a newer one is historical too: only the others come in order.
             "historical": old or row.id <= self._newest_sent,
         }
         return orjson.dumps(orjson.loads(row.payload) | changes)

@@ -12,7 +12,7 @@ from edge_node.frames import U8, Frame, Tracks
 from edge_node.publish.jpeg import shrink
 
 MAX_TRACKS = 256
-"""Tracks remembered per camera; of more, the one seen longest ago is forgotten."""
+"""The most tracks remembered per camera; beyond it, the track seen longest ago is forgotten."""
 
 _BETTER = 1.15  # a view that is only a little better is not worth another picture
 _MARGIN = 0.1  # of the box, on each side
@@ -25,7 +25,7 @@ class View:
 
     Attributes:
         quality: Score times the box's side, lower when the frame's edge cuts the box.
-        seq: Number of the frame that it is cut from.
+        seq: Number of the frame that the view is cut from.
         captured_ns: When that frame was captured.
         image: u8 ``(H, W, 3)``, BGR, a copy; None once it was taken.
         taken: Whether this view of the track, or one before it, was taken.
@@ -54,7 +54,7 @@ class BestViews:
         return len(self._views)
 
     def update(self, frame: Frame, tracks: Tracks) -> None:
-        """Keep what this frame shows of each track that no earlier frame showed better."""
+        """Keep this frame's view of each track for which it is clearly better than the best so far."""
         size = np.array([frame.width, frame.height] * 2, np.float32)
         low, high = tracks.xyxy[:, :2], tracks.xyxy[:, 2:]
         sides = np.maximum(high - low, 0)

@@ -21,7 +21,7 @@ from shared.wire import messages, topics
 log = logging.getLogger("darner.bundle")
 
 SMALLEST = 64
-"""Width in pixels below which a picture that is still too large is given up."""
+"""The narrowest picture that is tried, in pixels; if it is still too large, the bundle is given up."""
 
 
 class Bundles:
@@ -29,7 +29,7 @@ class Bundles:
 
     Args:
         client: The connection.
-        config: The node's; nothing happens unless it enables bundles.
+        config: The node's configuration; no bundles are sent unless it enables them.
         composer: Makes the messages.
 
     Attributes:
@@ -70,7 +70,7 @@ class Bundles:
                 return  # the node is stopping
 
     def encode(self, item: Analysed) -> bytes | None:
-        """The message, its picture made smaller until it fits; None when even the smallest does not."""
+        """The message, with its picture shrunk until it fits; None if even the smallest does not fit."""
         frame, width = item.frame, min(self._settings.width, item.frame.width)
         message = self._composer.bundle(item)
         room = self._settings.max_bytes - len(messages.encode(message))
@@ -84,7 +84,7 @@ class Bundles:
             width = max(SMALLEST, width // 2)
         if self._once(frame.camera):
             log.warning(
-                "camera %s: a bundle does not fit bundle.max_bytes of %d",
+                "camera %s: a bundle does not fit into bundle.max_bytes (%d); raise it (said once)",
                 frame.camera,
                 self._settings.max_bytes,
             )

@@ -1,4 +1,4 @@
-"""Makes the messages that nodes publish and batch jobs write, in the wire's units and digits."""
+"""Makes the messages that nodes publish and batch jobs write, in the wire's units and precision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.wire.messages import DetectedObject, ZoneNumbers, now_us
 
 
 def new_session() -> str:
-    """A new identifier for one run of a node. Identifiers sort by time, and none comes twice."""
+    """A new identifier for one run of a node. Identifiers sort by time, and each is unique."""
     return f"{int(time.time()):x}-{secrets.token_hex(3)}"
 
 
@@ -50,7 +50,7 @@ class Composer:
 
         Args:
             item: The analysed frame.
-            dropped: How many frames of this session no detections message reported before this frame.
+            dropped: How many earlier frames of this session no detections message reported.
         """
         frame = item.frame
         return messages.DetectionsMessage(
@@ -123,7 +123,7 @@ class Composer:
         return messages.ZoneState(**self._frame_head(frame), **_short(vars(numbers)))
 
     def bundle(self, item: Analysed) -> messages.Bundle:
-        """A frame's objects in the message that is to have its picture, too; without the picture."""
+        """A bundle with a frame's objects; its caller adds the picture."""
         frame = item.frame
         return messages.Bundle(
             **self._frame_head(frame),
@@ -151,14 +151,14 @@ class Composer:
 
 
 def fractions(xyxy: F32, width: int, height: int) -> list[list[float]]:
-    """Boxes ``(N, 4)`` in pixels to fractions of the picture, to five decimals: 0.02 pixels of 1080p."""
+    """Turn boxes ``(N, 4)`` from pixels into fractions, to five decimals: 0.02 pixels of 1080p."""
     size = np.array([width, height] * 2, np.float64)
     boxes: list[list[float]] = np.clip(xyxy / size, 0.0, 1.0).round(5).tolist()
     return boxes
 
 
 def rounded(values: Floats, digits: int) -> list[Any]:
-    """An array as Python numbers, rounded in double precision: JSON writes a rounded f32 with more digits."""
+    """An array as Python numbers, rounded as doubles: JSON would write a rounded f32 with more digits."""
     numbers: list[Any] = values.astype(np.float64).round(digits).tolist()
     return numbers
 
@@ -169,12 +169,12 @@ def only_time_passed(before: ZoneNumbers, after: ZoneNumbers) -> bool:
 
 
 def _speed(metres_per_second: float) -> float | None:
-    # Above the horizon of the calibrated ground a speed is not a number, which JSON cannot say.
+    # Above the horizon of the calibrated ground a speed is NaN, which JSON cannot express.
     return None if math.isnan(metres_per_second) else round(metres_per_second, 2)
 
 
 def _short(value: Any) -> Any:
-    """Numbers with the digits that mean something: fractions of the frame to five places, times to three."""
+    """Round numbers to their meaningful digits: fractions of the frame to five places, times to three."""
     if isinstance(value, float):
         return round(value, 5)
     if isinstance(value, tuple):

@@ -90,7 +90,7 @@ class HomeAssistant:
 
     Args:
         client: The connection.
-        config: The node's. Discovery is off unless `homeassistant.enabled` is set.
+        config: The node's configuration. Discovery is off unless `homeassistant.enabled` is set.
 
     Raises:
         ConfigError: `homeassistant.prefix` cannot begin a topic.
@@ -115,7 +115,8 @@ class HomeAssistant:
         """Announce devices that have changed, and withdraw those that are gone.
 
         Args:
-            config: The node's, with its present zones and lines. A changed discovery prefix is not followed.
+            config: The node's configuration, with its current zones and lines. A changed discovery prefix
+                is ignored.
         """
         with self._lock:
             before, self._devices = self._devices, self._of(config)
@@ -128,7 +129,7 @@ class HomeAssistant:
                     self._client.set_state(topics.DISCOVERY, path, orjson.dumps(self._devices[path]))
 
     def handle(self, received: Received) -> None:
-        """Take one message; a message about anything else is ignored."""
+        """Handle one message; messages that do not concern discovery are ignored."""
         if received.topic == self._birth:
             if received.payload == b"online" and not received.retain:
                 with self._lock:
@@ -149,7 +150,7 @@ class HomeAssistant:
             self._client.set_state(topics.DISCOVERY, path, orjson.dumps(payload))
 
     def _replace(self, path: str, before: dict[str, str]) -> None:
-        """Announce a device, and remove the components that it had before and has no longer.
+        """Announce a device, and remove the components that it had before and no longer has.
 
         Args:
             path: The device's topic.
@@ -172,7 +173,7 @@ class HomeAssistant:
 
 
 def _components(payload: bytes) -> dict[str, str] | None:
-    """The platform of each component, if Darner announced the device; None if it is anybody else's."""
+    """The platform of each component, if Darner announced the device; None if somebody else did."""
     try:
         message = orjson.loads(payload) if len(payload) <= MAX_PAYLOAD else None
     except orjson.JSONDecodeError:

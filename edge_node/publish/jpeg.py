@@ -1,4 +1,4 @@
-"""Pictures made smaller, and made into JPEGs."""
+"""Shrinks pictures, and encodes them as JPEGs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge_node.frames import U8
 
 
 def shrink(image: U8, width: int, height: int) -> U8:
-    """A picture made to fit into width x height, its aspect kept; the same object if it fits already."""
+    """Shrink a picture to fit into width x height, keeping its aspect; return it as it is if it fits."""
     scale = min(width / image.shape[1], height / image.shape[0])
     if scale >= 1:
         return image

@@ -22,7 +22,7 @@ _CAMERA_COUNTERS = {
     "still": "Frames that skipped the network because nothing moved",
 }
 _GPU_GAUGES = {
-    "utilisation_percent": "Percent of the time in which something ran",
+    "utilisation_percent": "Percent of the time during which the GPU was busy",
     "memory_used_mb": "Megabytes of memory in use",
     "memory_total_mb": "Megabytes of memory",
     "temperature_c": "Degrees Celsius",
@@ -42,7 +42,7 @@ class Exporter(Collector):
         port: The port in use.
 
     Raises:
-        ConfigError: On entering: nothing can listen on the port.
+        ConfigError: On entering: the port cannot be opened.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -117,7 +117,7 @@ def _cameras(cameras: dict[str, CameraMetrics]) -> Iterator[Metric]:
 
 
 def _stages(message: Metrics) -> Iterator[Metric]:
-    """Quantiles since the last report. They are gauges: the quantiles of a summary count from the start."""
+    """Quantiles since the last report: gauges, because the quantiles of a summary count from the start."""
     gauge = GaugeMetricFamily(
         "darner_edge_stage_milliseconds",
         "Milliseconds that the stage took, since the last report",
@@ -139,7 +139,7 @@ def _stages(message: Metrics) -> Iterator[Metric]:
     yield waiting
     yield dropped
     runs = CounterMetricFamily(
-        "darner_edge_batches", "Runs of the network, by how many frames one run took", labels=["frames"]
+        "darner_edge_batches", "Runs of the network, by the number of frames in a run", labels=["frames"]
     )
     for frames, count in message.batches.items():
         runs.add_metric([frames], count)

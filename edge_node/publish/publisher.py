@@ -1,4 +1,4 @@
-"""What the pipeline's results become on MQTT: `shared.wire.messages` under `shared.wire.topics`."""
+"""Publishes the pipeline's results over MQTT: `shared.wire.messages` on `shared.wire.topics`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from shared.wire.messages import StageMetrics, now_us
 from shared.wire.stopwatch import Stopwatch
 
 FAREWELL_S = 1.5
-"""How long a farewell waits for the broker; one that does not answer must not hold up the end."""
+"""How long a farewell waits for the broker: a broker that does not answer must not hold up the exit."""
 _AHEAD = 4
-"""Messages of one kind and camera that may wait to be sent, where only files are read."""
+"""Messages of one kind and camera that may wait to be sent when every source is a file read fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ class Publisher:
         config: The node's configuration.
         live: The live settings.
         composer: Makes the messages.
-        also: Gets every analysed frame as well, and must not wait.
+        also: Called with every analysed frame as well; it must not wait.
 
     Attributes:
         state: The retained messages.
         outgoing: What waits to be sent.
-        thumbnails_sent: By camera.
+        thumbnails_sent: Number of thumbnails sent, by camera.
         stopwatch: How long each stage took.
     """
 
@@ -93,8 +93,8 @@ class Publisher:
         self._node, self._prefix = config.node, config.mqtt.prefix
         self._live, self._composer, self._also = live, composer, also
         self._cameras = {name: _Camera(settings) for name, settings in config.cameras.items()}
-        # Where every source is a file that is read as fast as possible, reading waits for the sender. Beside
-        # a live camera it must not: the camera would wait, too.
+        # If every source is a file that is read as fast as possible, reading waits for the sender. With a
+        # live camera it must not, because the camera would wait too.
         hurried = all(map(is_read_fast, config.cameras.values()))
         self.outgoing: Channel[_Outgoing] = Channel(depth=_AHEAD if hurried else 1)
         self._put = self.outgoing.put if hurried else self.outgoing.put_newest
@@ -103,7 +103,7 @@ class Publisher:
         self.state = NodeState(client, config, composer)
 
     def publish(self, item: Analysed) -> None:
-        """Take one analysed frame: detections and thumbnail wait in the channel, the rest is handed on."""
+        """Publish one analysed frame: queue its detections and thumbnail, and hand on the rest."""
         frame, camera = item.frame, self._cameras[item.frame.camera]
         start = time.perf_counter()
         self.state.origin(frame)
@@ -131,7 +131,7 @@ class Publisher:
         return self._cameras[camera].last
 
     def reconfigure(self, camera: str, settings: CameraSettings) -> None:
-        """Take other settings of thumbnails, snapshots and the rate of detections, from the next frame on."""
+        """Change the settings of thumbnails, snapshots and the rate of detections from the next frame on."""
         known = self._cameras[camera]
         before, known.settings = known.settings, settings
         if settings.detections_fps != before.detections_fps:
@@ -146,7 +146,7 @@ class Publisher:
                 self._send(item)
 
     def metrics(self, uptime_s: float, throughput: Throughput, vitals: Vitals) -> messages.Metrics:
-        """Publish how the node is doing, and return it; starts a new period of the stage quantiles."""
+        """Publish and return the node's metrics; the stage quantiles then start over."""
         replaced: Counter[str] = Counter()
         for key, count in dict(self.outgoing.dropped).items():
             replaced[key.partition(" ")[0]] += count
@@ -203,7 +203,7 @@ class Publisher:
         self._offer(topics.THUMBNAIL, frame, jpeg, properties)
 
     def _snapshot(self, happening: Happening, camera: str, best_views: BestViews | None) -> str | None:
-        """Send the track's best view if it was not sent yet; the topic of its snapshots, if it has any."""
+        """Send the track's best view unless it was sent; return the topic of its snapshots, if any."""
         track_id = happening.track_id
         # The first view of a track is seldom its best: its start alone is no reason to publish one.
         if best_views is None or track_id is None or happening.type == "track_started":
@@ -231,7 +231,7 @@ class Publisher:
         content = item.content
         if isinstance(content, messages.DetectionsMessage):
             camera = self._cameras[item.camera]
-            # Counted here, behind everything that loses frames, so that `dropped` is right whoever lost them.
+            # Counted here, after every part that may lose frames, so that `dropped` includes all losses.
             content = dataclasses.replace(
                 content, dropped=content.seq - camera.reported, published_us=now_us()
             )

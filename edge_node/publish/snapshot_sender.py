@@ -1,6 +1,6 @@
-"""Snapshots on their way to the broker. A few wait while it is away, because events refer to them.
+"""Sends snapshots to the broker. A few wait while there is no connection, because events refer to them.
 
-Unlike an event, a snapshot may be lost: none is on disk, and where there is no room the oldest are given up.
+Unlike an event, a snapshot may be lost: none is on disk, and when too many wait, the oldest are given up.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ log = logging.getLogger("darner.snapshots")
 MAX_WAITING = 64
 MAX_BYTES = 4_000_000
 IN_FLIGHT = 4
-"""Few, because they share the connection with the events."""
+"""The most snapshots in flight: few, because they share the connection with the events."""
 RETRY_S = 0.5
 SETTLE_S = 5.0
-"""How long snapshots wait after a reconnect. When a broker comes back its subscribers do, too, and a snapshot
-that is published before them is lost on them, because the broker keeps none."""
+"""How long snapshots wait after a reconnect. After a broker's restart its subscribers reconnect too, and miss
+every snapshot published before they are back, because the broker does not retain snapshots."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ class SnapshotSender:
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
-        self._lock = threading.Lock()  # of the next three
+        self._lock = threading.Lock()  # guards the next three
         self._waiting: OrderedDict[str, _Snapshot] = OrderedDict()  # by topic, until the broker has them
         self._bytes = 0
         self._dropped: Counter[str] = Counter()
@@ -73,16 +73,16 @@ class SnapshotSender:
 
     @property
     def in_flight(self) -> int:
-        """How many were sent and not acknowledged yet."""
+        """How many snapshots were sent and are not acknowledged yet."""
         return len(self._in_flight)
 
     def offer(self, path: str, jpeg: bytes, user_properties: dict[str, str]) -> None:
-        """Take a snapshot; never waits. It replaces an earlier one of the same track that is still here.
+        """Queue a snapshot; never waits. It replaces a waiting snapshot of the same track.
 
         Args:
             path: Topic.
             jpeg: The picture.
-            user_properties: What it shows.
+            user_properties: The message's user properties: which frame the picture is from, and its size.
         """
         with self._lock:
             self._remove(path)
@@ -94,12 +94,12 @@ class SnapshotSender:
         self._wake.set()
 
     def metrics(self) -> SnapshotMetrics:
-        """How many wait, and how many were given up for which reason."""
+        """How many snapshots wait, and how many were given up, by reason."""
         with self._lock:
             return SnapshotMetrics(waiting=len(self._waiting), bytes=self._bytes, dropped=dict(self._dropped))
 
     def drain(self, timeout: float) -> bool:
-        """Wait until the broker has all; False when it has not after `timeout` seconds."""
+        """Wait until the broker has every snapshot; False if it does not after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self._waiting:
             if time.monotonic() > deadline or not self._client.connected:
@@ -118,7 +118,7 @@ class SnapshotSender:
                 time.sleep(RETRY_S)
 
     def _turn(self) -> None:
-        """Take in what the broker answered, and send as many as may be in flight."""
+        """Process the broker's answers, and send as many snapshots as may be in flight."""
         first = not self._in_flight.connection
         if self._in_flight.renew():
             self._send_from = self._clock() + (0.0 if first else SETTLE_S)

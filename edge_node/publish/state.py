@@ -1,4 +1,4 @@
-"""The node's retained messages, which a subscriber finds even if it comes later than the node."""
+"""The node's retained messages, which a subscriber gets even if it subscribes later."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lin
 ZONE_REFRESH_S = 1.0
 """How often a zone's durations are published while nothing else changes in it."""
 ORIGIN_REFRESH_S = 1.0
-"""The shortest time between two manifests that report another clock or reader of one camera."""
+"""The least time between two manifests that report a changed clock or reader of one camera."""
 
 
 class _Camera:
@@ -31,8 +31,8 @@ class _Camera:
     def __init__(self, source: int | str) -> None:
         self.source = source
         self.status: messages.CameraState | None = None
-        self.counts = (0, 0)  # of zones and lines
-        self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, each with when
+        self.counts = (0, 0)  # number of zones, number of lines
+        self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, with the time of publishing
         self.origin: tuple[messages.ClockSource, str] | None = None  # clock and reader
         self.origin_at = -math.inf
 
@@ -83,7 +83,7 @@ class NodeState:
         self._publish(topics.STATUS, messages.encode(self._composer.status(status)))
 
     def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
-        """Publish what a camera does, unless that was published last."""
+        """Publish a camera's status, unless it is the one published last."""
         with self._status_lock:
             if self._cameras[camera].status == status:
                 return
@@ -121,7 +121,7 @@ class NodeState:
 
         Args:
             numbers: As of the frame.
-            frame: The newest of its camera.
+            frame: The camera's newest frame.
             at_once: Publish grown durations even within `ZONE_REFRESH_S` of the last message.
         """
         known = self._cameras[frame.camera].numbers
@@ -137,7 +137,7 @@ class NodeState:
         self._publish(topics.ZONE, messages.encode(message), camera=frame.camera, zone=numbers.zone)
 
     def origin(self, frame: Frame) -> None:
-        """Publish the manifest again if this frame has another clock or reader than the camera's last one."""
+        """Publish the manifest again if this frame's clock or reader is not the one published last."""
         camera, origin = self._cameras[frame.camera], (frame.clock, frame.reader)
         if camera.origin == origin:
             return
@@ -147,7 +147,7 @@ class NodeState:
             self._inform()
 
     def withdraw(self) -> None:
-        """Forget everything and say "offline": another node has the name, and publishes its own state."""
+        """Clear all state and publish "offline": another node has the name, and publishes its own state."""
         self._client.clear_state(self._prefix)
         self.node_status("offline")
 

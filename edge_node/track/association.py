@@ -137,7 +137,7 @@ class Matching:
         return self._left == 0
 
     def stage(self, rows: Index, columns: Index, gain: Floats) -> None:
-        """Assign among these pairs, see `assign`. Pairs of positive gain may not contain anything taken."""
+        """Assign among these pairs, see `assign`. No pair of positive gain may hold a taken row or column."""
         if not len(rows):
             return
         r, c = assign(rows, columns, gain)

@@ -21,7 +21,7 @@ POS, VEL, PP, PV, VV = slice(0, 4), slice(4, 8), 8, 9, 10
 the box. Each column is a box, so that numpy runs along whole rows."""
 
 MEASUREMENT = 0.12
-"""Standard deviation of a detected coordinate. All four are in sides of the box."""
+"""Standard deviation of a detected coordinate. This and the three below are in sides of the box."""
 POSITION = 0.2
 """Standard deviation of the position's random walk, per square root of a second."""
 VELOCITY = 0.5

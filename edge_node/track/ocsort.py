@@ -30,7 +30,7 @@ _MAX_STEPS = 16  # most steps of a re-update
 
 
 class OcSort:
-    """Tracker for crowds that hide each other.
+    """A tracker for crowds in which people hide each other.
 
     Args:
         settings: How tracks begin and end.
@@ -88,7 +88,7 @@ def recover(matching: Matching, rows: Rows, seen: Seen) -> None:
 
 
 def correct(rows: Rows, matched: Index, centre: F64) -> None:
-    """Correct matched tracks, with the time they were lost; see `edge_node.track.table.Correct`."""
+    """Correct matched tracks, also for the time they were lost; see `edge_node.track.table.Correct`."""
     hidden = rows.lost[matched].nonzero()[0]
     bytetrack.correct(rows, matched, centre)
     if len(hidden):

@@ -32,7 +32,7 @@ class TypicalScores:
         return shares
 
     def learn(self, class_id: I32, score: F64) -> None:
-        """Take in detections ``(K,)`` that continued confirmed tracks; `shares` has seen their classes."""
+        """Learn from detections ``(K,)`` of confirmed tracks, whose classes `shares` has seen before."""
         size = len(self._sum)
         self._sum += np.bincount(class_id, score, minlength=size)
         self._count += np.bincount(class_id, minlength=size)

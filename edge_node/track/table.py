@@ -1,7 +1,7 @@
 """The life of a camera's tracks, kept in a few arrays: tracks begin, are confirmed, get lost and end.
 
-Trackers differ in how they match tracks with detections and how they use a match: they hand in two functions.
-Everything else is here.
+Trackers differ in how they match tracks with detections and how they use a match. Each gives the table two
+functions for that; everything else is here.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from edge_node.track.association import Index, Matching
 from edge_node.track.scores import TypicalScores
 from shared.geometry import F64, Bool, Floats
 
-_SNAPSHOT_S = 1.0  # seconds between snapshots of where tracks are, which tell which of them stand still
-_STILL_RADIUS = 0.2  # a track stands still if it moved less since two snapshots ago, in sides of its box
+_SNAPSHOT_S = 1.0  # seconds between snapshots of the tracks' places, which show which tracks stand still
+_STILL_RADIUS = 0.2  # a track that moved less than this over two snapshots stands still; in sides of its box
 _MIN_AGAINST = 3  # number of detections of another class in a row that change a track's class
-_COASTING = 0.5  # a track is reported unseen for at most this share of the time it was followed
+_COASTING = 0.5  # an unseen track is reported for at most this share of the time it was followed
 _OUTSIDE = 0.1  # share of a predicted box that may lie where nothing was ever detected
 
 
@@ -36,7 +36,7 @@ class Rows:
     state: F64  # state of the Kalman filters, (11, N), see kalman
     seen: F64  # last matched box, centre and sides, (4, N)
     past: F64  # centres at the last snapshot and at the one before, (2, 2, N)
-    extra: F64  # what one kind of tracker keeps for itself, (E, N), 0 at first
+    extra: F64  # numbers that only one kind of tracker uses, (E, N), 0 at first
     born: F64  # when the track was first seen, seconds
     until: F64  # when a lost track ends unless it is matched again, seconds
     unseen: F64  # seconds since the last match
@@ -199,7 +199,7 @@ class TrackTable:
         self._scores.learn(class_id, score)
 
     def _miss(self, index: Index) -> None:
-        """Let tracks without a detection go on as predicted, wait unseen, or end."""
+        """Report tracks without a detection as predicted, keep them unseen, or end them."""
         rows = self._rows
         newly = index[~rows.lost[index]]
         if len(newly):

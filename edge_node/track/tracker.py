@@ -23,7 +23,7 @@ class Tracker(Protocol):
         """
 
     def reset(self) -> None:
-        """Forget all tracks; ids go on counting, and the next update reports the dropped tracks as ended."""
+        """Forget all tracks, but not the next id; the next update reports the dropped tracks as ended."""
 
 
 def create(settings: TrackerSettings) -> Tracker:

@@ -187,7 +187,7 @@ def test_a_node_answers_what_it_is_asked(broker: Mosquitto, people_video: Path, 
         assert seconds.shape == (36, 64)
         assert seconds.sum() > 1
         elsewhere = ask("heatmap", {"camera": "x"})
-        assert "not one of this node's: street" in (elsewhere.error or "")
+        assert "this node's cameras are: street" in (elsewhere.error or "")
         assert elsewhere.code == "unknown"
         shot = ask("snapshot", {"camera": "street"}).result
         jpeg = np.frombuffer(base64.b64decode(shot["jpeg_base64"]), np.uint8)
@@ -197,7 +197,7 @@ def test_a_node_answers_what_it_is_asked(broker: Mosquitto, people_video: Path, 
         people = ask("detect", picture).result["objects"]
         assert len(people) >= 3
         assert {one["label"] for one in people} == {"person"}
-        assert "no JPEG or PNG" in (ask("detect", b"\xff\xd8 broken").error or "")
+        assert "not a JPEG or PNG" in (ask("detect", b"\xff\xd8 broken").error or "")
         assert "nothing to set" in (ask("set", {}).error or "")
         assert "$.confidence" in (ask("set", {"confidence": 7}).error or "")
         done = ask("set", {"camera": "street", "confidence": 0.99, "thumbnail_fps": 0}).result

@@ -133,7 +133,7 @@ def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
 @pytest.mark.parametrize(
     ("command", "payload", "code", "says"),
     [
-        pytest.param("dance", b"{}", "unknown", "no command 'dance'; there are: ", id="unknown"),
+        pytest.param("dance", b"{}", "unknown", "no command 'dance'; the commands are: ", id="unknown"),
         pytest.param("echo", b"not json", "invalid", "not JSON", id="malformed"),
         pytest.param("echo", b'{"camera": "a/b"}', "invalid", "$.camera", id="bad identifier"),
         pytest.param("echo", b'{"schema": "darner.request/9"}', "invalid", "$.schema", id="newer schema"),

@@ -184,7 +184,7 @@ def test_an_archive_that_is_gone_for_long_holds_nothing_back_any_more(
             time.sleep(0.05)
         wait_until(lambda: held(outbox) == 1)
         assert archives(outbox) == ["there"]
-    assert "archive gone was not heard of for" in caplog.text
+    assert "archive gone has not spoken for" in caplog.text
 
 
 def test_an_archive_whose_acknowledgement_is_cleared_is_waited_for_no_longer(tmp_path: Path) -> None:
