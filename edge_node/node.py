@@ -49,8 +49,8 @@ METRICS_EVERY_S = 5.0
 STOP_WITHIN_S = 2.5
 """How long the stages may take to stop. A whole stop may take 5 s; the other half is for the farewell."""
 SWITCH_S = 2e-4
-"""How long a thread may keep the interpreter from others. Python's default is longer than a GPU's inference.
-With a 3 ms detector this gives 7 to 13 % more frames than 0.5 ms does on 16 cores, and as many on two."""
+"""How long a thread may keep the interpreter from others, seconds. Python's default is longer than a GPU's
+inference. With a 3 ms detector, 16 cores give 7 to 13 % more frames than with 0.5 ms; two cores as many."""
 
 
 def run(read: Callable[[], EdgeConfig]) -> int:

@@ -62,7 +62,7 @@ class Pipeline:
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera, for its newest frame. If every source is a file that is read as fast as possible,
-        # a lane holds enough to fill a batch and to bridge a pause, such as the start of a file's next pass.
+        # a lane is deeper: it can fill a batch, and bridge a pause such as the start of a file's next pass.
         hurried = all(map(is_read_fast, config.cameras.values()))
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [

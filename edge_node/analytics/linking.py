@@ -1,4 +1,4 @@
-"""When a new track is an object that was lost under another id: it appears where that object can be."""
+"""Decides which new track is an object lost under another id: one that begins where the object can be."""
 
 from __future__ import annotations
 

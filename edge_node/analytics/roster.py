@@ -161,7 +161,7 @@ class Roster:
         return events
 
     def release(self, busy: Bool, now_s: float) -> Index:
-        """Free the slots of ended tracks that no new track can continue any more.
+        """Free the slots of ended tracks that no new track can continue.
 
         Args:
             busy: Mask ``(C,)`` of the slots with an open stay.

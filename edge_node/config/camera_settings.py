@@ -29,7 +29,7 @@ class ThumbnailSettings:
 class SnapshotSettings:
     """The JPEGs of single tracks: the best view of each object so far."""
 
-    enabled: Annotated[bool, Meta(description="Publish snapshots, and name them in events")] = True
+    enabled: Annotated[bool, Meta(description="Publish snapshots, and give their topics in events")] = True
     side: Annotated[
         int,
         Meta(
@@ -146,8 +146,8 @@ class CameraSettings:
         Meta(
             ge=0,
             le=8192,
-            description="Decode the JPEGs of a webcam at a half, a quarter or an eighth of their size, "
-            "as long as they stay at least this wide in pixels; 0 decodes them at full size",
+            description="Decode a webcam's JPEGs at a half, a quarter or an eighth of their size, but at "
+            "least this wide in pixels; 0 decodes them at full size",
         ),
     ] = 0
     detect_every: Annotated[

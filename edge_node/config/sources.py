@@ -35,7 +35,7 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def check_source(camera: str, source: int | str) -> None:
-    """Make sure that a file or folder is there; a live source may come later.
+    """Make sure that a file or folder exists; a live source may appear later.
 
     Raises:
         SourceError: The file or folder does not exist, or the folder has no pictures.

@@ -65,7 +65,7 @@ class Control:
         }
 
     def ping(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
-        """Show that the node is there, and whether it is well."""
+        """Show that the node is running, and whether it is healthy."""
         return {
             "version": __version__,
             "cameras": list(self._pipeline.watches),

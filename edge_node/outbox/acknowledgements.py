@@ -112,7 +112,12 @@ class Acknowledgements:
         archive = archives.hear(ack.archive, ack.published_us, ack.session)
         if archive is None:
             if self._once("archives"):
-                log.error("outbox: archive %s is ignored: %d others count already", ack.archive, known)
+                log.error(
+                    "outbox: archive %s is ignored: %d others, the most allowed, count already; "
+                    "clear the retained /ack of one that is gone",
+                    ack.archive,
+                    known,
+                )
             return
         if len(archives) > known:
             log.info("outbox: archive %s stores events; each is kept until it has stored it", ack.archive)

@@ -155,7 +155,7 @@ class Archives:
         """Note what an archive has stored.
 
         Args:
-            archive: One of these.
+            archive: One of these archives.
             boot: The boot that the number is about.
             number: The archive has stored the boot's events up to this number.
             boots: The boots whose events are held. Marks of other boots are forgotten.

@@ -13,7 +13,7 @@ from edge_node.outbox.archives import PATIENCE, Archives, Patience
 from edge_node.outbox.event_file import EventFile, Row
 
 MEMORY_BYTES = 16_000_000
-"""The most that events may take in memory."""
+"""The most bytes that events may take in memory."""
 SHRINK = 0.95
 """A full backlog is cut down to this share of its limit, so that one gap covers many events."""
 DROPPED_AT_ONCE = 2000

@@ -68,7 +68,7 @@ class InFlight(Generic[T]):
     def send(
         self, item: T, topic: Topic, path: str, payload: bytes, user_properties: dict[str, str] | None = None
     ) -> bool:
-        """Send an item's message; False without a connection, or when the client takes no more now.
+        """Send an item's message; False without a connection, or when the client takes no more for now.
 
         Raises:
             MessageError: The message is larger than the broker takes.

@@ -62,7 +62,7 @@ class Sender:
 
     @property
     def resting(self) -> bool:
-        """Whether nothing is on its way, and nothing waits to be sent."""
+        """Whether nothing is in flight, and nothing waits to be sent."""
         return not (self._live or self._in_flight) and self._resend.done
 
     def renew(self) -> bool:

@@ -42,7 +42,7 @@ class Composer:
         return {"node": self._node, "session": self._session, "published_us": now_us()}
 
     def status(self, status: Literal["online", "offline"]) -> messages.NodeStatus:
-        """Whether the node is there."""
+        """The message about whether the node is online."""
         return messages.NodeStatus(**self.head(), status=status, version=__version__)
 
     def detections(self, item: Analysed, dropped: int = 0) -> messages.DetectionsMessage:

@@ -96,7 +96,11 @@ class Exporter(Collector):
             yield GaugeMetricFamily(
                 "darner_edge_outbox_events", "Events not known to be stored elsewhere", outbox.backlog
             )
-            yield GaugeMetricFamily("darner_edge_outbox_bytes", "Size of those events", outbox.bytes)
+            yield GaugeMetricFamily(
+                "darner_edge_outbox_bytes",
+                "Bytes of the events not known to be stored elsewhere",
+                outbox.bytes,
+            )
             yield CounterMetricFamily("darner_edge_outbox_dropped", "Events given up", outbox.dropped)
 
     def _start(self, registry: CollectorRegistry) -> tuple[WSGIServer, Thread]:

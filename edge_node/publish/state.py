@@ -79,7 +79,7 @@ class NodeState:
         self._inform()
 
     def node_status(self, status: Literal["online", "offline"]) -> None:
-        """Publish whether the node is there."""
+        """Publish whether the node is online."""
         self._publish(topics.STATUS, messages.encode(self._composer.status(status)))
 
     def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
