@@ -15,7 +15,7 @@ from viewer_server.config import ViewerConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the viewer; the exit code."""
+    """Run the viewer and return the exit code."""
     parser = argparse.ArgumentParser(
         prog=called("darner-viewer", "viewer_server"), description="Shows what is on the broker, live."
     )
@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as --set http.port=8081"
     )
     parser.add_argument(
-        "--hash-password", action="store_true", help="ask for a password, print what http.password_file holds"
+        "--hash-password",
+        action="store_true",
+        help="ask for a password, print its hash for http.password_file",
     )
     given = parser.parse_args(arguments)
     try:
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         config = settings.load(ViewerConfig, file=given.config, environment=os.environ, overrides=given.set)
         log.setup(config.log_level)
-        from viewer_server import server  # gunicorn and Flask: not needed to say that a key is wrong
+        from viewer_server import server  # imports gunicorn and Flask: a wrong key is reported without them
 
         return server.run(config)
     except DarnerError as error:

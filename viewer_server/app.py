@@ -35,14 +35,14 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with none at all, a form of ours would not say whose it is
+    "Referrer-Policy": "same-origin",  # without any referrer, our own forms would send no origin
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
 
-# Modules are refused by browsers under any other type, and some systems' tables say text/plain.
+# Browsers refuse modules of any other type, and some systems' tables say text/plain.
 mimetypes.add_type("text/javascript", ".js")
 
 
@@ -119,7 +119,7 @@ def _rest(parts: Parts) -> flask.Blueprint:
 
 def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> ResponseReturnValue | None:
     request = flask.request
-    # Monitoring asks for these two under any name of this machine.
+    # Monitoring may ask for these two under any name.
     if request.path not in ("/health", "/metrics") and (refusal := _stranger(origins, metrics)):
         return refusal
     if not access.may_enter(request):
@@ -160,7 +160,7 @@ def _plain(text: str, status: int) -> flask.Response:
 
 
 def _health(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber) -> tuple[Response, int]:
-    """200 as long as a restart would not help: a missing broker is waited for."""
+    """200 as long as a restart would not help: the viewer waits for a missing broker by itself."""
     alive, census = subscriber.alive, hub.census()
     body = {
         "status": "ok"
@@ -206,7 +206,7 @@ def _live(ws: Any, hub: Hub, metrics: ViewerMetrics, access: Access) -> None:
 
 
 def _cameras(named: object) -> list[updates.Key] | None:
-    """Node and camera of each; None, which stands for all, when `named` is no list."""
+    """Node and camera of each named camera; None, which stands for all, when `named` is no list."""
     if not isinstance(named, list):
         return None
     return [

@@ -49,11 +49,11 @@ class HttpSettings:
             "are believed",
         ),
     ] = ()
-    password_hash: Annotated[str | None, Meta(description="What `darner-viewer --hash-password` prints")] = (
-        field(default=None, repr=False)
-    )
+    password_hash: Annotated[
+        str | None, Meta(description="Hash that `darner-viewer --hash-password` prints")
+    ] = field(default=None, repr=False)
     password_file: Annotated[
-        str | None, Meta(description="File that holds such a hash, instead of password_hash")
+        str | None, Meta(description="File that holds the hash, instead of password_hash")
     ] = None
     generate_password: Annotated[
         bool, Meta(description="Without a password, make one at the first start and print it once")

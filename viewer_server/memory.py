@@ -2,13 +2,13 @@
 
 glibc gives every new thread an arena of its own, up to eight a core, and the viewer has a thread for each
 request. Memory that is free in one arena is of no use to another: from the 120th to the 580th visit memory
-rose by 2.3 MB, and with two arenas by 0.9. Two are enough: the interpreter's lock lets one thread at a time
-allocate.
+rose by 2.3 MB, but only by 0.9 MB with two arenas. Two are enough: the interpreter's lock lets one thread at
+a time allocate.
 
 When the viewer is held up, up to 2,000 messages wait for it, and most of their bytes are pictures. Afterwards
-that memory is free and stays with the process: glibc returns only the free end of an arena, and something
-small that lives on always lies behind. After a stall of 460 messages, 15 MB were still there four minutes
-later. `malloc_trim` returns free pages wherever they lie, within a millisecond.
+that memory is free but stays with the process: glibc returns only the free end of an arena, and some small
+object in use always lies there. After a stall of 460 messages, 15 MB were still there four minutes later.
+`malloc_trim` returns free pages wherever they lie, within a millisecond.
 """
 
 from __future__ import annotations

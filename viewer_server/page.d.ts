@@ -1,4 +1,4 @@
-// Types that the page's modules share; nothing of it is shipped. What comes from the wire is in wire.d.ts.
+// Types that the page's modules share; none of them is shipped. What comes from the wire is in wire.d.ts.
 
 import type {
   CameraStatus, DetectedObject, DetectionsMessage, Event, LineDefinition, Metrics, NodeInfo, NodeStatus, ZoneDefinition,
@@ -19,7 +19,7 @@ export interface Version extends Definitions {
   version: number;
 }
 
-/** Everything that a definition says beside its points; what is missing is the node's default. */
+/** Everything in a definition except its points; a missing field stands for the node's default. */
 export type Settings = Partial<Omit<ZoneDefinition, "polygon"> & Omit<LineDefinition, "points">>;
 
 /** A zone or line while it is edited. */

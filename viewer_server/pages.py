@@ -18,7 +18,7 @@ _OURS = re.compile(r"/(?:[A-Za-z0-9_.-]+/?)*")
 
 
 def blueprint(access: Access) -> flask.Blueprint:
-    """Their routes.
+    """The routes of these pages.
 
     Args:
         access: Decides who may look.

@@ -47,16 +47,16 @@ from viewer_server.stored.versions import Versions
 log = logging.getLogger("darner.viewer")
 
 SPARE_THREADS = 16
-"""For ordinary requests while every websocket is taken."""
+"""Threads for ordinary requests while every websocket is taken."""
 KEPT_ALIVE = 64
 OPEN_S = 600
 """gunicorn replaces a worker that is silent for longer; converting a large old history may take minutes."""
 STOP_S = 4
-"""Then gunicorn kills the worker."""
+"""How long gunicorn lets the worker stop before it kills it."""
 
 
 def run(config: ViewerConfig) -> int:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Returns:
         The exit code: 0 after a signal, another one when the broker refused the viewer.
@@ -101,7 +101,7 @@ def run(config: ViewerConfig) -> int:
 
 
 def _logins(http: HttpSettings, origins: Origins, port: int) -> tuple[Access, str | None]:
-    """Who may look, and the password that was generated just now."""
+    """Who may look, and the password if one was generated just now."""
     kept = LoginFile(state_folder() / "viewer-login.json")
     generate = http.generate_password and not read_password(http)
     password = kept.generate_password() if generate else None
@@ -206,7 +206,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.handle_exit(sig, frame)
 
     def is_parent_alive(self) -> bool:
-        """Also stop when the master process has gone, which would have told the worker to stop."""
+        """Also stop when the master process has died: it can no longer tell the worker to stop."""
         alive = bool(super().is_parent_alive())
         if not alive:
             self._stopping.put(None)

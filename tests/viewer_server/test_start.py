@@ -44,7 +44,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["--set", "http.password_hash='scrypt:x$y$z'"], "http.password_hash: not a hash"),
         (["--set", "http.password_file=/nowhere"], "http.password_file /nowhere: cannot be read"),
         (["--set", "http.password_file=/dev/null"], "http.password_file /dev/null: is empty"),
-        (["--set", "http.token=short"], "http.token: at least 16 characters"),
+        (["--set", "http.token=short"], "http.token: needs at least 16 characters"),
         (["--set", "http.trusted_proxies=[proxy]"], "http.trusted_proxies: 'proxy'"),
         (["--set", "mqtt.url=tcp://x"], "mqtt.url 'tcp://x': expected mqtt://"),
         (["--config", "/nowhere.yaml"], "/nowhere.yaml: no such configuration file"),

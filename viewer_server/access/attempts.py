@@ -41,7 +41,7 @@ class Attempts:
         self._all = _Bucket(ALTOGETHER, clock())
 
     def __len__(self) -> int:
-        """Addresses that are remembered."""
+        """How many addresses are remembered."""
         return len(self._addresses)
 
     def begin(self, address: str | None) -> int:
@@ -63,7 +63,7 @@ class Attempts:
             return 0
 
     def succeeded(self, address: str | None) -> None:
-        """Pay back an attempt: its password was right."""
+        """Refund an attempt whose password was right."""
         with self._lock:
             self._addresses.pop(_network(address), None)
             self._all.left += 1
@@ -71,14 +71,14 @@ class Attempts:
     def _bucket(self, network: str, now_s: float) -> _Bucket:
         bucket = self._addresses.setdefault(network, _Bucket(PER_ADDRESS, now_s))
         self._addresses.move_to_end(network)
-        if len(self._addresses) > MAX_ADDRESSES:  # the bucket for all still counts those that are forgotten
+        if len(self._addresses) > MAX_ADDRESSES:  # the common bucket still counts forgotten addresses
             self._addresses.popitem(last=False)
         bucket.fill(now_s, PER_ADDRESS, ADDRESS_REFILL_S)
         return bucket
 
 
 def _network(address: str | None) -> str:
-    """The addresses of one customer: an IPv6 customer has 2**64 of them."""
+    """The network of an address's owner: one IPv6 customer has 2**64 addresses."""
     try:
         found = ipaddress.ip_address(address or "")
     except ValueError:

@@ -1,9 +1,9 @@
 """Who may look: a password and a session cookie for people, a bearer token for programs.
 
 On loopback neither is needed; on any other address the viewer does not start without one. The cookie is
-signed (itsdangerous) with a key made from this viewer's secret and the password's hash: another password ends
+signed (itsdangerous) with a key made from this viewer's secret and the password's hash: a new password ends
 every session. Two things keep foreign pages from acting in a visitor's name: browsers say where a request
-comes from (Fetch Metadata, W3C; `Origin`, RFC 6454), and do not send our cookie with it.
+comes from (Fetch Metadata, W3C; `Origin`, RFC 6454), and they do not send our cookie with a foreign page's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = logging.getLogger("darner.login")
 
 PUBLIC = ("/login", "/health")
 LEAST = 8
-"""Fewest characters of a password."""
+"""Minimum length of a password, characters."""
 LOGGED_OUT = 4401
 """Close code of a websocket whose login ended: HTTP's 401 in the range for applications."""
 
@@ -124,7 +124,7 @@ class Access:
         return hmac.compare_digest(given.strip().encode(), self._token.encode())
 
     def session_of(self, request: flask.Request) -> str | None:
-        """The session of a request's cookie; None without one, or when it has ended."""
+        """The session of a request's cookie; None without a cookie, or when the session has ended."""
         cookie = request.cookies.get(self.cookie, "")
         if not cookie or len(cookie) > 512:
             return None
@@ -190,10 +190,10 @@ class Access:
 
 
 def read_password(settings: HttpSettings) -> str | None:
-    """The configured password's hash; None without one.
+    """The hash of the configured password; None when no password is configured.
 
     Raises:
-        ConfigError: It is no hash, or its file cannot be read.
+        ConfigError: The configured value is not a hash, or its file cannot be read.
     """
     found = settings.password_hash or _read("http.password_file", settings.password_file)
     if found is not None and not _is_hash(found):
@@ -213,14 +213,14 @@ def _is_hash(text: str) -> bool:
 
 
 def read_token(settings: HttpSettings) -> str | None:
-    """The configured bearer token; None without one.
+    """The configured bearer token; None when none is configured.
 
     Raises:
         ConfigError: It is too short to be safe, or its file cannot be read.
     """
     found = settings.token or _read("http.token_file", settings.token_file)
     if found is not None and len(found) < 16:
-        raise ConfigError("http.token: at least 16 characters; one comes from: openssl rand -hex 24")
+        raise ConfigError("http.token: needs at least 16 characters; make one with: openssl rand -hex 24")
     return found
 
 
@@ -242,16 +242,16 @@ def ask_for_hash() -> str:
     """The hash of a new password, which is typed at the terminal or read from standard input.
 
     Raises:
-        ConfigError: The password is too short, or was not typed the same twice.
+        ConfigError: The password is too short, or the two entries differ.
     """
     if sys.stdin.isatty():
         password = getpass.getpass("Password: ")
         if getpass.getpass("Once more: ") != password:
-            raise ConfigError("the two are not the same")
+            raise ConfigError("the two passwords differ; nothing was printed")
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if len(password) < LEAST:
-        raise ConfigError(f"a password has at least {LEAST} characters")
+        raise ConfigError(f"a password needs at least {LEAST} characters")
     return generate_password_hash(password, METHOD)
 
 

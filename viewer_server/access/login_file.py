@@ -19,18 +19,18 @@ MAX_ENDED = 10_000
 METHOD = "scrypt:32768:8:1"
 """werkzeug's default: a guess takes 32 MB and about 50 ms."""
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Of generated passwords, without letters that look alike."""
+"""The characters of generated passwords; those that look alike are left out."""
 
 
 class LoginFile:
-    """A small file that only the viewer's user may read; while it cannot be written, restarts end sessions.
+    """A file that only the viewer's user may read; when it cannot be written, a restart ends every session.
 
     Args:
         path: The file; None keeps everything in memory.
 
     Attributes:
         secret: The key that signs cookies is made from it.
-        password_hash: Hash of the generated password; None without one.
+        password_hash: Hash of the generated password; None when none was generated.
         ended: When each ended session's cookie would have expired, seconds since 1970.
     """
 
@@ -44,7 +44,7 @@ class LoginFile:
             self._load(path)
 
     def generate_password(self) -> str | None:
-        """Make a password of 80 random bits, and keep its hash; None when there is one already."""
+        """Make a password of 80 random bits, and keep its hash; None when a hash exists already."""
         if self.password_hash is not None:
             return None
         groups = ("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4))

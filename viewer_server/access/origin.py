@@ -1,8 +1,8 @@
 """Which host names and pages the viewer answers.
 
-A foreign page must not open our websocket: its `Origin` header tells. Nor may a foreign name that points to
-this machine (DNS rebinding): then `Origin` and `Host` agree, and only the name is wrong. So the viewer
-answers known names only. IP addresses are always allowed, because they cannot be rebound.
+A foreign page must not open our websocket; its `Origin` header gives it away. With DNS rebinding, a foreign
+name points to this machine: `Origin` and `Host` agree, and only the name is wrong. So the viewer answers
+known names only. IP addresses are always allowed, because they cannot be rebound.
 """
 
 from __future__ import annotations

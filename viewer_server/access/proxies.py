@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TrustedProxies:
-    """WSGI middleware: takes the last address and scheme that a trusted proxy forwards for the request's own.
+    """WSGI middleware: replaces a request's address and scheme with the last ones a trusted proxy forwarded.
 
     Args:
         app: Answers the requests.

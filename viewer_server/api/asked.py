@@ -37,7 +37,7 @@ class Asked:
         self._versions = versions
 
     def save_zones(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
-        """Refused with 409 when another version was saved since the one that this replaces."""
+        """Save zones and lines; 409 when the defined version is not the one that the request replaces."""
         self._check_camera(node, camera)
         try:
             wanted = orjson.loads(flask.request.get_data())
@@ -49,13 +49,13 @@ class Asked:
             answer = self._requests.ask(node, "zones.set", body)
         except MessageError as error:
             raise Refused(422, str(error)) from None
-        if answer.error is not None and answer.code is None:  # from a node of an older version
+        if answer.error is not None and answer.code is None:  # an older node sends no code
             is_conflict = self._hub.zones_version(node, camera) != version
             raise Refused(409 if is_conflict else 422, answer.error)
         return {**_result(answer), "saved": True}
 
     def zone_versions(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
-        """Newest first, the one that is defined now included."""
+        """The saved versions, newest first, including the one that is defined now."""
         self._check_camera(node, camera)
         return {"versions": self._versions.of(node, camera)}
 
@@ -67,7 +67,7 @@ class Asked:
         return {"node": query.node, "camera": query.camera, "seconds": result.get("seconds", [])}
 
     def detect(self, query: DetectQuery) -> dict[str, Any]:
-        """What a node sees on the request's picture; it does not learn who sent it."""
+        """What a node sees on the request's picture; the node does not learn who sent it."""
         image = picture_of(flask.request)
         node = query.node
         if node is None:
@@ -80,7 +80,7 @@ class Asked:
 
     def _check_camera(self, node: str, camera: str) -> None:
         if self._hub.zones_version(node, camera) is None:
-            raise Refused(404, f"no camera {camera} with zones on a node {node}")
+            raise Refused(404, f"node {node!r} has no camera {camera!r} with zones")
 
     def _check_node(self, node: str) -> None:
         if not any(one["node"] == node for one in messages(self._hub, "status")):

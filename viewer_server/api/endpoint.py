@@ -26,8 +26,8 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
     """A request that is answered with an error.
 
     Args:
-        status: HTTP's.
-        detail: What was wrong, and how to mend it.
+        status: HTTP status code.
+        detail: What was wrong, and how to fix it.
     """
 
     def __init__(self, status: int, detail: str) -> None:
@@ -44,12 +44,12 @@ class Endpoint:
         path: Below ``/api/v1``, with ``<name>`` for identifiers.
         handle: Called with the path's identifiers and `query`, all by name.
         query: Type of the query's parameters.
-        answer: Type of the JSON answer, or the media type of any other.
+        answer: Type of the JSON answer, or the media type of an answer that is not JSON.
         summary: For the OpenAPI document.
-        method: HTTP's.
+        method: HTTP method.
         image: Whether the request's body is a picture.
         body: Type of the request's JSON body, for the document; the handler reads and checks the body itself.
-        asks_node: Whether an edge node is asked, which may refuse or stay silent.
+        asks_node: Whether the handler asks an edge node, which may refuse or not answer.
     """
 
     path: str
@@ -79,7 +79,7 @@ def _view(row: Endpoint) -> Callable[..., flask.Response]:
         try:
             for name, value in ids.items():
                 check_id(name, value)
-            if row.body is not None and not flask.request.is_json:  # which no form of a foreign page is
+            if row.body is not None and not flask.request.is_json:  # a foreign page's form cannot send JSON
                 raise Refused(415, "expected application/json")
             answer = row.handle(query=parameters(row.query), **ids)
         except Refused as refused:
@@ -108,7 +108,7 @@ def parameters(kind: type[Q]) -> Q:
     raw: dict[str, Any] = {}
     for name, values in flask.request.args.lists():
         if name not in known:
-            raise Refused(400, f"unknown parameter {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
+            raise Refused(400, f"unknown parameter {name!r}; known: {', '.join(sorted(known)) or 'none'}")
         many = typing.get_origin(hints[name]) is tuple
         if len(values) > 1 and not many:
             raise Refused(400, f"parameter {name!r} is given {len(values)} times")

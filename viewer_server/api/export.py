@@ -24,7 +24,7 @@ EVENT_COLUMNS = (
 
 
 def series_csv(series: dict[str, Any]) -> flask.Response:
-    """A series as a table, one step a row."""
+    """A series as a table, one step per row."""
     columns = ("entered", "exited", "lost", "occupancy_mean", "occupancy_peak")
     header = ("time", *columns)
     rows = zip(map(_time, series["start_us"]), *(series[name] for name in columns), strict=True)
@@ -53,7 +53,7 @@ def _events(
 ) -> flask.Response:
     with (
         history.reading() as db
-    ):  # the first page now, because an error must be said before the answer begins
+    ):  # read the first page now: an error must be reported before the answer begins
         first, more = feed.page(db, wanted, feed.PAGE_MAX)
 
     def parts() -> Iterator[bytes]:

@@ -40,7 +40,7 @@ class Newest:
         return {"now_us": now_us(), "nodes": [found[name] for name in sorted(found)]}
 
     def metrics(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
-        """As the nodes send them."""
+        """The nodes' metrics, as they send them."""
         return {"now_us": now_us(), "metrics": [one["message"] for one in messages(self._hub, "metrics")]}
 
     def cameras(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
@@ -56,14 +56,14 @@ class Newest:
         return {"cameras": [found[key] for key in sorted(found)]}
 
     def camera_picture(self, query: Nothing, node: str, camera: str) -> flask.Response:  # noqa: ARG002
-        """The picture of the last frame that was shown."""
+        """The picture of the newest frame whose boxes have arrived."""
         frame = self._hub.last_frame((node, camera))
         if frame is None:
-            raise Refused(404, f"no picture of camera {camera} of node {node} has come yet")
+            raise Refused(404, f"no picture of camera {camera} of node {node} has arrived yet")
         return jpeg(updates.jpeg_of(frame.payload), "no-store")
 
     def zones(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
-        """Those that are defined, with their numbers, and those that only the history knows."""
+        """Defined zones and lines with their numbers, and those that only the history knows."""
         found: dict[tuple[str, str, str], dict[str, Any]] = {}
         for message in messages(self._hub, "zones"):
             for kind in ("zone", "line"):
@@ -88,7 +88,7 @@ class Newest:
 
 
 def messages(hub: Hub, *kinds: str) -> Iterable[dict[str, Any]]:
-    """The newest messages of these kinds, such as "status", as browsers are sent them."""
+    """The newest messages of these kinds, such as "status", as they are sent to browsers."""
     for update in hub.known(*kinds):
         message: dict[str, Any] = orjson.loads(updates.content(update.payload))
         yield message

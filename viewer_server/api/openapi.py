@@ -24,16 +24,16 @@ FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 _REFERENCE = "#/components/schemas/{name}"
 _PROBLEMS = {
     "400": "A parameter is unknown, missing or not of its type",
-    "401": "No session and no token",
+    "401": "The request has neither a session nor a token",
     "503": "The viewer, or a node, cannot answer now",
 }
 _OF_NODES = {
-    "404": "There is no such node, camera or thing",
+    "404": "The node, the camera, or what the request names does not exist",
     "422": "The node refused, and says why",
     "504": "The node did not answer in time",
 }
 _OF_BODIES = {
-    "409": "Another version was saved since",
+    "409": "Another version was saved meanwhile",
     "415": "The body is not JSON",
 }
 _OF_IMAGES = {
@@ -90,7 +90,7 @@ def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
     )
     reasons = _PROBLEMS | (_OF_IMAGES if row.image else {})
     if "<" in row.path:
-        reasons |= {"404": "There is none"}
+        reasons |= {"404": "It does not exist"}
     if row.asks_node:
         reasons |= _OF_NODES
     if row.body is not None:

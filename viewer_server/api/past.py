@@ -46,9 +46,9 @@ class Past:
         if step_s is None:
             step_s = series.step_for(begin, end, query.points)
         if step_s % (10 if end - begin <= series.FINE_UP_TO_US else 60) or step_s < 10:
-            raise Refused(400, f"step_s {step_s}: a multiple of 10, and of 60 for a range over two hours")
+            raise Refused(400, f"step_s {step_s}: use a multiple of 10, or of 60 for a range over two hours")
         if (end - begin) / 1e6 / step_s > series.MAX_POINTS + 1:
-            raise Refused(400, f"step_s {step_s}: makes more than {series.MAX_POINTS} steps")
+            raise Refused(400, f"step_s {step_s}: makes more than {series.MAX_POINTS} steps; use longer ones")
         with self._history.reading() as db:
             place = series.find(db, query.node, query.camera, query.zone)
             zero_us = query.zero_us - query.zero_us % 60_000_000
@@ -56,18 +56,18 @@ class Past:
         return _named(query) | vars(found)
 
     def series_csv(self, query: SeriesQuery) -> flask.Response:
-        """With times in UTC."""
+        """The series as a table, with times in UTC."""
         return export.series_csv(self.series(query))
 
     def stays(self, query: ZoneRange) -> dict[str, Any]:
-        """Count, mean, quantiles and bins."""
+        """Count, mean, quantiles and bins of stays."""
         begin, end = _range(query)
         with self._history.reading() as db:
             place = series.find(db, query.node, query.camera, query.zone)
             return _named(query) | vars(series.stays(db, place, begin, end))
 
     def events(self, query: EventPage) -> dict[str, Any]:
-        """One page."""
+        """One page of events."""
         after = Position.parse(query.cursor) if query.cursor else None
         with self._history.reading() as db:
             found, more = feed.page(db, _filter(query), query.limit, after)
@@ -98,7 +98,7 @@ class Past:
         return export.events_ndjson(self._history, _filter(query))
 
     def snapshot(self, query: SnapshotQuery, node: str, camera: str, track: str) -> flask.Response:
-        """As the node published it."""
+        """The best picture of a track, as the node published it."""
         if not (track.isascii() and track.isdigit() and len(track) <= 15):
             raise Refused(404, f"track {track!r}: a number is expected")
         with self._pictures.reading() as db:
@@ -112,7 +112,7 @@ def _range(query: Range) -> tuple[int, int]:
     end = query.to_us if query.to_us is not None else now_us()
     begin = query.from_us if query.from_us is not None else max(0, end - DEFAULT_US)
     if not 0 < end - begin <= MAX_RANGE_US:
-        raise Refused(400, "from_us and to_us: from comes first, and at most 400 days lie between them")
+        raise Refused(400, "from_us and to_us: from_us must be the earlier one, by at most 400 days")
     return begin, end
 
 

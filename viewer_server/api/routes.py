@@ -40,7 +40,7 @@ from viewer_server.stored.versions import Versions
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the endpoints read from, and ask.
+    """Where the endpoints read, and through which they ask nodes.
 
     Attributes:
         hub: The newest of everything on the broker.

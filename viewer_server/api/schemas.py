@@ -54,7 +54,7 @@ class LoginInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSummary:
-    """An edge node with its newest messages; null where none has come."""
+    """An edge node with its newest messages; null where none has arrived."""
 
     node: Id
     status: NodeStatus | None
@@ -105,7 +105,7 @@ class ZoneSummary:
     Attributes:
         current: Whether it is defined now.
         queue: Whether it is read as a queue, so that its stays are waits.
-        occupancy: Objects inside now; null for lines, and as long as no numbers have come.
+        occupancy: Objects inside now; null for lines, and until numbers arrive.
     """
 
     node: Id
@@ -132,7 +132,7 @@ class ZoneChange:
     """Zones and lines that replace those of a camera.
 
     Attributes:
-        version: The version that is replaced; another one that is defined now is a conflict.
+        version: The version that this replaces; when another one is defined now, the change is refused.
     """
 
     version: int
@@ -146,7 +146,7 @@ class ZonesSaved:
 
     Attributes:
         version: The new version.
-        warnings: What can never count anything, or asks for an unknown class; a sentence each.
+        warnings: A sentence for each zone or line that can never count, or that names an unknown class.
     """
 
     saved: bool
@@ -199,9 +199,9 @@ class SeriesQuery(ZoneRange):
     points: Annotated[int, Meta(ge=1, le=MAX_POINTS, description="Most steps")] = 120
     step_s: Annotated[
         int | None,
-        Meta(description="Length of a step: a multiple of 10, or of 60 over two hours"),
+        Meta(description="Seconds in a step: a multiple of 10, or of 60 for over two hours"),
     ] = None
-    zero_us: Annotated[Moment, Meta(description="When a step begins, such as local midnight")] = 0
+    zero_us: Annotated[Moment, Meta(description="Any moment when a step begins, such as local midnight")] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +223,7 @@ class EventPage(EventQuery):
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
     cursor: Annotated[
-        Annotated[str, Meta(max_length=64)] | None, Meta(description="`next` of the page before")
+        Annotated[str, Meta(max_length=64)] | None, Meta(description="`next` of the previous page")
     ] = None
 
 
@@ -256,7 +256,7 @@ class CameraQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotQuery:
-    """Whose track number it is: the session's; by default the last session's that had this number."""
+    """The session that the track number belongs to; by default the last session with this number."""
 
     session: Id | None = None
 
@@ -274,7 +274,7 @@ class HeatmapAnswer:
 class DetectQuery:
     """Which node detects, and the lowest score it reports."""
 
-    node: Annotated[Id | None, Meta(description="By default the first that is online")] = None
+    node: Annotated[Id | None, Meta(description="By default the first node that is online")] = None
     confidence: Fraction | None = None
     deadline_s: Annotated[float, Meta(ge=0.5, le=30)] = 10.0
 
@@ -302,7 +302,7 @@ class DetectAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneSeries(Series):
-    """A zone's or line's numbers over time, in columns: the n-th value of each is of the n-th step."""
+    """A zone's or line's numbers over time, in columns: the n-th value of each belongs to the n-th step."""
 
     node: Id
     camera: Id
@@ -311,7 +311,7 @@ class ZoneSeries(Series):
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneStays(StayLengths):
-    """How long the stays were that ended in a range; for a queue, the waits."""
+    """Lengths of the stays that ended in a range; for a queue, of the waits."""
 
     node: Id
     camera: Id

@@ -9,9 +9,9 @@ from shared.pictures import MAX_PIXELS, read_header
 from viewer_server.api.endpoint import Refused
 
 MAX_BYTES = 700_000
-"""A node reads requests of a million bytes, and base64 turns three bytes into four."""
+"""Of a picture: a node reads requests of a million bytes, and base64 turns three bytes into four."""
 BODY_BYTES = 1_048_576
-"""With a form around the picture. A larger body is read up to here, so that its sender gets an answer."""
+"""Of a body with a form around the picture. A larger one is read up to here, so that its sender is told."""
 
 
 def picture_of(request: flask.Request) -> bytes:

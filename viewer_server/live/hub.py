@@ -13,14 +13,14 @@ from viewer_server.live.state import State
 from viewer_server.live.updates import Key, Update
 
 MAX_CREDIT = 16
-"""Most frames on their way to a browser: enough for 60 a second over 250 ms, too few to become stale."""
+"""Maximum frames on their way to a browser: enough for 60 a second over 250 ms, too few to become stale."""
 MAX_EVENTS = 500
 MAX_STATES = 12_000
-"""More than the state can hold. So many wait only if things are announced and cleared without end."""
+"""More than the state can hold: that many wait only when things are announced and cleared endlessly."""
 
 
 class Mailbox:
-    """What is still to be sent to one browser: of each camera and each piece of state the newest.
+    """What is still to be sent to one browser: only the newest frame of each camera, and the newest state.
 
     It holds references to shared payloads, never copies. Its size is bounded however slow the browser is.
 
@@ -30,7 +30,7 @@ class Mailbox:
 
     Attributes:
         watched: Cameras whose frames are sent; None stands for all.
-        counts: Frames that were "sent", and frames that were "replaced" by a newer one before that.
+        counts: Frames that were "sent", and frames that a newer one "replaced" before they were sent.
         closing: Code and reason with which the connection is to be closed.
     """
 
@@ -127,7 +127,7 @@ class Hub:
         return len(self._mailboxes)
 
     def census(self) -> dict[str, int]:
-        """Numbers of nodes and cameras, and of pictures with and without their boxes."""
+        """How many nodes and cameras there are, and how many pictures with and without their boxes."""
         with self._lock:
             return {
                 "nodes": len(self.state.nodes),
@@ -153,12 +153,12 @@ class Hub:
             return self.state.last_frame(camera)
 
     def zones_version(self, node: str, camera: str) -> int | None:
-        """The version of a camera's zones and lines; None when none has come."""
+        """The version of a camera's zones and lines; None when none has arrived."""
         with self._lock:
             return self.state.zones_versions.get((node, camera))
 
     def watch(self, mailbox: Mailbox, cameras: Iterable[Key] | None) -> None:
-        """Send a browser frames of these cameras only (None: all), and at once the newest of each new one."""
+        """Send a browser frames of these cameras only (None: all); the newest frame of a new one at once."""
         with self._lock:
             before = mailbox.watched
             mailbox.watch(cameras)
@@ -173,7 +173,7 @@ class Hub:
         return frozenset(self.state.cameras) if watched is None else watched
 
     def handle(self, received: Received) -> None:
-        """Take in a message from the broker and tell every browser.
+        """Apply a message from the broker to the state, and tell every browser.
 
         Raises:
             MessageError: The message breaks the contract or goes over a cap.
@@ -182,7 +182,7 @@ class Hub:
             self._tell(self.state.apply(received))
 
     def remember(self, events: Iterable[Event]) -> None:
-        """Take in stored events, before the first browser connects."""
+        """Add stored events to the state, before the first browser connects."""
         with self._lock:
             self.state.remember(events)
 

@@ -79,7 +79,7 @@ class _Pending(Generic[T]):
 
 
 class Joiner:
-    """One camera's pictures and boxes, whichever comes first.
+    """Pairs one camera's pictures and boxes, whichever arrive first.
 
     A pair has one session and one seq, and no pair comes out after a newer one. A new session starts over:
     its frame numbers are its own.

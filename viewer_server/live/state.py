@@ -1,7 +1,7 @@
 """What the viewer knows: the newest of everything on the broker, encoded for the next browser.
 
-Every message is checked before it is taken in. Only retained topics announce nodes and cameras. There is a
-cap on each kind of thing, and on the bytes of all together.
+Every message is checked before it is kept. Only retained topics announce nodes and cameras. There is a cap on
+the number of each kind of thing, and on the bytes of everything together.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ MAX_CAMERAS = 256
 MAX_ENTRIES = 5_000
 MAX_BYTES = 32_000_000
 MAX_EVENTS = 100
-"""Of track events, and the same number of other events: tracks come and go too often to share the room."""
+"""Limit of track events, and of other events: with a common one, tracks would push the others out."""
 MAX_PICTURE_SIDE = 4096
 MAX_CLASSES = 400
-"""Class names that are passed on for filters; a longer list of names is left out."""
+"""Maximum class names passed on for filters; a longer list is left out."""
 
 
-class NotJoinable(MessageError):  # noqa: N818 - it is one, of a kind that is counted by itself
+class NotJoinable(MessageError):  # noqa: N818 - a MessageError that is counted separately
     """A picture that does not say which frame it shows."""
 
 
@@ -93,13 +93,13 @@ class State:
         return sum(camera.joiner.unmatched for camera in self._cameras.values())
 
     def apply(self, received: Received) -> list[Update]:
-        """Take in a message.
+        """Check a message and keep what it says.
 
         Returns:
             The updates for browsers.
 
         Raises:
-            MessageError: Its topic is not shown, it breaks the contract, or it goes over a cap.
+            MessageError: The topic is not shown, or the message breaks the contract or goes over a cap.
         """
         match = topics.match(self._prefix, received.topic)
         if match is None or match[0] not in SHOWN:
@@ -120,7 +120,7 @@ class State:
         return self._newest(row, ids, message)
 
     def remember(self, events: Iterable[Event]) -> None:
-        """Take in stored events, oldest first; their cameras need not be known."""
+        """Add stored events, oldest first; their cameras need not be known."""
         for event in events:
             self._event({"node": event.node, "camera": event.camera}, event)
 

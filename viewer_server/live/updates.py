@@ -7,7 +7,7 @@ Text messages are JSON objects with a `type`:
 ========================  ====================================================================================
 `hello`                   the first message: forget everything, because all of it follows. `server_us`,
                           `version`, `broker` and `prefix` (what the viewer subscribes to)
-`broker`                  `connected`: whether the viewer has the broker
+`broker`                  `connected`: whether the viewer is connected to the broker
 `status`, `info`,         a message from the broker: `node`, and `camera` and `zone` where it has them, with
 `metrics`,                the message itself in `message`, or null when it was cleared and the thing is gone
 `camera_status`,
@@ -23,7 +23,7 @@ the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, heigh
 messages of the session did not reach the viewer).
 
 Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
-"cameras": [[node, camera], ...]}` asks for frames of these cameras only (null, as at first: of all), and
+"cameras": [[node, camera], ...]}` asks for frames of these cameras only (null, the default: of all), and
 `{"type": "ping", "client_ms": t}` asks for the server's clock.
 """
 

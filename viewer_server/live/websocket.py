@@ -19,7 +19,7 @@ import threading
 import time
 from typing import Any, Protocol
 
-from simple_websocket import ConnectionClosed  # type: ignore[import-untyped]  # it has none
+from simple_websocket import ConnectionClosed  # type: ignore[import-untyped]  # it has no types
 
 from viewer_server.live.hub import Mailbox
 
@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {
     # A daemon, so that the exit waits for no client.
     "thread_class": functools.partial(threading.Thread, daemon=True),
 }
-"""flask-sock hands them to simple_websocket.Server."""
+"""Options that flask-sock hands to simple_websocket.Server."""
 
 
 class SafeSocket:
@@ -121,10 +121,10 @@ def wrap(environ: dict[str, Any]) -> SafeSocket:
 
 
 class Listener(Protocol):
-    """Takes in what a browser sends."""
+    """Handles what a browser sends."""
 
     def __call__(self, message: str | bytes, /) -> None:
-        """Take in one message."""
+        """Handle one message."""
 
 
 def serve(ws: Any, sock: SafeSocket, mailbox: Mailbox, listener: Listener) -> None:
@@ -138,9 +138,9 @@ def serve(ws: Any, sock: SafeSocket, mailbox: Mailbox, listener: Listener) -> No
     """
     try:
         while mailbox.closing is None and ws.connected and ws.thread.is_alive():
-            # With a limit: simple-websocket sets the event before it notes that a connection has ended.
+            # Wait with a limit: simple-websocket sets the event before it notes that a connection has ended.
             ws.event.wait(WATCH_S)
-            # Cleared before anything that could have set it is looked at, so that nothing is missed.
+            # Clear the event first, then look for what may have set it, so that nothing is missed.
             ws.event.clear()
             while (message := ws.receive(timeout=0)) is not None:
                 listener(message)

@@ -27,7 +27,7 @@ from shared.wire import topics
 from shared.wire.messages import MAX_PAYLOAD, Request, Response, decode
 
 MAX_OUTSTANDING = 32
-"""Requests that wait for an answer at the same time; for each, a browser's thread waits."""
+"""Maximum requests that wait for an answer at the same time; each keeps a browser's thread waiting."""
 DEADLINE_S = 5.0
 
 
@@ -36,7 +36,7 @@ class NoAnswer(DarnerError):  # noqa: N818 - an outcome that callers expect
 
 
 class Busy(DarnerError):  # noqa: N818
-    """As many requests as are allowed wait for an answer already."""
+    """Too many requests wait for an answer already."""
 
 
 @dataclass(eq=False)
@@ -55,7 +55,7 @@ class NodeRequests:
     Args:
         client: The connection; its owner passes responses to `handle`.
         settings: The broker.
-        deadline_s: How long a request waits for its answer unless it says so itself, seconds.
+        deadline_s: How long a request waits for its answer by default, seconds.
     """
 
     def __init__(self, client: Client, settings: MqttSettings, deadline_s: float = DEADLINE_S) -> None:
@@ -63,7 +63,7 @@ class NodeRequests:
         self._prefix = settings.prefix
         self._v5 = settings.version == "5"
         self._deadline_s = deadline_s
-        # Letters only, like a command, so that the topic is a response topic of the table.
+        # Only letters, as in a command's name, so that the table of topics matches this as a response topic.
         self._mailbox = "viewer." + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self._lock = threading.Lock()
         self._outstanding: dict[str, _Outstanding] = {}
@@ -98,7 +98,7 @@ class NodeRequests:
             command: Such as ``detect`` or ``zones.set``.
             body: Fields of `shared.wire.messages.Request`.
             image: JPEG or PNG that the request carries.
-            deadline_s: How long to wait, seconds; by default as long as the connection's requests do.
+            deadline_s: How long to wait, seconds; by default the constructor's `deadline_s`.
 
         Returns:
             The node's answer; without an `error`, the node did what was asked.
@@ -133,13 +133,13 @@ class NodeRequests:
         return waiting.response
 
     def handle(self, received: Received) -> None:
-        """Take in a message from a response topic; one that nobody waits for is skipped.
+        """Handle a message from a response topic; a response that nobody waits for is skipped.
 
         Raises:
             MessageError: It is no response, or the response of another node.
         """
         if received.retain:
-            return  # from before this viewer asked
+            return  # a retained message was sent before this viewer asked
         number = (received.correlation or b"").decode("ascii", "replace")
         with self._lock:
             waiting = self._outstanding.get(number)
@@ -153,12 +153,12 @@ class NodeRequests:
         if waiting is None:
             return
         if not found[1]["node"] == response.node == waiting.node or response.command != waiting.command:
-            raise MessageError(f"{response.node} answers {response.command} for {waiting.node}")
+            raise MessageError(f"{response.node} answered {response.command}, but {waiting.node} was asked")
         waiting.response = response
         waiting.done.set()
 
     def close(self) -> None:
-        """Refuse new requests, and end the waiting of those that were sent."""
+        """Refuse new requests, and end all waiting for answers."""
         with self._lock:
             self._closed = True
             for waiting in self._outstanding.values():

@@ -1,4 +1,4 @@
-"""Takes in every message of the broker: stores events and pictures, and hands the rest to the hub.
+"""Receives every message from the broker: stores events and pictures, and hands what is shown to the hub.
 
 No message can end it: one that breaks the contract is counted, logged once for its topic, and skipped.
 """
@@ -35,7 +35,7 @@ log = logging.getLogger("darner.viewer")
 IDLE_S = 0.25
 """Longest wait for a message: how soon a lost connection is noticed."""
 END_S = 1.0
-"""How long the end waits for messages that have arrived already to be stored."""
+"""How long stopping waits until messages that have arrived are stored."""
 
 
 class Subscriber:
@@ -84,7 +84,7 @@ class Subscriber:
             for store in (self._history, self._snapshots, self.versions):
                 stores.enter_context(store)
             self._hub.remember(self._history.recent(MAX_EVENTS))
-            # Sent as soon as the broker is connected: nodes learn from it that this archive is back.
+            # Sent as soon as the broker is connected: they tell the nodes that this archive is back.
             self._acknowledge(self._history.newest_marks())
             started.enter_context(self._client)
             # Made here and not in the constructor: a thread object that lived through a fork says it is dead.
@@ -103,7 +103,7 @@ class Subscriber:
 
     @property
     def alive(self) -> bool:
-        """Whether messages are being taken in."""
+        """Whether the thread that handles messages runs."""
         return self._thread is not None and self._thread.is_alive()
 
     def _subscribe(self) -> None:
@@ -112,7 +112,7 @@ class Subscriber:
             self._client.subscribe(row.filter(self._prefix), row.qos)
 
     def _run(self, stores: ExitStack) -> None:
-        """Take in messages until the connection is closed and the last of them is stored."""
+        """Handle messages until the connection is closed and the last message is stored."""
         trim = Trimmer()
         with stores:
             while True:

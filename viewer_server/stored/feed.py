@@ -28,7 +28,7 @@ class Filter:
         types: Types of events; empty for all.
         label: The object's class.
         from_us: Earliest moment, microseconds UTC.
-        to_us: End of the range; it is not part of it.
+        to_us: End of the range, exclusive.
     """
 
     node: str | None = None
@@ -59,7 +59,7 @@ class Position:
         """
         found = _CURSOR.fullmatch(text)
         if found is None:
-            raise MessageError("cursor: take it from `next` of the page before")
+            raise MessageError("cursor: not one of this API; take `next` of the previous page")
         return cls(int(found[1]), int(found[2]))
 
 
@@ -87,7 +87,7 @@ def page(
 
 
 def _rows(db: sqlite3.Connection, wanted: Filter, limit: int, after: Position | None) -> Iterator[Row]:
-    """Rows, merged from one walk along an index per place: a quiet camera is found among busy ones."""
+    """Rows, merged from one index scan per place, so that a quiet camera is found fast among busy ones."""
     where, values = _conditions(wanted, after)
     order = "ORDER BY occurred_us DESC, id DESC LIMIT ?"
     if wanted.node is wanted.camera is wanted.zone is None:
@@ -127,5 +127,5 @@ def _places(db: sqlite3.Connection, wanted: Filter) -> list[int]:
 def _decoded(row: Row) -> Event | None:
     try:
         return decode(Event, row[2])
-    except MessageError:  # of another version of Darner
+    except MessageError:  # stored by another version of Darner
         return None

@@ -29,11 +29,12 @@ COMMIT_S = 0.05
 FLUSH_S = 2.0
 PRUNE_S = 60.0
 PRUNED_AT_ONCE = 500
-"""Events deleted with one commit at most, so that no commit takes long."""
+"""Maximum events deleted with one commit, so that no commit takes long."""
 MAX_MARKS = 10_000
 CACHE_KB = 512
-"""Of the file's pages in memory. An event needs the newest pages of each index. SQLite's own 2 MB fill with
-the first 2,400 events, which looks like a leak, and save no time (35 us of processor an event with both)."""
+"""KB of the file's pages kept in memory. An event needs the newest pages of each index. SQLite's default of
+2 MB fills with the first 2,400 events, which looks like a leak. It saves no time: an event takes 35 us of
+processor with both."""
 
 
 class Mark(NamedTuple):
@@ -117,7 +118,7 @@ class History:
         return None
 
     def hear(self, message: NodeMessage) -> None:
-        """Note from any other message that a node's session goes on, and from numbers how many are inside."""
+        """Note from other messages that a node's session continues, and how many objects are inside zones."""
         if self._rollup is None or self._failing:
             return
         try:
@@ -199,7 +200,7 @@ class History:
             for (payload,) in reversed(self._db.execute(sql, (limit,)).fetchall()):
                 try:
                     yield decode(Event, payload)
-                except MessageError:  # of another version of Darner
+                except MessageError:  # stored by another version of Darner
                     continue
 
     def _insert(self, db: sqlite3.Connection, event: Event, payload: bytes) -> bool:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from shared.wire.messages import Gap
 
 HOLE_S = 60.0
-"""How long newer events come before a hole is given up. Silence does not count: the node may be away."""
+"""Seconds of newer events after which a hole is given up. Silence does not count: the node may be away."""
 MAX_ABOVE = 100_000
-"""Stored numbers above a hole; beyond it the hole is given up at once."""
+"""Maximum stored numbers above a hole; beyond that, the hole is given up at once."""
 MAX_GAPS = 100
 
 

@@ -13,9 +13,9 @@ from shared.errors import DarnerError
 
 DEADLINE_S = 5.0
 AT_ONCE = 4
-"""Readers at the same time; more wait for their turn."""
+"""Maximum readers at the same time; more wait for their turn."""
 _CHECK_EVERY = 10_000
-"""SQLite's instructions between two looks at the clock: a fraction of a millisecond."""
+"""SQLite's instructions between two checks of the clock: a fraction of a millisecond."""
 
 
 class Unavailable(DarnerError):  # noqa: N818 - an answer, not a failure
@@ -59,7 +59,7 @@ class Database:
         except sqlite3.OperationalError as error:
             if "interrupted" in str(error):
                 raise Unavailable(
-                    f"this took longer than {deadline_s:.0f} s; ask for a shorter range"
+                    f"reading took longer than {deadline_s:.0f} s; ask for a shorter range"
                 ) from None
             raise Unavailable(f"the history cannot be read: {error}") from None
         finally:

@@ -1,13 +1,14 @@
-"""Sums over stored events, kept beside them so that 30 days are answered without reading every event.
+"""Sums over stored events, kept beside them: a query over 30 days need not read every event.
 
 Each event changes the sums of its own minute and hour, however late it comes. It changes them once, because
 the sums are part of the transaction that stores the event. The order of events does not matter.
 
 How many objects are inside follows from entries and exits alone. For every minute the table has the net
 change, and the area: each change times the rest of the minute. The mean over a minute is the number at its
-beginning, plus area over length. That number is the sum of all earlier changes of the session, since a node
-starts with empty zones. A viewer that missed the beginning of a session, or events that a node gave up, takes
-the difference from the numbers that the node publishes: that is a standing's offset.
+beginning, plus area over length. The number at the beginning is the sum of all earlier changes of the
+session, since a node starts with empty zones. A viewer may have missed the beginning of a session, or events
+that a node gave up. It takes the difference from the numbers that the node publishes: that is a standing's
+offset.
 
 Stays are counted in bins of equal ratio (eight to an octave), so a quantile read from them is wrong by 4.5 %
 at most: HDR histograms (Gil Tene) and DDSketch (Masson et al., VLDB 2019) use the same idea.
@@ -49,9 +50,9 @@ class _Standing:
 
     Attributes:
         net: Entries minus exits of all events.
-        recent: When a frame was captured, and how it changed `net`.
-        told: When a frame was captured, and how many the node counted inside.
-        offset: What the node counts more than the events.
+        recent: The last changes: when the frame was captured, and by how much it changed `net`.
+        told: Published numbers: when the frame was captured, and how many the node counted inside.
+        offset: How many more the node counts inside than follow from the events.
     """
 
     net: int
@@ -108,7 +109,7 @@ class Rollup:
         return event.occurred_us, place, session, event.label, flow, dwell_ms
 
     def heard(self, node: str, session: str, at_us: int) -> None:
-        """Note that the node's session goes on."""
+        """Note that the node's session continues."""
         self._session(node, session, at_us)
 
     def told(self, state: ZoneState) -> None:
@@ -119,7 +120,7 @@ class Rollup:
             return
         standing = self._standing(place, session)
         if standing.told is None and not standing.recent:
-            # The first numbers in this process are retained, and may be older than events that are stored.
+            # The first numbers after a start are retained messages, and may be older than stored events.
             [(newest_us,)] = self._db.execute(
                 "SELECT max(occurred_us) FROM events WHERE place = ?", (place,)
             ).fetchall()

@@ -1,4 +1,4 @@
-"""The tables of the history, and how a history of an older version gets them."""
+"""The tables of the history, and the migration of a history of an older version."""
 
 from __future__ import annotations
 

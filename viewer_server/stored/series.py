@@ -113,7 +113,7 @@ def series(
     Args:
         db: To read from.
         place: None for a zone without stored events.
-        from_us: Begin of the range; rounded down to a whole step.
+        from_us: Beginning of the range; rounded down to a whole step.
         to_us: End of the range; rounded up.
         step_s: A multiple of 10, and of 60 where the range is longer than two hours.
         zero_us: A moment at which a step begins, such as local midnight for steps of hours and days.
@@ -153,7 +153,7 @@ def stays(db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int)
     Args:
         db: To read from.
         place: None for a zone without stored events.
-        from_us: Begin of the range.
+        from_us: Beginning of the range.
         to_us: End of the range.
     """
     counts: dict[int, int] = {}

@@ -32,7 +32,7 @@ MAX_SIDE = 2048
 PRUNE_EVERY = 64
 PRUNED_AT_ONCE = 256
 CACHE_KB = 256
-"""Of the file's pages in memory: this connection writes a picture once and never reads it."""
+"""KB of the file's pages kept in memory: few, because this connection never reads a picture again."""
 
 
 class TrackKey(NamedTuple):
@@ -47,7 +47,7 @@ class TrackKey(NamedTuple):
 class SnapshotStore:
     """Stores pictures, in one thread; `with` opens and closes the file.
 
-    A power cut may cost the pictures of the last seconds: they are not worth waiting for the disk.
+    A power cut may lose the last seconds' pictures: storing them safely is not worth waiting for the disk.
 
     Args:
         settings: Place and bounds.

@@ -24,9 +24,9 @@ CREATE INDEX IF NOT EXISTS of_camera ON versions (node, camera)
 """
 VERSION = 1
 KEPT = 30
-"""Versions of each camera."""
+"""Maximum versions kept of each camera."""
 MAX_BYTES = 50_000_000
-"""Of all cameras together; beyond it the oldest versions are deleted, whichever camera they are of."""
+"""Of all cameras' definitions together; beyond that, the oldest versions are deleted, of whichever camera."""
 
 
 class Versions:
@@ -65,7 +65,7 @@ class Versions:
                 self._db = None
 
     def add(self, zones: Zones) -> None:
-        """Remember a camera's definitions, unless they are those that were remembered last."""
+        """Remember a camera's definitions, unless they equal the last ones."""
         definitions = orjson.dumps({"zones": zones.zones, "lines": zones.lines}, option=orjson.OPT_SORT_KEYS)
         key = zones.node, zones.camera
         with self._lock:

@@ -270,7 +270,7 @@ def test_a_hash_is_made_of_a_typed_password(typed: str, code: int) -> None:
     if code == 0:
         assert check_password_hash(done.stdout.strip(), typed.strip())
     else:
-        assert done.stderr == "viewer: a password has at least 8 characters\n"
+        assert done.stderr == "viewer: a password needs at least 8 characters\n"
 
 
 def test_on_loopback_without_a_password_everything_is_open(idle_viewer: ViewerProcess) -> None:

@@ -110,7 +110,7 @@ def test_a_refusal_comes_with_the_nodes_reason(viewer: ViewerProcess, edge: Answ
         ("/api/v1/zones/test/yard", {"version": 1}, {}, 400, "version, zones and lines"),
         ("/api/v1/zones/test/yard", BODY | {"zones": {"a b": SQUARE}}, {}, 422, "a b|pattern|key"),
         ("/api/v1/zones/test/yard", BODY | {"zones": {"a": {"polygon": [[0, 0]]}}}, {}, 422, "polygon"),
-        ("/api/v1/zones/test/other", BODY, {}, 404, "no camera other"),
+        ("/api/v1/zones/test/other", BODY, {}, 404, "no camera 'other'"),
         ("/api/v1/zones/test/a+b", BODY, {}, 400, "letters, digits"),
         ("/api/v1/zones/test/yard", BODY, {"Origin": "http://evil.example"}, 403, "this page may not"),
         ("/api/v1/zones/test/yard", BODY, {"Content-Type": "text/plain"}, 415, "application/json"),

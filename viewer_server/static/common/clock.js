@@ -18,7 +18,7 @@ export class ServerClock {
   }
 
   /**
-   * Takes in the answer to a ping. The server read its clock between `sentMs` and now, most likely half-way.
+   * Learns from the answer to a ping. The server read its clock between `sentMs` and now, most likely half-way.
    * @param {number} sentMs
    * @param {number} serverMs
    */

@@ -1,6 +1,6 @@
 // Makes elements without markup: everything from the wire goes in as text.
 
-/** @typedef {Record<string, string | number | boolean | undefined>} Attributes What is undefined is left out. */
+/** @typedef {Record<string, string | number | boolean | undefined>} Attributes Undefined ones are left out. */
 
 /**
  * @template {Element} T
@@ -83,13 +83,13 @@ function found(id, kind) {
 }
 
 /**
- * The elements in another one that are HTML: all of what this page makes, except drawings.
+ * An element's HTML children: everything this page makes, except drawings.
  * @param {Element} parent
  */
 export const childrenOf = (parent) => /** @type {HTMLElement[]} */ ([...parent.children]);
 
 /**
- * The sentence of an error that was caught.
+ * The message of a caught error.
  * @param {unknown} error
  */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,4 @@
-// Asks the viewer's REST API. What goes wrong is an error whose message is a sentence for people.
+// Asks the viewer's REST API. Every failure is an error whose message people can read.
 
 /**
  * @import { CameraList, DetectAnswer, EventList, HeatmapAnswer, NodeList, ZoneList, ZoneSeries, ZoneStays } from "../../wire"
@@ -11,10 +11,10 @@
 
 const PATIENCE_MS = 15_000;
 
-/** An answer that is none: what the viewer refused, or status 0 where nothing came back. */
+/** The viewer refused a request; or nothing came back, and the status is 0. */
 export class Refusal extends Error {
   /**
-   * @param {number} status HTTP's.
+   * @param {number} status HTTP status code.
    * @param {string} message
    */
   constructor(status, message) {
@@ -37,7 +37,7 @@ export function address(path, parameters = {}) {
 }
 
 /**
- * The API's answer. Where a login is asked for, the page goes there.
+ * The API's answer. When the API asks for a login, the page goes to the login page.
  * @template {keyof Answers} T
  * @param {T} path
  * @param {Parameters} parameters
@@ -56,7 +56,7 @@ export async function ask(path, parameters = {}, options = {}) {
 }
 
 /**
- * The answer to a request by an editor with unsaved changes: a login that has ended does not lead away.
+ * The API's answer, for an editor with unsaved changes: the page stays where it is when the login has ended.
  * @param {string} path
  * @param {object} [body] Sent as JSON with POST; without one it is a GET.
  */

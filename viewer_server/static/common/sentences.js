@@ -32,7 +32,7 @@ const after = (e) => (e.dwell_s == null ? "" : ` after ${duration(e.dwell_s)}`);
 const number = (e) => (e.count == null ? "" : ` of ${e.count}`);
 
 /**
- * An event in words: text and elements. A type that a newer node has invented stands for itself.
+ * An event in words: text and elements. A type that only newer nodes know is shown by its name.
  * @param {Event} event
  */
 export const sentence = (event) => SAYS[event.type]?.(event) ?? [event.type];

@@ -1,7 +1,7 @@
-// The order in which things with names are shown.
+// The order in which named things are shown.
 
 /**
- * What stands after a key in alphabetical order; undefined at the end.
+ * The value of the next key in alphabetical order; undefined at the end.
  * @template T
  * @param {Map<string, T>} map
  * @param {string} key

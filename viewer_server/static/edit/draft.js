@@ -115,7 +115,7 @@ export class Draft {
   }
 
   /**
-   * Changes the selected shape; one step.
+   * Changes the selected shape, as one step.
    * @param {(shape: Shape) => void} change
    * @param {string | null} key As for `edit`.
    */
@@ -158,7 +158,7 @@ export class Draft {
   }
 
   /**
-   * Takes other definitions instead, such as an earlier version; one step.
+   * Replaces all shapes by other definitions, such as an earlier version, as one step.
    * @param {Definitions} definitions
    */
   replace(definitions) {
@@ -169,7 +169,7 @@ export class Draft {
   }
 
   /**
-   * Keeps the changes, and saves them over another version from now on.
+   * Keeps the changes; from now on, saving replaces another version.
    * @param {Version} base
    */
   rebase(base) {
@@ -181,8 +181,8 @@ export class Draft {
   }
 
   /**
-   * What is wrong, a sentence each; the node would refuse those with `stops`.
-   * @param {string[]} classes The model's; none when they are not known.
+   * A sentence for each problem; the node would refuse those with `stops`.
+   * @param {string[]} classes The model's; empty when they are not known.
    */
   problems(classes) {
     /** @type {{stops: boolean, text: string}[]} */

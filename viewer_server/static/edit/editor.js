@@ -67,7 +67,7 @@ export class Editor {
   }
 
   /**
-   * Takes in the camera's zones message: somebody has saved, perhaps somebody else.
+   * Handles the camera's zones message: this editor or somebody else has saved.
    * @param {Version} saved
    */
   zonesSaved(saved) {
@@ -138,7 +138,7 @@ export class Editor {
     });
     const problems = draft.problems(this.classes()).map(({ text }) => text);
     const list = byId("problems");
-    if ([...list.children].map(({ textContent }) => textContent).join() === problems.join()) return; // said already
+    if ([...list.children].map(({ textContent }) => textContent).join() === problems.join()) return; // shown already
     list.replaceChildren(...problems.map((text) => element("li", {}, text)));
   }
 
@@ -161,7 +161,7 @@ export class Editor {
       element("div", { class: "rows" }, ...this.#rows.map(({ root }) => root)),
       ...(shape ? [formFor(draft, this.classes(), () => this.#refresh())] : []),
       element("div", { role: "status" }, element("ul", { id: "problems", class: "problems" })),
-      element("p", { class: "quiet" }, "A zone or line that is changed starts counting anew; the others go on."),
+      element("p", { class: "quiet" }, "A changed zone or line starts counting anew; the others keep their counts."),
       earlier,
     );
     this.#rows[focused]?.root.focus();
@@ -259,7 +259,7 @@ export class Editor {
     /** @param {string} what @param {string[]} names */
     const list = (what, names) => (names.length ? [`${what}: ${names.join(", ")}.`] : []);
     const said = [...list("Added", added), ...list("Changed", changed), ...list("Removed", removed)];
-    const same = "Its zones and lines are those from which you started.";
+    const same = "Its zones and lines are the ones you started from.";
     this.#say("wait", `Somebody else saved version ${theirs.version} meanwhile`, said.join(" ") || same,
       button("Take theirs", () => this.close(`Version ${theirs.version} is shown; your changes were dropped.`)),
       button("Overwrite with mine", () => this.#overwrite(theirs)));

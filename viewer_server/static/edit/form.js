@@ -19,7 +19,7 @@ let made = 0;
  * @param {string} text
  * @param {HTMLInputElement | HTMLSelectElement} control
  * @param {(value: string) => void} set Called with the value as it changes.
- * @param {string} unit Stands behind the control.
+ * @param {string} unit Shown after the control.
  */
 function field(text, control, set, unit = "") {
   control.id = `field-${(made += 1)}`;
@@ -56,7 +56,7 @@ function number(text, value, unit, set, { min = 0, step = "any", max } = {}) {
 
 /**
  * @param {Draft} draft
- * @param {string[]} classes The model's; none when they are not known.
+ * @param {string[]} classes The model's; empty when they are not known.
  * @param {() => void} changed
  */
 export function formFor(draft, classes, changed) {
@@ -66,7 +66,7 @@ export function formFor(draft, classes, changed) {
   /** @type {Setter} */
   const set = (key) => (value) => {
     draft.editShape((edited) => {
-      if (value === null && !CAN_BE_NULL.includes(key)) delete edited.more[key]; // the node's default, then
+      if (value === null && !CAN_BE_NULL.includes(key)) delete edited.more[key]; // then the node's default applies
       else Object.assign(edited.more, { [key]: value });
     }, `${index}-${key}`);
     changed();

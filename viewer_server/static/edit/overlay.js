@@ -10,7 +10,7 @@ import { svg } from "../common/dom.js";
 import { clamp, Drawing } from "./drawing.js";
 import { figureOf, handlesOf, middleOf } from "./figures.js";
 
-const STEP = 0.005; // of the picture, for an arrow key
+const STEP = 0.005; // of the picture, for each press of an arrow key
 const LEAP = 0.05; // with Shift
 const NEAR = 14; // CSS pixels
 /** @type {Record<string, Point>} */
@@ -20,7 +20,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 const indexOf = (text) => (text === undefined ? undefined : Number(text));
 
 /**
- * The figure or handle at an element: its key and, by what it is, an index.
+ * The figure or handle at an element: its key, and the index of its shape, corner or middle.
  * @param {EventTarget | null} target
  */
 function partAt(target) {
@@ -101,14 +101,14 @@ export class Overlay {
     this.#changed();
   }
 
-  /** Takes back the last corner of the shape that is being drawn. */
+  /** Removes the last corner of the shape that is being drawn. */
   takeBack() {
     this.#drawing.corners.pop();
     this.#changed();
   }
 
   /**
-   * Shows a text behind the name of each shape.
+   * Shows a text after the name of each shape.
    * @param {string[]} texts
    */
   label(texts) {
@@ -227,7 +227,7 @@ export class Overlay {
   }
 
   /**
-   * Moves a corner, or the whole shape, by a part of the picture; nothing of it leaves the picture.
+   * Moves a corner, or the whole shape, by a fraction of the picture, and keeps it within the picture.
    * @param {Point[]} start Where the shape's points were.
    * @param {number | undefined} corner
    * @param {Point} by

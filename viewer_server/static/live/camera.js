@@ -50,7 +50,7 @@ export class CameraPage {
   }
 
   /**
-   * Whether a tile is being edited. It stays then although a restarted viewer does not know its camera yet.
+   * Whether a tile is being edited. Such a tile stays even while a restarted viewer does not know its camera yet.
    * @param {Tile} tile
    */
   holds(tile) {
@@ -72,7 +72,7 @@ export class CameraPage {
   }
 
   /**
-   * Takes in that a camera's zones message has come.
+   * Notes that a camera's zones message has arrived.
    * @param {Tile} tile
    */
   zonesChanged(tile) {

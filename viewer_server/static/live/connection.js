@@ -28,7 +28,7 @@ export class Connection {
    *   message: (message: Message) => void,
    *   frame: (data: ArrayBuffer) => void,
    *   state: (kind: "wait" | "bad", text: string) => void,
-   * }} on Called with what comes, and when the connection is not there.
+   * }} on Called with what arrives, and while there is no connection.
    */
   constructor(on) {
     this.on = on;
@@ -133,7 +133,7 @@ export class Connection {
   }
 }
 
-/** Goes to the login where one is asked for: a browser is not told why a websocket was refused or ended. */
+/** Goes to the login page if the viewer asks for a login: a closed websocket does not tell the browser why. */
 async function askForLogin() {
   const answer = await fetch("/api/v1/session").catch(() => null); // the countdown says that the viewer is away
   if (answer?.status === 401) location.assign("/login");

@@ -8,7 +8,7 @@
  * @typedef {object} Over What is drawn over the picture.
  * @property {Definitions | undefined} zones
  * @property {Map<string, ZoneState>} numbers By zone or line.
- * @property {TrackLog} tracks Has this frame already.
+ * @property {TrackLog} tracks Includes this frame already.
  * @property {Record<"boxes" | "labels" | "trails" | "zones", boolean>} show
  * @property {number | null} selected A track's id.
  */

@@ -7,7 +7,7 @@ import { byId, childrenOf, element, inputById } from "../common/dom.js";
 import { time } from "../common/format.js";
 import { sentence } from "../common/sentences.js";
 
-const KEPT = 100; // of track events, and again of all others
+const KEPT = 100; // track events kept, and as many others
 
 export class EventFeed {
   #list = byId("events");

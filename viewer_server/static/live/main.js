@@ -20,7 +20,7 @@ import { ZonePanel } from "./zones.js";
 const keyOf = (node, camera) => `${node}/${camera}`;
 
 /**
- * What the address says: nothing for every camera, or one: #/camera/NODE/CAMERA, with /line or /zone to draw one.
+ * What the address asks for: all cameras, or #/camera/NODE/CAMERA for one, with /line or /zone to draw on it.
  * @returns {{key: string | null, node: string, camera: string, tool: Kind | undefined}}
  */
 function address() {
@@ -222,11 +222,11 @@ class LivePage {
     this.#events.only(key);
     if (!tile) return this.#camera.close();
     this.#camera.open(tile, tool);
-    if (tool) history.replaceState(null, "", linkTo(node, camera)); // a reload is no wish to draw again
+    if (tool) history.replaceState(null, "", linkTo(node, camera)); // a reload must not begin a drawing
   }
 
   /**
-   * Asks before a drawing is dropped. The address has changed already: who stays gets the old one back.
+   * Asks before a drawing is dropped. The address has changed already, and staying restores the old one.
    * @param {HashChangeEvent} event
    */
   #moved({ oldURL }) {

@@ -20,13 +20,13 @@ function remembered() {
 
 const kept = remembered();
 
-/** Whether each is drawn. */
+/** Whether each kind of thing is drawn. */
 export const show = {
   boxes: kept.boxes !== false, labels: kept.labels !== false, trails: kept.trails !== false, zones: kept.zones !== false,
 };
 
 /**
- * A checkbox for each.
+ * A checkbox for each kind of thing.
  * @param {() => void} changed
  */
 export function toggles(changed) {

@@ -43,7 +43,7 @@ function nodeLabel(name, { status, info, metrics }) {
 }
 
 /**
- * Shows the steps from nothing to a camera on the screen, and which one is waited for. With a camera it shows none.
+ * Shows the steps until a camera is on the screen, and which step comes next; hides them once there is a camera.
  * @param {About} about
  * @param {string[]} nodes Their names.
  * @param {number} cameras How many are known.

@@ -103,7 +103,7 @@ export class Tile {
   }
 
   /**
-   * Takes a frame. Only the newest one that waits is ever decoded.
+   * Accepts a frame. Of the waiting frames, only the newest is decoded.
    * @param {FrameHeader} header
    * @param {Uint8Array<ArrayBuffer>} jpeg
    */
@@ -188,13 +188,13 @@ export class Tile {
     else this.numbers.delete(name);
   }
 
-  /** Draws the next frame however old it is: after a reconnect it is the newest that there is. */
+  /** Draws the next frame however old it is: after a reconnect there is none newer. */
   reconnected() {
     this.#fresh = true;
   }
 
   /**
-   * Holds this frame, or goes on with the newest.
+   * Holds this frame, or continues with the newest.
    * @param {boolean} paused
    */
   pause(paused) {
@@ -263,7 +263,7 @@ export class Tile {
     this.#state.dataset.state = offline ? "bad" : (status === "streaming" ? "good" : "wait");
   }
 
-  /** @param {boolean} quiet No frame has come lately. @param {number} now */
+  /** @param {boolean} quiet No frame has arrived lately. @param {number} now */
   #refreshNotice(quiet, now) {
     const text = this.#noticeText(quiet, now);
     this.stage.dataset.old = String(quiet);
@@ -291,7 +291,7 @@ export class Tile {
     this.#facts.age.textContent = unknown || !believable ? "–" : `${Math.max(0, Math.round(age))} ms`;
     this.#facts.age.parentElement?.setAttribute("title", believable || age === undefined
       ? "From the camera to this screen. This browser's clock is corrected by " +
-        `${Math.round(this.clock.offset)} ms to the viewer's (measured); the node's clock is taken to agree with that.`
+        `${Math.round(this.clock.offset)} ms to the viewer's (measured); the node's clock is assumed to agree with it.`
       : "The frame's capture time does not fit the viewer's clock: a recording, or clocks that disagree.");
   }
 

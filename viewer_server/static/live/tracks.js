@@ -26,7 +26,7 @@ export class TrackLog {
   #newest = null;
 
   /**
-   * Takes in the detections of a frame that was drawn.
+   * Remembers the detections of a frame that was drawn.
    * @param {DetectionsMessage} detections
    */
   add(detections) {
@@ -48,14 +48,14 @@ export class TrackLog {
   }
 
   /**
-   * Takes in an event: it may name a zone that a track visited before the page was opened, or a picture of the track.
+   * Learns from an event: it may name a zone that a track visited before the page was opened, or the track's picture.
    * @param {HouseEvent} event
    */
   note(event) {
     if (event.track_id == null) return;
     const key = `${event.session}/${event.track_id}`;
     const told = this.#told.get(key) ?? { zones: new Map(), hasPicture: false };
-    this.#told.delete(key); // and to the end
+    this.#told.delete(key); // so that it is added at the end
     this.#told.set(key, told);
     if (this.#told.size > MAX_TRACKS) removeFirst(this.#told);
     if (event.zone && !told.zones.has(event.zone)) told.zones.set(event.zone, event.occurred_us / 1000);

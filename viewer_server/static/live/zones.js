@@ -36,7 +36,7 @@ export class ZonePanel {
   }
 
   /**
-   * Takes in the definitions of a camera; null when they are gone. Their numbers may come later.
+   * Sets the definitions of a camera; null when they are gone. Their numbers may arrive later.
    * @param {string} node
    * @param {string} camera
    * @param {Definitions | null} definitions

@@ -1,7 +1,7 @@
 // Round numbers, times and scales: what every chart needs.
 
 /**
- * A straight map of one range onto another.
+ * A linear map of one range onto another.
  * @param {number} from
  * @param {number} to
  * @param {number} begin

@@ -12,7 +12,7 @@ const PER_LABEL = 76; // pixels that a time's label needs
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 /**
- * A chart of marks that stand side by side. Its subclasses say how data is drawn and told.
+ * A chart of marks that stand side by side. Subclasses say how data is drawn and described.
  * @template T
  */
 export class Chart {
@@ -64,7 +64,7 @@ export class Chart {
 
   /** @returns {T} */
   get data() {
-    if (this.#data === null) throw new Error("a chart is drawn after it was given data");
+    if (this.#data === null) throw new Error("a chart needs data before it is drawn");
     return this.#data;
   }
 

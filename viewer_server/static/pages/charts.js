@@ -69,7 +69,7 @@ export class LevelChart extends TimeChart {
 }
 
 /**
- * What went in upwards, what went out downwards and hatched; below that, objects that were lost inside.
+ * Bars upwards for what went in, hatched bars downwards for what went out; below those, objects lost inside.
  * @extends {TimeChart<Flow>}
  */
 export class FlowChart extends TimeChart {

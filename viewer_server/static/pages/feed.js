@@ -55,7 +55,7 @@ async function refresh() {
     } else {
       const known = new Set(childrenOf(feed).map((one) => one.dataset.id));
       const fresh = page.events.filter((event) => !known.has(event.event_id));
-      // None of the page is known: what lies between is missing here, so the next turn shows the page anew.
+      // Every event is new, so older ones may be missing in the list: the next refresh rebuilds it.
       if (fresh.length === page.events.length && feed.children.length) wanted = "";
       insert(fresh);
     }
@@ -122,7 +122,7 @@ function picture(event) {
   return element("a", { href: event.snapshot_url, target: "_blank", rel: "noopener" }, image);
 }
 
-/** Offers cameras and zones to choose from; a choice stays. */
+/** Offers cameras and zones to choose from; the current choice stays. */
 async function offer() {
   const [{ cameras }, { zones }] = await Promise.all([ask("cameras"), ask("zones")]);
   const names = [...new Set([...cameras, ...zones].map((one) => `${one.node}/${one.camera}`))].sort();

@@ -46,7 +46,7 @@ export class Heat {
 /** @param {ImageBitmap | null} picture @param {number[][]} seconds */
 function draw(picture, seconds) {
   const [rows, columns] = [seconds.length, seconds[0]?.length ?? 0];
-  if (!columns) throw new Error("the node has none");
+  if (!columns) throw new Error("the node has no heatmap");
   const most = Math.max(...seconds.flat());
   const canvas = canvasById("heat-canvas");
   canvas.width = picture?.width ?? 960;
@@ -85,7 +85,7 @@ function colour(share) {
 function cells(seconds, most) {
   const image = new ImageData(seconds[0].length, seconds.length);
   seconds.flat().forEach((value, i) => {
-    const share = most ? Math.sqrt(value / most) : 0; // a root, or one who stood still would hide all who walked
+    const share = most ? Math.sqrt(value / most) : 0; // a root: else one who stood still would hide all who walked
     image.data.set([...colour(share), share < FAINT ? 0 : 90 + 130 * share], i * 4);
   });
   return image;

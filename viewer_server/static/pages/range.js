@@ -1,6 +1,6 @@
 // The chosen camera and range of time; both are in the address, so that a view can be kept and sent to others.
 
-/** @typedef {{fromUs: number, toUs: number, live: boolean}} Range Live: it ends now. */
+/** @typedef {{fromUs: number, toUs: number, live: boolean}} Range `live`: it ends now. */
 
 import { byId, element, inputById, selectById } from "../common/dom.js";
 
@@ -15,7 +15,7 @@ const CUSTOM = "custom";
 const EVERY_MS = { "15m": 5000, "1h": 10_000 };
 
 /**
- * A moment as a datetime-local field has it.
+ * A moment in the format of a datetime-local field.
  * @param {number} ms
  */
 const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * MINUTE).toISOString().slice(0, 16);
@@ -46,7 +46,7 @@ export class Choice {
   }
 
   /**
-   * Offers the cameras of what is known.
+   * Offers the known cameras.
    * @param {{node: string, camera: string}[]} known
    */
   offer(known) {
