@@ -43,7 +43,7 @@ SECRETS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and run; the process's exit code."""
+    """Parse the command line and run; return the process's exit code."""
     parser = argparse.ArgumentParser(prog=called("darner-broker", "broker"), description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, help="port to listen on (default 1883, with --secure 8883)")

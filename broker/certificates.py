@@ -51,7 +51,7 @@ authorityKeyIdentifier = keyid
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line and make certificates; the process's exit code."""
+    """Parse the command line and make certificates; return the process's exit code."""
     parser = argparse.ArgumentParser(prog="python -m broker.certificates", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument(
@@ -89,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make(folder: Path, hosts: Sequence[str], clients: Sequence[str], days: int, *, force: bool) -> list[Path]:
-    """Write the server's certificate and those of clients, and first the CA's if there is none.
+    """Write certificates for the server and for clients; make the CA first if there is none.
 
     Returns:
-        The CA's certificate, and then those that were made.
+        The CA's certificate, followed by the certificates that were made.
 
     Raises:
         ConfigError: A certificate cannot have such a name, a file exists, or openssl is missing or fails.

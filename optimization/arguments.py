@@ -48,14 +48,17 @@ def add_tracker(parser: argparse.ArgumentParser) -> None:
 def add_picture(parser: argparse.ArgumentParser) -> None:
     """Declare the picture that a timed network is given, and the number of calls."""
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="picture to detect on (default: the demo video's first)"
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="picture to detect on (default: the demo video's first frame)",
     )
     parser.add_argument(
         "--resolution",
         type=size,
         default=(1280, 720),
         metavar="WxH",
-        help="scale the picture to this (default: 1280x720)",
+        help="scale the picture to this size (default: 1280x720)",
     )
     parser.add_argument(
         "--rounds", type=positive, default=50, metavar="N", help="calls to time (default: 50)"
@@ -80,7 +83,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
         "--images",
         type=Path,
         metavar="DIR",
-        help="pictures to check the result on (default: the demo video's)",
+        help="pictures to check the result on (default: a frame of the demo video)",
     )
 
 

@@ -51,7 +51,7 @@ class Command:
         """Run the command and write its results.
 
         Args:
-            args: What was typed.
+            args: The parsed options.
 
         Raises:
             DarnerError: A package is missing, a file cannot be used or written, or the work failed.

@@ -15,7 +15,7 @@ def claim(path: Path | None, *, force: bool) -> None:
     """Check before the work that a file can be written after it.
 
     Args:
-        path: The file to write later; None means none.
+        path: The file to write later; None when there is none.
         force: Whether the file may exist.
 
     Raises:

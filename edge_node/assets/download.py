@@ -36,7 +36,7 @@ def sha256(path: Path) -> str:
 
 
 def fetch(url: str, target: Path, expected_sha256: str | None = None) -> Path:
-    """Download a file; one that is there already is only checked.
+    """Download a file; a file that exists already is only checked.
 
     The file's hash is recorded beside it (``NAME.sha256``), and the file must match it from then on.
 

@@ -1,4 +1,4 @@
-"""Models by name: the file a name stands for, and what is known of it before it is opened."""
+"""Models by name: the file a name stands for, and what is known about it before it is opened."""
 
 from __future__ import annotations
 

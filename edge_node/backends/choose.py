@@ -28,7 +28,7 @@ _SUFFIXES: dict[str, BackendName] = {
     ".torchscript": "torch",
     ".pt": "torch",
 }
-"""By file name, the fastest engine first."""
+"""The engine for each suffix of a file, the fastest engine first."""
 _SERVERS = ("http://", "https://", "grpc://", "grpcs://")
 
 

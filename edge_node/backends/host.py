@@ -106,7 +106,7 @@ class HostInput:
 
 
 def extra_inputs(model: ModelFile, width: int, height: int) -> dict[str, Array]:
-    """The other inputs beside one picture, with values that let boxes come out in pixels of the input.
+    """The inputs beside one picture, with values that make the network return boxes in input pixels.
 
     Args:
         model: What the file says.

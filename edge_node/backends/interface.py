@@ -1,4 +1,4 @@
-"""What every engine is to the detector: it takes pictures and gives raw outputs."""
+"""What the detector expects of every engine: it takes pictures and gives raw outputs."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class Backend(Protocol):
         in_flight: Most batches that are submitted and not collected: 2 if the device works by itself and
             should not wait for this process between two batches; 1 if `submit` does all the work.
         letterboxes: Whether the engine letterboxes on its device. If not, the caller letterboxes beforehand,
-            and pictures that have the target's size already cost one copy.
+            and a picture that already has the target's size costs one copy.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """A network on another machine, behind a server that speaks the KServe v2 protocol.
 
-Triton, OpenVINO Model Server and MLServer do.
+Such servers are Triton, OpenVINO Model Server and MLServer.
 
 Protocol: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 """
@@ -33,7 +33,7 @@ T = TypeVar("T")
 START_WITHIN_S = 10.0
 """Seconds that a node waits for a server that starts together with it."""
 AWAY_AT_MOST_S = 60.0
-"""Seconds that a node asks a server that answers no more; then the node ends with an error."""
+"""Seconds that a node keeps asking a server that stopped answering; then the node ends with an error."""
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 _DTYPES = {"FP32": "float32", "FP16": "float16", "UINT8": "uint8", "INT64": "int64", "INT32": "int32"}
 _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "503", "502", "504")

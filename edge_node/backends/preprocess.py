@@ -1,4 +1,4 @@
-"""From a camera's picture to the network's input and back, in one way for all engines."""
+"""From a camera's picture to the network's input and back, in the same way for all engines."""
 
 from __future__ import annotations
 

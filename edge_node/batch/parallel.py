@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
-    """The same items, which a thread of their own makes ahead.
+    """The same items, made ahead of time by a thread of their own.
 
     Args:
         items: The items; this generator raises the errors of their iterator.
@@ -48,12 +48,12 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
 
 
 def inferred(frames: Iterable[Frame], detects: Sequence[Detect]) -> Generator[Inferred, None, None]:
-    """Every frame through one of the networks, or past it; they come out in the order they went in.
+    """Take every frame through one of the networks, or past it, and keep their order.
 
     Args:
         frames: Of one camera.
-        detects: One thread at a time uses each, or two if its engine takes batches, so that one batch is
-            prepared while the other runs. The first also chooses what is done with each frame.
+        detects: The networks. One thread at a time uses each, or two if its engine takes batches: one batch
+            is prepared while the other runs. The first network also chooses what is done with each frame.
     """
     batched = detects[0].limit > 1
     idle: queue.SimpleQueue[Detect] = queue.SimpleQueue()
@@ -82,7 +82,7 @@ def inferred(frames: Iterable[Frame], detects: Sequence[Detect]) -> Generator[In
 
 
 def _units(frames: Iterable[Frame], detects: Sequence[Detect]) -> Iterator[Chosen]:
-    """Frames in lists, each with as many for the network as one of its runs takes."""
+    """Lists of frames; each list holds as many frames for the network as one run takes."""
     unit: Chosen = []
     size = 0
     for frame in frames:

@@ -42,10 +42,10 @@ from shared.signals import stop_on_signals
 log = logging.getLogger("darner.process")
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 _READ_AHEAD = 4
 _WHOLE = 0.95
-"""A video is not whole if it ends before this part of the frames that its header names."""
+"""A video counts as cut short if it has less than this share of the frames that its header names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Job:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse the command line and run the jobs; the exit code of the process."""
+    """Parse the command line and run the jobs; return the process's exit code."""
     options = _parser().parse_args(arguments)
     logs.setup()
     try:
@@ -90,9 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video file or folder of pictures")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="where VIDEO.jsonl and VIDEO.mp4 go"
+        "--out", type=Path, required=True, metavar="DIR", help="folder for VIDEO.jsonl and VIDEO.mp4"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file, as for a node that runs")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file, as a node reads it")
     parser.add_argument("--camera", help="the camera whose zones and settings apply, if the file has several")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--annotate", action="store_true", help="write a video with boxes, zones and counts")
@@ -134,7 +134,7 @@ def plan(config: EdgeConfig, options: argparse.Namespace) -> list[Job]:
     """The jobs that the command line asks for; an impossible one is refused before any job begins.
 
     Raises:
-        ConfigError: The camera is not clear, or two videos would have one file of messages.
+        ConfigError: The camera is ambiguous, or two videos would share one file of messages.
         SourceError: A video is missing.
         OutputError: A file exists already.
     """
@@ -180,7 +180,7 @@ def _as_id(stem: str) -> str:
 
 
 def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, stop: threading.Event) -> int:
-    """Run the jobs one after the other, also after a video that cannot be read; the exit code."""
+    """Run the jobs in turn, and continue after a video that cannot be read; return the exit code."""
     failed = 0
     with for_throughput(config.model, sessions) as detectors:
         for job in jobs:

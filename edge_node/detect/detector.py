@@ -176,7 +176,7 @@ class Detector:
         return Input(canvas, fit, target, (time.perf_counter() - start) * 1e3)
 
     def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Pending[Outputs]:
-        """Give the network a batch; any thread may, and waits until fewer than `in_flight` are uncollected.
+        """Give the network a batch, once fewer than `in_flight` are uncollected; any thread may call this.
 
         Only one thread may submit a batch before it has collected its last one.
 
@@ -194,7 +194,7 @@ class Detector:
         parts: list[tuple[list[int], Pending[Inference]]] = []
         for target, indices in by_target.items():
             # Pictures of one size run together. Of several runs only the last one stays in flight, because a
-            # thread that waits for a place must not hold one.
+            # thread that waits for a place in flight must not hold one already.
             parts = [(those, Pending.of(pending.collect())) for those, pending in parts]
             wanted = Wanted(self._wanted, min(least[index] for index in indices), self._family.anchors)
             parts.append((indices, self._start([inputs[index].image for index in indices], target, wanted)))

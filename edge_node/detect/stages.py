@@ -1,4 +1,4 @@
-"""Frames of all cameras to detections: in batches, and without the frames that the network can leave out."""
+"""Turns frames of all cameras into detections: in batches, and without the network where nothing moved."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from shared.geometry import F32
 log = logging.getLogger("darner.detect")
 
 _RESTORE_S = 60.0
-"""Seconds after memory ran out until a batch may have one frame more."""
+"""Seconds after memory ran out until batches may have one more frame."""
 
 Choice = Literal["infer", "repeat", "skip"]
 """Run the network, repeat its last detections because nothing moved since, or do neither."""
@@ -124,8 +124,8 @@ class Detect:
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
         """Batches of the frames that wait, each with at most as many as the network takes.
 
-        An empty list asks `infer` to wait for the oldest batch in the network. While one is there, no smaller
-        batch than the newest begins: it grows instead, because the network is busy anyway.
+        An empty list asks `infer` to wait for the oldest batch in the network. While the network is busy, the
+        next batch waits until it is as large as the newest one.
         """
         with contextlib.suppress(Closed):
             while True:

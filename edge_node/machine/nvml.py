@@ -23,7 +23,7 @@ _THROTTLES = {
 
 
 class Gpus:
-    """The GPUs of this machine; `with` opens the library. Without the library there are none.
+    """The GPUs of this machine; `with` opens the library. Without the library there are no GPUs.
 
     The GPU built into a Jetson is missing: its driver has no NVML before JetPack 7.
     """

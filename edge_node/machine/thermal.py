@@ -15,7 +15,7 @@ from pathlib import Path
 _SLOWS_DOWN = re.compile(r"throttle|cpufreq|devfreq|processor", re.IGNORECASE)
 """Types of the cooling devices that reduce speed; a fan does not."""
 _MOST = 64
-"""Most zones, and most reasons, that a metrics message takes."""
+"""Maximum zones, and maximum reasons, in a metrics message."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ class Throughput:
 
 @dataclass(frozen=True, kw_only=True)
 class Vitals:
-    """What that costs the machine; the attributes are the fields of the metrics message with these names."""
+    """What the pipeline costs the machine; the attributes are named like the metrics message's fields."""
 
     cpu_percent: float
     memory_mb: float

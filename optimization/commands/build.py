@@ -46,7 +46,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=arguments.size,
         metavar="WIDTHxHEIGHT",
-        help="of the input, for models that leave it open",
+        help="size of the input, for models that leave it open",
     )
     parser.add_argument("--workspace", type=int, metavar="MB", help="most scratch memory (default: 2048)")
     parser.add_argument(
@@ -54,7 +54,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timing-cache", type=Path, metavar="FILE", help="kernel timings, read and written")
     parser.add_argument(
-        "--dla", type=int, metavar="CORE", help="Jetson's accelerator; the GPU takes what it cannot run"
+        "--dla", type=int, metavar="CORE", help="Jetson's accelerator; the GPU runs what it cannot"
     )
     parser.add_argument(
         "--calibrate",
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     wanted = options(args)
     _room(output, source)
     trt = import_tensorrt()
-    # An engine for another GPU needs none here.
+    # Building for another GPU needs no GPU here.
     gpu = None if wanted.capability else cuda.device()
     _check_gpu(args, gpu)
     known = args.timing_cache.read_bytes() if args.timing_cache and args.timing_cache.is_file() else b""

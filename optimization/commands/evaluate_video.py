@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     model = ModelSettings(name=args.model, classes=(args.class_name,))
     detections, tracks = watch_video(args.video, model, TrackerSettings(kind=args.tracker))
     if len(tracks) != len(truth):
-        raise SourceError(f"{args.video} has {len(tracks)} frames, {args.truth} the truth of {len(truth)}")
+        raise SourceError(f"{args.video} has {len(tracks)} frames, but {args.truth} has {len(truth)}")
     name = args.truth.resolve().name
     if args.save:
         mot.write(args.save / name, mot.Sequence(name, frame_rate, detections, truth))

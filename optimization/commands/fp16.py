@@ -22,7 +22,7 @@ TOLERANCE = 5e-2
 
 
 AGREEMENT = 0.9
-"""Least agreement with the float network's detections (COCO's AP): boxes near the threshold come and go."""
+"""Minimum agreement with the float network's detections (COCO's AP): boxes near the threshold may differ."""
 _PICTURES = 12
 
 
@@ -98,7 +98,7 @@ def _check(
     shown = pictures.find(args.images, _PICTURES)
     agreement = precision.Agreement(settings, lambda _: result, shown).of([]).agreement
     if agreement < AGREEMENT:
-        raise ModelError(f"the result sees something else (agreement {agreement:.2f}); nothing was written")
+        raise ModelError(f"the result detects other objects (agreement {agreement:.2f}); nothing was written")
     return {"disagreement": 1 - agreement}
 
 

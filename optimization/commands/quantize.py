@@ -165,7 +165,7 @@ def _keep(
         return calibration.kept[args.target], calibration, []
     if args.images is None:
         raise ConfigError(
-            "--keep-float auto has to look at pictures: name a folder with --images, or say none"
+            "--keep-float auto needs pictures: name a folder with --images, or use --keep-float none"
         )
     shown = pictures.find(args.images, min(AGREEMENT_PICTURES, args.pictures))
     agreement = precision.Agreement(settings, convert, shown)

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     model = graphs.load(source)
     batches = batch_varies(model)
     if not batches:
-        print("its batch is fixed: no dynamic batching; `simplify --dynamic batch` may change that")
+        print("the model's batch is fixed: no dynamic batching; `simplify --dynamic batch` may change that")
     service = Service(
         name,
         args.max_batch if batches else 0,

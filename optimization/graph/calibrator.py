@@ -36,7 +36,7 @@ def create(trt: Any, gpu: Device, shown: Sequence[Path], target: InputFormat, ca
     if not hasattr(trt, "IInt8EntropyCalibrator2"):
         raise ConfigError(
             f"TensorRT {trt.__version__} has no calibration of its own: "
-            "python -m optimization quantize --for tensorrt, and build the result"
+            "run python -m optimization quantize --for tensorrt, and build the result"
         )
     size = batch * 3 * target.height * target.width * 4
 

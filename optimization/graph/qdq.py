@@ -116,7 +116,7 @@ def _unmeasured(graph: onnx.ModelProto, ranges: dict[str, tuple[float, float]]) 
 
 
 def head_levels(graph: onnx.ModelProto, most: int = 4) -> list[list[str]]:
-    """Choices of nodes to keep in float, from none to ever more of the network's end.
+    """Choices of nodes to keep in float: none, then more and more nodes of the network's end.
 
     Boxes and scores are decoded after the last convolutions, often in one tensor whose values differ a
     thousandfold.

@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 SURE = 0.3
 """Least score of a detection by the float network that counts as truth."""
 TOLERANCE = 0.02
-"""A choice whose agreement is this much below the best is as good, because of the noise with 50 pictures."""
+"""Choices within this of the best agreement count as equally good: with 50 pictures the rest is noise."""
 GOOD = 0.8
 """Agreement above which the loss of mAP is a few tenths of a point."""
 

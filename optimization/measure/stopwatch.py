@@ -16,7 +16,7 @@ def in_turn(calls: Sequence[Callable[[], object]], rounds: int, warm_up: int = 3
     Args:
         calls: The callables.
         rounds: How often each is timed.
-        warm_up: Rounds before those, which are not timed.
+        warm_up: Rounds before the timed ones.
 
     Returns:
         Milliseconds of every call, for each callable.

@@ -53,7 +53,7 @@ class Device:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the context this thread's current one; afterwards, the one before is current again."""
+        """Make the context this thread's current one; afterwards, restore the previous one."""
         self._context.push()
         try:
             yield

@@ -1,8 +1,8 @@
 """The kernels of `kernels.cu` and the structures they read.
 
 They ship as PTX, which the driver turns into machine code when it loads them: a box needs no CUDA toolkit.
-The letterbox has the results of `preprocess.Preprocessor` within one grey level (OpenCV rounds its weights
-from floats, these are rounded from whole numbers). The filter keeps the anchors that can become detections.
+The letterbox agrees with `preprocess.Preprocessor` within one grey level: OpenCV rounds its weights from
+floats, the kernel from whole numbers. The filter keeps the anchors that can become detections.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from edge_node.frames import U8
 
 PTX = Path(__file__).parent / "kernels.ptx"
 CAPACITY = 1024
-"""Most candidates of a picture that the filter hands over; with more, the whole output is copied."""
+"""Maximum candidates of a picture that the filter hands over; with more, the whole output is copied."""
 MAX_SIDE = 16384
-"""Longest side of a picture in pixels; with it, the letterbox's products fit into 32 bits."""
+"""Longest side of a picture in pixels; up to this, the letterbox's products fit into 32 bits."""
 
 JOB = np.dtype(
     [("start", "<u8")]
@@ -195,12 +195,12 @@ class Kernels:
             output: Address of the network's output.
             dtype: float32 or float16.
             batch: Pictures.
-            layout: Of the output.
+            layout: How the output lies in memory.
             request: Address of the structure `Request`.
             counts: Address of i32 ``(batch,)``, all zero; the kernel writes the number of candidates there.
             chosen: Address of i32 ``(batch, CAPACITY)``, scratch memory.
             found: Address of f32 ``(batch, CAPACITY, 1 + rows)``.
-            stream: Of pycuda.
+            stream: A stream of pycuda.
         """
         kind, structure = np.dtype(dtype), layout.to_bytes()
         threads = (_THREADS, 1, 1)

@@ -12,9 +12,9 @@ import numpy as np
 from edge_node.backends.cuda.kernels import CAPACITY, JOB, FilterLayout, request_size
 
 IN_FLIGHT = 2
-"""Batches at a time: one is copied and letterboxed while the network runs on the one before."""
+"""Batches at a time: one is copied and letterboxed while the network runs on the previous one."""
 MARGIN = 0.8
-"""Part of the free memory that buffers may take; the network allocates memory of its own beside them."""
+"""Share of the free memory that buffers may take; the network allocates more memory for itself."""
 _ALIGN = 256
 _BLOCK = 2 << 20
 """The driver takes memory from the GPU in blocks of this many bytes."""
@@ -37,7 +37,7 @@ def aligned(size: int) -> int:
 
 
 def largest_batch(free: int, needed: Callable[[int], int], most: int) -> int:
-    """Most pictures whose buffers leave a margin of the free memory.
+    """The largest number of pictures whose buffers leave a margin of free memory.
 
     Args:
         free: Free bytes.
@@ -88,11 +88,11 @@ class SlotPlan:
 
     @property
     def jobs_start(self) -> int:
-        """The byte of the staging buffer at which the jobs begin, behind the request."""
+        """The byte of the staging buffer at which the jobs begin, after the request."""
         return aligned(request_size(self.layout.classes) if self.layout else 0)
 
     def pictures_start(self, batch: int) -> int:
-        """The byte of the staging buffer at which the pictures begin, behind the jobs of a batch."""
+        """The byte of the staging buffer at which the pictures begin, after the jobs of a batch."""
         return self.jobs_start + aligned(JOB.itemsize * batch)
 
     def sizes(self, batch: int, pictures: int) -> Sizes:

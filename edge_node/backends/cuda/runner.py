@@ -36,7 +36,7 @@ WARM_UP = 2
 MAX_GRAPHS = 8
 """Most recorded batch sizes of a slot; batches of other sizes are enqueued step by step."""
 GRAPH_ROOM = 64 << 20
-"""Free bytes above which a recording that failed did not fail for lack of memory, so none is tried again."""
+"""A recording that fails with this many bytes free did not lack memory, so recording is given up for good."""
 
 
 class Network(Shapes, Protocol):
@@ -59,7 +59,7 @@ class Network(Shapes, Protocol):
             stream: Handle of the stream.
 
         Raises:
-            OutOfMemory: There is no memory for this shape; a part of the run that was enqueued does no harm.
+            OutOfMemory: There is no memory for this shape; an enqueued part of the run does no harm.
         """
 
     def close(self) -> None:
@@ -116,13 +116,13 @@ class CudaRunner:
     def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
         """Start a batch; once this returns, the caller may reuse the pictures.
 
-        The result has candidates alone if the output can be filtered, else the whole outputs. Its times are
-        those of the GPU: from the first copy to the input tensor, and from there to the candidates.
+        The result has only the candidates if the output can be filtered, else the whole outputs. Its times
+        are those of the GPU: from the first copy to the input tensor, and from there to the candidates.
 
         Args:
             images: u8, BGR ``(H, W, 3)`` or NV12 ``(H * 3 / 2, W)``, of any sizes, at most `max_batch`.
             target: What the network expects.
-            wanted: The detections that count; None: the whole outputs.
+            wanted: The detections that count; None for the whole outputs.
 
         Raises:
             OutOfMemory: The GPU has too little memory for several pictures. Nothing is lost, and `max_batch`
@@ -156,7 +156,7 @@ class CudaRunner:
             )
         return ModelError(
             f"{self._gpu.name} has too little memory for one picture of {size} ({free} MB are free): end "
-            "what else uses the GPU, or choose a smaller model or model.input_size"
+            "other programs on the GPU, or choose a smaller model or model.input_size"
         )
 
     def _make_room(self, count: int) -> None:

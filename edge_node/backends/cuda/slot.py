@@ -24,7 +24,7 @@ class Slot:
 
     Args:
         gpu: The GPU.
-        number: Unique to this slot; a network keeps under it what it keeps for these addresses.
+        number: Unique to this slot; a network keeps under this number what belongs to these addresses.
         plan: What the slot has to hold.
         batch: Most pictures in a run of the network.
         pictures: Most bytes of all pictures, each `aligned`.
@@ -35,7 +35,7 @@ class Slot:
         on_gpu: Bytes of the GPU's memory.
         busy: Whether a batch in flight uses the slot.
         graphs: Recorded runs, by batch size.
-        tried: Batch sizes that were recorded or could not be.
+        tried: Batch sizes whose recording was tried, with or without success.
 
     Raises:
         pycuda.driver.MemoryError: The memory does not suffice; the slot keeps none of it.

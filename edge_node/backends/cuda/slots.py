@@ -23,9 +23,9 @@ from edge_node.frames import U8
 log = logging.getLogger("darner.backend")
 Shape = tuple[int, int, int, int]
 KEPT = 4
-"""Input formats whose buffers are kept, because cameras of different aspects take turns."""
+"""Maximum input formats whose buffers are kept: cameras of different aspects take turns."""
 _AGAIN_S = 60.0
-"""Seconds after which larger batches are tried again once memory ran out."""
+"""Seconds after memory ran out until larger batches are tried again."""
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float16))
 
 
@@ -47,11 +47,11 @@ class Shapes(Protocol):
         """Shape, batch first, and dtype of each output for an input of this shape.
 
         Raises:
-            OutOfMemory: There is no memory for the run that shows it.
+            OutOfMemory: There is no memory for the run that shows the shapes.
         """
 
     def forget(self, slot: int) -> None:
-        """Drop what is kept for a slot whose buffers go; none of its runs is in flight."""
+        """Drop what is kept for a slot whose buffers will be freed; none of its runs is in flight."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class _Kept:
 class Slots:
     """Buffers by input format and filter; the context must be current.
 
-    They are made for the next power of two of a batch's pictures, so that a few cameras take little memory.
+    A batch's number of pictures is rounded up to a power of two, so that a few cameras take little memory.
 
     Args:
         gpu: The GPU.

@@ -28,7 +28,7 @@ MAX_BYTES = 500_000_000
 
 
 class FoldError(Exception):
-    """The network does not begin with a convolution that can be folded; the text says with what instead."""
+    """The network does not begin with a convolution that can be folded; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Folded:
 
 @dataclass(slots=True)
 class _Affine:
-    """What the first convolution gets of a BGR pixel: ``pixel[order] * scale + offset``."""
+    """What the first convolution gets for a BGR pixel: ``pixel[order] * scale + offset``."""
 
     order: npt.NDArray[np.int64]
     scale: npt.NDArray[np.float64]
@@ -89,7 +89,7 @@ def fold_input(path: Path, picture: str, target: InputFormat) -> Folded:
 
 
 def _walk(graph: Any, name: bytes, pixel: _Affine) -> tuple[list[Any], Any]:
-    """The nodes before the first convolution or quantisation, and that node; their effect is in `pixel`."""
+    """The nodes before the first convolution or quantisation, and that node; `pixel` gets their effect."""
     chain: list[Any] = []
     while True:
         node = _only_reader(graph, name)
@@ -138,7 +138,7 @@ def _put_into(pixel: _Affine, graph: Any, node: Any, name: bytes) -> None:
 
 
 def _replace_weights(graph: Any, node: Any, pixel: _Affine) -> Literal[3, 4]:
-    """Give the convolution weights for interleaved bytes; the number of channels that these must have."""
+    """Give the convolution weights for interleaved bytes; return how many channels the bytes must have."""
     weight = _resolve(graph, node.input[1])
     if weight is None or weight.ndim != 4 or weight.shape[1] != 3 or weight.dtype != np.float32:
         raise FoldError("the first convolution's weights are not constant floats over three channels")
@@ -157,7 +157,7 @@ def _replace_weights(graph: Any, node: Any, pixel: _Affine) -> Literal[3, 4]:
 
 
 def _quantized(graph: Any, name: bytes, quantize: Any, pixel: _Affine) -> list[Any]:
-    """The same for a network that quantises the picture first; the nodes that it then no longer needs.
+    """Do the same for a network that quantises the picture first; return the nodes that it no longer needs.
 
     The scale goes into two quantisation steps in opposite ways: that of the picture and that of the weights.
     So the quantised numbers do not change; the weights only get another order.
@@ -195,7 +195,7 @@ def _quantized(graph: Any, name: bytes, quantize: Any, pixel: _Affine) -> list[A
 
 
 def _stretch(node: Any, height: int, width: int, channels: int) -> None:
-    """Make a convolution over three planes one over the interleaved plane."""
+    """Turn a convolution over three planes into one over the interleaved plane."""
     attributes = _attributes(node)
     if attributes.get(b"auto_pad", b"NOTSET") not in (b"NOTSET", b"") or attributes.get(b"group", 1) != 1:
         raise FoldError("the first convolution pads by itself or is grouped")

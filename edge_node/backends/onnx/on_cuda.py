@@ -29,7 +29,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
 
 
 _ANY_SIZE = 640
-"""Side of the input, in pixels, with which a model of any size is tried."""
+"""Side of the input, in pixels, for the trial run of a model that takes any size."""
 
 
 class CudaOnnxBackend:
@@ -60,8 +60,8 @@ class CudaOnnxBackend:
                 network = _Session(path, max_batch, index, stream.handle)
             except OutOfMemory as error:
                 raise ModelError(
-                    f"{error} ({gpu.free_memory() >> 20} MB of {gpu.name} are free): end what else uses the "
-                    "GPU, or choose a smaller model"
+                    f"{error} ({gpu.free_memory() >> 20} MB of {gpu.name} are free): end other programs on "
+                    "the GPU, or choose a smaller model"
                 ) from None
         self.name = f"onnxruntime {ort.__version__} cuda"
         self.device = gpu.name
@@ -141,7 +141,7 @@ class _Session:
     def padded(self, count: int) -> int:
         """See `slots.Shapes`: a power of two, so that there are few shapes.
 
-        At each change of shape, ONNX Runtime 1.20 and newer plan all convolutions again (its issue 23006).
+        At each change of shape, ONNX Runtime 1.20 and newer plan all convolutions again (issue 23006 there).
         """
         return self._fixed or min(1 << (count - 1).bit_length(), self.max_batch)
 
@@ -192,7 +192,7 @@ def failed(what: str, error: Exception) -> ModelError:
 
 
 def _pictures(shape: Shape, dtype: np.dtype[Any]) -> Iterator[npt.NDArray[Any]]:
-    """A blank picture, and noise in both usual ranges: a network that chooses boxes finds more or fewer."""
+    """A blank picture, and noise in both usual ranges: a network that chooses boxes finds few or many."""
     yield np.zeros(shape, dtype)
     noise = np.random.default_rng(0).random(shape, np.float32)
     yield noise.astype(dtype)

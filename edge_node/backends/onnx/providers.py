@@ -43,7 +43,7 @@ def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Pro
         allow_fallback: Whether to leave out providers that this ONNX Runtime lacks.
 
     Raises:
-        ModelError: This ONNX Runtime lacks one.
+        ModelError: This ONNX Runtime lacks one of the providers.
     """
     built_with = ort.get_available_providers()
     names = tuple(configured) or (("cuda",) if _NAMES["cuda"] in built_with else ("cpu",))

@@ -77,7 +77,7 @@ def build(
         options: How to build it.
         timing_cache: Of an earlier build on the same GPU; may be empty.
         calibrator: Makes TensorRT's own INT8 calibrator (8 and 10 only) for a batch size.
-        progress: Takes a line every ten seconds.
+        progress: Called with a line of text every ten seconds.
 
     Raises:
         ModelError: TensorRT cannot build an engine of the model; the text has the reason.
@@ -188,7 +188,7 @@ def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> No
 def _shapes(
     builder: Any, config: Any, network: Any, options: BuildOptions, model: Path
 ) -> list[list[list[int]]]:
-    """Add the optimisation profiles; the input's shapes in each of them."""
+    """Add the optimisation profiles; return the input's shapes in each of them."""
     tensor = network.get_input(0)
     axes = [int(axis) for axis in tensor.shape]
     if len(axes) != 4 or axes[1] != 3 or network.num_inputs != 1:

@@ -70,7 +70,7 @@ def save(path: Path, built: Built, properties: Mapping[str, str]) -> None:
         "metadata": dict(properties),
     }
     try:
-        # The file that vouches for the engine is last: a power cut leaves a whole pair, or none that counts.
+        # The sidecar vouches for the engine, so it is written last: half a pair never counts.
         sidecar(path).unlink(missing_ok=True)
         write_whole(path, built.engine)
         write_whole(sidecar(path), json.dumps(facts, indent=2).encode())

@@ -125,7 +125,7 @@ class Engine:
         return min(max(min(power, high[0]), low[0]) for low, _, high in self.profiles if high[0] >= count)
 
     def profile_for(self, shape: Shape) -> int:
-        """Of the profiles that allow a shape, the one whose best batch is nearest to it.
+        """The profile whose best batch is nearest to a shape, among those that allow the shape.
 
         Raises:
             ModelError: No profile allows the shape.
@@ -142,7 +142,7 @@ class Engine:
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         """See `slots.Shapes`."""
-        # A context of its own for a moment: it must not keep the profile from the contexts that will run.
+        # A context for this call only: it must not keep the profile from the contexts that will run.
         context = self._own_context(shape) or self._shared_context(shape)
         found = []
         for tensor in self.output_tensors:
@@ -181,7 +181,7 @@ class Engine:
         return self._contexts[key]
 
     def _own_context(self, shape: Shape) -> Any | None:
-        """A new context; None if the engine allows one for a profile and that one is taken."""
+        """A new context; None if the engine allows only one per profile and that one is taken."""
         index = self.profile_for(shape)
         try:
             return self._new_context(index, shape)

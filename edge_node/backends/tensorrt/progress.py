@@ -1,4 +1,4 @@
-"""What TensorRT is doing while it builds an engine, said every ten seconds."""
+"""What TensorRT is doing while it builds an engine, reported every ten seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def reported(trt: Any, config: Any, name: str, progress: Callable[[str], None]) 
         trt: The module.
         config: The builder's configuration, which gets a monitor.
         name: Name of the model.
-        progress: Takes a line every ten seconds.
+        progress: Called with a line of text every ten seconds.
     """
     phase = [""]
     if hasattr(trt, "IProgressMonitor"):

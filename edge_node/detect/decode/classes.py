@@ -17,7 +17,7 @@ from shared.errors import ConfigError, ModelError
 def class_names(family: Family, model: ModelFile, labels: Sequence[str]) -> tuple[str, ...]:
     """The classes by id; "N/A" for ids that no class has.
 
-    A network that carries no names and has as many classes as COCO is taken to know COCO's.
+    A network that carries no names and has as many classes as COCO is assumed to know COCO's.
 
     Args:
         family: Of the network.
@@ -26,7 +26,7 @@ def class_names(family: Family, model: ModelFile, labels: Sequence[str]) -> tupl
             this family number them; empty for the names in the file.
 
     Raises:
-        ModelError: There are no names, or more or fewer than classes.
+        ModelError: There are no names, or their number is not that of the classes.
     """
     count = family.class_count(model)
     coco = COCO
@@ -36,9 +36,7 @@ def class_names(family: Family, model: ModelFile, labels: Sequence[str]) -> tupl
         coco = COCO_IDS
     names = coco if tuple(labels) == ("coco",) else tuple(labels) or model.class_names
     if not names and count is None:
-        raise ModelError(
-            "the model does not say its classes: name them in model.labels; labels: [coco] are COCO's"
-        )
+        raise ModelError("the model does not name its classes: set model.labels; labels: [coco] means COCO's")
     if not names:
         names = coco if count == len(coco) else tuple(f"class_{index}" for index in range(count or 0))
     if family.background == "last" and count == len(names) + 1:

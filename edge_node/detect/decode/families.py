@@ -1,4 +1,4 @@
-"""What is known of every family of detectors: a row each.
+"""What is known about every family of detectors: one row per family.
 
 A new family is a name in `assets.models.Layout`, a row here, a reader if its layout is new, and a way for
 `layouts.recognise` to tell it from the others.
@@ -24,7 +24,7 @@ RGB = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """What a network takes for a pixel: ``pixel * scale + offset``, by channel in the network's order."""
+    """What a network is fed for a pixel: ``pixel * scale + offset``, by channel in the network's order."""
 
     rgb: bool = True
     scale: RGB = (1 / 255, 1 / 255, 1 / 255)

@@ -23,9 +23,9 @@ _SSD_SIDE = 512
 def recognise(model: ModelFile, width: int, height: int, sample: Sequence[Array] | None = None) -> Layout:
     """The layout of a network's outputs.
 
-    Of several outputs, the names decide. Of a single one, the shape does: a grid of strides 8, 16 and 32 (64)
-    has a known number of cells, YOLOv5 has three anchors in each cell, and a network that has chosen its
-    boxes returns few. If the shape leaves several layouts open, the values of a sample decide.
+    With several outputs, their names decide. With a single output, its shape does: a grid of strides 8, 16
+    and 32 (64) has a known number of cells, YOLOv5 has three anchors in each cell, and a network that has
+    chosen its boxes returns few. If the shape leaves several layouts open, the values of a sample decide.
 
     Args:
         model: What the model's file says.
@@ -93,8 +93,8 @@ def _of_two(model: ModelFile) -> Layout | None:
 def _of_three(model: ModelFile, width: int, height: int) -> Layout | None:
     """The layout of three outputs: RT-DETR's have a batch axis, torchvision's have none.
 
-    Torchvision's Faster R-CNN puts labels before scores, its others put them after. Of the others, only SSDs
-    have a small square input.
+    Torchvision's Faster R-CNN puts labels before scores; torchvision's other models put them after. Of
+    those, only SSDs have a small square input.
     """
     found = by_role(model, ("boxes", "classes", "scores"))
     if len(found) < 3:
@@ -150,7 +150,7 @@ def _of_few(columns: int, values: F32 | None) -> Layout | None:
 
 
 def _of_ultralytics_rtdetr(class_count: int, columns: int, values: F32 | None) -> Layout:
-    """Six columns are the newer form, or that of two classes; whole numbers in the last one are class ids."""
+    """Six columns are the newer form (class ids in the last one), or the older form with two classes."""
     if columns != 6:
         return "rtdetr_rows"
     whole = values is None or bool((values[:, 5] == np.round(values[:, 5])).all())

@@ -13,12 +13,12 @@ from shared.geometry import F32, F64, Bool
 Ids = npt.NDArray[np.intp]
 
 MAX_CANDIDATES = 30_000
-"""Only this many candidates, the best ones, are considered, so that a flood does not stall the pipeline."""
+"""Only this many of the best candidates are considered, so that a flood does not stall the pipeline."""
 
 FEW = 400
 """Up to this number of boxes, the one-by-one search is the fastest."""
 _ROUNDS, _NARROW = 3, 64
-"""Of more boxes, many are taken at once, in rounds, while each has few others within reach."""
+"""With more boxes, rounds take many at once, while each box has few others within reach."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A network's outputs as its file describes them: their shapes, and which of them is what."""
+"""A network's outputs as its file describes them: their shapes, and the role of each."""
 
 from __future__ import annotations
 

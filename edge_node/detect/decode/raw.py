@@ -1,4 +1,4 @@
-"""What every reader of a network's outputs takes, and what it makes of them."""
+"""What every reader of a network's outputs takes, and what it returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Ids = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A network's outputs for one picture, and which detections are wanted of them.
+    """A network's outputs for one picture, and which detections are wanted.
 
     Attributes:
         arrays: The outputs without the batch axis, in the family's order.

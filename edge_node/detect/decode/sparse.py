@@ -46,7 +46,7 @@ def separate(raw: Raw, first_class: int = 0) -> Detections:
 
 
 separate_from_one = partial(separate, first_class=1)
-"""The same of networks whose class 0 is the background: it is left out, and the others move down."""
+"""The same for networks whose class 0 is the background: it is left out, and the others move down."""
 
 
 def tf_ssd(raw: Raw) -> Detections:
@@ -71,8 +71,8 @@ def logit_queries(raw: Raw) -> Detections:
 def _queries(boxes: F32, scores: F32, raw: Raw) -> Detections:
     """The best wanted class of each query.
 
-    Source: Zhao et al., "DETRs Beat YOLOs on Real-time Object Detection", 2023, which, unlike this, takes the
-    best pairs of query and class, so that one box may come out with several classes.
+    Source: Zhao et al., "DETRs Beat YOLOs on Real-time Object Detection", 2023. Unlike this function, they
+    take the best pairs of query and class, so that one box may come out with several classes.
 
     Args:
         boxes: ``(queries, 4)``: centre, width and height as fractions of the input.
@@ -87,7 +87,7 @@ def _queries(boxes: F32, scores: F32, raw: Raw) -> Detections:
 
 
 def _finished(rows: F32, raw: Raw) -> Detections:
-    """The wanted ones of finished detections.
+    """The wanted detections among finished ones.
 
     Args:
         rows: ``(N, 6)``: corners in input pixels, score, class id. Rows that fill up a list of fixed length

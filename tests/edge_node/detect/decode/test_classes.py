@@ -48,7 +48,7 @@ def test_coco_is_numbered_as_the_family_does(layout: Layout, outputs: Outputs, i
 @pytest.mark.parametrize(
     ("outputs", "labels", "says"),
     [
-        pytest.param(one(1, 300, 6), (), "name them in model.labels", id="outputs that do not tell"),
+        pytest.param(one(1, 300, 6), (), "set model.labels", id="outputs that do not tell"),
         pytest.param(one(1, 300, 84), ("a",), "80 classes, not 1", id="too few names"),
     ],
 )
