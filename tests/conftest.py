@@ -15,9 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # The duration of an example depends on how busy the machine is; tests that bound time do so themselves.
 hypothesis.settings.register_profile("darner", deadline=None)
@@ -29,7 +33,7 @@ SHARED = REPO.parent / "shared"
 
 
 def unmeasured() -> dict[str, str]:
-    """An environment for programs that cannot write down what they ran, since their disk is full."""
+    """An environment for programs whose coverage is not measured, which writes files and imports modules."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
@@ -249,3 +253,30 @@ def people_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return find_demo_video(tmp_path_factory)
     except SourceError as error:
         pytest.skip(str(error))
+
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium, else Playwright's own; a process has one, as Playwright allows no second."""
+    from playwright.sync_api import sync_playwright  # not in the environments of `make test-engines`
+
+    installed = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        if installed is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.fail(
+                "the browser tests need Chromium: apt install chromium, or playwright install chromium"
+            )
+        browser = playwright.chromium.launch(executable_path=installed, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import REPO
 
 
+@pytest.mark.timing
 @pytest.mark.timeout(100)
 @pytest.mark.usefixtures("people_video")
 def test_a_killed_edge_loses_nothing_and_the_report_says_so(tmp_path: Path) -> None:
