@@ -18,7 +18,7 @@ def find(folder: Path, limit: int | None = None) -> list[Path]:
 
     Args:
         folder: The folder; its subfolders are not searched.
-        limit: Most pictures to return, spread evenly over all; None returns all.
+        limit: Maximum number of pictures to return, spread evenly over all; None returns all.
 
     Raises:
         SourceError: The folder does not exist or holds no picture.

@@ -30,7 +30,7 @@ class HttpSettings:
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port; 0: a free one")] = 8080
     # A page takes two file descriptors, and paho stops connecting when a process has more than 1,024.
     max_browsers: Annotated[
-        int, Meta(ge=1, le=400, description="Most live pages at once; further ones are refused")
+        int, Meta(ge=1, le=400, description="Maximum number of live pages; further ones are refused")
     ] = 100
     allowed_origins: Annotated[
         tuple[str, ...],
@@ -84,7 +84,7 @@ class HistorySettings:
         Meta(
             ge=1,
             le=1_000_000,
-            description="Most MB of events and sums; beyond it the oldest events are deleted, and their "
+            description="Maximum MB of events and sums; beyond it the oldest events are deleted, and their "
             "sums stay",
         ),
     ] = 1000.0
@@ -94,7 +94,7 @@ class HistorySettings:
     ] = 30.0
     snapshots_mb: Annotated[
         float,
-        Meta(ge=1, le=1_000_000, description="Most MB of pictures; beyond it the oldest are deleted"),
+        Meta(ge=1, le=1_000_000, description="Maximum MB of pictures; beyond it the oldest are deleted"),
     ] = 300.0
 
     @property

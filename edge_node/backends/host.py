@@ -13,7 +13,7 @@ from edge_node.frames import U8
 from shared.errors import ModelError
 
 MAX_BATCH = 16
-"""Most pictures at once, for models whose file allows any number."""
+"""Maximum number of pictures at once, for models whose file allows any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class PictureInput:
 
     @property
     def max_batch(self) -> int:
-        """Most pictures in one run."""
+        """Maximum number of pictures in one run."""
         return MAX_BATCH if self.batch is None else self.batch or 1
 
 

@@ -164,9 +164,9 @@ class Backend(Protocol):
         name: The engine and its version.
         device: The device that it runs on.
         model: What the model's file says.
-        max_batch: Most pictures in one batch; the number may change while the engine runs.
-        in_flight: Most batches that are submitted and not collected: 2 if the device works by itself and
-            should not wait for this process between two batches; 1 if `submit` does all the work.
+        max_batch: Maximum number of pictures in one batch; the number may change while the engine runs.
+        in_flight: Maximum number of batches that are submitted and not collected: 2 if the device works by
+            itself and should not wait for this process between two batches; 1 if `submit` does all the work.
         letterboxes: Whether the engine letterboxes on its device. If not, the caller letterboxes beforehand,
             and a picture that already has the target's size costs one copy.
     """

@@ -120,11 +120,11 @@ class Preprocessor:
     Args:
         target: What the network expects.
         tensor: How the values lie in memory.
-        batch: Most pictures at once.
+        batch: Maximum number of pictures at once.
 
     Attributes:
         target: As given.
-        slots: Most pictures at once.
+        slots: Maximum number of pictures at once.
         tensor: The whole tensor, with the slots that the last batch did not fill.
     """
 

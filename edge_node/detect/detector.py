@@ -122,12 +122,12 @@ class Detector:
 
     @property
     def max_batch(self) -> int:
-        """Most pictures in one batch; the number may change while the engine runs."""
+        """Maximum number of pictures in one batch; the number may change while the engine runs."""
         return self._backend.max_batch
 
     @property
     def in_flight(self) -> int:
-        """Most batches that are submitted and not collected; see `Backend`."""
+        """Maximum number of batches that are submitted and not collected; see `Backend`."""
         return self._backend.in_flight
 
     def detect(self, image: U8, confidence: float | None = None) -> tuple[Detections, dict[str, float]]:

@@ -75,7 +75,7 @@ class Detect:
         cameras: Settings by camera.
         live: How often the network runs and the lowest score that counts, by camera.
         fill_s: How long a batch may wait for further frames.
-        limit: Most frames in a batch; 0: as many as the engine takes.
+        limit: Maximum number of frames in a batch; 0: as many as the engine takes.
         clock: Gives the time in seconds; it never goes back.
 
     Attributes:
@@ -113,7 +113,7 @@ class Detect:
 
     @property
     def limit(self) -> int:
-        """Most frames in a batch now; fewer than configured while there is too little memory."""
+        """Maximum number of frames in a batch now; fewer than configured while there is too little memory."""
         return min(self._limit, self._detector.max_batch)
 
     def ready(self, frame: Frame) -> Ready:

@@ -48,7 +48,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="WIDTHxHEIGHT",
         help="size of the input, for models that leave it open",
     )
-    parser.add_argument("--workspace", type=int, metavar="MB", help="most scratch memory (default: 2048)")
+    parser.add_argument("--workspace", type=int, metavar="MB", help="maximum scratch memory (default: 2048)")
     parser.add_argument(
         "--level", type=int, choices=range(6), help="time spent on finding fast kernels (default: 3)"
     )

@@ -35,7 +35,7 @@ class Service:
 
     Attributes:
         name: Name that clients ask for.
-        max_batch: Most pictures in one run; 0 if the network's batch is fixed.
+        max_batch: Maximum number of pictures in one run; 0 if the network's batch is fixed.
         instances: Number of copies of the model on each device.
         device: "gpu" or "cpu".
         delay_us: Longest wait for a batch to fill, microseconds.
@@ -156,7 +156,7 @@ def _tensor(kind: str, item: onnx.ValueInfoProto, service: Service) -> str:
 
     found = onnx.TensorProto.DataType.Name(item.type.tensor_type.elem_type)
     if found not in _TYPES:
-        raise ModelError(f"{kind} {item.name} is of type {found}; Triton is told of {', '.join(_TYPES)}")
+        raise ModelError(f"{kind} {item.name} is of type {found}; supported are {', '.join(_TYPES)}")
     shape = [length if isinstance(length, int) else -1 for length in graphs.shape(item)]
     dims = ", ".join(str(length) for length in (shape[1:] if service.max_batch else shape))
     return (

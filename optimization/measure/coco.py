@@ -174,7 +174,7 @@ def truth_of(
         found: Detections of each picture.
         pictures: The pictures.
         names: Class names, by class id.
-        confidence: Least score of a detection that counts as truth.
+        confidence: Minimum score of a detection that counts as truth.
     """
     annotations: list[dict[str, Any]] = []
     for image, seen in enumerate(found):

@@ -20,7 +20,7 @@ from optimization.measure.accuracy import CONFIDENCE
 
 _T = TypeVar("_T")
 SURE = 0.3
-"""Least score of a detection by the float network that counts as truth."""
+"""Minimum score of a detection by the float network that counts as truth."""
 TOLERANCE = 0.02
 """Choices within this of the best agreement count as equally good: with 50 pictures the rest is noise."""
 GOOD = 0.8

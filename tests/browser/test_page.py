@@ -180,7 +180,7 @@ def test_the_page_says_what_it_waits_for(
         page = open_page(viewer.url, expect_errors=True)  # the viewer stops before the page does
         now = page.locator('#steps li[data-now="true"]')
         expect(now).to_contain_text("looks for the broker at mqtt://127.0.0.1")
-        expect(page.locator("#connection")).to_have_text("The viewer has no broker")
+        expect(page.locator("#connection")).to_have_text("No broker connection")
         accessible(page)
         page.screenshot(path=artifacts / "waiting.png")
         own_broker.start()
@@ -218,7 +218,7 @@ def test_pictures_go_on_after_the_broker_restarts(
     edge.frame("yard", 1)
     wait_drawn(page, "yard", 1)
     own_broker.kill()
-    expect(page.locator("#connection")).to_have_text("The viewer has no broker", timeout=15_000)
+    expect(page.locator("#connection")).to_have_text("No broker connection", timeout=15_000)
     own_broker.start()
     expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
     assert edge.client.wait_connected(15)

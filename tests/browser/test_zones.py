@@ -77,7 +77,7 @@ def test_a_zone_is_drawn_shaped_named_saved_and_deleted_with_the_mouse(
     click(page, *SQUARE, SQUARE[0])  # on the first corner again: finished
     page.get_by_label("Name", exact=True).fill("front door")
     page.get_by_label("Name", exact=True).blur()
-    page.get_by_label("Read it as a queue").check()
+    page.get_by_label("Treat it as a queue").check()
     page.get_by_label("Loitering after").fill("20")
     page.get_by_label("Crowded from").fill("4")
     page.get_by_label("Counts", exact=True).fill("person")

@@ -196,7 +196,7 @@ class ZoneRange(Range):
 class SeriesQuery(ZoneRange):
     """A zone or line, a range of time, and the length of a step."""
 
-    points: Annotated[int, Meta(ge=1, le=MAX_POINTS, description="Most steps")] = 120
+    points: Annotated[int, Meta(ge=1, le=MAX_POINTS, description="Maximum number of steps")] = 120
     step_s: Annotated[
         int | None,
         Meta(description="Seconds in a step: a multiple of 10, or of 60 for over two hours"),

@@ -75,7 +75,7 @@ def page(
     Args:
         db: To read from.
         wanted: Which events.
-        limit: Most events.
+        limit: Maximum number of events.
         after: The end of the previous page.
 
     Returns:

@@ -158,7 +158,7 @@ class History:
         """Commit what was added, and delete a part of what is too old.
 
         Returns:
-            What may be acknowledged now: a mark for every boot of which events came.
+            What may be acknowledged now: a mark for every boot whose events came.
         """
         if self._db is None or self._rollup is None or not (self._changed or self._rollup.dirty):
             return []

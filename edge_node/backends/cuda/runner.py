@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 WARM_UP = 2
 """Runs of a batch size before it is recorded; the first runs choose kernels and allocate memory."""
 MAX_GRAPHS = 8
-"""Most recorded batch sizes of a slot; batches of other sizes are enqueued step by step."""
+"""Maximum number of recorded batch sizes of a slot; batches of other sizes are enqueued step by step."""
 GRAPH_ROOM = 64 << 20
 """A recording that fails with this many bytes free did not lack memory, so recording is given up for good."""
 
@@ -110,7 +110,7 @@ class CudaRunner:
 
     @property
     def max_batch(self) -> int:
-        """Most pictures that a batch may have now; see `Slots`."""
+        """Maximum number of pictures that a batch may have now; see `Slots`."""
         return self._slots.max_batch
 
     def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:

@@ -26,8 +26,8 @@ class Slot:
         gpu: The GPU.
         number: Unique to this slot; a network keeps under this number what belongs to these addresses.
         plan: What the slot has to hold.
-        batch: Most pictures in a run of the network.
-        pictures: Most bytes of all pictures, each `aligned`.
+        batch: Maximum number of pictures in a run of the network.
+        pictures: Maximum bytes of all pictures, each `aligned`.
 
     Attributes:
         input: The input tensor.

@@ -34,7 +34,7 @@ class Shapes(Protocol):
 
     Attributes:
         input_dtype: float32 or float16.
-        max_batch: Most pictures in one run.
+        max_batch: Maximum number of pictures in one run.
     """
 
     input_dtype: np.dtype[Any]
@@ -77,7 +77,7 @@ class Slots:
         network: The network that runs on the buffers.
 
     Attributes:
-        max_batch: Most pictures that are known to fit. It is less than the network takes while little memory
+        max_batch: How many pictures are known to fit. It is less than the network takes while little memory
             is free, and for a minute after a batch ran out of memory.
     """
 
@@ -178,7 +178,7 @@ class Slots:
         return Slot(gpu, next(self._numbers), kept.plan, network.padded(fits), fits * each)
 
     def _room(self, kept: _Kept, each: int, most: int, *, others: bool) -> int:
-        """Most pictures for which there is room; with `others`, buffers of other formats may go."""
+        """How many pictures there is room for; with `others`, buffers of other formats may be freed."""
         held = sum(one.on_gpu for one in self._kept.values()) if others else kept.on_gpu
 
         def needed(count: int) -> int:

@@ -232,7 +232,7 @@ def _take_bytes(graph: Any, name: bytes, channels: int) -> None:
 
 
 def _resolve(graph: Any, name: bytes) -> npt.NDArray[np.generic] | None:
-    """The constant of that name, also behind a cast to float; None if the name is not a constant's."""
+    """The constant of that name, also through a cast to float; None if the name is not a constant's."""
     for tensor in graph.initializer:
         if tensor.name == name:
             return values(tensor)

@@ -37,7 +37,7 @@ class CudaOnnxBackend:
 
     Args:
         path: The model.
-        max_batch: Most pictures in one batch, if the model leaves the number open.
+        max_batch: Maximum number of pictures in one batch, if the model leaves the number open.
         index: Number of the GPU.
         graphs: Whether to record runs as CUDA graphs and replay them.
 

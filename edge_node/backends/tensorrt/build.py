@@ -34,7 +34,7 @@ class BuildOptions:
         precision: "auto" allows half precision if the version has a flag for it, else takes the model's own.
         profiles: Smallest, best and largest batch of each profile, for models that leave the batch open.
         size: Height and width of the input, for models that leave them open.
-        workspace_mb: Most scratch memory for a layer, in megabytes.
+        workspace_mb: Maximum scratch memory for a layer, in megabytes.
         level: 0 to 5: a higher level takes more time to look for faster kernels.
         dla: Core of a Jetson's deep learning accelerator; the GPU runs the layers that the core cannot.
         capability: Compute capability to build for; None for the GPU of this machine. Only TensorRT for RTX

@@ -83,7 +83,7 @@ class EngineCache:
 
     Args:
         folder: Made when needed; None for the one in Darner's cache.
-        limit_mb: Most megabytes of engines to keep.
+        limit_mb: Maximum megabytes of engines to keep.
     """
 
     def __init__(self, folder: Path | None = None, limit_mb: int = 4096) -> None:

@@ -37,7 +37,7 @@ def suppress(family: Family, found: Detections, threshold: float, limit: int) ->
         family: Of the network.
         found: From `candidates`.
         threshold: For `nms`.
-        limit: Most detections returned.
+        limit: Maximum number of detections returned.
     """
     if family.overlaps:
         return nms(found, threshold, limit)

@@ -60,7 +60,7 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
     Args:
         found: Candidates, finite, no score negative.
         threshold: A box whose IoU with a better one of its class is larger is suppressed.
-        limit: Most boxes returned, the best ones.
+        limit: Maximum number of boxes returned, the best ones.
 
     Returns:
         The survivors, best first; equal scores keep their order.
@@ -141,7 +141,7 @@ def _best_within_reach(boxes: _Placed) -> Bool:
     Two boxes with an IoU above the threshold are within each other's reach.
     """
     bounds = np.column_stack([boxes.starts, boxes.ends]).ravel()
-    # The last stretch may end behind the last rank, and reduceat needs a value there.
+    # The last stretch may end after the last rank, and reduceat needs a value there.
     best = np.minimum.reduceat(np.append(boxes.rank, MAX_CANDIDATES), bounds)[::2]
     return np.asarray(best == boxes.rank)
 

@@ -87,7 +87,7 @@ function zoneFields(more, set) {
   /** @param {number | null} count */
   const crowd = (count) => set("crowd")(count === null ? null : { after_s: 2, ...more.crowd, count });
   return [
-    tick("Read it as a queue", Boolean(more.queue), set("queue")),
+    tick("Treat it as a queue", Boolean(more.queue), set("queue")),
     number("Loitering after", more.loitering_s, "s", (value) => set("loitering_s")(value || null)),
     number("Crowded from", more.crowd?.count, "objects", crowd, { min: 1, step: 1 }),
   ];
@@ -98,10 +98,10 @@ function finer(kind, more, set) {
   const anchor = element("select", {}, ...anchorNames.map((name) => element("option", { value: name }, name.replace("_", " "))));
   anchor.value = more.anchor ?? "bottom_center";
   const fields = kind === "line"
-    ? [number("Band around it", more.band ?? 0.01, "of the height", set("band"), { max: 0.5 })]
+    ? [number("Band around the line", more.band ?? 0.01, "of the height", set("band"), { max: 0.5 })]
     : [number("Enters after", more.enter_after_s ?? 0, "s", set("enter_after_s")),
-      number("Has left after", more.exit_after_s ?? 0.5, "s", set("exit_after_s")),
-      number("Held when lost for", more.lost_after_s ?? 3, "s", set("lost_after_s"))];
+      number("Leaves after", more.exit_after_s ?? 0.5, "s", set("exit_after_s")),
+      number("Lost after", more.lost_after_s ?? 3, "s", set("lost_after_s"))];
   return element("details", {}, element("summary", {}, "Finer settings"), field("Point that counts", anchor, set("anchor")), ...fields);
 }
 

@@ -17,7 +17,7 @@ import { time } from "../common/format.js";
 /** @param {About} about */
 export function showConnection(about) {
   let { kind, text } = about.link;
-  if (about.connected) [kind, text] = about.broker ? ["good", "Live"] : ["bad", "The viewer has no broker"];
+  if (about.connected) [kind, text] = about.broker ? ["good", "Live"] : ["bad", "No broker connection"];
   const pill = byId("connection");
   pill.dataset.state = kind;
   if (pill.textContent !== text) pill.textContent = text;
