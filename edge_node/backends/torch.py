@@ -112,7 +112,7 @@ def _load(path: Path, device: torch.device, size: int) -> tuple[Any, list[Tensor
         return network, _program_inputs(program), _metadata(extra)
     try:
         network = torch.jit.load(path, map_location=device, _extra_files=extra).eval()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - PyTorch raises what it likes
         reason = _last_line(error)
         network = _ultralytics(path, device, reason)
         metadata = {"names": json.dumps(list(network.names.values()))}
@@ -133,7 +133,7 @@ def _ultralytics(path: Path, device: torch.device, reason: str) -> Any:
         ) from None
     try:
         network = YOLO(path).model.to(device).float().eval()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - PyTorch raises what it likes
         raise ModelError(f"model {path}: Ultralytics cannot load it: {_last_line(error)}") from None
     # The first tensor has the predictions; the others are for training.
     network.register_forward_hook(lambda _network, _inputs, result: next(_tensors(result)))

@@ -72,14 +72,14 @@ class Control:
             "healthy": self._pipeline.healthy,
         }
 
-    def heatmap(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+    def heatmap(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """Where objects spent their time in a camera's picture: seconds per cell, as numbers or a PNG."""
         heatmap = self._pipeline.watches[self._camera(request)].heatmap
         if request.format == "png":
             return {"png_base64": _base64(heatmap.to_png())}
         return {"seconds": heatmap.seconds.round(2).tolist()}
 
-    def snapshot(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+    def snapshot(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """The newest analysed frame of one camera, in full size."""
         camera = self._camera(request)
         newest = self._publisher.newest(camera)
@@ -107,7 +107,7 @@ class Control:
         ]
         return {"width": width, "height": height, "timings_ms": timings, "objects": objects}
 
-    def set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+    def set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """Change live settings of one camera or of all, and return all their live settings."""
         changes = {name: value for name in _CHANGEABLE if (value := getattr(request, name)) is not None}
         if not changes:
@@ -119,7 +119,7 @@ class Control:
             values[camera] = vars(changed)
         return {"cameras": values}
 
-    def set_zones(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+    def set_zones(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """Replace one camera's zones and lines for good; return the new version and warnings."""
         camera = self._camera(request)
         if request.zones is None or request.lines is None or request.version is None:

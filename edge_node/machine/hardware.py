@@ -107,7 +107,7 @@ def _gpus() -> tuple[Gpu, ...]:
     query = [program, "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits"]
     try:
         # The program is the driver's own, and its arguments are constants.
-        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603 - fixed words
     except (OSError, subprocess.SubprocessError):
         return ()
     return gpus_in(done.stdout)

@@ -294,11 +294,11 @@ class Client:
 
     def _on_publish(
         self,
-        client: paho.Client,  # noqa: ARG002
-        userdata: object,  # noqa: ARG002
+        client: paho.Client,  # noqa: ARG002 - paho calls it so
+        userdata: object,  # noqa: ARG002 - paho calls it so
         mid: int,
         reason: ReasonCode,
-        properties: Properties,  # noqa: ARG002
+        properties: Properties,  # noqa: ARG002 - paho calls it so
     ) -> None:
         if reason.is_failure:
             self.dropped["refused"] += 1

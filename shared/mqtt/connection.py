@@ -121,7 +121,7 @@ class Connection:
         self,
         client: paho.Client,
         userdata: object,  # noqa: ARG002 - paho's signature
-        flags: paho.ConnectFlags,  # noqa: ARG002
+        flags: paho.ConnectFlags,  # noqa: ARG002 - paho calls it so
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
@@ -135,10 +135,10 @@ class Connection:
         self._on_accepted(getattr(properties, "MaximumPacketSize", None))
         log.info("connected to the broker at %s:%d", self._host, self._port)
 
-    def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002
+    def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002 - paho calls it so
         self._troubles.unreachable(sys.exc_info()[1])  # paho calls this while it handles the exception
 
-    def _on_log(self, client: paho.Client, userdata: object, level: int, text: str) -> None:  # noqa: ARG002
+    def _on_log(self, client: paho.Client, userdata: object, level: int, text: str) -> None:  # noqa: ARG002 - paho calls it so
         # With TLS 1.3 the broker's verdict on our certificate comes with the first read; paho only logs it.
         if level == paho.MQTT_LOG_ERR and "ALERT" in text:
             self._troubles.untrusted("the broker refused our certificate" + tls.CERTIFICATE_FIX)
@@ -146,10 +146,10 @@ class Connection:
     def _on_disconnect(
         self,
         client: paho.Client,
-        userdata: object,  # noqa: ARG002
-        flags: paho.DisconnectFlags,  # noqa: ARG002
+        userdata: object,  # noqa: ARG002 - paho calls it so
+        flags: paho.DisconnectFlags,  # noqa: ARG002 - paho calls it so
         reason: ReasonCode,
-        properties: Properties | None,  # noqa: ARG002
+        properties: Properties | None,  # noqa: ARG002 - paho calls it so
     ) -> None:
         was_connected = self.connected.is_set()
         self.connected.clear()
@@ -161,7 +161,7 @@ class Connection:
         elif reason.is_failure:
             self._troubles.hung_up()
 
-    def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG002
+    def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG002 - paho calls it so
         if not isinstance(sock, socket.socket):
             return
         _tune(sock)

@@ -49,7 +49,7 @@ class AnsweringEdge(FakeEdge):
         self.store.save("yard", zones, lines, self.store["yard"].version)
         self.publish_zones()
 
-    def _set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002
+    def _set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         if self.refusal is not None:
             raise MessageError(self.refusal)
         assert request.zones is not None

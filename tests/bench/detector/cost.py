@@ -209,7 +209,7 @@ def inference(rounds: int, files: dict[str, tuple[Path, InputFormat]], threads: 
         pending = (backends[name].submit([image], files[name][1], EVERYTHING) for _ in range(3))
         return [one.collect().inference_ms for one in pending]
 
-    return in_turn(rounds, {name: (lambda name=name: run(name)) for name in files})  # type: ignore[misc]
+    return in_turn(rounds, {name: (lambda name=name: run(name)) for name in files})  # type: ignore[misc]  # default in a lambda
 
 
 def rectangular(rounds: int, folder: Path) -> Result:

@@ -36,7 +36,7 @@ def live(ws: Any) -> None:
         clients.remove(ws)
 
 
-def on_message(client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG001
+def on_message(client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG001 - paho calls it so
     """Boxes come first, then their picture."""
     if message.topic.endswith("/detections"):
         waiting["detections"] = json.loads(message.payload)

@@ -121,7 +121,7 @@ def test_every_pass_of_a_looped_file_counts_the_same_and_the_jump_counts_nothing
         if lap:
             played.happenings += played.analytics.restart()
         actors = [
-            Actor(10 * lap + 1, lambda t, s=start: ACROSS(t - s)),  # type: ignore[misc]
+            Actor(10 * lap + 1, lambda t, s=start: ACROSS(t - s)),  # type: ignore[misc]  # default in a lambda
             Actor(10 * lap + 2, stand(0.6, 0.6)),
         ]
         played.feed(film(actors, clock(10, 9.9, start)))
@@ -271,7 +271,7 @@ def test_the_order_of_rows_in_a_frame_does_not_matter(seed: int) -> None:
         assert {n: (z.entered, z.exited, z.lost, z.occupancy) for n, z in one.numbers.items()} == {
             n: (z.entered, z.exited, z.lost, z.occupancy) for n, z in other.numbers.items()
         }
-        key = lambda h: (h.type, h.track_id or -1, h.zone or "", h.occurred_s)  # noqa: E731
+        key = lambda h: (h.type, h.track_id or -1, h.zone or "", h.occurred_s)  # noqa: E731 - used once
         assert sorted(map(key, one.happenings)) == sorted(map(key, other.happenings))
 
 

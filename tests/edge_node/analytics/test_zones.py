@@ -244,8 +244,8 @@ def play_scripts(times: list[float], scripts: list[list[Seen]], zone: ZoneDefini
         actors.append(
             Actor(
                 number,
-                lambda t, shown=shown: spots[shown[t]],  # type: ignore[misc]
-                predicted=lambda t, shown=shown: shown[t] == "p",  # type: ignore[misc]
+                lambda t, shown=shown: spots[shown[t]],  # type: ignore[misc]  # default in a lambda
+                predicted=lambda t, shown=shown: shown[t] == "p",  # type: ignore[misc]  # default in a lambda
             )
         )
     return play(film(actors, times, give_up_s=50.0), {"z": zone}, settings=NO_LINKS)
@@ -314,7 +314,7 @@ def test_random_walks_are_counted_as_a_look_at_every_frame_counts_them(seed: int
     index = {t: k for k, t in enumerate(times)}
     hidden = random.uniform(size=(4, len(times))) < 0.2
     actors = [
-        Actor(i, lambda t, i=i: None if hidden[i, index[t]] else tuple(walks[i, index[t]]))  # type: ignore[misc]
+        Actor(i, lambda t, i=i: None if hidden[i, index[t]] else tuple(walks[i, index[t]]))  # type: ignore[misc]  # default in a lambda
         for i in range(4)
     ]
     angles = np.sort(random.uniform(0, 2 * np.pi, 7))
