@@ -84,7 +84,7 @@ class HistorySettings:
         Meta(
             ge=1,
             le=1_000_000,
-            description="Maximum MB of events and sums; beyond it the oldest events are deleted, and their "
+            description="Maximum MB of events and sums; beyond it the oldest events are deleted, but their "
             "sums stay",
         ),
     ] = 1000.0

@@ -263,7 +263,7 @@ class SnapshotQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class HeatmapAnswer:
-    """Seconds of presence for each cell, rows from top to bottom, with the node's half-life."""
+    """Seconds of presence in each cell, rows from top to bottom; they fade with the node's half-life."""
 
     node: Id
     camera: Id

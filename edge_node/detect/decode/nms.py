@@ -50,12 +50,12 @@ class _Placed:
 def nms(found: Detections, threshold: float, limit: int) -> Detections:
     """Greedy non-maximum suppression within each class, exact.
 
-    The IoU of two boxes is at most that of their extents in x. So a box whose IoU with another is above t
-    starts at most (1 - t) of that one's width to its right, or (1 - t) / t of it to its left. Sorted by class
-    and left edge, a box has to be compared only with the boxes in that stretch, not with all others.
+    The IoU of two boxes A and B is at most that of their extents in x. If it is above t, A's left edge is at
+    most (1 - t) times B's width to the right of B's, or (1 - t) / t times B's width to the left. Boxes are
+    sorted by class and left edge, so each is compared only with the boxes in that stretch.
 
     A box that is the best in its stretch stays, whatever happens elsewhere. A few rounds take all such boxes
-    at once and drop the boxes that these suppress. The remaining ones are taken one by one, best first.
+    at once and drop the boxes that they suppress. The remaining boxes are taken one by one, best first.
 
     Args:
         found: Candidates, finite, no score negative.
