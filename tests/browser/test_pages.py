@@ -117,7 +117,7 @@ def test_a_login_lets_in_and_a_logout_sends_away(
     expect(page).to_have_url(f"{guarded.url}/events")
     live = page.context.new_page()
     live.goto(guarded.url)
-    expect(live.get_by_role("status").first).to_contain_text("no broker")  # its websocket is open
+    expect(live.get_by_role("status").first).to_contain_text("No broker connection")  # its websocket is open
     page.get_by_role("button", name="Log out").click()
     expect(page).to_have_url(f"{guarded.url}/login")
     expect(live).to_have_url(f"{guarded.url}/login")  # the other window is told by its websocket
