@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-MAX_PIXELS = 40_000_000
-"""The largest picture that is decoded when somebody sends it: a small file can unpack to gigabytes."""
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 """JPEG markers without a length."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from shared import limits
 from shared.errors import ConfigError
 from shared.wire.messages import ClassFilter, Fraction, Id, LineDefinition, Point, ZoneDefinition
 
@@ -20,7 +21,8 @@ class ThumbnailSettings:
 
     fps: Annotated[float, Meta(ge=0, le=60, description="Most thumbnails a second; 0 publishes none")] = 5.0
     width: Annotated[
-        int, Meta(ge=16, le=4096, description="Width in pixels; a narrower frame is not enlarged")
+        int,
+        Meta(ge=16, le=limits.PICTURE_SIDE, description="Width in pixels; a narrower frame is not enlarged"),
     ] = 640
     quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
 
@@ -34,7 +36,7 @@ class SnapshotSettings:
         int,
         Meta(
             ge=16,
-            le=1024,
+            le=limits.SNAPSHOT_SIDE,
             description="Longer side in pixels; a smaller cut-out is not enlarged",
         ),
     ] = 256
@@ -102,8 +104,10 @@ class AnalyticsSettings:
         GroundCalibration | None,
         Meta(description="Calibration of the ground; without it no speeds are published"),
     ] = None
-    heatmap_columns: Annotated[int, Meta(ge=1, le=512, description="Cells across the frame")] = 64
-    heatmap_rows: Annotated[int, Meta(ge=1, le=512, description="Cells down the frame")] = 36
+    heatmap_columns: Annotated[
+        int, Meta(ge=1, le=limits.HEATMAP_SIDE, description="Cells across the frame")
+    ] = 64
+    heatmap_rows: Annotated[int, Meta(ge=1, le=limits.HEATMAP_SIDE, description="Cells down the frame")] = 36
     heatmap_half_life_s: Annotated[
         float,
         Meta(gt=0, description="Seconds after which the time spent in a heatmap cell counts half"),
@@ -191,14 +195,14 @@ class CameraSettings:
     zones: Annotated[
         dict[Id, ZoneDefinition],
         Meta(
-            max_length=256,
+            max_length=limits.ZONES,
             description="Zones by name; zones saved over MQTT replace them until zones or lines change here",
         ),
     ] = field(default_factory=dict)
     lines: Annotated[
         dict[Id, LineDefinition],
         Meta(
-            max_length=256,
+            max_length=limits.ZONES,
             description="Lines by name; lines saved over MQTT replace them until zones or lines change here",
         ),
     ] = field(default_factory=dict)

@@ -18,6 +18,7 @@ import orjson
 from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
+from shared import limits
 from shared.errors import ConflictError, OutputError
 from shared.files import write_whole
 from shared.wire.messages import Count, Id, LineDefinition, ZoneDefinition
@@ -36,8 +37,8 @@ class Definitions:
     """
 
     version: Count
-    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256)]
-    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256)]
+    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=limits.ZONES)]
+    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=limits.ZONES)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edge_node.assets.models import Layout, Provider
+from shared import limits
 from shared.wire.messages import Fraction, Label
 
 Precision = Literal["auto", "fp32", "fp16", "int8"]
@@ -111,7 +112,12 @@ class ModelSettings:
         ),
     ] = 0.6
     max_detections: Annotated[
-        int, Meta(ge=1, le=3000, description="Most detections kept of one frame, the highest scores first")
+        int,
+        Meta(
+            ge=1,
+            le=limits.DETECTIONS,
+            description="Most detections kept of one frame, the highest scores first",
+        ),
     ] = 300
     threads: Annotated[
         int,

@@ -14,10 +14,11 @@ from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.model_settings import ModelSettings
+from shared import limits
 from shared.log import Format
 from shared.mqtt.address import MqttSettings
 from shared.wire import topics
-from shared.wire.messages import MAX_PAYLOAD, Fraction, Id
+from shared.wire.messages import Fraction, Id
 
 UpToADay = Annotated[float, Meta(ge=0, le=86_400)]
 """Seconds, at most a day."""
@@ -121,14 +122,18 @@ class BundleSettings:
     fps: Annotated[float, Meta(gt=0, le=60, description="Most bundles a second of each camera")] = 5.0
     width: Annotated[
         int,
-        Meta(ge=64, le=4096, description="Width of the picture in pixels; a narrower one is not enlarged"),
+        Meta(
+            ge=64,
+            le=limits.PICTURE_SIDE,
+            description="Width of the picture in pixels; a narrower one is not enlarged",
+        ),
     ] = 640
     quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
     max_bytes: Annotated[
         int,
         Meta(
             ge=10_000,
-            le=MAX_PAYLOAD,
+            le=limits.PAYLOAD_BYTES,
             description="Most bytes of a message; the picture is made smaller until it fits",
         ),
     ] = 500_000
@@ -184,9 +189,9 @@ class EdgeConfig:
             "auto: the first profile that fits this machine; none: no profile"
         ),
     ] = "auto"
-    cameras: Annotated[dict[Id, CameraSettings], Meta(max_length=256, description="The cameras by name")] = (
-        field(default_factory=dict)
-    )
+    cameras: Annotated[
+        dict[Id, CameraSettings], Meta(max_length=limits.CAMERAS, description="The cameras by name")
+    ] = field(default_factory=dict)
     model: ModelSettings = field(default_factory=ModelSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)

@@ -17,13 +17,14 @@ from typing import Any
 import msgspec
 
 from edge_node.control.image import is_picture
+from shared import limits
 from shared.channel import Channel, Closed
 from shared.errors import ConflictError, DarnerError, MessageError
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import messages, topics
-from shared.wire.messages import MAX_LABEL, MAX_PAYLOAD, ErrorCode, Request, Text, now_us
+from shared.wire.messages import ErrorCode, Request, Text, now_us
 
 log = logging.getLogger("darner.commands")
 
@@ -118,7 +119,9 @@ class Commands:
             log.exception("command %s failed", command)
             refused = RefusedError("failed", "internal error; see the node's log")
         if not self._say(received, refused, result) and refused is None:
-            too_long = f"the answer is longer than {MAX_PAYLOAD} bytes or the broker's max_packet_size"
+            too_long = (
+                f"the answer is longer than {limits.PAYLOAD_BYTES} bytes or the broker's max_packet_size"
+            )
             self._say(received, RefusedError("failed", too_long), {})
 
     def _run(self) -> None:
@@ -136,7 +139,8 @@ class Commands:
         handler = self._handlers.get(command)
         if handler is None:
             known = ", ".join(self._handlers)
-            raise RefusedError("unknown", f"no command {command[:MAX_LABEL]!r}; the commands are: {known}")
+            name = command[: limits.LABEL_LENGTH]
+            raise RefusedError("unknown", f"no command {name!r}; the commands are: {known}")
         return handler(request, image)
 
     def _refuse(self, received: Received, reason: str) -> None:
@@ -156,7 +160,7 @@ class Commands:
             result=result,
         )
         payload = messages.encode(response)
-        if len(payload) > MAX_PAYLOAD:
+        if len(payload) > limits.PAYLOAD_BYTES:
             return False
         path = self._reply_topic(received, response.command)
         return self._client.publish(topics.RESPONSE, path, payload, correlation=received.correlation)
@@ -180,7 +184,7 @@ class _Asked(msgspec.Struct):
 
 def _transaction(payload: bytes) -> str | None:
     """The request's transaction, even if the rest of the request breaks the contract."""
-    if is_picture(payload) or len(payload) > MAX_PAYLOAD:
+    if is_picture(payload) or len(payload) > limits.PAYLOAD_BYTES:
         return None
     try:
         return msgspec.json.decode(payload, type=_Asked).transaction

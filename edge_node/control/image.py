@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from edge_node.frames import U8
+from shared import limits
 from shared.errors import MessageError
-from shared.pictures import MAX_PIXELS, read_header
+from shared.pictures import read_header
 
 PNG = b"\x89PNG"
 JPEG = b"\xff\xd8"
@@ -35,7 +36,7 @@ def to_pixels(image: bytes | None) -> U8:
     # The header comes first: OpenCV would try decoders of many other formats, and it allocates memory for as
     # many pixels as a header claims.
     header = read_header(image)
-    if header is not None and header.pixels <= MAX_PIXELS:
+    if header is not None and header.pixels <= limits.UPLOAD_PIXELS:
         with contextlib.suppress(cv2.error):
             pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:

@@ -15,10 +15,10 @@ import orjson
 from edge_node import __version__
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
+from shared import limits
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import topics
-from shared.wire.messages import MAX_PAYLOAD
 from shared.wire.topics import Topic, check_prefix
 
 log = logging.getLogger("darner.homeassistant")
@@ -175,7 +175,7 @@ class HomeAssistant:
 def _components(payload: bytes) -> dict[str, str] | None:
     """The platform of each component, if Darner announced the device; None if somebody else did."""
     try:
-        message = orjson.loads(payload) if len(payload) <= MAX_PAYLOAD else None
+        message = orjson.loads(payload) if len(payload) <= limits.PAYLOAD_BYTES else None
     except orjson.JSONDecodeError:
         return None
     if not isinstance(message, dict) or not isinstance(message.get("origin"), dict):

@@ -15,10 +15,9 @@ from typing import Any
 import msgspec
 import orjson
 
-from shared.pictures import MAX_PIXELS
+from shared import limits
 from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.schemas import Problem
-from viewer_server.api.uploads import MAX_BYTES
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 _REFERENCE = "#/components/schemas/{name}"
@@ -37,7 +36,7 @@ _OF_BODIES = {
     "415": "The body is not JSON",
 }
 _OF_IMAGES = {
-    "413": f"Over {MAX_BYTES} bytes or {MAX_PIXELS} pixels",
+    "413": f"Over {limits.UPLOAD_BYTES} bytes or {limits.UPLOAD_PIXELS} pixels",
     "415": "Neither a JPEG nor a PNG",
 }
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import flask
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from shared.pictures import MAX_PIXELS, read_header
+from shared import limits
+from shared.pictures import read_header
 from viewer_server.api.endpoint import Refused
 
-MAX_BYTES = 700_000
-"""Of a picture: a node reads requests of a million bytes, and base64 turns three bytes into four."""
 BODY_BYTES = 1_048_576
 """Of a body with a form around the picture. A larger one is read up to here, so that its sender is told."""
 
@@ -23,20 +22,19 @@ def picture_of(request: flask.Request) -> bytes:
     try:
         if request.mimetype == "multipart/form-data":
             field = request.files.get("image")
-            data = field.stream.read(MAX_BYTES + 1) if field else b""
+            data = field.stream.read(limits.UPLOAD_BYTES + 1) if field else b""
         else:
             data = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        data = bytes(MAX_BYTES + 1)
+        data = bytes(limits.UPLOAD_BYTES + 1)
     if not data:
         raise Refused(400, "no picture: send it as the body, or as the field `image` of a form")
-    if len(data) > MAX_BYTES:
-        raise Refused(413, f"a picture of more than {MAX_BYTES} bytes; make it smaller first")
+    if len(data) > limits.UPLOAD_BYTES:
+        raise Refused(413, f"a picture of more than {limits.UPLOAD_BYTES} bytes; make it smaller first")
     header = read_header(data)
     if header is None:
         raise Refused(415, "a JPEG or PNG is expected")
-    if header.pixels > MAX_PIXELS:
-        raise Refused(
-            413, f"a picture of {header.width} x {header.height} pixels; at most {MAX_PIXELS} are decoded"
-        )
+    if header.pixels > limits.UPLOAD_PIXELS:
+        size = f"{header.width} x {header.height}"
+        raise Refused(413, f"a picture of {size} pixels; at most {limits.UPLOAD_PIXELS} are decoded")
     return data

@@ -10,12 +10,12 @@ import dataclasses
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 
+from shared import limits
 from shared.errors import MessageError
 from shared.mqtt.received import Received
 from shared.pictures import read_jpeg_header
 from shared.wire import topics
 from shared.wire.messages import (
-    MAX_PAYLOAD,
     DetectionsMessage,
     Event,
     NodeInfo,
@@ -39,7 +39,6 @@ MAX_ENTRIES = 5_000
 MAX_BYTES = 32_000_000
 MAX_EVENTS = 100
 """Limit of track events, and of other events: with a common one, tracks would push the others out."""
-MAX_PICTURE_SIDE = 4096
 MAX_CLASSES = 400
 """Maximum class names passed on for filters; a longer list is left out."""
 
@@ -255,9 +254,11 @@ def _picture(received: Received) -> Thumbnail:
     session, seq = properties["session"], properties["seq"]
     if not (seq.isascii() and seq.isdigit() and len(seq) <= 16) or len(session) > 64:
         raise MessageError(f"user properties session {session[:64]!r}, seq {seq[:20]!r}: not a frame")
-    if len(received.payload) > MAX_PAYLOAD:
-        raise MessageError(f"a picture of {len(received.payload)} bytes; at most {MAX_PAYLOAD} are read")
+    if len(received.payload) > limits.PAYLOAD_BYTES:
+        raise MessageError(
+            f"a picture of {len(received.payload)} bytes; at most {limits.PAYLOAD_BYTES} are read"
+        )
     header = read_jpeg_header(received.payload)
-    if header is None or max(header.width, header.height) > MAX_PICTURE_SIDE:
-        raise MessageError(f"not a JPEG of at most {MAX_PICTURE_SIDE} x {MAX_PICTURE_SIDE} pixels")
+    if header is None or max(header.width, header.height) > limits.PICTURE_SIDE:
+        raise MessageError(f"not a JPEG of at most {limits.PICTURE_SIDE} x {limits.PICTURE_SIDE} pixels")
     return Thumbnail(session, int(seq), header.width, header.height, now_us(), received.payload)

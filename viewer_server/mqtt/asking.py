@@ -19,12 +19,13 @@ from typing import Any
 import msgspec
 import orjson
 
+from shared import limits
 from shared.errors import DarnerError, MessageError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import topics
-from shared.wire.messages import MAX_PAYLOAD, Request, Response, decode
+from shared.wire.messages import Request, Response, decode
 
 MAX_OUTSTANDING = 32
 """Maximum requests that wait for an answer at the same time; each keeps a browser's thread waiting."""
@@ -176,8 +177,10 @@ class NodeRequests:
             except msgspec.ValidationError as error:
                 raise MessageError(str(error)) from None
             payload = orjson.dumps(fields)
-        if len(payload) > MAX_PAYLOAD:
-            raise MessageError(f"a request of {len(payload)} bytes; nodes read {MAX_PAYLOAD} at most")
+        if len(payload) > limits.PAYLOAD_BYTES:
+            raise MessageError(
+                f"a request of {len(payload)} bytes; nodes read {limits.PAYLOAD_BYTES} at most"
+            )
         return payload
 
     def _send(self, path: str, node: str, payload: bytes, number: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from shared import limits
 from shared.errors import MessageError
 from shared.mqtt.received import Received
 from shared.pictures import read_jpeg_header
@@ -27,8 +28,6 @@ CREATE TABLE IF NOT EXISTS snapshots (
 );
 CREATE INDEX IF NOT EXISTS by_track ON snapshots (node, camera, track, id)
 """
-MAX_BYTES = 300_000
-MAX_SIDE = 2048
 PRUNE_EVERY = 64
 PRUNED_AT_ONCE = 256
 CACHE_KB = 256
@@ -93,9 +92,10 @@ class SnapshotStore:
         if not 0 < len(session) <= 64 or not (track.isascii() and track.isdigit() and len(track) <= 15):
             raise MessageError("a snapshot without the user property `session`, or without a track number")
         header = read_jpeg_header(received.payload)
-        too_large = header and max(header.width, header.height) > MAX_SIDE
-        if header is None or too_large or len(received.payload) > MAX_BYTES:
-            raise MessageError(f"not a JPEG of at most {MAX_SIDE} pixels a side and {MAX_BYTES} bytes")
+        too_large = header and max(header.width, header.height) > limits.SNAPSHOT_SIDE
+        if header is None or too_large or len(received.payload) > limits.SNAPSHOT_BYTES:
+            most = f"{limits.SNAPSHOT_SIDE} pixels a side and {limits.SNAPSHOT_BYTES} bytes"
+            raise MessageError(f"not a JPEG of at most {most}")
         row = (ids["node"], ids["camera"], session, int(track), now_us(), received.payload)
         try:
             self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)

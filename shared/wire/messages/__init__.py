@@ -11,13 +11,12 @@ the types as JSON Schema.
 `__all__` is what others use, from here; nobody outside imports the package's modules, one for each subject.
 """
 
-from shared.wire.messages.codec import MAX_PAYLOAD, decode, encode
+from shared.wire.messages.codec import decode, encode
 from shared.wire.messages.commands import ErrorCode, Request, Response
 from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage
 from shared.wire.messages.events import Ack, Event, EventType, Gap
 from shared.wire.messages.fields import (
     ID_PATTERN,
-    MAX_LABEL,
     ClassFilter,
     Count,
     Fraction,
@@ -60,8 +59,6 @@ from shared.wire.messages.zones import (
 
 __all__ = [
     "ID_PATTERN",
-    "MAX_LABEL",
-    "MAX_PAYLOAD",
     "Ack",
     "Bundle",
     "CameraInfo",

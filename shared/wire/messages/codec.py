@@ -8,11 +8,9 @@ from typing import TypeVar
 import msgspec
 import orjson
 
+from shared import limits
 from shared.errors import MessageError
 from shared.wire.messages.heads import NodeMessage
-
-MAX_PAYLOAD = 1_000_000
-"""Most bytes of a payload; a longer one is refused unparsed, here and by our broker's configuration."""
 
 M = TypeVar("M")
 
@@ -41,8 +39,8 @@ def decode(kind: type[M], payload: bytes) -> M:
     Raises:
         MessageError: The payload is too long, not JSON, or breaks the contract; the text says where.
     """
-    if len(payload) > MAX_PAYLOAD:
-        raise MessageError(f"payload of {len(payload)} bytes; at most {MAX_PAYLOAD} are read")
+    if len(payload) > limits.PAYLOAD_BYTES:
+        raise MessageError(f"payload of {len(payload)} bytes; at most {limits.PAYLOAD_BYTES} are read")
     try:
         # msgspec checks while it parses: otherwise a megabyte of nonsense would become 30 MB of objects.
         message = msgspec.json.decode(payload, type=kind)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from shared import limits
 from shared.wire.messages.fields import Count, Fraction, Id, Label, Text
 from shared.wire.messages.heads import NodeMessage
 from shared.wire.messages.zones import LineDefinition, ZoneDefinition
@@ -41,18 +42,21 @@ class Request:
     ] = None
     zones: (
         Annotated[
-            dict[Id, ZoneDefinition], Meta(max_length=256, description="zones.set: all zones of the camera")
+            dict[Id, ZoneDefinition],
+            Meta(max_length=limits.ZONES, description="zones.set: all zones of the camera"),
         ]
         | None
     ) = None
     lines: (
         Annotated[
-            dict[Id, LineDefinition], Meta(max_length=256, description="zones.set: all lines of the camera")
+            dict[Id, LineDefinition],
+            Meta(max_length=limits.ZONES, description="zones.set: all lines of the camera"),
         ]
         | None
     ) = None
     image_base64: Annotated[
-        str | None, Meta(description="detect: a JPEG or PNG; sent as the payload itself, it needs no base64")
+        Annotated[str, Meta(max_length=limits.PAYLOAD_BYTES)] | None,
+        Meta(description="detect: a JPEG or PNG; sent as the payload itself, it needs no base64"),
     ] = None
     format: Annotated[
         Literal["array", "png"], Meta(description="heatmap: array for numbers, png for a picture in base64")
@@ -74,5 +78,30 @@ class Response(NodeMessage):
         Meta(description="The kind of error, for programs; null: no error, or a node of an older version"),
     ] = None
     result: Annotated[
-        dict[Label, Any], Meta(max_length=64, description="What the command returns; its fields depend on it")
+        dict[Label, Any],
+        Meta(
+            max_length=limits.RESULT_FIELDS, description="What the command returns; its fields depend on it"
+        ),
     ] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The only field that may hold any JSON: without bounds, a reader could not write it again.
+        _check(self.result, 0)
+
+
+def _check(value: object, level: int) -> None:
+    """Refuse what is nested too deeply, and whole numbers that JSON's readers have no room for.
+
+    Raises:
+        ValueError: Says which of the two it is.
+    """
+    if level > limits.NESTING:
+        raise ValueError(f"nested too deeply: more than {limits.NESTING} levels")
+    if isinstance(value, dict):
+        for inner in value.values():
+            _check(inner, level + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, level + 1)
+    elif isinstance(value, int) and not -limits.WHOLE <= value <= limits.WHOLE:
+        raise ValueError(f"a whole number beyond {limits.WHOLE}")

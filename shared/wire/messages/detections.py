@@ -7,8 +7,8 @@ from typing import Annotated, Literal, TypedDict
 
 from msgspec import Meta
 
-from shared.wire.messages.codec import MAX_PAYLOAD
-from shared.wire.messages.fields import Count, Fraction, Id, Label, Pixels, Seconds
+from shared import limits
+from shared.wire.messages.fields import Amount, Change, Count, Fraction, Id, Label, Pixels, Seconds
 from shared.wire.messages.heads import FrameMessage
 
 
@@ -26,16 +26,16 @@ class DetectedObject(TypedDict):
     ]
     age_s: Annotated[Seconds, Meta(description="Seconds since the track started")]
     velocity: Annotated[
-        tuple[float, float],
+        tuple[Change, Change],
         Meta(description="x and y of the box centre's movement, in fractions of the frame per second"),
     ]
     speed_m_s: Annotated[
-        float | None, Meta(description="Speed over the ground; null where the camera is not calibrated")
+        Amount | None, Meta(description="Speed over the ground; null where the camera is not calibrated")
     ]
     predicted: Annotated[
         bool, Meta(description="True when the tracker guessed the box without a detection in this frame")
     ]
-    zones: Annotated[list[Id], Meta(max_length=256, description="Zones that the object is in")]
+    zones: Annotated[list[Id], Meta(max_length=limits.ZONES, description="Zones that the object is in")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +46,13 @@ class DetectionsMessage(FrameMessage):
     width: Annotated[Pixels, Meta(description="Width of the frame, pixels")]
     height: Annotated[Pixels, Meta(description="Height of the frame, pixels")]
     timings_ms: Annotated[
-        dict[Label, Seconds], Meta(max_length=32, description="Time that each stage took for this frame")
+        dict[Label, Amount], Meta(max_length=32, description="Time that each stage took for this frame")
     ]
     dropped: Annotated[
         Count,
         Meta(description="Number of earlier frames of this session that no detections message reported"),
     ]
-    objects: Annotated[list[DetectedObject], Meta(max_length=10_000)]
+    objects: Annotated[list[DetectedObject], Meta(max_length=limits.OBJECTS)]
     main_track_id: Annotated[
         Count | None, Meta(description="Track of the main subject; null: there is none")
     ] = None
@@ -64,5 +64,5 @@ class Bundle(FrameMessage):
 
     schema: Literal["darner.bundle/1"] = "darner.bundle/1"
     frame_id: Annotated[str, Meta(max_length=300, description="Identifier that no other frame ever gets")]
-    image_base64: Annotated[str, Meta(max_length=MAX_PAYLOAD, description="JPEG of the frame")]
-    prediction: Annotated[list[DetectedObject], Meta(max_length=10_000)]
+    image_base64: Annotated[str, Meta(max_length=limits.PAYLOAD_BYTES, description="JPEG of the frame")]
+    prediction: Annotated[list[DetectedObject], Meta(max_length=limits.OBJECTS)]

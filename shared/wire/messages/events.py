@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from shared import limits
 from shared.wire.messages.fields import Count, Fraction, Id, Label, Micros, Seconds, Text
 from shared.wire.messages.heads import FrameMessage, NodeMessage
 
@@ -35,8 +36,8 @@ class Gap:
     """
 
     boot: Annotated[Id, Meta(description="Boot of the events that were given up")]
-    first: Annotated[int, Meta(ge=1, le=2**53 - 1, description="Lowest number among them")]
-    last: Annotated[int, Meta(ge=1, le=2**53 - 1, description="Highest number among them")]
+    first: Annotated[int, Meta(ge=1, le=limits.WHOLE, description="Lowest number among them")]
+    last: Annotated[int, Meta(ge=1, le=limits.WHOLE, description="Highest number among them")]
     count: Annotated[Count, Meta(description="How many of the numbers from first to last were given up")]
 
 

@@ -7,22 +7,27 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from shared import limits
+
 # `$` alone would accept a trailing newline in Python.
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}(?!\n)$"
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Identifier: 1 to 64 letters, digits, _ or -")]
-Text = Annotated[str, Meta(max_length=512)]
-MAX_LABEL = 128
-Label = Annotated[str, Meta(max_length=MAX_LABEL)]
-Micros = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Microseconds since 1970 UTC")]
-Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-Seconds = Annotated[float, Meta(ge=0)]
+Text = Annotated[str, Meta(max_length=limits.TEXT_LENGTH)]
+Label = Annotated[str, Meta(max_length=limits.LABEL_LENGTH)]
+Micros = Annotated[int, Meta(ge=0, le=limits.WHOLE, description="Microseconds since 1970 UTC")]
+Count = Annotated[int, Meta(ge=0, le=limits.WHOLE)]
+Seconds = Annotated[float, Meta(ge=0, le=limits.SECONDS)]
+Amount = Annotated[float, Meta(ge=0, le=limits.AMOUNT)]
+Change = Annotated[float, Meta(ge=-limits.AMOUNT, le=limits.AMOUNT)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Pixels = Annotated[int, Meta(ge=1, le=65_535, description="Pixels")]
 # A zone may reach beyond the frame; a value beyond these bounds is a pixel coordinate by mistake.
 Coordinate = Annotated[float, Meta(ge=-1, le=2, description="Fraction of the frame's width or height")]
 Point = tuple[Coordinate, Coordinate]
-ClassFilter = Annotated[tuple[Label, ...], Meta(max_length=256, description="Class names; empty means all")]
+ClassFilter = Annotated[
+    tuple[Label, ...], Meta(max_length=limits.NAMED_CLASSES, description="Class names; empty means all")
+]
 
 
 def now_us() -> int:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from shared.wire.messages.fields import Count, Id, Label, Seconds
+from shared import limits
+from shared.wire.messages.fields import Amount, Change, Count, Id, Label, Seconds
 from shared.wire.messages.heads import NodeMessage
 
 
@@ -16,18 +17,18 @@ class Quantiles:
     """Quantiles of a duration since the last report, in milliseconds."""
 
     count: Annotated[Count, Meta(description="Number of measurements")]
-    p50: Seconds
-    p90: Seconds
-    p95: Seconds
-    p99: Seconds
+    p50: Amount
+    p90: Amount
+    p95: Amount
+    p99: Amount
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraMetrics:
     """One camera's throughput and losses."""
 
-    fps_in: Annotated[Seconds, Meta(description="Frames captured per second since the last report")]
-    fps_out: Annotated[Seconds, Meta(description="Frames analysed per second since the last report")]
+    fps_in: Annotated[Amount, Meta(description="Frames captured per second since the last report")]
+    fps_out: Annotated[Amount, Meta(description="Frames analysed per second since the last report")]
     captured: Annotated[Count, Meta(description="Frames captured since the start")]
     processed: Annotated[Count, Meta(description="Frames analysed since the start")]
     dropped: Annotated[
@@ -61,11 +62,11 @@ class GpuMetrics:
 
     index: Annotated[Count, Meta(description="Number of the GPU on this machine")]
     name: Annotated[Label, Meta(description="Model of the GPU")]
-    utilisation_percent: Seconds | None
-    memory_used_mb: Seconds | None
-    memory_total_mb: Seconds | None
-    temperature_c: float | None
-    power_w: Seconds | None
+    utilisation_percent: Amount | None
+    memory_used_mb: Amount | None
+    memory_total_mb: Amount | None
+    temperature_c: Change | None
+    power_w: Amount | None
     throttled: Annotated[
         tuple[Label, ...],
         Meta(max_length=32, description="Reasons why its clocks are reduced; empty: they are not"),
@@ -105,12 +106,14 @@ class Metrics(NodeMessage):
 
     schema: Literal["darner.metrics/1"] = "darner.metrics/1"
     uptime_s: Annotated[Seconds, Meta(description="Seconds since the node started")]
-    cameras: Annotated[dict[Id, CameraMetrics], Meta(max_length=1024, description="By name of the camera")]
+    cameras: Annotated[
+        dict[Id, CameraMetrics], Meta(max_length=limits.CAMERAS, description="By name of the camera")
+    ]
     stages_ms: Annotated[
         dict[Label, Quantiles], Meta(max_length=64, description="Durations of each stage of the pipeline")
     ]
-    cpu_percent: Annotated[Seconds, Meta(description="CPU time of the process; 100 is one core")]
-    memory_mb: Annotated[Seconds, Meta(description="Resident memory of the process")]
+    cpu_percent: Annotated[Amount, Meta(description="CPU time of the process; 100 is one core")]
+    memory_mb: Annotated[Amount, Meta(description="Resident memory of the process")]
     publish_dropped: Annotated[
         dict[Label, Count],
         Meta(
@@ -137,7 +140,7 @@ class Metrics(NodeMessage):
     ] = field(default_factory=dict)
     gpus: Annotated[tuple[GpuMetrics, ...], Meta(max_length=64, description="NVIDIA GPUs")] = ()
     temperatures_c: Annotated[
-        dict[Label, float],
+        dict[Label, Change],
         Meta(max_length=64, description="Temperatures of the kernel's thermal zones, by name"),
     ] = field(default_factory=dict)
     throttled: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from shared import limits
 from shared.wire.messages.fields import Count, Id, Label, Micros, Pixels, Text
 from shared.wire.messages.heads import CameraMessage, NodeMessage
 
@@ -52,7 +53,9 @@ class ModelInfo:
     """The model that the node runs."""
 
     name: Annotated[Text, Meta(description="Name or file of the model")]
-    classes: Annotated[tuple[Label, ...], Meta(max_length=10_000, description="Class names by class_id")]
+    classes: Annotated[
+        tuple[Label, ...], Meta(max_length=limits.CLASSES, description="Class names by class_id")
+    ]
     input_width: Annotated[Pixels, Meta(description="Width of the network's input, pixels")]
     input_height: Annotated[Pixels, Meta(description="Height of the network's input, pixels")]
     layout: Annotated[Label, Meta(description="How the network's outputs are laid out")]
@@ -64,7 +67,7 @@ class NodeInfo(NodeMessage):
 
     schema: Literal["darner.info/1"] = "darner.info/1"
     version: Annotated[Label, Meta(description="Version of Darner")]
-    cameras: Annotated[tuple[CameraInfo, ...], Meta(max_length=1024)]
+    cameras: Annotated[tuple[CameraInfo, ...], Meta(max_length=limits.CAMERAS)]
     model: ModelInfo
     backend: Annotated[Label, Meta(description="Engine that runs the network")]
     device: Annotated[Text, Meta(description="CPU or GPU that runs the network")]

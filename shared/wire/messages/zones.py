@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from shared import limits
 from shared.geometry import Anchor
 from shared.wire.messages.codec import write_out_defaults
 from shared.wire.messages.fields import ClassFilter, Count, Id, Label, Point, Seconds
@@ -17,7 +18,10 @@ from shared.wire.messages.heads import CameraMessage, FrameMessage
 class Crowd:
     """When a zone counts as crowded."""
 
-    count: Annotated[int, Meta(ge=1, description="Number of objects from which the zone is crowded")]
+    count: Annotated[
+        int,
+        Meta(ge=1, le=limits.WHOLE, description="Number of objects from which the zone is crowded"),
+    ]
     after_s: Annotated[
         Seconds, Meta(description="Seconds for which there must be that many, and fewer to end it")
     ] = 2.0
@@ -31,7 +35,7 @@ class ZoneDefinition:
         tuple[Point, ...],
         Meta(
             min_length=3,
-            max_length=64,
+            max_length=limits.CORNERS,
             description="Corners as x, y fractions of the frame, in order around the shape",
         ),
     ]
@@ -53,7 +57,7 @@ class ZoneDefinition:
         False
     )
     loitering_s: Annotated[
-        Annotated[float, Meta(gt=0)] | None,
+        Annotated[float, Meta(gt=0, le=limits.SECONDS)] | None,
         Meta(description="Seconds after which an object in the zone is loitering; null: never"),
     ] = None
     crowd: Annotated[Crowd | None, Meta(description="When the zone is crowded; null: never")] = None
@@ -91,8 +95,8 @@ class Zones(CameraMessage):
 
     schema: Literal["darner.zones/1"] = "darner.zones/1"
     version: Annotated[Count, Meta(description="Goes up with every change of the camera's definitions")]
-    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=256, description="By name")]
-    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=256, description="By name")]
+    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=limits.ZONES, description="By name")]
+    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=limits.ZONES, description="By name")]
 
     def __post_init__(self) -> None:
         # Definitions come from a configuration through msgspec; readers need the defaults, too.
@@ -146,7 +150,8 @@ class ZoneNumbers:
     lost: Annotated[Count, Meta(description="Stays that ended because the track was lost inside")] = 0
     linked: Annotated[Count, Meta(description="Stays that went on under another track id")] = 0
     by_class: Annotated[
-        dict[Label, Flow], Meta(max_length=10_000, description="Entered and exited, by name of the class")
+        dict[Label, Flow],
+        Meta(max_length=limits.CLASSES, description="Entered and exited, by name of the class"),
     ] = field(default_factory=dict)
     dwell: Dwell = field(default_factory=Dwell)
     queue: Annotated[Queue | None, Meta(description="Null: the zone is not treated as a queue")] = None

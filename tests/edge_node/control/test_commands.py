@@ -17,6 +17,7 @@ from paho.mqtt.properties import Properties
 
 from edge_node.control.commands import Commands, RefusedError
 from edge_node.control.inbox import Inbox
+from shared import limits
 from shared.errors import ConflictError, MessageError, OutputError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
@@ -41,7 +42,7 @@ def fail(_: Request, __: bytes | None) -> dict[str, Any]:
 
 
 def chatter(_: Request, __: bytes | None) -> dict[str, Any]:
-    return {"much": "x" * messages.MAX_PAYLOAD}
+    return {"much": "x" * limits.PAYLOAD_BYTES}
 
 
 def overtaken(_: Request, __: bytes | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared import limits
 from shared.documents.schema import json_schema
 from shared.errors import MessageError
 from shared.wire import messages, topics
@@ -131,7 +132,7 @@ def test_unknown_fields_are_ignored(message: Any) -> None:
         pytest.param(b"[1, 2]", "Expected `object`", id="another type"),
         pytest.param(b'{"a":' * 50_000, "nested too deeply", id="too deep"),
         pytest.param(b"{}", "missing required field", id="fields missing"),
-        pytest.param(b'"' + b"x" * messages.MAX_PAYLOAD + b'"', "at most", id="too long"),
+        pytest.param(b'"' + b"x" * limits.PAYLOAD_BYTES + b'"', "at most", id="too long"),
         pytest.param(
             messages.encode(EXAMPLES[0]).replace(b'"node":"n"', b'"node":"a/#"'),
             "$.node",
