@@ -6,7 +6,7 @@ What it adds to paho, each for a trap that was measured:
 - At QoS 0 a small window of unwritten messages takes the place of an endless queue (`window.py`).
 - Retained state is kept and published again after every connect. Where the network is too slow for all of it,
   only the newest state of each topic waits (`retained.py`).
-- A broker's packet limit is respected before sending.
+- The limits that a broker announces are kept: on packets, and on messages in flight (`terms.py`).
 - Reconnects are jittered, and a cut network is noticed within seconds (`connection.py`).
 - A trouble that waiting does not cure, such as too many open files, is an error (`troubles.py`).
 """
@@ -35,6 +35,7 @@ from shared.mqtt.properties import PublishProperties, to_received
 from shared.mqtt.received import Received
 from shared.mqtt.retained import OFFER_AGAIN_S, Retained
 from shared.mqtt.subscriptions import Subscriptions
+from shared.mqtt.terms import Terms
 from shared.mqtt.window import Window
 from shared.wire.topics import Topic, check_prefix
 
@@ -125,6 +126,20 @@ class Client:
         """Wait until the broker accepts us; False when it has not within `timeout` seconds."""
         return self._connection.connected.wait(timeout)
 
+    def wait_subscribed(self, timeout: float) -> bool:
+        """Wait until the broker has answered to every subscription; False if it has not in `timeout` seconds.
+
+        Only then is a message that somebody else publishes sure to come. "Connected" does not say that.
+        """
+        deadline = time.monotonic() + timeout
+        with self._subscriptions.changed:
+            while not (self.connected and self._subscriptions.settled):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._subscriptions.changed.wait(min(left, 0.1))  # a lost connection notifies nobody
+        return True
+
     def hurry(self) -> None:
         """Make every later `publish` return without waiting: for a program that is about to end."""
         self._window.hurry()
@@ -143,6 +158,11 @@ class Client:
         """
         with self._subscriptions.lock:
             self._subscriptions.add(topic_filter, qos, as_published, now=self.connected)
+
+    def unsubscribe(self, topic_filter: str) -> None:
+        """Receive no longer what `subscribe` asked for by this filter."""
+        with self._subscriptions.lock:
+            self._subscriptions.remove(topic_filter, now=self.connected)
 
     def publish(
         self,
@@ -276,9 +296,9 @@ class Client:
         self._last = info
         return info if info.rc == paho.MQTT_ERR_SUCCESS else None
 
-    def _restore(self, max_packet: int | None) -> None:
+    def _restore(self, terms: Terms) -> None:
         """Bring a new connection to where the last one was."""
-        self._max_packet = max_packet
+        self._max_packet = terms.max_packet
         self.connections += 1
         # Under the lock: a filter that another thread adds before the flag is set would be forgotten.
         with self._subscriptions.lock:

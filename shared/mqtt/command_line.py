@@ -55,7 +55,7 @@ def broker_settings(options: argparse.Namespace) -> MqttSettings:
 
 @contextmanager
 def connected(wanted: MqttSettings, name: str, *subscriptions: str) -> Iterator[Client]:
-    """A client that the broker has accepted, with subscriptions to these topic filters.
+    """A client that the broker has accepted, and whose subscriptions to these topic filters it has, too.
 
     Live messages keep the retain flag of their publisher, so that it can be checked and recorded.
 
@@ -73,7 +73,7 @@ def connected(wanted: MqttSettings, name: str, *subscriptions: str) -> Iterator[
         for topic_filter in subscriptions:
             client.subscribe(topic_filter, 1, as_published=True)
         for _ in range(round(CONNECT_WITHIN_S / 0.1)):
-            if client.wait_connected(0.1) or done.is_set():
+            if client.wait_subscribed(0.1) or done.is_set():
                 break
         if not client.connected:
             raise refused[0] if refused else BrokerError(f"no broker answers at {wanted.url}")

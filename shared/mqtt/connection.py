@@ -8,6 +8,7 @@ import random
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import paho.mqtt.client as paho
@@ -16,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from shared.errors import BrokerError
-from shared.mqtt import tls
+from shared.mqtt import terms, tls
 from shared.mqtt.address import MqttSettings, check_secrets, parse_url, read_password
 from shared.mqtt.properties import PublishProperties
 from shared.mqtt.troubles import BrokerTroubles
@@ -29,8 +30,20 @@ NOT_SENT = 16_384
 """Bytes that the kernel holds for the network; with more, the socket takes no further message."""
 MAX_QUEUED = 1000
 """Unacknowledged messages that paho holds; it refuses the next one."""
+LIVES_S = 5.0
+"""A connection that ends sooner has not worked; the waits between such connections grow."""
 MAX_DESCRIPTOR = 1023
 """The highest file descriptor that paho can wait for, because it uses select()."""
+
+
+class _Paho(paho.Client):
+    def allow_in_flight(self, most: int) -> None:
+        # The public setter refuses while there is a connection, but a broker says only then what it allows.
+        self._max_inflight_messages = most
+
+    def release(self) -> None:
+        # Without this, two descriptors stay open until the garbage collector comes.
+        self._reset_sockets()
 
 
 class Connection:
@@ -41,8 +54,8 @@ class Connection:
         client_id: The name under which the broker knows this connection.
         will: Topic path and payload that the broker publishes (QoS 1, retained) when the connection is lost.
         on_refused: Called from the network thread with an error that waiting does not cure.
-        on_accepted: Called from the network thread after each CONNACK, with the broker's packet limit, if
-            any. It sets `connected` when the connection may be used.
+        on_accepted: Called from the network thread after each CONNACK, with what the broker allows. It sets
+            `connected` when the connection may be used.
         on_lost: Called from the network thread after `connected` is cleared.
 
     Attributes:
@@ -57,20 +70,22 @@ class Connection:
         *,
         will: tuple[str, bytes] | None,
         on_refused: Callable[[BrokerError], None] | None,
-        on_accepted: Callable[[int | None], None],
+        on_accepted: Callable[[terms.Terms], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._host, self._port, self._tls = parse_url(settings.url)
         check_secrets(settings, self._host, self._tls)
-        self._troubles = BrokerTroubles(self._host, self._port, on_refused)
+        self._troubles = BrokerTroubles(self._host, self._port, on_refused, settings.version, client_id)
         self._on_accepted, self._on_lost = on_accepted, on_lost
+        self._accepted_at = 0.0
+        self._short_lived = 0
         self.connected = threading.Event()
         self.paho = self._make(client_id, will)
 
-    def _make(self, client_id: str, will: tuple[str, bytes] | None) -> paho.Client:
+    def _make(self, client_id: str, will: tuple[str, bytes] | None) -> _Paho:
         settings = self._settings
-        client = paho.Client(
+        client = _Paho(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=paho.MQTTv5 if settings.version == "5" else paho.MQTTv311,
@@ -78,7 +93,7 @@ class Connection:
         client.suppress_exceptions = True  # an exception would end the network thread in silence
         client.connect_timeout = 3.0
         client.max_queued_messages_set(MAX_QUEUED)
-        client.max_inflight_messages_set(20)
+        client.max_inflight_messages_set(terms.MAX_IN_FLIGHT)
         if settings.username is not None:
             client.username_pw_set(settings.username, read_password(settings))
         if self._tls:
@@ -109,6 +124,7 @@ class Connection:
         timer.start()
         self.paho.loop_stop()  # waits until everything is written
         timer.cancel()
+        self.paho.release()
 
     def cut(self) -> None:
         """End the TCP connection without a word of MQTT, as a lost network does."""
@@ -126,13 +142,22 @@ class Connection:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._troubles.refused(str(reason))
+            self._troubles.refused(str(reason), properties)
+            return
+        granted = terms.read(properties)
+        if granted.lacking is not None:
+            self._troubles.lacking(granted.lacking)
+            self._short_lived += 1
+            client.reconnect_delay_set(*reconnect_delays(self._short_lived))  # type: ignore[arg-type]  # as in __enter__
+            self.cut()
             return
         self._troubles.over()
+        self._accepted_at = time.monotonic()
         # Otherwise paho would resend what was in flight. Its owners do that, unless it is out of date by now.
         client.drop_out_messages()
         client.on_log = None  # it matters only before the CONNACK, and costs a line of text for each packet
-        self._on_accepted(getattr(properties, "MaximumPacketSize", None))
+        self.paho.allow_in_flight(granted.in_flight)
+        self._on_accepted(granted)
         log.info("connected to the broker at %s:%d", self._host, self._port)
 
     def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002 - paho calls it so
@@ -149,15 +174,17 @@ class Connection:
         userdata: object,  # noqa: ARG002 - paho calls it so
         flags: paho.DisconnectFlags,  # noqa: ARG002 - paho calls it so
         reason: ReasonCode,
-        properties: Properties | None,  # noqa: ARG002 - paho calls it so
+        properties: Properties | None,
     ) -> None:
         was_connected = self.connected.is_set()
         self.connected.clear()
         self._on_lost()
         if was_connected:  # paho can call this twice for one connection
+            lived = time.monotonic() - self._accepted_at >= LIVES_S
+            self._short_lived = 0 if lived or not reason.is_failure else self._short_lived + 1
             if reason.is_failure:
-                log.warning("lost the broker (%s); reconnecting", reason)
-            client.reconnect_delay_set(*reconnect_delays())  # type: ignore[arg-type]  # as in __enter__
+                self._troubles.lost(str(reason), properties, self._short_lived)
+            client.reconnect_delay_set(*reconnect_delays(self._short_lived))  # type: ignore[arg-type]  # as in __enter__
         elif reason.is_failure:
             self._troubles.hung_up()
 
@@ -169,12 +196,17 @@ class Connection:
             self._troubles.too_many_files(sock.fileno(), MAX_DESCRIPTOR)
 
 
-def reconnect_delays() -> tuple[float, float]:
+def reconnect_delays(short_lived: int = 0) -> tuple[float, float]:
     """Seconds before the first attempt to reconnect, and the most that later ones wait: random, below 3 s.
 
     A thousand nodes must not return to a restarted broker in the same instant.
+
+    Args:
+        short_lived: How many connections in a row the broker has ended soon after it accepted them. From the
+            fourth on, each wait is twice as long as the one before, up to 24 s.
     """
-    return random.uniform(0.3, 1.0), random.uniform(1.5, 3.0)
+    longer = 2.0 ** min(max(0, short_lived - 3), 3)
+    return random.uniform(0.3, 1.0) * longer, random.uniform(1.5, 3.0) * longer
 
 
 def _tune(sock: socket.socket) -> None:

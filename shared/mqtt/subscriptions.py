@@ -1,30 +1,48 @@
-"""Subscriptions that are made again on every new connection."""
+"""Subscriptions that are made again on every new connection, and what the broker answered to them."""
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Sequence
 from typing import Literal
 
 import paho.mqtt.client as paho
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from shared.log import Once
+
+log = logging.getLogger("darner.mqtt")
 
 
 class Subscriptions:
     """The topic filters of a client.
 
     Args:
-        client: Sends the subscriptions.
+        client: Sends the subscriptions; its callback for their acknowledgements belongs to this class.
         version: The protocol that the connection speaks.
 
     Attributes:
         lock: Hold it around every method, together with what decides whether there is a connection.
+        changed: Notified when the broker has acknowledged a subscription. Its lock is `lock`.
     """
 
     def __init__(self, client: paho.Client, version: Literal["5", "3.1.1"]) -> None:
         self._client = client
         self._version = version
         self._filters: dict[str, tuple[int, bool]] = {}
+        self._unanswered: dict[int, str] = {}
+        self._once = Once()
         self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
+        client.on_subscribe = self._on_subscribe
+
+    @property
+    def settled(self) -> bool:
+        """Whether the broker has answered to all subscriptions that were sent to this connection."""
+        return not self._unanswered
 
     def add(self, topic_filter: str, qos: int, as_published: bool, *, now: bool) -> None:
         """Keep a subscription; `now` sends it to the broker at once."""
@@ -32,8 +50,14 @@ class Subscriptions:
         if now:
             self._send(topic_filter)
 
+    def remove(self, topic_filter: str, *, now: bool) -> None:
+        """Forget a subscription; `now` tells the broker at once."""
+        if self._filters.pop(topic_filter, None) is not None and now:
+            self._client.unsubscribe(topic_filter)
+
     def restore(self) -> None:
         """Send all subscriptions to a new connection."""
+        self._unanswered.clear()
         for topic_filter in self._filters:
             self._send(topic_filter)
 
@@ -41,6 +65,27 @@ class Subscriptions:
         qos, as_published = self._filters[topic_filter]
         if self._version == "5":
             options = SubscribeOptions(qos=qos, retainAsPublished=as_published)
-            self._client.subscribe(topic_filter, options=options)
+            _, number = self._client.subscribe(topic_filter, options=options)
         else:
-            self._client.subscribe(topic_filter, qos)
+            _, number = self._client.subscribe(topic_filter, qos)
+        if number is not None:
+            self._unanswered[number] = topic_filter
+
+    def _on_subscribe(
+        self,
+        client: paho.Client,  # noqa: ARG002 - paho's signature
+        userdata: object,  # noqa: ARG002 - paho calls it so
+        number: int,
+        reasons: Sequence[ReasonCode],
+        properties: Properties | None,  # noqa: ARG002 - paho calls it so
+    ) -> None:
+        with self.changed:
+            topic_filter = self._unanswered.pop(number, None)
+            self.changed.notify_all()
+        for reason in reasons:
+            if reason.is_failure and topic_filter and self._once(f"{topic_filter} {reason}"):
+                log.error(
+                    "the broker refused the subscription to %s: %s; check its access control list",
+                    topic_filter,
+                    reason,
+                )

@@ -6,21 +6,16 @@ import logging
 import ssl
 from collections.abc import Callable
 
+from paho.mqtt.properties import Properties
+
 from shared.errors import BrokerError
 from shared.log import Once
-from shared.mqtt import tls
+from shared.mqtt import terms, tls
 
 log = logging.getLogger("darner.mqtt")
 
-# Waiting does not cure these: the first CONNACK that carries one is an error for the user.
-_HOPELESS = {
-    "Bad user name or password",
-    "Not authorized",
-    "Banned",
-    "Bad authentication method",
-    "Client identifier not valid",
-    "Unsupported protocol version",
-}
+MANY = 5
+"""So many short connections in a row are no accident."""
 
 
 class BrokerTroubles:
@@ -32,12 +27,23 @@ class BrokerTroubles:
         host: Host of the broker.
         port: Port of the broker.
         on_refused: Called with an error that waiting does not cure; None logs it instead.
+        version: The version of MQTT that we speak.
+        client_id: How this client calls itself.
     """
 
-    def __init__(self, host: str, port: int, on_refused: Callable[[BrokerError], None] | None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        on_refused: Callable[[BrokerError], None] | None,
+        version: str,
+        client_id: str,
+    ) -> None:
         self._where = f"{host}:{port}"
         self._on_refused = on_refused
+        self._version, self._client_id = version, client_id
         self._ever_connected = False
+        self._connections = 0
         self._answered = False
         self._unreachable_said = False
         self._once = Once()
@@ -45,21 +51,59 @@ class BrokerTroubles:
     def over(self) -> None:
         """The broker has accepted us."""
         self._answered = self._ever_connected = True
+        self._connections += 1
         self._unreachable_said = False
 
-    def refused(self, reason: str) -> None:
+    def refused(self, reason: str, properties: Properties | None) -> None:
         """The broker answered with a refusal.
 
         Args:
             reason: MQTT's name of the code in the CONNACK.
+            properties: Those of the CONNACK.
         """
         self._answered = True
-        text = f"the broker at {self._where} refused the connection: {reason}"
-        fix = "; check mqtt.username, mqtt.password and mqtt.version"
-        if reason in _HOPELESS and self._give_up(text + fix):
+        text = f"the broker at {self._where} refused the connection: {reason}{self._cure(reason, properties)}"
+        if reason in terms.HOPELESS and self._give_up(text):
             return
-        if self._once(text):
+        if self._once(f"refused {reason}"):
             log.warning("%s; trying again", text)
+
+    def lacking(self, what: str) -> None:
+        """The broker accepted us, but lacks something without which Darner does not work.
+
+        Args:
+            what: The rest of the sentence "The broker ...", with the cure.
+        """
+        self._answered = True
+        text = f"the broker at {self._where} {what}"
+        if not self._give_up(text) and self._once(text):
+            log.error("%s; trying again", text)
+
+    def lost(self, reason: str, properties: Properties | None, short_lived: int) -> None:
+        """A connection that the broker had accepted has ended.
+
+        Args:
+            reason: MQTT's name of the code in the DISCONNECT, or paho's of what happened.
+            properties: Those of the DISCONNECT.
+            short_lived: How many connections in a row have ended soon after they were made.
+        """
+        text = f"the broker at {self._where} ended the connection: {reason}{self._cure(reason, properties)}"
+        hopeless = reason in terms.HOPELESS
+        if hopeless and self._connections == 1 and self._refuse(text):
+            return
+        if hopeless and self._once(f"lost {reason}"):
+            log.error("%s; trying again", text)
+        elif short_lived < MANY:
+            log.warning("lost the broker (%s); reconnecting", reason)
+        elif short_lived == MANY:
+            log.error(
+                "the broker at %s has ended %d connections in a row within seconds (%s); its log says why: "
+                "perhaps this user may not use these topics (mqtt.prefix), a message is too large for it, or "
+                "it speaks another version (mqtt.version). Trying again, less often",
+                self._where,
+                short_lived,
+                reason,
+            )
 
     def unreachable(self, failure: BaseException | None) -> None:
         """No connection could be made."""
@@ -84,8 +128,10 @@ class BrokerTroubles:
         """The connection ended before the broker accepted us."""
         if not self._answered and self._once("hung up"):
             log.warning(
-                "the broker at %s hung up at once; does it expect TLS there (mqtts://)? Trying again",
+                "the broker at %s hung up at once; does it expect TLS there (mqtts://), or another "
+                "mqtt.version (%r), or does it refuse retained messages or QoS 1? Trying again",
                 self._where,
+                "3.1.1" if self._version == "5" else "5",
             )
 
     def too_many_files(self, descriptor: int, most: int) -> None:
@@ -103,7 +149,13 @@ class BrokerTroubles:
             log.error("%s; trying again", text)
 
     def _give_up(self, text: str) -> bool:
-        if self._ever_connected or self._on_refused is None:
+        return not self._ever_connected and self._refuse(text)
+
+    def _refuse(self, text: str) -> bool:
+        if self._on_refused is None:
             return False
         self._on_refused(BrokerError(text))
         return True
+
+    def _cure(self, reason: str, properties: Properties | None) -> str:
+        return terms.cure(reason, properties, self._version, self._client_id)

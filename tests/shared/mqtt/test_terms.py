@@ -1,0 +1,185 @@
+"""What a broker allows is kept to, and what it refuses ends with the cure."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from shared.errors import BrokerError
+from shared.mqtt import connection
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
+from shared.mqtt.connection import reconnect_delays
+from shared.wire import topics
+from tests.conftest import MosquittoProcess, wait_until
+from tests.shared.mqtt.connections import connected
+from tests.shared.mqtt.scripted import ScriptedBroker, disconnect
+
+EVENTS = "darner/v1/n/camera/c/events"
+SOON = (0.01, 0.02)
+
+
+@pytest.fixture(autouse=True)
+def _reconnecting_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "reconnect_delays", lambda _=0: SOON)
+
+
+def error_of(url: str, **options: object) -> str:
+    """What a client reports that this broker does not serve."""
+    errors: list[BrokerError] = []
+    refused = threading.Event()
+
+    def on_refused(error: BrokerError) -> None:
+        errors.append(error)
+        refused.set()
+
+    settings = MqttSettings(url=url, **options)  # type: ignore[arg-type]  # settings by name
+    will = ("darner/v1/n/status", b"offline")
+    with Client(settings, name="darner-n", will=will, on_refused=on_refused):
+        assert refused.wait(10)
+    return str(errors[0])
+
+
+@pytest.mark.parametrize("receive_maximum", [1, 2, 10])
+def test_no_more_messages_are_in_flight_than_the_broker_takes(receive_maximum: int) -> None:
+    paths = [f"darner/v1/n/camera/c/zone/z{number}" for number in range(12)]
+    with ScriptedBroker({"ReceiveMaximum": receive_maximum}, ack_s=0.01) as broker:
+        with Client(MqttSettings(url=broker.url), name="n") as client:
+            for path in paths:
+                client.set_state(topics.ZONE, path, b"{}")
+            assert client.wait_connected(10)
+            for _ in range(12):
+                assert client.send(topics.EVENTS, EVENTS, b"{}") is not None
+            wait_until(lambda: len(broker.published) == 24)
+        assert broker.most == [receive_maximum]
+
+
+def test_a_broker_that_says_nothing_gets_as_many_as_before_even_after_one_that_took_few() -> None:
+    with ScriptedBroker({"ReceiveMaximum": 2}, {}, ack_s=0.05) as broker, connected(broker.url) as client:
+        broker.hang_up()
+        wait_until(lambda: client.connections == 2 and client.connected)
+        for _ in range(20):
+            assert client.send(topics.EVENTS, EVENTS, b"{}") is not None
+        wait_until(lambda: len(broker.published) == 20)
+        assert broker.most == [0, 20]
+
+
+def test_a_message_over_the_announced_limit_is_not_sent() -> None:
+    with ScriptedBroker({"MaximumPacketSize": 1000}) as broker, connected(broker.url) as client:
+        assert not client.publish(topics.EVENTS, EVENTS, bytes(1000))
+        assert client.publish(topics.EVENTS, EVENTS, b"fits")
+        wait_until(lambda: len(broker.published) == 1)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "cure"),
+    [
+        ({"RetainAvailable": 0}, "retain_available true"),
+        ({"MaximumQoS": 0}, "max_qos 1"),
+        ({"WildcardSubscriptionAvailable": 0}, "let the broker take wildcards"),
+    ],
+)
+def test_a_broker_that_lacks_what_everything_needs_ends_the_program_with_the_cure(
+    lacks: dict[str, object], cure: str
+) -> None:
+    with ScriptedBroker(lacks) as broker:
+        said = error_of(broker.url)
+        assert cure in said
+        assert f"127.0.0.1:{broker.port}" in said
+        assert not broker.published, "and nothing is sent that it would not take"
+
+
+def test_properties_that_change_nothing_for_us_do_no_harm() -> None:
+    unused = {
+        "SessionExpiryInterval": 0,
+        "AssignedClientIdentifier": "other",
+        "TopicAliasMaximum": 10,
+        "MaximumQoS": 1,
+        "RetainAvailable": 1,
+        "SharedSubscriptionAvailable": 0,
+        "SubscriptionIdentifierAvailable": 0,
+        "ResponseInformation": "answers/here",
+        "ServerKeepAlive": 30,
+        "UserProperty": ("a", "b"),
+    }
+    with ScriptedBroker(unused) as broker, connected(broker.url) as client:
+        client.subscribe("darner/v1/#", 1)
+        assert client.wait_subscribed(10)
+        assert client.publish(topics.EVENTS, EVENTS, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [
+        (0x81, "set mqtt.version to '3.1.1'"),
+        (0x84, "set mqtt.version to '3.1.1'"),
+        (0x85, "client ids such as 'darner-n-"),
+        (0x86, "check mqtt.username"),
+        (0x87, "check mqtt.username"),
+        (0x90, "change mqtt.prefix"),
+        (0x95, "max_packet_size"),
+        (0x9A, "retain_available true"),
+        (0x9B, "max_qos 1"),
+        (0x9D, "set mqtt.url to other.lan:1883 (moved for good)"),
+    ],
+)
+def test_a_refusal_that_waiting_does_not_cure_ends_with_the_cure(code: int, cure: str) -> None:
+    about = {"ServerReference": "other.lan:1883"} if code == 0x9D else {}
+    with ScriptedBroker(about | {"ReasonString": "moved for good"}, reason=code) as broker:
+        said = error_of(broker.url)
+    assert cure.replace(" (moved for good)", "") in said
+    assert "(moved for good)" in said, "the broker's own words"
+
+
+def test_a_broker_that_is_busy_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedBroker(reason=0x89) as broker:
+        refused: list[BrokerError] = []
+        with Client(MqttSettings(url=broker.url), name="n", on_refused=refused.append):
+            wait_until(lambda: broker.connects == 2)
+        assert not refused
+        assert caplog.text.count("Server busy") == 1
+
+
+def test_a_disconnection_that_waiting_does_not_cure_ends_the_program_at_its_first_connection() -> None:
+    with ScriptedBroker(after=disconnect(0x9B)) as broker:
+        assert "max_qos 1" in error_of(broker.url)
+
+
+def test_a_broker_that_ends_every_connection_is_tried_less_and_less_and_the_log_says_what_to_check(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def soon(short_lived: int = 0) -> tuple[float, float]:
+        asked.append(short_lived)
+        return SOON
+
+    monkeypatch.setattr(connection, "reconnect_delays", soon)
+    with ScriptedBroker(after=b"") as broker, Client(MqttSettings(url=broker.url), name="n"):
+        wait_until(lambda: broker.connects >= 8)
+    assert asked[:6] == [0, 1, 2, 3, 4, 5]
+    assert caplog.text.count("connections in a row") == 1
+    assert "mqtt.prefix" in caplog.text
+
+
+def test_waits_between_connections_that_fail_soon_grow() -> None:
+    assert max(reconnect_delays(3)) <= 3
+    assert min(reconnect_delays(6)) >= 8 * 0.3
+    assert max(reconnect_delays(100)) <= 24
+
+
+@pytest.mark.parametrize(("line", "cure"), [("retain_available false", "retain"), ("max_qos 0", "QoS 1")])
+def test_a_mosquitto_without_retained_messages_or_qos_is_not_tried_for_ever(
+    tmp_path: Path, line: str, cure: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = MosquittoProcess(tmp_path, extra=line)
+    broker.start()
+    try:
+        assert cure in error_of(broker.url)
+        older = MqttSettings(url=broker.url, version="3.1.1")  # in which a broker can only hang up
+        with Client(older, name="n", will=("darner/v1/n/status", b"offline")):
+            wait_until(lambda: cure in caplog.text)
+    finally:
+        broker.kill()
