@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paho.mqtt.properties import Properties
-
 MAX_IN_FLIGHT = 20
 """Messages at QoS 1 that may be unacknowledged, unless the broker allows fewer."""
 
@@ -65,8 +63,8 @@ class Terms:
     lacking: str | None = None
 
 
-def read(connack: Properties | None) -> Terms:
-    """The terms in a CONNACK's properties; MQTT 3.1.1 has none, and then the defaults hold."""
+def read(connack: object) -> Terms:
+    """The terms in a CONNACK's properties as paho gives them; where it has none, the defaults hold."""
     lacking = None
     if getattr(connack, "RetainAvailable", 1) == 0:
         lacking = f"keeps no retained messages; {_RETAIN}"
@@ -81,7 +79,7 @@ def read(connack: Properties | None) -> Terms:
     )
 
 
-def cure(reason: str, properties: Properties | None, version: str, client_id: str) -> str:
+def cure(reason: str, properties: object, version: str, client_id: str) -> str:
     """What to do about a refusal, as the end of a sentence; empty where nothing is known to help.
 
     Args:

@@ -6,8 +6,6 @@ import logging
 import ssl
 from collections.abc import Callable
 
-from paho.mqtt.properties import Properties
-
 from shared.errors import BrokerError
 from shared.log import Once
 from shared.mqtt import terms, tls
@@ -54,7 +52,7 @@ class BrokerTroubles:
         self._connections += 1
         self._unreachable_said = False
 
-    def refused(self, reason: str, properties: Properties | None) -> None:
+    def refused(self, reason: str, properties: object) -> None:
         """The broker answered with a refusal.
 
         Args:
@@ -79,7 +77,7 @@ class BrokerTroubles:
         if not self._give_up(text) and self._once(text):
             log.error("%s; trying again", text)
 
-    def lost(self, reason: str, properties: Properties | None, short_lived: int) -> None:
+    def lost(self, reason: str, properties: object, short_lived: int) -> None:
         """A connection that the broker had accepted has ended.
 
         Args:
@@ -157,5 +155,5 @@ class BrokerTroubles:
         self._on_refused(BrokerError(text))
         return True
 
-    def _cure(self, reason: str, properties: Properties | None) -> str:
+    def _cure(self, reason: str, properties: object) -> str:
         return terms.cure(reason, properties, self._version, self._client_id)
