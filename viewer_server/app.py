@@ -17,6 +17,7 @@ from wsproto.utilities import RemoteProtocolError
 from shared.wire.messages import now_us
 from viewer_server import pages
 from viewer_server.access.auth import LOGGED_OUT, Access
+from viewer_server.access.headers import HEADERS
 from viewer_server.access.origin import Origins
 from viewer_server.api import endpoint, openapi, routes, uploads
 from viewer_server.api.routes import Parts
@@ -25,22 +26,6 @@ from viewer_server.live.hub import Full, Hub, Mailbox
 from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import MAX_CAMERAS
 from viewer_server.mqtt.subscriber import Subscriber
-
-HEADERS = {
-    # No inline script or style, nothing from elsewhere, no way to turn text into markup.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # without any referrer, our own forms would send no origin
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
 
 # Browsers refuse modules of any other type, and some systems' tables say text/plain.
 mimetypes.add_type("text/javascript", ".js")
@@ -119,8 +104,8 @@ def _rest(parts: Parts) -> flask.Blueprint:
 
 def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> ResponseReturnValue | None:
     request = flask.request
-    # Monitoring may ask for these two under any name.
-    if request.path not in ("/health", "/metrics") and (refusal := _stranger(origins, metrics)):
+    # Containers and monitors ask for /health under any name; it tells nothing that could be stolen.
+    if request.path != "/health" and (refusal := _stranger(origins, metrics)):
         return refusal
     if not access.may_enter(request):
         return _turn_away(request)
@@ -134,13 +119,16 @@ def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> Respon
 
 def _turn_away(request: flask.Request) -> ResponseReturnValue:
     """Send people to the login page, and tell programs the reason."""
-    is_page = request.method == "GET" and not request.path.startswith(("/api/", "/metrics", "/ws"))
-    if is_page:
+    if request.method == "GET" and _is_page(request):
         return flask.redirect(pages.login_address(request.path), HTTPStatus.SEE_OTHER)
     challenge = {"WWW-Authenticate": 'Bearer realm="darner"'}
     return endpoint.problem(
         401, "log in at /login, or send the header Authorization: Bearer TOKEN", **challenge
     )
+
+
+def _is_page(request: flask.Request) -> bool:
+    return not request.path.startswith(("/api/", "/metrics", "/ws", "/health", "/static/"))
 
 
 def _stranger(origins: Origins, metrics: ViewerMetrics) -> flask.Response | None:
@@ -152,6 +140,9 @@ def _stranger(origins: Origins, metrics: ViewerMetrics) -> flask.Response | None
     if request.path == "/ws" and not origins.page_is_ours(request.headers.get("Origin"), host):
         metrics.turned_away.labels("origin").inc()
         return _plain("This page may not open the viewer's websocket (http.allowed_origins).\n", 403)
+    embedded = origins.works_for_a_foreign_page(request.headers, request.method, _is_page(request))
+    if embedded and request.path != "/ws":
+        return endpoint.problem(403, "a page of another site asked for this; open the address by itself")
     return None
 
 

@@ -20,6 +20,7 @@ import websocket as client_library
 from paho.mqtt.enums import CallbackAPIVersion
 
 from shared.wire import topics
+from tests.viewer_server.asking import request
 from tests.viewer_server.fake_edge import FakeEdge, picture_of
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
 
@@ -240,7 +241,93 @@ def test_a_foreign_name_for_this_machine_is_refused_with_a_hint(idle_viewer: Vie
     assert code == 403
     assert "http.allowed_origins" in text
     assert ask(idle_viewer, "/ws", Host=host, Origin=f"http://{host}", **HANDSHAKE)[0] == 403
+    assert ask(idle_viewer, "/metrics", Host=host)[0] == 403
     assert ask(idle_viewer, "/health", Host="viewer:8080")[0] == 200
+
+
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize(
+    ("path", "more", "status"),
+    [
+        ("/api/v1/nodes", {}, 403),
+        ("/api/v1/nodes", LINK, 403),  # a hidden window would make the viewer work just as well
+        ("/api/v1/cameras/n/c/picture", {"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ("/static/style.css", {"Sec-Fetch-Dest": "style", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ("/metrics", {"Sec-Fetch-Mode": "no-cors"}, 403),
+        ("/analytics", {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate"}, 403),
+        ("/analytics", {"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ("/analytics", LINK, 200),
+        ("/", LINK, 200),
+        ("/api/v1/nodes", {"Origin": "http://elsewhere.example"}, 403),
+    ],
+)
+def test_a_foreign_page_may_lead_here_and_embed_nothing(
+    idle_viewer: ViewerProcess, site: str, path: str, more: dict[str, str], status: int
+) -> None:
+    assert ask(idle_viewer, path, **{"Sec-Fetch-Site": site} | more)[0] == status
+
+
+@pytest.mark.parametrize("site", [None, "none", "same-origin"])
+def test_programs_and_our_own_pages_are_answered(idle_viewer: ViewerProcess, site: str | None) -> None:
+    headers = {} if site is None else {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "cors"}
+    for path in ("/api/v1/nodes", "/metrics", "/static/style.css", "/"):
+        assert ask(idle_viewer, path, **headers)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/", "no-store"),
+        ("/analytics", "no-store"),
+        ("/health", "no-store"),
+        ("/metrics", "no-store"),
+        ("/api/v1/nodes", "no-store"),
+        ("/api/v1/events.csv", "no-store"),
+        ("/api/v1/cameras/n/c/picture", "no-store"),
+        ("/nothing", "no-store"),
+        ("/static/style.css", "no-cache"),
+        ("/static/live/main.js", "no-cache"),
+    ],
+)
+def test_only_what_everybody_may_have_stays_in_caches(
+    idle_viewer: ViewerProcess, path: str, kept: str
+) -> None:
+    assert ask(idle_viewer, path)[1]["Cache-Control"] == kept
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/api/v1/nodes", {"GET", "HEAD", "OPTIONS"}),
+        ("DELETE", "/api/v1/zones/n/c", {"POST", "OPTIONS"}),
+        ("PUT", "/", {"GET", "HEAD", "OPTIONS"}),
+        ("BREW", "/metrics", {"GET", "HEAD", "OPTIONS"}),
+        ("GET", "/logout", {"POST", "OPTIONS"}),
+    ],
+)
+def test_a_wrong_method_is_told_which_ones_are_right(
+    idle_viewer: ViewerProcess, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = request(idle_viewer, method, path)
+    assert answer.status == 405
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+    if path.startswith("/api/"):
+        assert answer.json["status"] == 405
+    options = request(idle_viewer, "OPTIONS", path)
+    assert (options.status, options.body) == (200, b"")
+    assert set(options.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/metrics", "/api/v1/nodes", "/static/style.css", "/nothing"]
+)
+def test_a_head_is_told_what_a_get_would_be_and_no_body(idle_viewer: ViewerProcess, path: str) -> None:
+    head, got = request(idle_viewer, "HEAD", path), request(idle_viewer, "GET", path)
+    assert (head.status, head.body) == (got.status, b"")
+    assert head.headers["Content-Type"] == got.headers["Content-Type"]
 
 
 def test_a_name_that_is_configured_is_accepted(own_broker: Any, tmp_path: Path) -> None:

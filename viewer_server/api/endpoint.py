@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -18,6 +19,8 @@ from shared.wire.topics import check_id
 from viewer_server.mqtt.asking import Busy, NoAnswer
 from viewer_server.stored.reading import Unavailable
 
+SAID = 200
+"""How many characters of a wrong request an error repeats."""
 Handler = Callable[..., Any]
 Q = TypeVar("Q")
 
@@ -108,22 +111,27 @@ def parameters(kind: type[Q]) -> Q:
     raw: dict[str, Any] = {}
     for name, values in flask.request.args.lists():
         if name not in known:
-            raise Refused(400, f"unknown parameter {name!r}; known: {', '.join(sorted(known)) or 'none'}")
+            raise Refused(
+                400, f"unknown parameter {name[:SAID]!r}; known: {', '.join(sorted(known)) or 'none'}"
+            )
         many = typing.get_origin(hints[name]) is tuple
         if len(values) > 1 and not many:
             raise Refused(400, f"parameter {name!r} is given {len(values)} times")
         raw[name] = values if many else values[0]
     try:
-        return msgspec.convert(raw, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise Refused(400, f"parameters: {error}") from None
+        found = msgspec.convert(raw, kind, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:  # a number of 5,000 digits is a ValueError
+        raise Refused(400, f"parameters: {str(error)[:SAID]}") from None
+    for name in known:
+        value = getattr(found, name)
+        if isinstance(value, float) and not math.isfinite(value):  # NaN is within any bounds
+            raise Refused(400, f"parameter {name!r}: {value} is not a finite number")
+    return found
 
 
-def jpeg(data: bytes, cache: str) -> flask.Response:
-    """A picture, with a Cache-Control header."""
-    response = flask.Response(data, content_type="image/jpeg")
-    response.headers["Cache-Control"] = cache
-    return response
+def jpeg(data: bytes) -> flask.Response:
+    """A picture."""
+    return flask.Response(data, content_type="image/jpeg")
 
 
 def problem(status: int, detail: str, **headers: str) -> flask.Response:
@@ -135,5 +143,12 @@ def problem(status: int, detail: str, **headers: str) -> flask.Response:
 
 
 def from_exception(error: HTTPException) -> flask.Response:
-    """An error of Flask's own, such as a path that does not exist, in the same form."""
-    return problem(error.code or 500, error.description or "")
+    """An error of Flask's own, such as a path that does not exist, in the same form.
+
+    Its headers stay: a 405 says which methods are allowed.
+    """
+    answer = problem(error.code or 500, error.description or "")
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            answer.headers[name] = value
+    return answer

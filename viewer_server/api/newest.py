@@ -60,7 +60,7 @@ class Newest:
         frame = self._hub.last_frame((node, camera))
         if frame is None:
             raise Refused(404, f"no picture of camera {camera} of node {node} has arrived yet")
-        return jpeg(updates.jpeg_of(frame.payload), "no-store")
+        return jpeg(updates.jpeg_of(frame.payload))
 
     def zones(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
         """Defined zones and lines with their numbers, and those that only the history knows."""

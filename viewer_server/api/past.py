@@ -42,13 +42,7 @@ class Past:
     def series(self, query: SeriesQuery) -> dict[str, Any]:
         """Entered, exited, lost and inside, step by step."""
         begin, end = _range(query)
-        step_s = query.step_s
-        if step_s is None:
-            step_s = series.step_for(begin, end, query.points)
-        if step_s % (10 if end - begin <= series.FINE_UP_TO_US else 60) or step_s < 10:
-            raise Refused(400, f"step_s {step_s}: use a multiple of 10, or of 60 for a range over two hours")
-        if (end - begin) / 1e6 / step_s > series.MAX_POINTS + 1:
-            raise Refused(400, f"step_s {step_s}: makes more than {series.MAX_POINTS} steps; use longer ones")
+        step_s = _step(query, begin, end)
         with self._history.reading() as db:
             place = series.find(db, query.node, query.camera, query.zone)
             zero_us = query.zero_us - query.zero_us % 60_000_000
@@ -105,7 +99,7 @@ class Past:
             picture = snapshots.picture(db, node, camera, int(track), query.session)
         if picture is None:
             raise Refused(404, f"no picture of track {track} of camera {camera} is kept")
-        return jpeg(picture, "no-cache")
+        return jpeg(picture)
 
 
 def _range(query: Range) -> tuple[int, int]:
@@ -114,6 +108,23 @@ def _range(query: Range) -> tuple[int, int]:
     if not 0 < end - begin <= MAX_RANGE_US:
         raise Refused(400, "from_us and to_us: from_us must be the earlier one, by at most 400 days")
     return begin, end
+
+
+def _step(query: SeriesQuery, begin: int, end: int) -> int:
+    """Seconds in a step; a range costs as many cells as it has minutes, and one step more at each end."""
+    step_s = query.step_s
+    if step_s is None:
+        return series.step_for(begin, end, query.points)
+    shortest = 10 if max(end - begin, step_s * 1_000_000) <= series.FINE_UP_TO_US else 60
+    if step_s % shortest:
+        raise Refused(
+            400, f"step_s {step_s}: use a multiple of 10, or of 60 for a range or a step over two hours"
+        )
+    if step_s * 1_000_000 > max(end - begin, DAY_US):
+        raise Refused(400, f"step_s {step_s}: is longer than a day and than the range; use a shorter one")
+    if (end - begin) / 1e6 / step_s > series.MAX_POINTS + 1:
+        raise Refused(400, f"step_s {step_s}: makes more than {series.MAX_POINTS} steps; use longer ones")
+    return step_s
 
 
 def _filter(query: EventQuery) -> Filter:

@@ -198,8 +198,11 @@ class SeriesQuery(ZoneRange):
 
     points: Annotated[int, Meta(ge=1, le=MAX_POINTS, description="Maximum number of steps")] = 120
     step_s: Annotated[
-        int | None,
-        Meta(description="Seconds in a step: a multiple of 10, or of 60 for over two hours"),
+        Annotated[int, Meta(ge=10, le=MAX_RANGE_US // 1_000_000)] | None,
+        Meta(
+            description="Seconds in a step: a multiple of 10, or of 60 for a range or a step over two hours; "
+            "at most the range, or a day"
+        ),
     ] = None
     zero_us: Annotated[Moment, Meta(description="Any moment when a step begins, such as local midnight")] = 0
 

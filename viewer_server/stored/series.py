@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from viewer_server.stored.cells import CELLS_AT_ONCE, Inside, Steps, read_events, read_minutes
 from viewer_server.stored.rollup import EXITED, HOUR_US, LOST, MINUTE_US, bin_begins_s, bin_of
-
-I64 = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
 
 FINE_US = 10_000_000
 FINE_UP_TO_US = 2 * HOUR_US
@@ -115,35 +112,33 @@ def series(
         place: None for a zone without stored events.
         from_us: Beginning of the range; rounded down to a whole step.
         to_us: End of the range; rounded up.
-        step_s: A multiple of 10, and of 60 where the range is longer than two hours.
+        step_s: A multiple of 10, and of 60 where it or the range is longer than two hours.
         zero_us: A moment at which a step begins, such as local midnight for steps of hours and days.
     """
     step_us = step_s * 1_000_000
     start_us = from_us - (from_us - zero_us) % step_us
     steps = -(-(to_us - start_us) // step_us)
-    fine = steps * step_us <= FINE_UP_TO_US + 2 * step_us and _events_reach(db, start_us)
+    fine = steps * step_us <= FINE_UP_TO_US + 2 * min(step_us, FINE_UP_TO_US) and _events_reach(db, start_us)
     cell_us = FINE_US if fine or step_us % MINUTE_US else MINUTE_US
-    cells = _cells(db, place, start_us, start_us + steps * step_us, cell_us)
-    shape = steps, step_us // cell_us
-    counts = {name: cells[name].reshape(shape).sum(axis=1).tolist() for name in ("entered", "exited", "lost")}
-    covered = cells["covered"].reshape(shape)
-    mean, peak = _nothing(steps), _nothing(steps)
-    if place is None or place.kind != "line":
-        area = cells["area"].reshape(shape)
-        known = covered > 0
-        level = np.divide(area, covered, out=np.zeros(shape), where=known)
-        whole = covered.sum(axis=1)
-        means = np.divide(area.sum(axis=1), whole, out=np.zeros(steps), where=whole > 0)
-        mean = [round(v, 3) if w else None for v, w in zip(means.tolist(), whole.tolist(), strict=True)]
-        peaks = level.max(axis=1).tolist()
-        peak = [round(v, 3) if w else None for v, w in zip(peaks, whole.tolist(), strict=True)]
+    sums = Steps(steps, step_us // cell_us)
+    if place is not None:
+        inside = Inside(db, place.id, place.node)
+        read = read_minutes if cell_us == MINUTE_US else read_events
+        count = steps * step_us // cell_us
+        for first in range(0, count, CELLS_AT_ONCE):
+            cells = min(CELLS_AT_ONCE, count - first)
+            begin = start_us + first * cell_us
+            rows = read(db, place.id, begin, begin + cells * cell_us, cell_us)
+            sums.count(first, rows)
+            if place.kind != "line":
+                sums.occupy(first, *inside.cells(rows, begin, cells, cell_us))
     return Series(
         start_us=(start_us + step_us * np.arange(steps)).tolist(),
         step_s=step_s,
-        occupancy_mean=mean,
-        occupancy_peak=peak,
+        occupancy_mean=sums.mean(),
+        occupancy_peak=sums.peak(),
         cell_s=cell_us // 1_000_000,
-        **counts,
+        **{name: values.tolist() for name, values in sums.counts.items()},
     )
 
 
@@ -207,93 +202,3 @@ def _events_reach(db: sqlite3.Connection, start_us: int) -> bool:
     """Whether all events since a moment are there: a full file loses events before it loses sums."""
     row = db.execute("SELECT id, occurred_us FROM events ORDER BY id LIMIT 1").fetchone()
     return row is None or row[0] == 1 or (row[1] or 0) <= start_us
-
-
-def _nothing(steps: int) -> list[float | None]:
-    return [None] * steps
-
-
-def _cells(
-    db: sqlite3.Connection, place: Place | None, start_us: int, end_us: int, cell_us: int
-) -> dict[str, Any]:
-    """For each cell: entered, exited, lost, area (objects times microseconds), and microseconds covered."""
-    count = (end_us - start_us) // cell_us
-    result: dict[str, Any] = {name: np.zeros(count, np.int64) for name in ("entered", "exited", "lost")}
-    result |= {"area": np.zeros(count), "covered": np.zeros(count)}
-    if place is None:
-        return result
-    read = _read_minutes if cell_us == MINUTE_US else _read_events
-    rows = read(db, place, start_us, end_us, cell_us)
-    cell, session, entered, exited, lost, area_us = rows
-    for name, values in (("entered", entered), ("exited", exited), ("lost", lost)):
-        np.add.at(result[name], cell, values)
-    if place.kind == "line":
-        return result
-    sessions = """SELECT s.id, s.first_us, s.last_us, coalesce(st.offset, 0) FROM sessions s
-                  LEFT JOIN standings st ON st.session = s.id AND st.place = ?
-                  WHERE s.node = ? AND s.last_us > ? AND s.first_us < ?"""
-    for known, first_us, last_us, offset in db.execute(sessions, (place.id, place.node, start_us, end_us)):
-        mine = session == known
-        net, area = np.zeros(count), np.zeros(count)
-        np.add.at(net, cell[mine], (entered - exited - lost)[mine])
-        np.add.at(area, cell[mine], area_us[mine])
-        began = offset + _net_before(db, place, known, start_us)
-        _occupy(result, net, area, began, (first_us - start_us, last_us - start_us), cell_us)
-    return result
-
-
-def _occupy(
-    result: dict[str, Any], net: F64, area: F64, began: int, span: tuple[int, int], cell_us: int
-) -> None:
-    """Add one session: how many were inside from its first to its last message."""
-    count = len(net)
-    begins = np.arange(count, dtype=np.float64) * cell_us
-    ends = np.clip(begins + cell_us, None, span[1])
-    covered = np.clip(ends - np.maximum(begins, span[0]), 0, None)
-    level = began + np.concatenate([[0.0], np.cumsum(net)[:-1]])
-    # `area` reaches to the end of the cell; the part after the session's end is subtracted.
-    inside = level * covered + area - net * (begins + cell_us - ends)
-    result["area"] += np.where(covered > 0, np.maximum(inside, 0), 0)
-    result["covered"] += covered
-
-
-def _net_before(db: sqlite3.Connection, place: Place, session: int, start_us: int) -> int:
-    """The change from the session's beginning to a moment."""
-    minute = start_us // MINUTE_US
-    [(net,)] = db.execute(
-        """SELECT coalesce(sum(entered - exited - lost), 0) FROM flow
-           WHERE place = ? AND session = ? AND minute < ?""",
-        (place.id, session, minute),
-    ).fetchall()
-    [(rest,)] = db.execute(
-        """SELECT coalesce(sum(CASE flow WHEN 1 THEN 1 ELSE -1 END), 0) FROM events
-           WHERE place = ? AND session = ? AND occurred_us >= ? AND occurred_us < ? AND flow IS NOT NULL""",
-        (place.id, session, minute * MINUTE_US, start_us),
-    ).fetchall()
-    return int(net + rest)
-
-
-def _read_minutes(
-    db: sqlite3.Connection, place: Place, start_us: int, end_us: int, cell_us: int
-) -> tuple[I64, I64, I64, I64, I64, I64]:
-    rows = db.execute(
-        """SELECT minute, session, entered, exited, lost, area_ms FROM flow
-           WHERE place = ? AND minute >= ? AND minute < ?""",
-        (place.id, start_us // cell_us, end_us // cell_us),
-    ).fetchall()
-    table = np.array(rows, np.int64).reshape(-1, 6).T
-    return table[0] - start_us // cell_us, table[1], table[2], table[3], table[4], table[5] * 1000
-
-
-def _read_events(
-    db: sqlite3.Connection, place: Place, start_us: int, end_us: int, cell_us: int
-) -> tuple[I64, I64, I64, I64, I64, I64]:
-    rows = db.execute(
-        """SELECT occurred_us, session, flow FROM events
-           WHERE place = ? AND occurred_us >= ? AND occurred_us < ? AND flow IS NOT NULL""",
-        (place.id, start_us, end_us),
-    ).fetchall()
-    at_us, session, flow = np.array(rows, np.int64).reshape(-1, 3).T
-    cell, into_us = np.divmod(at_us - start_us, cell_us)
-    entered, exited, lost = ((flow == kind).astype(np.int64) for kind in (1, EXITED, LOST))
-    return cell, session, entered, exited, lost, (entered - exited - lost) * (cell_us - into_us)

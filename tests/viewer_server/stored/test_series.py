@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import sqlite3
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,40 @@ def test_bins_meet_and_hold_everything() -> None:
     for index in range(1, BINS - 1):
         assert bin_of(bin_begins_s(index) * 1.0001) == index
     assert (bin_of(0), bin_of(1e12)) == (0, BINS - 1)
+
+
+@pytest.mark.parametrize("step_s", [60, 600, 5400])
+@pytest.mark.parametrize("zone", ["z", "gate"])
+def test_a_range_read_in_many_stretches_has_the_same_numbers(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step_s: int, zone: str
+) -> None:
+    runs = [
+        ("a", T0 + 7, T0 + HOUR),
+        ("b", T0 + HOUR + 99, T0 + 3 * HOUR),
+        ("c", T0 + 2 * HOUR, T0 + 5 * HOUR),
+    ]
+    events = [one for name, begin, end in runs for one in random_scene(name, begin, end, 90, seed=1).events()]
+    events += [event("line_crossed", T0 + 2 * HOUR, zone="gate", direction="in") for _ in range(3)]
+    database = stored(path, *events, states=(numbers("b", T0 + 2 * HOUR, 40),))
+    for begin, end in ((T0 - HOUR, T0 + 6 * HOUR), (T0 + 90 * MINUTE_US, T0 + 3 * HOUR)):
+        whole = read(database, begin, end, step_s, zone)
+        with monkeypatch.context() as small:
+            small.setattr(series, "CELLS_AT_ONCE", 7)
+            assert read(database, begin, end, step_s, zone) == whole
+        assert sum(whole.entered) > 0
+
+
+def test_the_longest_range_takes_little_memory(path: Path) -> None:
+    days = 400
+    scene = random_scene("s", T0, T0 + days * 24 * HOUR, 2000, seed=1)
+    database = stored(path, *scene.events())
+    tracemalloc.start()
+    try:
+        whole = read(database, T0, T0 + days * 24 * HOUR, days * 86_400)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert sum(whole.entered) == 2000
 
 
 @pytest.mark.parametrize(
