@@ -13,18 +13,19 @@ import logging
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from shared import log as logs
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.program import called
+from shared.signals import stop_on_signals
 
 log = logging.getLogger("darner.broker")
 
@@ -32,6 +33,8 @@ HERE = Path(__file__).parent
 START_WITHIN_S = 10.0
 STOP_WITHIN_S = 4.0
 """Seconds after which the broker is killed: a process that hangs does not react to SIGTERM."""
+LOOK_EVERY_S = 0.2
+"""How soon it is noticed that the broker has ended by itself, seconds."""
 _CERTIFICATES = "python -m broker.certificates {folder} --host NAME"
 SECRETS = {
     "ca.crt": _CERTIFICATES,
@@ -171,41 +174,37 @@ def run(words: list[str], engine: str, options: argparse.Namespace) -> int:
         BrokerError: The broker ended by itself, or does not listen.
     """
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)  # noqa: S603 - a program found above
-    stopping = False
-    killer = threading.Timer(STOP_WITHIN_S, process.kill)
-    killer.daemon = True
-
-    def on_signal(*_: object) -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            killer.start()
-        process.terminate()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
     try:
-        wait_until_listening(process, options.host, options.port)
-        log.info("%s listens on %s:%d", engine, options.host, options.port)
-        code = process.wait()
+        with stop_on_signals(at_once=process.kill) as stop:
+            wait_until_listening(process, options.host, options.port, stop)
+            if not stop.is_set():
+                log.info("%s listens on %s:%d", engine, options.host, options.port)
+            while process.poll() is None and not stop.wait(LOOK_EVERY_S):
+                pass
+            stopping = stop.is_set()
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_WITHIN_S)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
     if stopping:
         return 0
-    raise BrokerError(f"{engine} ended by itself with exit code {code}")
+    raise BrokerError(f"{engine} ended by itself with exit code {process.returncode}")
 
 
-def wait_until_listening(process: subprocess.Popen[bytes], host: str, port: int) -> None:
-    """Wait until the broker accepts connections or has ended.
+def wait_until_listening(
+    process: subprocess.Popen[bytes], host: str, port: int, stop: threading.Event
+) -> None:
+    """Wait until the broker accepts connections or has ended, or `stop` is set.
 
     Raises:
         BrokerError: It did neither in time.
     """
     deadline = time.monotonic() + START_WITHIN_S
     target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    while process.poll() is None:
+    while process.poll() is None and not stop.is_set():
         try:
             socket.create_connection((target, port), timeout=1.0).close()
         except OSError:
@@ -213,7 +212,7 @@ def wait_until_listening(process: subprocess.Popen[bytes], host: str, port: int)
                 raise BrokerError(
                     f"the broker does not listen on {host}:{port} after {START_WITHIN_S:.0f} s"
                 ) from None
-            time.sleep(0.05)
+            stop.wait(0.05)
         else:
             return
 

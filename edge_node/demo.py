@@ -26,21 +26,21 @@ from edge_node.assets.samples import find_video
 from edge_node.config.sources import check_source, is_live
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError
+from shared.signals import stop_on_signals
 
 log = logging.getLogger("darner.demo")
 
 CONFIG = Path(__file__).with_name("demo.yaml")
 START_WITHIN_S = 30.0
+_started: list[subprocess.Popen[bytes]] = []
 
 
 def main() -> int:
     """Run the demo; the process's exit code."""
     logs.setup()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
-        return run(stop)
+        with stop_on_signals(at_once=kill_all) as stop:
+            return run(stop)
     except DarnerError as error:
         log.error("%s", error)
         return error.exit_code
@@ -160,6 +160,7 @@ def part(name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """One of Darner's programs as a process; at the end it is asked to stop, and killed if it does not."""
     # In a session of its own, so that Ctrl-C reaches only the demo, which then stops the programs in order.
     process = subprocess.Popen([sys.executable, "-m", name, *arguments], start_new_session=True)  # noqa: S603 - our own
+    _started.append(process)
     try:
         yield process
     finally:
@@ -168,9 +169,19 @@ def part(name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(6)
         except subprocess.TimeoutExpired:
             log.warning("%s did not stop and was killed", name)
-        with suppress(ProcessLookupError):  # the rest of its session, such as the broker's own process
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         process.wait()
+
+
+def kill_all() -> None:
+    """Kill every program that was started."""
+    for process in _started:
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):  # the whole session, such as the broker's own process
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def check_alive(running: dict[str, subprocess.Popen[bytes]]) -> None:
