@@ -57,3 +57,7 @@ UPLOAD_BYTES = 700_000
 """Of a picture that somebody sends: as base64, four bytes for three, it still fits a payload."""
 UPLOAD_PIXELS = 40_000_000
 """Of such a picture: a small file can unpack to gigabytes."""
+LAYERED_PIXELS = 20_000_000
+"""The same for a progressive JPEG and a PNG of 16 bits, of which a decoder holds twice as much."""
+PICTURE_SCANS = 100
+"""Of a progressive JPEG; encoders write about ten. A decoder goes over the whole picture for each."""

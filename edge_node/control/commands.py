@@ -16,13 +16,13 @@ from typing import Any
 
 import msgspec
 
-from edge_node.control.image import is_picture
 from shared import limits
 from shared.channel import Channel, Closed
 from shared.errors import ConflictError, DarnerError, MessageError
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
+from shared.pictures import is_picture, other_format
 from shared.wire import messages, topics
 from shared.wire.messages import ErrorCode, Request, Text, now_us
 
@@ -39,6 +39,8 @@ UNKNOWN = "unknown"
 """The command name in the answer to a request whose topic holds no possible command name."""
 MAX_WAITING, ROOM = 32, 32_000_000
 """The most requests, and bytes of requests, that may wait while another one is carried out."""
+SLOW, MAX_SLOW = frozenset({"detect"}), 4
+"""Commands that have a thread of their own, so that no other waits for them; and how many may wait there."""
 
 
 class RefusedError(DarnerError):
@@ -55,10 +57,10 @@ class RefusedError(DarnerError):
 
 
 class Commands:
-    """Answers the requests to one node, one after the other, from a thread of its own.
+    """Answers the requests to one node, one after the other; those that decode pictures in a thread apart.
 
-    `with` subscribes to the requests and starts the thread. Leaving refuses the requests that still wait, and
-    does not wait for the one that is being carried out.
+    `with` subscribes to the requests and starts the threads. Leaving refuses the requests that still wait,
+    and does not wait for those that are being carried out.
 
     Args:
         client: The connection; leave it after this.
@@ -75,32 +77,38 @@ class Commands:
         self._prefix, self._node, self._session = prefix, node, session
         self._handlers = handlers
         self._requests = topics.REQUEST.path(prefix, node=node, command="x").removesuffix("x")
-        self._waiting: Channel[Received] = Channel(MAX_WAITING, room=ROOM, size=lambda one: len(one.payload))
+        self._quick, self._slow = (
+            Channel[Received](depth, room=ROOM, size=lambda one: len(one.payload))
+            for depth in (MAX_WAITING, MAX_SLOW)
+        )
         self._stopping = False
         self._once = Once()
 
     def __enter__(self) -> Commands:
         # "#" also matches topics that cannot be commands: these requests are answered as well.
         self._client.subscribe(f"{self._requests}#", 1)
-        threading.Thread(target=self._run, name="commands", daemon=True).start()
+        for name, waiting in (("commands", self._quick), ("detect", self._slow)):
+            threading.Thread(target=self._run, args=(waiting,), name=name, daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping = True
-        self._waiting.close()
-        for received in self._waiting:
-            self._refuse(received, "the node is stopping")
+        for waiting in (self._quick, self._slow):
+            waiting.close()
+            for received in waiting:
+                self._refuse(received, "the node is stopping")
 
     def accept(self, received: Received) -> None:
         """Queue a request, or refuse it when too many wait already; returns at once."""
         if received.retain:
             return  # sent before the node listened
+        waiting = self._slow if self._command(received) in SLOW else self._quick
         try:
-            if self._waiting.put_if_room(received):
+            if waiting.put_if_room(received):
                 return
-            reason = f"{len(self._waiting)} requests wait already; ask again later"
+            reason = f"{len(waiting)} requests wait already; ask again later"
             if self._once("busy"):
                 log.warning("a request was refused: %s (said once)", reason)
         except Closed:
@@ -124,8 +132,8 @@ class Commands:
             )
             self._say(received, RefusedError("failed", too_long), {})
 
-    def _run(self) -> None:
-        for received in self._waiting:
+    def _run(self, waiting: Channel[Received]) -> None:
+        for received in waiting:
             if self._stopping:
                 self._refuse(received, "the node is stopping")
                 continue
@@ -205,7 +213,14 @@ def _read(payload: bytes) -> tuple[Request, bytes | None]:
     """A request and its picture: a picture alone, JSON with or without one, or nothing at all."""
     if is_picture(payload):
         return Request(), payload
-    request = messages.decode(Request, payload or b"{}")
+    try:
+        request = messages.decode(Request, payload or b"{}")
+    except MessageError as error:
+        if payload.lstrip().startswith(b"{") or not str(error).startswith("not JSON"):
+            raise
+        other = other_format(payload)
+        what = f"{other}, which is neither" if other else "neither"
+        raise MessageError(f"the payload is {what} JPEG nor PNG nor JSON") from None
     if request.image_base64 is None:
         return request, None
     try:

@@ -97,7 +97,8 @@ class Control:
     def detect(self, request: Request, image: bytes | None) -> dict[str, Any]:
         """The objects in the picture that came with the request."""
         picture = to_pixels(image)
-        found, timings = self._detector.detect(picture, request.confidence or _SURE)
+        confidence = _SURE if request.confidence is None else request.confidence
+        found, timings = self._detector.detect(picture, confidence)
         height, width = picture.shape[:2]
         boxes = fractions(found.xyxy, width, height)
         rows = zip(found.class_id.tolist(), rounded(found.score, 4), boxes, strict=True)

@@ -1,4 +1,4 @@
-"""The picture that came with a request: only JPEG and PNG, and nothing that would take too much memory."""
+"""The picture that came with a request: only JPEG and PNG, and nothing that takes much memory or time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,8 @@ import cv2
 import numpy as np
 
 from edge_node.frames import U8
-from shared import limits
 from shared.errors import MessageError
-from shared.pictures import read_header
-
-PNG = b"\x89PNG"
-JPEG = b"\xff\xd8"
-
-
-def is_picture(data: bytes) -> bool:
-    """Whether the bytes begin as a JPEG or PNG does."""
-    return data.startswith((JPEG, PNG))
+from shared.pictures import refusal
 
 
 def to_pixels(image: bytes | None) -> U8:
@@ -32,13 +23,13 @@ def to_pixels(image: bytes | None) -> U8:
     """
     if not image:
         raise MessageError("no image: send a JPEG or PNG as the payload, or as image_base64")
-    pixels = None
     # The header comes first: OpenCV would try decoders of many other formats, and it allocates memory for as
     # many pixels as a header claims.
-    header = read_header(image)
-    if header is not None and header.pixels <= limits.UPLOAD_PIXELS:
-        with contextlib.suppress(cv2.error):
-            pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
+    if reason := refusal(image):
+        raise MessageError(reason)
+    pixels = None
+    with contextlib.suppress(cv2.error):
+        pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
-        raise MessageError("the image is not a JPEG or PNG of at most 40 megapixels")
+        raise MessageError("the image is damaged: it cannot be decoded; save it again as a JPEG or PNG")
     return np.asarray(pixels, np.uint8)

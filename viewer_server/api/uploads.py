@@ -6,7 +6,7 @@ import flask
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from shared import limits
-from shared.pictures import read_header
+from shared.pictures import read_header, refusal
 from viewer_server.api.endpoint import Refused
 
 BODY_BYTES = 1_048_576
@@ -31,10 +31,6 @@ def picture_of(request: flask.Request) -> bytes:
         raise Refused(400, "no picture: send it as the body, or as the field `image` of a form")
     if len(data) > limits.UPLOAD_BYTES:
         raise Refused(413, f"a picture of more than {limits.UPLOAD_BYTES} bytes; make it smaller first")
-    header = read_header(data)
-    if header is None:
-        raise Refused(415, "a JPEG or PNG is expected")
-    if header.pixels > limits.UPLOAD_PIXELS:
-        size = f"{header.width} x {header.height}"
-        raise Refused(413, f"a picture of {size} pixels; at most {limits.UPLOAD_PIXELS} are decoded")
+    if reason := refusal(data):
+        raise Refused(415 if read_header(data) is None else 413, reason)
     return data

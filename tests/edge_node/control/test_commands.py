@@ -135,7 +135,10 @@ def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
     ("command", "payload", "code", "says"),
     [
         pytest.param("dance", b"{}", "unknown", "no command 'dance'; the commands are: ", id="unknown"),
-        pytest.param("echo", b"not json", "invalid", "not JSON", id="malformed"),
+        pytest.param("echo", b"{not json", "invalid", "not JSON", id="malformed"),
+        pytest.param("echo", b"?", "invalid", "neither JPEG nor PNG nor JSON", id="nothing we know"),
+        pytest.param("echo", b"RIFF\1\0\0\0WEBPVP8 ", "invalid", "is WebP, which is neither JPEG", id="WebP"),
+        pytest.param("echo", b"II*\0", "invalid", "is TIFF, which is neither JPEG", id="TIFF"),
         pytest.param("echo", b'{"camera": "a/b"}', "invalid", "$.camera", id="bad identifier"),
         pytest.param("echo", b'{"schema": "darner.request/9"}', "invalid", "$.schema", id="newer schema"),
         pytest.param("echo", b'{"image_base64": "?"}', "invalid", "image_base64", id="bad base64"),

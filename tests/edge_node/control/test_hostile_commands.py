@@ -36,6 +36,7 @@ from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
+from shared import limits
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
@@ -205,15 +206,42 @@ def test_a_picture_that_unpacks_to_gigabytes_is_refused_before_it_does(name: str
         [sys.executable, "-c", BOMBED, name], capture_output=True, text=True, cwd=REPO, timeout=60, check=True
     )
     megabytes, said = done.stdout.strip().split(" ", 1)
-    assert said == "8000" if "allowed" in name else "not a JPEG or PNG of at most 40 megapixels" in said
+    assert said == "8000" if "allowed" in name else "the image" in said
     assert int(megabytes) < 400, "40 megapixels of three bytes, and what it takes to shrink them"
 
 
-@pytest.mark.parametrize("kind", [".tiff", ".bmp", ".webp"])
-def test_formats_that_nobody_needs_are_not_decoded(node: Node, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "name"), [(".tiff", "TIFF"), (".bmp", "BMP"), (".webp", "WebP")])
+def test_formats_that_nobody_needs_are_not_decoded(node: Node, kind: str, name: str) -> None:
     picture = cv2.imencode(kind, np.zeros((16, 16, 3), np.uint8))[1].tobytes()
     answer = node.ask("detect", orjson.dumps({"image_base64": base64.b64encode(picture).decode()}))
-    assert "not a JPEG or PNG" in (answer.error or "")
+    assert answer.error == f"the image is {name}; send a JPEG or PNG"
+    assert "neither JPEG nor PNG nor JSON" in (node.ask("detect", picture).error or "")
+
+
+def test_a_picture_that_a_decoder_goes_over_thousands_of_times_is_refused_at_once(node: Node) -> None:
+    """A scan that refines nothing has a few bytes, and a decoder goes over the whole picture for it."""
+    large = cv2.imencode(".jpg", np.zeros((2000, 2000, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[
+        1
+    ].tobytes()
+    assert node.ask("detect", large).error is None
+    last = large.rindex(b"\xff\xda")
+    picture = large[:-2] + large[last:-2] * 3000 + large[-2:]
+    assert len(picture) < limits.PAYLOAD_BYTES
+    started = time.perf_counter()
+    assert "or a rare variant" in (node.ask("detect", picture).error or "")
+    assert time.perf_counter() - started < 0.5
+
+
+def test_no_confidence_at_all_is_not_the_usual_confidence(node: Node) -> None:
+    picture = cv2.imencode(".png", np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8))[
+        1
+    ].tobytes()
+    image = base64.b64encode(picture).decode()
+    least, usual = (
+        node.ask("detect", orjson.dumps({"image_base64": image} | more)) for more in ({"confidence": 0}, {})
+    )
+    assert len(least.result["objects"]) > 100
+    assert usual.result["objects"] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory there was at most")

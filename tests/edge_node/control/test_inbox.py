@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from edge_node.control.commands import MAX_WAITING, Commands
+from edge_node.control.commands import MAX_SLOW, MAX_WAITING, Commands, Handler
 from edge_node.control.inbox import Inbox
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
@@ -25,7 +25,7 @@ WITHIN_S = 2.0
 
 
 class SlowDetect:
-    """A `detect` that goes on until it may end."""
+    """A command that goes on until it may end."""
 
     def __init__(self) -> None:
         self.begun, self.may_end = threading.Event(), threading.Event()
@@ -91,7 +91,8 @@ def node(broker: Mosquitto, detect: SlowDetect) -> Iterator[tuple[list[Received]
     with Client(MqttSettings(url=broker.url, prefix=PREFIX), name="node") as client:
         client.subscribe(f"{PREFIX}/box/ack/+", 1)
         client.subscribe("another/prefix", 1)
-        with Commands(client, PREFIX, "box", "s", {"detect": detect, "ping": lambda *_: {}}) as commands:
+        handlers: dict[str, Handler] = {"detect": detect, "heatmap": detect, "ping": lambda *_: {}}
+        with Commands(client, PREFIX, "box", "s", handlers) as commands:
             routes = {topics.REQUEST: commands.accept, topics.ACK: take_ack}
             Inbox(client, PREFIX, "box", routes, others.append).start()
             finish_subscribing(client)
@@ -132,29 +133,43 @@ def test_a_topic_that_is_not_in_the_table_goes_elsewhere(
         assert not acks
 
 
+@pytest.mark.parametrize(
+    ("slow", "waits", "most"), [("heatmap", "ping", MAX_WAITING), ("detect", "detect", MAX_SLOW)]
+)
 def test_when_too_many_requests_wait_the_next_is_refused_at_once_and_the_others_are_answered_later(
-    broker: Mosquitto, asker: Asker, detect: SlowDetect
+    broker: Mosquitto, asker: Asker, detect: SlowDetect, slow: str, waits: str, most: int
 ) -> None:
     with node(broker, detect):
-        asker.ask("detect", b'{"transaction": "slow"}')
+        asker.ask(slow, b'{"transaction": "slow"}')
         assert detect.begun.wait(WITHIN_S)
-        waiting = [f"waits-{number}" for number in range(MAX_WAITING)]
+        waiting = [f"waits-{number}" for number in range(most)]
         for name in [*waiting, "too-many"]:
-            asker.ask("ping", orjson.dumps({"transaction": name}))
+            asker.ask(waits, orjson.dumps({"transaction": name}))
         refused = asker.answer()
         assert (refused.transaction, refused.code) == ("too-many", "busy")
         assert "ask again later" in (refused.error or "")
         detect.may_end.set()
-        answers = [asker.answer() for _ in range(MAX_WAITING + 1)]
+        answers = [asker.answer() for _ in range(most + 1)]
         assert [one.transaction for one in answers] == ["slow", *waiting]
         assert all(one.error is None for one in answers)
+
+
+def test_other_commands_are_answered_while_pictures_are_decoded(
+    broker: Mosquitto, asker: Asker, detect: SlowDetect
+) -> None:
+    with node(broker, detect):
+        for number in range(MAX_SLOW):
+            asker.ask("detect", orjson.dumps({"transaction": f"slow-{number}"}))
+        assert detect.begun.wait(WITHIN_S)
+        asker.ask("ping", b'{"transaction": "quick"}')
+        assert asker.answer().transaction == "quick"
 
 
 def test_a_node_that_stops_waits_for_no_command_and_answers_those_that_wait(
     broker: Mosquitto, asker: Asker, detect: SlowDetect
 ) -> None:
     with node(broker, detect) as (acks, _):
-        asker.ask("detect", b'{"transaction": "slow"}')
+        asker.ask("heatmap", b'{"transaction": "slow"}')
         assert detect.begun.wait(WITHIN_S)
         asker.ask("ping", b'{"transaction": "waits"}')
         asker.ask("Ping?", b"\xff")

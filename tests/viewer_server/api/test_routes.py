@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import time
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -308,8 +309,12 @@ def test_what_cannot_be_answered_is_a_problem_with_a_reason(
 
 
 def png(width: int, height: int) -> bytes:
-    """The beginning of a PNG of that size: enough to know that it is too large."""
-    return b"\x89PNG\r\n\x1a\n" + struct.pack("!I4sII", 13, b"IHDR", width, height) + bytes(9)
+    """A PNG of that size without pixels: enough to know that it is too large."""
+    header = b"IHDR" + struct.pack("!IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(13, header), (0, b"IEND")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack("!I", size) + chunk + struct.pack("!I", zlib.crc32(chunk)) for size, chunk in chunks
+    )
 
 
 @pytest.mark.parametrize(
@@ -317,8 +322,8 @@ def png(width: int, height: int) -> bytes:
     [
         (b"", "image/jpeg", 400, "no picture"),
         (b"hello", "text/plain", 415, "a JPEG or PNG"),
-        (b"\xff\xd8\xff", "image/jpeg", 415, "a JPEG or PNG"),
-        (png(0, 5), "image/png", 415, "a JPEG or PNG"),
+        (b"\xff\xd8\xff", "image/jpeg", 415, "a damaged JPEG or PNG"),
+        (png(0, 5), "image/png", 415, "a damaged JPEG or PNG"),
         (png(60_000, 60_000), "image/png", 413, "60000 x 60000 pixels"),
         (picture_of(1) + bytes(700_000), "image/jpeg", 413, "more than 700000 bytes"),
         (bytes(3_000_000), "image/jpeg", 413, "more than 700000 bytes"),
