@@ -64,6 +64,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
+	$(call need,command -v nginx || test -x /usr/sbin/nginx,nginx-light)
 	$(call need,$(RTSP_SERVER),$(RTSP_PACKAGES))
 	$(call need,command -v g++,g++)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)

@@ -19,6 +19,7 @@ from viewer_server import pages
 from viewer_server.access.auth import LOGGED_OUT, Access
 from viewer_server.access.headers import HEADERS
 from viewer_server.access.origin import Origins
+from viewer_server.access.proxies import FRAMED
 from viewer_server.api import endpoint, openapi, routes, uploads
 from viewer_server.api.routes import Parts
 from viewer_server.live import updates, websocket
@@ -60,6 +61,12 @@ def create_app(
     def secure(response: flask.Response) -> flask.Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        if flask.request.environ.get(FRAMED):  # the frame's page has our own origin
+            response.headers["X-Frame-Options"] = "SAMEORIGIN"
+            policy = response.headers["Content-Security-Policy"]
+            response.headers["Content-Security-Policy"] = policy.replace(
+                "frame-ancestors 'none'", "frame-ancestors 'self'"
+            )
         return response
 
     @app.errorhandler(HTTPException)
@@ -97,7 +104,10 @@ def _rest(parts: Parts) -> flask.Blueprint:
 
     @api.get("/openapi.json")
     def openapi_json() -> flask.Response:
-        return flask.Response(document, content_type="application/json")
+        below, here = flask.request.root_path, document
+        if below:  # its paths are those of a viewer that has a host of its own
+            here = orjson.dumps(orjson.loads(document) | {"servers": [{"url": below}]})
+        return flask.Response(here, content_type="application/json")
 
     return api
 

@@ -45,8 +45,8 @@ class HttpSettings:
         tuple[str, ...],
         Meta(
             max_length=64,
-            description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto "
-            "are believed",
+            description="Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and "
+            "X-Forwarded-Prefix (or Home Assistant's X-Ingress-Path) are believed",
         ),
     ] = ()
     password_hash: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from http import HTTPStatus
+from urllib.parse import quote
 
 import flask
 from werkzeug.wrappers import Response
@@ -13,7 +14,7 @@ from viewer_server.access.auth import Access
 
 log = logging.getLogger("darner.login")
 
-_OURS = re.compile(r"/(?:[A-Za-z0-9_.-]+/?)*")
+_OURS = re.compile(r"/(?:(?!\.\.?(?:/|$))[A-Za-z0-9_.-]+/?)*")
 """Where a login may lead: to a path of this viewer, never to another address."""
 
 
@@ -36,7 +37,7 @@ def blueprint(access: Access) -> flask.Blueprint:
     @routes.get("/login")
     def login() -> str | Response:
         if not access.required or access.session_of(flask.request) is not None:
-            return flask.redirect(_next(flask.request.args.get("next")), HTTPStatus.SEE_OTHER)
+            return _to(_next(flask.request.args.get("next")))
         return _form(access, flask.request.args.get("next"), "")
 
     @routes.post("/login")
@@ -53,13 +54,13 @@ def blueprint(access: Access) -> flask.Blueprint:
             text = "That is not the password."
             return flask.make_response(_form(access, target, text), HTTPStatus.UNAUTHORIZED)
         access.attempts.succeeded(flask.request.remote_addr)
-        entered = flask.make_response(flask.redirect(_next(target), HTTPStatus.SEE_OTHER))
+        entered = flask.make_response(_to(_next(target)))
         access.log_in(entered)
         return entered
 
     @routes.post("/logout")
     def log_out() -> Response:
-        left = flask.make_response(flask.redirect("/login", HTTPStatus.SEE_OTHER))
+        left = flask.make_response(_to("/login"))
         access.log_out(left)
         return left
 
@@ -68,7 +69,16 @@ def blueprint(access: Access) -> flask.Blueprint:
 
 def login_address(path: str) -> str:
     """The login page's address; a login leads back to `path`."""
-    return "/login" if path == "/" else flask.url_for("pages.login", next=path)
+    return from_here("/login") + ("" if path == "/" else f"?next={quote(path)}")
+
+
+def from_here(path: str) -> str:
+    """A path of this viewer, relative to the request's own: so it is right below any path of a proxy."""
+    return "../" * (flask.request.path.count("/") - 1) + (path.lstrip("/") or "./")
+
+
+def _to(path: str) -> Response:
+    return flask.redirect(from_here(path), HTTPStatus.SEE_OTHER)
 
 
 def _page(template: str) -> flask.typing.RouteCallable:

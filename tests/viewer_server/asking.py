@@ -8,7 +8,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
 
@@ -20,6 +20,13 @@ class Answer:
     status: int
     headers: http.client.HTTPMessage
     body: bytes
+    path: str
+    """What was asked for."""
+
+    @property
+    def location(self) -> str:
+        """Where a redirect leads to, from the viewer's root."""
+        return str(urljoin(self.path, self.headers["Location"]))
 
     @property
     def json(self) -> Any:
@@ -40,7 +47,7 @@ def request(
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, sent)
         answer = connection.getresponse()
-        return Answer(answer.status, answer.headers, answer.read())
+        return Answer(answer.status, answer.headers, answer.read(), path)
 
 
 def get(viewer: ViewerProcess, path: str, **headers: str) -> Answer:

@@ -160,12 +160,13 @@ class Access:
             httponly=True,
             samesite="Strict",
             secure=flask.request.is_secure,
+            path=_cookie_path(),
         )
 
     def log_out(self, response: flask.Response) -> None:
         """End the request's session in all windows of the browser."""
         session = self.session_of(flask.request)
-        response.delete_cookie(self.cookie, httponly=True, samesite="Strict")
+        response.delete_cookie(self.cookie, path=_cookie_path(), httponly=True, samesite="Strict")
         if session is None:
             return
         self._kept.end(session, self.hours)
@@ -187,6 +188,11 @@ class Access:
                 pages.discard(page)
                 if not pages:
                     self._watching.pop(session, None)
+
+
+def _cookie_path() -> str:
+    """The path below which this viewer is: others on the same host have logins of their own."""
+    return flask.request.root_path or "/"
 
 
 def read_password(settings: HttpSettings) -> str | None:

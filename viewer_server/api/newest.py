@@ -102,7 +102,7 @@ def _camera(found: dict[tuple[str, str], dict[str, Any]], node: str, camera: str
         "source": None,
         "zones": 0,
         "lines": 0,
-        "picture_url": f"/api/v1/cameras/{node}/{camera}/picture",
+        "picture_url": f"{flask.request.root_path}/api/v1/cameras/{node}/{camera}/picture",
     }
     return found.setdefault((node, camera), empty)
 

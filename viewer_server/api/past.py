@@ -145,4 +145,5 @@ def _named(query: ZoneRange) -> dict[str, Any]:
 
 
 def _snapshot_url(track: TrackKey) -> str:
-    return f"/api/v1/snapshots/{track.node}/{track.camera}/{track.track}?session={track.session}"
+    below = f"{flask.request.root_path}/api/v1/snapshots"
+    return f"{below}/{track.node}/{track.camera}/{track.track}?session={track.session}"

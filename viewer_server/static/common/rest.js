@@ -10,6 +10,7 @@
  */
 
 const PATIENCE_MS = 15_000;
+const API = "api/v1/"; // relative, as every address here: the viewer may be below a path of a proxy
 
 /** The viewer refused a request; or nothing came back, and the status is 0. */
 export class Refusal extends Error {
@@ -24,7 +25,7 @@ export class Refusal extends Error {
 }
 
 /**
- * An address below the API, with parameters.
+ * An address below the API, with parameters; relative to the pages.
  * @param {string} path
  * @param {Parameters} parameters
  */
@@ -33,8 +34,14 @@ export function address(path, parameters = {}) {
   for (const [name, value] of Object.entries(parameters)) {
     for (const one of [value ?? ""].flat()) if (one !== "") query.append(name, String(one));
   }
-  return `/api/v1/${path}${query.size ? `?${query}` : ""}`;
+  return `${API}${path}${query.size ? `?${query}` : ""}`;
 }
+
+/**
+ * An address that the API gave, as the page can open it: the viewer may not know below which path it is.
+ * @param {string} given
+ */
+export const ours = (given) => given.slice(given.indexOf(API));
 
 /**
  * The API's answer. When the API asks for a login, the page goes to the login page.
@@ -49,7 +56,8 @@ export async function ask(path, parameters = {}, options = {}) {
     return await answerOf(address(path, parameters), options);
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) {
-      location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+      const page = location.pathname.slice(location.pathname.lastIndexOf("/"));
+      location.assign(`login?next=${encodeURIComponent(page)}`);
     }
     throw error;
   }

@@ -57,8 +57,9 @@ export class Connection {
     clearTimeout(this.#retry);
     this.#retry = 0;
     this.on.state("wait", this.#attempt ? "Reconnecting" : "Connecting");
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/ws`);
+    const address = new URL("ws", document.baseURI);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = (event) => this.#heard(event.data);
@@ -135,6 +136,6 @@ export class Connection {
 
 /** Goes to the login page if the viewer asks for a login: a closed websocket does not tell the browser why. */
 async function askForLogin() {
-  const answer = await fetch("/api/v1/session").catch(() => null); // the countdown says that the viewer is away
-  if (answer?.status === 401) location.assign("/login");
+  const answer = await fetch("api/v1/session").catch(() => null); // the countdown says that the viewer is away
+  if (answer?.status === 401) location.assign("login");
 }

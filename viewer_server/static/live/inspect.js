@@ -8,6 +8,7 @@
 import { colourOf } from "../common/colours.js";
 import { button, byId, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
+import { address } from "../common/rest.js";
 
 const SIDE = 160; // CSS pixels
 
@@ -84,7 +85,7 @@ function bestView(tile, id, shots) {
   const image = element("img", { alt: "The best view of it so far" });
   image.addEventListener("load", () => shots.append(figure(image, "best view")));
   const of = [tile.node, tile.camera, id].map(encodeURIComponent).join("/");
-  image.src = `/api/v1/snapshots/${of}?session=${encodeURIComponent(tile.tracks.session)}`;
+  image.src = address(`snapshots/${of}`, { session: tile.tracks.session });
 }
 
 /** @param {HTMLElement} picture @param {string} text */

@@ -3,7 +3,7 @@
 /** @import { StoredEvent } from "../../wire" */
 
 import { buttonById, byId, childrenOf, element, inputById, linkById, messageOf, selectById } from "../common/dom.js";
-import { address, ask, keepUp } from "../common/rest.js";
+import { address, ask, keepUp, ours } from "../common/rest.js";
 import { sentence } from "../common/sentences.js";
 import { moment } from "./axes.js";
 
@@ -117,9 +117,10 @@ function item(event) {
 function picture(event) {
   if (!event.snapshot_url) return element("span", { class: "no-picture", "aria-hidden": "true" });
   const about = `Best picture of ${event.label ?? "track"} ${event.track_id}`;
-  const image = element("img", { src: event.snapshot_url, alt: about, loading: "lazy", width: 72, height: 72 });
+  const url = ours(event.snapshot_url);
+  const image = element("img", { src: url, alt: about, loading: "lazy", width: 72, height: 72 });
   image.addEventListener("error", () => image.replaceWith(element("span", { class: "no-picture" })));
-  return element("a", { href: event.snapshot_url, target: "_blank", rel: "noopener" }, image);
+  return element("a", { href: url, target: "_blank", rel: "noopener" }, image);
 }
 
 /** Offers cameras and zones to choose from; the current choice stays. */

@@ -4,7 +4,7 @@
 
 import { byId, canvasById, context2d, messageOf } from "../common/dom.js";
 import { duration } from "../common/format.js";
-import { ask } from "../common/rest.js";
+import { ask, ours } from "../common/rest.js";
 
 // From dark violet over magenta and orange to pale yellow: brighter is more, for any colour vision and in grey.
 const RAMP = [[20, 11, 53], [101, 26, 110], [183, 55, 84], [237, 105, 37], [251, 180, 26], [252, 255, 164]];
@@ -35,7 +35,7 @@ export class Heat {
     byId("heat-note").textContent = "Asking the node";
     try {
       const { node, camera } = asked;
-      const [picture, map] = await Promise.all([newest(asked.picture_url), ask("heatmap", { node, camera })]);
+      const [picture, map] = await Promise.all([newest(ours(asked.picture_url)), ask("heatmap", { node, camera })]);
       if (asked === this.#camera) draw(picture, map.seconds);
     } catch (error) {
       if (asked === this.#camera) byId("heat-note").textContent = `No heatmap: ${messageOf(error)}`;
