@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from functools import partial
@@ -13,15 +12,17 @@ from edge_node.batch import process
 from edge_node.config import load
 from shared import log as logs
 from shared.errors import DarnerError
-from shared.program import called
+from shared.program import Parser, called
+from shared.secrets.arguments import hide_arguments
 
 log = logging.getLogger("darner.edge")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
+    hide_arguments()
     program = called("darner-edge", "edge_node")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description=__doc__,
         epilog=f"`{program} doctor` says what this machine has and lacks; "

@@ -1,12 +1,17 @@
-"""Errors that the user can fix: each names the thing, the value and the fix."""
+"""Errors that the user can fix: each names the thing, the value unless it is a secret, and the fix."""
 
 from __future__ import annotations
 
+from shared.secrets.redact import redact
+
 
 class DarnerError(Exception):
-    """Base of every error shown to the user as one line, without a traceback."""
+    """Base of every error shown to the user as one line, without a traceback and without secrets."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
 class ConfigError(DarnerError):

@@ -1,27 +1,57 @@
-"""Logging for all of Darner's programs: one line for each event, to standard error."""
+"""Logging for all of Darner's programs: one line for each event, to standard error, without secrets."""
 
 from __future__ import annotations
 
 import datetime
 import logging
-import re
 import sys
 import threading
+import types
 from typing import Literal
 
 import orjson
 
+from shared.secrets.redact import redact
+
 Format = Literal["text", "json"]
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+log = logging.getLogger("darner")
 
 
 def setup(level: str = "INFO", form: Format = "text") -> None:
-    """Send log lines of `level` and above to standard error, as text or as one JSON object a line."""
+    """Send log lines of `level` and above to standard error, as text or as one JSON object a line.
+
+    The traceback of an error that nobody handles is logged, too: Python itself would print it as it is.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
-    handler.setFormatter(_Json() if form == "json" else text)
+    handler.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _log_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = lambda ended: _log_uncaught(
+            ended.exc_type, ended.exc_value, ended.exc_traceback
+        )
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, trace: types.TracebackType | None
+) -> None:
+    if issubclass(kind, (KeyboardInterrupt, SystemExit)):
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error or kind(), trace)
+        return
+    log.critical("an error that nothing handles", exc_info=(kind, error or kind(), trace))
+
+
+class _Text(logging.Formatter):
+    """Time, level, logger and message in a line, and the traceback below it."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
 
 
 class _Json(logging.Formatter):
@@ -33,17 +63,12 @@ class _Json(logging.Formatter):
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
             "thread": record.threadName,
         }
         if record.exc_info:
-            entry["error"] = self.formatException(record.exc_info)
+            entry["error"] = redact(self.formatException(record.exc_info))
         return orjson.dumps(entry).decode()
-
-
-def redact(url: str) -> str:
-    """A URL without its user name and password: safe to log and to publish."""
-    return _CREDENTIALS.sub("", url)
 
 
 class Once:

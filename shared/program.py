@@ -1,12 +1,15 @@
-"""What every command line needs: the name it was called by, and one line about packages that are missing."""
+"""What every command line needs: its name, a parser, and one line about packages that are missing."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from shared.errors import ConfigError
+from shared.secrets.redact import redact
 
 
 def called(command: str, module: str) -> str:
@@ -32,3 +35,16 @@ def need(*modules: str, extra: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(f"this command needs {' and '.join(missing)}: install 'darner[{extra}]'")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors repeat no value from the command line that could be a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what is wrong, and exit."""
+        head, colon, words = message.partition("unrecognized arguments: ")
+        if colon:
+            options = [word.partition("=")[0] for word in words.split() if word.startswith("-")]
+            unknown = f"unknown: {' '.join(options)}" if options else "there is a word that no option takes"
+            message = f"{head}{unknown}; {self.prog} --help lists the options"
+        super().error(redact(message))

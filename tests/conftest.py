@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from shared.secrets import known
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -30,6 +32,13 @@ hypothesis.settings.load_profile("darner")
 REPO = Path(__file__).resolve().parent.parent
 SHARED = REPO.parent / "shared"
 """Detectors, videos and ground truth that are not part of the project."""
+
+
+@pytest.fixture(autouse=True)
+def no_known_secrets() -> Iterator[None]:
+    """Forget the secrets that a test has made known, which would be hidden in the messages of the next."""
+    yield
+    known.forget()
 
 
 def unmeasured() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -10,13 +9,15 @@ from pathlib import Path
 
 from shared import log, settings
 from shared.errors import DarnerError
-from shared.program import called, need
+from shared.program import Parser, called, need
+from shared.secrets.arguments import hide_arguments
 from viewer_server.config import ViewerConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the viewer and return the exit code."""
-    parser = argparse.ArgumentParser(
+    hide_arguments()
+    parser = Parser(
         prog=called("darner-viewer", "viewer_server"), description="Shows what is on the broker, live."
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")

@@ -36,7 +36,7 @@ from edge_node.pace import Pace
 from edge_node.publish.compose import Composer, new_session
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError, OutputError, SourceError
-from shared.program import called
+from shared.program import Parser, called
 from shared.signals import stop_on_signals
 
 log = logging.getLogger("darner.process")
@@ -85,9 +85,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{called('darner-edge', 'edge_node')} process", description=__doc__
-    )
+    parser = Parser(prog=f"{called('darner-edge', 'edge_node')} process", description=__doc__)
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video file or folder of pictures")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for VIDEO.jsonl and VIDEO.mp4"

@@ -21,7 +21,7 @@ import numpy as np
 
 from edge_node.frames import U8
 from shared.errors import SourceError
-from shared.log import redact
+from shared.secrets.redact import redact
 
 _SECOND = 1_000_000_000
 _LOOK_NS = _SECOND // 10

@@ -19,8 +19,8 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import describe, is_live, pictures
 from edge_node.frames import U8
 from shared.errors import SourceError
-from shared.log import redact
 from shared.pictures import read_jpeg_header
+from shared.secrets.redact import redact_address
 
 log = logging.getLogger("darner.capture")
 
@@ -96,10 +96,10 @@ _NO_VIDEO = "it is not a video that OpenCV's FFmpeg can read"
 
 
 def _open_stream(camera: str, url: str, settings: CameraSettings) -> Reader:
-    shown = f"camera {camera}: cannot open {redact(url)}"
+    shown = f"camera {camera}: cannot open {redact_address(url)}"
     rtsp = url.startswith(("rtsp://", "rtsps://"))
     if settings.reader == "gstreamer" or (settings.reader == "auto" and rtsp and not gstreamer.unavailable()):
-        return _Gst(gstreamer.GstReader(url, redact(url), settings.stall_s))
+        return _Gst(gstreamer.GstReader(url, redact_address(url), settings.stall_s))
     limits = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
         _OPEN_TIMEOUT_MS,

@@ -19,7 +19,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source
 from shared import settings
 from shared.errors import ConfigError
-from shared.log import redact
+from shared.secrets.redact import redact_address
 
 _SECRET = re.compile(r"(^|_)password$")
 
@@ -84,4 +84,4 @@ def _shown(value: Any) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [_shown(item) for item in value]
-    return redact(value) if isinstance(value, str) else value
+    return redact_address(value) if isinstance(value, str) else value

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_node.config.camera_settings import CameraSettings
 from shared.errors import SourceError
-from shared.log import redact
+from shared.secrets.redact import redact_address
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 """Extensions of the files that count as pictures of a folder."""
@@ -25,8 +25,8 @@ def is_read_fast(settings: CameraSettings) -> bool:
 def describe(source: int | str) -> str:
     """A source for logs and messages: an address without credentials, or the name of a file."""
     if is_live(source):
-        return redact(str(source))
-    return Path(str(source)).name
+        return redact_address(str(source))
+    return Path(redact_address(str(source))).name  # it may be an address whose scheme was forgotten
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -42,10 +42,10 @@ def check_source(camera: str, source: int | str) -> None:
     """
     if is_live(source):
         return
-    path = Path(str(source)).expanduser()
+    path, shown = Path(str(source)).expanduser(), redact_address(str(source))
     if not path.exists():
-        raise SourceError(f"camera {camera}: source {source!r}: no such file, folder, device or URL")
+        raise SourceError(f"camera {camera}: source {shown!r}: no such file, folder, device or URL")
     if path.is_dir() and not pictures(path):
         raise SourceError(
-            f"camera {camera}: source {source!r}: no pictures ({', '.join(sorted(IMAGES))}) in this folder"
+            f"camera {camera}: source {shown!r}: no pictures ({', '.join(sorted(IMAGES))}) in this folder"
         )

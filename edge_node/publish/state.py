@@ -15,6 +15,7 @@ from edge_node.config.sources import describe
 from edge_node.frames import Frame
 from edge_node.publish.compose import Composer, only_time_passed
 from shared.mqtt.client import Client
+from shared.secrets.redact import redact
 from shared.wire import messages, topics
 from shared.wire.messages import ZoneNumbers, now_us
 
@@ -93,7 +94,7 @@ class NodeState:
             camera=camera,
             status=status,
             since_us=now_us(),
-            reason=reason and reason[:512],
+            reason=reason and redact(reason)[:512],
         )
         self._publish(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
 

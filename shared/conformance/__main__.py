@@ -6,7 +6,6 @@ were lost on the way are reported, but do not break the contract: detections and
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import logging
 import sys
@@ -20,7 +19,8 @@ from shared.conformance.rules import Checker, Report
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.command_line import add_broker_options, broker_settings, connected
-from shared.program import called
+from shared.program import Parser, called
+from shared.secrets.arguments import hide_arguments
 from shared.signals import stop_on_signals
 
 logger = logging.getLogger("darner.conformance")
@@ -28,9 +28,8 @@ logger = logging.getLogger("darner.conformance")
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(
-        prog=called("darner-conformance", "shared.conformance"), description=__doc__
-    )
+    hide_arguments()
+    parser = Parser(prog=called("darner-conformance", "shared.conformance"), description=__doc__)
     add_broker_options(parser)
     parser.add_argument("--seconds", type=float, default=30.0, help="seconds to listen (default %(default)s)")
     parser.add_argument(

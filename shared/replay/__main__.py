@@ -16,9 +16,10 @@ from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.command_line import add_broker_options, broker_settings, connected
-from shared.program import called
+from shared.program import Parser, called
 from shared.replay.recording import Header, Line, Writer, read, read_header
 from shared.replay.retell import Retelling, retell
+from shared.secrets.arguments import hide_arguments
 from shared.signals import stop_on_signals
 from shared.wire import topics
 from shared.wire.messages import now_us
@@ -28,7 +29,8 @@ logger = logging.getLogger("darner.replay")
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog=called("darner-replay", "shared.replay"), description=__doc__)
+    hide_arguments()
+    parser = Parser(prog=called("darner-replay", "shared.replay"), description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     recorder = commands.add_parser("record", help="record everything below the prefix in a new file")
     player = commands.add_parser("play", help="publish a recording, without the requests in it")

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import pytest
 
 from shared import log
+from shared.secrets import known
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +41,40 @@ def test_an_error_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
         logging.getLogger("darner.x").exception("it failed")
     (line,) = capsys.readouterr().err.splitlines()
     assert "ValueError: broken" in json.loads(line)["error"]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_line_and_no_traceback_shows_a_secret(
+    form: log.Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known.keep("correct horse")
+    log.setup("INFO", form)
+    said = logging.getLogger("darner.x")
+    said.warning("cannot open %s with %r", "rtsp://me:p@ss@cam/1", "correct horse")
+    try:
+        raise ValueError("https://me:word1@cam/2", {"auth": b"correct horse"})
+    except ValueError:
+        said.exception("it failed")
+        said.warning("again", exc_info=True, stack_info=True)
+    shown = capsys.readouterr().err
+    assert "rtsp://cam/1" in shown
+    assert not [word for word in ("ss@", "me:", "word1", "correct horse") if word in shown], shown
+
+
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_an_error_that_nothing_handles_is_logged_without_secrets(where: str) -> None:
+    program = f"""
+import threading
+from shared import log
+from shared.secrets import known
+log.setup("INFO", "json")
+def fail():
+    raise OSError("http://me:word1@cam/2")
+threading.Thread(target=fail).start() if {where == "thread"} else fail()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert "OSError: http://cam/2" in json.loads(line)["error"]
 
 
 def test_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from shared.errors import ConfigError
-from shared.program import called, need
+from shared.program import Parser, called, need
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,25 @@ def test_a_missing_package_is_named_with_what_installs_it() -> None:
     need("json", extra="optimize")
     with pytest.raises(ConfigError, match=r"needs no_such_package: install 'darner\[optimize\]'"):
         need("json", "no_such_package", extra="optimize")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rtsp://me:pw@cam/1"], "there is a word that no option takes"),
+        (["--sett", "mqtt.password", "pw"], "unknown: --sett"),
+        (["--unknown=pw"], "unknown: --unknown"),
+        (["--s=rtsp://me:pw@cam/1"], "ambiguous option: --s=rtsp://cam/1"),
+    ],
+)
+def test_a_wrong_command_line_is_not_repeated_where_it_could_hold_a_secret(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = Parser(prog="darner-edge")
+    parser.add_argument("--set")
+    parser.add_argument("--source")
+    with pytest.raises(SystemExit):
+        parser.parse_args(words)
+    said = capsys.readouterr().err
+    assert says in said
+    assert "pw" not in said
