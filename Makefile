@@ -144,6 +144,7 @@ format: .venv/.dev
 
 docs: .venv/.run
 	@$(BIN)/python -m shared.documents.schema
+	@$(BIN)/python -m broker.roles > broker/acl
 	@$(BIN)/python -m viewer_server.api.openapi
 	@$(BIN)/python -m viewer_server.api.typescript
 	@$(BIN)/python -m tests.document_configuration

@@ -131,7 +131,7 @@ def _operations(row: topics.Topic) -> list[tuple[str, dict[str, Any]]]:
     binding: dict[str, Any] = {"qos": row.qos, "retain": row.retain, "bindingVersion": MQTT_BINDING}
     if row.expiry_s is not None:
         binding["messageExpiryInterval"] = row.expiry_s
-    action = "receive" if row in (topics.REQUEST, topics.ACK) else "send"
+    action = "receive" if row in topics.TO_NODES else "send"
     operation: dict[str, Any] = {
         "action": action,
         "channel": {"$ref": f"#/channels/{row.name}"},

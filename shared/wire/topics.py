@@ -89,6 +89,11 @@ TABLE = (
     ACK,
 )
 
+TO_NODES = (REQUEST, ACK)
+"""The rows that others send; a node sends all the rest."""
+OF_CAMERAS = tuple(row for row in TABLE if row.retain and "{camera}" in row.pattern)
+"""The rows that the broker keeps for each camera, also for one that is no more."""
+
 _MATCHERS = tuple(
     (row, re.compile(re.sub(r"{([a-z_]+)}", r"(?P<\1>[A-Za-z0-9_.-]{1,64})", row.pattern))) for row in TABLE
 )

@@ -1,0 +1,129 @@
+"""`python -m broker.roles > acl`: who may publish and read what, as Mosquitto's access control list.
+
+Made of the topic table, so that a user can fill no topic that Darner does not use. `--prefix` and
+`--discovery` are for installations with another `mqtt.prefix` or `homeassistant.prefix`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+
+from shared.errors import DarnerError
+from shared.wire import topics
+from shared.wire.topics import Topic
+
+USER = "%u"
+"""Mosquitto puts the user's name in its place, in a line that begins with "pattern"."""
+FROM_NODES = tuple(row for row in topics.TABLE if row not in topics.TO_NODES)
+"""Others read these: not requests, which can carry a visitor's picture, and not acknowledgements."""
+
+_TEXT = """\
+# Who may publish and read what: by user name, or the name in the client certificate, but never by client id.
+# `python -m broker.roles` writes this from the topic table; it has options for other prefixes.
+# Mosquitto grants every subscription and then filters each message. So a missing right shows as silence.
+
+# An edge node is a user with the name of its node and without a section of its own below. It writes the
+# topics of the table under its own name, and the ping that asks whether its name is taken.
+{node_writes}
+# It reads its requests and acknowledgements, what tells it that its name is taken, and what an earlier run
+# has left.
+{node_reads}
+# Home Assistant: a node announces its own cameras and learns when Home Assistant starts. (Mosquitto warns
+# that the second line has no %u: it is for everybody.)
+pattern readwrite {device}
+pattern read {discovery}/status
+
+# Only where nodes publish bundles (bundle: {{enabled: true}}); their readers need a line of their own, too.
+# pattern write webcam-detections
+
+# The viewer reads what nodes publish; it sends commands and acknowledges events.
+user viewer
+{viewer_denied}
+{viewer_reads}
+{viewer_writes}
+
+# Third parties only read. Copy this section for each of them, with its name in the first three lines. The
+# patterns above hold for every user, and only "deny" takes away what they grant.
+user reader
+{reader_denied}
+{reader_reads}
+
+# Home Assistant reads, and publishes on its own topic that it has started.
+user homeassistant
+{homeassistant_denied}
+{reader_reads}
+topic read {discovery}/#
+topic write {discovery}/status
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and print the list; return the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m broker.roles", description=__doc__)
+    parser.add_argument("--prefix", default=topics.DEFAULT_PREFIX, help="mqtt.prefix (default %(default)s)")
+    parser.add_argument(
+        "--discovery", default="homeassistant", help="homeassistant.prefix (default %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        print(rules(options.prefix, options.discovery), end="")
+    except DarnerError as error:
+        print(f"roles: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant") -> str:
+    """The whole list.
+
+    Args:
+        prefix: First levels of our topics.
+        discovery: First levels of Home Assistant's.
+
+    Raises:
+        ConfigError: A prefix cannot begin a topic.
+    """
+    topics.check_prefix(prefix)
+    device = _own(topics.check_prefix(discovery), topics.DISCOVERY)
+    ping = _own(prefix, topics.REQUEST).replace("+", "ping")
+    answer = _own(prefix, topics.RESPONSE).replace("+", "ping")
+    requests = _own(prefix, topics.REQUEST).replace("+", "#")  # also what cannot be a command gets an answer
+
+    def denied(user: str) -> str:
+        own = (f"{prefix}/{user}/#", device.replace(USER, user).replace("+/config", "#"))
+        return _lines("topic deny", own)
+
+    return _TEXT.format(
+        node_writes=_lines("pattern write", [*(_own(prefix, row) for row in FROM_NODES), ping]),
+        node_reads=_lines(
+            "pattern read",
+            [
+                requests,
+                *(_own(prefix, row) for row in (topics.ACK, topics.STATUS, *topics.OF_CAMERAS)),
+                answer,
+            ],
+        ),
+        device=device,
+        discovery=discovery,
+        viewer_denied=denied("viewer"),
+        viewer_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
+        viewer_writes=_lines("topic write", (row.filter(prefix) for row in topics.TO_NODES)),
+        reader_denied=denied("reader"),
+        reader_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
+        homeassistant_denied=denied("homeassistant"),
+    )
+
+
+def _own(prefix: str, row: Topic) -> str:
+    """A row's filter for one user's own node."""
+    return row.filter(prefix).replace("+", USER, 1)
+
+
+def _lines(words: str, filters: Iterable[str]) -> str:
+    return "\n".join(f"{words} {topic_filter}" for topic_filter in filters)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
