@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +41,8 @@ class Frame:
             Earlier frames then say nothing about where things are now.
         clock: The clock that `captured_ns` was derived from.
         reader: The library that decoded the frame.
+        born_ns: When it was captured, or read from a file, on the monotonic clock, nanoseconds; latencies
+            count from here.
     """
 
     camera: str
@@ -50,6 +53,7 @@ class Frame:
     restarted: bool = False
     clock: ClockSource = "arrival"
     reader: str = ""
+    born_ns: int = field(default_factory=time.monotonic_ns)
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:

@@ -27,7 +27,7 @@ PROGRAMS = {
 LEVELS: dict[str, list[str]] = {
     "shared": [
         "secrets",
-        "errors.py channel.py files.py geometry.py limits.py signals.py storage.py",
+        "errors.py channel.py clock.py files.py geometry.py limits.py signals.py storage.py",
         "log.py settings.py pictures.py program.py",
         "wire",
         "mqtt documents",

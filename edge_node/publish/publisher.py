@@ -41,7 +41,8 @@ class _Outgoing:
     path: str
     camera: str
     content: messages.DetectionsMessage | bytes
-    user_properties: dict[str, str] | None = None
+    user_properties: dict[str, str] | None
+    born_ns: int
 
 
 class _Camera:
@@ -224,7 +225,7 @@ class Publisher:
         user_properties: dict[str, str] | None = None,
     ) -> None:
         path = topic.path(self._prefix, node=self._node, camera=frame.camera)
-        item = _Outgoing(topic, path, frame.camera, content, user_properties)
+        item = _Outgoing(topic, path, frame.camera, content, user_properties, frame.born_ns)
         self._put(item, f"{topic.name} {frame.camera}")
 
     def _send(self, item: _Outgoing) -> None:
@@ -237,6 +238,6 @@ class Publisher:
             )
             if self._client.publish(item.topic, item.path, messages.encode(content)):
                 camera.reported += 1
-                self.stopwatch.add("capture_to_publish", (now_us() - content.captured_us) / 1e3)
+                self.stopwatch.add("capture_to_publish", (time.monotonic_ns() - item.born_ns) / 1e6)
         elif self._client.publish(item.topic, item.path, content, user_properties=item.user_properties):
             self.thumbnails_sent[item.camera] += 1

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.clock import FOLLOWED_NS
 from shared.conformance.pairing import ArrivedPicture, Pairing
 from shared.documents.asyncapi import PICTURE_PROPERTIES
 from shared.errors import MessageError
@@ -76,9 +77,18 @@ class _Stream:
         """Take in the number and time of a frame; yield what is wrong with them."""
         if seq < self.seq:
             yield "seq runs backwards", f"{seq} after {self.seq}"
-        if captured_us < self.captured_us:
+        if _ran_back(self.captured_us, captured_us):
             yield "captured_us runs backwards", f"{captured_us} after {self.captured_us}"
-        self.seq, self.captured_us = max(seq, self.seq), max(captured_us, self.captured_us)
+        self.seq, self.captured_us = max(seq, self.seq), _latest(self.captured_us, captured_us)
+
+
+def _ran_back(before_us: int, now_us: int) -> bool:
+    """Whether times go back as no host's clock explains: one that is set back by more is followed at once."""
+    return 0 < before_us - now_us <= FOLLOWED_NS // 1000
+
+
+def _latest(before_us: int, now_us: int) -> int:
+    return before_us if _ran_back(before_us, now_us) else now_us
 
 
 def delivery_problems(row: topics.Topic, received: Received) -> Iterator[tuple[str, str]]:
@@ -193,9 +203,10 @@ class Checker:
                 del stream.events[next(iter(stream.events))]
         # The will was written when the node connected, before all later messages.
         will = isinstance(message, NodeStatus) and message.status == "offline"
-        if message.published_us < stream.published_us and not will:
+        if _ran_back(stream.published_us, message.published_us) and not will:
             yield "published_us runs backwards", f"{message.published_us} after {stream.published_us}"
-        stream.published_us = max(stream.published_us, message.published_us)
+        if not will:
+            stream.published_us = _latest(stream.published_us, message.published_us)
         if isinstance(message, FrameMessage):
             yield from stream.frame(message.seq, message.captured_us)
         if isinstance(message, DetectionsMessage):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 from msgspec import Meta
 
 from shared import limits
+from shared.clock import now_ns
 
 # `$` alone would accept a trailing newline in Python.
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}(?!\n)$"
@@ -31,5 +31,5 @@ ClassFilter = Annotated[
 
 
 def now_us() -> int:
-    """The wall clock: microseconds since 1970 UTC."""
-    return time.time_ns() // 1000
+    """The wall clock: microseconds since 1970 UTC; see `shared.clock` for when it goes back."""
+    return now_ns() // 1000

@@ -204,6 +204,8 @@ KEPT: list[Any] = [
     ([boxes(0), boxes(1), boxes(4, dropped=2), boxes(5, dropped=2)], {}),
     ([boxes(0), boxes(4), boxes(9, dropped=2)], {"lost": 5}),
     ([boxes(7, dropped=5), boxes(0, session="t", published_us=1, captured_us=1)], {}),
+    # The host's clock was set back by an hour.
+    ([boxes(5, captured_us=4 * 10**9, published_us=4 * 10**9), boxes(6, captured_us=7, published_us=7)], {}),
     ([picture(3), boxes(3)], {}),
     ([boxes(3), picture(3)], {}),
     ([boxes(1), picture(3), boxes(6, dropped=4)], {"unpaired": 1}),
