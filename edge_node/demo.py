@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edge_node.assets.samples import find_video
-from edge_node.config.sources import check_source, is_live
+from edge_node.config.sources import check_source, kind_of, path_of
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError
 from shared.signals import stop_on_signals
@@ -152,7 +152,8 @@ def find_source(given: str | None) -> str:
     if not given:
         return str(find_video())
     check_source("street", given)
-    return given if is_live(given) else str(Path(given).expanduser().resolve())
+    path = path_of(given)
+    return given if path is None or kind_of(given) == "device" else path
 
 
 @contextmanager

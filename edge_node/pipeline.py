@@ -14,7 +14,7 @@ from edge_node.capture.camera import capture
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import is_live, is_read_fast
+from edge_node.config.sources import is_read_fast
 from edge_node.detect.stages import Detect, Inferred, Ready
 from edge_node.machine.vitals import Throughput
 from edge_node.pace import Pace
@@ -170,7 +170,6 @@ class Pipeline:
     def _capture(self, camera: str) -> None:
         settings = self._config.cameras[camera]
         detect, frames = self.detects[self._detector_of[camera]], self._frames[self._detector_of[camera]]
-        put = frames.put_newest if is_live(settings.source) else frames.put
         try:
             for frame in capture(
                 camera, settings, self._stop, partial(self._publisher.state.camera_status, camera)
@@ -181,7 +180,8 @@ class Pipeline:
                 pace = self._paces.get(camera)
                 if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
                     self._held_back[camera] += 1
-                elif self._may_go_on(camera):
+                elif self._may_go_on(camera, recorded=frame.clock == "media"):
+                    put = frames.put if frame.clock == "media" else frames.put_newest
                     put(detect.ready(frame), camera)
                 else:
                     self._held_back[camera] += 1
@@ -193,12 +193,12 @@ class Pipeline:
                 for channel in self._frames:
                     channel.close()
 
-    def _may_go_on(self, camera: str) -> bool:
-        """Whether to analyse a frame. While a camera is paused, a file waits and live frames are dropped."""
+    def _may_go_on(self, camera: str, *, recorded: bool) -> bool:
+        """Whether to analyse a frame. In a pause, a recording waits, and live frames are dropped."""
         if self._live[camera].paused:
             self._publisher.state.camera_status(camera, "paused")
             self._paused.add(camera)
-            if is_live(self._config.cameras[camera].source):
+            if not recorded:
                 return False
             while self._live[camera].paused and not self._stop.wait(0.1):
                 pass

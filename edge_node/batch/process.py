@@ -21,13 +21,13 @@ from edge_node.batch.parallel import ahead, inferred
 from edge_node.batch.record import Record
 from edge_node.batch.results import Results
 from edge_node.capture.camera import capture
-from edge_node.capture.readers import frame_rate, length
+from edge_node.capture.extent import frame_rate, length
 from edge_node.config import load
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import check_source, describe, is_live
+from edge_node.config.sources import check_source, describe, kind_of
 from edge_node.detect.devices import for_throughput
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame
@@ -140,7 +140,7 @@ def plan(config: EdgeConfig, options: argparse.Namespace) -> list[Job]:
     jobs: list[Job] = []
     for video in options.videos:
         stem = Path(video).expanduser().stem
-        if is_live(video):
+        if kind_of(video) in ("device", "stream", "pipe"):
             raise SourceError(f"{describe(video)}: not a file or folder; a batch job needs a video that ends")
         name, settings = template or (_as_id(stem), CameraSettings(source=video))
         check_source(name, video)
@@ -237,6 +237,6 @@ def _process(
 def _frames(job: Job, start_ns: int, stop: threading.Event) -> Iterator[Frame]:
     """The frames to analyse, with times that count from the beginning of the video."""
     pace = Pace(job.settings.max_fps) if job.settings.max_fps else None
-    for frame in capture(job.camera, job.settings, stop, lambda *_: None):
+    for frame in capture(job.camera, job.settings, stop, lambda *_: None, must_end=True):
         if pace is None or pace.ready(frame.monotonic_ns / 1e9):
             yield dataclasses.replace(frame, captured_ns=start_ns + frame.monotonic_ns)

@@ -1,129 +1,130 @@
-"""A camera's frames: live sources reconnect by themselves, files and folders end or start again."""
+"""A camera's frames: live sources reconnect by themselves, recordings end or start again."""
 
 from __future__ import annotations
 
-import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+from edge_node.capture.attempts import Attempts
 from edge_node.capture.clock import StreamClock
-from edge_node.capture.readers import open_source
+from edge_node.capture.film import Film, pulled
+from edge_node.capture.opening import Source
+from edge_node.capture.reader import Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.sources import describe, is_live
+from edge_node.config.sources import may_come_later
 from edge_node.frames import Frame
+from shared import clock as wall_clock
 from shared.errors import SourceError
-from shared.wire.messages import CameraState
-
-log = logging.getLogger("darner.capture")
-
-_RETRY_S = 2.0
-"""Longest wait between attempts to reconnect: a camera is back within 5 s of its return, opening included."""
+from shared.wire.messages import CameraState, ClockSource
 
 OnStatus = Callable[[CameraState, str | None], None]
 """Called with the camera's new state and the reason for it."""
 
 
 def capture(
-    camera: str, settings: CameraSettings, stop: threading.Event, on_status: OnStatus
+    camera: str,
+    settings: CameraSettings,
+    stop: threading.Event,
+    on_status: OnStatus,
+    *,
+    must_end: bool = False,
 ) -> Iterator[Frame]:
     """The frames of one camera, until its source ends or `stop` is set.
 
-    A live source is reconnected until it works, with backoff and jitter. A file or folder gives
-    every frame, once or in a loop, with the times of its media clock.
+    A live source is reconnected until it works, with backoff and jitter. A recording gives every frame, once
+    or in a loop, with the times of its media clock; these frames have the clock "media".
 
     Args:
         camera: The camera's name.
         settings: Its settings.
         stop: Ends the frames, and any wait for the next one.
         on_status: Called whenever the camera's state changes.
+        must_end: Refuse a live source, and do not wait for one that is away.
 
     Raises:
-        SourceError: A file or folder cannot be read.
+        SourceError: A file or folder cannot be read, or the source must end and does not.
     """
-    if is_live(settings.source):
-        frames = _live(camera, settings, stop, on_status)
-    else:
-        frames = _recorded(camera, settings, stop)
-    for frame in frames:
-        if frame.seq == 0 or frame.restarted:
-            on_status("streaming", None)
-        yield frame
+    source, frames = Source(camera, settings, stop), _Frames(camera)
+    attempts = Attempts(camera, source.shown, on_status)
+    film = Film(camera, settings, stop)
+    waits = may_come_later(settings.source) and not must_end
+    while not stop.is_set():
+        attempts.begin()
+        reason = f"camera {camera}: {source.shown} gives no more frames"
+        try:
+            with closing(source.open()) as reader:
+                recorded = reader.feed == "recorded"
+                if must_end and not recorded:
+                    raise SourceError(f"{source.shown}: is live; a batch job needs a video that ends")
+                for frame in frames.of(reader, film, stop):
+                    attempts.frame()
+                    yield frame
+            if recorded and not attempts.frames and not stop.is_set():
+                raise SourceError(f"camera {camera}: source {source.shown!r}: no frame can be read from it")
+        except SourceError as error:
+            if not waits:
+                raise
+            reason, recorded = str(error), False
+        if recorded and not settings.loop:
+            break
+        if recorded or stop.is_set():
+            continue
+        if not attempts.frames:
+            reason = source.failed(reason)
+        stop.wait(attempts.failed(reason))
     on_status("ended", None)
 
 
-def _live(
-    camera: str, settings: CameraSettings, stop: threading.Event, on_status: OnStatus
-) -> Iterator[Frame]:
-    seq, failures = 0, 0
-    while not stop.is_set():
-        try:
-            with closing(open_source(camera, settings)) as reader:
-                clock, shape = StreamClock(), None
-                while not stop.is_set() and (taken := reader.read()) is not None:
-                    wall_ns, monotonic_ns = clock.stamp(
-                        time.monotonic_ns(), time.time_ns(), taken.media_s, taken.sender_ns
-                    )
-                    # After a change of resolution in mid-stream, earlier pixel coordinates mean nothing.
-                    restarted = seq > 0 and shape != taken.image.shape
-                    shape = taken.image.shape
-                    yield Frame(
-                        camera,
-                        seq,
-                        wall_ns,
-                        monotonic_ns,
-                        taken.image,
-                        restarted,
-                        clock.source,
-                        reader.name,
-                    )
-                    seq, failures = seq + 1, 0
-                reason = f"camera {camera}: {describe(settings.source)} gives no more frames"
-        except SourceError as error:
-            reason = str(error)
-        if stop.is_set():
-            return
-        wait = min(_RETRY_S, 2.0**failures) * random.uniform(0.5, 1.0)
-        failures += 1
-        on_status("reconnecting", reason)
-        (log.warning if failures == 1 else log.debug)("%s; trying again until it works", reason)
-        stop.wait(wait)
+class _Frames:
+    """Gives a camera's pictures their numbers and times.
+
+    Args:
+        camera: The camera's name.
+    """
+
+    def __init__(self, camera: str) -> None:
+        self._camera = camera
+        self._seq = 0
+        self._shown = wall_clock.SteadyClock()
+
+    def of(self, reader: Reader, film: Film, stop: threading.Event) -> Iterator[Frame]:
+        """The frames of an open source, until it ends or is lost."""
+        shape = None
+        for taken, wall_ns, monotonic_ns, clock in _timed(reader, film, stop):
+            now_ns = time.monotonic_ns()
+            # After a change of resolution in mid-stream, earlier pixel coordinates mean nothing.
+            restarted = self._seq > 0 and shape != taken.image.shape
+            shape = taken.image.shape
+            born_ns = now_ns - (wall_clock.now_ns() - wall_ns)
+            yield Frame(
+                self._camera,
+                self._seq,
+                self._shown.held(wall_ns, now_ns),
+                monotonic_ns,
+                taken.image,
+                restarted,
+                clock,
+                reader.name,
+                born_ns,
+            )
+            self._seq += 1
 
 
-def _recorded(camera: str, settings: CameraSettings, stop: threading.Event) -> Iterator[Frame]:
-    seq, base_s, started = 0, 0.0, time.monotonic()
-    step_s = 1.0 / settings.fps
-    while not stop.is_set():
-        last_s, restarted = base_s, seq > 0
-        with closing(open_source(camera, settings)) as reader:
-            while not stop.is_set() and (taken := reader.read()) is not None:
-                now_s = base_s + (taken.media_s or 0.0)
-                if restarted or seq == 0:
-                    pass
-                elif now_s > last_s:
-                    step_s = now_s - last_s
-                else:  # a time stamp that is missing or runs backwards: assume the usual step
-                    now_s = last_s + step_s
-                if settings.pace == "realtime":
-                    ahead = started + now_s - time.monotonic()
-                    if ahead < -1.0:  # held up for long: continue at the normal speed instead of catching up
-                        started -= ahead
-                    stop.wait(max(0.0, ahead))
-                yield Frame(
-                    camera,
-                    seq,
-                    time.time_ns(),
-                    round(now_s * 1e9),
-                    taken.image,
-                    restarted,
-                    "media",
-                    reader.name,
-                )
-                seq, last_s, restarted = seq + 1, now_s, False
-        if seq == 0 and not stop.is_set():
-            raise SourceError(f"camera {camera}: source {settings.source!r}: no frame can be read from it")
-        if not settings.loop:
-            return
-        base_s = last_s + step_s
+def _timed(
+    reader: Reader, film: Film, stop: threading.Event
+) -> Iterator[tuple[Taken, int, int, ClockSource]]:
+    """Each picture with the wall clock, the clock for durations (nanoseconds), and where they come from."""
+    if reader.feed == "recorded":
+        for taken, now_s in film.play(reader):
+            yield taken, wall_clock.now_ns(), round(now_s * 1e9), "media"
+    elif reader.feed == "pulled":
+        for taken, due_ns in pulled(reader, stop):
+            yield taken, wall_clock.now_ns(), due_ns, "stream"
+    else:
+        clock = StreamClock()
+        while not stop.is_set() and (pushed := reader.read()) is not None:
+            arrived_ns, now_ns = time.monotonic_ns(), wall_clock.now_ns()
+            wall_ns, captured_ns = clock.stamp(arrived_ns, now_ns, pushed.media_s, pushed.sender_ns)
+            yield pushed, wall_ns, captured_ns, clock.source

@@ -16,10 +16,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Literal
 
 import numpy as np
 
-from edge_node.frames import U8
+from edge_node.capture.address import Address
+from edge_node.capture.reader import Feed, Taken
 from shared.errors import SourceError
 from shared.secrets.redact import redact
 
@@ -30,6 +32,8 @@ _NONE = 2**64 - 1
 _NULL, _PLAYING = 1, 4
 _ERROR = 1 << 1
 _NTP_TO_UNIX_NS = 2_208_988_800 * _SECOND
+_JITTER_MS = {"tcp": 0, "udp": 50}
+"""How long packets wait for those that they overtook."""
 _NEEDED = ("rtspsrc", "decodebin", "videoconvert", "appsink")
 
 
@@ -186,36 +190,41 @@ class GstReader:
     """An open RTSP stream.
 
     Args:
-        url: Address of the stream, with its credentials.
-        shown: The address without credentials, for messages.
+        address: Of the stream, with its credentials.
+        shown: What to begin messages with; it must not have credentials.
         stall_s: Seconds without a picture after which the stream counts as lost.
+        transport: ``tcp`` or ``udp``.
 
     Raises:
         SourceError: GStreamer cannot be used, or cannot open a stream of this kind.
     """
 
-    def __init__(self, url: str, shown: str, stall_s: float) -> None:
+    feed: Feed = "pushed"
+    rate = 0.0
+
+    def __init__(
+        self, address: Address, shown: str, stall_s: float, transport: Literal["tcp", "udp"] = "tcp"
+    ) -> None:
         library = _library()
         if isinstance(library, str):
-            raise SourceError(f"cannot open {shown}: {library}")
+            raise SourceError(f"{shown}: {library}")
+        self.name = f"gstreamer, {transport.upper()}"
         self._gst = library
         self._shown, self._stall_s = shown, stall_s
         self._ntp = library.gst_caps_from_string(b"timestamp/x-ntp")
         error = POINTER(_Error)()
-        self._pipeline = library.gst_parse_launch(_pipeline(library, url).encode(), ctypes.byref(error))
+        self._pipeline = library.gst_parse_launch(_pipeline(library, address, transport), ctypes.byref(error))
         if not self._pipeline:
-            raise SourceError(f"cannot open {shown}: {self._text(error)}")
+            raise SourceError(f"{shown}: {self._text(error)}")
         self._sink = library.gst_bin_get_by_name(self._pipeline, b"sink")
         self._bus = library.gst_element_get_bus(self._pipeline)
         library.gst_element_set_state(self._pipeline, _PLAYING)
 
-    def read(self) -> tuple[U8, float | None, int | None] | None:
-        """The newest picture.
+    def read(self) -> Taken | None:
+        """The newest picture, with the camera's wall clock where the camera sends it (RTCP sender reports).
 
         Returns:
-            The picture, u8 ``(H, W, 3)`` BGR; the stream's time in seconds; and the camera's wall clock in
-            nanoseconds since 1970 where the camera sends it (RTCP sender reports). None when the stream has
-            ended or stalled.
+            The picture; None when the stream has ended or stalled.
 
         Raises:
             SourceError: The pipeline reports an error.
@@ -239,7 +248,7 @@ class GstReader:
             self._gst.gst_object_unref(thing)
         self._gst.gst_mini_object_unref(self._ntp)
 
-    def _picture(self, sample: int) -> tuple[U8, float | None, int | None]:
+    def _picture(self, sample: int) -> Taken:
         gst = self._gst
         shape = gst.gst_caps_get_structure(gst.gst_sample_get_caps(sample), 0)
         width, height = c_int(), c_int()
@@ -254,7 +263,7 @@ class GstReader:
         pts = buffer.contents.pts
         meta = gst.gst_buffer_get_reference_timestamp_meta(buffer, self._ntp)
         wall = int(meta.contents.timestamp) - _NTP_TO_UNIX_NS if meta else None
-        return image, (None if pts == _NONE else pts / _SECOND), wall
+        return Taken(image, None if pts == _NONE else pts / _SECOND, wall)
 
     @contextmanager
     def _mapped(self, buffer: object) -> Iterator[_Map]:
@@ -282,12 +291,15 @@ class GstReader:
         return redact(text)[:300]
 
 
-def _pipeline(library: _Library, url: str) -> str:
+def _quoted(text: bytes) -> bytes:
+    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def _pipeline(library: _Library, address: Address, transport: str) -> bytes:
     """The pipeline in GStreamer's own notation."""
-    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
-    # latency=0: no jitter buffer, because TCP keeps the order. Pictures are dropped only after decoding: the
-    # decoder needs each one for those that follow.
-    source = f'rtspsrc location="{quoted}" protocols=tcp latency=0 timeout=0 tcp-timeout=5000000'
+    # TCP keeps the order, so it needs no jitter buffer. Pictures are dropped only after decoding: the decoder
+    # needs each one for those that follow.
+    source = f"rtspsrc protocols={transport} latency={_JITTER_MS[transport]} timeout=0 tcp-timeout=5000000"
     if library.version >= (1, 22):
         source += " add-reference-timestamp-meta=true"
     if library.has("nvv4l2decoder") and library.has(
@@ -297,4 +309,9 @@ def _pipeline(library: _Library, url: str) -> str:
     else:
         convert = "videoconvert"
     sink = "appsink name=sink drop=true max-buffers=1 sync=false"
-    return f"{source} ! decodebin ! {convert} ! video/x-raw,format=BGR ! {sink}"
+    named = b"location=" + _quoted(address.bare.encode())
+    if address.login is not None:
+        user, password = address.login
+        named += b" user-id=" + _quoted(user) + b" user-pw=" + _quoted(password)
+    chain = f"decodebin ! {convert} ! video/x-raw,format=BGR ! {sink}"
+    return source.encode() + b" " + named + b" ! " + chain.encode()

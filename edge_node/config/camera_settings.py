@@ -121,8 +121,8 @@ class CameraSettings:
     source: Annotated[
         int | str,
         Meta(
-            description="Number of a webcam, /dev/videoN, the URL of a stream (rtsp://, http://, rtmp://, "
-            "srt://), a video file, or a folder of pictures"
+            description="Number of a webcam, its path below /dev, the URL of a stream (rtsp://, http://, "
+            "rtmp://, srt://, udp://), a video file, a pipe, or a folder of pictures"
         ),
     ]
     loop: Annotated[bool, Meta(description="Start a file or folder again when it ends")] = False
@@ -133,14 +133,24 @@ class CameraSettings:
         ),
     ] = "realtime"
     fps: Annotated[
-        float, Meta(gt=0, le=240, description="Pictures a second of an image folder; other sources ignore it")
+        float,
+        Meta(
+            gt=0,
+            le=240,
+            description="Pictures a second of an image folder, of a picture that is polled over HTTP, and of "
+            "a video that names neither times nor a rate; other sources ignore it",
+        ),
     ] = 10.0
     reader: Annotated[
         Literal["auto", "ffmpeg", "gstreamer"],
         Meta(
-            description="What opens a stream. auto: GStreamer for RTSP where it is installed, "
-            "else OpenCV's FFmpeg"
+            description="What reads an RTSP stream. auto: GStreamer where it is installed, and OpenCV's "
+            "FFmpeg where GStreamer does not succeed. FFmpeg reads every other stream"
         ),
+    ] = "auto"
+    transport: Annotated[
+        Literal["auto", "tcp", "udp"],
+        Meta(description="How an RTSP camera sends its pictures. auto: over TCP, or over UDP if that fails"),
     ] = "auto"
     stall_s: Annotated[
         float, Meta(ge=0.5, le=60, description="Seconds without a frame after which a stream is opened again")

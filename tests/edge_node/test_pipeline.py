@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections import Counter
@@ -189,7 +190,11 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
     monkeypatch: pytest.MonkeyPatch, video: str, source: str
 ) -> None:
     if source == "camera":
-        monkeypatch.setattr(module, "is_live", lambda _: True)
+
+        def filmed(*given: Any) -> Iterator[Frame]:
+            return (dataclasses.replace(frame, clock="arrival") for frame in real_capture(*given))
+
+        monkeypatch.setattr(module, "capture", filmed)
     detector = StandInDetector()
     pipeline, stop, publisher, live, _ = make({"a": CameraSettings(source=video, loop=True)}, detector)
     said: list[str] = []

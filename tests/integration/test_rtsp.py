@@ -71,7 +71,7 @@ def watching(url: str, reader: ReaderName, stall_s: float = 1.0) -> Iterator[Wat
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_node.capture.camera.random.uniform", lambda *_: 0.1)
+    monkeypatch.setattr("edge_node.capture.attempts.random.uniform", lambda *_: 0.1)
 
 
 @pytest.mark.timing

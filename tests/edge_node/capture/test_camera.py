@@ -12,11 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.capture import camera as module
 from edge_node.capture.camera import capture
-from edge_node.capture.readers import Taken
+from edge_node.capture.opening import Source
+from edge_node.capture.reader import Feed, Taken
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.sources import describe
 from edge_node.frames import U8, Frame
 from shared.errors import SourceError
 
@@ -115,6 +114,8 @@ class Scripted:
     """Stands for a camera: gives a number of pictures, then none."""
 
     name = "scripted"
+    feed: Feed = "pushed"
+    rate = 0.0
 
     def __init__(self, pictures: int) -> None:
         self._left = pictures
@@ -133,14 +134,14 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     script: Iterator[str | int] = iter(["away", 2, "away", "away", 100])
     opened = []
 
-    def fake_open(camera: str, settings: CameraSettings) -> Scripted:
+    def fake_open(source: Source) -> Scripted:
         step = next(script)
         opened.append(str(step))
         if isinstance(step, str):
-            raise SourceError(f"camera {camera}: cannot open {describe(settings.source)}")
+            raise SourceError(f"camera c: cannot open {source.shown}")
         return Scripted(step)
 
-    monkeypatch.setattr(module, "open_source", fake_open)
+    monkeypatch.setattr(Source, "open", fake_open)
     monkeypatch.setattr("random.uniform", lambda *_: 0.001)
     yield opened
 

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.sources import check_source, describe, is_live, is_read_fast
+from edge_node.config.sources import check_source, describe, is_read_fast, may_come_later
 from shared.errors import SourceError
 
 
@@ -14,8 +14,8 @@ from shared.errors import SourceError
     ("source", "live"),
     [(0, True), ("0", True), ("/dev/video2", True), ("rtsp://x", True), ("a.mp4", False), (".", False)],
 )
-def test_webcams_and_addresses_are_live_and_paths_are_not(source: int | str, live: bool) -> None:
-    assert is_live(source) is live
+def test_webcams_and_addresses_may_come_later_and_paths_must_be_there(source: int | str, live: bool) -> None:
+    assert may_come_later(source) is live
 
 
 @pytest.mark.parametrize(

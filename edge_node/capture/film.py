@@ -1,0 +1,150 @@
+"""When pictures are due that come faster than they were filmed: of recordings, and of streams such as HLS."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+from edge_node.capture.reader import Reader, Taken
+from edge_node.config.camera_settings import CameraSettings
+
+log = logging.getLogger("darner.capture")
+
+_LONGEST_WAIT_S = 10.0
+"""Longest wait for the next picture of a recording, seconds: a longer gap in its times is skipped."""
+_CATCH_UP_S = 1.0
+"""How late a recording may be before it goes on at its normal speed instead of catching up, seconds."""
+_REORDERED = 16
+"""Most pictures that may be out of order, as in H.264."""
+_JUMP_BACK = 5
+"""Usual steps by which a picture out of order may lie back; a time further back begins a new piece."""
+_DRIFT = 1e-4
+"""How much faster than its time stamps a live stream is read, so that no backlog grows while clocks drift."""
+
+
+class MediaClock:
+    """Times of pictures that always grow, from time stamps that may be missing, repeated, or jump back.
+
+    Args:
+        rate: Pictures a second where time stamps are missing; 0 if unknown.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._step_s = 1.0 / (rate or 25.0)
+        self._offset_s: float | None = None
+        self._newest_s = 0.0
+        self._held = 0
+        self._now_s = 0.0
+
+    @property
+    def next_s(self) -> float:
+        """When the picture after the last one is due, judging by the usual step."""
+        return self._now_s + self._step_s
+
+    def seconds(self, media_s: float | None) -> float:
+        """The time of the next picture; its first one is at 0, or where a recording's time stamp says."""
+        if self._offset_s is None:
+            first = media_s or 0.0
+            # A picture or two at the start may be missing. Further off, time stamps begin anywhere.
+            self._offset_s = 0.0 if 0.0 <= first <= 1.0 else -first
+            self._newest_s, self._now_s = first, first + self._offset_s
+            return self._now_s
+        last_s = self._now_s
+        if media_s is None:
+            self._now_s += self._step_s
+            return self._now_s
+        back_s = self._newest_s - media_s
+        if back_s > _JUMP_BACK * self._step_s or (back_s > 0 and self._held >= _REORDERED):
+            self._offset_s = last_s + self._step_s - media_s  # a splice, or a loop
+            self._newest_s, self._held = media_s, 0
+        elif back_s > 0:
+            self._held += 1
+        else:
+            self._newest_s, self._held = media_s, 0
+        now_s = media_s + self._offset_s
+        if now_s > last_s:
+            self._step_s = min(now_s - last_s, 1.0)
+        # What is out of order comes just after: taking the usual step would shift all that follow.
+        self._now_s = max(now_s, last_s + min(0.001, self._step_s / 10))
+        return self._now_s
+
+
+class Film:
+    """Plays a recording, once or several times, on one clock that begins at 0.
+
+    Args:
+        camera: The camera's name, for messages.
+        settings: Its settings.
+        stop: Ends a wait.
+    """
+
+    def __init__(self, camera: str, settings: CameraSettings, stop: threading.Event) -> None:
+        self._camera, self._stop = camera, stop
+        self._realtime = settings.pace == "realtime"
+        self._base_s = 0.0
+        self._started: float | None = None
+        self._warned = False
+
+    def play(self, reader: Reader) -> Iterator[tuple[Taken, float]]:
+        """The pictures of one pass, each with its time in seconds, when it is due."""
+        clock, first = MediaClock(reader.rate), True
+        while not self._stop.is_set() and (taken := reader.read()) is not None:
+            now_s = self._base_s + clock.seconds(taken.media_s)
+            if not first and taken.media_s is None and not self._warned:
+                self._warned = True
+                log.warning(
+                    "camera %s: the recording lacks time stamps; its times are guessed from %g frames a "
+                    "second",
+                    self._camera,
+                    reader.rate,
+                )
+            if self._realtime:
+                self._wait(now_s)
+            first = False
+            yield taken, now_s
+        self._base_s += 0.0 if first else clock.next_s
+
+    def _wait(self, now_s: float) -> None:
+        if self._started is None:
+            self._started = time.monotonic() - now_s
+        ahead_s = self._started + now_s - time.monotonic()
+        if ahead_s < -_CATCH_UP_S:
+            self._started -= ahead_s
+        elif ahead_s > _LONGEST_WAIT_S:
+            log.warning(
+                "camera %s: the recording has a gap of %.0f s at %.1f s; it goes on after %.0f s",
+                self._camera,
+                ahead_s,
+                now_s - ahead_s,
+                _LONGEST_WAIT_S,
+            )
+            self._started -= ahead_s - _LONGEST_WAIT_S
+            ahead_s = _LONGEST_WAIT_S
+        self._stop.wait(max(0.0, ahead_s))
+
+
+def pulled(reader: Reader, stop: threading.Event) -> Iterator[tuple[Taken, int]]:
+    """The pictures of a live source that sends ahead, each at the pace at which it was filmed.
+
+    The first picture is due at once, and later ones as their time stamps say. When one comes late, all that
+    follow are due later by as much, so that the wait for the next segment is not felt again.
+
+    Yields:
+        A picture, and when it was due on the monotonic clock, nanoseconds.
+    """
+    clock, base_ns, media_ns, last_ns = MediaClock(reader.rate), None, 0, 0
+    while not stop.is_set() and (taken := reader.read()) is not None:
+        now_ns = time.monotonic_ns()
+        before_ns, media_ns = media_ns, round(clock.seconds(taken.media_s) * 1e9)
+        if base_ns is None:
+            base_ns = now_ns - media_ns
+        base_ns -= round((media_ns - before_ns) * _DRIFT)
+        due_ns = base_ns + media_ns
+        if due_ns < now_ns or due_ns > now_ns + _LONGEST_WAIT_S * 1e9:  # late, or a jump of the time stamps
+            base_ns += now_ns - due_ns
+            due_ns = now_ns
+        stop.wait((due_ns - now_ns) / 1e9)
+        last_ns = max(due_ns, last_ns + 1)
+        yield taken, last_ns

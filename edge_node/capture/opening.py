@@ -1,0 +1,142 @@
+"""Opens a camera's source with the reader that fits it, and remembers what worked."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import cast
+
+from edge_node.capture import web
+from edge_node.capture.address import Address, parse
+from edge_node.capture.device import open_device
+from edge_node.capture.reader import Reader
+from edge_node.capture.rtsp import RtspCamera
+from edge_node.capture.stills import Pictures, PolledPicture
+from edge_node.capture.video import Video
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.sources import IMAGES, check_source, describe, kind_of, path_of, pictures
+from shared.errors import SourceError
+
+log = logging.getLogger("darner.capture")
+
+_NO_VIDEO = "it is not a video that OpenCV's FFmpeg can read"
+_AWAY = "is the camera on, not used by another program, and are user and password right?"
+_TARGETS = 3.0
+"""An HLS stream is lost when nothing comes for this many of its longest segments."""
+
+
+class Source:
+    """A camera's source, which can be opened again and again.
+
+    Args:
+        camera: The camera's name, for messages.
+        settings: Its settings.
+        stop: Ends a wait for the next picture.
+    """
+
+    def __init__(self, camera: str, settings: CameraSettings, stop: threading.Event) -> None:
+        self._camera, self._settings, self._stop = camera, settings, stop
+        source = settings.source
+        self.shown = describe(source)
+        self._prefix = f"camera {camera}: cannot open {self.shown}"
+        self._rtsp: RtspCamera | None = None
+        self._said: web.Said | None = None
+        self._was_live = False
+        if isinstance(source, str) and source.lower().startswith(("rtsp://", "rtsps://")):
+            self._rtsp = RtspCamera(camera, parse(source), self.shown, settings)
+        elif settings.reader == "gstreamer" and kind_of(source) in ("http", "stream"):
+            log.info("camera %s: FFmpeg reads %s; GStreamer reads only RTSP", camera, self.shown)
+
+    def open(self) -> Reader:
+        """Open it.
+
+        Raises:
+            SourceError: It cannot be opened.
+        """
+        source = self._settings.source
+        kind = kind_of(source)
+        if kind in ("missing", "unreadable") or isinstance(source, str):
+            check_source(self._camera, source)
+        if self._rtsp is not None:
+            return self._rtsp.open()
+        if kind == "device":
+            return open_device(self._camera, self._settings)
+        if kind == "http":
+            return self._open_http(parse(str(source)))
+        if kind == "stream":
+            return self._open_stream(parse(str(source)))
+        return self._open_path(cast(str, path_of(source)), kind)
+
+    def failed(self, reason: str) -> str:
+        """Take in that an attempt gave no frame; return the best known reason."""
+        self._said = None
+        return reason if self._rtsp is None else self._rtsp.failed(reason)
+
+    def _open_path(self, path: str, kind: str) -> Reader:
+        if kind == "folder":
+            return Pictures(pictures(Path(path)), self._settings.fps)
+        if kind == "pipe":
+            video = Video(path, f"{self._prefix}: {_NO_VIDEO}", self._settings.stall_s)
+            video.feed, video.guessed = ("pushed", True) if video.bare_jpegs else ("pulled", False)
+            return video
+        suffix = Path(path).suffix.lower()
+        if suffix in IMAGES:
+            return Pictures([Path(path)], self._settings.fps)
+        if suffix in (".m3u8", ".m3u"):
+            return self._open_playlist(path, web.playlist(Path(path).read_text(errors="replace")))
+        return self._film(Video(path, f"{self._prefix}: {_NO_VIDEO}"))
+
+    def _open_stream(self, address: Address) -> Reader:
+        video = Video(address.full, f"{self._prefix}: {_AWAY}", self._settings.stall_s)
+        if address.scheme == "tcp":
+            video.feed, video.guessed = "pulled", video.bare_jpegs
+        elif address.scheme not in ("rtmp", "rtmps", "rtmpt", "srt", "udp", "rtp") and video.length:
+            return self._film(video)
+        return video
+
+    def _open_http(self, address: Address) -> Reader:
+        said = self._said or web.ask(address)
+        why = said if isinstance(said, str) else _AWAY
+        if isinstance(said, str):
+            said = web.Said("stream")
+        if said.kind == "dash":
+            raise SourceError(
+                f"{self._prefix}: OpenCV's FFmpeg reads no DASH; use the camera's HLS or RTSP address"
+            )
+        if said.kind == "picture":
+            self._said = said
+            return PolledPicture(
+                address,
+                f"camera {self._camera}: {self.shown}",
+                self._settings.fps,
+                self._settings.stall_s,
+                self._stop,
+            )
+        if said.kind == "playlist":
+            return self._open_playlist(address.full, said)
+        video = Video(address.full, f"{self._prefix}: {why}", self._settings.stall_s)
+        video.guessed = said.kind == "parts" or video.bare_jpegs
+        if said.kind == "parts":
+            self._said = said
+        elif said.kind == "recording" or (video.length and not said.fragmented):
+            return self._film(video)
+        elif not video.guessed:
+            video.feed = "pulled"
+        return video
+
+    def _open_playlist(self, path: str, said: web.Said) -> Reader:
+        if said.ended and self._was_live:
+            raise SourceError(f"camera {self._camera}: {self.shown}: the live stream has ended")
+        stall_s = max(self._settings.stall_s, _TARGETS * said.target_s)
+        video = Video(path, f"{self._prefix}: {_AWAY}", stall_s)
+        self._was_live = not said.ended
+        video.feed = "recorded" if said.ended else "pulled"
+        return video
+
+    def _film(self, video: Video) -> Reader:
+        """A recording; `fps` is its rate if it has neither time stamps nor a rate of its own."""
+        video.feed, video.guessed = "recorded", video.bare_jpegs
+        if not video.rate:
+            video.rate = self._settings.fps
+        return video

@@ -1,0 +1,125 @@
+"""Videos and streams that OpenCV's FFmpeg opens and decodes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+
+from edge_node.capture.reader import Feed, Taken
+from shared.errors import SourceError
+
+# OpenCV and FFmpeg would bypass our logging and write addresses with passwords to standard error. Our own
+# messages say what matters.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+_OPEN_TIMEOUT_MS = 5000
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_RATES = 1.0, 240.0
+"""Frame rates that FFmpeg's guess may have."""
+
+
+class _Options:
+    """FFmpeg's options, which OpenCV takes from the environment of the whole process when it opens a stream.
+
+    Streams without options open side by side; one with options opens alone.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._open = 0
+        self._alone = False
+
+    @contextmanager
+    def use(self, options: str | None) -> Iterator[None]:
+        """Open a stream inside this block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._alone and (options is None or not self._open))
+            self._open += 1
+            self._alone = options is not None
+            before = os.environ.get(_OPTIONS)
+            if options is not None:
+                os.environ[_OPTIONS] = options
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._open -= 1
+                if options is not None:
+                    self._alone = False
+                    if before is None:
+                        del os.environ[_OPTIONS]
+                    else:
+                        os.environ[_OPTIONS] = before
+                self._changed.notify_all()
+
+
+_options = _Options()
+
+
+class Video:
+    """A video file or a stream.
+
+    Args:
+        path: An absolute path, or an address with its credentials.
+        refusal: What to say when it cannot be opened.
+        stall_s: For streams: seconds without data after which a read gives up. None for files.
+        options: FFmpeg's options, as OpenCV takes them.
+
+    Attributes:
+        feed: As for `Reader`; the caller, who knows more, may change it.
+        rate: As for `Reader`; 0 when FFmpeg gives no sane one.
+        length: Number of frames that the container promises; None when it does not say.
+        bare_jpegs: Whether it is JPEGs one after the other, as far as can be seen.
+        guessed: Whether FFmpeg only invents time stamps; the caller may set it.
+
+    Raises:
+        SourceError: FFmpeg cannot open it.
+    """
+
+    def __init__(
+        self, path: str, refusal: str, stall_s: float | None = None, options: str | None = None
+    ) -> None:
+        limits = []
+        if stall_s is not None:
+            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS]
+            limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(stall_s * 1000)]
+            limits += [cv2.CAP_PROP_N_THREADS, 1]  # frame threading would delay it by one frame per thread
+        # RTSP over TCP first is OpenCV's default. Low-delay flags would apply to the whole process: files
+        # would lose frames, and with one decoder thread the latency would stay the same.
+        with _options.use(options):
+            self._video = cv2.VideoCapture(path, cv2.CAP_FFMPEG, limits)
+        if not self._video.isOpened():
+            self._video.release()
+            raise SourceError(refusal)
+        self.name = "opencv ffmpeg"
+        self.feed: Feed = "recorded" if stall_s is None else "pushed"
+        rate = float(self._video.get(cv2.CAP_PROP_FPS))
+        self.rate = rate if _RATES[0] <= rate <= _RATES[1] else 0.0
+        frames = self._video.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.length = int(frames) if 0 < frames < 2**53 else None
+        jpegs = int(self._video.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
+        self.bare_jpegs = self.length is None and jpegs
+        self.guessed = False
+        self._last_s: float | None = None
+
+    def read(self) -> Taken | None:
+        """See `Reader`."""
+        good, image = self._video.read()
+        if not good or image is None:
+            return None
+        media_s = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        missing = media_s == self._last_s  # a picture without a time stamp repeats the one before
+        self._last_s = media_s
+        if missing or self.guessed:
+            return Taken(np.asarray(image, np.uint8))
+        return Taken(np.asarray(image, np.uint8), media_s)
+
+    def close(self) -> None:
+        """Release the file or stream."""
+        self._video.release()

@@ -1,0 +1,129 @@
+"""What an HTTP server says about an address: a recording, a live stream, a playlist or a picture."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+import urllib.error
+import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urljoin
+
+from edge_node.capture.address import Address
+
+WebKind = Literal["parts", "picture", "playlist", "dash", "recording", "stream"]
+"""Pictures one after the other (multipart); one picture; an HLS playlist; a DASH manifest; something with a
+length; something without."""
+
+_TIMEOUT_S = 5.0
+_HEAD = 65_536
+"""Bytes at the start of an answer that are looked at."""
+_ENDLESS = 2**40
+"""A length from here on, bytes, is not that of a recording: some cameras name one for an endless stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a server said.
+
+    Attributes:
+        kind: What is at the address.
+        ended: Of a playlist: whether it is complete, so that it is a recording.
+        target_s: Of a playlist: the longest duration of a segment, seconds.
+        fragmented: Whether it is a fragmented MP4 file, which promises no duration that could be relied on.
+    """
+
+    kind: WebKind
+    ended: bool = False
+    target_s: float = 0.0
+    fragmented: bool = False
+
+
+def opener(address: Address) -> urllib.request.OpenerDirector:
+    """Asks one server, with the address's user and password where the server wants them.
+
+    A camera's certificate is not checked, as FFmpeg does not check it: it is seldom signed by anybody.
+    """
+    known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    if address.login is not None:
+        user, password = (part.decode("utf-8", "surrogateescape") for part in address.login)
+        known.add_password(None, address.bare, user, password)
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+    return urllib.request.build_opener(
+        urllib.request.HTTPBasicAuthHandler(known),
+        urllib.request.HTTPDigestAuthHandler(known),
+        urllib.request.HTTPSHandler(context=unchecked),
+    )
+
+
+def ask(address: Address) -> Said | str:
+    """What is at an address; a text that says why the server does not tell."""
+    try:
+        return _ask(opener(address), address.bare)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return trouble(error, address)
+
+
+def trouble(error: Exception, address: Address) -> str:
+    """Why an HTTP request failed, and what helps."""
+    if isinstance(error, urllib.error.HTTPError):
+        if error.code in (401, 403):
+            return refused(address)
+        return f"the server answers {error.code} {error.reason}"
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(reason, TimeoutError):
+        return "no answer; is the camera on?"
+    if isinstance(reason, OSError):
+        return reason.strerror or type(reason).__name__
+    return "the server does not speak HTTP as it should"
+
+
+def refused(address: Address) -> str:
+    """What to say when user and password are wanted or wrong."""
+    if address.login is None:
+        return (
+            "the camera wants a user and a password; write them into the address: scheme://user:password@host"
+        )
+    return (
+        "the camera refuses user and password; percent-encode what is no letter or digit in them (@ is %40)"
+    )
+
+
+def _ask(asking: urllib.request.OpenerDirector, url: str) -> Said:
+    with closing(asking.open(url, timeout=_TIMEOUT_S)) as answer:
+        content = answer.headers.get_content_type()
+        if content.startswith("multipart/"):
+            return Said("parts")
+        if content.startswith("image/"):
+            return Said("picture")
+        head: bytes = answer.read1(_HEAD)
+        if head.lstrip(b"\xef\xbb\xbf\r\n ").startswith(b"#EXTM3U"):
+            text = (head + answer.read(_HEAD)).decode(errors="replace")
+            return _playlist(asking, answer.url, text)
+        if content == "application/dash+xml" or b"<MPD" in head:
+            return Said("dash")
+        if head.startswith(b"--"):
+            return Said("parts")
+        length = int(answer.headers.get("Content-Length") or 0)
+        kind: WebKind = "recording" if 0 < length < _ENDLESS else "stream"
+        return Said(kind, fragmented=b"mvex" in head or b"moof" in head)
+
+
+def _playlist(asking: urllib.request.OpenerDirector, url: str, text: str) -> Said:
+    """What a playlist is; of a list of variants, what the first of them is."""
+    if "#EXT-X-STREAM-INF" in text:
+        variant = next((line for line in text.splitlines() if line and not line.startswith("#")), None)
+        if variant is not None:
+            with closing(asking.open(urljoin(url, variant), timeout=_TIMEOUT_S)) as answer:
+                text = answer.read(_HEAD * 16).decode(errors="replace")
+    return playlist(text)
+
+
+def playlist(text: str) -> Said:
+    """What an HLS media playlist is (RFC 8216)."""
+    target = re.search(r"#EXT-X-TARGETDURATION:\s*(\d+(?:\.\d+)?)", text)
+    return Said("playlist", "#EXT-X-ENDLIST" in text, min(float(target[1]), 60.0) if target else 10.0)
