@@ -16,6 +16,9 @@ F64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating]
 
+HAIR = 1e-12
+"""Places that are closer, in fractions of the frame, are the same; rounding errors are far smaller."""
+
 Anchor = Literal["bottom_center", "center", "top_center", "center_left", "center_right"]
 
 _ANCHORS: dict[Anchor, tuple[float, float]] = {
@@ -88,7 +91,9 @@ class Polygons:
         top, bottom = np.where(upside_down, ends, starts), np.where(upside_down, starts, ends)
         rise = bottom[:, 1] - top[:, 1]
         slope = np.divide(bottom[:, 0] - top[:, 0], rise, out=np.zeros_like(rise), where=rise > 0)
-        self._top_x, self._top_y, self._bottom_y = top[:, 0, None], top[:, 1, None], bottom[:, 1, None]
+        # A hair further to the left, which rounding never is: so a point on a border that one polygon has as
+        # one edge, and its neighbours as several, is on the same side of each.
+        self._top_x, self._top_y, self._bottom_y = top[:, 0, None] - HAIR, top[:, 1, None], bottom[:, 1, None]
         self._slope = slope[:, None]
         lengths = [len(one) for one in corners]
         self._owner = np.repeat(np.arange(len(corners)), lengths)

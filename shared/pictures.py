@@ -122,10 +122,9 @@ def read_jpeg_header(data: bytes) -> Header | None:
                 return None
         elif marker == _SOS and found is not None:
             scans += 1
-            limit = (
-                limits.PICTURE_SCANS if found.layered else 4
-            )  # without progress, each component comes once
-            if scans > limit or not _is_scan_header(segment):
+            # Without progress, each component comes once.
+            most = limits.PICTURE_SCANS if found.layered else 4
+            if scans > most or not _is_scan_header(segment):
                 return None
             at = _end_of_scan(data, at)
         elif marker not in _SKIPPED:

@@ -5,6 +5,14 @@ are summed with their sign; motions around an end do not count. The sum is read 
 band. If the object is on the side that it came from, nothing happened. If it is on the other side and the sum
 points there, it has crossed once. So jitter, standing on the line and turning back within the band never
 count. An object that jumps over band and line in one frame always counts.
+
+An object that appears inside the band comes from the side on which it is first seen a quarter of the band
+away from the line. One that appears nearer stands on the line, as far as anybody can tell.
+
+A motion through the very end of a line, or one that ends on a line, is decided as if all motions were a hair
+further to the left, and a hair of that higher. So of two lines that share an end, exactly one counts who
+passes through it, and who returns the same way undoes it. Source: Edelsbrunner and Muecke, "Simulation of
+Simplicity", 1990.
 """
 
 from __future__ import annotations
@@ -17,18 +25,24 @@ from edge_node.analytics.happenings import Happening, wire_box
 from edge_node.analytics.roster import Index, Sighting
 from edge_node.analytics.tally import Flows
 from edge_node.analytics.zones import Objects, allowed_classes
-from shared.geometry import F64, Anchor
+from shared.geometry import F64, HAIR, Anchor, Bool
 from shared.wire.messages import LineDefinition, ZoneNumbers
 
 _MOTION = np.dtype(
     [
         ("distance", np.float64),  # from the line at the last sighting, frame heights, "in" is positive
-        ("along", np.float64),  # position along the line at the last sighting: 0 at its start, 1 at its end
-        ("side", np.int8),  # side on which the object was last outside the band: -1 or 1; 0: never yet
+        ("inward", np.bool_),  # whether it was on the "in" side then
+        ("x", np.float64),  # where it was then, fractions of the frame
+        ("y", np.float64),
+        ("side", np.int8),  # side that the object comes from: -1 or 1; 0: not known yet
         ("through", np.int32),  # motions through the line since then, "in" minus "out"
         ("crossed_s", np.float64),  # time of the last motion through the line
     ]
 )
+
+
+_SURE = 0.25
+"""Where an object is first seen says where it comes from beyond this share of the band."""
 
 
 class LineCrossings:
@@ -82,7 +96,6 @@ class LineCrossings:
         self._far = np.minimum(self._bands, room.max(axis=(1, 2), initial=0.0) / 2)[:, None]
         self._near = np.maximum(-self._bands, room.min(axis=(1, 2), initial=0.0) / 2)[:, None]
         self._across = _affine(right, start, aspect)
-        self._along = _affine(way / length**2, start, aspect)
 
     def update(self, sighting: Sighting, points: F64, objects: Objects, aspect: float) -> list[Happening]:
         """Add one frame's motion.
@@ -105,9 +118,10 @@ class LineCrossings:
             )
         if not self.names:
             return []
-        distance, along = _measure_along(points, self._across), _measure_along(points, self._along)
+        distance = points[..., 0] * self._across[0] + points[..., 1] * self._across[1] + self._across[2]
         motion = self._motions[:, sighting.slots]
-        _add_piece(motion, distance, along, sighting)
+        inward = self._inward(points)
+        self._add_piece(motion, inward, distance, points, sighting)
         outside = (distance > self._far).astype(np.int8) - (distance < self._near)
         column = np.minimum(sighting.class_id, self._allowed.shape[1] - 1)
         over = (motion["side"] * outside < 0) & (motion["through"] * outside > 0) & self._allowed[:, column]
@@ -120,7 +134,11 @@ class LineCrossings:
         left = outside != 0
         motion["side"][left] = outside[left]
         motion["through"][left] = 0
-        motion["distance"], motion["along"] = distance, along
+        new = motion["side"] == 0
+        sure = (distance > self._far * _SURE).astype(np.int8) - (distance < self._near * _SURE)
+        motion["side"][new] = sure[new]
+        motion["distance"], motion["inward"] = distance, inward
+        motion["x"], motion["y"] = points[..., 0], points[..., 1]
         self._motions[:, sighting.slots] = motion
         return events
 
@@ -141,6 +159,35 @@ class LineCrossings:
                 )
         return dict(zip(self.names, self._numbers, strict=True))  # type: ignore[arg-type]  # none is None now
 
+    def _inward(self, points: F64) -> Bool:
+        """Which points ``(L, M, 2)`` are on the "in" side of each line."""
+        start = self._points[:, None, 0]
+        way = self._points[:, None, 1] - start
+        shifted = (way[..., 1] > 0) | ((way[..., 1] == 0) & (way[..., 0] < 0))
+        return _is_right(_turn(way, points - start), shifted)
+
+    def _add_piece(
+        self, motion: Objects, inward: Bool, distance: F64, points: F64, sighting: Sighting
+    ) -> None:
+        """Record which motions since the last sighting crossed a line between its ends, and when.
+
+        Those of an object of which nobody knows where it comes from do not count, nor does its first one,
+        which begins at zeros.
+        """
+        switched = (motion["inward"] != inward) & (motion["side"] != 0)
+        if not switched.any():
+            return
+        before = np.stack((motion["x"], motion["y"]), axis=-1)
+        way = points - before
+        shifted = (way[..., 1] < 0) | ((way[..., 1] == 0) & (way[..., 0] > 0))
+        first, last = (_is_right(_turn(way, self._points[:, None, end] - before), shifted) for end in (0, 1))
+        hit = switched & (first != last)
+        motion["through"][hit] += np.where(inward, 1, -1)[hit]
+        run = motion["distance"] - distance
+        share = np.divide(motion["distance"], run, out=np.zeros_like(run), where=switched & (run != 0))
+        when = sighting.previous_s + share * (sighting.now_s - sighting.previous_s)
+        motion["crossed_s"][hit] = when[hit]
+
     def _cross(self, line: int, slot: int, objects: Objects, inward: bool, occurred_s: float) -> Happening:
         class_id = int(objects["class_id"][slot])
         self._flows[line].add(class_id, "in" if inward else "out")
@@ -156,30 +203,16 @@ class LineCrossings:
 
 
 def _affine(axis: F64, origin: F64, aspect: float) -> F64:
-    """Coefficients ``(3, L, 1)`` that project points, in fractions of the frame, onto axes ``(L, 2)``."""
+    """Coefficients ``(3, L, 1)`` that measure points, in fractions of the frame, along axes ``(L, 2)``."""
     coefficients = np.stack((axis[:, 0] * aspect, axis[:, 1], -(axis * origin).sum(axis=1)))
     return np.asarray(coefficients[..., None])
 
 
-def _measure_along(points: F64, affine: F64) -> F64:
-    """Positions ``(L, M)`` of points ``(L, M, 2)`` along the axes of `_affine`."""
-    return np.asarray(points[..., 0] * affine[0] + points[..., 1] * affine[1] + affine[2])
+def _turn(way: F64, reach: F64) -> F64:
+    """Cross product of vectors ``(..., 2)``: positive when the second points to the right of the first."""
+    return np.asarray(way[..., 0] * reach[..., 1] - way[..., 1] * reach[..., 0])
 
 
-def _add_piece(motion: Objects, distance: F64, along: F64, sighting: Sighting) -> None:
-    """Record which motions since the last sighting crossed the line between its ends, and when.
-
-    A point exactly on the line is on the "in" side, so a crossing belongs to one motion only. The motion of
-    the first sighting begins at zeros and does not count: the object was never outside the band before.
-    """
-    inward = distance >= 0
-    switched = (motion["distance"] >= 0) != inward
-    if not switched.any():
-        return
-    run = motion["distance"] - distance
-    share = np.divide(motion["distance"], run, out=np.zeros_like(run), where=switched)
-    where = motion["along"] + share * (along - motion["along"])
-    hit = switched & (where >= 0) & (where <= 1)
-    motion["through"][hit] += np.where(inward, 1, -1)[hit]
-    when = sighting.previous_s + share * (sighting.now_s - sighting.previous_s)
-    motion["crossed_s"][hit] = when[hit]
+def _is_right(turn: F64, by_a_hair: Bool) -> Bool:
+    """Which turns go to the right; those that go nowhere are decided by `by_a_hair`."""
+    return np.asarray(np.where(np.abs(turn) < HAIR, by_a_hair, turn > 0))

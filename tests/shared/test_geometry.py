@@ -78,6 +78,27 @@ def test_a_point_on_a_shared_edge_belongs_to_exactly_one_of_two_neighbours(
     assert sum(inside) == 1 or not min(a[1], b[1]) <= y < max(a[1], b[1])
 
 
+@settings(max_examples=200)
+@given(
+    st.tuples(st.floats(0.2, 0.4), st.floats(0.1, 0.3)),
+    st.tuples(st.floats(0.6, 0.8), st.floats(0.7, 0.9)),
+    st.lists(st.floats(0, 1), min_size=1, max_size=20),
+    st.floats(0.1, 0.9),
+)
+def test_a_point_on_a_border_that_one_neighbour_has_in_two_pieces_belongs_to_exactly_one(
+    top: tuple[float, float], bottom: tuple[float, float], shares: list[float], cut: float
+) -> None:
+    start, way = np.array(top), np.subtract(bottom, top)
+    middle = tuple((start + cut * way).tolist())
+    left = np.array([top, bottom, (0.0, bottom[1]), (0.0, top[1])])
+    upper = np.array([top, middle, (1.0, middle[1]), (1.0, top[1])])
+    lower = np.array([middle, bottom, (1.0, bottom[1]), (1.0, middle[1])])
+    points = start + np.array(shares)[:, None] * way
+    points = points[(points[:, 1] >= top[1]) & (points[:, 1] < bottom[1])]
+    inside = Polygons([left, upper, lower]).contain(np.broadcast_to(points, (3, *points.shape)))
+    assert (inside.sum(axis=0) == 1).all()
+
+
 @pytest.mark.parametrize(
     ("polygon", "crosses"),
     [

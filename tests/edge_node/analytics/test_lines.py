@@ -120,8 +120,61 @@ SCENES = [
         0,
     ),
     Case("is missed over the line for two seconds", one(unseen(RIGHT, (1, 3))), 1, 0),
-    Case("appears in the band before the line", one(walk((0, 0.495, 0.5), (3, 0.8, 0.5))), 0, 0),
-    Case("appears in the band behind the line", one(walk((0, 0.505, 0.5), (3, 0.2, 0.5))), 0, 0),
+    Case("appears in the band before the line and crosses", one(walk((0, 0.495, 0.5), (3, 0.8, 0.5))), 1, 0),
+    Case("appears in the band behind the line and crosses", one(walk((0, 0.505, 0.5), (3, 0.2, 0.5))), 0, 1),
+    Case("appears in the band and goes away", one(walk((0, 0.495, 0.5), (3, 0.2, 0.5))), 0, 0),
+    Case(
+        "appears in the band, crosses and turns back within the band",
+        one(walk((0, 0.495, 0.5), (2, 0.508, 0.5), (6, 0.2, 0.5))),
+        0,
+        0,
+    ),
+    Case(
+        "appears in the band, crosses and comes back",
+        one(walk((0, 0.495, 0.5), (3, 0.8, 0.5), (6, 0.2, 0.5))),
+        1,
+        1,
+    ),
+    Case(
+        "appears in the band and passes around the line's end",
+        one(walk((0, 0.495, 0.9), (3, 0.8, 0.9))),
+        0,
+        0,
+    ),
+    Case("starts on the line and goes on", one(walk((0, 0.5, 0.5), (3, 0.8, 0.5))), 0, 0),
+    Case("starts on the line and goes back", one(walk((0, 0.5, 0.5), (3, 0.2, 0.5))), 0, 0),
+    Case("starts at the line, too near to know the side", one(walk((0, 0.498, 0.5), (3, 0.8, 0.5))), 0, 0),
+    Case(
+        "trembles on the line, first seen there, and goes on",
+        one(lambda t: shaken(walk((0, 0.5, 0.5), (6, 0.5, 0.5)), 0.002)(t) if t <= 6 else (t / 12, 0.5)),
+        0,
+        0,
+    ),
+    Case(
+        "is lost before the line, and another is found behind it",
+        [Actor(1, walk((0, 0.2, 0.5), (2, 0.495, 0.5))), Actor(2, walk((7, 0.505, 0.5), (10, 0.8, 0.5)))],
+        0,
+        0,
+    ),
+    Case(
+        "is lost over the line, and found where it had crossed already",
+        [Actor(1, walk((0, 0.2, 0.5), (3, 0.508, 0.5))), Actor(2, walk((8, 0.508, 0.5), (10, 0.8, 0.5)))],
+        0,
+        0,
+    ),
+    Case("touches the line and turns back", one(walk((0, 0.2, 0.5), (3, 0.5, 0.5), (6, 0.2, 0.5))), 0, 0),
+    Case(
+        "walks along the line, exactly on it",
+        one(walk((0, 0.2, 0.7), (2, 0.5, 0.7), (5, 0.5, 0.3), (7, 0.2, 0.3))),
+        0,
+        0,
+    ),
+    Case(
+        "walks along the line, exactly on it, and leaves on the other side",
+        one(walk((0, 0.2, 0.7), (2, 0.5, 0.7), (5, 0.5, 0.3), (7, 0.8, 0.3))),
+        1,
+        0,
+    ),
     Case("ends in the band", one(walk((0, 0.2, 0.5), (3, 0.505, 0.5))), 0, 0),
     Case("is of a class the line ignores", [Actor(1, RIGHT, 1)], 0, 0, line(classes=("person",))),
     Case(
@@ -255,6 +308,8 @@ def crossings_of(spots: list[Spot], points: tuple[Spot, Spot], band: float) -> t
     way, ends = np.array(spots) * unit, np.array(points) * unit
     distance = side_of_line(way, ends)
     outside = np.flatnonzero(np.abs(distance) > band)
+    known = np.flatnonzero(np.abs(distance) > band / 4)[:1]  # where it comes from
+    outside = np.union1d(outside, known)
     counts = {1: 0, -1: 0}
     for a, b in pairwise(outside.tolist()):
         hits = segments_cross(way[a:b], way[a + 1 : b + 1], ends)
@@ -281,7 +336,7 @@ def test_every_walk_gives_the_crossings_that_its_stretches_outside_the_band_give
     unit = np.array([WIDTH / HEIGHT, 1.0])
     ends = np.array((start, end)) * unit
     distance = side_of_line(np.array(seen, np.float64) * unit, ends)
-    assume((np.abs(np.abs(distance) - band) > 1e-5).all() and (np.abs(distance) > 1e-5).all())
+    assume(all((np.abs(np.abs(distance) - edge) > 1e-5).all() for edge in (band, band / 4, 0)))
     # Nor a motion through the very end of the line, where rounding decides.
     way = np.array(seen, np.float64) * unit
     motions = [np.array(pair) for pair in pairwise(way) if (pair[0] != pair[1]).any()]
@@ -309,6 +364,59 @@ def test_a_line_through_the_whole_picture_counts_the_same_at_every_frame_rate(
             film(one(lambda t: path(t - shift)), clock(rate, seconds, shift)), lines={"l": wall}
         ).numbers["l"]
         assert (numbers.entered, numbers.exited) == truth
+
+
+EXACT = (1 / 16, 1 / 8)
+"""A box whose foot is exactly where it is put, if that is a sixteenth of the picture."""
+in_the_middle = st.integers(5, 11).map(lambda n: n / 16)
+corner = st.tuples(in_the_middle, in_the_middle)
+step = st.tuples(st.integers(-4, 4), st.integers(-4, 4)).filter(any)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(corner, min_size=3, max_size=5, unique=True), step, st.integers(0, 4), st.booleans())
+def test_a_motion_through_a_corner_of_lines_counts_as_one_a_hair_beside_it(
+    corners: list[Spot], way: tuple[int, int], chosen: int, backwards: bool
+) -> None:
+    through, reach = corners[chosen % len(corners)], (way[0] / 16, way[1] / 16)
+    walked = [(through[0] - reach[0], through[1] - reach[1]), (through[0] + reach[0], through[1] + reach[1])]
+    lines = {
+        str(k): line(points=pair[::-1] if backwards and k % 2 else pair, band=0.0)
+        for k, pair in enumerate(pairwise([*corners, corners[0]]))
+    }
+    ends = [np.array(one.points) for one in lines.values()]
+    assume(all((np.abs(side_of_line(np.array(walked), pair)) > 1e-9).all() for pair in ends))
+    shifted = np.array(walked) - (1e-6, 1e-9)
+    truth = [bool(segments_cross(shifted[:1], shifted[1:], pair)[0]) for pair in ends]
+    for there in (walked, walked[::-1]):
+        actor = Actor(1, stand(0, 0), size=EXACT)
+        frames = [
+            (frame_of([(actor, at, 0.0, (0.0, 0.0))], [], float(k)), float(k)) for k, at in enumerate(there)
+        ]
+        numbers = play(frames, lines=lines).numbers
+        assert [numbers[name].entered + numbers[name].exited for name in lines] == truth
+
+
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize(
+    ("middle", "to"), [((0.5, 0.5), (0.5, 0.875)), ((0.5, 0.5), (0.25, 0.75)), ((0.5, 0.5), (0.75, 0.75))]
+)
+@pytest.mark.parametrize("steps", [1, 2, 4, 8], ids="{} steps".format)
+def test_of_two_lines_with_a_common_end_one_counts_who_passes_exactly_through_it(
+    turned: tuple[bool, bool], middle: Spot, to: Spot, steps: int
+) -> None:
+    pieces = (((0.5, 0.125), middle), (middle, to))
+    lines = {
+        str(k): line(points=pair[::-1] if turn else pair)
+        for k, (pair, turn) in enumerate(zip(pieces, turned, strict=True))
+    }
+    path = walk((0, 0.25, 0.5), (steps, 0.75, 0.5))
+    there_and_back = walk((0, 0.25, 0.5), (steps, 0.75, 0.5), (2 * steps, 0.25, 0.5))
+    actor = Actor(1, path, size=EXACT)
+    numbers = play(film([actor], clock(2, steps)), lines=lines).numbers
+    assert sum(one.entered + one.exited for one in numbers.values()) == 1
+    back = play(film([Actor(1, there_and_back, size=EXACT)], clock(2, 2 * steps)), lines=lines).numbers
+    assert [(one.entered, one.exited) for one in back.values() if one.entered or one.exited] == [(1, 1)]
 
 
 def test_no_lines_and_nobody_are_fine() -> None:

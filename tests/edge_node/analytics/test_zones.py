@@ -18,6 +18,7 @@ from tests.edge_node.scenes import (
     HEIGHT,
     WIDTH,
     Actor,
+    Path,
     Played,
     clock,
     film,
@@ -68,6 +69,9 @@ class Case:
 SCENES = [
     Case("crosses the zone", [Actor(1, ACROSS)], 1, 1, dwells=[5]),
     Case("stays inside", [Actor(1, stand(0.5, 0.5))], 1),
+    Case(
+        "is first seen inside and walks out", [Actor(1, walk((0, 0.5, 0.5), (8, 0.9, 0.5)))], 1, 1, dwells=[5]
+    ),
     Case("never comes in", [Actor(1, walk((0, 0.1, 0.1), (8, 0.9, 0.1)))], 0),
     Case("vanishes inside", [Actor(1, walk((0, 0.1, 0.5), (4, 0.5, 0.5)))], 1, lost=1, dwells=[2.5]),
     Case("is missed for two seconds inside", [Actor(1, unseen(ACROSS, (3, 5)))], 1, 1, dwells=[5]),
@@ -346,6 +350,23 @@ def test_an_exit_is_told_with_the_moment_it_happened_not_when_it_was_certain() -
     assert [k for k, report in enumerate(played.reports) if report.zones_of == [["z"]]] == list(range(25, 75))
     told = [k for k, report in enumerate(played.reports) if report.happenings]
     assert told == [0, 25, 75, 90]  # track started, entered, exited, track ended: frame numbers
+
+
+@pytest.mark.parametrize(
+    ("reason", "path"),
+    [
+        ("stands exactly on the common border", stand(0.5, 0.5)),
+        ("walks along it", walk((0, 0.5, 0.3125), (4, 0.5, 0.6875))),
+        ("comes from outside exactly on it", walk((0, 0.5, 0.125), (4, 0.5, 0.5))),
+        ("comes through their common corner", walk((0, 0.25, 0.0), (4, 0.5, 0.25), (8, 0.75, 0.5))),
+    ],
+)
+def test_of_two_zones_side_by_side_one_holds_whoever_is_on_their_border(reason: str, path: Path) -> None:
+    left = zone(polygon=((0.25, 0.25), (0.5, 0.25), (0.5, 0.75), (0.25, 0.75)))
+    right = zone(polygon=((0.5, 0.25), (0.75, 0.25), (0.75, 0.75), (0.5, 0.75)))
+    actor = Actor(1, path, size=(1 / 16, 1 / 8))  # so that its foot is exactly where the path says
+    numbers = play(film([actor], clock(4, 8)), {"left": left, "right": right}).numbers
+    assert numbers["left"].entered + numbers["right"].entered == 1, reason
 
 
 def test_jitter_on_a_zones_border_is_one_stay() -> None:
