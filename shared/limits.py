@@ -31,12 +31,16 @@ CAMERAS = 256
 """Of a node."""
 ZONES = 256
 """Of a camera; as many lines again."""
+DEFINITIONS_BYTES = 900_000
+"""Of a camera's zones and lines as JSON: the rest of a payload is for what else their message says."""
 CORNERS = 64
 """Of a zone's polygon."""
 NAMED_CLASSES = 256
 """Classes that one zone or line names."""
 CLASSES = 10_000
 """Of a model."""
+CLASSES_BYTES = 500_000
+"""Of all names of a model's classes together: a node's manifest has them beside its cameras."""
 DETECTIONS = 3000
 """That the network may find in one picture."""
 OBJECTS = 10_000
@@ -61,3 +65,8 @@ LAYERED_PIXELS = 20_000_000
 """The same for a progressive JPEG and a PNG of 16 bits, of which a decoder holds twice as much."""
 PICTURE_SCANS = 100
 """Of a progressive JPEG; encoders write about ten. A decoder goes over the whole picture for each."""
+
+
+def clipped(text: str, length: int = TEXT_LENGTH) -> str:
+    """A text that is shown to people, cut to a field's length."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

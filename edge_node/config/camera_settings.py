@@ -12,7 +12,8 @@ from shared import limits
 from shared.errors import ConfigError
 from shared.wire.messages import ClassFilter, Fraction, Id, LineDefinition, Point, ZoneDefinition
 
-Metres = tuple[float, float]
+_Metre = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Metres = tuple[_Metre, _Metre]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,7 @@ class AnalyticsSettings:
         float,
         Meta(
             ge=0,
+            le=limits.SECONDS,
             description="Seconds within which a new track may continue a lost one; 0 never links two tracks. "
             "An object that stood still may be continued for as long as a zone keeps its stay open",
         ),
@@ -76,12 +78,13 @@ class AnalyticsSettings:
         float,
         Meta(
             ge=0,
+            le=1000,
             description="How far from the lost track's expected position the new one may begin, in box sizes "
             "(the square root of the larger box's area)",
         ),
     ] = 1.0
     link_size_ratio: Annotated[
-        float, Meta(ge=1, description="Largest factor between the box areas of two linked tracks")
+        float, Meta(ge=1, le=1000, description="Largest factor between the box areas of two linked tracks")
     ] = 2.0
     main_classes: Annotated[
         ClassFilter, Meta(description="Classes the main subject is chosen from; empty: all classes")
@@ -90,12 +93,16 @@ class AnalyticsSettings:
         Fraction, Meta(description="Lowest score with which a track can become the main subject")
     ] = 0.5
     main_ratio: Annotated[
-        float, Meta(ge=1, description="How many times larger another object must be to become main subject")
+        float,
+        Meta(
+            ge=1, le=1000, description="How many times larger another object must be to become main subject"
+        ),
     ] = 1.25
     main_after_s: Annotated[
         float,
         Meta(
             ge=0,
+            le=limits.SECONDS,
             description="Seconds for which another object must be that much larger; "
             "a main subject out of sight keeps its place this long",
         ),
@@ -110,7 +117,11 @@ class AnalyticsSettings:
     heatmap_rows: Annotated[int, Meta(ge=1, le=limits.HEATMAP_SIDE, description="Cells down the frame")] = 36
     heatmap_half_life_s: Annotated[
         float,
-        Meta(gt=0, description="Seconds after which the time spent in a heatmap cell counts half"),
+        Meta(
+            gt=0,
+            le=limits.SECONDS,
+            description="Seconds after which the time spent in a heatmap cell counts half",
+        ),
     ] = 600.0
 
 

@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
 from shared import limits
-from shared.errors import ConflictError, OutputError
+from shared.errors import ConfigError, ConflictError, OutputError
 from shared.files import write_whole
 from shared.wire.messages import Count, Id, LineDefinition, ZoneDefinition
 
@@ -57,11 +57,16 @@ class DefinitionStore:
     Args:
         path: The file that keeps saved definitions; None keeps them until the node stops.
         cameras: The configured cameras by name.
+
+    Raises:
+        ConfigError: The zones and lines of a camera do not fit a message.
     """
 
     def __init__(self, path: Path | None, cameras: Mapping[str, CameraSettings]) -> None:
         self._path = path
         self._lock = threading.Lock()
+        for name, camera in cameras.items():
+            refuse_too_much(name, camera.zones, camera.lines)
         self._configured = {name: _hash(camera) for name, camera in cameras.items()}
         saved = _read(path)
         self._current: dict[str, Definitions] = {}
@@ -96,9 +101,10 @@ class DefinitionStore:
         Raises:
             ConflictError: `replacing` is not the current version; nothing was changed.
             OutputError: The file cannot be written; nothing was changed.
-            ConfigError: A zone and a line share a name.
+            ConfigError: A zone and a line share a name, or all of them do not fit a message.
         """
         refuse_shared_names(zones, lines)
+        refuse_too_much(camera, zones, lines)
         with self._lock:
             version = self._current[camera].version
             if replacing != version:
@@ -121,7 +127,10 @@ class DefinitionStore:
 
         Raises:
             OutputError: The file cannot be written; nothing was changed.
+            ConfigError: The zones and lines of a camera do not fit a message; nothing was changed.
         """
+        for name, camera in cameras.items():
+            refuse_too_much(name, camera.zones, camera.lines)
         with self._lock:
             hashes = {name: _hash(camera) for name, camera in cameras.items()}
             changed = {name: one for name, one in hashes.items() if one != self._configured[name]}
@@ -150,6 +159,22 @@ class DefinitionStore:
             raise OutputError(
                 f"{self._path}: cannot be written ({error.strerror}); nothing was changed"
             ) from None
+
+
+def refuse_too_much(
+    camera: str, zones: Mapping[str, ZoneDefinition], lines: Mapping[str, LineDefinition]
+) -> None:
+    """Make sure that a camera's zones and lines fit the message that tells everybody of them.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    size = len(orjson.dumps({"zones": zones, "lines": lines}))
+    if size > limits.DEFINITIONS_BYTES:
+        raise ConfigError(
+            f"camera {camera}: its zones and lines take {size} bytes, and a message has room for "
+            f"{limits.DEFINITIONS_BYTES}: use fewer of them, or fewer corners or classes"
+        )
 
 
 def _hash(camera: CameraSettings) -> str:

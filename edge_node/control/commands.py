@@ -163,7 +163,7 @@ class Commands:
             published_us=now_us(),
             command=command if topics.may_be_command(command) else UNKNOWN,
             transaction=_transaction(received.payload),
-            error=str(refused)[:512] if refused else None,
+            error=limits.clipped(str(refused)) if refused else None,
             code=refused.code if refused else None,
             result=result,
         )
@@ -179,7 +179,12 @@ class Commands:
 
     def _reply_topic(self, received: Received, command: str) -> str:
         wanted = received.response_topic
-        if wanted and len(wanted) <= 1024 and not set(wanted) & set("+#\0") and not wanted.startswith("$"):
+        if (
+            wanted
+            and len(wanted) <= limits.TOPIC_LENGTH
+            and not set(wanted) & set("+#\0")
+            and not wanted.startswith("$")
+        ):
             return wanted
         return topics.RESPONSE.path(self._prefix, node=self._node, command=command)
 

@@ -15,12 +15,16 @@ from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import fractions, rounded
-from edge_node.publish.jpeg import encode_jpeg
+from edge_node.publish.jpeg import Fitted
 from edge_node.publish.publisher import Publisher
+from shared import limits
 from shared.errors import ConfigError, MessageError
 from shared.wire.messages import Request
 
 _CHANGEABLE = ("confidence", "detect_every", "paused", "thumbnail_fps")
+_ROOM = limits.PAYLOAD_BYTES * 3 // 4 - 2000
+"""Bytes of a picture in an answer: base64 turns three into four, and the answer says more."""
+_WARNINGS = 100
 _SURE = 0.35
 """The default lowest score for `detect`: no tracker sorts out doubtful objects there."""
 
@@ -80,18 +84,22 @@ class Control:
         return {"seconds": heatmap.seconds.round(2).tolist()}
 
     def snapshot(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
-        """The newest analysed frame of one camera, in full size."""
+        """The newest analysed frame of one camera, as large as an answer may be."""
         camera = self._camera(request)
         newest = self._publisher.newest(camera)
         if newest is None:
             raise RefusedError("busy", f"camera {camera!r} has given no frame yet; ask again later")
         frame = newest.frame
+        encoded = Fitted().encode(frame.image, 85, _ROOM)
+        if encoded is None:
+            raise RefusedError("failed", "the picture cannot be made small enough for an answer")
+        jpeg, shown = encoded
         return {
             "seq": frame.seq,
             "captured_us": frame.captured_ns // 1000,
-            "width": frame.width,
-            "height": frame.height,
-            "jpeg_base64": _base64(encode_jpeg(frame.image, 85)),
+            "width": shown.shape[1],
+            "height": shown.shape[0],
+            "jpeg_base64": _base64(jpeg),
         }
 
     def detect(self, request: Request, image: bytes | None) -> dict[str, Any]:
@@ -135,7 +143,7 @@ class Control:
         self._pipeline.watches[camera].redefine(self._definitions[camera])
         self._on_zones()
         warnings = problems(saved.zones, saved.lines, self._detector.class_names)
-        return {"version": saved.version, "warnings": warnings}
+        return {"version": saved.version, "warnings": [limits.clipped(one) for one in warnings[:_WARNINGS]]}
 
     def _camera(self, request: Request) -> str:
         known = ", ".join(self._pipeline.watches)

@@ -73,7 +73,8 @@ class Bundles:
         """The message, with its picture shrunk until it fits; None if even the smallest does not fit."""
         frame, width = item.frame, min(self._settings.width, item.frame.width)
         message = self._composer.bundle(item)
-        room = self._settings.max_bytes - len(messages.encode(message))
+        most = min(self._settings.max_bytes, self._client.room(self._topic))
+        room = most - len(messages.encode(message))
         while room > 0:
             jpeg = encode_jpeg(shrink(frame.image, width, frame.height), self._settings.quality)
             image = base64.b64encode(jpeg).decode()
@@ -84,9 +85,10 @@ class Bundles:
             width = max(SMALLEST, width // 2)
         if self._once(frame.camera):
             log.warning(
-                "camera %s: a bundle does not fit into bundle.max_bytes (%d); raise it (said once)",
+                "camera %s: a bundle does not fit into %d bytes; raise bundle.max_bytes, or what the broker "
+                "takes (said once)",
                 frame.camera,
-                self._settings.max_bytes,
+                most,
             )
         self._client.dropped[topics.BUNDLE.name] += 1
         return None

@@ -15,6 +15,7 @@ from edge_node import __version__
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
 from edge_node.frames import U8, Frame
+from shared import limits
 from shared.geometry import F32, Floats
 from shared.wire import messages
 from shared.wire.messages import DetectedObject, ZoneNumbers, now_us
@@ -74,7 +75,7 @@ class Composer:
             rounded(tracks.score, 4),
             fractions(tracks.xyxy, frame.width, frame.height),
             rounded(tracks.age_s, 3),
-            rounded(tracks.velocity / size, 5),
+            rounded(np.clip(tracks.velocity / size, -limits.AMOUNT, limits.AMOUNT), 5),
             [None] * len(tracks) if speeds is None else map(_speed, speeds.tolist()),
             tracks.predicted.tolist(),
             item.report.zones_of,
@@ -170,7 +171,7 @@ def only_time_passed(before: ZoneNumbers, after: ZoneNumbers) -> bool:
 
 def _speed(metres_per_second: float) -> float | None:
     # Above the horizon of the calibrated ground a speed is NaN, which JSON cannot express.
-    return None if math.isnan(metres_per_second) else round(metres_per_second, 2)
+    return None if math.isnan(metres_per_second) else min(round(metres_per_second, 2), limits.AMOUNT)
 
 
 def _short(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,20 +15,24 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import is_read_fast
-from edge_node.frames import Frame
+from edge_node.frames import U8, Frame
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
 from edge_node.pace import Pace
 from edge_node.publish.best_views import BestViews
 from edge_node.publish.compose import Composer
-from edge_node.publish.jpeg import encode_jpeg, shrink
+from edge_node.publish.jpeg import Fitted, shrink
 from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.publish.state import NodeState
+from shared import limits
 from shared.channel import Channel
+from shared.log import Once
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
 from shared.wire.messages import StageMetrics, now_us
 from shared.wire.stopwatch import Stopwatch
+
+log = logging.getLogger("darner.publish")
 
 FAREWELL_S = 1.5
 """How long a farewell waits for the broker: a broker that does not answer must not hold up the exit."""
@@ -53,6 +58,7 @@ class _Camera:
         self.thumbnails = Pace(settings.thumbnail.fps)
         self.detections = Pace(settings.detections_fps) if settings.detections_fps else None
         self.best_views = BestViews(settings.snapshot) if settings.snapshot.enabled else None
+        self.fitted, self.fitted_snapshots = Fitted(), Fitted()
         self.reported = 0
         self.last: Analysed | None = None
 
@@ -101,6 +107,7 @@ class Publisher:
         self._put = self.outgoing.put if hurried else self.outgoing.put_newest
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
+        self._once = Once()
         self.state = NodeState(client, config, composer)
 
     def publish(self, item: Analysed) -> None:
@@ -198,10 +205,28 @@ class Publisher:
             return
         with self.stopwatch.time("thumbnail"):
             settings = camera.settings.thumbnail
-            image = shrink(frame.image, settings.width, frame.height)
-            jpeg = encode_jpeg(image, settings.quality)
-        properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, image)
-        self._offer(topics.THUMBNAIL, frame, jpeg, properties)
+            small = shrink(frame.image, settings.width, min(frame.height, limits.PICTURE_SIDE))
+            path = topics.THUMBNAIL.path(self._prefix, node=self._node, camera=frame.camera)
+            encoded = camera.fitted.encode(small, settings.quality, self._client.room(path))
+        self._say_whether_it_fits(topics.THUMBNAIL, frame.camera, camera.fitted.shrinks, encoded)
+        if encoded is not None:
+            jpeg, image = encoded
+            properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, image)
+            self._offer(topics.THUMBNAIL, frame, jpeg, properties)
+
+    def _say_whether_it_fits(
+        self, topic: topics.Topic, camera: str, shrinks: bool, encoded: tuple[bytes, U8] | None
+    ) -> None:
+        """Warn once about pictures that are sent smaller than configured, or not at all; count the latter."""
+        if encoded is None:
+            self._client.dropped[topic.name] += 1
+        if (shrinks or encoded is None) and self._once(f"{topic.name} {camera}"):
+            key = "snapshot.side" if topic is topics.SNAPSHOT else "thumbnail.width"
+            log.warning(
+                "camera %s: its %ss are larger than a message may be, so they are sent %s; "
+                "lower cameras.%s.%s or its quality (said once)",
+                camera, topic.name, "smaller" if encoded else "not at all", camera, key,
+            )  # fmt: skip
 
     def _snapshot(self, happening: Happening, camera: str, best_views: BestViews | None) -> str | None:
         """Send the track's best view unless it was sent; return the topic of its snapshots, if any."""
@@ -212,9 +237,13 @@ class Publisher:
         path = topics.SNAPSHOT.path(self._prefix, node=self._node, camera=camera, track=str(track_id))
         best = best_views.take(track_id)
         if best is not None and best.image is not None:
-            jpeg = encode_jpeg(best.image, self._cameras[camera].settings.snapshot.quality)
-            properties = self._composer.jpeg_properties(best.seq, best.captured_ns, best.image)
-            self._snapshots.offer(path, jpeg, properties)
+            known = self._cameras[camera]
+            room = min(limits.SNAPSHOT_BYTES, self._client.room(path))
+            encoded = known.fitted_snapshots.encode(best.image, known.settings.snapshot.quality, room)
+            self._say_whether_it_fits(topics.SNAPSHOT, camera, known.fitted_snapshots.shrinks, encoded)
+            if encoded is not None:
+                properties = self._composer.jpeg_properties(best.seq, best.captured_ns, encoded[1])
+                self._snapshots.offer(path, encoded[0], properties)
         return path if best_views.was_taken(track_id) else None
 
     def _offer(

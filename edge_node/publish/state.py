@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -14,6 +15,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.frames import Frame
 from edge_node.publish.compose import Composer, only_time_passed
+from shared import limits
 from shared.mqtt.client import Client
 from shared.secrets.redact import redact
 from shared.wire import messages, topics
@@ -76,7 +78,12 @@ class NodeState:
         for name in self._cameras:
             self.define(name, definitions[name])
             self.camera_status(name, "starting")
-        self._about = {"model": model, "backend": backend, "device": device, "tracker": tracker}
+        self._about = {
+            "model": dataclasses.replace(model, name=limits.clipped(model.name)),
+            "backend": limits.clipped(backend, limits.LABEL_LENGTH),
+            "device": limits.clipped(device),
+            "tracker": tracker,
+        }
         self._inform()
 
     def node_status(self, status: Literal["online", "offline"]) -> None:
@@ -94,7 +101,7 @@ class NodeState:
             camera=camera,
             status=status,
             since_us=now_us(),
-            reason=reason and redact(reason)[:512],
+            reason=reason and limits.clipped(redact(reason)),
         )
         self._publish(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
 
@@ -159,7 +166,7 @@ class NodeState:
         cameras = tuple(
             messages.CameraInfo(
                 camera=name,
-                source=describe(camera.source),
+                source=limits.clipped(describe(camera.source)),
                 zones=camera.counts[0],
                 lines=camera.counts[1],
                 clock=camera.origin and camera.origin[0],

@@ -26,6 +26,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from shared import limits
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
@@ -43,6 +44,8 @@ log = logging.getLogger("darner.mqtt")
 
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more of them would only be stale."""
+_PROPERTIES = 256
+"""Bytes that a packet has besides topic and payload, at most."""
 MAX_WAITING, MAX_WAITING_BYTES = 2000, 32_000_000
 """Messages, and their bytes, that may wait for a reader; 2,000 pictures would be hundreds of megabytes."""
 
@@ -233,12 +236,12 @@ class Client:
             The number under which this connection acknowledges it; None when there is no connection.
 
         Raises:
-            MessageError: The message is larger than the broker takes.
+            MessageError: The message is larger than readers or the broker take.
         """
         if not self.connected:
             return None
         if not self._fits(path, payload):
-            raise MessageError(f"{path}: {len(payload)} bytes do not fit the broker's max_packet_size")
+            raise MessageError(f"{path}: {len(payload)} bytes; there is room for {self.room(path)}")
         info = self._paho.publish(path, payload, 1, False, self._properties.of_topic(topic, user_properties))
         return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
 
@@ -277,16 +280,21 @@ class Client:
             return False
         return self._last.is_published()
 
+    def room(self, path: str) -> int:
+        """How many bytes a payload on this topic may have, for our readers and for the broker."""
+        if self._max_packet is None:
+            return limits.PAYLOAD_BYTES
+        return max(0, min(limits.PAYLOAD_BYTES, self._max_packet - len(path) - _PROPERTIES))
+
     def _fits(self, path: str, payload: bytes) -> bool:
-        if self._max_packet is None or len(payload) + len(path) + 256 <= self._max_packet:
+        room = self.room(path)
+        if len(payload) <= room:
             return True
         if self._once(path):
-            log.error(
-                "%s: %d bytes do not fit the broker's max_packet_size of %d; raise it or publish less",
-                path,
-                len(payload),
-                self._max_packet,
-            )
+            own = room == limits.PAYLOAD_BYTES
+            whose = "a message may have" if own else "the broker's max_packet_size leaves room for"
+            cure = "publish less" if own else "raise it or publish less"
+            log.error("%s: %d bytes, but %s %d; %s", path, len(payload), whose, room, cure)
         return False
 
     def _publish_retained(self, topic: Topic, path: str, payload: bytes) -> paho.MQTTMessageInfo | None:

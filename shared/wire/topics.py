@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from shared import limits
 from shared.errors import ConfigError
 from shared.wire import messages
 
@@ -136,8 +137,13 @@ def check_prefix(prefix: str) -> str:
     """Return `prefix` if topics can begin with it.
 
     Raises:
-        ConfigError: A level is empty or not an identifier.
+        ConfigError: A level is empty or not an identifier, or the whole is too long.
     """
+    if len(prefix) > limits.PREFIX_LENGTH:
+        size = len(prefix)
+        raise ConfigError(
+            f"mqtt prefix {prefix[:40]!r}...: {size} characters; at most {limits.PREFIX_LENGTH} are possible"
+        )
     for level in prefix.split("/"):
         check_id("mqtt prefix level", level)
     return prefix

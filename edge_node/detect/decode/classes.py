@@ -11,6 +11,7 @@ from edge_node.assets.models import COCO, COCO_IDS, NO_CLASS
 from edge_node.backends.interface import ModelFile
 from edge_node.detect.decode.families import Family
 from edge_node.detect.decode.raw import Ids
+from shared import limits
 from shared.errors import ConfigError, ModelError
 
 
@@ -43,6 +44,29 @@ def class_names(family: Family, model: ModelFile, labels: Sequence[str]) -> tupl
         names = (*names, NO_CLASS)
     if count is not None and len(names) != count:
         raise ModelError(f"the model has {count} classes, not {len(names)}: correct model.labels")
+    return _checked(names)
+
+
+def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, which messages must have room for.
+
+    Raises:
+        ModelError: There are too many, or one is too long.
+    """
+    if len(names) > limits.CLASSES:
+        raise ModelError(f"the model has {len(names)} classes; messages have room for {limits.CLASSES}")
+    for index, name in enumerate(names):
+        if len(name) > limits.LABEL_LENGTH:
+            raise ModelError(
+                f"the name of class {index} has {len(name)} characters, and at most {limits.LABEL_LENGTH} "
+                f"are possible ({name[:40]!r}...): set model.labels"
+            )
+    size = sum(len(name.encode()) for name in names)
+    if size > limits.CLASSES_BYTES:
+        raise ModelError(
+            f"the names of the model's classes take {size} bytes, and messages have room for "
+            f"{limits.CLASSES_BYTES}: set shorter ones as model.labels"
+        )
     return names
 
 

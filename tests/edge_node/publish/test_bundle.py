@@ -92,7 +92,7 @@ def test_a_picture_that_is_too_large_becomes_smaller_and_at_last_is_left_out(
     assert len(payload) <= 20_000
     assert Bundles(client, config(max_bytes=10_000), COMPOSER).encode(analysed(objects=200)) is None
     assert client.dropped == {"bundle": 1}
-    assert "bundle.max_bytes (10000)" in caplog.text
+    assert "into 10000 bytes; raise bundle.max_bytes" in caplog.text
 
 
 def test_a_fault_costs_one_frame_and_not_the_node(

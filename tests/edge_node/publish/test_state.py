@@ -91,7 +91,7 @@ def test_a_cameras_status_is_said_once_until_it_changes(broker: Mosquitto) -> No
         said.state.camera_status("street", "reconnecting", "x" * 600)
         seen = [messages.decode(messages.CameraStatus, payload) for _, payload in said.since()]
     assert [one.status for one in seen] == ["streaming", "paused", "streaming", "reconnecting"]
-    assert seen[-1].reason == "x" * 512
+    assert seen[-1].reason == "x" * 511 + "…"
 
 
 def test_numbers_are_said_when_they_change_and_durations_once_a_second(broker: Mosquitto) -> None:

@@ -56,3 +56,16 @@ def test_names_that_do_not_fit_are_an_error(outputs: Outputs, labels: tuple[str,
     layout: Layout = "rtdetr_rows" if labels else "yolov10"
     with pytest.raises(ModelError, match=says):
         class_names(FAMILIES[layout], model(outputs), labels)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        pytest.param(["x"] * 10_001, "messages have room for 10000", id="too many"),
+        pytest.param(["x" * 129, "y"], "class 0 has 129 characters", id="one too long"),
+        pytest.param(["ü" * 26] * 10_000, "take 520000 bytes", id="all too long"),
+    ],
+)
+def test_names_that_no_message_has_room_for_are_an_error(names: list[str], says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        class_names(FAMILIES["yolov8"], model(one(1, 4 + len(names), 8400)), names)
