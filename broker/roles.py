@@ -27,8 +27,7 @@ _TEXT = """\
 # An edge node is a user with the name of its node and without a section of its own below. It writes the
 # topics of the table under its own name, and the ping that asks whether its name is taken.
 {node_writes}
-# It reads its requests and acknowledgements, what tells it that its name is taken, and what an earlier run
-# has left.
+# It reads its requests, acknowledgements, what it has left retained, and what tells it that its name is taken.
 {node_reads}
 # Home Assistant: a node announces its own cameras and learns when Home Assistant starts. (Mosquitto warns
 # that the second line has no %u: it is for everybody.)
@@ -101,7 +100,7 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
             "pattern read",
             [
                 requests,
-                *(_own(prefix, row) for row in (topics.ACK, topics.STATUS, *topics.OF_CAMERAS)),
+                *(_own(prefix, row) for row in topics.TABLE if row.retain),
                 answer,
             ],
         ),

@@ -32,6 +32,7 @@ from edge_node.pipeline import Pipeline
 from edge_node.publish.bundle import Bundles
 from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant import HomeAssistant
+from edge_node.publish.leftovers import Leftovers
 from edge_node.publish.prometheus import Exporter
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
@@ -149,6 +150,7 @@ class Node:
         self._stack.enter_context(self._commands)
         self._inbox.start()
         self._announce()
+        self._leftovers.subscribe()
         self._homeassistant.announce()
         self._pipeline.start()
 
@@ -227,6 +229,7 @@ class Node:
             definitions,
             self._reload.announce_zones,
         )
+        self._leftovers = Leftovers(client, config.mqtt.prefix, config.node, definitions)
         handlers = {**control.handlers(), "reload": self._reload.command}
         handlers["ping"] = self._guard.watched(handlers["ping"])
         self._commands = Commands(client, config.mqtt.prefix, config.node, self._session, handlers)
@@ -235,6 +238,7 @@ class Node:
             topics.ACK: self._outbox.handle,
             topics.STATUS: self._guard.handle,
             topics.RESPONSE: self._guard.handle,
+            **dict.fromkeys(topics.OF_CAMERAS, self._leftovers.handle),
         }
         self._inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._homeassistant.handle)
 

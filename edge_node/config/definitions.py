@@ -79,6 +79,10 @@ class DefinitionStore:
                 version = 1 if known is None else known.version + 1
                 self._current[name] = Definitions(version=version, zones=camera.zones, lines=camera.lines)
 
+    def __contains__(self, camera: str) -> bool:
+        """Whether this is a configured camera."""
+        return camera in self._current
+
     def __getitem__(self, camera: str) -> Definitions:
         """The current zones and lines of a camera."""
         return self._current[camera]

@@ -255,6 +255,10 @@ class Client:
             return
         self._state.set(topic, path, payload)
 
+    def clear_foreign(self, topic: Topic, path: str) -> bool:
+        """Clear retained state on the broker, unless it is this client's; False if it is."""
+        return self._state.clear_foreign(topic, path)
+
     def refresh(self, path: str | None = None) -> None:
         """Publish retained state again: that of one topic, or all of it as after a connect."""
         self._state.refresh(path)

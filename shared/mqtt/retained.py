@@ -58,6 +58,16 @@ class Retained:
             if self._connected:
                 self._publish_all([path])
 
+    def clear_foreign(self, topic: Topic, path: str) -> bool:
+        """Clear a topic that has no payload here; False if it has one."""
+        with self._lock:
+            if path in self._payloads:
+                return False
+            self._payloads[path] = (topic, b"")
+            if self._connected:
+                self._publish_all([path])
+        return True
+
     def refresh(self, path: str | None = None) -> None:
         """Publish the payload of one topic again, or all of them."""
         with self._lock:

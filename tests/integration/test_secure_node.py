@@ -44,22 +44,28 @@ def test_a_node_does_all_its_work_within_its_role_and_says_no_secret(
         "homeassistant": {"enabled": True},
         "log_level": "DEBUG",
     }
-    node = start(tmp_path, settings)
+    base = f"darner/v1/{EDGE}"
+    gone = f"{base}/camera/gone/status"
+    with Client(broker.settings(EDGE), name="earlier") as earlier:
+        earlier.set_state(topics.CAMERA_STATUS, gone, b"of an earlier run")
+        assert earlier.wait_connected(10)
+        assert earlier.finish(10)
     try:
         with (
             Client(broker.settings("viewer"), name="viewer") as viewer,
             Client(broker.settings("homeassistant"), name="ha") as ha,
         ):
-            assert ha.wait_connected(10)
             viewer.subscribe("darner/v1/#", 1)
             ha.subscribe("homeassistant/device/#", 1)
+            assert viewer.wait_subscribed(10)
+            assert ha.wait_subscribed(10)
+            node = start(tmp_path, settings)
             discovery = orjson.loads(ha.received.get(30).payload)
             assert "line-gate-in" in discovery["components"]
             seen: dict[str, bytes] = {}
-            base = f"darner/v1/{EDGE}"
             needed = {f"{base}/status", f"{base}/info", f"{base}/camera/street/detections"}
             needed |= {f"{base}/camera/street/thumbnail", f"{base}/camera/street/events"}
-            while not needed <= set(seen):
+            while not needed <= set(seen) or seen[gone]:
                 received = viewer.received.get(20)
                 seen[received.topic] = received.payload
             viewer.publish(topics.REQUEST, f"{base}/request/ping", b'{"transaction": "mine"}')

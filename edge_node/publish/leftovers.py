@@ -1,0 +1,83 @@
+"""What an earlier run of this node left on the broker: cameras, zones and lines that it no longer has."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from edge_node.config.definitions import DefinitionStore
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
+from shared.wire import topics
+
+log = logging.getLogger("darner.leftovers")
+
+LISTENS_S = 10.0
+"""How long the broker may take to hand out what it retains, from the first message on."""
+MOST = 5_000
+"""The most topics that one run clears; a node has far fewer."""
+
+
+class Leftovers:
+    """Clears retained state of cameras, zones and lines that were removed or renamed while the node was down.
+
+    It listens once, at the start. What this run has published itself stays, whatever comes in between.
+
+    Args:
+        client: The connection.
+        prefix: The prefix of the node's topics.
+        node: The node's name.
+        definitions: The cameras, and the zones and lines of each.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        prefix: str,
+        node: str,
+        definitions: DefinitionStore,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._prefix, self._node = client, prefix, node
+        self._definitions, self._clock = definitions, clock
+        self._until: float | None = None
+        self._cleared = 0
+        self._listening = False
+
+    def subscribe(self) -> None:
+        """Ask the broker for what it retains of this node."""
+        self._listening = True
+        for topic_filter in self._filters():
+            self._client.subscribe(topic_filter, 1)
+
+    def handle(self, received: Received) -> None:
+        """Clear what a message of an earlier run left, unless this run has it, too."""
+        now = self._clock()
+        self._until = self._until or now + LISTENS_S
+        if self._listening and now > self._until:
+            # Otherwise the broker would send the node everything that it says itself.
+            self._listening = False
+            for topic_filter in self._filters():
+                self._client.unsubscribe(topic_filter)
+        found = topics.match(self._prefix, received.topic)
+        if not received.retain or not received.payload or found is None:
+            return
+        row, ids = found
+        if row not in topics.OF_CAMERAS or ids["node"] != self._node or self._has(ids):
+            return
+        if self._cleared < MOST and self._client.clear_foreign(row, received.topic):
+            self._cleared += 1
+            log.info("cleared %s, which an earlier run has left on the broker", received.topic)
+
+    def _has(self, ids: dict[str, str]) -> bool:
+        """Whether this run has the camera and, if one is named, its zone or line."""
+        if ids["camera"] not in self._definitions:
+            return False
+        current = self._definitions[ids["camera"]]
+        return "zone" not in ids or ids["zone"] in current.zones or ids["zone"] in current.lines
+
+    def _filters(self) -> list[str]:
+        whole = (row.filter(self._prefix) for row in topics.OF_CAMERAS)
+        return [one.replace("+", self._node, 1) for one in whole]
