@@ -53,6 +53,7 @@ LEVELS: dict[str, list[str]] = {
     ],
     "viewer_server": [
         "config.py memory.py",
+        "quotas.py",
         "live stored access",
         "mqtt pages.py",
         "api",

@@ -84,8 +84,8 @@ class HistorySettings:
         Meta(
             ge=1,
             le=1_000_000,
-            description="Maximum MB of events and sums; beyond it the oldest events are deleted, but their "
-            "sums stay",
+            description="Maximum MB of events and sums of all nodes; beyond it the node that has the most "
+            "loses its oldest events, whose sums stay, or its oldest sums where these take more",
         ),
     ] = 1000.0
     max_age_days: Annotated[
@@ -94,7 +94,12 @@ class HistorySettings:
     ] = 30.0
     snapshots_mb: Annotated[
         float,
-        Meta(ge=1, le=1_000_000, description="Maximum MB of pictures; beyond it the oldest are deleted"),
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Maximum MB of pictures of all nodes; beyond it the node that has the most loses "
+            "its oldest",
+        ),
     ] = 300.0
 
     @property
@@ -116,12 +121,67 @@ class HistorySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuotaSettings:
+    """How much one node may have the viewer keep: beyond it, that node's own oldest things give way."""
+
+    nodes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Maximum nodes. Beyond it a node that was silent for a minute gives way to a new one",
+        ),
+    ] = 1000
+    cameras: Annotated[int, Meta(ge=1, le=1024, description="Maximum cameras of a node on the pages")] = 256
+    states: Annotated[
+        int, Meta(ge=16, le=100_000, description="Maximum retained messages of a node on the pages")
+    ] = 2500
+    states_total: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=1_000_000,
+            description="Maximum retained messages of all nodes; beyond it the node that has the most "
+            "gives way",
+        ),
+    ] = 10_000
+    live_mb: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Maximum MB of memory for the newest messages of all nodes; beyond it the node "
+            "that has the most gives way",
+        ),
+    ] = 32.0
+    pictures_mb: Annotated[
+        float,
+        Meta(
+            ge=4,
+            le=10_000,
+            description="Maximum MB of memory for the newest pictures and boxes of all cameras; beyond it "
+            "the node that has the most gives way",
+        ),
+    ] = 64.0
+    boots: Annotated[
+        int, Meta(ge=2, le=10_000, description="Maximum starts of a node whose events are acknowledged")
+    ] = 64
+    places: Annotated[
+        int, Meta(ge=8, le=100_000, description="Maximum zones and lines of a node in the history")
+    ] = 512
+    sessions: Annotated[
+        int, Meta(ge=8, le=100_000, description="Maximum sessions of a node in the history")
+    ] = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
 class ViewerConfig:
     """Everything that can be configured on a viewer."""
 
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Lowest level that is logged")
     ] = "INFO"

@@ -39,6 +39,7 @@ from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import State
 from viewer_server.memory import few_arenas
 from viewer_server.mqtt.subscriber import Subscriber
+from viewer_server.quotas import Quotas
 from viewer_server.stored.history import History
 from viewer_server.stored.reading import Database
 from viewer_server.stored.snapshots import SnapshotStore
@@ -75,8 +76,10 @@ def run(config: ViewerConfig) -> int:
     hello = {"version": version("darner"), "broker": config.mqtt.url, "prefix": config.mqtt.prefix}
     hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
-    history = History(config.history)
-    versions, snapshots = Versions(config.history.zones_file), SnapshotStore(config.history)
+    quotas = Quotas(config.quotas)
+    history = History(config.history, quotas=quotas)
+    versions = Versions(config.history.zones_file, quotas)
+    snapshots = SnapshotStore(config.history, quotas)
     subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused, versions, snapshots)
     listener = listen(config.http.host, config.http.port)
     place, port = listener.getsockname()[:2]

@@ -14,7 +14,7 @@ import orjson
 from shared.wire.messages import Event
 from viewer_server.stored import feed
 from viewer_server.stored.feed import Filter, Position
-from viewer_server.stored.reading import Database
+from viewer_server.stored.reading import EXPORT_TURN_S, Database
 
 MAX_EVENTS = 200_000
 EVENT_COLUMNS = (
@@ -51,9 +51,8 @@ def _events(
     media: str,
     name: str,
 ) -> flask.Response:
-    with (
-        history.reading() as db
-    ):  # read the first page now: an error must be reported before the answer begins
+    # The first page is read now: an error must be reported before the answer begins.
+    with history.reading(export=True) as db:
         first, more = feed.page(db, wanted, feed.PAGE_MAX)
 
     def parts() -> Iterator[bytes]:
@@ -62,7 +61,7 @@ def _events(
         for _ in range(MAX_EVENTS // feed.PAGE_MAX - 1):
             if after is None:
                 return
-            with history.reading() as db:
+            with history.reading(export=True, turn_s=EXPORT_TURN_S) as db:
                 page, after = feed.page(db, wanted, feed.PAGE_MAX, after)
             yield lines(page)
 

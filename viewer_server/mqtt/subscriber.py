@@ -26,7 +26,8 @@ from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import MAX_EVENTS, SHOWN, NotJoinable, check_names
 from viewer_server.memory import Trimmer
 from viewer_server.mqtt.asking import NodeRequests
-from viewer_server.stored.history import History, Mark
+from viewer_server.stored.history import History
+from viewer_server.stored.nodes.boots import Mark
 from viewer_server.stored.snapshots import SnapshotStore
 from viewer_server.stored.versions import Versions
 

@@ -5,13 +5,14 @@ A long range is read one stretch of cells after the other, so that it takes time
 
 from __future__ import annotations
 
-import sqlite3
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from viewer_server.stored.rollup import EXITED, LOST, MINUTE_US
+from viewer_server.stored.nodes.times import MINUTE_US
+from viewer_server.stored.reading import Reader
+from viewer_server.stored.rollup import EXITED, LOST
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -82,7 +83,7 @@ class Inside:
         node: The zone's node.
     """
 
-    def __init__(self, db: sqlite3.Connection, place: int, node: str) -> None:
+    def __init__(self, db: Reader, place: int, node: str) -> None:
         self._db = db
         self._place = place
         self._node = node
@@ -100,6 +101,7 @@ class Inside:
         for session, first_us, last_us, offset in self._db.execute(
             sessions, (self._place, self._node, begin_us, end_us)
         ):
+            self._db.check()
             mine = order[slice(*np.searchsorted(known, (session, session + 1)))]
             level = self._levels.get(session)
             if level is None:
@@ -147,7 +149,7 @@ def _occupied(
     return np.where(covered > 0, np.maximum(inside, 0), 0), covered
 
 
-def _net_before(db: sqlite3.Connection, place: int, session: int, start_us: int) -> int:
+def _net_before(db: Reader, place: int, session: int, start_us: int) -> int:
     """The change from the session's beginning to a moment."""
     minute = start_us // MINUTE_US
     [(net,)] = db.execute(
@@ -163,7 +165,7 @@ def _net_before(db: sqlite3.Connection, place: int, session: int, start_us: int)
     return int(net + rest)
 
 
-def read_minutes(db: sqlite3.Connection, place: int, start_us: int, end_us: int, cell_us: int) -> Rows:
+def read_minutes(db: Reader, place: int, start_us: int, end_us: int, cell_us: int) -> Rows:
     """Rows of cells of a minute, from the sums."""
     found = db.execute(
         """SELECT minute, session, entered, exited, lost, area_ms * 1000 FROM flow
@@ -174,7 +176,7 @@ def read_minutes(db: sqlite3.Connection, place: int, start_us: int, end_us: int,
     return Rows(minute - start_us // cell_us, *rest)
 
 
-def read_events(db: sqlite3.Connection, place: int, start_us: int, end_us: int, cell_us: int) -> Rows:
+def read_events(db: Reader, place: int, start_us: int, end_us: int, cell_us: int) -> Rows:
     """Rows of cells of any length, from the events."""
     found = db.execute(
         """SELECT (occurred_us - :start) / :cell AS nth, session,

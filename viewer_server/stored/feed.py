@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
@@ -11,8 +10,11 @@ from itertools import islice
 
 from shared.errors import MessageError
 from shared.wire.messages import Event, decode
+from viewer_server.stored.reading import Reader
 
 PAGE_MAX = 500
+MAX_WALKS = 64
+"""Maximum index scans that are merged; the events of more places are found in one query, and sorted."""
 _CURSOR = re.compile(r"(\d{1,16})-(\d{1,18})")
 _EVER_US = 2**53
 
@@ -68,7 +70,7 @@ Row = tuple[int, int, bytes]
 
 
 def page(
-    db: sqlite3.Connection, wanted: Filter, limit: int, after: Position | None = None
+    db: Reader, wanted: Filter, limit: int, after: Position | None = None
 ) -> tuple[list[Event], Position | None]:
     """Events, the newest first.
 
@@ -86,8 +88,12 @@ def page(
     return [event for row in rows[:limit] if (event := _decoded(row)) is not None], more
 
 
-def _rows(db: sqlite3.Connection, wanted: Filter, limit: int, after: Position | None) -> Iterator[Row]:
-    """Rows, merged from one index scan per place, so that a quiet camera is found fast among busy ones."""
+def _rows(db: Reader, wanted: Filter, limit: int, after: Position | None) -> Iterator[Row]:
+    """Rows, merged from one index scan per place, so that a quiet camera is found fast among busy ones.
+
+    Of many places, most have no newer event than others: one query takes the newest ids from the index alone,
+    and only then are their rows read.
+    """
     where, values = _conditions(wanted, after)
     order = "ORDER BY occurred_us DESC, id DESC LIMIT ?"
     if wanted.node is wanted.camera is wanted.zone is None:
@@ -96,7 +102,19 @@ def _rows(db: sqlite3.Connection, wanted: Filter, limit: int, after: Position | 
         return
     sql = f"""SELECT occurred_us, id, payload FROM events INDEXED BY events_by_place
               WHERE place = ? AND {where} {order}"""  # noqa: S608 - ours
-    walks = [db.execute(sql, (place, *values, limit)) for place in _places(db, wanted)]
+    places, names = _places(wanted)
+    numbers = [number for (number,) in db.execute(f"{places} LIMIT ?", (*names, MAX_WALKS + 1))]
+    if len(numbers) > MAX_WALKS:
+        ids = f"""SELECT id FROM events INDEXED BY events_by_place
+                  WHERE place IN ({places}) AND {where} {order}"""  # noqa: S608 - ours
+        sql = "SELECT occurred_us, id, payload FROM events WHERE id = ?"
+        for found in db.execute(ids, (*names, *values, limit)).fetchall():
+            yield from db.execute(sql, found)
+        return
+    walks = []
+    for number in numbers:
+        db.check()
+        walks.append(db.execute(sql, (number, *values, limit)))
     yield from merge(*walks, key=lambda row: row[:2], reverse=True)
 
 
@@ -116,12 +134,12 @@ def _conditions(wanted: Filter, after: Position | None) -> tuple[str, list[objec
     return " AND ".join(where), parameters
 
 
-def _places(db: sqlite3.Connection, wanted: Filter) -> list[int]:
+def _places(wanted: Filter) -> tuple[str, list[object]]:
+    """The SQL that selects the numbers of the wanted places, and its values."""
     names = {"node": wanted.node, "camera": wanted.camera, "zone": wanted.zone}
     given = {name: value for name, value in names.items() if value is not None}
     where = " AND ".join(f"{name} = ?" for name in given)
-    found = db.execute(f"SELECT id FROM places WHERE {where}", tuple(given.values()))  # noqa: S608 - ours
-    return [place for (place,) in found]
+    return f"SELECT id FROM places WHERE {where}", list(given.values())  # noqa: S608 - ours
 
 
 def _decoded(row: Row) -> Event | None:

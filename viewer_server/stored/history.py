@@ -12,37 +12,64 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from typing import IO, NamedTuple
+from typing import IO
 
 from shared.errors import MessageError
 from shared.storage import open_database
 from shared.wire.messages import Event, NodeMessage, ZoneState, decode, encode, now_us
 from viewer_server.config import HistorySettings
+from viewer_server.quotas import Quotas
 from viewer_server.stored import files
-from viewer_server.stored.progress import Progress
+from viewer_server.stored.nodes import times
+from viewer_server.stored.nodes.boots import Boots, Mark
+from viewer_server.stored.nodes.ledger import Ledger
+from viewer_server.stored.nodes.places import Places
+from viewer_server.stored.prune import Pruner
 from viewer_server.stored.rollup import Rollup
 from viewer_server.stored.schema import SCHEMA, VERSION, migrate
 
 log = logging.getLogger("darner.history")
 
+Clock = Callable[[], float]
+
 COMMIT_S = 0.05
 FLUSH_S = 2.0
-PRUNE_S = 60.0
-PRUNED_AT_ONCE = 500
-"""Maximum events deleted with one commit, so that no commit takes long."""
-MAX_MARKS = 10_000
+LOOKED_AT = 2000
+"""Events of a node among which the newest of a kind are looked for, at the start."""
 CACHE_KB = 512
 """KB of the file's pages kept in memory. An event needs the newest pages of each index. SQLite's default of
 2 MB fills with the first 2,400 events, which looks like a leak. It saves no time: an event takes 35 us of
 processor with both."""
 
 
-class Mark(NamedTuple):
-    """All events of a boot up to this number are stored, or will never come."""
+class _Parts:
+    """What works on an open file: the accounts of nodes, their boots, places and sums, and the pruning."""
 
-    node: str
-    boot: str
-    number: int
+    def __init__(
+        self, db: sqlite3.Connection, settings: HistorySettings, quotas: Quotas, boots: Boots, clock: Clock
+    ) -> None:
+        self.db, self.boots = db, boots
+        self.ledger = Ledger(db, quotas, clock)
+        places = Places(db, quotas, self.ledger)
+        self.rollup = Rollup(db, places, self.ledger)
+        self.pruner = Pruner(db, settings, quotas, self.ledger, (boots, places, self.rollup), clock)
+        boots.load(db)
+
+    def load(self) -> None:
+        """Read the tables again: what was rolled back never was."""
+        self.ledger.load()
+        self.rollup.reset()
+        self.boots.load(self.db)
+
+    def admit(self, node: str) -> bool:
+        """Whether there is room for a node; one that is silent and has little may give way to it."""
+        if self.ledger.admit(node):
+            return True
+        silent = self.ledger.to_give_way()
+        if silent is None:
+            return False
+        self.pruner.drop_node(silent)
+        return self.ledger.admit(node)
 
 
 class History:
@@ -51,26 +78,31 @@ class History:
     Args:
         settings: Place and bounds.
         clock: Seconds, monotonic.
+        quotas: How much one node may have.
+        wall_us: The wall clock, microseconds UTC.
 
     Attributes:
         archive: The name by which nodes know this archive; another file is another archive.
-        holes: Numbers that were given up. Each is a fault, because nodes report what they have dropped.
     """
 
-    def __init__(self, settings: HistorySettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: HistorySettings,
+        clock: Clock = time.monotonic,
+        quotas: Quotas | None = None,
+        wall_us: Callable[[], int] = now_us,
+    ) -> None:
         self._settings = settings
-        self._clock = clock
-        self._db: sqlite3.Connection | None = None
-        self._progress: dict[tuple[str, str], Progress] = {}
-        self._changed: set[tuple[str, str]] = set()
+        self._clock, self._wall_us = clock, wall_us
+        self._quotas = quotas or Quotas()
+        self._boots = Boots(self._quotas, clock)
+        self._open: _Parts | None = None
         self._lock: IO[bytes] | None = None
-        self._rollup: Rollup | None = None
         self._began_s = 0.0
+        self._since_us = 0
         self._flushed_s = 0.0
-        self._pruned_s = clock()
         self._failing = False
         self.archive = ""
-        self.holes = 0
 
     def __enter__(self) -> History:
         path = self._settings.file
@@ -78,13 +110,12 @@ class History:
             return self
         try:
             self._lock = files.lock(path)
-            self._db = open_database(path, SCHEMA, VERSION, migrate=migrate, exclusive=False)
-            self._db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-            self._rollup = Rollup(self._db)
-            self.archive = _identify(self._db)
-            self._load(self._db)
+            db = open_database(path, SCHEMA, VERSION, migrate=migrate, exclusive=False)
+            db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+            self.archive = _identify(db)
+            self._open = _Parts(db, self._settings, self._quotas, self._boots, self._clock)
         except (OSError, sqlite3.Error) as error:
-            self._db = None
+            self._open = None
             log.warning(
                 "history %s cannot be used (%s): events are shown and not stored, and nodes are not told to "
                 "forget them; set history.path to a writable place of this viewer's own, or to null",
@@ -94,11 +125,12 @@ class History:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._db is not None:
+        if self._open is not None:
             self._flushed_s = 0.0
             self.commit()
-            self._db.close()
-            self._db = None
+        if self._open is not None:
+            self._open.db.close()
+            self._open = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -106,26 +138,53 @@ class History:
     @property
     def is_open(self) -> bool:
         """Whether events are stored."""
-        return self._db is not None
+        return self._open is not None
+
+    @property
+    def holes(self) -> int:
+        """Numbers that were given up. Each is a fault, because nodes report what they have dropped."""
+        return self._boots.holes
 
     @property
     def due_s(self) -> float | None:
         """Seconds until `commit` should be called; None when there is nothing to commit."""
-        if self._changed:
+        if self._boots.changed:
             return max(0.0, self._began_s + COMMIT_S - self._clock())
-        if self._rollup is not None and self._rollup.dirty:
+        if self._open is not None and self._open.rollup.dirty:
             return max(0.0, self._flushed_s + FLUSH_S - self._clock())
         return None
 
+    def knows(self, node: str) -> bool:
+        """Whether something of the node is stored."""
+        return self._open is not None and self._open.ledger.knows(node)
+
+    def heed(self, event: Event, wall_us: int | None = None) -> Event:
+        """The event with times that can be right; whose clock is wrong is counted.
+
+        Args:
+            event: As the node sent it.
+            wall_us: When it arrived; now by default.
+        """
+        believed = times.corrected(event, self._wall_us() if wall_us is None else wall_us)
+        if believed is not event:
+            self._quotas.hit(event.node, "clock", times.AHEAD_US // 1_000_000)
+        return believed
+
     def hear(self, message: NodeMessage) -> None:
         """Note from other messages that a node's session continues, and how many objects are inside zones."""
-        if self._rollup is None or self._failing:
+        if self._open is None or self._failing:
             return
+        said_us = message.captured_us if isinstance(message, ZoneState) else message.published_us
+        wall_us = self._wall_us()
+        at_us = times.believed(said_us, wall_us)
         try:
+            self._begin(self._open, wall_us)
+            if not self._open.admit(message.node):
+                return
             if isinstance(message, ZoneState):
-                self._rollup.told(message)
+                self._open.rollup.told(message, at_us)
             else:
-                self._rollup.heard(message.node, message.session, message.published_us)
+                self._open.rollup.heard(message.node, message.session, at_us)
         except sqlite3.Error as error:
             self._failed(error)
 
@@ -136,22 +195,24 @@ class History:
             Whether it is new. An event without boot and number counts as new, and so does every event while
             nothing can be stored.
         """
-        if self._db is None or event.boot is None or event.number is None:
+        if self._open is None or event.boot is None or event.number is None:
             return True
-        key = event.node, event.boot
-        if key not in self._progress and len(self._progress) >= MAX_MARKS:
-            return True
-        payload = encode(event)
+        wall_us = self._wall_us()
+        event = self.heed(event, wall_us)
         try:
-            if not self._db.in_transaction:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._began_s = self._clock()
-            added = self._insert(self._db, event, payload)
+            self._begin(self._open, wall_us)
+            if not self._open.admit(event.node):
+                return True
+            added = self._insert(self._open, event, wall_us)
+            self._open.boots.note(self._open.db, event)
         except sqlite3.Error as error:
             self._failed(error)
             return True
-        self._changed.add(key)
-        self._note(key, event, event.number)
+        except Exception:
+            # A fault of ours: sums and events of the transaction may disagree. None of it is acknowledged,
+            # so nodes send it again.
+            self._failed(None)
+            raise
         return added
 
     def commit(self) -> list[Mark]:
@@ -160,25 +221,27 @@ class History:
         Returns:
             What may be acknowledged now: a mark for every boot whose events came.
         """
-        if self._db is None or self._rollup is None or not (self._changed or self._rollup.dirty):
+        if self._open is None or not (self._boots.changed or self._open.rollup.dirty):
             return []
-        marks = [Mark(*key, self._progress[key].number) for key in sorted(self._changed)]
+        db = self._open.db
+        marks = self._boots.marks()
         try:
-            if not self._db.in_transaction:
-                self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
-                "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)", ((*mark, now_us()) for mark in marks)
+            wall_us = self._wall_us()
+            self._begin(self._open, wall_us)
+            db.executemany(
+                "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)", ((*mark, wall_us) for mark in marks)
             )
             if self._clock() >= self._flushed_s + FLUSH_S:
                 self._flushed_s = self._clock()
-                self._rollup.flush()
-            if self._clock() > self._pruned_s + PRUNE_S:
-                self._prune(self._db, self._rollup)
-            self._db.execute("COMMIT")
+                self._open.rollup.flush()
+            self._boots.trim(db)
+            self._open.pruner.step(wall_us)
+            self._open.ledger.write(wall_us)
+            db.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(error)
             return []
-        self._changed.clear()
+        self._boots.changed.clear()
         if self._failing:
             self._failing = False
             log.warning("history: events are stored again")
@@ -186,103 +249,65 @@ class History:
 
     def newest_marks(self) -> list[Mark]:
         """The mark of each node's newest boot."""
-        newest = {
-            node: Mark(node, boot, self._progress[node, boot].number) for node, boot in sorted(self._progress)
-        }
-        return list(newest.values())
+        return self._boots.newest()
 
     def recent(self, limit: int) -> Iterator[Event]:
-        """The newest track events and the newest other events, `limit` of each, oldest first."""
-        if self._db is None:
+        """The newest track events and the newest other events of each node, oldest first.
+
+        Args:
+            limit: How many of each; where there are many nodes, fewer of each node.
+        """
+        if self._open is None:
             return
+        nodes = self._open.ledger.nodes
+        each = max(min(limit, 5), min(limit, 4 * limit // max(1, len(nodes))))
         for negation in ("", "NOT"):
-            sql = f"SELECT payload FROM events WHERE type {negation} LIKE 'track_%' ORDER BY id DESC LIMIT ?"  # noqa: S608 - ours
-            for (payload,) in reversed(self._db.execute(sql, (limit,)).fetchall()):
+            sql = f"""SELECT id, payload FROM (SELECT id, type, payload FROM events WHERE node = ?
+                      ORDER BY boot DESC, number DESC LIMIT {LOOKED_AT})
+                      WHERE type {negation} LIKE 'track_%' LIMIT ?"""  # noqa: S608 - ours
+            rows = [row for node in nodes for row in self._open.db.execute(sql, (node, each))]
+            for _, payload in sorted(rows):
                 try:
                     yield decode(Event, payload)
                 except MessageError:  # stored by another version of Darner
                     continue
 
-    def _insert(self, db: sqlite3.Connection, event: Event, payload: bytes) -> bool:
+    def _begin(self, opened: _Parts, wall_us: int) -> None:
+        if not opened.db.in_transaction:
+            opened.db.execute("BEGIN IMMEDIATE")
+            self._since_us = opened.pruner.born_us(wall_us)
+        if not self._boots.changed:
+            self._began_s = self._clock()
+
+    def _insert(self, opened: _Parts, event: Event, wall_us: int) -> bool:
+        assert event.boot is not None  # noqa: S101 - the caller has looked
+        assert event.number is not None  # noqa: S101
         key = event.node, event.boot, event.number
-        if db.execute("SELECT 1 FROM events WHERE node = ? AND boot = ? AND number = ?", key).fetchone():
+        sql = "SELECT 1 FROM events WHERE node = ? AND boot = ? AND number = ?"
+        if not opened.boots.surely_new(*key) and opened.db.execute(sql, key).fetchone():
             return False
-        assert self._rollup is not None  # noqa: S101 - opened with the database
-        columns = self._rollup.add(event)
-        row = (None, *key, now_us(), event.type, payload, *columns)
-        db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        payload = encode(event)
+        columns = opened.rollup.add(event, self._since_us)
+        row = (None, *key, wall_us, event.type, payload, *columns)
+        opened.db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        opened.ledger.event(event.node, len(payload))
         return True
 
-    def _note(self, key: tuple[str, str], event: Event, number: int) -> None:
-        now_s = self._clock()
-        oldest = number if event.oldest is None else event.oldest
-        progress = self._progress.get(key)
-        if progress is None:
-            progress = self._progress[key] = Progress(max(0, oldest - 1), now_s)
-        progress.take(number, max(1, oldest) if event.oldest is not None else 1)
-        if event.gap is not None and (event.node, event.gap.boot) in self._progress:
-            self._progress[event.node, event.gap.boot].skip(event.gap)
-            self._changed.add((event.node, event.gap.boot))
-        missing = progress.give_up(now_s)
-        if missing is not None:
-            first, last = missing
-            self.holes += last - first + 1
-            log.error(
-                "history: events %d to %d of %s (boot %s) never came; the viewer waits for them no longer",
-                first,
-                last,
-                *key,
-            )
-
-    def _load(self, db: sqlite3.Connection) -> None:
-        self._progress = {
-            (node, boot): Progress(number, self._clock())
-            for node, boot, number in db.execute("SELECT node, boot, number FROM marks")
-        }
-        above = """SELECT node, boot, e.number FROM events e JOIN marks m USING (node, boot)
-                   WHERE e.number > m.number"""
-        for node, boot, number in db.execute(above):
-            self._progress[node, boot].above.add(number)
-
-    def _prune(self, db: sqlite3.Connection, rollup: Rollup) -> None:
-        """Delete a part of what is too old or too much; the next commit deletes more while there is more."""
-        born_us = now_us() - int(self._settings.max_age_days * 86_400e6)
-        # Rows are numbered as they were stored, so the first ones are the oldest.
-        oldest = "SELECT id FROM events ORDER BY id LIMIT ?"
-        deleted = db.execute(
-            f"DELETE FROM events WHERE stored_us < ? AND id IN ({oldest})",  # noqa: S608 - ours
-            (born_us, PRUNED_AT_ONCE),
-        ).rowcount
-        if files.used_bytes(db) > self._settings.max_mb * 1e6:
-            deleted += db.execute(f"DELETE FROM events WHERE id IN ({oldest})", (PRUNED_AT_ONCE,)).rowcount  # noqa: S608 - ours
-        if deleted:
-            return
-        self._pruned_s = self._clock()
-        rollup.flush()
-        rollup.forget(born_us)
-        old = """SELECT node, boot FROM marks m WHERE updated_us < ? AND NOT EXISTS
-                 (SELECT 1 FROM events e WHERE e.node = m.node AND e.boot = m.boot)"""
-        for key in db.execute(old, (born_us,)).fetchall():
-            db.execute("DELETE FROM marks WHERE node = ? AND boot = ?", key)
-            self._progress.pop(key, None)
-
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: sqlite3.Error | None) -> None:
         """Roll back what was not committed: none of it may be acknowledged."""
-        if not self._failing:
-            log.error("history: %s; events are shown, but neither stored nor acknowledged", error)
-        self._failing = True
-        self._changed.clear()
-        assert self._db is not None  # noqa: S101 - the database is what has failed
+        if error is not None:
+            if not self._failing:
+                log.error("history: %s; events are shown, but neither stored nor acknowledged", error)
+            self._failing = True
+        assert self._open is not None  # noqa: S101 - the database is what has failed
         try:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if self._rollup is not None:
-                self._rollup.reset()
-            self._load(self._db)
+            if self._open.db.in_transaction:
+                self._open.db.execute("ROLLBACK")
+            self._open.load()
         except sqlite3.Error:
             log.exception("history: cannot be read either; no event is stored until the viewer restarts")
-            self._db.close()
-            self._db = None
+            self._open.db.close()
+            self._open = None
 
 
 def _identify(db: sqlite3.Connection) -> str:

@@ -18,25 +18,30 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections import deque
 from dataclasses import dataclass, field
 
 from shared.wire.messages import Event, ZoneState
+from viewer_server.stored.nodes.ledger import Ledger
+from viewer_server.stored.nodes.places import Places
+from viewer_server.stored.nodes.times import HOUR_US, MINUTE_US
 
-MINUTE_US = 60_000_000
-HOUR_US = 60 * MINUTE_US
 ENTERED, EXITED, LOST = 1, 2, 3
 SHORTEST_S = 0.1
 BINS = 8 * 24
-MAX_PLACES = 10_000
-MAX_SESSIONS = 100_000
+LONGEST_S = 366 * 86_400.0
+"""A stay that is said to be longer counts as this long: sums must stay whole numbers."""
 RECENT = 500
 """Changes remembered of each zone, to compare its published numbers with the events of the same moment."""
+MAX_SEEN = 20_000
+"""Rows of sums that are remembered, to save a look whether they are there."""
+MAX_STANDINGS = 50_000
+"""Zones times sessions that are remembered between two looks at the table."""
 
 
 def bin_of(dwell_s: float) -> int:
     """The bin of a stay."""
-    return min(BINS - 1, max(0, math.floor(8 * math.log2(max(dwell_s, SHORTEST_S) / SHORTEST_S))))
+    length_s = min(max(dwell_s, SHORTEST_S), LONGEST_S)
+    return min(BINS - 1, max(0, math.floor(8 * math.log2(length_s / SHORTEST_S))))
 
 
 def bin_begins_s(index: int) -> float:
@@ -56,7 +61,7 @@ class _Standing:
     """
 
     net: int
-    recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    recent: list[tuple[int, int]] = field(default_factory=list)
     told: tuple[int, int] | None = None
     offset: int = 0
 
@@ -65,6 +70,7 @@ class _Standing:
         if self.told is None:
             return self.offset
         captured_us, occupancy = self.told
+        del self.recent[:-RECENT]
         return occupancy - (self.net - sum(delta for at_us, delta in self.recent if at_us > captured_us))
 
 
@@ -73,50 +79,56 @@ class Rollup:
 
     Args:
         db: Open, with the tables of `schema.py`.
+        places: Numbers the zones, lines and sessions.
+        ledger: Counts the rows of sums of each node; None while an old file is taken along.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, db: sqlite3.Connection, places: Places, ledger: Ledger | None = None) -> None:
+        self._db, self._places, self._ledger = db, places, ledger
         self.reset()
 
     def reset(self) -> None:
         """Forget what is cached: a rolled back transaction may have removed it from the tables."""
-        self._places: dict[tuple[str, str, str], int] = {}
-        self._sessions: dict[tuple[str, str], int] = {}
-        self._spans: dict[int, tuple[int, int]] = {}
+        self._places.reset()
         self._standings: dict[tuple[int, int], _Standing] = {}
+        self._seen: set[tuple[int, ...]] = set()
 
     @property
     def dirty(self) -> bool:
         """Whether `flush` has something to write."""
-        return bool(self._spans)
+        return bool(self._places.spans)
 
-    def add(self, event: Event) -> tuple[object, ...]:
+    def add(self, event: Event, since_us: int = 0) -> tuple[object, ...]:
         """Count an event that was not stored before.
+
+        Args:
+            event: Its times are believed.
+            since_us: Earlier events are in no sums, because `forget` would delete these at once.
 
         Returns:
             The columns occurred_us, place, session, label, flow and dwell_ms of its row.
         """
         kind = "line" if event.type == "line_crossed" else "zone" if event.zone else ""
-        place = self._place(event.node, event.camera, event.zone or "", kind)
-        session = self._session(event.node, event.session, event.occurred_us)
+        place = self._places.place(event.node, event.camera, event.zone or "", kind)
+        session = self._places.session(event.node, event.session, event.occurred_us)
         flow = _flow(event)
-        dwell_ms = None if event.dwell_s is None else round(event.dwell_s * 1000)
-        if place is not None and session is not None and flow is not None:
+        dwell_s = None if event.dwell_s is None else min(event.dwell_s, LONGEST_S)
+        dwell_ms = None if dwell_s is None else round(dwell_s * 1000)
+        if flow is not None and event.occurred_us >= since_us:
             self._count(place, session, event, flow)
-            if flow != ENTERED and dwell_ms is not None and kind == "zone":
-                self._stay(place, event.occurred_us, event.dwell_s or 0.0, dwell_ms)
+            if flow != ENTERED and dwell_s is not None and dwell_ms is not None and kind == "zone":
+                self._stay(event.node, place, event.occurred_us, dwell_s, dwell_ms)
         return event.occurred_us, place, session, event.label, flow, dwell_ms
 
     def heard(self, node: str, session: str, at_us: int) -> None:
         """Note that the node's session continues."""
-        self._session(node, session, at_us)
+        self._places.session(node, session, at_us)
 
-    def told(self, state: ZoneState) -> None:
-        """Note the numbers that a node publishes."""
-        session = self._session(state.node, state.session, state.captured_us)
-        place = self._place(state.node, state.camera, state.zone, state.kind)
-        if place is None or session is None or state.kind != "zone":
+    def told(self, state: ZoneState, at_us: int) -> None:
+        """Note the numbers that a node publishes, of a frame that was captured at a believed time."""
+        session = self._places.session(state.node, state.session, at_us)
+        place = self._places.place(state.node, state.camera, state.zone, state.kind)
+        if state.kind != "zone":
             return
         standing = self._standing(place, session)
         if standing.told is None and not standing.recent:
@@ -124,17 +136,13 @@ class Rollup:
             [(newest_us,)] = self._db.execute(
                 "SELECT max(occurred_us) FROM events WHERE place = ?", (place,)
             ).fetchall()
-            if newest_us is not None and newest_us > state.captured_us:
+            if newest_us is not None and newest_us > at_us:
                 return
-        standing.told = state.captured_us, state.occupancy
+        standing.told = at_us, state.occupancy
 
     def flush(self) -> None:
         """Write how long sessions lasted, and the offsets that changed."""
-        self._db.executemany(
-            "UPDATE sessions SET first_us = min(first_us, ?), last_us = max(last_us, ?) WHERE id = ?",
-            ((first, last, session) for session, (first, last) in self._spans.items()),
-        )
-        self._spans.clear()
+        self._places.flush()
         for (place, session), standing in self._standings.items():
             if (offset := standing.difference()) != standing.offset:
                 standing.offset = offset
@@ -142,43 +150,48 @@ class Rollup:
                     "INSERT OR REPLACE INTO standings VALUES (?, ?, ?)", (place, session, offset)
                 )
 
-    def forget(self, before_us: int) -> None:
-        """Delete the sums of earlier times."""
-        places = [place for (place,) in self._db.execute("SELECT id FROM places").fetchall()]
-        for table, column, length_us in (("flow", "minute", MINUTE_US), ("stays", "hour", HOUR_US)):
-            self._db.executemany(
-                f"DELETE FROM {table} WHERE place = ? AND {column} < ?",  # noqa: S608 - ours
-                [(place, before_us // length_us) for place in places],
-            )
-        self._db.execute(
-            "DELETE FROM standings WHERE session IN (SELECT id FROM sessions WHERE last_us < ?)", (before_us,)
-        )
-        self._db.execute("DELETE FROM sessions WHERE last_us < ?", (before_us,))
-        self.reset()
-
     def _count(self, place: int, session: int, event: Event, flow: int) -> None:
         delta = 0 if event.type == "line_crossed" else 1 if flow == ENTERED else -1
         minute, into_us = divmod(event.occurred_us, MINUTE_US)
-        self._db.execute(
-            """INSERT INTO flow VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-               entered = entered + excluded.entered, exited = exited + excluded.exited,
-               lost = lost + excluded.lost, area_ms = area_ms + excluded.area_ms""",
-            (
-                place, minute, session, flow == ENTERED, flow == EXITED, flow == LOST,
-                delta * (MINUTE_US - into_us) // 1000,
-            ),
+        counts = (
+            flow == ENTERED, flow == EXITED, flow == LOST, delta * (MINUTE_US - into_us) // 1000,
+            place, minute, session,
         )  # fmt: skip
+        self._upsert(
+            event.node,
+            """UPDATE flow SET entered = entered + ?, exited = exited + ?, lost = lost + ?,
+               area_ms = area_ms + ? WHERE place = ? AND minute = ? AND session = ?""",
+            """INSERT OR IGNORE INTO flow (entered, exited, lost, area_ms, place, minute, session)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            counts,
+        )
         if delta:
             standing = self._standing(place, session, counted=delta)
             standing.net += delta
             standing.recent.append((event.captured_us, delta))
+            if len(standing.recent) > 2 * RECENT:
+                del standing.recent[:-RECENT]
 
-    def _stay(self, place: int, occurred_us: int, dwell_s: float, dwell_ms: int) -> None:
-        self._db.execute(
-            """INSERT INTO stays VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET
-               n = n + 1, total_ms = total_ms + excluded.total_ms""",
-            (place, occurred_us // HOUR_US, bin_of(dwell_s), dwell_ms),
+    def _stay(self, node: str, place: int, occurred_us: int, dwell_s: float, dwell_ms: int) -> None:
+        self._upsert(
+            node,
+            "UPDATE stays SET n = n + 1, total_ms = total_ms + ? WHERE place = ? AND hour = ? AND bin = ?",
+            "INSERT OR IGNORE INTO stays (n, total_ms, place, hour, bin) VALUES (1, ?, ?, ?, ?)",
+            (dwell_ms, place, occurred_us // HOUR_US, bin_of(dwell_s)),
         )
+
+    def _upsert(self, node: str, update: str, insert: str, values: tuple[int, ...]) -> None:
+        """Add to a row of sums. Not ON CONFLICT DO UPDATE, which does not tell whether the row is new."""
+        key = values[-3:]
+        if key in self._seen and self._db.execute(update, values).rowcount:
+            return
+        if len(self._seen) >= MAX_SEEN:
+            self._seen.clear()
+        self._seen.add(key)
+        if self._db.execute(insert, values).rowcount == 0:
+            self._db.execute(update, values)
+        elif self._ledger is not None:
+            self._ledger.change(node, sums=1)
 
     def _standing(self, place: int, session: int, counted: int = 0) -> _Standing:
         """The standing of a zone in a session.
@@ -190,6 +203,9 @@ class Rollup:
         """
         standing = self._standings.get((place, session))
         if standing is None:
+            if len(self._standings) >= MAX_STANDINGS:
+                self.flush()
+                self._standings.clear()
             [(net,)] = self._db.execute(
                 "SELECT coalesce(sum(entered - exited - lost), 0) FROM flow WHERE place = ? AND session = ?",
                 (place, session),
@@ -200,39 +216,6 @@ class Rollup:
             standing = _Standing(net - counted, offset=offset[0] if offset else 0)
             self._standings[place, session] = standing
         return standing
-
-    def _place(self, node: str, camera: str, zone: str, kind: str) -> int | None:
-        key = node, camera, zone
-        if key not in self._places:
-            sql = "SELECT id FROM places WHERE node = ? AND camera = ? AND zone = ?"
-            found = self._db.execute(sql, key).fetchone()
-            if found is None:
-                if self._full("places", MAX_PLACES):
-                    return None
-                self._db.execute("INSERT INTO places VALUES (NULL, ?, ?, ?, ?)", (*key, kind))
-                found = self._db.execute(sql, key).fetchone()
-            self._places[key] = found[0]
-        return self._places[key]
-
-    def _session(self, node: str, session: str, at_us: int) -> int | None:
-        key = node, session
-        if key not in self._sessions:
-            sql = "SELECT id FROM sessions WHERE node = ? AND session = ?"
-            found = self._db.execute(sql, key).fetchone()
-            if found is None:
-                if self._full("sessions", MAX_SESSIONS):
-                    return None
-                self._db.execute("INSERT INTO sessions VALUES (NULL, ?, ?, ?, ?)", (*key, at_us, at_us))
-                found = self._db.execute(sql, key).fetchone()
-            self._sessions[key] = found[0]
-        known = self._sessions[key]
-        first, last = self._spans.get(known, (at_us, at_us))
-        self._spans[known] = min(first, at_us), max(last, at_us)
-        return known
-
-    def _full(self, table: str, most: int) -> bool:
-        [(count,)] = self._db.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608 - ours
-        return bool(count >= most)
 
 
 def _flow(event: Event) -> int | None:

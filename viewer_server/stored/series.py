@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from viewer_server.stored.cells import CELLS_AT_ONCE, Inside, Steps, read_events, read_minutes
-from viewer_server.stored.rollup import EXITED, HOUR_US, LOST, MINUTE_US, bin_begins_s, bin_of
+from viewer_server.stored.nodes.times import HOUR_US, MINUTE_US
+from viewer_server.stored.reading import Reader
+from viewer_server.stored.rollup import EXITED, LOST, bin_begins_s, bin_of
 
 FINE_US = 10_000_000
 FINE_UP_TO_US = 2 * HOUR_US
@@ -81,13 +82,13 @@ class StayLengths:
     bins: list[StayBin]
 
 
-def places(db: sqlite3.Connection) -> list[Place]:
+def places(db: Reader) -> list[Place]:
     """Every zone and line with stored events."""
     rows = db.execute("SELECT id, node, camera, zone, kind FROM places WHERE zone != '' ORDER BY 2, 3, 4")
     return [Place(*row) for row in rows]
 
 
-def find(db: sqlite3.Connection, node: str, camera: str, zone: str) -> Place | None:
+def find(db: Reader, node: str, camera: str, zone: str) -> Place | None:
     """A zone or line; None without stored events."""
     sql = "SELECT id, node, camera, zone, kind FROM places WHERE node = ? AND camera = ? AND zone = ?"
     row = db.execute(sql, (node, camera, zone)).fetchone()
@@ -103,7 +104,7 @@ def step_for(from_us: int, to_us: int, points: int) -> int:
 
 
 def series(
-    db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int, step_s: int, zero_us: int = 0
+    db: Reader, place: Place | None, from_us: int, to_us: int, step_s: int, zero_us: int = 0
 ) -> Series:
     """One zone's or line's numbers over a range.
 
@@ -118,7 +119,8 @@ def series(
     step_us = step_s * 1_000_000
     start_us = from_us - (from_us - zero_us) % step_us
     steps = -(-(to_us - start_us) // step_us)
-    fine = steps * step_us <= FINE_UP_TO_US + 2 * min(step_us, FINE_UP_TO_US) and _events_reach(db, start_us)
+    short = steps * step_us <= FINE_UP_TO_US + 2 * min(step_us, FINE_UP_TO_US)
+    fine = short and _events_reach(db, place, start_us)
     cell_us = FINE_US if fine or step_us % MINUTE_US else MINUTE_US
     sums = Steps(steps, step_us // cell_us)
     if place is not None:
@@ -142,7 +144,7 @@ def series(
     )
 
 
-def stays(db: sqlite3.Connection, place: Place | None, from_us: int, to_us: int) -> StayLengths:
+def stays(db: Reader, place: Place | None, from_us: int, to_us: int) -> StayLengths:
     """How long the stays were that ended in a range.
 
     Args:
@@ -198,7 +200,13 @@ def _quantile(counts: dict[int, int], rank: float) -> float:
     raise AssertionError  # ranks are below the total
 
 
-def _events_reach(db: sqlite3.Connection, start_us: int) -> bool:
-    """Whether all events since a moment are there: a full file loses events before it loses sums."""
-    row = db.execute("SELECT id, occurred_us FROM events ORDER BY id LIMIT 1").fetchone()
-    return row is None or row[0] == 1 or (row[1] or 0) <= start_us
+def _events_reach(db: Reader, place: Place | None, start_us: int) -> bool:
+    """Whether all events of a place since a moment are there: a full file loses events before sums."""
+    if place is None:
+        return True
+    [(oldest_us,)] = db.execute("SELECT min(occurred_us) FROM events WHERE place = ?", (place.id,)).fetchall()
+    if oldest_us is not None and oldest_us <= start_us:
+        return True
+    sql = "SELECT 1 FROM flow WHERE place = ? AND minute >= ? AND minute < ? LIMIT 1"
+    until = 2**53 if oldest_us is None else oldest_us // MINUTE_US
+    return db.execute(sql, (place.id, start_us // MINUTE_US, until)).fetchone() is None

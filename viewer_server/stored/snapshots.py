@@ -1,9 +1,13 @@
-"""The best picture of each track, shown beside events later; bounded by bytes and age."""
+"""The best picture of each track, shown beside events later; bounded by bytes and age.
+
+What is too much goes from the node that has the most, as in the history.
+"""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +19,7 @@ from shared.pictures import read_jpeg_header
 from shared.storage import open_database
 from shared.wire.messages import now_us
 from viewer_server.config import HistorySettings
+from viewer_server.quotas import Quotas
 from viewer_server.stored.files import used_bytes
 
 log = logging.getLogger("darner.snapshots")
@@ -30,6 +35,8 @@ CREATE INDEX IF NOT EXISTS by_track ON snapshots (node, camera, track, id)
 """
 PRUNE_EVERY = 64
 PRUNED_AT_ONCE = 256
+BETWEEN_LOOKS = 16
+"""Pictures deleted before the file is measured again."""
 CACHE_KB = 256
 """KB of the file's pages kept in memory: few, because this connection never reads a picture again."""
 
@@ -50,10 +57,13 @@ class SnapshotStore:
 
     Args:
         settings: Place and bounds.
+        quotas: Told whose pictures gave way.
     """
 
-    def __init__(self, settings: HistorySettings) -> None:
+    def __init__(self, settings: HistorySettings, quotas: Quotas | None = None) -> None:
         self._settings = settings
+        self._quotas = quotas or Quotas()
+        self._bytes: Counter[str] = Counter()
         self._db: sqlite3.Connection | None = None
         self._added = 0
         self._failing = False
@@ -67,7 +77,9 @@ class SnapshotStore:
             self._db = open_database(Path(path), SCHEMA, VERSION, exclusive=False)
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+            self._bytes = _sizes(self._db)
         except (OSError, sqlite3.Error) as error:
+            self._db = None
             log.warning("snapshots are not kept: %s cannot be used (%s)", path, error)
         return self
 
@@ -97,7 +109,10 @@ class SnapshotStore:
             most = f"{limits.SNAPSHOT_SIDE} pixels a side and {limits.SNAPSHOT_BYTES} bytes"
             raise MessageError(f"not a JPEG of at most {most}")
         row = (ids["node"], ids["camera"], session, int(track), now_us(), received.payload)
+        sql = "SELECT length(jpeg) FROM snapshots WHERE node = ? AND camera = ? AND session = ? AND track = ?"
         try:
+            before = self._db.execute(sql, row[:4]).fetchone()
+            self._bytes[ids["node"]] += len(received.payload) - (before[0] if before else 0)
             self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
             self._added += 1
             if self._added % PRUNE_EVERY == 1:
@@ -110,14 +125,33 @@ class SnapshotStore:
             self._failing = False
 
     def _prune(self, db: sqlite3.Connection) -> None:
-        oldest = "SELECT id FROM snapshots ORDER BY id LIMIT ?"
         born_us = now_us() - int(self._settings.max_age_days * 86_400e6)
-        db.execute(
-            f"DELETE FROM snapshots WHERE stored_us < ? AND id IN ({oldest})",  # noqa: S608 - ours
-            (born_us, PRUNED_AT_ONCE),
-        )
-        if used_bytes(db) > self._settings.snapshots_mb * 1e6:
-            db.execute(f"DELETE FROM snapshots WHERE id IN ({oldest})", (PRUNED_AT_ONCE,))  # noqa: S608
+        sql = "SELECT id, node, length(jpeg), stored_us FROM snapshots ORDER BY id LIMIT ?"
+        oldest = db.execute(sql, (PRUNED_AT_ONCE,)).fetchall()
+        self._delete(db, [row[:3] for row in oldest if row[3] < born_us])
+        sql = "SELECT id, node, length(jpeg) FROM snapshots WHERE node = ? ORDER BY id LIMIT ?"
+        for _ in range(PRUNED_AT_ONCE // BETWEEN_LOOKS):
+            if used_bytes(db) <= self._settings.snapshots_mb * 1e6:
+                return
+            [(node, _)] = self._bytes.most_common(1)
+            rows = db.execute(sql, (node, BETWEEN_LOOKS)).fetchall()
+            if not rows:  # the numbers are wrong, as after a failure
+                self._bytes = _sizes(db)
+                return
+            self._delete(db, rows)
+            self._quotas.hit(node, "snapshots", self._settings.snapshots_mb, len(rows))
+
+    def _delete(self, db: sqlite3.Connection, rows: list[tuple[int, str, int]]) -> None:
+        for number, node, size in rows:
+            db.execute("DELETE FROM snapshots WHERE id = ?", (number,))
+            self._bytes[node] -= size
+            if self._bytes[node] <= 0:
+                del self._bytes[node]
+
+
+def _sizes(db: sqlite3.Connection) -> Counter[str]:
+    """Bytes of each node's pictures."""
+    return Counter(dict(db.execute("SELECT node, sum(length(jpeg)) FROM snapshots GROUP BY node")))
 
 
 def picture(db: sqlite3.Connection, node: str, camera: str, track: int, session: str | None) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import orjson
 
 from shared.storage import open_database
 from shared.wire.messages import Zones, now_us
+from viewer_server.quotas import Quotas
 
 log = logging.getLogger("darner.versions")
 
@@ -26,7 +28,9 @@ VERSION = 1
 KEPT = 30
 """Maximum versions kept of each camera."""
 MAX_BYTES = 50_000_000
-"""Of all cameras' definitions together; beyond that, the oldest versions are deleted, of whichever camera."""
+"""Of all nodes' definitions together; beyond that, the node that has the most loses its oldest versions."""
+OVERHEAD = 200
+"""Bytes of a version beside its definitions."""
 
 
 class Versions:
@@ -36,10 +40,13 @@ class Versions:
 
     Args:
         path: The SQLite file; None keeps versions in memory.
+        quotas: Told whose versions gave way.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, quotas: Quotas | None = None) -> None:
         self._path = path
+        self._quotas = quotas or Quotas()
+        self._bytes: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
 
@@ -56,6 +63,7 @@ class Versions:
         if self._db is None:
             self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             self._db.executescript(SCHEMA)
+        self._bytes = _sizes(self._db)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -92,20 +100,32 @@ class Versions:
         ]
 
     def _insert(self, db: sqlite3.Connection, row: tuple[str, str, int, int, bytes]) -> None:
+        node, camera, _, _, definitions = row
+        surplus = """SELECT id, node, length(definitions) FROM versions WHERE node = ? AND camera = ?
+                     ORDER BY id DESC LIMIT -1 OFFSET ?"""
+        oldest = "SELECT id, node, length(definitions) FROM versions WHERE node = ? ORDER BY id LIMIT 1"
         db.execute("BEGIN IMMEDIATE")
         try:
             db.execute("INSERT INTO versions VALUES (NULL, ?, ?, ?, ?, ?)", row)
-            db.execute(
-                """DELETE FROM versions WHERE node = ? AND camera = ? AND id NOT IN (SELECT id FROM versions
-                   WHERE node = ? AND camera = ? ORDER BY id DESC LIMIT ?)""",
-                (row[0], row[1], row[0], row[1], KEPT),
-            )
-            db.execute(
-                """DELETE FROM versions WHERE id IN (SELECT id FROM (SELECT id,
-                   sum(length(definitions)) OVER (ORDER BY id DESC) AS size FROM versions) WHERE size > ?)""",
-                (MAX_BYTES,),
-            )
+            self._bytes[node] += len(definitions) + OVERHEAD
+            self._delete(db, db.execute(surplus, (node, camera, KEPT)).fetchall())
+            while self._bytes.total() > MAX_BYTES:
+                [(largest, _)] = self._bytes.most_common(1)
+                self._delete(db, db.execute(oldest, (largest,)).fetchall())
+                self._quotas.hit(largest, "versions", MAX_BYTES // 1_000_000)
             db.execute("COMMIT")
         except sqlite3.Error:
             db.execute("ROLLBACK")
+            self._bytes = _sizes(db)
             raise
+
+    def _delete(self, db: sqlite3.Connection, rows: list[tuple[int, str, int]]) -> None:
+        for number, node, size in rows:
+            db.execute("DELETE FROM versions WHERE id = ?", (number,))
+            self._bytes[node] -= size + OVERHEAD
+
+
+def _sizes(db: sqlite3.Connection) -> Counter[str]:
+    """Bytes of each node's versions."""
+    sql = "SELECT node, sum(length(definitions) + ?) FROM versions GROUP BY node"
+    return Counter(dict(db.execute(sql, (OVERHEAD,))))

@@ -24,9 +24,10 @@ from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import State
 from viewer_server.mqtt.subscriber import Subscriber
-from viewer_server.stored import history as module
+from viewer_server.stored import prune
 from viewer_server.stored.files import used_bytes
-from viewer_server.stored.history import History, Mark
+from viewer_server.stored.history import History
+from viewer_server.stored.nodes.boots import Mark
 from viewer_server.stored.reading import Database
 
 
@@ -166,7 +167,7 @@ def test_without_a_file_nothing_is_acknowledged(path: str | None) -> None:
 
 
 def test_it_is_bounded_by_bytes_and_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PRUNE_S", -1.0)
+    monkeypatch.setattr(prune, "EVERY_S", -1.0)
     with opened(tmp_path, max_mb=1) as history:
         for first in range(1, 4000, 100):
             numbers = range(first, first + 100)

@@ -18,10 +18,11 @@ from shared.wire.messages import Event, EventType, ZoneState, encode
 from viewer_server.config import HistorySettings
 from viewer_server.stored import series
 from viewer_server.stored.history import History
+from viewer_server.stored.nodes.times import MINUTE_US
 from viewer_server.stored.reading import Database, Unavailable
-from viewer_server.stored.rollup import BINS, MINUTE_US, bin_begins_s, bin_of
+from viewer_server.stored.rollup import BINS, bin_begins_s, bin_of
 
-T0 = 1_795_305_600_000_000  # a whole hour
+T0 = 1_751_328_000_000_000  # a whole hour
 HOUR = 3_600_000_000
 
 
@@ -84,7 +85,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def stored(path: Path, *events: Event, states: tuple[ZoneState, ...] = ()) -> Database:
-    with History(HistorySettings(path=str(path))) as history:
+    now_us = T0 + 200 * HOUR
+    with History(HistorySettings(path=str(path)), wall_us=lambda: now_us) as history:
         for one in events:
             history.add(one)
         for state in states:
@@ -292,5 +294,5 @@ def test_a_history_of_the_first_version_is_taken_along(path: Path, tmp_path: Pat
     with database.reading() as db:
         assert db.execute("SELECT count(*) FROM events").fetchone() == (len(events) + 1,)
         assert db.execute("SELECT number FROM marks").fetchone() == (events[-1].number,)
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
     assert not list(tmp_path.glob("*.damaged*"))

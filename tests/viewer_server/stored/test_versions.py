@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from shared.wire.messages import LineDefinition, ZoneDefinition, Zones
+from viewer_server.quotas import Quotas
 from viewer_server.stored.versions import KEPT, Versions
 
 
-def zones_of(number: int, camera: str = "yard") -> Zones:
+def zones_of(number: int, camera: str = "yard", node: str = "n") -> Zones:
     corner = (number / 1000, 0.5)
     return Zones(
-        node="n", session="s", published_us=1, camera=camera, version=number,
+        node=node, session="s", published_us=1, camera=camera, version=number,
         zones={"z": ZoneDefinition(polygon=((0.0, 0.0), (1.0, 0.0), corner))},
         lines={"l": LineDefinition(points=((0.0, 0.0), corner))},
     )  # fmt: skip
@@ -42,3 +43,17 @@ def test_all_cameras_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> N
             kept.add(zones_of(number, f"c{number % 20}"))
         sizes = [len(json.dumps(kept.of("n", f"c{number}"))) for number in range(20)]
     assert 5_000 < sum(sizes) < 40_000
+
+
+def test_the_node_that_has_the_most_loses_its_oldest_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viewer_server.stored.versions.MAX_BYTES", 20_000)
+    quotas = Quotas()
+    with Versions(None, quotas) as kept:
+        for number in range(5):
+            kept.add(zones_of(number))
+        for number in range(500):
+            kept.add(zones_of(number, f"c{number}", "evil"))
+        assert len(kept.of("n", "yard")) == 5
+        assert len(kept.of("evil", "c499")) == 1
+        assert kept.of("evil", "c0") == []
+    assert {one.node for one in quotas.reached()} == {"evil"}

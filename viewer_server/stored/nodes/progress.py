@@ -8,13 +8,14 @@ gives the hole up.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from shared.wire.messages import Gap
 
 HOLE_S = 60.0
 """Seconds of newer events after which a hole is given up. Silence does not count: the node may be away."""
 MAX_ABOVE = 100_000
-"""Maximum stored numbers above a hole; beyond that, the hole is given up at once."""
+"""Maximum stored numbers above the holes of one node; beyond that, holes are given up at once."""
 MAX_GAPS = 100
 
 
@@ -28,6 +29,8 @@ class Progress:
         above: Stored numbers above the first hole.
         gaps: Reported gaps above the first hole.
         waited_s: How long newer events have come while the first hole stayed.
+        lowest: The numbers above as a heap, some of which may be gone from `above`: a node may send numbers
+            in any order, and no order may make an event cost more than another.
     """
 
     number: int
@@ -35,6 +38,7 @@ class Progress:
     above: set[int] = field(default_factory=set)
     gaps: list[Gap] = field(default_factory=list)
     waited_s: float = 0.0
+    lowest: list[int] = field(default_factory=list, repr=False)
 
     def take(self, number: int, oldest: int) -> None:
         """Note a stored number.
@@ -43,10 +47,18 @@ class Progress:
             number: The event's.
             oldest: The lowest number that the node can still send.
         """
+        if number == self.number + 1 and not self.above and not self.gaps:  # as nearly always
+            self.number, self.waited_s = number, 0.0
+            return
         self.reach(min(oldest, number) - 1)
-        if number > self.number:
-            self.above.add(number)
+        self.add(number)
         self.reach(self.number)
+
+    def add(self, number: int) -> None:
+        """Note a stored number, without looking what it completes."""
+        if number > self.number and number not in self.above:
+            self.above.add(number)
+            heappush(self.lowest, number)
 
     def skip(self, gap: Gap) -> None:
         """Note numbers that will never come."""
@@ -59,8 +71,7 @@ class Progress:
         self._jump(number)
         while True:
             while self.number + 1 in self.above:
-                self.number += 1
-                self.above.discard(self.number)
+                self._jump(self.number + 1)
             over = [gap for gap in self.gaps if gap.first <= self.number + 1]
             if not over:
                 break
@@ -75,15 +86,25 @@ class Progress:
         Returns:
             The first and the last number that are missing; None while there is no hole, or it may be filled.
         """
+        if not self.above:
+            self.heard_s = now_s
+            return None
         self.waited_s += min(now_s - self.heard_s, 1.0)
         self.heard_s = now_s
-        if not self.above or (self.waited_s <= HOLE_S and len(self.above) <= MAX_ABOVE):
+        if self.waited_s <= HOLE_S:
             return None
-        missing = self.number + 1, min(self.above) - 1
+        missing = self.number + 1, self.lowest[0] - 1
         self.reach(missing[1] + 1)
         return missing
 
+    def settle(self) -> int:
+        """Give up every hole below the half of the stored numbers; returns how many numbers are missing."""
+        half = sorted(self.above)[len(self.above) // 2]
+        missing = half - self.number - sum(above <= half for above in self.above)
+        self.reach(half)
+        return missing
+
     def _jump(self, number: int) -> None:
-        if number > self.number:
-            self.number = number
-            self.above = {above for above in self.above if above > number}
+        self.number = max(self.number, number)
+        while self.lowest and self.lowest[0] <= self.number:
+            self.above.discard(heappop(self.lowest))
