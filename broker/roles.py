@@ -27,7 +27,7 @@ _TEXT = """\
 # An edge node is a user with the name of its node and without a section of its own below. It writes the
 # topics of the table under its own name, and the ping that asks whether its name is taken.
 {node_writes}
-# It reads its requests, acknowledgements, what it has left retained, and what tells it that its name is taken.
+# It reads its requests, its acknowledgements, what it retains, and what tells it that its name is taken.
 {node_reads}
 # Home Assistant: a node announces its own cameras and learns when Home Assistant starts. (Mosquitto warns
 # that the second line has no %u: it is for everybody.)
