@@ -6,7 +6,6 @@ DEMO_HTTP_PORT, and DEMO_SECONDS (the demo stops after this many seconds).
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -61,7 +60,7 @@ def run(stop: threading.Event) -> int:
         "viewer_server": ("--set", broker, "--set", f"http.port={http_port}"),
         "edge_node": (
             *("--config", str(CONFIG), "--set", broker),
-            *("--set", f"cameras.street.source={json.dumps(source)}"),
+            *("--set", f"cameras.street.source={source}"),
         ),
     }
     with ExitStack() as parts:

@@ -1,43 +1,33 @@
 """A configuration from its layers: a dataclass that is frozen and checked.
 
 The layers are the dataclass's defaults, a profile, a YAML file, ``DARNER_SECTION__KEY`` in the environment,
-and ``--set section.key=value`` on the command line; a later one wins. Every error names where the value comes
-from, the key, and the fix.
+and ``--set section.key=value`` on the command line; a later one wins. A section in a later layer changes the
+keys that it names, and no others. Every error names where the value comes from, the key, and the fix.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import re
-import types
+import logging
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-import yaml
 
+from shared.configuration import declared, explain
+from shared.configuration.yaml_file import mapping, read_yaml
 from shared.errors import ConfigError
+from shared.secrets import known
+from shared.secrets.redact import keep_address
 
 T = TypeVar("T")
 ENV_PREFIX = "DARNER_"
 NOT_SETTINGS = {"DARNER_CACHE", "DARNER_STATE"}
 """Environment variables with our prefix that are not configuration keys."""
 
-
-_WORDS = {
-    "str": "a text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "null": "nothing",
-    "object": "a section with keys",
-    "array": "a list",
-}
-"""What users call msgspec's types."""
+log = logging.getLogger("darner.settings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,95 +50,171 @@ def load(
     environment: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
     base: Callable[[Mapping[str, Any]], Base] | None = None,
+    reshape: Callable[[dict[str, Any]], None] | None = None,
 ) -> T:
-    """Build a configuration from its layers.
+    """Build a configuration from its layers. Its secrets are known from then on, so that no text shows them.
 
     Args:
         kind: A frozen dataclass whose fields are the known keys.
         file: A YAML file; None for none.
         environment: Environment variables. Those that start with ``DARNER_`` are read; two underscores
             separate levels.
-        overrides: ``key.key=value`` from the command line; the value is read as YAML.
+        overrides: ``key.key=value`` from the command line.
         base: Returns the lowest layer, given the values of all layers above it.
+        reshape: Changes what the file says before the later layers are laid over it.
 
     Raises:
         ConfigError: A file cannot be read, a key is unknown, or a value does not fit.
     """
-    raw = read_yaml(file) if file else {}
-    origins: dict[str, str] = {}
+    raw = declared.typed(kind, read_yaml(file) if file else {})
+    if reshape:
+        reshape(raw)
+    layers = _Layers(kind, raw, str(file) if file else "configuration")
     for name, text in (environment or {}).items():
         if name.startswith(ENV_PREFIX) and name not in NOT_SETTINGS:
             key = name[len(ENV_PREFIX) :].lower().replace("__", ".")
-            _assign(raw, key, text, f"environment variable {name}", origins)
+            layers.assign(key, text, f"environment variable {name}", exact=False)
     for item in overrides:
         key, equals, text = item.partition("=")
         if not equals:
-            raise ConfigError(f"--set {item!r}: expected KEY=VALUE, such as --set mqtt.url=mqtt://HOST:1883")
-        _assign(raw, key, text, f"--set {key}", origins)
+            raise ConfigError(f"--set {_key_alone(kind, item)}: expected KEY=VALUE, as in --set node=shop")
+        key = key.strip()
+        if declared.meta(layers.assign(key, text, f"--set {key}"), "secret"):
+            log.warning(
+                "%s stands on the command line, where others may see it: give %s_file or %s instead",
+                key,
+                key.removesuffix("_hash"),
+                ENV_PREFIX + key.upper().replace(".", "__"),
+            )
     if base:
-        lowest = base(raw)
-        for key, value in lowest.values.items():
-            for path in _fill(raw, key.split("."), value):
-                origins[path] = f"{lowest.name}: {path}"
-    return convert(kind, raw, where=str(file) if file else "configuration", origins=origins)
+        layers.fill(base(raw))
+    config = layers.converted()
+    _make_secrets_known(kind, config)
+    return config
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML file whose top level is a mapping; an empty file is an empty mapping.
+def parse(kind: type[T], text: str, where: str) -> T:
+    """Build a configuration from YAML text alone.
 
     Raises:
-        ConfigError: The file is missing or unreadable, is not YAML, or has another top level.
+        ConfigError: The text is not YAML, a key is unknown, or a value does not fit.
     """
-    try:
-        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{file}: no such configuration file") from None
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: is not valid YAML: {' '.join(str(error).split())}") from None
-    if raw is None:
-        return {}
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            f"{file}: expected lines of the form 'key: value' at the top level, found a {type(raw).__name__}"
-        )
-    return raw
+    return convert(kind, declared.typed(kind, mapping(text, where)), where=where)
 
 
-def convert(kind: type[T], raw: object, *, where: str, origins: Mapping[str, str] | None = None) -> T:
+def convert(kind: type[T], raw: object, *, where: str) -> T:
     """Build a dataclass from raw data, which may hold no unknown keys.
 
     Args:
         kind: The dataclass.
         raw: Data as YAML or JSON gives it.
         where: Name of the file, for errors.
-        origins: Where single values come from instead, by key with dots.
 
     Raises:
         ConfigError: A key is unknown or a value does not fit; the text names place, key and fix.
     """
-    _refuse_unknown(kind, raw, "", where, origins or {})
-    try:
-        return msgspec.convert(raw, kind)
-    except msgspec.ValidationError:
-        path, reason = _locate(kind, raw, "")
-        raise ConfigError(f"{_place(path, where, origins or {})}: {reason}") from None
+    return _Layers(kind, raw, where).converted()
 
 
-def _assign(raw: dict[str, Any], key: str, text: str, origin: str, origins: dict[str, str]) -> None:
-    *sections, last = key.split(".")
-    node = raw
-    for section in sections:
-        child = node.setdefault(section, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"{origin}: '{section}' is a value, not a section with keys")
-        node = child
-    try:
-        node[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        node[last] = text
-    origins[key] = origin
+class _Layers(typing.Generic[T]):
+    """Values of all layers so far, and where single ones come from.
+
+    Args:
+        kind: The type of the configuration.
+        raw: The values of the lowest layer, which the others are laid over.
+        where: The name of that layer, for errors.
+    """
+
+    def __init__(self, kind: type[T], raw: Any, where: str) -> None:
+        self._kind, self._raw, self._where = kind, raw, where
+        self._origins: dict[str, str] = {}
+
+    def converted(self) -> T:
+        """The configuration.
+
+        Raises:
+            ConfigError: A key is unknown or a value does not fit.
+        """
+        try:
+            explain.refuse_unknown(self._kind, self._raw, self._place)
+            return msgspec.convert(self._raw, self._kind)
+        except msgspec.ValidationError:
+            raise explain.misfit(self._kind, self._raw, self._place) from None
+        except RecursionError:
+            raise ConfigError(f"{self._where}: is nested too deeply to be a configuration") from None
+
+    def assign(self, key: str, text: str, origin: str, *, exact: bool = True) -> Any:
+        """Lay one value over the others, and return the declared type of its key.
+
+        Args:
+            key: The key, with dots.
+            text: The value, which means what the key declares.
+            origin: Where it comes from, for errors.
+            exact: False matches names that users chose without regard to case, and takes - for _.
+        """
+        node, kind, path = self._raw, self._kind, []
+        *sections, last = key.split(".")
+        for section in sections:
+            section = section if exact else _existing(kind, node, section)
+            path.append(section)
+            if node.get(section) is None:
+                node[section] = {}
+            node, kind = node[section], _below(kind, section)
+            if not isinstance(node, dict):
+                raise ConfigError(f"{origin}: '{section}' is a value, not a section with keys")
+        last = last if exact else _existing(kind, node, last)
+        kind = _below(kind, last)
+        value = declared.typed(kind, declared.from_text(kind, text, origin))
+        if declared.is_section(kind) and not isinstance(value, dict) and value is not None:
+            raise ConfigError(
+                f"{origin}: is a section; set one of its keys, as in {key}.KEY=VALUE, or write "
+                f"{key}={{KEY: VALUE}}"
+            )
+        node[last] = _merged(node.get(last), value)
+        self._origins[".".join([*path, last])] = origin
+        return kind
+
+    def fill(self, base: Base) -> None:
+        """Lay all other values over a layer."""
+        for key, value in base.values.items():
+            for path in _fill(self._raw, key.split("."), value):
+                self._origins[path] = f"{base.name}: {path}"
+
+    def _place(self, path: str) -> str:
+        above = path
+        while above:
+            if above in self._origins:
+                origin = self._origins[above]
+                return origin if above == path else f"{origin}: {path}"
+            above = above.rpartition(".")[0]
+        return f"{self._where}: {path}" if path else self._where
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """A value laid over another: sections are merged key by key, anything else is replaced."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+
+
+def _below(kind: Any, key: str) -> Any:
+    """The declared type of a key below another; Any for one that is unknown."""
+    return next((child for _, child, _ in declared.children(kind, {key: None})), Any)
+
+
+def _existing(kind: Any, node: Mapping[str, Any], name: str) -> str:
+    """The name in the file that an environment variable can mean, which has no capitals and no hyphens."""
+    if typing.get_origin(declared.plain(kind)) is not dict or name in node:
+        return name
+    found = [other for other in node if other.lower().replace("-", "_") == name.replace("-", "_")]
+    return found[0] if len(found) == 1 else name
+
+
+def _key_alone(kind: Any, item: str) -> str:
+    """The key of what lacks its equals sign; what follows may be a secret."""
+    key = item.replace(":", " ").split(" ")[0]
+    first = key.split(".")[0]
+    return f"{key}" if first in declared.keys(declared.plain(kind)) else "without ="
 
 
 def _fill(node: dict[str, Any], keys: Sequence[str], value: object) -> Iterator[str]:
@@ -167,98 +233,11 @@ def _fill(node: dict[str, Any], keys: Sequence[str], value: object) -> Iterator[
         yield first
 
 
-def _place(path: str, where: str, origins: Mapping[str, str]) -> str:
-    return origins.get(path) or f"{where}: {path}" if path else where
-
-
-def _plain(kind: Any) -> Any:
-    """The type inside Annotated and Optional."""
-    if typing.get_origin(kind) is Annotated:
-        return _plain(typing.get_args(kind)[0])
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        members = [member for member in typing.get_args(kind) if member is not type(None)]
-        if len(members) == 1:
-            return _plain(members[0])
-    return kind
-
-
-def _children(kind: Any, value: object) -> Iterator[tuple[str, Any, object]]:
-    """The key, declared type and value of every item of a section, mapping or list."""
-    kind = _plain(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        hints = typing.get_type_hints(kind, include_extras=True)
-        yield from ((str(key), hints[key], item) for key, item in value.items() if key in hints)
-    elif typing.get_origin(kind) is dict and isinstance(value, dict):
-        yield from ((str(key), typing.get_args(kind)[1], item) for key, item in value.items())
-    elif typing.get_origin(kind) in (tuple, list) and isinstance(value, list):
-        inner = typing.get_args(kind)
-        repeated = len(inner) == 1 or inner[-1] is Ellipsis
-        for index, item in enumerate(value):
-            if repeated or index < len(inner):
-                yield str(index), inner[0] if repeated else inner[index], item
-
-
-def _refuse_unknown(kind: Any, value: object, path: str, where: str, origins: Mapping[str, str]) -> None:
-    plain = _plain(kind)
-    if dataclasses.is_dataclass(plain) and isinstance(value, dict):
-        known = [field.name for field in dataclasses.fields(plain)]
-        for key in value:
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, 1)
-                hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-                full = f"{path}.{key}" if path else str(key)
-                raise ConfigError(f"{_place(full, where, origins)}: unknown key; {hint}")
-    for key, child, item in _children(kind, value):
-        _refuse_unknown(child, item, f"{path}.{key}" if path else key, where, origins)
-
-
-def _locate(kind: Any, value: object, path: str) -> tuple[str, str]:
-    """The path of the innermost value that does not fit, and why; msgspec does not name keys of mappings."""
-    plain = _plain(kind)
-    if typing.get_origin(plain) is dict and isinstance(value, dict):
-        for key in value:
-            if reason := _misfit(key, typing.get_args(plain)[0]):
-                return f"{path}.{key}" if path else str(key), f"as a name: {reason}"
-    for key, child, item in _children(kind, value):
-        if _misfit(item, child):
-            return _locate(child, item, f"{path}.{key}" if path else key)
-    return path, _misfit(value, kind) or "does not fit"
-
-
-def _misfit(value: object, kind: Any) -> str | None:
-    """Why a value does not fit a type, in words; None when it fits."""
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        reason = _in_words(str(error), kind)
-        if isinstance(value, (int, float)) and reason.startswith("expected a text, got"):
-            reason += "; put it in quotes"
-        return reason if isinstance(value, (dict, list)) else f"{value!r}: {reason}"
-    return None
-
-
-def _in_words(error: str, kind: Any) -> str:
-    """What msgspec says about a value, in the words of somebody who writes YAML."""
-    choices = _choices(kind)
-    if error.startswith("Invalid enum value") and choices:
-        return f"expected one of {', '.join(choices)}"
-    reason = re.sub(r" - at `.*`$", "", error)
-    reason = re.sub(r"Object missing required field `(\w+)`", r"the key '\1' is missing", reason)
-    reason = re.sub(r"`str` matching regex .*", "1 to 64 letters, digits, '_' or '-'", reason)
-    reason = re.sub(r"`([a-z |]+)`", lambda found: _named(found[1]), reason).replace("`", "")
-    return reason[0].lower() + reason[1:]
-
-
-def _named(types_: str) -> str:
-    """The types in msgspec's notation, such as "int | null", in words."""
-    return " or ".join(_WORDS.get(name, name) for name in types_.split(" | "))
-
-
-def _choices(kind: Any) -> list[str]:
-    """The values that a type of literals allows; none for other types."""
-    plain = _plain(kind)
-    if typing.get_origin(plain) is typing.Literal:
-        return [str(value) for value in typing.get_args(plain)]
-    if typing.get_origin(plain) in (typing.Union, types.UnionType):
-        return [choice for member in typing.get_args(plain) for choice in _choices(member)]
-    return []
+def _make_secrets_known(kind: Any, value: Any) -> None:
+    for _, child, item in declared.children(kind, value):
+        if isinstance(item, str) and declared.meta(child, "secret"):
+            known.keep(item)
+        elif isinstance(item, str) and declared.meta(child, "address"):
+            keep_address(item)
+        else:
+            _make_secrets_known(child, item)

@@ -28,6 +28,7 @@ LEVELS: dict[str, list[str]] = {
     "shared": [
         "secrets",
         "errors.py channel.py clock.py files.py geometry.py limits.py signals.py storage.py",
+        "configuration",
         "log.py settings.py pictures.py program.py",
         "wire",
         "mqtt documents",

@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             print(ask_for_hash())
             return 0
+        log.setup()
         config = settings.load(ViewerConfig, file=given.config, environment=os.environ, overrides=given.set)
         log.setup(config.log_level)
         from viewer_server import server  # imports gunicorn and Flask: a wrong key is reported without them

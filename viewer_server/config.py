@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from shared.configuration.declared import FILE, SECRET
 from shared.mqtt.address import MqttSettings
 from shared.storage import state_folder
 
@@ -50,19 +51,24 @@ class HttpSettings:
         ),
     ] = ()
     password_hash: Annotated[
-        str | None, Meta(description="Hash that `darner-viewer --hash-password` prints")
+        str | None, Meta(description="Hash that `darner-viewer --hash-password` prints", extra=SECRET)
     ] = field(default=None, repr=False)
     password_file: Annotated[
-        str | None, Meta(description="File that holds the hash, instead of password_hash")
+        str | None, Meta(description="File that holds the hash, instead of password_hash", extra=FILE)
     ] = None
     generate_password: Annotated[
         bool, Meta(description="Without a password, make one at the first start and print it once")
     ] = False
     token: Annotated[
         str | None,
-        Meta(description="Bearer token with which programs use the API, /metrics and the websocket"),
+        Meta(
+            description="Bearer token with which programs use the API, /metrics and the websocket",
+            extra=SECRET,
+        ),
     ] = field(default=None, repr=False)
-    token_file: Annotated[str | None, Meta(description="File that holds the token, instead of token")] = None
+    token_file: Annotated[
+        str | None, Meta(description="File that holds the token, instead of token", extra=FILE)
+    ] = None
     session_hours: Annotated[
         float, Meta(gt=0, le=8760, description="Hours without a visit after which a login ends")
     ] = 168.0
@@ -76,7 +82,8 @@ class HistorySettings:
         Annotated[str, Meta(min_length=1)] | None,
         Meta(
             description="SQLite file. auto: viewer-history.db in $DARNER_STATE or ~/.local/state/darner; "
-            "null: nothing is stored, and no event acknowledged"
+            "null: nothing is stored, and no event acknowledged",
+            extra=FILE,
         ),
     ] = "auto"
     max_mb: Annotated[

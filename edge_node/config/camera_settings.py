@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared import limits
+from shared.configuration.declared import ADDRESS
 from shared.errors import ConfigError
 from shared.wire.messages import ClassFilter, Fraction, Id, LineDefinition, Point, ZoneDefinition
 
@@ -133,7 +134,8 @@ class CameraSettings:
         int | str,
         Meta(
             description="Number of a webcam, its path below /dev, the URL of a stream (rtsp://, http://, "
-            "rtmp://, srt://, udp://), a video file, a pipe, or a folder of pictures"
+            "rtmp://, srt://, udp://), a video file, a pipe, or a folder of pictures",
+            extra=ADDRESS,
         ),
     ]
     loop: Annotated[bool, Meta(description="Start a file or folder again when it ends")] = False

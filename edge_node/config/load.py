@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import logging
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,24 +16,35 @@ from edge_node.config.camera_settings import refuse_shared_names
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source
 from shared import settings
+from shared.configuration import declared
 from shared.errors import ConfigError
-from shared.secrets.redact import redact_address
+from shared.secrets.known import HIDDEN
+from shared.secrets.redact import redact, redact_address
 
-_SECRET = re.compile(r"(^|_)password$")
+log = logging.getLogger("darner.settings")
+
+ONLY = "camera"
+"""The name of the camera that ``--source`` gives."""
 
 
-def configuration(file: Path | None, overrides: Sequence[str]) -> EdgeConfig:
+def configuration(file: Path | None, overrides: Sequence[str], *, alone: bool = False) -> EdgeConfig:
     """Read the configuration; it need not have any cameras.
 
     Args:
         file: A YAML file; None for none.
         overrides: ``key=value`` from the command line.
+        alone: Leaves out the file's cameras, except for the one that ``--source`` is about.
 
     Raises:
         ConfigError: A key or a value is wrong.
     """
     config = settings.load(
-        EdgeConfig, file=file, environment=os.environ, overrides=overrides, base=profiles.base
+        EdgeConfig,
+        file=file,
+        environment=os.environ,
+        overrides=overrides,
+        base=profiles.base,
+        reshape=_leave_out_cameras if alone else None,
     )
     for name, camera in config.cameras.items():
         try:
@@ -58,8 +67,14 @@ def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> Edg
         SourceError: A camera's file or folder is missing.
     """
     if source is not None:
-        overrides = [*overrides, f"cameras={{camera: {{source: {json.dumps(source)}}}}}"]
-    config = configuration(file, overrides)
+        overrides = [*overrides, f"cameras.{ONLY}.source={source}"]
+    config = configuration(file, overrides, alone=source is not None)
+    if source is not None and len(config.cameras) > 1:
+        others = ", ".join(f"cameras.{name}" for name in config.cameras if name != ONLY)
+        raise ConfigError(
+            f"--source watches one camera, which is called '{ONLY}', but {others} is set as well, with --set "
+            f"or in the environment: leave that out, or name the source with --set cameras.NAME.source"
+        )
     if not config.cameras:
         raise ConfigError(
             "no cameras: name one with --source (0 for a webcam, a file or a URL), "
@@ -71,17 +86,27 @@ def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> Edg
 
 
 def as_yaml(config: EdgeConfig) -> str:
-    """A configuration as a YAML file with every key; ``***`` stands for each password."""
-    shown = _shown(msgspec.to_builtins(dataclasses.asdict(config)))
-    text: str = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+    """A configuration as a YAML file with every key; ``***`` stands for each secret."""
+    text: str = yaml.safe_dump(_shown(EdgeConfig, config), sort_keys=False, allow_unicode=True)
     return text
 
 
-def _shown(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: "***" if item and _SECRET.search(str(key)) else _shown(item) for key, item in value.items()
-        }
+def _shown(kind: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        if declared.meta(kind, "secret"):
+            return HIDDEN
+        return redact_address(value) if declared.meta(kind, "address") else redact(value)
+    items = list(declared.children(kind, value))
     if isinstance(value, (list, tuple)):
-        return [_shown(item) for item in value]
-    return redact_address(value) if isinstance(value, str) else value
+        return [_shown(child, item) for _, child, item in items]
+    return {key: _shown(child, item) for key, child, item in items} if items else msgspec.to_builtins(value)
+
+
+def _leave_out_cameras(raw: dict[str, Any]) -> None:
+    """Take the cameras out of what a file says, because ``--source`` watches one alone."""
+    cameras = raw.get("cameras")
+    if not isinstance(cameras, dict):
+        return
+    if others := [str(name) for name in cameras if name != ONLY]:
+        log.info("--source: the file's cameras (%s) are not watched", ", ".join(others))
+    raw["cameras"] = {name: camera for name, camera in cameras.items() if name == ONLY}

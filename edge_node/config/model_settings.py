@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from edge_node.assets.models import Layout, Provider
 from shared import limits
+from shared.configuration.declared import ADDRESS
 from shared.wire.messages import Fraction, Label
 
 Precision = Literal["auto", "fp32", "fp16", "int8"]
@@ -60,7 +61,8 @@ class ModelSettings:
         str,
         Meta(
             description="Path of a model file, the name of a known model, or http://HOST:PORT/MODEL or "
-            "grpc://HOST:PORT/MODEL on a KServe server"
+            "grpc://HOST:PORT/MODEL on a KServe server",
+            extra=ADDRESS,
         ),
     ] = "nanodet_g_416"
     backend: Annotated[

@@ -12,6 +12,8 @@ from typing import Any
 from edge_node.machine import hardware
 from edge_node.machine.hardware import Hardware
 from shared import settings
+from shared.configuration import declared
+from shared.configuration.yaml_file import read_yaml
 from shared.errors import ConfigError
 
 FILE = Path(__file__).with_name("profiles.yaml")
@@ -63,7 +65,7 @@ def read(file: Path = FILE) -> dict[str, Profile]:
     Raises:
         ConfigError: The file is not valid.
     """
-    raw = settings.read_yaml(file)
+    raw = declared.typed(dict[str, Profile], read_yaml(file))
     return {name: settings.convert(Profile, one, where=f"{file.name}: {name}") for name, one in raw.items()}
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.model_settings import ModelSettings
 from shared import limits
+from shared.configuration.declared import FILE
 from shared.log import Format
 from shared.mqtt.address import MqttSettings
 from shared.wire import topics
@@ -75,7 +76,8 @@ class OutboxSettings:
         str | None,
         Meta(
             description="SQLite file; null: outbox-{node}.db in $DARNER_STATE, or in ~/.local/state/darner "
-            "where that is not set"
+            "where that is not set",
+            extra=FILE,
         ),
     ] = None
     max_mb: Annotated[
@@ -202,7 +204,8 @@ class EdgeConfig:
         str | None,
         Meta(
             description="File that keeps zones and lines saved over MQTT. auto: zones-{node}.json in "
-            "$DARNER_STATE or ~/.local/state/darner; null: they are lost when the node stops"
+            "$DARNER_STATE or ~/.local/state/darner; null: they are lost when the node stops",
+            extra=FILE,
         ),
     ] = "auto"
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
@@ -211,7 +214,8 @@ class EdgeConfig:
         str | None,
         Meta(
             description="File whose time stamp is renewed every 5 s while every stage works, for health "
-            "checks; null: none"
+            "checks; null: none",
+            extra=FILE,
         ),
     ] = None
     log_level: Annotated[

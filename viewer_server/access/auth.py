@@ -19,13 +19,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol
 
 import flask
 from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from shared.configuration.secret_file import read_secret
 from shared.errors import ConfigError
 from viewer_server.access.attempts import Attempts
 from viewer_server.access.login_file import METHOD, LoginFile
@@ -201,7 +201,11 @@ def read_password(settings: HttpSettings) -> str | None:
     Raises:
         ConfigError: The configured value is not a hash, or its file cannot be read.
     """
-    found = settings.password_hash or _read("http.password_file", settings.password_file)
+    if settings.password_hash and settings.password_file:
+        raise ConfigError("http.password_hash and http.password_file are both set: leave out one of them")
+    found = settings.password_hash
+    if settings.password_file is not None:
+        found = read_secret("http.password_file", settings.password_file).strip()
     if found is not None and not _is_hash(found):
         name = (
             "http.password_hash" if settings.password_hash else f"http.password_file {settings.password_file}"
@@ -224,7 +228,11 @@ def read_token(settings: HttpSettings) -> str | None:
     Raises:
         ConfigError: It is too short to be safe, or its file cannot be read.
     """
-    found = settings.token or _read("http.token_file", settings.token_file)
+    if settings.token and settings.token_file:
+        raise ConfigError("http.token and http.token_file are both set: leave out one of them")
+    found = settings.token
+    if settings.token_file is not None:
+        found = read_secret("http.token_file", settings.token_file)
     if found is not None and len(found) < 16:
         raise ConfigError("http.token: needs at least 16 characters; make one with: openssl rand -hex 24")
     return found
@@ -259,15 +267,3 @@ def ask_for_hash() -> str:
     if len(password) < LEAST:
         raise ConfigError(f"a password needs at least {LEAST} characters")
     return generate_password_hash(password, METHOD)
-
-
-def _read(key: str, path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{key} {path}: cannot be read: {error}") from None
-    if not text:
-        raise ConfigError(f"{key} {path}: is empty")
-    return text

@@ -321,7 +321,7 @@ def test_a_speed_that_is_none_is_refused(tmp_path: Path, speed: str) -> None:
 
 def test_a_3_1_1_broker_gets_the_payloads(own_broker: MosquittoProcess, ear: Ear, tmp_path: Path) -> None:
     file = recording(tmp_path / "r", [boxes(1)])
-    play: list[Any] = ["play", str(file), "--broker", own_broker.url, "--set", "mqtt.version='3.1.1'"]
+    play: list[Any] = ["play", str(file), "--broker", own_broker.url, "--set", "mqtt.version=3.1.1"]
     assert replay.main(play) == 0
     (got,) = ear.hear(1)
     assert (got.payload, got.content_type) == (boxes(1).payload, None)
