@@ -53,7 +53,9 @@ export interface EditedCamera {
 export interface FrameHeader {
   node: string;
   camera: string;
-  picture: { session: string; seq: number; width: number; height: number; received_us: number };
+  picture: { session: string; seq: number; width: number; height: number; received_us: number;
+    /** Whether the detections are surely those of this picture. */
+    matched: boolean };
   detections: DetectionsMessage;
   /** Detections messages of the session that did not reach the viewer. */
   lost: number;

@@ -3,6 +3,9 @@
 The answer goes to the request's MQTT 5 response topic with its correlation data, else to
 ``/response/{command}``; it repeats the request's `transaction` either way. A request whose topic does not
 end in a possible command name is answered on ``/response/unknown``.
+
+A bridge between brokers changes the prefix of topics, but not that of response topics inside messages. So a
+response topic that is not below this node's responses gets the answer, and so does what it may mean here.
 """
 
 from __future__ import annotations
@@ -170,23 +173,33 @@ class Commands:
         payload = messages.encode(response)
         if len(payload) > limits.PAYLOAD_BYTES:
             return False
-        path = self._reply_topic(received, response.command)
-        return self._client.publish(topics.RESPONSE, path, payload, correlation=received.correlation)
+        said = [
+            self._client.publish(topics.RESPONSE, path, payload, correlation=received.correlation)
+            for path in self._reply_topics(received, response.command)
+        ]
+        return all(said)
 
     def _command(self, received: Received) -> str:
         """The command's name, or whatever the topic has in its place."""
         return received.topic[len(self._requests) :]
 
-    def _reply_topic(self, received: Received, command: str) -> str:
+    def _reply_topics(self, received: Received, command: str) -> list[str]:
         wanted = received.response_topic
+        own = topics.RESPONSE.path(self._prefix, node=self._node, command=command)
         if (
             wanted
             and len(wanted) <= limits.TOPIC_LENGTH
             and not set(wanted) & set("+#\0")
             and not wanted.startswith("$")
         ):
-            return wanted
-        return topics.RESPONSE.path(self._prefix, node=self._node, command=command)
+            base, mailbox = own.removesuffix(command), wanted.rpartition("/")[2]
+            if wanted == base + mailbox:
+                return [wanted]
+            ours = f"/{wanted}".endswith(f"/{self._node}/response/{mailbox}") and topics.may_be_command(
+                mailbox
+            )
+            return [wanted, base + mailbox if ours else own]
+        return [own]
 
 
 class _Asked(msgspec.Struct):

@@ -178,20 +178,24 @@ def test_garbage_on_every_topic_is_counted_said_once_and_survived(
         edge.announce("yard")
         viewer.wait(status="ok", cameras=2)
     assert viewer.metric('darner_viewer_messages_refused_total{topic="detections"}') == 15
-    assert viewer.metric("darner_viewer_pictures_not_joinable_total") == 15
+    assert viewer.metric('darner_viewer_messages_refused_total{topic="thumbnail"}') == 15
     assert viewer.log.count("n/camera/c/detections") == 1
     assert "Traceback" not in viewer.log
 
 
-def test_pictures_over_mqtt_3_are_counted_and_not_shown(viewer: ViewerProcess, own_broker: Any) -> None:
+def test_pictures_over_mqtt_3_are_shown_with_the_newest_boxes_and_counted(
+    viewer: ViewerProcess, own_broker: Any
+) -> None:
     with FakeEdge(own_broker.url, version="3.1.1") as edge:
         edge.announce("yard")
         viewer.wait(cameras=1)
+        edge.detections("yard", 1)
         edge.picture("yard", 1)
         edge.announce("yard", "later")
         viewer.wait(cameras=2)
     assert viewer.metric("darner_viewer_pictures_not_joinable_total") == 1
     assert viewer.metric("darner_viewer_frames_joined_total") == 0
+    assert viewer.log.count("have to speak MQTT 5") == 1
 
 
 def test_a_broker_that_comes_back_is_found_and_browsers_are_told(

@@ -134,6 +134,7 @@ class Hub:
                 "cameras": len(self.state.cameras),
                 "joined": self.state.joined,
                 "unmatched": self.state.unmatched,
+                "unnamed": self.state.unnamed,
             }
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from shared.wire.messages import DetectionsMessage
@@ -22,6 +22,7 @@ class Thumbnail:
     Attributes:
         session: The node's session.
         seq: The frame's number in that session.
+        matched: Whether the picture says so; otherwise they are those of the boxes beside it.
         width: Pixels, from the JPEG's own header.
         height: Pixels, from the JPEG's own header.
         received_us: When the viewer received it, microseconds UTC.
@@ -34,6 +35,7 @@ class Thumbnail:
     height: int
     received_us: int
     jpeg: bytes
+    matched: bool = True
 
 
 Pair = tuple[Thumbnail, DetectionsMessage]
@@ -84,14 +86,19 @@ class Joiner:
     A pair has one session and one seq, and no pair comes out after a newer one. A new session starts over:
     its frame numbers are its own.
 
+    A picture that does not name its frame comes out at once, with the newest boxes, and is marked.
+
     Attributes:
         unmatched: Pictures whose boxes never came.
+        unnamed: Pictures that did not name their frame.
         lost: Detections messages of this session that did not reach the viewer.
     """
 
     def __init__(self) -> None:
         self.unmatched = 0
+        self.unnamed = 0
         self.lost = 0
+        self._newest: DetectionsMessage | None = None
         self._position: int | None = None
         self._start("")
 
@@ -106,6 +113,14 @@ class Joiner:
         self.unmatched += self._pictures.add(picture.seq, picture, len(picture.jpeg))
         return None
 
+    def add_unnamed(self, picture: Thumbnail) -> Pair | None:
+        """The pair of a picture that does not name its frame, and the newest boxes; None before the first."""
+        self.unnamed += 1
+        newest = self._newest
+        if newest is None:
+            return None
+        return replace(picture, session=newest.session, seq=newest.seq, matched=False), newest
+
     def add_detections(self, detections: DetectionsMessage, size: int) -> Pair | None:
         """The pair that these boxes complete, if their picture has come.
 
@@ -114,6 +129,7 @@ class Joiner:
             size: Its length on the wire, for the bound on memory.
         """
         self._enter(detections.session)
+        self._newest = detections
         self._note_losses(detections.seq - detections.dropped)
         if detections.seq <= self._last:
             return None

@@ -35,11 +35,6 @@ class ViewerMetrics(Collector):
             ["topic"],
             registry=self.registry,
         )
-        self.not_joinable = Counter(
-            "darner_viewer_pictures_not_joinable",
-            "Pictures that did not say which frame they show, as over MQTT 3.1.1",
-            registry=self.registry,
-        )
         self.repeated = Counter(
             "darner_viewer_events_repeated",
             "Events that came again and were stored already",
@@ -63,6 +58,10 @@ class ViewerMetrics(Collector):
         counters = {
             "frames_joined": ("Pictures that found their boxes", census["joined"]),
             "frames_unmatched": ("Pictures whose boxes never came", census["unmatched"]),
+            "pictures_not_joinable": (
+                "Pictures that did not say which frame they show, as over MQTT 3.1.1",
+                census["unnamed"],
+            ),
             "frames_sent": ("Frames sent, to all browsers together", counts["sent"]),
             "frames_replaced": ("Frames a slow browser did not get: a newer one came", counts["replaced"]),
         }

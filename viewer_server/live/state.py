@@ -43,10 +43,6 @@ MAX_CLASSES = 400
 """Maximum class names passed on for filters; a longer list is left out."""
 
 
-class NotJoinable(MessageError):  # noqa: N818 - a MessageError that is counted separately
-    """A picture that does not say which frame it shows."""
-
-
 class _Camera:
     def __init__(self) -> None:
         self.joiner = Joiner()
@@ -90,6 +86,11 @@ class State:
     def unmatched(self) -> int:
         """Pictures whose boxes never came."""
         return sum(camera.joiner.unmatched for camera in self._cameras.values())
+
+    @property
+    def unnamed(self) -> int:
+        """Pictures that did not say which frame they show."""
+        return sum(camera.joiner.unnamed for camera in self._cameras.values())
 
     def apply(self, received: Received) -> list[Update]:
         """Check a message and keep what it says.
@@ -180,12 +181,14 @@ class State:
 
     def _picture(self, ids: Mapping[str, str], received: Received) -> list[Update]:
         camera = self._known(ids)
-        return self._joined(ids, camera, camera.joiner.add_picture(_picture(received)))
+        picture = _picture(received)
+        add = camera.joiner.add_picture if picture.matched else camera.joiner.add_unnamed
+        return self._joined(ids, camera, add(picture))
 
     def _joined(self, ids: Mapping[str, str], camera: _Camera, pair: Pair | None) -> list[Update]:
         if pair is None:
             return []
-        self.joined += 1
+        self.joined += pair[0].matched
         camera.last_frame = updates.frame(ids["node"], ids["camera"], *pair, camera.joiner.lost)
         return [camera.last_frame]
 
@@ -246,12 +249,8 @@ def _encoded(row: Topic, ids: Mapping[str, str], message: NodeMessage) -> bytes:
 
 def _picture(received: Received) -> Thumbnail:
     properties = received.user_properties
-    if "session" not in properties or "seq" not in properties:
-        raise NotJoinable(
-            "a picture without the user properties session and seq cannot be matched with its boxes; "
-            "they need MQTT 5 (mqtt.version) on both sides"
-        )
-    session, seq = properties["session"], properties["seq"]
+    named = "session" in properties and "seq" in properties
+    session, seq = properties.get("session", ""), properties.get("seq", "0")
     if not (seq.isascii() and seq.isdigit() and len(seq) <= 16) or len(session) > 64:
         raise MessageError(f"user properties session {session[:64]!r}, seq {seq[:20]!r}: not a frame")
     if len(received.payload) > limits.PAYLOAD_BYTES:
@@ -261,4 +260,4 @@ def _picture(received: Received) -> Thumbnail:
     header = read_jpeg_header(received.payload)
     if header is None or max(header.width, header.height) > limits.PICTURE_SIDE:
         raise MessageError(f"not a JPEG of at most {limits.PICTURE_SIDE} x {limits.PICTURE_SIDE} pixels")
-    return Thumbnail(session, int(seq), header.width, header.height, now_us(), received.payload)
+    return Thumbnail(session, int(seq), header.width, header.height, now_us(), received.payload, named)

@@ -2,7 +2,9 @@
 
 With MQTT 5 a request carries correlation data and a response topic of this viewer's own, so that no other
 viewer is sent the answer. The topic is below the node's responses, where a broker's access control lets the
-node write. With MQTT 3.1.1 the viewer receives all answers, and finds its own by the transaction in the body.
+node write. With MQTT 3.1.1, or a bridge between node and viewer that speaks it, all of this is lost. So every
+request also has a transaction in its body, the viewer hears the answers to all viewers' commands, too, and
+takes the first that has its own transaction.
 """
 
 from __future__ import annotations
@@ -68,6 +70,7 @@ class NodeRequests:
         self._mailbox = "viewer." + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self._lock = threading.Lock()
         self._outstanding: dict[str, _Outstanding] = {}
+        self._heard: set[str] = set()
         self._closed = False
 
     @property
@@ -80,9 +83,9 @@ class NodeRequests:
         return topics.RESPONSE.path(self._prefix, node=node, command=self._mailbox)
 
     def subscribe(self) -> None:
-        """Subscribe to the answers."""
-        everything = topics.RESPONSE.filter(self._prefix)
-        self._client.subscribe(everything[: -len("+")] + self._mailbox if self._v5 else everything, 1)
+        """Subscribe to this viewer's own answers."""
+        if self._v5:
+            self._hear(self._mailbox)
 
     def ask(
         self,
@@ -121,6 +124,7 @@ class NodeRequests:
                 raise Busy(f"{MAX_OUTSTANDING} requests to nodes wait for an answer already; try again")
             self._outstanding[number] = waiting
         try:
+            self._hear(command)
             self._send(path, node, payload, number)
             begin = time.monotonic()
             waiting.done.wait(self._deadline_s if deadline_s is None else deadline_s)
@@ -141,16 +145,13 @@ class NodeRequests:
         """
         if received.retain:
             return  # a retained message was sent before this viewer asked
-        number = (received.correlation or b"").decode("ascii", "replace")
-        with self._lock:
-            waiting = self._outstanding.get(number)
         found = topics.match(self._prefix, received.topic)
-        if found is None or (waiting is None and self._v5):
+        if found is None or not self._outstanding:
             return
         response = decode(Response, received.payload)
-        if waiting is None:
-            with self._lock:
-                waiting = self._outstanding.get(response.transaction or "")
+        number = (received.correlation or b"").decode("ascii", "replace")
+        with self._lock:
+            waiting = self._outstanding.get(number) or self._outstanding.get(response.transaction or "")
         if waiting is None:
             return
         if not found[1]["node"] == response.node == waiting.node or response.command != waiting.command:
@@ -165,18 +166,24 @@ class NodeRequests:
             for waiting in self._outstanding.values():
                 waiting.done.set()
 
+    def _hear(self, command: str) -> None:
+        """Subscribe to answers to a command, or in a mailbox, of every node."""
+        with self._lock:
+            if command in self._heard:
+                return
+            self._heard.add(command)
+        everything = topics.RESPONSE.filter(self._prefix)
+        self._client.subscribe(everything[: -len("+")] + command, 1)
+
     def _payload(self, body: Mapping[str, Any], image: bytes | None, number: str) -> bytes:
-        if image is not None and not body and self._v5:
-            payload = image  # a third shorter than base64 in JSON
-        else:
-            fields = {**body, "transaction": number}
-            if image is not None:
-                fields["image_base64"] = base64.b64encode(image).decode()
-            try:
-                msgspec.convert(fields, Request)
-            except msgspec.ValidationError as error:
-                raise MessageError(str(error)) from None
-            payload = orjson.dumps(fields)
+        fields = {**body, "transaction": number}
+        if image is not None:
+            fields["image_base64"] = base64.b64encode(image).decode()
+        try:
+            msgspec.convert(fields, Request)
+        except msgspec.ValidationError as error:
+            raise MessageError(str(error)) from None
+        payload = orjson.dumps(fields)
         if len(payload) > limits.PAYLOAD_BYTES:
             raise MessageError(
                 f"a request of {len(payload)} bytes; nodes read {limits.PAYLOAD_BYTES} at most"

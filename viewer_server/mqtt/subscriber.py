@@ -18,12 +18,23 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import topics
-from shared.wire.messages import Ack, Event, Metrics, Zones, ZoneState, decode, encode, now_us
+from shared.wire.messages import (
+    Ack,
+    Event,
+    Metrics,
+    NodeMessage,
+    NodeStatus,
+    Zones,
+    ZoneState,
+    decode,
+    encode,
+    now_us,
+)
 from shared.wire.topics import Topic
 from viewer_server.config import HistorySettings
 from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
-from viewer_server.live.state import MAX_EVENTS, SHOWN, NotJoinable, check_names
+from viewer_server.live.state import MAX_EVENTS, SHOWN, check_names
 from viewer_server.memory import Trimmer
 from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored.history import History
@@ -37,6 +48,8 @@ IDLE_S = 0.25
 """Longest wait for a message: how soon a lost connection is noticed."""
 END_S = 1.0
 """How long stopping waits until messages that have arrived are stored."""
+MAX_SESSIONS = 1_000
+"""Nodes whose session is remembered."""
 
 
 class Subscriber:
@@ -74,6 +87,7 @@ class Subscriber:
         self._snapshots = snapshots or SnapshotStore(HistorySettings(path=None))
         self._session = f"viewer-{secrets.token_hex(4)}"
         self._once = Once()
+        self._sessions: dict[str, str] = {}
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
         self.requests = NodeRequests(self._client, settings)
         self._thread: threading.Thread | None = None
@@ -142,9 +156,6 @@ class Subscriber:
         self._metrics.received.labels(name).inc()
         try:
             self._take(row, ids, received)
-        except NotJoinable as error:
-            self._metrics.not_joinable.inc()
-            self._say(received.topic, error)
         except MessageError as error:
             self._metrics.refused.labels(name).inc()
             self._say(received.topic, error)
@@ -158,8 +169,14 @@ class Subscriber:
             self.requests.handle(received)
             return
         if row is topics.SNAPSHOT:
-            self._snapshots.add(ids, received)
+            self._snapshots.add(ids, received, self._sessions.get(ids["node"], ""))
             return
+        if row is topics.THUMBNAIL and "seq" not in received.user_properties and self._once(received.topic):
+            log.warning(
+                "%r: its pictures do not say which frame they show, so each is shown with the newest boxes; "
+                "the node, the viewer and every bridge between them have to speak MQTT 5 to match them",
+                received.topic,
+            )
         if row is not topics.EVENTS or self._store(ids, received):
             self._hub.handle(received)
         if received.payload:  # the hub has checked it
@@ -169,9 +186,19 @@ class Subscriber:
         if row is topics.ZONES:
             self.versions.add(decode(Zones, payload))
         elif row is topics.METRICS:
-            self._history.hear(decode(Metrics, payload))
+            metrics = decode(Metrics, payload)
+            self._history.hear(metrics)
+            self._hear_session(metrics)
+        elif row is topics.STATUS:
+            self._hear_session(decode(NodeStatus, payload))
         elif row is topics.ZONE:
             self._history.hear(decode(ZoneState, payload))
+
+    def _hear_session(self, message: NodeMessage) -> None:
+        """Note a node's session: a snapshot without properties is of the one that runs."""
+        if len(self._sessions) >= MAX_SESSIONS:
+            self._sessions.clear()
+        self._sessions[message.node] = message.session
 
     def _store(self, ids: Mapping[str, str], received: Received) -> bool:
         """Store an event; whether it is shown, which a repeated one is not."""

@@ -88,19 +88,21 @@ class SnapshotStore:
             self._db.close()
             self._db = None
 
-    def add(self, ids: Mapping[str, str], received: Received) -> None:
+    def add(self, ids: Mapping[str, str], received: Received, running: str = "") -> None:
         """Store the newest picture of a track.
 
         Args:
             ids: Node, camera and track, from its topic.
             received: The picture; its user properties name the session.
+            running: The node's session now, for a picture without properties. A node keeps no snapshots of an
+                earlier one.
 
         Raises:
             MessageError: It does not name its track, is no JPEG, or is too large.
         """
         if self._db is None or not received.payload:
             return
-        session, track = received.user_properties.get("session", ""), ids["track"]
+        session, track = received.user_properties.get("session", running), ids["track"]
         if not 0 < len(session) <= 64 or not (track.isascii() and track.isdigit() and len(track) <= 15):
             raise MessageError("a snapshot without the user property `session`, or without a track number")
         header = read_jpeg_header(received.payload)

@@ -121,6 +121,15 @@ def test_an_answer_goes_where_the_asker_wants_it_with_what_it_gave(broker: Mosqu
 
 
 @pytest.mark.usefixtures("node")
+def test_an_answer_also_goes_where_a_bridge_takes_it_to_the_askers_mailbox(broker: Mosquitto) -> None:
+    """A bridge that puts `site1/` before all topics leaves a response topic as it was there."""
+    there = f"site1/{PREFIX}/box/response/viewer.abc"
+    topic, correlation, response = ask(broker, "echo", b'{"transaction": "t"}', reply_to=there)
+    assert (topic, correlation) == (f"{PREFIX}/box/response/viewer.abc", b"42")
+    assert response.transaction == "t"
+
+
+@pytest.mark.usefixtures("node")
 @pytest.mark.parametrize("reply_to", [None, "$SYS/broker"])
 def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
     broker: Mosquitto, reply_to: str | None

@@ -26,13 +26,14 @@ from tests.viewer_server.wire import (
     zones,
 )
 from viewer_server.live import state as module
-from viewer_server.live.state import NotJoinable, State
+from viewer_server.live.state import State
 from viewer_server.live.updates import Update
 
 
 def told(updates: list[Update]) -> list[dict[str, Any]]:
-    """The JSON of text updates."""
-    return [json.loads(update.payload[update.payload.index(b"{") :]) for update in updates]
+    """The JSON of text updates, and the headers of frames."""
+    texts = (update.payload[update.payload.index(b"{") :].decode(errors="replace") for update in updates)
+    return [json.JSONDecoder().raw_decode(text)[0] for text in texts]
 
 
 def known(state: State) -> list[tuple[str, ...]]:
@@ -133,7 +134,7 @@ def test_a_frame_is_told_with_picture_and_boxes_of_the_same_number(state: State)
     body = update.payload[update.payload.index(b"{") :]
     header = json.loads(body[: body.index(b"\xff\xd8")])
     assert header["picture"] | {"received_us": 0} == {
-        "session": "s1", "seq": 7, "width": 640, "height": 360, "received_us": 0,
+        "session": "s1", "seq": 7, "width": 640, "height": 360, "received_us": 0, "matched": True,
     }  # fmt: skip
     assert header["detections"]["seq"] == 7
     assert body.endswith(picture_of(7))
@@ -173,9 +174,23 @@ def test_what_breaks_the_contract_is_refused_with_a_reason(
     assert known(state) == before
 
 
-def test_a_picture_without_a_number_is_told_apart_from_a_broken_one(state: State) -> None:
-    with pytest.raises(NotJoinable, match="MQTT 5"):
-        state.apply(received("n/camera/c/thumbnail", raw=picture_of(1)))
+def test_a_picture_without_a_number_is_shown_with_the_newest_boxes_and_marked(state: State) -> None:
+    bare = received("n/camera/c/thumbnail", raw=picture_of(1))
+    assert state.apply(bare) == [], "before there are boxes"
+    state.apply(detections(7))
+    [header] = told(state.apply(bare))
+    assert header["picture"]["matched"] is False
+    assert header["picture"]["seq"] == header["detections"]["seq"] == 7
+    state.apply(detections(8))
+    [header] = told(state.apply(thumbnail(8)))
+    assert (header["picture"]["matched"], header["picture"]["seq"]) == (True, 8)
+    assert (state.unnamed, state.joined) == (2, 1)
+
+
+def test_a_broken_picture_without_a_number_is_refused(state: State) -> None:
+    state.apply(detections(7))
+    with pytest.raises(MessageError, match="not a JPEG"):
+        state.apply(received("n/camera/c/thumbnail", raw=b"GIF89a"))
 
 
 @given(

@@ -280,6 +280,7 @@ export class Tile {
     if (!this.#shown) return "Waiting for the first picture";
     const { picture, detections } = this.#shown.header;
     if (this.#paused) return `Paused at ${time(detections.captured_us / 1000)}`;
+    if (!quiet && picture.matched === false) return "The boxes may be of another frame: this picture does not say which one it shows";
     return quiet ? `No new picture for ${duration((now - picture.received_us / 1000) / 1000)}` : "";
   }
 
