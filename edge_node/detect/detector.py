@@ -17,6 +17,7 @@ from edge_node.backends.host import PictureInput
 from edge_node.backends.interface import Array, Backend, Inference, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox, letterbox
 from edge_node.config.model_settings import ModelSettings
+from edge_node.detect.decode import plausible
 from edge_node.detect.decode.candidates import candidates, suppress
 from edge_node.detect.decode.classes import class_ids, class_names
 from edge_node.detect.decode.families import FAMILIES
@@ -109,11 +110,22 @@ class Detector:
         self._family = FAMILIES[self.layout]
         self._order = self._family.output_order(model)
         self.input_format = self._family.input_format(width, height)
+        named = len(model.class_names) == self._family.class_count(model)
+        self._check(sample, sure=named or settings.layout != "auto")
         self.class_names = class_names(self._family, model, settings.labels)
         self._wanted = class_ids(settings.classes, self.class_names)
         for _ in range(2):  # the first runs allocate memory and are slow
             self.detect(blank)
         return self
+
+    def _check(self, blank: list[Array], *, sure: bool) -> None:
+        """Make sure that the outputs for a blank picture and for noise are those of a detector."""
+        target = self.input_format
+        noise = np.random.default_rng(0).integers(0, 256, (target.height, target.width, 3), np.uint8)
+        noisy = self._backend.submit([noise], target, None).collect().outputs[0]
+        for outputs in (blank, noisy):
+            ordered = [outputs[place] for place in self._order]
+            plausible.check(self.layout, ordered, (target.width, target.height), sure=sure)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -16,6 +16,8 @@ from shared.geometry import F32
 
 _LEAST_OF_A_GRID = 1000
 """Networks that choose boxes return fewer rows; those that score every cell more (2100 for 320 pixels)."""
+_LEAST_QUERIES = 50
+"""RT-DETR has 300, and no fewer queries than this make sense. A row or two may be anything."""
 _SSD_SIDE = 512
 """Side of the largest input that an SSD is trained with, in pixels."""
 
@@ -46,12 +48,29 @@ def recognise(model: ModelFile, width: int, height: int, sample: Sequence[Array]
     else:
         found = _several(seen, width, height)
     if found is None:
+        if other := _other_task(seen):
+            raise ModelError(f"{other}; Darner needs a model that detects")
         known = "".join(f"\n  {layout}: {family.outputs}" for layout, family in FAMILIES.items())
         raise ModelError(
             f"Darner does not recognise the layout of the outputs {describe(seen)}; "
             f"if it is one of these, name it in model.layout:{known}"
         )
     return found
+
+
+def _other_task(model: ModelFile) -> str | None:
+    """What a network seems to do whose outputs are no detector's; None when they could be one's."""
+    shapes = [output.shape for output in model.outputs]
+    shown = describe(model)
+    if len(shapes) == 1 and len(shapes[0]) <= 2 and shapes[0][-1] != 7:
+        return f"the model returns one row of numbers, {shown}: it classifies, or describes what it sees"
+    if len(shapes) == 1 and (len(shapes[0]) == 4 or not model.outputs[0].dtype.startswith("float")):
+        return f"the model returns a map of the picture, {shown}: it segments, or measures depth"
+    if any(
+        len(shape) == 4 and all(isinstance(side, int) and side > 8 for side in shape[2:]) for shape in shapes
+    ):
+        return f"the model returns masks or maps beside its boxes, {shown}: it segments"
+    return None
 
 
 def _several(model: ModelFile, width: int, height: int) -> Layout | None:
@@ -111,6 +130,8 @@ def _single(model: ModelFile, width: int, height: int, values: F32 | None) -> La
     _, rows, columns = model.outputs[0].shape
     if not isinstance(rows, int) or not isinstance(columns, int):
         return None
+    if not model.outputs[0].dtype.startswith("float"):
+        return None
     described = (model.metadata.get("head", "") + model.metadata.get("description", "")).lower()
     if "rtdetr" in described.replace("-", ""):
         return _of_ultralytics_rtdetr(len(model.class_names), columns, values)
@@ -125,7 +146,7 @@ def _single(model: ModelFile, width: int, height: int, values: F32 | None) -> La
     if rows == three and columns >= 6:
         return _of_grid(width, values)
     if max(rows, columns) <= _LEAST_OF_A_GRID:
-        return _of_few(columns, values)
+        return _of_few(columns, values) if columns == 6 or rows >= _LEAST_QUERIES else None
     return "yolov8" if 5 <= rows < columns else None
 
 

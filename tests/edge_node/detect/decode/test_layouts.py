@@ -148,10 +148,8 @@ def test_more_classes_than_queries_are_still_queries() -> None:
     ("outputs", "shown"),
     [
         pytest.param([], "", id="none"),
-        pytest.param(one(1, 1000), r"output0 float32 \(1, 1000\)", id="a classifier"),
         pytest.param(one(1, 100, 85), r"\(1, 100, 85\)", id="no grid has so few cells"),
         pytest.param(one(1, "n", 85), r"\(1, n, 85\)", id="dynamic, and no sample"),
-        pytest.param([*one(1, 116, 8400), ("output1", (1, 32, 160, 160), "float32")], "output1", id="masks"),
         pytest.param(
             [("logits", (1, 100, 92), "float32"), ("pred_boxes", (1, 100, 4), "float32")],
             "pred_boxes", id="DETR, which ends in a softmax",
