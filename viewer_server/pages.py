@@ -31,6 +31,11 @@ def blueprint(access: Access) -> flask.Blueprint:
         logged_in = access.session_of(flask.request) is not None
         return {"logged_in": access.required and logged_in, "entered": logged_in or not access.required}
 
+    @routes.after_app_request
+    def visited(response: flask.Response) -> flask.Response:
+        access.visited(response)
+        return response
+
     for name in ("analytics", "events", "system"):
         routes.add_url_rule(f"/{name}", name, _page(f"{name}.html"))
 
@@ -53,7 +58,7 @@ def blueprint(access: Access) -> flask.Blueprint:
             log.warning("a wrong password from %s", flask.request.remote_addr)
             text = "That is not the password."
             return flask.make_response(_form(access, target, text), HTTPStatus.UNAUTHORIZED)
-        access.attempts.succeeded(flask.request.remote_addr)
+        access.succeeded(flask.request.remote_addr)
         entered = flask.make_response(_to(_next(target)))
         access.log_in(entered)
         return entered

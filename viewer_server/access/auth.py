@@ -27,7 +27,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from shared.configuration.secret_file import read_secret
 from shared.errors import ConfigError
-from viewer_server.access.attempts import Attempts
+from viewer_server.access.attempts import Attempts, address_of
 from viewer_server.access.login_file import METHOD, LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.config import HttpSettings
@@ -37,6 +37,8 @@ log = logging.getLogger("darner.login")
 PUBLIC = ("/login", "/health")
 LEAST = 8
 """Minimum length of a password, characters."""
+RENEWED_AFTER = 0.02
+"""Share of a session after which a visit prolongs it: not each request needs a new cookie."""
 LOGGED_OUT = 4401
 """Close code of a websocket whose login ended: HTTP's 401 in the range for applications."""
 
@@ -89,7 +91,8 @@ class Access:
         self._token = read_token(settings)
         self.hours = settings.session_hours
         self.cookie = f"darner_{port}"
-        self.attempts = Attempts()
+        self._clock = clock
+        self.attempts = Attempts(known=kept.lately)
         self._hashing = threading.Lock()
         self._watching: dict[str, set[Closable]] = {}
         self._watching_lock = threading.Lock()
@@ -151,11 +154,34 @@ class Access:
             return not self._origins.page_is_ours(origin, request.headers.get("Host", ""))
         return site is None and self.cookie in request.cookies
 
-    def log_in(self, response: flask.Response, session: str | None = None) -> None:
-        """Give the browser a new session, or prolong its own."""
+    def succeeded(self, address: str | None) -> None:
+        """Note that somebody at this address knew the password."""
+        self.attempts.succeeded(address)
+        self._kept.remember(address_of(address))
+
+    def log_in(self, response: flask.Response) -> None:
+        """Give the browser a new session."""
+        self._give(response, secrets.token_urlsafe(18))
+
+    def visited(self, response: flask.Response) -> None:
+        """Prolong the request's session once a part of it has passed: it ends after the last visit."""
+        request = flask.request
+        if request.path.startswith("/static/") or self.cookie in response.headers.get("Set-Cookie", ""):
+            return
+        session = self.session_of(request)
+        if session is not None and self._age_s(request) > self.hours * 3600 * RENEWED_AFTER:
+            self._give(response, session)
+
+    def _age_s(self, request: flask.Request) -> float:
+        """How long ago the cookie of a request that has a session was given."""
+        cookie = request.cookies.get(self.cookie, "")
+        _, given = self._signer.loads(cookie, return_timestamp=True)
+        return self._clock() - float(given.timestamp())
+
+    def _give(self, response: flask.Response, session: str) -> None:
         response.set_cookie(
             self.cookie,
-            str(self._signer.dumps(session or secrets.token_urlsafe(18))),
+            str(self._signer.dumps(session)),
             max_age=int(self.hours * 3600),
             httponly=True,
             samesite="Strict",

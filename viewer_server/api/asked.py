@@ -5,19 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import flask
+import msgspec
 import orjson
 
+from shared import limits
 from shared.errors import MessageError
-from shared.wire.messages import Response
+from shared.wire.messages import Response, check_json
 from viewer_server.api.endpoint import Refused
 from viewer_server.api.newest import messages
-from viewer_server.api.schemas import CameraQuery, DetectQuery, Nothing
+from viewer_server.api.schemas import (
+    CameraQuery,
+    DetectAnswer,
+    DetectQuery,
+    HeatmapAnswer,
+    Nothing,
+    ZonesSaved,
+)
 from viewer_server.api.uploads import picture_of
 from viewer_server.live.hub import Hub
 from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored.versions import Versions
 
 HEATMAP_S = 5.0
+NAMED = 20
+"""Maximum number of nodes that an error names."""
 STATUS = {"busy": 503, "conflict": 409, "unknown": 404}
 """HTTP's status for a node's error code; 422 for any other."""
 
@@ -41,10 +52,13 @@ class Asked:
         self._check_camera(node, camera)
         try:
             wanted = orjson.loads(flask.request.get_data())
+            check_json(wanted)
             version = wanted["version"]
             body = {"camera": camera, "version": version, "zones": wanted["zones"], "lines": wanted["lines"]}
         except (orjson.JSONDecodeError, KeyError, TypeError):
             raise Refused(400, "expected a JSON object with version, zones and lines") from None
+        except ValueError as error:
+            raise Refused(422, str(error)) from None
         try:
             answer = self._requests.ask(node, "zones.set", body)
         except MessageError as error:
@@ -52,7 +66,7 @@ class Asked:
         if answer.error is not None and answer.code is None:  # an older node sends no code
             is_conflict = self._hub.zones_version(node, camera) != version
             raise Refused(409 if is_conflict else 422, answer.error)
-        return {**_result(answer), "saved": True}
+        return _checked(ZonesSaved, answer, saved=True)
 
     def zone_versions(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
         """The saved versions, newest first, including the one that is defined now."""
@@ -63,20 +77,16 @@ class Asked:
         """The node's heatmap of a camera."""
         self._check_node(query.node)
         answer = self._requests.ask(query.node, "heatmap", {"camera": query.camera}, deadline_s=HEATMAP_S)
-        result = _result(answer)
-        return {"node": query.node, "camera": query.camera, "seconds": result.get("seconds", [])}
+        return _checked(HeatmapAnswer, answer, node=query.node, camera=query.camera)
 
     def detect(self, query: DetectQuery) -> dict[str, Any]:
         """What a node sees on the request's picture; the node does not learn who sent it."""
         image = picture_of(flask.request)
-        node = query.node
-        if node is None:
-            node = self._first_online()
-        else:
-            self._check_node(node)
+        node = query.node or self._only_online()
+        self._check_node(node)
         body = {} if query.confidence is None else {"confidence": query.confidence}
         answer = self._requests.ask(node, "detect", body, image, query.deadline_s)
-        return {"node": node} | _result(answer)
+        return _checked(DetectAnswer, answer, node=node)
 
     def _check_camera(self, node: str, camera: str) -> None:
         if self._hub.zones_version(node, camera) is None:
@@ -86,17 +96,30 @@ class Asked:
         if not any(one["node"] == node for one in messages(self._hub, "status")):
             raise Refused(404, f"no node {node!r} has announced itself")
 
-    def _first_online(self) -> str:
-        online = (
-            one["node"] for one in messages(self._hub, "status") if one["message"]["status"] == "online"
+    def _only_online(self) -> str:
+        online = sorted(
+            str(one["node"]) for one in messages(self._hub, "status") if one["message"]["status"] == "online"
         )
-        node = min(online, default=None)
-        if node is None:
+        if not online:
             raise Refused(503, "no edge node is online")
-        return str(node)
+        if len(online) > 1:  # whoever sends a picture decides who gets it
+            named = ", ".join(online[:NAMED]) + (", ..." if len(online) > NAMED else "")
+            raise Refused(409, f"{len(online)} edge nodes are online: name one as `node`: {named}")
+        return online[0]
 
 
-def _result(answer: Response) -> dict[str, Any]:
+def _checked(kind: type[Any], answer: Response, **ours: Any) -> dict[str, Any]:
+    """A node's answer as the API has declared it; what the viewer knows better replaces what the node says.
+
+    Raises:
+        Refused: The node has refused, or its answer is not as declared.
+    """
     if answer.error is not None:
         raise Refused(STATUS.get(answer.code or "", 422), answer.error)
-    return dict(answer.result)
+    try:
+        found = msgspec.convert({**answer.result, **ours}, kind)
+    except msgspec.ValidationError as error:
+        text = limits.clipped(str(error), 200)
+        raise Refused(502, f"node {answer.node!r} answered what nobody can use: {text}") from None
+    fields: dict[str, Any] = msgspec.to_builtins(found)
+    return fields

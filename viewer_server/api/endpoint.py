@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from shared.errors import ConfigError, MessageError
 from shared.wire.topics import check_id
-from viewer_server.mqtt.asking import Busy, NoAnswer
+from viewer_server.mqtt.asking import BadAnswer, Busy, NoAnswer
 from viewer_server.stored.reading import Unavailable
 
 SAID = 200
@@ -91,6 +91,8 @@ def _view(row: Endpoint) -> Callable[..., flask.Response]:
             return problem(400, str(error))
         except (Busy, Unavailable) as error:
             return problem(503, str(error))
+        except BadAnswer as error:
+            return problem(502, str(error))
         except NoAnswer as error:
             return problem(504, str(error))
         if isinstance(answer, flask.Response):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import Any
@@ -17,6 +18,8 @@ from viewer_server.stored.feed import Filter, Position
 from viewer_server.stored.reading import EXPORT_TURN_S, Database
 
 MAX_EVENTS = 200_000
+_START = re.compile(r"(^|[;\t\r\n])(?=\W)")
+"""Where a cell begins with no letter, digit or _. Some spreadsheets begin a cell at each semicolon."""
 EVENT_COLUMNS = (
     "time", "node", "camera", "type", "zone", "label", "track_id", "direction", "dwell_s", "count",
     "event_id", "historical",
@@ -88,10 +91,8 @@ def _lines(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    """Quote what a spreadsheet would run as a formula (OWASP, CSV injection): names come from the wire."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    """Quote what a spreadsheet might run as a formula (OWASP, CSV injection): names come from the wire."""
+    return _START.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def _time(at_us: int) -> str:

@@ -29,6 +29,7 @@ _PROBLEMS = {
 _OF_NODES = {
     "404": "The node, the camera, or what the request names does not exist",
     "422": "The node refused, and says why",
+    "502": "The node's answer is not what is described here",
     "504": "The node did not answer in time",
 }
 _OF_BODIES = {
@@ -36,6 +37,7 @@ _OF_BODIES = {
     "415": "The body is not JSON",
 }
 _OF_IMAGES = {
+    "409": "Several nodes are online, and none is named",
     "413": f"Over {limits.UPLOAD_BYTES} bytes or {limits.UPLOAD_PIXELS} pixels",
     "415": "Neither a JPEG nor a PNG",
 }

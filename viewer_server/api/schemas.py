@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from msgspec import Meta
 
+from shared import limits
 from shared.wire.messages import (
+    Amount,
     CameraStatus,
+    Count,
     Event,
     EventType,
     Fraction,
@@ -18,6 +21,7 @@ from shared.wire.messages import (
     Metrics,
     NodeInfo,
     NodeStatus,
+    Pixels,
     Text,
     ZoneDefinition,
 )
@@ -150,8 +154,8 @@ class ZonesSaved:
     """
 
     saved: bool
-    version: int
-    warnings: list[Text]
+    version: Count
+    warnings: Annotated[list[Text], Meta(max_length=1024)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,20 +268,25 @@ class SnapshotQuery:
     session: Id | None = None
 
 
+_SIDE = Meta(max_length=limits.HEATMAP_SIDE)
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeatmapAnswer:
     """Seconds of presence in each cell, rows from top to bottom; they fade with the node's half-life."""
 
     node: Id
     camera: Id
-    seconds: list[list[float]]
+    seconds: Annotated[list[Annotated[list[Amount], _SIDE]], _SIDE]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectQuery:
     """Which node detects, and the lowest score it reports."""
 
-    node: Annotated[Id | None, Meta(description="By default the first node that is online")] = None
+    node: Annotated[
+        Id | None, Meta(description="Needed where several nodes are online; else the one that is")
+    ] = None
     confidence: Fraction | None = None
     deadline_s: Annotated[float, Meta(ge=0.5, le=30)] = 10.0
 
@@ -286,7 +295,7 @@ class DetectQuery:
 class FoundObject:
     """One object; its box is x1, y1, x2, y2 in fractions of the picture."""
 
-    class_id: int
+    class_id: Count
     label: Label
     score: Fraction
     box: tuple[Fraction, Fraction, Fraction, Fraction]
@@ -297,10 +306,10 @@ class DetectAnswer:
     """What a node found on a picture."""
 
     node: Id
-    width: int
-    height: int
-    timings_ms: dict[str, float]
-    objects: list[FoundObject] = field(default_factory=list)
+    width: Pixels
+    height: Pixels
+    timings_ms: Annotated[dict[Label, Amount], Meta(max_length=32)]
+    objects: Annotated[list[FoundObject], Meta(max_length=limits.OBJECTS)]
 
 
 @dataclass(frozen=True, kw_only=True)

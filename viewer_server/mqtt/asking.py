@@ -38,6 +38,10 @@ class NoAnswer(DarnerError):  # noqa: N818 - an outcome that callers expect
     """The node did not answer in time, or could not be asked."""
 
 
+class BadAnswer(DarnerError):  # noqa: N818
+    """The node's answer breaks the contract."""
+
+
 class Busy(DarnerError):  # noqa: N818
     """Too many requests wait for an answer already."""
 
@@ -50,6 +54,7 @@ class _Outstanding:
     command: str
     done: threading.Event
     response: Response | None = None
+    broken: str | None = None
 
 
 class NodeRequests:
@@ -112,6 +117,7 @@ class NodeRequests:
             ConfigError: Node or command cannot be part of a topic.
             NoAnswer: No broker, no answer in time, or the viewer is stopping.
             Busy: Too many requests wait for an answer.
+            BadAnswer: The answer breaks the contract.
         """
         path = topics.REQUEST.path(self._prefix, node=node, command=command)
         number = secrets.token_hex(8)
@@ -131,6 +137,8 @@ class NodeRequests:
         finally:
             with self._lock:
                 self._outstanding.pop(number, None)
+        if waiting.broken is not None:
+            raise BadAnswer(f"node {node!r} answered {command!r} with what nobody can use: {waiting.broken}")
         if waiting.response is None:
             waited_s = time.monotonic() - begin
             why = "the viewer is stopping" if self._closed else f"no answer after {waited_s:.1f} s"
@@ -148,10 +156,19 @@ class NodeRequests:
         found = topics.match(self._prefix, received.topic)
         if found is None or not self._outstanding:
             return
-        response = decode(Response, received.payload)
         number = (received.correlation or b"").decode("ascii", "replace")
         with self._lock:
-            waiting = self._outstanding.get(number) or self._outstanding.get(response.transaction or "")
+            waiting = self._outstanding.get(number)
+        try:
+            response = decode(Response, received.payload)
+        except MessageError as error:
+            if waiting is not None and found[1]["node"] == waiting.node:
+                waiting.broken = str(error)[:200]
+                waiting.done.set()
+            raise
+        if waiting is None:
+            with self._lock:
+                waiting = self._outstanding.get(response.transaction or "")
         if waiting is None:
             return
         if not found[1]["node"] == response.node == waiting.node or response.command != waiting.command:

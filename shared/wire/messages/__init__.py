@@ -11,17 +11,19 @@ the types as JSON Schema.
 `__all__` is what others use, from here; nobody outside imports the package's modules, one for each subject.
 """
 
-from shared.wire.messages.codec import decode, encode
+from shared.wire.messages.codec import check_json, decode, encode
 from shared.wire.messages.commands import ErrorCode, Request, Response
 from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage
 from shared.wire.messages.events import Ack, Event, EventType, Gap
 from shared.wire.messages.fields import (
     ID_PATTERN,
+    Amount,
     ClassFilter,
     Count,
     Fraction,
     Id,
     Label,
+    Pixels,
     Point,
     Text,
     now_us,
@@ -60,6 +62,7 @@ from shared.wire.messages.zones import (
 __all__ = [
     "ID_PATTERN",
     "Ack",
+    "Amount",
     "Bundle",
     "CameraInfo",
     "CameraMessage",
@@ -90,6 +93,7 @@ __all__ = [
     "NodeMessage",
     "NodeStatus",
     "OutboxMetrics",
+    "Pixels",
     "Point",
     "Quantiles",
     "Queue",
@@ -102,6 +106,7 @@ __all__ = [
     "ZoneNumbers",
     "ZoneState",
     "Zones",
+    "check_json",
     "decode",
     "encode",
     "now_us",

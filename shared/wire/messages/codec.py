@@ -77,3 +77,21 @@ def write_out_defaults(value: object) -> None:
     elif isinstance(value, tuple):
         for inner in value:
             write_out_defaults(inner)
+
+
+def check_json(value: object, level: int = 0) -> None:
+    """Make sure that any JSON can be written again, and read by others.
+
+    Raises:
+        ValueError: It is nested too deeply, or has a whole number that others have no room for.
+    """
+    if level > limits.NESTING:
+        raise ValueError(f"nested too deeply: more than {limits.NESTING} levels")
+    if isinstance(value, dict):
+        for inner in value.values():
+            check_json(inner, level + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            check_json(inner, level + 1)
+    elif isinstance(value, int) and not -limits.WHOLE <= value <= limits.WHOLE:
+        raise ValueError(f"a whole number beyond {limits.WHOLE}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from shared import limits
+from shared.wire.messages.codec import check_json
 from shared.wire.messages.fields import Count, Fraction, Id, Label, Text
 from shared.wire.messages.heads import NodeMessage
 from shared.wire.messages.zones import LineDefinition, ZoneDefinition
@@ -86,22 +87,4 @@ class Response(NodeMessage):
 
     def __post_init__(self) -> None:
         # The only field that may hold any JSON: without bounds, a reader could not write it again.
-        _check(self.result, 0)
-
-
-def _check(value: object, level: int) -> None:
-    """Refuse what is nested too deeply, and whole numbers that JSON's readers have no room for.
-
-    Raises:
-        ValueError: Says which of the two it is.
-    """
-    if level > limits.NESTING:
-        raise ValueError(f"nested too deeply: more than {limits.NESTING} levels")
-    if isinstance(value, dict):
-        for inner in value.values():
-            _check(inner, level + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check(inner, level + 1)
-    elif isinstance(value, int) and not -limits.WHOLE <= value <= limits.WHOLE:
-        raise ValueError(f"a whole number beyond {limits.WHOLE}")
+        check_json(self.result)

@@ -18,7 +18,9 @@ from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import Response, ZoneDefinition, encode
 from tests.browser.answering import AnsweringEdge
-from tests.viewer_server.fake_edge import FakeEdge
+from tests.conftest import Mosquitto
+from tests.viewer_server.asking import request as asked
+from tests.viewer_server.fake_edge import FakeEdge, picture_of
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
 from tests.viewer_server.wire import camera, status, zones
 from viewer_server.api.asked import Asked
@@ -149,6 +151,125 @@ def test_a_node_that_is_silent_is_given_up(own_broker: Any) -> None:
         answer = app.test_client().post("/zones/n/c", json=BODY)
     assert answer.status_code == 504
     assert "no answer after 0.2" in answer.get_data(as_text=True)
+
+
+GOOD = {"width": 640, "height": 360, "timings_ms": {"inference": 1.5}, "objects": []}
+FOUND = {"class_id": 0, "label": "bus", "score": 0.5, "box": [0, 0, 1, 1]}
+DEEP = b'{"a":' * 600 + b"1" + b"}" * 600
+
+
+class SayingEdge(FakeEdge):
+    """A node that answers a command with any bytes as its result."""
+
+    results: dict[str, bytes]
+
+    def answer(self, *commands: str) -> None:
+        """Answer these commands with `results` from now on; ends with the connection."""
+        self.results = {}
+        for command in commands:
+            self.client.subscribe(self.path(topics.REQUEST, command=command), 1)
+        assert self.client.wait_subscribed(10)
+        threading.Thread(target=self._answer, daemon=True).start()
+
+    def _answer(self) -> None:
+        for request in self.client.received:
+            command = request.topic.rpartition("/")[2]
+            empty = encode(Response(**self.common(), command=command))  # type: ignore[arg-type]
+            payload = empty.replace(b'"result":{}', b'"result":' + self.results[command])
+            assert request.response_topic is not None
+            self.client.publish(
+                topics.RESPONSE, request.response_topic, payload, correlation=request.correlation
+            )
+
+
+@pytest.fixture(scope="module")
+def saying(broker: Mosquitto) -> Iterator[SayingEdge]:
+    edge = SayingEdge(broker.url, prefix="saying/v1")
+    with edge:
+        edge.announce("yard")
+        edge.zones("yard", {}, {})
+        edge.answer("detect", "heatmap", "zones.set")
+        yield edge
+
+
+@pytest.fixture(scope="module")
+def listening(
+    broker: Mosquitto, saying: SayingEdge, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ViewerProcess]:
+    folder = tmp_path_factory.mktemp("viewer")
+    with ViewerProcess(broker.url, folder, f"mqtt.prefix={saying.prefix}", "history.path=null") as viewer:
+        viewer.wait(cameras=1)
+        yield viewer
+
+
+@pytest.mark.parametrize(
+    ("command", "result", "status", "says"),
+    [
+        pytest.param("detect", json.dumps(GOOD | {"objects": [FOUND]}), 200, "bus", id="as declared"),
+        pytest.param("detect", json.dumps(GOOD | {"node": "shop"}), 200, "test", id="another node's name"),
+        pytest.param(
+            "detect", json.dumps(GOOD | {"objects": "many"}), 502, "objects", id="a text for a list"
+        ),
+        pytest.param("detect", json.dumps(GOOD | {"width": -1}), 502, "width", id="a size below nothing"),
+        pytest.param("detect", "{}", 502, "width", id="nothing"),
+        pytest.param("detect", json.dumps(GOOD | {"x": 2**70}), 502, "number", id="an integer of 71 bits"),
+        pytest.param("detect", DEEP.decode(), 502, "nested", id="600 levels"),
+        pytest.param("heatmap", '{"seconds": [[0.5, 1]]}', 200, "0.5", id="a heatmap"),
+        pytest.param("heatmap", '{"seconds": [[0.5, "x"]]}', 502, "seconds", id="a text in a heatmap"),
+        pytest.param("heatmap", '{"seconds": [[-1]]}', 502, "seconds", id="less than no time"),
+        pytest.param("heatmap", f'{{"seconds": {[[0]] * 300}}}', 502, "seconds", id="too many rows"),
+        pytest.param("zones.set", '{"version": 2, "warnings": [], "saved": 7}', 200, "true", id="zones"),
+        pytest.param("zones.set", '{"version": "new"}', 502, "version", id="a version that is none"),
+    ],
+)
+def test_an_answer_is_as_declared_or_said_to_be_broken(
+    listening: ViewerProcess, saying: SayingEdge, command: str, result: str, status: int, says: str
+) -> None:
+    saying.results[command] = result.encode()
+    if command == "detect":
+        answer = asked(listening, "POST", "/api/v1/detect", picture_of(1))
+    elif command == "heatmap":
+        answer = asked(listening, "GET", "/api/v1/heatmap?node=test&camera=yard")
+    else:
+        body = json.dumps(BODY).encode()
+        answer = asked(listening, "POST", "/api/v1/zones/test/yard", body, Content_Type="application/json")
+    assert (answer.status, says in answer.body.decode()) == (status, True), answer.body
+    if status == 200 and command == "detect":
+        assert answer.json["node"] == "test"
+
+
+def test_a_picture_goes_to_the_only_node_or_to_the_named_one(own_broker: Any, tmp_path: Path) -> None:
+    edge, shop = SayingEdge(own_broker.url), SayingEdge(own_broker.url, node="shop")
+    with ViewerProcess(own_broker.url, tmp_path) as viewer, edge, shop:
+        edge.announce("yard")
+        viewer.wait(nodes=1, cameras=1)
+        for node in (edge, shop):
+            node.answer("detect")
+            node.results["detect"] = json.dumps(GOOD).encode()
+        assert asked(viewer, "POST", "/api/v1/detect", picture_of(1)).json["node"] == "test"
+        shop.announce("door")
+        viewer.wait(nodes=2, cameras=2)
+        unnamed = asked(viewer, "POST", "/api/v1/detect", picture_of(1))
+        assert unnamed.status == 409
+        assert "name one as `node`: shop, test" in unnamed.json["detail"]
+        assert asked(viewer, "POST", "/api/v1/detect?node=shop", picture_of(1)).json["node"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("zone", "says"),
+    [
+        pytest.param('{"polygon": [], "new": ' + "[" * 300 + "]" * 300 + "}", "nested", id="300 levels"),
+        pytest.param('{"polygon": [], "new": 1' + "0" * 30 + "}", "", id="a large number"),
+        pytest.param('{"crowd": {"count": 1' + "0" * 30 + "}}", "", id="a crowd of 1e30"),
+    ],
+)
+def test_zones_that_nobody_could_pass_on_are_refused(
+    viewer: ViewerProcess, edge: AnsweringEdge, zone: str, says: str
+) -> None:
+    body = f'{{"version": 1, "lines": {{}}, "zones": {{"z": {zone}}}}}'.encode()
+    status, answer = post(viewer, body)
+    assert (status, says in answer["detail"]) == (422, True)
+    assert edge.store["yard"].version == 1
 
 
 def test_earlier_versions_survive_a_restart_of_the_viewer(viewer: ViewerProcess, edge: AnsweringEdge) -> None:

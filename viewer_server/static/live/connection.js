@@ -8,6 +8,7 @@ import { here } from "../common/clock.js";
 const WINDOW = 6; // frames that may be on their way to this page
 const GRANT = 3; // frames asked for at once, which halves the number of messages
 const PING_MS = 5000;
+const VISIT_MS = 3_600_000; // an open page is a visit, and only a request prolongs the login
 const SILENCE_MS = 12000;
 const TOO_MANY = 1013;
 const ABNORMAL = 1006;
@@ -21,6 +22,7 @@ export class Connection {
   #retry = 0;
   #ping = 0;
   #heardAt = 0;
+  #visitedAt = here();
   #watched = ""; // the last "watch" message, which the next server must be sent again
 
   /**
@@ -77,6 +79,10 @@ export class Connection {
     const ping = () => {
       if (here() - this.#heardAt > SILENCE_MS) this.#drop(socket);
       else socket.send(JSON.stringify({ type: "ping", client_ms: here() }));
+      if (here() - this.#visitedAt > VISIT_MS) {
+        this.#visitedAt = here();
+        askForLogin();
+      }
     };
     clearInterval(this.#ping);
     this.#ping = setInterval(ping, PING_MS);

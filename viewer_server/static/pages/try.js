@@ -15,10 +15,10 @@ const SIDES = [1920, 1280, 960, 640]; // tried one after the other until the pic
  */
 export function offerNodes(names) {
   const select = selectById("try-node");
-  const wanted = ["", ...names];
+  const wanted = names.length ? names : [""];
   if (wanted.join() === [...select.options].map((option) => option.value).join()) return;
   const kept = select.value;
-  select.replaceChildren(...wanted.map((value) => element("option", { value }, value || "any that is online")));
+  select.replaceChildren(...wanted.map((value) => element("option", { value }, value || "none is online")));
   if (wanted.includes(kept)) select.value = kept;
 }
 
