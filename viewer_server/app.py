@@ -23,9 +23,8 @@ from viewer_server.access.proxies import FRAMED
 from viewer_server.api import endpoint, openapi, routes, uploads
 from viewer_server.api.routes import Parts
 from viewer_server.live import updates, websocket
-from viewer_server.live.hub import Full, Hub, Mailbox
+from viewer_server.live.hub import MAX_WATCHED, Full, Hub, Mailbox
 from viewer_server.live.metrics import ViewerMetrics
-from viewer_server.live.state import MAX_CAMERAS
 from viewer_server.mqtt.subscriber import Subscriber
 
 # Browsers refuse modules of any other type, and some systems' tables say text/plain.
@@ -212,7 +211,7 @@ def _cameras(named: object) -> list[updates.Key] | None:
         return None
     return [
         (str(pair[0]), str(pair[1]))
-        for pair in named[:MAX_CAMERAS]
+        for pair in named[:MAX_WATCHED]
         if isinstance(pair, list) and len(pair) == 2
     ]
 

@@ -74,9 +74,9 @@ def run(config: ViewerConfig) -> int:
         os.kill(os.getppid(), signal.SIGTERM)
 
     hello = {"version": version("darner"), "broker": config.mqtt.url, "prefix": config.mqtt.prefix}
-    hub = Hub(State(config.mqtt.prefix), config.http.max_browsers, hello)
-    metrics = ViewerMetrics(hub)
     quotas = Quotas(config.quotas)
+    hub = Hub(State(config.mqtt.prefix, quotas), config.http.max_browsers, hello)
+    metrics = ViewerMetrics(hub)
     history = History(config.history, quotas=quotas)
     versions = Versions(config.history.zones_file, quotas)
     snapshots = SnapshotStore(config.history, quotas)

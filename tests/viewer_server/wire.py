@@ -22,39 +22,49 @@ def status(node: str = "n", **changed: Any) -> Received:
     return received(f"{node}/status", message | changed)
 
 
-def camera(name: str = "c", **changed: Any) -> Received:
+def camera(name: str = "c", of: str = "n", **changed: Any) -> Received:
     message = COMMON | {
-        "camera": name, "schema": "darner.camera-status/1", "status": "streaming", "since_us": 1,
+        "node": of, "camera": name, "schema": "darner.camera-status/1", "status": "streaming", "since_us": 1,
     }  # fmt: skip
-    return received(f"n/camera/{name}/status", message | changed)
+    return received(f"{of}/camera/{name}/status", message | changed)
 
 
-def zones(*names: str) -> Received:
+def zones(*names: str, of: str = "n", camera: str = "c") -> Received:
     square = {"polygon": [[0, 0], [1, 0], [1, 1]]}
     message = COMMON | {
-        "camera": "c", "schema": "darner.zones/1", "version": 1,
+        "node": of, "camera": camera, "schema": "darner.zones/1", "version": 1,
         "zones": dict.fromkeys(names, square), "lines": {},
     }  # fmt: skip
-    return received("n/camera/c/zones", message)
+    return received(f"{of}/camera/{camera}/zones", message)
 
 
-def zone(name: str) -> Received:
+def zone(name: str, of: str = "n", camera: str = "c") -> Received:
     message = COMMON | {
-        "camera": "c", "schema": "darner.zone/1", "zone": name, "kind": "zone", "seq": 1, "captured_us": 1,
+        "node": of, "camera": camera, "schema": "darner.zone/1", "zone": name, "kind": "zone", "seq": 1,
+        "captured_us": 1,
     }  # fmt: skip
-    return received(f"n/camera/c/zone/{name}", message)
+    return received(f"{of}/camera/{camera}/zone/{name}", message)
 
 
-def event(number: int, kind: str = "zone_entered") -> Received:
+def event(number: int, kind: str = "zone_entered", of: str = "n") -> Received:
     message = COMMON | {
-        "camera": "c", "schema": "darner.event/1", "event_id": f"e{number}", "type": kind, "occurred_us": 1,
-        "seq": 1, "captured_us": 1,
+        "node": of, "camera": "c", "schema": "darner.event/1", "event_id": f"e{number}", "type": kind,
+        "occurred_us": 1, "seq": 1, "captured_us": 1,
     }  # fmt: skip
-    return received("n/camera/c/events", message)
+    return received(f"{of}/camera/c/events", message)
 
 
-def info(*cameras: str, classes: int = 1) -> Received:
+def metrics(of: str = "n") -> Received:
     message = COMMON | {
+        "node": of, "schema": "darner.metrics/1", "uptime_s": 1, "cameras": {}, "stages_ms": {},
+        "cpu_percent": 1, "memory_mb": 1, "publish_dropped": {},
+    }  # fmt: skip
+    return received(f"{of}/metrics", message)
+
+
+def info(*cameras: str, classes: int = 1, of: str = "n") -> Received:
+    message = COMMON | {
+        "node": of,
         "schema": "darner.info/1",
         "version": "1",
         "cameras": [{"camera": name, "source": "x", "zones": 0, "lines": 0} for name in cameras],
@@ -63,13 +73,16 @@ def info(*cameras: str, classes: int = 1) -> Received:
         },
         "backend": "b", "device": "d", "tracker": "t", "capabilities": [],
     }  # fmt: skip
-    return received("n/info", message)
+    return received(f"{of}/info", message)
 
 
-def thumbnail(number: int, raw: bytes | None = None, **properties: str) -> Received:
+def thumbnail(
+    number: int, raw: bytes | None = None, of: str = "n", camera: str = "c", **properties: str
+) -> Received:
     properties = properties or {"session": "s1", "seq": str(number)}
-    return received("n/camera/c/thumbnail", raw=picture_of(number) if raw is None else raw, **properties)
+    raw = picture_of(number) if raw is None else raw
+    return received(f"{of}/camera/{camera}/thumbnail", raw=raw, **properties)
 
 
-def detections(seq: int) -> Received:
-    return received("n/camera/c/detections", detections_of(seq, "n", "s1", "c"))
+def detections(seq: int, of: str = "n", camera: str = "c") -> Received:
+    return received(f"{of}/camera/{camera}/detections", detections_of(seq, of, "s1", camera))

@@ -17,6 +17,10 @@ MAX_CREDIT = 16
 MAX_EVENTS = 500
 MAX_STATES = 12_000
 """More than the state can hold: that many wait only when things are announced and cleared endlessly."""
+MAX_WATCHED = 1024
+"""Maximum cameras that a browser names."""
+STATES_SPARE = 1.2
+"""How many times as many wait where quotas allow the state more."""
 
 
 class Mailbox:
@@ -31,6 +35,7 @@ class Mailbox:
     Attributes:
         watched: Cameras whose frames are sent; None stands for all.
         counts: Frames that were "sent", and frames that a newer one "replaced" before they were sent.
+        max_states: Maximum states that wait.
         closing: Code and reason with which the connection is to be closed.
     """
 
@@ -44,6 +49,7 @@ class Mailbox:
         self._credit = 0
         self.watched: frozenset[Key] | None = None
         self.counts: Counter[str] = Counter()
+        self.max_states: float = MAX_STATES
         self.closing: tuple[int, str] | None = None
 
     def put(self, update: Update) -> None:
@@ -59,7 +65,7 @@ class Mailbox:
                         return
                     self.counts["replaced"] += update.key in self._frames
                     self._frames[update.key] = update.payload
-            overflow = len(self._states) > MAX_STATES
+            overflow = len(self._states) > self.max_states
         if overflow:
             self.close(1013, "this browser is too slow for the changes; connect again")
         self._wake.set()
@@ -156,7 +162,17 @@ class Hub:
     def zones_version(self, node: str, camera: str) -> int | None:
         """The version of a camera's zones and lines; None when none has arrived."""
         with self._lock:
-            return self.state.zones_versions.get((node, camera))
+            return self.state.zones_version(node, camera)
+
+    def knows(self, node: str) -> bool:
+        """Whether the node has announced itself."""
+        with self._lock:
+            return self.state.knows(node)
+
+    def should_ask_again(self) -> bool:
+        """Whether retained messages that were refused for want of room are needed again."""
+        with self._lock:
+            return self.state.should_ask_again()
 
     def watch(self, mailbox: Mailbox, cameras: Iterable[Key] | None) -> None:
         """Send a browser frames of these cameras only (None: all); the newest frame of a new one at once."""
@@ -204,6 +220,7 @@ class Hub:
                 raise Full("the viewer is stopping")
             if len(self._mailboxes) >= self.max_browsers:
                 raise Full(f"{self.max_browsers} browsers are connected already (http.max_browsers)")
+            mailbox.max_states = max(MAX_STATES, STATES_SPARE * self.state.quotas.settings.states_total)
             hello = updates.text("hello", server_us=server_us, **self._hello)
             mailbox.put(Update("state", ("hello",), hello))
             mailbox.put(Update("state", ("broker",), self._broker))

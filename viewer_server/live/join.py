@@ -13,6 +13,8 @@ T = TypeVar("T")
 PENDING_DETECTIONS = 64
 PENDING_PICTURES = 4
 PENDING_BYTES = 1_000_000
+UNPACKED = 8
+"""Bytes of memory for each byte of boxes on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class _Pending(Generic[T]):
         self._max_size = size
         self._waiting: OrderedDict[int, tuple[T, int]] = OrderedDict()
         self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of everything that waits."""
+        return self._size
 
     def add(self, seq: int, item: T, size: int) -> int:
         """Hold `item`; returns how many older ones were thrown away."""
@@ -99,8 +106,14 @@ class Joiner:
         self.unnamed = 0
         self.lost = 0
         self._newest: DetectionsMessage | None = None
+        self._newest_size = 0
         self._position: int | None = None
         self._start("")
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory of what waits, roughly."""
+        return self._pictures.size + UNPACKED * (self._detections.size + self._newest_size)
 
     def add_picture(self, picture: Thumbnail) -> Pair | None:
         """The pair that this picture completes, if its boxes have come."""
@@ -129,7 +142,7 @@ class Joiner:
             size: Its length on the wire, for the bound on memory.
         """
         self._enter(detections.session)
-        self._newest = detections
+        self._newest, self._newest_size = detections, size
         self._note_losses(detections.seq - detections.dropped)
         if detections.seq <= self._last:
             return None

@@ -34,7 +34,8 @@ from shared.wire.topics import Topic
 from viewer_server.config import HistorySettings
 from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
-from viewer_server.live.state import MAX_EVENTS, SHOWN, check_names
+from viewer_server.live.recent import MAX_EVENTS
+from viewer_server.live.state import SHOWN, check_names
 from viewer_server.memory import Trimmer
 from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored.history import History

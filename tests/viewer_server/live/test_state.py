@@ -25,7 +25,7 @@ from tests.viewer_server.wire import (
     zone,
     zones,
 )
-from viewer_server.live import state as module
+from viewer_server.live.recent import MAX_EVENTS
 from viewer_server.live.state import State
 from viewer_server.live.updates import Update
 
@@ -79,7 +79,7 @@ def test_events_are_bounded_and_tracks_do_not_push_out_the_others(state: State) 
         state.apply(event(number, "track_started"))
     events = [key for key in known(state) if key[0] == "events"]
     assert ("events", "e1") in events
-    assert len(events) == 1 + module.MAX_EVENTS
+    assert len(events) == 1 + MAX_EVENTS
 
 
 def test_numbers_of_a_zone_that_is_not_defined_any_more_go_away(state: State) -> None:
@@ -206,30 +206,3 @@ def test_a_broken_picture_without_a_number_is_refused(state: State) -> None:
 def test_any_json_is_taken_in_or_refused_and_nothing_else(path: str, message: object) -> None:
     with contextlib.suppress(MessageError):
         State("darner/v1").apply(received(path, message))
-
-
-def test_nodes_cameras_and_bytes_have_caps(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_NODES", 64)
-    monkeypatch.setattr(module, "MAX_CAMERAS", 64)
-    with pytest.raises(MessageError, match=f"more than {module.MAX_NODES} nodes"):
-        for number in range(module.MAX_NODES + 1):
-            state.apply(status(f"n{number}"))
-    with pytest.raises(MessageError, match=f"more than {module.MAX_CAMERAS} cameras"):
-        for number in range(module.MAX_CAMERAS + 1):
-            state.apply(camera(f"c{number}"))
-    monkeypatch.setattr(module, "MAX_ENTRIES", len(known(state)))
-    with pytest.raises(MessageError, match="no room"):
-        state.apply(zones("a"))
-    monkeypatch.undo()
-    monkeypatch.setattr(module, "MAX_BYTES", 40_000)
-    with pytest.raises(MessageError, match="no room"):
-        state.apply(zones(*(f"zone{number}" for number in range(250))))
-    state.apply(camera("c", status="ended"))  # what is there can still change
-
-
-def test_room_that_was_freed_can_be_used_again(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 3000)
-    for number in range(1000):
-        state.apply(zone(f"z{number}"))
-        state.apply(received(f"n/camera/c/zone/z{number}", raw=b""))
-    assert len(known(state)) == 2

@@ -1,0 +1,204 @@
+"""All nodes, and the room that they share: who gives way when there is none.
+
+A node beyond its own quota loses its own oldest. Where all nodes together are over a limit, the node that has
+the most loses its oldest: so one that has little loses nothing, whatever the others send.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+
+from shared.errors import MessageError
+from shared.wire.messages import NodeMessage
+from viewer_server.live.node import Camera, Node, gone
+from viewer_server.live.updates import Key, Update
+from viewer_server.quotas import ALL_NODES, Limit, Quotas
+
+SILENT_S = 60.0
+"""A node that says nothing for so long may give way to a new one when there are too many."""
+MAX_REFUSED = 1000
+"""Names of refused nodes that are remembered."""
+ASK_AGAIN_S = 10.0
+
+
+class Nodes:
+    """The nodes by name.
+
+    Args:
+        quotas: How much one node may have, and all together.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, quotas: Quotas, clock: Callable[[], float]) -> None:
+        self._quotas, self._clock = quotas, clock
+        self._nodes: dict[str, Node] = {}
+        self._totals: Counter[str] = Counter()
+        self._refused: OrderedDict[str, None] = OrderedDict()
+        self._wanted = False
+        self._asked_s = -math.inf
+        self._lost: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    @property
+    def lost(self) -> Counter[str]:
+        """Pictures whose boxes never came ("unmatched"), and that named no frame ("unnamed")."""
+        return sum((one.lost for node in self for one in node.cameras.values()), self._lost.copy())
+
+    def get(self, name: str) -> Node | None:
+        """A node by its name."""
+        return self._nodes.get(name)
+
+    def hear(self, node: Node) -> None:
+        """Note that a node was heard."""
+        node.heard_s = self._clock()
+
+    def admit(self, name: str) -> tuple[Node, list[Update]]:
+        """A node that announces itself, and updates about the one that had to give way to it.
+
+        Raises:
+            MessageError: There is no room.
+        """
+        node = self._nodes.get(name)
+        if node is not None:
+            return node, []
+        told = self._make_room_for(name)
+        node = self._nodes[name] = Node(name, self._clock())
+        return node, told
+
+    def announce(self, node: Node, camera: str) -> list[Update]:
+        """Add a camera of a node; updates about the one that had to give way to it."""
+        if camera in node.cameras:
+            node.cameras.move_to_end(camera)
+            return []
+        told: list[Update] = []
+        allowed = self._quotas.settings.cameras
+        if len(node.cameras) >= allowed:
+            self._quotas.hit(node.name, "cameras", allowed)
+            told = self.forget_camera(node, node.camera_to_give_way())
+        node.cameras[camera] = Camera()
+        return told
+
+    def put(self, node: Node, key: Key, payload: bytes, message: NodeMessage) -> list[Update]:
+        """Keep a message of a node; the updates for browsers, also about what had to give way."""
+        before = _sizes(node)
+        told = node.put(key, payload, message)
+        self._count(node, before)
+        return told + self._make_room(node)
+
+    def remove(self, node: Node, key: Key) -> list[Update]:
+        """Forget one entry of a node."""
+        before = _sizes(node)
+        told = node.remove(key)
+        self._count(node, before)
+        return told
+
+    def weigh(self, node: Node, camera: Camera) -> None:
+        """Count a camera's frames anew, and let frames of the node that has the most go."""
+        self._weigh(node, camera)
+        allowed = self._quotas.settings.pictures_mb
+        while self._totals["frames"] > allowed * 1e6:
+            most = max(self._nodes.values(), key=lambda one: one.frame_bytes)
+            largest = max(most.cameras.values(), key=lambda one: one.held)
+            largest.empty()
+            self._weigh(most, largest)
+            self._quotas.hit(most.name, "pictures_mb", allowed)
+
+    def forget(self, node: Node) -> list[Update]:
+        """Forget a node and all of it."""
+        keys = [update.key for update in node.everything()]
+        for camera in node.cameras.values():
+            self._lost += camera.lost
+        for name, size in zip(("entries", "bytes", "frames"), _sizes(node), strict=True):
+            self._totals[name] -= size
+        del self._nodes[node.name]
+        return [gone(key) for key in keys]
+
+    def forget_camera(self, node: Node, camera: str) -> list[Update]:
+        """Forget a camera and all entries about it."""
+        before = _sizes(node)
+        known = node.cameras.get(camera)
+        if known is not None:
+            self._lost += known.lost
+        told = node.forget_camera(camera)
+        self._count(node, before)
+        return told
+
+    def missed(self, name: str) -> None:
+        """Note that a node speaks that is not known."""
+        if name in self._refused and (
+            len(self._nodes) < self._quotas.settings.nodes or self._silent() is not None
+        ):
+            del self._refused[name]
+            self._wanted = True
+
+    def should_ask_again(self) -> bool:
+        """Whether the broker is to send its retained messages again; true once, and then not for a while.
+
+        A node was refused, it speaks, and there is room for it now: what it announced was lost.
+        """
+        now = self._clock()
+        if not self._wanted or now - self._asked_s < ASK_AGAIN_S:
+            return False
+        self._asked_s, self._wanted = now, False
+        return True
+
+    def _make_room(self, node: Node) -> list[Update]:
+        allowed, told = self._quotas.settings, list[Update]()
+        while len(node) > allowed.states:
+            told += self._forget_oldest(node, "states", allowed.states)
+        while self._totals["entries"] > allowed.states_total:
+            most = max(self._nodes.values(), key=len)
+            told += self._forget_oldest(most, "states", allowed.states_total)
+        while self._totals["bytes"] > allowed.live_mb * 1e6:
+            most = max(self._nodes.values(), key=lambda one: one.bytes)
+            told += self._forget_oldest(most, "live_mb", allowed.live_mb)
+        return told
+
+    def _forget_oldest(self, node: Node, limit: Limit, allowed: float) -> list[Update]:
+        self._quotas.hit(node.name, limit, allowed)
+        before = _sizes(node)
+        told = node.forget_oldest()
+        if told is None:  # it has its status alone, and still the most: there are too many nodes
+            return self.forget(node)
+        self._count(node, before)
+        return told
+
+    def _count(self, node: Node, before: tuple[int, int, int]) -> None:
+        for name, now, then in zip(("entries", "bytes", "frames"), _sizes(node), before, strict=True):
+            self._totals[name] += now - then
+
+    def _weigh(self, node: Node, camera: Camera) -> None:
+        change = camera.weigh()
+        node.frame_bytes += change
+        self._totals["frames"] += change
+
+    def _make_room_for(self, name: str) -> list[Update]:
+        most = self._quotas.settings.nodes
+        if len(self._nodes) < most:
+            return []
+        self._quotas.hit(ALL_NODES, "nodes", most)
+        silent = self._silent()
+        if silent is None:
+            self._refused[name] = None
+            if len(self._refused) > MAX_REFUSED:
+                self._refused.popitem(last=False)
+            raise MessageError(f"more than {most} nodes (quotas.nodes), and none of them is silent")
+        return self.forget(silent)
+
+    def _silent(self) -> Node | None:
+        """The node that gives way to a new one.
+
+        Those without a status go before those offline, and these before those online; of each, the one that
+        was heard longest ago.
+        """
+        before_s = self._clock() - SILENT_S
+        silent = (node for node in self._nodes.values() if node.heard_s < before_s)
+        return min(silent, key=lambda one: (one.online is not None, one.online, one.heard_s), default=None)
+
+
+def _sizes(node: Node) -> tuple[int, int, int]:
+    return len(node), node.bytes, node.frame_bytes
