@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control
 from edge_node.control.identity import NameGuard, check_name
 from edge_node.control.inbox import Inbox
+from edge_node.control.last_words import end_frozen
 from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
@@ -39,7 +40,9 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from shared import log as logs
 from shared.errors import BrokerError
 from shared.mqtt.client import Client
-from shared.signals import stop_on_signals
+from shared.service.notify import Notifier
+from shared.service.watchdog import Look, Stage, Watchdog, says
+from shared.signals import end_with_stacks, stacks_after, stop_on_signals
 from shared.storage import state_folder
 from shared.wire import messages, topics
 from shared.wire.messages import ModelInfo
@@ -70,10 +73,14 @@ def run(read: Callable[[], EdgeConfig]) -> int:
     sys.setswitchinterval(SWITCH_S)
     hangup = threading.Event()
     in_terminal = sys.stdin is not None and sys.stdin.isatty()  # where SIGHUP means that the user has gone
+    supervisor = Notifier()
     listening = stop_on_signals(None if in_terminal else hangup, within_s=END_WITHIN_S)
-    with listening as stop, Node(read, config, stop) as node:
+    with listening as stop, Node(read, config, stop, supervisor) as node:
         node.start()
+        supervisor.ready(f"node {config.node} watches {', '.join(config.cameras)}")
         node.report_until_done(hangup)
+        supervisor.stopping()
+        stacks_after(END_WITHIN_S)  # also where no signal has begun the stop
         stuck = node.finish()
     if node.error is not None:
         raise node.error
@@ -82,6 +89,8 @@ def run(read: Callable[[], EdgeConfig]) -> int:
         # A thread that hangs in a camera's driver would keep the interpreter from ending.
         log.warning("these threads did not end within %.1f s: %s", STOP_WITHIN_S, ", ".join(stuck))
         logging.shutdown()
+        if node.hung:
+            end_with_stacks(1)
         os._exit(0)
     return 0
 
@@ -96,13 +105,27 @@ class Node:
         read: Reads the configuration again.
         config: The configuration to start with.
         stop: Set by anybody to end the run; the node sets it when the broker or another node refuses it.
+        supervisor: Is told how the node is.
+
+    Attributes:
+        hung: After `finish`, the stages that stood still with work to do, other than cameras.
 
     Raises:
         DarnerError: On entering: something that cannot be retried.
     """
 
-    def __init__(self, read: Callable[[], EdgeConfig], config: EdgeConfig, stop: threading.Event) -> None:
-        self._read, self._config, self._stop = read, config, stop
+    def __init__(
+        self,
+        read: Callable[[], EdgeConfig],
+        config: EdgeConfig,
+        stop: threading.Event,
+        supervisor: Notifier,
+    ) -> None:
+        self._read, self._config, self._stop, self._supervisor = read, config, stop, supervisor
+        self._turns = 0
+        self._finishing = False
+        self._said_late: set[str] = set()
+        self.hung: list[str] = []
         self._session = new_session()
         self._refused: list[BrokerError] = []
         self._stack = ExitStack()
@@ -114,16 +137,22 @@ class Node:
             self._detectors = stack.enter_context(on_devices(config.model))
             composer = Composer(config.node, session, self._detectors[0].class_names)
             self._client = stack.enter_context(self._connection(composer))
-            bundles = stack.enter_context(Bundles(self._client, config, composer))
+            self._bundles = stack.enter_context(Bundles(self._client, config, composer))
             self._outbox = stack.enter_context(
                 Outbox(self._client, config.outbox, config.node, config.mqtt.prefix, session)
             )
-            snapshots = stack.enter_context(SnapshotSender(self._client))
+            self._snapshots = stack.enter_context(SnapshotSender(self._client))
             self._monitor = stack.enter_context(Monitor())
             self._exporter = stack.enter_context(_exporter(config.prometheus))
             self._live = LiveStore(config)
             self._publisher = Publisher(
-                self._client, self._outbox, snapshots, config, self._live, composer, bundles.offer
+                self._client,
+                self._outbox,
+                self._snapshots,
+                config,
+                self._live,
+                composer,
+                self._bundles.offer,
             )
             self._build_pipeline()
             self._build_control()
@@ -153,6 +182,9 @@ class Node:
         self._leftovers.subscribe()
         self._homeassistant.announce()
         self._pipeline.start()
+        self._watchdog = self._stack.enter_context(
+            Watchdog(self._stages(), self._on_late, self._on_frozen, self._supervisor.well)
+        )
 
     def report_until_done(self, hangup: threading.Event) -> None:
         """Publish metrics and touch the heartbeat file until the sources have ended or `stop` is set.
@@ -164,6 +196,7 @@ class Node:
         started = next_report = time.monotonic()
         while not self._stop.is_set() and not self._pipeline.done.is_set():
             self._stop.wait(0.1)
+            self._turns += 1
             if hangup.is_set():
                 hangup.clear()
                 self._reload.on_signal()
@@ -175,13 +208,15 @@ class Node:
             message = self._publisher.metrics(next_report - started, throughput, vitals)
             if self._exporter is not None:
                 self._exporter.update(message)
-            if heartbeat and self._pipeline.healthy:
+            if heartbeat and self._pipeline.healthy and self._watchdog.well:
                 Path(heartbeat).touch()
 
     def finish(self) -> list[str]:
         """Let the stages end and say farewell; return the names of the stages that did not end in time."""
+        self._finishing = True
         self._client.hurry()
         stuck = self._pipeline.join(STOP_WITHIN_S)
+        self.hung = self._pipeline.hung()
         if self._guard.yielded:
             self._publisher.withdraw()
         else:
@@ -192,7 +227,7 @@ class Node:
         config = self._config
         will = (
             topics.STATUS.path(config.mqtt.prefix, node=config.node),
-            messages.encode(composer.status("offline")),
+            messages.encode(composer.status("offline", "the connection to the broker was lost")),
         )
         return Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=self._on_refused)
 
@@ -241,6 +276,37 @@ class Node:
             **dict.fromkeys(topics.OF_CAMERAS, self._leftovers.handle),
         }
         self._inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._homeassistant.handle)
+
+    def _stages(self) -> list[Stage]:
+        return [
+            *self._pipeline.stages(),
+            Stage("bundle", self._bundles.look),
+            Stage("outbox", self._outbox.look),
+            Stage("snapshots", self._snapshots.look),
+            Stage("inbox", self._inbox.look),
+            Stage("commands", self._commands.look),
+            Stage("detect", self._commands.look_at_slow),
+            Stage("mqtt", self._client.look),
+            Stage("main", lambda: None if self._finishing else Look(self._turns)),
+        ]
+
+    def _on_late(self, late: Mapping[str, float]) -> None:
+        # In a thread of its own, because the late stage may hold what publishing needs.
+        threading.Thread(target=self._say_late, args=(late,), name="late", daemon=True).start()
+
+    def _say_late(self, late: Mapping[str, float]) -> None:
+        self._pipeline.note_silent(late)
+        serious = {name: seconds for name, seconds in late.items() if not name.startswith("capture ")}
+        if serious.keys() == self._said_late:
+            return
+        self._said_late = set(serious)
+        reason = says(serious) if serious else None
+        log.warning("node %s: %s", self._config.node, reason or "all stages get on again")
+        self._publisher.state.node_status("online", reason)
+
+    def _on_frozen(self, reason: str) -> None:
+        self._supervisor.status(reason)
+        end_frozen(reason, self._client, self._publisher.state, self._config.mqtt, self._config.node)
 
     def _on_refused(self, error: BrokerError) -> None:
         self._refused.append(error)

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from edge_node.analytics.watch import Watch, watch
@@ -14,18 +14,22 @@ from edge_node.capture.camera import capture
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import is_read_fast
+from edge_node.config.sources import describe, is_read_fast
 from edge_node.detect.stages import Detect, Inferred, Ready
 from edge_node.machine.vitals import Throughput
 from edge_node.pace import Pace
+from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
+from shared.service.watchdog import LATE_S, SLOWER, Look, Stage, taking
 from shared.wire.messages import CameraMetrics, StageMetrics
 
 log = logging.getLogger("darner.pipeline")
 
 _AHEAD = 4
 """Frames of a file that may wait between two stages, so that a pause in one does not stop the next."""
+PATIENCE_S = 75.0
+"""How long a network may take that waits for another machine, or changes to a newly built engine, seconds."""
 
 
 class Pipeline:
@@ -77,11 +81,13 @@ class Pipeline:
             name: Watch(settings.analytics, definitions[name], config.tracker, detects[0].class_names)
             for name, settings in config.cameras.items()
         }
-        self._captured: Counter[str] = Counter()
+        self._captured = {name: Progress(settings, stop) for name, settings in config.cameras.items()}
+        self._silent: dict[str, int] = {}  # cameras whose reader does not come back, with their frames so far
         self._held_back: Counter[str] = Counter()
         self._processed: Counter[str] = Counter()
         self._counted: dict[str, tuple[int, int]] = {}
         self._reported_at = time.monotonic()
+        self._patience_s = PATIENCE_S if config.model.backend in ("kserve", "tensorrt") else LATE_S
         self._paused: set[str] = set()
         self._streaming = len(config.cameras)
         self._lock = threading.Lock()
@@ -94,7 +100,7 @@ class Pipeline:
         for name in self._config.cameras:
             self._spawn(f"capture {name}", partial(self._capture, name), daemon=True)
         for index in range(len(self.detects)):
-            self._spawn("infer" if index == 0 else f"infer {index}", partial(self._infer, index))
+            self._spawn(_infer_name(index), partial(self._infer, index))
         self._spawn("watch", self._watch)
         self._spawn("publish", self._publish)
 
@@ -104,6 +110,56 @@ class Pipeline:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return [thread.name for thread in self._threads if thread.is_alive()]
+
+    def stages(self) -> list[Stage]:
+        """The stages, for a watchdog. The cameras are a group: a silent one must not end the others."""
+        cameras = [
+            Stage(f"capture {name}", partial(self._look_at_capture, name), "cameras")
+            for name in self._captured
+        ]
+        infer = [
+            Stage(_infer_name(index), taking(frames, self._inferred, partial(self._look_at_infer, index)))
+            for index, frames in enumerate(self._frames)
+        ]
+        outgoing = self._publisher.outgoing
+        return [
+            *cameras,
+            *infer,
+            Stage("watch", taking(self._inferred, outgoing)),
+            Stage("publish", taking(outgoing, also=self._publisher.waits)),
+        ]
+
+    def hung(self) -> list[str]:
+        """The stages that have work and, if the pipeline was to have ended by now, do not get on with it."""
+        return [stage.name for stage in self.stages() if not stage.group and stage.probe() is not None]
+
+    def note_silent(self, late: Mapping[str, float]) -> None:
+        """Publish which cameras' readers do not come back, and which have come back with frames.
+
+        Args:
+            late: Seconds of each late stage, by name.
+        """
+        for name, progress in self._captured.items():
+            seconds = late.get(f"capture {name}")
+            if seconds is not None and name not in self._silent:
+                self._silent[name] = progress.frames
+                source = describe(self._config.cameras[name].source)
+                reason = f"camera {name}: {source} gave neither a frame nor an error for {seconds:.0f} s"
+                log.warning("%s: its driver, decoder or network is stuck", reason)
+                self._publisher.state.camera_status(name, "reconnecting", reason)
+            elif seconds is None and name in self._silent and progress.frames > self._silent.pop(name):
+                log.info("camera %s gives frames again", name)
+                self._publisher.state.camera_status(name, "streaming")
+
+    def _look_at_capture(self, camera: str) -> Look | None:
+        progress, frames = self._captured[camera], self._frames[self._detector_of[camera]]
+        held_up = self._live[camera].paused or (frames.putters and frames.waiting)
+        return None if progress.holding and held_up else progress.look()
+
+    def _look_at_infer(self, index: int, taken: int) -> Look:
+        # Of a slow network nothing is known before its first batch, except how long its last trial took.
+        wait_s = max(LATE_S, SLOWER * self.detects[index].run_s) if taken == 0 else LATE_S
+        return Look(taken, wait_s, max(wait_s, self._patience_s))
 
     @property
     def healthy(self) -> bool:
@@ -131,7 +187,7 @@ class Pipeline:
         result = {}
         for name in self._config.cameras:
             detector = self._detector_of[name]
-            captured, processed = self._captured[name], self._processed[name]
+            captured, processed = self._captured[name].frames, self._processed[name]
             before = self._counted.get(name, (0, 0))
             self._counted[name] = (captured, processed)
             result[name] = CameraMetrics(
@@ -170,13 +226,13 @@ class Pipeline:
     def _capture(self, camera: str) -> None:
         settings = self._config.cameras[camera]
         detect, frames = self.detects[self._detector_of[camera]], self._frames[self._detector_of[camera]]
+        progress = self._captured[camera]
+        on_status = partial(self._publisher.state.camera_status, camera)
         try:
-            for frame in capture(
-                camera, settings, self._stop, partial(self._publisher.state.camera_status, camera)
-            ):
+            for frame in capture(camera, settings, progress, on_status):
+                progress.took()
                 if frame.seq == 0:
                     log.info("camera %s: %dx%d", camera, frame.width, frame.height)
-                self._captured[camera] += 1
                 pace = self._paces.get(camera)
                 if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
                     self._held_back[camera] += 1
@@ -185,7 +241,9 @@ class Pipeline:
                     put(detect.ready(frame), camera)
                 else:
                     self._held_back[camera] += 1
+                progress.passed_on()
         finally:
+            progress.ended = True
             with self._lock:
                 self._streaming -= 1
                 last = self._streaming == 0
@@ -227,3 +285,7 @@ class Pipeline:
     def _publish(self) -> None:
         self._publisher.send()
         self.done.set()
+
+
+def _infer_name(index: int) -> str:
+    return "infer" if index == 0 else f"infer {index}"

@@ -49,6 +49,12 @@ class Channel(Generic[T]):
         self._changed = threading.Condition()
         self.dropped: Counter[str] = Counter()
         """Items that newer ones replaced before they were taken, by key."""
+        self.taken = 0
+        """Items that were taken so far."""
+        self.takers = self.putters = 0
+        """Threads that wait for an item now, and threads that wait for room."""
+        self.ended = False
+        """Whether a taker has learned that nothing more comes."""
 
     def put_newest(self, item: T, key: str = "") -> None:
         """Put without waiting: in a full lane the oldest items are dropped and counted.
@@ -88,7 +94,11 @@ class Channel(Generic[T]):
             Closed: The channel is closed, or was closed while waiting.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._lanes.get(key, ())) < self._depth)
+            self.putters += 1
+            try:
+                self._changed.wait_for(lambda: self._closed or len(self._lanes.get(key, ())) < self._depth)
+            finally:
+                self.putters -= 1
             self._check_open()
             self._append(item, key)
 
@@ -117,13 +127,19 @@ class Channel(Generic[T]):
             TimeoutError: Nothing came in time.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._closed or bool(self._lanes), timeout):
-                raise TimeoutError
+            self.takers += 1
+            try:
+                if not self._changed.wait_for(lambda: self._closed or bool(self._lanes), timeout):
+                    raise TimeoutError
+            finally:
+                self.takers -= 1
             if not self._lanes:
+                self.ended = True
                 raise Closed
             if fill_s > 0:
                 self._changed.wait_for(lambda: self._closed or self._count() >= limit, fill_s)
             items = [self._pop() for _ in range(min(limit, self._count()))]
+            self.taken += len(items)
             self._changed.notify_all()
             return items
 
@@ -144,6 +160,11 @@ class Channel(Generic[T]):
     def __len__(self) -> int:
         with self._changed:
             return self._count()
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait; unlike `len`, it answers even while a thread holds the channel's lock for ever."""
+        return sum(map(len, list(self._lanes.values())))
 
     def _count(self) -> int:
         return sum(map(len, self._lanes.values()))

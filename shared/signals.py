@@ -104,7 +104,7 @@ def _listen(
             elif time.monotonic() - first > SAME_S:
                 at_once()
                 os._exit(128 + number)
-    if first is not None and within_s is not None:
+    if within_s is not None:
         faulthandler.cancel_dump_traceback_later()
 
 

@@ -29,7 +29,7 @@ LEVELS: dict[str, list[str]] = {
         "secrets",
         "errors.py channel.py clock.py files.py geometry.py limits.py signals.py storage.py",
         "configuration",
-        "log.py settings.py pictures.py program.py",
+        "log.py settings.py pictures.py program.py service",
         "wire",
         "mqtt documents",
         "conformance replay",
@@ -37,7 +37,7 @@ LEVELS: dict[str, list[str]] = {
     "edge_node": [
         "frames.py pace.py machine assets",
         "config",
-        "capture track outbox backends",
+        "capture track outbox backends progress.py",
         "detect analytics",
         "publish",
         "pipeline.py",

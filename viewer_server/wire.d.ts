@@ -226,6 +226,7 @@ export interface NodeStatus {
   status: "offline" | "online";
   version: string;
   schema: "darner.status/1";
+  reason: string | null;
 }
 
 export interface NodeSummary {

@@ -26,6 +26,7 @@ from shared.log import Once
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.pictures import is_picture, other_format
+from shared.service.watchdog import Look, taking
 from shared.wire import messages, topics
 from shared.wire.messages import ErrorCode, Request, Text, now_us
 
@@ -40,6 +41,8 @@ A handler refuses with RefusedError. A MessageError is answered with code `inval
 
 UNKNOWN = "unknown"
 """The command name in the answer to a request whose topic holds no possible command name."""
+COMMAND_S = 60.0
+"""How long a command may take until the node counts as frozen, seconds."""
 MAX_WAITING, ROOM = 32, 32_000_000
 """The most requests, and bytes of requests, that may wait while another one is carried out."""
 SLOW, MAX_SLOW = frozenset({"detect"}), 4
@@ -102,6 +105,14 @@ class Commands:
             waiting.close()
             for received in waiting:
                 self._refuse(received, "the node is stopping")
+
+    def look(self) -> Look | None:
+        """What a watchdog sees of the thread of all commands that are quick."""
+        return taking(self._quick, look=lambda taken: Look(taken, frozen_s=COMMAND_S))()
+
+    def look_at_slow(self) -> Look | None:
+        """What a watchdog sees of the thread that decodes pictures."""
+        return taking(self._slow, look=lambda taken: Look(taken, COMMAND_S, COMMAND_S))()
 
     def accept(self, received: Received) -> None:
         """Queue a request, or refuse it when too many wait already; returns at once."""

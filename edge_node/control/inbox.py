@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
+from shared.service.watchdog import Look, taking
 from shared.wire import topics
 
 log = logging.getLogger("darner.inbox")
@@ -42,6 +43,10 @@ class Inbox:
     def start(self) -> None:
         """Start the thread; it ends when the connection is closed."""
         threading.Thread(target=self._run, name="inbox", daemon=True).start()
+
+    def look(self) -> Look | None:
+        """What a watchdog sees of the thread."""
+        return taking(self._client.received)()
 
     def _run(self) -> None:
         for received in self._client.received:

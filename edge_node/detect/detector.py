@@ -79,6 +79,7 @@ class Detector:
         input_format: The input that the network takes for a square picture.
         backend_name: The engine and its version.
         device: The device that the engine runs on.
+        run_s: Seconds that a picture took when the network was warm.
     """
 
     def __init__(
@@ -115,7 +116,9 @@ class Detector:
         self.class_names = class_names(self._family, model, settings.labels)
         self._wanted = class_ids(settings.classes, self.class_names)
         for _ in range(2):  # the first runs allocate memory and are slow
+            start = time.perf_counter()
             self.detect(blank)
+            self.run_s = time.perf_counter() - start
         return self
 
     def _check(self, blank: list[Array], *, sure: bool) -> None:

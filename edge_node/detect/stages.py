@@ -116,6 +116,11 @@ class Detect:
         """Maximum number of frames in a batch now; fewer than configured while there is too little memory."""
         return min(self._limit, self._detector.max_batch)
 
+    @property
+    def run_s(self) -> float:
+        """Seconds that the network took for one picture before the first frame."""
+        return self._detector.run_s
+
     def ready(self, frame: Frame) -> Ready:
         """Prepare a frame in the thread that captured it, so that the network's thread need not."""
         early = frame.camera not in self._gates and self._live[frame.camera].detect_every == 1

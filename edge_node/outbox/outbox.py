@@ -28,6 +28,7 @@ from shared.errors import MessageError
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
+from shared.service.watchdog import LATE_S, Look
 from shared.storage import state_folder
 from shared.wire import messages, topics
 from shared.wire.messages import Event, Gap, now_us
@@ -40,6 +41,8 @@ RESTING_S = 0.5
 """How soon an idle outbox notices a new connection, or an archive that does not answer."""
 MAX_ADDED = 20_000
 """The most events that may wait while the disk hangs."""
+DISK_S = 60.0
+"""How long the disk may hang until the node ends, seconds: the events that wait in memory are lost then."""
 END_WITHIN_S = 2.0
 """How long closing waits for the thread, which hangs when the disk does."""
 
@@ -91,6 +94,8 @@ class Outbox:
             node, self._backlog, resend, archive_us, self._clock_us, self._sender.replay
         )
         self._committed_at = self._tidied_at = self._started
+        self._turns = 0
+        self._writing = False
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
     def __enter__(self) -> Outbox:
@@ -161,6 +166,10 @@ class Outbox:
             on_disk=backlog.on_disk,
         )
 
+    def look(self) -> Look:
+        """What a watchdog sees of the outbox's thread."""
+        return Look(self._turns, frozen_s=DISK_S if self._writing else LATE_S)
+
     def drain(self, timeout: float) -> bool:
         """Wait until the broker has every event.
 
@@ -188,6 +197,8 @@ class Outbox:
                 until = RESTING_S if self._resting else COMMIT_S
             self._wake.wait(max(0.0, until))
             self._wake.clear()
+            self._turns += 1
+            self._writing = False
             try:
                 self._turn(time.monotonic())
             except Exception:  # a bug must not end delivery for good
@@ -223,12 +234,14 @@ class Outbox:
             added = list(self._added)
             self._added.clear()
             lost, self._lost = self._lost, []
+        self._writing = True
         rows = self._backlog.write(
             [
                 (event.boot or "", event.number or 0, at_us, event.camera, messages.encode(event))
                 for at_us, event in added
             ]
         )
+        self._writing = False
         self._backlog.dropped += len(lost)
         for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
             self._leave_gap(missing)

@@ -16,6 +16,7 @@ from edge_node.publish.jpeg import encode_jpeg, shrink
 from shared.channel import Channel, Closed
 from shared.log import Once
 from shared.mqtt.client import Client
+from shared.service.watchdog import Look, taking
 from shared.wire import messages, topics
 
 log = logging.getLogger("darner.bundle")
@@ -68,6 +69,10 @@ class Bundles:
                 self.outgoing.put_newest(item, item.frame.camera)
             except Closed:
                 return  # the node is stopping
+
+    def look(self) -> Look | None:
+        """What a watchdog sees of the thread."""
+        return taking(self.outgoing, also=self._client.waits)() if self._settings.enabled else None
 
     def encode(self, item: Analysed) -> bytes | None:
         """The message, with its picture shrunk until it fits; None if even the smallest does not fit."""

@@ -42,9 +42,11 @@ class Composer:
         """The fields that every message has."""
         return {"node": self._node, "session": self._session, "published_us": now_us()}
 
-    def status(self, status: Literal["online", "offline"]) -> messages.NodeStatus:
-        """The message about whether the node is online."""
-        return messages.NodeStatus(**self.head(), status=status, version=__version__)
+    def status(self, status: Literal["online", "offline"], reason: str | None = None) -> messages.NodeStatus:
+        """The message about whether the node is online, and what is wrong."""
+        return messages.NodeStatus(
+            **self.head(), status=status, version=__version__, reason=reason and reason[:512]
+        )
 
     def detections(self, item: Analysed, dropped: int = 0) -> messages.DetectionsMessage:
         """All tracks of a frame.

@@ -153,6 +153,10 @@ class Publisher:
             with self.stopwatch.time("send"):
                 self._send(item)
 
+    def waits(self) -> int:
+        """A number that grows while `send` waits for the network."""
+        return self._client.waits()
+
     def metrics(self, uptime_s: float, throughput: Throughput, vitals: Vitals) -> messages.Metrics:
         """Publish and return the node's metrics; the stage quantiles then start over."""
         replaced: Counter[str] = Counter()

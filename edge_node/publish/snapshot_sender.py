@@ -16,6 +16,7 @@ from types import TracebackType
 from edge_node.outbox.in_flight import InFlight
 from shared.errors import MessageError
 from shared.mqtt.client import Client
+from shared.service.watchdog import Look
 from shared.wire import topics
 from shared.wire.messages import SnapshotMetrics
 
@@ -55,6 +56,7 @@ class SnapshotSender:
         self._dropped: Counter[str] = Counter()
         self._send_from = 0.0
         self._closing = False
+        self._turns = 0
         self._wake = threading.Event()
         self._in_flight: InFlight[_Snapshot] = InFlight(client, IN_FLIGHT, self._wake.set)
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
@@ -98,6 +100,10 @@ class SnapshotSender:
         with self._lock:
             return SnapshotMetrics(waiting=len(self._waiting), bytes=self._bytes, dropped=dict(self._dropped))
 
+    def look(self) -> Look:
+        """What a watchdog sees of the thread."""
+        return Look(self._turns)
+
     def drain(self, timeout: float) -> bool:
         """Wait until the broker has every snapshot; False if it does not after `timeout` seconds."""
         deadline = time.monotonic() + timeout
@@ -111,6 +117,7 @@ class SnapshotSender:
         while not self._closing:
             self._wake.wait(RETRY_S)
             self._wake.clear()
+            self._turns += 1
             try:
                 self._turn()
             except Exception:  # a fault in one turn must not end the sending

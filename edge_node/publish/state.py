@@ -86,9 +86,13 @@ class NodeState:
         }
         self._inform()
 
-    def node_status(self, status: Literal["online", "offline"]) -> None:
-        """Publish whether the node is online."""
-        self._publish(topics.STATUS, messages.encode(self._composer.status(status)))
+    def node_status(self, status: Literal["online", "offline"], reason: str | None = None) -> None:
+        """Publish whether the node is online, and what is wrong."""
+        self._publish(topics.STATUS, messages.encode(self._composer.status(status, reason)))
+
+    def offline(self, reason: str) -> bytes:
+        """The status "offline", for a connection that is not the node's own."""
+        return messages.encode(self._composer.status("offline", reason))
 
     def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
         """Publish a camera's status, unless it is the one published last."""

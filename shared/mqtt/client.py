@@ -38,6 +38,7 @@ from shared.mqtt.retained import OFFER_AGAIN_S, Retained
 from shared.mqtt.subscriptions import Subscriptions
 from shared.mqtt.terms import Terms
 from shared.mqtt.window import Window
+from shared.service.watchdog import Look
 from shared.wire.topics import Topic, check_prefix
 
 log = logging.getLogger("darner.mqtt")
@@ -146,6 +147,18 @@ class Client:
     def hurry(self) -> None:
         """Make every later `publish` return without waiting: for a program that is about to end."""
         self._window.hurry()
+
+    def look(self) -> Look:
+        """What a watchdog sees of the network thread."""
+        return self._connection.look()
+
+    def waits(self) -> int:
+        """A number that grows while a `publish` waits for the network."""
+        return self._window.turns
+
+    def abandon(self) -> None:
+        """Cut the connection for good, without waiting for any thread; the broker publishes the will."""
+        self._connection.abandon()
 
     def cut(self) -> None:
         """End the TCP connection without a word of MQTT, as a lost network does; it is made again."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -21,6 +21,7 @@ from shared.mqtt import terms, tls
 from shared.mqtt.address import MqttSettings, check_secrets, parse_url, read_password
 from shared.mqtt.properties import PublishProperties
 from shared.mqtt.troubles import BrokerTroubles
+from shared.service.watchdog import LATE_S, Look
 
 log = logging.getLogger("darner.mqtt")
 
@@ -32,11 +33,21 @@ MAX_QUEUED = 1000
 """Unacknowledged messages that paho holds; it refuses the next one."""
 LIVES_S = 5.0
 """A connection that ends sooner has not worked; the waits between such connections grow."""
+AWAY_S = 150.0
+"""How long one attempt to connect may take, seconds; name servers that do not answer are slow to give up."""
 MAX_DESCRIPTOR = 1023
 """The highest file descriptor that paho can wait for, because it uses select()."""
 
 
 class _Paho(paho.Client):
+    turns = 0
+    abandoned = False
+
+    def loop_misc(self) -> MQTTErrorCode:
+        # paho calls this once in each turn of its network loop, at least once a second.
+        self.turns += 1
+        return super().loop_misc()
+
     def allow_in_flight(self, most: int) -> None:
         # The public setter refuses while there is a connection, but a broker says only then what it allows.
         self._max_inflight_messages = most
@@ -126,6 +137,16 @@ class Connection:
         timer.cancel()
         self.paho.release()
 
+    def look(self) -> Look:
+        """What a watchdog sees of the network thread."""
+        wait_s = LATE_S if self.connected.is_set() else AWAY_S
+        return Look(self.paho.turns, wait_s, wait_s)
+
+    def abandon(self) -> None:
+        """Cut the connection for good, whatever its thread does: the broker then publishes the will."""
+        self.paho.abandoned = True
+        self.cut()
+
     def cut(self) -> None:
         """End the TCP connection without a word of MQTT, as a lost network does."""
         sock = self.paho.socket()
@@ -161,6 +182,7 @@ class Connection:
         log.info("connected to the broker at %s:%d", self._host, self._port)
 
     def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002 - paho calls it so
+        self.paho.turns += 1
         self._troubles.unreachable(sys.exc_info()[1])  # paho calls this while it handles the exception
 
     def _on_log(self, client: paho.Client, userdata: object, level: int, text: str) -> None:  # noqa: ARG002 - paho calls it so
@@ -190,6 +212,10 @@ class Connection:
 
     def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG002 - paho calls it so
         if not isinstance(sock, socket.socket):
+            return
+        self.paho.turns += 1
+        if self.paho.abandoned:
+            sock.close()
             return
         _tune(sock)
         if sock.fileno() > MAX_DESCRIPTOR:

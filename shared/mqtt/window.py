@@ -39,6 +39,8 @@ class Window:
         self._unwritten: deque[Sent] = deque()
         self._lock = threading.Lock()  # several threads send; it is never held while one sends or waits
         self._hurried = False
+        self.turns = 0
+        """Grows while somebody waits, so that a wait for the network can be told from a hang."""
 
     def hurry(self) -> None:
         """Let nobody wait from now on."""
@@ -54,6 +56,7 @@ class Window:
                 if self._hurried:
                     return False
                 oldest = self._unwritten[0]
+            self.turns += 1
             try:
                 oldest.wait_for_publish(0.1)
             except (RuntimeError, ValueError):  # lost with the connection

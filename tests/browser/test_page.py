@@ -322,6 +322,7 @@ def test_states_of_nodes_and_cameras_are_shown(
     expect(page.locator(".notice")).to_contain_text("connection refused")
     edge.announce("yard", online=False)
     expect(state).to_have_text("node offline")
+    expect(page.locator(".notice")).to_have_text("The node is offline")
     expect(page.locator(".node")).to_have_text("test offline")
 
 

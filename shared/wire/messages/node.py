@@ -19,6 +19,13 @@ class NodeStatus(NodeMessage):
     schema: Literal["darner.status/1"] = "darner.status/1"
     status: Literal["online", "offline"]
     version: Annotated[Label, Meta(description="Version of Darner")]
+    reason: Annotated[
+        Text | None,
+        Meta(
+            description="What is wrong: why the node went offline, or what stands still while it is online; "
+            "null: nothing, or the node was told to stop"
+        ),
+    ] = None
 
 
 ClockSource = Literal["arrival", "stream", "sender", "media"]

@@ -33,6 +33,7 @@ export function showNodes(nodes) {
 function nodeLabel(name, { status, info, metrics }) {
   const online = status?.status === "online";
   const facts = [`Node ${name}: ${status?.status ?? "state unknown"}`];
+  if (status?.reason) facts.push(status.reason);
   if (info) facts.push(`${info.model.name} on ${info.backend}, ${info.device}`, `version ${info.version}`);
   if (metrics) {
     facts.push(`last heard of at ${time(metrics.published_us / 1000)}`,

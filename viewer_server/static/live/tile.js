@@ -275,6 +275,8 @@ export class Tile {
   /** @param {boolean} quiet @param {number} now */
   #noticeText(quiet, now) {
     const { status, reason, since_us: since = 0 } = this.status ?? {};
+    const wrong = this.nodeStatus?.reason;
+    if (this.nodeStatus?.status === "offline") return `The node is offline${wrong ? `: ${wrong}` : ""}`;
     if (status === "reconnecting") return `Camera lost since ${time(since / 1000)}${reason ? `: ${reason}` : ""}`;
     if (status === "ended") return `The source ended at ${time(since / 1000)}`;
     if (!this.#shown) return "Waiting for the first picture";

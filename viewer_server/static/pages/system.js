@@ -50,6 +50,7 @@ function card({ node, status, info, metrics }, nowS) {
   const online = status?.status === "online";
   const state = element("span", { class: "pill", "data-state": online ? "good" : "bad" }, status?.status ?? "state unknown");
   const parts = [element("div", { class: "row" }, element("h2", {}, node), state), facts(about(info, status))];
+  if (status?.reason) parts.push(element("p", { class: "bad" }, `Wrong: ${status.reason}.`));
   if (metrics) {
     const age = nowS - metrics.published_us / 1e6;
     if (age > STALE_S) parts.push(element("p", { class: "bad" }, `These numbers are ${duration(age)} old.`));

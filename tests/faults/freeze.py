@@ -1,0 +1,52 @@
+"""Makes one stage of an edge node stand still: its thread waits for a lock that nobody releases."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+STAGES = {
+    "read": ("edge_node.capture.video", "Video.read", ""),
+    "capture": ("edge_node.detect.stages", "Detect.ready", ""),
+    "infer": ("edge_node.detect.stages", "Detect.submit", ""),
+    "watch": ("edge_node.publish.publisher", "Publisher.publish", ""),
+    "publish": ("shared.mqtt.client", "Client.publish", "publish"),
+    "outbox": ("edge_node.outbox.sender", "Sender.send", ""),
+    "disk": ("edge_node.outbox.backlog", "Backlog.write", ""),
+    "snapshots": ("edge_node.outbox.in_flight", "InFlight.renew", "snapshots"),
+    "inbox": ("edge_node.control.commands", "Commands.accept", ""),
+    "commands": ("edge_node.control.commands", "Commands.answer", ""),
+    "mqtt": ("paho.mqtt.client", "Client.loop_misc", ""),
+    "main": ("edge_node.control.identity", "NameGuard.mend", ""),
+}
+"""By stage: module and method of something that it does again and again; its thread, if others do it too."""
+
+
+def freeze(stage: str, when: Path) -> None:
+    """Let the first thread that takes a step of the stage stand still, once the file `when` exists."""
+    module, method, thread = STAGES[stage]
+    owner_name, _, name = method.partition(".")
+    owner: Any = getattr(importlib.import_module(module), owner_name)
+    original = getattr(owner, name)
+    first, never = threading.Lock(), threading.Lock()
+    never.acquire()
+
+    def perhaps_frozen(*arguments: Any, **named: Any) -> Any:
+        ours = thread in ("", threading.current_thread().name)
+        if ours and when.exists() and first.acquire(blocking=False):
+            never.acquire()
+        return original(*arguments, **named)
+
+    setattr(owner, name, perhaps_frozen)
+
+
+def hurry(times: float) -> None:
+    """Let the node's watchdog believe that time runs faster, so that a test need not wait for it."""
+    node: Any = importlib.import_module("edge_node.node")
+    watchdog: Any = importlib.import_module("shared.service.watchdog")
+    watchdog.LOOK_EVERY_S /= times
+    node.Watchdog = partial(watchdog.Watchdog, clock=lambda: time.monotonic() * times)
