@@ -111,7 +111,7 @@ def main() -> int:
         (folder / "edge.yaml").write_text(yaml.safe_dump(CONFIG | {"mqtt": {"url": broker.url}}))
         with Client(MqttSettings(url=broker.url), name="capture") as client:
             client.subscribe(f"{PREFIX}/#", 1, as_published=True)
-            assert client.wait_connected(10)
+            assert client.wait_subscribed(10)
             state = os.environ | {"DARNER_STATE": str(folder)}
             edge = ["-m", "edge_node", "--config", str(folder / "edge.yaml")]
             viewer = ["-m", "viewer_server", "--set", f"mqtt.url={broker.url}", "--set", "http.port=0"]

@@ -50,7 +50,7 @@ def check_name(settings: MqttSettings, node: str, session: str) -> None:
             client.subscribe(path, 1)
         client.subscribe(topics.REQUEST.path(settings.prefix, node=node, command="ping"), 1)
         deadline = time.monotonic() + CONNECT_WITHIN_S
-        while not client.wait_connected(0.05) and not refused and time.monotonic() < deadline:
+        while not client.wait_subscribed(0.05) and not refused and time.monotonic() < deadline:
             continue
         if refused:
             raise refused[0]

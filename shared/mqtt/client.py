@@ -122,6 +122,12 @@ class Client:
         return self._connection.connected.is_set()
 
     @property
+    def subscribed(self) -> bool:
+        """Whether the connection stands, and the broker has answered to every subscription."""
+        with self._subscriptions.lock:
+            return self.connected and self._subscriptions.settled
+
+    @property
     def state_waiting(self) -> int:
         """Number of topics whose retained state waits for room on the connection."""
         return self._state.waiting

@@ -86,7 +86,7 @@ def may_publish(client: Client, topic: str) -> bool:
 @pytest.mark.parametrize("user", MAY_WRITE)
 def test_each_role_may_publish_exactly_this(secure: SecureBroker, user: str) -> None:
     with Client(secure.settings(user), name="anything") as client:
-        assert client.wait_connected(10)
+        assert client.wait_subscribed(10)
         allowed = {name for name, topic in TOPICS.items() if may_publish(client, topic)}
     assert allowed == MAY_WRITE[user]
 
@@ -96,7 +96,7 @@ def test_each_role_hears_exactly_this_whatever_it_subscribes_to(secure: SecureBr
     writers = [Client(secure.settings(user), name="w") for user in USERS]
     for client in (*clients.values(), *writers):
         client.__enter__()
-        assert client.wait_connected(10)
+        assert client.wait_subscribed(10)
     for client in clients.values():
         client.subscribe("#", 1)
         assert client.wait_subscribed(10)
@@ -138,12 +138,12 @@ def test_the_right_certificates_and_passwords_connect(secure: SecureBroker, tmp_
     older = replace(by_file, version="3.1.1")
     for settings in (by_file, older, secure.certified(EDGE), secure.certified(EDGE, version="3.1.1")):
         with Client(settings, name="edge") as client:
-            assert client.wait_connected(10)
+            assert client.wait_subscribed(10)
 
 
 def test_the_name_in_a_client_certificate_decides_what_it_may(secure: SecureBroker) -> None:
     with Client(secure.certified(EDGE), name="viewer") as client:
-        assert client.wait_connected(10)
+        assert client.wait_subscribed(10)
         assert may_publish(client, TOPICS["own status"])
         assert not may_publish(client, TOPICS["other status"])
 
@@ -224,7 +224,7 @@ def test_no_encryption_where_it_is_expected_is_said_and_not_retried_in_silence(
 ) -> None:
     settings = replace(secure.settings(EDGE), url=f"mqtt://127.0.0.1:{secure.port}", ca_file=None)
     with caplog.at_level(logging.WARNING), Client(settings, name="plain") as client:
-        assert not client.wait_connected(1.5)
+        assert not client.wait_subscribed(1.5)
     assert "mqtts://" in caplog.text
 
 
@@ -239,7 +239,7 @@ def test_a_broker_that_is_trusted_and_then_is_not_is_retried(tmp_path: Path) -> 
     ca.write_bytes((tmp_path / "ca.crt").read_bytes())
     settings = MqttSettings(url=f"mqtts://localhost:{broker.port}", ca_file=str(ca))
     with Client(settings, name="edge", on_refused=refused.append) as client:
-        assert client.wait_connected(10)
+        assert client.wait_subscribed(10)
         broker.kill()
         certificates.make(tmp_path, ["elsewhere"], [], 30, force=True)
         broker.start()
@@ -248,7 +248,7 @@ def test_a_broker_that_is_trusted_and_then_is_not_is_retried(tmp_path: Path) -> 
         broker.kill()
         certificates.make(tmp_path, ["localhost"], [], 30, force=True)
         broker.start()
-        assert client.wait_connected(15)
+        assert client.wait_subscribed(15)
     broker.kill()
     assert not refused
 
@@ -324,7 +324,7 @@ def test_the_documented_setup_for_containers_makes_every_file_they_get(tmp_path:
                 ca_file=str(folder / "ca.crt"),
             )
             with Client(settings, name=user) as client:
-                assert client.wait_connected(10)
+                assert client.wait_subscribed(10)
     finally:
         process.terminate()
         process.wait(10)

@@ -89,8 +89,7 @@ def edge(tmp_path: Path, config: dict[str, Any]) -> Iterator[subprocess.Popen[st
 def listening(url: str, prefix: str = PREFIX) -> Iterator[Listener]:
     with Client(MqttSettings(url=url), name="listener") as client:
         client.subscribe(f"{prefix}/#", 1)
-        assert client.wait_connected(10)
-        time.sleep(0.2)
+        assert client.wait_subscribed(10)
         yield Listener(client, prefix)
 
 
@@ -434,7 +433,7 @@ def test_a_metrics_port_that_is_taken_ends_the_node_before_it_has_said_anything(
         Client(MqttSettings(url=broker.url), name="listener") as listener,
     ):
         listener.subscribe(f"{prefix}/+/info", 1)
-        assert listener.wait_connected(10)
+        assert listener.wait_subscribed(10)
         port = taken.getsockname()[1]
         settings = config(broker.url, people_video, prefix) | {"prometheus": {"port": port}}
         with edge(tmp_path, settings) as process:

@@ -182,7 +182,7 @@ def test_home_assistant_follows_zones_that_are_drawn_and_configured_while_the_no
     came: list[dict[str, Any]] = []
     with Client(MqttSettings(url=broker.url), name="ha") as ha:
         ha.subscribe(path, 1)
-        assert ha.wait_connected(10)
+        assert ha.wait_subscribed(10)
 
         def components() -> set[str]:
             while len(ha.received):

@@ -146,9 +146,10 @@ class Subscriber:
                 self._handle(received)
 
     def _watch_connection(self) -> None:
-        if self._client.connected != self._metrics.broker_connected:
-            self._metrics.broker_connected = self._client.connected
-            self._hub.broker(self._client.connected)
+        listening = self._client.subscribed
+        if listening != self._metrics.broker_connected:
+            self._metrics.broker_connected = listening
+            self._hub.broker(listening)
 
     def _handle(self, received: Received) -> None:
         found = topics.match(self._prefix, received.topic)

@@ -60,9 +60,8 @@ class Ours:
         latencies: list[float] = []
         with Client(settings, name="reader") as reader, Client(settings, name="writer") as writer:
             reader.subscribe(TOPIC)
-            reader.wait_connected(10)
+            reader.wait_subscribed(10)
             writer.wait_connected(10)
-            time.sleep(0.3)
 
             def read() -> None:
                 arriving = reader.received

@@ -75,9 +75,7 @@ def node(broker: Mosquitto) -> Iterator[Client]:
         assert client.wait_connected(10)
         with Commands(client, PREFIX, "box", "s", HANDLERS) as commands:
             Inbox(client, PREFIX, "box", {topics.REQUEST: commands.accept}).start()
-            # The broker takes the packets of a connection in order: when it has this one, we are subscribed.
-            assert client.publish(topics.RESPONSE, f"{PREFIX}/subscribed", b"{}")
-            assert client.finish(10)
+            assert client.wait_subscribed(10)
             yield client
 
 

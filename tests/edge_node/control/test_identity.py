@@ -57,8 +57,8 @@ class Node:
 
     def __enter__(self) -> Node:
         self.client.__enter__()
-        assert self.client.wait_connected(10)
         self.commands.__enter__()
+        assert self.client.wait_subscribed(10)
         self.inbox.start()
         return self
 

@@ -56,18 +56,11 @@ class Asker:
         return messages.decode(Response, self.client.received.get(WITHIN_S).payload)
 
 
-def finish_subscribing(client: Client) -> None:
-    """Return when the broker has the client's subscriptions: it takes a connection's packets in order."""
-    assert client.wait_connected(10)
-    assert client.publish(topics.REQUEST, f"{PREFIX}/elsewhere/request/ping", b"{}")
-    assert client.finish(10)
-
-
 @pytest.fixture
 def asker(broker: Mosquitto) -> Iterator[Asker]:
     with Client(MqttSettings(url=broker.url, prefix=PREFIX), name="asker") as client:
         client.subscribe(f"{PREFIX}/box/response/+", 1)
-        finish_subscribing(client)
+        assert client.wait_subscribed(10)
         yield Asker(client)
 
 
@@ -95,7 +88,7 @@ def node(broker: Mosquitto, detect: SlowDetect) -> Iterator[tuple[list[Received]
         with Commands(client, PREFIX, "box", "s", handlers) as commands:
             routes = {topics.REQUEST: commands.accept, topics.ACK: take_ack}
             Inbox(client, PREFIX, "box", routes, others.append).start()
-            finish_subscribing(client)
+            assert client.wait_subscribed(10)
             yield acks, others
 
 

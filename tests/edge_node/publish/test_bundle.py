@@ -41,9 +41,8 @@ def test_picture_and_objects_of_one_frame_arrive_together(broker: Mosquitto) -> 
         Bundles(client, settings, COMPOSER) as bundles,
     ):
         reader.subscribe("test/bundle")
-        assert reader.wait_connected(10)
+        assert reader.wait_subscribed(10)
         assert client.wait_connected(10)
-        time.sleep(0.2)  # the SUBACK is not reported
         bundles.offer(analysed(seq=7))
         received = reader.received.get(10)
     assert (received.qos, received.retain) == (0, False)

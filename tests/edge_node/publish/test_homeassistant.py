@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -180,8 +179,7 @@ def test_devices_go_with_their_cameras_zones_and_the_setting(broker: Mosquitto) 
 
     with Client(MqttSettings(url=broker.url), name="ha") as listener:
         listener.subscribe(f"{prefix}/#", 1)
-        assert listener.wait_connected(10)
-        time.sleep(0.3)
+        assert listener.wait_subscribed(10)
         with announcing(broker, config(cameras={"street": {"source": "0"}}, homeassistant=enabled)):
             wait_until(lambda: set(retained(broker, prefix)) == {street, foreign})
             live = []

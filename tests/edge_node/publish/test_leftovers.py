@@ -71,7 +71,7 @@ def retained(broker: Mosquitto, prefix: str) -> set[str]:
     """The topics that the broker retains now."""
     marker = f"{prefix}/zz"
     with Client(MqttSettings(url=broker.url), name="reader") as reader:
-        assert reader.wait_connected(10)
+        assert reader.wait_subscribed(10)
         reader.set_state(topics.STATUS, marker, b"x")
         assert reader.finish(10)
         reader.subscribe(f"{prefix}/#", 1)

@@ -68,7 +68,7 @@ def test_snapshots_of_an_outage_come_when_the_brokers_other_clients_are_back(
         snapshots.offer(path(2), b"better", about(20))
         assert snapshots.metrics().waiting == 3
         own_broker.start()
-        wait_until(lambda: client.connected and reader.connected)
+        wait_until(lambda: client.connected and reader.subscribed)
         assert snapshots.in_flight == 0, "the reader might have been the slower one"
         clock.step_s = module.SETTLE_S
         came: dict[str, tuple[bytes, str, bool]] = {}
@@ -98,7 +98,7 @@ def test_what_the_broker_had_not_acknowledged_when_it_died_is_sent_again(
         own_broker.kill()
         wait_until(lambda: not client.connected and not reader.connected)
         own_broker.start()
-        wait_until(lambda: client.connected and reader.connected and not snapshots.in_flight)
+        wait_until(lambda: client.connected and reader.subscribed and not snapshots.in_flight)
         clock.step_s = module.SETTLE_S
         came: set[str] = set()
         while len(came) < 10:
@@ -119,7 +119,7 @@ def test_where_there_is_no_room_the_newest_stay_and_the_others_are_counted(
     clock = Clock()
     with sending(own_broker, clock) as (client, snapshots), receiving(own_broker) as reader:
         assert client.wait_connected(10)
-        wait_until(lambda: reader.connected)
+        assert reader.wait_subscribed(10)
         own_broker.kill()
         wait_until(lambda: not client.connected and not reader.connected)
         for track in range(200):
@@ -129,7 +129,7 @@ def test_where_there_is_no_room_the_newest_stay_and_the_others_are_counted(
         assert metrics.dropped == {"no_room": 200 - kept}
         assert not snapshots.drain(0.1)
         own_broker.start()
-        wait_until(lambda: client.connected and reader.connected)
+        wait_until(lambda: client.connected and reader.subscribed)
         clock.step_s = module.SETTLE_S
         came = {reader.received.get(10).topic for _ in range(kept)}
     assert came == {path(track) for track in range(200 - kept, 200)}
@@ -144,7 +144,7 @@ def test_a_snapshot_that_the_broker_does_not_take_is_counted_and_holds_up_no_oth
     strict.start()
     with sending(strict) as (client, snapshots), receiving(strict) as reader:
         assert client.wait_connected(10)
-        wait_until(lambda: reader.connected)
+        assert reader.wait_subscribed(10)
         snapshots.offer(path(1), bytes(9000), about(1))
         snapshots.offer(path(2), b"refused", about(2))
         snapshots.offer(path(3), b"taken", about(3))

@@ -60,7 +60,7 @@ def saying(broker: Mosquitto, name: str) -> Iterator[Said]:
     with said.client, said.reader:
         assert said.client.wait_connected(10)
         said.reader.subscribe(f"{said.config.mqtt.prefix}/#", 1)
-        assert said.reader.wait_connected(10)
+        assert said.reader.wait_subscribed(10)
         said.since()
         yield said
 

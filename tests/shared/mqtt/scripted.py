@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 
 from paho.mqtt.packettypes import PacketTypes
@@ -26,6 +27,8 @@ class ScriptedBroker:
         reason: The reason code of each CONNACK.
         after: Packet that follows the CONNACK; "" closes the connection instead.
         ack_s: How long each PUBACK takes, seconds.
+        suback_s: How long each SUBACK takes, seconds.
+        granted: The reason code in each SUBACK.
 
     Attributes:
         connects: Number of CONNECT packets so far.
@@ -39,8 +42,11 @@ class ScriptedBroker:
         reason: int = 0,
         after: bytes | None = None,
         ack_s: float = 0.0,
+        suback_s: float = 0.0,
+        granted: int = 1,
     ) -> None:
         self._connack, self._reason, self._after, self._ack_s = connack or ({},), reason, after, ack_s
+        self._suback_s, self._granted = suback_s, granted
         self.port = free_port()
         self.connects = 0
         self.published: list[tuple[str, int, bool]] = []
@@ -98,7 +104,8 @@ class ScriptedBroker:
                     if flags >> 1 & 3:
                         self.most[index] = max(self.most[index], peer.acknowledge(body[2 + size : 4 + size]))
                 elif kind == _SUBSCRIBE:
-                    peer.say(0x90, body[:2] + b"\0\1")
+                    answer = body[:2] + bytes((0, self._granted))
+                    _later(self._suback_s, partial(peer.say, 0x90, answer))
                 elif kind == _PING:
                     peer.say(0xD0, b"")
                 elif kind == _DISCONNECT:
@@ -140,8 +147,7 @@ class _Peer:
     def _puback(self, number: bytes) -> None:
         with self._lock:
             self._unacknowledged -= 1
-        with contextlib.suppress(OSError):
-            self.say(0x40, number)
+        self.say(0x40, number)
 
     def _exactly(self, size: int) -> bytes:
         got = b""
@@ -156,7 +162,8 @@ class _Peer:
 def _later(seconds: float, act: Callable[[], None]) -> None:
     def run() -> None:
         time.sleep(seconds)
-        act()
+        with contextlib.suppress(OSError):
+            act()
 
     threading.Thread(target=run, daemon=True).start()
 

@@ -29,7 +29,7 @@ def test_a_message_arrives_with_its_properties(broker: Mosquitto, version: str) 
     topic = f"darner/v1/n{version.replace('.', '')}/camera/c/thumbnail"
     with connected(broker.url, version=version) as reader, connected(broker.url, version=version) as writer:
         reader.subscribe(topic)
-        time.sleep(0.2)  # the SUBACK is not reported; QoS 0 before it would be nobody's
+        assert reader.wait_subscribed(10)
         assert writer.publish(topics.THUMBNAIL, topic, b"jpeg", user_properties={"seq": "4"})
         (got,) = take(reader)
     assert (got.topic, got.payload, got.retain) == (topic, b"jpeg", False)
@@ -60,7 +60,7 @@ def test_the_will_speaks_when_the_client_vanishes(broker: Mosquitto) -> None:
     topic = "darner/v1/gone/status"
     with connected(broker.url) as reader:
         reader.subscribe(topic, 1)
-        time.sleep(0.2)
+        assert reader.wait_subscribed(10)
         with Client(MqttSettings(url=broker.url), name="doomed", will=(topic, b"offline")) as doomed:
             assert doomed.wait_connected(10)
             doomed.cut()
@@ -70,9 +70,9 @@ def test_the_will_speaks_when_the_client_vanishes(broker: Mosquitto) -> None:
 def test_the_broker_may_come_later_than_we(tmp_path: Path) -> None:
     late = MosquittoProcess(tmp_path, free_port())
     with Client(MqttSettings(url=late.url), name="early") as client:
-        assert not client.wait_connected(0.5)
+        assert not client.wait_subscribed(0.5)
         late.start()
-        assert client.wait_connected(10)
+        assert client.wait_subscribed(10)
     late.kill()
 
 
@@ -81,6 +81,7 @@ def test_while_disconnected_messages_are_dropped_and_counted_and_nothing_is_sent
 ) -> None:
     with connected(broker.url) as writer, connected(broker.url) as reader:
         reader.subscribe(EVENTS, 1)
+        assert reader.wait_subscribed(10)
         writer.cut()
         wait_until(lambda: not writer.connected)
         assert not writer.publish(topics.DETECTIONS, DETECTIONS, b"lost")
@@ -159,9 +160,7 @@ def test_what_paho_raises_or_we_do_in_a_callback_does_not_end_the_connection(
     topic = "darner/v1/raises/status"
     with connected(broker.url) as reader, connected(broker.url) as writer:
         reader.subscribe(topic, 1)
-        # The broker takes a connection's packets in order: when it has this one, we are subscribed.
-        assert reader.publish(topics.RESPONSE, "darner/v1/raises/subscribed", b"{}")
-        assert reader.finish(10)
+        assert reader.wait_subscribed(10)
         take_in = reader.received.put_newest
 
         def fail(received: Received, key: str = "") -> None:
@@ -226,9 +225,7 @@ def test_messages_that_a_reader_fails_to_take_are_bounded_and_the_oldest_are_dro
 ) -> None:
     with connected(broker.url) as reader, connected(broker.url) as writer:
         reader.subscribe(DETECTIONS)
-        # The broker takes a connection's packets in order: when it has this one, we are subscribed.
-        assert reader.publish(topics.RESPONSE, "darner/v1/slow/subscribed", b"{}")
-        assert reader.finish(10)
+        assert reader.wait_subscribed(10)
         for number in range(MAX_WAITING + 1000):
             assert writer.publish(topics.DETECTIONS, DETECTIONS, str(number).encode())
         wait_until(lambda: sum(reader.received.dropped.values()) == 1000)

@@ -49,7 +49,7 @@ def test_no_more_messages_are_in_flight_than_the_broker_takes(receive_maximum: i
         with Client(MqttSettings(url=broker.url), name="n") as client:
             for path in paths:
                 client.set_state(topics.ZONE, path, b"{}")
-            assert client.wait_connected(10)
+            assert client.wait_subscribed(10)
             for _ in range(12):
                 assert client.send(topics.EVENTS, EVENTS, b"{}") is not None
             wait_until(lambda: len(broker.published) == 24)

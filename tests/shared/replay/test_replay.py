@@ -25,7 +25,7 @@ from shared.replay import __main__ as replay
 from shared.replay.recording import Header, Line, Writer, read
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, MosquittoProcess
-from tests.shared.conformance.test_conformance import JPEG, boxes, event, hears_itself, picture, sent, status
+from tests.shared.conformance.test_conformance import JPEG, boxes, event, picture, sent, status
 
 PREFIX = "conformance/v1"
 STARTED_US = 1_000_000
@@ -57,8 +57,7 @@ class Ear:
 def ear(own_broker: MosquittoProcess) -> Iterator[Ear]:
     with Client(MqttSettings(url=own_broker.url), name="ear") as client:
         client.subscribe("#", 1, as_published=True)
-        assert client.wait_connected(10)
-        hears_itself(client, "ear")
+        assert client.wait_subscribed(10)
         yield Ear(client)
 
 

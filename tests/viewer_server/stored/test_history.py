@@ -223,7 +223,7 @@ def test_a_viewer_acknowledges_what_it_stored_and_knows_it_after_a_restart(
     names: set[str] = set()
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge:
         edge.subscribe("darner/v1/n/ack/+", 1)
-        assert edge.wait_connected(10)
+        assert edge.wait_subscribed(10)
         edge.set_state(topics.ZONE, "darner/v1/n/camera/c/zone/z", b"{}")
         for round_ in (1, 2):
             with viewing(own_broker.url, path) as (hub, metrics):
@@ -252,7 +252,7 @@ def repeated(metrics: ViewerMetrics) -> float:
 def test_a_viewer_without_a_history_acknowledges_nothing(own_broker: MosquittoProcess) -> None:
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge:
         edge.subscribe("darner/v1/n/ack/+", 1)
-        assert edge.wait_connected(10)
+        assert edge.wait_subscribed(10)
         edge.set_state(topics.ZONE, "darner/v1/n/camera/c/zone/z", b"{}")
         with viewing(own_broker.url, None) as (_, metrics):
             edge.publish(topics.EVENTS, "darner/v1/n/camera/c/events", encode(event(1)))

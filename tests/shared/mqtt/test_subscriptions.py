@@ -1,0 +1,81 @@
+"""Subscriptions: when they hold, and what the broker answers to them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from shared.wire import topics
+from tests.conftest import REPO, Mosquitto, MosquittoProcess, wait_until
+from tests.shared.mqtt.connections import connected, take
+from tests.shared.mqtt.scripted import ScriptedBroker
+
+EVENTS = "darner/v1/n/camera/c/events"
+
+
+def test_subscribed_is_said_when_the_broker_has_answered_and_not_before() -> None:
+    with ScriptedBroker(suback_s=0.3) as broker, connected(broker.url) as client:
+        assert client.wait_subscribed(1), "there is nothing to wait for"
+        client.subscribe("darner/v1/#", 1)
+        client.subscribe("elsewhere/#", 1)
+        assert client.connected
+        assert not client.subscribed
+        assert not client.wait_subscribed(0.05)
+        assert client.wait_subscribed(5)
+        assert client.subscribed
+
+
+def test_after_a_reconnect_it_is_said_anew() -> None:
+    with ScriptedBroker(suback_s=0.2) as broker, connected(broker.url) as client:
+        client.subscribe("darner/v1/#", 1)
+        assert client.wait_subscribed(5)
+        broker.hang_up()
+        wait_until(lambda: not client.connected)
+        assert not client.subscribed
+        wait_until(lambda: client.connected)
+        assert not client.subscribed
+        assert client.wait_subscribed(5)
+
+
+def test_a_subscription_that_the_broker_refuses_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedBroker(granted=0x87) as broker, connected(broker.url) as client:
+        client.subscribe("darner/v1/#", 1)
+        assert client.wait_subscribed(5)
+        broker.hang_up()
+        wait_until(lambda: client.connections == 2)
+        assert client.wait_subscribed(5)
+    assert caplog.text.count("refused the subscription to darner/v1/#: Not authorized") == 1
+
+
+def test_what_is_no_longer_wanted_does_not_come_also_after_a_reconnect(own_broker: MosquittoProcess) -> None:
+    with connected(own_broker.url) as reader, connected(own_broker.url) as writer:
+        reader.subscribe("darner/v1/#", 1)
+        reader.subscribe("end", 1)
+        assert reader.wait_subscribed(10)
+        reader.unsubscribe("darner/v1/#")
+        reader.cut()
+        wait_until(lambda: reader.connections == 2)
+        assert reader.wait_subscribed(10)
+        assert writer.publish(topics.EVENTS, EVENTS, b"x")
+        assert writer.publish(topics.EVENTS, "end", b"x")
+        assert take(reader)[0].topic == "end"
+
+
+def test_what_is_published_after_subscribed_comes(broker: Mosquitto) -> None:
+    for _ in range(20):
+        with connected(broker.url) as reader, connected(broker.url) as writer:
+            reader.subscribe(EVENTS)
+            assert reader.wait_subscribed(10)
+            assert writer.publish(topics.DETECTIONS, EVENTS, b"once, at QoS 0")
+            assert take(reader)[0].payload == b"once, at QoS 0"
+
+
+def test_no_test_takes_connected_for_subscribed() -> None:
+    found = {}
+    for file in (REPO / "tests").rglob("*.py"):
+        text = file.read_text()
+        subscribing = set(re.findall(r"([\w.]+)\.subscribe\(", text))
+        if taken := subscribing & set(re.findall(r"([\w.]+)\.wait_connected\(", text)):
+            found[file.name] = taken
+    assert not found, "a message published now may come too early: use wait_subscribed()"
