@@ -40,6 +40,7 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from shared import log as logs
 from shared.errors import BrokerError
 from shared.mqtt.client import Client
+from shared.secrets.redact import redact_address
 from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog, says
 from shared.signals import end_with_stacks, stacks_after, stop_on_signals
@@ -318,7 +319,7 @@ class Node:
         devices = ", ".join(one.device for one in self._detectors)
         target = detector.input_format
         model = ModelInfo(
-            name=Path(config.model.name).stem,
+            name=Path(redact_address(config.model.name)).stem,
             classes=detector.class_names,
             input_width=target.width,
             input_height=target.height,

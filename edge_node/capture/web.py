@@ -86,7 +86,7 @@ def refused(address: Address) -> str:
     """What to say when user and password are wanted or wrong."""
     if address.login is None:
         return (
-            "the camera wants a user and a password; write them into the address: scheme://user:password@host"
+            "the camera wants a user and a password; write them into the address: scheme://USER:PASSWORD@host"
         )
     return (
         "the camera refuses user and password; percent-encode what is no letter or digit in them (@ is %40)"

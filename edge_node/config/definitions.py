@@ -6,6 +6,7 @@ The latest change wins: saved definitions stay until the configuration's zones o
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -190,8 +191,8 @@ def _read(path: Path | None) -> dict[str, _Saved]:
     if path is None or not path.exists():
         return {}
     try:
-        return msgspec.convert(orjson.loads(path.read_bytes()), _File).cameras
-    except (OSError, ValueError, msgspec.ValidationError) as error:
+        return msgspec.convert(_loaded(path.read_bytes()), _File).cameras
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         aside = path.with_suffix(".damaged")
         log.warning(
             "%s: cannot be read (%s); renamed to %s, and starting with the configuration's zones and lines",
@@ -204,3 +205,18 @@ def _read(path: Path | None) -> dict[str, _Saved]:
         except OSError:
             log.warning("%s: cannot be renamed", path)
         return {}
+
+
+def _loaded(content: bytes) -> object:
+    """JSON in which no name stands twice: somebody may have edited the file, and would lose the first one."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{twice!r} stands twice")
+        return found
+
+    orjson.loads(content)  # stricter: it refuses NaN, and what is nested too deeply
+    return json.loads(content, object_pairs_hook=once)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
 
 from shared.errors import ConfigError
 
@@ -44,12 +48,35 @@ def context(ca_file: str | None, cert_file: str | None, key_file: str | None) ->
     Raises:
         ConfigError: A certificate or key file cannot be read.
     """
-    try:
-        made = ssl.create_default_context(cafile=ca_file)
-        made.sslsocket_class = _TlsSocket
-        if cert_file:
+    with _named("mqtt.ca_file", ca_file, "a certificate"):
+        made = ssl.create_default_context(cafile=_path(ca_file))
+    made.sslsocket_class = _TlsSocket
+    if cert_file:
+        for key, name in (("mqtt.cert_file", cert_file), ("mqtt.key_file", key_file)):
+            with _named(key, name, "a certificate"):
+                if name is not None:
+                    Path(name).expanduser().read_bytes()
+        with _named("mqtt.cert_file", cert_file, "a certificate with its own, unencrypted key"):
             # An encrypted key must be an error: otherwise OpenSSL asks for its password at the terminal.
-            made.load_cert_chain(cert_file, key_file, lambda: "")
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"mqtt.ca_file {ca_file}, mqtt.cert_file {cert_file}: {error}") from None
+            made.load_cert_chain(cast(str, _path(cert_file)), _path(key_file), lambda: "")
     return made
+
+
+def _path(name: str | None) -> str | None:
+    return name and str(Path(name).expanduser())
+
+
+@contextmanager
+def _named(key: str, name: str | None, what: str) -> Iterator[None]:
+    """Turn what goes wrong with a file into an error that names its key.
+
+    Raises:
+        ConfigError: The file cannot be read, or is not what it should be.
+    """
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise ConfigError(f"{key} {name}: is not {what} in PEM form ({error.reason or error})") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{key} {name}: cannot be read: {said}") from None

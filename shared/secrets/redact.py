@@ -39,6 +39,7 @@ _TEMPLATE = re.compile(r"[\w.-]*:[A-Z_]+")  # HOST:PORT of a message that says h
 _WHOLE_ENDS = re.compile(r"[/?#]")
 _HOST_ENDS = re.compile(r"[/?#\s\"'<>|`^{}\\(),;&=]")
 _PATH_ENDS = re.compile(r"[\s\"'<>|`^{}\\)\]]")
+_EXAMPLE = "USER:PASSWORD@"  # of a message that says how to write an address
 _STOPS = ":.,;"
 
 _PAIR = re.compile(
@@ -148,6 +149,8 @@ def _after_scheme(rest: str, ends: re.Pattern[str]) -> tuple[str, int]:
     at = rest.rfind("@")
     if at < 0:
         start, host = 0, near
+    elif rest.startswith(_EXAMPLE) and at < len(near):
+        return near, len(near)
     elif at < len(near):
         start, host = at + 1, near[at + 1 :]
     else:

@@ -64,7 +64,17 @@ def test_zones_that_cannot_be_written_change_nothing(tmp_path: Path) -> None:
     assert store["yard"].version == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"cameras": {"yard": {"version": "x"}}}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"cameras": {}, "cameras": {}}',
+        b"[" * 1010 + b"]" * 1010,
+        b'{"cameras": {"yard": {"version": "x"}}}',
+        b"\xff",
+    ],
+)
 def test_a_damaged_file_is_renamed_and_the_node_starts(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -101,6 +101,7 @@ def test_no_text_shows_the_user_part_of_an_address_that_nobody_configured(secret
         ("mqtt.password: expected a text", "mqtt.password: expected a text"),
         ("mqtt.password_file=FILE", "mqtt.password_file=FILE"),
         ("write http://HOST:PORT/MODEL", "write http://HOST:PORT/MODEL"),
+        ("write rtsp://USER:PASSWORD@host", "write rtsp://USER:PASSWORD@host"),
         ("at 12:30:05 foo@example.org wrote", "at 12:30:05 foo@example.org wrote"),
     ],
 )
