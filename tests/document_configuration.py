@@ -71,6 +71,18 @@ levels). The command line wins over the environment, the environment over the fi
 [profile](../how-to/running.md#profiles). An unknown key or a value that does not fit ends the program with
 one line that names it and the fix.
 
+- The type of a key decides what a value means. A text may be any characters: `12:30`, `007`, `yes` and
+  `2026-05-01` stay as they are, with or without quotes. In a file, a value that contains ` #` or begins with
+  one of `# @ & * ! % [ {` needs quotes, as everywhere in YAML.
+- In the environment and behind `--set`, a text is taken as it is, quotes included. A list is separated by
+  commas (`model.classes=person,car`) or written as in YAML (`[person, car]`), a section as in YAML
+  (`{width: 320}`). An empty value is `null` where the key allows it; so is `null` for the name of a file.
+- A section changes the keys that it names and leaves the others as they are. A list replaces a list.
+- A key that stands twice in a file is an error, which names both lines. `<<` merges sections, as in YAML.
+- In the environment, the names of cameras, zones and lines have no capitals and no hyphens:
+  `DARNER_CAMERAS__FRONT_DOOR__LOOP` means `cameras.Front-Door.loop` where the file has that camera.
+- Numbers are decimal, or begin with `0x` or `0o`. They may have no unit and no decimal comma.
+
 An editor completes keys, shows what they mean and marks mistakes when the file's first line names its
 schema. The path is relative to the file, here in the top folder of a checkout:
 
