@@ -24,6 +24,7 @@ from pathlib import Path
 
 from shared import log as logs
 from shared.errors import BrokerError, ConfigError, DarnerError
+from shared.files import make_private
 from shared.program import called
 from shared.signals import stop_on_signals
 
@@ -158,6 +159,8 @@ def secured(secure: Path, host: str, port: int) -> str:
     for name, remedy in SECRETS.items():
         if not (secure / name).is_file():
             raise ConfigError(f"{secure / name} is missing: {remedy.format(folder=secure)}")
+    for name in ("passwords", "server.key"):
+        make_private(secure / name)  # mosquitto_passwd leaves what it makes readable by all
     text = (HERE / "mosquitto-secure.conf").read_text()
     if not (secure / "acl").exists():
         text = text.replace("/mosquitto/config/acl", str(HERE / "acl"))

@@ -1,7 +1,8 @@
 """`python -m broker.certificates FOLDER --host NAME`: a private CA and certificates for a home or a lab.
 
 It uses the program `openssl`. The first call makes the CA; later calls use it, so that clients can be added.
-Only the owner can read keys. Existing certificates are kept unless --force is given; the CA is always kept.
+Only the owner can enter the folder and read keys. Existing certificates are kept unless --force is given; the
+CA is always kept.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import ConfigError, DarnerError
+from shared.files import private_folder
 from shared.wire.topics import check_id
 
 CA_DAYS = 3650
@@ -108,9 +110,9 @@ def make(folder: Path, hosts: Sequence[str], clients: Sequence[str], days: int, 
         if not force and (file.exists() or file.with_suffix(".key").exists()):
             raise ConfigError(f"{file} or its key exists already; --force replaces it")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         if clients:
-            (folder / "clients").mkdir(exist_ok=True)
+            private_folder(folder / "clients")
         authority = _authority(folder, days)
         for file, name in wanted.items():
             _sign(file, name, names if file.parent == folder else "", days, authority)

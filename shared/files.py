@@ -6,7 +6,45 @@ import errno
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
+
+PRIVATE = 0o600
+"""Permissions of files about people, and of secrets: their owner's alone."""
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only its owner may enter. One that is there already stays as it is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if not path.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_private(path: Path) -> None:
+    """Take a file away from everybody but its owner, and a folder from everybody but owner and group.
+
+    What is not there, or not ours, stays as it is. Not through a descriptor: closing one of an open SQLite
+    file ends its locks.
+    """
+    with suppress(OSError):
+        found = path.lstat()
+        kept = {stat.S_IFREG: 0o700, stat.S_IFDIR: 0o7770}.get(stat.S_IFMT(found.st_mode), 0o7777)
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & ~kept:
+            path.chmod(stat.S_IMODE(found.st_mode) & kept)
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file for its owner alone, unless it is there.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE))
 
 
 def write_whole(path: Path, data: bytes, mode: int | None = None) -> None:
@@ -21,7 +59,9 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> None:
         OSError: The file cannot be written; what was at `path` is untouched.
     """
     with PartFile(path, mode) as part:
-        part.path.write_bytes(data)
+        # Not what stands under the name by now: in a folder of others, that could be a link of theirs.
+        with os.fdopen(os.open(part.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "wb") as file:
+            file.write(data)
         part.keep()
 
 
@@ -32,8 +72,8 @@ class PartFile:
 
     Args:
         target: The file to create or replace; missing parent folders are created.
-        mode: The file's permissions. None keeps those of the file it replaces; a new file gets the process's
-            default.
+        mode: The file's permissions; with `PRIVATE`, a missing folder is its owner's alone, too. None keeps
+            those of the file it replaces; a new file gets the process's default.
 
     Attributes:
         path: The temporary file: empty at first, with the extension of `target`. It can be reopened by name.
@@ -48,11 +88,14 @@ class PartFile:
         self.path = target.with_name(f".{target.stem[:200]}.{secrets.token_hex(4)}.part{target.suffix}")
 
     def __enter__(self) -> PartFile:
+        if self._mode == PRIVATE:
+            private_folder(self._target.parent)
         self._target.parent.mkdir(parents=True, exist_ok=True)
         if self._mode is None and self._target.exists():
             self._mode = stat.S_IMODE(self._target.stat().st_mode)
         mode = 0o666 if self._mode is None else self._mode | stat.S_IRUSR | stat.S_IWUSR
-        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        how = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_WRONLY
+        os.close(os.open(self.path, how, mode))
         return self
 
     def __exit__(self, *_: object) -> None:

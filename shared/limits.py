@@ -1,7 +1,7 @@
 """The limits of what is sent and read, for both sides: whatever a sender may send, every reader takes.
 
 A sender refuses, shortens or shrinks what is over a limit before it is sent, and says so. A reader refuses it
-unread. `tests/shared/test_limits.py` holds senders and readers to this table.
+unread. `tests/shared/wire/test_limits.py` holds senders and readers to this table.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from shared.files import create_private, make_private, private_folder
+
 log = logging.getLogger("darner.storage")
 
 
@@ -36,6 +38,8 @@ def open_database(
     A file that is damaged or of another version is renamed, with the time in its new name, and a new file is
     created. A torn write-ahead log is no damage: SQLite recovers what was committed.
 
+    Only the owner may read it: it says who was where.
+
     Args:
         path: The file; a missing folder is created.
         schema: SQL that creates what is missing.
@@ -47,7 +51,11 @@ def open_database(
         OSError: The folder cannot be made, or a damaged file cannot be renamed.
         sqlite3.OperationalError: The file cannot be opened or written, or another process has it open.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
+    if path.parent == state_folder():  # another folder may hold what is not ours
+        make_private(path.parent)
+    for file in _files(path):
+        make_private(file)
     try:
         return _open(path, schema, version, migrate, exclusive)
     except sqlite3.OperationalError:
@@ -60,6 +68,7 @@ def open_database(
 def _open(
     path: Path, schema: str, version: int, migrate: Migrate | None, exclusive: bool
 ) -> sqlite3.Connection:
+    create_private(path)  # SQLite gives its other files the same permissions
     # The caller begins and commits transactions, and makes threads take turns.
     connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
@@ -89,13 +98,17 @@ def _open(
     return connection
 
 
+def _files(path: Path) -> list[Path]:
+    """A database's file, its write-ahead log and its shared memory."""
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+
 def _set_aside(path: Path, reason: str) -> None:
     aside = path.with_name(
         f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**6:06}"
     )
     path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
+    for beside in _files(path)[1:]:
         if beside.exists():
-            beside.rename(aside.with_name(aside.name + suffix))
+            beside.rename(aside.with_name(aside.name + beside.name[len(path.name) :]))
     log.error("%s is damaged (%s): renamed to %s; a new file is created", path, reason, aside.name)

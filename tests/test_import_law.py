@@ -27,8 +27,8 @@ PROGRAMS = {
 LEVELS: dict[str, list[str]] = {
     "shared": [
         "secrets",
-        "errors.py channel.py clock.py files.py geometry.py limits.py signals.py storage.py",
-        "configuration",
+        "errors.py channel.py clock.py files.py geometry.py limits.py signals.py",
+        "configuration storage.py",
         "log.py settings.py pictures.py program.py service",
         "wire",
         "mqtt documents",

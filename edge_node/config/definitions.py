@@ -21,7 +21,7 @@ from msgspec import Meta
 from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
 from shared import limits
 from shared.errors import ConfigError, ConflictError, OutputError
-from shared.files import write_whole
+from shared.files import PRIVATE, make_private, write_whole
 from shared.wire.messages import Count, Id, LineDefinition, ZoneDefinition
 
 log = logging.getLogger("darner.definitions")
@@ -159,7 +159,7 @@ class DefinitionStore:
             return
         saved = {name: one for name, one in current.items() if isinstance(one, _Saved)}
         try:
-            write_whole(self._path, orjson.dumps({"cameras": saved}, option=orjson.OPT_INDENT_2))
+            write_whole(self._path, orjson.dumps({"cameras": saved}, option=orjson.OPT_INDENT_2), PRIVATE)
         except OSError as error:
             raise OutputError(
                 f"{self._path}: cannot be written ({error.strerror}); nothing was changed"
@@ -190,6 +190,7 @@ def _read(path: Path | None) -> dict[str, _Saved]:
     """The saved definitions. A file that cannot be read is renamed, so that the node starts without it."""
     if path is None or not path.exists():
         return {}
+    make_private(path)
     try:
         return msgspec.convert(_loaded(path.read_bytes()), _File).cameras
     except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ import orjson
 from msgspec import Meta
 
 from shared.errors import DarnerError
+from shared.files import PRIVATE
 from shared.mqtt.received import Received
 
 log = logging.getLogger("darner.recording")
@@ -140,7 +142,8 @@ class Writer:
 
     def __enter__(self) -> Writer:
         try:
-            self._file = self._path.open("xb", buffering=0)
+            how = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_WRONLY
+            self._file = os.fdopen(os.open(self._path, how, PRIVATE), "wb", buffering=0)
         except FileExistsError:
             raise RecordingError(f"{self._path}: exists already; name another file or remove it") from None
         except OSError as error:

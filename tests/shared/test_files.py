@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.files import PartFile, write_whole
+from shared.files import PRIVATE, PartFile, create_private, make_private, private_folder, write_whole
 
 
 def permissions(path: Path) -> int:
@@ -89,3 +89,66 @@ def test_what_is_on_disk_is_synced_before_it_gets_its_name(
     monkeypatch.setattr(Path, "replace", replaced)
     write_whole(tmp_path / "file", b"data")
     assert done == ["file", "name", "folder"]
+
+
+def test_a_file_about_people_and_its_folder_are_their_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "darner" / "zones.json"
+    write_whole(path, b"{}", PRIVATE)
+    assert permissions(path) == 0o600
+    assert permissions(path.parent) == 0o700
+
+
+def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    private_folder(tmp_path)
+    assert permissions(tmp_path) == 0o755
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o644, 0o600), (0o640, 0o600), (0o600, 0o600), (0o400, 0o400)]
+)
+def test_a_file_of_before_is_made_private(tmp_path: Path, before: int, after: int) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    path.chmod(before)
+    make_private(path)
+    assert permissions(path) == after
+
+
+def test_what_a_link_names_and_what_is_missing_stay_as_they_are(tmp_path: Path) -> None:
+    other, link = tmp_path / "other", tmp_path / "link"
+    other.touch()
+    other.chmod(0o644)
+    link.symlink_to(other)
+    make_private(link)
+    make_private(tmp_path / "missing")
+    assert permissions(other) == 0o644
+
+
+def test_a_folder_of_before_is_closed_to_strangers_and_stays_open_to_its_group(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(0o2775)
+    make_private(folder)
+    assert permissions(folder) == 0o2770
+
+
+def test_an_empty_file_is_created_once(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    create_private(path)
+    assert permissions(path) == 0o600
+    path.write_bytes(b"data")
+    create_private(path)
+    assert path.read_bytes() == b"data"
+
+
+def test_a_link_under_the_name_of_a_part_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"theirs")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "known")
+    (tmp_path / ".file.known.part.json").symlink_to(other)
+    with pytest.raises(FileExistsError):
+        write_whole(tmp_path / "file.json", b"ours")
+    assert other.read_bytes() == b"theirs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,17 @@ def test_the_state_folder(monkeypatch: pytest.MonkeyPatch, variables: dict[str, 
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert state_folder() == Path(expected)
+
+
+def test_all_files_of_a_database_are_their_owners_alone_also_those_of_before(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    path = folder / "events.db"
+    for _ in range(2):
+        with closing(open_database(path, "CREATE TABLE IF NOT EXISTS t (x)", 1, exclusive=False)) as database:
+            database.execute("INSERT INTO t VALUES (1)")
+            there = sorted(folder.iterdir())
+            assert [file.name for file in there] == ["events.db", "events.db-shm", "events.db-wal"]
+            assert {file.stat().st_mode & 0o777 for file in there} == {0o600}
+            assert folder.stat().st_mode & 0o777 == 0o700
+            for file in there:
+                file.chmod(0o644)  # as earlier versions left them

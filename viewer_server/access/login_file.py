@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 from werkzeug.security import generate_password_hash
 
-from shared.files import write_whole
+from shared.files import PRIVATE, write_whole
 
 log = logging.getLogger("darner.login")
 
@@ -106,6 +106,6 @@ class LoginFile:
         content = {"secret": self.secret.hex(), "password_hash": self.password_hash, "ended": self.ended}
         content["addresses"] = self.addresses
         try:
-            write_whole(self._path, orjson.dumps(content), 0o600)
+            write_whole(self._path, orjson.dumps(content), PRIVATE)
         except OSError as error:
             log.warning("%s cannot be written (%s): a restart ends every session", self._path, error)

@@ -7,6 +7,8 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
+from shared.files import private_folder
+
 
 def lock(path: Path) -> IO[bytes]:
     """Lock a database against a second viewer; the lock ends when its file is closed, or with the process.
@@ -14,7 +16,7 @@ def lock(path: Path) -> IO[bytes]:
     Raises:
         OSError: Another viewer has the lock, or the lock file cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     file = path.with_name(f"{path.name}.lock").open("wb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
