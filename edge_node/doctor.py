@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from edge_node import __version__
 from edge_node.backends.choose import choose
-from edge_node.capture import gstreamer
+from edge_node.capture.readers import gstreamer
 from edge_node.config import profiles
 from edge_node.config.model_settings import ModelSettings
 from edge_node.machine import hardware

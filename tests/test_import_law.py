@@ -45,6 +45,12 @@ LEVELS: dict[str, list[str]] = {
         "node.py doctor.py demo.py",
         "__main__.py",
     ],
+    "edge_node/capture": [
+        "readers",
+        "attempts.py clock.py film.py rtsp.py",
+        "opening.py extent.py",
+        "camera.py",
+    ],
     "edge_node/backends": [
         "preprocess.py",
         "interface.py",

@@ -9,9 +9,9 @@ from contextlib import closing
 
 from edge_node.capture.attempts import Attempts
 from edge_node.capture.clock import StreamClock
-from edge_node.capture.film import Film, pulled
+from edge_node.capture.film import Film, pulled, pushed
 from edge_node.capture.opening import Source
-from edge_node.capture.reader import Reader, Taken
+from edge_node.capture.readers.interface import Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import may_come_later
 from edge_node.frames import Frame
@@ -86,17 +86,17 @@ class _Frames:
 
     def __init__(self, camera: str) -> None:
         self._camera = camera
-        self._seq = 0
+        self._seq, self._last_ns = 0, 0
         self._shown = wall_clock.SteadyClock()
 
     def of(self, reader: Reader, film: Film, stop: threading.Event) -> Iterator[Frame]:
         """The frames of an open source, until it ends or is lost."""
         shape = None
-        for taken, wall_ns, monotonic_ns, clock in _timed(reader, film, stop):
+        for taken, wall_ns, monotonic_ns, clock in _timed(reader, film, stop, self._last_ns):
             now_ns = time.monotonic_ns()
             # After a change of resolution in mid-stream, earlier pixel coordinates mean nothing.
             restarted = self._seq > 0 and shape != taken.image.shape
-            shape = taken.image.shape
+            shape, self._last_ns = taken.image.shape, monotonic_ns
             born_ns = now_ns - (wall_clock.now_ns() - wall_ns)
             yield Frame(
                 self._camera,
@@ -113,18 +113,17 @@ class _Frames:
 
 
 def _timed(
-    reader: Reader, film: Film, stop: threading.Event
+    reader: Reader, film: Film, stop: threading.Event, after_ns: int
 ) -> Iterator[tuple[Taken, int, int, ClockSource]]:
     """Each picture with the wall clock, the clock for durations (nanoseconds), and where they come from."""
     if reader.feed == "recorded":
         for taken, now_s in film.play(reader):
             yield taken, wall_clock.now_ns(), round(now_s * 1e9), "media"
     elif reader.feed == "pulled":
-        for taken, due_ns in pulled(reader, stop):
-            yield taken, wall_clock.now_ns(), due_ns, "stream"
+        for taken, captured_ns in pulled(reader, stop, after_ns):
+            yield taken, wall_clock.now_ns() - time.monotonic_ns() + captured_ns, captured_ns, "stream"
     else:
         clock = StreamClock()
-        while not stop.is_set() and (pushed := reader.read()) is not None:
-            arrived_ns, now_ns = time.monotonic_ns(), wall_clock.now_ns()
-            wall_ns, captured_ns = clock.stamp(arrived_ns, now_ns, pushed.media_s, pushed.sender_ns)
-            yield pushed, wall_ns, captured_ns, clock.source
+        for taken, arrived_ns, now_ns in pushed(reader, stop):
+            wall_ns, captured_ns = clock.stamp(arrived_ns, now_ns, taken.media_s, taken.sender_ns)
+            yield taken, wall_ns, captured_ns, clock.source

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_node.capture.address import parse
-from edge_node.capture.video import Video
+from edge_node.capture.readers.address import parse
+from edge_node.capture.readers.video import Video
 from edge_node.config.sources import kind_of, path_of, pictures
 from shared.errors import SourceError
 

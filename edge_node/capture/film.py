@@ -1,4 +1,4 @@
-"""When pictures are due that come faster than they were filmed: of recordings, and of streams such as HLS."""
+"""Pictures at the pace at which they were filmed: of recordings, of streams such as HLS, and of cameras."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-from edge_node.capture.reader import Reader, Taken
+from edge_node.capture.readers.interface import Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
+from shared import clock as wall_clock
 
 log = logging.getLogger("darner.capture")
 
@@ -20,6 +21,10 @@ _REORDERED = 16
 """Most pictures that may be out of order, as in H.264."""
 _JUMP_BACK = 5
 """Usual steps by which a picture out of order may lie back; a time further back begins a new piece."""
+_SKIPPED_S = 0.5
+"""A gap in the times of an HLS stream, seconds, that shows the loss of a segment."""
+_LONGEST_PILE_S = 5.0
+"""Longest time, seconds, for which pictures that piled up are waited out."""
 _DRIFT = 1e-4
 """How much faster than its time stamps a live stream is read, so that no backlog grows while clocks drift."""
 
@@ -125,26 +130,77 @@ class Film:
         self._stop.wait(max(0.0, ahead_s))
 
 
-def pulled(reader: Reader, stop: threading.Event) -> Iterator[tuple[Taken, int]]:
+def pulled(reader: Reader, stop: threading.Event, after_ns: int) -> Iterator[tuple[Taken, int]]:
     """The pictures of a live source that sends ahead, each at the pace at which it was filmed.
 
     The first picture is due at once, and later ones as their time stamps say. When one comes late, all that
     follow are due later by as much, so that the wait for the next segment is not felt again.
 
+    HLS is read two segments behind its newest one. FFmpeg begins one earlier, where it would lose every other
+    segment of a playlist that has three: those pictures are left out.
+
+    Args:
+        reader: The open source.
+        stop: Ends a wait.
+        after_ns: No picture was captured before, nanoseconds on the monotonic clock.
+
     Yields:
-        A picture, and when it was due on the monotonic clock, nanoseconds.
+        A picture, and when it was captured on the monotonic clock, nanoseconds.
     """
-    clock, base_ns, media_ns, last_ns = MediaClock(reader.rate), None, 0, 0
+    clock = MediaClock(reader.rate)
+    due_base_ns, base_ns, last_ns, last_media_ns = 0, 0, after_ns, -1
     while not stop.is_set() and (taken := reader.read()) is not None:
+        media_ns = round(clock.seconds(taken.media_s) * 1e9)
+        if media_ns < reader.segment_s * 1e9:
+            continue
         now_ns = time.monotonic_ns()
-        before_ns, media_ns = media_ns, round(clock.seconds(taken.media_s) * 1e9)
-        if base_ns is None:
-            base_ns = now_ns - media_ns
-        base_ns -= round((media_ns - before_ns) * _DRIFT)
-        due_ns = base_ns + media_ns
-        if due_ns < now_ns or due_ns > now_ns + _LONGEST_WAIT_S * 1e9:  # late, or a jump of the time stamps
-            base_ns += now_ns - due_ns
-            due_ns = now_ns
-        stop.wait((due_ns - now_ns) / 1e9)
-        last_ns = max(due_ns, last_ns + 1)
+        if last_media_ns < 0:
+            due_base_ns = now_ns - media_ns
+            base_ns = max(due_base_ns - round(2e9 * reader.segment_s), after_ns + 1 - media_ns)
+        else:
+            passed_ns = media_ns - last_media_ns
+            due_base_ns -= round(passed_ns * _DRIFT)
+            if reader.segment_s and passed_ns > _SKIPPED_S * 1e9:
+                due_base_ns -= passed_ns  # a segment was lost, because it had expired: go on at once
+        last_media_ns = media_ns
+        late_ns = now_ns - due_base_ns - media_ns
+        if late_ns > 0 or late_ns < -_LONGEST_WAIT_S * 1e9:
+            due_base_ns += late_ns
+            late_ns = 0
+        stop.wait(-late_ns / 1e9)
+        base_ns = min(base_ns, now_ns - late_ns - media_ns)  # no picture is captured after it was read
+        last_ns = max(base_ns + media_ns, last_ns + 1)
         yield taken, last_ns
+
+
+def pushed(reader: Reader, stop: threading.Event) -> Iterator[tuple[Taken, int, int]]:
+    """The pictures of a live source that sends each when it was taken.
+
+    What piled up while the stream was opened, such as the second that FFmpeg takes to learn about it, is left
+    out: it comes at once, so that its arrival says nothing about when it was taken.
+
+    Yields:
+        A picture, and when it arrived: on the monotonic clock and on the wall clock, nanoseconds.
+    """
+    held: tuple[Taken, int, int] | None = None
+    until_ns = time.monotonic_ns() + round(_LONGEST_PILE_S * 1e9)
+    settled = False
+    while not stop.is_set() and (taken := reader.read()) is not None:
+        arrived = taken, time.monotonic_ns(), wall_clock.now_ns()
+        if not settled:
+            settled = taken.media_s is None or arrived[1] > until_ns
+            if not settled and (held is None or _piled_up(held, arrived)):
+                held = arrived
+                continue
+            settled = True
+            if held is not None:
+                yield held
+                held = None
+        yield arrived
+    if held is not None:
+        yield held
+
+
+def _piled_up(before: tuple[Taken, int, int], now: tuple[Taken, int, int]) -> bool:
+    passed_s = (now[0].media_s or 0.0) - (before[0].media_s or 0.0)
+    return now[1] - before[1] < passed_s / 2 * 1e9

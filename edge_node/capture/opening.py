@@ -7,13 +7,14 @@ import threading
 from pathlib import Path
 from typing import cast
 
-from edge_node.capture import web
-from edge_node.capture.address import Address, parse
-from edge_node.capture.device import open_device
-from edge_node.capture.reader import Reader
+from edge_node.capture.readers import web
+from edge_node.capture.readers.address import Address, parse
+from edge_node.capture.readers.device import open_device
+from edge_node.capture.readers.interface import Reader
+from edge_node.capture.readers.parts import Parts
+from edge_node.capture.readers.stills import Pictures, PolledPicture
+from edge_node.capture.readers.video import Video
 from edge_node.capture.rtsp import RtspCamera
-from edge_node.capture.stills import Pictures, PolledPicture
-from edge_node.capture.video import Video
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import IMAGES, check_source, describe, kind_of, path_of, pictures
 from shared.errors import SourceError
@@ -113,15 +114,16 @@ class Source:
                 self._settings.stall_s,
                 self._stop,
             )
+        if said.kind == "parts":
+            self._said = said
+            return Parts(address, self._prefix, self._settings.stall_s)
         if said.kind == "playlist":
             return self._open_playlist(address.full, said)
         video = Video(address.full, f"{self._prefix}: {why}", self._settings.stall_s)
-        video.guessed = said.kind == "parts" or video.bare_jpegs
-        if said.kind == "parts":
-            self._said = said
-        elif said.kind == "recording" or (video.length and not said.fragmented):
+        video.guessed = video.bare_jpegs
+        if said.kind == "recording" or (video.length and not said.fragmented):
             return self._film(video)
-        elif not video.guessed:
+        if not video.guessed:
             video.feed = "pulled"
         return video
 
@@ -131,7 +133,9 @@ class Source:
         stall_s = max(self._settings.stall_s, _TARGETS * said.target_s)
         video = Video(path, f"{self._prefix}: {_AWAY}", stall_s)
         self._was_live = not said.ended
-        video.feed = "recorded" if said.ended else "pulled"
+        if said.ended:
+            return self._film(video)
+        video.feed, video.segment_s = "pulled", said.target_s
         return video
 
     def _film(self, video: Video) -> Reader:

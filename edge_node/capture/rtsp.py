@@ -6,14 +6,15 @@ import re
 import socket
 from typing import Literal
 
-from edge_node.capture import gstreamer
-from edge_node.capture.address import Address
-from edge_node.capture.reader import Reader
-from edge_node.capture.video import Video
-from edge_node.capture.web import refused
+from edge_node.capture.readers import gstreamer
+from edge_node.capture.readers.address import Address
+from edge_node.capture.readers.interface import Reader
+from edge_node.capture.readers.video import Video
+from edge_node.capture.readers.web import refused
 from edge_node.config.camera_settings import CameraSettings
 
 _Way = tuple[Literal["gstreamer", "ffmpeg"], Literal["tcp", "udp", "auto"]]
+_NO_VIDEO = "OpenCV's FFmpeg gets no video from it"
 _ASK_S = 1.0
 _PORTS = {"rtsp": 554, "rtsps": 322}
 
@@ -48,7 +49,7 @@ class RtspCamera:
             over: Literal["tcp", "udp"] = "udp" if transport == "udp" else "tcp"
             return gstreamer.GstReader(self._address, self._prefix(), self._stall_s, over)
         options = None if transport == "auto" else f"rtsp_transport;{transport}"
-        video = Video(self._address.full, self._prefix(), self._stall_s, options)
+        video = Video(self._address.full, f"{self._prefix()}: {_NO_VIDEO}", self._stall_s, options)
         if transport != "auto":
             video.name += f", {transport.upper()}"
         return video
@@ -90,10 +91,10 @@ def _why_not(address: Address) -> tuple[bool, str | None]:
     except TimeoutError:
         return False, "no answer; is the camera on, and is the address right?"
     except (OSError, UnicodeError) as error:
-        return (
-            False,
-            f"{getattr(error, 'strerror', None) or error}; is the camera on, and is the address right?",
-        )
+        reason = getattr(error, "strerror", None) or str(error)
+        if "@" in address.place:
+            return False, f"{reason}; percent-encode what is no letter or digit in the password (@ is %40)"
+        return False, f"{reason}; is the camera on, and is the address right?"
     found = re.match(r"RTSP/\d\.\d (\d{3}) ?([ -~]*)", answer)
     if found is None:
         return True, "what answers there speaks no RTSP" if answer else None

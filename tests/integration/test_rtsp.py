@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from edge_node.capture import gstreamer
 from edge_node.capture.camera import capture
+from edge_node.capture.readers import gstreamer
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Frame
 from tests.rtsp import burnt_in_us, missing, rtsp_camera

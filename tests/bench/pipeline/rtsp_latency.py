@@ -23,8 +23,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
-from edge_node.capture import gstreamer
 from edge_node.capture.camera import capture
+from edge_node.capture.readers import gstreamer
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import U8, Frame
 from shared.channel import Channel, Closed

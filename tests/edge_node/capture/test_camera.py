@@ -14,7 +14,7 @@ import pytest
 
 from edge_node.capture.camera import capture
 from edge_node.capture.opening import Source
-from edge_node.capture.reader import Feed, Taken
+from edge_node.capture.readers.interface import Feed, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import U8, Frame
 from shared.errors import SourceError
@@ -115,7 +115,7 @@ class Scripted:
 
     name = "scripted"
     feed: Feed = "pushed"
-    rate = 0.0
+    rate = segment_s = 0.0
 
     def __init__(self, pictures: int) -> None:
         self._left = pictures

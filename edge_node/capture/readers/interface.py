@@ -33,12 +33,14 @@ class Reader(Protocol):
     Attributes:
         name: The library that decodes it.
         feed: How its pictures come.
-        rate: Pictures a second where no time stamps say when they were taken.
+        rate: Pictures a second where no time stamps say when they were taken; 0 if unknown.
+        segment_s: Longest duration of a segment of a live HLS stream, seconds; 0 for all else.
     """
 
     name: str
     feed: Feed
     rate: float
+    segment_s: float
 
     def read(self) -> Taken | None:
         """The next picture; None when the source has ended or the stream has stalled.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from edge_node.capture.reader import Feed, Taken
+from edge_node.capture.readers.interface import Feed, Taken
 from shared.errors import SourceError
 
 # OpenCV and FFmpeg would bypass our logging and write addresses with passwords to standard error. Our own
@@ -76,6 +76,7 @@ class Video:
         rate: As for `Reader`; 0 when FFmpeg gives no sane one.
         length: Number of frames that the container promises; None when it does not say.
         bare_jpegs: Whether it is JPEGs one after the other, as far as can be seen.
+        segment_s: As for `Reader`; the caller sets it.
         guessed: Whether FFmpeg only invents time stamps; the caller may set it.
 
     Raises:
@@ -106,6 +107,7 @@ class Video:
         jpegs = int(self._video.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
         self.bare_jpegs = self.length is None and jpegs
         self.guessed = False
+        self.segment_s = 0.0
         self._last_s: float | None = None
 
     def read(self) -> Taken | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urljoin
 
-from edge_node.capture.address import Address
+from edge_node.capture.readers.address import Address
 
 WebKind = Literal["parts", "picture", "playlist", "dash", "recording", "stream"]
 """Pictures one after the other (multipart); one picture; an HLS playlist; a DASH manifest; something with a
@@ -78,7 +78,9 @@ def trouble(error: Exception, address: Address) -> str:
     if isinstance(reason, TimeoutError):
         return "no answer; is the camera on?"
     if isinstance(reason, OSError):
-        return reason.strerror or type(reason).__name__
+        if isinstance(reason, ConnectionError) and not reason.strerror:
+            return "the server closes the connection"
+        return reason.strerror or str(reason)
     return "the server does not speak HTTP as it should"
 
 

@@ -20,8 +20,8 @@ from typing import Literal
 
 import numpy as np
 
-from edge_node.capture.address import Address
-from edge_node.capture.reader import Feed, Taken
+from edge_node.capture.readers.address import Address
+from edge_node.capture.readers.interface import Feed, Taken
 from shared.errors import SourceError
 from shared.secrets.redact import redact
 
@@ -200,7 +200,7 @@ class GstReader:
     """
 
     feed: Feed = "pushed"
-    rate = 0.0
+    rate = segment_s = 0.0
 
     def __init__(
         self, address: Address, shown: str, stall_s: float, transport: Literal["tcp", "udp"] = "tcp"

@@ -9,7 +9,7 @@ import sys
 import cv2
 import numpy as np
 
-from edge_node.capture.reader import Feed, Reader, Taken
+from edge_node.capture.readers.interface import Feed, Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import describe, path_of
 from edge_node.frames import U8
@@ -56,7 +56,7 @@ class _Webcam:
     """A webcam that OpenCV decodes."""
 
     feed: Feed = "pushed"
-    rate = 0.0
+    rate = segment_s = 0.0
 
     def __init__(self, opened: cv2.VideoCapture) -> None:
         self._opened = opened
@@ -80,7 +80,7 @@ class _JpegWebcam:
 
     name = "opencv v4l2, MJPEG"
     feed: Feed = "pushed"
-    rate = 0.0
+    rate = segment_s = 0.0
 
     def __init__(self, opened: cv2.VideoCapture, width: int) -> None:
         self._opened, self._width = opened, width

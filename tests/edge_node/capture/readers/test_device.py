@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.capture.device import decode_reduced
+from edge_node.capture.readers.device import decode_reduced
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_node.capture import web
-from edge_node.capture.address import Address
-from edge_node.capture.reader import Feed, Taken
+from edge_node.capture.readers import web
+from edge_node.capture.readers.address import Address
+from edge_node.capture.readers.interface import Feed, Taken
 from edge_node.config.sources import printable
 from edge_node.frames import U8
 from shared.errors import SourceError
@@ -38,6 +38,7 @@ class Pictures:
 
     name = "opencv images"
     feed: Feed = "recorded"
+    segment_s = 0.0
 
     def __init__(self, files: Sequence[Path], fps: float) -> None:
         self._files = iter(enumerate(files))
@@ -46,7 +47,7 @@ class Pictures:
     def read(self) -> Taken | None:
         """See `Reader`; the media time follows from the picture's place in the order."""
         for index, path in self._files:
-            image = _decoded(_bytes(path))
+            image = decoded(_bytes(path))
             if image is not None:
                 return Taken(image, index / self.rate)
             log.warning("%s: not a picture that OpenCV can read; skipped", printable(str(path)))
@@ -63,7 +64,8 @@ def _bytes(path: Path) -> bytes:
         return b""
 
 
-def _decoded(content: bytes) -> U8 | None:
+def decoded(content: bytes) -> U8 | None:
+    """A picture from a file's bytes, u8 ``(H, W, 3)`` BGR; None when OpenCV cannot read it."""
     if not content:
         return None
     try:
@@ -86,6 +88,7 @@ class PolledPicture:
 
     name = "http picture"
     feed: Feed = "pushed"
+    segment_s = 0.0
 
     def __init__(
         self, address: Address, shown: str, fps: float, stall_s: float, stop: threading.Event
@@ -109,7 +112,7 @@ class PolledPicture:
                     raise SourceError(f"{self._shown}: {web.trouble(error, self._address)}") from None
                 continue
             lost = time.monotonic() + self._stall_s
-            image = _decoded(content)
+            image = decoded(content)
             if image is not None:
                 return Taken(image)
         return None
