@@ -1,4 +1,4 @@
-"""What is in the films that `film_maker.py` makes."""
+"""What is in the films that `maker.py` makes."""
 
 from __future__ import annotations
 

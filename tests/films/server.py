@@ -21,7 +21,7 @@ from tests.rtsp import SYSTEM_PYTHON
 def made() -> tuple[Path, frozenset[str], tempfile.TemporaryDirectory[str]]:
     """A folder of films, and the names of those that could be made here; none without GStreamer."""
     folder = tempfile.TemporaryDirectory(prefix="darner-films-")
-    script = Path(__file__).with_name("film_maker.py")
+    script = Path(__file__).with_name("maker.py")
     try:
         done = subprocess.run(
             [SYSTEM_PYTHON, str(script), folder.name], capture_output=True, text=True, check=False
