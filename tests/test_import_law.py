@@ -62,7 +62,7 @@ LEVELS: dict[str, list[str]] = {
         "config.py memory.py",
         "quotas.py",
         "live stored access",
-        "mqtt pages.py",
+        "mqtt pages.py serving",
         "api",
         "app.py",
         "server.py",

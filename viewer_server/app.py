@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import socket
 from http import HTTPStatus
 from typing import Any
 
@@ -121,6 +122,8 @@ def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> Respon
     if access.is_forged(request):
         return endpoint.problem(403, "this page may not change anything here (http.allowed_origins)")
     if request.path == "/ws":
+        if not isinstance(request.environ["gunicorn.socket"], socket.socket):  # it asks for no upgrade
+            return _plain("Not a websocket handshake.\n", 400)
         websocket.refuse_compression(request.environ)
         websocket.wrap(request.environ)
     return None

@@ -1,4 +1,4 @@
-"""Serves the viewer: gunicorn with one worker process, and a thread for each browser.
+"""Serves the viewer: gunicorn with one worker process, whose connections are in the hands of `serving/`.
 
 The listening socket is made first, so that a taken port is one clear line. Everything is built before
 gunicorn forks the worker, and every thread starts after that. SIGTERM and SIGINT end everything within 5 s:
@@ -11,10 +11,8 @@ import gc
 import logging
 import mmap
 import os
-import queue
 import signal
 import socket
-import threading
 import time
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -22,7 +20,7 @@ from typing import Any
 
 import flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.base import Worker as GunicornWorker
 
 from shared.errors import BrokerError, ConfigError
 from shared.storage import state_folder
@@ -40,6 +38,8 @@ from viewer_server.live.state import State
 from viewer_server.memory import few_arenas
 from viewer_server.mqtt.subscriber import Subscriber
 from viewer_server.quotas import Quotas
+from viewer_server.serving.door import Door, Limits
+from viewer_server.serving.peers import Peers
 from viewer_server.stored.history import History
 from viewer_server.stored.reading import Database
 from viewer_server.stored.snapshots import SnapshotStore
@@ -47,13 +47,18 @@ from viewer_server.stored.versions import Versions
 
 log = logging.getLogger("darner.viewer")
 
-SPARE_THREADS = 16
-"""Threads for ordinary requests while every websocket is taken."""
-KEPT_ALIVE = 64
+BACKLOG = 1024
+"""Connections that wait in the kernel to be accepted; one too many is tried again after a second."""
+TOLD = 16
+"""Websockets above `max_browsers`, which are told that there are too many."""
+KEPT_FOR_OTHERS = 10
+"""One part in so many of `max_browsers` is out of reach of a single address."""
 OPEN_S = 600
 """gunicorn replaces a worker that is silent for longer; converting a large old history may take minutes."""
 STOP_S = 4
 """How long gunicorn lets the worker stop before it kills it."""
+GOODBYE_S = 1.0
+"""How long browsers have to hang up before their sockets are shut."""
 
 
 def run(config: ViewerConfig) -> int:
@@ -97,7 +102,7 @@ def run(config: ViewerConfig) -> int:
     gc.freeze()
     few_arenas()
     try:
-        _Server(config, listener, app, hub, subscriber).run()
+        _Server(config, listener, app, hub, subscriber, metrics).run()
     except SystemExit as stop:  # gunicorn ends this way, the forked worker too
         return failure[0] if os.getpid() == master and failure[0] else int(stop.code or 0)
     return failure[0]
@@ -132,7 +137,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
             0
         ]
-        return socket.create_server(place[:2], family=family, backlog=256)
+        return socket.create_server(place[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         # Python adds the address to a socket error's text; a name resolver's errors have numbers below 0.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
@@ -158,12 +163,17 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         app: flask.Flask,
         hub: Hub,
         subscriber: Subscriber,
+        metrics: ViewerMetrics,
     ) -> None:
-        self._threads = config.http.max_browsers + SPARE_THREADS
         self._listener = listener
         self._app = app
         self.hub = hub
         self.subscriber = subscriber
+        self.metrics = metrics
+        self.peers = Peers(config.http.trusted_proxies)
+        most = config.http.max_browsers
+        kept = most // KEPT_FOR_OTHERS
+        self.limits = Limits(browsers=most + TOLD, browsers_each=most - kept if kept else most + TOLD)
         super().__init__()
 
     def load_config(self) -> None:
@@ -171,9 +181,6 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": f"fd://{self._listener.detach()}",
             "worker_class": "viewer_server.server.Worker",
             "workers": 1,
-            "threads": self._threads,
-            "worker_connections": self._threads + KEPT_ALIVE,
-            "keepalive": 2,
             "graceful_timeout": STOP_S,
             "timeout": OPEN_S,
             "loglevel": "warning",
@@ -191,43 +198,41 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return self._app
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's thread worker; it also runs the subscriber, and closes websockets at the end."""
+class Worker(GunicornWorker):  # type: ignore[misc]
+    """Runs the subscriber, and lets clients in."""
 
-    def init_process(self) -> None:
-        """Prepare for signals, then serve."""
-        self._stopping: queue.SimpleQueue[None] = queue.SimpleQueue()
-        super().init_process()
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """On SIGTERM. The interrupted thread may hold a lock; a SimpleQueue's put is safe all the same."""
-        super().handle_exit(sig, frame)
-        self._stopping.put(None)
+    def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - gunicorn's signature
+        """On SIGTERM. The wait in `run` ends, because gunicorn has Python write a byte for each signal."""
+        self.alive = False
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """On SIGINT and SIGQUIT: the same as on SIGTERM."""
         self.handle_exit(sig, frame)
 
-    def is_parent_alive(self) -> bool:
-        """Also stop when the master process has died: it can no longer tell the worker to stop."""
-        alive = bool(super().is_parent_alive())
-        if not alive:
-            self._stopping.put(None)
-        return alive
-
     def run(self) -> None:
-        """Serve with the subscriber running."""
-        hub: Hub = self.app.hub
-        closer = threading.Thread(target=self._close_browsers, args=(hub,), name="closer", daemon=True)
+        """Serve with the subscriber running, until a signal comes or the master process is gone."""
+        program: _Server = self.app
+        door = Door(
+            self.sockets, self.cfg, self.wsgi, program.peers, program.limits,
+            count=lambda why: program.metrics.cut.labels(why).inc(),
+        )  # fmt: skip
         with ExitStack() as stack:
-            stack.enter_context(self.app.subscriber)
-            stack.callback(hub.close)
-            closer.start()
-            super().run()
+            stack.enter_context(program.subscriber)
+            stack.callback(door.close)
+            stack.callback(program.hub.close)
+            door.open(self.PIPE[0])
+            while self.alive and self.ppid == os.getppid():
+                self.notify()
+                door.turn()
+            self._end(door, program)
 
-    def _close_browsers(self, hub: Hub) -> None:
-        self._stopping.get()
-        self.app.subscriber.requests.close()
-        hub.close()
-        time.sleep(1.0)
-        hub.cut()
+    def _end(self, door: Door, program: _Server) -> None:
+        door.stop_listening()
+        program.subscriber.requests.close()
+        program.hub.close()
+        begin = time.monotonic()
+        for limit_s, then in ((GOODBYE_S, program.hub.cut), (2 * GOODBYE_S, lambda: None)):
+            while not door.is_empty and time.monotonic() - begin < limit_s:
+                self.notify()
+                door.turn(0.05)
+            then()

@@ -44,6 +44,12 @@ class ViewerMetrics(Collector):
         self.turned_away = Counter(
             "darner_viewer_browsers_turned_away", "Websockets refused", ["why"], registry=self.registry
         )
+        self.cut = Counter(
+            "darner_viewer_connections_cut",
+            "Connections and requests that gave way: too many, or too slow",
+            ["why"],
+            registry=self.registry,
+        )
         self.registry.register(self)
 
     def collect(self) -> list[Metric]:

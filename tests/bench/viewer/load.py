@@ -119,14 +119,16 @@ def producing(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def serving(kind: str, url: str, cpus: list[int]) -> Iterator[tuple[int, psutil.Process]]:
+def serving(
+    kind: str, url: str, cpus: list[int], repository: Path = REPO, browsers: int = 400
+) -> Iterator[tuple[int, psutil.Process]]:
     """A server on processors of its own; its port and its worker."""
     port = free_port()
     broker_port = url.rpartition(":")[2]
     command = {
         "darner": [
             *("-m", "viewer_server", "--set", f"mqtt.url={url}", "--set", f"http.port={port}"),
-            *("--set", "http.max_browsers=400", "--set", "history.path=null"),
+            *("--set", f"http.max_browsers={browsers}", "--set", "history.path=null"),
         ],
         "plain": [str(REPO / "tests/bench/viewer/plain_flask_sock.py"), str(port), broker_port],
     }[kind]
@@ -134,7 +136,7 @@ def serving(kind: str, url: str, cpus: list[int]) -> Iterator[tuple[int, psutil.
         ["taskset", "-c", ",".join(map(str, cpus)), sys.executable, *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=REPO,
+        cwd=repository,
     )
     try:
         wait_for_port(port)

@@ -326,7 +326,7 @@ def png(width: int, height: int) -> bytes:
         (png(0, 5), "image/png", 415, "a damaged JPEG or PNG"),
         (png(60_000, 60_000), "image/png", 413, "60000 x 60000 pixels"),
         (picture_of(1) + bytes(700_000), "image/jpeg", 413, "more than 700000 bytes"),
-        (bytes(3_000_000), "image/jpeg", 413, "more than 700000 bytes"),
+        (bytes(3_000_000), "image/jpeg", 413, "more than 1048576 bytes"),
         (b"--x\r\n\r\nx\r\n--x--", "multipart/form-data; boundary=x", 400, "no picture"),
     ],
 )

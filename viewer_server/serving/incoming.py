@@ -1,0 +1,202 @@
+"""A request as it arrives, in pieces of any size: when its head is whole, and when its body is.
+
+gunicorn's parser reads the head, once it is whole. Nothing here waits, and nothing here knows sockets.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from gunicorn.http import errors
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import Unreader
+
+MAX_LINE = 4094
+"""Maximum length of the request's first line, bytes: gunicorn's own."""
+MAX_HEAD = 32 * 1024
+CHUNK_LINE = 256
+CHUNK_ROOM = 64 * 1024
+"""Bytes that a body in chunks may take for their lengths."""
+
+_STATUS: tuple[tuple[type[Exception], int, str], ...] = (
+    (errors.LimitRequestLine, 414, f"the address is longer than {MAX_LINE} bytes; ask for less at once"),
+    (errors.LimitRequestHeaders, 431, "too many or too long headers: at most 100, of at most 8 kB each"),
+    (errors.UnsupportedTransferCoding, 501, "the only known Transfer-Encoding is chunked"),
+    (errors.ExpectationFailed, 417, "the only known Expect is 100-continue"),
+    (errors.InvalidHTTPVersion, 505, "the known versions are HTTP/1.0 and HTTP/1.1"),
+)
+
+
+class Unreadable(Exception):  # noqa: N818 - an answer, not a failure
+    """What arrives is no request that can be answered.
+
+    Args:
+        status: HTTP status code.
+        detail: What was wrong, and how to fix it.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class _Whole(Unreader):  # type: ignore[misc]  # gunicorn has no types
+    """Gives gunicorn's parser bytes that are there already."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
+
+    def chunk(self, size_hint: int | None = None) -> bytes:  # noqa: ARG002 - gunicorn's signature
+        """All bytes at once, then the end."""
+        data, self.data = self.data, b""
+        return data
+
+
+class Incoming:
+    """One connection's requests, one after the other.
+
+    Args:
+        cfg: gunicorn's configuration, with limits of a head.
+        peer: Address and port of the client.
+        max_body: Maximum length of a body, bytes.
+
+    Attributes:
+        buffer: What has arrived and is not taken yet.
+        request: The request, when its head is whole.
+        in_chunks: Whether its body comes in chunks.
+    """
+
+    def __init__(self, cfg: Any, peer: tuple[str, int], max_body: int) -> None:
+        self._cfg = cfg
+        self._peer = peer
+        self._max_body = max_body
+        self.buffer = bytearray()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.request: Request | None = None
+        self.in_chunks = False
+        self._looked = 0
+        self._body = 0
+        self._end: int | None = None
+        self._chunk = 0
+        self._content: bytes | None = None
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for a word before it sends the body."""
+        return self.request is not None and any(name == "EXPECT" for name, _ in self.request.headers)
+
+    @property
+    def wants_api(self) -> bool:
+        """Whether the request, as far as it is here, goes to the API, whose errors are JSON."""
+        return b"/api/v1/" in self.buffer[:256].partition(b"\r\n")[0]
+
+    def is_whole(self) -> bool:
+        """Whether head and body have arrived.
+
+        Raises:
+            Unreadable: They will never be a request.
+        """
+        if self.request is None and not self._read_head():
+            return False
+        if self.in_chunks and self._end is None:
+            self._end = self._end_of_chunks()
+            if self._end is not None:
+                self._read_chunks(self.request, self._end)
+        return self._end is not None and len(self.buffer) >= self._end
+
+    def take(self) -> Request:
+        """The whole request, whose body can be read; the next one begins."""
+        request, end = self.request, self._end
+        if request is None or end is None:
+            raise ValueError("the request is not whole")
+        content = bytes(self.buffer[self._body : end]) if self._content is None else self._content
+        request.body = io.BytesIO(content)
+        del self.buffer[:end]
+        self._begin()
+        return request
+
+    def _read_head(self) -> bool:
+        buffer = self.buffer
+        if buffer[:2] == b"\r\n":  # RFC 9112, 2.2: an empty line before a request is skipped
+            del buffer[:2]
+        if buffer and not (65 <= buffer[0] <= 90 or buffer[0] == 13):
+            raise Unreadable(400, "not HTTP; a request begins with a method such as GET")
+        end = buffer.find(b"\r\n\r\n", max(0, self._looked - 3))
+        self._looked = len(buffer)
+        if max(end, 0 if end >= 0 else len(buffer)) > MAX_HEAD:
+            raise Unreadable(431, f"the head of the request is longer than {MAX_HEAD} bytes")
+        if end < 0:
+            if b"\n" not in buffer[: MAX_LINE + 2] and len(buffer) > MAX_LINE + 2:
+                raise Unreadable(414, f"the address is longer than {MAX_LINE} bytes; ask for less at once")
+            return False
+        self._body = self._chunk = end + 4
+        self.request = self._parse(bytes(buffer[: self._body]))
+        self._frame(self.request)
+        return True
+
+    def _parse(self, head: bytes) -> Request:
+        try:
+            return Request(self._cfg, _Whole(head), self._peer)
+        except (errors.ParseException, StopIteration) as error:
+            for kind, status, detail in _STATUS:
+                if isinstance(error, kind):
+                    raise Unreadable(status, detail) from None
+            raise Unreadable(400, f"not an HTTP request: {type(error).__name__}") from None
+
+    def _frame(self, request: Request) -> None:
+        """Find out where the body ends; gunicorn has refused what is ambiguous."""
+        length = 0
+        for name, value in request.headers:
+            self.in_chunks |= name == "TRANSFER-ENCODING"
+            if name == "CONTENT-LENGTH":
+                length = int(value)
+        if length > self._max_body:
+            raise Unreadable(413, f"a body of more than {self._max_body} bytes; send less")
+        if not self.in_chunks:
+            self._end = self._body + length
+
+    def _end_of_chunks(self) -> int | None:
+        """Where a body in chunks ends; None as long as its end is not here. gunicorn reads it then."""
+        buffer = self.buffer
+        while True:
+            if len(buffer) - self._body > self._max_body + CHUNK_ROOM:
+                raise Unreadable(413, f"a body of more than {self._max_body} bytes; send less")
+            line = buffer.find(b"\r\n", self._chunk, self._chunk + CHUNK_LINE)
+            if line < 0:
+                if len(buffer) - self._chunk >= CHUNK_LINE:
+                    raise Unreadable(400, "a chunk of the body begins without its length")
+                return None
+            digits = bytes(buffer[self._chunk : line]).partition(b";")[0].strip(b" \t")
+            if not 1 <= len(digits) <= 8 or digits.translate(None, b"0123456789abcdefABCDEF"):
+                raise Unreadable(400, "a chunk of the body has no readable length")
+            size = int(digits, 16)
+            if size == 0:
+                return self._end_of_trailers(line + 2)
+            if line + 2 + size - self._body > self._max_body + CHUNK_ROOM:
+                raise Unreadable(413, f"a body of more than {self._max_body} bytes; send less")
+            if len(buffer) < line + 2 + size + 2:
+                return None
+            self._chunk = line + 2 + size + 2
+
+    def _read_chunks(self, request: Request, end: int) -> None:
+        request.unreader.data = bytes(self.buffer[self._body : end])
+        try:
+            content: bytes = request.body.read()
+        except (errors.ParseException, OSError) as error:
+            raise Unreadable(400, f"the chunks of the body are damaged: {type(error).__name__}") from None
+        if len(content) > self._max_body:
+            raise Unreadable(413, f"a body of more than {self._max_body} bytes; send less")
+        self._content = content
+
+    def _end_of_trailers(self, begin: int) -> int | None:
+        if self.buffer[begin : begin + 2] == b"\r\n":
+            return begin + 2
+        end = self.buffer.find(b"\r\n\r\n", begin)
+        if max(end, len(self.buffer)) - begin > MAX_HEAD:
+            raise Unreadable(431, "too many trailers behind the body")
+        return end + 4 if end >= 0 else None
