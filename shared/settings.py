@@ -66,7 +66,9 @@ def load(
     Raises:
         ConfigError: A file cannot be read, a key is unknown, or a value does not fit.
     """
-    raw = declared.typed(kind, read_yaml(file) if file else {})
+    read = read_yaml(file) if file else {}
+    explain.refuse_empty_secrets(kind, read, str(file))
+    raw = declared.typed(kind, read)
     if reshape:
         reshape(raw)
     layers = _Layers(kind, raw, str(file) if file else "configuration")
@@ -128,6 +130,7 @@ class _Layers(typing.Generic[T]):
     def __init__(self, kind: type[T], raw: Any, where: str) -> None:
         self._kind, self._raw, self._where = kind, raw, where
         self._origins: dict[str, str] = {}
+        self._given = set(_paths(kind, raw))
 
     def converted(self) -> T:
         """The configuration.
@@ -187,7 +190,18 @@ class _Layers(typing.Generic[T]):
                 origin = self._origins[above]
                 return origin if above == path else f"{origin}: {path}"
             above = above.rpartition(".")[0]
+        below = [origin for key, origin in self._origins.items() if key.startswith(f"{path}.")]
+        if below and path not in self._given:
+            return f"{below[0]}: {path}"
         return f"{self._where}: {path}" if path else self._where
+
+
+def _paths(kind: Any, node: Any, path: str = "") -> Iterator[str]:
+    """The keys of a section and of those below it, with dots; not those below an unknown one."""
+    if isinstance(node, dict):
+        yield from (f"{path}.{key}" if path else str(key) for key in node)
+    for key, child, item in declared.children(kind, node):
+        yield from _paths(child, item, f"{path}.{key}" if path else key)
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -102,16 +102,16 @@ def typed(kind: Any, value: Any) -> Any:
     """
     if isinstance(value, Plain):
         return _scalar(kind, value)
-    inner = plain(kind)
+    # What the declaration has no place for stays as it is: aliases can make it larger than any memory.
+    if plain(kind) is Any:
+        if isinstance(value, dict):
+            return {key: typed(Any, item) for key, item in value.items()}
+        return [typed(Any, item) for item in value] if isinstance(value, list) else value
     if isinstance(value, dict):
-        if dataclasses.is_dataclass(inner) and isinstance(inner, type):
-            hints = keys(inner)
-            return {key: typed(hints.get(key, Any), item) for key, item in value.items()}
-        item_kind = typing.get_args(inner)[1] if typing.get_origin(inner) is dict else Any
-        return {key: typed(item_kind, item) for key, item in value.items()}
+        return {**value, **{key: typed(child, item) for key, child, item in children(kind, value)}}
     if isinstance(value, list):
-        declared = {index: item_kind for index, item_kind, _ in children(kind, value)}
-        return [typed(declared.get(str(index), Any), item) for index, item in enumerate(value)]
+        items = [typed(child, item) for _, child, item in children(kind, value)]
+        return items + value[len(items) :]
     return value
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from shared.configuration import declared
+from shared.configuration.yaml_file import Plain
 from shared.errors import ConfigError
 from shared.secrets.redact import names_a_secret, redact_address
 
@@ -33,6 +34,17 @@ _WORDS = {
 """What users call msgspec's types."""
 
 
+_SYNONYMS = {
+    "url": {"host", "server", "broker", "address", "uri", "port"},
+    "source": {"url", "uri", "address", "input", "stream", "device", "path", "file"},
+    "username": {"user", "login"},
+    "password": {"pass", "pw"},
+}
+"""What people write for some keys."""
+_COMMA = "unknown key without a value; put a value with a comma in quotes, and write decimals with a point"
+_IN_THE_PICTURE = {"polygon", "points", "region", "image"}
+
+
 def refuse_unknown(kind: Any, value: object, place: Place, path: str = "", top: Any = None) -> None:
     """Make sure that every key is known.
 
@@ -47,7 +59,11 @@ def refuse_unknown(kind: Any, value: object, place: Place, path: str = "", top: 
                 # Whatever is behind a missing blank, as in "password:word", is a value.
                 name = re.split(r"[:=\s]", str(key))[0][:_LONGEST]
                 full = f"{path}.{name}" if path else name
-                raise ConfigError(f"{place(full)}: unknown key; {_instead(str(key), name, path, known, top)}")
+                near = _near(name, known)
+                if value[key] in (None, "") and not near and name not in known:
+                    raise ConfigError(f"{place(path)}: {_COMMA}")  # the key may be the rest of a secret
+                reason = near or _instead(str(key), name, path, known, top)
+                raise ConfigError(f"{place(full)}: unknown key; {reason}")
     for key, child, item in declared.children(kind, value):
         refuse_unknown(child, item, place, f"{path}.{key}" if path else key, top)
 
@@ -59,12 +75,18 @@ def _instead(key: str, name: str, path: str, known: list[str], top: Any) -> str:
         first, *rest = name.split(".")
         if first in known:
             return f"in a file, write {'.'.join(rest)} below '{first}:', indented"
-    if near := difflib.get_close_matches(name, known, 1):
-        return f"did you mean '{near[0]}'?"
-    elsewhere = [found for found in _paths(top) if found.split(".")[-1] == name and found != f"{path}.{name}"]
-    if elsewhere:
+    elsewhere = [found for found in _paths(top) if found.split(".")[-1] == name]
+    if elsewhere and not path:
         return f"did you mean {elsewhere[0]}?"
     return f"known keys: {', '.join(known)}"
+
+
+def _near(name: str, known: list[str]) -> str | None:
+    if name in known or "." in name:
+        return None
+    near = difflib.get_close_matches(name, known, 1)
+    near = near or [meant for meant in known if name.lower() in _SYNONYMS.get(meant, ())]
+    return f"did you mean '{near[0]}'?" if near else None
 
 
 def _paths(kind: Any, path: str = "") -> Iterator[str]:
@@ -82,7 +104,22 @@ def _paths(kind: Any, path: str = "") -> Iterator[str]:
 def misfit(kind: Any, value: object, place: Place) -> ConfigError:
     """The error about the innermost value that does not fit its declared type."""
     path, reason = _locate(kind, value, "", secret=False)
+    if "expected a number <=" in reason and _IN_THE_PICTURE & set(path.split(".")):
+        reason += "; coordinates are fractions of the picture, from 0 to 1"
     return ConfigError(f"{place(path)}: {reason}")
+
+
+def refuse_empty_secrets(kind: Any, value: object, where: str, path: str = "") -> None:
+    """Make sure that no secret is empty, as a value is that begins with # and has no quotes.
+
+    Raises:
+        ConfigError: One is.
+    """
+    for key, child, item in declared.children(kind, value):
+        full = f"{path}.{key}" if path else key
+        if declared.meta(child, "secret") and item == "" and isinstance(item, Plain):
+            raise ConfigError(f"{where}: {full}: is empty; put what begins with # into quotes, or write null")
+        refuse_empty_secrets(child, item, where, full)
 
 
 def _locate(kind: Any, value: object, path: str, *, secret: bool) -> tuple[str, str]:
@@ -120,8 +157,9 @@ def _in_words(error: str, kind: Any, value: object) -> str:
     """What msgspec says about a value, in the words of somebody who writes YAML."""
     choices = _choices(kind)
     if choices and (error.startswith("Invalid enum value") or isinstance(value, str)):
-        near = difflib.get_close_matches(str(value), choices, 1)
-        return f"expected one of {', '.join(choices)}" + (f"; did you mean {near[0]}?" if near else "")
+        near = difflib.get_close_matches(str(value).lower(), [choice.lower() for choice in choices], 1)
+        meant = [choice for choice in choices if choice.lower() in near]
+        return f"expected one of {', '.join(choices)}" + (f"; did you mean {meant[0]}?" if meant else "")
     reason = re.sub(r" - at `.*`$", "", error)
     reason = re.sub(r"Object missing required field `(\w+)`", r"the key '\1' is missing", reason)
     reason = re.sub(r"`str` matching regex .*", "1 to 64 letters, digits, '_' or '-'", reason)
@@ -144,12 +182,11 @@ def _cure(kind: Any, value: object) -> str:
             return "; write it without a unit"
     if isinstance(value, float) and not math.isfinite(value):
         return "; it must be finite"
-    if isinstance(value, str) and bool in declared.members(kind):
-        return "; write true or false"
-    if typing.get_origin(plain) is dict and isinstance(value, list):
+    if typing.get_origin(plain) is dict and isinstance(value, (list, str)):
         return "; write each one under a name of its own, as in 'NAME: {...}'"
-    if declared.is_section(plain) and isinstance(value, str):
-        return "; write its keys below it, indented, each with a blank behind its colon"
+    if dataclasses.is_dataclass(plain) and isinstance(value, (list, str)):
+        some = ", ".join(field.name for field in dataclasses.fields(plain)[:3])
+        return f"; write its keys ({some}...) below it, indented, each with a blank behind its colon"
     if typing.get_origin(plain) in (tuple, list) and isinstance(value, (str, int, float)):
         return "; write a list, as in [one, two]"
     if isinstance(value, (int, float)) and str in declared.members(kind):

@@ -171,5 +171,12 @@ def _said(error: yaml.YAMLError) -> str:
         return f"{place}a tab; indent with blanks"
     if isinstance(error, yaml.reader.ReaderError):
         return f"it has a control character, at position {error.position}; remove it"
-    problem = re.sub(r"(['\"])(?:(?!\1).){2,}\1|'[0-9A-Za-z]'", "...", problem)
-    return f"{place}{problem}; put a value with special characters in single quotes"
+    problem = re.sub(r"'([^']*)'", lambda found: found[0] if _is_yaml(found[1]) else "...", problem)
+    return (
+        f"{place}{problem}; check the indentation, and put a value with special characters in single quotes"
+    )
+
+
+def _is_yaml(quoted: str) -> bool:
+    """Whether an error quotes YAML's own signs and names, and not the text of the file."""
+    return (len(quoted) == 1 and not quoted.isalnum()) or bool(re.fullmatch(r"<[a-z ]+>", quoted))

@@ -89,7 +89,7 @@ def test_flags_win_over_environment_and_environment_over_file(tmp_path: Path) ->
         ),
         pytest.param(
             "lamps: 3",
-            "house.yaml: lamps: expected a section with keys, got a text; write its keys below it, indented",
+            "house.yaml: lamps: expected a section with keys, got a text; write each one under a name",
             id="value for a section",
         ),
         pytest.param(
@@ -321,6 +321,27 @@ def test_secrets_are_known_once_they_are_read_and_one_on_the_command_line_is_war
     assert [record.getMessage() for record in caplog.records] == [
         "code stands on the command line, where others may see it: give code_file or DARNER_CODE instead"
     ]
+
+
+@pytest.mark.parametrize(
+    "place", ["unknown: *a", "name: *a", "lamps: *a", "doors: *a", "spare: {colours: *a}"]
+)
+@pytest.mark.parametrize("item", ["[*b, *b]", "{x: *b, y: *b}"])
+def test_a_bomb_of_aliases_is_one_line_at_once(tmp_path: Path, place: str, item: str) -> None:
+    lines = [f"&a{n} {item}".replace("*b", f"*a{n - 1}") for n in range(1, 60)]
+    text = "known: [&a0 [1], " + ", ".join(lines) + "]\n" + place.replace("*a", "*a59")
+    with pytest.raises(ConfigError):
+        settings.load(House, file=write(tmp_path, text))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["NAME", "DOORS", "LAMPS__A__MOOD", "SPARE", "BELL", "X__Y"]), st.text())
+)
+def test_any_text_from_outside_is_a_configuration_or_one_line(texts: dict[str, str]) -> None:
+    try:
+        settings.load(House, environment={f"DARNER_{name}": text for name, text in texts.items()})
+    except ConfigError as error:
+        assert "\n" not in str(error)
 
 
 @given(st.text())
