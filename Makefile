@@ -42,9 +42,10 @@ comma := ,
 
 # What runs: the edge node, the viewer, the demo broker.
 .venv/.run: requirements/demo.lock pyproject.toml | .venv/bin/python
+	@$(BIN)/python -m pip show -q opencv-python 2>/dev/null && $(BIN)/python -m pip uninstall -q -y opencv-python opencv-python-headless || true # both have one place
 	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/demo.lock
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
-	$(call need,$(BIN)/python -c "import cv2",libgl1 libglib2.0-0)
+	@$(BIN)/python -c "import cv2"
 	@touch $@
 
 # And what tests and checks it.

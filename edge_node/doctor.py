@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import re
 import sys
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,13 @@ from edge_node.machine.nvml import Gpus
 from shared.errors import ModelError
 
 Verdict = Literal["good", "missing", "note"]
+OPENCV = (
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python-headless",
+    "opencv-contrib-python",
+)
+"""Packages that provide `cv2`."""
 _MARKS = {"good": "ok", "missing": "--", "note": "  "}
 
 
@@ -52,6 +60,7 @@ def examine(machine: Hardware) -> list[Finding]:
         *_gpu_metrics(machine),
         _engine(),
         _profile(machine),
+        _opencv(),
         _gstreamer(),
         _cameras(machine),
     ]
@@ -179,8 +188,37 @@ def _gstreamer() -> Finding:
     return Finding(what="GStreamer", verdict="good", found=found)
 
 
+def _opencv() -> Finding:
+    """Which of the packages that all put ``cv2`` into one place there is, and what it was built with."""
+    there = [f"{name} {version}" for name in OPENCV if (version := _version_of(name)) is not None]
+    built = cv2.getBuildInformation()
+    found = f"{cv2.__version__} ({', '.join(there) or 'not from a package'})"
+    if not re.search(r"FFMPEG:\s+YES", built):
+        return Finding(
+            what="OpenCV",
+            verdict="missing",
+            found=f"{found}, built without FFmpeg: no video file and no stream can be opened through it",
+            advice="pip install opencv-python-headless, which is built with it",
+        )
+    if len(there) > 1:
+        return Finding(
+            what="OpenCV",
+            verdict="note",
+            found=f"{found}: they share their files, and removing one breaks the other",
+            advice="pip uninstall all of them, then install one; Darner works with each",
+        )
+    return Finding(what="OpenCV", verdict="good", found=f"{found}, built with FFmpeg")
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def _cameras(machine: Hardware) -> Finding:
-    opencv = f"OpenCV {cv2.__version__}"
+    opencv = "OpenCV"
     if not machine.video_devices:
         return Finding(
             what="Cameras", verdict="note", found=f"no webcam (/dev/video*); {opencv} reads URLs and files"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.metadata
+
 import pytest
 
 from edge_node import doctor
@@ -41,6 +43,38 @@ def test_the_doctor_says_what_is_there_and_how_to_get_what_is_missing(
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     lines = doctor.report([finding for finding in doctor.examine(found) if finding.what == what])
     assert says in lines
+
+
+@pytest.mark.parametrize(
+    ("installed", "built", "verdict", "says"),
+    [
+        pytest.param({"opencv-python-headless"}, "YES", "good", "(opencv-python-headless 5.1)", id="ours"),
+        pytest.param({"opencv-python"}, "YES", "good", "(opencv-python 5.1)", id="the one with windows"),
+        pytest.param(set(), "YES", "good", "not from a package", id="the system's"),
+        pytest.param(
+            {"opencv-python", "opencv-python-headless"},
+            "YES",
+            "note",
+            "removing one breaks",
+            id="two of them",
+        ),
+        pytest.param({"opencv-python"}, "NO", "missing", "without FFmpeg", id="no FFmpeg"),
+    ],
+)
+def test_the_doctor_names_the_package_that_opencv_is_from(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], built: str, verdict: str, says: str
+) -> None:
+    def version(name: str) -> str:
+        if name in installed:
+            return "5.1"
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("importlib.metadata.version", version)
+        patched.setattr("cv2.getBuildInformation", lambda: f"  FFMPEG:                      {built}")
+        [finding] = [one for one in doctor.examine(machine()) if one.what == "OpenCV"]
+    assert finding.verdict == verdict
+    assert says in finding.found
 
 
 def test_the_command_prints_the_report(capsys: pytest.CaptureFixture[str]) -> None:
