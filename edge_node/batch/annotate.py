@@ -1,11 +1,9 @@
-"""Draws boxes, track ids, zones, lines and counts on analysed frames, and writes them as a video."""
+"""Draws boxes, track ids, zones, lines and counts on analysed frames."""
 
 from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
-from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -13,15 +11,12 @@ import numpy as np
 from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions
 from edge_node.frames import U8
-from shared.errors import OutputError
 from shared.wire.messages import Point, ZoneNumbers
 
 Colour = tuple[int, int, int]
 _ZONE: Colour = (80, 200, 255)
 _LINE: Colour = (255, 160, 60)
 _BLACK: Colour = (0, 0, 0)
-_CODEC = "mp4v"
-"""MPEG-4 part 2, which every OpenCV can write and every player can play."""
 
 
 def colour_of(track_id: int) -> Colour:
@@ -86,59 +81,3 @@ def _text(image: U8, text: str, corner: tuple[int, int], colour: Colour, scale: 
     y = min(max(height + below, corner[1]), image.shape[0] - below)
     cv2.rectangle(image, (x, y - height - below), (x + width, y + below), colour, cv2.FILLED)
     cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, _BLACK, 1, cv2.LINE_AA)
-
-
-class VideoFile:
-    """A video file that is written frame by frame; `with` closes it.
-
-    Args:
-        path: The file; its name ends with .mp4.
-        fps: Frames per second.
-    """
-
-    def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._fps = path, fps
-        self._writer: cv2.VideoWriter | None = None
-        self._size = (0, 0)
-        self._written = 0
-
-    def __enter__(self) -> VideoFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._writer is not None:
-            self._writer.release()
-
-    def write(self, image: U8) -> None:
-        """Add a picture, scaled to the size of the first one.
-
-        Raises:
-            OutputError: OpenCV cannot write the file.
-        """
-        if self._writer is None:
-            self._size = image.shape[1], image.shape[0]
-            codec = cv2.VideoWriter.fourcc(*_CODEC)
-            self._writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._fps, self._size)
-            if not self._writer.isOpened():
-                raise OutputError(f"{self._path}: OpenCV cannot write a video to this file")
-        if (image.shape[1], image.shape[0]) != self._size:
-            image = np.asarray(cv2.resize(image, self._size), np.uint8)
-        self._writer.write(image)
-        self._written += 1
-
-    def finish(self) -> None:
-        """Write the rest, and check that the file is whole, because OpenCV does not tell when a disk is full.
-
-        Raises:
-            OutputError: The file lacks frames.
-        """
-        if self._writer is None:
-            return
-        self._writer.release()
-        check = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-        found = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
-        check.release()
-        if found != self._written:
-            raise OutputError(f"{self._path}: has only {found} of {self._written} frames; is the disk full?")

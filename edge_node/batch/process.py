@@ -9,25 +9,25 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from edge_node.analytics.watch import Watch, watch
-from edge_node.batch.annotate import VideoFile, draw
+from edge_node.batch.annotate import draw
+from edge_node.batch.jobs import Job, plan
 from edge_node.batch.parallel import ahead, inferred
+from edge_node.batch.progress import Bar
 from edge_node.batch.record import Record
 from edge_node.batch.results import Results
+from edge_node.batch.video_file import VideoFile
 from edge_node.capture.camera import capture
-from edge_node.capture.extent import frame_rate, length
+from edge_node.capture.extent import extent_of
 from edge_node.config import load
-from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import check_source, describe, kind_of
+from edge_node.config.sources import describe, printable
 from edge_node.detect.devices import for_throughput
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame
@@ -45,24 +45,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
 _READ_AHEAD = 4
 _WHOLE = 0.95
-"""A video counts as cut short if it has less than this share of the frames that its header names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One video and the files to write about it.
-
-    Attributes:
-        camera: Name of the camera in messages.
-        settings: Of the camera; its source is the video.
-        messages: File for the messages, JSON lines.
-        annotated: File for the annotated video, if one is wanted.
-    """
-
-    camera: str
-    settings: CameraSettings
-    messages: Path
-    annotated: Path | None
+"""A video counts as cut short if it is shorter than this share of the time that its header names."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -72,10 +55,15 @@ def main(arguments: Sequence[str]) -> int:
     try:
         config = load.configuration(options.config, options.set)
         logs.setup(config.log_level, config.log_format)
-        jobs = plan(config, options)
+        start_ns = _start_ns(options.start)
+        jobs, refused = plan(config, options)
+        for reason in refused:
+            log.error("%s", reason)
+        if not jobs:
+            return SourceError.exit_code
         options.out.mkdir(parents=True, exist_ok=True)
         with stop_on_signals() as stop, logging_redirect_tqdm():
-            return run(config, jobs, options.jobs or usable_cores(), _start_ns(options.start), stop)
+            return run(config, jobs, options.jobs or usable_cores(), start_ns, stop) or min(1, len(refused))
     except OSError as error:
         log.error("%s: %s", error.filename or options.out, error.strerror)
         return OutputError.exit_code
@@ -128,55 +116,6 @@ def _start_ns(text: str | None) -> int:
     return round(moment.timestamp() * 1e6) * 1000
 
 
-def plan(config: EdgeConfig, options: argparse.Namespace) -> list[Job]:
-    """The jobs that the command line asks for; an impossible one is refused before any job begins.
-
-    Raises:
-        ConfigError: The camera is ambiguous, or two videos would share one file of messages.
-        SourceError: A video is missing.
-        OutputError: A file exists already.
-    """
-    template = _template(config, options.camera)
-    jobs: list[Job] = []
-    for video in options.videos:
-        stem = Path(video).expanduser().stem
-        if kind_of(video) in ("device", "stream", "pipe"):
-            raise SourceError(f"{describe(video)}: not a file or folder; a batch job needs a video that ends")
-        name, settings = template or (_as_id(stem), CameraSettings(source=video))
-        check_source(name, video)
-        settings = dataclasses.replace(settings, source=video, pace="fast", loop=False)
-        messages = options.out / f"{stem}.jsonl"
-        annotated = options.out / f"{stem}.mp4" if options.annotate else None
-        if any(job.messages == messages for job in jobs):
-            raise ConfigError(f"{video}: another video is written to {messages}, too; use two folders")
-        for path in filter(None, (messages, annotated)):
-            if path.exists() and path.samefile(Path(video).expanduser()):
-                raise OutputError(f"{path}: is the video itself; choose another --out")
-            if path.exists() and not options.force:
-                raise OutputError(f"{path}: exists already; --force replaces it")
-        jobs.append(Job(camera=name, settings=settings, messages=messages, annotated=annotated))
-    return jobs
-
-
-def _template(config: EdgeConfig, wanted: str | None) -> tuple[str, CameraSettings] | None:
-    """Name and settings of the camera that recorded the videos; None if no camera is configured."""
-    names = list(config.cameras)
-    if wanted is None and len(names) > 1:
-        raise ConfigError(
-            f"the configuration has several cameras: choose one with --camera {'|'.join(names)}"
-        )
-    if wanted is not None and wanted not in names:
-        raise ConfigError(f"--camera {wanted}: the configuration has {', '.join(names) or 'no cameras'}")
-    name = wanted or (names[0] if names else None)
-    return None if name is None else (name, config.cameras[name])
-
-
-def _as_id(stem: str) -> str:
-    """A file name's stem as an identifier on the wire."""
-    allowed = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem)
-    return allowed[:64] or "video"
-
-
 def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, stop: threading.Event) -> int:
     """Run the jobs in turn, and continue after a video that cannot be read; return the exit code."""
     failed = 0
@@ -191,8 +130,13 @@ def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, s
             except SourceError as error:
                 log.error("%s", error)
                 failed += 1
+            except (OSError, DarnerError):
+                raise  # not the video's fault: the next one would fail, too
+            except Exception:
+                log.exception("%s: cannot be processed", describe(job.settings.source))
+                failed += 1
             if stop.is_set():
-                log.warning("interrupted: nothing was kept of %s", Path(str(job.settings.source)).name)
+                log.warning("interrupted: nothing was kept of %s", describe(job.settings.source))
                 return INTERRUPTED
     return 1 if failed else 0
 
@@ -203,26 +147,27 @@ def _process(
     settings, names = job.settings, detects[0].class_names
     definitions = Definitions(version=1, zones=settings.zones, lines=settings.lines)
     watches = {job.camera: Watch(settings.analytics, definitions, config.tracker, names)}
-    total, session = length(settings.source), new_session()
+    extent, session = extent_of(settings.source, settings.fps), new_session()
     record = Record(Composer(config.node, session, names), session, settings)
+    read = _Read(stop)
     done, video = -1, None
     with (
         Results(job.messages, job.annotated) as results,
-        closing(ahead(_frames(job, start_ns, stop), _READ_AHEAD)) as frames,
+        closing(ahead(read.frames(job, start_ns), _READ_AHEAD)) as frames,
         closing(inferred(frames, detects)) as outputs,
         # Tracking in one thread, drawing and encoding in another.
         closing(ahead(watch(detects[0].decode(outputs), watches), _READ_AHEAD)) as analysed,
-        tqdm(total=total, desc=job.messages.stem, unit=" frames", disable=None) as bar,
+        Bar(printable(job.messages.stem), extent.seconds) as bar,
     ):
         if results.video_path is not None:
-            fps = frame_rate(settings.source) or settings.fps
+            fps = extent.rate or settings.fps
             video = results.enter(VideoFile(results.video_path, min(fps, settings.max_fps or fps)))
         for item in analysed:
             results.write(record.of(item))
             if video is not None:
-                video.write(draw(item, definitions, names))
-            bar.update(item.frame.seq - done)
+                video.write(draw(item, definitions, names), item.frame.monotonic_ns / 1e9)
             done = item.frame.seq
+            bar.move(item.frame.monotonic_ns / 1e9, done + 1)
         if stop.is_set():
             return
         results.write(record.end())
@@ -230,13 +175,35 @@ def _process(
             video.finish()
         results.keep()
     log.info("%s: %d frames, %d events", job.messages, done + 1, record.events)
-    if total is not None and done + 1 < total * _WHOLE:
-        log.warning("%s: ended after %d frames, but its header says %d", settings.source, done + 1, total)
+    if extent.seconds is not None and read.seconds < extent.seconds * _WHOLE:
+        log.warning(
+            "%s: ended after %.1f s, but its header says %.1f s; it is damaged or was cut off",
+            describe(settings.source),
+            read.seconds,
+            extent.seconds,
+        )
 
 
-def _frames(job: Job, start_ns: int, stop: threading.Event) -> Iterator[Frame]:
-    """The frames to analyse, with times that count from the beginning of the video."""
-    pace = Pace(job.settings.max_fps) if job.settings.max_fps else None
-    for frame in capture(job.camera, job.settings, stop, lambda *_: None, must_end=True):
-        if pace is None or pace.ready(frame.monotonic_ns / 1e9):
-            yield dataclasses.replace(frame, captured_ns=start_ns + frame.monotonic_ns)
+class _Read:
+    """Reads videos, and knows how much was read.
+
+    Args:
+        stop: Ends the reading.
+
+    Attributes:
+        seconds: When the last frame that was read ends, as far as its distance to the one before tells.
+    """
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self.seconds = 0.0
+
+    def frames(self, job: Job, start_ns: int) -> Iterator[Frame]:
+        """The frames to analyse, with times that count from the beginning of the video."""
+        pace = Pace(job.settings.max_fps) if job.settings.max_fps else None
+        last_s = 0.0
+        for frame in capture(job.camera, job.settings, self._stop, lambda *_: None, must_end=True):
+            now_s = frame.monotonic_ns / 1e9
+            self.seconds, last_s = now_s + (now_s - last_s), now_s
+            if pace is None or pace.ready(now_s):
+                yield dataclasses.replace(frame, captured_ns=start_ns + frame.monotonic_ns)

@@ -99,8 +99,14 @@ def printable(name: str) -> str:
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The pictures in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    """The pictures in a folder, by name; numbers in names by their value, so that 2 comes before 10."""
+    return sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGES), key=_by_number)
+
+
+def _by_number(path: Path) -> tuple[list[int | str], str]:
+    """What sorts names as people do: text and numbers in turn, and then the name itself."""
+    parts = re.split("([0-9]+)", path.name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.name
 
 
 def check_source(camera: str, source: int | str) -> None:

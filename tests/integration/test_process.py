@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from shared.wire import messages, topics
+from tests import matroska
 from tests.conftest import REPO, Mosquitto, unmeasured, wait_until
 from tests.integration.test_file_to_mqtt import config, edge, listen_to_the_end, listening
 
@@ -184,7 +186,7 @@ def test_what_is_there_is_kept_unless_forced_and_a_bad_file_does_not_stop_the_ot
     [
         pytest.param(["none.avi"], 1, "no such file", id="missing"),
         pytest.param(["rtsp://me:secret@camera/1"], 1, "a batch job needs a video that ends", id="live"),
-        pytest.param(["{video}", "{video}"], 2, "another video is written to", id="one name twice"),
+        pytest.param(["{video}", "{video}"], 2, "short.avi: is named twice", id="one video twice"),
         pytest.param(["{video}", "--camera", "x"], 2, "has no cameras", id="no such camera"),
         pytest.param(["{video}", "--start", "noon"], 2, "is not a time such as", id="no time"),
         pytest.param(["{video}", "--jobs", "0"], 2, "not a number from 1 up", id="no jobs"),
@@ -231,6 +233,97 @@ def test_a_disk_that_is_full_is_an_error_and_leaves_nothing(
     assert "File too large" in said or "is the disk full?" in said
     assert "Traceback" not in said
     assert list(out.iterdir()) == []
+
+
+SHADES = [np.full((48, 64, 3), 20 * number + 20, np.uint8) for number in range(12)]
+
+
+def times_of(path: Path) -> list[float]:
+    return [line["captured_us"] / 1e6 for line in lines(path) if "objects" in line]
+
+
+CUT_OFF = "ended after 0.4 s, but its header says 2.0 s"
+LATE = 36_000_000
+FILMS: dict[str, tuple[Sequence[int], int | None, str | None]] = {
+    "whole": (range(0, 400, 40), None, None),
+    "begins at ten hours": (range(LATE, LATE + 400, 40), None, None),
+    "a gap of ten minutes": ([*range(0, 200, 40), 600_000, 600_040], None, None),
+    "a rate that changes": ([0, 33, 66, 100, 400, 700, 1000], None, None),
+    "cut off": (range(0, 400, 40), 2000, CUT_OFF),
+    "begins at ten hours, cut off": (range(LATE, LATE + 400, 40), LATE + 2000, CUT_OFF),
+}
+"""When the pictures of a video are due, when its header says that it ends, and what is said; milliseconds."""
+
+
+def test_a_video_is_cut_off_if_it_ends_before_its_header_says_and_not_if_it_has_fewer_frames(
+    tmp_path: Path,
+) -> None:
+    films = []
+    for name, (times_ms, says_ms, _) in FILMS.items():
+        images = [SHADES[number % len(SHADES)] for number in range(len(times_ms))]
+        films.append(matroska.write(tmp_path / f"{name}.mkv", images, list(times_ms), says_ms))
+    code, said = run(*films, "--out", tmp_path / "out")
+    assert code == 0, said
+    for name, (times_ms, _, warns) in FILMS.items():
+        assert [
+            line.split(": ")[-1].split(";")[0] for line in said.splitlines() if f": {name}.mkv: " in line
+        ] == ([warns] if warns else [])
+        due = [(at - times_ms[0]) / 1e3 for at in times_ms]
+        assert times_of(tmp_path / "out" / f"{name}.jsonl") == pytest.approx(due, abs=1e-3)
+
+
+def test_an_annotated_video_shows_each_picture_when_it_was_taken(tmp_path: Path) -> None:
+    times_ms = [0, 100, 200, 300, 1000, 1500, 2500, 2600]
+    video = matroska.write(tmp_path / "film.mkv", SHADES[: len(times_ms)], times_ms)
+    code, said = run(video, "--annotate", "--out", tmp_path / "out")
+    assert code == 0, said
+    reader = cv2.VideoCapture(str(tmp_path / "out" / "film.mp4"))
+    rate, times = reader.get(cv2.CAP_PROP_FPS), times_of(tmp_path / "out" / "film.jsonl")
+    frames = [image for good, image in iter(reader.read, (False, None)) if good]
+    shown = [round(float(frame.mean()) / 20) - 1 for frame in frames]
+    for number, (at_s, next_s) in enumerate(zip(times, [*times[1:], times[-1] + 1], strict=True)):
+        if round(next_s * rate) > round(at_s * rate):  # else the next one takes its place
+            assert shown[round(at_s * rate)] == number
+    assert len(frames) / rate == pytest.approx(2.6, abs=1.5 / rate)
+
+
+def test_files_of_any_name_are_done_and_those_that_cannot_be_are_named(tmp_path: Path) -> None:
+    film = [SHADES[0], SHADES[1]]
+    good = ["08:15:00.mkv", "-x.mkv", "%d.mkv", "a b#c?.mkv", "line\nfeed.mkv", "mo/day.mkv", "tu/day.mkv"]
+    for name in good:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        matroska.write(tmp_path / name, film, [0, 40])
+    nameless = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mkv")
+    matroska.write(Path(nameless), film, [0, 40])
+    bad = [nameless, "~nobody-has-this-name/x.mp4", str(tmp_path / "gone.mp4")]
+    paths = [str(tmp_path / name) for name in good]
+    code, said = run(bad[0], *paths[:4], bad[1], *paths[4:], bad[2], "--annotate", "--out", tmp_path / "out")
+    assert code == 1, said
+    assert "Traceback" not in said
+    for trouble in ("name is not UTF-8", "no user has this name", "gone.mp4"):
+        assert trouble in said
+    stems = ["%d", "-x", "08:15:00", "a b#c?", "line\nfeed", "mo-day.mkv", "tu-day.mkv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        f"{stem}.{kind}" for stem in stems for kind in ("jsonl", "mp4")
+    )
+    relative = subprocess.run(
+        [sys.executable, "-m", "edge_node", "process", "08:15:00.mkv", "--out", "again"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        check=False,
+    )
+    assert relative.returncode == 0
+    assert times_of(tmp_path / "again" / "08:15:00.jsonl") == [0.0, 0.04]
+
+
+def test_pictures_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in (1, 2, 9, 10, 11, 100):
+        cv2.imwrite(str(folder / f"shot{number}.png"), np.full((48, 40 + number, 3), 90, np.uint8))
+    assert run(folder, "--out", tmp_path / "out")[0] == 0
+    widths = [line["width"] for line in lines(tmp_path / "out" / "pictures.jsonl") if "objects" in line]
+    assert widths == [41, 42, 49, 50, 51, 140]
 
 
 def test_a_folder_of_pictures_is_a_video_too(tmp_path: Path) -> None:

@@ -122,6 +122,13 @@ class Video:
             return Taken(np.asarray(image, np.uint8))
         return Taken(np.asarray(image, np.uint8), media_s)
 
+    def starts_at(self) -> float:
+        """The time stamp of the first picture, seconds, which this takes away; 0 if it cannot be known."""
+        stamp = getattr(cv2, "CAP_PROP_PTS", None)  # older OpenCVs do not tell it
+        if stamp is None or not self.rate or not self._video.read()[0]:
+            return 0.0
+        return float(self._video.get(stamp)) / self.rate - self._video.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+
     def close(self) -> None:
         """Release the file or stream."""
         self._video.release()

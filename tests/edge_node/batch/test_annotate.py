@@ -1,18 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import cv2
 import numpy as np
-import pytest
 
 from edge_node.analytics.analyse import Analytics
 from edge_node.analytics.watch import Analysed
-from edge_node.batch.annotate import VideoFile, colour_of, draw
+from edge_node.batch.annotate import colour_of, draw
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.frames import Frame, Tracks
-from shared.errors import OutputError
 from shared.wire.messages import LineDefinition, ZoneDefinition
 
 DEFINITIONS = Definitions(
@@ -63,22 +58,3 @@ def test_tracks_that_follow_each_other_have_colours_that_differ() -> None:
     colours = np.array([colour_of(track_id) for track_id in range(1, 12)], np.int64)
     steps = np.abs(np.diff(colours, axis=0)).sum(axis=1)
     assert (steps > 150).all()
-
-
-def test_a_video_keeps_its_first_size_and_is_looked_at_when_it_is_finished(tmp_path: Path) -> None:
-    path = tmp_path / "out.mp4"
-    with VideoFile(path, 10.0) as video:
-        for size in ((48, 64), (48, 64), (96, 128)):
-            video.write(np.full((*size, 3), 99, np.uint8))
-        video.finish()
-    reader = cv2.VideoCapture(str(path))
-    shapes = [image.shape for good, image in iter(reader.read, (False, None)) if good]
-    assert shapes == [(48, 64, 3)] * 3
-
-
-def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    with (
-        VideoFile(tmp_path / "none" / "out.mp4", 10.0) as video,
-        pytest.raises(OutputError, match="cannot write"),
-    ):
-        video.write(np.zeros((48, 64, 3), np.uint8))

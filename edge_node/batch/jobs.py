@@ -1,0 +1,137 @@
+"""Which videos a batch job takes, and under which names it writes about them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.settings import EdgeConfig
+from edge_node.config.sources import check_source, describe, is_utf8, kind_of, path_of
+from shared.errors import ConfigError, OutputError, SourceError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video and the files to write about it.
+
+    Attributes:
+        camera: Name of the camera in messages.
+        settings: Of the camera; its source is the video.
+        messages: File for the messages, JSON lines.
+        annotated: File for the annotated video, if one is wanted.
+    """
+
+    camera: str
+    settings: CameraSettings
+    messages: Path
+    annotated: Path | None
+
+
+def plan(config: EdgeConfig, options: argparse.Namespace) -> tuple[list[Job], list[SourceError]]:
+    """The jobs that the command line asks for, and what is wrong with each video that cannot be one.
+
+    A request that makes no sense is refused before any job begins. A video that cannot be read stops no
+    other.
+
+    Raises:
+        ConfigError: The camera is ambiguous, or a video is named twice.
+        OutputError: A file exists already, or the folder's name cannot be written to.
+    """
+    template = _template(config, options.camera)
+    if not is_utf8(str(options.out.absolute())):
+        raise OutputError(f"--out {str(options.out)!r}: its name is not UTF-8; choose another folder")
+    jobs: list[Job] = []
+    refused: list[SourceError] = []
+    for video, stem in zip(options.videos, names(options.videos), strict=True):
+        name, settings = template or (_as_id(stem), CameraSettings(source=video))
+        try:
+            if kind_of(video) in ("device", "stream", "pipe"):
+                raise SourceError(
+                    f"{describe(video)}: not a file or folder; a batch job needs a video that ends"
+                )
+            check_source(name, video)
+        except SourceError as error:
+            refused.append(error)
+            continue
+        settings = dataclasses.replace(settings, source=video, pace="fast", loop=False)
+        messages = options.out / f"{stem}.jsonl"
+        annotated = options.out / f"{stem}.mp4" if options.annotate else None
+        for path in filter(None, (messages, annotated)):
+            _check_free(path, path_of(video), force=options.force)
+        jobs.append(Job(camera=name, settings=settings, messages=messages, annotated=annotated))
+    return jobs, refused
+
+
+def _check_free(path: Path, video: str | None, *, force: bool) -> None:
+    """Make sure that a result replaces nothing that is wanted."""
+    if not path.exists():
+        return
+    if video is not None and path.samefile(video):
+        raise OutputError(f"{path}: is the video itself; choose another --out")
+    if not force:
+        raise OutputError(f"{path}: exists already; --force replaces it")
+
+
+def _template(config: EdgeConfig, wanted: str | None) -> tuple[str, CameraSettings] | None:
+    """Name and settings of the camera that recorded the videos; None if no camera is configured."""
+    known = list(config.cameras)
+    if wanted is None and len(known) > 1:
+        raise ConfigError(
+            f"the configuration has several cameras: choose one with --camera {'|'.join(known)}"
+        )
+    if wanted is not None and wanted not in known:
+        raise ConfigError(f"--camera {wanted}: the configuration has {', '.join(known) or 'no cameras'}")
+    name = wanted or (known[0] if known else None)
+    return None if name is None else (name, config.cameras[name])
+
+
+def names(videos: Sequence[str]) -> list[str]:
+    """A name for the results of each video: that of its file, as short as it can be told from the others.
+
+    The name is the file's without its extension; where several have that, with the extension; where several
+    have that, too, with the names of as many folders above it as it takes.
+
+    Raises:
+        ConfigError: A video is named twice.
+    """
+    paths = [_parts(video) for video in videos]
+    for path, count in Counter(paths).items():
+        if count > 1:
+            raise ConfigError(f"{path[-1]}: is named twice")
+    chosen = [_stem(video, path) for video, path in zip(videos, paths, strict=True)]
+    for depth in range(1, max(map(len, paths)) + 1):
+        taken = Counter(name.casefold() for name in chosen)  # some file systems ignore case
+        chosen = [
+            name if taken[name.casefold()] == 1 else "-".join(path[-depth:])
+            for name, path in zip(chosen, paths, strict=True)
+        ]
+    taken = Counter(name.casefold() for name in chosen)
+    return [
+        name if taken[name.casefold()] == 1 else f"{name}-{place}" for place, name in enumerate(chosen, 1)
+    ]
+
+
+def _parts(video: str) -> tuple[str, ...]:
+    """The folders that a video lies in, and its name; of an address nothing that may be a secret."""
+    if (file := path_of(video)) is not None:
+        return tuple(part for part in Path(file).parts if part != "/")
+    address = urlsplit(video)
+    path = "".join(c if c.isprintable() else "-" for c in unquote(address.path))
+    return (address.hostname or "video", *(part for part in path.split("/") if part not in ("", "..")))
+
+
+def _stem(video: str, path: tuple[str, ...]) -> str:
+    """The name without its extension; a folder has none."""
+    return path[-1] if kind_of(video) == "folder" else Path(path[-1]).stem
+
+
+def _as_id(stem: str) -> str:
+    """A file name's stem as an identifier on the wire."""
+    allowed = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem)
+    return allowed[:64] or "video"
