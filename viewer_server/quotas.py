@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.log import Once
 from shared.wire.messages import now_us
 from viewer_server.config import QuotaSettings
 
@@ -69,6 +70,7 @@ SAYS: dict[Limit, str] = {
 
 SAY_AGAIN_US = 24 * 3_600_000_000
 LINES_A_MINUTE = 20
+LINES_OF_A_NODE = 20
 MAX_KEPT = 4_000
 """Nodes times limits that are remembered: on a broker without passwords anybody may invent nodes."""
 
@@ -97,6 +99,22 @@ class Reached:
     def says(self) -> str:
         """What is wrong and how to change it."""
         return SAYS[self.limit].format(f"{self.allowed:g}")
+
+
+class OnceByNode:
+    """Lets the first message of each key through, and so many of each node: none uses up those of others."""
+
+    def __init__(self, most: int = LINES_OF_A_NODE) -> None:
+        self._most = most
+        self._nodes: OrderedDict[str, Once] = OrderedDict()
+
+    def __call__(self, node: str, key: str) -> bool:
+        """True the first time that a node's `key` is seen."""
+        once = self._nodes.pop(node, None) or Once(self._most)
+        self._nodes[node] = once
+        if len(self._nodes) > MAX_KEPT:
+            self._nodes.popitem(last=False)
+        return once(key)
 
 
 class Quotas:

@@ -165,6 +165,15 @@ export interface HeatmapAnswer {
   seconds: number[][];
 }
 
+export interface LimitReached {
+  node: string | null;
+  limit: string;
+  allowed: number;
+  count: number;
+  last_us: number;
+  says: string;
+}
+
 export interface LineDefinition {
   points: [[number, number], [number, number]];
   classes: string[];
@@ -217,6 +226,7 @@ export interface NodeInfo {
 export interface NodeList {
   now_us: number;
   nodes: NodeSummary[];
+  limits: LimitReached[];
 }
 
 export interface NodeStatus {

@@ -59,6 +59,8 @@ class Client:
         name: The client id begins with it.
         will: Topic path and payload that the broker publishes (QoS 1, retained) when this client vanishes.
         on_refused: Called from the network thread when the broker refuses the client for good.
+        sink: Called from the network thread with each message of the subscriptions, instead of `received`
+            getting it. It must not wait.
 
     Attributes:
         received: Messages of the subscriptions. When the reader is slow, the oldest are dropped and counted.
@@ -77,6 +79,7 @@ class Client:
         name: str,
         will: tuple[str, bytes] | None = None,
         on_refused: Callable[[BrokerError], None] | None = None,
+        sink: Callable[[Received], None] | None = None,
     ) -> None:
         check_prefix(settings.prefix)
         self._state = Retained(self._publish_retained)
@@ -100,6 +103,7 @@ class Client:
         self.received: Channel[Received] = Channel(
             MAX_WAITING, room=MAX_WAITING_BYTES, size=lambda one: len(one.payload)
         )
+        self._sink = sink
         self.dropped: Counter[str] = Counter()
         self.connections = 0
         self.on_acknowledged: list[Callable[[int, bool], None]] = []
@@ -278,6 +282,10 @@ class Client:
         """Clear retained state on the broker, unless it is this client's; False if it is."""
         return self._state.clear_foreign(topic, path)
 
+    def forget_state(self, path: str) -> None:
+        """Publish a topic's retained state no more; the broker keeps what it has."""
+        self._state.forget(path)
+
     def refresh(self, path: str | None = None) -> None:
         """Publish retained state again: that of one topic, or all of it as after a connect."""
         self._state.refresh(path)
@@ -339,7 +347,7 @@ class Client:
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002 - paho's signature
         try:
-            self.received.put_newest(to_received(message))
+            (self._sink or self.received.put_newest)(to_received(message))
         except Closed:
             return  # shutting down
 

@@ -68,6 +68,12 @@ class Retained:
                 self._publish_all([path])
         return True
 
+    def forget(self, path: str) -> None:
+        """Forget the payload of one topic."""
+        with self._lock:
+            self._payloads.pop(path, None)
+            self._waiting.pop(path, None)
+
     def refresh(self, path: str | None = None) -> None:
         """Publish the payload of one topic again, or all of them."""
         with self._lock:

@@ -37,7 +37,21 @@ class Newest:
                 message["node"], {"node": message["node"], "status": None, "info": None, "metrics": None}
             )
             node[message["type"]] = message["message"]
-        return {"now_us": now_us(), "nodes": [found[name] for name in sorted(found)]}
+        return {
+            "now_us": now_us(),
+            "nodes": [found[name] for name in sorted(found)],
+            "limits": [
+                {
+                    "node": one.node or None,
+                    "limit": one.limit,
+                    "allowed": one.allowed,
+                    "count": one.count,
+                    "last_us": one.last_us,
+                    "says": one.says,
+                }
+                for one in self._hub.state.quotas.reached()
+            ],
+        }
 
     def metrics(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
         """The nodes' metrics, as they send them."""

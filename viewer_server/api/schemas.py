@@ -67,11 +67,24 @@ class NodeSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LimitReached:
+    """A limit of what the viewer keeps, which a node has reached since the viewer started."""
+
+    node: Annotated[Id | None, Meta(description="The node; null: all nodes together")]
+    limit: Annotated[str, Meta(description="Name of the limit")]
+    allowed: Annotated[float, Meta(description="What is allowed")]
+    count: Annotated[int, Meta(description="How many things gave way, or were put right")]
+    last_us: Annotated[int, Meta(description="When the last one did, microseconds since 1970 UTC")]
+    says: Annotated[str, Meta(description="What is wrong and how to change it")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeList:
-    """Every node that is known."""
+    """Every node that is known, and which limits were reached."""
 
     now_us: Moment
     nodes: list[NodeSummary]
+    limits: list[LimitReached]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,15 @@ class ViewerMetrics(Collector):
             "frames_sent": ("Frames sent, to all browsers together", counts["sent"]),
             "frames_replaced": ("Frames a slow browser did not get: a newer one came", counts["replaced"]),
         }
+        limits = CounterMetricFamily(
+            "darner_viewer_limit_reached",
+            "Things of a node that gave way at a limit, or were put right; no node: all nodes together",
+            labels=["node", "limit"],
+        )
+        for one in hub.state.quotas.reached():
+            limits.add_metric([one.node, one.limit], one.count)
         return [
+            limits,
             *(GaugeMetricFamily(f"darner_viewer_{name}", *about) for name, about in gauges.items()),
             *(CounterMetricFamily(f"darner_viewer_{name}", *about) for name, about in counters.items()),
         ]

@@ -5,15 +5,16 @@ No message can end it: one that breaks the contract is counted, logged once for 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import secrets
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from shared.channel import Closed
 from shared.errors import BrokerError, MessageError
-from shared.log import Once
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
@@ -38,6 +39,8 @@ from viewer_server.live.recent import MAX_EVENTS
 from viewer_server.live.state import SHOWN, check_names
 from viewer_server.memory import Trimmer
 from viewer_server.mqtt.asking import NodeRequests
+from viewer_server.mqtt.inbox import Inbox
+from viewer_server.quotas import OnceByNode
 from viewer_server.stored.history import History
 from viewer_server.stored.nodes.boots import Mark
 from viewer_server.stored.snapshots import SnapshotStore
@@ -49,8 +52,6 @@ IDLE_S = 0.25
 """Longest wait for a message: how soon a lost connection is noticed."""
 END_S = 1.0
 """How long stopping waits until messages that have arrived are stored."""
-MAX_SESSIONS = 1_000
-"""Nodes whose session is remembered."""
 
 
 class Subscriber:
@@ -87,9 +88,12 @@ class Subscriber:
         self.versions = versions or Versions(None)
         self._snapshots = snapshots or SnapshotStore(HistorySettings(path=None))
         self._session = f"viewer-{secrets.token_hex(4)}"
-        self._once = Once()
-        self._sessions: dict[str, str] = {}
-        self._client = Client(settings, name="darner-viewer", on_refused=on_refused)
+        self._quotas = hub.state.quotas
+        self._once = OnceByNode()
+        self._sessions: OrderedDict[str, str] = OrderedDict()
+        self._acknowledged: OrderedDict[str, None] = OrderedDict()
+        self._inbox = Inbox(settings.prefix, self._quotas)
+        self._client = Client(settings, name="darner-viewer", on_refused=on_refused, sink=self._inbox.put)
         self.requests = NodeRequests(self._client, settings)
         self._thread: threading.Thread | None = None
 
@@ -114,6 +118,7 @@ class Subscriber:
     def __exit__(self, *error: object) -> None:
         self.requests.close()
         self._client.__exit__(None, None, None)
+        self._inbox.close()
         if self._thread is not None:
             self._thread.join(END_S)
 
@@ -127,6 +132,12 @@ class Subscriber:
         for row in (*SHOWN, topics.SNAPSHOT):
             self._client.subscribe(row.filter(self._prefix), row.qos)
 
+    def _ask_again(self) -> None:
+        """Have the broker send its retained messages again, as for every subscription that is made again."""
+        for row in SHOWN:
+            if row.retain:
+                self._client.subscribe(row.filter(self._prefix), row.qos)
+
     def _run(self, stores: ExitStack) -> None:
         """Handle messages until the connection is closed and the last message is stored."""
         trim = Trimmer()
@@ -138,7 +149,7 @@ class Subscriber:
                 if due_s == 0.0:
                     self._acknowledge(self._history.commit())
                 try:
-                    received = self._client.received.get(timeout=IDLE_S if due_s is None else due_s)
+                    received = self._inbox.get(timeout=IDLE_S if due_s is None else due_s)
                 except TimeoutError:
                     continue
                 except Closed:
@@ -146,10 +157,13 @@ class Subscriber:
                 self._handle(received)
 
     def _watch_connection(self) -> None:
-        listening = self._client.subscribed
+        # A subscription that is made on a connection that stands is no loss of the broker.
+        listening = self._client.subscribed or (self._metrics.broker_connected and self._client.connected)
         if listening != self._metrics.broker_connected:
             self._metrics.broker_connected = listening
             self._hub.broker(listening)
+        if self._hub.should_ask_again():
+            self._ask_again()
 
     def _handle(self, received: Received) -> None:
         found = topics.match(self._prefix, received.topic)
@@ -160,10 +174,11 @@ class Subscriber:
             self._take(row, ids, received)
         except MessageError as error:
             self._metrics.refused.labels(name).inc()
-            self._say(received.topic, error)
+            if self._once(ids.get("node", ""), received.topic):
+                log.warning("%r: skipped a message: %s (said once for this topic)", received.topic, error)
         except Exception:  # a fault of ours must cost one message, not the page
             self._metrics.refused.labels(name).inc()
-            if self._once("fault"):
+            if self._once("", "fault"):
                 log.exception("a message on %r was skipped through a fault in the viewer", received.topic)
 
     def _take(self, row: Topic | None, ids: Mapping[str, str], received: Received) -> None:
@@ -171,16 +186,24 @@ class Subscriber:
             self.requests.handle(received)
             return
         if row is topics.SNAPSHOT:
+            if not self._hub.knows(ids["node"]) and not self._history.knows(ids["node"]):
+                raise MessageError("its node has not announced itself in a retained topic")
             self._snapshots.add(ids, received, self._sessions.get(ids["node"], ""))
             return
-        if row is topics.THUMBNAIL and "seq" not in received.user_properties and self._once(received.topic):
+        if (
+            row is topics.THUMBNAIL
+            and "seq" not in received.user_properties
+            and self._once(ids["node"], received.topic)
+        ):
             log.warning(
                 "%r: its pictures do not say which frame they show, so each is shown with the newest boxes; "
                 "the node, the viewer and every bridge between them have to speak MQTT 5 to match them",
                 received.topic,
             )
-        if row is not topics.EVENTS or self._store(ids, received):
-            self._hub.handle(received)
+        if row is topics.EVENTS and received.payload:
+            self._take_event(ids, received)
+            return
+        self._hub.handle(received)
         if received.payload:  # the hub has checked it
             self._note(row, received.payload)
 
@@ -198,21 +221,23 @@ class Subscriber:
 
     def _hear_session(self, message: NodeMessage) -> None:
         """Note a node's session: a snapshot without properties is of the one that runs."""
-        if len(self._sessions) >= MAX_SESSIONS:
-            self._sessions.clear()
         self._sessions[message.node] = message.session
+        self._sessions.move_to_end(message.node)
+        if len(self._sessions) > self._quotas.settings.nodes:
+            self._sessions.popitem(last=False)
 
-    def _store(self, ids: Mapping[str, str], received: Received) -> bool:
-        """Store an event; whether it is shown, which a repeated one is not."""
-        if not self._history.is_open or not received.payload:
-            return True
-        event = decode(Event, received.payload)
-        check_names(ids, event)
+    def _take_event(self, ids: Mapping[str, str], received: Received) -> None:
+        """Store an event, and show it if it is no repetition; with a time that can be right."""
+        sent = decode(Event, received.payload)
+        check_names(ids, sent)
+        event = self._history.heed(sent)
         before = self._history.holes
         is_new = self._history.add(event)
         self._metrics.repeated.inc(not is_new)
         self._metrics.holes.inc(self._history.holes - before)
-        return is_new
+        if is_new:
+            shown = received if event is sent else dataclasses.replace(received, payload=encode(event))
+            self._hub.handle(shown)
 
     def _acknowledge(self, marks: Sequence[Mark]) -> None:
         for node, boot, number in marks:
@@ -226,7 +251,8 @@ class Subscriber:
             )
             path = topics.ACK.path(self._prefix, node=node, archive=ack.archive)
             self._client.set_state(topics.ACK, path, encode(ack))
-
-    def _say(self, topic: str, error: MessageError) -> None:
-        if self._once(topic):
-            log.warning("%r: skipped a message: %s (said once for this topic)", topic, error)
+            self._acknowledged[path] = None
+            self._acknowledged.move_to_end(path)
+            if len(self._acknowledged) > 2 * self._quotas.settings.nodes:
+                # The broker keeps what it was told. Only nodes that gave way are that many.
+                self._client.forget_state(self._acknowledged.popitem(last=False)[0])

@@ -1,7 +1,7 @@
 // The system page: every node with its versions, stages and losses, and a way to try its detector.
 
 /**
- * @import { CameraMetrics, Metrics, NodeInfo, NodeStatus, NodeSummary, Quantiles } from "../../wire"
+ * @import { CameraMetrics, LimitReached, Metrics, NodeInfo, NodeStatus, NodeSummary, Quantiles } from "../../wire"
  * @typedef {[string, string][]} Facts Name and value of each.
  */
 
@@ -19,9 +19,12 @@ const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
 
 async function refresh() {
   try {
-    const { now_us: now, nodes } = await ask("nodes");
+    const { now_us: now, nodes, limits } = await ask("nodes");
     const restore = places();
-    byId("nodes").replaceChildren(...nodes.map((node) => card(node, now / 1e6)));
+    byId("nodes").replaceChildren(...nodes.map((node) => card(node, now / 1e6, limits.filter((limit) => limit.node === node.node))));
+    const others = limits.filter(({ node }) => !nodes.some((known) => known.node === node));
+    byId("limits").hidden = others.length === 0;
+    byId("limits-list").replaceChildren(...others.map(mark));
     restore();
     byId("empty").hidden = nodes.length > 0;
     byId("note").textContent = `As of ${time(Date.now())}`;
@@ -45,12 +48,13 @@ function places() {
   });
 }
 
-/** @param {NodeSummary} node @param {number} nowS */
-function card({ node, status, info, metrics }, nowS) {
+/** @param {NodeSummary} node @param {number} nowS @param {LimitReached[]} limits Those that it has reached. */
+function card({ node, status, info, metrics }, nowS, limits) {
   const online = status?.status === "online";
   const state = element("span", { class: "pill", "data-state": online ? "good" : "bad" }, status?.status ?? "state unknown");
   const parts = [element("div", { class: "row" }, element("h2", {}, node), state), facts(about(info, status))];
   if (status?.reason) parts.push(element("p", { class: "bad" }, `Wrong: ${status.reason}.`));
+  if (limits.length) parts.push(element("ul", { class: "bad", "aria-label": `Limits that ${node} has reached` }, ...limits.map(mark)));
   if (metrics) {
     const age = nowS - metrics.published_us / 1e6;
     if (age > STALE_S) parts.push(element("p", { class: "bad" }, `These numbers are ${duration(age)} old.`));
@@ -60,6 +64,10 @@ function card({ node, status, info, metrics }, nowS) {
   }
   return element("section", { class: "card node-card", "aria-label": `Node ${node}`, "data-node": node }, ...parts);
 }
+
+/** A limit that was reached, as an item of a list. @param {LimitReached} limit */
+const mark = ({ node, says, count, last_us: last }) =>
+  element("li", {}, `${node ?? "All nodes"}: ${says} – ${count} times, last at ${time(last / 1000)}`);
 
 /** @param {NodeInfo | null} info @param {NodeStatus | null} status @returns {Facts} */
 function about(info, status) {
