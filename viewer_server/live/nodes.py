@@ -18,6 +18,8 @@ from viewer_server.quotas import ALL_NODES, Limit, Quotas
 
 SILENT_S = 60.0
 """A node that says nothing for so long may give way to a new one when there are too many."""
+UNHEARD_S = 15.0
+"""The same for a node of which the broker only kept something: one that is there sends metrics every 5 s."""
 MAX_REFUSED = 1000
 """Names of refused nodes that are remembered."""
 ASK_AGAIN_S = 10.0
@@ -66,7 +68,7 @@ class Nodes:
         if node is not None:
             return node, []
         told = self._make_room_for(name)
-        node = self._nodes[name] = Node(name, self._clock())
+        node = self._nodes[name] = Node(name, self._clock() - SILENT_S + UNHEARD_S)
         return node, told
 
     def announce(self, node: Node, camera: str) -> list[Update]:

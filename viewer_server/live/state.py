@@ -119,6 +119,8 @@ class State:
         if isinstance(message, DetectionsMessage):
             return self._detections(ids, message, len(received.payload))
         node, told = self._admit(row, ids)
+        if not received.retain:  # what the broker has kept may be years old
+            self._nodes.hear(node)
         if isinstance(message, Event):
             return told + self._recent.add(ids, message)
         return told + self._newest(node, row, ids, message)
@@ -201,7 +203,6 @@ class State:
                 self._nodes.missed(ids["node"])
                 raise MessageError("its node has not announced itself in a retained topic")
             node = found
-        self._nodes.hear(node)
         return node, told
 
     def _cleared(self, row: Topic, ids: Mapping[str, str]) -> list[Update]:
