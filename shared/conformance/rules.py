@@ -91,11 +91,19 @@ def _latest(before_us: int, now_us: int) -> int:
     return before_us if _ran_back(before_us, now_us) else now_us
 
 
-def delivery_problems(row: topics.Topic, received: Received) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the QoS and the retain flag."""
+def delivery_problems(
+    row: topics.Topic, received: Received, *, as_published: bool = True
+) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the QoS and the retain flag.
+
+    Args:
+        row: The topic's.
+        received: The message.
+        as_published: Whether live messages keep the flag of their publisher, as only MQTT 5 can.
+    """
     if received.qos < row.qos:
         yield "QoS too low", f"QoS {received.qos} instead of {row.qos}"
-    if received.retain != row.retain:
+    if received.retain != row.retain and (as_published or received.retain):
         yield (
             "retain flag",
             "is retained, but must not be" if received.retain else "is not retained, but must be",
@@ -120,11 +128,12 @@ class Checker:
     Args:
         prefix: The first levels of all topics.
         properties: Whether messages must have MQTT 5 properties.
+        as_published: Whether live messages keep the retain flag of their publisher.
     """
 
-    def __init__(self, prefix: str, *, properties: bool = True) -> None:
+    def __init__(self, prefix: str, *, properties: bool = True, as_published: bool = True) -> None:
         self._prefix = prefix
-        self._properties = properties
+        self._properties, self._as_published = properties, as_published
         self._messages: Counter[str] = Counter()
         self._breaks: dict[tuple[str, str], Break] = {}
         self._streams: dict[tuple[str, str], _Stream] = {}
@@ -170,7 +179,7 @@ class Checker:
         if row is None:
             yield "not in the topic table", f"{len(received.payload)} bytes"
             return
-        yield from delivery_problems(row, received)
+        yield from delivery_problems(row, received, as_published=self._as_published)
         if not received.payload and (row.retain or row is topics.REQUEST):
             return  # a cleared state, or a request without fields
         if self._properties and row is not topics.REQUEST:  # people send requests with any client

@@ -295,7 +295,6 @@ def test_the_command_counts_names_and_fails(broker: Mosquitto, tmp_path: Path) -
             ["--prefix", "nobody/v1", "--seconds", "0.3"], "nothing came below 'nobody/v1'", id="silence"
         ),
         pytest.param(["--prefix", "a/#"], "letters, digits", id="a prefix that is none"),
-        pytest.param(["--set", "mqtt.version=3.1.1"], "needs 5", id="no MQTT 5"),
         pytest.param(["--set", "mqtt.user=x"], "did you mean 'username'?", id="an unknown setting"),
         pytest.param(
             ["--json", "/nowhere/x", "--prefix", "nobody/v1", "--seconds", "0.3"], "nothing", id="both"
@@ -307,6 +306,39 @@ def test_when_nothing_can_be_heard_it_says_why_and_ends_with_2(
 ) -> None:
     assert conformance.main(["--broker", broker.url, *arguments]) == 2
     assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_over_mqtt_3_what_it_cannot_carry_is_not_missed_and_the_rest_is_checked(broker: Mosquitto) -> None:
+    prefix = "conformance-older/v1"
+    settings = MqttSettings(url=broker.url, version="3.1.1", prefix=prefix)
+    stop = threading.Event()
+    good = status(topic=f"{prefix}/n/status")
+
+    def speak(payload: bytes) -> None:
+        with Client(settings, name="older") as writer:
+            assert writer.wait_connected(10)
+            while not stop.wait(0.05):
+                writer.republish(dataclasses.replace(good, payload=payload))
+
+    for payload, code in ((good.payload, 0), (b"{}", 1)):
+        stop.clear()
+        thread = threading.Thread(target=speak, args=(payload,))
+        thread.start()
+        words = (
+            "--broker",
+            broker.url,
+            "--prefix",
+            prefix,
+            "--seconds",
+            "0.5",
+            "--set",
+            "mqtt.version=3.1.1",
+        )
+        try:
+            assert conformance.main(list(words)) == code
+        finally:
+            stop.set()
+            thread.join(10)
 
 
 def test_no_broker_is_one_line_and_2(
