@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from shared.errors import ConfigError
 from shared.secrets.redact import redact
@@ -37,8 +37,31 @@ def need(*modules: str, extra: str) -> None:
         raise ConfigError(f"this command needs {' and '.join(missing)}: install 'darner[{extra}]'")
 
 
+class _StoreOnce(argparse.Action):
+    """Stores a value; an option that stands twice is an error, because the first would be lost."""
+
+    _given: argparse.Namespace | None = None
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option: str | None = None,
+    ) -> None:
+        if self._given is namespace:
+            parser.error(f"{option or self.dest} stands twice; leave one out")
+        self._given = namespace
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors repeat no value from the command line that could be a secret."""
+    """A parser that loses no option, and whose errors repeat no value that could be a secret."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for name in (None, "store"):
+            self.register("action", name, _StoreOnce)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and what is wrong, and exit."""

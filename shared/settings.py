@@ -72,9 +72,12 @@ def load(
     if reshape:
         reshape(raw)
     layers = _Layers(kind, raw, str(file) if file else "configuration")
+    variables: dict[str, str] = {}
     for name, text in (environment or {}).items():
         if name.startswith(ENV_PREFIX) and name not in NOT_SETTINGS:
             key = name[len(ENV_PREFIX) :].lower().replace("__", ".")
+            if (other := variables.setdefault(key, name)) != name:
+                raise ConfigError(f"environment variables {other} and {name} both set {key}: leave out one")
             layers.assign(key, text, f"environment variable {name}", exact=False)
     for item in overrides:
         key, equals, text = item.partition("=")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from shared import settings
-from shared.errors import BrokerError
+from shared.errors import BrokerError, ConfigError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 
@@ -47,6 +47,9 @@ def broker_settings(options: argparse.Namespace) -> MqttSettings:
         ConfigError: A setting is unknown or cannot work.
     """
     ours = {name: value for name, value in os.environ.items() if name.startswith("DARNER_MQTT__")}
+    for option, key in (("broker", "mqtt.url"), ("prefix", "mqtt.prefix")):
+        if getattr(options, option) is not None and any(item.startswith(f"{key}=") for item in options.set):
+            raise ConfigError(f"--{option} and --set {key} are both given: leave out one of them")
     chosen = [f"mqtt.url={options.broker}"]
     if options.prefix is not None:
         chosen.append(f"mqtt.prefix={options.prefix}")

@@ -27,7 +27,7 @@ OUR_WORDS = set(
 
 _lock = threading.Lock()
 _known: dict[str, str] = {}
-_longest_first: tuple[tuple[str, str], ...] = ()
+_longest_first: tuple[tuple[str, str], ...] | None = ()  # None: to be made anew
 
 
 def keep(secret: str, shown: str = HIDDEN) -> None:
@@ -42,12 +42,12 @@ def keep(secret: str, shown: str = HIDDEN) -> None:
         for form in _forms(secret):
             if len(form) >= _SHORTEST and form not in OUR_WORDS and len(_known) < _MOST:
                 _known[form] = shown
-        _longest_first = tuple(sorted(_known.items(), key=lambda item: -len(item[0])))
+        _longest_first = None
 
 
 def hide(text: str) -> str:
     """A text without the secrets that are known."""
-    for secret, shown in _longest_first:
+    for secret, shown in _ordered():
         if secret in text:
             if len(secret) >= _ANYWHERE or not secret.isalnum():
                 text = text.replace(secret, shown)
@@ -55,6 +55,16 @@ def hide(text: str) -> str:
                 word = re.compile(rf"(?<![0-9A-Za-z]){re.escape(secret)}(?![0-9A-Za-z])")
                 text = word.sub(shown.replace("\\", r"\\"), text)
     return text
+
+
+def _ordered() -> tuple[tuple[str, str], ...]:
+    """The known secrets, the longest first: a password may be a part of an address that is known, too."""
+    global _longest_first
+    found = _longest_first
+    if found is None:
+        with _lock:
+            found = _longest_first = tuple(sorted(_known.items(), key=lambda item: -len(item[0])))
+    return found
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import jsonschema
 import pytest
@@ -13,7 +15,9 @@ import yaml
 
 from edge_node.config.settings import EdgeConfig
 from shared import settings
+from shared.configuration import declared
 from shared.errors import ConfigError
+from shared.secrets.redact import names_a_secret
 from tests import document_configuration
 from tests.conftest import REPO
 from tests.docs.pages import blocks, pages
@@ -27,6 +31,21 @@ MODELINE = re.compile(r"^# yaml-language-server: \$schema=(\S+)$", re.MULTILINE)
 EXAMPLES = {str(block): (REPO, block.text) for page in pages() for block in blocks(page, "yaml")}
 DEMO = REPO / "edge_node" / "demo.yaml"
 EXAMPLES["edge_node/demo.yaml"] = (DEMO.parent, DEMO.read_text())
+
+
+ADDRESSES = {"cameras.source", "model.name", "mqtt.url"}
+
+
+def declared_keys(kind: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key and its declared type; names that users choose are left out of the paths."""
+    plain = declared.plain(kind)
+    if get_origin(plain) is dict:
+        yield from declared_keys(get_args(plain)[1], path)
+    elif dataclasses.is_dataclass(plain) and isinstance(plain, type):
+        for key, child in declared.keys(plain).items():
+            full = f"{path}.{key}".lstrip(".")
+            yield full, child
+            yield from declared_keys(child, full)
 
 
 def refused_by_schema(schema: Path, raw: object) -> bool:
@@ -53,6 +72,17 @@ def test_a_stale_file_is_named(
     assert document_configuration.main(["--check"]) == 1
     assert str(tmp_path / "configuration.md") in capsys.readouterr().err
     assert not (tmp_path / "configuration.md").exists()
+
+
+@pytest.mark.parametrize("config", CONFIGS.values())
+def test_every_key_for_a_secret_a_file_or_an_address_is_declared_as_one(config: type) -> None:
+    for path, kind in declared_keys(config):
+        name = path.rpartition(".")[2]
+        if str not in declared.members(kind):
+            continue
+        assert declared.meta(kind, "file") == (name.endswith(("_file", "path"))), path
+        assert declared.meta(kind, "secret") == (names_a_secret(name) and not name.endswith("_file")), path
+        assert declared.meta(kind, "address") == (path in ADDRESSES), path
 
 
 @pytest.mark.parametrize("schema", CONFIGS)

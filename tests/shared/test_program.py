@@ -48,3 +48,15 @@ def test_a_wrong_command_line_is_not_repeated_where_it_could_hold_a_secret(
     said = capsys.readouterr().err
     assert says in said
     assert "pw" not in said
+
+
+def test_an_option_that_stands_twice_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser()
+    parser.add_argument("--source")
+    for _ in range(2):
+        assert parser.parse_args(["--source", "0"]).source == "0"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--source", "0", "--source", "rtsp://me:pw@cam/1"])
+    said = capsys.readouterr().err
+    assert "--source stands twice; leave one out" in said
+    assert "pw" not in said

@@ -265,6 +265,11 @@ def test_a_later_layer_changes_the_keys_it_names_and_no_others(tmp_path: Path) -
     assert loaded.lamps == {"desk": desk, "door": Lamp(mood="cold"), "hall": Lamp(mood="cold")}
 
 
+def test_two_variables_for_one_key_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="DARNER_NAME and DARNER_name both set name"):
+        settings.load(House, environment={"DARNER_NAME": "a", "DARNER_name": "b"})
+
+
 def test_the_environment_names_what_the_file_names_with_capitals_and_hyphens(tmp_path: Path) -> None:
     file = write(tmp_path, "lamps: {Front-Door: {mood: warm}}\n")
     loaded = settings.load(House, file=file, environment={"DARNER_LAMPS__FRONT_DOOR__BRIGHTNESS": "0.2"})

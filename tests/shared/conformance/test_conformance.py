@@ -295,6 +295,9 @@ def test_the_command_counts_names_and_fails(broker: Mosquitto, tmp_path: Path) -
             ["--prefix", "nobody/v1", "--seconds", "0.3"], "nothing came below 'nobody/v1'", id="silence"
         ),
         pytest.param(["--prefix", "a/#"], "letters, digits", id="a prefix that is none"),
+        pytest.param(
+            ["--set", "mqtt.url=mqtt://x"], "--broker and --set mqtt.url are both given", id="twice"
+        ),
         pytest.param(["--set", "mqtt.user=x"], "did you mean 'username'?", id="an unknown setting"),
         pytest.param(
             ["--json", "/nowhere/x", "--prefix", "nobody/v1", "--seconds", "0.3"], "nothing", id="both"
