@@ -47,6 +47,15 @@ def create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE))
 
 
+def at_home(name: str) -> Path:
+    """A path with `~` as the user's home folder; unchanged for a user without one, or of an unknown user."""
+    path = Path(name)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def write_whole(path: Path, data: bytes, mode: int | None = None) -> None:
     """Write a file in one step: after a crash, `path` has either its old content or all of the new.
 

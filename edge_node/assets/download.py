@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import stat
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -16,14 +19,37 @@ from tqdm import tqdm
 from shared.errors import DarnerError
 from shared.files import PartFile, write_whole
 
+SYSTEM_CACHE = Path("/var/cache/darner")
+
 
 class DownloadError(DarnerError):
     """A file could not be downloaded, or its content is not the expected one."""
 
 
 def cache_dir() -> Path:
-    """The folder that keeps downloads: ``$DARNER_CACHE``, or one in the user's cache folder."""
-    return Path(os.environ.get("DARNER_CACHE") or user_cache_path("darner"))
+    """The folder that keeps downloads: ``$DARNER_CACHE``, else one in the user's cache folder.
+
+    A user without a home folder, as in many containers, has /var/cache/darner, or a folder below /tmp.
+    """
+    chosen = os.environ.get("DARNER_CACHE")
+    if chosen:
+        return Path(chosen)
+    try:
+        return user_cache_path("darner")
+    except (RuntimeError, KeyError):  # neither $HOME nor an entry for the user in /etc/passwd
+        return SYSTEM_CACHE if os.access(SYSTEM_CACHE, os.W_OK | os.X_OK) else temporary_cache()
+
+
+@functools.cache
+def temporary_cache() -> Path:
+    """A folder of this user's own below the system's folder for temporary files."""
+    path = Path(tempfile.gettempdir(), f"darner-cache-{os.getuid()}")
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        return path
+    # Somebody else has made it, and could put models into it.
+    return Path(tempfile.mkdtemp(prefix="darner-cache-"))
 
 
 def sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from edge_node.assets.download import DownloadError, cache_dir, fetch
 from shared.errors import ModelError
+from shared.files import at_home
 
 Layout = Literal[
     "yolov5",
@@ -97,7 +98,7 @@ def find_model(name: str) -> Path:
     """
     known = KNOWN.get(name)
     if known is None:
-        path = Path(name).expanduser()
+        path = at_home(name)
         if path.is_file():
             return path
         raise ModelError(f"model {name!r}: no such file, and no known model of that name: {', '.join(KNOWN)}")

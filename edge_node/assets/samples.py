@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_node.assets.download import DownloadError, cache_dir, fetch, sha256
 from shared.errors import SourceError
+from shared.files import at_home
 
 log = logging.getLogger("darner.samples")
 
@@ -29,7 +30,7 @@ def find_video(given: str | None = None) -> Path:
         SourceError: The given file is missing, or no download works; the text says where to put a file.
     """
     if given is not None:
-        path = Path(given).expanduser()
+        path = at_home(given)
         if not path.is_file():
             raise SourceError(f"{given}: no such video file")
         return path

@@ -13,6 +13,7 @@ from edge_node.backends.host import MAX_BATCH
 from edge_node.backends.interface import Backend
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
+from shared.files import at_home
 from shared.log import Once
 
 log = logging.getLogger("darner.backend")
@@ -69,7 +70,7 @@ def _candidates(settings: ModelSettings) -> list[tuple[BackendName, Path]]:
     Raises:
         ModelError: There is no such model, or no file of it for the named engine.
     """
-    named = Path(settings.name).expanduser()
+    named = at_home(settings.name)
     known = settings.name in KNOWN
     beside = [named.with_suffix(suffix) for suffix in _SUFFIXES] if named.suffix in _SUFFIXES else []
     there = [path for path in beside if path.is_file()]

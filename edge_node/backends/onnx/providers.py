@@ -62,16 +62,16 @@ def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Pro
 
 def options(names: Sequence[Provider], index: int = 0) -> list[tuple[str, dict[str, Any]]]:
     """ONNX Runtime's names and options for providers, on the GPU with this number."""
-    engines = cache_dir() / "onnxruntime-tensorrt"
     settings: dict[Provider, dict[str, Any]] = {
         "cuda": {"device_id": index},
-        "tensorrt": {
-            "device_id": index,
-            "trt_engine_cache_enable": True,
-            "trt_engine_cache_path": str(engines),
-        },
         "openvino": {"device_type": "CPU"},
     }
+    if "tensorrt" in names:  # else nothing is cached, and no folder is needed
+        settings["tensorrt"] = {
+            "device_id": index,
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": str(cache_dir() / "onnxruntime-tensorrt"),
+        }
     return [(_NAMES[name], settings.get(name, {})) for name in names]
 
 

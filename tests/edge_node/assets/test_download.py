@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import http.server
+import os
+import pwd
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -9,7 +12,12 @@ from typing import Any
 
 import pytest
 
+from edge_node import doctor
+from edge_node.assets import download
 from edge_node.assets.download import DownloadError, fetch, sha256
+from edge_node.assets.models import find_model
+from shared.errors import ModelError
+from shared.files import at_home
 
 CONTENT = b"weights" * 1000
 
@@ -88,3 +96,47 @@ def test_a_bad_download_leaves_nothing_behind(
 def test_only_https_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="only https"):
         fetch("http://example.org/x", tmp_path / "x")
+
+
+class TestWithoutAHome:
+    """As a container with `--user 12345`: no $HOME, and no entry in /etc/passwd."""
+
+    @pytest.fixture(autouse=True)
+    def _nobody(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+        def unknown(_: int) -> None:
+            raise KeyError("uid not found")
+
+        for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "DARNER_CACHE", "DARNER_STATE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(pwd, "getpwuid", unknown)
+        monkeypatch.setattr(download, "SYSTEM_CACHE", tmp_path / "none")
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        download.temporary_cache.cache_clear()
+        yield
+        download.temporary_cache.cache_clear()
+
+    def test_downloads_are_kept_in_a_folder_of_the_users_own(self, tmp_path: Path) -> None:
+        kept = download.cache_dir()
+        assert kept.parent == tmp_path
+        assert kept.stat().st_mode & 0o777 == 0o700
+        assert download.cache_dir() == kept
+
+    def test_a_folder_that_somebody_else_may_write_to_is_not_used(self, tmp_path: Path) -> None:
+        planted = tmp_path / f"darner-cache-{os.getuid()}"
+        planted.mkdir()
+        planted.chmod(0o777)
+        assert download.cache_dir() != planted
+
+    def test_the_systems_cache_is_preferred(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(download, "SYSTEM_CACHE", tmp_path)
+        assert download.cache_dir() == tmp_path
+
+    def test_paths_below_a_home_are_left_as_they_are(self) -> None:
+        assert at_home("~/model.onnx") == Path("~/model.onnx")
+        assert find_model("nanodet_g_416").is_file()
+        with pytest.raises(ModelError):
+            find_model("~/model.onnx")
+
+    def test_the_doctor_looks_at_the_machine(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert doctor.main() == 0
+        assert "runs with" in capsys.readouterr().out
