@@ -184,15 +184,13 @@ site: .cache/site/ready
 DATA := ../shared/data
 bench: .venv/.dev
 	$(call need,command -v mosquitto_sub && { command -v mosquitto || test -x /usr/sbin/mosquitto; },mosquitto mosquitto-clients)
-	$(BIN)/python tests/bench/wire/publish_path.py
-	$(BIN)/python tests/bench/tracker/cost.py
-	$(BIN)/python tests/bench/detector/nms_cost.py --threads 1
-	$(BIN)/python tests/bench/wire/metrics_cost.py
-	$(BIN)/python tests/bench/viewer/load.py
-	$(BIN)/python tests/bench/detector/cost.py
-	@test -d $(DATA) || { echo "no ground truth in $(DATA): accuracy is not measured"; exit 0; }
-	@test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy
-	$(MAKE) --no-print-directory bench-pipeline
+	@failed=; for part in wire/publish_path tracker/cost "detector/nms_cost --threads 1" wire/metrics_cost viewer/load detector/cost; do \
+	  echo "== $$part"; $(BIN)/python tests/bench/$$(echo $$part | sed 's/ \|$$/.py /') || failed="$$failed, $$part"; \
+	done; \
+	test -d $(DATA) || echo "no ground truth in $(DATA): accuracy is not measured"; \
+	test ! -d $(DATA) || $(MAKE) --no-print-directory bench-accuracy || failed="$$failed, accuracy"; \
+	$(MAKE) --no-print-directory bench-pipeline || failed="$$failed, the whole pipeline"; \
+	test -z "$$failed" || { echo "failed$$failed" >&2; exit 1; }
 
 # Half an hour by default; ARGS="--minutes 480 --cameras 8" for a night.
 soak: .venv/.dev

@@ -18,9 +18,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
+from tests.bench.conversation import Asking, answer_all
 
 F32 = npt.NDArray[np.float32]
 
@@ -62,7 +66,7 @@ def output(objects: int, classes: int, seed: int) -> F32:
     return found
 
 
-def _measure(peer: subprocess.Popen[str], tensor: F32, confidence: float, rounds: int) -> dict[str, float]:
+def _measure(peer: Asking, tensor: F32, confidence: float, rounds: int) -> dict[str, float]:
     """Medians of ours and theirs, and the number of boxes."""
     from edge_node.backends.preprocess import InputFormat
     from edge_node.detect.decode.candidates import candidates, suppress
@@ -73,7 +77,7 @@ def _measure(peer: subprocess.Popen[str], tensor: F32, confidence: float, rounds
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output.npy"
         np.save(path, tensor)
-        _, rows = _ask(peer, path=str(path), confidence=confidence, separation=_SEPARATION)
+        rows = peer.ask(path=str(path), confidence=confidence, separation=_SEPARATION)["rows"]
         for _ in range(rounds):
             for _ in range(_TURN):
                 fresh = tensor.copy()
@@ -81,7 +85,7 @@ def _measure(peer: subprocess.Popen[str], tensor: F32, confidence: float, rounds
                 found = candidates(FAMILIES["yolov8"], [fresh], target, wanted, confidence)
                 found = suppress(FAMILIES["yolov8"], found, _IOU, _LIMIT)
                 ours.append(time.perf_counter() - start)
-            theirs += _ask(peer, path=str(path), confidence=confidence)[0]
+            theirs += peer.ask(path=str(path), confidence=confidence)["seconds"]
     expected = np.array(rows, np.float32).reshape(-1, 6)
     np.testing.assert_array_equal(found.class_id, expected[:, 5])
     np.testing.assert_array_equal(found.score, expected[:, 4])
@@ -90,18 +94,8 @@ def _measure(peer: subprocess.Popen[str], tensor: F32, confidence: float, rounds
     return {**medians, "ratio": medians["ultralytics"] / medians["darner"], "boxes": len(found)}
 
 
-def _ask(peer: subprocess.Popen[str], **task: object) -> tuple[list[float], list[list[float]]]:
-    """Their seconds and their rows of corners, score and class."""
-    if peer.stdin is None or peer.stdout is None:
-        raise RuntimeError("the peer's process has no pipes")
-    peer.stdin.write(json.dumps(task) + "\n")
-    peer.stdin.flush()
-    answer = json.loads(peer.stdout.readline())
-    return answer["seconds"], answer["rows"]
-
-
 def _work() -> None:
-    """The loop of the other process: for each line that it reads, it makes a number of timed calls."""
+    """The other process: for each question, it makes a number of timed calls."""
     import importlib
 
     torch = importlib.import_module("torch")
@@ -109,11 +103,13 @@ def _work() -> None:
     suppress = importlib.import_module("ultralytics.utils.nms").non_max_suppression
     if threads := int(sys.argv[sys.argv.index("--peer") + 1]):
         torch.set_num_threads(threads)
-    loaded, tensor = "", torch.empty(0)
-    for line in sys.stdin:
-        task = json.loads(line)
-        if task["path"] != loaded:
-            loaded, tensor = task["path"], torch.from_numpy(np.load(task["path"]))[None]
+    loaded: dict[str, Any] = {}
+
+    def measure(task: dict[str, Any]) -> dict[str, Any]:
+        if task["path"] not in loaded:
+            loaded.clear()
+            loaded[task["path"]] = torch.from_numpy(np.load(task["path"]))[None]
+        tensor = loaded[task["path"]]
         times = []
         for _ in range(_TURN):
             fresh = tensor.clone()  # it works in place
@@ -122,7 +118,9 @@ def _work() -> None:
                 fresh, task["confidence"], _IOU, max_det=_LIMIT, max_wh=task.get("separation", 7680)
             )
             times.append(time.perf_counter() - start)
-        print(json.dumps({"seconds": times, "rows": rows[0].tolist()}), flush=True)
+        return {"seconds": times, "rows": rows[0].tolist()}
+
+    answer_all(measure)
 
 
 def main() -> None:
@@ -132,7 +130,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12, help=f"turns of {_TURN} calls")
     parser.add_argument("--threads", type=int, default=0, help="of Ultralytics; 0: as many as it likes")
     args = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
     from tests.bench.tracker.peers import environment
 
     python = environment("ultralytics", PACKAGE)
@@ -141,10 +138,11 @@ def main() -> None:
     results = []
     command = [str(python), "-W", "ignore", __file__, "--peer", str(args.threads)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
+        asking = Asking(peer)
         for confidence in _CONFIDENCES:
             for classes in (_CLASSES, 1):
                 for objects in _COUNTS:
-                    got = _measure(peer, output(objects, classes, objects), confidence, args.rounds)
+                    got = _measure(asking, output(objects, classes, objects), confidence, args.rounds)
                     results.append({"confidence": confidence, "classes": classes, "objects": objects, **got})
                     print(
                         f"{confidence:10} {classes:8} {objects:8} {got['boxes']:6} {got['darner']:8.3f} "

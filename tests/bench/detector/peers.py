@@ -6,7 +6,6 @@ measurement only, and nothing of it is part of Darner.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
+from tests.bench.conversation import Asking, answer_all
 
 PACKAGE = "ultralytics==8.4.190"
 
@@ -30,6 +32,7 @@ class Ultralytics:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | quiet
         )
+        self._asking = Asking(self._process)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,14 +51,9 @@ class Ultralytics:
         Returns:
             Seconds of each run, and a .npy file of the last result.
         """
-        pipe_in, pipe_out = self._process.stdin, self._process.stdout
-        if pipe_in is None or pipe_out is None:
-            raise RuntimeError("the peer's process has no pipes")
         result = Path(self._settings.name) / "result.npy"
         asked = {"task": task, "array": str(array), "repeats": repeats, "result": str(result), **options}
-        pipe_in.write(json.dumps(asked) + "\n")
-        pipe_in.flush()
-        return json.loads(pipe_out.readline())["seconds"], result
+        return self._asking.ask(**asked), result
 
 
 def _work() -> None:
@@ -68,8 +66,8 @@ def _work() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     predictor = _predictor()
-    for line in sys.stdin:
-        task = json.loads(line)
+
+    def measure(task: dict[str, Any]) -> list[float]:
         array = np.load(task["array"])
         output = torch.from_numpy(array) if task["task"] == "nms" else None
         seconds = []
@@ -81,7 +79,9 @@ def _work() -> None:
                 result = non_max_suppression(output, task["confidence"], task["iou"], max_det=300)[0]
             seconds.append(time.perf_counter() - start)
         np.save(task["result"], result.numpy())
-        print(json.dumps({"seconds": seconds}), flush=True)
+        return seconds
+
+    answer_all(measure)
 
 
 def _predictor() -> Any:

@@ -6,13 +6,16 @@ as the process. Environments are made on first use, in `.cache/peers/`.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
+from tests.bench.conversation import Asking, answer_all
 
 PACKAGES = {"supervision": "supervision==0.25.1", "trackers": "trackers==2.6.1", "norfair": "norfair==2.3.0"}
 """Packages with other trackers. Each has its own environment, because they need different versions."""
@@ -70,6 +73,7 @@ class Peer:
             self._class,
         ]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._asking = Asking(self._process)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,26 +89,23 @@ class Peer:
         Returns:
             Per frame the boxes of its tracks and their ids, and the seconds each update took.
         """
-        pipe_in, pipe_out = self._process.stdin, self._process.stdout
-        if pipe_in is None or pipe_out is None:
-            raise RuntimeError("the peer's process has no pipes")
-        pipe_in.write(json.dumps({"frames": frames, "frame_rate": frame_rate}) + "\n")
-        pipe_in.flush()
-        answer = json.loads(pipe_out.readline())
+        answer = self._asking.ask(frames=frames, frame_rate=frame_rate)
         return answer["tracks"], answer["seconds"]
 
 
 def _work(package: str, class_name: str) -> None:
     make = _norfair if package == "norfair" else _supervision
-    for line in sys.stdin:
-        task = json.loads(line)
+
+    def follow(task: dict[str, Any]) -> dict[str, Any]:
         update = make(package, class_name)
         tracks, seconds = [], []
         for boxes, scores in task["frames"]:
             found, took = update(boxes, scores)
             tracks.append(found)
             seconds.append(took)
-        print(json.dumps({"tracks": tracks, "seconds": seconds}), flush=True)
+        return {"tracks": tracks, "seconds": seconds}
+
+    answer_all(follow)
 
 
 def _supervision(package: str, class_name: str) -> Update:
