@@ -19,8 +19,9 @@ import time
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - the versions must be named first
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402 - the versions must be named first
 
 BLOCK = 8
 ENCODERS = {
@@ -77,12 +78,28 @@ class Camera:
         )
 
 
+def protect(server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, password: str) -> None:
+    """Let only the user admin watch, by digest."""
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    access = GstRtspServer.RTSPAuth()
+    access.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+    access.add_digest("admin", password, token)
+    server.set_auth(access)
+    permissions = GstRtspServer.RTSPPermissions()
+    for what in ("access", "construct"):
+        permissions.add_permission_for_role("viewer", f"media.factory.{what}", True)
+    factory.set_permissions(permissions)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--codec", choices=ENCODERS, default="h264")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=360)
     parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--transport", choices=["tcp", "udp"], help="refuse the other one")
+    parser.add_argument("--password", help="that of the user admin, who alone may watch")
     options = parser.parse_args()
     Gst.init(None)
     camera = Camera(options.width, options.height, options.fps)
@@ -95,6 +112,11 @@ def main() -> None:
     factory.set_latency(0)
     factory.connect("media-configure", camera.configure)
     server = GstRtspServer.RTSPServer(address="127.0.0.1", service="0")
+    if options.transport:
+        both = {"tcp": GstRtsp.RTSPLowerTrans.TCP, "udp": GstRtsp.RTSPLowerTrans.UDP}
+        factory.set_protocols(both[options.transport])
+    if options.password:
+        protect(server, factory, options.password)
     server.get_mount_points().add_factory("/cam", factory)
     server.attach(None)
     threading.Thread(target=camera.run, daemon=True).start()

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s\[\]@:/?#]+)(:\d*)?(?=[/?#]|$)")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[\w.-]+)(:\d*)?(?=[/?#]|$)")
+_NUMERIC = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|\d{1,3}(\.\d{1,3}){3})(:\d*)?(?=[/?#]|$)")
 _KEPT = "%/:;=&?~#+!$,'@()*[]|"
 """Characters of a path and query that are sent as they are; `%` because they may be encoded already."""
 
@@ -50,16 +51,28 @@ class Address:
 def parse(url: str) -> Address:
     """Take an address apart.
 
-    User and password may have any characters, encoded or not: they reach to the first ``@`` behind which
-    there is a host. FFmpeg alone would end them at the first ``/``, and GStreamer at the first ``@``.
+    User and password may have any characters, encoded or not. What FFmpeg takes for the host is one if it can
+    be; only an IP address further on is a better one than a name without a dot.
     """
     scheme, _, rest = url.partition("://")
     login, place = None, rest
-    end = len(re.match(r"[^/?#]*", rest)[0])  # type: ignore[index]  # the pattern matches every text
-    inside = rest.rfind("@", 0, end)
-    if inside < 0 and not _HOST.match(rest):
-        inside = next((at.start() for at in re.finditer("@", rest) if _HOST.match(rest, at.end())), -1)
-    if inside >= 0:
-        user, _, password = rest[:inside].partition(":")
-        login, place = (unquote_to_bytes(user), unquote_to_bytes(password)), rest[inside + 1 :]
+    at = _login_end(rest)
+    if at >= 0:
+        user, _, password = rest[:at].partition(":")
+        login, place = (unquote_to_bytes(user), unquote_to_bytes(password)), rest[at + 1 :]
     return Address(scheme.lower(), login, quote(place, safe=_KEPT))
+
+
+def _login_end(rest: str) -> int:
+    """Index of the ``@`` behind user and password; -1 where there are none."""
+    end = next((found.start() for found in re.finditer("[/?#]", rest)), len(rest))
+    at = rest.rfind("@", 0, end)
+    found = _HOST.match(rest, at + 1)
+    if found is not None and (at < 0 or "." in found[1] or "[" in found[1] or found[2]):
+        return at
+    later = [one.end() for one in re.finditer("@", rest) if one.start() > at]
+    for host in (_NUMERIC, _HOST) if found is None else (_NUMERIC,):
+        for start in later:
+            if host.match(rest, start):
+                return start - 1
+    return at

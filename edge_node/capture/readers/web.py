@@ -47,17 +47,15 @@ def opener(address: Address) -> urllib.request.OpenerDirector:
 
     A camera's certificate is not checked, as FFmpeg does not check it: it is seldom signed by anybody.
     """
-    known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    if address.login is not None:
-        user, password = (part.decode("utf-8", "surrogateescape") for part in address.login)
-        known.add_password(None, address.bare, user, password)
     unchecked = ssl.create_default_context()
     unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
-    return urllib.request.build_opener(
-        urllib.request.HTTPBasicAuthHandler(known),
-        urllib.request.HTTPDigestAuthHandler(known),
-        urllib.request.HTTPSHandler(context=unchecked),
-    )
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=unchecked)]
+    if address.login is not None:
+        known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+        user, password = (part.decode("utf-8", "surrogateescape") for part in address.login)
+        known.add_password(None, address.bare, user, password)
+        handlers += [urllib.request.HTTPBasicAuthHandler(known), urllib.request.HTTPDigestAuthHandler(known)]
+    return urllib.request.build_opener(*handlers)
 
 
 def ask(address: Address) -> Said | str:

@@ -26,6 +26,9 @@ READERS = [
 ]
 FRESH_MS = 250
 ReaderName = Literal["ffmpeg", "gstreamer"]
+AnyReader = Literal["ffmpeg", "gstreamer", "auto"]
+Transport = Literal["auto", "tcp", "udp"]
+EVERY_READER = ["auto", *READERS]
 
 
 class Watching:
@@ -51,14 +54,18 @@ class Watching:
         """Wait for this many more frames."""
         goal, deadline = len(self.frames) + count, time.monotonic() + within_s
         while len(self.frames) < goal:
-            assert time.monotonic() < deadline, f"{len(self.frames)} frames, {self.said}, {self.reasons}"
+            assert time.monotonic() < deadline, (
+                f"{len(self.frames)} frames, {self.said[-5:]}, {self.reasons[-3:]}"
+            )
             time.sleep(0.01)
 
 
 @contextmanager
-def watching(url: str, reader: ReaderName, stall_s: float = 1.0) -> Iterator[Watching]:
+def watching(
+    url: str, reader: AnyReader, stall_s: float = 1.0, transport: Transport = "auto"
+) -> Iterator[Watching]:
     seen = Watching()
-    settings = CameraSettings(source=url, reader=reader, stall_s=stall_s)
+    settings = CameraSettings(source=url, reader=reader, stall_s=stall_s, transport=transport)
     thread = threading.Thread(target=seen.run, args=(settings,))
     thread.start()
     try:
@@ -202,3 +209,81 @@ def test_a_camera_that_sends_garbage_is_an_error_without_the_password(
         thread.join(5)
     assert seen.frames == []
     assert "secret" not in str(seen.reasons)
+
+
+@pytest.mark.parametrize("reader", EVERY_READER)
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_camera_that_speaks_only_one_transport_is_read_by_every_reader(
+    reader: AnyReader, transport: str
+) -> None:
+    with (
+        rtsp_camera("--fps", "50", "--transport", transport) as camera,
+        watching(camera.url, reader, stall_s=2.0) as seen,
+    ):
+        seen.wait(30)
+    assert seen.said.count("reconnecting") <= 1
+    assert seen.frames[-1].image.shape == (360, 640, 3)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("wanted", ["tcp", "udp"])
+def test_the_transport_can_be_chosen_and_is_told(reader: AnyReader, wanted: Transport) -> None:
+    with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader, transport=wanted) as seen:
+        seen.wait(10)
+    assert {frame.reader.rpartition(", ")[2] for frame in seen.frames} == {wanted.upper()}
+    other = "udp" if wanted == "tcp" else "tcp"
+    with (
+        rtsp_camera("--transport", other) as camera,
+        watching(camera.url, reader, transport=wanted) as seen,
+    ):
+        deadline = time.monotonic() + 10
+        while not seen.reasons or seen.reasons[-1] is None:
+            assert time.monotonic() < deadline, seen.said
+            time.sleep(0.05)
+    assert not seen.frames
+
+
+def test_the_way_that_works_is_kept() -> None:
+    with (
+        rtsp_camera("--fps", "50", "--transport", "udp") as camera,
+        watching(camera.url, "auto", stall_s=2.0) as seen,
+    ):
+        seen.wait(10)
+        before, failures = seen.frames[-1].reader, seen.said.count("reconnecting")
+        camera.tell("cut")
+        seen.wait(30)
+    assert seen.frames[-1].reader == before
+    assert seen.said.count("reconnecting") == failures + 1
+
+
+@pytest.mark.parametrize("reader", EVERY_READER)
+@pytest.mark.parametrize("written", ['p@ss"w\\ #%', "p%40ss%22w%5C%20%23%25"])
+def test_a_password_of_any_characters_reaches_the_camera_through_every_reader(
+    reader: AnyReader, written: str
+) -> None:
+    with rtsp_camera("--fps", "50", "--password", 'p@ss"w\\ #%') as camera:
+        with watching(camera.url.replace("://", f"://admin:{written}@"), reader) as seen:
+            seen.wait(10)
+        assert "reconnecting" not in seen.said
+
+
+@pytest.mark.parametrize("reader", EVERY_READER)
+@pytest.mark.parametrize(
+    ("login", "path", "says"),
+    [
+        ("admin:secret@", "", "percent-encode"),
+        ("", "", "wants a user and a password"),
+        ("admin:right@", "/none", "404"),
+    ],
+)
+def test_a_refusal_says_what_would_help(reader: AnyReader, login: str, path: str, says: str) -> None:
+    with rtsp_camera("--password", "right") as camera:
+        url = camera.url.replace("://", f"://{login}") + path
+        with watching(url, reader) as seen:
+            deadline = time.monotonic() + 10
+            while not seen.reasons or seen.reasons[-1] is None:
+                assert time.monotonic() < deadline, seen.said
+                time.sleep(0.05)
+    reasons = " ".join(reason or "" for reason in seen.reasons)
+    assert says in reasons
+    assert "secret" not in reasons
