@@ -28,7 +28,7 @@ from edge_node.capture.readers import gstreamer
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import U8, Frame
 from shared.channel import Channel, Closed
-from tests.rtsp import burnt_in_us, missing, rtsp_camera
+from tests.sources.rtsp import burnt_in_us, missing, rtsp_camera
 
 FRAME_MS = 40.0
 LIMITS_MS = {"ours, FFmpeg": FRAME_MS + 15, "ours, GStreamer": 15.0}

@@ -14,7 +14,7 @@ from edge_node.capture.camera import capture
 from edge_node.capture.readers import gstreamer
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Frame
-from tests.rtsp import burnt_in_us, missing, rtsp_camera
+from tests.sources.rtsp import burnt_in_us, missing, rtsp_camera
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 READERS = [

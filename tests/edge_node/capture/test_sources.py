@@ -17,8 +17,8 @@ from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Frame
 from shared.errors import SourceError
-from tests.films import truth
-from tests.films.server import Server, made, serving
+from tests.sources import truth
+from tests.sources.server import Server, made, serving
 
 CONTAINERS = [
     "h264.mp4", "fragments.mp4", "h264.mov", "h264.mkv", "endless.mkv", "h264.ts", "h264.flv", "jpegs.avi",

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.rtsp import SYSTEM_PYTHON
+from tests.sources.rtsp import SYSTEM_PYTHON
 
 
 @functools.cache
