@@ -22,7 +22,7 @@ The viewer answers programs under `/api/v1`. A running viewer serves its own des
 `/api/v1/openapi.json`; [the same document](../openapi.json) is kept here. {description}
 
 Programs send `Authorization: Bearer TOKEN` ([who may look](../how-to/viewer.md#who-may-look)). Errors are
-problems ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+problems ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). {errors}.
 """
 
 
@@ -44,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def page(document: dict[str, Any]) -> str:
     """The whole page."""
-    parts = [_INTRO.format(description=document["info"]["description"])]
+    first = next(iter(next(iter(document["paths"].values())).values()))
+    errors = first["responses"]["default"]["description"]
+    parts = [_INTRO.format(description=document["info"]["description"], errors=errors)]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             parts.append(f"\n## {method.upper()} {path}\n{operation['summary']}.\n")
@@ -86,6 +88,8 @@ def _type(schema: dict[str, Any]) -> str:
 def _answers(responses: dict[str, Any]) -> str:
     said = []
     for status, response in responses.items():
+        if status == "default":  # the page's beginning says it
+            continue
         kinds = [kind for kind in response.get("content", {}) if kind != "application/problem+json"]
         said.append(f"{status} ({', '.join(f'`{kind}`' for kind in kinds)})" if kinds else status)
     return ", ".join(said)

@@ -154,6 +154,7 @@ def _stranger(origins: Origins, metrics: ViewerMetrics) -> flask.Response | None
         return _plain("This page may not open the viewer's websocket (http.allowed_origins).\n", 403)
     embedded = origins.works_for_a_foreign_page(request.headers, request.method, _is_page(request))
     if embedded and request.path != "/ws":
+        metrics.turned_away.labels("foreign").inc()
         return endpoint.problem(403, "a page of another site asked for this; open the address by itself")
     return None
 
@@ -196,14 +197,16 @@ def _live(ws: Any, hub: Hub, metrics: ViewerMetrics, access: Access) -> None:
                 mailbox.allow(heard["frames"])
             case "watch":
                 hub.watch(mailbox, _cameras(heard.get("cameras")))
-            case "ping" if not access.may_enter(request):
-                mailbox.close(LOGGED_OUT, "the session has ended")
             case "ping" if isinstance(heard.get("client_ms"), (int, float)):
                 sock.send(updates.text("pong", client_ms=heard["client_ms"], server_us=now_us()))
 
+    def check() -> None:
+        if not access.may_enter(request):
+            mailbox.close(LOGGED_OUT, "the session has ended")
+
     try:
         with access.watching(mailbox):
-            websocket.serve(ws, sock, mailbox, listen)
+            websocket.serve(ws, sock, mailbox, listen, check)
     finally:
         hub.leave(mailbox)
 

@@ -16,8 +16,9 @@ import msgspec
 import orjson
 
 from shared import limits
+from shared.wire.messages import Id
 from viewer_server.api.endpoint import Endpoint
-from viewer_server.api.schemas import Problem
+from viewer_server.api.schemas import Problem, TrackNumber
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 _REFERENCE = "#/components/schemas/{name}"
@@ -26,6 +27,13 @@ _PROBLEMS = {
     "401": "The request has neither a session nor a token",
     "503": "The viewer, or a node, cannot answer now",
 }
+_OF_ANY = (
+    "Errors that any request can have. 403: the host name is unknown, or a page of another site asks. "
+    "405: the header `Allow` names the methods of this path. 408: the request did not arrive in time. "
+    "413: the body is longer than 1 MiB. 414: the address is longer than 4094 bytes. "
+    "429: too many connections of one address. 431: more than 100 headers, or one longer than 8 kB. "
+    "501: a `Transfer-Encoding` other than `chunked`. 417 and 505: an `Expect` or a version that is not known"
+)
 _OF_NODES = {
     "404": "The node, the camera, or what the request names does not exist",
     "422": "The node refused, and says why",
@@ -104,6 +112,7 @@ def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
         "responses": {
             "200": {"description": "As asked", "content": content},
             **{code: {"description": why, "content": problem} for code, why in sorted(reasons.items())},
+            "default": {"description": _OF_ANY, "content": problem},
         },
     }
     if row.image:
@@ -119,10 +128,14 @@ def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"<(\w+)>", path)
-    ]
+    made = []
+    for name in re.findall(r"<(\w+)>", path):
+        schema = msgspec.json.schema(TrackNumber if name == "track" else Id)
+        parameter: dict[str, Any] = {"name": name, "in": "path", "required": True}
+        if description := schema.pop("description", None):
+            parameter["description"] = description
+        made.append(parameter | {"schema": schema})
+    return made
 
 
 def _query_parameters(kind: type) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ from viewer_server.stored.series import MAX_POINTS, Series, StayLengths
 DAY_US = 86_400_000_000
 MAX_RANGE_US = 400 * DAY_US
 Moment = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Microseconds since 1970 UTC")]
+TrackNumber = Annotated[str, Meta(pattern="^[0-9]{1,15}$", description="Number, 1 to 15 digits")]
 
 
 @dataclass(frozen=True, kw_only=True)

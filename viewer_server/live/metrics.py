@@ -42,7 +42,10 @@ class ViewerMetrics(Collector):
         )
         self.holes = Counter("darner_viewer_events_missing", "Events that never came", registry=self.registry)
         self.turned_away = Counter(
-            "darner_viewer_browsers_turned_away", "Websockets refused", ["why"], registry=self.registry
+            "darner_viewer_browsers_turned_away",
+            "Websockets refused, and requests of foreign pages",
+            ["why"],
+            registry=self.registry,
         )
         self.cut = Counter(
             "darner_viewer_connections_cut",

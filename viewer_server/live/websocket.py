@@ -17,6 +17,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from simple_websocket import ConnectionClosed  # type: ignore[import-untyped]  # it has no types
@@ -29,6 +30,8 @@ PING_S = 10
 MAX_MESSAGE = 4096
 RECEIVE_PER_S = 64 * 1024
 WATCH_S = 1.0
+CHECK_S = 2.0
+"""Seconds after which a browser's right to stay is looked at again, whether it says anything or not."""
 GOODBYE_S = 1.0
 """How long a browser has to answer when its connection is closed."""
 
@@ -127,7 +130,7 @@ class Listener(Protocol):
         """Handle one message."""
 
 
-def serve(ws: Any, sock: SafeSocket, mailbox: Mailbox, listener: Listener) -> None:
+def serve(ws: Any, sock: SafeSocket, mailbox: Mailbox, listener: Listener, check: Callable[[], None]) -> None:
     """Send a mailbox to a browser until either is closed; runs in the request's thread.
 
     Args:
@@ -135,13 +138,18 @@ def serve(ws: Any, sock: SafeSocket, mailbox: Mailbox, listener: Listener) -> No
         sock: The socket of `ws`.
         mailbox: What to send.
         listener: Called with each message from the browser.
+        check: Called every `CHECK_S`; closes the mailbox of a browser that may not stay.
     """
+    checked = time.monotonic()
     try:
         while mailbox.closing is None and ws.connected and ws.thread.is_alive():
             # Wait with a limit: simple-websocket sets the event before it notes that a connection has ended.
             ws.event.wait(WATCH_S)
             # Clear the event first, then look for what may have set it, so that nothing is missed.
             ws.event.clear()
+            if time.monotonic() - checked >= CHECK_S:
+                checked = time.monotonic()
+                check()
             while (message := ws.receive(timeout=0)) is not None:
                 listener(message)
             while mailbox.closing is None and (payload := mailbox.take()) is not None:

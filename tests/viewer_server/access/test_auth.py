@@ -327,3 +327,18 @@ def test_what_is_kept_for_logins_is_mended_and_bounded(tmp_path: Path) -> None:
     kept.end("last", 1)
     assert len(kept.ended) == MAX_ENDED
     assert "last" in kept.ended
+
+
+def test_a_silent_websocket_ends_with_its_session(tmp_path: Path) -> None:
+    # The shortest session there is: a second. Everything else about it is tested with a clock.
+    with ViewerProcess(NOWHERE, tmp_path, *settings("http.session_hours=0.0003")) as viewer:
+        cookie = log_in(viewer, PASSWORD).cookie
+        ws = client_library.create_connection(
+            f"ws://127.0.0.1:{viewer.port}/ws", timeout=10, origin=viewer.url, cookie=cookie
+        )
+        opcode, data = 1, b""
+        while opcode != client_library.ABNF.OPCODE_CLOSE:
+            frame = ws.recv_frame()  # type: ignore[no-untyped-call]  # typed in part
+            opcode, data = frame.opcode, frame.data
+        assert int.from_bytes(data[:2], "big") == 4401
+        ws.shutdown()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,10 @@ class Pair:
     mailbox: Mailbox
     heard: list[str | bytes]
 
-    def serve(self) -> threading.Thread:
+    def serve(self, check: Callable[[], None] = lambda: None) -> threading.Thread:
         """What the request's thread does, in one of its own."""
         thread = threading.Thread(
-            target=serve, args=(self.ws, self.safe, self.mailbox, self.heard.append), daemon=True
+            target=serve, args=(self.ws, self.safe, self.mailbox, self.heard.append, check), daemon=True
         )
         thread.start()
         return thread
@@ -220,6 +220,30 @@ def test_one_that_is_sent_away_is_told_why(connect: Connect) -> None:
     opcode, data = pair.client.recv_data()
     assert opcode == client_library.ABNF.OPCODE_CLOSE
     assert (int.from_bytes(data[:2], "big"), data[2:]) == (1013, b"full")
+    thread.join(ENDS_S)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_one_that_may_not_stay_is_sent_away_although_it_says_nothing(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    monkeypatch.setattr(module, "WATCH_S", 0.02)
+    monkeypatch.setattr(module, "CHECK_S", 0.05)
+    pair, looked = connect(), []
+
+    def check() -> None:
+        looked.append(1)
+        if len(looked) == 3:
+            pair.mailbox.close(4401, "over")
+
+    thread = pair.serve(check)
+    if busy:
+        for number in range(20):
+            pair.mailbox.put(Update("event", ("events", str(number)), websocket_frame(TEXT, b"news")))
+    opcode, data = next(got for got in iter(pair.client.recv_data, None) if got[1] != b"news")
+    assert opcode == client_library.ABNF.OPCODE_CLOSE
+    assert (int.from_bytes(data[:2], "big"), data[2:]) == (4401, b"over")
     thread.join(ENDS_S)
     assert not thread.is_alive()
 
