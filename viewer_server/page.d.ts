@@ -74,6 +74,7 @@ export interface Messages {
   zones: { node: string; camera: string; message: Zones | null };
   zone: { node: string; camera: string; zone: string; message: ZoneState | null };
   events: { node: string; camera: string; message: Event };
+  picture: { node: string; camera: string; message: { refused: string } | null };
 }
 
 export type Message = { [T in keyof Messages]: { type: T } & Messages[T] }[keyof Messages];

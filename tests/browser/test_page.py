@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -93,6 +95,25 @@ def test_a_picture_without_its_boxes_is_not_drawn(
     edge.frame("yard", 4)
     wait_drawn(page, "yard", 4)
     assert viewer.metric("darner_viewer_frames_sent_total") == 2
+
+
+def test_a_picture_that_the_viewer_refuses_is_said_instead_of_waited_for(
+    viewer: ViewerProcess, edge: FakeEdge, open_page: OpenPage
+) -> None:
+    edge.announce("yard")
+    page, name = open_page(viewer.url), "Camera yard"
+    tile = page.get_by_role("article", name=name)
+    expect(tile).to_contain_text("Waiting for the first picture")
+    wide = cv2.imencode(".jpg", np.zeros((8, 5000, 3), np.uint8))[1].tobytes()
+    edge.picture("yard", 1, wide)
+    says = "The viewer refused the newest picture: not a JPEG of at most 4096 x 4096 pixels"
+    expect(tile).to_contain_text(says)
+    later = open_page(viewer.url).get_by_role("article", name=name)
+    expect(later).to_contain_text(says)
+    edge.frame("yard", 2)
+    wait_drawn(page, "yard", 2)
+    for shown in (tile, later):
+        expect(shown).not_to_contain_text("refused")
 
 
 def test_a_page_opened_later_shows_the_last_frame_zones_numbers_and_events(

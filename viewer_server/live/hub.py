@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from shared.mqtt.received import Received
 from shared.wire.messages import Event
 from viewer_server.live import updates
-from viewer_server.live.state import State
+from viewer_server.live.state import RefusedPicture, State
 from viewer_server.live.updates import Key, Update
 
 MAX_CREDIT = 16
@@ -196,7 +196,11 @@ class Hub:
             MessageError: The message breaks the contract or goes over a cap.
         """
         with self._lock:
-            self._tell(self.state.apply(received))
+            try:
+                self._tell(self.state.apply(received))
+            except RefusedPicture as refused:
+                self._tell([refused.update])
+                raise
 
     def remember(self, events: Iterable[Event]) -> None:
         """Add stored events to the state, before the first browser connects."""

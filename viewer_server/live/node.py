@@ -25,12 +25,14 @@ class Camera:
     Attributes:
         joiner: Pairs pictures and boxes.
         last_frame: The newest frame.
+        refused: Why its newest picture is not shown; None when it is, or none has come.
         held: Bytes of memory, as they were counted last.
     """
 
     def __init__(self) -> None:
         self.joiner = Joiner()
         self.last_frame: Update | None = None
+        self.refused: str | None = None
         self.held = 0
         self._lost: Counter[str] = Counter()
 

@@ -40,6 +40,19 @@ MAX_CLASSES = 400
 """Maximum class names passed on for filters; a longer list is left out."""
 
 
+class RefusedPicture(MessageError):  # noqa: N818 - a MessageError with something to tell
+    """A picture that is not shown.
+
+    Args:
+        reason: Why.
+        update: Tells it to browsers.
+    """
+
+    def __init__(self, reason: str, update: Update) -> None:
+        super().__init__(reason)
+        self.update = update
+
+
 class State:
     """The newest messages by topic, the last events, and the last frame of each camera.
 
@@ -137,9 +150,11 @@ class State:
         yield from self._recent
         for node in self._nodes:
             for name in node.shown_cameras():
-                frame = node.cameras[name].last_frame
-                if frame is not None:
-                    yield frame
+                camera = node.cameras[name]
+                if camera.refused is not None:
+                    yield _refusal({"node": node.name, "camera": name}, camera)
+                if camera.last_frame is not None:
+                    yield camera.last_frame
 
     def last_frame(self, camera: Key) -> Update | None:
         """The newest frame of a camera that is shown."""
@@ -161,11 +176,21 @@ class State:
 
     def _picture(self, ids: Mapping[str, str], received: Received) -> list[Update]:
         node, camera = self._known(ids)
-        picture = _picture(received)
+        told = []
+        try:
+            picture = _picture(received)
+        except MessageError as error:
+            camera.refused, before = limits.clipped(str(error)), camera.refused
+            if camera.refused != before and node.shows(ids["camera"]):
+                raise RefusedPicture(str(error), _refusal(ids, camera)) from None
+            raise
         if not node.shows(ids["camera"]):
             return []
+        if camera.refused is not None:
+            camera.refused = None
+            told.append(_refusal(ids, camera))
         add = camera.joiner.add_picture if picture.matched else camera.joiner.add_unnamed
-        return self._joined(node, ids["camera"], add(picture))
+        return told + self._joined(node, ids["camera"], add(picture))
 
     def _joined(self, node: Node, name: str, pair: Pair | None) -> list[Update]:
         camera, told = node.cameras[name], []
@@ -217,6 +242,12 @@ class State:
         return self._nodes.remove(node, (row.name, *ids.values()))
 
 
+def _refusal(ids: Mapping[str, str], camera: Camera) -> Update:
+    """Tells browsers why a camera's newest picture is not shown, or that one is again."""
+    message = camera.refused and {"refused": camera.refused}
+    return Update("state", ("picture", *ids.values()), updates.text("picture", **ids, message=message))
+
+
 def check_names(ids: Mapping[str, str], message: NodeMessage) -> None:
     """Refuse a message that names another node, camera or zone than its topic."""
     for name, value in ids.items():
@@ -231,9 +262,7 @@ def _picture(received: Received) -> Thumbnail:
     if not (seq.isascii() and seq.isdigit() and len(seq) <= 16) or len(session) > 64:
         raise MessageError(f"user properties session {session[:64]!r}, seq {seq[:20]!r}: not a frame")
     if len(received.payload) > limits.PAYLOAD_BYTES:
-        raise MessageError(
-            f"a picture of {len(received.payload)} bytes; at most {limits.PAYLOAD_BYTES} are read"
-        )
+        raise MessageError(f"too large a picture: over {limits.PAYLOAD_BYTES} bytes")
     header = read_jpeg_header(received.payload)
     if header is None or max(header.width, header.height) > limits.PICTURE_SIDE:
         raise MessageError(f"not a JPEG of at most {limits.PICTURE_SIDE} x {limits.PICTURE_SIDE} pixels")

@@ -13,6 +13,8 @@ Text messages are JSON objects with a `type`:
 `camera_status`,
 `zones`, `zone`
 `events`                  the same; `message` is one event, which is sent once
+`picture`                 `node`, `camera`, and why the camera's newest picture is not shown, as `refused` in
+                          `message`; null when one is shown again
 `live`                    everything that is known has been sent
 `pong`                    answers `ping`: `client_ms` as it came, and `server_us`
 ========================  ====================================================================================

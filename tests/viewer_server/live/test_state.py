@@ -26,7 +26,7 @@ from tests.viewer_server.wire import (
     zones,
 )
 from viewer_server.live.recent import MAX_EVENTS
-from viewer_server.live.state import State
+from viewer_server.live.state import RefusedPicture, State
 from viewer_server.live.updates import Update
 
 
@@ -154,7 +154,7 @@ HOSTILE = [
     (thumbnail(1, b"GIF89a"), "not a JPEG"),
     (thumbnail(1, b""), "not a JPEG"),
     (thumbnail(1, b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff"), "not a JPEG of at most"),
-    (thumbnail(1, bytes(1_000_001)), "1000001 bytes"),
+    (thumbnail(1, bytes(1_000_001)), "over 1000000 bytes"),
     (thumbnail(1, session="s1", seq="-1"), "not a frame"),
     (thumbnail(1, session="s1", seq="1e5"), "not a frame"),
     (thumbnail(1, session="s1", seq="٣"), "not a frame"),
@@ -171,7 +171,7 @@ def test_what_breaks_the_contract_is_refused_with_a_reason(
     before = known(state)
     with pytest.raises(MessageError, match=reason):
         state.apply(message)
-    assert known(state) == before
+    assert [key for key in known(state) if key[0] != "picture"] == before, "at most, a picture was refused"
 
 
 def test_a_picture_without_a_number_is_shown_with_the_newest_boxes_and_marked(state: State) -> None:
@@ -206,3 +206,19 @@ def test_a_broken_picture_without_a_number_is_refused(state: State) -> None:
 def test_any_json_is_taken_in_or_refused_and_nothing_else(path: str, message: object) -> None:
     with contextlib.suppress(MessageError):
         State("darner/v1").apply(received(path, message))
+
+
+def test_a_picture_that_is_refused_is_said_once_until_one_is_shown_again(state: State) -> None:
+    large = thumbnail(1, picture_of(1) + bytes(1_000_000))
+    with pytest.raises(RefusedPicture, match="over 1000000 bytes") as refused:
+        state.apply(large)
+    [said] = told([refused.value.update])
+    assert (said["type"], said["node"], said["camera"]) == ("picture", "n", "c")
+    assert "over 1000000 bytes" in said["message"]["refused"]
+    with pytest.raises(MessageError) as again:
+        state.apply(large)
+    assert not isinstance(again.value, RefusedPicture), "browsers know it"
+    assert ("picture", "n", "c") in known(state), "and so will those that come"
+    [shown] = told(state.apply(thumbnail(2)))
+    assert shown["message"] is None
+    assert ("picture", "n", "c") not in known(state)

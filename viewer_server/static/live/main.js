@@ -63,6 +63,11 @@ class LivePage {
       this.#zones.set(m.node, m.camera, m.zone, m.message);
       this.#tiles.get(keyOf(m.node, m.camera))?.setNumbers(m.zone, m.message);
     },
+    picture: (m) => {
+      const tile = this.#tileOf(m.node, m.camera);
+      tile.refused = m.message?.refused;
+      tile.refresh();
+    },
     events: (m) => {
       this.#events.add(m.message);
       this.#tiles.get(keyOf(m.message.node, m.message.camera))?.tracks.note(m.message);

@@ -61,6 +61,8 @@ export class Tile {
   status = undefined;
   /** @type {NodeStatus | null | undefined} */
   nodeStatus = undefined;
+  /** @type {string | undefined} */
+  refused = undefined; // why the viewer does not show the newest picture
   /** @type {CameraMetrics | undefined} */
   metrics = undefined;
 
@@ -279,6 +281,7 @@ export class Tile {
     if (this.nodeStatus?.status === "offline") return `The node is offline${wrong ? `: ${wrong}` : ""}`;
     if (status === "reconnecting") return `Camera lost since ${time(since / 1000)}${reason ? `: ${reason}` : ""}`;
     if (status === "ended") return `The source ended at ${time(since / 1000)}`;
+    if (this.refused && (quiet || !this.#shown)) return `The viewer refused the newest picture: ${this.refused}`;
     if (!this.#shown) return "Waiting for the first picture";
     const { picture, detections } = this.#shown.header;
     if (this.#paused) return `Paused at ${time(detections.captured_us / 1000)}`;
