@@ -30,6 +30,7 @@ class Kind:
         command: The command that runs it, for a folder and a port; it writes its configuration there.
         versions: The versions of MQTT that it speaks.
         environment: More variables for it.
+        username: Where it lets nobody in without one; the password is "x".
     """
 
     name: str
@@ -37,6 +38,7 @@ class Kind:
     command: Callable[[Path, int], list[str]]
     versions: tuple[str, ...] = ("5", "3.1.1")
     environment: Callable[[Path, int], Mapping[str, str]] = field(default=lambda _, __: {})
+    username: str | None = None
 
 
 class Server:
@@ -150,6 +152,42 @@ def _rabbitmq_environment(folder: Path, port: int) -> Mapping[str, str]:
     }
 
 
+_EJABBERD = """
+hosts: [localhost]
+loglevel: warning
+listen: [{{port: {port}, ip: "127.0.0.1", module: mod_mqtt}}]
+auth_method: [anonymous]
+anonymous_protocol: login_anon
+allow_multiple_connections: true
+modules: {{mod_mqtt: {{}}}}
+"""
+
+
+def _ejabberd(folder: Path, port: int) -> list[str]:
+    (folder / "ejabberd.yml").write_text(_EJABBERD.format(port=port))
+    words = ["erl", "-noinput", "-sname", f"darner{port}@localhost"]
+    return [*words, "-mnesia", "dir", f'"{folder}/mnesia"', "-s", "ejabberd"]
+
+
+def _ejabberd_environment(folder: Path, port: int) -> Mapping[str, str]:
+    return {
+        "HOME": str(folder),
+        "EJABBERD_CONFIG_PATH": str(folder / "ejabberd.yml"),
+        "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),
+        "ERL_LIBS": next((str(path.parent.parent) for path in _ejabberd_code()), ""),
+        "ERL_EPMD_PORT": str(port + 2),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
+
+
+def _ejabberd_code() -> list[Path]:
+    return sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin"))
+
+
+def _ejabberd_version() -> str | None:
+    return said("dpkg-query", "-W", "-f", "ejabberd ${Version}", "ejabberd") if _ejabberd_code() else None
+
+
 def _version_of_package(python: Path | str, name: str) -> str | None:
     code = f"import importlib.metadata as m; print('{name}', m.version('{name}'))"
     line = said(str(python), "-c", code)
@@ -171,6 +209,13 @@ def _rabbitmq_version() -> str | None:
 KINDS = (
     Kind("Mosquitto", lambda: said(str(mosquitto()), "-h"), _mosquitto),
     Kind("rumqttd", lambda: _version_of_package(sys.executable, "iotcore"), _rumqttd, ("5",)),
+    Kind(
+        "ejabberd",
+        _ejabberd_version,
+        _ejabberd,
+        environment=_ejabberd_environment,
+        username="darner@localhost",
+    ),
     Kind("NATS", lambda: said(str(TOOLS / "venv/bin/nats-server"), "--version"), _nats, ("3.1.1",)),
     Kind("RabbitMQ", _rabbitmq_version, _rabbitmq, ("3.1.1",), _rabbitmq_environment),
     Kind("aedes", _aedes_version, _aedes, ("3.1.1",)),

@@ -45,11 +45,21 @@ class Trial:
     def __init__(self, kind: Kind, version: str, video: Path, folder: Path) -> None:
         self._version, self._video, self._folder = version, video, folder
         self._server = Server(kind, folder, free_port())
-        self._settings = MqttSettings(url=self._server.url, version="5" if version == "5" else "3.1.1")
+        self._username = kind.username
+        self._settings = MqttSettings(
+            url=self._server.url,
+            version="5" if version == "5" else "3.1.1",
+            username=kind.username,
+            password=kind.username and "x",
+        )
 
     def run(self) -> dict[str, str]:
         """What each check found: "yes", or what was different."""
         os.environ["DARNER_STATE"] = str(self._folder)
+        for name, value in (("USERNAME", self._username), ("PASSWORD", "x")):
+            os.environ.pop(f"DARNER_MQTT__{name}", None)
+            if self._username:
+                os.environ[f"DARNER_MQTT__{name}"] = str(value)
         more = (f"mqtt.version={self._version}", f"history.path={self._folder / 'history.db'}")
         with self._server, self._node() as node:
             if trouble := self._trouble(node):
