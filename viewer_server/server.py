@@ -38,7 +38,8 @@ from viewer_server.live.state import State
 from viewer_server.memory import few_arenas
 from viewer_server.mqtt.subscriber import Subscriber
 from viewer_server.quotas import Quotas
-from viewer_server.serving.door import Door, Limits
+from viewer_server.serving.door import Door
+from viewer_server.serving.limits import Limits
 from viewer_server.serving.peers import Peers
 from viewer_server.stored.history import History
 from viewer_server.stored.reading import Database

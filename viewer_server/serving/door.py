@@ -17,18 +17,18 @@ import socket
 import struct
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from viewer_server.serving.answering import Answering
 from viewer_server.serving.connection import Connection, Doing
 from viewer_server.serving.incoming import Incoming, Unreadable
+from viewer_server.serving.limits import Limits
 from viewer_server.serving.outlet import Outlet
 from viewer_server.serving.peers import Peers
 from viewer_server.serving.refusals import refusal
+from viewer_server.serving.room import SMALL_BODY, Room
 from viewer_server.serving.turns import Turns
 
 log = logging.getLogger("darner.viewer")
@@ -36,59 +36,8 @@ log = logging.getLogger("darner.viewer")
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 AT_ONCE = 64 * 1024
 """Bytes read, and kept by the kernel for each connection."""
-SMALL_BODY = 64 * 1024
 ACCEPTED_AT_ONCE = 16
 """So few that a flood of connections leaves time to read from those that are there."""
-
-
-RANK = {
-    Doing.LEAVING: 0,
-    Doing.IDLE: 1,
-    Doing.ARRIVING: 1,
-    Doing.SENDING: 2,
-    Doing.WAITING: 3,
-    Doing.WORKING: 5,
-}
-"""The lowest give way first; among equals, the one that has been so for longest."""
-SERVED_S = 1.0
-"""By so much a connection that was answered counts as younger than one that never asked for anything."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a client may take. Times are seconds.
-
-    Attributes:
-        head_s: For a request's head, from the first byte to the last.
-        body_s: For its body.
-        idle_s: Between two requests.
-        leave_s: To read what it was told at the end.
-        grace_s: To begin to read an answer.
-        least_rate: Bytes of the answer that it must take in a second after that.
-        body: Bytes of a body.
-        bodies: Bytes of all bodies that are on their way.
-        connections: Connections besides websockets.
-        each: Of these, connections of one network.
-        threads: Threads for ordinary requests.
-        threads_each: Of these, threads for one network.
-        browsers: Websockets.
-        browsers_each: Of these, websockets of one network.
-    """
-
-    head_s: float = 10.0
-    body_s: float = 30.0
-    idle_s: float = 5.0
-    leave_s: float = 2.0
-    grace_s: float = 10.0
-    least_rate: float = 16 * 1024
-    body: int = 1_048_576
-    bodies: int = 16 * 1_048_576
-    connections: int = 160
-    each: int = 64
-    threads: int = 16
-    threads_each: int = 8
-    browsers: int = 116
-    browsers_each: int = 90
 
 
 class Door:
@@ -121,9 +70,7 @@ class Door:
         self._count = count
         self._clock = clock
         self._selector = selectors.DefaultSelector()
-        self._connections: set[Connection] = set()
-        self._owners: Counter[str] = Counter()
-        self._browsers: Counter[str] = Counter()
+        self._room = Room(limits)
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake_up, self._waker = os.pipe()
         self._swept = clock()
@@ -148,15 +95,13 @@ class Door:
 
     def turn(self, timeout_s: float = 1.0) -> None:
         """Wait for something to happen, and let it."""
-        wait_s = min(timeout_s, 0.25) if self._connections else timeout_s
+        wait_s = min(timeout_s, 0.25) if self._room else timeout_s
         for key, events in self._selector.select(wait_s):
             if isinstance(key.data, Connection):
                 self._happened(key.data, events)
             else:
                 key.data()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._news.get_nowait()()
+        self._hear()
         if self._clock() - self._swept >= 0.25:
             self._swept = self._clock()
             self._sweep()
@@ -164,7 +109,7 @@ class Door:
     @property
     def is_empty(self) -> bool:
         """Whether nobody is connected, and no browser."""
-        return not self._connections and not self._browsers
+        return not self._room and not self._room.browsers
 
     def stop_listening(self) -> None:
         """Let nobody else in, and close what waits for nothing; answers in the making are still sent."""
@@ -172,7 +117,7 @@ class Door:
         for listener in self._listeners:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(listener)
-        for connection in list(self._connections):
+        for connection in self._room:
             if connection.doing in (Doing.IDLE, Doing.ARRIVING, Doing.LEAVING):
                 self._drop(connection)
 
@@ -180,7 +125,7 @@ class Door:
         """Close everything."""
         self._ordinary.close()
         self._healths.close()
-        for connection in list(self._connections):
+        for connection in self._room:
             self._drop(connection)
         self._selector.close()
         for listener in self._listeners:
@@ -192,6 +137,11 @@ class Door:
         with contextlib.suppress(BlockingIOError):
             os.read(descriptor, 4096)
 
+    def _hear(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._news.get_nowait()()
+
     def _tell(self, news: Callable[[], None]) -> None:
         """Have something done in the door's thread; called in any other."""
         self._news.put(news)
@@ -200,11 +150,12 @@ class Door:
 
     def _accept(self, listener: Any) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
+            self._hear()  # what is answered meanwhile gives way before what waits
             try:
                 sock, peer = listener.accept()
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
-                    self._make_room("descriptors", self._idlest(self._connections))
+                    self._make_room("descriptors", self._room.idlest())
                 return
             self._take_in(sock, peer[:2])
 
@@ -220,15 +171,11 @@ class Door:
         connection = Connection(sock, peer, Incoming(self._cfg, peer, limits.body), now)
         remains = partial(self._tell, partial(self._watch_writing, connection))
         connection.outlet = Outlet(sock, remains, limits.grace_s, limits.least_rate, self._clock)
-        self._connections.add(connection)
-        self._owners[connection.owner] += 1
+        self._room.add(connection)
         self._expect(connection)
         self._read(connection)  # a request that is here already is safe from those that come behind it
-        mine = self._owners[connection.owner]
-        if mine > limits.each and not self._peers.is_proxy(peer[0]):
-            self._give_way(connection.owner, "address")
-        elif len(self._connections) > limits.connections:
-            self._give_way(self._owners.most_common(1)[0][0], "connections")
+        if crowded := self._room.crowded(connection, is_proxy=self._peers.is_proxy(peer[0])):
+            self._make_room(*crowded)
 
     def _expect(self, connection: Connection) -> None:
         """Wait for a request."""
@@ -252,11 +199,11 @@ class Door:
         connection.watched = events
 
     def _watch_writing(self, connection: Connection) -> None:
-        if connection in self._connections and connection.outlet.left:
+        if connection in self._room and connection.outlet.left:
             self._watch(connection, WRITE)
 
     def _happened(self, connection: Connection, events: int) -> None:
-        if connection not in self._connections:
+        if connection not in self._room:
             return  # dropped by what happened just before
         if events & WRITE:
             self._write(connection)
@@ -298,17 +245,9 @@ class Door:
             self._now(connection, Doing.ARRIVING, self._limits.body_s)
             if incoming.expects_continue:
                 connection.outlet.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if len(incoming.buffer) > SMALL_BODY:
-            self._bound_bodies(connection)
-
-    def _bound_bodies(self, newest: Connection) -> None:
-        """Keep the sum of all bodies that are on their way below its limit."""
-        large = [c for c in self._connections if len(c.incoming.buffer) > SMALL_BODY]
-        if sum(len(c.incoming.buffer) for c in large) > self._limits.bodies:
-            others = [c for c in large if c is not newest and c.doing is Doing.ARRIVING]
-            oldest = min(others, key=lambda c: c.changed, default=newest)
+        if len(incoming.buffer) > SMALL_BODY and (large := self._room.too_many_bodies(connection)):
             self._count("bodies")
-            self._refuse(oldest, 503, "too many uploads at once; try again", retry_after_s=5)
+            self._refuse(large, 503, "too many uploads at once; try again", retry_after_s=5)
 
     def _hand_over(self, connection: Connection) -> None:
         """Give a whole request to a thread."""
@@ -328,19 +267,13 @@ class Door:
 
     def _seat(self, connection: Connection) -> None:
         """Give a browser a thread of its own, as long as there is room."""
-        limits = self._limits
         if connection.incoming.buffer:
             self._refuse(connection, 400, "a websocket's client waits for the answer before it sends")
-        elif self._browsers.total() >= limits.browsers:
+        elif full := self._room.seat(connection.asker):
             self._count("browsers")
-            self._refuse(connection, 503, "too many browsers (http.max_browsers)", retry_after_s=5)
-        elif self._browsers[connection.asker] >= limits.browsers_each:
-            self._count("browsers")
-            detail = "too many browsers of this address; a part of http.max_browsers is kept for others"
-            self._refuse(connection, 429, detail, retry_after_s=5)
+            self._refuse(connection, *full, retry_after_s=5)
         else:
             self._forget(connection)
-            self._browsers[connection.asker] += 1
             connection.doing = Doing.BROWSING
             threading.Thread(target=self._browse, args=(connection,), name="browser", daemon=True).start()
 
@@ -354,9 +287,7 @@ class Door:
 
     def _left(self, connection: Connection) -> None:
         connection.sock.close()
-        self._browsers[connection.asker] -= 1
-        if not self._browsers[connection.asker]:
-            del self._browsers[connection.asker]
+        self._room.unseat(connection.asker)
 
     def _answer(self, connection: Connection) -> None:
         """In one of the threads for requests."""
@@ -368,7 +299,7 @@ class Door:
             self._tell(partial(self._answered, connection, keep))
 
     def _answered(self, connection: Connection, keep: bool) -> None:
-        if connection not in self._connections:
+        if connection not in self._room:
             return
         connection.keep = keep
         connection.request = None
@@ -415,7 +346,9 @@ class Door:
     def _refuse(
         self, connection: Connection, status: int, detail: str, retry_after_s: int | None = None
     ) -> None:
-        data = refusal(status, detail, as_problem=connection.incoming.wants_api, retry_after_s=retry_after_s)
+        request = connection.request
+        as_problem = connection.incoming.wants_api if request is None else "/api/v1/" in request.path
+        data = refusal(status, detail, as_problem=as_problem, retry_after_s=retry_after_s)
         with contextlib.suppress(OSError):
             connection.outlet.sendall(data)
         self._answered(connection, keep=False)
@@ -429,21 +362,11 @@ class Door:
         connection.sock.close()
 
     def _forget(self, connection: Connection) -> None:
-        if connection in self._connections:
+        if connection in self._room:
             self._watch(connection, 0)
-            self._connections.remove(connection)
-            self._owners[connection.owner] -= 1
-            if not self._owners[connection.owner]:
-                del self._owners[connection.owner]
+            self._room.remove(connection)
 
-    def _give_way(self, owner: str, why: str) -> None:
-        mine = (c for c in self._connections if c.owner == owner)
-        self._make_room(why, self._idlest(mine))
-
-    def _idlest(self, among: Any) -> Iterator[Connection]:
-        return iter(sorted(among, key=_worth))
-
-    def _make_room(self, why: str, candidates: Iterator[Connection]) -> None:
+    def _make_room(self, why: str, candidates: list[Connection]) -> None:
         """Cut the first connection that no thread works for."""
         self._count(why)
         if self._clock() - self._said > 60:
@@ -461,7 +384,7 @@ class Door:
 
     def _sweep(self) -> None:
         now = self._clock()
-        for connection in list(self._connections):
+        for connection in self._room:
             if connection.outlet.is_late:
                 self._count("reading")
                 self._cut_late(connection)
@@ -477,11 +400,3 @@ class Door:
             connection.outlet.cut()  # its thread is told, and ends it
         else:
             self._drop(connection)
-
-
-def _worth(connection: Connection) -> tuple[int, int, float]:
-    if connection.doing is Doing.WAITING:
-        # One that has got much steps back; /health is asked by those who watch over us.
-        return RANK[Doing.WAITING] + connection.is_health, -connection.served, connection.changed
-    served_s = SERVED_S if connection.doing is Doing.IDLE else 0.0
-    return RANK[connection.doing], 0, connection.changed + served_s

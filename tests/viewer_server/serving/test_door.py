@@ -16,7 +16,8 @@ import pytest
 from gunicorn.config import Config
 
 from tests.conftest import wait_until
-from viewer_server.serving.door import Door, Limits
+from viewer_server.serving.door import Door
+from viewer_server.serving.limits import Limits
 from viewer_server.serving.peers import Peers
 
 LIMITS = Limits(

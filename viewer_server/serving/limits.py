@@ -1,0 +1,42 @@
+"""What a client may take of the viewer: time, bytes, connections and threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a client may take. Times are seconds.
+
+    Attributes:
+        head_s: For a request's head, from the first byte to the last.
+        body_s: For its body.
+        idle_s: Between two requests.
+        leave_s: To read what it was told at the end.
+        grace_s: To begin to read an answer.
+        least_rate: Bytes of the answer that it must take in a second after that.
+        body: Bytes of a body.
+        bodies: Bytes of all bodies that are on their way.
+        connections: Connections besides websockets.
+        each: Of these, connections of one network.
+        threads: Threads for ordinary requests.
+        threads_each: Of these, threads for one network.
+        browsers: Websockets.
+        browsers_each: Of these, websockets of one network.
+    """
+
+    head_s: float = 10.0
+    body_s: float = 30.0
+    idle_s: float = 5.0
+    leave_s: float = 2.0
+    grace_s: float = 10.0
+    least_rate: float = 16 * 1024
+    body: int = 1_048_576
+    bodies: int = 16 * 1_048_576
+    connections: int = 160
+    each: int = 64
+    threads: int = 16
+    threads_each: int = 8
+    browsers: int = 116
+    browsers_each: int = 90
