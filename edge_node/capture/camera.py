@@ -48,10 +48,11 @@ def capture(
     """
     source, frames = Source(camera, settings, stop), _Frames(camera)
     attempts = Attempts(camera, source.shown, on_status)
-    film = Film(camera, settings, stop)
     waits = may_come_later(settings.source) and not must_end
+    film = Film(camera, settings, stop, resumes=waits)
     while not stop.is_set():
         attempts.begin()
+        resumed = film.broke_off_s is not None
         reason = f"camera {camera}: {source.shown} gives no more frames"
         try:
             with closing(source.open()) as reader:
@@ -61,7 +62,9 @@ def capture(
                 for frame in frames.of(reader, film, stop):
                     attempts.frame()
                     yield frame
-            if recorded and not attempts.frames and not stop.is_set():
+            if recorded and film.broke_off_s is not None:
+                recorded, reason = False, f"camera {camera}: {source.shown} broke off"
+            elif recorded and not (attempts.frames or resumed or stop.is_set()):
                 raise SourceError(f"camera {camera}: source {source.shown!r}: no frame can be read from it")
         except SourceError as error:
             if not waits:

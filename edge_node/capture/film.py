@@ -21,6 +21,8 @@ _REORDERED = 16
 """Most pictures that may be out of order, as in H.264."""
 _JUMP_BACK = 5
 """Usual steps by which a picture out of order may lie back; a time further back begins a new piece."""
+_WHOLE = 0.95
+"""A recording broke off if it has less than this share of the length that its header names."""
 _SKIPPED_S = 0.5
 """A gap in the times of an HLS stream, seconds, that shows the loss of a segment."""
 _LONGEST_PILE_S = 5.0
@@ -83,33 +85,60 @@ class Film:
         camera: The camera's name, for messages.
         settings: Its settings.
         stop: Ends a wait.
+        resumes: Whether a pass that broke off is continued by the next one, as over a network.
+
+    Attributes:
+        broke_off_s: Where the last pass broke off before the recording's end, seconds from the recording's
+            start; the next one goes on from there. None when it came to the end, or is not continued.
     """
 
-    def __init__(self, camera: str, settings: CameraSettings, stop: threading.Event) -> None:
-        self._camera, self._stop = camera, stop
+    def __init__(
+        self, camera: str, settings: CameraSettings, stop: threading.Event, *, resumes: bool = False
+    ) -> None:
+        self._camera, self._stop, self._resumes = camera, stop, resumes
         self._realtime = settings.pace == "realtime"
         self._base_s = 0.0
         self._started: float | None = None
         self._warned = False
+        self.broke_off_s: float | None = None
 
     def play(self, reader: Reader) -> Iterator[tuple[Taken, float]]:
         """The pictures of one pass, each with its time in seconds, when it is due."""
-        clock, first = MediaClock(reader.rate), True
+        clock, first, resumed_s = MediaClock(reader.rate), True, self.broke_off_s
+        here_s, new = 0.0, False
         while not self._stop.is_set() and (taken := reader.read()) is not None:
-            now_s = self._base_s + clock.seconds(taken.media_s)
-            if not first and taken.media_s is None and not self._warned:
-                self._warned = True
-                log.warning(
-                    "camera %s: the recording lacks time stamps; its times are guessed from %g frames a "
-                    "second",
-                    self._camera,
-                    reader.rate,
-                )
-            if self._realtime:
-                self._wait(now_s)
+            here_s = clock.seconds(taken.media_s)
+            if not first and taken.media_s is None:
+                self._warn_of_guesses(reader.rate)
             first = False
-            yield taken, now_s
-        self._base_s += 0.0 if first else clock.next_s
+            if resumed_s is not None and here_s <= resumed_s:
+                continue
+            new = True
+            if self._realtime:
+                self._wait(self._base_s + here_s)
+            yield taken, self._base_s + here_s
+        self.broke_off_s = None
+        if reader.seconds is not None and clock.next_s < reader.seconds * _WHOLE and not self._stop.is_set():
+            log.warning(
+                "camera %s: the recording broke off after %.1f s of %.1f s; %s",
+                self._camera,
+                here_s,
+                reader.seconds,
+                "going on from there" if new and self._resumes else "it is damaged or was cut off",
+            )
+            # A pass that gives nothing new does so because nothing more is there.
+            self.broke_off_s = here_s if new and self._resumes else None
+        if self.broke_off_s is None and not first:
+            self._base_s += clock.next_s
+
+    def _warn_of_guesses(self, rate: float) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "camera %s: the recording lacks time stamps; its times are guessed from %g frames a second",
+                self._camera,
+                rate,
+            )
 
     def _wait(self, now_s: float) -> None:
         if self._started is None:

@@ -57,6 +57,7 @@ class _Webcam:
 
     feed: Feed = "pushed"
     rate = segment_s = 0.0
+    seconds: float | None = None
 
     def __init__(self, opened: cv2.VideoCapture) -> None:
         self._opened = opened
@@ -81,6 +82,7 @@ class _JpegWebcam:
     name = "opencv v4l2, MJPEG"
     feed: Feed = "pushed"
     rate = segment_s = 0.0
+    seconds: float | None = None
 
     def __init__(self, opened: cv2.VideoCapture, width: int) -> None:
         self._opened, self._width = opened, width

@@ -201,6 +201,7 @@ class GstReader:
 
     feed: Feed = "pushed"
     rate = segment_s = 0.0
+    seconds: float | None = None
 
     def __init__(
         self, address: Address, shown: str, stall_s: float, transport: Literal["tcp", "udp"] = "tcp"

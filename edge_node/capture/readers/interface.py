@@ -35,12 +35,14 @@ class Reader(Protocol):
         feed: How its pictures come.
         rate: Pictures a second where no time stamps say when they were taken; 0 if unknown.
         segment_s: Longest duration of a segment of a live HLS stream, seconds; 0 for all else.
+        seconds: Shortest time that a recording can be long, as far as its header tells; None if it does not.
     """
 
     name: str
     feed: Feed
     rate: float
     segment_s: float
+    seconds: float | None
 
     def read(self) -> Taken | None:
         """The next picture; None when the source has ended or the stream has stalled.

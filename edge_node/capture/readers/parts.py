@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import time
 from typing import Any
 
 from edge_node.capture.readers import web
@@ -34,7 +35,7 @@ class Parts:
     Args:
         address: Of the stream, with its credentials.
         shown: What to begin messages with; it must not have credentials.
-        stall_s: Seconds without data after which the stream counts as lost.
+        stall_s: Seconds without a picture after which the stream counts as lost.
 
     Raises:
         SourceError: The server refuses.
@@ -43,9 +44,10 @@ class Parts:
     name = "http multipart"
     feed: Feed = "pushed"
     rate = segment_s = 0.0
+    seconds: float | None = None
 
     def __init__(self, address: Address, shown: str, stall_s: float) -> None:
-        self._address, self._shown = address, shown
+        self._shown, self._stall_s = shown, stall_s
         try:
             self._answer: Any = web.opener(address).open(address.bare, timeout=stall_s)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -55,7 +57,8 @@ class Parts:
 
     def read(self) -> Taken | None:
         """See `Reader`; a damaged picture is skipped."""
-        while True:
+        lost = time.monotonic() + self._stall_s
+        while time.monotonic() < lost:
             jpeg = self._cut()
             if jpeg is not None:
                 image = decoded(jpeg)
@@ -71,6 +74,7 @@ class Parts:
             self._waiting += more
             if len(self._waiting) > _LARGEST:
                 raise SourceError(f"{self._shown}: the camera sends no JPEG within {_LARGEST >> 20} MiB")
+        return None
 
     def close(self) -> None:
         """Disconnect."""

@@ -39,6 +39,7 @@ class Pictures:
     name = "opencv images"
     feed: Feed = "recorded"
     segment_s = 0.0
+    seconds: float | None = None
 
     def __init__(self, files: Sequence[Path], fps: float) -> None:
         self._files = iter(enumerate(files))
@@ -89,6 +90,7 @@ class PolledPicture:
     name = "http picture"
     feed: Feed = "pushed"
     segment_s = 0.0
+    seconds: float | None = None
 
     def __init__(
         self, address: Address, shown: str, fps: float, stall_s: float, stop: threading.Event
@@ -125,7 +127,7 @@ class PolledPicture:
         request = urllib.request.Request(self._address.bare, headers=self._known)  # noqa: S310 - http only
         try:
             with closing(self._asking.open(request, timeout=self._stall_s)) as answer:
-                content: bytes = answer.read(_LARGEST)
+                content = web.body(answer, _LARGEST, self._stall_s)
                 tag = answer.headers.get("ETag")
         except urllib.error.HTTPError as error:
             if error.code == 304:  # Not Modified

@@ -77,6 +77,7 @@ class Video:
         length: Number of frames that the container promises; None when it does not say.
         bare_jpegs: Whether it is JPEGs one after the other, as far as can be seen.
         segment_s: As for `Reader`; the caller sets it.
+        seconds: As for `Reader`; known with the first picture.
         guessed: Whether FFmpeg only invents time stamps; the caller may set it.
 
     Raises:
@@ -108,6 +109,7 @@ class Video:
         self.bare_jpegs = self.length is None and jpegs
         self.guessed = False
         self.segment_s = 0.0
+        self.seconds: float | None = None
         self._last_s: float | None = None
 
     def read(self) -> Taken | None:
@@ -116,6 +118,10 @@ class Video:
         if not good or image is None:
             return None
         media_s = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        if self._last_s is None and self.length is not None and self.rate:
+            # Some containers name the length, others the time of the end, whenever they begin.
+            seconds = self.length / self.rate
+            self.seconds = min(seconds, seconds - self._start(media_s))
         missing = media_s == self._last_s  # a picture without a time stamp repeats the one before
         self._last_s = media_s
         if missing or self.guessed:
@@ -124,10 +130,11 @@ class Video:
 
     def starts_at(self) -> float:
         """The time stamp of the first picture, seconds, which this takes away; 0 if it cannot be known."""
+        return self._start(self._video.get(cv2.CAP_PROP_POS_MSEC) / 1e3) if self._video.read()[0] else 0.0
+
+    def _start(self, media_s: float) -> float:
         stamp = getattr(cv2, "CAP_PROP_PTS", None)  # older OpenCVs do not tell it
-        if stamp is None or not self.rate or not self._video.read()[0]:
-            return 0.0
-        return float(self._video.get(stamp)) / self.rate - self._video.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        return float(self._video.get(stamp)) / self.rate - media_s if stamp is not None and self.rate else 0.0
 
     def close(self) -> None:
         """Release the file or stream."""

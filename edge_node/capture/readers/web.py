@@ -5,11 +5,12 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+import time
 import urllib.error
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urljoin
 
 from edge_node.capture.readers.address import Address
@@ -21,6 +22,7 @@ length; something without."""
 _TIMEOUT_S = 5.0
 _HEAD = 65_536
 """Bytes at the start of an answer that are looked at."""
+_LARGEST_PLAYLIST = 4 << 20
 _ENDLESS = 2**40
 """A length from here on, bytes, is not that of a recording: some cameras name one for an endless stream."""
 
@@ -56,6 +58,21 @@ def opener(address: Address) -> urllib.request.OpenerDirector:
         known.add_password(None, address.bare, user, password)
         handlers += [urllib.request.HTTPBasicAuthHandler(known), urllib.request.HTTPDigestAuthHandler(known)]
     return urllib.request.build_opener(*handlers)
+
+
+def body(answer: Any, limit: int, within_s: float = _TIMEOUT_S) -> bytes:
+    """The rest of an answer; a server that sends it drop by drop is not waited for.
+
+    Raises:
+        OSError: It takes too long or is too large.
+    """
+    until, parts, size = time.monotonic() + within_s, [], 0
+    while part := answer.read1(_HEAD):
+        parts.append(part)
+        size += len(part)
+        if time.monotonic() > until or size > limit:
+            raise TimeoutError("the answer takes too long or is too large")
+    return b"".join(parts)
 
 
 def ask(address: Address) -> Said | str:
@@ -102,7 +119,7 @@ def _ask(asking: urllib.request.OpenerDirector, url: str) -> Said:
             return Said("picture")
         head: bytes = answer.read1(_HEAD)
         if head.lstrip(b"\xef\xbb\xbf\r\n ").startswith(b"#EXTM3U"):
-            text = (head + answer.read(_HEAD)).decode(errors="replace")
+            text = (head + body(answer, _LARGEST_PLAYLIST)).decode(errors="replace")
             return _playlist(asking, answer.url, text)
         if content == "application/dash+xml" or b"<MPD" in head:
             return Said("dash")
@@ -119,7 +136,7 @@ def _playlist(asking: urllib.request.OpenerDirector, url: str, text: str) -> Sai
         variant = next((line for line in text.splitlines() if line and not line.startswith("#")), None)
         if variant is not None:
             with closing(asking.open(urljoin(url, variant), timeout=_TIMEOUT_S)) as answer:
-                text = answer.read(_HEAD * 16).decode(errors="replace")
+                text = body(answer, _LARGEST_PLAYLIST).decode(errors="replace")
     return playlist(text)
 
 

@@ -116,6 +116,7 @@ class Scripted:
     name = "scripted"
     feed: Feed = "pushed"
     rate = segment_s = 0.0
+    seconds: float | None = None
 
     def __init__(self, pictures: int) -> None:
         self._left = pictures
@@ -246,3 +247,11 @@ def test_a_camera_that_cannot_be_opened_is_logged_once_and_without_its_password(
     assert list(capture("c", settings, stop, end_after_two)) == []
     assert "secret" not in caplog.text + str(counted)
     assert caplog.text.count("trying again") == 1
+
+
+def test_a_recording_s_picture_of_another_size_begins_anew(tmp_path: Path) -> None:
+    for number, width in enumerate([64, 64, 96, 96]):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((48, width, 3), np.uint8))
+    frames, said = run(CameraSettings(source=str(tmp_path), pace="fast"))
+    assert [frame.seq for frame in frames if frame.restarted] == [2]
+    assert said == [("streaming", None), ("ended", None)]

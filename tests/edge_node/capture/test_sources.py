@@ -131,6 +131,16 @@ def test_a_looped_recording_over_http_goes_on_counting(server: Server) -> None:
     assert "reconnecting" not in played.states
 
 
+def test_a_recording_over_http_that_breaks_off_is_played_to_its_end(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_node.capture.attempts.random.uniform", lambda *_: 0.01)
+    played = Played(f"{server.url}/cut/{of('jpegs.avi')}", pace="fast")
+    assert played.times_s == pytest.approx(truth.times_s("jpegs.avi"))
+    assert "reconnecting" in played.states
+    assert played.states[-1] == "ended"
+
+
 def test_live_hls_is_read_at_its_own_pace_without_bursts_and_holes(server: Server) -> None:
     of("film.m3u8")
     played = Played(f"{server.url}/plain/live.m3u8", limit=125)
