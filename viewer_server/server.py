@@ -13,7 +13,9 @@ import mmap
 import os
 import signal
 import socket
+import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
@@ -23,6 +25,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from shared.errors import BrokerError, ConfigError
+from shared.service.notify import Notifier
+from shared.service.watchdog import Look, Stage, Watchdog, says
+from shared.signals import end_with_stacks, stacks_after
 from shared.storage import state_folder
 from viewer_server.access.auth import Access, check_address, read_password
 from viewer_server.access.login_file import LoginFile
@@ -58,6 +63,8 @@ OPEN_S = 600
 """gunicorn replaces a worker that is silent for longer; converting a large old history may take minutes."""
 STOP_S = 4
 """How long gunicorn lets the worker stop before it kills it."""
+FAREWELL_S = 2.0
+"""How long a process that stands still has to say so."""
 GOODBYE_S = 1.0
 """How long browsers have to hang up before their sockets are shut."""
 
@@ -171,6 +178,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.hub = hub
         self.subscriber = subscriber
         self.metrics = metrics
+        # Made before gunicorn runs, which would say that it is ready before there is a worker.
+        self.supervisor = Notifier()
         self.peers = Peers(config.http.trusted_proxies)
         most = config.http.max_browsers
         kept = most // KEPT_FOR_OTHERS
@@ -199,8 +208,26 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return self._app
 
 
+def _say_late(late: Mapping[str, float]) -> None:
+    text = f"{says(late)}: waiting for it" if late else "all stages get on again"
+    # In a thread of its own, because a late stage may hold what logging needs.
+    threading.Thread(target=log.warning, args=("%s", text), daemon=True).start()
+
+
+def _end_frozen(reason: str) -> None:
+    """End the worker, and have gunicorn start another one."""
+    stacks_after(FAREWELL_S)  # in case that not even this thread gets on
+    text = f"{reason}: the process ends, so that another one takes over"
+    teller = threading.Thread(target=log.error, args=("%s", text), daemon=True)
+    teller.start()
+    teller.join(FAREWELL_S / 2)
+    end_with_stacks(1)
+
+
 class Worker(GunicornWorker):  # type: ignore[misc]
     """Runs the subscriber, and lets clients in."""
+
+    turns = 0
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - gunicorn's signature
         """On SIGTERM. The wait in `run` ends, because gunicorn has Python write a byte for each signal."""
@@ -222,10 +249,26 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             stack.callback(door.close)
             stack.callback(program.hub.close)
             door.open(self.PIPE[0])
+            stack.enter_context(self._watchdog(program))
+            program.supervisor.ready("serves browsers")
             while self.alive and self.ppid == os.getppid():
                 self.notify()
                 door.turn()
+            program.supervisor.stopping()
             self._end(door, program)
+
+    def notify(self) -> None:
+        """Tell gunicorn, and the watchdog, that the main thread gets on."""
+        super().notify()
+        self.turns += 1
+
+    def _watchdog(self, program: _Server) -> Watchdog:
+        stages = [
+            Stage("main", lambda: Look(self.turns)),
+            Stage("subscriber", program.subscriber.look),
+            Stage("mqtt", program.subscriber.look_at_network),
+        ]
+        return Watchdog(stages, _say_late, _end_frozen, program.supervisor.well)
 
     def _end(self, door: Door, program: _Server) -> None:
         door.stop_listening()

@@ -8,6 +8,7 @@ laptop, a stopped process or a clock that is set makes no stage late.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -119,8 +120,11 @@ class Watchdog:
         stages: What to look at.
         on_late: Called with the seconds of each late stage, by name, when other stages are late than before.
         on_frozen: Called once, with what is wrong; the watchdog then ends.
-        on_well: Called after each look at which no stage was late.
+        on_well: Called after each look at which no stage was on its way to be frozen.
         clock: Monotonic seconds.
+
+    Attributes:
+        well: Whether no stage was on its way to be frozen at the last look.
     """
 
     def __init__(
@@ -137,6 +141,7 @@ class Watchdog:
         self._seen = {stage.name: _Seen() for stage in self._stages}
         self._late: frozenset[str] = frozenset()
         self._looked_at = clock()
+        self.well = True
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -152,23 +157,20 @@ class Watchdog:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    @property
-    def well(self) -> bool:
-        """Whether no stage was late at the last look."""
-        return not self._late
-
     def look(self) -> bool:
         """Look at every stage once; False when one is frozen."""
         now = self._clock()
         elapsed = min(now - self._looked_at, AT_MOST_S)
         self._looked_at = now
         late: dict[str, float] = {}
+        self.well = True
         frozen: dict[str, float] = {}
         for stage in self._stages:
             look, seen = stage.probe(), self._seen[stage.name]
             seen.note(look, elapsed)
             if look is not None and seen.still_s >= seen.limit(look.late_s):
                 late[stage.name] = seen.still_s
+                self.well &= math.isinf(look.frozen_s)
                 if seen.still_s >= seen.limit(look.frozen_s):
                     frozen[stage.name] = seen.still_s
         frozen |= self._whole_groups(late)
@@ -178,7 +180,7 @@ class Watchdog:
         if late.keys() != self._late:
             self._late = frozenset(late)
             self._on_late(late)
-        if not late:
+        if self.well:
             self._on_well()
         return True
 

@@ -21,6 +21,7 @@ STAGES = {
     "inbox": ("edge_node.control.commands", "Commands.accept", ""),
     "commands": ("edge_node.control.commands", "Commands.answer", ""),
     "mqtt": ("paho.mqtt.client", "Client.loop_misc", ""),
+    "subscriber": ("viewer_server.memory", "Trimmer.__call__", ""),
     "main": ("edge_node.control.identity", "NameGuard.mend", ""),
 }
 """By stage: module and method of something that it does again and again; its thread, if others do it too."""
@@ -44,9 +45,14 @@ def freeze(stage: str, when: Path) -> None:
     setattr(owner, name, perhaps_frozen)
 
 
-def hurry(times: float) -> None:
-    """Let the node's watchdog believe that time runs faster, so that a test need not wait for it."""
-    node: Any = importlib.import_module("edge_node.node")
+def hurry(times: float, program: str) -> None:
+    """Let a program's watchdog believe that time runs faster, so that a test need not wait for it.
+
+    Args:
+        times: How much faster.
+        program: The module that makes the watchdog.
+    """
+    module: Any = importlib.import_module(program)
     watchdog: Any = importlib.import_module("shared.service.watchdog")
     watchdog.LOOK_EVERY_S /= times
-    node.Watchdog = partial(watchdog.Watchdog, clock=lambda: time.monotonic() * times)
+    module.Watchdog = partial(watchdog.Watchdog, clock=lambda: time.monotonic() * times)

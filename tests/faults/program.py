@@ -24,6 +24,8 @@ from pathlib import Path
 
 from tests.faults.freeze import freeze, hurry
 
+WATCHDOGS = {"edge_node": "edge_node.node", "viewer_server": "viewer_server.server"}
+
 
 def set_clock(file: Path) -> None:
     """Shift the wall clock of this process by the seconds in a file, from now on."""
@@ -63,7 +65,7 @@ if __name__ == "__main__":
     if "FAULTS_FREEZE" in os.environ:
         freeze(os.environ["FAULTS_FREEZE"], Path(os.environ["FAULTS_FROZEN"]))
     if "FAULTS_HURRY" in os.environ:
-        hurry(float(os.environ["FAULTS_HURRY"]))
+        hurry(float(os.environ["FAULTS_HURRY"]), WATCHDOGS[sys.argv[1]])
     if "FAULTS_COMMITTED" in os.environ:
         record_commits(Path(os.environ["FAULTS_COMMITTED"]))
     del sys.argv[0]

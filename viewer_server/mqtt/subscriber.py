@@ -18,6 +18,7 @@ from shared.errors import BrokerError, MessageError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
+from shared.service.watchdog import Look
 from shared.wire import topics
 from shared.wire.messages import (
     Ack,
@@ -50,6 +51,8 @@ log = logging.getLogger("darner.viewer")
 
 IDLE_S = 0.25
 """Longest wait for a message: how soon a lost connection is noticed."""
+DISK_S = 60.0
+"""How long the disk may hang until the viewer counts as frozen, seconds."""
 END_S = 1.0
 """How long stopping waits until messages that have arrived are stored."""
 
@@ -96,6 +99,7 @@ class Subscriber:
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused, sink=self._inbox.put)
         self.requests = NodeRequests(self._client, settings)
         self._thread: threading.Thread | None = None
+        self._turns = 0
 
     def __enter__(self) -> Subscriber:
         self._subscribe()
@@ -127,6 +131,14 @@ class Subscriber:
         """Whether the thread that handles messages runs."""
         return self._thread is not None and self._thread.is_alive()
 
+    def look(self) -> Look:
+        """What a watchdog sees of the thread, which may have to wait for the disk."""
+        return Look(self._turns, frozen_s=DISK_S)
+
+    def look_at_network(self) -> Look:
+        """What a watchdog sees of the connection's thread."""
+        return self._client.look()
+
     def _subscribe(self) -> None:
         self.requests.subscribe()
         for row in (*SHOWN, topics.SNAPSHOT):
@@ -143,6 +155,7 @@ class Subscriber:
         trim = Trimmer()
         with stores:
             while True:
+                self._turns += 1
                 trim()
                 self._watch_connection()
                 due_s = self._history.due_s

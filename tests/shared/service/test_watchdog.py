@@ -89,6 +89,7 @@ def test_one_late_stage_of_a_group_ends_nothing_and_all_of_them_do() -> None:
 
     watched = Watched(Stage("a", lambda: silent, "cameras"), Stage("b", other, "cameras")).after(60)
     assert (watched.late, watched.frozen) == ([["a"]], [])
+    assert watched.well == 120, "the program as a whole is well"
     watched = Watched(*(Stage(name, lambda: silent, "cameras") for name in "ab")).after(60)
     assert watched.frozen == ["a and b have stood still for 12 s with work to do"]
 
