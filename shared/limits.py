@@ -12,9 +12,9 @@ NESTING = 32
 """Levels of objects and arrays inside one another, in the fields that may hold any JSON."""
 WHOLE = 2**53 - 1
 """The largest whole number: JavaScript has no larger one that is exact."""
-SECONDS = 1e9
+SECONDS = 1_000_000_000
 """The longest duration, seconds: 31 years. Its sums in milliseconds are whole numbers of 64 bits."""
-AMOUNT = 1e15
+AMOUNT = 10**15
 """The largest of any other number that is measured, such as milliseconds, bytes in MB, or percent."""
 
 # Texts, in characters.

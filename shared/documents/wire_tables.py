@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from shared import limits
 from shared.documents.asyncapi import PICTURE_PROPERTIES, about, versioned_name, wire_name
 from shared.errors import ConfigError
 from shared.wire import topics
@@ -124,7 +125,7 @@ def _type(field: Mapping[str, Any]) -> str:
 
 def _range(field: Mapping[str, Any]) -> str:
     low, high = field.get("minimum"), field.get("maximum")
-    if low is None or high is None or high >= 2**53 - 1:
+    if low is None or high is None or high >= limits.SECONDS:  # a bound that only nonsense reaches
         return ""
     return f" {low}..{high}"
 
