@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-brokers test-engines test-install faults mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-brokers test-engines test-install faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
+	@echo "make fuzz    feeds what reads strangers' bytes with inputs that grow by the code they reach, FUZZ_SECONDS=300 each (ARGS=--help)"
 	@echo "make mutants change the code in thousands of places, one by one, and count what no test notices (MUTANTS=names)"
 	@echo "make check   formatting, lint, types, spelling"
 	@echo "make bench   measurements against other tools (long); bench-pipeline is the part about the whole pipeline"
@@ -123,6 +124,18 @@ test-install: .venv/.dev
 	  $(INSTALL)/pipx/bin/uv tool install "darner[viewer,broker] @ file://$$(echo $(INSTALL)/darner-*.whl)"
 	cd $(INSTALL) && for command in pipx-bin/darner-* uv-bin/darner-*; do $$command --help >/dev/null && echo "$$command works" || exit 1; done
 	rm -rf $(INSTALL)
+
+# Atheris has packages for few versions of Python, so it has an environment of its own.
+FUZZ_SECONDS ?= 300
+.cache/fuzzing/ready: requirements/demo.lock pyproject.toml
+	$(PYTHON) -m venv .cache/fuzzing
+	.cache/fuzzing/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/demo.lock
+	.cache/fuzzing/bin/python -m pip install --disable-pip-version-check -q --no-deps -e .
+	.cache/fuzzing/bin/python -m pip install --disable-pip-version-check -q atheris
+	@touch $@
+
+fuzz: .cache/fuzzing/ready
+	.cache/fuzzing/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 # Hours for all of it: MUTANTS="edge_node.track.*" takes a part. What survived: .venv/bin/mutmut results, and show NAME.
 mutants: .venv/.dev

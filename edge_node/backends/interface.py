@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from shared.errors import ModelError
 
 Axis = int | str | None
 """The length of an axis; a str or None means that the length is dynamic."""
+_LARGEST_SIDE = 1 << 16
+"""Pixels; a larger size in a file's metadata is a mistake."""
+
 Array = npt.NDArray[np.generic]
 T = TypeVar("T")
 U = TypeVar("U")
@@ -53,11 +57,10 @@ class ModelFile:
     @property
     def trained_size(self) -> int | None:
         """Longer side of the training pictures in pixels, from "imgsz" in the metadata."""
-        try:
-            sizes = json.loads(self.metadata.get("imgsz", ""))
-            return max(sizes if isinstance(sizes, list) else [sizes], default=None)
-        except (ValueError, TypeError):
-            return None
+        found = _parsed(self.metadata.get("imgsz", ""))
+        sizes = found if isinstance(found, list) else [found]
+        sides = [size for size in sizes if type(size) is int and 0 < size <= _LARGEST_SIDE]
+        return max(sides, default=None)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -65,20 +68,22 @@ class ModelFile:
 
         The text is a mapping of id to name or a list of names, as JSON or as Python writes it.
         """
-        text = self.metadata.get("names", "")
-        try:
-            found = json.loads(text)
-        except ValueError:
-            try:
-                found = ast.literal_eval(text)
-            except (ValueError, SyntaxError):
-                return ()
+        found = _parsed(self.metadata.get("names", ""))
         if isinstance(found, dict):
             try:
                 found = [found[key] for key in sorted(found, key=int)]
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 return ()
         return tuple(str(name)[:128] for name in found) if isinstance(found, list) else ()
+
+
+def _parsed(text: str) -> object:
+    """A value that a text holds as JSON or as Python writes it; None when it holds none."""
+    for parse in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            found: object = parse(text)
+            return found
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,10 @@ def _parts(video: str) -> tuple[str, ...]:
     """The folders that a video lies in, and its name; of an address nothing that may be a secret."""
     if (file := path_of(video)) is not None:
         return tuple(part for part in Path(file).parts if part != "/")
-    address = urlsplit(video)
+    try:
+        address = urlsplit(video)
+    except ValueError:  # no address; opening it will say so
+        return ("video",)
     path = "".join(c if c.isprintable() else "-" for c in unquote(address.path))
     return (address.hostname or "video", *(part for part in path.split("/") if part not in ("", "..")))
 
