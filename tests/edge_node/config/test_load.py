@@ -44,3 +44,24 @@ def test_a_name_of_both_a_zone_and_a_line_is_refused_with_its_camera() -> None:
     door = f"{{source: 0, zones: {{x: {{polygon: {corners}}}}}, lines: {{x: {{points: {ends}}}}}}}"
     with pytest.raises(ConfigError, match=r"cameras\.door: 'x' names a zone and a line"):
         load.configuration(None, [f"cameras.door={door}"])
+
+
+def test_a_source_keeps_what_the_other_layers_say_about_its_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "edge.yaml"
+    file.write_text("cameras: {camera: {source: 1, fps: 7}, door: {source: 2}}")
+    monkeypatch.setenv("DARNER_CAMERAS__CAMERA__STALL_S", "9")
+    with caplog.at_level("INFO"):
+        config = load.node(file, "rtsp://cam/1", ["cameras.camera.loop=true"])
+    assert list(config.cameras) == ["camera"]
+    camera = config.cameras["camera"]
+    assert (camera.source, camera.fps, camera.stall_s, camera.loop) == ("rtsp://cam/1", 7, 9, True)
+    assert "the file's cameras (door) are not watched" in caplog.text
+
+
+@pytest.mark.parametrize("variable", ["DARNER_CAMERAS__DOOR__SOURCE", "DARNER_CAMERAS"])
+def test_a_source_beside_another_camera_is_an_error(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "0" if variable.endswith("SOURCE") else "{door: {source: 0}}")
+    with pytest.raises(ConfigError, match=r"--source watches one camera.*cameras\.door is set as well"):
+        load.node(None, "rtsp://cam/1", [])
