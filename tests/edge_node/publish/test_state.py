@@ -88,10 +88,11 @@ def test_a_cameras_status_is_said_once_until_it_changes(broker: Mosquitto) -> No
     with saying(broker, "camera") as said:
         for status in ("streaming", "streaming", "paused", "streaming"):
             said.state.camera_status("street", status)
-        said.state.camera_status("street", "reconnecting", "x" * 600)
+        said.state.camera_status("street", "reconnecting", "rtsp://me:pw@cam/1 " + "x" * 600)
         seen = [messages.decode(messages.CameraStatus, payload) for _, payload in said.since()]
     assert [one.status for one in seen] == ["streaming", "paused", "streaming", "reconnecting"]
-    assert seen[-1].reason == "x" * 511 + "…"
+    shown = "rtsp://cam/1 "
+    assert seen[-1].reason == shown + "x" * (511 - len(shown)) + "…"
 
 
 def test_numbers_are_said_when_they_change_and_durations_once_a_second(broker: Mosquitto) -> None:

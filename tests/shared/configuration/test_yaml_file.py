@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.configuration import declared
 from shared.configuration.yaml_file import Plain, parse, read_yaml
 from shared.errors import ConfigError
 
@@ -39,6 +40,12 @@ def test_merge_keys_and_aliases_are_no_repetition() -> None:
 def test_only_unquoted_scalars_are_plain() -> None:
     read = parse("[1, '1', \"1\", !!str 1, |-\n 1\n]".replace("|-\n 1\n", "x"), "f")
     assert [isinstance(item, Plain) for item in read] == [True, False, False, False, True]
+
+
+def test_a_number_that_cannot_be_exact_stays_a_text() -> None:
+    for text in ("1e999", "9" * 17, "1_0e9999"):
+        assert declared.typed(float, Plain(text)) == text
+    assert declared.typed(float, Plain("1_0e2")) == 1000
 
 
 def test_a_bomb_of_merge_keys_stays_small() -> None:

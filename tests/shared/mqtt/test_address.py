@@ -36,3 +36,16 @@ def test_urls_that_do_not_are_config_errors(url: str) -> None:
 def test_a_missing_password_file_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="password_file"):
         broker_settings.read_password(MqttSettings(password_file="/nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"password": "x", "password_file": "y", "username": "u"}, "are both set: leave out one of them"),
+        ({"password": "x"}, "mqtt.username is not"),
+        ({"key_file": "x"}, "is not encrypted"),
+    ],
+)
+def test_secrets_that_would_not_be_used_are_an_error(given: dict[str, str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        broker_settings.check_secrets(MqttSettings(**given), "box", encrypted=False)  # type: ignore[arg-type]  # by name
