@@ -49,7 +49,7 @@ def capture(
     source, frames = Source(camera, settings, stop), _Frames(camera)
     attempts = Attempts(camera, source.shown, on_status)
     waits = may_come_later(settings.source) and not must_end
-    film = Film(camera, settings, stop, resumes=waits)
+    film = Film(camera, settings, stop, resumes=waits, tells=not must_end)
     while not stop.is_set():
         attempts.begin()
         resumed = film.broke_off_s is not None
@@ -65,7 +65,7 @@ def capture(
             if recorded and film.broke_off_s is not None:
                 recorded, reason = False, f"camera {camera}: {source.shown} broke off"
             elif recorded and not (attempts.frames or resumed or stop.is_set()):
-                raise SourceError(f"camera {camera}: source {source.shown!r}: no frame can be read from it")
+                raise SourceError(f"camera {camera}: source '{source.shown}': no frame can be read from it")
         except SourceError as error:
             if not waits:
                 raise

@@ -86,6 +86,7 @@ class Film:
         settings: Its settings.
         stop: Ends a wait.
         resumes: Whether a pass that broke off is continued by the next one, as over a network.
+        tells: Whether to log that a pass broke off; if not, the caller does.
 
     Attributes:
         broke_off_s: Where the last pass broke off before the recording's end, seconds from the recording's
@@ -93,9 +94,16 @@ class Film:
     """
 
     def __init__(
-        self, camera: str, settings: CameraSettings, stop: threading.Event, *, resumes: bool = False
+        self,
+        camera: str,
+        settings: CameraSettings,
+        stop: threading.Event,
+        *,
+        resumes: bool = False,
+        tells: bool = True,
     ) -> None:
         self._camera, self._stop, self._resumes = camera, stop, resumes
+        self._cut_level = logging.WARNING if tells else logging.DEBUG
         self._realtime = settings.pace == "realtime"
         self._base_s = 0.0
         self._started: float | None = None
@@ -119,7 +127,8 @@ class Film:
             yield taken, self._base_s + here_s
         self.broke_off_s = None
         if reader.seconds is not None and clock.next_s < reader.seconds * _WHOLE and not self._stop.is_set():
-            log.warning(
+            log.log(
+                self._cut_level,
                 "camera %s: the recording broke off after %.1f s of %.1f s; %s",
                 self._camera,
                 here_s,

@@ -118,7 +118,7 @@ def check_source(camera: str, source: int | str) -> None:
     trouble = _trouble(source)
     if trouble is not None:
         shown = redact_address(printable(str(source)))[:_LONGEST_SHOWN]
-        raise SourceError(f"camera {camera}: source {shown!r}: {trouble}")
+        raise SourceError(f"camera {camera}: source '{shown}': {trouble}")
 
 
 def _trouble(source: int | str) -> str | None:

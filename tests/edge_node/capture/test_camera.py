@@ -255,3 +255,21 @@ def test_a_recording_s_picture_of_another_size_begins_anew(tmp_path: Path) -> No
     frames, said = run(CameraSettings(source=str(tmp_path), pace="fast"))
     assert [frame.seq for frame in frames if frame.restarted] == [2]
     assert said == [("streaming", None), ("ended", None)]
+
+
+def test_times_do_not_go_back_with_the_host_s_clock_and_ages_do_not_jump(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_ns, shift_s = time.time_ns, 0.0
+    monkeypatch.setattr("time.time_ns", lambda: true_ns() + round(shift_s * 1e9))
+    stop = threading.Event()
+    settings = CameraSettings(source=str(video), pace="fast", loop=True)
+    captured, ages_s = [], []
+    for frame in capture("c", settings, stop, Statuses()):
+        captured.append(frame.captured_ns)
+        ages_s.append((time.monotonic_ns() - frame.born_ns) / 1e9)
+        shift_s = -30.0 if frame.seq >= 10 else 0.0
+        if frame.seq == 30:
+            stop.set()
+    assert captured == sorted(captured)
+    assert max(map(abs, ages_s)) < 1.0

@@ -218,7 +218,7 @@ def test_a_file_below_dev_and_a_link_to_one_are_files(films: Path, tmp_path: Pat
 def test_a_name_that_is_not_utf_8_is_one_clear_error(films: Path, tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xe9.mp4")
     Path(name).write_bytes((films / of("h264.mp4")).read_bytes())
-    with pytest.raises(SourceError, match=r"\\\\xe9.mp4.*not UTF-8"):
+    with pytest.raises(SourceError, match=r"\\xe9.mp4.*not UTF-8"):
         Played(name)
 
 

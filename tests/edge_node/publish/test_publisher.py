@@ -21,7 +21,7 @@ from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
 from shared.mqtt.client import Client
 from shared.settings import convert
-from tests.conftest import free_port
+from tests.conftest import Mosquitto, free_port, wait_until
 from tests.edge_node.publish.analysed import analysed
 from tests.edge_node.scenes import CLASSES
 
@@ -34,16 +34,21 @@ class Parts(NamedTuple):
     config: EdgeConfig
     snapshots: SnapshotSender
     also: list[Analysed]
+    client: Client
 
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Iterator[Parts]:
     """A publisher whose broker is away, of a camera with 5 thumbnails a second."""
+    yield from made(tmp_path, f"mqtt://127.0.0.1:{free_port()}")
+
+
+def made(tmp_path: Path, url: str) -> Iterator[Parts]:
     config = convert(
         EdgeConfig,
         {
             "node": "box",
-            "mqtt": {"url": f"mqtt://127.0.0.1:{free_port()}"},
+            "mqtt": {"url": url},
             "outbox": {"path": str(tmp_path / "outbox.db")},
             "cameras": {"street": {"source": "0", "thumbnail": {"fps": 5, "width": 320}}},
         },
@@ -55,7 +60,7 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
     composer = Composer("box", "s", CLASSES)
     with outbox:
         publisher = Publisher(client, outbox, snapshots, config, live, composer, also.append)
-        yield Parts(publisher, live, config, snapshots, also)
+        yield Parts(publisher, live, config, snapshots, also, client)
 
 
 def kinds(publisher: Publisher, item: Analysed) -> list[str]:
@@ -141,3 +146,21 @@ def test_a_broker_that_is_away_holds_the_farewell_up_for_a_moment_only(parts: Pa
     began = time.monotonic()
     parts.publisher.farewell()
     assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("off_s", [3600, -3600])
+def test_a_latency_is_not_what_the_host_s_clock_was_set_by(
+    broker: Mosquitto, tmp_path: Path, off_s: int
+) -> None:
+    for parts in made(tmp_path, broker.url):
+        client = parts.client
+        with client:
+            wait_until(lambda: client.connected)  # noqa: B023 - used inside its turn
+            item = at(0.0)
+            captured_ns = item.frame.captured_ns + off_s * 10**9
+            frame = dataclasses.replace(item.frame, captured_ns=captured_ns)
+            parts.publisher.publish(dataclasses.replace(item, frame=frame))
+            parts.publisher.outgoing.close()
+            parts.publisher.send()
+        latency = parts.publisher.stopwatch.report()["capture_to_publish"]
+        assert 0 < latency.p99 < 5000
