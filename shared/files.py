@@ -8,6 +8,7 @@ import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 PRIVATE = 0o600
 """Permissions of files about people, and of secrets: their owner's alone."""
@@ -35,6 +36,16 @@ def make_private(path: Path) -> None:
         kept = {stat.S_IFREG: 0o700, stat.S_IFDIR: 0o7770}.get(stat.S_IFMT(found.st_mode), 0o7777)
         if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & ~kept:
             path.chmod(stat.S_IMODE(found.st_mode) & kept)
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """Open a file that is there to be locked, and create it for its owner alone; no link is followed.
+
+    Raises:
+        OSError: It cannot be opened, or a link has its name.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, PRIVATE), "r+b", buffering=0)
 
 
 def create_private(path: Path) -> None:

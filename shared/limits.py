@@ -39,8 +39,8 @@ NAMED_CLASSES = 256
 """Classes that one zone or line names."""
 CLASSES = 10_000
 """Of a model."""
-CLASSES_BYTES = 500_000
-"""Of all names of a model's classes together: a node's manifest has them beside its cameras."""
+CLASSES_BYTES = 350_000
+"""Of all names of a model's classes together, as JSON: a node's manifest has them beside its cameras."""
 DETECTIONS = 3000
 """That the network may find in one picture."""
 OBJECTS = 10_000

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from shared.files import PRIVATE, PartFile, create_private, make_private, private_folder, write_whole
+from shared.files import (
+    PRIVATE,
+    PartFile,
+    create_private,
+    make_private,
+    open_lock,
+    private_folder,
+    write_whole,
+)
 
 
 def permissions(path: Path) -> int:
@@ -151,4 +159,16 @@ def test_a_link_under_the_name_of_a_part_is_not_followed(
     (tmp_path / ".file.known.part.json").symlink_to(other)
     with pytest.raises(FileExistsError):
         write_whole(tmp_path / "file.json", b"ours")
+    assert other.read_bytes() == b"theirs"
+
+
+def test_a_lock_is_its_owners_alone_and_follows_no_link(tmp_path: Path) -> None:
+    lock, other = tmp_path / "db.lock", tmp_path / "other"
+    for _ in range(2):
+        open_lock(lock).close()
+        assert permissions(lock) == 0o600
+    other.write_bytes(b"theirs")
+    (tmp_path / "link.lock").symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"):
+        open_lock(tmp_path / "link.lock")
     assert other.read_bytes() == b"theirs"

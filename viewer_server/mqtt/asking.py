@@ -57,6 +57,12 @@ class _Outstanding:
     broken: str | None = None
 
 
+class _Named(msgspec.Struct):
+    """The field of an answer that names its request."""
+
+    transaction: str = ""
+
+
 class NodeRequests:
     """Requests to edge nodes over one connection; any thread may call `ask`.
 
@@ -162,6 +168,7 @@ class NodeRequests:
         try:
             response = decode(Response, received.payload)
         except MessageError as error:
+            waiting = waiting or self._asked_by(received.payload)
             if waiting is not None and found[1]["node"] == waiting.node:
                 waiting.broken = str(error)[:200]
                 waiting.done.set()
@@ -175,6 +182,15 @@ class NodeRequests:
             raise MessageError(f"{response.node} answered {response.command}, but {waiting.node} was asked")
         waiting.response = response
         waiting.done.set()
+
+    def _asked_by(self, payload: bytes) -> _Outstanding | None:
+        """The request that a broken answer without correlation data is for."""
+        try:
+            named = msgspec.json.decode(payload[: limits.PAYLOAD_BYTES], type=_Named).transaction
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        with self._lock:
+            return self._outstanding.get(named)
 
     def close(self) -> None:
         """Refuse new requests, and end all waiting for answers."""

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
-from shared.files import private_folder
+from shared.files import open_lock, private_folder
 
 
 def lock(path: Path) -> IO[bytes]:
@@ -17,7 +17,7 @@ def lock(path: Path) -> IO[bytes]:
         OSError: Another viewer has the lock, or the lock file cannot be made.
     """
     private_folder(path.parent)
-    file = path.with_name(f"{path.name}.lock").open("wb")
+    file = open_lock(path.with_name(f"{path.name}.lock"))
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

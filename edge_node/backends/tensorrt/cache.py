@@ -17,7 +17,7 @@ from edge_node.assets.download import cache_dir, sha256
 from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, build
 from edge_node.config.model_settings import TensorrtSettings
 from shared.errors import ModelError
-from shared.files import write_whole
+from shared.files import open_lock, write_whole
 
 log = logging.getLogger("darner.backend")
 
@@ -161,7 +161,7 @@ class EngineCache:
     def _locked(self, path: Path) -> Iterator[None]:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            lock = path.with_suffix(".lock").open("w")
+            lock = open_lock(path.with_suffix(".lock"))
         except OSError as error:
             raise ModelError(f"{self._folder}: engines cannot be kept there ({error.strerror})") from None
         with lock:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 import numpy as np
+import orjson
 
 from edge_node.assets.models import COCO, COCO_IDS, NO_CLASS
 from edge_node.backends.interface import ModelFile
@@ -61,7 +62,7 @@ def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
                 f"the name of class {index} has {len(name)} characters, and at most {limits.LABEL_LENGTH} "
                 f"are possible ({name[:40]!r}...): set model.labels"
             )
-    size = sum(len(name.encode()) for name in names)
+    size = len(orjson.dumps(names))
     if size > limits.CLASSES_BYTES:
         raise ModelError(
             f"the names of the model's classes take {size} bytes, and messages have room for "

@@ -171,9 +171,9 @@ def vars_of(definitions: Any) -> dict[str, Any]:
 
 
 def test_the_largest_manifest_is_read() -> None:
-    text = "ü" * limits.TEXT_LENGTH
+    text = "\U0001f600" * limits.TEXT_LENGTH  # four bytes each
     info = messages.CameraInfo(camera="c" * limits.ID_LENGTH, source=text, zones=1, lines=1)
-    each = limits.CLASSES_BYTES // limits.CLASSES
+    each = limits.CLASSES_BYTES // limits.CLASSES - 3
     model = messages.ModelInfo(
         name=text, classes=("x" * each,) * limits.CLASSES, input_width=1, input_height=1, layout="l"
     )

@@ -22,7 +22,7 @@ from shared.wire import topics
 from shared.wire.messages import Request, Response, encode, now_us
 from tests.conftest import Mosquitto, wait_until
 from viewer_server.mqtt import asking as module
-from viewer_server.mqtt.asking import Busy, NoAnswer, NodeRequests
+from viewer_server.mqtt.asking import BadAnswer, Busy, NoAnswer, NodeRequests
 
 JPEG = b"\xff\xd8 not really"
 
@@ -195,3 +195,28 @@ def test_without_a_broker_there_is_no_waiting(own_broker: Any) -> None:
         with pytest.raises(NoAnswer, match="broker"):
             requests.ask("shop", "ping", {})
         assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_broken_answer_is_said_at_once(broker: Mosquitto, version: str) -> None:
+    prefix = f"ask-broken-{version[0]}"
+    with (
+        asking(broker.url, prefix, version) as requests,
+        Client(settings_of(broker.url, prefix, version), name="shop") as shop,
+    ):
+        shop.subscribe(f"{prefix}/shop/request/#", 1)
+        assert shop.wait_subscribed(10)
+
+        def answer() -> None:
+            asked = shop.received.get(10)
+            transaction = orjson.loads(asked.payload)["transaction"]
+            good = Response(
+                node="shop", session="s", published_us=now_us(), command="detect", transaction=transaction
+            )
+            payload = encode(good).replace(b'"result":{}', b'"result":{"x":' + b"9" * 30 + b"}")
+            path = asked.response_topic or topics.RESPONSE.path(prefix, node="shop", command="detect")
+            shop.publish(topics.RESPONSE, path, payload, correlation=asked.correlation)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(BadAnswer, match="a whole number beyond"):
+            requests.ask("shop", "detect", {"confidence": 0.5}, deadline_s=10)
