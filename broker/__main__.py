@@ -2,7 +2,8 @@
 
 It runs Mosquitto if that is installed, otherwise rumqttd from the PyPI package `iotcore`. rumqttd speaks only
 MQTT 5 and keeps nothing on disk, so it is not for production. Either is a process of its own that ends with
-this one.
+this one. `darner-broker certificates` makes a private CA and certificates, `darner-broker roles` prints the
+access control list.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from broker import certificates, roles
 from shared import log as logs
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.files import make_private
@@ -36,6 +38,8 @@ STOP_WITHIN_S = 4.0
 """Seconds after which the broker is killed: a process that hangs does not react to SIGTERM."""
 LOOK_EVERY_S = 0.2
 """How soon it is noticed that the broker has ended by itself, seconds."""
+TOOLS = {"certificates": certificates.main, "roles": roles.main}
+"""Programs that are called by a first word."""
 _CERTIFICATES = "python -m broker.certificates {folder} --host NAME"
 SECRETS = {
     "ca.crt": _CERTIFICATES,
@@ -48,6 +52,9 @@ SECRETS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; return the process's exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given and given[0] in TOOLS:
+        return TOOLS[given[0]](given[1:])
     parser = argparse.ArgumentParser(prog=called("darner-broker", "broker"), description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, help="port to listen on (default 1883, with --secure 8883)")
@@ -61,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="FOLDER",
         help="take TLS, passwords and roles from this folder; the next port takes client certificates",
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     options.port = options.port or (8883 if options.secure else 1883)
     logs.setup()
     try:

@@ -16,6 +16,7 @@ from unittest import mock
 
 import broker.__main__
 import broker.certificates
+import broker.roles
 import edge_node.__main__
 import optimization.__main__
 import shared.conformance.__main__
@@ -62,6 +63,7 @@ PROGRAMS = (
     Program("darner-viewer", "viewer_server", viewer_server.__main__.main),
     Program("darner-broker", "broker", broker.__main__.main),
     Program(None, "broker.certificates", broker.certificates.main),
+    Program(None, "broker.roles", broker.roles.main),
     Program("darner-optimize", "optimization", optimization.__main__.main),
     Program("darner-replay", "shared.replay", shared.replay.__main__.main),
     Program("darner-conformance", "shared.conformance", shared.conformance.__main__.main),

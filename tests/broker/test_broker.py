@@ -15,7 +15,7 @@ import psutil
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.__main__ import HERE, choose, command
+from broker.__main__ import HERE, choose, command, main
 from shared.errors import ConfigError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
@@ -120,6 +120,16 @@ def test_a_client_that_fills_the_memory_is_cut_off_and_the_others_go_on(tmp_path
         assert shop.connections == 1
     process.kill()
     process.wait()
+
+
+def test_an_installation_makes_certificates_and_roles_with_the_same_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["certificates", str(tmp_path), "--host", "localhost"]) == 0
+    assert (tmp_path / "server.crt").exists()
+    capsys.readouterr()
+    assert main(["roles", "--prefix", "a/v1"]) == 0
+    assert "pattern write a/v1/%u/status" in capsys.readouterr().out
 
 
 def test_no_broker_at_all_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
