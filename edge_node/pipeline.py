@@ -252,7 +252,7 @@ class Pipeline:
                     channel.close()
 
     def _may_go_on(self, camera: str, *, recorded: bool) -> bool:
-        """Whether to analyse a frame. In a pause, a recording waits, and live frames are dropped."""
+        """Whether to analyse a frame. In a pause, a film waits, and live frames are dropped."""
         if self._live[camera].paused:
             self._publisher.state.camera_status(camera, "paused")
             self._paused.add(camera)

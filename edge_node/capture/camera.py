@@ -1,4 +1,4 @@
-"""A camera's frames: live sources reconnect by themselves, recordings end or start again."""
+"""A camera's frames: live sources reconnect by themselves, films end or start again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def capture(
 ) -> Iterator[Frame]:
     """The frames of one camera, until its source ends or `stop` is set.
 
-    A live source is reconnected until it works, with backoff and jitter. A recording gives every frame, once
+    A live source is reconnected until it works, with backoff and jitter. A film gives every frame, once
     or in a loop, with the times of its media clock; these frames have the clock "media".
 
     Args:
@@ -56,7 +56,7 @@ def capture(
         reason = f"camera {camera}: {source.shown} gives no more frames"
         try:
             with closing(source.open()) as reader:
-                recorded = reader.feed == "recorded"
+                recorded = reader.feed == "film"
                 if must_end and not recorded:
                     raise SourceError(f"{source.shown}: is live; a batch job needs a video that ends")
                 for frame in frames.of(reader, film, stop):
@@ -119,7 +119,7 @@ def _timed(
     reader: Reader, film: Film, stop: threading.Event, after_ns: int
 ) -> Iterator[tuple[Taken, int, int, ClockSource]]:
     """Each picture with the wall clock, the clock for durations (nanoseconds), and where they come from."""
-    if reader.feed == "recorded":
+    if reader.feed == "film":
         for taken, now_s in film.play(reader):
             yield taken, wall_clock.now_ns(), round(now_s * 1e9), "media"
     elif reader.feed == "pulled":

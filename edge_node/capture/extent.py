@@ -1,4 +1,4 @@
-"""How long a recording is, as far as its folder or its container says."""
+"""How long a film is, as far as its folder or its container says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MATROSKA = b"\x1a\x45\xdf\xa3"
 
 
 class Extent(NamedTuple):
-    """What a recording says about itself before it is read; None for what it does not say.
+    """What a film says about itself before it is read; None for what it does not say.
 
     Attributes:
         seconds: Its length.
@@ -28,13 +28,13 @@ class Extent(NamedTuple):
 
 
 def extent_of(source: int | str, fps: float) -> Extent:
-    """The extent of a recording.
+    """The extent of a film.
 
     A container counts frames, or it only names a length, of which FFmpeg makes a number of frames. So only
     the length can be compared with what is read.
 
     Args:
-        source: The recording.
+        source: The film.
         fps: Pictures a second of a folder.
     """
     path = path_of(source)

@@ -1,4 +1,4 @@
-"""Pictures at the pace at which they were filmed: of recordings, of streams such as HLS, and of cameras."""
+"""Gives the pictures of films, HLS streams and cameras at the pace at which they were taken."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from shared import clock as wall_clock
 log = logging.getLogger("darner.capture")
 
 _LONGEST_WAIT_S = 10.0
-"""Longest wait for the next picture of a recording, seconds: a longer gap in its times is skipped."""
+"""Longest wait for the next picture of a film, seconds: a longer gap in its times is skipped."""
 _CATCH_UP_S = 1.0
-"""How late a recording may be before it goes on at its normal speed instead of catching up, seconds."""
+"""How late a film may be before it goes on at its normal speed instead of catching up, seconds."""
 _REORDERED = 16
 """Most pictures that may be out of order, as in H.264."""
 _JUMP_BACK = 5
 """Usual steps by which a picture out of order may lie back; a time further back begins a new piece."""
 _WHOLE = 0.95
-"""A recording broke off if it has less than this share of the length that its header names."""
+"""A film broke off if it has less than this share of the length that its header names."""
 _SKIPPED_S = 0.5
 """A gap in the times of an HLS stream, seconds, that shows the loss of a segment."""
 _LONGEST_PILE_S = 5.0
@@ -51,7 +51,7 @@ class MediaClock:
         return self._now_s + self._step_s
 
     def seconds(self, media_s: float | None) -> float:
-        """The time of the next picture; its first one is at 0, or where a recording's time stamp says."""
+        """The time of the next picture; its first one is at 0, or where a film's time stamp says."""
         if self._offset_s is None:
             first = media_s or 0.0
             # A picture or two at the start may be missing. Further off, time stamps begin anywhere.
@@ -79,7 +79,7 @@ class MediaClock:
 
 
 class Film:
-    """Plays a recording, once or several times, on one clock that begins at 0.
+    """Plays a film, once or several times, on one clock that begins at 0.
 
     Args:
         camera: The camera's name, for messages.
@@ -89,7 +89,7 @@ class Film:
         tells: Whether to log that a pass broke off; if not, the caller does.
 
     Attributes:
-        broke_off_s: Where the last pass broke off before the recording's end, seconds from the recording's
+        broke_off_s: Where the last pass broke off before the film's end, seconds from the film's
             start; the next one goes on from there. None when it came to the end, or is not continued.
     """
 
@@ -129,7 +129,7 @@ class Film:
         if reader.seconds is not None and clock.next_s < reader.seconds * _WHOLE and not self._stop.is_set():
             log.log(
                 self._cut_level,
-                "camera %s: the recording broke off after %.1f s of %.1f s; %s",
+                "camera %s: the film broke off after %.1f s of %.1f s; %s",
                 self._camera,
                 here_s,
                 reader.seconds,
@@ -144,7 +144,7 @@ class Film:
         if not self._warned:
             self._warned = True
             log.warning(
-                "camera %s: the recording lacks time stamps; its times are guessed from %g frames a second",
+                "camera %s: the film lacks time stamps; its times are guessed from %g frames a second",
                 self._camera,
                 rate,
             )
@@ -157,7 +157,7 @@ class Film:
             self._started -= ahead_s
         elif ahead_s > _LONGEST_WAIT_S:
             log.warning(
-                "camera %s: the recording has a gap of %.0f s at %.1f s; it goes on after %.0f s",
+                "camera %s: the film has a gap of %.0f s at %.1f s; it goes on after %.0f s",
                 self._camera,
                 ahead_s,
                 now_s - ahead_s,

@@ -121,7 +121,7 @@ class Source:
             return self._open_playlist(address.full, said)
         video = Video(address.full, f"{self._prefix}: {why}", self._settings.stall_s)
         video.guessed = video.bare_jpegs
-        if said.kind == "recording" or (video.length and not said.fragmented):
+        if said.kind == "film" or (video.length and not said.fragmented):
             return self._film(video)
         if not video.guessed:
             video.feed = "pulled"
@@ -139,8 +139,8 @@ class Source:
         return video
 
     def _film(self, video: Video) -> Reader:
-        """A recording; `fps` is its rate if it has neither time stamps nor a rate of its own."""
-        video.feed, video.guessed = "recorded", video.bare_jpegs
+        """A film; `fps` is its rate if it has neither time stamps nor a rate of its own."""
+        video.feed, video.guessed = "film", video.bare_jpegs
         if not video.rate:
             video.rate = self._settings.fps
         return video

@@ -73,13 +73,13 @@ def path_of(source: int | str) -> str | None:
 def may_come_later(source: int | str) -> bool:
     """Whether a source that is not there now is waited for: a webcam, an address, or a pipe's writer.
 
-    Only an HTTP server can tell whether its address is a recording: then each frame's clock is "media".
+    Only an HTTP server can tell whether its address is a film: then each frame's clock is "media".
     """
     return kind_of(source) in ("device", "http", "stream", "pipe")
 
 
 def is_read_fast(settings: CameraSettings) -> bool:
-    """Whether a source is a recording that is read as fast as its frames can be processed (`pace: fast`)."""
+    """Whether a source is a film that is read as fast as its frames can be processed (`pace: fast`)."""
     return settings.pace == "fast" and kind_of(settings.source) not in ("device", "stream", "pipe")
 
 

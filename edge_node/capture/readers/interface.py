@@ -7,8 +7,8 @@ from typing import Literal, Protocol
 
 from edge_node.frames import U8
 
-Feed = Literal["recorded", "pulled", "pushed"]
-"""How pictures come: from a recording, which has an end and is read at our pace; from a live source that lets
+Feed = Literal["film", "pulled", "pushed"]
+"""How pictures come: from a film, which has an end and is read at our pace; from a live source that lets
 us read faster than it was filmed, such as HLS; or when they were just taken."""
 
 
@@ -35,7 +35,7 @@ class Reader(Protocol):
         feed: How its pictures come.
         rate: Pictures a second where no time stamps say when they were taken; 0 if unknown.
         segment_s: Longest duration of a segment of a live HLS stream, seconds; 0 for all else.
-        seconds: Shortest time that a recording can be long, as far as its header tells; None if it does not.
+        seconds: Shortest time that a film can be long, as far as its header tells; None if it does not.
     """
 
     name: str

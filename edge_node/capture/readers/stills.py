@@ -37,7 +37,7 @@ class Pictures:
     """
 
     name = "opencv images"
-    feed: Feed = "recorded"
+    feed: Feed = "film"
     segment_s = 0.0
     seconds: float | None = None
 

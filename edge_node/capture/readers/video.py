@@ -100,7 +100,7 @@ class Video:
             self._video.release()
             raise SourceError(refusal)
         self.name = "opencv ffmpeg"
-        self.feed: Feed = "recorded" if stall_s is None else "pushed"
+        self.feed: Feed = "film" if stall_s is None else "pushed"
         rate = float(self._video.get(cv2.CAP_PROP_FPS))
         self.rate = rate if _RATES[0] <= rate <= _RATES[1] else 0.0
         frames = self._video.get(cv2.CAP_PROP_FRAME_COUNT)

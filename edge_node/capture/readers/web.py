@@ -1,4 +1,4 @@
-"""What an HTTP server says about an address: a recording, a live stream, a playlist or a picture."""
+"""What an HTTP server says about an address: a film, a live stream, a playlist or a picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from edge_node.capture.readers.address import Address
 
-WebKind = Literal["parts", "picture", "playlist", "dash", "recording", "stream"]
+WebKind = Literal["parts", "picture", "playlist", "dash", "film", "stream"]
 """Pictures one after the other (multipart); one picture; an HLS playlist; a DASH manifest; something with a
 length; something without."""
 
@@ -24,7 +24,7 @@ _HEAD = 65_536
 """Bytes at the start of an answer that are looked at."""
 _LARGEST_PLAYLIST = 4 << 20
 _ENDLESS = 2**40
-"""A length from here on, bytes, is not that of a recording: some cameras name one for an endless stream."""
+"""A length from here on, bytes, is not that of a film: some cameras name one for an endless stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Said:
 
     Attributes:
         kind: What is at the address.
-        ended: Of a playlist: whether it is complete, so that it is a recording.
+        ended: Of a playlist: whether it is complete, so that it is a film.
         target_s: Of a playlist: the longest duration of a segment, seconds.
         fragmented: Whether it is a fragmented MP4 file, which promises no duration that could be relied on.
     """
@@ -126,7 +126,7 @@ def _ask(asking: urllib.request.OpenerDirector, url: str) -> Said:
         if head.startswith(b"--"):
             return Said("parts")
         length = int(answer.headers.get("Content-Length") or 0)
-        kind: WebKind = "recording" if 0 < length < _ENDLESS else "stream"
+        kind: WebKind = "film" if 0 < length < _ENDLESS else "stream"
         return Said(kind, fragmented=b"mvex" in head or b"moof" in head)
 
 

@@ -249,7 +249,7 @@ def test_a_camera_that_cannot_be_opened_is_logged_once_and_without_its_password(
     assert caplog.text.count("trying again") == 1
 
 
-def test_a_recording_s_picture_of_another_size_begins_anew(tmp_path: Path) -> None:
+def test_a_film_s_picture_of_another_size_begins_anew(tmp_path: Path) -> None:
     for number, width in enumerate([64, 64, 96, 96]):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((48, width, 3), np.uint8))
     frames, said = run(CameraSettings(source=str(tmp_path), pace="fast"))

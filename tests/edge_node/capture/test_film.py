@@ -76,13 +76,13 @@ def test_times_out_of_order_grow_and_do_not_drift() -> None:
     assert times[-1] == pytest.approx(0.64, abs=0.01)
 
 
-def test_a_recording_that_is_played_again_goes_on_in_its_own_step() -> None:
+def test_a_film_that_is_played_again_goes_on_in_its_own_step() -> None:
     film = Film("c", CameraSettings(source="x", pace="fast"), threading.Event())
     times = [now_s for _ in range(3) for _, now_s in film.play(Script(STEADY))]
     assert times == pytest.approx([i * 0.04 for i in range(36)])
 
 
-def test_a_recording_that_was_held_up_does_not_hurry_afterwards() -> None:
+def test_a_film_that_was_held_up_does_not_hurry_afterwards() -> None:
     film = Film("c", CameraSettings(source="x"), threading.Event())
     shown = [time.monotonic() for _ in film.play(Script(STEADY, {2: 1.2}))]
     assert shown[-1] - shown[3] > 0.25, "8 steps of 40 ms"
@@ -123,7 +123,7 @@ def test_nothing_is_left_out_where_it_cannot_be_told(times_s: list[float | None]
     assert [taken.media_s for taken, _, _ in pushed(Script(times_s), threading.Event())] == times_s
 
 
-def test_a_recording_that_breaks_off_goes_on_from_there_and_ends_when_nothing_is_new() -> None:
+def test_a_film_that_breaks_off_goes_on_from_there_and_ends_when_nothing_is_new() -> None:
     film = Film("c", CameraSettings(source="x", pace="fast"), threading.Event(), resumes=True)
     times: list[float] = []
     for length in (5, 9, 9):

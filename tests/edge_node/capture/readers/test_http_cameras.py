@@ -246,7 +246,7 @@ def test_user_and_password_are_sent_as_the_camera_wants_them(
 
     with camera(answer) as source:
         address = source.replace("http://", f"http://{written}")
-        frames, said = watch(address, 5, within_s=8.0 if fits else 0.6, fps=50)
+        frames, said = watch(address, 5, within_s=8.0 if fits else 0.3, fps=50)
     assert bool(frames) is fits
     reasons = " ".join(reason or "" for _, reason in said)
     assert "secret" not in reasons
