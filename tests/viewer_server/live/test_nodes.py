@@ -145,6 +145,16 @@ def test_the_largest_node_gives_way_where_all_are_over_the_limit() -> None:
     assert abs(len(shown.of("a")) - len(shown.of("b"))) <= 1
 
 
+def test_memory_of_the_newest_messages_is_bounded_and_shared() -> None:
+    shown = Shown(QuotaSettings(cameras=256, states=500, states_total=1000, live_mb=1))
+    shown.apply(*shop("front"), status("evil"))
+    for number in range(150):
+        shown.apply(zones(*(f"zone{n}" for n in range(100)), of="evil", camera=f"c{number}"))
+    assert sum(len(update.payload) for update in shown.state.everything()) < 1e6
+    assert len(shown.of("shop")) == 6
+    assert shown.reached() == {("evil", "live_mb")}
+
+
 def big(number: int, node: str, camera: str) -> Received:
     """A picture of 400 kB whose boxes do not come."""
     jpeg = picture_of(number)

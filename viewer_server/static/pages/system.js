@@ -67,7 +67,7 @@ function card({ node, status, info, metrics }, nowS, limits) {
 
 /** A limit that was reached, as an item of a list. @param {LimitReached} limit */
 const mark = ({ node, says, count, last_us: last }) =>
-  element("li", {}, `${node ?? "All nodes"}: ${says} – ${count} times, last at ${time(last / 1000)}`);
+  element("li", {}, `${node ?? "All nodes"}: ${says}. ${count === 1 ? "Once" : `${count} times, last`} at ${time(last / 1000)}.`);
 
 /** @param {NodeInfo | null} info @param {NodeStatus | null} status @returns {Facts} */
 function about(info, status) {
