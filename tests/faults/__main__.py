@@ -31,7 +31,6 @@ QUICK_WARM_S = 3.0
 RECOVERED_WITHIN_S = 5.0
 NOTICED_WITHIN_S = 20.0
 GIVEN_UP_AFTER_S = 30.0
-GROWTH_MB = 20.0
 HEAD = (
     "fault",
     "s",
@@ -146,7 +145,7 @@ def _strike(fault: Fault, system: System, dice: random.Random, row: Row, *, quic
     for program in watched:
         program.settle()
         row.growth_mb[program.name] = round(program.growth, 1)
-        if program.growth > GROWTH_MB:
+        if program.growth > fault.growth_mb:
             row.failures.append(f"the {program.name}'s memory grew by {program.growth:.0f} MB")
 
 

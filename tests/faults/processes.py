@@ -211,10 +211,16 @@ class Viewer(Program):
         url: The broker's address.
         port: The port of the viewer's pages.
         clock: A file with the offset of its wall clock; None leaves the clock alone.
+        more: Settings, such as ``history.max_mb=2``.
+
+    Attributes:
+        url: Where its pages are.
     """
 
-    def __init__(self, folder: Path, url: str, port: int, clock: Path | None) -> None:
-        settings = (f"mqtt.url={url}", f"http.port={port}", f"history.path={folder}/history.db")
+    def __init__(
+        self, folder: Path, url: str, port: int, clock: Path | None, more: Sequence[str] = ()
+    ) -> None:
+        settings = (f"mqtt.url={url}", f"http.port={port}", f"history.path={folder}/history.db", *more)
         words = [word for setting in settings for word in ("--set", setting)]
         name = ["viewer_server"] if clock is None else ["tests.faults.program", "viewer_server"]
         super().__init__(
@@ -223,7 +229,7 @@ class Viewer(Program):
             folder,
             {} if clock is None else {"FAULTS_CLOCK": str(clock)},
         )
-        self._metrics_url = f"http://127.0.0.1:{port}/metrics"
+        self.url = f"http://127.0.0.1:{port}"
         self._repeated: dict[int, int] = {}
 
     def settle(self) -> None:
@@ -238,7 +244,7 @@ class Viewer(Program):
 
     def _repeated_now(self) -> int:
         try:
-            with urllib.request.urlopen(self._metrics_url, timeout=2) as answer:  # noqa: S310 - our own
+            with urllib.request.urlopen(f"{self.url}/metrics", timeout=2) as answer:  # noqa: S310 - our own
                 text = answer.read().decode()
         except OSError:
             return 0

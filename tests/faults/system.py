@@ -42,6 +42,7 @@ class Site:
         ip_camera: Whether the second camera is reached over HTTP.
         small_disk: Whether the outbox has a small disk of its own.
         own_clock: Whether the wall clock of edge and viewer can be set.
+        viewer: Settings of the viewer, such as ``history.max_mb=2``.
     """
 
     forgetful: bool = False
@@ -49,6 +50,7 @@ class Site:
     ip_camera: bool = False
     small_disk: bool = False
     own_clock: bool = False
+    viewer: tuple[str, ...] = ()
 
 
 class System:
@@ -109,7 +111,7 @@ class System:
         else:
             self.broker = broker(self.folder, self.host, self.port)
         url = f"mqtt://{self.host}:{self.port}"
-        self.viewer = Viewer(self.folder, url, free_port(), clock)
+        self.viewer = Viewer(self.folder, url, free_port(), clock, self.site.viewer)
         self.edge = self._edge(f"mqtt://127.0.0.1:{self.proxy.port}" if self.proxy else url, clock)
         for program in self.programs:
             self._stack.callback(program.kill)

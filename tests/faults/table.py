@@ -13,12 +13,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from tests.conftest import REPO
+from tests.faults.evil.answers import check_answers
 from tests.faults.network import cable_possible
 from tests.faults.processes import FaultError, Program, wait_for
-from tests.faults.system import NODE, Site, System, disk_possible
+from tests.faults.system import CAMERAS, NODE, Site, System, disk_possible
 
 Hold = Callable[[System, random.Random], AbstractContextManager[None]]
 FLOOD_PER_S = 300
+EVIL_PER_S = 500
+EVIL_MB = 150.0
+"""What the limits allow: 32 MB of messages, 64 MB of pictures, 32 MB that wait, and what SQLite holds."""
 RANDOM_KILLS = 6
 WAL_BYTES = 150_000
 """The limit on files that stands for a full disk: less than the outbox's write-ahead log needs."""
@@ -40,6 +44,7 @@ class Fault:
         site: The surroundings that the fault needs.
         noticed: Whether the edge must log the loss of the broker, and the broker publish the edge's will.
         stop: Whether viewer and edge must also end cleanly while the fault lasts.
+        growth_mb: By how much the memory of edge and viewer may grow, megabytes.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Fault:
     site: Site = HERE
     noticed: bool = False
     stop: bool = False
+    growth_mb: float = 20.0
 
 
 def killed(which: str) -> Hold:
@@ -198,6 +204,28 @@ def flooded(system: System, dice: random.Random) -> Iterator[None]:
         process.wait()
 
 
+def attacked(*, nodes: bool) -> Hold:
+    """Let a node send all that it may, or let somebody invent nodes; the viewer answers about ours."""
+
+    @contextmanager
+    def hold(system: System, dice: random.Random) -> Iterator[None]:
+        words = [system.host, str(system.port), str(dice.randrange(1000)), str(EVIL_PER_S)]
+        words += ["--nodes"] if nodes else []
+        process = subprocess.Popen([sys.executable, "-m", "tests.faults.evil.flood", *words], cwd=REPO)
+        try:
+            yield
+            if process.poll() is not None:
+                raise FaultError(f"the flood ended by itself with exit code {process.returncode}")
+            if system.viewer.alive:
+                slowest_s = check_answers(system.viewer, NODE, CAMERAS)
+                print(f"  the viewer's slowest answer took {slowest_s:.2f} s", file=sys.stderr, flush=True)
+        finally:
+            process.kill()
+            process.wait()
+
+    return hold
+
+
 @contextmanager
 def camera_gone(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
     """Let one camera hang, the first time for 8 s before it is off. The other must go on."""
@@ -226,6 +254,7 @@ def faults() -> list[Fault]:
     cut_how = "netns, DROP" if link.link == "cable" else "proxy"
     disk_how = "tmpfs" if disk_possible() else "RLIMIT_FSIZE"
     forgetful = Site(forgetful=True)
+    full = Site(viewer=("history.max_mb=16", "history.snapshots_mb=8"))
     return [
         Fault("broker-kill", "kill -9 broker", killed("broker"), 3, 2, stop=True),
         Fault("edge-kill", "kill -9 edge", killed("edge"), 2, 1),
@@ -250,5 +279,25 @@ def faults() -> list[Fault]:
             Site(own_clock=True),
         ),
         Fault("garbage", f"garbage, {FLOOD_PER_S}/s", flooded, 15, 5, stop=True),
+        Fault(
+            "evil",
+            f"a node sends all it may, {EVIL_PER_S}/s",
+            attacked(nodes=False),
+            25,
+            8,
+            full,
+            stop=True,
+            growth_mb=EVIL_MB,
+        ),
+        Fault(
+            "evil-nodes",
+            f"invented nodes, {EVIL_PER_S}/s",
+            attacked(nodes=True),
+            25,
+            None,
+            full,
+            stop=True,
+            growth_mb=EVIL_MB,
+        ),
         Fault("camera", "camera hangs, dies", camera_gone, 12, 2, Site(ip_camera=True), stop=True),
     ]
