@@ -71,6 +71,7 @@ SAYS: dict[Limit, str] = {
 SAY_AGAIN_US = 24 * 3_600_000_000
 LINES_A_MINUTE = 20
 LINES_OF_A_NODE = 20
+LINES_OF_UNKNOWN_NODES = 100
 MAX_KEPT = 4_000
 """Nodes times limits that are remembered: on a broker without passwords anybody may invent nodes."""
 
@@ -102,7 +103,10 @@ class Reached:
 
 
 class OnceByNode:
-    """Lets the first message of each key through, and so many of each node: none uses up those of others."""
+    """Lets the first message of each key through, and so many of each node: none uses up those of others.
+
+    The empty name stands for all nodes that are not known.
+    """
 
     def __init__(self, most: int = LINES_OF_A_NODE) -> None:
         self._most = most
@@ -110,7 +114,7 @@ class OnceByNode:
 
     def __call__(self, node: str, key: str) -> bool:
         """True the first time that a node's `key` is seen."""
-        once = self._nodes.pop(node, None) or Once(self._most)
+        once = self._nodes.pop(node, None) or Once(self._most if node else LINES_OF_UNKNOWN_NODES)
         self._nodes[node] = once
         if len(self._nodes) > MAX_KEPT:
             self._nodes.popitem(last=False)

@@ -7,7 +7,16 @@ from typing import get_args
 
 import pytest
 
-from viewer_server.quotas import ALL_NODES, LINES_A_MINUTE, MAX_KEPT, SAYS, Limit, OnceByNode, Quotas
+from viewer_server.quotas import (
+    ALL_NODES,
+    LINES_A_MINUTE,
+    LINES_OF_UNKNOWN_NODES,
+    MAX_KEPT,
+    SAYS,
+    Limit,
+    OnceByNode,
+    Quotas,
+)
 
 
 def test_what_gave_way_is_counted_by_node_and_limit_and_said_once_a_day(
@@ -50,5 +59,6 @@ def test_every_limit_has_words(limit: Limit) -> None:
 def test_a_node_uses_up_its_own_lines_only() -> None:
     once = OnceByNode(3)
     assert [once("evil", f"topic{number}") for number in range(5)] == [True, True, True, False, False]
+    assert sum(once("", f"topic{number}") for number in range(1000)) == LINES_OF_UNKNOWN_NODES
     assert once("shop", "topic0")
     assert not once("shop", "topic0")

@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 
 from shared.mqtt.received import Received
-from shared.wire.messages import Event
+from shared.wire.messages import Event, NodeMessage
 from viewer_server.live import updates
 from viewer_server.live.state import RefusedPicture, State
 from viewer_server.live.updates import Key, Update
@@ -189,8 +189,11 @@ class Hub:
     def _all(self, watched: frozenset[Key] | None) -> frozenset[Key]:
         return frozenset(self.state.cameras) if watched is None else watched
 
-    def handle(self, received: Received) -> None:
+    def handle(self, received: Received) -> NodeMessage | None:
         """Apply a message from the broker to the state, and tell every browser.
+
+        Returns:
+            The message; None where it was a picture, or empty.
 
         Raises:
             MessageError: The message breaks the contract or goes over a cap.
@@ -201,6 +204,7 @@ class Hub:
             except RefusedPicture as refused:
                 self._tell([refused.update])
                 raise
+            return self.state.message
 
     def remember(self, events: Iterable[Event]) -> None:
         """Add stored events to the state, before the first browser connects."""

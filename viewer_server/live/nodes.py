@@ -23,6 +23,8 @@ UNHEARD_S = 15.0
 MAX_REFUSED = 1000
 """Names of refused nodes that are remembered."""
 ASK_AGAIN_S = 10.0
+LOOK_AGAIN_S = 1.0
+"""After no silent node was found: looking at all of them for each message would take long."""
 
 
 class Nodes:
@@ -39,7 +41,7 @@ class Nodes:
         self._totals: Counter[str] = Counter()
         self._refused: OrderedDict[str, None] = OrderedDict()
         self._wanted = False
-        self._asked_s = -math.inf
+        self._asked_s = self._full_s = -math.inf
         self._lost: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Node]:
@@ -185,6 +187,8 @@ class Nodes:
         self._quotas.hit(ALL_NODES, "nodes", most)
         silent = self._silent()
         if silent is None:
+            self._full_s = self._clock()
+        if silent is None:
             self._refused[name] = None
             if len(self._refused) > MAX_REFUSED:
                 self._refused.popitem(last=False)
@@ -197,7 +201,10 @@ class Nodes:
         Those without a status go before those offline, and these before those online; of each, the one that
         was heard longest ago.
         """
-        before_s = self._clock() - SILENT_S
+        now = self._clock()
+        if now - self._full_s < LOOK_AGAIN_S:
+            return None
+        before_s = now - SILENT_S
         silent = (node for node in self._nodes.values() if node.heard_s < before_s)
         return min(silent, key=lambda one: (one.online is not None, one.online, one.heard_s), default=None)
 

@@ -65,6 +65,7 @@ class State:
 
     Attributes:
         joined: Pictures that found their boxes.
+        message: What the last call of `apply` has read; None where it was a picture, or empty.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class State:
         self._nodes = Nodes(self.quotas, clock)
         self._recent = Recent()
         self.joined = 0
+        self.message: NodeMessage | None = None
 
     @property
     def nodes(self) -> set[str]:
@@ -118,6 +120,7 @@ class State:
         Raises:
             MessageError: The topic is not shown, or the message breaks the contract or there is no room.
         """
+        self.message = None
         match = topics.match(self._prefix, received.topic)
         if match is None or match[0] not in SHOWN:
             raise MessageError("not one of the topics that are shown")
@@ -128,6 +131,7 @@ class State:
             return self._cleared(row, ids)
         message = decode(row.payload, received.payload)
         assert isinstance(message, NodeMessage)  # noqa: S101 - every shown topic carries one
+        self.message = message
         check_names(ids, message)
         if isinstance(message, DetectionsMessage):
             return self._detections(ids, message, len(received.payload))

@@ -187,11 +187,12 @@ class Subscriber:
             self._take(row, ids, received)
         except MessageError as error:
             self._metrics.refused.labels(name).inc()
-            if self._once(ids.get("node", ""), received.topic):
+            node = ids.get("node", "")
+            if self._once(node if self._hub.knows(node) else "", received.topic):
                 log.warning("%r: skipped a message: %s (said once for this topic)", received.topic, error)
         except Exception:  # a fault of ours must cost one message, not the page
             self._metrics.refused.labels(name).inc()
-            if self._once("", "fault"):
+            if self._once("fault", "fault"):
                 log.exception("a message on %r was skipped through a fault in the viewer", received.topic)
 
     def _take(self, row: Topic | None, ids: Mapping[str, str], received: Received) -> None:
@@ -216,21 +217,18 @@ class Subscriber:
         if row is topics.EVENTS and received.payload:
             self._take_event(ids, received)
             return
-        self._hub.handle(received)
-        if received.payload:  # the hub has checked it
-            self._note(row, received.payload)
+        self._note(self._hub.handle(received))
 
-    def _note(self, row: Topic | None, payload: bytes) -> None:
-        if row is topics.ZONES:
-            self.versions.add(decode(Zones, payload))
-        elif row is topics.METRICS:
-            metrics = decode(Metrics, payload)
-            self._history.hear(metrics)
-            self._hear_session(metrics)
-        elif row is topics.STATUS:
-            self._hear_session(decode(NodeStatus, payload))
-        elif row is topics.ZONE:
-            self._history.hear(decode(ZoneState, payload))
+    def _note(self, message: NodeMessage | None) -> None:
+        if isinstance(message, Zones):
+            self.versions.add(message)
+        elif isinstance(message, Metrics):
+            self._history.hear(message)
+            self._hear_session(message)
+        elif isinstance(message, NodeStatus):
+            self._hear_session(message)
+        elif isinstance(message, ZoneState):
+            self._history.hear(message)
 
     def _hear_session(self, message: NodeMessage) -> None:
         """Note a node's session: a snapshot without properties is of the one that runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TypeVar
 
 import msgspec
@@ -66,17 +67,27 @@ def write_out_defaults(value: object) -> None:
     msgspec leaves such fields to the class. orjson writes only what an instance holds, so encoding the
     message again would lose them.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for item in dataclasses.fields(value):
-            inner = getattr(value, item.name)
-            value.__dict__.setdefault(item.name, inner)
-            write_out_defaults(inner)
-    elif isinstance(value, dict):
-        for inner in value.values():
-            write_out_defaults(inner)
-    elif isinstance(value, tuple):
-        for inner in value:
-            write_out_defaults(inner)
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        held = value.__dict__
+        for name in _names(kind):
+            inner = getattr(value, name)
+            held.setdefault(name, inner)
+            if type(inner) not in _SIMPLE:
+                write_out_defaults(inner)
+    elif isinstance(value, (dict, tuple)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            if type(inner) not in _SIMPLE:
+                write_out_defaults(inner)
+
+
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
+
+@functools.cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields, which a large message asks for hundreds of times."""
+    return tuple(item.name for item in dataclasses.fields(kind))
 
 
 def check_json(value: object, level: int = 0) -> None:
