@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 import stat
 import sys
@@ -20,6 +21,9 @@ from shared.errors import DarnerError
 from shared.files import PartFile, write_whole
 
 SYSTEM_CACHE = Path("/var/cache/darner")
+
+
+log = logging.getLogger("darner.download")
 
 
 class DownloadError(DarnerError):
@@ -79,7 +83,7 @@ def fetch(url: str, target: Path, expected_sha256: str | None = None) -> Path:
     """
     record = target.with_name(target.name + ".sha256")
     if target.is_file():
-        known = expected_sha256 or (record.read_text().split()[0] if record.is_file() else None)
+        known = expected_sha256 or _recorded(record)
         if known and sha256(target) != known:
             raise DownloadError(
                 f"{target}: has changed since it was downloaded (expected SHA-256 {known}); "
@@ -95,7 +99,33 @@ def fetch(url: str, target: Path, expected_sha256: str | None = None) -> Path:
             )
         write_whole(record, f"{found}  {target.name}\n".encode())
         part.keep()
+    if not expected_sha256:
+        log.warning(
+            "%s: downloaded and trusted, as no checksum of it is known; it must keep its SHA-256, %s: "
+            "compare that if you can",
+            target,
+            found,
+        )
     return target
+
+
+def _recorded(record: Path) -> str | None:
+    """The hash that a file had when it was downloaded; None when nothing is known of it.
+
+    Raises:
+        DownloadError: There is a record, and it cannot be read.
+    """
+    try:
+        known = record.read_text(encoding="ascii").split()[:1]
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        known = []
+    if not known:
+        raise DownloadError(
+            f"{record}: holds no SHA-256; delete it and the file beside it to download that again"
+        )
+    return known[0]
 
 
 def _stream(url: str, part: Path) -> None:
@@ -118,6 +148,6 @@ def _stream(url: str, part: Path) -> None:
                 bar.update(len(chunk))
             if file.tell() < length:
                 raise DownloadError(f"{url}: the download ended after {file.tell()} of {length} bytes")
-    except (OSError, HTTPException, urllib.error.URLError) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: a length that is no number
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"cannot download {url}: {reason}") from None

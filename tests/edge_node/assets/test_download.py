@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import http.server
 import os
 import pwd
@@ -75,6 +76,28 @@ def test_a_file_that_has_changed_since_its_download_is_refused(server: str, tmp_
     target.write_bytes(b"other")
     with pytest.raises(DownloadError, match="has changed since it was downloaded"):
         fetch(f"{server}/model.onnx", target)
+
+
+def test_a_file_without_a_known_hash_is_trusted_once_and_that_is_said(
+    server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = hashlib.sha256(CONTENT).hexdigest()
+    fetch(f"{server}/a.onnx", tmp_path / "a.onnx", known)
+    assert not caplog.text
+    fetch(f"{server}/b.onnx", tmp_path / "b.onnx")
+    assert "trusted, as no checksum of it is known" in caplog.text
+    assert known in caplog.text
+    caplog.clear()
+    fetch(f"{server}/b.onnx", tmp_path / "b.onnx")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff"])
+def test_a_record_that_holds_no_hash_is_one_clear_error(server: str, tmp_path: Path, content: bytes) -> None:
+    fetch(f"{server}/model.onnx", tmp_path / "model.onnx")
+    (tmp_path / "model.onnx.sha256").write_bytes(content)
+    with pytest.raises(DownloadError, match="holds no SHA-256"):
+        fetch(f"{server}/model.onnx", tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize(
