@@ -17,9 +17,10 @@ from shared.secrets import known
 from shared.secrets.known import HIDDEN
 
 _STEMS = (
-    "user|usr|login|pass|pwd|token|secret|streamid|auth|sign|session|cookie|ticket|credential|key|jwt|account"
+    "user|usr|login|pass|pwd|token|secret|streamid|auth|sign|session|cookie|ticket|credential|key|jwt|account|"
+    "kennwort|contrase|senha|clave|parola"
 )
-_NAMES = "pw|psw|psk|sid|sig|pin|otp|code|nonce|hash|uid|u|p|un"
+_NAMES = "pw|mdp|psw|psk|sid|sig|pin|otp|code|nonce|hash|uid|u|p|un"
 _CREDENTIAL = re.compile(rf"{_STEMS}|(?<![a-z])(?:{_NAMES})(?![a-z])", re.I)
 """The names of parameters whose values are taken for credentials."""
 _SEGMENT = re.compile(
@@ -132,7 +133,7 @@ def _pairs(text: str) -> str:
         lambda query: f"?{HIDDEN}" if _CREDENTIAL.search(_decoded(query[0])) else query[0], text
     )
     text = _PAIR.sub(_hide_value, text)
-    return _BARE.sub(f"{HIDDEN}@", text)
+    return _BARE.sub(f"{HIDDEN}@", text) if "@" in text else text
 
 
 def _hide_value(pair: re.Match[str]) -> str:
@@ -194,10 +195,10 @@ def _path(path: str) -> str:
     named = False
     for part in re.split(r"(?<=[/&;])", re.split(r"[?#]", path, maxsplit=1)[0]):
         plain = _decoded(part)
-        name, equals, _ = plain.partition("=")
-        if named or (equals and _CREDENTIAL.search(plain.rpartition("=")[0])) or re.search(r"[?#]", plain):
+        names = re.split(r"[=:](?=[^=:]*$)", plain)[0] if re.search("[=:]", plain) else ""
+        if named or _CREDENTIAL.search(names) or re.search(r"[?#]", plain):
             return "".join([*kept, HIDDEN]) if part else "".join(kept)
-        named = part.endswith("/") and _SEGMENT.fullmatch(name.rstrip("/")) is not None
+        named = part.endswith("/") and _SEGMENT.fullmatch(plain.rstrip("/")) is not None
         kept.append(part)
     return "".join(kept)
 
