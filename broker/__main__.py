@@ -13,6 +13,7 @@ import importlib.util
 import logging
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -36,6 +37,8 @@ HERE = Path(__file__).parent
 START_WITHIN_S = 10.0
 STOP_WITHIN_S = 4.0
 """Seconds after which the broker is killed: a process that hangs does not react to SIGTERM."""
+FILES = 4096
+"""Open files that the broker may have: a connection is one, and its configurations allow 2,000."""
 LOOK_EVERY_S = 0.2
 """How soon it is noticed that the broker has ended by itself, seconds."""
 TOOLS = {"certificates": certificates.main, "roles": roles.main}
@@ -183,6 +186,9 @@ def run(words: list[str], engine: str, options: argparse.Namespace) -> int:
     Raises:
         BrokerError: The broker ended by itself, or does not listen.
     """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))  # the broker inherits it
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)  # noqa: S603 - a program found above
     try:
         with stop_on_signals(at_once=process.kill) as stop:

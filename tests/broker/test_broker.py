@@ -64,6 +64,20 @@ def test_a_broker_that_is_frozen_is_stopped_all_the_same() -> None:
         assert not mosquitto.is_running()
 
 
+def test_the_broker_may_have_as_many_files_open_as_it_takes_connections() -> None:
+    port = free_port()
+    few = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 8192)); "
+    run = f"from broker.__main__ import main; sys.exit(main(['--port', '{port}']))"
+    process = subprocess.Popen([sys.executable, "-c", few + run], stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        [mosquitto] = psutil.Process(process.pid).children()
+        assert mosquitto.rlimit(psutil.RLIMIT_NOFILE)[0] >= 2100
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 def test_a_taken_port_is_one_clear_line_and_a_failure() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

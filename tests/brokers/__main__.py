@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import traceback
@@ -32,16 +33,18 @@ def main() -> int:
         if version is None:
             print(f"{kind.name}: not installed", flush=True)
             continue
+        number = re.search(r"\d[\d.]*", version)
+        name = f"{kind.name} {number[0] if number else version}"
         for protocol in ("5", "3.1.1"):
             found = tried(kind, protocol)
-            rows.append((version, protocol, found))
-            print(f"{version}, MQTT {protocol}: {found}", flush=True)
+            rows.append((name, protocol, found))
+            print(f"{name}, MQTT {protocol}: {found}", flush=True)
     print(text := table(rows))
     if options.write:
         page = PAGE.read_text()
         head, _, rest = page.partition(BEGIN)
         PAGE.write_text(head + BEGIN + "\n" + text + "\n" + END + rest.partition(END)[2])
-    broken = [row for row in rows if row[0].startswith("mosquitto") and not fine(row[2], row[1])]
+    broken = [row for row in rows if row[0].startswith("Mosquitto") and not fine(row[2], row[1])]
     return 1 if broken else 0
 
 
@@ -69,9 +72,9 @@ def table(rows: list[tuple[str, str, dict[str, str]]]) -> str:
     """The table in Markdown."""
     head = f"| broker | MQTT | {' | '.join(CHECKS)} |\n| -- | -- |{' -- |' * len(CHECKS)}\n"
     lines = []
-    for version, protocol, found in rows:
+    for name, protocol, found in rows:
         cells = [found.get(check, "") for check in CHECKS]
-        lines.append(f"| {version} | {protocol} | {' | '.join(cells)} |\n")
+        lines.append(f"| {name} | {protocol} | {' | '.join(cells)} |\n")
     return head + "".join(lines)
 
 
