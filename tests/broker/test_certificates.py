@@ -31,6 +31,12 @@ def test_keys_are_their_owners_only_and_the_expiry_is_printed(
     assert left == {"ca.crt", "ca.key", "server.crt", "server.key", "clients"}
 
 
+def test_a_folder_that_is_made_is_its_owners_alone(tmp_path: Path) -> None:
+    assert run(tmp_path / "secure", "--host", "broker.lan", "--client", "shop") == 0
+    for folder in (tmp_path / "secure", tmp_path / "secure" / "clients"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_strict_verification_accepts_the_chain(tmp_path: Path) -> None:
     run(tmp_path, "--host", "localhost", "::1")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -35,6 +35,16 @@ def test_saved_zones_replace_the_configuration_s_and_survive_a_restart(tmp_path:
     assert again.save("yard", {}, {}, replacing=2).version == 3
 
 
+def test_saved_zones_are_their_owners_alone_also_those_of_before(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "zones.json"
+    DefinitionStore(path, cameras()).save("yard", {"a": SQUARE}, {}, replacing=1)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    path.chmod(0o644)  # as earlier versions left it
+    DefinitionStore(path, cameras())
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_second_of_two_authors_gets_a_conflict(tmp_path: Path) -> None:
     store = DefinitionStore(tmp_path / "zones.json", cameras())
     store.save("yard", {"a": SQUARE}, {}, replacing=1)

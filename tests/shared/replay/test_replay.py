@@ -69,6 +69,7 @@ def plain(received: Received) -> Received:
 def recording(path: Path, told: list[Received], step_us: int = 0) -> Path:
     header = Header(prefix=PREFIX, started_us=STARTED_US)
     with Writer(path, header, 10_000_000) as writer:
+        assert path.stat().st_mode & 0o777 == 0o600, "people are on its pictures"
         for number, message in enumerate(told):
             assert writer.write(Line.of(number * step_us, message))
     return path

@@ -131,7 +131,7 @@ def test_the_largest_snapshot_of_a_node_is_stored(tmp_path: Path, own_broker: An
         assert reader.wait_subscribed(10)
         sender = Sender(stack, own_broker.url, tmp_path)
         assert sender.client.wait_connected(10)
-        sender.publisher.publish(noise(2000, 1500))
+        sender.publisher.publish(noise(1020, 1020))
         received = reader.received.get(10)
         assert limits.SNAPSHOT_BYTES // 4 < len(received.payload) <= limits.SNAPSHOT_BYTES
         store.add({"node": "n", "camera": "c", "track": "0"}, received)
