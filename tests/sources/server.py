@@ -39,6 +39,7 @@ class Server:
     - ``plain``: with a length only
     - ``chunks``: without a length
     - ``away``: redirects to ``ranges``
+    - ``closes``: like ``ranges``, but closes connections without announcing it
     - ``cut``: like ``plain``, but the connection breaks off, later with every request
     - ``live``: HLS whose playlist has the newest three of the segments, which begin again after the last
     """
@@ -72,7 +73,7 @@ class Server:
 
             def answer(self, manner: str, name: str, body: bytes) -> None:
                 part = re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("Range", ""))
-                if part and manner == "ranges":
+                if part and manner in ("ranges", "closes"):
                     first, last = int(part[1]), int(part[2] or len(body) - 1)
                     self.send_response(206)
                     self.send_header("Content-Range", f"bytes {first}-{last}/{len(body)}")
@@ -83,7 +84,8 @@ class Server:
                     "Content-Type",
                     "application/vnd.apple.mpegurl" if name.endswith("m3u8") else "video/mp4",
                 )
-                self.send_header("Connection", "close")
+                if manner != "closes":
+                    self.send_header("Connection", "close")
                 if manner != "chunks":
                     self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -91,7 +93,7 @@ class Server:
                     body = body[: len(body) * (1 + asked.count(self.path)) // 6]
                 with suppress(OSError):  # the reader closed the connection first
                     self.wfile.write(body)
-                self.close_connection = True
+                self.close_connection = manner != "closes" or self.headers.get("Connection") == "close"
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""

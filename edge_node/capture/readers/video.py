@@ -20,6 +20,10 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 _OPEN_TIMEOUT_MS = 5000
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+# RTSP over TCP first, as OpenCV has it by itself. Over HTTP, FFmpeg would ask servers to close connections
+# that it uses again; where a server does so without a word, the first pictures are lost. Low-delay flags are
+# not here: files would lose frames, and with one decoder thread the latency would stay the same.
+os.environ.setdefault(_OPTIONS, "rtsp_flags;prefer_tcp|multiple_requests;1")
 _RATES = 1.0, 240.0
 """Frame rates that FFmpeg's guess may have."""
 
@@ -27,7 +31,7 @@ _RATES = 1.0, 240.0
 class _Options:
     """FFmpeg's options, which OpenCV takes from the environment of the whole process when it opens a stream.
 
-    Streams without options open side by side; one with options opens alone.
+    Streams without options of their own open side by side; one with options opens alone.
     """
 
     def __init__(self) -> None:
@@ -92,8 +96,6 @@ class Video:
             limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS]
             limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(stall_s * 1000)]
             limits += [cv2.CAP_PROP_N_THREADS, 1]  # frame threading would delay it by one frame per thread
-        # RTSP over TCP first is OpenCV's default. Low-delay flags would apply to the whole process: files
-        # would lose frames, and with one decoder thread the latency would stay the same.
         with _options.use(options):
             self._video = cv2.VideoCapture(path, cv2.CAP_FFMPEG, limits)
         if not self._video.isOpened():

@@ -93,7 +93,7 @@ def test_a_file_gives_every_picture_at_its_time(films: Path, name: str, spelt: s
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-@pytest.mark.parametrize("manner", ["ranges", "plain", "away"])
+@pytest.mark.parametrize("manner", ["ranges", "plain", "away", "closes"])
 def test_a_film_over_http_is_played_like_a_file(server: Server, name: str, manner: str) -> None:
     check(Played(f"{server.url}/{manner}/{of(name)}", pace="fast"), name)
 
