@@ -24,7 +24,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from broker import certificates, roles
+from broker import account, certificates, roles
 from shared import log as logs
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.files import make_private
@@ -71,6 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="FOLDER",
         help="take TLS, passwords and roles from this folder; the next port takes client certificates",
     )
+    parser.add_argument(
+        "--user",
+        metavar="NAME",
+        help=f"when root starts it: the user that Mosquitto becomes (default {account.USER})",
+    )
     options = parser.parse_args(given)
     options.port = options.port or (8883 if options.secure else 1883)
     logs.setup()
@@ -82,7 +87,13 @@ def main(arguments: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="darner-broker-") as folder:
             Path(folder).chmod(0o755)  # Mosquitto started by root reads it as another user
             words = command(
-                engine, options.host, options.port, options.data, Path(folder), secure=options.secure
+                engine,
+                options.host,
+                options.port,
+                options.data,
+                Path(folder),
+                secure=options.secure,
+                user=options.user,
             )
             return run(words, engine, options)
     except DarnerError as error:
@@ -128,23 +139,39 @@ def mosquitto() -> str | None:
 
 
 def command(
-    engine: str, host: str, port: int, data: Path | None, folder: Path, *, secure: Path | None = None
+    engine: str,
+    host: str,
+    port: int,
+    data: Path | None,
+    folder: Path,
+    *,
+    secure: Path | None = None,
+    user: str | None = None,
 ) -> list[str]:
     """Write the broker's configuration into `folder`; return the command that runs it.
 
     Raises:
-        ConfigError: A file is missing from the folder `secure`.
+        ConfigError: A file is missing from the folder `secure`, or Mosquitto's user cannot be had.
     """
     if engine == "mosquitto":
-        text = (HERE / "mosquitto.conf").read_text() if secure is None else secured(secure, host, port)
+        becomes = account.of(user)
+        if secure is None:
+            text = (HERE / "mosquitto.conf").read_text()
+        else:
+            text = secured(secure, host, port, folder / "secure" if becomes else None)
+        if secure is not None and becomes is not None:
+            acl = secure / "acl" if (secure / "acl").exists() else HERE / "acl"
+            account.lend([*(secure / name for name in SECRETS), acl], folder / "secure", becomes)
         text = text.replace("listener 1883", f"listener {port} {host}")
         if data is None:
             text = re.sub(r"^(persistence|autosave).*\n", "", text, flags=re.MULTILINE)
         else:
             data.mkdir(parents=True, exist_ok=True)
+            if becomes is not None:
+                account.give(data, becomes)
             text = text.replace("/mosquitto/data/", f"{data.resolve()}/")
-        if os.geteuid() == 0 and (data or secure):
-            text += "user root\n"  # otherwise it becomes user "mosquitto", who may not read those folders
+        if becomes is not None:
+            text += f"user {becomes.pw_name}\n"
         config = folder / "mosquitto.conf"
         config.write_text(text)
         return [str(mosquitto()), "-c", str(config)]
@@ -155,13 +182,14 @@ def command(
     return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "CRITICAL"]
 
 
-def secured(secure: Path, host: str, port: int) -> str:
+def secured(secure: Path, host: str, port: int, lent: Path | None = None) -> str:
     """The configuration of a broker on a network with other people.
 
     Args:
         secure: Folder with ca.crt, server.crt, server.key, passwords and, unless ours is used, acl.
         host: Address to listen on.
         port: Port for users with passwords; the next one is for client certificates.
+        lent: Folder with copies of these files for the user that Mosquitto becomes, if it becomes another.
 
     Raises:
         ConfigError: One of the files is missing.
@@ -172,9 +200,9 @@ def secured(secure: Path, host: str, port: int) -> str:
     for name in ("passwords", "server.key"):
         make_private(secure / name)  # mosquitto_passwd leaves what it makes readable by all
     text = (HERE / "mosquitto-secure.conf").read_text()
-    if not (secure / "acl").exists():
+    if lent is None and not (secure / "acl").exists():
         text = text.replace("/mosquitto/config/acl", str(HERE / "acl"))
-    text = text.replace("/mosquitto/config/", f"{secure.resolve()}/")
+    text = text.replace("/mosquitto/config/", f"{lent or secure.resolve()}/")
     for number, name in ((port, "8883"), (port + 1, "8884")):
         text = text.replace(f"listener {name}\n", f"listener {number} {host}\n")
     return text

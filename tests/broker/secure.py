@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from broker import certificates
 from shared.mqtt.address import MqttSettings
 from tests.conftest import free_port, wait_for_port
@@ -40,6 +42,10 @@ class SecureBroker:
         )
         wait_for_port(self.port)
         wait_for_port(self.port + 1)
+
+    def processes(self) -> list[psutil.Process]:
+        """The broker itself, below the program that started it."""
+        return psutil.Process(self._process.pid).children()
 
     def stop(self) -> None:
         self._process.terminate()

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +24,11 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
 from tests.conftest import free_port, wait_for_port, wait_until
+
+
+def as_root() -> str | None:
+    """The tests' folders are closed to everybody but root."""
+    return "root" if os.geteuid() == 0 else None
 
 
 @contextmanager
@@ -98,7 +105,7 @@ def test_a_taken_port_is_one_clear_line_and_a_failure() -> None:
 def test_what_is_saved_survives_kill_9_when_a_folder_is_given(tmp_path: Path) -> None:
     port = free_port()
     settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}")
-    words = command("mosquitto", "127.0.0.1", port, tmp_path / "data", tmp_path)
+    words = command("mosquitto", "127.0.0.1", port, tmp_path / "data", tmp_path, user=as_root())
     first = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     wait_for_port(port)
     with Client(settings, name="a") as writer:
@@ -213,3 +220,43 @@ def test_a_production_broker_is_set_against_the_traps_that_were_measured(
     assert line in lines, reason
     assert "autosave_on_changes true" not in lines
     assert "max_connections " in (HERE / name).read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+class TestStartedByRoot:
+    """Mosquitto never stays root, and gets what it needs as its own user."""
+
+    @pytest.fixture
+    def folder(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="darner-test-") as name:
+            Path(name).chmod(0o755)
+            yield Path(name)
+
+    def test_it_keeps_its_data_as_its_own_user(self, folder: Path) -> None:
+        port = free_port()
+        with running("--data", str(folder / "data"), port=port) as process:
+            (mosquitto,) = psutil.Process(process.pid).children()
+            assert mosquitto.username() == "mosquitto"
+            settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}")
+            with Client(settings, name="a") as writer:
+                assert writer.wait_connected(10)
+                writer.set_state(topics.STATUS, "darner/v1/n/status", b"kept")
+                assert writer.finish(10)
+        with running("--data", str(folder / "data"), port=port), Client(settings, name="b") as reader:
+            reader.subscribe("darner/v1/n/status", 1)
+            assert reader.received.get(10).payload == b"kept"
+
+    def test_a_folder_that_its_user_cannot_reach_is_one_clear_line(self, folder: Path) -> None:
+        closed = folder / "closed"
+        closed.mkdir(mode=0o700)
+        with pytest.raises(ConfigError, match=r"data: the user mosquitto.* cannot write there; choose"):
+            command("mosquitto", "127.0.0.1", free_port(), closed / "data", folder)
+
+    def test_a_user_that_does_not_exist_is_refused(self, folder: Path) -> None:
+        with pytest.raises(ConfigError, match="no such user"):
+            command("mosquitto", "127.0.0.1", free_port(), None, folder, user="nobody-of-this-name")
+
+    def test_root_is_possible_and_warned_of(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        command("mosquitto", "127.0.0.1", free_port(), folder / "data", folder, user="root")
+        assert "runs as root" in caplog.text
+        assert "user root\n" in (folder / "mosquitto.conf").read_text()

@@ -328,3 +328,10 @@ def test_the_documented_setup_for_containers_makes_every_file_they_get(tmp_path:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_started_by_root_it_is_another_user_who_reads_copies_of_the_secrets(secure: SecureBroker) -> None:
+    (mosquitto,) = secure.processes()
+    assert mosquitto.username() == "mosquitto"
+    assert (secure.folder / "server.key").stat().st_uid == 0, "the secrets themselves stay root's"

@@ -90,7 +90,9 @@ def said(*words: str) -> str | None:
 
 
 def _mosquitto(folder: Path, port: int) -> list[str]:
-    return our_command("mosquitto", "127.0.0.1", port, folder / "data", folder)
+    return our_command(
+        "mosquitto", "127.0.0.1", port, folder / "data", folder, user="root" if os.geteuid() == 0 else None
+    )
 
 
 def _rumqttd(folder: Path, port: int) -> list[str]:

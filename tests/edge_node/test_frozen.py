@@ -33,7 +33,7 @@ class Node:
     """A node with two cameras, whose stage stands still on request, and what was heard of it."""
 
     def __init__(self, folder: Path, url: str, stage: str) -> None:
-        self.name = f"frozen-{stage}"
+        self.name, self._stage = f"frozen-{stage}", stage
         self._frozen = folder / "frozen"
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(str(folder / "notify"))
@@ -55,7 +55,6 @@ class Node:
         }
         words = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
         more = {
-            "FAULTS_FREEZE": stage,
             "FAULTS_FROZEN": str(self._frozen),
             "FAULTS_HURRY": "4",
             "NOTIFY_SOCKET": str(folder / "notify"),
@@ -73,7 +72,7 @@ class Node:
         self.cameras: list[CameraStatus] = []
 
     def freeze(self) -> None:
-        self._frozen.touch()
+        self._frozen.write_text(self._stage)
 
     def told(self) -> str:
         """What the service manager hears next."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 STAGES = {
-    "read": ("edge_node.capture.video", "Video.read", ""),
+    "read": ("edge_node.capture.readers.video", "Video.read", ""),
     "capture": ("edge_node.detect.stages", "Detect.ready", ""),
     "infer": ("edge_node.detect.stages", "Detect.submit", ""),
     "watch": ("edge_node.publish.publisher", "Publisher.publish", ""),
@@ -27,9 +27,19 @@ STAGES = {
 """By stage: module and method of something that it does again and again; its thread, if others do it too."""
 
 
-def freeze(stage: str, when: Path) -> None:
-    """Let the first thread that takes a step of the stage stand still, once the file `when` exists."""
-    module, method, thread = STAGES[stage]
+def freeze(program: str, request: Path) -> None:
+    """Let a stage stand still once a file holds its name: the first thread that takes a step of it.
+
+    Args:
+        program: The package whose stages are prepared.
+        request: The file.
+    """
+    for stage, (module, method, thread) in STAGES.items():
+        if module.startswith("viewer_server") == (program == "viewer_server"):
+            _prepare(stage, module, method, thread, request)
+
+
+def _prepare(stage: str, module: str, method: str, thread: str, request: Path) -> None:
     owner_name, _, name = method.partition(".")
     owner: Any = getattr(importlib.import_module(module), owner_name)
     original = getattr(owner, name)
@@ -37,8 +47,8 @@ def freeze(stage: str, when: Path) -> None:
     never.acquire()
 
     def perhaps_frozen(*arguments: Any, **named: Any) -> Any:
-        ours = thread in ("", threading.current_thread().name)
-        if ours and when.exists() and first.acquire(blocking=False):
+        asked = thread in ("", threading.current_thread().name) and request.exists()
+        if asked and request.read_text() == stage and first.acquire(blocking=False):
             never.acquire()
         return original(*arguments, **named)
 

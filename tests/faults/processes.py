@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -129,6 +130,21 @@ class Program:
         for victim in self.victims():
             victim.resume()
 
+    def ended_by_itself(self, timeout: float) -> int:
+        """Wait until it ends without being asked to; its exit code. It counts as killed: nothing is tidied.
+
+        Raises:
+            FaultError: It did not end in time.
+        """
+        assert self._process is not None
+        self.settle()
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise FaultError(f"{self.name} did not end by itself within {timeout:.0f} s") from None
+        self.kills += 1
+        return code
+
     def ask_to_end(self) -> None:
         """SIGTERM the process that was started, as a service manager does."""
         assert self._process is not None
@@ -189,6 +205,8 @@ def end_all(programs: Sequence[Program]) -> float:
 def broker(folder: Path, host: str, port: int) -> Program:
     """`python -m broker` with a folder for its data: Mosquitto with the configuration that we ship."""
     words = ["-m", "broker", "--engine", "mosquitto", "--host", host, "--port", str(port)]
+    if os.geteuid() == 0:  # whose folders are closed to everybody else
+        words += ["--user", "root"]
     return Program("broker", [sys.executable, *words, "--data", str(folder / "broker")], folder)
 
 
@@ -241,6 +259,13 @@ class Viewer(Program):
     def repeated(self) -> int:
         """Events that its archive got again and left out, over all starts, as of the last `settle`."""
         return sum(self._repeated.values())
+
+    def shows(self, node: str) -> tuple[str, str | None]:
+        """The status of a node as the viewer shows it, and the reason."""
+        with urllib.request.urlopen(f"{self.url}/api/v1/nodes", timeout=5) as answer:  # noqa: S310 - our own
+            nodes = json.load(answer)["nodes"]
+        (status,) = (one["status"] for one in nodes if one["node"] == node)
+        return status["status"], status["reason"]
 
     def _repeated_now(self) -> int:
         try:

@@ -4,9 +4,8 @@ FAULTS_COMMITTED names a file to which every event that the outbox has taken is 
 known without asking a program that delivers. FAULTS_CLOCK names a file with the seconds (a double) by which
 this process's wall clock is off, read at every look at the clock. Only `time.time` and `time.time_ns` change.
 The monotonic clock goes on, as when somebody sets the machine's clock. (libfaketime 0.9.10 cannot be used:
-with the monotonic clock left alone, it breaks `time.sleep` of Python 3.11.) FAULTS_FREEZE is a stage of
-`freeze.py`, which stands still once the file FAULTS_FROZEN exists. FAULTS_HURRY makes the node's watchdog as
-many times faster.
+with the monotonic clock left alone, it breaks `time.sleep` of Python 3.11.) FAULTS_FROZEN is a file: the
+stage of `freeze.py` whose name it holds stands still. FAULTS_HURRY makes the watchdog as many times faster.
 """
 
 from __future__ import annotations
@@ -62,8 +61,8 @@ if __name__ == "__main__":
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it hangs, if it does not end
     if "FAULTS_CLOCK" in os.environ:
         set_clock(Path(os.environ["FAULTS_CLOCK"]))
-    if "FAULTS_FREEZE" in os.environ:
-        freeze(os.environ["FAULTS_FREEZE"], Path(os.environ["FAULTS_FROZEN"]))
+    if "FAULTS_FROZEN" in os.environ:
+        freeze(sys.argv[1], Path(os.environ["FAULTS_FROZEN"]))
     if "FAULTS_HURRY" in os.environ:
         hurry(float(os.environ["FAULTS_HURRY"]), WATCHDOGS[sys.argv[1]])
     if "FAULTS_COMMITTED" in os.environ:

@@ -35,6 +35,7 @@ class Subscriber:
         archived: By boot, the number up to which the archive has all events, and when that last grew.
         backlog_gone_at: When the node last reported an empty outbox.
         status: The node's status, and when it last changed.
+        reason: Why it changed, if the node said so.
         rejected: Messages on the node's topics that could not be read.
     """
 
@@ -46,6 +47,7 @@ class Subscriber:
         self.archived: dict[str, tuple[int, float]] = {}
         self.backlog_gone_at = 0.0
         self.status = ("", 0.0)
+        self.reason = ""
         self.rejected = 0
         self._ready = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "somebody", protocol=paho.MQTTv5)
@@ -94,6 +96,7 @@ class Subscriber:
             elif kind == "metrics" and body["outbox"]["backlog"] == 0:
                 self.backlog_gone_at = time.time()
             elif kind == "status" and body["status"] != self.status[0]:
+                self.reason = body["reason"] or ""
                 self.status = body["status"], time.time()
         except (ValueError, TypeError, KeyError, AttributeError):
             self.rejected += 1

@@ -43,6 +43,7 @@ class Site:
         small_disk: Whether the outbox has a small disk of its own.
         own_clock: Whether the wall clock of edge and viewer can be set.
         viewer: Settings of the viewer, such as ``history.max_mb=2``.
+        freezable: Whether a stage of the edge can be made to stand still.
     """
 
     forgetful: bool = False
@@ -51,6 +52,7 @@ class Site:
     small_disk: bool = False
     own_clock: bool = False
     viewer: tuple[str, ...] = ()
+    freezable: bool = False
 
 
 class System:
@@ -67,12 +69,14 @@ class System:
         camera: The camera reached over HTTP, if the site has one.
         disk: The outbox's folder.
         clock: A file with the offset of the wall clock, seconds as a double.
+        frozen: A file with the name of the stage that stands still.
     """
 
     def __init__(self, folder: Path, video: Path, site: Site) -> None:
         self.folder, self.site, self._video = folder, site, video
         self.disk = folder / "outbox"
         self.clock = folder / "clock"
+        self.frozen = folder / "frozen"
         self.proxy: Proxy | None = None
         self.cable: Cable | None = None
         self.camera: Camera | None = None
@@ -122,6 +126,8 @@ class System:
         config.write_text(yaml.safe_dump(self._configuration(url)))
         words = [sys.executable, "-m", "tests.faults.program", "edge_node", "--config", str(config)]
         environment = {"FAULTS_COMMITTED": str(self.folder / "committed")}
+        if self.site.freezable:
+            environment["FAULTS_FROZEN"] = str(self.frozen)
         if clock is not None:
             environment["FAULTS_CLOCK"] = str(clock)
         return Program("edge", [*(self.cable.prefix if self.cable else ()), *words], self.folder, environment)

@@ -24,6 +24,8 @@ EVIL_PER_S = 500
 EVIL_MB = 150.0
 """What the limits allow: 32 MB of messages, 64 MB of pictures, 32 MB that wait, and what SQLite holds."""
 RANDOM_KILLS = 6
+SAID_WITHIN_S = 15.0
+"""How long a stage may stand still until the edge has said so and ended."""
 WAL_BYTES = 150_000
 """The limit on files that stands for a full disk: less than the outbox's write-ahead log needs."""
 
@@ -103,6 +105,32 @@ def frozen(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG0
         yield
     finally:
         system.broker.thaw()
+
+
+def standing_still(*stages: str) -> Hold:
+    """Let one stage of the edge after the other stand still, and start it again as its supervisor would."""
+
+    @contextmanager
+    def hold(system: System, dice: random.Random) -> Iterator[None]:
+        for stage in stages:
+            system.frozen.write_text(stage)
+            begin = time.monotonic()
+            code = system.edge.ended_by_itself(SAID_WITHIN_S + 5)
+            took = time.monotonic() - begin
+            wait_for(lambda: system.subscriber.status[0] == "offline", 2, f"{stage}: the status says offline")
+            wait_for(lambda: "stood still" in system.subscriber.reason, 2, f"{stage}: the status says why")
+            wait_for(lambda: system.viewer.shows(NODE)[0] == "offline", 2, f"{stage}: the viewer shows it")
+            system.frozen.unlink()
+            if code != 1 or took > SAID_WITHIN_S:
+                raise FaultError(f"{stage} stood still: exit code {code} after {took:.1f} s")
+            time.sleep(dice.uniform(0.5, 1.0))
+            begin_s = time.time()
+            system.edge.start()
+            if stage != stages[-1]:
+                wait_for(system.flowing_since(begin_s), 30, f"frames flow again after {stage} stood still")
+        yield
+
+    return hold
 
 
 @contextmanager
@@ -298,6 +326,14 @@ def faults() -> list[Fault]:
             full,
             stop=True,
             growth_mb=EVIL_MB,
+        ),
+        Fault(
+            "stage-frozen",
+            "stages stand still in turn",
+            standing_still("capture", "infer", "watch", "publish", "outbox", "mqtt", "inbox", "main"),
+            0,
+            None,
+            Site(freezable=True),
         ),
         Fault("camera", "camera hangs, dies", camera_gone, 12, 2, Site(ip_camera=True), stop=True),
     ]

@@ -29,7 +29,6 @@ class Service:
         more = {
             "NOTIFY_SOCKET": str(folder / "notify"),
             "WATCHDOG_USEC": "400000",
-            "FAULTS_FREEZE": "subscriber",
             "FAULTS_FROZEN": str(self.frozen),
             "FAULTS_HURRY": "8",
         }
@@ -105,7 +104,7 @@ def test_a_worker_whose_messages_are_not_handled_any_more_is_replaced(
 ) -> None:
     service.told()
     first = service.worker
-    service.frozen.touch()
+    service.frozen.write_text("subscriber")
     wait_until(lambda: not first.is_running() or first.status() == psutil.STATUS_ZOMBIE, 30)
     service.frozen.unlink()
     wait_until(service.answers, 20)
