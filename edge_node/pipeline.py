@@ -21,7 +21,7 @@ from edge_node.pace import Pace
 from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
-from shared.service.watchdog import LATE_S, SLOWER, Look, Stage, taking
+from shared.service.watchdog import LATE_S, SLOWER, Look, Stage, held_up, taking
 from shared.wire.messages import CameraMetrics, StageMetrics
 
 log = logging.getLogger("darner.pipeline")
@@ -118,7 +118,10 @@ class Pipeline:
             for name in self._captured
         ]
         infer = [
-            Stage(_infer_name(index), taking(frames, self._inferred, partial(self._look_at_infer, index)))
+            Stage(
+                _infer_name(index),
+                taking(frames, self._inferred, partial(self._look_at_infer, index), lane=str(index)),
+            )
             for index, frames in enumerate(self._frames)
         ]
         outgoing = self._publisher.outgoing
@@ -153,8 +156,8 @@ class Pipeline:
 
     def _look_at_capture(self, camera: str) -> Look | None:
         progress, frames = self._captured[camera], self._frames[self._detector_of[camera]]
-        held_up = self._live[camera].paused or (frames.putters and frames.waiting)
-        return None if progress.holding and held_up else progress.look()
+        waits = self._live[camera].paused or held_up(frames, camera)
+        return None if progress.holding and waits else progress.look()
 
     def _look_at_infer(self, index: int, taken: int) -> Look:
         # Of a slow network nothing is known before its first batch, except how long its last trial took.

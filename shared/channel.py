@@ -51,8 +51,10 @@ class Channel(Generic[T]):
         """Items that newer ones replaced before they were taken, by key."""
         self.taken = 0
         """Items that were taken so far."""
-        self.takers = self.putters = 0
-        """Threads that wait for an item now, and threads that wait for room."""
+        self.takers = 0
+        """Threads that wait for an item now."""
+        self.putters: Counter[str] = Counter()
+        """Threads that wait for room now, by key."""
         self.ended = False
         """Whether a taker has learned that nothing more comes."""
 
@@ -94,11 +96,11 @@ class Channel(Generic[T]):
             Closed: The channel is closed, or was closed while waiting.
         """
         with self._changed:
-            self.putters += 1
+            self.putters[key] += 1
             try:
                 self._changed.wait_for(lambda: self._closed or len(self._lanes.get(key, ())) < self._depth)
             finally:
-                self.putters -= 1
+                self.putters[key] -= 1
             self._check_open()
             self._append(item, key)
 

@@ -70,6 +70,7 @@ def taking(
     onward: Channel[Any] | None = None,
     look: Callable[[int], Look] = Look,
     also: Callable[[], int] = lambda: 0,
+    lane: str | None = None,
 ) -> Probe:
     """A probe for a stage that takes its work from a channel.
 
@@ -78,17 +79,25 @@ def taking(
         onward: Where it puts its results. While it waits for room there, the next stage holds it up.
         look: Makes the look of the progress.
         also: Further progress, of a stage that waits for something outside the program.
+        lane: The key under which it puts its results, if others put theirs there, too.
     """
 
     def probe() -> Look | None:
         waiting = source.waiting
         if source.ended or (source.takers and not waiting):
             return None
-        if onward is not None and onward.putters and onward.waiting:
+        if onward is not None and held_up(onward, lane):
             return None
         return look(source.taken + also())
 
     return probe
+
+
+def held_up(channel: Channel[Any], lane: str | None = None) -> bool:
+    """Whether somebody waits for room in a full channel, in one lane or in any."""
+    return channel.waiting > 0 and (
+        any(list(channel.putters.values())) if lane is None else channel.putters[lane] > 0
+    )
 
 
 class _Seen:

@@ -1,4 +1,4 @@
-"""The units for systemd: valid, hardened, and naming commands and options that exist."""
+"""The units for systemd and the containers: valid, confined, and naming commands and options that exist."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import REPO
 
@@ -68,3 +69,16 @@ def test_a_unit_names_a_command_of_ours_and_lets_it_be_supervised(name: str) -> 
     assert (told["Type"], told["Restart"], told["User"]) == ("notify", "on-failure", "darner")
     assert int(told["WatchdogSec"]) > 2 * 10, "the program's own watchdog speaks first"
     assert int(told["TimeoutStopSec"]) > 8, "the program ends by itself first"
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.secure.yml"])
+def test_every_container_is_confined(name: str) -> None:
+    plain = yaml.safe_load((REPO / "docker-compose.yml").read_text())["services"]
+    for service_name, given in yaml.safe_load((REPO / name).read_text())["services"].items():
+        base = plain[given["extends"]["service"]] if "extends" in given else {}
+        told = base | given
+        assert told["read_only"] is True, service_name
+        assert told["cap_drop"] == ["ALL"], service_name
+        assert told["security_opt"] == ["no-new-privileges:true"], service_name
+        assert told["pids_limit"] <= 512, service_name
+        assert told["mem_limit"], service_name

@@ -118,12 +118,26 @@ def test_a_stage_at_a_channel_waits_works_stands_still_or_is_held_up() -> None:
     assert probe() == Look(1), "it has an item in hand"
     go_on.release(2)
     source.put(2)
-    wait_until(lambda: onward.putters)
+    wait_until(lambda: onward.putters[""])
     assert probe() is None, "the next stage holds it up"
     onward.get()
     source.close()
     thread.join(5)
     assert probe() is None, "it has ended"
+
+
+def test_another_one_that_waits_for_room_excuses_nobody() -> None:
+    source: Channel[int] = Channel()
+    onward: Channel[int] = Channel()
+    onward.put(1, "other")
+    other = threading.Thread(target=onward.put, args=(2, "other"))
+    other.start()
+    wait_until(lambda: onward.putters["other"])
+    assert taking(source, onward, lane="this")() == Look(0)
+    assert taking(source, onward, lane="other")() is None
+    assert taking(source, onward)() is None
+    onward.get()
+    other.join(5)
 
 
 def test_a_stage_that_sleeps_through_its_work_and_one_that_never_comes_back_are_seen() -> None:
