@@ -95,9 +95,10 @@ class Subscriber:
                 self.archived[body["boot"]] = body["number"], time.time()
             elif kind == "metrics" and body["outbox"]["backlog"] == 0:
                 self.backlog_gone_at = time.time()
-            elif kind == "status" and body["status"] != self.status[0]:
-                self.reason = body["reason"] or ""
-                self.status = body["status"], time.time()
+            elif kind == "status":
+                self.reason = body.get("reason") or ""
+                if body["status"] != self.status[0]:
+                    self.status = body["status"], time.time()
         except (ValueError, TypeError, KeyError, AttributeError):
             self.rejected += 1
 
