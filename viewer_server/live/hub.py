@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 
 from shared.mqtt.received import Received
+from shared.wire import topics
 from shared.wire.messages import Event, NodeMessage
 from viewer_server.live import updates
 from viewer_server.live.state import RefusedPicture, State
@@ -17,6 +18,8 @@ MAX_CREDIT = 16
 MAX_EVENTS = 500
 MAX_STATES = 12_000
 """More than the state can hold: that many wait only when things are announced and cleared endlessly."""
+MAX_FRAME_BYTES = 16_000_000
+"""Of the frames that wait for one browser. They are shared with others, but a slow one holds old ones."""
 MAX_WATCHED = 1024
 """Maximum cameras that a browser names."""
 STATES_SPARE = 1.2
@@ -46,6 +49,7 @@ class Mailbox:
         self._states: OrderedDict[Key, bytes] = OrderedDict()
         self._events: deque[bytes] = deque(maxlen=MAX_EVENTS)
         self._frames: OrderedDict[Key, bytes] = OrderedDict()
+        self._frame_bytes = 0
         self._credit = 0
         self.watched: frozenset[Key] | None = None
         self.counts: Counter[str] = Counter()
@@ -58,13 +62,20 @@ class Mailbox:
             match update.kind:
                 case "state":
                     self._states[update.key] = update.payload
+                    if update.gone and update.key[0] == topics.CAMERA_STATUS.name:
+                        self._drop_frame(update.key[1:])
                 case "event":
                     self._events.append(update.payload)
                 case "frame":
                     if self.watched is not None and update.key not in self.watched:
                         return
                     self.counts["replaced"] += update.key in self._frames
+                    self._frame_bytes += len(update.payload) - len(self._frames.get(update.key, b""))
                     self._frames[update.key] = update.payload
+                    while self._frame_bytes > MAX_FRAME_BYTES:
+                        # The largest: else many large pictures of one node would push out those of others.
+                        self._drop_frame(max(self._frames, key=lambda key: len(self._frames[key])))
+                        self.counts["replaced"] += 1
             overflow = len(self._states) > self.max_states
         if overflow:
             self.close(1013, "this browser is too slow for the changes; connect again")
@@ -81,7 +92,7 @@ class Mailbox:
             self.watched = None if cameras is None else frozenset(cameras)
             if self.watched is not None:
                 for key in self._frames.keys() - self.watched:
-                    del self._frames[key]
+                    self._drop_frame(key)
 
     def take(self) -> bytes | None:
         """The next message to send; None when there is none, or only frames that are not allowed yet.
@@ -96,8 +107,13 @@ class Mailbox:
             if self._frames and self._credit > 0:
                 self._credit -= 1
                 self.counts["sent"] += 1
-                return self._frames.popitem(last=False)[1]
+                frame = self._frames.popitem(last=False)[1]
+                self._frame_bytes -= len(frame)
+                return frame
             return None
+
+    def _drop_frame(self, camera: Key) -> None:
+        self._frame_bytes -= len(self._frames.pop(camera, b""))
 
     def close(self, code: int, reason: str) -> None:
         """Ask for the connection to be closed; the first reason counts."""

@@ -207,4 +207,4 @@ class Node:
 def gone(key: Key) -> Update:
     """The update that says that something is no more."""
     names: Mapping[str, str] = dict(zip(("node", "camera", "zone"), key[1:], strict=False))
-    return Update("state", key, text(key[0], **names, message=None))
+    return Update("state", key, text(key[0], **names, message=None), gone=True)

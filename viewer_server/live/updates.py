@@ -55,11 +55,13 @@ class Update:
             not.
         key: What the update is about; for a frame, node and camera.
         payload: The websocket frame.
+        gone: Whether what the update is about is no more.
     """
 
     kind: Literal["state", "event", "frame"]
     key: Key
     payload: bytes
+    gone: bool = False
 
 
 def websocket_frame(opcode: int, payload: bytes) -> bytes:

@@ -34,8 +34,8 @@ Clock = Callable[[], float]
 
 COMMIT_S = 0.05
 FLUSH_S = 2.0
-LOOKED_AT = 2000
-"""Events of a node among which the newest of a kind are looked for, at the start."""
+LOOKED_AT, LOOKED_AT_ALL = 2000, 50_000
+"""Events of a node, and of all, among which the newest of a kind are looked for at the start."""
 CACHE_KB = 512
 """KB of the file's pages kept in memory. An event needs the newest pages of each index. SQLite's default of
 2 MB fills with the first 2,400 events, which looks like a leak. It saves no time: an event takes 35 us of
@@ -261,9 +261,10 @@ class History:
             return
         nodes = self._open.ledger.nodes
         each = max(min(limit, 5), min(limit, 4 * limit // max(1, len(nodes))))
+        looked_at = max(each, min(LOOKED_AT, LOOKED_AT_ALL // max(1, len(nodes))))
         for negation in ("", "NOT"):
             sql = f"""SELECT id, payload FROM (SELECT id, type, payload FROM events WHERE node = ?
-                      ORDER BY boot DESC, number DESC LIMIT {LOOKED_AT})
+                      ORDER BY boot DESC, number DESC LIMIT {looked_at})
                       WHERE type {negation} LIKE 'track_%' LIMIT ?"""  # noqa: S608 - ours
             rows = [row for node in nodes for row in self._open.db.execute(sql, (node, each))]
             for _, payload in sorted(rows):

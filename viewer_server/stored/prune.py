@@ -15,7 +15,7 @@ from viewer_server.stored import files
 from viewer_server.stored.nodes.boots import Boots
 from viewer_server.stored.nodes.ledger import EVENT_BYTES, SUM_BYTES, Ledger
 from viewer_server.stored.nodes.places import Places
-from viewer_server.stored.nodes.times import AHEAD_US
+from viewer_server.stored.nodes.times import EARLIEST_US, FAR_AHEAD_US
 from viewer_server.stored.rollup import Rollup
 
 EVERY_S = 60.0
@@ -81,7 +81,9 @@ class Pruner:
         if self._delete_older(born_us):
             return
         self._rollup.flush()
-        complete, changed = self._places.tidy(born_us, wall_us + AHEAD_US, PLACES_AT_ONCE)
+        # A viewer whose own clock was never set cannot tell what is to come.
+        latest_us = wall_us + FAR_AHEAD_US if wall_us >= EARLIEST_US else 2**53
+        complete, changed = self._places.tidy(born_us, latest_us, PLACES_AT_ONCE)
         if changed:
             self._rollup.reset()
         if complete:

@@ -10,7 +10,7 @@ from shared.wire.messages import Event, decode, encode, now_us
 from viewer_server.quotas import Quotas
 from viewer_server.stored.nodes.ledger import EVENT_BYTES
 from viewer_server.stored.nodes.places import Places
-from viewer_server.stored.nodes.times import AHEAD_US, HOUR_US, MINUTE_US, corrected
+from viewer_server.stored.nodes.times import EARLIEST_US, HOUR_US, MINUTE_US, corrected
 from viewer_server.stored.rollup import Rollup
 
 log = logging.getLogger("darner.history")
@@ -75,7 +75,8 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
     for statement in SCHEMA.split(";"):
         db.execute(statement)
     wall_us = now_us()
-    latest_us = wall_us + AHEAD_US
+    # A viewer whose own clock was never set cannot tell what is to come.
+    latest_us = wall_us + 24 * HOUR_US if wall_us >= EARLIEST_US else 2**53
     if version == 1:
         [(count,)] = db.execute("SELECT count(*) FROM events").fetchall()
         log.warning("%d stored events are counted once for the new version (100,000 take about 15 s)", count)
@@ -83,9 +84,8 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
     else:
         db.execute("DELETE FROM flow WHERE minute > ?", (latest_us // MINUTE_US,))
         db.execute("DELETE FROM stays WHERE hour > ?", (latest_us // HOUR_US,))
-        db.execute(
-            "UPDATE sessions SET last_us = min(last_us, ?), first_us = min(first_us, ?)", (wall_us,) * 2
-        )
+        sql = "UPDATE sessions SET last_us = min(last_us, ?), first_us = min(first_us, ?)"
+        db.execute(sql, (latest_us, latest_us))
         wrong = f"occurred_us > {latest_us}"
     rollup = Rollup(db, Places(db, Quotas()))
     last_id = 0

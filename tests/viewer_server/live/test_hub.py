@@ -9,6 +9,7 @@ import pytest
 from tests.viewer_server.wire import camera, detections, status, thumbnail, zones
 from viewer_server.live import hub as module
 from viewer_server.live.hub import Full, Hub, Mailbox
+from viewer_server.live.node import gone
 from viewer_server.live.state import State
 from viewer_server.live.updates import Update
 
@@ -191,3 +192,30 @@ def test_counts_survive_the_browsers_they_were_made_with() -> None:
     take_all(box)
     everyone.leave(box)
     assert everyone.counts["sent"] == 1
+
+
+def frame_of(camera: str, size: int) -> Update:
+    return Update("frame", ("n", camera), bytes(size))
+
+
+def test_frames_that_wait_for_a_slow_browser_are_bounded_and_small_ones_stay() -> None:
+    box = Mailbox(threading.Event(), lambda: None)
+    box.put(Update("frame", ("shop", "front"), bytes(1000)))
+    for number in range(1000):
+        box.put(frame_of(f"c{number}", 1_000_000))
+    box.allow(16)
+    taken = take_all(box)
+    assert sum(map(len, taken)) <= module.MAX_FRAME_BYTES
+    assert len(taken[0]) == 1000
+    for number in range(1000):  # what was taken or replaced makes room
+        box.put(frame_of("c", 1_000_000 + number))
+        box.allow(1)
+        assert len(take_all(box)) == 1
+
+
+def test_the_frame_of_a_camera_that_is_no_more_is_not_sent() -> None:
+    box = Mailbox(threading.Event(), lambda: None)
+    box.put(frame_of("c", 10))
+    box.put(gone(("camera_status", "n", "c")))
+    box.allow(2)
+    assert len(take_all(box)) == 1

@@ -226,6 +226,20 @@ def test_a_viewer_whose_own_clock_was_never_set_believes_the_nodes(path: Path) -
         assert viewer.reached() == {}
 
 
+@pytest.mark.parametrize("behind_us", [3600 * 1_000_000, NOW - 5_000_000])
+def test_a_viewer_whose_own_clock_goes_back_deletes_no_sums(
+    path: Path, monkeypatch: pytest.MonkeyPatch, behind_us: int
+) -> None:
+    monkeypatch.setattr(prune, "EVERY_S", -1.0)
+    with Viewer(path) as viewer:
+        viewer.send(*shop(1, 3))
+        viewer.now_us -= behind_us
+        for number in range(4, 8):
+            viewer.send(*shop(number, number))
+        with Database(path).reading() as db:
+            assert db.execute("SELECT sum(entered) FROM flow").fetchone() == (7,)
+
+
 def test_late_events_are_stored_but_not_in_sums_that_the_next_pruning_would_delete(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 AHEAD_US = 300_000_000
 """How far a node's clock may be ahead of the viewer's."""
+FAR_AHEAD_US = 366 * 24 * HOUR_US
+"""How far ahead sums must be to be deleted: the viewer's own clock may have been set back, too."""
 EARLIEST_US = 1_577_836_800_000_000
 """2020-01-01, before there was Darner: a clock that is behind this was never set."""
 
