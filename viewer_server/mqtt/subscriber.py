@@ -41,6 +41,7 @@ from viewer_server.live.state import SHOWN, check_names
 from viewer_server.memory import Trimmer
 from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.mqtt.inbox import Inbox
+from viewer_server.mqtt.introductions import Introductions
 from viewer_server.quotas import OnceByNode
 from viewer_server.stored.history import History
 from viewer_server.stored.nodes.boots import Mark
@@ -98,6 +99,7 @@ class Subscriber:
         self._inbox = Inbox(settings.prefix, self._quotas)
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused, sink=self._inbox.put)
         self.requests = NodeRequests(self._client, settings)
+        self._introductions = Introductions(self._client, settings.prefix)
         self._thread: threading.Thread | None = None
         self._turns = 0
 
@@ -183,6 +185,8 @@ class Subscriber:
         row, ids = found or (None, {})
         name = row.name if row else "unknown"
         self._metrics.received.labels(name).inc()
+        if row is not None and row is not topics.RESPONSE:
+            self._introductions.heard(row, ids)
         try:
             self._take(row, ids, received)
         except MessageError as error:
