@@ -65,6 +65,10 @@ class LineCrossings:
         self.names = list(definitions)
         self.anchors: list[Anchor] = [line.anchor for line in lines]
         self._points = np.array([line.points for line in lines], np.float64).reshape(-1, 2, 2)
+        way = self._points[:, 1] - self._points[:, 0]
+        shifted = (way[:, 1] > 0) | ((way[:, 1] == 0) & (way[:, 0] < 0))
+        # The distance from which on a point is on the "in" side: who is on the line, is on the shifted side.
+        self._edge = np.where(shifted, -HAIR, HAIR)[:, None]
         self._bands = np.array([line.band for line in lines], np.float64)
         self._allowed = allowed_classes([line.classes for line in lines], class_names)
         self._flows = [Flows(class_names) for _ in lines]
@@ -120,7 +124,7 @@ class LineCrossings:
             return []
         distance = points[..., 0] * self._across[0] + points[..., 1] * self._across[1] + self._across[2]
         motion = self._motions[:, sighting.slots]
-        inward = self._inward(points)
+        inward = distance > self._edge
         self._add_piece(motion, inward, distance, points, sighting)
         outside = (distance > self._far).astype(np.int8) - (distance < self._near)
         column = np.minimum(sighting.class_id, self._allowed.shape[1] - 1)
@@ -135,8 +139,9 @@ class LineCrossings:
         motion["side"][left] = outside[left]
         motion["through"][left] = 0
         new = motion["side"] == 0
-        sure = (distance > self._far * _SURE).astype(np.int8) - (distance < self._near * _SURE)
-        motion["side"][new] = sure[new]
+        if new.any():
+            sure = (distance > self._far * _SURE).astype(np.int8) - (distance < self._near * _SURE)
+            motion["side"][new] = sure[new]
         motion["distance"], motion["inward"] = distance, inward
         motion["x"], motion["y"] = points[..., 0], points[..., 1]
         self._motions[:, sighting.slots] = motion
@@ -158,13 +163,6 @@ class LineCrossings:
                     by_class=flows.by_class,
                 )
         return dict(zip(self.names, self._numbers, strict=True))  # type: ignore[arg-type]  # none is None now
-
-    def _inward(self, points: F64) -> Bool:
-        """Which points ``(L, M, 2)`` are on the "in" side of each line."""
-        start = self._points[:, None, 0]
-        way = self._points[:, None, 1] - start
-        shifted = (way[..., 1] > 0) | ((way[..., 1] == 0) & (way[..., 0] < 0))
-        return _is_right(_turn(way, points - start), shifted)
 
     def _add_piece(
         self, motion: Objects, inward: Bool, distance: F64, points: F64, sighting: Sighting
