@@ -24,7 +24,13 @@ class ThumbnailSettings:
     fps: Annotated[float, Meta(ge=0, le=60, description="Most thumbnails a second; 0 publishes none")] = 5.0
     width: Annotated[
         int,
-        Meta(ge=16, le=limits.PICTURE_SIDE, description="Width in pixels; a narrower frame is not enlarged"),
+        Meta(
+            ge=16,
+            le=limits.PICTURE_SIDE,
+            description="Width in pixels; a narrower frame is not enlarged. A JPEG that is larger than a "
+            "message may be (1,000,000 bytes, or what the broker takes) is made again with less quality, "
+            "then smaller",
+        ),
     ] = 640
     quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
 
