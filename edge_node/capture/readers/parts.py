@@ -70,7 +70,7 @@ class Parts:
             except (OSError, http.client.HTTPException, ValueError):
                 return None
             if not more:
-                return None
+                return self._last()
             self._waiting += more
             if len(self._waiting) > _LARGEST:
                 raise SourceError(f"{self._shown}: the camera sends no JPEG within {_LARGEST >> 20} MiB")
@@ -79,6 +79,13 @@ class Parts:
     def close(self) -> None:
         """Disconnect."""
         self._answer.close()
+
+    def _last(self) -> Taken | None:
+        """The picture behind which the stream has ended, if it is whole."""
+        rest, self._waiting = bytes(self._waiting), bytearray()
+        start = rest.find(_START)
+        image = decoded(rest[start:]) if start >= 0 and _END in rest[start:] else None
+        return None if image is None else Taken(image)
 
     def _cut(self) -> bytes | None:
         """Take the first whole picture out of what has come; None while there is none."""

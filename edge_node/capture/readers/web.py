@@ -123,9 +123,9 @@ def _ask(asking: urllib.request.OpenerDirector, url: str) -> Said:
             return _playlist(asking, answer.url, text)
         if content == "application/dash+xml" or b"<MPD" in head:
             return Said("dash")
-        if head.startswith(b"--"):
-            return Said("parts")
         length = int(answer.headers.get("Content-Length") or 0)
+        if head.startswith(b"--") or (head.startswith(b"\xff\xd8\xff") and not length):
+            return Said("parts")
         kind: WebKind = "film" if 0 < length < _ENDLESS else "stream"
         return Said(kind, fragmented=b"mvex" in head or b"moof" in head)
 

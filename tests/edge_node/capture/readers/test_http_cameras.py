@@ -132,6 +132,21 @@ def test_every_picture_of_a_stream_of_jpegs_comes_whatever_its_habits(habit: dic
     assert [state for state, _ in said] == ["streaming", "ended"]
 
 
+def test_jpegs_one_behind_the_other_without_anything_between_are_a_stream_too() -> None:
+    def answer(request: Any) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", "video/x-motion-jpeg")
+        request.end_headers()
+        for number in range(10):
+            request.wfile.write(jpeg(number))
+            time.sleep(0.01)
+
+    with camera(answer) as source:
+        frames, said = watch(source, 10)
+    assert len(frames) == 10
+    assert said[0] == ("streaming", None)
+
+
 def test_pictures_of_another_size_are_not_scaled_and_begin_anew() -> None:
     with camera(stream(width=lambda number: 64 if number < 5 else 96)) as source:
         frames, _ = watch(source, 10)
