@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS snapshots (
 );
 CREATE INDEX IF NOT EXISTS by_track ON snapshots (node, camera, track, id)
 """
-PRUNE_EVERY = 64
+PRUNE_EVERY, PRUNE_BYTES = 64, 2_000_000
+"""Pictures, and their bytes, that are added between two looks at the file's size."""
 PRUNED_AT_ONCE = 256
 BETWEEN_LOOKS = 16
 """Pictures deleted before the file is measured again."""
@@ -65,7 +66,7 @@ class SnapshotStore:
         self._quotas = quotas or Quotas()
         self._bytes: Counter[str] = Counter()
         self._db: sqlite3.Connection | None = None
-        self._added = 0
+        self._added = self._grown = 0
         self._failing = False
 
     def __enter__(self) -> SnapshotStore:
@@ -117,7 +118,9 @@ class SnapshotStore:
             self._bytes[ids["node"]] += len(received.payload) - (before[0] if before else 0)
             self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
             self._added += 1
-            if self._added % PRUNE_EVERY == 1:
+            self._grown += len(received.payload)
+            if self._added % PRUNE_EVERY == 1 or self._grown > PRUNE_BYTES:
+                self._grown = 0
                 self._prune(self._db)
         except sqlite3.Error as error:
             if not self._failing:

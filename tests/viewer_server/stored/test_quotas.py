@@ -438,5 +438,5 @@ def test_pictures_of_a_node_do_not_push_out_those_of_others(path: Path) -> None:
     assert kept["shop"] == 20
     assert 50 < kept["evil"] < 150
     assert newest
-    assert size < 17e6
+    assert size < 12.5e6
     assert {one.node for one in quotas.reached()} == {"evil"}
