@@ -59,6 +59,8 @@ TOLD = 16
 """Websockets above `max_browsers`, which are told that there are too many."""
 KEPT_FOR_OTHERS = 10
 """One part in so many of `max_browsers` is out of reach of a single address."""
+DESCRIPTORS = 960
+"""For connections; a websocket takes two. paho stops connecting when the process has more than 1,024."""
 OPEN_S = 600
 """gunicorn replaces a worker that is silent for longer; converting a large old history may take minutes."""
 STOP_S = 4
@@ -181,9 +183,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         # Made before gunicorn runs, which would say that it is ready before there is a worker.
         self.supervisor = Notifier()
         self.peers = Peers(config.http.trusted_proxies)
-        most = config.http.max_browsers
-        kept = most // KEPT_FOR_OTHERS
-        self.limits = Limits(browsers=most + TOLD, browsers_each=most - kept if kept else most + TOLD)
+        self.limits = _limits(config.http.max_browsers)
         super().__init__()
 
     def load_config(self) -> None:
@@ -222,6 +222,17 @@ def _end_frozen(reason: str) -> None:
     teller.start()
     teller.join(FAREWELL_S / 2)
     end_with_stacks(1)
+
+
+def _limits(browsers: int) -> Limits:
+    kept = browsers // KEPT_FOR_OTHERS
+    connections = min(320, DESCRIPTORS - 2 * browsers)
+    return Limits(
+        browsers=browsers + TOLD,
+        browsers_each=browsers - kept if kept else browsers + TOLD,
+        connections=connections,
+        each=connections * 2 // 5,
+    )
 
 
 class Worker(GunicornWorker):  # type: ignore[misc]

@@ -244,7 +244,8 @@ class EventPage(EventQuery):
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
     cursor: Annotated[
-        Annotated[str, Meta(max_length=64)] | None, Meta(description="`next` of the previous page")
+        Annotated[str, Meta(pattern="^[0-9]{1,16}-[0-9]{1,18}$")] | None,
+        Meta(description="`next` of the previous page"),
     ] = None
 
 

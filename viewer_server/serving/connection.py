@@ -47,7 +47,7 @@ class Connection:
         deadline: When what it is doing takes too long.
         outlet: Where its answers go.
         request: The request that is being answered.
-        is_health: Whether it asks for /health.
+        lane: Which threads answer it.
         served: How many answers it has got.
         keep: Whether another request may follow the answer.
         discarded: Bytes read and thrown away while it leaves.
@@ -55,7 +55,7 @@ class Connection:
     """
 
     __slots__ = (
-        "asker", "changed", "deadline", "discarded", "doing", "incoming", "is_health", "keep", "outlet",
+        "asker", "changed", "deadline", "discarded", "doing", "incoming", "keep", "lane", "outlet",
         "owner", "peer", "request", "served", "sock", "watched",
     )  # fmt: skip
 
@@ -68,7 +68,7 @@ class Connection:
         self.changed = self.deadline = since
         self.outlet: Outlet
         self.request: Any = None
-        self.is_health = False
+        self.lane = ""
         self.served = 0
         self.keep = False
         self.discarded = 0

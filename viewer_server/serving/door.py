@@ -2,13 +2,12 @@
 
 So a client that is slow, silent or never reads costs a descriptor and some memory for some seconds, and no
 thread. Every wait has a deadline, every number a bound. When there are too many connections, those give way
-that do least, first of the network that has most. `/health` has a thread of its own, and so has a websocket.
+that do least, first of the network that has most. What takes long, and `/health`, have threads of their own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import queue
@@ -24,7 +23,8 @@ from typing import Any
 from viewer_server.serving.answering import Answering
 from viewer_server.serving.connection import Connection, Doing
 from viewer_server.serving.incoming import Incoming, Unreadable
-from viewer_server.serving.limits import Limits
+from viewer_server.serving.limits import Limits, lane_of
+from viewer_server.serving.listening import Listening
 from viewer_server.serving.outlet import Outlet
 from viewer_server.serving.peers import Peers
 from viewer_server.serving.refusals import refusal
@@ -35,9 +35,7 @@ log = logging.getLogger("darner.viewer")
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 AT_ONCE = 64 * 1024
-"""Bytes read, and kept by the kernel for each connection."""
-ACCEPTED_AT_ONCE = 16
-"""So few that a flood of connections leaves time to read from those that are there."""
+"""Bytes read at once."""
 
 
 class Door:
@@ -63,21 +61,22 @@ class Door:
         count: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._listeners = listeners
         self._cfg = cfg
         self._peers = peers
         self._limits = limits
         self._count = count
         self._clock = clock
         self._selector = selectors.DefaultSelector()
-        self._room = Room(limits)
+        self._listening = Listening(listeners, self._selector, self._take_in, self._no_descriptor, clock)
+        self._room = Room(limits, clock)
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake_up, self._waker = os.pipe()
         self._swept = clock()
         self._said = -60.0
         self._answering = Answering(cfg, app)
-        self._ordinary = Turns(self._answer, limits.threads, limits.threads_each, "request")
-        self._healths = Turns(self._answer, 1, 1, "health")
+        self._lanes = {
+            name: Turns(self._answer, threads, each, name) for name, (threads, each) in limits.lanes.items()
+        }
 
     def open(self, *more: int) -> None:
         """Begin to listen.
@@ -89,14 +88,12 @@ class Door:
             os.set_blocking(descriptor, False)
             self._selector.register(descriptor, READ, partial(self._drain, descriptor))
         os.set_blocking(self._waker, False)
-        for listener in self._listeners:
-            listener.setblocking(False)
-            self._selector.register(listener, READ, partial(self._accept, listener))
+        self._listening.open()
 
     def turn(self, timeout_s: float = 1.0) -> None:
         """Wait for something to happen, and let it."""
         wait_s = min(timeout_s, 0.25) if self._room else timeout_s
-        for key, events in self._selector.select(wait_s):
+        for key, events in self._selector.select(self._listening.wait_s(wait_s)):
             if isinstance(key.data, Connection):
                 self._happened(key.data, events)
             else:
@@ -114,22 +111,19 @@ class Door:
     def stop_listening(self) -> None:
         """Let nobody else in, and close what waits for nothing; answers in the making are still sent."""
         self._answering.is_last = True
-        for listener in self._listeners:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(listener)
+        self._listening.stop()
         for connection in self._room:
             if connection.doing in (Doing.IDLE, Doing.ARRIVING, Doing.LEAVING):
                 self._drop(connection)
 
     def close(self) -> None:
         """Close everything."""
-        self._ordinary.close()
-        self._healths.close()
+        for lane in self._lanes.values():
+            lane.close()
         for connection in self._room:
             self._drop(connection)
         self._selector.close()
-        for listener in self._listeners:
-            listener.close()
+        self._listening.close()
 
     # From here on: called in the door's own thread, unless it says otherwise.
 
@@ -148,25 +142,13 @@ class Door:
         with contextlib.suppress(OSError):  # full: it is awake already; or closed
             os.write(self._waker, b"\0")
 
-    def _accept(self, listener: Any) -> None:
-        for _ in range(ACCEPTED_AT_ONCE):
-            self._hear()  # what is answered meanwhile gives way before what waits
-            try:
-                sock, peer = listener.accept()
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE):
-                    self._make_room("descriptors", self._room.idlest())
-                return
-            self._take_in(sock, peer[:2])
+    def _no_descriptor(self) -> None:
+        self._make_room("descriptors", self._room.idlest())
 
-    def _take_in(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+    def _take_in(self, sock: socket.socket, peer: tuple[str, int]) -> bool:
+        """Begin to read from a new connection; whether another one had to give way."""
+        self._hear()  # what is answered meanwhile gives way before what waits
         sock.setblocking(False)
-        for level, option, value in (
-            (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-            (socket.SOL_SOCKET, socket.SO_RCVBUF, AT_ONCE),
-            (socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * AT_ONCE),
-        ):
-            sock.setsockopt(level, option, value)
         now, limits = self._clock(), self._limits
         connection = Connection(sock, peer, Incoming(self._cfg, peer, limits.body), now)
         remains = partial(self._tell, partial(self._watch_writing, connection))
@@ -174,8 +156,11 @@ class Door:
         self._room.add(connection)
         self._expect(connection)
         self._read(connection)  # a request that is here already is safe from those that come behind it
-        if crowded := self._room.crowded(connection, is_proxy=self._peers.is_proxy(peer[0])):
-            self._make_room(*crowded)
+        crowded = self._room.crowded(connection, is_proxy=self._peers.is_proxy(peer[0]))
+        if crowded is None:
+            return False
+        self._make_room(*crowded)
+        return True
 
     def _expect(self, connection: Connection) -> None:
         """Wait for a request."""
@@ -261,9 +246,9 @@ class Door:
         if headers.get("UPGRADE") == "websocket" and request.path.endswith("/ws"):
             self._seat(connection)
             return
-        connection.is_health = request.path.endswith("/health") and request.method in ("GET", "HEAD")
+        connection.lane = lane_of(request.method, request.path)
         self._now(connection, Doing.WAITING, float("inf"))
-        (self._healths if connection.is_health else self._ordinary).add(connection.asker, connection)
+        self._lanes[connection.lane].add(connection.asker, connection)
 
     def _seat(self, connection: Connection) -> None:
         """Give a browser a thread of its own, as long as there is room."""
@@ -374,8 +359,7 @@ class Door:
             log.warning("too many connections (%s): those that do least are cut", why)
         for connection in candidates:
             if connection.doing is Doing.WAITING:
-                lanes = (self._ordinary, self._healths)
-                if any(lane.withdraw(connection.asker, connection) for lane in lanes):
+                if self._lanes[connection.lane].withdraw(connection.asker, connection):
                     self._refuse(connection, 503, "too many requests at once; try again", retry_after_s=5)
                     return
             elif connection.doing < Doing.WAITING:

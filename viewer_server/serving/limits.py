@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LANES = {"request": (16, 8), "download": (4, 2), "node": (8, 4), "health": (1, 1)}
+"""A download lasts as long as its client reads; a node may take half a minute to answer."""
+
+
+def lane_of(method: str, path: str) -> str:
+    """The kind of a request, by which it gets its threads; the path may begin with a proxy's prefix."""
+    if path.endswith("/health") and method in ("GET", "HEAD"):
+        return "health"
+    if path.endswith((".csv", ".ndjson")):
+        return "download"
+    if "/api/v1/" in path and (method == "POST" or path.endswith("/heatmap")):
+        return "node"
+    return "request"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +35,7 @@ class Limits:
         bodies: Bytes of all bodies that are on their way.
         connections: Connections besides websockets.
         each: Of these, connections of one network.
-        threads: Threads for ordinary requests.
-        threads_each: Of these, threads for one network.
+        lanes: Threads for each kind of request, and how many of these for one network.
         browsers: Websockets.
         browsers_each: Of these, websockets of one network.
     """
@@ -36,7 +50,6 @@ class Limits:
     bodies: int = 16 * 1_048_576
     connections: int = 160
     each: int = 64
-    threads: int = 16
-    threads_each: int = 8
+    lanes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: LANES)
     browsers: int = 116
     browsers_each: int = 90

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from viewer_server.serving.connection import Connection, Doing
 from viewer_server.serving.limits import Limits
 
-RANK = {
-    Doing.LEAVING: 0,
-    Doing.IDLE: 1,
-    Doing.ARRIVING: 1,
-    Doing.SENDING: 2,
-    Doing.WAITING: 3,
-    Doing.WORKING: 5,
-}
-"""The lowest give way first; among equals, the one that has been so for longest."""
+NEW_S = 0.25
+"""So long a new connection has before it counts as one that says nothing."""
 SERVED_S = 1.0
-"""By so much a connection that was answered counts as younger than one that never asked for anything."""
+"""The same for a connection that was answered, which may ask for more."""
 SMALL_BODY = 64 * 1024
 
 
@@ -27,10 +20,12 @@ class Room:
 
     Args:
         limits: How many there may be.
+        clock: Seconds, monotonic.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self._limits = limits
+        self._clock = clock
         self._connections: set[Connection] = set()
         self._owners: Counter[str] = Counter()
         self._browsers: Counter[str] = Counter()
@@ -68,17 +63,16 @@ class Room:
             is_proxy: Whether it speaks for many.
         """
         if self._owners[newest.owner] > self._limits.each and not is_proxy:
-            return "address", self._idlest(newest.owner)
+            return "address", self.idlest(newest.owner)
         if len(self._connections) > self._limits.connections:
-            return "connections", self._idlest(self._owners.most_common(1)[0][0])
+            return "connections", self.idlest(self._owners.most_common(1)[0][0])
         return None
 
-    def idlest(self) -> list[Connection]:
-        """All connections, those that give way first in front."""
-        return sorted(self._connections, key=_worth)
-
-    def _idlest(self, owner: str) -> list[Connection]:
-        return sorted((one for one in self._connections if one.owner == owner), key=_worth)
+    def idlest(self, owner: str | None = None) -> list[Connection]:
+        """The connections of an owner, or all, those that give way first in front."""
+        now = self._clock()
+        mine = (one for one in self._connections if owner is None or one.owner == owner)
+        return sorted(mine, key=lambda one: _worth(one, now))
 
     def too_many_bodies(self, newest: Connection) -> Connection | None:
         """The upload that gives way, when all that are on their way are too large together; None: none."""
@@ -108,9 +102,21 @@ def _lower(counts: Counter[str], name: str) -> None:
         del counts[name]
 
 
-def _worth(connection: Connection) -> tuple[int, int, float]:
-    if connection.doing is Doing.WAITING:
-        # One that has got much steps back; /health is asked by those who watch over us.
-        return RANK[Doing.WAITING] + connection.is_health, -connection.served, connection.changed
-    served_s = SERVED_S if connection.doing is Doing.IDLE else 0.0
-    return RANK[connection.doing], 0, connection.changed + served_s
+def _worth(connection: Connection, now: float) -> tuple[int, float]:
+    """The lowest give way first; among equals, the one that has been so for longest."""
+    doing, age = connection.doing, now - connection.changed
+    if doing is Doing.LEAVING:
+        rank = 0
+    elif (doing is Doing.ARRIVING and age > NEW_S) or (doing is Doing.IDLE and age > SERVED_S):
+        rank = 1
+    elif doing is Doing.SENDING:
+        rank = 2
+    elif doing is Doing.WAITING and connection.served:
+        rank = 3  # it has got something already
+    elif doing in (Doing.ARRIVING, Doing.IDLE):
+        return 4, connection.changed + (SERVED_S if doing is Doing.IDLE else 0.0)
+    elif doing is Doing.WAITING:
+        rank = 6 if connection.lane == "health" else 5  # those who watch over us ask for /health
+    else:
+        rank = 7
+    return rank, connection.changed

@@ -21,8 +21,9 @@ from viewer_server.serving.limits import Limits
 from viewer_server.serving.peers import Peers
 
 LIMITS = Limits(
-    head_s=0.5, body_s=0.5, idle_s=0.5, leave_s=0.5, grace_s=0.5, connections=20, each=8, threads=3,
-    threads_each=2, browsers=3, browsers_each=2, body=100_000, bodies=300_000,
+    head_s=0.5, body_s=0.5, idle_s=0.5, leave_s=0.5, grace_s=0.5, connections=20, each=8, browsers=3,
+    browsers_each=2, body=100_000, bodies=300_000,
+    lanes={"request": (3, 2), "download": (1, 1), "node": (1, 1), "health": (1, 1)},
 )  # fmt: skip
 PATIENT = replace(LIMITS, head_s=60, body_s=60, idle_s=60, grace_s=60)
 
@@ -38,7 +39,7 @@ class Application:
         path = environ["PATH_INFO"]
         self.asked.append(path)
         body = environ["wsgi.input"].read()
-        if path == "/slow":
+        if "/slow" in path:
             self.let_go.wait(10)
         if path == "/fails":
             raise ValueError("it does")
@@ -236,6 +237,16 @@ def test_one_address_does_not_take_every_thread(door: Opened) -> None:
     wait_until(lambda: door.app.asked.count("/slow") == 2)
     assert door.ask("/other").startswith(b"HTTP/1.1 200")
     assert door.app.asked.count("/slow") == 2
+    door.app.let_go.set()
+    for sock in slow:
+        sock.close()
+
+
+def test_downloads_and_questions_to_nodes_take_no_thread_from_pages(door: Opened) -> None:
+    slow = [door.connect(get(path)) for path in ("/slow.csv", "/slow.ndjson", "/api/v1/slow/heatmap")]
+    wait_until(lambda: len(door.app.asked) == 2)
+    assert door.ask("/page").startswith(b"HTTP/1.1 200")
+    assert len(door.app.asked) == 3, "one address has one thread for downloads here"
     door.app.let_go.set()
     for sock in slow:
         sock.close()
