@@ -56,8 +56,9 @@ class Answering:
 
     def _respond(self, connection: Connection, out: Any) -> bool:
         request = connection.request
-        if hasattr(request, "_expected_100_continue"):
-            request._expected_100_continue = False  # the door has told the client
+        # The door has told a client that waited for "100 Continue"; newer and older gunicorn would tell it again.
+        request._expected_100_continue = False
+        request.headers = [header for header in request.headers if header[0] != "EXPECT"]
         server = connection.sock.getsockname()
         response, environ = wsgi.create(request, out, connection.peer, server, self._cfg)
         environ["wsgi.multithread"] = True

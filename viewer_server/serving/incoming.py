@@ -19,13 +19,14 @@ CHUNK_LINE = 256
 CHUNK_ROOM = 64 * 1024
 """Bytes that a body in chunks may take for their lengths."""
 
-_STATUS: tuple[tuple[type[Exception], int, str], ...] = (
-    (errors.LimitRequestLine, 414, f"the address is longer than {MAX_LINE} bytes; ask for less at once"),
-    (errors.LimitRequestHeaders, 431, "too many or too long headers: at most 100, of at most 8 kB each"),
-    (errors.UnsupportedTransferCoding, 501, "the only known Transfer-Encoding is chunked"),
-    (errors.ExpectationFailed, 417, "the only known Expect is 100-continue"),
-    (errors.InvalidHTTPVersion, 505, "the known versions are HTTP/1.0 and HTTP/1.1"),
-)
+_ANSWERS = {
+    "LimitRequestLine": (414, f"the address is longer than {MAX_LINE} bytes; ask for less at once"),
+    "LimitRequestHeaders": (431, "too many or too long headers: at most 100, of at most 8 kB each"),
+    "UnsupportedTransferCoding": (501, "the only known Transfer-Encoding is chunked"),
+    "ExpectationFailed": (417, "the only known Expect is 100-continue"),
+    "InvalidHTTPVersion": (505, "the known versions are HTTP/1.0 and HTTP/1.1"),
+}
+"""Status and detail for gunicorn's errors, by name: not every supported version has all of them."""
 
 
 class Unreadable(Exception):  # noqa: N818 - an answer, not a failure
@@ -143,10 +144,8 @@ class Incoming:
         try:
             return Request(self._cfg, _Whole(head), self._peer)
         except (errors.ParseException, StopIteration) as error:
-            for kind, status, detail in _STATUS:
-                if isinstance(error, kind):
-                    raise Unreadable(status, detail) from None
-            raise Unreadable(400, f"not an HTTP request: {type(error).__name__}") from None
+            name = type(error).__name__
+            raise Unreadable(*_ANSWERS.get(name, (400, f"not an HTTP request: {name}"))) from None
 
     def _frame(self, request: Request) -> None:
         """Find out where the body ends; gunicorn has refused what is ambiguous."""

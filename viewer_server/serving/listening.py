@@ -13,7 +13,7 @@ from typing import Any
 
 AT_ONCE = 16
 """So few that a flood of connections leaves time to read from those that are there."""
-BREATH_S = 0.003
+BREATH_S = 0.002
 """Clients that were cut open new connections as fast as they can; frames need some of the time, too."""
 KERNEL_BYTES = 64 * 1024
 """What the kernel keeps of a request; of an answer it keeps four times as much."""
