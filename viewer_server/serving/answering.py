@@ -56,7 +56,7 @@ class Answering:
 
     def _respond(self, connection: Connection, out: Any) -> bool:
         request = connection.request
-        # The door has told a client that waited for "100 Continue"; newer and older gunicorn would tell it again.
+        # The door has told a client that waited for "100 Continue"; gunicorn, new and old, would do it again.
         request._expected_100_continue = False
         request.headers = [header for header in request.headers if header[0] != "EXPECT"]
         server = connection.sock.getsockname()
