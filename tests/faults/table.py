@@ -128,8 +128,7 @@ def standing_still(*stages: str) -> Hold:
             time.sleep(dice.uniform(0.5, 1.0))
             begin_s = time.time()
             system.edge.start()
-            if stage != stages[-1]:
-                wait_for(system.flowing_since(begin_s), 30, f"frames flow again after {stage} stood still")
+            wait_for(system.flowing_since(begin_s), 30, f"frames flow again after {stage} stood still")
         yield
 
     return hold
