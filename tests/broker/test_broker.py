@@ -89,6 +89,18 @@ def test_the_broker_may_have_as_many_files_open_as_it_takes_connections() -> Non
         process.wait(10)
 
 
+def test_a_second_stop_ends_a_broker_that_is_frozen_at_once() -> None:
+    port = free_port()
+    with running("--engine", "mosquitto", port=port) as process:
+        (mosquitto,) = psutil.Process(process.pid).children()
+        mosquitto.suspend()
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.4)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(2) == 128 + signal.SIGTERM
+        wait_until(lambda: not mosquitto.is_running() or mosquitto.status() == psutil.STATUS_ZOMBIE, 5)
+
+
 def test_a_taken_port_is_one_clear_line_and_a_failure() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

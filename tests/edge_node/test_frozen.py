@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timing
 class Node:
     """A node with two cameras, whose stage stands still on request, and what was heard of it."""
 
-    def __init__(self, folder: Path, url: str, stage: str) -> None:
+    def __init__(self, folder: Path, url: str, stage: str, times: int) -> None:
         self.name, self._stage = f"frozen-{stage}", stage
         self._frozen = folder / "frozen"
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -56,7 +56,7 @@ class Node:
         words = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
         more = {
             "FAULTS_FROZEN": str(self._frozen),
-            "FAULTS_HURRY": "4",
+            "FAULTS_HURRY": str(times),
             "NOTIFY_SOCKET": str(folder / "notify"),
             "WATCHDOG_USEC": "2000000",
         }
@@ -107,10 +107,10 @@ class Node:
 
 
 @contextmanager
-def running(folder: Path, broker: Mosquitto, stage: str) -> Iterator[tuple[Node, Client]]:
+def running(folder: Path, broker: Mosquitto, stage: str, times: int = 4) -> Iterator[tuple[Node, Client]]:
     url = f"mqtt://127.0.0.1:{broker.port}"
     with Client(MqttSettings(url=url), name="observer") as client:
-        node = Node(folder, url, stage)
+        node = Node(folder, url, stage, times)
         client.subscribe(f"darner/v1/{node.name}/status", 1)
         client.subscribe(f"darner/v1/{node.name}/camera/+/status", 1)
         try:
@@ -184,3 +184,17 @@ def test_a_camera_whose_driver_is_stuck_is_not_live_and_ends_no_other(
         assert node.process.wait(10) == 0
         assert "STOPPING=1" in node.told_everything()
         until(node, client, "offline", None)
+
+
+def test_a_stop_while_a_stage_stands_still_ends_with_an_error_in_time(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    with running(tmp_path, broker, "watch", times=1) as (node, client):
+        until(node, client, "online", None)
+        node.told()
+        node.freeze()
+        time.sleep(0.5)
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(9) == 1
+        until(node, client, "offline", None)
+        assert "perhaps_frozen" in (tmp_path / "log").read_text()
