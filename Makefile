@@ -9,7 +9,7 @@ SHELL := /bin/sh
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser, and what they reach (WORKERS=... side by side; ARGS=... for pytest, in one process)"
-	@echo "make faults  what survives kill -9, cuts, full disks, garbage: the real programs, 12 minutes (ARGS=--help)"
+	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
 	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
