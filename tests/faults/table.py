@@ -8,10 +8,12 @@ import resource
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
+from tests.bench.viewer.attackers import attacking
 from tests.conftest import REPO
 from tests.faults.evil.answers import check_answers
 from tests.faults.network import cable_possible
@@ -233,6 +235,22 @@ def flooded(system: System, dice: random.Random) -> Iterator[None]:
         process.wait()
 
 
+@contextmanager
+def besieged(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001 - as every fault
+    """Slow, silent and never-reading clients of the viewer; /health has an answer all the same."""
+    port = int(system.viewer.url.rpartition(":")[2])
+    with ExitStack() as attacks:
+        for kind in ("half-open", "dripping-body", "never-reading", "handshakes"):
+            attacks.enter_context(attacking(port, kind, 130))
+        yield
+        for _ in range(5):
+            try:
+                with urllib.request.urlopen(f"{system.viewer.url}/health", timeout=5):  # noqa: S310 - our own
+                    pass
+            except OSError as error:
+                raise FaultError(f"/health has no answer while the viewer is besieged: {error}") from None
+
+
 def attacked(*, nodes: bool) -> Hold:
     """Let a node send all that it may, or let somebody invent nodes; the viewer answers about ours."""
 
@@ -307,6 +325,7 @@ def faults() -> list[Fault]:
             6,
             Site(own_clock=True),
         ),
+        Fault("viewer-besieged", "520 clients besiege the viewer", besieged, 15, 4),
         Fault("garbage", f"garbage, {FLOOD_PER_S}/s", flooded, 15, 5, stop=True),
         Fault(
             "evil",
