@@ -23,7 +23,7 @@ from shared.errors import ConfigError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
-from tests.conftest import free_port, wait_for_port, wait_until
+from tests.conftest import REPO, free_port, wait_for_port, wait_until
 
 
 def as_root() -> str | None:
@@ -272,3 +272,13 @@ class TestStartedByRoot:
         command("mosquitto", "127.0.0.1", free_port(), folder / "data", folder, user="root")
         assert "runs as root" in caplog.text
         assert "user root\n" in (folder / "mosquitto.conf").read_text()
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.secure.yml"])
+def test_a_container_has_more_memory_than_the_broker_may_take(name: str) -> None:
+    """Otherwise the whole broker is killed where one client should be cut off."""
+    found = re.search(r"BROKER_MEMORY:-(\d+)m", (REPO / name).read_text())
+    limit = re.search(r"memory_limit (\d+)", (HERE / "mosquitto.conf").read_text())
+    assert found is not None
+    assert limit is not None
+    assert int(found[1]) * 1_048_576 > int(limit[1]) * 1.2

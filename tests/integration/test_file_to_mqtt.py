@@ -196,7 +196,7 @@ def test_a_node_answers_what_it_is_asked(broker: Mosquitto, people_video: Path, 
         people = ask("detect", picture).result["objects"]
         assert len(people) >= 3
         assert {one["label"] for one in people} == {"person"}
-        assert "not a JPEG or PNG" in (ask("detect", b"\xff\xd8 broken").error or "")
+        assert "damaged JPEG or PNG" in (ask("detect", b"\xff\xd8 broken").error or "")
         assert "nothing to set" in (ask("set", {}).error or "")
         assert "$.confidence" in (ask("set", {"confidence": 7}).error or "")
         done = ask("set", {"camera": "street", "confidence": 0.99, "thumbnail_fps": 0}).result
