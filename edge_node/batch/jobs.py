@@ -120,7 +120,7 @@ def names(videos: Sequence[str]) -> list[str]:
 def _parts(video: str) -> tuple[str, ...]:
     """The folders that a video lies in, and its name; of an address nothing that may be a secret."""
     if (file := path_of(video)) is not None:
-        return tuple(part for part in Path(file).parts if part != "/")
+        return Path(file).parts[1:] or ("video",)  # without the root, which may be / or //
     try:
         address = urlsplit(video)
     except ValueError:  # no address; opening it will say so

@@ -21,6 +21,9 @@ from shared.errors import ConfigError
         (["2026-05-01T08:15:00.mp4"], ["2026-05-01T08:15:00"]),
         (["http://h/v/clip.mp4?user=me&password=secret"], ["clip"]),
         (["http://me:secret@h/?token=secret"], ["h"]),
+        (["/"], ["video"]),
+        (["//"], ["video"]),
+        (["sst://[::"], ["video"]),
         (["http://h/a%2Fb/..%2f..%2fx%00.mp4"], ["x-"]),
     ],
 )
