@@ -31,6 +31,7 @@ class Kind:
         versions: The versions of MQTT that it speaks.
         environment: More variables for it.
         username: Where it lets nobody in without one; the password is "x".
+        leaves: The command that ends what it leaves running, for a port.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     versions: tuple[str, ...] = ("5", "3.1.1")
     environment: Callable[[Path, int], Mapping[str, str]] = field(default=lambda _, __: {})
     username: str | None = None
+    leaves: Callable[[int], list[str]] | None = None
 
 
 class Server:
@@ -56,6 +58,8 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        if self._kind.leaves is not None:
+            subprocess.run(self._kind.leaves(self.port), capture_output=True, check=False)
 
     @property
     def url(self) -> str:
@@ -182,6 +186,11 @@ def _ejabberd_environment(folder: Path, port: int) -> Mapping[str, str]:
     }
 
 
+def _end_epmd(port: int) -> list[str]:
+    """Erlang's daemon, which each node starts on a port of its own."""
+    return ["epmd", "-port", str(port + 2), "-kill"]
+
+
 def _ejabberd_code() -> list[Path]:
     return sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin"))
 
@@ -217,9 +226,10 @@ KINDS = (
         _ejabberd,
         environment=_ejabberd_environment,
         username="darner@localhost",
+        leaves=_end_epmd,
     ),
     Kind("NATS", lambda: said(str(TOOLS / "venv/bin/nats-server"), "--version"), _nats, ("3.1.1",)),
-    Kind("RabbitMQ", _rabbitmq_version, _rabbitmq, ("3.1.1",), _rabbitmq_environment),
+    Kind("RabbitMQ", _rabbitmq_version, _rabbitmq, ("3.1.1",), _rabbitmq_environment, leaves=_end_epmd),
     Kind("aedes", _aedes_version, _aedes, ("3.1.1",)),
     Kind("amqtt", lambda: _version_of_package(TOOLS / "venv/bin/python", "amqtt"), _amqtt, ("3.1.1",)),
 )
