@@ -38,8 +38,12 @@ class Progress(threading.Event):
         super().__init__()
         self._stop = stop
         self._live = may_come_later(settings.source)
-        segments_s = SEGMENTS_S if kind_of(settings.source) == "http" else 0.0
+        kind = kind_of(settings.source)
+        segments_s = SEGMENTS_S if kind == "http" else 0.0
         self._read_s = max(settings.stall_s, 1.0 / settings.fps, segments_s) + READ_S
+        self._open_s = OPEN_S
+        if kind == "pipe":  # its reader comes back only when the writer has written, or has gone
+            self._read_s = self._open_s = math.inf
         self._waits = False
         self._opened = False
         self._steps = 0
@@ -78,4 +82,4 @@ class Progress(threading.Event):
             return None
         if self.holding:
             return Look(self._steps)
-        return Look(self._steps, self._read_s if self._opened else OPEN_S, math.inf)
+        return Look(self._steps, self._read_s if self._opened else self._open_s, math.inf)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
+from pathlib import Path
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.progress import OPEN_S, READ_S, SEGMENTS_S, Progress
@@ -34,6 +36,15 @@ def test_segments_of_a_stream_over_http_may_come_late() -> None:
     progress.took()
     progress.passed_on()
     assert seen(progress) == (SEGMENTS_S + READ_S, math.inf)
+
+
+def test_a_pipe_may_wait_for_its_writer_as_long_as_it_likes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    progress = Progress(CameraSettings(source=str(tmp_path / "pipe")), threading.Event())
+    assert seen(progress) == (math.inf, math.inf)
+    progress.took()
+    progress.passed_on()
+    assert seen(progress) == (math.inf, math.inf)
 
 
 def test_a_file_that_waits_for_the_time_of_its_next_frame_stays_open() -> None:
