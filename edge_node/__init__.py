@@ -11,8 +11,9 @@ from importlib.metadata import version
 # shared/pictures.py). The limit is for pictures from cameras and folders, whose formats are not parsed there.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(40_000_000))
 
-# ONNX Runtime reads this when it starts. From 1.29 on it reports usage and errors to Microsoft from Linux, too, and
-# writes an identifier below ~/.cache. A node talks to its broker and to nobody else. Who wants it sets the variable to 0.
+# ONNX Runtime reads this when it starts. From 1.29 on it reports usage and errors to Microsoft, from Linux
+# too, and writes an identifier below ~/.cache. A node talks to its broker and to nobody else. Set the
+# variable to 0 to allow it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = version("darner")
