@@ -21,8 +21,8 @@ _SOF, _PROGRESSIVE, _SOS, _EOI = {0xC0, 0xC1, 0xC2}, 0xC2, 0xDA, 0xD9
 """JPEG's markers (ITU-T T.81, table B.1): frame headers with Huffman codes, start of scan, end."""
 _SKIPPED = {0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}
 """Markers of segments that do not matter here: tables, restart interval, application data, comment."""
-_IN_SCAN = {0x00, 0xFF, *range(0xD0, 0xD8)}
-"""What may follow a byte 0xFF within the data of a scan: a stuffed zero, padding, a restart."""
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""What ends the data of a scan: a marker that is no stuffed zero, padding or restart."""
 _OTHERS = (
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "WebP"),
     (re.compile(rb"II\*\0|MM\0\*"), "TIFF"),
@@ -137,11 +137,8 @@ def read_jpeg_header(data: bytes) -> Header | None:
 
 def _end_of_scan(data: bytes, at: int) -> int:
     """Where the data of a scan end: at the next marker that has no place in them, or at the end of `data`."""
-    while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
-        if data[at + 1] not in _IN_SCAN:
-            return at
-        at += 1 if data[at + 1] == 0xFF else 2
-    return len(data)
+    found = _AFTER_SCAN.search(data, at)
+    return found.start() if found else len(data)
 
 
 def _frame_header(segment: bytes, marker: int) -> Header | None:
