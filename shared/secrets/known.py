@@ -19,6 +19,7 @@ _SHORTEST = 4
 _ANYWHERE = 8
 """From this length on a secret is replaced inside of words, too."""
 _MOST = 20_000
+"""Forms of secrets that are remembered; the oldest give way, as after many reloads with new passwords."""
 # To hide these words of our own messages would say no more than to show them, and would spoil the messages.
 OUR_WORDS = set(
     "admin auto broker camera cameras configuration darner edge false file http https localhost mqtt mqtts "
@@ -40,8 +41,11 @@ def keep(secret: str, shown: str = HIDDEN) -> None:
     global _longest_first
     with _lock:
         for form in _forms(secret):
-            if len(form) >= _SHORTEST and form not in OUR_WORDS and len(_known) < _MOST:
+            if len(form) >= _SHORTEST and form not in OUR_WORDS:
+                _known.pop(form, None)
                 _known[form] = shown
+        while len(_known) > _MOST:
+            del _known[next(iter(_known))]
         _longest_first = None
 
 

@@ -29,6 +29,8 @@ _SEGMENT = re.compile(
     re.I,
 )
 """The parts of a path behind which credentials are expected, as in /user/NAME/password/WORD."""
+_USER_NAME = re.compile(r"(?:.*[_-])?user[_-]?(?:name|id)?", re.I)
+"""The parameters that name a user: no secret by itself, and often an ordinary word."""
 
 _SCHEMES = r"(?:rtsp[stu]?|rtmp[a-z]*|srt|https?|s?ftps?|mms[ht]?|mqtts?|wss?|grpcs?|udp|tcp|tls|rtp|hls)"
 _LEADING = re.compile(rf"(?:[a-z][a-z0-9+.,_-]+:)*(?:[a-z][a-z0-9+.,_-]+:/+|{_SCHEMES}:|//)", re.I)
@@ -44,7 +46,7 @@ _EXAMPLE = "USER:PASSWORD@"  # of a message that says how to write an address
 _STOPS = ":.,;"
 
 _PAIR = re.compile(
-    r"(?P<name>[\w.-]{0,40}(?:passw|passphrase|pwd|user-pw|user-id|token|secret|api_?key|streamid|signature|"
+    r"(?P<name>(?:passw|passphrase|pwd|user-pw|user-id|token|secret|api_?key|streamid|signature|"
     r"authorization)[\w-]{0,40})(?P<is>[\"']?\s?[=:]\s?|=)(?P<value>\"[^\"]*\"|'[^']*'|[^\s&;,)\]}]+)",
     re.I,
 )
@@ -96,9 +98,11 @@ def keep_address(address: str) -> None:
             known.keep(user_part)
             known.keep(base64.b64encode(user_part.encode(errors="replace")).decode())
             known.keep(password if colon else user)
-    for name, value in re.findall(r"([^=&;,/?#]*)=([^&;#]*)", rest):
-        if _CREDENTIAL.search(_decoded(name)) and "user" not in name.lower():
+    for name, value in _parameters(rest):
+        if _CREDENTIAL.search(_decoded(name)) and not _USER_NAME.fullmatch(_decoded(name)):
             known.keep(value)
+            # Some cameras have their parameters in the path, or join them by underscores.
+            known.keep(re.split(r"[/?]|_[a-z]+=", value, maxsplit=1, flags=re.I)[0])
 
 
 def has_scheme(text: str) -> bool:
@@ -108,7 +112,13 @@ def has_scheme(text: str) -> bool:
 
 def names_a_secret(key: str) -> bool:
     """Whether the name of a key or parameter says that its value is a secret."""
-    return _PAIR.match(f"{key.rstrip('=')}=x") is not None
+    return _PAIR.search(f"{key.rstrip('=')}=x") is not None
+
+
+def _parameters(text: str) -> Iterator[tuple[str, str]]:
+    """The name and value of each ``NAME=VALUE``; a value may hold further ones."""
+    for equals in re.finditer("=", text):
+        yield re.split("[=&;,/?#]", text[: equals.start()])[-1], re.split("[&;#]", text[equals.end() :])[0]
 
 
 def _pieces(text: str) -> Iterator[str]:

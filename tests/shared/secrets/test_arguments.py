@@ -27,6 +27,7 @@ input()
         ("mqtt.password=1", "mqtt.password=***"),
         ("mqtt.password=two words", "mqtt.password=***"),
         ("http.token=a&b;c)d", "http.token=***"),
+        ("--set=mqtt.password=two words, and more", "--set=mqtt.password=***"),
         ("mqtt.password_file=/etc/darner/password", "mqtt.password_file=/etc/darner/password"),
         ("--config", "--config"),
         ("cameras={a: {source: 'rtsp://me:pw@cam/1'}}", "cameras={a: {source: 'rtsp://cam/1'}}"),

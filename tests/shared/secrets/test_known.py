@@ -6,6 +6,7 @@ import base64
 import json
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,29 @@ def test_a_short_secret_does_not_blot_out_words() -> None:
 def test_a_password_that_is_one_of_our_own_words_leaves_the_messages_readable() -> None:
     known.keep("password")
     assert known.hide("check mqtt.password") == "check mqtt.password"
+
+
+def test_the_oldest_secrets_give_way_and_not_the_newest() -> None:
+    for number in range(21_000):
+        known.keep(f"secret{number}")
+    assert known.hide("secret0 and secret20999") == "secret0 and ***"
+    known.forget()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://cam/user=admin_password=tlJwpbo6_channel=1_stream=0.sdp?real_stream",
+        "rtsp://cam/user=admin/password=tlJwpbo6/ch1",
+        "rtsp://cam/user=admin&password=tlJwpbo6&channel=1.sdp",
+        "http://cam/video?user_password=tlJwpbo6&x=1",
+        "http://cam/video?USER=admin&PWD=tlJwpbo6#1",
+    ],
+)
+def test_the_password_among_an_addresss_parameters_is_known_apart_from_it(address: str) -> None:
+    known.forget()
+    keep_address(address)
+    assert redact("the camera refused tlJwpbo6 of admin") == "the camera refused *** of admin"
 
 
 def test_the_credentials_of_an_address_are_known_apart_from_it() -> None:
