@@ -7,7 +7,8 @@ import logging
 import sys
 import threading
 import types
-from typing import Literal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import orjson
 
@@ -23,7 +24,7 @@ def setup(level: str = "INFO", form: Format = "text") -> None:
 
     The traceback of an error that nobody handles is logged, too: Python itself would print it as it is.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if sys.excepthook is sys.__excepthook__:
@@ -42,6 +43,25 @@ def _log_uncaught(
             sys.__excepthook__(kind, error or kind(), trace)
         return
     log.critical("an error that nothing handles", exc_info=(kind, error or kind(), trace))
+
+
+if TYPE_CHECKING:
+    _Stream = logging.StreamHandler[TextIO]
+else:  # Python 3.10 knows no parameter of it
+    _Stream = logging.StreamHandler
+
+
+class _Handler(_Stream):
+    """Writes lines. Python itself would print the arguments of a call that fails, with their secrets."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class calls it so
+        """Say which call failed, and why."""
+        with suppress(OSError, ValueError):  # standard error is closed: nobody can be told
+            print(
+                f"a log line of {record.name} ({record.filename}:{record.lineno}) cannot be written: "
+                f"{redact(repr(sys.exc_info()[1]))}",
+                file=self.stream,
+            )
 
 
 class _Text(logging.Formatter):
@@ -63,12 +83,17 @@ class _Json(logging.Formatter):
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": _shown(record.getMessage()),
             "thread": record.threadName,
         }
         if record.exc_info:
-            entry["error"] = redact(self.formatException(record.exc_info))
+            entry["error"] = _shown(self.formatException(record.exc_info))
         return orjson.dumps(entry).decode()
+
+
+def _shown(text: str) -> str:
+    """A text without secrets that JSON can hold: the name of a file may not be UTF-8."""
+    return redact(text).encode(errors="backslashreplace").decode()
 
 
 class Once:

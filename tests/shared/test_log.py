@@ -43,6 +43,22 @@ def test_an_error_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ValueError: broken" in json.loads(line)["error"]
 
 
+def test_the_name_of_a_file_that_is_not_utf_8_is_logged_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    log.setup("INFO", "json")
+    logging.getLogger("darner.x").warning("cannot read %s", "caf\udce9.mp4")
+    said = json.loads(capsys.readouterr().err)
+    assert said["message"] == "cannot read caf\\udce9.mp4"
+
+
+def test_a_line_that_cannot_be_written_shows_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    known.keep("correct horse")
+    log.setup()
+    logging.getLogger("darner.x").warning("port %d of %s", "correct horse", "rtsp://me:pw@cam/1")
+    said = capsys.readouterr().err
+    assert "a log line of darner.x (test_log.py:" in said
+    assert "correct horse" not in said and "me:pw" not in said
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_no_line_and_no_traceback_shows_a_secret(
     form: log.Format, capsys: pytest.CaptureFixture[str]
