@@ -12,6 +12,7 @@ from typing import IO
 
 PRIVATE = 0o600
 """Permissions of files about people, and of secrets: their owner's alone."""
+_NAME_BYTES = 255
 
 
 def private_folder(path: Path) -> None:
@@ -105,7 +106,10 @@ class PartFile:
     def __init__(self, target: Path, mode: int | None = None) -> None:
         self._target = target
         self._mode = mode
-        self.path = target.with_name(f".{target.stem[:200]}.{secrets.token_hex(4)}.part{target.suffix}")
+        # The file system bounds a name in bytes, and the target may use all of them.
+        room = max(0, _NAME_BYTES - len(os.fsencode(target.suffix)) - len("..12345678.part"))
+        stem = os.fsdecode(os.fsencode(target.stem)[:room])
+        self.path = target.with_name(f".{stem}.{secrets.token_hex(4)}.part{target.suffix}")
 
     def __enter__(self) -> PartFile:
         if self._mode == PRIVATE:

@@ -55,6 +55,12 @@ def test_permissions_of_a_whole_file(
     assert permissions(path) == after
 
 
+@pytest.mark.parametrize("name", ["é" * 125 + ".json", "x" * 200 + "." + "y" * 54, "." + "é" * 127])
+def test_a_file_may_have_the_longest_name_that_the_file_system_takes(name: str, tmp_path: Path) -> None:
+    write_whole(tmp_path / name, b"data")
+    assert (tmp_path / name).read_bytes() == b"data"
+
+
 def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     write_whole(path, b"old")
