@@ -32,9 +32,8 @@ _WORDS = {
     "array": "a list",
 }
 """What users call msgspec's types."""
-
-
 _SYNONYMS = {
+    "mqtt": {"broker", "server"},
     "url": {"host", "server", "broker", "address", "uri", "port"},
     "source": {"url", "uri", "address", "input", "stream", "device", "path", "file"},
     "username": {"user", "login"},
@@ -84,8 +83,8 @@ def _instead(key: str, name: str, path: str, known: list[str], top: Any) -> str:
 def _near(name: str, known: list[str]) -> str | None:
     if name in known or "." in name:
         return None
-    near = difflib.get_close_matches(name, known, 1)
-    near = near or [meant for meant in known if name.lower() in _SYNONYMS.get(meant, ())]
+    near = [meant for meant in known if name.lower() in _SYNONYMS.get(meant, ())]
+    near = near or difflib.get_close_matches(name, known, 1)
     return f"did you mean '{near[0]}'?" if near else None
 
 

@@ -169,6 +169,8 @@ def _said(error: yaml.YAMLError) -> str:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
     if "cannot start any token" in problem and "\\t" in problem:
         return f"{place}a tab; indent with blanks"
+    if "another document" in problem:
+        return f"{place}another document begins; leave out the line '---'"
     if isinstance(error, yaml.reader.ReaderError):
         return f"it has a control character, at position {error.position}; remove it"
     problem = re.sub(r"'([^']*)'", lambda found: found[0] if _is_yaml(found[1]) else "...", problem)

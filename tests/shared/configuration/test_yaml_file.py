@@ -58,7 +58,7 @@ def test_a_bomb_of_merge_keys_stays_small() -> None:
     [
         (b"a: caf\xe9\n", "line 1 is not UTF-8 text; save the file as UTF-8"),
         (b"a: b\x00c", "a control character"),
-        (b"a: 1\n---\nb: 2", "another document"),
+        (b"a: 1\n---\nb: 2", "line 2, column 1: another document begins; leave out the line '---'"),
     ],
 )
 def test_a_file_that_is_no_text_is_one_line(tmp_path: Path, content: bytes, says: str) -> None:
