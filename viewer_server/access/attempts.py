@@ -18,6 +18,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from viewer_server.access.addresses import owner_of
+
 PER_ADDRESS, ADDRESS_REFILL_S = 5, 30.0
 PER_NETWORK, NETWORK_REFILL_S = 20, 10.0
 ALTOGETHER, REFILL_S = 60, 1.0
@@ -46,8 +48,8 @@ class _Bucket:
 class _Buckets:
     """One for each name; the one that was not used for the longest time gives way to a new one."""
 
-    def __init__(self, size: float, refill_s: float) -> None:
-        self._size, self._refill_s = int(size), refill_s
+    def __init__(self, size: int, refill_s: float) -> None:
+        self._size, self._refill_s = size, refill_s
         self._known: OrderedDict[str, _Bucket] = OrderedDict()
 
     def __len__(self) -> int:
@@ -72,7 +74,7 @@ class Attempts:
 
     Args:
         clock: Seconds, monotonic.
-        known: Addresses from which somebody logged in lately, as `address_of` writes them.
+        known: Owners of addresses from which somebody logged in lately, as `owner_of` names them.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, known: Iterable[str] = ()) -> None:
@@ -95,7 +97,7 @@ class Attempts:
         Returns:
             0 when it may be checked, else the seconds to wait.
         """
-        now_s, name = self._clock(), address_of(address)
+        now_s, name = self._clock(), owner_of(address)
         with self._lock:
             mine = self._addresses.of(name, now_s)
             if mine.left < 1:
@@ -109,7 +111,7 @@ class Attempts:
 
     def succeeded(self, address: str | None) -> None:
         """Refund an attempt whose password was right, and know its address from now on."""
-        name = address_of(address)
+        name = owner_of(address)
         with self._lock:
             self._addresses.forget(name)
             if name not in self._known:
@@ -136,18 +138,6 @@ class Attempts:
         reserved.left = max(0.0, reserved.left - 1)
         wide.left -= 1
         return 0.0
-
-
-def address_of(address: str | None) -> str:
-    """The address's owner: one IPv6 customer has 2**64 addresses, and a mapped address is an IPv4 one."""
-    try:
-        found = ipaddress.ip_address((address or "").partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = found.ipv4_mapped if found.version == 6 else None
-    if mapped is not None:
-        found = mapped
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
 
 
 def _network_of(name: str) -> str:

@@ -27,7 +27,8 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from shared.configuration.secret_file import read_secret
 from shared.errors import ConfigError
-from viewer_server.access.attempts import Attempts, address_of
+from viewer_server.access.addresses import owner_of
+from viewer_server.access.attempts import Attempts
 from viewer_server.access.login_file import METHOD, LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.config import HttpSettings
@@ -157,7 +158,7 @@ class Access:
     def succeeded(self, address: str | None) -> None:
         """Note that somebody at this address knew the password."""
         self.attempts.succeeded(address)
-        self._kept.remember(address_of(address))
+        self._kept.remember(owner_of(address))
 
     def log_in(self, response: flask.Response) -> None:
         """Give the browser a new session."""
@@ -260,7 +261,8 @@ def read_token(settings: HttpSettings) -> str | None:
     if settings.token_file is not None:
         found = read_secret("http.token_file", settings.token_file)
     if found is not None and len(found) < 16:
-        raise ConfigError("http.token: needs at least 16 characters; make one with: openssl rand -hex 24")
+        name = "http.token" if settings.token else f"http.token_file {settings.token_file}"
+        raise ConfigError(f"{name}: needs at least 16 characters; make one with: openssl rand -hex 24")
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shared.errors import ConfigError
 from shared.log import Once
+from viewer_server.access.addresses import Networks
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,14 +43,14 @@ class TrustedProxies:
         self._once = Once()
         self._behind = ProxyFix(app, x_for=1, x_proto=1, x_host=0)
         try:
-            self._trusted = [ipaddress.ip_network(name, strict=False) for name in trusted]
+            self._trusted = Networks(trusted)
         except ValueError as error:
             raise ConfigError(f"http.trusted_proxies: {error}") from None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         environ["SCRIPT_NAME"] = ""
-        if not self._is_trusted(environ.get("REMOTE_ADDR", "")):
+        if environ.get("REMOTE_ADDR", "") not in self._trusted:
             return self._app(environ, start_response)
         ingress = environ.get("HTTP_X_INGRESS_PATH", "")
         named = environ.get("HTTP_X_FORWARDED_PREFIX", "").rpartition(",")[2] or ingress
@@ -61,10 +61,3 @@ class TrustedProxies:
         elif prefix and self._once("prefix"):
             log.warning("a proxy named the path %r, which is left out of addresses (said once)", prefix[:100])
         return self._behind(environ, start_response)
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            found = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(found in network for network in self._trusted)

@@ -6,9 +6,9 @@ import socket
 from enum import IntEnum
 from typing import Any
 
+from viewer_server.access.addresses import owner_of
 from viewer_server.serving.incoming import Incoming
 from viewer_server.serving.outlet import Outlet
-from viewer_server.serving.peers import network_of
 
 
 class Doing(IntEnum):
@@ -63,7 +63,7 @@ class Connection:
         self.sock = sock
         self.peer = peer
         self.incoming = incoming
-        self.owner = self.asker = network_of(peer[0])
+        self.owner = self.asker = owner_of(peer[0])
         self.doing = Doing.ARRIVING
         self.changed = self.deadline = since
         self.outlet: Outlet

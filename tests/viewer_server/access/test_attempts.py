@@ -16,7 +16,6 @@ from viewer_server.access.attempts import (
     PER_NETWORK,
     RESERVED,
     Attempts,
-    address_of,
 )
 from viewer_server.access.login_file import DAY_S, KNOWN_S, MAX_KNOWN, LoginFile
 
@@ -101,22 +100,6 @@ def test_the_right_password_costs_nothing() -> None:
     for _ in range(3 * ALTOGETHER):
         assert attempts.begin("10.0.0.1") == 0
         attempts.succeeded("10.0.0.1")
-
-
-@pytest.mark.parametrize(
-    ("address", "owner"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8::1", "2001:db8::/64"),
-        ("2001:db8::2", "2001:db8::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("unknown", ""),
-        (None, ""),
-    ],
-)
-def test_an_owner_has_one_name(address: str | None, owner: str) -> None:
-    assert address_of(address) == owner
 
 
 @given(st.lists(st.tuples(st.text(max_size=50) | st.ip_addresses().map(str), st.booleans()), max_size=60))

@@ -15,10 +15,11 @@ import pytest
 import websocket as client_library
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from shared.errors import ConfigError
 from tests.viewer_server.asking import get, log_in, request
 from tests.viewer_server.process import ViewerProcess
 from viewer_server.access.attempts import ADDRESS_REFILL_S, PER_ADDRESS
-from viewer_server.access.auth import Access
+from viewer_server.access.auth import Access, read_token
 from viewer_server.access.login_file import MAX_ENDED, LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.config import HttpSettings
@@ -342,3 +343,10 @@ def test_a_silent_websocket_ends_with_its_session(tmp_path: Path) -> None:
             opcode, data = frame.opcode, frame.data
         assert int.from_bytes(data[:2], "big") == 4401
         ws.shutdown()  # type: ignore[no-untyped-call]
+
+
+def test_a_short_token_is_refused_by_the_name_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "viewer.token"
+    file.write_text("short")
+    with pytest.raises(ConfigError, match=r"^http\.token_file .*viewer\.token: needs at least 16 characters"):
+        read_token(HttpSettings(token_file=str(file)))
