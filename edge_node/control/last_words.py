@@ -32,7 +32,7 @@ def end_frozen(reason: str, client: Client, state: NodeState, settings: MqttSett
         settings: The broker.
         node: The node's name.
     """
-    stacks_after(3 * SAY_WITHIN_S)  # in case that not even this thread gets on
+    stacks_after(3 * SAY_WITHIN_S)  # in case not even this thread gets on
     path = topics.STATUS.path(settings.prefix, node=node)
 
     def orderly() -> bool:
@@ -48,10 +48,12 @@ def end_frozen(reason: str, client: Client, state: NodeState, settings: MqttSett
             other.set_state(topics.STATUS, path, state.offline(reason))
             return other.wait_connected(SAY_WITHIN_S) and other.finish(SAY_WITHIN_S)
 
-    if not _within(SAY_WITHIN_S, orderly):
-        client.abandon()
-        _within(SAY_WITHIN_S, anew)
-    end_with_stacks(1)
+    try:
+        if not _within(SAY_WITHIN_S, orderly):
+            client.abandon()
+            _within(SAY_WITHIN_S, anew)
+    finally:  # whatever fails here, such as starting one more thread
+        end_with_stacks(1)
 
 
 def _within(seconds: float, work: Callable[[], bool]) -> bool:

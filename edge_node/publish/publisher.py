@@ -164,7 +164,7 @@ class Publisher:
             replaced[key.partition(" ")[0]] += count
         snapshots = self._snapshots.metrics()
         replaced.update({topics.SNAPSHOT.name: lost} if (lost := sum(snapshots.dropped.values())) else {})
-        lost_here = self._client.dropped + replaced
+        lost_here = Counter(self._client.dropped) + replaced  # a copy, because other threads go on counting
         publish = StageMetrics(waiting=len(self.outgoing), dropped=sum(lost_here.values()))
         message = messages.Metrics(
             **self._composer.head(),

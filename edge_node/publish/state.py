@@ -63,6 +63,8 @@ class NodeState:
         self._node, self._prefix = config.node, config.mqtt.prefix
         self._cameras = {name: _Camera(camera.source) for name, camera in config.cameras.items()}
         self._status_lock = threading.Lock()
+        self._node_lock = threading.Lock()
+        self._said: str | None = None
         self._about: dict[str, Any] | None = None
 
     def announce(
@@ -88,7 +90,16 @@ class NodeState:
 
     def node_status(self, status: Literal["online", "offline"], reason: str | None = None) -> None:
         """Publish whether the node is online, and what is wrong."""
-        self._publish(topics.STATUS, messages.encode(self._composer.status(status, reason)))
+        with self._node_lock:
+            self._said = status
+            self._publish(topics.STATUS, messages.encode(self._composer.status(status, reason)))
+
+    def trouble(self, reason: str | None) -> None:
+        """Publish what is wrong with the node while it is online, or None when all is well again."""
+        # Under the lock: a thread that is held up here must not say "online" after another's "offline".
+        with self._node_lock:
+            if self._said == "online":
+                self._publish(topics.STATUS, messages.encode(self._composer.status("online", reason)))
 
     def offline(self, reason: str) -> bytes:
         """The status "offline", for a connection that is not the node's own."""

@@ -15,14 +15,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
-from shared.wire import messages
-from shared.wire.messages import CameraStatus, NodeStatus
+from shared.wire import messages, topics
+from shared.wire.messages import CameraStatus, NodeStatus, Response
 from tests.conftest import REPO, Mosquitto, wait_until
 
 cv2 = pytest.importorskip("cv2")
@@ -198,3 +199,22 @@ def test_a_stop_while_a_stage_stands_still_ends_with_an_error_in_time(
         assert node.process.wait(9) == 1
         until(node, client, "offline", None)
         assert "perhaps_frozen" in (tmp_path / "log").read_text()
+
+
+def test_an_error_while_a_stage_stands_still_ends_the_node_in_time(tmp_path: Path, broker: Mosquitto) -> None:
+    """The error is that another node, which began earlier, has the name."""
+    with running(tmp_path, broker, "watch", times=1) as (node, client):
+        until(node, client, "online", None)
+        node.told()
+        node.freeze()
+        time.sleep(0.5)
+        head: dict[str, Any] = {"node": node.name, "session": "0-older", "published_us": 1}
+        status = NodeStatus(**head, status="online", version="1")
+        client.set_state(topics.STATUS, f"darner/v1/{node.name}/status", messages.encode(status))
+        time.sleep(0.5)
+        answer = Response(**head, command="ping")
+        client.publish(topics.RESPONSE, f"darner/v1/{node.name}/response/ping", messages.encode(answer))
+        assert node.process.wait(9) != 0
+        said = (tmp_path / "log").read_text()
+        assert "another edge node named" in said
+        assert "perhaps_frozen" in said

@@ -155,3 +155,16 @@ def test_a_node_that_leaves_its_name_to_another_takes_its_state_back(broker: Mos
             received = said.reader.received.get(10)
             seen.append((received.topic.rpartition("/")[2], received.payload))
     assert {name for name, payload in seen if not payload} >= {"info", "zones"}
+
+
+def test_trouble_that_is_said_too_late_does_not_bring_a_node_back_online(broker: Mosquitto) -> None:
+    with saying(broker, "trouble") as said:
+        said.announce()
+        said.state.trouble("infer has stood still")
+        statuses = [payload for name, payload in said.since() if name == "status"]
+        assert [messages.decode(messages.NodeStatus, one).reason for one in statuses] == [
+            None,
+            "infer has stood still",
+        ]
+        said.state.trouble(None)
+        assert said.since() == []
