@@ -27,6 +27,8 @@ log = logging.getLogger("darner.mqtt")
 
 CLOSE_WITHIN_S = 1.0
 """How long closing waits for unwritten messages: a network that takes nothing must not delay the exit."""
+CUT_WITHIN_S = 0.5
+"""How long closing then waits for the network thread, whose connection it has cut."""
 NOT_SENT = 16_384
 """Bytes that the kernel holds for the network; with more, the socket takes no further message."""
 MAX_QUEUED = 1000
@@ -131,11 +133,18 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self.paho.disconnect()
-        timer = threading.Timer(CLOSE_WITHIN_S, self.cut)
-        timer.start()
-        self.paho.loop_stop()  # waits until everything is written
-        timer.cancel()
-        self.paho.release()
+        # In a thread of its own, because it waits for the network thread: until everything is written, or
+        # until a name server that does not answer is given up.
+        closing = threading.Thread(target=self.paho.loop_stop, name="mqtt end", daemon=True)
+        closing.start()
+        closing.join(CLOSE_WITHIN_S)
+        if closing.is_alive():
+            self.abandon()
+            closing.join(CUT_WITHIN_S)
+        if closing.is_alive():
+            log.debug("the connection to the broker was left as it was: its thread does not come back")
+        else:
+            self.paho.release()
 
     def look(self) -> Look:
         """What a watchdog sees of the network thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import MAX_WAITING, WINDOW, Client
-from shared.mqtt.connection import CLOSE_WITHIN_S
+from shared.mqtt.connection import CLOSE_WITHIN_S, CUT_WITHIN_S
 from shared.mqtt.received import Received
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
@@ -138,6 +139,23 @@ def test_a_client_ends_in_time_on_a_network_that_takes_nothing(own_broker: Mosqu
         assert not thread.is_alive()
     assert time.monotonic() - begin < 1.0 + CLOSE_WITHIN_S + 0.5
     own_broker.resume()
+
+
+def test_a_client_ends_in_time_while_a_name_server_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def look_up(*_: object, **__: object) -> list[Any]:
+        asked.set()
+        answer.wait(10)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with Client(MqttSettings(url="mqtt://broker.example:1883"), name="test"):
+        assert asked.wait(5)
+        begin = time.monotonic()
+    took_s = time.monotonic() - begin
+    answer.set()
+    assert took_s < CLOSE_WITHIN_S + CUT_WITHIN_S + 0.5
 
 
 def test_a_payload_over_the_brokers_limit_is_refused_before_it_cuts_the_connection(tmp_path: Path) -> None:
