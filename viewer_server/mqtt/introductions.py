@@ -13,7 +13,7 @@ from shared.wire.topics import Topic
 AFTER_S = 2.0
 """How long others' messages of a node may come before its status does."""
 MOST, MOST_OF_A_NODE = 512, 32
-"""The most nodes and cameras that are asked for, in all and of one node."""
+"""The most strangers, nodes and cameras, that are waited and asked for: in all, and of one node."""
 
 
 class Subscribing(Protocol):
@@ -75,6 +75,9 @@ class Introductions:
         if len(self._met) >= 10 * MOST:
             self._met.clear()
         self._met.add(who)
-        self._since.pop(who, None)
+        if self._since.pop(who, None) is not None:
+            self._of_node[who[0]] -= 1
+            if not self._of_node[who[0]]:
+                del self._of_node[who[0]]
         for path in self._asked.pop(who, ()):
             self._client.unsubscribe(path)

@@ -65,3 +65,16 @@ def test_one_node_cannot_use_up_what_may_be_asked_for() -> None:
         asker.hear(topics.EVENTS, **IDS)
         asker.now_s += AFTER_S
     assert len(asker.filters) == 2 * MOST_OF_A_NODE + 4
+
+
+def test_who_has_introduced_itself_makes_room_for_the_next() -> None:
+    """A node whose cameras are all heard before their status, as after a restart of the viewer."""
+    asker = Asker()
+    asker.hear(topics.STATUS, node="shop")
+    for number in range(2 * MOST_OF_A_NODE):
+        asker.hear(topics.EVENTS, node="shop", camera=f"c{number}")
+        asker.hear(topics.CAMERA_STATUS, node="shop", camera=f"c{number}")
+    asker.hear(topics.EVENTS, **IDS)
+    asker.now_s += AFTER_S
+    asker.hear(topics.EVENTS, **IDS)
+    assert asker.filters == {"p/shop/camera/yard/status", "p/shop/camera/yard/zones"}
