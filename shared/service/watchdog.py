@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from shared.channel import Channel
+from shared.log import Once
 
 log = logging.getLogger("darner.watchdog")
 
@@ -151,6 +152,7 @@ class Watchdog:
         self._late: frozenset[str] = frozenset()
         self._looked_at = clock()
         self.well = True
+        self._once = Once()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -203,8 +205,13 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_EVERY_S):
-            if not self.look():
-                return
+            try:
+                if not self.look():
+                    return
+            except Exception:  # a fault in one look must not end the watching
+                self.well = False
+                if self._once("look"):
+                    log.exception("watchdog: a look at the stages failed (said once)")
 
 
 def says(late: Mapping[str, float]) -> str:

@@ -172,3 +172,23 @@ def test_the_thread_looks_by_itself_and_ends_when_told() -> None:
     with Watchdog([], lambda _: None, lambda _: None, looked.set):
         assert looked.wait(5)
     assert "watchdog" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_look_that_fails_feeds_nobody_and_ends_no_watching(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shared.service.watchdog.LOOK_EVERY_S", 0.01)
+    failed, mended, well = threading.Event(), threading.Event(), threading.Event()
+
+    def probe() -> None:
+        if not mended.is_set():
+            failed.set()
+            raise RuntimeError("changed size during iteration")
+
+    with Watchdog([Stage("infer", probe)], lambda _: None, lambda _: None, well.set) as dog:
+        assert failed.wait(5)
+        wait_until(lambda: not dog.well)
+        assert not well.is_set()
+        mended.set()
+        assert well.wait(5)
+    assert caplog.text.count("a look at the stages failed") == 1
