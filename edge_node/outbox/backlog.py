@@ -91,6 +91,11 @@ class Backlog:
         """Whether the events held would survive the process."""
         return self._file.writable
 
+    @property
+    def busy(self) -> bool:
+        """Whether a thread waits for the disk now."""
+        return self._file.busy
+
     def write(self, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
         """Commit new events, and the removals since the last commit, in one transaction.
 

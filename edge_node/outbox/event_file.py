@@ -66,6 +66,7 @@ class EventFile:
         count: Events in the file when it was opened.
         bytes: Size of these events.
         last_id: The highest id of these events.
+        busy: Whether a thread waits for the disk now.
     """
 
     def __init__(self, path: Path | None, archives: Archives) -> None:
@@ -74,6 +75,7 @@ class EventFile:
         self._db: sqlite3.Connection | None = None
         self._failing = False
         self._retry_at = 0.0
+        self.busy = False
         self.boot = ""
         self.count = self.bytes = self.last_id = 0
 
@@ -119,18 +121,16 @@ class EventFile:
         """
         if self._db is None or (self._failing and not at_once and time.monotonic() < self._retry_at):
             return False
+        self.busy = True
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
-            self._db.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
-            if self._archives.changed:
-                self._write_archives(self._db)
-            self._db.execute("COMMIT")
+            self._transact(self._db, rows, gone)
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             self._failed(error)
             return False
+        finally:
+            self.busy = False
         self._archives.changed = False
         if self._failing:
             log.warning("outbox %s: can be written again", self._path)
@@ -188,6 +188,14 @@ class EventFile:
         [(self.count, self.bytes, self.last_id)] = db.execute(sql).fetchall()
         self.bytes += self.count * ROW_BYTES
 
+    def _transact(self, db: sqlite3.Connection, rows: Sequence[Row], gone: Iterable[int]) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+        db.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
+        if self._archives.changed:
+            self._write_archives(db)
+        db.execute("COMMIT")
+
     def _write_archives(self, db: sqlite3.Connection) -> None:
         known = self._archives
         db.execute("DELETE FROM archives")
@@ -205,8 +213,11 @@ class EventFile:
     def _query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         if self._db is None:
             return []
+        self.busy = True
         try:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             self._failed(error)
             return []
+        finally:
+            self.busy = False

@@ -95,7 +95,6 @@ class Outbox:
         )
         self._committed_at = self._tidied_at = self._started
         self._turns = 0
-        self._writing = False
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
     def __enter__(self) -> Outbox:
@@ -168,7 +167,7 @@ class Outbox:
 
     def look(self) -> Look:
         """What a watchdog sees of the outbox's thread."""
-        return Look(self._turns, frozen_s=DISK_S if self._writing else LATE_S)
+        return Look(self._turns, frozen_s=DISK_S if self._backlog.busy else LATE_S)
 
     def drain(self, timeout: float) -> bool:
         """Wait until the broker has every event.
@@ -198,7 +197,6 @@ class Outbox:
             self._wake.wait(max(0.0, until))
             self._wake.clear()
             self._turns += 1
-            self._writing = False
             try:
                 self._turn(time.monotonic())
             except Exception:  # a bug must not end delivery for good
@@ -234,14 +232,12 @@ class Outbox:
             added = list(self._added)
             self._added.clear()
             lost, self._lost = self._lost, []
-        self._writing = True
         rows = self._backlog.write(
             [
                 (event.boot or "", event.number or 0, at_us, event.camera, messages.encode(event))
                 for at_us, event in added
             ]
         )
-        self._writing = False
         self._backlog.dropped += len(lost)
         for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
             self._leave_gap(missing)

@@ -16,7 +16,7 @@ STAGES = {
     "watch": ("edge_node.publish.publisher", "Publisher.publish", ""),
     "publish": ("shared.mqtt.client", "Client.publish", "publish"),
     "outbox": ("edge_node.outbox.sender", "Sender.send", ""),
-    "disk": ("edge_node.outbox.backlog", "Backlog.write", ""),
+    "disk": ("edge_node.outbox.event_file", "EventFile._transact", ""),
     "snapshots": ("edge_node.outbox.in_flight", "InFlight.renew", "snapshots"),
     "inbox": ("edge_node.control.commands", "Commands.accept", ""),
     "commands": ("edge_node.control.commands", "Commands.answer", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from edge_node.outbox import outbox as module
 from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.event_file import Row
+from edge_node.outbox.outbox import DISK_S
+from shared.service.watchdog import LATE_S
+from shared.storage import open_database
 from tests.conftest import wait_until
 from tests.edge_node.outbox.outboxes import Network, add, running
 
@@ -85,6 +89,34 @@ def test_a_hung_disk_costs_the_oldest_and_never_the_pipeline(
     lost = set(range(gap.first, gap.last + 1))
     assert gap.count == len(lost) >= 10
     assert lost | set(network.numbers) == set(range(1, 32))
+
+
+def test_a_watchdog_has_patience_with_a_disk_that_hangs_in_reading_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang, hangs, answers = threading.Event(), threading.Event(), threading.Event()
+
+    def trace(sql: str) -> None:
+        if hang.is_set() and sql.startswith("SELECT"):
+            hangs.set()
+            answers.wait(10)
+
+    def opened(*arguments: Any) -> sqlite3.Connection:
+        database = open_database(*arguments)
+        database.set_trace_callback(trace)
+        return database
+
+    monkeypatch.setattr("edge_node.outbox.event_file.open_database", opened)
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        assert outbox.look().frozen_s == LATE_S
+        hang.set()
+        add(outbox, 1)
+        assert hangs.wait(5), "it reads before it forgets what the broker has"
+        assert outbox.look().frozen_s == DISK_S
+        answers.set()
+        assert outbox.drain(5)
 
 
 def test_nobody_waits_for_a_broker_that_is_away(tmp_path: Path) -> None:
