@@ -1,4 +1,4 @@
-"""How often a lost camera is tried again, and what is said about it."""
+"""Decides when a lost camera is tried again, and reports each attempt."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from shared.wire.messages import CameraState
 
 log = logging.getLogger("darner.capture")
 
+_FIRST_RETRY_S = 1.0
+"""Longest wait before the first attempt to reconnect, seconds. Each failure adds as much again."""
 _RETRY_S = 2.0
-"""Longest wait between attempts to reconnect: a camera is back within 5 s of its return, opening included."""
+"""Longest wait between attempts, seconds: a camera is back within 5 s of its return, opening included."""
 _STEADY_S = 5.0
 """A stream that has run for this long, seconds, works; one that ends sooner has failed."""
-
-
 _FLAPPING = 2
-"""From this many short-lived streams on, one after the other, they are one trouble."""
+"""Number of short-lived streams in a row from which on they are reported as one trouble."""
 
 
 class Attempts:
@@ -71,7 +71,7 @@ class Attempts:
 
     def failed(self, reason: str) -> float:
         """An attempt has failed or its stream has ended; returns how many seconds to wait before the next."""
-        wait = min(_RETRY_S, 2.0**self._failures) * random.uniform(0.5, 1.0)
+        wait = min(_RETRY_S, _FIRST_RETRY_S * (1 + self._failures)) * random.uniform(0.5, 1.0)
         if self.frames and (self._failures or self._clock() - self._since < _STEADY_S):
             self._short_lived += 1
         first = self._failures == 0

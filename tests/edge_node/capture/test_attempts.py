@@ -71,3 +71,7 @@ def test_a_camera_that_is_away_is_logged_once(trial: Trial, caplog: pytest.LogCa
     assert len(caplog.records) == 1
     trial.run(2)
     assert trial.said == ["reconnecting"] * 4 + ["streaming", "reconnecting"]
+
+
+def test_a_camera_that_is_away_for_hours_is_still_tried(trial: Trial) -> None:
+    assert [trial.run(0) for _ in range(5000)][1:] == [2.0] * 4999
