@@ -127,18 +127,26 @@ class Film:
             yield taken, self._base_s + here_s
         self.broke_off_s = None
         if reader.seconds is not None and clock.next_s < reader.seconds * _WHOLE and not self._stop.is_set():
+            self.broke_off_s = self._resume_at(here_s, new, resumed_s)
+            goes_on = self.broke_off_s is not None
             log.log(
-                self._cut_level,
+                logging.DEBUG if goes_on and not new else self._cut_level,
                 "camera %s: the film broke off after %.1f s of %.1f s; %s",
                 self._camera,
                 here_s,
                 reader.seconds,
-                "going on from there" if new and self._resumes else "it is damaged or was cut off",
+                "going on from there" if goes_on else "it is damaged or was cut off",
             )
-            # A pass that gives nothing new does so because nothing more is there.
-            self.broke_off_s = here_s if new and self._resumes else None
+        elif first:
+            self.broke_off_s = resumed_s  # the connection broke off before the first picture
         if self.broke_off_s is None and not first:
             self._base_s += clock.next_s
+
+    def _resume_at(self, here_s: float, new: bool, resumed_s: float | None) -> float | None:
+        """Where the next pass goes on after one that broke off here; None if there is nothing more."""
+        if not self._resumes or (resumed_s is not None and not new and here_s >= resumed_s):
+            return None  # the film itself ends here, because two passes in a row do
+        return here_s if new else resumed_s
 
     def _warn_of_guesses(self, rate: float) -> None:
         if not self._warned:

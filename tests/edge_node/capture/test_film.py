@@ -132,3 +132,17 @@ def test_a_film_that_breaks_off_goes_on_from_there_and_ends_when_nothing_is_new(
         times += [now_s for _, now_s in film.play(script)]
     assert times == pytest.approx(STEADY[:9])
     assert film.broke_off_s is None
+
+
+def test_a_film_that_breaks_off_earlier_than_before_goes_on_where_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    film = Film("c", CameraSettings(source="x", pace="fast"), threading.Event(), resumes=True)
+    times: list[float] = []
+    for length in (5, 3, 0, 3, 12):
+        script = Script(STEADY[:length])
+        script.seconds = 12 * 0.04 if length else None
+        times += [now_s for _, now_s in film.play(script)]
+        assert (film.broke_off_s is None) is (length == 12)
+    assert times == pytest.approx(STEADY)
+    assert caplog.text.count("broke off") == 1
