@@ -113,10 +113,15 @@ class PolledPicture:
                 if time.monotonic() >= lost:
                     raise SourceError(f"{self._shown}: {web.trouble(error, self._address)}") from None
                 continue
-            lost = time.monotonic() + self._stall_s
             image = decoded(content)
             if image is not None:
                 return Taken(image)
+            if not content:
+                lost = time.monotonic() + self._stall_s
+            elif time.monotonic() >= lost:
+                raise SourceError(f"{self._shown}: the camera sends no picture that OpenCV can read")
+            else:
+                self._known, self._last = {}, b""
         return None
 
     def close(self) -> None:

@@ -267,3 +267,16 @@ def test_user_and_password_are_sent_as_the_camera_wants_them(
     assert "secret" not in reasons
     if not fits:
         assert ("percent-encode" if written else "wants a user and a password") in reasons
+
+
+def test_an_address_that_sends_no_picture_any_more_is_a_camera_that_is_lost() -> None:
+    asked: list[int] = []
+
+    def answer(request: Any) -> None:
+        asked.append(1)
+        one_picture(request, jpeg(1) if len(asked) < 4 else b"log in first")
+
+    with camera(answer) as source:
+        _, said = watch(source, 9, within_s=1.0, fps=50, stall_s=0.2)
+    assert [state for state, _ in said[:2]] == ["streaming", "reconnecting"]
+    assert "sends no picture" in str(said[1][1])
