@@ -28,13 +28,15 @@ _RATES = 1.0, 240.0
 """Frame rates that FFmpeg's guess may have."""
 
 
-class _Options:
+class FfmpegOptions:
     """FFmpeg's options, which OpenCV takes from the environment of the whole process when it opens a stream.
 
-    Streams without options of their own open side by side; one with options opens alone.
+    Streams without options of their own open side by side; one with options opens alone. While one waits to
+    be alone, no other stream begins to open: otherwise some camera that is away could always be in its way.
     """
 
     def __init__(self) -> None:
+        self._turn = threading.Lock()
         self._changed = threading.Condition()
         self._open = 0
         self._alone = False
@@ -42,7 +44,7 @@ class _Options:
     @contextmanager
     def use(self, options: str | None) -> Iterator[None]:
         """Open a stream inside this block."""
-        with self._changed:
+        with self._turn, self._changed:
             self._changed.wait_for(lambda: not self._alone and (options is None or not self._open))
             self._open += 1
             self._alone = options is not None
@@ -63,7 +65,7 @@ class _Options:
                 self._changed.notify_all()
 
 
-_options = _Options()
+_options = FfmpegOptions()
 
 
 class Video:
