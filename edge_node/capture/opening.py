@@ -59,14 +59,15 @@ class Source:
         kind = kind_of(source)
         if kind in ("missing", "unreadable") or isinstance(source, str):
             check_source(self._camera, source)
-        if self._rtsp is not None:
-            return self._rtsp.open()
+        if kind in ("http", "stream"):
+            address = parse(str(source))
+            if wrong := address.wrong_port:
+                raise SourceError(f"{self._prefix}: {wrong}")
+            if self._rtsp is not None:
+                return self._rtsp.open()
+            return self._open_http(address) if kind == "http" else self._open_stream(address)
         if kind == "device":
             return open_device(self._camera, self._settings)
-        if kind == "http":
-            return self._open_http(parse(str(source)))
-        if kind == "stream":
-            return self._open_stream(parse(str(source)))
         return self._open_path(cast(str, path_of(source)), kind)
 
     def failed(self, reason: str) -> str:

@@ -79,6 +79,8 @@ def _ways(settings: CameraSettings) -> list[_Way]:
 
 def _why_not(address: Address) -> tuple[bool, str | None]:
     """Whether the camera can be reached, and why it gives no stream, if one question tells."""
+    if wrong := address.wrong_port:
+        return False, wrong
     host, port = address.host
     try:
         with socket.create_connection((host, port or _PORTS[address.scheme]), _ASK_S) as camera:

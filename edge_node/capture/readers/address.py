@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[\w.-]+)(:\d*)?(?=[/?#]|$)")
-_NUMERIC = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|\d{1,3}(\.\d{1,3}){3})(:\d*)?(?=[/?#]|$)")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[\w.-]+)(:[0-9]*)?(?=[/?#]|$)")
+_NUMERIC = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3})(:[0-9]*)?(?=[/?#]|$)")
+_PORTS = range(1, 65536)
 _KEPT = "%/:;=&?~#+!$,'@()*[]|"
 """Characters of a path and query that are sent as they are; `%` because they may be encoded already."""
 
@@ -45,7 +46,16 @@ class Address:
         found = _HOST.match(self.place)
         if found is None:
             return "", None
-        return found[1].strip("[]"), int(found[2][1:]) if found[2] and found[2] != ":" else None
+        # Seven digits are enough to see that a number is too large for a port.
+        return found[1].strip("[]"), int(found[2][1:8]) if found[2] and found[2] != ":" else None
+
+    @property
+    def wrong_port(self) -> str | None:
+        """What is wrong with the port; None if nothing is. Python would take a large one modulo 65536."""
+        port = self.host[1]
+        if port is None or port in _PORTS:
+            return None
+        return "its port is not a number from 1 to 65535; correct the address"
 
 
 def parse(url: str) -> Address:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_node.capture.camera import capture
 from edge_node.capture.readers.address import parse
+from edge_node.config.camera_settings import CameraSettings
 
 
 @pytest.mark.parametrize(
@@ -50,3 +54,17 @@ def test_an_encoded_login_comes_back_as_it_is(password: str) -> None:
 )
 def test_host_and_port_are_told_apart(url: str, host: tuple[str, int | None]) -> None:
     assert parse(url).host == host
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http", "rtmp"])
+@pytest.mark.parametrize("port", ["0", "65536", "9" * 30, "9" * 5000])
+def test_a_port_that_no_host_has_is_one_clear_reason(scheme: str, port: str) -> None:
+    stop, reasons = threading.Event(), []
+
+    def note(_: str, reason: str | None) -> None:
+        reasons.append(reason)
+        stop.set()
+
+    settings = CameraSettings(source=f"{scheme}://127.0.0.1:{port}/cam")
+    assert list(capture("c", settings, stop, note)) == []
+    assert "1 to 65535" in str(reasons[0])
