@@ -11,6 +11,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from shared.errors import DarnerError
 from shared.files import PartFile, write_whole
 
 SYSTEM_CACHE = Path("/var/cache/darner")
-
 
 log = logging.getLogger("darner.download")
 
@@ -48,7 +48,8 @@ def cache_dir() -> Path:
 def temporary_cache() -> Path:
     """A folder of this user's own below the system's folder for temporary files."""
     path = Path(tempfile.gettempdir(), f"darner-cache-{os.getuid()}")
-    path.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
     found = path.lstat()
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
         return path

@@ -150,6 +150,12 @@ class TestWithoutAHome:
         planted.chmod(0o777)
         assert download.cache_dir() != planted
 
+    def test_a_file_that_somebody_else_put_there_is_no_obstacle(self, tmp_path: Path) -> None:
+        planted = tmp_path / f"darner-cache-{os.getuid()}"
+        planted.symlink_to(tmp_path / "nowhere")
+        assert download.cache_dir() != planted
+        assert download.cache_dir().is_dir()
+
     def test_the_systems_cache_is_preferred(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(download, "SYSTEM_CACHE", tmp_path)
         assert download.cache_dir() == tmp_path
