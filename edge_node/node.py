@@ -39,6 +39,7 @@ from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
 from shared import log as logs
 from shared.errors import BrokerError
+from shared.files import at_home
 from shared.mqtt.client import Client
 from shared.secrets.redact import redact_address
 from shared.service.notify import Notifier
@@ -218,7 +219,7 @@ class Node:
             if self._exporter is not None:
                 self._exporter.update(message)
             if heartbeat and self._pipeline.healthy and self._watchdog.well:
-                Path(heartbeat).touch()
+                at_home(heartbeat).touch()
 
     def finish(self) -> list[str]:
         """Let the stages end and say farewell; return the names of the stages that did not end in time."""
@@ -362,7 +363,7 @@ class Node:
 def _zones_path(config: EdgeConfig) -> Path | None:
     if config.zones_file == "auto":
         return state_folder() / f"zones-{config.node}.json"
-    return None if config.zones_file is None else Path(config.zones_file)
+    return None if config.zones_file is None else at_home(config.zones_file)
 
 
 def _exporter(settings: PrometheusSettings) -> AbstractContextManager[Exporter | None]:

@@ -81,6 +81,7 @@ one line that names it and the fix.
 - A key that stands twice in a file is an error, which names both lines. `<<` merges sections, as in YAML.
 - In the environment, the names of cameras, zones and lines have no capitals and no hyphens:
   `DARNER_CAMERAS__FRONT_DOOR__LOOP` means `cameras.Front-Door.loop` where the file has that camera.
+- In the name of a file or folder, `~` at the beginning stands for the home folder.
 - Numbers are decimal, or begin with `0x` or `0o`. They may have no unit and no decimal comma.
 
 An editor completes keys, shows what they mean and marks mistakes when the file's first line names its

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared.configuration.declared import FILE, SECRET
+from shared.files import at_home
 from shared.mqtt.address import MqttSettings
 from shared.storage import state_folder
 
@@ -114,7 +115,7 @@ class HistorySettings:
         """The file of events and sums; None when nothing is stored."""
         if self.path == "auto":
             return state_folder() / "viewer-history.db"
-        return Path(self.path) if self.path else None
+        return at_home(self.path) if self.path else None
 
     @property
     def snapshots_file(self) -> Path | None:

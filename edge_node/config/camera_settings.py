@@ -13,7 +13,7 @@ from shared.configuration.declared import ADDRESS
 from shared.errors import ConfigError
 from shared.wire.messages import ClassFilter, Fraction, Id, LineDefinition, Point, ZoneDefinition
 
-_Metre = Annotated[float, Meta(ge=-1e6, le=1e6)]
+_Metre = Annotated[float, Meta(ge=-1_000_000, le=1_000_000)]
 Metres = tuple[_Metre, _Metre]
 
 

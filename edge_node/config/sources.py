@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -12,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from edge_node.config.camera_settings import CameraSettings
 from shared.errors import SourceError
+from shared.files import at_home
 from shared.secrets.redact import redact_address
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -64,10 +64,7 @@ def path_of(source: int | str) -> str | None:
         return str(Path(plain if os.path.lexists(plain) else decoded).absolute())
     if _SCHEME.match(source):
         return None
-    path = Path(source)
-    with contextlib.suppress(RuntimeError):  # no such user; then there is no such file, either
-        path = path.expanduser()
-    return str(path.absolute())
+    return str(at_home(source).absolute())
 
 
 def may_come_later(source: int | str) -> bool:

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 from edge_node.config.settings import OutboxSettings
@@ -25,6 +24,7 @@ from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.resend import Resend
 from edge_node.outbox.sender import Sender
 from shared.errors import MessageError
+from shared.files import at_home
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
@@ -74,7 +74,7 @@ class Outbox:
         patience: Patience = PATIENCE,
     ) -> None:
         self._client, self._node, self._prefix, self._session = client, node, prefix, session
-        path = Path(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
+        path = at_home(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600, patience)
         self._wall_us, self._started = now_us(), time.monotonic()
         self._lock = threading.Lock()  # guards the next three

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from shared.configuration.yaml_file import decoded
 from shared.errors import ConfigError
+from shared.files import at_home
 from shared.secrets import known
 
 MAX_BYTES = 64_000
@@ -24,7 +24,7 @@ def read_secret(key: str, name: str) -> str:
     """
     where = f"{key} {name}"
     try:
-        with Path(name).expanduser().open("rb") as file:
+        with at_home(name).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(f"{where}: cannot be read: no such file") from None
@@ -32,7 +32,7 @@ def read_secret(key: str, name: str) -> str:
         raise ConfigError(f"{where}: is a folder; name the file in it that holds the secret") from None
     except PermissionError:
         raise ConfigError(f"{where}: this user may not read it; change its owner or its mode") from None
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{where}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{where}: is larger than {MAX_BYTES // 1000} kB; it must hold the secret alone")
@@ -47,9 +47,8 @@ def read_secret(key: str, name: str) -> str:
 
 
 def _text(content: bytes, where: str) -> str:
-    utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")  # what Windows' Notepad and PowerShell may write
     try:
-        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+        text = decoded(content)
     except UnicodeDecodeError:
         raise ConfigError(f"{where}: is not UTF-8 text; save the file as UTF-8") from None
     if "\0" in text:

@@ -44,11 +44,21 @@ def read_yaml(file: Path) -> dict[str, Any]:
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{file}: is larger than {MAX_BYTES // 1_000_000} MB; is this the configuration?")
     try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = decoded(content)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{file}: line {line} is not UTF-8 text; save the file as UTF-8") from None
     return mapping(text, str(file))
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file in UTF-8, or in UTF-16 as Windows' Notepad and PowerShell may write it.
+
+    Raises:
+        UnicodeDecodeError: It is neither.
+    """
+    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if utf16 else "utf-8-sig")
 
 
 def mapping(text: str, where: str) -> dict[str, Any]:

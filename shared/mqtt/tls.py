@@ -5,10 +5,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import cast
 
 from shared.errors import ConfigError
+from shared.files import at_home
 
 CERTIFICATE_FIX = (
     "; check mqtt.cert_file and mqtt.key_file; a CA that the broker trusts must have signed the certificate"
@@ -55,7 +55,7 @@ def context(ca_file: str | None, cert_file: str | None, key_file: str | None) ->
         for key, name in (("mqtt.cert_file", cert_file), ("mqtt.key_file", key_file)):
             with _named(key, name, "a certificate"):
                 if name is not None:
-                    Path(name).expanduser().read_bytes()
+                    at_home(name).read_bytes()
         with _named("mqtt.cert_file", cert_file, "a certificate with its own, unencrypted key"):
             # An encrypted key must be an error: otherwise OpenSSL asks for its password at the terminal.
             made.load_cert_chain(cast(str, _path(cert_file)), _path(key_file), lambda: "")
@@ -63,7 +63,7 @@ def context(ca_file: str | None, cert_file: str | None, key_file: str | None) ->
 
 
 def _path(name: str | None) -> str | None:
-    return name and str(Path(name).expanduser())
+    return name and str(at_home(name))
 
 
 @contextmanager

@@ -125,3 +125,11 @@ def test_nobody_waits_for_a_broker_that_is_away(tmp_path: Path) -> None:
         begin = time.monotonic()
         assert not outbox.drain(5)
     assert time.monotonic() - begin < 2
+
+
+def test_the_file_may_be_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    with running(Network(), Path("~")):
+        assert (tmp_path / "home" / "o.db").exists()
+    assert not Path("~").exists()

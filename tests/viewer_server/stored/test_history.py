@@ -259,3 +259,10 @@ def test_a_viewer_without_a_history_acknowledges_nothing(own_broker: MosquittoPr
             wait_until(lambda: b'messages_total{topic="events"} 1.0' in metrics.text())
         with pytest.raises(TimeoutError):
             edge.received.get(0.3)
+
+
+def test_the_history_may_be_below_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    settings = HistorySettings(path="~/cameras.db")
+    assert settings.file == Path("/home/somebody/cameras.db")
+    assert settings.zones_file == Path("/home/somebody/cameras-zones.db")
