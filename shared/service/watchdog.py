@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any
 
 from shared.channel import Channel
-from shared.log import Once
 
 log = logging.getLogger("darner.watchdog")
 
@@ -152,7 +151,6 @@ class Watchdog:
         self._late: frozenset[str] = frozenset()
         self._looked_at = clock()
         self.well = True
-        self._once = Once()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -204,14 +202,16 @@ class Watchdog:
         return whole
 
     def _run(self) -> None:
+        said = False
         while not self._closing.wait(LOOK_EVERY_S):
             try:
                 if not self.look():
                     return
             except Exception:  # a fault in one look must not end the watching
                 self.well = False
-                if self._once("look"):
+                if not said:
                     log.exception("watchdog: a look at the stages failed (said once)")
+                said = True
 
 
 def says(late: Mapping[str, float]) -> str:
