@@ -28,7 +28,7 @@ from broker import account, certificates, roles
 from shared import log as logs
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.files import make_private
-from shared.program import called
+from shared.program import Parser, called
 from shared.signals import stop_on_signals
 
 log = logging.getLogger("darner.broker")
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given and given[0] in TOOLS:
         return TOOLS[given[0]](given[1:])
-    parser = argparse.ArgumentParser(prog=called("darner-broker", "broker"), description=__doc__)
+    parser = Parser(prog=called("darner-broker", "broker"), description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, help="port to listen on (default 1883, with --secure 8883)")
     parser.add_argument(

@@ -15,6 +15,8 @@ from shared.errors import ConfigError
 log = logging.getLogger("darner.broker")
 
 USER = "mosquitto"
+OURS = ("mosquitto.", "lost+found")
+"""How the names in a folder for Mosquitto's data begin; a volume of its own has the second."""
 
 
 def of(name: str | None) -> pwd.struct_passwd | None:
@@ -43,12 +45,18 @@ def of(name: str | None) -> pwd.struct_passwd | None:
 
 
 def give(folder: Path, user: pwd.struct_passwd) -> None:
-    """Make a folder, and the files directly in it, a user's own; links are not followed.
+    """Make Mosquitto's folder, and its files in it, a user's own; links are not followed.
 
     Raises:
-        ConfigError: The user cannot reach the folder.
+        ConfigError: The folder holds something else as well, or the user cannot reach it.
     """
-    for path in (folder, *folder.iterdir()):
+    files = list(folder.iterdir())
+    if others := [file.name for file in files if not file.name.startswith(OURS)]:
+        raise ConfigError(
+            f"--data {folder}: it holds other files, such as {min(others)}, and Mosquitto's user "
+            f"{user.pw_name} has to own the folder; name a folder of its own"
+        )
+    for path in (folder, *files):
         if path == folder or (path.is_file() and not path.is_symlink()):
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     test = shutil.which("test") or "/usr/bin/test"

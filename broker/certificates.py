@@ -7,7 +7,6 @@ CA is always kept.
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import re
 import secrets
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from shared.errors import ConfigError, DarnerError
 from shared.files import private_folder
+from shared.program import Parser
 from shared.wire.topics import check_id
 
 CA_DAYS = 3650
@@ -54,7 +54,7 @@ authorityKeyIdentifier = keyid
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and make certificates; return the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m broker.certificates", description=__doc__)
+    parser = Parser(prog="python -m broker.certificates", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument(
         "--host",

@@ -6,11 +6,11 @@ Made of the topic table, so that a user can fill no topic that Darner does not u
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 
 from shared.errors import DarnerError
+from shared.program import Parser
 from shared.wire import topics
 from shared.wire.topics import Topic
 
@@ -60,7 +60,7 @@ topic write {discovery}/status
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and print the list; return the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m broker.roles", description=__doc__)
+    parser = Parser(prog="python -m broker.roles", description=__doc__)
     parser.add_argument("--prefix", default=topics.DEFAULT_PREFIX, help="mqtt.prefix (default %(default)s)")
     parser.add_argument(
         "--discovery", default="homeassistant", help="homeassistant.prefix (default %(default)s)"

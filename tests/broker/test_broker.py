@@ -265,6 +265,14 @@ class TestStartedByRoot:
         with pytest.raises(ConfigError, match=r"data: the user mosquitto.* cannot write there; choose"):
             command("mosquitto", "127.0.0.1", free_port(), closed / "data", folder)
 
+    def test_a_folder_with_other_files_keeps_its_owner(self, folder: Path) -> None:
+        home = folder / "home"
+        home.mkdir()
+        (home / "letter").touch()
+        with pytest.raises(ConfigError, match=r"holds other files, such as letter, .*; name a folder of its"):
+            command("mosquitto", "127.0.0.1", free_port(), home, folder)
+        assert (home.stat().st_uid, (home / "letter").stat().st_uid) == (0, 0)
+
     def test_a_user_that_does_not_exist_is_refused(self, folder: Path) -> None:
         with pytest.raises(ConfigError, match="no such user"):
             command("mosquitto", "127.0.0.1", free_port(), None, folder, user="nobody-of-this-name")
