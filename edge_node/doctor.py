@@ -14,7 +14,7 @@ import onnxruntime as ort
 
 from edge_node import __version__
 from edge_node.backends.choose import choose
-from edge_node.capture.readers import gstreamer
+from edge_node.capture.readers import gstreamer_library
 from edge_node.config import profiles
 from edge_node.config.model_settings import ModelSettings
 from edge_node.machine import hardware
@@ -176,7 +176,7 @@ def _profile(machine: Hardware) -> Finding:
 
 
 def _gstreamer() -> Finding:
-    reason = gstreamer.unavailable()
+    reason = gstreamer_library.unavailable()
     if reason:
         return Finding(
             what="GStreamer",
@@ -184,7 +184,8 @@ def _gstreamer() -> Finding:
             found=f"{reason}; OpenCV's FFmpeg reads RTSP instead, one frame later",
             advice="apt install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav",
         )
-    found = f"{gstreamer.version()}, hardware video decoders: {', '.join(gstreamer.decoders()) or 'none'}"
+    decoders = ", ".join(gstreamer_library.decoders()) or "none"
+    found = f"{gstreamer_library.version()}, hardware video decoders: {decoders}"
     return Finding(what="GStreamer", verdict="good", found=found)
 
 

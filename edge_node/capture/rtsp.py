@@ -6,8 +6,9 @@ import re
 import socket
 from typing import Literal
 
-from edge_node.capture.readers import gstreamer
+from edge_node.capture.readers import gstreamer_library
 from edge_node.capture.readers.address import Address
+from edge_node.capture.readers.gstreamer import GstReader
 from edge_node.capture.readers.interface import Reader
 from edge_node.capture.readers.video import Video
 from edge_node.capture.readers.web import refused
@@ -47,7 +48,7 @@ class RtspCamera:
         reader, transport = self._ways[self._at]
         if reader == "gstreamer":
             over: Literal["tcp", "udp"] = "udp" if transport == "udp" else "tcp"
-            return gstreamer.GstReader(self._address, self._prefix(), self._stall_s, over)
+            return GstReader(self._address, self._prefix(), self._stall_s, over)
         options = None if transport == "auto" else f"rtsp_transport;{transport}"
         video = Video(self._address.full, f"{self._prefix()}: {_NO_VIDEO}", self._stall_s, options)
         if transport != "auto":
@@ -72,7 +73,7 @@ def _ways(settings: CameraSettings) -> list[_Way]:
     by_gstreamer: list[_Way] = [("gstreamer", over) for over in ("tcp", "udp") if wanted in ("auto", over)]
     if settings.reader == "gstreamer":
         return by_gstreamer
-    if gstreamer.unavailable():
+    if gstreamer_library.unavailable():
         return [("ffmpeg", wanted)]
     return [by_gstreamer[0], ("ffmpeg", wanted), *by_gstreamer[1:]]
 

@@ -24,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
 from edge_node.capture.camera import capture
-from edge_node.capture.readers import gstreamer
+from edge_node.capture.readers import gstreamer_library
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import U8, Frame
 from shared.channel import Channel, Closed
@@ -97,7 +97,7 @@ def main() -> int:
         print(reason, file=sys.stderr)
         return 1
     readers: dict[str, Consume] = {"ours, FFmpeg": _ours("ffmpeg"), "OpenCV as it comes": _opencv}
-    if gstreamer.unavailable() is None:
+    if gstreamer_library.unavailable() is None:
         readers["ours, GStreamer"] = _ours("gstreamer")
     results: dict[str, dict[str, float]] = {name: {} for name in readers}
     with rtsp_camera("--width", "1280", "--height", "720") as camera:
@@ -119,7 +119,8 @@ def main() -> int:
 
 def _report(results: dict[str, dict[str, float]], options: argparse.Namespace) -> int:
     versions = (
-        f"Python {platform.python_version()}, OpenCV {cv2.__version__}, GStreamer {gstreamer.version()}"
+        f"Python {platform.python_version()}, OpenCV {cv2.__version__}, "
+        f"GStreamer {gstreamer_library.version()}"
     )
     print(f"Age of a frame, ms; 1280x720, 25 fps, H.264, RTSP over TCP on loopback; {versions}")
     print(f"median of {options.rounds} rounds of {options.seconds:g} s")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_node.capture.camera import capture
-from edge_node.capture.readers import gstreamer
+from edge_node.capture.readers import gstreamer_library
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Frame
 from tests.sources.rtsp import burnt_in_us, missing, rtsp_camera
@@ -21,7 +21,9 @@ READERS = [
     "ffmpeg",
     pytest.param(
         "gstreamer",
-        marks=pytest.mark.skipif(gstreamer.unavailable() is not None, reason=str(gstreamer.unavailable())),
+        marks=pytest.mark.skipif(
+            gstreamer_library.unavailable() is not None, reason=str(gstreamer_library.unavailable())
+        ),
     ),
 ]
 FRESH_MS = 250
