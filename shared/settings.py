@@ -84,12 +84,12 @@ def load(
         if not equals:
             raise ConfigError(f"--set {_key_alone(kind, item)}: expected KEY=VALUE, as in --set node=shop")
         key = key.strip()
-        if declared.meta(layers.assign(key, text, f"--set {key}"), "secret"):
+        for secret in layers.assign(key, text, f"--set {key}"):
             log.warning(
                 "%s stands on the command line, where others may see it: give %s_file or %s instead",
-                key,
-                key.removesuffix("_hash"),
-                ENV_PREFIX + key.upper().replace(".", "__"),
+                secret,
+                secret.removesuffix("_hash"),
+                ENV_PREFIX + secret.upper().replace(".", "__"),
             )
     if base:
         layers.fill(base(raw))
@@ -149,8 +149,8 @@ class _Layers(typing.Generic[T]):
         except RecursionError:
             raise ConfigError(f"{self._where}: is nested too deeply to be a configuration") from None
 
-    def assign(self, key: str, text: str, origin: str, *, exact: bool = True) -> Any:
-        """Lay one value over the others, and return the declared type of its key.
+    def assign(self, key: str, text: str, origin: str, *, exact: bool = True) -> list[str]:
+        """Lay one value over the others, and return the keys of the secrets in it.
 
         Args:
             key: The key, with dots.
@@ -178,7 +178,7 @@ class _Layers(typing.Generic[T]):
             )
         node[last] = _merged(node.get(last), value)
         self._origins[".".join([*path, last])] = origin
-        return kind
+        return list(_secrets(kind, value, key))
 
     def fill(self, base: Base) -> None:
         """Lay all other values over a layer."""
@@ -231,7 +231,7 @@ def _key_alone(kind: Any, item: str) -> str:
     """The key of what lacks its equals sign; what follows may be a secret."""
     key = item.replace(":", " ").split(" ")[0]
     first = key.split(".")[0]
-    return f"{key}" if first in declared.keys(declared.plain(kind)) else "without ="
+    return key if first in declared.keys(declared.plain(kind)) else "without ="
 
 
 def _fill(node: dict[str, Any], keys: Sequence[str], value: object) -> Iterator[str]:
@@ -248,6 +248,14 @@ def _fill(node: dict[str, Any], keys: Sequence[str], value: object) -> Iterator[
     elif first not in node:
         node[first] = value
         yield first
+
+
+def _secrets(kind: Any, value: Any, path: str) -> Iterator[str]:
+    """The keys that are declared secret, among those that a value gives."""
+    if declared.meta(kind, "secret"):
+        yield path
+    for key, child, item in declared.children(kind, value):
+        yield from _secrets(child, item, f"{path}.{key}")
 
 
 def _make_secrets_known(kind: Any, value: Any) -> None:

@@ -13,6 +13,8 @@ from shared.secrets.redact import has_scheme, names_a_secret, redact, redact_add
 _ARG_START = 45
 """Of the fields behind the name in /proc/PID/stat; see proc(5)."""
 _OPTION = re.compile(r"(?:--?[\w-]+=)?(?:[\w.-]+=)?")
+_BELOW = re.compile(r"[{,]\s*[\"']?([\w.-]+)[\"']?\s*:")
+"""The keys of a section that stands on the command line, as in ``mqtt={password: ...}``."""
 
 
 def hide_arguments() -> None:
@@ -43,4 +45,6 @@ def shown_argument(word: str) -> str:
     if start and not word[:start].endswith("_file=") and names_a_secret(word[:start]):
         return word[:start] + HIDDEN
     value = word[start:]
+    if start and any(not name.endswith("_file") and names_a_secret(name) for name in _BELOW.findall(value)):
+        return word[:start] + HIDDEN
     return redact(word[:start] + (redact_address(value) if has_scheme(value) else value))

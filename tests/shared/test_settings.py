@@ -322,12 +322,16 @@ def test_secrets_are_known_once_they_are_read_and_one_on_the_command_line_is_war
 ) -> None:
     settings.load(
         House,
-        overrides=["code=hunter42x"],
+        overrides=["code=hunter42x", "locks={front: {code: hunter43x}}"],
         environment={"DARNER_VIEW": "http://me:word12345@cam/1?key=abcdef12"},
     )
-    assert redact("hunter42x, word12345, abcdef12") == "***, ***, ***"
+    assert redact("hunter42x, hunter43x, word12345, abcdef12") == "***, ***, ***, ***"
     assert [record.getMessage() for record in caplog.records] == [
-        "code stands on the command line, where others may see it: give code_file or DARNER_CODE instead"
+        "code stands on the command line, where others may see it: give code_file or DARNER_CODE instead",
+        (
+            "locks.front.code stands on the command line, where others may see it: "
+            "give locks.front.code_file or DARNER_LOCKS__FRONT__CODE instead"
+        ),
     ]
 
 
