@@ -76,11 +76,12 @@ one line that names it and the fix.
   one of `# @ & * ! % [ {` needs quotes, as everywhere in YAML.
 - In the environment and behind `--set`, a text is taken as it is, quotes included. A list is separated by
   commas (`model.classes=person,car`) or written as in YAML (`[person, car]`), a section as in YAML
-  (`{width: 320}`). An empty value is `null` where the key allows it; so is `null` for the name of a file.
+  (`{width: 320}`). An empty value means `null` where the key allows it, and so does the word `null` where the
+  key names a file.
 - A section changes the keys that it names and leaves the others as they are. A list replaces a list.
 - A key that stands twice in a file is an error, which names both lines. `<<` merges sections, as in YAML.
-- In the environment, the names of cameras, zones and lines have no capitals and no hyphens:
-  `DARNER_CAMERAS__FRONT_DOOR__LOOP` means `cameras.Front-Door.loop` where the file has that camera.
+- In the names of cameras, zones and lines, the environment does not tell capitals from small letters, nor `-`
+  from `_`: `DARNER_CAMERAS__FRONT_DOOR__LOOP` means `cameras.Front-Door.loop` where the file has that camera.
 - In the name of a file or folder, `~` at the beginning stands for the home folder.
 - Numbers are decimal, or begin with `0x` or `0o`. They may have no unit and no decimal comma.
 

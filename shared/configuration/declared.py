@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from shared import limits
 from shared.configuration.yaml_file import Plain, parse
 
 SECRET = {"secret": True}
@@ -26,8 +27,6 @@ _TRUE = {"true", "yes", "on"}
 _FALSE = {"false", "no", "off"}
 _WHOLE = re.compile(r"[-+]?\d[\d_]*|0x[0-9A-Fa-f]+|0o[0-7]+")
 _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_EXACT = 2**53
-"""Whole numbers beyond it are not the same everywhere, and too long ones cannot be stored."""
 
 
 def meta(kind: Any, what: str) -> bool:
@@ -167,7 +166,7 @@ def _scalar(kind: Any, text: Plain) -> Any:
     if (int in allowed or float in allowed or anything) and _WHOLE.fullmatch(text) and len(text) < 40:
         digits = text.lower().replace("_", "")
         number = int(digits, 0) if digits.startswith(("0x", "0o")) else int(digits)
-        if abs(number) <= _EXACT:
+        if abs(number) <= limits.WHOLE:
             return number
     elif (float in allowed or anything) and _NUMBER.fullmatch(text) and len(text) < 40:
         number_ = float(text.replace("_", ""))

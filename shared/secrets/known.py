@@ -1,7 +1,7 @@
 """The secrets that this process knows from its configuration, replaced wherever they turn up in a text.
 
 A library may print a password in any shape: escaped, encoded, as a part of a request or of an exception.
-Nothing but its value recognises it there.
+Only its value identifies it there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ANYWHERE = 8
 """From this length on a secret is replaced inside of words, too."""
 _MOST = 20_000
 """Forms of secrets that are remembered; the oldest give way, as after many reloads with new passwords."""
-# To hide these words of our own messages would say no more than to show them, and would spoil the messages.
+# Our own messages have these words. To hide them would spoil the messages; as passwords they protect nothing.
 OUR_WORDS = set(
     "admin auto broker camera cameras configuration darner edge false file http https localhost mqtt mqtts "
     "none node null password rtsp secret source token true user username viewer".split()

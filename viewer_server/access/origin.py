@@ -3,9 +3,11 @@
 A foreign page must not open our websocket; its `Origin` header gives it away. Nor may it make the viewer work
 by embedding our pictures or our API: browsers say where a request comes from (Fetch Metadata, W3C). They say
 so to loopback and over TLS only; elsewhere nobody enters without a login, and our cookie stays with our own
-pages. With DNS rebinding, a foreign
-name points to this machine: `Origin` and `Host` agree, and only the name is wrong. So the viewer answers
-known names only. IP addresses are always allowed, because they cannot be rebound.
+pages.
+
+With DNS rebinding, a foreign name points to this machine: `Origin` and `Host` agree, and only the name is
+wrong. So the viewer answers known names only. IP addresses are always allowed, because they cannot be
+rebound.
 """
 
 from __future__ import annotations

@@ -120,6 +120,6 @@ def _checked(kind: type[Any], answer: Response, **ours: Any) -> dict[str, Any]:
         found = msgspec.convert({**answer.result, **ours}, kind)
     except msgspec.ValidationError as error:
         text = limits.clipped(str(error), 200)
-        raise Refused(502, f"node {answer.node!r} answered what nobody can use: {text}") from None
+        raise Refused(502, f"node {answer.node!r} gave an answer that breaks the contract: {text}") from None
     fields: dict[str, Any] = msgspec.to_builtins(found)
     return fields

@@ -144,7 +144,9 @@ class NodeRequests:
             with self._lock:
                 self._outstanding.pop(number, None)
         if waiting.broken is not None:
-            raise BadAnswer(f"node {node!r} answered {command!r} with what nobody can use: {waiting.broken}")
+            raise BadAnswer(
+                f"node {node!r} gave an answer to {command!r} that breaks the contract: {waiting.broken}"
+            )
         if waiting.response is None:
             waited_s = time.monotonic() - begin
             why = "the viewer is stopping" if self._closed else f"no answer after {waited_s:.1f} s"

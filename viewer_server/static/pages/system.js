@@ -53,7 +53,7 @@ function card({ node, status, info, metrics }, nowS, limits) {
   const online = status?.status === "online";
   const state = element("span", { class: "pill", "data-state": online ? "good" : "bad" }, status?.status ?? "state unknown");
   const parts = [element("div", { class: "row" }, element("h2", {}, node), state), facts(about(info, status))];
-  if (status?.reason) parts.push(element("p", { class: "bad" }, `Wrong: ${status.reason}.`));
+  if (status?.reason) parts.push(element("p", { class: "bad" }, `Problem: ${status.reason}.`));
   if (limits.length) parts.push(element("ul", { class: "bad", "aria-label": `Limits that ${node} has reached` }, ...limits.map(mark)));
   if (metrics) {
     const age = nowS - metrics.published_us / 1e6;
