@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from edge_node.control.handlers import Control
 from edge_node.control.identity import NameGuard, check_name
 from edge_node.control.inbox import Inbox
 from edge_node.control.last_words import end_frozen
+from edge_node.control.late_stages import LateStages
 from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
@@ -43,7 +44,7 @@ from shared.files import at_home
 from shared.mqtt.client import Client
 from shared.secrets.redact import redact_address
 from shared.service.notify import Notifier
-from shared.service.watchdog import Look, Stage, Watchdog, says
+from shared.service.watchdog import Look, Stage, Watchdog
 from shared.signals import end_with_stacks, stacks_after, stop_on_signals
 from shared.storage import state_folder
 from shared.wire import messages, topics
@@ -132,9 +133,6 @@ class Node:
         self._read, self._config, self._stop, self._supervisor = read, config, stop, supervisor
         self._turns = 0
         self._finishing = False
-        self._late: Mapping[str, float] = {}
-        self._said_late: set[str] = set()
-        self._saying = threading.Lock()
         self.hung: list[str] = []
         self._session = new_session()
         self._refused: list[BrokerError] = []
@@ -193,7 +191,7 @@ class Node:
         self._homeassistant.announce()
         self._pipeline.start()
         self._watchdog = self._stack.enter_context(
-            Watchdog(self._stages(), self._on_late, self._on_frozen, self._supervisor.well)
+            Watchdog(self._stages(), self._late_stages.note, self._on_frozen, self._supervisor.well)
         )
 
     def report_until_done(self, hangup: threading.Event) -> None:
@@ -224,6 +222,7 @@ class Node:
     def finish(self) -> list[str]:
         """Let the stages end and say farewell; return the names of the stages that did not end in time."""
         self._finishing = True
+        self._late_stages.close()
         self._client.hurry()
         stuck = self._pipeline.join(STOP_WITHIN_S)
         self.hung = self._pipeline.hung()
@@ -286,6 +285,7 @@ class Node:
             **dict.fromkeys(topics.OF_CAMERAS, self._leftovers.handle),
         }
         self._inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._homeassistant.handle)
+        self._late_stages = LateStages(config.node, self._publisher.state.trouble, self._pipeline.note_silent)
 
     def _stages(self) -> list[Stage]:
         return [
@@ -299,25 +299,6 @@ class Node:
             Stage("mqtt", self._client.look),
             Stage("main", lambda: None if self._finishing else Look(self._turns)),
         ]
-
-    def _on_late(self, late: Mapping[str, float]) -> None:
-        self._late = late
-        # In a thread of its own, because the late stage may hold what publishing needs.
-        threading.Thread(target=self._say_late, name="late", daemon=True).start()
-
-    def _say_late(self) -> None:
-        with self._saying:  # one thread at a time: an older one that was held up must not have the last word
-            late = self._late
-            if self._finishing:
-                return
-            self._pipeline.note_silent(late)
-            serious = {name: seconds for name, seconds in late.items() if not name.startswith("capture ")}
-            if serious.keys() == self._said_late:
-                return
-            self._said_late = set(serious)
-            reason = says(serious) if serious else None
-            log.warning("node %s: %s", self._config.node, reason or "all stages get on again")
-            self._publisher.state.trouble(reason)
 
     def _on_frozen(self, reason: str) -> None:
         self._supervisor.status(reason)
