@@ -46,7 +46,7 @@ log = logging.getLogger("darner.mqtt")
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more of them would only be stale."""
 _PROPERTIES = 256
-"""Bytes that a packet has besides topic and payload, at most."""
+"""Bytes that a packet has besides topic, payload and the properties that others choose, at most."""
 MAX_WAITING, MAX_WAITING_BYTES = 2000, 32_000_000
 """Messages, and their bytes, that may wait for a reader; 2,000 pictures would be hundreds of megabytes."""
 
@@ -210,7 +210,8 @@ class Client:
             False when the message was dropped; `dropped` counts it under the topic's name.
         """
         room = self._window.wait_room() if topic.qos == 0 else self.connected
-        if not room or not self._fits(path, payload):
+        chosen = len(correlation or b"") + len((response_topic or "").encode())
+        if not room or not self._fits(path, payload, chosen):
             self.dropped[topic.name] += 1
             return False
         properties = self._properties.of_topic(topic, user_properties, correlation, response_topic)
@@ -234,7 +235,10 @@ class Client:
         Returns:
             False when the message is too large or the connection was lost.
         """
-        if not self._fits(message.topic, message.payload) or not self._window.wait_room():
+        texts = [text for pair in message.user_properties.items() for text in pair]
+        texts += [message.response_topic or "", message.content_type or ""]
+        chosen = len(message.correlation or b"") + sum(len(text.encode()) + 4 for text in texts)
+        if not self._fits(message.topic, message.payload, chosen) or not self._window.wait_room():
             return False
         properties = self._properties.of_recorded(message)
         info = self._paho.publish(message.topic, message.payload, message.qos, message.retain, properties)
@@ -311,14 +315,20 @@ class Client:
             return False
         return self._last.is_published()
 
-    def room(self, path: str) -> int:
-        """How many bytes a payload on this topic may have, for our readers and for the broker."""
+    def room(self, path: str, chosen: int = 0) -> int:
+        """How many bytes a payload on this topic may have, for our readers and for the broker.
+
+        Args:
+            path: The topic.
+            chosen: Bytes of properties that others choose, such as the correlation data of a request.
+        """
         if self._max_packet is None:
             return limits.PAYLOAD_BYTES
-        return max(0, min(limits.PAYLOAD_BYTES, self._max_packet - len(path) - _PROPERTIES))
+        left = self._max_packet - len(path.encode()) - _PROPERTIES - chosen
+        return max(0, min(limits.PAYLOAD_BYTES, left))
 
-    def _fits(self, path: str, payload: bytes) -> bool:
-        room = self.room(path)
+    def _fits(self, path: str, payload: bytes, chosen: int = 0) -> bool:
+        room = self.room(path, chosen)
         if len(payload) <= room:
             return True
         if self._once(path):

@@ -12,6 +12,7 @@ from shared.mqtt import connection
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.connection import reconnect_delays
+from shared.mqtt.received import Received
 from shared.wire import topics
 from tests.conftest import MosquittoProcess, wait_until
 from tests.shared.mqtt.connections import connected
@@ -70,6 +71,17 @@ def test_a_message_over_the_announced_limit_is_not_sent() -> None:
     with ScriptedBroker({"MaximumPacketSize": 1000}) as broker, connected(broker.url) as client:
         assert not client.publish(topics.EVENTS, EVENTS, bytes(1000))
         assert client.publish(topics.EVENTS, EVENTS, b"fits")
+        wait_until(lambda: len(broker.published) == 1)
+
+
+def test_what_a_request_has_chosen_counts_towards_the_announced_limit() -> None:
+    response = "darner/v1/n/response/ping"
+    with ScriptedBroker({"MaximumPacketSize": 2000}) as broker, connected(broker.url) as client:
+        assert not client.publish(topics.RESPONSE, response, bytes(1000), correlation=bytes(1000))
+        assert not client.publish(topics.RESPONSE, "ä" * 900, bytes(100))
+        recorded = Received(response, bytes(1000), 1, False, {"key": "x" * 1000})
+        assert not client.republish(recorded)
+        assert client.publish(topics.RESPONSE, response, bytes(1000), correlation=bytes(100))
         wait_until(lambda: len(broker.published) == 1)
 
 
