@@ -50,9 +50,10 @@ comma := ,
 	@$(BIN)/python -c "import cv2"
 	@touch $@
 
-# And what tests and checks it.
+# And what tests and checks it. The lock has every dependency but one: TrackEval asks for the OpenCV with windows, which
+# would lie on top of ours.
 .venv/.dev: requirements/dev.lock .venv/.run
-	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes --no-deps -r requirements/dev.lock
 	@touch $@
 
 # The cameras of the tests run under the system's Python: that is where Debian puts GStreamer's bindings.
