@@ -265,6 +265,7 @@ class Node:
             self._homeassistant,
         )
         self._guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
+        answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
         control = Control(
             self._pipeline,
             self._publisher,
@@ -272,6 +273,7 @@ class Node:
             self._live,
             definitions,
             self._reload.announce_zones,
+            lambda: client.room(answer),
         )
         self._leftovers = Leftovers(client, config.mqtt.prefix, config.node, definitions)
         handlers = {**control.handlers(), "reload": self._reload.command}

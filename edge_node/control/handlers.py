@@ -22,8 +22,8 @@ from shared.errors import ConfigError, MessageError
 from shared.wire.messages import Request
 
 _CHANGEABLE = ("confidence", "detect_every", "paused", "thumbnail_fps")
-_ROOM = limits.PAYLOAD_BYTES * 3 // 4 - 2000
-"""Bytes of a picture in an answer: base64 turns three into four, and the answer says more."""
+_BESIDES = 2000
+"""Bytes that an answer with a picture has besides it."""
 _WARNINGS = 100
 _SURE = 0.35
 """The default lowest score for `detect`: no tracker sorts out doubtful objects there."""
@@ -39,6 +39,7 @@ class Control:
         live: The live settings.
         definitions: The zones and lines of each camera.
         on_zones: Called after zones and lines have changed.
+        room: Gives the most bytes that an answer may have now.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Control:
         live: LiveStore,
         definitions: DefinitionStore,
         on_zones: Callable[[], None],
+        room: Callable[[], int] = lambda: limits.PAYLOAD_BYTES,
     ) -> None:
-        self._on_zones = on_zones
+        self._on_zones, self._room = on_zones, room
         self._definitions = definitions
         self._pipeline = pipeline
         self._publisher = publisher
@@ -90,7 +92,8 @@ class Control:
         if newest is None:
             raise RefusedError("busy", f"camera {camera!r} has given no frame yet; ask again later")
         frame = newest.frame
-        encoded = Fitted().encode(frame.image, 85, _ROOM)
+        room = (self._room() - _BESIDES) * 3 // 4  # base64 turns three bytes into four
+        encoded = Fitted().encode(frame.image, 85, room)
         if encoded is None:
             raise RefusedError("failed", "the picture cannot be made small enough for an answer")
         jpeg, shown = encoded
