@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def configuration(file: Path | None, overrides: Sequence[str], *, alone: bool = 
         file=file,
         environment=os.environ,
         overrides=overrides,
-        base=profiles.base,
+        base=_only_camera if alone else profiles.base,
         reshape=_leave_out_cameras if alone else None,
     )
     for name, camera in config.cameras.items():
@@ -69,12 +69,6 @@ def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> Edg
     if source is not None:
         overrides = [*overrides, f"cameras.{ONLY}.source={source}"]
     config = configuration(file, overrides, alone=source is not None)
-    if source is not None and len(config.cameras) > 1:
-        others = ", ".join(f"cameras.{name}" for name in config.cameras if name != ONLY)
-        raise ConfigError(
-            f"--source watches one camera, which is called '{ONLY}', but {others} is set as well, with --set "
-            f"or in the environment: leave that out, or name the source with --set cameras.NAME.source"
-        )
     if not config.cameras:
         raise ConfigError(
             "no cameras: name one with --source (0 for a webcam, a file or a URL), "
@@ -100,6 +94,22 @@ def _shown(kind: Any, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_shown(child, item) for _, child, item in items]
     return {key: _shown(child, item) for key, child, item in items} if items else msgspec.to_builtins(value)
+
+
+def _only_camera(raw: Mapping[str, Any]) -> settings.Base:
+    """The profile of a configuration whose only camera is that of ``--source``.
+
+    Raises:
+        ConfigError: Another camera is set by a layer above the file, perhaps without a source of its own.
+    """
+    cameras = raw.get("cameras")
+    if isinstance(cameras, dict) and (others := [f"cameras.{name}" for name in cameras if name != ONLY]):
+        raise ConfigError(
+            f"--source watches one camera, which is called '{ONLY}', but {', '.join(others)} is set as well, "
+            "with --set or in the environment: leave that out, or name the source with "
+            "--set cameras.NAME.source"
+        )
+    return profiles.base(raw)
 
 
 def _leave_out_cameras(raw: dict[str, Any]) -> None:

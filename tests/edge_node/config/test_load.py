@@ -60,8 +60,17 @@ def test_a_source_keeps_what_the_other_layers_say_about_its_camera(
     assert "the file's cameras (door) are not watched" in caplog.text
 
 
-@pytest.mark.parametrize("variable", ["DARNER_CAMERAS__DOOR__SOURCE", "DARNER_CAMERAS"])
-def test_a_source_beside_another_camera_is_an_error(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    monkeypatch.setenv(variable, "0" if variable.endswith("SOURCE") else "{door: {source: 0}}")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DARNER_CAMERAS__DOOR__SOURCE", "0"),
+        ("DARNER_CAMERAS", "{door: {source: 0}}"),
+        ("DARNER_CAMERAS__DOOR__LOOP", "yes"),
+    ],
+)
+def test_a_source_beside_another_camera_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError, match=r"--source watches one camera.*cameras\.door is set as well"):
         load.node(None, "rtsp://cam/1", [])

@@ -41,7 +41,7 @@ export function address(path, parameters = {}) {
  * An address that the API gave, as the page can open it: the viewer may not know below which path it is.
  * @param {string} given
  */
-export const ours = (given) => given.slice(given.indexOf(API));
+export const ours = (given) => given.slice(given.lastIndexOf(API));
 
 /**
  * The API's answer. When the API asks for a login, the page goes to the login page.
