@@ -41,8 +41,7 @@ class Outlet:
         self._clock = clock
         self._changed = threading.Condition()
         self._left = bytearray()
-        self._began = 0.0
-        self._taken = 0
+        self._patient_until = 0.0
         self.broken = False
 
     @property
@@ -54,8 +53,7 @@ class Outlet:
     def is_late(self) -> bool:
         """Whether the client reads too slowly to be waited for."""
         with self._changed:
-            waited_s = self._clock() - self._began
-            return bool(self._left) and waited_s > self._grace_s + self._taken / self._least_rate
+            return bool(self._left) and self._clock() > self._patient_until
 
     def sendall(self, data: bytes) -> None:
         """Send, or keep; waits only while much is kept.
@@ -69,7 +67,7 @@ class Outlet:
             if taken == len(data):
                 return
             if not self._left:
-                self._began, self._taken = self._clock(), 0
+                self._patient_until = self._clock() + self._grace_s
             self._left += memoryview(data)[taken:]
         self._remains()
         with self._changed:
@@ -88,7 +86,10 @@ class Outlet:
             if self._left and not self.broken:
                 taken = self._push(self._left)
                 del self._left[:taken]
-                self._taken += taken
+                # What it takes buys time, but never more than at the beginning: else one that has taken a lot
+                # could stop in the middle of a download and hold its thread for an hour.
+                latest = self._clock() + self._grace_s
+                self._patient_until = min(latest, self._patient_until + taken / self._least_rate)
             if self.broken:
                 self._left.clear()
             if len(self._left) <= HOLDS:
