@@ -76,8 +76,8 @@ class Room:
 
     def too_many_bodies(self, newest: Connection) -> Connection | None:
         """The upload that gives way, when all that are on their way are too large together; None: none."""
-        large = [one for one in self._connections if len(one.incoming.buffer) > SMALL_BODY]
-        if sum(len(one.incoming.buffer) for one in large) <= self._limits.bodies:
+        large = [one for one in self._connections if one.incoming.held > SMALL_BODY]
+        if sum(one.incoming.held for one in large) <= self._limits.bodies:
             return None
         others = [one for one in large if one is not newest and one.doing is Doing.ARRIVING]
         return min(others, key=lambda one: one.changed, default=newest)
