@@ -215,7 +215,14 @@ class Door:
             self._advance(connection)
 
     def _advance(self, connection: Connection) -> None:
-        """Go on with what has arrived."""
+        """Go on with what has arrived; whatever it is, the door goes on with the others."""
+        try:
+            self._go_on(connection)
+        except Exception:
+            log.exception("a request could not be read")
+            self._drop(connection)
+
+    def _go_on(self, connection: Connection) -> None:
         incoming = connection.incoming
         headless = incoming.request is None
         try:
@@ -229,8 +236,8 @@ class Door:
         if headless and incoming.request is not None:
             self._now(connection, Doing.ARRIVING, self._limits.body_s)
             if incoming.expects_continue:
-                connection.outlet.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if len(incoming.buffer) > SMALL_BODY and (large := self._room.too_many_bodies(connection)):
+                self._say(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
+        if incoming.held > SMALL_BODY and (large := self._room.too_many_bodies(connection)):
             self._count("bodies")
             self._refuse(large, 503, "too many uploads at once; try again", retry_after_s=5)
 
@@ -238,7 +245,7 @@ class Door:
         """Give a whole request to a thread."""
         in_chunks = connection.incoming.in_chunks
         connection.request = request = connection.incoming.take()
-        if in_chunks:  # two have read its lengths: what follows is not trusted
+        if in_chunks:  # a proxy may have read its lengths in another way: what follows is not trusted
             request.force_close()
         self._watch(connection, 0)
         connection.asker = self._peers.asker(connection.peer[0], request)
@@ -258,9 +265,14 @@ class Door:
             self._count("browsers")
             self._refuse(connection, *full, retry_after_s=5)
         else:
-            self._forget(connection)
             connection.doing = Doing.BROWSING
-            threading.Thread(target=self._browse, args=(connection,), name="browser", daemon=True).start()
+            try:
+                threading.Thread(target=self._browse, args=(connection,), name="browser", daemon=True).start()
+            except RuntimeError:  # the system allows no more threads
+                self._room.unseat(connection.asker)
+                self._refuse(connection, 503, "the machine has no thread left", retry_after_s=5)
+            else:
+                self._forget(connection)
 
     def _browse(self, connection: Connection) -> None:
         """In a thread of its own."""
@@ -334,9 +346,13 @@ class Door:
         request = connection.request
         as_problem = connection.incoming.wants_api if request is None else "/api/v1/" in request.path
         data = refusal(status, detail, as_problem=as_problem, retry_after_s=retry_after_s)
+        self._say(connection, data)
+        self._answered(connection, keep=False)
+
+    def _say(self, connection: Connection, data: bytes) -> None:
+        """Send something short; who has gone is noticed when it is read from."""
         with contextlib.suppress(OSError):
             connection.outlet.sendall(data)
-        self._answered(connection, keep=False)
 
     def _drop(self, connection: Connection) -> None:
         if connection.outlet.left or connection.outlet.broken:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LANES = {"request": (16, 8), "download": (4, 2), "node": (8, 4), "health": (1, 1)}
-"""A download lasts as long as its client reads; a node may take half a minute to answer."""
+LANES = {"request": (16, 8), "download": (4, 2), "node": (8, 4), "login": (2, 1), "health": (1, 1)}
+"""A download lasts as long as its client reads, and a node may take half a minute to answer. One password is
+checked at a time, so guesses from many networks wait, and would take all threads while they do."""
 
 
 def lane_of(method: str, path: str) -> str:
     """The kind of a request, by which it gets its threads; the path may begin with a proxy's prefix."""
     if path.endswith("/health") and method in ("GET", "HEAD"):
         return "health"
+    if path.endswith("/login") and method == "POST":
+        return "login"
     if path.endswith((".csv", ".ndjson")):
         return "download"
     if "/api/v1/" in path and (method == "POST" or path.endswith("/heatmap")):

@@ -92,6 +92,7 @@ class Listening:
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
                     self._no_more()
+                    cut = AT_ONCE  # perhaps nobody could be cut: then each look would find the same again
                 break
             cut += self._take_in(sock, peer[:2])
         if cut > AT_ONCE // 4:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -17,13 +18,14 @@ from gunicorn.config import Config
 
 from tests.conftest import wait_until
 from viewer_server.serving.door import Door
+from viewer_server.serving.incoming import Incoming
 from viewer_server.serving.limits import Limits
 from viewer_server.serving.peers import Peers
 
 LIMITS = Limits(
     head_s=0.5, body_s=0.5, idle_s=0.5, leave_s=0.5, grace_s=0.5, connections=20, each=8, browsers=3,
     browsers_each=2, body=100_000, bodies=300_000,
-    lanes={"request": (3, 2), "download": (1, 1), "node": (1, 1), "health": (1, 1)},
+    lanes={"request": (3, 2), "download": (1, 1), "node": (1, 1), "login": (1, 1), "health": (1, 1)},
 )  # fmt: skip
 PATIENT = replace(LIMITS, head_s=60, body_s=60, idle_s=60, grace_s=60)
 
@@ -155,6 +157,44 @@ def test_one_that_waits_for_a_word_before_its_body_gets_it(door: Opened) -> None
         assert answer.endswith(b"abc")
 
 
+@pytest.mark.parametrize("before", [b"", get("/first")])
+def test_one_that_resets_instead_of_waiting_for_that_word_harms_nobody(before: bytes) -> None:
+    door = Opened(PATIENT, ())  # not yet running: all of this is there when it accepts
+    head = post(3, b"").replace(b"Content", b"Expect: 100-continue\r\nContent")
+    sock = door.connect(before + head)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    door.start()
+    try:
+        assert door.ask("/next").startswith(b"HTTP/1.1 200")
+    finally:
+        door.stop()
+
+
+def test_a_fault_in_reading_one_request_ends_that_connection_only(
+    door: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Incoming, "is_whole", lambda _: 1 / 0)
+        assert door.ask("/bad") == b""
+    assert door.ask("/next").startswith(b"HTTP/1.1 200")
+    assert "a request could not be read" in caplog.text
+
+
+def test_a_browser_for_whom_the_machine_has_no_thread_is_told(
+    door: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for _ in range(4):  # more often than there is room for browsers
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", none_left)
+            assert door.ask("/ws", more=UPGRADE).startswith(b"HTTP/1.1 503")
+    with closing(door.connect(get("/ws", UPGRADE))) as browser:
+        assert browser.recv(20).startswith(b"HTTP/1.1 101")
+
+
 @pytest.mark.parametrize(
     ("begins", "drips"),
     [
@@ -249,6 +289,17 @@ def test_downloads_and_questions_to_nodes_take_no_thread_from_pages(door: Opened
     assert len(door.app.asked) == 3, "one address has one thread for downloads here"
     door.app.let_go.set()
     for sock in slow:
+        sock.close()
+
+
+def test_logins_that_wait_for_their_turn_take_no_thread_from_pages(door: Opened) -> None:
+    login = b"POST /slow/login HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    guesses = [door.connect(login, f"127.0.0.{n}") for n in range(2, 7)]
+    wait_until(lambda: door.app.asked == ["/slow/login"])
+    assert door.ask("/page").startswith(b"HTTP/1.1 200")
+    assert door.app.asked == ["/slow/login", "/page"]
+    door.app.let_go.set()
+    for sock in guesses:
         sock.close()
 
 
