@@ -22,31 +22,31 @@ ID_LENGTH = 64
 LABEL_LENGTH = 128
 TEXT_LENGTH = 512
 PREFIX_LENGTH = 256
-"""Of `mqtt.prefix`: the longest topic below it still fits into the text field of an event."""
+"""`mqtt.prefix`: the longest topic below it still fits into the text field of an event."""
 TOPIC_LENGTH = 1024
-"""Of the response topic that a request names."""
+"""The response topic that a request names."""
 
 # How many there may be.
 CAMERAS = 256
-"""Of a node."""
+"""Cameras of a node."""
 ZONES = 256
-"""Of a camera; as many lines again."""
+"""Zones of a camera, which may have as many lines besides."""
 DEFINITIONS_BYTES = 900_000
-"""Of a camera's zones and lines as JSON: the rest of a payload is for what else their message says."""
+"""A camera's zones and lines as JSON; the rest of a payload is for the other fields of their message."""
 CORNERS = 64
-"""Of a zone's polygon."""
+"""Corners of a zone's polygon."""
 NAMED_CLASSES = 256
 """Classes that one zone or line names."""
 CLASSES = 10_000
-"""Of a model."""
+"""Classes of a model."""
 CLASSES_BYTES = 350_000
-"""Of all names of a model's classes together, as JSON: a node's manifest has them beside its cameras."""
+"""All names of a model's classes together, as JSON: a node's manifest has them beside its cameras."""
 DETECTIONS = 3000
-"""That the network may find in one picture."""
+"""Detections that are kept of one picture."""
 OBJECTS = 10_000
-"""In one message; tracks that are predicted come on top of what the network found."""
+"""Objects in one message: predicted tracks come on top of what the network found."""
 RESULT_FIELDS = 64
-"""Of a node's answer to a command."""
+"""Fields of a node's answer to a command."""
 HEATMAP_SIDE = 256
 """Cells of a heatmap, across or down: with more, the answer would be larger than a payload."""
 
@@ -56,15 +56,15 @@ PICTURE_SIDE = 4096
 SNAPSHOT_SIDE = 1024
 """Longer side of the picture of one track, pixels."""
 SNAPSHOT_BYTES = 300_000
-"""Of the picture of one track: archives keep thousands."""
+"""The picture of one track; archives keep thousands."""
 UPLOAD_BYTES = 700_000
-"""Of a picture that somebody sends: as base64, four bytes for three, it still fits a payload."""
+"""A picture that somebody sends; as base64, which takes four bytes for three, it still fits a payload."""
 UPLOAD_PIXELS = 40_000_000
-"""Of such a picture: a small file can unpack to gigabytes."""
+"""Pixels of such a picture: a small file can unpack to gigabytes."""
 LAYERED_PIXELS = 20_000_000
-"""The same for a progressive JPEG and a PNG of 16 bits, of which a decoder holds twice as much."""
+"""Pixels of a progressive JPEG or a PNG of 16 bits, for which a decoder needs twice the memory."""
 PICTURE_SCANS = 100
-"""Of a progressive JPEG; encoders write about ten. A decoder goes over the whole picture for each."""
+"""Scans of a progressive JPEG. Encoders write about ten; a decoder goes over the whole picture for each."""
 
 
 def clipped(text: str, length: int = TEXT_LENGTH) -> str:

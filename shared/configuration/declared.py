@@ -20,7 +20,7 @@ SECRET = {"secret": True}
 ADDRESS = {"address": True}
 """`Meta(extra=ADDRESS)` declares a key whose value is an address, which may hold credentials."""
 FILE = {"file": True}
-"""`Meta(extra=FILE)` declares the name of a file; null has a meaning there, and no file is called so."""
+"""`Meta(extra=FILE)` declares the name of a file. The word null means null there: no file is called so."""
 
 _NULL = ("", "~", "null", "Null", "NULL")
 _TRUE = {"true", "yes", "on"}
