@@ -44,7 +44,7 @@ from viewer_server.memory import few_arenas
 from viewer_server.mqtt.subscriber import Subscriber
 from viewer_server.quotas import Quotas
 from viewer_server.serving.door import Door
-from viewer_server.serving.limits import Limits
+from viewer_server.serving.limits import limits_for
 from viewer_server.serving.peers import Peers
 from viewer_server.stored.history import History
 from viewer_server.stored.reading import Database
@@ -55,12 +55,6 @@ log = logging.getLogger("darner.viewer")
 
 BACKLOG = 1024
 """Connections that wait in the kernel to be accepted; one too many is tried again after a second."""
-TOLD = 16
-"""Websockets above `max_browsers`, which are told that there are too many."""
-KEPT_FOR_OTHERS = 10
-"""One part in so many of `max_browsers` is out of reach of a single address."""
-DESCRIPTORS = 960
-"""For connections; a websocket takes two. paho stops connecting when the process has more than 1,024."""
 OPEN_S = 600
 """gunicorn replaces a worker that is silent for longer; converting a large old history may take minutes."""
 STOP_S = 4
@@ -183,7 +177,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         # Made before gunicorn runs, which would say that it is ready before there is a worker.
         self.supervisor = Notifier()
         self.peers = Peers(config.http.trusted_proxies)
-        self.limits = _limits(config.http.max_browsers)
+        self.limits = limits_for(config.http.max_browsers)
         super().__init__()
 
     def load_config(self) -> None:
@@ -222,17 +216,6 @@ def _end_frozen(reason: str) -> None:
     teller.start()
     teller.join(FAREWELL_S / 2)
     end_with_stacks(1)
-
-
-def _limits(browsers: int) -> Limits:
-    kept = browsers // KEPT_FOR_OTHERS
-    connections = min(320, DESCRIPTORS - 2 * browsers)
-    return Limits(
-        browsers=browsers + TOLD,
-        browsers_each=browsers - kept if kept else browsers + TOLD,
-        connections=connections,
-        each=connections * 2 // 5,
-    )
 
 
 class Worker(GunicornWorker):  # type: ignore[misc]

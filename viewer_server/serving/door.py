@@ -372,7 +372,10 @@ class Door:
         self._count(why)
         if self._clock() - self._said > 60:
             self._said = self._clock()
-            log.warning("too many connections (%s): those that do least are cut", why)
+            text = "too many connections (%s): those that do least are cut"
+            # In a thread of its own: writing waits when whoever reads the log has stopped to.
+            with contextlib.suppress(RuntimeError):  # no thread is left
+                threading.Thread(target=log.warning, args=(text, why), daemon=True).start()
         for connection in candidates:
             if connection.doing is Doing.WAITING:
                 if self._lanes[connection.lane].withdraw(connection.asker, connection):

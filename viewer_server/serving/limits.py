@@ -9,6 +9,15 @@ LANES = {"request": (16, 8), "download": (4, 2), "node": (8, 4), "login": (2, 1)
 """A download lasts as long as its client reads, and a node may take half a minute to answer. One password is
 checked at a time, so guesses from many networks wait, and would take all threads while they do."""
 
+TOLD = 16
+"""Websockets above `http.max_browsers`, which are told that there are too many."""
+KEPT_FOR_OTHERS = 10
+"""One part in so many of `http.max_browsers` is out of reach of a single address."""
+MAX_CONNECTIONS = 320
+DESCRIPTORS = 960
+"""For connections; a websocket takes two. The process has 22 besides, and 2 for each reader of a database.
+paho stops connecting when the process has more than 1,024."""
+
 
 def lane_of(method: str, path: str) -> str:
     """The kind of a request, by which it gets its threads; the path may begin with a proxy's prefix."""
@@ -51,8 +60,20 @@ class Limits:
     least_rate: float = 16 * 1024
     body: int = 1_048_576
     bodies: int = 16 * 1_048_576
-    connections: int = 160
-    each: int = 64
+    connections: int
+    each: int
     lanes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: LANES)
-    browsers: int = 116
-    browsers_each: int = 90
+    browsers: int
+    browsers_each: int
+
+
+def limits_for(browsers: int) -> Limits:
+    """The limits of a viewer with this `http.max_browsers`."""
+    kept = browsers // KEPT_FOR_OTHERS
+    connections = min(MAX_CONNECTIONS, DESCRIPTORS - 2 * (browsers + TOLD))
+    return Limits(
+        browsers=browsers + TOLD,
+        browsers_each=browsers - kept if kept else browsers + TOLD,
+        connections=connections,
+        each=connections * 2 // 5,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import struct
 import threading
@@ -325,6 +326,28 @@ def test_the_oldest_waiting_connection_of_an_address_gives_way_to_a_new_one(door
     other.sendall(b"P/1.1\r\nConnection: close\r\n\r\n")
     assert everything(other).startswith(b"HTTP/1.1 200")
     for sock in (*waiting, other):
+        sock.close()
+
+
+def test_a_log_that_nobody_reads_holds_up_nobody(door: Opened) -> None:
+    read = threading.Event()
+
+    class Stuck(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - logging's signature
+            read.wait(10)
+
+    log, stuck = logging.getLogger("darner.viewer"), Stuck()
+    log.addHandler(stuck)
+    try:
+        waiting = [door.connect(b"GET / HTT", "127.0.0.2") for _ in range(9)]
+        wait_until(lambda: door.cut["address"] > 0)
+        begin = time.monotonic()
+        assert door.ask("/new").startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - begin < 5
+    finally:
+        read.set()
+        log.removeHandler(stuck)
+    for sock in waiting:
         sock.close()
 
 
