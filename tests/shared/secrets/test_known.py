@@ -53,7 +53,7 @@ def test_the_oldest_secrets_give_way_and_not_the_newest() -> None:
         "http://cam/video?USER=admin&PWD=tlJwpbo6#1",
     ],
 )
-def test_the_password_among_an_addresss_parameters_is_known_apart_from_it(address: str) -> None:
+def test_the_password_among_the_parameters_of_an_address_is_known_apart_from_it(address: str) -> None:
     known.forget()
     keep_address(address)
     assert redact("the camera refused tlJwpbo6 of admin") == "the camera refused *** of admin"
