@@ -52,10 +52,11 @@ def stop_on_signals(
     numbers = (*STOPS, signal.SIGHUP) if hangup is not None else STOPS
     told, tell = os.pipe()
     os.set_blocking(tell, False)
-    # Nothing that takes a lock may stand in a handler. These do nothing, but without a handler of its own no
-    # signal is written to the pipe.
-    before = {number: signal.signal(number, _nothing) for number in numbers}
+    # The pipe comes first: a handler that does nothing would lose a signal that no pipe passes on.
     descriptor = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    # A handler must not take a lock. These do nothing, but Python writes a signal to the pipe only if the
+    # signal has a handler.
+    before = {number: signal.signal(number, _nothing) for number in numbers}
     listener = threading.Thread(
         target=_listen, args=(told, stop, hangup, within_s, at_once), name="signals", daemon=True
     )
@@ -102,8 +103,10 @@ def _listen(
                 if within_s is not None:
                     stacks_after(within_s + GRACE_S)
             elif time.monotonic() - first > SAME_S:
-                at_once()
-                os._exit(128 + number)
+                try:
+                    at_once()
+                finally:
+                    os._exit(128 + number)
     if within_s is not None:
         faulthandler.cancel_dump_traceback_later()
 

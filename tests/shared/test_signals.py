@@ -35,6 +35,23 @@ def test_a_signal_sets_the_event_and_the_old_handlers_come_back(number: signal.S
     assert "signals" not in [thread.name for thread in threading.enumerate()]
 
 
+def test_a_stop_at_the_moment_at_which_its_handler_is_installed_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install, at_once = signal.signal, [True]
+
+    def installed(number: signal.Signals, handler: signal.Handlers) -> object:
+        before = install(number, handler)
+        if number == signal.SIGTERM and at_once.pop():
+            signal.raise_signal(number)
+        return before
+
+    monkeypatch.setattr(signal, "signal", installed)
+    with stop_on_signals() as stop:
+        monkeypatch.undo()
+        assert stop.wait(5)
+
+
 def test_sighup_is_told_apart_from_a_stop_and_may_come_often() -> None:
     hangup = threading.Event()
     with stop_on_signals(hangup) as stop:
