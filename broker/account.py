@@ -1,4 +1,4 @@
-"""Which user Mosquitto becomes when root starts it: never root, unless that is asked for."""
+"""Which user Mosquitto becomes when root starts it: root only if `--user root` asks for that."""
 
 from __future__ import annotations
 

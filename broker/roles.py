@@ -1,6 +1,6 @@
 """`python -m broker.roles > acl`: who may publish and read what, as Mosquitto's access control list.
 
-Made of the topic table, so that a user can fill no topic that Darner does not use. `--prefix` and
+The list is generated from the topic table, so nobody can fill topics that Darner does not use. `--prefix` and
 `--discovery` are for installations with another `mqtt.prefix` or `homeassistant.prefix`.
 """
 
@@ -17,7 +17,7 @@ from shared.wire.topics import Topic
 USER = "%u"
 """Mosquitto puts the user's name in its place, in a line that begins with "pattern"."""
 FROM_NODES = tuple(row for row in topics.TABLE if row not in topics.TO_NODES)
-"""Others read these: not requests, which can carry a visitor's picture, and not acknowledgements."""
+"""What other users may read: no requests, which can carry a visitor's picture, and no acknowledgements."""
 
 _TEXT = """\
 # Who may publish and read what: by user name, or the name in the client certificate, but never by client id.

@@ -14,7 +14,7 @@ READ_S = 8.0
 SEGMENTS_S = 60.0
 """How long a source over HTTP may give nothing while it waits for the next segments, seconds."""
 OPEN_S = 180.0
-"""How long opening a source may take, seconds: a name server that does not answer is slow to give up."""
+"""How long opening a source may take, seconds; a name server that does not answer delays it."""
 
 
 class Progress(threading.Event):

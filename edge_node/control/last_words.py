@@ -1,7 +1,7 @@
-"""The end of a node whose stages stand still: its retained status says so, and a new process takes over.
+"""The end of a node whose stages stand still: its retained status says so, and the process ends.
 
-Any lock of the node may be held for ever. So nothing here waits without a limit, and if the node's own
-connection cannot be used, another one says it.
+Any lock of the node may be held for ever. So nothing here waits without a limit, and a second connection
+publishes the status if the node's own cannot.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shared.wire import topics
 log = logging.getLogger("darner.edge")
 
 SAY_WITHIN_S = 3.0
-"""How long each of the two ways of saying it may take."""
+"""How long publishing over one connection may take, seconds."""
 
 
 def end_frozen(reason: str, client: Client, state: NodeState, settings: MqttSettings, node: str) -> None:

@@ -227,9 +227,9 @@ class Publisher:
         if (shrinks or encoded is None) and self._once(f"{topic.name} {camera}"):
             key = "snapshot.side" if topic is topics.SNAPSHOT else "thumbnail.width"
             log.warning(
-                "camera %s: its %ss are larger than a message may be, so they are sent %s; "
+                "camera %s: its %ss are larger than a message may be, so they are %s; "
                 "lower cameras.%s.%s or its quality (said once)",
-                camera, topic.name, "smaller" if encoded else "not at all", camera, key,
+                camera, topic.name, "made smaller" if encoded else "not sent", camera, key,
             )  # fmt: skip
 
     def _snapshot(self, happening: Happening, camera: str, best_views: BestViews | None) -> str | None:

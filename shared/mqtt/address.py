@@ -61,7 +61,8 @@ class MqttSettings:
             description="Private key of that certificate (PEM), where cert_file does not hold it", extra=FILE
         ),
     ] = None
-    # Mosquitto gives up after half as long again and looks every 5 s: a will within 18 s.
+    # Mosquitto gives a silent client up after 1.5 times as long, and looks every 5 s: it publishes the will
+    # within 18 s.
     keepalive_s: Annotated[
         int,
         Meta(

@@ -1,6 +1,6 @@
 """The MQTT client: publishes, subscribes, and hands what arrives to a channel.
 
-What it adds to paho, each for a trap that was measured:
+What it adds to paho; each line answers a fault that was measured:
 
 - A callback only hands an incoming message to a channel.
 - At QoS 0 a small window of unwritten messages takes the place of an endless queue (`window.py`).
@@ -69,7 +69,7 @@ class Client:
         connections: Number of connections so far. With each new one, messages in flight are forgotten.
         on_acknowledged: Called from the network thread for every acknowledged message, with the number that
             `send` returned and whether the broker took it. A callback must not wait for a lock that is held
-            around `send`. Messages that `send` did not send are told, too.
+            around `send`. It is also called for messages that `publish` and `set_state` sent.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ MAX_QUEUED = 1000
 LIVES_S = 5.0
 """A connection that ends sooner has not worked; the waits between such connections grow."""
 AWAY_S = 150.0
-"""How long one attempt to connect may take, seconds; name servers that do not answer are slow to give up."""
+"""How long one attempt to connect may take, seconds; a name server that does not answer delays it."""
 MAX_DESCRIPTOR = 1023
 """The highest file descriptor that paho can wait for, because it uses select()."""
 

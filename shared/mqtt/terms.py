@@ -43,7 +43,7 @@ _PASSING = {
     "Quota exceeded": "raise the broker's limits for this user",
     "Connection rate exceeded": "raise the broker's limits for this user",
     "Message rate too high": "raise the broker's limits for this user, or publish less",
-    "Receive maximum exceeded": "report this: fewer messages were to be in flight",
+    "Receive maximum exceeded": "report this as a fault of Darner: it keeps to the Receive Maximum",
     "Session taken over": "another client uses the same client id",
 }
 

@@ -28,7 +28,7 @@ LATE_S = 10.0
 SLOWER = 4.0
 """A stage that was slow before, such as a network that takes seconds, may take this many times as long."""
 SLOWEST_S = 120.0
-"""But no longer than this, seconds."""
+"""The longest that a slow stage may stand still, seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from shared.wire import topics
 from shared.wire.topics import Topic
 
 AFTER_S = 2.0
-"""How long others' messages of a node may come before its status does."""
+"""How long other messages of a node may come before its status does, seconds."""
 MOST, MOST_OF_A_NODE = 512, 32
 """The most strangers, nodes and cameras, that are waited and asked for: in all, and of one node."""
 
