@@ -188,23 +188,23 @@ def _hash(camera: CameraSettings) -> str:
 
 def _read(path: Path | None) -> dict[str, _Saved]:
     """The saved definitions. A file that cannot be read is renamed, so that the node starts without it."""
-    if path is None or not path.exists():
+    if path is None:
         return {}
     make_private(path)
     try:
         return msgspec.convert(_loaded(path.read_bytes()), _File).cameras
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         aside = path.with_suffix(".damaged")
-        log.warning(
-            "%s: cannot be read (%s); renamed to %s, and starting with the configuration's zones and lines",
-            path,
-            error,
-            aside.name,
-        )
         try:
             path.replace(aside)
+            kept = f"renamed to {aside.name}"
         except OSError:
-            log.warning("%s: cannot be renamed", path)
+            kept = "and cannot be renamed"
+        log.warning(
+            "%s: cannot be read (%s), %s; the configuration's zones and lines are used", path, error, kept
+        )
         return {}
 
 

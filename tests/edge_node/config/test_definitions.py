@@ -95,6 +95,16 @@ def test_a_damaged_file_is_renamed_and_the_node_starts(
     assert "renamed to zones.damaged" in caplog.text
 
 
+def test_a_file_that_cannot_be_looked_at_is_said_and_the_node_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = DefinitionStore(tmp_path / ("z" * 300), {"door": CameraSettings(source=0)})
+    assert store["door"].version == 1
+    assert "and cannot be renamed; the configuration's zones and lines are used" in caplog.text
+    with pytest.raises(OutputError, match="nothing was changed"):
+        store.save("door", {}, {}, 1)
+
+
 def test_without_a_file_saved_zones_last_until_the_node_stops() -> None:
     store = DefinitionStore(None, cameras())
     assert store.save("yard", {"a": SQUARE}, {}, replacing=1).version == 2
