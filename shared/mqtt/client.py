@@ -26,7 +26,6 @@ import paho.mqtt.client as paho
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from shared import limits
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
@@ -35,6 +34,7 @@ from shared.mqtt.connection import Connection
 from shared.mqtt.properties import PublishProperties, to_received
 from shared.mqtt.received import Received
 from shared.mqtt.retained import OFFER_AGAIN_S, Retained
+from shared.mqtt.room import Room
 from shared.mqtt.subscriptions import Subscriptions
 from shared.mqtt.terms import Terms
 from shared.mqtt.window import Window
@@ -45,8 +45,6 @@ log = logging.getLogger("darner.mqtt")
 
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more of them would only be stale."""
-_PROPERTIES = 256
-"""Bytes that a packet has besides topic, payload and the properties that others choose, at most."""
 MAX_WAITING, MAX_WAITING_BYTES = 2000, 32_000_000
 """Messages, and their bytes, that may wait for a reader; 2,000 pictures would be hundreds of megabytes."""
 
@@ -98,7 +96,7 @@ class Client:
         self._window = Window(WINDOW, self._connection.connected.is_set)
         self._properties = PublishProperties(settings.version)
         self._last: paho.MQTTMessageInfo | None = None
-        self._max_packet: int | None = None
+        self._room = Room()
         self._once = Once()
         self.received: Channel[Received] = Channel(
             MAX_WAITING, room=MAX_WAITING_BYTES, size=lambda one: len(one.payload)
@@ -211,7 +209,7 @@ class Client:
         """
         room = self._window.wait_room() if topic.qos == 0 else self.connected
         chosen = len(correlation or b"") + len((response_topic or "").encode())
-        if not room or not self._fits(path, payload, chosen):
+        if not room or not self._room.takes(path, payload, chosen):
             self.dropped[topic.name] += 1
             return False
         properties = self._properties.of_topic(topic, user_properties, correlation, response_topic)
@@ -235,10 +233,7 @@ class Client:
         Returns:
             False when the message is too large or the connection was lost.
         """
-        texts = [text for pair in message.user_properties.items() for text in pair]
-        texts += [message.response_topic or "", message.content_type or ""]
-        chosen = len(message.correlation or b"") + sum(len(text.encode()) + 4 for text in texts)
-        if not self._fits(message.topic, message.payload, chosen) or not self._window.wait_room():
+        if not self._room.takes_recorded(message) or not self._window.wait_room():
             return False
         properties = self._properties.of_recorded(message)
         info = self._paho.publish(message.topic, message.payload, message.qos, message.retain, properties)
@@ -267,7 +262,7 @@ class Client:
         """
         if not self.connected:
             return None
-        if not self._fits(path, payload):
+        if not self._room.takes(path, payload):
             raise MessageError(f"{path}: {len(payload)} bytes; there is room for {self.room(path)}")
         info = self._paho.publish(path, payload, 1, False, self._properties.of_topic(topic, user_properties))
         return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
@@ -277,7 +272,7 @@ class Client:
 
         State that finds no room on the connection waits, unless a newer state of the topic comes first.
         """
-        if not self._fits(path, payload):
+        if not self._room.takes(path, payload):
             self.dropped[topic.name] += 1
             return
         self._state.set(topic, path, payload)
@@ -315,30 +310,14 @@ class Client:
             return False
         return self._last.is_published()
 
-    def room(self, path: str, chosen: int = 0) -> int:
-        """How many bytes a payload on this topic may have, for our readers and for the broker.
-
-        Args:
-            path: The topic.
-            chosen: Bytes of properties that others choose, such as the correlation data of a request.
-        """
-        if self._max_packet is None:
-            return limits.PAYLOAD_BYTES
-        left = self._max_packet - len(path.encode()) - _PROPERTIES - chosen
-        return max(0, min(limits.PAYLOAD_BYTES, left))
-
-    def _fits(self, path: str, payload: bytes, chosen: int = 0) -> bool:
-        room = self.room(path, chosen)
-        if len(payload) <= room:
-            return True
-        if self._once(path):
-            own = room == limits.PAYLOAD_BYTES
-            whose = "a message may have" if own else "the broker's max_packet_size leaves room for"
-            cure = "publish less" if own else "raise it or publish less"
-            log.error("%s: %d bytes, but %s %d; %s", path, len(payload), whose, room, cure)
-        return False
+    def room(self, path: str) -> int:
+        """How many bytes a payload on this topic may have, for our readers and for the broker."""
+        return self._room.of(path)
 
     def _publish_retained(self, topic: Topic, path: str, payload: bytes) -> paho.MQTTMessageInfo | None:
+        if not self._room.takes(path, payload):  # it was set when nothing was known of this broker's limit
+            self.dropped[topic.name] += 1
+            return None
         info = self._paho.publish(path, payload, topic.qos, True, self._properties.of_topic(topic))
         if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
             raise Full
@@ -347,7 +326,7 @@ class Client:
 
     def _restore(self, terms: Terms) -> None:
         """Bring a new connection to where the last one was."""
-        self._max_packet = terms.max_packet
+        self._room.max_packet = terms.max_packet
         self.connections += 1
         # Under the lock: a filter that another thread adds before the flag is set would be forgotten.
         with self._subscriptions.lock:

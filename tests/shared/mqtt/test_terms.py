@@ -74,6 +74,18 @@ def test_a_message_over_the_announced_limit_is_not_sent() -> None:
         wait_until(lambda: len(broker.published) == 1)
 
 
+def test_state_that_was_set_before_the_limit_was_known_does_not_cost_the_connection() -> None:
+    broker = ScriptedBroker({"MaximumPacketSize": 1000})
+    with Client(MqttSettings(url=broker.url), name="n") as client:
+        client.set_state(topics.ZONES, "darner/v1/n/camera/c/zones", bytes(2000))
+        client.set_state(topics.STATUS, "darner/v1/n/status", b"{}")
+        with broker:
+            wait_until(lambda: len(broker.published) > 0)
+            assert client.finish(5)
+            assert [topic for topic, *_ in broker.published] == ["darner/v1/n/status"]
+            assert client.dropped["zones"] == 1
+
+
 def test_what_a_request_has_chosen_counts_towards_the_announced_limit() -> None:
     response = "darner/v1/n/response/ping"
     with ScriptedBroker({"MaximumPacketSize": 2000}) as broker, connected(broker.url) as client:
