@@ -66,10 +66,13 @@ def redact_address(address: str) -> str:
     """
     scheme = _LEADING.match(address)
     if scheme is None:
+        plain = _decoded(address)
+        if plain != address and has_scheme(plain):  # somebody has encoded all of it
+            return redact_address(plain)
         head, at, tail = address.rpartition("@")
         if at and ":" in _decoded(head):
             return f"{HIDDEN}@{_path(tail)}"
-        names = re.findall(r"([^=&;,/?#\s]*)=", _decoded(address))
+        names = re.findall(r"([^=&;,/?#\s]*)=", plain)
         return _path(address) if any(map(_CREDENTIAL.search, names)) else address
     return scheme[0] + _after_scheme(address[scheme.end() :], _WHOLE_ENDS)[0]
 
@@ -101,8 +104,8 @@ def keep_address(address: str) -> None:
     for name, value in _parameters(rest):
         if _CREDENTIAL.search(_decoded(name)) and not _USER_NAME.fullmatch(_decoded(name)):
             known.keep(value)
-            # Some cameras have their parameters in the path, or join them by underscores.
-            known.keep(re.split(r"[/?]|_[a-z]+=", value, maxsplit=1, flags=re.I)[0])
+            # Some cameras have their parameters in the path, or join them by underscores or blanks.
+            known.keep(re.split(r"[/?\s]|_[a-z]+=", value, maxsplit=1, flags=re.I)[0])
 
 
 def has_scheme(text: str) -> bool:

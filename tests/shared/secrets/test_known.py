@@ -49,6 +49,7 @@ def test_the_oldest_secrets_give_way_and_not_the_newest() -> None:
         "rtsp://cam/user=admin_password=tlJwpbo6_channel=1_stream=0.sdp?real_stream",
         "rtsp://cam/user=admin/password=tlJwpbo6/ch1",
         "rtsp://cam/user=admin&password=tlJwpbo6&channel=1.sdp",
+        "rtmp://cam/app pubUser=admin pubPasswd=tlJwpbo6 live=1",
         "http://cam/video?user_password=tlJwpbo6&x=1",
         "http://cam/video?USER=admin&PWD=tlJwpbo6#1",
     ],

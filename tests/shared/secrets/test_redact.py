@@ -33,6 +33,7 @@ def leaked(text: str, secretive: Secretive) -> list[str]:
         pytest.param("async:http://u:p@cam/s", "async:http://cam/s", id="a protocol around another"),
         pytest.param("u:p@cam/s", "***@cam/s", id="the scheme was forgotten"),
         pytest.param("rtsp://u%3Ap%40cam/s", "rtsp://***", id="delimiters encoded, too"),
+        pytest.param("rtsp%3A%2F%2Fu%3Ap%40cam%2Fs", "rtsp://cam/s", id="all of it encoded"),
         pytest.param("http://cam/v.cgi?user=a&pwd=b", "http://cam/v.cgi", id="a query"),
         pytest.param("rtsp://cam/user=a&password=b&channel=1.sdp", "rtsp://cam/***", id="in the path"),
         pytest.param("rtsp://cam/channel=1&password=b", "rtsp://cam/channel=1&***", id="later in the path"),
