@@ -225,9 +225,9 @@ class Recorded(threading.Event):
 
 
 def test_a_camera_that_is_away_for_long_is_tried_every_two_seconds_at_most() -> None:
-    stop = Recorded(12)
+    stop = Recorded(6)
     assert list(capture("c", CameraSettings(source="rtsp://127.0.0.1:9/none"), stop, Statuses())) == []
-    assert len(stop.waits) == 12
+    assert len(stop.waits) == 6
     assert all(0.5 <= wait <= 2.0 for wait in stop.waits)
     assert max(stop.waits) > 1.0, "and not in haste"
 

@@ -82,9 +82,10 @@ def test_a_film_that_is_played_again_goes_on_in_its_own_step() -> None:
     assert times == pytest.approx([i * 0.04 for i in range(36)])
 
 
-def test_a_film_that_was_held_up_does_not_hurry_afterwards() -> None:
+def test_a_film_that_was_held_up_does_not_hurry_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_node.capture.film._CATCH_UP_S", 0.3)
     film = Film("c", CameraSettings(source="x"), threading.Event())
-    shown = [time.monotonic() for _ in film.play(Script(STEADY, {2: 1.2}))]
+    shown = [time.monotonic() for _ in film.play(Script(STEADY, {2: 0.4}))]
     assert shown[-1] - shown[3] > 0.25, "8 steps of 40 ms"
 
 

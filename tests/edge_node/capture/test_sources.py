@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -67,6 +68,12 @@ class Played:
         return [state for state, _ in self.said]
 
 
+def side_by_side(*sources: str, limit: int | None = None) -> list[Played]:
+    """What came of several sources that were played at the same time."""
+    with ThreadPoolExecutor(len(sources)) as players:
+        return list(players.map(lambda source: Played(source, limit), sources))
+
+
 def of(name: str) -> str:
     if name not in made()[1]:
         pytest.skip(f"GStreamer cannot make {name} here")
@@ -118,8 +125,9 @@ def test_the_choice_of_a_reader_for_rtsp_changes_no_film(
 
 
 def test_a_film_takes_as_long_as_it_was_filmed_from_wherever_it_comes(films: Path, server: Server) -> None:
-    for source in (str(films / of("h264.mp4")), f"{server.url}/plain/h264.mp4"):
-        assert 1.1 < Played(source).took_s < 2.5
+    sources = str(films / of("h264.mp4")), f"{server.url}/plain/h264.mp4"
+    for played in side_by_side(*sources):
+        assert 1.1 < played.took_s < 2.5
 
 
 def test_a_looped_film_over_http_goes_on_counting(server: Server) -> None:
@@ -141,11 +149,11 @@ def test_a_film_over_http_that_breaks_off_is_played_to_its_end(
 
 def test_live_hls_is_read_at_its_own_pace_without_bursts_and_holes(server: Server) -> None:
     of("film.m3u8")
-    played = Played(f"{server.url}/plain/live.m3u8", limit=125)
+    played = Played(f"{server.url}/plain/live.m3u8", limit=55)
     apart = np.diff(played.times_s)
     assert apart.min() > 0.036
     assert apart.max() < 0.044
-    assert 4 < played.took_s < 9
+    assert 1.7 < played.took_s < 6
     ages_s = [(frame.born_ns - frame.monotonic_ns) / 1e9 for frame in played.frames]
     assert max(ages_s) < 0.01, "the age of a frame counts from when it was filmed"
     assert {frame.clock for frame in played.frames} == {"stream"}
@@ -160,8 +168,7 @@ def test_an_endless_stream_over_http_and_a_pipe_are_read_at_their_own_pace(
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes((films / of(name)).read_bytes()))
     writer.start()
-    for source in (str(pipe), f"{server.url}/chunks/{name}"):
-        played = Played(source, limit=25)
+    for played in side_by_side(str(pipe), f"{server.url}/chunks/{name}", limit=25):
         apart = np.diff(played.times_s)
         assert apart.min() > 0.036
         assert apart.max() < 0.044
@@ -224,9 +231,9 @@ def test_a_gap_in_a_film_is_said_and_not_waited_out(
     films: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("edge_node.capture.film._LONGEST_WAIT_S", 0.2)
-    played = Played(str(films / of("gap.mkv")))
+    played = Played(str(films / of("gap.mkv")), limit=15)
     assert played.took_s < 5
-    assert played.times_s == pytest.approx(truth.times_s("gap.mkv"), abs=0.002)
+    assert played.times_s == pytest.approx(truth.times_s("gap.mkv")[:15], abs=0.002)
     assert "a gap of 600 s" in caplog.text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import http.server
 import re
@@ -21,6 +22,7 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Frame
 
 
+@functools.cache
 def jpeg(number: int, width: int = 64) -> bytes:
     noise = np.random.default_rng(number).integers(0, 255, (48, width, 3), np.uint8)
     return cv2.imencode(".jpg", noise)[1].tobytes()
@@ -51,15 +53,22 @@ def camera(answer: Callable[[Any], None]) -> Iterator[str]:
 
 
 def watch(
-    source: str, limit: int, within_s: float = 8.0, **settings: Any
+    source: str, limit: int, until: str = "", **settings: Any
 ) -> tuple[list[Frame], list[tuple[str, str | None]]]:
+    """What a camera gives and reports until there are `limit` frames or it reports the state `until`."""
     stop = threading.Event()
-    timer = threading.Timer(within_s, stop.set)
+    timer = threading.Timer(8.0, stop.set)
     timer.start()
     frames: list[Frame] = []
     said: list[tuple[str, str | None]] = []
     wanted = CameraSettings(source=source, **settings)
-    for frame in capture("c", wanted, stop, lambda *told: said.append(told)):
+
+    def note(state: str, reason: str | None) -> None:
+        said.append((state, reason))
+        if state == until:
+            stop.set()
+
+    for frame in capture("c", wanted, stop, note):
         frames.append(frame)
         if len(frames) == limit:
             stop.set()
@@ -98,7 +107,7 @@ def stream(
             length = f"Content-Length: {len(body) + miscount}\r\n" if miscount is not None else ""
             head = f"Content-Type: image/jpeg\r\n{length}\r\n".encode()
             request.wfile.write((first if number == 0 else b"--frame\r\n") + head + body + b"\r\n")
-            time.sleep(0.01)
+            time.sleep(0.002)
         request.wfile.write(b"--frame--\r\n")
 
     return answer
@@ -139,7 +148,7 @@ def test_jpegs_one_behind_the_other_without_anything_between_are_a_stream_too() 
         request.end_headers()
         for number in range(10):
             request.wfile.write(jpeg(number))
-            time.sleep(0.01)
+            time.sleep(0.002)
 
     with camera(answer) as source:
         frames, said = watch(source, 10)
@@ -192,9 +201,9 @@ def test_a_picture_that_has_not_changed_gives_no_frame_and_is_no_stall(tagged: b
         one_picture(request, jpeg(len(asked) // 30), f'"{len(asked) // 30}"' if tagged else None)
 
     with camera(answer) as source:
-        frames, said = watch(source, 4, fps=100, stall_s=0.5)
-    assert len(frames) == 4
-    assert len(asked) > 60
+        frames, said = watch(source, 3, fps=100, stall_s=0.2)
+    assert len(frames) == 3
+    assert len(asked) >= 60, "each picture was asked for during more than stall_s"
     assert [state for state, _ in said] == ["streaming", "ended"]
 
 
@@ -261,7 +270,7 @@ def test_user_and_password_are_sent_as_the_camera_wants_them(
 
     with camera(answer) as source:
         address = source.replace("http://", f"http://{written}")
-        frames, said = watch(address, 5, within_s=8.0 if fits else 0.3, fps=50)
+        frames, said = watch(address, 5, until="" if fits else "reconnecting", fps=50)
     assert bool(frames) is fits
     reasons = " ".join(reason or "" for _, reason in said)
     assert "secret" not in reasons
@@ -277,6 +286,6 @@ def test_an_address_that_sends_no_picture_any_more_is_a_camera_that_is_lost() ->
         one_picture(request, jpeg(1) if len(asked) < 4 else b"log in first")
 
     with camera(answer) as source:
-        _, said = watch(source, 9, within_s=1.0, fps=50, stall_s=0.2)
+        _, said = watch(source, 9, until="reconnecting", fps=50, stall_s=0.2)
     assert [state for state, _ in said[:2]] == ["streaming", "reconnecting"]
     assert "sends no picture" in str(said[1][1])
