@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 from enum import IntEnum
 from typing import Any
@@ -73,3 +74,15 @@ class Connection:
         self.keep = False
         self.discarded = 0
         self.watched = 0
+
+    def watch(self, selector: selectors.BaseSelector, events: int) -> None:
+        """Have the selector look for these events; 0 for none."""
+        if events == self.watched:
+            return
+        if not events:
+            selector.unregister(self.sock)
+        elif self.watched:
+            selector.modify(self.sock, events, self)
+        else:
+            selector.register(self.sock, events, self)
+        self.watched = events
