@@ -11,6 +11,7 @@ import os
 import random
 import selectors
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ HANDSHAKE = (
 )
 GET = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 HALF = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+CHUNKED = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+EXPECTING = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n"
 TLS = bytes.fromhex("16030100c8010000c40303") + bytes(range(190))
 
 
@@ -35,12 +38,14 @@ class Kind:
         then: Sent again and again, a little at a time.
         every_s: How often.
         reads: Whether answers are read.
+        resets: Whether the connection is reset as soon as it has sent.
     """
 
     first: bytes = b""
     then: Callable[[], bytes] = field(default=lambda: b"")
     every_s: float = 1.0
     reads: bool = False
+    resets: bool = False
 
 
 def _line() -> bytes:
@@ -61,6 +66,8 @@ KINDS = {
     "pipelining": Kind(GET % b"/health" * 50, lambda: GET % b"/health" * 50, 0.2, reads=True),
     "garbage": Kind(TLS, lambda: random.randbytes(200), 0.2, reads=True),
     "handshakes": Kind(HANDSHAKE),
+    "tiny-chunks": Kind(CHUNKED + b"1\r\nx\r\n" * 30_000 + b"0\r\n\r\n", reads=True),
+    "resets": Kind(EXPECTING, resets=True),
 }
 
 
@@ -112,6 +119,9 @@ class Attack:
         self._open.add(sock)
         self._selector.register(sock, selectors.EVENT_READ)
         self._send(sock, self._kind.first)
+        if self._kind.resets and sock in self._open:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._drop(sock)
 
     def _send(self, sock: socket.socket, data: bytes) -> None:
         try:

@@ -34,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[2]
 ATTACKS = (
     "none:0", "half-open:130", "half-open:1000", "dripping-head:200", "dripping-body:200", "silent:250",
-    "never-reading:200", "pipelining:100", "garbage:300", "handshakes:1000",
+    "never-reading:200", "pipelining:100", "garbage:300", "handshakes:1000", "tiny-chunks:20", "resets:20",
 )  # fmt: skip
 PATIENCE_S = 5.0
 

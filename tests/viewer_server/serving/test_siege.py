@@ -30,6 +30,8 @@ def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViewerProcess
         ("never-reading", 200),
         ("garbage", 100),
         ("handshakes", 300),
+        ("tiny-chunks", 20),
+        ("resets", 20),
     ],
 )
 def test_others_are_answered_beside_an_attack(besieged: ViewerProcess, kind: str, count: int) -> None:
@@ -44,3 +46,4 @@ def test_others_are_answered_beside_an_attack(besieged: ViewerProcess, kind: str
         assert worker.memory_info().rss < 150_000_000
         assert worker.num_fds() < 500
     assert "Traceback" not in besieged.log
+    assert worker.is_running(), "the same worker as before"
