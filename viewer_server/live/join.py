@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -95,15 +95,17 @@ class Joiner:
 
     A picture that does not name its frame comes out at once, with the newest boxes, and is marked.
 
+    Args:
+        counts: Shared with other joiners: pictures whose boxes never came ("unmatched"), and pictures that
+            did not name their frame ("unnamed").
+
     Attributes:
-        unmatched: Pictures whose boxes never came.
-        unnamed: Pictures that did not name their frame.
+        counts: The same.
         lost: Detections messages of this session that did not reach the viewer.
     """
 
-    def __init__(self) -> None:
-        self.unmatched = 0
-        self.unnamed = 0
+    def __init__(self, counts: Counter[str] | None = None) -> None:
+        self.counts: Counter[str] = Counter() if counts is None else counts
         self.lost = 0
         self._newest: DetectionsMessage | None = None
         self._newest_size = 0
@@ -123,12 +125,12 @@ class Joiner:
         detections = self._detections.take(picture.seq)
         if detections is not None:
             return self._complete(picture, detections)
-        self.unmatched += self._pictures.add(picture.seq, picture, len(picture.jpeg))
+        self.counts["unmatched"] += self._pictures.add(picture.seq, picture, len(picture.jpeg))
         return None
 
     def add_unnamed(self, picture: Thumbnail) -> Pair | None:
         """The pair of a picture that does not name its frame, and the newest boxes; None before the first."""
-        self.unnamed += 1
+        self.counts["unnamed"] += 1
         newest = self._newest
         if newest is None:
             return None
@@ -154,7 +156,7 @@ class Joiner:
 
     def _complete(self, picture: Thumbnail, detections: DetectionsMessage) -> Pair:
         self._last = picture.seq
-        self.unmatched += self._pictures.forget_until(picture.seq)
+        self.counts["unmatched"] += self._pictures.forget_until(picture.seq)
         self._detections.forget_until(picture.seq)
         return picture, detections
 

@@ -22,6 +22,9 @@ OVERHEAD = 300
 class Camera:
     """A camera's newest frame, and the halves of frames that wait.
 
+    Args:
+        counts: What joiners count, of all cameras together.
+
     Attributes:
         joiner: Pairs pictures and boxes.
         last_frame: The newest frame.
@@ -29,22 +32,15 @@ class Camera:
         held: Bytes of memory, as they were counted last.
     """
 
-    def __init__(self) -> None:
-        self.joiner = Joiner()
+    def __init__(self, counts: Counter[str]) -> None:
+        self.joiner = Joiner(counts)
         self.last_frame: Update | None = None
         self.refused: str | None = None
         self.held = 0
-        self._lost: Counter[str] = Counter()
-
-    @property
-    def lost(self) -> Counter[str]:
-        """Pictures whose boxes never came ("unmatched"), and that named no frame ("unnamed")."""
-        return self._lost + Counter(unmatched=self.joiner.unmatched, unnamed=self.joiner.unnamed)
 
     def empty(self) -> None:
         """Forget all frames."""
-        self._lost = self.lost
-        self.joiner, self.last_frame = Joiner(), None
+        self.joiner, self.last_frame = Joiner(self.joiner.counts), None
 
     def weigh(self) -> int:
         """Count the bytes anew; the difference."""

@@ -33,6 +33,9 @@ class Nodes:
     Args:
         quotas: How much one node may have, and all together.
         clock: Seconds, monotonic.
+
+    Attributes:
+        counts: Pictures whose boxes never came ("unmatched"), and that named no frame ("unnamed").
     """
 
     def __init__(self, quotas: Quotas, clock: Callable[[], float]) -> None:
@@ -42,15 +45,10 @@ class Nodes:
         self._refused: OrderedDict[str, None] = OrderedDict()
         self._wanted = False
         self._asked_s = self._full_s = -math.inf
-        self._lost: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes.values())
-
-    @property
-    def lost(self) -> Counter[str]:
-        """Pictures whose boxes never came ("unmatched"), and that named no frame ("unnamed")."""
-        return sum((one.lost for node in self for one in node.cameras.values()), self._lost.copy())
 
     def get(self, name: str) -> Node | None:
         """A node by its name."""
@@ -83,7 +81,7 @@ class Nodes:
         if len(node.cameras) >= allowed:
             self._quotas.hit(node.name, "cameras", allowed)
             told = self.forget_camera(node, node.camera_to_give_way())
-        node.cameras[camera] = Camera()
+        node.cameras[camera] = Camera(self.counts)
         return told
 
     def put(self, node: Node, key: Key, payload: bytes, message: NodeMessage) -> list[Update]:
@@ -114,8 +112,6 @@ class Nodes:
     def forget(self, node: Node) -> list[Update]:
         """Forget a node and all of it."""
         keys = [update.key for update in node.everything()]
-        for camera in node.cameras.values():
-            self._lost += camera.lost
         for name, size in zip(("entries", "bytes", "frames"), _sizes(node), strict=True):
             self._totals[name] -= size
         del self._nodes[node.name]
@@ -124,9 +120,6 @@ class Nodes:
     def forget_camera(self, node: Node, camera: str) -> list[Update]:
         """Forget a camera and all entries about it."""
         before = _sizes(node)
-        known = node.cameras.get(camera)
-        if known is not None:
-            self._lost += known.lost
         told = node.forget_camera(camera)
         self._count(node, before)
         return told
@@ -188,7 +181,6 @@ class Nodes:
         silent = self._silent()
         if silent is None:
             self._full_s = self._clock()
-        if silent is None:
             self._refused[name] = None
             if len(self._refused) > MAX_REFUSED:
                 self._refused.popitem(last=False)

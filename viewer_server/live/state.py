@@ -91,7 +91,7 @@ class State:
     @property
     def unmatched(self) -> int:
         """Pictures whose boxes never came."""
-        return self._nodes.lost["unmatched"]
+        return self._nodes.counts["unmatched"]
 
     def knows(self, node: str) -> bool:
         """Whether the node has announced itself or a camera."""
@@ -109,7 +109,7 @@ class State:
     @property
     def unnamed(self) -> int:
         """Pictures that did not say which frame they show."""
-        return self._nodes.lost["unnamed"]
+        return self._nodes.counts["unnamed"]
 
     def apply(self, received: Received) -> list[Update]:
         """Check a message and keep what it says.

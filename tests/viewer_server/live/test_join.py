@@ -52,7 +52,7 @@ def test_an_older_frame_does_not_come_out_after_a_newer_one() -> None:
     joiner.add_picture(picture(2))
     assert joiner.add_detections(boxes(2), 100) is not None
     assert joiner.add_detections(boxes(1), 100) is None
-    assert joiner.unmatched == 1
+    assert joiner.counts["unmatched"] == 1
 
 
 def test_a_restarted_edge_counts_from_zero_and_is_shown() -> None:
@@ -75,7 +75,7 @@ def test_pictures_that_wait_are_bounded_and_the_newest_stay(count: int, size: in
     joiner = Joiner()
     for seq in range(count):
         joiner.add_picture(picture(seq, size=size))
-    assert joiner.unmatched == count - kept
+    assert joiner.counts["unmatched"] == count - kept
     assert joiner.add_detections(boxes(count - 1), 100) is not None
 
 
