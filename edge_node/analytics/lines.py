@@ -10,9 +10,9 @@ An object that appears inside the band comes from the side on which it is first 
 away from the line. One that appears nearer stands on the line, as far as anybody can tell.
 
 A motion through the very end of a line, or one that ends on a line, is decided as if all motions were a hair
-further to the left, and a hair of that higher. So of two lines that share an end, exactly one counts who
-passes through it, and who returns the same way undoes it. Source: Edelsbrunner and Muecke, "Simulation of
-Simplicity", 1990.
+further to the left, and a hair of that higher. So an object that passes through an end that two lines share
+is counted by exactly one of them, and by the same one when it returns the same way. Source: Edelsbrunner and
+Muecke, "Simulation of Simplicity", 1990.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MOTION = np.dtype(
 
 
 _SURE = 0.25
-"""Where an object is first seen says where it comes from beyond this share of the band."""
+"""An object that is first seen further from the line than this share of the band comes from that side."""
 
 
 class LineCrossings:
@@ -67,7 +67,7 @@ class LineCrossings:
         self._points = np.array([line.points for line in lines], np.float64).reshape(-1, 2, 2)
         way = self._points[:, 1] - self._points[:, 0]
         shifted = (way[:, 1] > 0) | ((way[:, 1] == 0) & (way[:, 0] < 0))
-        # The distance from which on a point is on the "in" side: who is on the line, is on the shifted side.
+        # Beyond this distance a point is on the "in" side. A point on the line counts as on the shifted side.
         self._edge = np.where(shifted, -HAIR, HAIR)[:, None]
         self._bands = np.array([line.band for line in lines], np.float64)
         self._allowed = allowed_classes([line.classes for line in lines], class_names)
@@ -169,8 +169,8 @@ class LineCrossings:
     ) -> None:
         """Record which motions since the last sighting crossed a line between its ends, and when.
 
-        Those of an object of which nobody knows where it comes from do not count, nor does its first one,
-        which begins at zeros.
+        Motions do not count while the side that the object comes from is unknown. The first motion does not
+        count either, because it begins at zeros.
         """
         switched = (motion["inward"] != inward) & (motion["side"] != 0)
         if not switched.any():

@@ -36,8 +36,8 @@ class Job:
 def plan(config: EdgeConfig, options: argparse.Namespace) -> tuple[list[Job], list[SourceError]]:
     """The jobs that the command line asks for, and what is wrong with each video that cannot be one.
 
-    A request that makes no sense is refused before any job begins. A video that cannot be read stops no
-    other.
+    A request that makes no sense is refused before any job begins. A video that cannot be read does not stop
+    the others.
 
     Raises:
         ConfigError: The camera is ambiguous, or a video is named twice.
@@ -92,7 +92,7 @@ def _template(config: EdgeConfig, wanted: str | None) -> tuple[str, CameraSettin
 
 
 def names(videos: Sequence[str]) -> list[str]:
-    """A name for the results of each video: that of its file, as short as it can be told from the others.
+    """A name for the results of each video, made from its file's name: short, but unlike all others.
 
     The name is the file's without its extension; where several have that, with the extension; where several
     have that, too, with the names of as many folders above it as it takes.

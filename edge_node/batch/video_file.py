@@ -1,4 +1,4 @@
-"""A video file of pictures that each have a time, at a steady rate: players need no more than that."""
+"""Writes pictures that each have a time into a video file with a steady rate, which every player can play."""
 
 from __future__ import annotations
 

@@ -180,15 +180,15 @@ def pulled(reader: Reader, stop: threading.Event, after_ns: int) -> Iterator[tup
     """The pictures of a live source that sends ahead, each at the pace at which it was filmed.
 
     The first picture is due at once, and later ones as their time stamps say. When one comes late, all that
-    follow are due later by as much, so that the wait for the next segment is not felt again.
+    follow are due later by as much, so that they do not come in a burst.
 
-    HLS is read two segments behind its newest one. FFmpeg begins one earlier, where it would lose every other
-    segment of a playlist that has three: those pictures are left out.
+    HLS is read two segments behind its newest one. FFmpeg begins one segment earlier, where it would lose
+    every other segment of a playlist that has three, so the pictures of that segment are left out.
 
     Args:
         reader: The open source.
         stop: Ends a wait.
-        after_ns: No picture was captured before, nanoseconds on the monotonic clock.
+        after_ns: Every picture was captured later than this, nanoseconds on the monotonic clock.
 
     Yields:
         A picture, and when it was captured on the monotonic clock, nanoseconds.
@@ -222,8 +222,8 @@ def pulled(reader: Reader, stop: threading.Event, after_ns: int) -> Iterator[tup
 def pushed(reader: Reader, stop: threading.Event) -> Iterator[tuple[Taken, int, int]]:
     """The pictures of a live source that sends each when it was taken.
 
-    What piled up while the stream was opened, such as the second that FFmpeg takes to learn about it, is left
-    out: it comes at once, so that its arrival says nothing about when it was taken.
+    Pictures that piled up while the stream was opened, as in the second that FFmpeg takes to probe it, are
+    left out. They come all at once, so their arrival says nothing about when they were taken.
 
     Yields:
         A picture, and when it arrived: on the monotonic clock and on the wall clock, nanoseconds.

@@ -104,7 +104,7 @@ class Source:
             said = web.Said("stream")
         if said.kind == "dash":
             raise SourceError(
-                f"{self._prefix}: OpenCV's FFmpeg reads no DASH; use the camera's HLS or RTSP address"
+                f"{self._prefix}: OpenCV's FFmpeg cannot read DASH; use the camera's HLS or RTSP address"
             )
         if said.kind == "picture":
             self._said = said

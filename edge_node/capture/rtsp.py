@@ -79,7 +79,7 @@ def _ways(settings: CameraSettings) -> list[_Way]:
 
 
 def _why_not(address: Address) -> tuple[bool, str | None]:
-    """Whether the camera can be reached, and why it gives no stream, if one question tells."""
+    """Whether the camera can be reached, and why it gives no stream, as far as one request tells."""
     if wrong := address.wrong_port:
         return False, wrong
     host, port = address.host
@@ -96,11 +96,11 @@ def _why_not(address: Address) -> tuple[bool, str | None]:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if "@" in address.place:
-            return False, f"{reason}; percent-encode what is no letter or digit in the password (@ is %40)"
+            return False, f"{reason}; percent-encode what is not a letter or digit in the password (@ is %40)"
         return False, f"{reason}; is the camera on, and is the address right?"
     found = re.match(r"RTSP/\d\.\d (\d{3}) ?([ -~]*)", answer)
     if found is None:
-        return True, "what answers there speaks no RTSP" if answer else None
+        return True, "the server at this address does not speak RTSP" if answer else None
     if found[1] in ("401", "403"):
         return True, refused(address)
     if found[1].startswith("2"):

@@ -88,7 +88,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300, help="for each (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="add a few inputs that grew to the corpora")
     parser.add_argument("--here", metavar="NAME", help=argparse.SUPPRESS)
-    own, _, rest = _split(sys.argv[1:])
+    own, rest = _split(sys.argv[1:])
     options = parser.parse_args(own)
     if options.here:
         one(options.here, rest)
@@ -108,10 +108,10 @@ def main() -> int:
     return 130
 
 
-def _split(words: list[str]) -> tuple[list[str], str, list[str]]:
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
     """The words before and after ``--``."""
     at = words.index("--") if "--" in words else len(words)
-    return words[:at], "--", words[at + 1 :]
+    return words[:at], words[at + 1 :]
 
 
 if __name__ == "__main__":

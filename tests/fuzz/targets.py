@@ -48,7 +48,7 @@ SMALL = 1_000_000
 
 
 def decode(data: bytes) -> None:
-    """What a reader takes, a writer can write, and it stays the same."""
+    """A message that can be read can be written again, and stays the same."""
     if not data:
         return
     kind = KINDS[data[0] % len(KINDS)]
@@ -62,7 +62,7 @@ def decode(data: bytes) -> None:
 
 
 def pictures(data: bytes) -> None:
-    """A header has the size that a decoder finds, and what is refused is said."""
+    """A header has the size that a decoder finds, and every refusal has a reason."""
     header = read_header(data)
     assert (header is None or header.pixels > header.max_pixels) == (refusal(data) is not None)
     if header is None or header.pixels > SMALL:
@@ -116,7 +116,7 @@ def configuration(data: bytes) -> None:
 
 
 def overrides(data: bytes) -> None:
-    """So are the environment and `--set`."""
+    """The environment and `--set` are read, or refused in one line that shows no secret."""
     kind: type[EdgeConfig | ViewerConfig] = EdgeConfig if data[:1] < b"\x80" else ViewerConfig
     items = data[1:].decode("utf-8", "replace").split("\n")
     with contextlib.suppress(ConfigError):
@@ -197,7 +197,7 @@ def cursors(data: bytes) -> None:
 
 
 def frames(data: bytes) -> None:
-    """What is packed for a websocket is what comes out."""
+    """What is packed into a websocket's frame comes out of it unchanged."""
     assert bytes(content(websocket_frame(2, data))) == data
 
 

@@ -61,7 +61,7 @@ def opener(address: Address) -> urllib.request.OpenerDirector:
 
 
 def body(answer: Any, limit: int, within_s: float = _TIMEOUT_S) -> bytes:
-    """The rest of an answer; a server that sends it drop by drop is not waited for.
+    """The rest of an answer; gives up on a server that sends it drop by drop.
 
     Raises:
         OSError: It takes too long or is too large.
@@ -70,13 +70,15 @@ def body(answer: Any, limit: int, within_s: float = _TIMEOUT_S) -> bytes:
     while part := answer.read1(_HEAD):
         parts.append(part)
         size += len(part)
-        if time.monotonic() > until or size > limit:
-            raise TimeoutError("the answer takes too long or is too large")
+        if size > limit:
+            raise OSError(f"the server's answer is larger than {limit >> 20} MiB")
+        if time.monotonic() > until:
+            raise TimeoutError
     return b"".join(parts)
 
 
 def ask(address: Address) -> Said | str:
-    """What is at an address; a text that says why the server does not tell."""
+    """What is at an address, or a text that says why the server could not be asked."""
     try:
         return _ask(opener(address), address.bare)
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -96,17 +98,18 @@ def trouble(error: Exception, address: Address) -> str:
         if isinstance(reason, ConnectionError) and not reason.strerror:
             return "the server closes the connection"
         return reason.strerror or str(reason)
-    return "the server does not speak HTTP as it should"
+    return "the server does not speak HTTP, or the address is not valid"
 
 
 def refused(address: Address) -> str:
     """What to say when user and password are wanted or wrong."""
     if address.login is None:
         return (
-            "the camera wants a user and a password; write them into the address: scheme://USER:PASSWORD@host"
+            "the camera wants a user and a password; put them into the address: scheme://USER:PASSWORD@host"
         )
     return (
-        "the camera refuses user and password; percent-encode what is no letter or digit in them (@ is %40)"
+        "the camera rejects the user or the password; check both, and percent-encode every character in them "
+        "that is not a letter or digit (@ is %40)"
     )
 
 

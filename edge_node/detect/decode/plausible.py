@@ -22,11 +22,11 @@ from shared.geometry import F32
 _ROUNDING = 0.05
 """How far a score may lie outside 0..1: networks in 8 bits are that imprecise."""
 _DAMAGED = 0.01
-"""Share of the scores that may be no numbers."""
+"""Largest share of the scores that may be NaN or infinite."""
 _HIGH, _MANY = 0.25, 0.5
-"""Share of the places in a picture without objects that may not all have a score as high as this."""
+"""A detector scores fewer than `_MANY` of the places in a picture without objects higher than `_HIGH`."""
 _PIXELS = 1.5
-"""Boxes in pixels have a coordinate above this; that of fractions is 1."""
+"""At least one coordinate is larger than this if boxes are in pixels; none is if they are fractions."""
 
 Arrays = Sequence[F32]
 
@@ -90,8 +90,8 @@ def check(layout: Layout, outputs: Sequence[Array], size: tuple[int, int], *, su
         odd = classes[(score > 0) & (classes != np.round(classes))]
         if odd.size:
             raise ModelError(
-                f"{_read_as(layout)} has a class {odd[0]:.3g}, which is no whole number; "
-                f"is it no detector, or has it another layout? See docs/reference/layouts.md"
+                f"{_read_as(layout)} has a class {odd[0]:.3g}, which is not a whole number; "
+                "it may not be a detector, or may have another layout: see docs/reference/layouts.md"
             )
 
 

@@ -102,7 +102,7 @@ STRANGERS: dict[str, tuple[Outputs, str]] = {
     ),
     "no numbers": (lambda: turned(np.full((1, GRID, 84), np.nan, np.float32)), "no numbers"),
     "classification": (lambda: {"output0": softmax(1, 1000)}, "it classifies"),
-    "classification of six classes": (lambda: {"output0": softmax(1, 6)}, "no whole number"),
+    "classification of six classes": (lambda: {"output0": softmax(1, 6)}, "not a whole number"),
     "an embedding": (lambda: {"embedding": uniform(-0.1, 0.1, 1, 512)}, "it classifies, or describes"),
     "an embedding with three axes": (
         lambda: {"embedding": uniform(-0.1, 0.1, 1, 1, 512)},
@@ -119,7 +119,10 @@ STRANGERS: dict[str, tuple[Outputs, str]] = {
         lambda: {"output0": uniform(0, 200, 1, 300, 6)},
         "scores in 0..1",
     ),
-    "six shares for each of many things": (lambda: {"output0": uniform(0, 1, 1, 300, 6)}, "no whole number"),
+    "six shares for each of many things": (
+        lambda: {"output0": uniform(0, 1, 1, 300, 6)},
+        "not a whole number",
+    ),
 }
 
 
