@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,10 +112,24 @@ def names(videos: Sequence[str]) -> list[str]:
             name if taken[name.casefold()] == 1 else "-".join(path[-depth:])
             for name, path in zip(chosen, paths, strict=True)
         ]
-    taken = Counter(name.casefold() for name in chosen)
-    return [
-        name if taken[name.casefold()] == 1 else f"{name}-{place}" for place, name in enumerate(chosen, 1)
-    ]
+    return _numbered(chosen)
+
+
+def _numbered(chosen: Sequence[str]) -> list[str]:
+    """The names, of which those that are still the same get numbers that make no name of another video."""
+    counts = Counter(name.casefold() for name in chosen)
+    taken = set(counts)
+    numbered: list[str] = []
+    for place, name in enumerate(chosen, 1):
+        if counts[name.casefold()] > 1:
+            name = next(
+                new
+                for number in itertools.count(place)
+                if (new := f"{name}-{number}").casefold() not in taken
+            )
+            taken.add(name.casefold())
+        numbered.append(name)
+    return numbered
 
 
 def _parts(video: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from shared.errors import ConfigError
         (["x/a/day.mp4", "y/a/day.mp4"], ["x-a-day.mp4", "y-a-day.mp4"]),
         (["a/b-day.mp4", "a-b/day.mp4", "b/day.mp4"], ["b-day", "a-b-day.mp4", "b-day.mp4"]),
         (["Day.mp4", "day.MP4"], ["Day.mp4-1", "day.MP4-2"]),
+        (["/Day.mp4", "/x/Day.mp4-1", "/day.MP4"], ["Day.mp4-2", "Day.mp4-1", "day.MP4-3"]),
         (["2026-05-01T08:15:00.mp4"], ["2026-05-01T08:15:00"]),
         (["http://h/v/clip.mp4?user=me&password=secret"], ["clip"]),
         (["http://me:secret@h/?token=secret"], ["h"]),
