@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LANES = {"request": (16, 8), "download": (4, 2), "node": (8, 4), "login": (2, 1), "health": (1, 1)}
-"""A download lasts as long as its client reads, and a node may take half a minute to answer. One password is
-checked at a time, so guesses from many networks wait, and would take all threads while they do."""
+LANES = {
+    "request": (16, 8),
+    "history": (4, 3),
+    "download": (4, 2),
+    "node": (8, 4),
+    "login": (2, 1),
+    "health": (1, 1),
+}
+"""Threads for each kind of request, and how many of them work for one network.
 
+The history has four readers, and a question may take 5 s: nobody's questions take all of them. A download
+lasts as long as its client reads, and a node may take half a minute to answer. One password is checked at a
+time, so guesses from many networks wait; they would take the threads of all pages while they do.
+"""
+
+HISTORY = ("/events", "/series", "/stays", "/zones")
+"""Ends of paths below `/api/v1` that read the history."""
 TOLD = 16
 """Websockets above `http.max_browsers`, which are told that there are too many."""
 KEPT_FOR_OTHERS = 10
@@ -27,6 +40,8 @@ def lane_of(method: str, path: str) -> str:
         return "login"
     if path.endswith((".csv", ".ndjson")):
         return "download"
+    if "/api/v1/" in path and path.endswith(HISTORY) and method in ("GET", "HEAD"):
+        return "history"
     if "/api/v1/" in path and (method == "POST" or path.endswith("/heatmap")):
         return "node"
     return "request"

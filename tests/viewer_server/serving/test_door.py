@@ -26,7 +26,10 @@ from viewer_server.serving.peers import Peers
 LIMITS = Limits(
     head_s=0.5, body_s=0.5, idle_s=0.5, leave_s=0.5, grace_s=0.5, connections=20, each=8, browsers=3,
     browsers_each=2, body=100_000, bodies=300_000,
-    lanes={"request": (3, 2), "download": (1, 1), "node": (1, 1), "login": (1, 1), "health": (1, 1)},
+    lanes={
+        "request": (3, 2), "history": (2, 1), "download": (1, 1), "node": (1, 1), "login": (1, 1),
+        "health": (1, 1),
+    },
 )  # fmt: skip
 PATIENT = replace(LIMITS, head_s=60, body_s=60, idle_s=60, grace_s=60)
 
@@ -288,6 +291,17 @@ def test_downloads_and_questions_to_nodes_take_no_thread_from_pages(door: Opened
     wait_until(lambda: len(door.app.asked) == 2)
     assert door.ask("/page").startswith(b"HTTP/1.1 200")
     assert len(door.app.asked) == 3, "one address has one thread for downloads here"
+    door.app.let_go.set()
+    for sock in slow:
+        sock.close()
+
+
+def test_questions_about_the_past_leave_a_reader_for_others(door: Opened) -> None:
+    slow = [door.connect(get("/slow/api/v1/events"), "127.0.0.2") for _ in range(4)]
+    wait_until(lambda: len(door.app.asked) == 1)
+    assert door.ask("/api/v1/series", "127.0.0.3").startswith(b"HTTP/1.1 200")
+    assert door.ask("/events", "127.0.0.2").startswith(b"HTTP/1.1 200"), "the page is none of them"
+    assert door.app.asked == ["/slow/api/v1/events", "/api/v1/series", "/events"]
     door.app.let_go.set()
     for sock in slow:
         sock.close()
