@@ -30,7 +30,8 @@ _PROBLEMS = {
 _OF_ANY = (
     "Errors that any request can have. 403: the host name is unknown, or a page of another site asks. "
     "405: the header `Allow` names the methods of this path. 408: the request did not arrive in time. "
-    "413: the body is longer than 1 MiB. 414: the address is longer than 4094 bytes. "
+    "413: the body is longer than 1 MiB, or comes in too many chunks. "
+    "414: the address is longer than 4094 bytes. "
     "429: too many connections of one address. 431: more than 100 headers, or one longer than 8 kB. "
     "501: a `Transfer-Encoding` other than `chunked`. 417 and 505: an `Expect` or a version that is not known"
 )

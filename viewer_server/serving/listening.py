@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 AT_ONCE = 16
-"""So few that a flood of connections leaves time to read from those that are there."""
+"""Connections accepted at once. It is a small number, so that a flood leaves time to read from the others."""
 BREATH_S = 0.002
-"""Clients that were cut open new connections as fast as they can; frames need some of the time, too."""
+"""Pause in seconds. Clients that were cut reconnect as fast as they can, and frames need time, too."""
 KERNEL_BYTES = 64 * 1024
-"""What the kernel keeps of a request; of an answer it keeps four times as much."""
+"""Bytes of a request that the kernel keeps for us. Of an answer it keeps four times as much."""
 
 
 class Listening:

@@ -9,10 +9,11 @@ from viewer_server.serving.connection import Connection, Doing
 from viewer_server.serving.limits import Limits
 
 NEW_S = 0.25
-"""So long a new connection has before it counts as one that says nothing."""
+"""Seconds before a new connection counts as one that says nothing."""
 SERVED_S = 1.0
 """The same for a connection that was answered, which may ask for more."""
 SMALL_BODY = 64 * 1024
+"""Bytes up to which a request is not counted among those that are too large together."""
 
 
 class Room:
