@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urljoin
 
 from edge_node.capture.readers.address import Address
+from edge_node.config.sources import printable
 
 WebKind = Literal["parts", "picture", "playlist", "dash", "film", "stream"]
 """Pictures one after the other (multipart); one picture; an HLS playlist; a DASH manifest; something with a
@@ -23,6 +24,8 @@ _TIMEOUT_S = 5.0
 _HEAD = 65_536
 """Bytes at the start of an answer that are looked at."""
 _LARGEST_PLAYLIST = 4 << 20
+_LONGEST_WORDS = 100
+"""Characters of a server's own words that an error repeats."""
 _ENDLESS = 2**40
 """A length from here on, bytes, is not that of a film: some cameras name one for an endless stream."""
 
@@ -90,7 +93,9 @@ def trouble(error: Exception, address: Address) -> str:
     if isinstance(error, urllib.error.HTTPError):
         if error.code in (401, 403):
             return refused(address)
-        return f"the server answers {error.code} {error.reason}"
+        # The server chose these words, which go into the log: they must not forge lines or steer a terminal.
+        words = printable(str(error.reason).partition("\n")[0])[:_LONGEST_WORDS]
+        return f"the server answers {error.code} {words}"
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, TimeoutError):
         return "no answer; is the camera on?"
@@ -98,7 +103,9 @@ def trouble(error: Exception, address: Address) -> str:
         if isinstance(reason, ConnectionError) and not reason.strerror:
             return "the server closes the connection"
         return reason.strerror or str(reason)
-    return "the server does not speak HTTP, or the address is not valid"
+    if isinstance(reason, ValueError):
+        return "the address is not valid, or the server wants a login that is neither Basic nor Digest"
+    return "the server does not speak HTTP"
 
 
 def refused(address: Address) -> str:
@@ -126,7 +133,8 @@ def _ask(asking: urllib.request.OpenerDirector, url: str) -> Said:
             return _playlist(asking, answer.url, text)
         if content == "application/dash+xml" or b"<MPD" in head:
             return Said("dash")
-        length = int(answer.headers.get("Content-Length") or 0)
+        named = answer.headers.get("Content-Length", "")
+        length = int(named) if re.fullmatch("[0-9]{1,20}", named) else 0
         if head.startswith(b"--") or (head.startswith(b"\xff\xd8\xff") and not length):
             return Said("parts")
         kind: WebKind = "film" if 0 < length < _ENDLESS else "stream"
