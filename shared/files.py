@@ -59,6 +59,14 @@ def create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE))
 
 
+def is_readable(path: Path) -> bool:
+    """Whether this is a file that this user may find and read; False, too, in a folder closed to the user."""
+    try:
+        return path.is_file() and os.access(path, os.R_OK)
+    except PermissionError:
+        return False
+
+
 def at_home(name: str) -> Path:
     """A path with `~` as the user's home folder; unchanged for a user without one, or of an unknown user."""
     path = Path(name)

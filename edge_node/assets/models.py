@@ -8,7 +8,7 @@ from typing import Literal
 
 from edge_node.assets.download import DownloadError, cache_dir, fetch
 from shared.errors import ModelError
-from shared.files import at_home
+from shared.files import at_home, is_readable
 
 Layout = Literal[
     "yolov5",
@@ -99,9 +99,11 @@ def find_model(name: str) -> Path:
     known = KNOWN.get(name)
     if known is None:
         path = at_home(name)
-        if path.is_file():
+        if is_readable(path):
             return path
-        raise ModelError(f"model {name!r}: no such file, and no known model of that name: {', '.join(KNOWN)}")
+        raise ModelError(
+            f"model {name!r}: no such file to read, and no known model of that name: {', '.join(KNOWN)}"
+        )
     if known.url is None:
         return BUILT_IN / f"{name}.onnx"
     target = cache_dir() / "models" / f"{name}.onnx"

@@ -13,7 +13,7 @@ from edge_node.backends.host import MAX_BATCH
 from edge_node.backends.interface import Backend
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
-from shared.files import at_home
+from shared.files import at_home, is_readable
 from shared.log import Once
 
 log = logging.getLogger("darner.backend")
@@ -73,7 +73,7 @@ def _candidates(settings: ModelSettings) -> list[tuple[BackendName, Path]]:
     named = at_home(settings.name)
     known = settings.name in KNOWN
     beside = [named.with_suffix(suffix) for suffix in _SUFFIXES] if named.suffix in _SUFFIXES else []
-    there = [path for path in beside if path.is_file()]
+    there = [path for path in beside if is_readable(path)]
     if known or not there:
         there = [find_model(settings.name)]
     by_engine = [(_SUFFIXES.get(path.suffix, "onnxruntime"), path) for path in there]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from edge_node.assets import models
+from edge_node.backends.choose import choose
+from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 
 
@@ -37,3 +40,18 @@ def test_the_built_in_model_comes_with_the_package() -> None:
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ModelError, match="no known model of that name: nanodet_g_416, yolox"):
         models.find_model("yolo99")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_model_in_a_folder_closed_to_the_user_is_one_line(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "model.onnx").write_bytes(b"weights")
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ModelError, match="no such file to read"):
+            models.find_model(str(closed / "model.onnx"))
+        with pytest.raises(ModelError, match="no such file to read"):
+            choose(ModelSettings(name=str(closed / "model.onnx")))
+    finally:
+        os.seteuid(0)
