@@ -5,6 +5,7 @@ A package that prints a line of its own, or a question that was given up, must n
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -37,7 +38,9 @@ class Asking:
         try:
             to.write(json.dumps({"number": number, "question": question}) + "\n")
             to.flush()
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # it has ended, or had ended before and the pipe is closed
+            with contextlib.suppress(BrokenPipeError):  # closing writes what is left, and closes all the same
+                to.close()
             raise RuntimeError("the other process has ended") from None
         for line in back:
             try:

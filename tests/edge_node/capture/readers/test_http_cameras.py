@@ -57,7 +57,7 @@ def watch(
 ) -> tuple[list[Frame], list[tuple[str, str | None]]]:
     """What a camera gives and reports until there are `limit` frames or it reports the state `until`."""
     stop = threading.Event()
-    timer = threading.Timer(8.0, stop.set)
+    timer = threading.Timer(20.0, stop.set)
     timer.start()
     frames: list[Frame] = []
     said: list[tuple[str, str | None]] = []
