@@ -12,6 +12,8 @@ from tests.bench.viewer.attackers import attacking
 from tests.viewer_server.asking import get
 from tests.viewer_server.process import ViewerProcess
 
+pytestmark = pytest.mark.timing  # how soon others are answered
+
 
 @pytest.fixture(scope="module")
 def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViewerProcess]:
