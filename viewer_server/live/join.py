@@ -117,6 +117,13 @@ class Joiner:
         """Bytes of memory of what waits, roughly."""
         return self._pictures.size + UNPACKED * (self._detections.size + self._newest_size)
 
+    def let_go(self) -> bool:
+        """Throw away what waits; whether pictures were among it. What was lost stays counted."""
+        pictures = self._pictures.size > 0
+        self._newest, self._newest_size = None, 0
+        self._wait_anew()
+        return pictures
+
     def add_picture(self, picture: Thumbnail) -> Pair | None:
         """The pair that this picture completes, if its boxes have come."""
         self._enter(picture.session)
@@ -175,5 +182,8 @@ class Joiner:
         self._last = -1
         self._position = None
         self.lost = 0
+        self._wait_anew()
+
+    def _wait_anew(self) -> None:
         self._pictures: _Pending[Thumbnail] = _Pending(PENDING_PICTURES, PENDING_BYTES)
         self._detections: _Pending[DetectionsMessage] = _Pending(PENDING_DETECTIONS, PENDING_BYTES)

@@ -38,9 +38,11 @@ class Camera:
         self.refused: str | None = None
         self.held = 0
 
-    def empty(self) -> None:
-        """Forget all frames."""
-        self.joiner, self.last_frame = Joiner(self.joiner.counts), None
+    def empty(self) -> bool:
+        """Forget all frames; whether pictures were among them, and not only boxes that wait for one."""
+        pictures = self.joiner.let_go() or self.last_frame is not None
+        self.last_frame = None
+        return pictures
 
     def weigh(self) -> int:
         """Count the bytes anew; the difference."""

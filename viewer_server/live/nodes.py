@@ -105,9 +105,10 @@ class Nodes:
         while self._totals["frames"] > allowed * 1e6:
             most = max(self._nodes.values(), key=lambda one: one.frame_bytes)
             largest = max(most.cameras.values(), key=lambda one: one.held)
-            largest.empty()
+            pictures = largest.empty()
             self._weigh(most, largest)
-            self._quotas.hit(most.name, "pictures_mb", allowed)
+            if pictures:
+                self._quotas.hit(most.name, "pictures_mb", allowed)
 
     def forget(self, node: Node) -> list[Update]:
         """Forget a node and all of it."""

@@ -29,6 +29,18 @@ def test_the_pair_comes_out_when_the_later_half_comes_in() -> None:
     assert joiner.add_picture(picture(2)) is not None
 
 
+def test_what_waits_can_be_let_go_and_losses_stay_counted() -> None:
+    joiner = Joiner()
+    for seq in (1, 3):
+        joiner.add_detections(boxes(seq), 100)
+    assert not joiner.let_go(), "only boxes waited"
+    assert joiner.held == 0
+    joiner.add_picture(picture(4))
+    assert joiner.let_go()
+    joiner.add_detections(boxes(5), 100)
+    assert joiner.lost == 2
+
+
 def test_halves_of_different_frames_never_meet() -> None:
     joiner = Joiner()
     assert joiner.add_picture(picture(1)) is None

@@ -173,6 +173,14 @@ def test_pictures_of_many_cameras_take_a_bounded_memory_of_which_others_have_the
     assert shown.reached() == {("evil", "pictures_mb")}
 
 
+def test_boxes_of_cameras_without_pictures_give_way_without_a_word() -> None:
+    shown = Shown(QuotaSettings(nodes=4, cameras=256, pictures_mb=4))
+    names = [f"c{number}" for number in range(60)]
+    shown.apply(status("shop"), *(camera(name, "shop") for name in names))
+    shown.apply(*(detections(seq, "shop", name) for seq in range(64) for name in names))
+    assert shown.reached() == set(), "no picture was lost"
+
+
 def test_events_of_a_node_that_tells_a_lot_leave_those_of_others() -> None:
     shown = Shown()
     shown.apply(*shop("c"), status("evil"), camera("c", "evil"))
