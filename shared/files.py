@@ -49,6 +49,16 @@ def open_lock(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, flags, PRIVATE), "r+b", buffering=0)
 
 
+def open_new(path: Path, mode: int) -> int:
+    """Create a file that nobody has created before, and follow no link to it; its descriptor, for writing.
+
+    Raises:
+        FileExistsError: There is something of that name.
+        OSError: It cannot be created.
+    """
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_WRONLY, mode)
+
+
 def create_private(path: Path) -> None:
     """Create an empty file for its owner alone, unless it is there.
 
@@ -56,7 +66,7 @@ def create_private(path: Path) -> None:
         OSError: It cannot be created.
     """
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE))
+        os.close(open_new(path, PRIVATE))
 
 
 def is_readable(path: Path) -> bool:
@@ -126,8 +136,7 @@ class PartFile:
         if self._mode is None and self._target.exists():
             self._mode = stat.S_IMODE(self._target.stat().st_mode)
         mode = 0o666 if self._mode is None else self._mode | stat.S_IRUSR | stat.S_IWUSR
-        how = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_WRONLY
-        os.close(os.open(self.path, how, mode))
+        os.close(open_new(self.path, mode))
         return self
 
     def __exit__(self, *_: object) -> None:

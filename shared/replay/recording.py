@@ -21,7 +21,7 @@ import orjson
 from msgspec import Meta
 
 from shared.errors import DarnerError
-from shared.files import PRIVATE
+from shared.files import PRIVATE, open_new
 from shared.mqtt.received import Received
 
 log = logging.getLogger("darner.recording")
@@ -142,8 +142,7 @@ class Writer:
 
     def __enter__(self) -> Writer:
         try:
-            how = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_WRONLY
-            self._file = os.fdopen(os.open(self._path, how, PRIVATE), "wb", buffering=0)
+            self._file = os.fdopen(open_new(self._path, PRIVATE), "wb", buffering=0)
         except FileExistsError:
             raise RecordingError(f"{self._path}: exists already; name another file or remove it") from None
         except OSError as error:
