@@ -23,6 +23,7 @@ from edge_node.batch.results import Results
 from edge_node.batch.video_file import VideoFile
 from edge_node.capture.camera import capture
 from edge_node.capture.extent import extent_of
+from edge_node.capture.film import WHOLE
 from edge_node.config import load
 from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
@@ -44,8 +45,6 @@ log = logging.getLogger("darner.process")
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
 _READ_AHEAD = 4
-_WHOLE = 0.95
-"""A video counts as cut short if it is shorter than this share of the time that its header names."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -175,7 +174,7 @@ def _process(
             video.finish()
         results.keep()
     log.info("%s: %d frames, %d events", job.messages, done + 1, record.events)
-    if extent.seconds is not None and read.seconds < extent.seconds * _WHOLE:
+    if extent.seconds is not None and read.seconds < extent.seconds * WHOLE:
         log.warning(
             "%s: ended after %.1f s, but its header says %.1f s; it is damaged or was cut off",
             describe(settings.source),

@@ -21,7 +21,7 @@ _REORDERED = 16
 """Most pictures that may be out of order, as in H.264."""
 _JUMP_BACK = 5
 """Usual steps by which a picture out of order may lie back; a time further back begins a new piece."""
-_WHOLE = 0.95
+WHOLE = 0.95
 """A film broke off if it has less than this share of the length that its header names."""
 _SKIPPED_S = 0.5
 """A gap in the times of an HLS stream, seconds, that shows the loss of a segment."""
@@ -126,7 +126,7 @@ class Film:
                 self._wait(self._base_s + here_s)
             yield taken, self._base_s + here_s
         self.broke_off_s = None
-        if reader.seconds is not None and clock.next_s < reader.seconds * _WHOLE and not self._stop.is_set():
+        if reader.seconds is not None and clock.next_s < reader.seconds * WHOLE and not self._stop.is_set():
             self.broke_off_s = self._resume_at(here_s, new, resumed_s)
             goes_on = self.broke_off_s is not None
             log.log(
