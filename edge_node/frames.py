@@ -106,15 +106,43 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """The parts of a frame that went through the network, each by itself.
+
+    Attributes:
+        xyxy: f32 ``(K, 4)``, pixels of the frame, inside it.
+        least: f32 ``(K,)``: side of the smallest object that the network is expected to find there, in pixels
+            of the frame; an object's side is the square root of its box's area. The whole frame, scaled down,
+            says nothing about small objects.
+    """
+
+    xyxy: F32
+    least: F32
+
+    def __post_init__(self) -> None:
+        n = len(self.least)
+        _expect(self, "xyxy", self.xyxy, (n, 4), np.float32)
+        _expect(self, "least", self.least, (n,), np.float32)
+
+    def __len__(self) -> int:
+        return len(self.least)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Detected:
     """A frame, its detections, and how long each step took in milliseconds.
 
-    `detections` is None when the network did not run on the frame.
+    Attributes:
+        frame: As captured.
+        detections: None when the network did not run on the frame.
+        timings_ms: Milliseconds of each step.
+        looked: Where the network looked; None: at the whole frame, as well as it can.
     """
 
     frame: Frame
     detections: Detections | None
     timings_ms: dict[str, float]
+    looked: Looked | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
