@@ -30,13 +30,20 @@ TOPIC_LENGTH = 1024
 CAMERAS = 256
 """Cameras of a node."""
 ZONES = 256
-"""Zones of a camera, which may have as many lines besides."""
+"""Zones of a camera, which may have as many lines and masks besides."""
 DEFINITIONS_BYTES = 900_000
-"""A camera's zones and lines as JSON; the rest of a payload is for the other fields of their message."""
+"""A camera's zones, lines, masks and filters as JSON; the rest of a payload is for the other fields of their
+message."""
+FILTERS = 256
+"""Classes of a camera that have a filter."""
+IGNORED = 50
+"""Dropped detections that a message shows: those with the best scores."""
+SUSPECTS = 16
+"""Suspects of a camera that are offered as masks."""
 CORNERS = 64
-"""Corners of a zone's polygon."""
+"""Corners of the polygon of a zone or mask."""
 NAMED_CLASSES = 256
-"""Classes that one zone or line names."""
+"""Classes that one zone, line or mask names."""
 CLASSES = 10_000
 """Classes of a model."""
 CLASSES_BYTES = 350_000

@@ -22,6 +22,7 @@ export interface CameraMetrics {
   dropped: number;
   thumbnails: number;
   still: number;
+  ignored: Record<string, number>;
 }
 
 export interface CameraStatus {
@@ -85,6 +86,7 @@ export interface DetectionsMessage {
   objects: DetectedObject[];
   schema: "darner.detections/1";
   main_track_id: number | null;
+  ignored: IgnoredObject[];
 }
 
 export interface Dwell {
@@ -129,6 +131,14 @@ export interface EventList {
   next: string | null;
 }
 
+export interface FilterDefinition {
+  min_size: number | null;
+  max_size: number | null;
+  min_aspect: number | null;
+  max_aspect: number | null;
+  score: number | null;
+}
+
 export interface Flow {
   entered: number;
   exited: number;
@@ -165,6 +175,15 @@ export interface HeatmapAnswer {
   seconds: number[][];
 }
 
+export interface IgnoredObject {
+  box: [number, number, number, number];
+  class_id: number;
+  label: string;
+  mask: string | null;
+  reason: "mask" | "max_aspect" | "max_size" | "min_aspect" | "min_size" | "score";
+  score: number;
+}
+
 export interface LimitReached {
   node: string | null;
   limit: string;
@@ -179,6 +198,14 @@ export interface LineDefinition {
   classes: string[];
   anchor: "bottom_center" | "center" | "center_left" | "center_right" | "top_center";
   band: number;
+}
+
+export interface MaskDefinition {
+  polygon: [number, number][];
+  classes: string[];
+  by: "anchor" | "overlap";
+  anchor: "bottom_center" | "center" | "center_left" | "center_right" | "top_center";
+  overlap: number;
 }
 
 export interface Metrics {
@@ -411,6 +438,8 @@ export interface Zones {
   zones: Record<string, ZoneDefinition>;
   lines: Record<string, LineDefinition>;
   schema: "darner.zones/1";
+  masks: Record<string, MaskDefinition>;
+  filters: Record<string, FilterDefinition>;
 }
 
 export interface ZonesSaved {

@@ -25,7 +25,7 @@ from edge_node.capture.camera import capture
 from edge_node.capture.extent import extent_of
 from edge_node.capture.film import WHOLE
 from edge_node.config import load
-from edge_node.config.definitions import Definitions
+from edge_node.config.definitions import configured_definitions
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe, printable
@@ -144,7 +144,7 @@ def _process(
     config: EdgeConfig, job: Job, detects: Sequence[Detect], start_ns: int, stop: threading.Event
 ) -> None:
     settings, names = job.settings, detects[0].class_names
-    definitions = Definitions(version=1, zones=settings.zones, lines=settings.lines)
+    definitions = configured_definitions(settings)
     watches = {job.camera: Watch(settings.analytics, definitions, config.tracker, names)}
     extent, session = extent_of(settings.source, settings.fps), new_session()
     record = Record(Composer(config.node, session, names), session, settings)

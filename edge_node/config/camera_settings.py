@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from edge_node.config.ignoring import SuspectSettings
 from shared import limits
 from shared.configuration.declared import ADDRESS
 from shared.errors import ConfigError
-from shared.wire.messages import ClassFilter, Fraction, Id, LineDefinition, Point, ZoneDefinition
+from shared.wire.messages import (
+    ClassFilter,
+    FilterDefinition,
+    Fraction,
+    Id,
+    Label,
+    LineDefinition,
+    MaskDefinition,
+    Point,
+    ZoneDefinition,
+)
 
 _Metre = Annotated[float, Meta(ge=-1_000_000, le=1_000_000)]
 Metres = tuple[_Metre, _Metre]
@@ -235,14 +247,36 @@ class CameraSettings:
             description="Lines by name; lines saved over MQTT replace them until zones or lines change here",
         ),
     ] = field(default_factory=dict)
+    masks: Annotated[
+        dict[Id, MaskDefinition],
+        Meta(
+            max_length=limits.ZONES,
+            description="Where objects are never reported, by name; saved over MQTT with the zones",
+        ),
+    ] = field(default_factory=dict)
+    filters: Annotated[
+        dict[Label, FilterDefinition],
+        Meta(
+            max_length=limits.FILTERS,
+            description="Which detections to drop, by class; all holds for every class without a value of "
+            "its own. Saved over MQTT with the zones",
+        ),
+    ] = field(default_factory=dict)
+    suspects: SuspectSettings = field(default_factory=SuspectSettings)
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
 
 
-def refuse_shared_names(zones: Mapping[str, object], lines: Mapping[str, object]) -> None:
+def refuse_shared_names(
+    zones: Mapping[str, object],
+    lines: Mapping[str, object],
+    masks: Mapping[str, object] | None = None,
+) -> None:
     """Make sure that a name means one thing on a camera.
 
     Raises:
-        ConfigError: A zone and a line have the same name.
+        ConfigError: Two of the zones, lines and masks have the same name.
     """
-    for name in sorted(zones.keys() & lines.keys()):
-        raise ConfigError(f"{name!r} names a zone and a line; rename one of them")
+    kinds = (("zone", zones), ("line", lines), ("mask", masks or {}))
+    for (a, some), (b, others) in itertools.combinations(kinds, 2):
+        for name in sorted(some.keys() & others.keys()):
+            raise ConfigError(f"{name!r} names a {a} and a {b}; rename one of them")

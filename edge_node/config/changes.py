@@ -12,11 +12,8 @@ from edge_node.config.settings import EdgeConfig
 
 
 def with_definitions(config: EdgeConfig, definitions: DefinitionStore) -> EdgeConfig:
-    """The configuration with the current zones and lines, which may have been saved over MQTT."""
-    cameras = {
-        name: replace(camera, zones=definitions[name].zones, lines=definitions[name].lines)
-        for name, camera in config.cameras.items()
-    }
+    """The configuration with the current definitions, which may have been saved over MQTT."""
+    cameras = {name: replace(camera, **definitions[name].by_key()) for name, camera in config.cameras.items()}
     return replace(config, cameras=cameras)
 
 
@@ -43,13 +40,15 @@ def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> Camer
         snapshot=wanted.snapshot,
         zones=wanted.zones,
         lines=wanted.lines,
+        masks=wanted.masks,
+        filters=wanted.filters,
     )
 
 
 def changed_keys(before: object, after: object, key: str = "") -> Iterator[str]:
     """The keys whose values differ between two configurations.
 
-    All zones of a camera count as one value, and so do all its lines.
+    All zones of a camera count as one value, and so do all its lines, masks and filters.
 
     Args:
         before: One configuration, or the part of it under `key`.

@@ -1,6 +1,6 @@
-"""The zones and lines of each camera: those of the configuration, or those saved over MQTT since.
+"""The zones, lines, masks and filters of each camera: as configured, or as saved over MQTT since.
 
-The latest change wins: saved definitions stay until the configuration's zones or lines change.
+The latest change wins: saved definitions stay until those of the configuration change.
 """
 
 from __future__ import annotations
@@ -10,41 +10,62 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import orjson
 from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
+from edge_node.config.ignoring import refuse_contradictions
 from shared import limits
 from shared.errors import ConfigError, ConflictError, OutputError
 from shared.files import PRIVATE, make_private, write_whole
-from shared.wire.messages import Count, Id, LineDefinition, ZoneDefinition
+from shared.wire.messages import (
+    Count,
+    FilterDefinition,
+    Id,
+    Label,
+    LineDefinition,
+    MaskDefinition,
+    ZoneDefinition,
+)
 
 log = logging.getLogger("darner.definitions")
+
+KEYS = ("zones", "lines", "masks", "filters")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definitions:
-    """One camera's zones and lines.
+    """What is counted in one camera's picture, and what is ignored there.
 
     Attributes:
         version: Grows by one with every change.
         zones: By name.
         lines: By name.
+        masks: By name.
+        filters: By class, or under "all".
     """
 
     version: Count
     zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=limits.ZONES)]
     lines: Annotated[dict[Id, LineDefinition], Meta(max_length=limits.ZONES)]
+    masks: Annotated[dict[Id, MaskDefinition], Meta(max_length=limits.ZONES)] = field(default_factory=dict)
+    filters: Annotated[dict[Label, FilterDefinition], Meta(max_length=limits.FILTERS)] = field(
+        default_factory=dict
+    )
+
+    def by_key(self) -> dict[str, Any]:
+        """The definitions by the key that messages and configurations have for them."""
+        return {name: getattr(self, name) for name in KEYS}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Saved(Definitions):
-    configured: str = ""  # hash of the zones and lines in the configuration when these were saved
+    configured: str = ""  # hash of the configuration's definitions when these were saved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,32 +81,37 @@ class DefinitionStore:
         cameras: The configured cameras by name.
 
     Raises:
-        ConfigError: The zones and lines of a camera do not fit a message.
+        ConfigError: The definitions of a camera do not fit a message.
     """
 
     def __init__(self, path: Path | None, cameras: Mapping[str, CameraSettings]) -> None:
         self._path = path
         self._lock = threading.Lock()
-        for name, camera in cameras.items():
-            refuse_too_much(name, camera.zones, camera.lines)
-        self._configured = {name: _hash(camera) for name, camera in cameras.items()}
+        configured = {name: configured_definitions(camera) for name, camera in cameras.items()}
+        for name, one in configured.items():
+            refuse_too_much(name, one)
+        self._configured = {name: _hash(one) for name, one in configured.items()}
         saved = _read(path)
         self._current: dict[str, Definitions] = {}
-        for name, camera in cameras.items():
+        for name, one in configured.items():
             known = saved.get(name)
             if known is not None and known.configured == self._configured[name]:
                 self._current[name] = known
-                log.info("camera %s: using zones and lines saved over MQTT (version %d)", name, known.version)
+                log.info(
+                    "camera %s: using the zones, lines and masks saved over MQTT (version %d)",
+                    name,
+                    known.version,
+                )
             else:
                 version = 1 if known is None else known.version + 1
-                self._current[name] = Definitions(version=version, zones=camera.zones, lines=camera.lines)
+                self._current[name] = replace(one, version=version)
 
     def __contains__(self, camera: str) -> bool:
         """Whether this is a configured camera."""
         return camera in self._current
 
     def __getitem__(self, camera: str) -> Definitions:
-        """The current zones and lines of a camera."""
+        """The current definitions of a camera."""
         return self._current[camera]
 
     def save(
@@ -94,57 +120,67 @@ class DefinitionStore:
         zones: dict[str, ZoneDefinition],
         lines: dict[str, LineDefinition],
         replacing: int,
+        masks: dict[str, MaskDefinition] | None = None,
+        filters: dict[str, FilterDefinition] | None = None,
     ) -> Definitions:
-        """Replace a camera's zones and lines, and keep the new ones.
+        """Replace a camera's definitions, and keep the new ones.
 
         Args:
             camera: Name of a configured camera.
             zones: By name.
             lines: By name.
             replacing: The version that the author of the change started from.
+            masks: By name; None leaves the masks as they are.
+            filters: By class; None leaves the filters as they are.
 
         Raises:
             ConflictError: `replacing` is not the current version; nothing was changed.
             OutputError: The file cannot be written; nothing was changed.
-            ConfigError: A zone and a line share a name, or all of them do not fit a message.
+            ConfigError: Two of them share a name, a filter contradicts itself, or they do not fit a message.
         """
-        refuse_shared_names(zones, lines)
-        refuse_too_much(camera, zones, lines)
         with self._lock:
-            version = self._current[camera].version
-            if replacing != version:
+            current = self._current[camera]
+            new = _Saved(
+                version=current.version + 1,
+                zones=zones,
+                lines=lines,
+                masks=current.masks if masks is None else masks,
+                filters=current.filters if filters is None else filters,
+                configured=self._configured[camera],
+            )
+            refuse_shared_names(new.zones, new.lines, new.masks)
+            refuse_contradictions(new.filters)
+            refuse_too_much(camera, new)
+            if replacing != current.version:
                 raise ConflictError(
-                    f"the current version is {version}, not {replacing}: somebody else saved first"
+                    f"the current version is {current.version}, not {replacing}: somebody else saved first"
                 )
-            new = _Saved(version=version + 1, zones=zones, lines=lines, configured=self._configured[camera])
             changed = {**self._current, camera: new}
             self._write(changed)
             self._current = changed
         return new
 
     def configure(self, cameras: Mapping[str, CameraSettings]) -> dict[str, Definitions]:
-        """Use a configuration's zones and lines on the cameras for which it has changed them.
+        """Use a configuration's definitions on the cameras for which it has changed them.
 
-        On all other cameras, zones and lines saved over MQTT stay.
+        On all other cameras, those saved over MQTT stay.
 
         Returns:
             The new definitions of the cameras that have changed.
 
         Raises:
             OutputError: The file cannot be written; nothing was changed.
-            ConfigError: The zones and lines of a camera do not fit a message; nothing was changed.
+            ConfigError: The definitions of a camera do not fit a message; nothing was changed.
         """
-        for name, camera in cameras.items():
-            refuse_too_much(name, camera.zones, camera.lines)
+        wanted = {name: configured_definitions(camera) for name, camera in cameras.items()}
+        for name, one in wanted.items():
+            refuse_too_much(name, one)
         with self._lock:
-            hashes = {name: _hash(camera) for name, camera in cameras.items()}
+            hashes = {name: _hash(one) for name, one in wanted.items()}
             changed = {name: one for name, one in hashes.items() if one != self._configured[name]}
             new = {
                 name: _Saved(
-                    version=self._current[name].version + 1,
-                    zones=cameras[name].zones,
-                    lines=cameras[name].lines,
-                    configured=configured,
+                    version=self._current[name].version + 1, **wanted[name].by_key(), configured=configured
                 )
                 for name, configured in changed.items()
             }
@@ -166,24 +202,29 @@ class DefinitionStore:
             ) from None
 
 
-def refuse_too_much(
-    camera: str, zones: Mapping[str, ZoneDefinition], lines: Mapping[str, LineDefinition]
-) -> None:
-    """Make sure that a camera's zones and lines fit the message that tells everybody of them.
+def configured_definitions(camera: CameraSettings) -> Definitions:
+    """The definitions of a camera's configuration, as version 1."""
+    return Definitions(version=1, **{name: getattr(camera, name) for name in KEYS})
+
+
+def refuse_too_much(camera: str, definitions: Definitions) -> None:
+    """Make sure that a camera's definitions fit the message that tells everybody of them.
 
     Raises:
         ConfigError: They do not.
     """
-    size = len(orjson.dumps({"zones": zones, "lines": lines}))
+    size = len(orjson.dumps(definitions))
     if size > limits.DEFINITIONS_BYTES:
         raise ConfigError(
-            f"camera {camera}: its zones and lines take {size} bytes, and a message has room for "
-            f"{limits.DEFINITIONS_BYTES}: use fewer of them, or fewer corners or classes"
+            f"camera {camera}: its zones, lines, masks and filters take {size} bytes, and a message has room "
+            f"for {limits.DEFINITIONS_BYTES}: use fewer of them, or fewer corners or classes"
         )
 
 
-def _hash(camera: CameraSettings) -> str:
-    return hashlib.sha256(orjson.dumps({"zones": camera.zones, "lines": camera.lines})).hexdigest()
+def _hash(definitions: Definitions) -> str:
+    # Masks and filters only where there are some: else an upgrade would take the saved zones for outdated.
+    hashed = {key: one for key, one in definitions.by_key().items() if one or key in ("zones", "lines")}
+    return hashlib.sha256(orjson.dumps(hashed)).hexdigest()
 
 
 def _read(path: Path | None) -> dict[str, _Saved]:
@@ -203,7 +244,10 @@ def _read(path: Path | None) -> dict[str, _Saved]:
         except OSError:
             kept = "and cannot be renamed"
         log.warning(
-            "%s: cannot be read (%s), %s; the configuration's zones and lines are used", path, error, kept
+            "%s: cannot be read (%s), %s; the configuration's zones and lines are used",
+            path,
+            error,
+            kept,
         )
         return {}
 

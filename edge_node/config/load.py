@@ -13,6 +13,7 @@ import yaml
 
 from edge_node.config import profiles
 from edge_node.config.camera_settings import refuse_shared_names
+from edge_node.config.ignoring import refuse_contradictions
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source
 from shared import settings
@@ -48,9 +49,13 @@ def configuration(file: Path | None, overrides: Sequence[str], *, alone: bool = 
     )
     for name, camera in config.cameras.items():
         try:
-            refuse_shared_names(camera.zones, camera.lines)
+            refuse_shared_names(camera.zones, camera.lines, camera.masks)
         except ConfigError as error:
             raise ConfigError(f"cameras.{name}: {error}") from None
+        try:
+            refuse_contradictions(camera.filters)
+        except ConfigError as error:
+            raise ConfigError(f"cameras.{name}.{error}") from None
     return config
 
 

@@ -132,14 +132,19 @@ class Control:
         return {"cameras": values}
 
     def set_zones(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
-        """Replace one camera's zones and lines for good; return the new version and warnings."""
+        """Replace one camera's definitions for good; return the new version and warnings.
+
+        Masks and filters that the request leaves out stay: clients of older versions do not know them.
+        """
         camera = self._camera(request)
         if request.zones is None or request.lines is None or request.version is None:
             raise MessageError(
                 "zones, lines and version are needed; version is that of the /zones message to replace"
             )
         try:
-            saved = self._definitions.save(camera, request.zones, request.lines, request.version)
+            saved = self._definitions.save(
+                camera, request.zones, request.lines, request.version, request.masks, request.filters
+            )
         except ConfigError as error:  # here it is the request that is wrong, not the configuration
             raise MessageError(str(error)) from None
         # Not `saved`: another thread may have saved a newer version since, and the newest must win.

@@ -21,6 +21,7 @@ _CAMERA_COUNTERS = {
     "thumbnails": "JPEGs published",
     "still": "Frames that skipped the network because nothing moved",
 }
+_IGNORED = "Detections that masks and filters dropped, by reason and name of the mask"
 _GPU_GAUGES = {
     "utilisation_percent": "Percent of the time during which the GPU was busy",
     "memory_used_mb": "Megabytes of memory in use",
@@ -113,6 +114,13 @@ def _cameras(cameras: dict[str, CameraMetrics]) -> Iterator[Metric]:
         for camera, metrics in cameras.items():
             counter.add_metric([camera], getattr(metrics, name))
         yield counter
+    ignored = CounterMetricFamily("darner_edge_camera_ignored", _IGNORED, labels=["camera", "reason", "mask"])
+    for camera, metrics in cameras.items():
+        for key, count in metrics.ignored.items():
+            reason, _, mask = key.partition(":")
+            if mask or reason != "mask":  # the count of all masks would count each of them twice
+                ignored.add_metric([camera, reason, mask], count)
+    yield ignored
     for name, about in _CAMERA_GAUGES.items():
         gauge = GaugeMetricFamily(f"darner_edge_camera_{name}", about, labels=["camera"])
         for camera, metrics in cameras.items():

@@ -21,7 +21,7 @@ from shared.secrets.redact import redact
 from shared.wire import messages, topics
 from shared.wire.messages import ZoneNumbers, now_us
 
-CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lines", "commands")
+CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lines", "commands", "masks")
 ZONE_REFRESH_S = 1.0
 """How often a zone's durations are published while nothing else changes in it."""
 ORIGIN_REFRESH_S = 1.0
@@ -121,13 +121,12 @@ class NodeState:
         self._publish(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
 
     def define(self, camera: str, definitions: Definitions) -> None:
-        """Publish a camera's zones and lines, and clear the numbers of those it no longer has."""
+        """Publish a camera's definitions, and clear the numbers of zones and lines that it no longer has."""
         message = messages.Zones(
             **self._composer.head(),
             camera=camera,
             version=definitions.version,
-            zones=definitions.zones,
-            lines=definitions.lines,
+            **definitions.by_key(),
         )
         self._publish(topics.ZONES, messages.encode(message), camera=camera)
         known = self._cameras[camera]

@@ -63,6 +63,7 @@ DETECTIONS = Topic("detections", "{node}/camera/{camera}/detections", messages.D
 THUMBNAIL = Topic("thumbnail", "{node}/camera/{camera}/thumbnail", "jpeg", 0, False, 5)
 EVENTS = Topic("events", "{node}/camera/{camera}/events", messages.Event, 1, False)
 ZONES = Topic("zones", "{node}/camera/{camera}/zones", messages.Zones, 1, True)
+SUSPECTS = Topic("suspects", "{node}/camera/{camera}/suspects", messages.Suspects, 1, True)
 ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1, True)
 SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 1, False, 86_400)
 REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
@@ -85,6 +86,7 @@ TABLE = (
     SNAPSHOT,
     ZONES,
     ZONE,
+    SUSPECTS,
     REQUEST,
     RESPONSE,
     ACK,

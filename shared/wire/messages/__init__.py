@@ -29,6 +29,14 @@ from shared.wire.messages.fields import (
     now_us,
 )
 from shared.wire.messages.heads import CameraMessage, FrameMessage, NodeMessage
+from shared.wire.messages.ignoring import (
+    FilterDefinition,
+    IgnoredObject,
+    IgnoreReason,
+    MaskDefinition,
+    Suspect,
+    Suspects,
+)
 from shared.wire.messages.metrics import (
     CameraMetrics,
     GpuMetrics,
@@ -79,14 +87,18 @@ __all__ = [
     "ErrorCode",
     "Event",
     "EventType",
+    "FilterDefinition",
     "Flow",
     "Fraction",
     "FrameMessage",
     "Gap",
     "GpuMetrics",
     "Id",
+    "IgnoreReason",
+    "IgnoredObject",
     "Label",
     "LineDefinition",
+    "MaskDefinition",
     "Metrics",
     "ModelInfo",
     "NodeInfo",
@@ -101,6 +113,8 @@ __all__ = [
     "Response",
     "SnapshotMetrics",
     "StageMetrics",
+    "Suspect",
+    "Suspects",
     "Text",
     "ZoneDefinition",
     "ZoneNumbers",

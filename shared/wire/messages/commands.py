@@ -11,6 +11,7 @@ from shared import limits
 from shared.wire.messages.codec import check_json
 from shared.wire.messages.fields import Count, Fraction, Id, Label, Text
 from shared.wire.messages.heads import NodeMessage
+from shared.wire.messages.ignoring import FilterDefinition, MaskDefinition
 from shared.wire.messages.zones import LineDefinition, ZoneDefinition
 
 ErrorCode = Literal["busy", "conflict", "failed", "invalid", "unknown"]
@@ -55,6 +56,27 @@ class Request:
         ]
         | None
     ) = None
+    masks: (
+        Annotated[
+            dict[Id, MaskDefinition],
+            Meta(
+                max_length=limits.ZONES,
+                description="zones.set: all masks of the camera; null leaves them as they are",
+            ),
+        ]
+        | None
+    ) = None
+    filters: (
+        Annotated[
+            dict[Label, FilterDefinition],
+            Meta(
+                max_length=limits.FILTERS,
+                description="zones.set: all filters of the camera, by class or all; null leaves them",
+            ),
+        ]
+        | None
+    ) = None
+    id: Annotated[Id | None, Meta(description="suspects.dismiss: the suspect that is real")] = None
     image_base64: Annotated[
         Annotated[str, Meta(max_length=limits.PAYLOAD_BYTES)] | None,
         Meta(description="detect: a JPEG or PNG; sent as the payload itself, it needs no base64"),

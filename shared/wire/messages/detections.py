@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypedDict
 
 from msgspec import Meta
@@ -10,6 +10,7 @@ from msgspec import Meta
 from shared import limits
 from shared.wire.messages.fields import Amount, Change, Count, Fraction, Id, Label, Pixels, Seconds
 from shared.wire.messages.heads import FrameMessage
+from shared.wire.messages.ignoring import IgnoredObject
 
 
 class DetectedObject(TypedDict):
@@ -56,6 +57,13 @@ class DetectionsMessage(FrameMessage):
     main_track_id: Annotated[
         Count | None, Meta(description="Track of the main subject; null: there is none")
     ] = None
+    ignored: Annotated[
+        list[IgnoredObject],
+        Meta(
+            max_length=limits.IGNORED,
+            description="Detections that masks and filters dropped, best scores first; empty: none",
+        ),
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

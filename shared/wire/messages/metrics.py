@@ -39,6 +39,14 @@ class CameraMetrics:
         Count,
         Meta(description="Frames that skipped the network because nothing moved (motion_gate)"),
     ] = 0
+    ignored: Annotated[
+        dict[Label, Count],
+        Meta(
+            max_length=limits.ZONES + 16,
+            description="Detections dropped since the start, by reason: mask, min_size, max_size, "
+            "min_aspect, max_aspect, score; and by mask:NAME for each mask that dropped some",
+        ),
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from shared.geometry import Anchor
 from shared.wire.messages.codec import write_out_defaults
 from shared.wire.messages.fields import ClassFilter, Count, Id, Label, Point, Seconds
 from shared.wire.messages.heads import CameraMessage, FrameMessage
+from shared.wire.messages.ignoring import FilterDefinition, MaskDefinition, Polygon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +32,7 @@ class Crowd:
 class ZoneDefinition:
     """A polygon in which objects are counted and timed."""
 
-    polygon: Annotated[
-        tuple[Point, ...],
-        Meta(
-            min_length=3,
-            max_length=limits.CORNERS,
-            description="Corners as x, y fractions of the frame, in order around the shape",
-        ),
-    ]
+    polygon: Polygon
     classes: ClassFilter = ()
     anchor: Annotated[Anchor, Meta(description="The point of an object's box that must be inside")] = (
         "bottom_center"
@@ -91,17 +85,26 @@ class LineDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class Zones(CameraMessage):
-    """The current definitions of a camera's zones and lines."""
+    """The current definitions of a camera's zones and lines, and of what it ignores: masks and filters."""
 
     schema: Literal["darner.zones/1"] = "darner.zones/1"
     version: Annotated[Count, Meta(description="Goes up with every change of the camera's definitions")]
     zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=limits.ZONES, description="By name")]
     lines: Annotated[dict[Id, LineDefinition], Meta(max_length=limits.ZONES, description="By name")]
+    masks: Annotated[dict[Id, MaskDefinition], Meta(max_length=limits.ZONES, description="By name")] = field(
+        default_factory=dict
+    )
+    filters: Annotated[
+        dict[Label, FilterDefinition],
+        Meta(max_length=limits.FILTERS, description="By class; all holds for every class without its own"),
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Definitions come from a configuration through msgspec; readers need the defaults, too.
         write_out_defaults(self.zones)
         write_out_defaults(self.lines)
+        write_out_defaults(self.masks)
+        write_out_defaults(self.filters)
 
 
 @dataclass(frozen=True, kw_only=True)

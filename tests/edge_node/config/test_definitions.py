@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from shared.errors import ConfigError, ConflictError, OutputError
-from shared.wire.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 
 SQUARE = ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)))
 OTHER = ZoneDefinition(polygon=((0, 0), (0.5, 0), (0.5, 0.5)))
 LINE = LineDefinition(points=((0, 0), (1, 1)))
+MASK = MaskDefinition(polygon=((0, 0), (1, 0), (1, 1)))
+SMALL = FilterDefinition(min_size=0.1)
 
 
 def cameras(**zones: ZoneDefinition) -> dict[str, CameraSettings]:
@@ -108,3 +113,77 @@ def test_a_file_that_cannot_be_looked_at_is_said_and_the_node_starts(
 def test_without_a_file_saved_zones_last_until_the_node_stops() -> None:
     store = DefinitionStore(None, cameras())
     assert store.save("yard", {"a": SQUARE}, {}, replacing=1).version == 2
+
+
+def test_masks_and_filters_are_kept_with_the_zones_over_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "zones.json"
+    store = DefinitionStore(path, cameras())
+    store.save("yard", {}, {}, 1, masks={"m": MASK}, filters={"person": SMALL})
+    again = DefinitionStore(path, cameras())["yard"]
+    assert (again.version, again.masks, again.filters) == (2, {"m": MASK}, {"person": SMALL})
+
+
+def test_a_client_that_knows_no_masks_leaves_them_as_they_are(tmp_path: Path) -> None:
+    store = DefinitionStore(tmp_path / "zones.json", cameras())
+    store.save("yard", {}, {}, 1, masks={"m": MASK}, filters={"all": SMALL})
+    saved = store.save("yard", {"a": SQUARE}, {}, 2)
+    assert (saved.masks, saved.filters) == ({"m": MASK}, {"all": SMALL})
+    emptied = store.save("yard", {}, {}, 3, masks={}, filters={})
+    assert not any(emptied.by_key().values())
+
+
+def test_zones_that_a_version_without_masks_saved_stay_after_the_upgrade(tmp_path: Path) -> None:
+    """The hash that the file has for the configured zones is that of release 1.0, written down here."""
+    path = tmp_path / "zones.json"
+    old = {
+        "cameras": {
+            "yard": {
+                "version": 4,
+                "zones": {"drawn": {"polygon": [[0, 0], [1, 0], [1, 1]]}},
+                "lines": {},
+                "configured": hashlib.sha256(orjson.dumps({"zones": {"a": SQUARE}, "lines": {}})).hexdigest(),
+            }
+        }
+    }
+    path.write_bytes(orjson.dumps(old))
+    yard = DefinitionStore(path, cameras(a=SQUARE))["yard"]
+    assert (yard.version, list(yard.zones), yard.masks) == (4, ["drawn"], {})
+
+
+def test_masks_that_the_configuration_has_changed_win(tmp_path: Path) -> None:
+    path = tmp_path / "zones.json"
+    DefinitionStore(path, cameras()).save("yard", {"b": OTHER}, {}, 1, masks={"m": MASK})
+    masked = {"yard": CameraSettings(source="x", masks={"new": MASK})}
+    yard = DefinitionStore(path, masked)["yard"]
+    assert (yard.version, yard.zones, yard.masks) == (3, {}, {"new": MASK})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({"masks": {"a": MASK}}, "'a' names a zone and a mask", id="zone and mask"),
+        pytest.param({"masks": {"l": MASK}}, "'l' names a line and a mask", id="line and mask"),
+        pytest.param(
+            {"filters": {"person": FilterDefinition(min_size=0.5, max_size=0.2)}},
+            "filters.person.min_size: 0.5 is above max_size, which is 0.2",
+            id="size",
+        ),
+        pytest.param(
+            {
+                "filters": {
+                    "all": FilterDefinition(max_aspect=1),
+                    "car": FilterDefinition(min_aspect=2),
+                }
+            },
+            "filters.car.min_aspect: 2 is above max_aspect, which is 1",
+            id="the bound that the class takes from all",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused_and_changes_nothing(
+    tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    store = DefinitionStore(tmp_path / "zones.json", cameras())
+    with pytest.raises(ConfigError, match=says):
+        store.save("yard", {"a": SQUARE}, {"l": LINE}, 1, **changes)
+    assert store["yard"].version == 1

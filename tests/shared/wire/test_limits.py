@@ -162,7 +162,7 @@ def test_as_many_zones_as_a_camera_may_have_are_read_and_more_are_refused(tmp_pa
     too_many = CameraSettings(
         source=0, zones={"z": dataclasses.replace(zones_of(1)["z0"], classes=("x" * 10**6,))}
     )
-    with pytest.raises(ConfigError, match="camera c: its zones and lines take"):
+    with pytest.raises(ConfigError, match="camera c: its zones, lines, masks and filters take"):
         DefinitionStore(None, {"c": too_many})
 
 

@@ -65,6 +65,16 @@ EXAMPLES: list[Any] = [
                 "zones": ["z"],
             }
         ],
+        ignored=[
+            {
+                "class_id": 33,
+                "label": "kite",
+                "score": 0.4,
+                "box": (0.1, 0.2, 0.3, 0.4),
+                "reason": "mask",
+                "mask": "m",
+            }
+        ],
     ),
     messages.Event(**FRAME, event_id="n-s-1", type="zone_entered", occurred_us=1, zone="z", track_id=1),
     messages.Event(
@@ -84,6 +94,25 @@ EXAMPLES: list[Any] = [
         version=1,
         zones={"z": messages.ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)), crowd=messages.Crowd(count=3))},
         lines={"l": messages.LineDefinition(points=((0, 0), (1, 1)))},
+        masks={"m": messages.MaskDefinition(polygon=((0, 0), (1, 0), (1, 1)), by="overlap")},
+        filters={"all": messages.FilterDefinition(score=0.3)},
+    ),
+    messages.Suspects(
+        **HEAD,
+        camera="c",
+        suspects=(
+            messages.Suspect(
+                id="kite-1",
+                class_id=33,
+                label="kite",
+                box=(0.1, 0.2, 0.3, 0.4),
+                polygon=((0, 0), (1, 0), (1, 1)),
+                since_us=1,
+                last_us=2,
+                seen_share=0.5,
+                score=0.4,
+            ),
+        ),
     ),
     messages.Request(transaction="1", camera="c", format="png"),
     messages.Response(**HEAD, command="ping", transaction="1", result={"version": "1"}),
