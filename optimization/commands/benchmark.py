@@ -71,9 +71,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if not rows:
         raise ModelError("no combination of model, engine, size and batch runs here")
     if args.plot:
-        from optimization.measure import plot
+        from optimization.measure.draw import bars
 
-        plot.save(rows, args.plot)
+        bars.save(rows, args.plot)
     return {"machine": machine.describe(), "picture": shown, "rows": rows, "skipped": skipped}
 
 

@@ -85,7 +85,7 @@ def _accuracy(args: argparse.Namespace, both: list[ModelSettings]) -> dict[str, 
     found = {}
     for name, settings in zip("ab", both, strict=True):
         thorough = dataclasses.replace(settings, confidence=accuracy.CONFIDENCE, max_detections=300)
-        found[name] = asdict(accuracy.evaluate(thorough, truth, args.classes)[0])
+        found[name] = asdict(accuracy.evaluate(thorough, truth, args.classes))
     return found
 
 

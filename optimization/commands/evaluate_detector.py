@@ -1,4 +1,4 @@
-"""`evaluate detector`: COCO's average precision of a detector, and its loss against another."""
+"""`evaluate detector`: COCO's numbers of a detector, its confusions, and its loss against another."""
 
 from __future__ import annotations
 
@@ -7,13 +7,38 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edge_node.config.model_settings import ModelSettings
-from optimization import arguments, detectors
+from optimization import arguments, detectors, files
 from optimization.command import Command
 from optimization.measure import accuracy
+from shared.errors import ConfigError
+from shared.program import need
 
 if TYPE_CHECKING:
-    from optimization.measure.coco import Scores
+    from optimization.measure.coco import Truth
+    from optimization.measure.confusion import Confusion
+    from optimization.measure.scores import ClassScores, Curves, Scores
+
+_COLUMNS = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ap_small": "APs",
+    "ap_medium": "APm",
+    "ap_large": "APl",
+    "ar_1": "AR1",
+    "ar_10": "AR10",
+    "ar_100": "AR100",
+    "ar_small": "ARs",
+    "ar_medium": "ARm",
+    "ar_large": "ARl",
+}
+_OF_A_CLASS = [key for key in _COLUMNS if key.startswith("ap") or key == "ar_100"]
+_PLOTS = ("precision_recall.png", "precision_recall_by_class.png", "confusion.png")
+_CONFUSED = 8
+"""Confusions that are printed."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +48,23 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", metavar="MODEL", help="also score this model, and give the loss against it"
     )
+    parser.add_argument(
+        "--plots",
+        type=Path,
+        metavar="DIR",
+        help="draw precision over recall and the confusion matrix into this folder",
+    )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=0.3,
+        metavar="SCORE",
+        help="lowest score of a detection in the confusion matrix (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate and print the table.
+    """Evaluate and print the tables.
 
     Args:
         args: The options that `declare` declared.
@@ -36,38 +74,107 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from optimization.measure.coco import read_truth
 
+    _check(args)
     truth = read_truth(args.annotations, args.images)
     document: dict[str, Any] = {}
-    print(f"{'':<28}{'AP':>7}{'AP50':>7}{'AP75':>7}")
+    print(f"{'':<22}" + "".join(f"{title:>6}" for title in _COLUMNS.values()))
     if args.against:
-        scores, ran = accuracy.evaluate(_settings(args, args.against), truth, args.classes)
-        print(row(args.against, scores))
-        document["against"] = asdict(scores) | ran
-    scores, ran = accuracy.evaluate(_settings(args, args.model), truth, args.classes)
-    print(row(args.model, scores))
-    document = asdict(scores) | ran | document
+        seen = accuracy.look(_settings(args, args.against), truth, args.classes)
+        scores = truth.score(seen.found, seen.category_ids)
+        print(_row(Path(args.against).name, scores))
+        document["against"] = asdict(scores) | seen.ran
+    seen = accuracy.look(_settings(args, args.model), truth, args.classes)
+    evaluation = truth.evaluate(seen.found, seen.category_ids)
+    scores, curves = evaluation.scores(), evaluation.curves()
+    print(_row(Path(args.model).name, scores))
+    document = asdict(scores) | seen.ran | document
     if args.against:
-        document["loss"] = {
-            key: round(document["against"][key] - document[key], 4) for key in ("ap", "ap50", "ap75")
-        }
-        print(f"{'loss, points':<28}" + "".join(f"{100 * loss:7.1f}" for loss in document["loss"].values()))
-    return document
+        document["loss"] = loss = _loss(document["against"], document)
+        print(f"{'loss, points':<22}" + "".join(_cell(loss[key]) for key in _COLUMNS))
+    print(_by_class(scores.classes))
+    confused = _confusion(truth, seen, args.confidence)
+    if args.plots:
+        _draw(args.plots, curves, confused, f"{Path(args.model).name}, {len(seen.found)} pictures")
+    return document | {"confusion": confused.document(), "curves": curves.document()}
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not 0 < args.confidence <= 1:
+        raise ConfigError(f"--confidence {args.confidence}: must be above 0 and at most 1")
+    if args.plots:
+        need("matplotlib", extra="optimize")
+        if args.plots.is_file():
+            raise ConfigError(f"--plots {args.plots}: is a file; name a folder")
+        for name in _PLOTS:
+            files.claim(args.plots / name, force=args.force)
 
 
 def _settings(args: argparse.Namespace, model: str) -> ModelSettings:
     return detectors.settings(args, name=model, confidence=accuracy.CONFIDENCE, max_detections=300)
 
 
-def row(name: str, scores: Scores) -> str:
+def _loss(against: dict[str, Any], document: dict[str, Any]) -> dict[str, float | None]:
+    """What the model has less than the other, by score."""
+    both = {key: (against[key], document[key]) for key in _COLUMNS}
+    return {key: None if None in pair else round(pair[0] - pair[1], 4) for key, pair in both.items()}
+
+
+def _row(name: str, scores: Scores) -> str:
     """One line of the table, in percent."""
-    numbers = "".join(f"{100 * value:7.1f}" for value in (scores.ap, scores.ap50, scores.ap75))
-    return f"{Path(name).name[:27]:<28}{numbers}"
+    return f"{name[:21]:<22}" + "".join(_cell(getattr(scores, key)) for key in _COLUMNS)
+
+
+def _by_class(classes: dict[str, ClassScores]) -> str:
+    """The table of classes, those with the most objects first."""
+    lines = [f"\n{'class':<22}{'objects':>9}" + "".join(f"{_COLUMNS[key]:>6}" for key in _OF_A_CLASS)]
+    for name, one in sorted(classes.items(), key=lambda item: -item[1].objects):
+        lines.append(
+            f"{name[:21]:<22}{one.objects:>9}" + "".join(_cell(getattr(one, k)) for k in _OF_A_CLASS)
+        )
+    return "\n".join(lines)
+
+
+def _cell(share: float | None) -> str:
+    return f"{'-':>6}" if share is None else f"{100 * share:>6.1f}"
+
+
+def _confusion(truth: Truth, seen: accuracy.Seen, confidence: float) -> Confusion:
+    """The confusion matrix, after its sums and its most frequent confusions are printed."""
+    from optimization.measure.confusion import OVERLAP, confusion
+
+    found = confusion(truth, seen.found, seen.category_ids, confidence)
+    inner = found.counts[:-1, :-1]
+    right = int(inner.trace())
+    print(
+        f"\nscore of at least {confidence:g}, IoU of at least {OVERLAP:g}: {right} objects right, "
+        f"{int(inner.sum()) - right} taken for another class, {int(found.counts[:-1, -1].sum())} missed; "
+        f"{int(found.counts[-1, :-1].sum())} detections of nothing"
+    )
+    mixed = inner - np.diag(inner.diagonal())
+    order = np.argsort(-mixed, axis=None, kind="stable")[:_CONFUSED]
+    pairs = [divmod(int(place), len(inner)) for place in order]
+    told = [f"{found.names[a]} as {found.names[b]} {mixed[a, b]}" for a, b in pairs if mixed[a, b]]
+    if told:
+        print(f"most often: {', '.join(told)}")
+    return found
+
+
+def _draw(folder: Path, curves: Curves, confused: Confusion, title: str) -> None:
+    from optimization.measure.draw import curves as draw_curves
+    from optimization.measure.draw import matrix
+
+    paths = [folder / name for name in _PLOTS]
+    draw_curves.save_all(curves, paths[0], title)
+    draw_curves.save_by_class(curves, paths[1], title)
+    matrix.save(confused, paths[2], title)
+    print(f"drawn: {', '.join(map(str, paths))}")
 
 
 COMMAND = Command(
     name="detector",
-    help="COCO mAP of a detector, and its loss against another",
-    description="Run a detector over annotated pictures and give COCO's average precision (0 to 1).",
+    help="COCO's twelve numbers of a detector, by class, its confusions, and its loss against another",
+    description="Run a detector over annotated pictures and give COCO's average precision and recall (0 to 1 "
+    "in the report, percent in the tables), those of each class, and which classes it confuses.",
     declare=declare,
     run=run,
     needs=("pycocotools",),

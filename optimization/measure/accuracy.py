@@ -1,10 +1,13 @@
-"""How accurate a detector is on annotated pictures: COCO's average precision."""
+"""How accurate a detector is on annotated pictures."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from edge_node.config.model_settings import ModelSettings
@@ -13,24 +16,35 @@ from edge_node.frames import Detections
 from optimization import pictures
 
 if TYPE_CHECKING:
-    from optimization.measure.coco import Scores, Truth
+    from optimization.measure.coco import Truth
+    from optimization.measure.scores import Scores
 
 CONFIDENCE = 0.001
 """Lowest score of a detection that is evaluated: precision is measured over all recalls."""
 
 
-def evaluate(
-    settings: ModelSettings, truth: Truth, classes: tuple[str, ...]
-) -> tuple[Scores, dict[str, Any]]:
-    """Score one detector.
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a detector saw in annotated pictures.
+
+    Attributes:
+        found: Detections of each picture.
+        category_ids: Category ids by class id; see `Truth.match`.
+        ran: What ran: model, engine, device, input size and number of pictures.
+    """
+
+    found: list[Detections]
+    category_ids: npt.NDArray[np.intp]
+    ran: dict[str, Any]
+
+
+def look(settings: ModelSettings, truth: Truth, classes: tuple[str, ...]) -> Seen:
+    """Run one detector over the pictures.
 
     Args:
         settings: The detector's settings, with the thresholds of the evaluation.
         truth: What the detector should find.
         classes: Categories to score; none means all.
-
-    Returns:
-        The scores, and what ran: model, engine, device, input size and number of pictures.
 
     Raises:
         ModelError: The model cannot be used.
@@ -50,4 +64,10 @@ def evaluate(
             "input": [target.width, target.height],
             "pictures": len(found),
         }
-    return truth.score(found, category_ids), ran
+    return Seen(found, category_ids, ran)
+
+
+def evaluate(settings: ModelSettings, truth: Truth, classes: tuple[str, ...]) -> Scores:
+    """Score one detector; the arguments and errors are those of `look`."""
+    seen = look(settings, truth, classes)
+    return truth.score(seen.found, seen.category_ids)

@@ -1,4 +1,4 @@
-"""Ground truth in COCO's format, and COCO's average precision of a detector.
+"""Ground truth in COCO's format, and the evaluation of a detector against it.
 
 Source: Lin et al., "Microsoft COCO: Common Objects in Context", and its evaluation code, `pycocotools`.
 """
@@ -6,12 +6,12 @@ Source: Lin et al., "Microsoft COCO: Common Objects in Context", and its evaluat
 from __future__ import annotations
 
 import contextlib
-import copy
 import difflib
 import io
 import json
+import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +21,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from edge_node.frames import Detections
+from optimization.measure.scores import Evaluation, Scores
 from shared.errors import ConfigError, SourceError
+from shared.geometry import F64, Bool
 
 NOT_SCORED = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Average precision, 0..1.
-
-    Attributes:
-        ap: Average precision, as the mean over IoU thresholds 0.50 to 0.95 and over classes.
-        ap50: Average precision at IoU 0.50.
-        ap75: Average precision at IoU 0.75.
-        per_class: `ap` by class name, for the classes with ground truth.
-    """
-
-    ap: float
-    ap50: float
-    ap75: float
-    per_class: dict[str, float]
 
 
 class Truth:
@@ -57,7 +42,7 @@ class Truth:
 
     def __init__(self, document: dict[str, Any], pictures: Sequence[tuple[int, Path]]) -> None:
         self._coco = COCO()
-        self._coco.dataset = document
+        self._coco.dataset = document | {"annotations": _complete(document["annotations"])}
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
             self._coco.createIndex()
         self.pictures = pictures
@@ -93,35 +78,63 @@ class Truth:
         return np.array([self.categories[n] if n in wanted else NOT_SCORED for n in names], np.intp)
 
     def score(self, found: Sequence[Detections], category_ids: npt.NDArray[np.intp]) -> Scores:
-        """COCO's average precision, over at most 100 detections a picture.
+        """COCO's numbers, over at most 100 detections of each class in a picture.
 
         Args:
             found: Detections of each picture, in the order of `pictures`.
             category_ids: What `match` returned.
         """
+        return self.evaluate(found, category_ids).scores()
+
+    def evaluate(self, found: Sequence[Detections], category_ids: npt.NDArray[np.intp]) -> Evaluation:
+        """What pycocotools measures; the arguments are those of `score`."""
         rows = [
             {"image_id": image, "category_id": int(category), "bbox": box, "score": score}
             for (image, _), seen in zip(self.pictures, found, strict=True)
             for box, score, category in _rows(seen, category_ids)
         ]
         scored = sorted({int(category) for category in category_ids} - {NOT_SCORED})
-        if not rows:  # pycocotools cannot load an empty list
-            names = {name: 0.0 for name, id_ in self.categories.items() if id_ in scored}
-            return Scores(0.0, 0.0, 0.0, names)
         with contextlib.redirect_stdout(io.StringIO()):
-            evaluation = COCOeval(self._coco, self._coco.loadRes(copy.copy(rows)), "bbox")
+            evaluation = COCOeval(self._coco, self._results(rows), "bbox")
             evaluation.params.catIds = scored
             evaluation.evaluate()
             evaluation.accumulate()
-        # precision: (IoU thresholds, recall thresholds, classes, areas, limits); -1 where there is no truth
-        precision = evaluation.eval["precision"][:, :, :, 0, -1]
         by_id = {id_: name for name, id_ in self.categories.items()}
-        per_class = {
-            by_id[id_]: _mean(precision[:, :, k])
-            for k, id_ in enumerate(scored)
-            if (precision[:, :, k] >= 0).any()
-        }
-        return Scores(_mean(precision), _mean(precision[0]), _mean(precision[5]), per_class)
+        there = self._coco.loadAnns(self._coco.getAnnIds(imgIds=[image for image, _ in self.pictures]))
+        counts = Counter(item["category_id"] for item in there if not item["iscrowd"])
+        return Evaluation(
+            [by_id[id_] for id_ in scored],
+            [counts[id_] for id_ in scored],
+            evaluation.eval["precision"],
+            evaluation.eval["recall"],
+        )
+
+    def _results(self, rows: list[dict[str, Any]]) -> Any:
+        if rows:
+            return self._coco.loadRes(rows)
+        nothing = COCO()  # `loadRes` cannot load an empty list
+        nothing.dataset = self._coco.dataset | {"annotations": []}
+        nothing.createIndex()
+        return nothing
+
+    def objects(self, image: int) -> tuple[F64, npt.NDArray[np.intp], Bool]:
+        """The objects in a picture: corners ``(N, 4)`` in pixels, category ids, and which are crowds."""
+        items = self._coco.imgToAnns.get(image, [])
+        boxes = np.array([item["bbox"] for item in items], np.float64).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        crowds = np.array([bool(item["iscrowd"]) for item in items], np.bool_)
+        return boxes, np.array([item["category_id"] for item in items], np.intp), crowds
+
+
+def _complete(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The annotations with all that pycocotools asks for.
+
+    It takes an object with the id 0 for none, so they are numbered anew.
+    """
+    return [
+        {"area": item["bbox"][2] * item["bbox"][3], "iscrowd": 0} | item | {"id": number}
+        for number, item in enumerate(annotations, 1)
+    ]
 
 
 def _rows(seen: Detections, category_ids: npt.NDArray[np.intp]) -> list[tuple[list[float], float, int]]:
@@ -130,11 +143,6 @@ def _rows(seen: Detections, category_ids: npt.NDArray[np.intp]) -> list[tuple[li
     boxes = seen.xyxy.astype(np.float64)
     boxes[:, 2:] -= boxes[:, :2]
     return list(zip(boxes.tolist(), seen.score.tolist(), category_ids[seen.class_id].tolist(), strict=True))
-
-
-def _mean(precision: npt.NDArray[np.float64]) -> float:
-    there = precision[precision >= 0]
-    return round(float(there.mean()), 4) if len(there) else 0.0
 
 
 def _near(name: str, names: Sequence[str] | dict[str, int]) -> str:
@@ -222,4 +230,18 @@ def _read(path: Path) -> dict[str, Any]:
             raise SourceError(
                 f"{path}: is not a COCO annotation file; it needs {key!r}, each with {', '.join(fields)}"
             )
+    for item in document["annotations"]:
+        if not _is_box(item["bbox"]):
+            raise SourceError(
+                f"{path}: the bbox {item['bbox']!r} of picture {item['image_id']!r} is not x, y, width and "
+                "height in pixels"
+            )
     return dict(document)
+
+
+def _is_box(value: object) -> bool:
+    """Whether a value is four finite numbers, the last two of them at least 0."""
+    if not isinstance(value, list) or len(value) != 4:
+        return False
+    finite = all(isinstance(number, (int, float)) and math.isfinite(number) for number in value)
+    return finite and bool(min(value[2:]) >= 0)

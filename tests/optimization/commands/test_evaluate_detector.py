@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from edge_node.config.model_settings import ModelSettings
@@ -59,7 +60,8 @@ def test_a_detector_that_is_its_own_truth_scores_one_and_a_shifted_truth_less(
     assert code == 0
     assert scores["ap"] == scores["ap50"] == scores["ap75"] == 1.0
     assert set(scores["per_class"].values()) == {1.0}
-    assert scores["loss"] == {"ap": 0.0, "ap50": 0.0, "ap75": 0.0}
+    assert {value for value in scores["loss"].values() if value is not None} == {0.0}
+    assert {"ap", "ap_small", "ar_1", "ar_large"} <= scores["loss"].keys()
     assert "loss, points" in capsys.readouterr().out
     shifted = json.loads(json.dumps(seen))
     for item in shifted["annotations"]:
@@ -90,9 +92,64 @@ def test_classes_are_matched_by_name_and_a_mismatch_is_named(
     assert "did you mean 'person'" in capsys.readouterr().err
 
 
+def test_the_report_has_confusions_and_curves_and_the_folder_has_their_pictures(
+    tmp_path: Path, images: Path, seen: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed = json.loads(json.dumps(seen))
+    categories = {item["name"]: item["id"] for item in mixed["categories"]}
+    changed = next(item for item in mixed["annotations"] if item["category_id"] != categories["zebra"])
+    was = next(name for name, id_ in categories.items() if id_ == changed["category_id"])
+    changed["category_id"] = categories["zebra"]
+    folder = tmp_path / "plots"
+    words = ["--plots", str(folder), "--confidence", str(SURE)]
+    code, scores = run(tmp_path, images, mixed, *words)
+    assert code == 0
+    told = capsys.readouterr().out
+    assert f"zebra as {was} 1" in told
+    assert "AP50" in told
+    assert scores["confusion"]["counts"]["zebra"] == {was: 1}
+    assert scores["confusion"]["confidence"] == SURE
+    assert scores["classes"]["zebra"]["objects"] == 1
+    assert scores["classes"]["zebra"]["ap"] < 0.5
+    assert len(scores["curves"]["precision"]["0.50"]) == 101
+    for name in ("precision_recall.png", "precision_recall_by_class.png", "confusion.png"):
+        drawn = cv2.imread(str(folder / name))
+        assert drawn is not None
+        assert drawn.std() > 10, name
+    assert main(["evaluate", "detector", *words, "--images", ".", "--annotations", "none.json"]) == 2
+    assert "precision_recall.png: exists already; add --force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["--confidence", "0"], "--confidence 0.0: must be above 0", id="no confidence"),
+        pytest.param(["--plots", "instances.json"], "is a file; name a folder", id="plots in a file"),
+    ],
+)
+def test_options_that_cannot_be_used_are_one_clear_line(
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    images: Path,
+    seen: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _ = run(tmp_path, images, seen, *words)
+    assert code == 2
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        pytest.param(
+            {"annotations": [{"image_id": 1, "category_id": 100, "bbox": [0, 0, "9", 9]}]},
+            "is not x, y, width and height in pixels",
+            id="a box of words",
+        ),
         pytest.param(
             {"images": [{"id": 1, "file_name": "none.jpg"}]}, "missing, such as none.jpg", id="picture"
         ),

@@ -1,20 +1,14 @@
-"""A picture of measurements."""
+"""A bar for each detector, as long as a call takes."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
-from optimization import files
-from shared.errors import ConfigError
+from optimization.measure.draw import figure
 
 _COLOURS = {"preprocess": "#56b4e9", "inference": "#0072b2", "postprocess": "#e69f00"}
-"""Colours that everybody can tell apart. Source: Okabe and Ito, "Color Universal Design"."""
 
 
 def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -27,9 +21,8 @@ def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
     Raises:
         ConfigError: The format is unknown, or the file cannot be written.
     """
-    figure = Figure(figsize=(9, 1.2 + 0.45 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    drawn = figure.blank(9, 1.2 + 0.45 * len(rows))
+    axes = drawn.add_subplot()
     places = range(len(rows))
     left = [0.0] * len(rows)
     for step, colour in _COLOURS.items():
@@ -51,11 +44,4 @@ def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.legend(
         fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.6 / len(rows)), ncols=4
     )
-    buffer = io.BytesIO()
-    try:
-        figure.savefig(buffer, format=path.suffix.lstrip(".") or "png", dpi=150)
-    except ValueError:
-        raise ConfigError(
-            f"--plot {path}: {path.suffix!r} is not a known format; use .png, .svg or .pdf"
-        ) from None
-    files.save(path, buffer.getvalue())
+    figure.save(drawn, path)
