@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from edge_node.assets.models import Layout
+from edge_node.assets.names import Layout
 from optimization.detectors import default_model
 
 

@@ -1,90 +1,20 @@
-"""Models by name: the file a name stands for, and what is known about it before it is opened."""
+"""Models by name: the file a name stands for, and where it is kept."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from edge_node.assets.download import DownloadError, cache_dir, fetch
+from edge_node.assets.known import KnownModel
+from edge_node.assets.zoo import ZOO
 from shared.errors import ModelError
 from shared.files import at_home, is_readable
-
-Layout = Literal[
-    "yolov5",
-    "yolov8",
-    "yolov10",
-    "yolox",
-    "yolox_decoded",
-    "nanodet",
-    "picodet",
-    "paddle",
-    "rtmdet",
-    "rtdetr",
-    "rtdetr_queries",
-    "rtdetr_rows",
-    "rtdetr_topk",
-    "rfdetr",
-    "ssd",
-    "tf_ssd",
-    "faster_rcnn",
-    "efficient_nms",
-]
-"""How a network's outputs are read; `edge_node/detect/decode/families.py` says what each of them is."""
-
-Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "coreml"]
-"""An execution provider of ONNX Runtime."""
 
 BUILT_IN = Path(__file__).parent / "weights"
 """The folder of the model that comes with Darner."""
 
-COCO = tuple(
-    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,"
-    "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,"
-    "tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,"
-    "tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,"
-    "hot dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,"
-    "keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,"
-    "hair drier,toothbrush".split(",")
-)
-"""The names of COCO's 80 classes, for models that carry none."""
-
-NO_CLASS = "N/A"
-"""Stands for a class id that is not used."""
-
-_COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
-_names = iter(COCO)
-COCO_IDS = tuple(NO_CLASS if i in (0, *_COCO_GAPS) else next(_names) for i in range(91))
-"""The same names by the ids in COCO's annotations, 0 to 90; eleven of these ids are not used."""
-
-
-@dataclass(frozen=True)
-class KnownModel:
-    """A model that the configuration can name instead of a path.
-
-    Attributes:
-        name: Its name in the configuration.
-        url: Its official address; None for the model that comes with Darner.
-        layout: How its outputs are read.
-    """
-
-    name: str
-    url: str | None
-    layout: Layout
-
-
-_YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
-
-KNOWN = {
-    model.name: model
-    for model in (
-        KnownModel("nanodet_g_416", None, "yolov8"),
-        KnownModel("yolox_nano", f"{_YOLOX}/yolox_nano.onnx", "yolox"),
-        KnownModel("yolox_tiny", f"{_YOLOX}/yolox_tiny.onnx", "yolox"),
-        KnownModel("yolox_s", f"{_YOLOX}/yolox_s.onnx", "yolox"),
-    )
-}
-"""The known models; the weights of all of them are under Apache-2.0."""
+KNOWN = {model.name: model for model in ZOO}
+"""The known models by name."""
 
 
 def find_model(name: str) -> Path:
@@ -104,10 +34,29 @@ def find_model(name: str) -> Path:
         raise ModelError(
             f"model {name!r}: no such file to read, and no known model of that name: {', '.join(KNOWN)}"
         )
-    if known.url is None:
-        return BUILT_IN / f"{name}.onnx"
-    target = cache_dir() / "models" / f"{name}.onnx"
+    target = path_of(known)
+    if known.built_in or (known.download is None and is_readable(target)):
+        return target
+    if known.download is None:
+        raise ModelError(f"model {name!r}: {known.recipe}, and put the file at {target}")
     try:
-        return fetch(known.url, target)
+        return fetch(known.download.url, target, expected(known))
     except DownloadError as error:
         raise ModelError(f"model {name!r}: {error}. Without a connection, put the file at {target}") from None
+
+
+def path_of(known: KnownModel) -> Path:
+    """Where the file of a known model is, or belongs."""
+    if known.built_in:
+        return BUILT_IN / f"{known.name}.onnx"
+    return cache_dir() / "models" / f"{known.name}.onnx"
+
+
+def expected(known: KnownModel) -> str | None:
+    """The SHA-256 that the file of a known model must have when it is downloaded.
+
+    A file that somebody has put there by hand need not have it.
+    """
+    if known.download is None or path_of(known).is_file():
+        return None
+    return known.download.sha256

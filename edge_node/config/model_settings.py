@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from edge_node.assets.models import Layout, Provider
+from edge_node.assets.names import Layout, Provider
 from shared import limits
 from shared.configuration.declared import ADDRESS
 from shared.wire.messages import Fraction, Label

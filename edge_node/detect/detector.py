@@ -11,7 +11,8 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from edge_node.assets.models import KNOWN, Layout
+from edge_node.assets.models import KNOWN
+from edge_node.assets.names import Layout
 from edge_node.backends.choose import choose
 from edge_node.backends.host import PictureInput
 from edge_node.backends.interface import Array, Backend, Inference, Pending, Wanted

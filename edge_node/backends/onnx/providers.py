@@ -9,7 +9,7 @@ from typing import Any
 import onnxruntime as ort
 
 from edge_node.assets.download import cache_dir
-from edge_node.assets.models import Provider
+from edge_node.assets.names import Provider
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")

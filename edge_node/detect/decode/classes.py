@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import orjson
 
-from edge_node.assets.models import COCO, COCO_IDS, NO_CLASS
+from edge_node.assets.names import COCO, COCO_IDS, NO_CLASS
 from edge_node.backends.interface import ModelFile
 from edge_node.detect.decode.families import Family
 from edge_node.detect.decode.raw import Ids

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_node.assets.models import Layout
+from edge_node.assets.names import Layout
 from edge_node.backends.interface import Anchors, ModelFile
 from edge_node.backends.preprocess import InputFormat
 from edge_node.detect.decode import dense, sparse

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_node.assets.models import Layout
+from edge_node.assets.names import Layout
 from edge_node.backends.interface import Array, ModelFile
 from edge_node.detect.decode.dense import DFL_BINS, cells
 from edge_node.detect.decode.families import FAMILIES

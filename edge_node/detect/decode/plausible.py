@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edge_node.assets.models import Layout
+from edge_node.assets.names import Layout
 from edge_node.backends.interface import Array
 from edge_node.detect.decode.dense import DFL_BINS
 from edge_node.detect.decode.families import FAMILIES

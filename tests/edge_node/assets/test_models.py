@@ -38,7 +38,7 @@ def test_the_built_in_model_comes_with_the_package() -> None:
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="no known model of that name: nanodet_g_416, yolox"):
+    with pytest.raises(ModelError, match=r"no known model of that name: nanodet_g_416, .*yolox_tiny"):
         models.find_model("yolo99")
 
 

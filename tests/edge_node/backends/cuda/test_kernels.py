@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_node.assets.models import Layout
+from edge_node.assets.names import Layout
 from edge_node.backends.cuda.kernels import (
     CAPACITY,
     FORMAT,

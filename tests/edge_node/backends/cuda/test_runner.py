@@ -13,7 +13,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_node.assets.models import BUILT_IN, Layout
+from edge_node.assets.models import BUILT_IN
+from edge_node.assets.names import Layout
 from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
 from edge_node.backends.cuda.graph import CaptureError, CudaGraph
 from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes, job, source_size

@@ -11,7 +11,8 @@ import onnx
 import pytest
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-from edge_node.assets.models import BUILT_IN, Provider
+from edge_node.assets.models import BUILT_IN
+from edge_node.assets.names import Provider
 from edge_node.backends.interface import Inference, Wanted
 from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.backend import OnnxBackend

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_node.assets.models import COCO, COCO_IDS, Layout
+from edge_node.assets.names import COCO, COCO_IDS, Layout
 from edge_node.backends.interface import Array
 from shared.geometry import F32
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_node.assets.models import COCO, NO_CLASS, Layout
+from edge_node.assets.names import COCO, NO_CLASS, Layout
 from edge_node.detect.decode.classes import class_names
 from edge_node.detect.decode.families import FAMILIES
 from shared.errors import ModelError

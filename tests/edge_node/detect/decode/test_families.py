@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.assets.models import COCO_IDS, Layout
+from edge_node.assets.names import COCO_IDS, Layout
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.detector import Detector

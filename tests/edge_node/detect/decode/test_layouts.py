@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from edge_node.assets.models import Layout
+from edge_node.assets.names import Layout
 from edge_node.backends.interface import Axis
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.decode.layouts import recognise
