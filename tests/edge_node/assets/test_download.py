@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import os
 import pwd
+import resource
 import tempfile
-import threading
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,85 +16,62 @@ from edge_node.assets.download import DownloadError, fetch, sha256
 from edge_node.assets.models import find_model
 from shared.errors import ModelError
 from shared.files import at_home
+from tests.edge_node.assets.served import Served, serving
 
 CONTENT = b"weights" * 1000
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves one file, and counts the requests."""
-
-    requests = 0
-
-    def do_GET(self) -> None:
-        type(self).requests += 1
-        if "missing" in self.path:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT) + (1000 if "short" in self.path else 0)))
-        self.end_headers()
-        self.wfile.write(CONTENT)
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An https address. Requests go over plain HTTP, which needs no certificate."""
-    httpd = http.server.HTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    port = httpd.server_port
-    real = urllib.request.urlopen
-
-    def plain(url: str, **options: Any) -> Any:
-        return real(url.replace("https://", "http://"), **options)
-
-    monkeypatch.setattr(urllib.request, "urlopen", plain)
-    Server.requests = 0
-    yield f"https://127.0.0.1:{port}"
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served"), monkeypatch) as served:
+        served.files = {
+            "/model.onnx": CONTENT,
+            "/a.onnx": CONTENT,
+            "/b.onnx": CONTENT,
+            "/short.onnx": CONTENT,
+        }
+        served.promised = {"/short.onnx": 1000}
+        yield served
 
 
-def test_a_file_is_fetched_once_and_its_hash_recorded(server: str, tmp_path: Path) -> None:
+def test_a_file_is_fetched_once_and_its_hash_recorded(server: Served, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "model.onnx"
-    assert fetch(f"{server}/model.onnx", target).read_bytes() == CONTENT
+    assert fetch(f"{server.url}/model.onnx", target).read_bytes() == CONTENT
     assert (tmp_path / "deep" / "model.onnx.sha256").read_text().split()[0] == sha256(target)
-    fetch(f"{server}/model.onnx", target)
-    assert Server.requests == 1
+    fetch(f"{server.url}/model.onnx", target)
+    assert server.asked == ["/model.onnx"]
 
 
-def test_a_file_that_has_changed_since_its_download_is_refused(server: str, tmp_path: Path) -> None:
+def test_a_file_that_has_changed_since_its_download_is_refused(server: Served, tmp_path: Path) -> None:
     target = tmp_path / "model.onnx"
-    fetch(f"{server}/model.onnx", target)
+    fetch(f"{server.url}/model.onnx", target)
     target.write_bytes(b"other")
     with pytest.raises(DownloadError, match="has changed since it was downloaded"):
-        fetch(f"{server}/model.onnx", target)
+        fetch(f"{server.url}/model.onnx", target)
 
 
 def test_a_file_without_a_known_hash_is_trusted_once_and_that_is_said(
-    server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     known = hashlib.sha256(CONTENT).hexdigest()
-    fetch(f"{server}/a.onnx", tmp_path / "a.onnx", known)
+    fetch(f"{server.url}/a.onnx", tmp_path / "a.onnx", known)
     assert not caplog.text
-    fetch(f"{server}/b.onnx", tmp_path / "b.onnx")
-    assert "trusted, as no checksum of it is known" in caplog.text
+    fetch(f"{server.url}/b.onnx", tmp_path / "b.onnx")
+    assert "trusted on first use, as no checksum of it is published" in caplog.text
     assert known in caplog.text
     caplog.clear()
-    fetch(f"{server}/b.onnx", tmp_path / "b.onnx")
+    fetch(f"{server.url}/b.onnx", tmp_path / "b.onnx")
     assert not caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"\xff"])
-def test_a_record_that_holds_no_hash_is_one_clear_error(server: str, tmp_path: Path, content: bytes) -> None:
-    fetch(f"{server}/model.onnx", tmp_path / "model.onnx")
+def test_a_record_that_holds_no_hash_is_one_clear_error(
+    server: Served, tmp_path: Path, content: bytes
+) -> None:
+    fetch(f"{server.url}/model.onnx", tmp_path / "model.onnx")
     (tmp_path / "model.onnx.sha256").write_bytes(content)
     with pytest.raises(DownloadError, match="holds no SHA-256"):
-        fetch(f"{server}/model.onnx", tmp_path / "model.onnx")
+        fetch(f"{server.url}/model.onnx", tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize(
@@ -106,14 +80,66 @@ def test_a_record_that_holds_no_hash_is_one_clear_error(server: str, tmp_path: P
         pytest.param("model.onnx", "0" * 64, "expected 0000", id="wrong hash"),
         pytest.param("missing.onnx", None, "Not Found", id="404"),
         pytest.param("short.onnx", None, "ended after 7000 of 8000 bytes", id="cut short"),
+        pytest.param("downgraded.onnx", None, "leads to http://.*only https", id="redirected to http"),
     ],
 )
 def test_a_bad_download_leaves_nothing_behind(
-    server: str, tmp_path: Path, path: str, expected: str | None, says: str
+    server: Served, tmp_path: Path, path: str, expected: str | None, says: str
 ) -> None:
+    server.redirects["/downgraded.onnx"] = "http://127.0.0.1:9/model.onnx"
     with pytest.raises(DownloadError, match=says):
-        fetch(f"{server}/{path}", tmp_path / "model.onnx", expected)
+        fetch(f"{server.url}/{path}", tmp_path / "model.onnx", expected)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_redirection_to_https_is_followed(server: Served, tmp_path: Path) -> None:
+    server.redirects["/moved.onnx"] = f"{server.url}/model.onnx"
+    assert fetch(f"{server.url}/moved.onnx", tmp_path / "model.onnx").read_bytes() == CONTENT
+
+
+def test_a_file_that_is_too_large_is_not_fetched_to_its_end(server: Served, tmp_path: Path) -> None:
+    server.files["/large.onnx"] = bytes(20_000_000)
+    with pytest.raises(DownloadError, match="larger than 1 MB"):
+        fetch(f"{server.url}/large.onnx", tmp_path / "model.onnx", limit=1_000_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_check_refuses_is_not_kept(server: Served, tmp_path: Path) -> None:
+    def refuse(path: Path) -> None:
+        assert path.read_bytes() == CONTENT
+        raise ModelError("not a detector")
+
+    with pytest.raises(ModelError, match="not a detector"):
+        fetch(f"{server.url}/model.onnx", tmp_path / "model.onnx", check=refuse)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence_about_the_folder(server: Served, tmp_path: Path) -> None:
+    server.files["/large.onnx"] = bytes(300_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(DownloadError) as caught:
+            fetch(f"{server.url}/large.onnx", tmp_path / "model.onnx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(caught.value) == f"{tmp_path}: cannot keep a download there: File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(server: Served, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(DownloadError, match="models: cannot keep a download there: "):
+        fetch(f"{server.url}/model.onnx", tmp_path / "models" / "model.onnx")
+
+
+def test_a_server_that_nobody_vouches_for_is_not_asked(
+    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(DownloadError, match="certificate verify failed"):
+        fetch(f"{server.url}/model.onnx", tmp_path / "model.onnx")
+    assert server.asked == []
 
 
 def test_only_https_is_fetched(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import os
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,14 +14,24 @@ from shared.errors import ModelError
 def test_without_a_connection_the_error_says_where_to_put_the_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise OSError("no network")
-
     monkeypatch.setenv("DARNER_CACHE", str(tmp_path))
-    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     with pytest.raises(ModelError, match="Without a connection, put the file at") as caught:
         models.find_model("yolox_tiny")
     assert str(tmp_path / "models" / "yolox_tiny.onnx") in str(caught.value)
+
+
+def test_a_model_that_nobody_publishes_says_how_to_make_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DARNER_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match=r"convert rtmdet_tiny.* with MMDeploy.*put the file at") as caught:
+        models.find_model("rtmdet_tiny")
+    target = tmp_path / "models" / "rtmdet_tiny.onnx"
+    assert str(target) in str(caught.value)
+    target.parent.mkdir()
+    target.write_bytes(b"weights")
+    assert models.find_model("rtmdet_tiny") == target
 
 
 def test_a_model_put_there_by_hand_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
