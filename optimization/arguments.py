@@ -8,6 +8,7 @@ from typing import get_args
 
 from edge_node.assets.names import Layout
 from optimization.detectors import default_model
+from shared.errors import ConfigError
 
 
 def add_network(parser: argparse.ArgumentParser, *, engine: bool = False) -> None:
@@ -75,6 +76,27 @@ def add_truth(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--classes", type=names, default=(), metavar="NAME,...", help="score only these (default: all)"
     )
+
+
+def add_plot(parser: argparse.ArgumentParser) -> None:
+    """Declare the picture of a measurement, which `measure.draw.measured` draws."""
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw accuracy against latency; without ground truth, only latency (.png, .svg or .pdf)",
+    )
+
+
+def ground_truth(args: argparse.Namespace) -> bool:
+    """Whether the options of `add_truth` name ground truth.
+
+    Raises:
+        ConfigError: They name half of it.
+    """
+    if bool(args.images) != bool(args.annotations):
+        raise ConfigError("accuracy needs both --images and --annotations")
+    return bool(args.annotations)
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from shared.errors import ConfigError
 from shared.files import write_whole
+from shared.program import need
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 def claim(path: Path | None, *, force: bool) -> None:
@@ -33,6 +36,25 @@ def claim(path: Path | None, *, force: bool) -> None:
         raise ConfigError(f"{path.parent}: cannot be made ({error.strerror})") from None
     if not os.access(path.parent, os.W_OK):
         raise ConfigError(f"{path.parent}: cannot be written to (permission denied)")
+
+
+def claim_picture(path: Path | None, option: str, *, force: bool) -> None:
+    """Check before the work that a picture can be drawn and written after it.
+
+    Args:
+        path: The file to write later; None when there is none.
+        option: The option that names it.
+        force: Whether the file may exist.
+
+    Raises:
+        ConfigError: It cannot, its suffix names no known format, or matplotlib is not installed.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in _PICTURES:
+        raise ConfigError(f"{option} {path}: {path.suffix!r} is not a known format; use .png, .svg or .pdf")
+    need("matplotlib", extra="optimize")
+    claim(path, force=force)
 
 
 def save(path: Path, data: bytes | str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from tqdm import tqdm
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from edge_node.config.model_settings import ModelSettings
 from optimization import arguments, detectors, files
 from optimization.command import Command
-from optimization.measure import machine, trial
+from optimization.measure import accuracy, machine, trial
 from shared.errors import DarnerError, ModelError
 from shared.program import need
 
@@ -32,7 +33,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--sizes", type=_numbers, default=[None], metavar="N,...", help="longer sides, for models of any size"
     )
     arguments.add_picture(parser)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the medians (.png, .svg or .pdf)")
+    arguments.add_truth(parser, required=False)
+    arguments.add_plot(parser)
 
 
 def _numbers(text: str) -> list[int]:
@@ -48,9 +50,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         DarnerError: A file cannot be used or written, or no combination runs on this machine.
     """
-    files.claim(args.plot, force=args.force)
-    if args.plot:
-        need("matplotlib", extra="optimize")
+    files.claim_picture(args.plot, "--plot", force=args.force)
+    score = _scorer(args)
     image, shown = trial.picture(args.picture, args.resolution)
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for model, backend, size, batch in tqdm(combinations, unit=" runs", disable=None):
         try:
             settings = detectors.build(name=model, backend=backend, input_size=size, threads=args.threads)
-            rows.append(trial.measure(settings, image, batch, args.rounds))
+            rows.append(trial.measure(settings, image, batch, args.rounds) | score(settings))
         except DarnerError as error:
             skipped.append(
                 {"model": model, "backend": backend, "size": size, "batch": batch, "why": str(error)}
@@ -71,17 +72,36 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if not rows:
         raise ModelError("no combination of model, engine, size and batch runs here")
     if args.plot:
-        from optimization.measure.draw import bars
+        from optimization.measure.draw import measured
 
-        bars.save(rows, args.plot)
+        measured.save(rows, args.plot)
     return {"machine": machine.describe(), "picture": shown, "rows": rows, "skipped": skipped}
+
+
+def _scorer(args: argparse.Namespace) -> Callable[[ModelSettings], dict[str, Any]]:
+    """Gives the scores of a detector as "accuracy", each detector's once; nothing without ground truth."""
+    if not arguments.ground_truth(args):
+        return lambda _: {}
+    need("pycocotools", extra="optimize")
+    from optimization.measure.coco import read_truth
+
+    truth = read_truth(args.annotations, args.images)
+    known: dict[ModelSettings, dict[str, Any]] = {}
+
+    def score(settings: ModelSettings) -> dict[str, Any]:
+        if settings not in known:
+            known[settings] = {"accuracy": asdict(accuracy.evaluate(settings, truth, args.classes))}
+        return known[settings]
+
+    return score
 
 
 COMMAND = Command(
     name="benchmark",
     help="time every step of detection, for models, engines, batch and input sizes",
     description="Time preprocess, inference and postprocess of every combination, one after the other. A "
-    "precision is a model file: name the float one, the FP16 one and the INT8 one.",
+    "precision is a model file: name the float one, the FP16 one and the INT8 one. With ground truth, "
+    "every detector is also scored.",
     declare=declare,
     run=run,
 )

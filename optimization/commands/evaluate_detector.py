@@ -110,7 +110,8 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _settings(args: argparse.Namespace, model: str) -> ModelSettings:
-    return detectors.settings(args, name=model, confidence=accuracy.CONFIDENCE, max_detections=300)
+    limits = {"confidence": accuracy.CONFIDENCE, "max_detections": accuracy.MAX_DETECTIONS}
+    return detectors.settings(args, name=model, **limits)
 
 
 def _loss(against: dict[str, Any], document: dict[str, Any]) -> dict[str, float | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.001
 """Lowest score of a detection that is evaluated: precision is measured over all recalls."""
+MAX_DETECTIONS = 300
+"""Detections of one picture that are evaluated: COCO counts up to 100 of each class."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +70,7 @@ def look(settings: ModelSettings, truth: Truth, classes: tuple[str, ...]) -> See
 
 
 def evaluate(settings: ModelSettings, truth: Truth, classes: tuple[str, ...]) -> Scores:
-    """Score one detector; the arguments and errors are those of `look`."""
-    seen = look(settings, truth, classes)
+    """Score a detector with the thresholds of an evaluation; arguments and errors are those of `look`."""
+    thorough = replace(settings, confidence=CONFIDENCE, max_detections=MAX_DETECTIONS)
+    seen = look(thorough, truth, classes)
     return truth.score(seen.found, seen.category_ids)

@@ -134,10 +134,12 @@ def picture(path: Path | None, resolution: tuple[int, int]) -> tuple[U8, str]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """A table of results of `measure`, in milliseconds p50 / p95."""
+    scored = any("accuracy" in row for row in rows)
     lines = [
         f"{'model':<30}{'':<6}{'engine':<20}{'input':>10}{'batch':>6}"
         + "".join(f"{step:>16}" for step in STEPS)
         + f"{'pictures/s':>12}{'CPU %':>7}{'RSS MB':>8}{'GPU %':>7}{'GPU MB':>8}"
+        + (f"{'AP':>7}" if scored else "")
     ]
     for row in rows:
         steps = "".join(f"{row[step]['p50']:>9.2f} /{row[step]['p95']:>5.1f}" for step in STEPS)
@@ -147,5 +149,6 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         lines.append(
             f"{Path(row['model']).name[:29]:<30}{row['precision']:<6}{row['engine'][:19]:<20}"
             f"{f'{width}x{height}':>10}{row['batch']:>6}{steps}{row['pictures_per_s']:>12.1f}{load}{gpu}"
+            + (f"{100 * row['accuracy']['ap']:>7.1f}" if "accuracy" in row else "")
         )
     return "\n".join(lines)

@@ -16,10 +16,10 @@ def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
     Args:
         rows: Results of `trial.measure`, at least one; each has a bar.
-        path: File to write; its suffix names the format.
+        path: File to write.
 
     Raises:
-        ConfigError: The format is unknown, or the file cannot be written.
+        ConfigError: The file cannot be written.
     """
     drawn = figure.blank(9, 1.2 + 0.45 * len(rows))
     axes = drawn.add_subplot()

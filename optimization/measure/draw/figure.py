@@ -9,7 +9,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from optimization import files
-from shared.errors import ConfigError
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Colours that everybody can tell apart. Source: Okabe and Ito, "Color Universal Design"."""
@@ -25,7 +24,8 @@ def blank(width: float, height: float) -> Figure:
         width: Inches.
         height: Inches.
     """
-    figure = Figure(figsize=(min(width, _MOST / _DPI), min(height, _MOST / _DPI)), layout="constrained")
+    size = (min(width, _MOST / _DPI), min(height, _MOST / _DPI))
+    figure = Figure(size, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -35,16 +35,11 @@ def save(figure: Figure, path: Path) -> None:
 
     Args:
         figure: What to write.
-        path: The file; its suffix names the format.
+        path: The file, whose suffix `files.claim_picture` has checked.
 
     Raises:
-        ConfigError: The format is unknown, or the file cannot be written.
+        ConfigError: The file cannot be written.
     """
     buffer = io.BytesIO()
-    try:
-        figure.savefig(buffer, format=path.suffix.lstrip(".") or "png", dpi=_DPI)
-    except ValueError:
-        raise ConfigError(
-            f"--plot {path}: {path.suffix!r} is not a known format; use .png, .svg or .pdf"
-        ) from None
+    figure.savefig(buffer, format=path.suffix.lower().lstrip("."))
     files.save(path, buffer.getvalue())

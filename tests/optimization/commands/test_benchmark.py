@@ -60,18 +60,45 @@ def test_compare_gives_both_times_and_their_ratio(
     assert "in turn" in capsys.readouterr().out
 
 
-def test_compare_scores_both_when_there_is_ground_truth(tmp_path: Path, images: Path) -> None:
+def truth(tmp_path: Path, images: Path, name: str) -> list[str]:
+    """Options that name one picture with one box."""
     path = sorted(images.iterdir())[0]
-    annotations = tmp_path / "instances.json"
     box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 50, 50], "area": 2500, "iscrowd": 0}
-    document = {"images": [{"id": 1, "file_name": path.name}], "categories": [{"id": 1, "name": "person"}]}
-    annotations.write_text(json.dumps(document | {"annotations": [box]}))
-    out = tmp_path / "both.json"
-    words = ["compare", "nanodet_g_416", "nanodet_g_416", "--rounds", "2", "--json", str(out)]
-    assert main([*words, "--images", str(images), "--annotations", str(annotations)]) == 0
-    accuracy = json.loads(out.read_text())["accuracy"]
-    assert accuracy["a"] == accuracy["b"]
-    assert set(accuracy["a"]["per_class"]) == {"person"}
+    document = {"images": [{"id": 1, "file_name": path.name}], "categories": [{"id": 1, "name": name}]}
+    file = tmp_path / "instances.json"
+    file.write_text(json.dumps(document | {"annotations": [box]}))
+    return ["--images", str(images), "--annotations", str(file)]
+
+
+def test_compare_scores_all_when_there_is_ground_truth_and_draws_them(
+    tmp_path: Path, images: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, plot = tmp_path / "both.json", tmp_path / "front.svg"
+    words = ["compare", *[str(tiny)] * 3, "--rounds", "2", "--json", str(out), "--plot", str(plot)]
+    assert main([*words, *truth(tmp_path, images, "cat")]) == 0
+    document = json.loads(out.read_text())
+    accuracy = document["accuracy"]
+    assert accuracy["a"] == accuracy["b"] == accuracy["c"]
+    assert set(accuracy["a"]["per_class"]) == {"cat"}
+    assert set(document["a_over_c"]) == set(document["a_over_b"])
+    assert "as long as C" in capsys.readouterr().out
+    assert plot.read_text().count("front: nothing here") == 1
+
+
+def test_benchmark_scores_each_detector_once_and_draws_accuracy_against_latency(
+    tmp_path: Path, images: Path, batched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, plot = tmp_path / "times.json", tmp_path / "front.svg"
+    words = ["benchmark", "nanodet_g_416", str(batched), "--batches", "1,2", "--rounds", "2"]
+    words += truth(tmp_path, images, "person")
+    assert main([*words, "--json", str(out), "--plot", str(plot)]) == 0
+    document = json.loads(out.read_text())
+    assert {row["accuracy"]["ap50"] for row in document["rows"]} <= {0.0, 1.0}
+    skipped = {Path(item["model"]).name: item["why"] for item in document["skipped"]}
+    assert "the model has no class 'person'" in skipped[batched.name], "it knows cats and dogs"
+    told = capsys.readouterr().out
+    assert told.splitlines()[1].endswith("AP")
+    assert "front: nothing here" in plot.read_text()
 
 
 @pytest.mark.parametrize(
@@ -84,6 +111,13 @@ def test_compare_scores_both_when_there_is_ground_truth(tmp_path: Path, images: 
         ),
         pytest.param(["benchmark", "--backends", "tensorrt", "--rounds", "1"], "no combination", id="no GPU"),
         pytest.param(["benchmark", "--plot", "x.gif.txt"], "is not a known format", id="a plot of no format"),
+        pytest.param(["compare", "a", "b", "--plot", "x"], "--plot x: '' is not", id="a plot without format"),
+        pytest.param(
+            ["benchmark", "--images", "."], "both --images and --annotations", id="half a truth to time"
+        ),
+        pytest.param(
+            ["compare", *"abcdefghijklmnopqrstuvwxyzz"], "compare at most 26 at once", id="too many"
+        ),
         pytest.param(["compare", "nanodet_g_416", "none.onnx"], "none.onnx", id="nothing to compare with"),
         pytest.param(
             ["compare", "a", "b", "--images", "."], "both --images and --annotations", id="half a truth"
