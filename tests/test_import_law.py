@@ -52,7 +52,7 @@ LEVELS: dict[str, list[str]] = {
         "camera.py",
     ],
     "edge_node/backends": [
-        "preprocess.py",
+        "preprocess.py sizes.py",
         "interface.py",
         "host.py cuda",
         "onnx tensorrt torch.py kserve.py",

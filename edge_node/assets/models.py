@@ -48,7 +48,7 @@ def find_model(name: str) -> Path:
 def path_of(known: KnownModel) -> Path:
     """Where the file of a known model is, or belongs."""
     if known.built_in:
-        return BUILT_IN / f"{known.name}.onnx"
+        return BUILT_IN / "nanodet_g.onnx"
     return cache_dir() / "models" / f"{known.name}.onnx"
 
 

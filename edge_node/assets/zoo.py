@@ -155,9 +155,9 @@ def _rtmdet(size: str, ap: float, gmacs: float) -> KnownModel:
     )
 
 
-ZOO = (
-    KnownModel(
-        name="nanodet_g_416",
+def _nanodet_g(name: str, size: int | None) -> KnownModel:
+    return KnownModel(
+        name=name,
         title="NanoDet-g",
         layout="yolov8",
         side=416,
@@ -166,8 +166,14 @@ ZOO = (
         scores=_NANODET_TABLE,
         code=_NANODET,
         weights=_BUILT_IN_WEIGHTS,
+        size=size,
         cost=1.0,
-    ),
+    )
+
+
+ZOO = (
+    _nanodet_g("nanodet_g", None),
+    _nanodet_g("nanodet_g_416", 416),
     _nanodet_plus("", 30.4, 1.52, "59d2f166088889c902f523bf08079391993491324f0d84847e3c4016a8f7cc3d"),
     _nanodet_plus("-1.5x", 34.1, 2.97, None),
     _picodet("S", 416, 32.5, 1.65),

@@ -13,12 +13,12 @@ import torch
 from edge_node.backends.host import HostInput, PictureInput, by_picture, picture_first
 from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
+from edge_node.backends.sizes import DEFAULT_SIDE
 from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import U8
 from edge_node.machine.hardware import usable_cores
 from shared.errors import ModelError
 
-_DEFAULT_SIZE = 640
 _EXTRA = "config.txt"
 """The file inside Ultralytics' exports that holds class names and size as JSON."""
 _DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.uint8: "uint8", torch.int64: "int64"}
@@ -53,7 +53,7 @@ class TorchBackend:
         self._order = [item.name for item in inputs]
         unknown = ModelFile(picture_first(inputs), (), metadata)
         self._picture = PictureInput.of(unknown, str(path))
-        side = settings.input_size or unknown.trained_size or _DEFAULT_SIZE
+        side = settings.input_size or unknown.trained_size or DEFAULT_SIDE
         size = InputFormat(self._picture.width or side, self._picture.height or side)
         # Only a run shows what the outputs are.
         self._prepare = HostInput(unknown, self._picture)
@@ -119,7 +119,7 @@ def _load(path: Path, device: torch.device, size: int) -> tuple[Any, list[Tensor
     else:
         metadata = _metadata(extra)
     kind = next((item.dtype for item in network.parameters()), torch.float32)
-    side = size or ModelFile((), (), metadata).trained_size or _DEFAULT_SIZE
+    side = size or ModelFile((), (), metadata).trained_size or DEFAULT_SIDE
     return network, [Tensor("images", (1, 3, side, side), _DTYPES.get(kind, "float32"))], metadata
 
 

@@ -64,7 +64,7 @@ class ModelSettings:
             "grpc://HOST:PORT/MODEL on a KServe server",
             extra=ADDRESS,
         ),
-    ] = "nanodet_g_416"
+    ] = "nanodet_g"
     backend: Annotated[
         Literal["auto", "tensorrt", "onnxruntime", "torch", "kserve"],
         Meta(description="The engine. auto: the fastest that runs here and has a file of the model"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import cv2
@@ -24,7 +24,7 @@ from edge_node.detect.decode.classes import class_ids, class_names
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.decode.layouts import recognise
 from edge_node.detect.decode.outputs import observed
-from edge_node.detect.input_size import nominal_size, rectangular
+from edge_node.detect.input_size import nominal_size, rectangular, with_known_size
 from edge_node.frames import U8, Detections
 
 
@@ -97,16 +97,18 @@ class Detector:
         # OpenCV's threads would fight the engine's for the cores, and both lose.
         cv2.setNumThreads(1)
         settings = self._settings
-        self._backend: Backend = self._open_backend(settings, self._index)
+        self._backend: Backend = self._open_backend(with_known_size(settings), self._index)
         backend = self._backend
         self.backend_name, self.device = backend.name, backend.device
         self._places = threading.Semaphore(backend.in_flight)
+        known = KNOWN.get(settings.name)
         self._picture = PictureInput.of(backend.model, settings.name)
+        if known and known.size:
+            self._picture = replace(self._picture, width=known.size, height=known.size)
         width, height = nominal_size(self._picture, settings.input_size, backend.model.trained_size)
         blank = np.zeros((height, width, 3), np.uint8)
         sample = backend.submit([blank], InputFormat(width, height), None).collect().outputs[0]
         model = observed(backend.model, sample)
-        known = KNOWN.get(settings.name)
         layout = known.layout if known else settings.layout
         self.layout: Layout = recognise(model, width, height, sample) if layout == "auto" else layout
         self._family = FAMILIES[self.layout]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
+from edge_node.assets.models import KNOWN
 from edge_node.backends.host import PictureInput
 from edge_node.backends.preprocess import InputFormat
+from edge_node.backends.sizes import DEFAULT_SIDE, multiple
+from edge_node.config.model_settings import ModelSettings
 from shared.errors import ConfigError
-
-_STRIDE = 32
-"""The coarsest stride of most networks, pixels."""
-_DEFAULT_SIZE = 640
-"""The size that most networks that take any size were trained at."""
 
 
 def nominal_size(picture: PictureInput, configured: int | None, trained: int | None) -> tuple[int, int]:
@@ -26,7 +23,7 @@ def nominal_size(picture: PictureInput, configured: int | None, trained: int | N
     Raises:
         ConfigError: The network does not take the configured size.
     """
-    side = _multiple(configured or trained or _DEFAULT_SIZE)
+    side = multiple(configured or trained or DEFAULT_SIDE)
     width, height = picture.width or side, picture.height or side
     if configured and configured not in (width, height):
         raise ConfigError(
@@ -36,12 +33,15 @@ def nominal_size(picture: PictureInput, configured: int | None, trained: int | N
     return width, height
 
 
+def with_known_size(settings: ModelSettings) -> ModelSettings:
+    """The settings, with the size that the name of a known model stands for, if it stands for one."""
+    known = KNOWN.get(settings.name)
+    if known is None or known.size is None:
+        return settings
+    return replace(settings, input_size=known.size, rectangular=False)
+
+
 def rectangular(square: InputFormat, width: int, height: int) -> InputFormat:
     """The input for a picture of this width and height: its longer side is that of the square."""
     scale = square.width / max(width, height)
-    return replace(square, width=_multiple(width * scale), height=_multiple(height * scale))
-
-
-def _multiple(pixels: float) -> int:
-    """The next multiple of the stride."""
-    return max(_STRIDE, math.ceil(round(pixels, 3) / _STRIDE) * _STRIDE)
+    return replace(square, width=multiple(width * scale), height=multiple(height * scale))

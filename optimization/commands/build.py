@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge_node.assets.download import sha256
-from edge_node.assets.models import find_model
+from edge_node.assets.models import KNOWN, find_model
 from edge_node.backends.cuda import device as cuda
+from edge_node.backends.interface import ModelFile
 from edge_node.backends.tensorrt.build import BuildOptions, build
 from edge_node.backends.tensorrt.cache import metadata, save, sidecar
 from edge_node.backends.tensorrt.module import import_tensorrt
@@ -44,9 +45,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size",
-        type=arguments.size,
-        metavar="WIDTHxHEIGHT",
-        help="size of the input, for models that leave it open",
+        type=_sizes,
+        metavar="WxH|MIN,BEST,MAX",
+        help="size of the input, or smallest, best and largest size, for models that leave it open "
+        "(default: every aspect up to the size it was trained with)",
     )
     parser.add_argument("--workspace", type=int, metavar="MB", help="maximum scratch memory (default: 2048)")
     parser.add_argument(
@@ -94,12 +96,15 @@ def options(args: argparse.Namespace) -> BuildOptions:
     asked = {
         "precision": args.precision,
         "profiles": tuple(args.profile) if args.profile else None,
-        "size": args.size[::-1] if args.size else None,
+        "sizes": args.size,
         "workspace_mb": args.workspace,
         "level": args.level,
         "dla": args.dla,
         "capability": args.compute_capability,
     }
+    known = KNOWN.get(args.model)
+    if known and known.size and args.size is None:
+        asked["sizes"] = ((known.size, known.size),) * 3
     return replace(base, **{key: value for key, value in asked.items() if value is not None})
 
 
@@ -127,6 +132,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     # Building for another GPU needs no GPU here.
     gpu = None if wanted.capability else cuda.device()
     _check_gpu(args, gpu)
+    properties = metadata(source)
+    trained = ModelFile((), (), properties).trained_size
     known = args.timing_cache.read_bytes() if args.timing_cache and args.timing_cache.is_file() else b""
     where = gpu.name if gpu else "compute capability {}.{}".format(*wanted.capability or (0, 0))
     print(f"building {source.name} with TensorRT {trt.__version__} for {where}")
@@ -136,14 +143,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 trt,
                 source,
                 wanted,
+                trained=trained,
                 timing_cache=known,
-                calibrator=_calibrator(args, trt, gpu, source, wanted),
+                calibrator=_calibrator(args, trt, gpu, source),
                 progress=_tell,
             )
     else:
-        built = build(trt, source, wanted, timing_cache=known, progress=_tell)
+        built = build(trt, source, wanted, trained=trained, timing_cache=known, progress=_tell)
     built.description.update(source=source.name, source_sha256=sha256(source), gpu=gpu.name if gpu else None)
-    save(output, built, metadata(source))
+    save(output, built, properties)
     if args.timing_cache:
         files.save(args.timing_cache, built.timing_cache)
     facts: dict[str, Any] = built.description | {"output": str(output), "bytes": len(built.engine)}
@@ -174,8 +182,8 @@ def _check_gpu(args: argparse.Namespace, gpu: cuda.Device | None) -> None:
 
 
 def _calibrator(
-    args: argparse.Namespace, trt: Any, gpu: cuda.Device, source: Path, wanted: BuildOptions
-) -> Callable[[int], Any] | None:
+    args: argparse.Namespace, trt: Any, gpu: cuda.Device, source: Path
+) -> Callable[[Sequence[int]], Any] | None:
     if args.calibrate is None and args.calibration_cache is None:
         return None
     cache = args.calibration_cache or Path(f"{source.stem}.calib")
@@ -185,9 +193,12 @@ def _calibrator(
     settings = ModelSettings(name=str(source), backend="onnxruntime", providers=("cpu",))
     with Detector(settings) as detector:
         target = detector.input_format
-    if wanted.size:
-        target = replace(target, height=wanted.size[0], width=wanted.size[1])
-    return lambda batch: calibrator.create(trt, gpu, shown, target, cache, batch)
+
+    def create(shape: Sequence[int]) -> Any:
+        batch, _, height, width = shape
+        return calibrator.create(trt, gpu, shown, replace(target, height=height, width=width), cache, batch)
+
+    return create
 
 
 def _batches(text: str) -> tuple[int, int, int]:
@@ -197,6 +208,19 @@ def _batches(text: str) -> tuple[int, int, int]:
         low, best, high = 0, 0, 0
     if not 0 < low <= best <= high:
         raise argparse.ArgumentTypeError(f"{text!r} is not a profile; write 1,8,16 (MIN <= BEST <= MAX)")
+    return low, best, high
+
+
+def _sizes(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Heights and widths of ``512x288``, or of ``32x32,512x288,512x512``."""
+    found = [arguments.size(part)[::-1] for part in text.split(",")]
+    if len(found) == 1:
+        found *= 3
+    if len(found) != 3 or not all(a <= b <= c for a, b, c in zip(*found, strict=True)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size; write 512x288, or 32x32,512x288,512x512 (MIN <= BEST <= MAX)"
+        )
+    low, best, high = found
     return low, best, high
 
 

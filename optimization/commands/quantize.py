@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         result,
         {item.key: item.value for item in original.metadata_props} | {"quantization": json.dumps(facts)},
     )
-    speed = _speed(original, result)
+    speed = _speed(original, result, settings)
     if not cached or calibration.kept:
         from optimization.graph import calibration as calibrations
 
@@ -181,14 +181,14 @@ def _keep(
     return tried[best].kept, calibration, told
 
 
-def _speed(original: onnx.ModelProto, result: onnx.ModelProto) -> dict[str, float]:
+def _speed(original: onnx.ModelProto, result: onnx.ModelProto, settings: ModelSettings) -> dict[str, float]:
     """Median times of both networks on this CPU, in milliseconds, measured in turn."""
-    from optimization.graph import graphs
+    from optimization.graph import graphs, parity
 
-    shape = [
-        length if isinstance(length, int) else fill
-        for length, fill in zip(graphs.shape(original.graph.input[0]), (1, 3, 640, 640), strict=True)
-    ]
+    given = graphs.shape(original.graph.input[0])
+    target = parity.input_format(settings, given)
+    usual = (1, 3, target.height, target.width)
+    shape = [length if isinstance(length, int) else fill for length, fill in zip(given, usual, strict=True)]
     feed = {original.graph.input[0].name: np.full(shape, 0.5, np.float32)}
     sessions = [graphs.session(model) for model in (original, result)]
     times = stopwatch.in_turn([lambda s=s: s.run(None, feed) for s in sessions], 15)  # type: ignore[misc]  # default in a lambda

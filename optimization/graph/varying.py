@@ -16,7 +16,8 @@ from shared.errors import ModelError
 def let_vary(model: onnx.ModelProto, *, batch: bool, size: bool) -> None:
     """Let a graph's batch, or the height and width of its input, have any length.
 
-    Shapes recorded for the old lengths are dropped. A Reshape to a batch of one keeps the batch it is given.
+    Shapes recorded for the old lengths are dropped. A Reshape to a batch of one keeps the batch it is given,
+    unless the batch varied before: then it is no picture's.
 
     Args:
         model: The graph to change.
@@ -29,13 +30,14 @@ def let_vary(model: onnx.ModelProto, *, batch: bool, size: bool) -> None:
     dims = model.graph.input[0].type.tensor_type.shape.dim
     if len(dims) != 4:
         raise ModelError(f"input {model.graph.input[0].name} has {len(dims)} axes; a picture has 4")
+    fixed = bool(dims[0].dim_value)
     for index, name in ((0, "batch"), (2, "height"), (3, "width")):
         if batch if index == 0 else size:
             dims[index].dim_param = name
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
-    if batch:
+    if batch and fixed:
         targets = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
         for item in model.graph.initializer:
             if item.name in targets and (lengths := numpy_helper.to_array(item)).size > 1 and lengths[0] == 1:

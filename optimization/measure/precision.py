@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
+from edge_node.detect.input_size import with_known_size
 from optimization import pictures
 from optimization.graph import graphs
 from optimization.measure import coco
@@ -55,7 +56,7 @@ class Agreement:
     def __init__(
         self, settings: ModelSettings, convert: Callable[[list[str]], onnx.ModelProto], shown: Sequence[Path]
     ) -> None:
-        settings = dataclasses.replace(settings, confidence=CONFIDENCE)
+        settings = dataclasses.replace(with_known_size(settings), confidence=CONFIDENCE)
         self._convert = convert
         self._images = [pictures.read(path) for path in shown]
         with Detector(settings) as detector:

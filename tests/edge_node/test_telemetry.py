@@ -9,7 +9,7 @@ import pytest
 
 # What ONNX Runtime takes for a test or a build server, where it is silent by itself.
 QUIET_BY_THEMSELVES = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY")
-MODEL = "edge_node/assets/weights/nanodet_g_416.onnx"
+MODEL = "edge_node/assets/weights/nanodet_g.onnx"
 RUN = """
 import sys
 if sys.argv[1] != "onnxruntime":

@@ -16,6 +16,7 @@ from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.cuda.slots import Shape
 from edge_node.backends.interface import Inference, ModelFile, OutOfMemory, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
+from edge_node.backends.sizes import DEFAULT_SIDE
 from edge_node.frames import U8
 from shared.errors import ModelError
 
@@ -26,10 +27,6 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "tensor(int64)": np.dtype(np.int64),
     "tensor(uint8)": np.dtype(np.uint8),
 }
-
-
-_ANY_SIZE = 640
-"""Side of the input, in pixels, for the trial run of a model that takes any size."""
 
 
 class CudaOnnxBackend:
@@ -111,7 +108,7 @@ class _Session:
         self._run_options = ort.RunOptions()
         # The runner waits for the stream; a wait inside the session could not be recorded in a CUDA graph.
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
-        height, width = (axis if isinstance(axis, int) else _ANY_SIZE for axis in sides)
+        height, width = (axis if isinstance(axis, int) else DEFAULT_SIDE for axis in sides)
         self.outputs((1, 3, height, width))  # refuses what cannot run
 
     def _read_tensors(self) -> None:

@@ -63,7 +63,7 @@ class TensorrtBackend:
             self._load(path)
             return
         cache = EngineCache(limit_mb=settings.tensorrt.cache_mb)
-        options = build_options(settings.tensorrt)
+        options = build_options(settings)
         key = (self._trt, self._gpu.name, self._gpu.capability, path, options)
         if settings.tensorrt.while_building == "wait":
             meanwhile = None
@@ -140,6 +140,11 @@ class _Loaded:
         with gpu.current():
             stream = gpu.driver.Stream()
             network = Engine(trt, gpu, path, blob, stream.handle)
+        # A model of any size may have been built for smaller pictures than it was trained with.
+        most = max(max(largest[2:]) for _, _, largest in network.profiles)
+        trained = ModelFile((), (), metadata).trained_size
+        if trained is None or trained > most:
+            metadata = {**metadata, "imgsz": str(most)}
         self.model = ModelFile(network.inputs, network.output_tensors, metadata)
         self.runner = CudaRunner(gpu, network, stream, graphs=graphs)
 

@@ -10,11 +10,12 @@ import logging
 import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_node.backends.sizes import DEFAULT_SIDE, STRIDE, multiple
 from edge_node.backends.tensorrt.module import logger as logger_of
 from edge_node.backends.tensorrt.precision import set_precision
 from edge_node.backends.tensorrt.progress import reported
@@ -23,6 +24,8 @@ from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
 Batches = tuple[int, int, int]
+Size = tuple[int, int]
+"""Height and width of an input, pixels."""
 MB = 1 << 20
 
 
@@ -33,7 +36,10 @@ class BuildOptions:
     Attributes:
         precision: "auto" allows half precision if the version has a flag for it, else takes the model's own.
         profiles: Smallest, best and largest batch of each profile, for models that leave the batch open.
-        size: Height and width of the input, for models that leave them open.
+        sizes: Smallest, best and largest size of the input, for models that leave it open; None: every aspect
+            up to a square of `side`.
+        side: Longer side of the input in pixels, for such models; 0: the one in the model's metadata.
+        square: Whether the input is only that square.
         workspace_mb: Maximum scratch memory for a layer, in megabytes.
         level: 0 to 5: a higher level takes more time to look for faster kernels.
         dla: Core of a Jetson's deep learning accelerator; the GPU runs the layers that the core cannot.
@@ -43,7 +49,9 @@ class BuildOptions:
 
     precision: Precision = "auto"
     profiles: tuple[Batches, ...] = ((1, 1, 1), (1, 8, 16))
-    size: tuple[int, int] | None = None
+    sizes: tuple[Size, Size, Size] | None = None
+    side: int = 0
+    square: bool = False
     workspace_mb: int = 2048
     level: int = 3
     dla: int | None = None
@@ -65,8 +73,9 @@ def build(
     model: Path,
     options: BuildOptions,
     *,
+    trained: int | None = None,
     timing_cache: bytes = b"",
-    calibrator: Callable[[int], Any] | None = None,
+    calibrator: Callable[[Sequence[int]], Any] | None = None,
     progress: Callable[[str], None] = log.info,
 ) -> Built:
     """Build an engine.
@@ -75,8 +84,9 @@ def build(
         trt: The module.
         model: An ONNX file.
         options: How to build it.
+        trained: Longer side of the pictures that the model was trained with, pixels.
         timing_cache: Of an earlier build on the same GPU; may be empty.
-        calibrator: Makes TensorRT's own INT8 calibrator (8 and 10 only) for a batch size.
+        calibrator: Makes TensorRT's own INT8 calibrator (8 and 10 only) for an input's shape.
         progress: Called with a line of text every ten seconds.
 
     Raises:
@@ -85,15 +95,16 @@ def build(
     with warnings.catch_warnings():
         # 8.6 has only the names that newer versions call deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _build(trt, model, options, timing_cache, calibrator, progress)
+        return _build(trt, model, options, trained, timing_cache, calibrator, progress)
 
 
 def _build(
     trt: Any,
     model: Path,
     options: BuildOptions,
+    trained: int | None,
     timing_cache: bytes,
-    calibrator: Callable[[int], Any] | None,
+    calibrator: Callable[[Sequence[int]], Any] | None,
     progress: Callable[[str], None],
 ) -> Built:
     started = time.monotonic()
@@ -108,7 +119,7 @@ def _build(
     precision = set_precision(
         trt, config, network, options.precision, weak=weak, calibrated=calibrated, model=model
     )
-    shapes = _shapes(builder, config, network, options, model)
+    shapes = _shapes(builder, config, network, options, trained, model)
     if calibrator is not None:
         _calibrate(builder, config, network, shapes[0][1], calibrator)
     cache = config.create_timing_cache(timing_cache)
@@ -186,37 +197,62 @@ def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> No
 
 
 def _shapes(
-    builder: Any, config: Any, network: Any, options: BuildOptions, model: Path
+    builder: Any, config: Any, network: Any, options: BuildOptions, trained: int | None, model: Path
 ) -> list[list[list[int]]]:
     """Add the optimisation profiles; return the input's shapes in each of them."""
     tensor = network.get_input(0)
     axes = [int(axis) for axis in tensor.shape]
     if len(axes) != 4 or axes[1] != 3 or network.num_inputs != 1:
         raise ModelError(f"model {model}: needs one input (N, 3, height, width), has {axes}")
-    size = options.size or (axes[2], axes[3])
-    if any(given > 0 and given != wanted for given, wanted in zip(axes[2:], size, strict=True)):
-        raise ModelError(f"model {model}: its input is {axes[3]}x{axes[2]}, not {size[1]}x{size[0]}")
-    if min(size) < 0:
-        raise ModelError(f"model {model}: leaves the input's size open: give one, such as --size 640x640")
+    sizes = _sizes((axes[2], axes[3]), options, trained, model)
     if min(axes) > 0:
         return [[axes] * 3]
     profiles = options.profiles if axes[0] < 0 else ((axes[0],) * 3,)
     found = []
     for batches in profiles:
-        shapes = [[batch, 3, *size] for batch in batches]
+        shapes = [[batch, 3, *size] for batch, size in zip(batches, sizes, strict=True)]
         profile = builder.create_optimization_profile()
         profile.set_shape(tensor.name, *shapes)
         if config.add_optimization_profile(profile) < 0:
-            raise ModelError(f"model {model}: TensorRT refuses batches of {batches}: smallest, best, largest")
+            raise ModelError(f"model {model}: TensorRT refuses {shapes}: smallest, best and largest input")
         found.append(shapes)
     return found
 
 
+def _sizes(own: Size, options: BuildOptions, trained: int | None, model: Path) -> tuple[Size, Size, Size]:
+    """Smallest, best and largest size of the input.
+
+    One engine takes every aspect up to a square, because the cameras' are not known when it is built. It is
+    made to be fast at 16:9. A Jetson's DLA takes only one size.
+
+    Args:
+        own: What the model's file says; below 0 where it leaves the length open.
+        options: How to build.
+        trained: Longer side of the pictures that the model was trained with, pixels.
+        model: Named in the error.
+
+    Raises:
+        ModelError: The options contradict the model.
+    """
+    for wanted in options.sizes or ():
+        if any(have > 0 and have != want for have, want in zip(own, wanted, strict=True)):
+            raise ModelError(f"model {model}: its input is {own[1]}x{own[0]}, not {wanted[1]}x{wanted[0]}")
+    if options.sizes:
+        return options.sizes
+    side = multiple(options.side or trained or DEFAULT_SIDE)
+    largest = (side, side)
+    sizes = (STRIDE, STRIDE), (multiple(side * 9 / 16), side), largest
+    if options.square or options.dla is not None:
+        sizes = largest, largest, largest
+    low, best, high = (tuple(h if h > 0 else w for h, w in zip(own, size, strict=True)) for size in sizes)
+    return (low[0], low[1]), (best[0], best[1]), (high[0], high[1])
+
+
 def _calibrate(
-    builder: Any, config: Any, network: Any, shape: list[int], calibrator: Callable[[int], Any]
+    builder: Any, config: Any, network: Any, shape: list[int], calibrator: Callable[[Sequence[int]], Any]
 ) -> None:
     """Let TensorRT measure ranges with inputs of one shape."""
-    config.int8_calibrator = calibrator(shape[0])
+    config.int8_calibrator = calibrator(shape)
     if min(int(axis) for axis in network.get_input(0).shape) < 0:
         profile = builder.create_optimization_profile()
         profile.set_shape(network.get_input(0).name, shape, shape, shape)

@@ -14,21 +14,25 @@ from pathlib import Path
 from typing import Any
 
 from edge_node.assets.download import cache_dir, sha256
+from edge_node.backends.interface import ModelFile
 from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, build
-from edge_node.config.model_settings import TensorrtSettings
+from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 from shared.files import open_lock, write_whole
 
 log = logging.getLogger("darner.backend")
 
 
-def build_options(settings: TensorrtSettings) -> BuildOptions:
+def build_options(model: ModelSettings) -> BuildOptions:
     """The build options that the settings ask for."""
+    settings = model.tensorrt
     most = settings.max_batch
     profiles = ((1, 1, 1),) if most == 1 else ((1, 1, 1), (1, max(most // 2, 1), most))
     return BuildOptions(
         precision=settings.precision,
         profiles=profiles,
+        side=model.input_size,
+        square=not model.rectangular,
         workspace_mb=settings.workspace_mb,
         level=settings.level,
     )
@@ -149,8 +153,10 @@ class EngineCache:
                 self._folder / f"{trt.__version__}-{hashlib.sha256(gpu.encode()).hexdigest()[:12]}.timing"
             )
             known = timings.read_bytes() if timings.is_file() else b""
-            built = build(trt, model, options, timing_cache=known)
-            save(path, built, metadata(model))
+            properties = metadata(model)
+            trained = ModelFile((), (), properties).trained_size
+            built = build(trt, model, options, trained=trained, timing_cache=known)
+            save(path, built, properties)
             with contextlib.suppress(OSError):  # only speed is lost
                 write_whole(timings, built.timing_cache)
             log.info("engine of %s built in %.0f s: %s", model.name, built.seconds, path)

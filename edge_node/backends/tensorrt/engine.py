@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ class Engine:
             raise ModelError(f"model {path}: needs one float input (N, 3, height, width), has {found}")
         self.input_dtype: np.dtype[Any] = np.dtype(self.inputs[0].dtype)
         self.profiles = self._profiles()
+        self.inputs = (_narrowed(self.inputs[0], self.profiles),)
         self.max_batch = max(largest[0] for _, _, largest in self.profiles)
         self._contexts: dict[tuple[int, Shape], Any] = {}
         self._shared: dict[int, Any] = {}
@@ -234,6 +236,16 @@ class Engine:
         self._contexts.clear()
         self._shared.clear()
         del self._engine, self._runtime
+
+
+def _narrowed(tensor: Tensor, profiles: Sequence[tuple[Shape, Shape, Shape]]) -> Tensor:
+    """The input, with the height and width that all profiles agree on: the engine takes no other."""
+    ends = np.array([[low, high] for low, _, high in profiles]).reshape(-1, 4)
+    sides = [
+        int(ends[0, axis]) if (ends[:, axis] == ends[0, axis]).all() else tensor.shape[axis]
+        for axis in (2, 3)
+    ]
+    return replace(tensor, shape=(*tensor.shape[:2], *sides))
 
 
 def _four(shape: Sequence[int]) -> Shape:

@@ -29,7 +29,7 @@ PICTURES = 100
 """For calibration; fewer for networks of large inputs, whose histograms take long."""
 FEWER = {"rtmdet_nano_person": 24}
 MODELS: dict[str, list[str]] = {
-    "nanodet_g_416": [],
+    "nanodet_g": [],
     str(SHARED / "models/yolox_nano.onnx"): [],
     str(SHARED / "models/picodet_s_416.onnx"): ["--layout", "auto"],
     str(SHARED / "models/rtmdet_nano_person.onnx"): ["--labels", "person"],

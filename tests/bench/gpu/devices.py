@@ -97,7 +97,7 @@ def main() -> None:
     sys.setswitchinterval(0.0005)
     with tempfile.TemporaryDirectory() as folder:
         large = write(Path(folder) / "s-1280.onnx", "s", size=1280)
-        for name, confidence in (("nanodet_g_416", 0.3), (str(large), 1.0)):
+        for name, confidence in (("nanodet_g", 0.3), (str(large), 1.0)):
             for devices in (args.devices[:1], args.devices):
                 model = ModelSettings(
                     name=name,

@@ -41,12 +41,13 @@ def test_a_model_put_there_by_hand_is_used(monkeypatch: pytest.MonkeyPatch, tmp_
     assert models.find_model("yolox_tiny").read_bytes() == b"weights"
 
 
-def test_the_built_in_model_comes_with_the_package() -> None:
-    assert models.find_model("nanodet_g_416").stat().st_size > 1_000_000
+def test_the_built_in_model_comes_with_the_package_under_both_of_its_names() -> None:
+    assert models.find_model("nanodet_g").stat().st_size > 1_000_000
+    assert models.find_model("nanodet_g_416") == models.find_model("nanodet_g")
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"no known model of that name: nanodet_g_416, .*yolox_tiny"):
+    with pytest.raises(ModelError, match=r"of that name: nanodet_g, nanodet_g_416, .*yolox_tiny"):
         models.find_model("yolo99")
 
 

@@ -18,7 +18,7 @@ from shared.errors import ModelError
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a good ONNX file and other files that no engine can run."""
-    shutil.copy(BUILT_IN / "nanodet_g_416.onnx", tmp_path / "model.onnx")
+    shutil.copy(BUILT_IN / "nanodet_g.onnx", tmp_path / "model.onnx")
     for name in ("model.engine", "model.pt", "only.engine", "only.pt", "model.jpg"):
         (tmp_path / name).write_bytes(b"not a model")
     return tmp_path
@@ -40,7 +40,7 @@ def test_the_best_file_that_runs_is_taken_whichever_of_its_name_is_given(
 def test_a_file_without_better_neighbours_needs_no_explanation(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shutil.copy(BUILT_IN / "nanodet_g_416.onnx", tmp_path / "model.onnx")
+    shutil.copy(BUILT_IN / "nanodet_g.onnx", tmp_path / "model.onnx")
     with caplog.at_level(logging.INFO):
         choose(ModelSettings(name=str(tmp_path / "model.onnx"))).close()
     assert "not used" not in caplog.text

@@ -25,7 +25,9 @@ from shared.geometry import iou
 from tests.conftest import REPO, SHARED, free_port, wait_for_port
 from tests.edge_node.backends import networks
 
-MODEL = BUILT_IN / "nanodet_g_416.onnx"
+MODEL = BUILT_IN / "nanodet_g.onnx"
+NAME = "nanodet_g_416"
+"""Every engine can run the built-in model at this size; PyTorch's tracer and the server's model need one."""
 MLSERVER = REPO / ".cache" / "mlserver" / "bin" / "mlserver"
 PYTORCH_WARNS = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
@@ -62,7 +64,7 @@ def expected(pictures: list[U8]) -> list[Detections]:
     def open_backend(settings: ModelSettings, index: int) -> OnnxBackend:
         return OnnxBackend(MODEL, settings, index, fold=False)
 
-    with Detector(ModelSettings(confidence=0.25), open_backend=open_backend) as detector:
+    with Detector(ModelSettings(name=NAME, confidence=0.25), open_backend=open_backend) as detector:
         found = [detector.detect(picture)[0] for picture in pictures]
     assert sum(len(one) for one in found) >= 3
     return found
@@ -81,7 +83,7 @@ def assert_same(found: list[Detections], expected: list[Detections]) -> None:
 
 
 def test_onnx_runtime_on_bytes(pictures: list[U8], expected: list[Detections]) -> None:
-    assert_same(detect(ModelSettings(confidence=0.25), pictures), expected)
+    assert_same(detect(ModelSettings(name=NAME, confidence=0.25), pictures), expected)
 
 
 @pytest.fixture(scope="module")

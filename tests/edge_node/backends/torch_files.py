@@ -13,7 +13,7 @@ from onnx2torch import convert
 
 
 def script(source: Path, path: Path) -> None:
-    """The built-in model as TorchScript, with the metadata of the ONNX file.
+    """The built-in model as TorchScript for one picture of 416x416, with the class names of the ONNX file.
 
     Args:
         source: The built-in model.
@@ -22,10 +22,13 @@ def script(source: Path, path: Path) -> None:
     # Its weights are float16 behind a cast, which onnx2torch cannot read; ONNX Runtime folds the casts.
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    # With the size known, they also fold the arithmetic of shapes, which onnx2torch cannot read either.
+    for name, length in (("batch", 1), ("height", 416), ("width", 416)):
+        options.add_free_dimension_override_by_name(name, length)
     options.optimized_model_filepath = str(path.with_suffix(".plain"))
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
-    extra = {"config.txt": json.dumps({"names": metadata["names"], "imgsz": metadata["imgsz"]})}
+    extra = {"config.txt": json.dumps({"names": metadata["names"], "imgsz": "416"})}
     network = convert(path.with_suffix(".plain")).eval()
     torch.jit.save(torch.jit.trace(network, torch.rand(1, 3, 416, 416)), path, _extra_files=extra)
 

@@ -62,7 +62,7 @@ def test_the_metadata_names_the_classes_and_a_blank_picture_has_nothing() -> Non
     with Detector(ModelSettings()) as detector:
         assert detector.class_names[0] == "person"
         assert len(detector.class_names) == 80
-        assert (detector.layout, detector.input_format.width) == ("yolov8", 416)
+        assert (detector.layout, detector.input_format.width) == ("yolov8", 512)
         found, _ = detector.detect(np.full((90, 160, 3), 114, np.uint8))
         assert len(found) == 0
 
@@ -71,7 +71,7 @@ def test_the_metadata_names_the_classes_and_a_blank_picture_has_nothing() -> Non
     ("settings", "error", "says"),
     [
         pytest.param(
-            ModelSettings(name="nanodet"), ModelError, "of that name: nanodet_g_416", id="unknown name"
+            ModelSettings(name="nanodet"), ModelError, "of that name: nanodet_g,", id="unknown name"
         ),
         pytest.param(ModelSettings(name="/no/x.onnx"), ModelError, "no such file", id="missing file"),
         pytest.param(ModelSettings(name=__file__), ModelError, "cannot load it", id="not a model"),
@@ -94,7 +94,7 @@ def test_a_model_that_cannot_work_is_one_clear_error(
 
 
 def test_a_model_can_be_named_by_path() -> None:
-    with Detector(ModelSettings(name=str(BUILT_IN / "nanodet_g_416.onnx"))) as detector:
+    with Detector(ModelSettings(name=str(BUILT_IN / "nanodet_g.onnx"))) as detector:
         assert detector.layout == "yolov8"
 
 
@@ -150,9 +150,49 @@ def test_boxes_are_where_the_light_is_whatever_the_shapes_in_a_batch(tmp_path: P
 def test_a_size_that_the_network_does_not_take_is_one_clear_error() -> None:
     with (
         pytest.raises(ConfigError, match="input_size=640: the model takes 416x416"),
-        Detector(ModelSettings(input_size=640)),
+        Detector(ModelSettings(name="nanodet_g_416", input_size=640)),
     ):
         pass
+
+
+def test_the_old_name_of_the_built_in_model_gives_what_it_gave(shared_data: Path) -> None:
+    before = str(shared_data / "models" / "nanodet_g_416.onnx")
+    paths = sorted((shared_data / "data" / "coco_mini_val" / "images").glob("*.jpg"))[:6]
+    images = [np.asarray(cv2.imread(str(path)), np.uint8) for path in paths]
+    found = {}
+    for name in (before, "nanodet_g_416"):
+        with Detector(ModelSettings(name=name)) as detector:
+            target = detector.target(1280, 720)
+            assert (target.width, target.height) == (416, 416)
+            found[name] = [detector.detect(image)[0] for image in images]
+    for old, new in zip(*found.values(), strict=True):
+        assert len(old) > 0
+        np.testing.assert_allclose(new.score, old.score, atol=1e-5)
+        np.testing.assert_allclose(new.xyxy, old.xyxy, atol=2e-3)  # of up to 640 pixels
+
+
+def test_the_built_in_model_says_the_same_alone_and_in_a_batch_of_any_aspects(street: U8) -> None:
+    tall = np.ascontiguousarray(street[:, 200:500])
+    images = [street, tall, street[:, ::-1].copy(), street]
+    with Detector(ModelSettings(confidence=0.3)) as detector:
+        together, _ = detector.detect_batch(images, [None] * 4)
+        alone = [detector.detect(image)[0] for image in images]
+        shapes = {(one.width, one.height) for one in (detector.target(768, 576), detector.target(300, 576))}
+    assert shapes == {(512, 384), (288, 512)}
+    assert min(map(len, alone)) > 0
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=0.01)
+        np.testing.assert_allclose(one.score, other.score, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [320, 512, 608])
+def test_the_built_in_model_finds_people_where_they_are_at_any_size(street: U8, size: int) -> None:
+    with Detector(ModelSettings(classes=("person",), confidence=0.4)) as detector:
+        expected = detector.detect(street)[0]
+    with Detector(ModelSettings(classes=("person",), confidence=0.2, input_size=size)) as detector:
+        found = detector.detect(street)[0]
+    assert len(expected) >= 3
+    assert (iou(expected.xyxy, found.xyxy).max(axis=1) > 0.6).mean() >= 0.7
 
 
 @pytest.mark.parametrize(

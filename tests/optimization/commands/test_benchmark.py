@@ -17,11 +17,11 @@ def batched(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_combination_is_timed_step_by_step_and_drawn(
-    tmp_path: Path, batched: Path, images: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, tiny: Path, batched: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, plot = tmp_path / "times.json", tmp_path / "times.png"
     half = tmp_path / "half.onnx"
-    assert main(["fp16", "--model", "nanodet_g_416", "--output", str(half)]) == 0
+    assert main(["fp16", "--model", str(tiny), "--output", str(half)]) == 0
     shown = ["--rounds", "5", "--picture", str(sorted(images.iterdir())[0]), "--json", str(out)]
     assert main(["benchmark", str(batched), "--sizes", "128,160", "--batches", "1,2", *shown]) == 0
     rows = json.loads(out.read_text())["rows"]

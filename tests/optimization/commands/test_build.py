@@ -28,6 +28,19 @@ def test_an_onnx_file_becomes_an_engine(tmp_path: Path) -> None:
     assert cache.is_file()
 
 
+def test_the_built_in_model_becomes_an_engine_of_any_size_and_by_its_old_name_of_one(tmp_path: Path) -> None:
+    report, few = tmp_path / "report.json", ["--profile", "1,1,2", "--workspace", "1024", "--force"]
+    for name, words, sizes in (
+        ("nanodet_g", [], [[32, 32], [288, 512], [512, 512]]),
+        ("nanodet_g", ["--size", "32x32,320x192,320x320"], [[32, 32], [192, 320], [320, 320]]),
+        ("nanodet_g_416", [], [[416, 416]] * 3),
+    ):
+        output = ["-o", str(tmp_path / "x.engine"), "--json", str(report)]
+        assert main(["build", name, *words, *output, *few, *ELSEWHERE]) == 0
+        (profile,) = json.loads(report.read_text())["profiles"]
+        assert [shape[2:] for shape in profile] == sizes, (name, words)
+
+
 def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, engine = write(tmp_path / "model.onnx"), tmp_path / "model.engine"
     engine.write_text("precious")
@@ -72,7 +85,14 @@ def test_bad_input_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--profile", "8,4,2"], ["--profile", "1"], ["--compute-capability", "new"]]
+    "arguments",
+    [
+        ["--profile", "8,4,2"],
+        ["--profile", "1"],
+        ["--size", "512x512,32x32,64x64"],
+        ["--size", "32x32,64x64"],
+        ["--compute-capability", "new"],
+    ],
 )
 def test_options_say_how_they_are_written(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -56,7 +56,7 @@ def run(folder: Path, images: Path, document: dict[str, Any], *words: str) -> tu
 def test_a_detector_that_is_its_own_truth_scores_one_and_a_shifted_truth_less(
     tmp_path: Path, images: Path, seen: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, scores = run(tmp_path, images, seen, "--against", "nanodet_g_416")
+    code, scores = run(tmp_path, images, seen, "--against", "nanodet_g")
     assert code == 0
     assert scores["ap"] == scores["ap50"] == scores["ap75"] == 1.0
     assert set(scores["per_class"].values()) == {1.0}
@@ -180,5 +180,5 @@ def test_a_coco_sample_scores_what_the_model_is_known_for(shared_data: Path, tmp
     document["annotations"] = [item for item in document["annotations"] if item["image_id"] in chosen]
     code, scores = run(tmp_path, sample / "images", document)
     assert code == 0
-    assert 0.18 < scores["ap"] < 0.40, "all of it gives 0.242"
+    assert 0.18 < scores["ap"] < 0.40, "all of it gives 0.261"
     assert scores["per_class"]["person"] > 0.25

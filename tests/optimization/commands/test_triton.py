@@ -83,12 +83,22 @@ def test_triton_reads_the_configuration(repository: Path) -> None:
     assert config.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_CPU
 
 
-def test_a_fixed_batch_is_served_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_built_in_model_is_served_in_batches_of_any_size(tmp_path: Path) -> None:
+    assert main(["triton", "--repository", str(tmp_path)]) == 0
+    text = (tmp_path / "nanodet_g" / "config.pbtxt").read_text()
+    for line in ("max_batch_size: 8", "dims: [ 3, -1, -1 ]", "dims: [ 84, -1 ]", "dynamic_batching"):
+        assert line in text
+
+
+def test_a_fixed_batch_is_served_one_by_one(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "told.json"
-    assert main(["triton", "--repository", str(tmp_path / "models"), "--json", str(out)]) == 0
-    text = (tmp_path / "models" / "nanodet_g_416" / "config.pbtxt").read_text()
+    words = ["triton", "--model", str(tiny), "--repository", str(tmp_path / "models"), "--name", "tiny"]
+    assert main([*words, "--json", str(out)]) == 0
+    text = (tmp_path / "models" / "tiny" / "config.pbtxt").read_text()
     assert "max_batch_size: 0" in text
-    assert "dims: [ 1, 3, 416, 416 ]" in text
+    assert "dims: [ 1, 3, 128, 128 ]" in text
     assert "dynamic_batching" not in text
     assert json.loads(out.read_text())["max_batch_size"] == 0
     assert "`simplify --dynamic batch`" in capsys.readouterr().out

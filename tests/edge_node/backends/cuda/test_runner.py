@@ -307,7 +307,7 @@ def test_what_cannot_be_recorded_leaves_the_stream_usable(gpu: Device) -> None:
 def onnx_backend(gpu: Device) -> Iterator[CudaOnnxBackend]:  # noqa: ARG001 - skips without a GPU
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         pytest.skip("needs onnxruntime-gpu")
-    backend = CudaOnnxBackend(BUILT_IN / "nanodet_g_416.onnx")
+    backend = CudaOnnxBackend(BUILT_IN / "nanodet_g.onnx")
     yield backend
     backend.close()
 
@@ -315,7 +315,7 @@ def onnx_backend(gpu: Device) -> Iterator[CudaOnnxBackend]:  # noqa: ARG001 - sk
 def test_onnx_runtime_on_our_buffers_detects_what_the_cpu_detects(onnx_backend: CudaOnnxBackend) -> None:
     target = InputFormat(416, 416)
     wanted = Wanted(np.arange(80), 0.02, FAMILIES["yolov8"].anchors)
-    session = ort.InferenceSession(BUILT_IN / "nanodet_g_416.onnx", providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(BUILT_IN / "nanodet_g.onnx", providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     for width, height in SIZES[:8] * 2:
         image = picture(width, height)

@@ -100,7 +100,7 @@ def test_bytes_give_what_floats_give(
 
 def test_the_built_in_model_takes_bytes_and_says_the_same() -> None:
     images = pictures((640, 480))
-    backend, ours, reference = both(BUILT_IN / "nanodet_g_416.onnx", InputFormat(416, 416), images)
+    backend, ours, reference = both(BUILT_IN / "nanodet_g.onnx", InputFormat(416, 416), images)
     assert backend.folded
     # Box edges are in pixels, up to 416.
     np.testing.assert_allclose(values(ours), values(reference), atol=2e-3)

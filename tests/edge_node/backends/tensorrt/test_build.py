@@ -16,7 +16,7 @@ from edge_node.assets.models import BUILT_IN
 from edge_node.backends.tensorrt.backend import read
 from edge_node.backends.tensorrt.build import BuildOptions, build
 from edge_node.backends.tensorrt.cache import EngineCache, build_options, metadata, save, sidecar
-from edge_node.config.model_settings import TensorrtSettings
+from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from shared.errors import ModelError
 from tests.edge_node.backends.small_models import write
 
@@ -43,9 +43,13 @@ def test_engines_of_every_precision_are_built(tmp_path: Path, kind: str) -> None
     ]
 
 
-def test_the_built_in_model_is_built() -> None:
-    built = build(trt, BUILT_IN / "nanodet_g_416.onnx", FOR_AMPERE)
-    assert built.description["profiles"] == [[[1, 3, 416, 416]] * 3]
+def test_the_built_in_model_is_built_for_every_aspect_and_any_batch() -> None:
+    options = replace(FOR_AMPERE, workspace_mb=1024)
+    built = build(trt, BUILT_IN / "nanodet_g.onnx", options, trained=512)
+    assert built.description["profiles"] == [
+        [[1, 3, 32, 32], [1, 3, 288, 512], [1, 3, 512, 512]],
+        [[1, 3, 32, 32], [8, 3, 288, 512], [16, 3, 512, 512]],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -56,10 +60,29 @@ def test_the_built_in_model_is_built() -> None:
         ),
         pytest.param(
             {"size": "side"},
-            {"size": (96, 160), "profiles": ((1, 2, 4),)},
+            {"sizes": ((96, 160),) * 3, "profiles": ((1, 2, 4),)},
             [[[1, 3, 96, 160], [2, 3, 96, 160], [4, 3, 96, 160]]],
             id="an open size is set",
         ),
+        pytest.param(
+            {"size": "side"},
+            {"sizes": ((64, 64), (96, 160), (160, 160)), "profiles": ((1, 1, 1),)},
+            [[[1, 3, 64, 64], [1, 3, 96, 160], [1, 3, 160, 160]]],
+            id="a range of sizes",
+        ),
+        pytest.param(
+            {"size": "side"},
+            {"profiles": ((1, 1, 1),)},
+            [[[1, 3, 32, 32], [1, 3, 384, 640], [1, 3, 640, 640]]],
+            id="an open size that nobody names is 640 and any aspect",
+        ),
+        pytest.param(
+            {"size": "side"},
+            {"profiles": ((1, 1, 1),), "side": 300, "square": True},
+            [[[1, 3, 320, 320]] * 3],
+            id="a square of the configured side",
+        ),
+        pytest.param({}, {"side": 320, "profiles": ((1, 1, 1),)}, [[[1, 3, 64, 64]] * 3], id="a fixed size"),
     ],
 )
 def test_shapes_that_are_open_are_set(
@@ -73,8 +96,7 @@ def test_shapes_that_are_open_are_set(
     ("model", "options", "words"),
     [
         pytest.param({"kind": "unknown"}, {}, ["Detectify"], id="unknown operator"),
-        pytest.param({"size": "side"}, {}, ["--size"], id="open size"),
-        pytest.param({}, {"size": (32, 32)}, ["64x64", "32x32"], id="another size than the model's"),
+        pytest.param({}, {"sizes": ((32, 32),) * 3}, ["64x64", "32x32"], id="another size than the model's"),
         pytest.param({}, {"precision": "fp16"}, ["fp32", "optimization fp16"], id="half of a float model"),
         pytest.param({}, {"precision": "int8"}, ["fp32", "quantize"], id="INT8 of a float model"),
         pytest.param({}, {"capability": (5, 0)}, ["SM50"], id="a GPU it does not know"),
@@ -139,6 +161,8 @@ def test_an_engine_is_built_once_and_found_again(tmp_path: Path, caplog: pytest.
         pytest.param({"gpu": "NVIDIA A40"}, id="GPU"),
         pytest.param({"capability": (8, 9)}, id="compute capability"),
         pytest.param({"options": replace(FOR_AMPERE, level=1)}, id="level"),
+        pytest.param({"options": replace(FOR_AMPERE, side=320)}, id="size"),
+        pytest.param({"options": replace(FOR_AMPERE, square=True)}, id="aspect"),
         pytest.param({"options": replace(FOR_AMPERE, profiles=((1, 1, 2),))}, id="profiles"),
         pytest.param({"options": replace(FOR_AMPERE, precision="fp32")}, id="precision"),
         pytest.param({"kind": "fp16"}, id="model"),
@@ -235,5 +259,11 @@ def test_a_full_disk_is_said_and_leaves_no_half_engine(
 
 
 def test_settings_become_profiles() -> None:
-    assert build_options(TensorrtSettings(max_batch=8)).profiles == ((1, 1, 1), (1, 4, 8))
-    assert build_options(TensorrtSettings(max_batch=1)).profiles == ((1, 1, 1),)
+    def options(most: int, **model: Any) -> BuildOptions:
+        return build_options(ModelSettings(tensorrt=TensorrtSettings(max_batch=most), **model))
+
+    assert options(8).profiles == ((1, 1, 1), (1, 4, 8))
+    assert options(1).profiles == ((1, 1, 1),)
+    assert (options(1).side, options(1).square) == (0, False)
+    square = options(1, input_size=320, rectangular=False)
+    assert (square.side, square.square) == (320, True)

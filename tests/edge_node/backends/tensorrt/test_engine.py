@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.tensorrt.backend import TensorrtBackend
-from edge_node.backends.tensorrt.cache import EngineCache
+from edge_node.backends.tensorrt.cache import EngineCache, sidecar
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from edge_node.detect.decode.families import FAMILIES
@@ -77,6 +78,7 @@ class FakeTrt(ModuleType):
     def __init__(self) -> None:
         super().__init__("tensorrt")
         self.most, self.why, self.fails, self.contexts = 100, NO_MEMORY, "", 0
+        self.profile: list[tuple[int, ...]] = [(1, 3, 320, 320), (8, 3, 416, 416), (16, 3, 640, 640)]
         self.ran: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
 
     def init_libnvinfer_plugins(self, _log: Any, _name: str) -> None: ...
@@ -98,7 +100,7 @@ class FakeTrt(ModuleType):
         return "in" if name == "images" else "out"
 
     def get_tensor_profile_shape(self, _name: str, _index: int) -> list[tuple[int, ...]]:
-        return [(1, 3, 320, 320), (8, 3, 416, 416), (16, 3, 640, 640)]
+        return self.profile
 
     def create_execution_context(self) -> Context | None:
         if self.contexts >= self.most:
@@ -178,6 +180,42 @@ def test_where_there_is_one_context_a_profile_all_share_it(
     assert caplog.text.count("no CUDA graphs") == 1
 
 
+@pytest.mark.parametrize(
+    ("profile", "shape"),
+    [
+        ([(1, 3, 32, 32), (8, 3, 288, 512), (16, 3, 512, 512)], (None, 3, None, None)),
+        ([(1, 3, 288, 512), (8, 3, 288, 512), (16, 3, 288, 512)], (None, 3, 288, 512)),
+        ([(1, 3, 288, 32), (8, 3, 288, 512), (16, 3, 288, 512)], (None, 3, 288, None)),
+    ],
+)
+def test_a_length_that_the_profile_leaves_no_choice_is_fixed(
+    trt: FakeTrt, gpu: Device, profile: list[tuple[int, ...]], shape: tuple[int | None, ...]
+) -> None:
+    trt.profile = profile
+    one = Engine(trt, gpu, Path("x.engine"), b"", 0)
+    assert one.inputs[0].shape == shape
+    one.close()
+
+
+@pytest.mark.parametrize(("metadata", "size"), [({"imgsz": "512"}, 512), ({"imgsz": "1280"}, 640), ({}, 640)])
+def test_an_engine_of_any_size_is_given_no_more_than_it_was_built_for(
+    monkeypatch: pytest.MonkeyPatch,
+    trt: FakeTrt,
+    gpu: Device,
+    tmp_path: Path,
+    metadata: dict[str, str],
+    size: int,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", trt)
+    monkeypatch.setattr("edge_node.backends.tensorrt.backend.device", lambda _index: gpu)
+    path = tmp_path / "x.engine"
+    path.write_bytes(b"engine")
+    sidecar(path).write_text(json.dumps({"metadata": metadata}))
+    backend = TensorrtBackend(path, ModelSettings())
+    assert backend.model.trained_size == size
+    backend.close()
+
+
 def test_while_an_engine_is_built_another_one_answers(
     monkeypatch: pytest.MonkeyPatch, trt: FakeTrt, gpu: Device, tmp_path: Path
 ) -> None:
@@ -195,7 +233,7 @@ def test_while_an_engine_is_built_another_one_answers(
     monkeypatch.setattr(EngineCache, "path", lambda *_: built)
     monkeypatch.setattr(EngineCache, "get", get)
     settings = ModelSettings(providers=("cpu",), tensorrt=TensorrtSettings(while_building="onnxruntime"))
-    model = BUILT_IN / "nanodet_g_416.onnx"
+    model = BUILT_IN / "nanodet_g.onnx"
     backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
     images, target = [np.zeros((416, 416, 3), np.uint8)], InputFormat(416, 416)
     wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
