@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 
-from edge_node.analytics.problems import problems
+from edge_node.analytics.problems import all_problems
 from edge_node.config import profiles
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
@@ -338,8 +338,8 @@ class Node:
             log.info("profile %s", profile)
         for name, camera in config.cameras.items():
             log.info("camera %s: %s", name, describe(camera.source))
-            defined = self._definitions[name]
-            for problem in problems(defined.zones, defined.lines, detector.class_names):
+            confidence = self._live[name].confidence
+            for problem in all_problems(self._definitions[name], detector.class_names, confidence):
                 log.warning("camera %s: %s", name, problem)
 
 

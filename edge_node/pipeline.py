@@ -201,6 +201,7 @@ class Pipeline:
                 dropped=self._frames[detector].dropped[name],
                 thumbnails=self._publisher.thumbnails_sent[name],
                 still=self.detects[detector].still[name],
+                ignored=self.watches[name].ignored,
             )
         return result
 

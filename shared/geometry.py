@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.floating]
 HAIR = 1e-12
 """Places that are closer, in fractions of the frame, are the same; rounding errors are far smaller."""
 
+_EDGE = 1 - 1e-9
+
 Anchor = Literal["bottom_center", "center", "top_center", "center_left", "center_right"]
 
 _ANCHORS: dict[Anchor, tuple[float, float]] = {
@@ -46,6 +48,20 @@ def anchor_points(xyxy: Floats, anchor: Anchor = "bottom_center") -> F64:
     return np.asarray(low + (high - low) * (fx, fy))
 
 
+def standing_points(boxes: Floats, anchor: Anchor) -> F64:
+    """Where objects stand: the anchors of their boxes, moved into the frame.
+
+    Args:
+        boxes: Fractions of the frame, ``(N, 4)``.
+        anchor: Which point of the box.
+
+    Returns:
+        Points ``(N, 2)`` in 0..1, below 1. The frame's last row and column belong to it: a box at the bottom
+        stands in a zone that ends there.
+    """
+    return np.asarray(np.minimum(np.maximum(anchor_points(boxes, anchor), 0.0), _EDGE))
+
+
 def iou(a: Floats, b: Floats) -> F64:
     """Intersection over union of every box of `a` with every box of `b`.
 
@@ -70,6 +86,44 @@ def box_area(xyxy: Floats) -> F64:
     boxes = np.asarray(xyxy, dtype=np.float64)
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
     return np.asarray(sides[:, 0] * sides[:, 1])
+
+
+def overlap_areas(polygon: Floats, boxes: Floats) -> F64:
+    """The area of each box that lies inside a polygon, which may be concave but must not cross itself.
+
+    It is exact: Green's theorem makes the area a sum over the polygon's edges. An edge contributes the
+    integral, over the part of its height that the box has, of how far it lies to the right of the box's left
+    side, at most the box's width.
+
+    Args:
+        polygon: Corners ``(K, 2)``, closed implicitly.
+        boxes: ``(N, 4)`` in the same unit.
+
+    Returns:
+        ``(N,)``, never negative.
+    """
+    start = np.asarray(polygon, np.float64).reshape(-1, 1, 2)
+    end = np.roll(start, -1, axis=0)
+    left, top, right, bottom = np.asarray(boxes, np.float64).reshape(-1, 4).T
+    rise = end[..., 1] - start[..., 1]
+    slope = np.divide(end[..., 0] - start[..., 0], rise, out=np.zeros_like(rise), where=rise != 0)
+    y1 = np.minimum(np.maximum(start[..., 1], top), bottom)
+    y2 = np.minimum(np.maximum(end[..., 1], top), bottom)
+    x1 = start[..., 0] + slope * (y1 - start[..., 1])
+    x2 = start[..., 0] + slope * (y2 - start[..., 1])
+    width = np.maximum(right - left, 0.0)
+
+    def reach(x: F64) -> F64:
+        return np.asarray(np.minimum(np.maximum(x - left, 0.0), width))
+
+    def below(x: F64) -> F64:  # the integral of `reach` up to x
+        inside = reach(x)
+        return np.asarray(inside * inside / 2 + width * np.maximum(x - left - width, 0.0))
+
+    across = x2 - x1
+    flat = np.abs(across) < HAIR * 1e3  # upright, where the quotient would be one of rounding errors
+    mean = np.where(flat, reach((x1 + x2) / 2), (below(x2) - below(x1)) / np.where(flat, 1.0, across))
+    return np.asarray(np.abs((mean * (y2 - y1)).sum(axis=0)))
 
 
 class Polygons:

@@ -37,7 +37,7 @@ LEVELS: dict[str, list[str]] = {
     "edge_node": [
         "frames.py pace.py machine assets",
         "config",
-        "capture track outbox backends progress.py",
+        "capture track ignore outbox backends progress.py",
         "detect analytics",
         "publish",
         "pipeline.py",

@@ -22,11 +22,8 @@ from edge_node.analytics.speed import Ground
 from edge_node.analytics.zones import ZoneStays
 from edge_node.config.camera_settings import AnalyticsSettings, refuse_shared_names
 from edge_node.frames import Tracks
-from shared.geometry import F64, Anchor, anchor_points
+from shared.geometry import F64, Anchor, standing_points
 from shared.wire.messages import LineDefinition, ZoneDefinition, ZoneNumbers
-
-# The frame's last row and column belong to it: a box at the bottom stands in a zone that ends there.
-_EDGE = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +110,7 @@ class Analytics:
         boxes = tracks.xyxy / frame
         roster, aspect = self._roster, width / height
         slots, links, events = roster.admit(tracks, boxes, self._zones.busy(), now_s, aspect)
-        feet = _standing(boxes, "bottom_center")
+        feet = standing_points(boxes, "bottom_center")
         stayed = roster.objects["reported_s"][slots] == last_s
         sighting = roster.see(tracks, boxes, slots, now_s, height)
         self.heatmap.update(feet[stayed], now_s - last_s)
@@ -153,6 +150,14 @@ class Analytics:
         self._now_s = None
         return events
 
+    def dismiss(self, track_ids: Sequence[int]) -> list[Happening]:
+        """Close the stays of objects that are ignored from now on, at once and as `restart` closes them.
+
+        Returns:
+            The events of the stays that were closed.
+        """
+        return self._zones.dismiss(self._roster.slots_of(track_ids), self._roster.objects)
+
     def redefine(
         self, zones: Mapping[str, ZoneDefinition], lines: Mapping[str, LineDefinition]
     ) -> list[Happening]:
@@ -182,11 +187,7 @@ class Analytics:
             self._ground.forget(slots)
 
 
-def _standing(boxes: F64, anchor: Anchor) -> F64:
-    return np.asarray(np.minimum(np.maximum(anchor_points(boxes, anchor), 0.0), _EDGE))
-
-
 def _anchored(boxes: F64, anchors: list[Anchor]) -> F64:
     """Where boxes ``(N, 4)`` stand by the anchor of each zone or line: points ``(Z, N, 2)``."""
-    points = {anchor: _standing(boxes, anchor) for anchor in set(anchors)}
+    points = {anchor: standing_points(boxes, anchor) for anchor in set(anchors)}
     return np.array([points[anchor] for anchor in anchors]).reshape(len(anchors), len(boxes), 2)

@@ -1,4 +1,4 @@
-"""Finds zones and lines that can never count anything, so that whoever drew them can be told."""
+"""Finds definitions that cannot do what they are for, so that whoever drew them can be told."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shared.geometry import clip_to_frame, polygon_area, polygon_crosses_itself, side_of_line
+from edge_node.config.definitions import Definitions
+from edge_node.ignore.problems import NEGLIGIBLE, polygon_problem, unknown_classes
+from edge_node.ignore.problems import problems as ignore_problems
+from shared.geometry import clip_to_frame, side_of_line
 from shared.wire.messages import LineDefinition, ZoneDefinition
-
-_NEGLIGIBLE = 1e-6
-"""Areas and lengths below this, in fractions of the frame, count as zero."""
 
 
 def problems(
@@ -33,34 +33,40 @@ def problems(
     if class_names is not None:
         for kind, definitions in (("zone", zones), ("line", lines)):
             for name, definition in definitions.items():
-                unknown = [wanted for wanted in definition.classes if wanted not in class_names]
-                found += [
-                    f"{kind} {name!r} asks for class {one!r}, which the model does not have"
-                    for one in unknown
-                ]
+                found += unknown_classes(f"{kind} {name!r}", definition.classes, class_names)
     return found
 
 
+def all_problems(
+    definitions: Definitions, class_names: Sequence[str] | None = None, confidence: float | None = None
+) -> list[str]:
+    """Find zones, lines, masks and filters that make no sense.
+
+    Args:
+        definitions: A camera's.
+        class_names: The model's classes; None while they are unknown.
+        confidence: The lowest score of a detection; None while it is unknown.
+
+    Returns:
+        One sentence for each problem.
+    """
+    found = problems(definitions.zones, definitions.lines, class_names)
+    return found + ignore_problems(definitions.masks, definitions.filters, class_names, confidence)
+
+
 def _zone_problems(zone: ZoneDefinition) -> list[str]:
-    polygon = np.asarray(zone.polygon, np.float64)
-    if polygon_crosses_itself(polygon):
-        return ["crosses itself: list its corners in order around the shape"]
-    if polygon_area(polygon) < _NEGLIGIBLE:
-        return ["can never count anything: its polygon has no area"]
-    inside = clip_to_frame(polygon)
-    if len(inside) < 3 or polygon_area(inside) < _NEGLIGIBLE:
-        return ["can never count anything: it lies outside the frame"]
-    return []
+    problem = polygon_problem(np.asarray(zone.polygon, np.float64), "count")
+    return [] if problem is None else [problem]
 
 
 def _line_problems(line: LineDefinition) -> list[str]:
     points = np.asarray(line.points, np.float64)
-    if np.hypot(*(points[1] - points[0])) < _NEGLIGIBLE:
+    if np.hypot(*(points[1] - points[0])) < NEGLIGIBLE:
         return ["can never count anything: it has no length"]
     corners = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
     sides = side_of_line(corners, points)
     if len(clip_to_frame(points)) == 0:
         return ["can never count anything: it lies outside the frame"]
-    if sides.min() > -_NEGLIGIBLE or sides.max() < _NEGLIGIBLE:
+    if sides.min() > -NEGLIGIBLE or sides.max() < NEGLIGIBLE:
         return ["can never count anything: all of the frame lies on one side of it"]
     return []

@@ -6,6 +6,7 @@ continues a lost one. The new id then takes over the slot, with every stay, half
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,6 +160,10 @@ class Roster:
                 continue
             events.append(_ended(record))
         return events
+
+    def slots_of(self, track_ids: Sequence[int]) -> list[int]:
+        """The slots of those tracks that have one."""
+        return [self._slot_of[one] for one in track_ids if one in self._slot_of]
 
     def release(self, busy: Bool, now_s: float) -> Index:
         """Free the slots of ended tracks that no new track can continue.

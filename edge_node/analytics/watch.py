@@ -13,6 +13,8 @@ from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detected, Frame, Tracks
+from edge_node.ignore.gate import IgnoreGate
+from edge_node.ignore.rules import Ignored
 from edge_node.track import tracker
 
 
@@ -26,7 +28,8 @@ class Analysed:
         report: Events, numbers and zones, with times on the clock of `now_s`.
         now_s: Time of the frame on the clock of analytics, seconds.
         timings_ms: Milliseconds that each step took so far.
-        definitions: Zones and lines that are new since the previous frame; None if nothing changed.
+        definitions: Those that are new since the previous frame; None if nothing changed.
+        ignored: The detections that masks and filters dropped; None if there are none.
     """
 
     frame: Frame
@@ -35,14 +38,15 @@ class Analysed:
     now_s: float
     timings_ms: dict[str, float]
     definitions: Definitions | None = None
+    ignored: Ignored | None = None
 
 
 class Watch:
-    """Tracker and analytics of one camera.
+    """Tracker and analytics of one camera, behind what it ignores.
 
     Args:
         settings: Settings of analytics.
-        definitions: Zones and lines to start with.
+        definitions: Zones, lines, masks and filters to start with.
         tracking: Settings of the tracker.
         class_names: Names by class id.
     """
@@ -56,17 +60,23 @@ class Watch:
     ) -> None:
         self._tracker = tracker.create(tracking)
         self._analytics = Analytics(definitions.zones, definitions.lines, class_names, settings)
-        self._last_ns: int | None = None
+        self._gate = IgnoreGate(definitions, class_names)
+        self._last: tuple[Frame, Tracks] | None = None
         self._next: Definitions | None = None
 
     def redefine(self, definitions: Definitions) -> None:
-        """Use other zones and lines from the next frame on. Any thread may call this."""
+        """Use other definitions from the next frame on. Any thread may call this."""
         self._next = definitions
 
     @property
     def heatmap(self) -> Heatmap:
         """Where objects spent their time so far. Any thread may read it at any time."""
         return self._analytics.heatmap
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """How many detections were dropped so far, by reason and mask. Any thread may read it at any time."""
+        return dict(self._gate.counts)
 
     def update(self, detected: Detected) -> Analysed:
         """Pass one frame to tracker and analytics."""
@@ -76,20 +86,32 @@ class Watch:
         start = time.perf_counter()
         definitions, self._next = self._next, None
         if definitions is not None:
-            closed += self._analytics.redefine(definitions.zones, definitions.lines)
+            closed += self._redefine(definitions)
         if frame.restarted:
             self._tracker.reset()
             closed += self._analytics.restart()
-        dt = 0.0 if self._last_ns is None else (frame.monotonic_ns - self._last_ns) / 1e9
-        self._last_ns = frame.monotonic_ns
-        tracks = self._tracker.update(detected.detections, dt)
+        dt = 0.0 if self._last is None else (frame.monotonic_ns - self._last[0].monotonic_ns) / 1e9
+        found, ignored = detected.detections, None
+        if found is not None:
+            found, ignored = self._gate.drop(found, frame)
+        tracks = self._gate.hide(self._tracker.update(found, dt), frame)
+        self._last = frame, tracks
         tracked = time.perf_counter()
         report = self._analytics.update(tracks, now_s, frame.width, frame.height)
         report.happenings[:0] = closed
         end = time.perf_counter()
         steps = {"track": tracked - start, "analyse": end - tracked}
         timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
-        return Analysed(frame, tracks, report, now_s, timings, definitions)
+        return Analysed(frame, tracks, report, now_s, timings, definitions, ignored)
+
+    def _redefine(self, definitions: Definitions) -> list[Happening]:
+        """Use other definitions; what they ignore ends at once, and so do its stays."""
+        closed = self._analytics.redefine(definitions.zones, definitions.lines)
+        if self._gate.redefine(definitions) and self._last is not None:
+            gone = self._gate.gone(self._last[1], self._last[0])
+            self._tracker.end(gone)
+            closed += self._analytics.dismiss(gone.tolist())
+        return closed
 
 
 def watch(detected: Iterable[Detected], watches: Mapping[str, Watch]) -> Iterator[Analysed]:

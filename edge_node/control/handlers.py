@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_node import __version__
-from edge_node.analytics.problems import problems
+from edge_node.analytics.problems import all_problems
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.control.commands import Handler, RefusedError
@@ -150,7 +150,7 @@ class Control:
         # Not `saved`: another thread may have saved a newer version since, and the newest must win.
         self._pipeline.watches[camera].redefine(self._definitions[camera])
         self._on_zones()
-        warnings = problems(saved.zones, saved.lines, self._detector.class_names)
+        warnings = all_problems(saved, self._detector.class_names, self._live[camera].confidence)
         return {"version": saved.version, "warnings": [limits.clipped(one) for one in warnings[:_WARNINGS]]}
 
     def _camera(self, request: Request) -> str:

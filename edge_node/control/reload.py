@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edge_node.analytics.problems import problems
+from edge_node.analytics.problems import all_problems
 from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
@@ -94,6 +94,6 @@ class Reload:
         warnings = [
             f"camera {name}: {problem}"
             for name, one in redefined.items()
-            for problem in problems(one.zones, one.lines, self._class_names)
+            for problem in all_problems(one, self._class_names, self._live[name].confidence)
         ]
         return {"applied": applied, "restart": restart, "warnings": warnings}

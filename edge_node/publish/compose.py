@@ -6,7 +6,7 @@ import dataclasses
 import math
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +15,11 @@ from edge_node import __version__
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
 from edge_node.frames import U8, Frame
+from edge_node.ignore.rules import REASONS, Ignored
 from shared import limits
 from shared.geometry import F32, Floats
 from shared.wire import messages
-from shared.wire.messages import DetectedObject, ZoneNumbers, now_us
+from shared.wire.messages import DetectedObject, IgnoredObject, ZoneNumbers, now_us
 
 
 def new_session() -> str:
@@ -64,6 +65,7 @@ class Composer:
             dropped=dropped,
             objects=self.objects(item),
             main_track_id=item.report.main_track_id,
+            ignored=[] if item.ignored is None else self._ignored(item.ignored, frame),
         )
 
     def objects(self, item: Analysed) -> list[DetectedObject]:
@@ -144,6 +146,30 @@ class Composer:
             "width": str(image.shape[1]),
             "height": str(image.shape[0]),
         }
+
+    def _ignored(self, ignored: Ignored, frame: Frame) -> list[IgnoredObject]:
+        """The dropped detections with the best scores."""
+        best = np.argsort(-ignored.detections.score, kind="stable")[: limits.IGNORED]
+        found = ignored.detections[best]
+        rows: Iterable[Any] = zip(
+            found.class_id.tolist(),
+            rounded(found.score, 4),
+            fractions(found.xyxy, frame.width, frame.height),
+            ignored.reason[best].tolist(),
+            ignored.mask[best].tolist(),
+            strict=True,
+        )
+        return [
+            {
+                "class_id": class_id,
+                "label": self._class_names[class_id],
+                "score": score,
+                "box": box,
+                "reason": REASONS[reason],
+                "mask": ignored.masks[mask] if mask >= 0 else None,
+            }
+            for class_id, score, box, reason, mask in rows
+        ]
 
     def _frame_head(self, frame: Frame) -> dict[str, Any]:
         return self.head() | {

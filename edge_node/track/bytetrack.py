@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import Detections, Tracks
+from edge_node.frames import I64, Detections, Tracks
 from edge_node.track import kalman
 from edge_node.track.association import Index, Matching, overlapping, pair_iou, second_chance, similarity
 from edge_node.track.table import Rows, Seen, TrackTable
@@ -35,6 +35,10 @@ class ByteTrack:
     def update(self, detections: Detections | None, dt: float) -> Tracks:
         """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
         return self._table.update(detections, dt)
+
+    def end(self, track_ids: I64) -> None:
+        """Forget these tracks; see `edge_node.track.tracker.Tracker.end`."""
+        self._table.end(track_ids)
 
     def reset(self) -> None:
         """Start afresh; see `edge_node.track.tracker.Tracker.reset`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import Detections, Tracks
+from edge_node.frames import I64, Detections, Tracks
 from edge_node.track import bytetrack, kalman
 from edge_node.track.association import Index, Matching, overlapping, similarity
 from edge_node.track.bytetrack import give_second_chance, staged
@@ -42,6 +42,10 @@ class OcSort:
     def update(self, detections: Detections | None, dt: float) -> Tracks:
         """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
         return self._table.update(detections, dt)
+
+    def end(self, track_ids: I64) -> None:
+        """Forget these tracks; see `edge_node.track.tracker.Tracker.end`."""
+        self._table.end(track_ids)
 
     def reset(self) -> None:
         """Start afresh; see `edge_node.track.tracker.Tracker.reset`."""

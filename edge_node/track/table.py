@@ -119,6 +119,12 @@ class TrackTable:
         self._end(self._rows.id)
         self._start_afresh()
 
+    def end(self, track_ids: I64) -> None:
+        """Forget these tracks; the next update reports them as ended."""
+        going = np.isin(self._rows.id, track_ids) & (self._rows.id > 0)
+        self._end(self._rows.id[going])
+        self._rows = self._rows.only((~going).nonzero()[0])
+
     def update(self, detections: Detections | None, dt: float) -> Tracks:
         """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
         self._now += dt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import Detections, Tracks
+from edge_node.frames import I64, Detections, Tracks
 
 
 class Tracker(Protocol):
@@ -21,6 +21,9 @@ class Tracker(Protocol):
         Returns:
             The confirmed tracks that are visible in this frame, and the ids of those that ended with it.
         """
+
+    def end(self, track_ids: I64) -> None:
+        """Forget these tracks; the next update reports them as ended."""
 
     def reset(self) -> None:
         """Forget all tracks, but not the next id; the next update reports the dropped tracks as ended."""

@@ -11,6 +11,7 @@ from shared.geometry import (
     box_area,
     clip_to_frame,
     iou,
+    overlap_areas,
     polygon_area,
     polygon_crosses_itself,
     side_of_line,
@@ -168,6 +169,43 @@ def test_overlap_of_boxes() -> None:
     b = np.array([[1.0, 0, 3, 2], [9, 9, 8, 8]])
     assert iou(a, b) == pytest.approx(np.array([[1 / 3, 0], [0, 0]]))
     assert box_area(b).tolist() == [4.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("polygon", "box", "area"),
+    [
+        pytest.param(SQUARE, (0.25, 0.25, 0.75, 0.75), 0.25, id="box inside"),
+        pytest.param(SQUARE, (-1.0, -1.0, 2.0, 2.0), 1.0, id="polygon inside"),
+        pytest.param(SQUARE, (0.5, 0.5, 1.5, 1.5), 0.25, id="corner"),
+        pytest.param(SQUARE[::-1], (0.5, 0.5, 1.5, 1.5), 0.25, id="the other way round"),
+        pytest.param(SQUARE, (1.0, 0.0, 2.0, 1.0), 0.0, id="side by side"),
+        pytest.param(SQUARE, (0.5, 0.5, 0.5, 0.9), 0.0, id="box without width"),
+        pytest.param(SQUARE, (0.9, 0.5, 0.1, 0.9), 0.0, id="inverted box"),
+        pytest.param([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)], (0.0, 0.0, 1.0, 1.0), 0.5, id="triangle"),
+        pytest.param([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)], (0.5, 0.0, 1.0, 1.0), 0.125, id="its tip"),
+        pytest.param(
+            [(0, 0), (1, 0), (1, 1), (0.8, 1), (0.8, 0.2), (0.2, 0.2), (0.2, 1), (0, 1)],
+            (0.0, 0.5, 1.0, 1.0),
+            0.2,
+            id="two legs of a concave one",
+        ),
+    ],
+)
+def test_the_part_of_a_box_inside_a_polygon(
+    polygon: list[tuple[float, float]], box: tuple[float, ...], area: float
+) -> None:
+    assert overlap_areas(np.array(polygon), np.array([box])) == pytest.approx([area], abs=1e-12)
+
+
+@settings(deadline=None)
+@given(st.lists(spots, min_size=3, max_size=9, unique=True))
+def test_the_overlap_with_a_box_is_what_clipping_leaves(polygon: list[tuple[float, float]]) -> None:
+    """Polygons that do not cross themselves, against another algorithm."""
+    middle = np.mean(polygon, axis=0)
+    corners = sorted(polygon, key=lambda spot: float(np.arctan2(spot[1] - middle[1], spot[0] - middle[0])))
+    frame = np.array([[0.0, 0.0, 1.0, 1.0]])
+    expected = polygon_area(clip_to_frame(np.array(corners)))
+    assert overlap_areas(np.array(corners), frame)[0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_nothing_in_gives_nothing_out() -> None:

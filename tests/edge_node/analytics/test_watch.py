@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detected, Detections, Frame
-from shared.wire.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 from tests.edge_node.scenes import CLASSES, square
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
@@ -38,6 +40,18 @@ def seen(at_s: float, *feet: float, camera: str = "door", restarted: bool = Fals
     n = len(feet)
     return Detected(
         frame, Detections(boxes, np.full(n, 0.9, np.float32), np.zeros(n, np.int32)), {"ready": 1.5}
+    )
+
+
+def low(at_s: float, *feet: float) -> Detected:
+    """As `seen`, with their feet at a fifth of the picture's height."""
+    item = seen(at_s, *feet)
+    assert item.detections is not None
+    return dataclasses.replace(
+        item,
+        detections=dataclasses.replace(
+            item.detections, xyxy=item.detections.xyxy - np.array([0, 50, 0, 50], np.float32)
+        ),
     )
 
 
@@ -118,6 +132,68 @@ def test_new_definitions_at_a_restart_close_the_stays_of_old_zones_and_the_resta
         one.update(seen(0.1 * step, 50))
     one.redefine(defined(2, {}))
     assert kinds(one.update(seen(5.0, restarted=True))) == ["zone_lost", "track_ended"]
+
+
+def masked(version: int = 2, **changes: Any) -> Definitions:
+    mask = MaskDefinition(polygon=square(0.0, 0.4), **changes)  # x up to 80 pixels
+    return dataclasses.replace(defined(version), masks={"tree": mask})
+
+
+def test_a_new_mask_ends_what_is_in_it_with_the_next_frame_and_so_does_the_zone() -> None:
+    one = new_watch()
+    for step in range(10):
+        before = one.update(low(0.1 * step, 30, 150))
+    assert sorted(before.tracks.track_id.tolist()) == [1, 2]
+    assert before.report.numbers["left"].occupancy == 1
+    one.redefine(masked())
+    analysed = one.update(low(1.0, 30, 150))
+    assert kinds(analysed) == ["zone_lost", "track_ended"]
+    assert analysed.tracks.xyxy[:, 0].tolist() == pytest.approx([140], abs=1)
+    assert analysed.report.numbers["left"].occupancy == 0
+    assert analysed.ignored is not None
+    assert analysed.ignored.detections.xyxy[:, 0].tolist() == [20]
+    assert one.ignored == {"mask": 1, "mask:tree": 1}
+    one.redefine(defined(3))
+    for step in range(11, 14):
+        analysed = one.update(low(0.1 * step, 30, 150))
+    assert len(analysed.tracks) == 2, "it is back when the mask is gone"
+    assert one.ignored == {"mask": 1}
+
+
+def test_a_mask_of_another_class_or_place_leaves_tracks_and_stays_alone() -> None:
+    one = new_watch()
+    for step in range(10):
+        one.update(low(0.1 * step, 30, 150))
+    for version, changes in ((2, {"classes": ("car",)}), (3, {"by": "overlap", "overlap": 1.0})):
+        one.redefine(masked(version, **changes))
+        analysed = one.update(low(0.8 + 0.1 * version, 30, 150))
+        assert analysed.report.numbers["left"].occupancy == 1
+        assert (kinds(analysed), len(analysed.tracks)) == ([], 2)
+
+
+def test_a_track_that_is_predicted_into_a_mask_is_not_reported_there_and_keeps_its_id_beyond() -> None:
+    """Feet at y 70 of 100; the mask reaches from x 60 to x 80 of 200."""
+    pole = MaskDefinition(polygon=((0.3, 0.0), (0.4, 0.0), (0.4, 1.0), (0.3, 1.0)))
+    one = new_watch()
+    one.redefine(dataclasses.replace(defined(2), masks={"pole": pole}))
+    seen_at: dict[int, list[float]] = {}
+    for step in range(30):
+        analysed = one.update(seen(0.1 * step, 10 + 4 * step))
+        for track_id, box in zip(analysed.tracks.track_id, analysed.tracks.xyxy, strict=True):
+            seen_at.setdefault(int(track_id), []).append(float(box[0] + box[2]) / 2)
+    assert list(seen_at) == [1]
+    assert not [x for x in seen_at[1] if 60 <= x < 80]
+    assert min(seen_at[1]) < 60 < 80 < max(seen_at[1])
+
+
+def test_a_new_filter_ends_what_it_drops() -> None:
+    one = new_watch()
+    for step in range(10):
+        one.update(seen(0.1 * step, 50))
+    one.redefine(dataclasses.replace(defined(2), filters={"person": FilterDefinition(min_size=0.5)}))
+    analysed = one.update(seen(1.0, 50))
+    assert (kinds(analysed), len(analysed.tracks)) == (["zone_lost", "track_ended"], 0)
+    assert one.ignored == {"min_size": 1}
 
 
 def test_every_camera_has_a_watch_of_its_own() -> None:

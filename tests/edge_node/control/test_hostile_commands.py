@@ -98,7 +98,19 @@ def test_hostile_payloads_get_one_answer_and_leave_nothing_behind(node: Node, pa
 
 
 PNG = b"\x89PNG\r\n\x1a\n"
-FIELDS = ("camera", "confidence", "detect_every", "paused", "thumbnail_fps", "version", "zones", "lines")
+FIELDS = (
+    "camera",
+    "confidence",
+    "detect_every",
+    "paused",
+    "thumbnail_fps",
+    "version",
+    "zones",
+    "lines",
+    "masks",
+    "filters",
+    "id",
+)
 COORDINATE = st.floats(-3, 3)
 SENSIBLE = st.fixed_dictionaries(
     {},
@@ -117,6 +129,22 @@ SENSIBLE = st.fixed_dictionaries(
             max_size=5,
         ),
         "lines": st.just({}),
+        "masks": st.dictionaries(
+            st.sampled_from(["a", "b", "-"]),
+            st.fixed_dictionaries(
+                {
+                    "polygon": st.lists(st.tuples(COORDINATE, COORDINATE), max_size=70),
+                    "by": st.sampled_from(["anchor", "overlap", "both"]),
+                    "overlap": st.floats(-1, 2),
+                }
+            ),
+            max_size=3,
+        ),
+        "filters": st.dictionaries(
+            st.sampled_from(["all", "person", "", "unicorn"]),
+            st.dictionaries(st.sampled_from(["min_size", "max_size", "score", "x"]), st.floats(-1, 200)),
+            max_size=3,
+        ),
         "format": st.sampled_from(["array", "png", "gif"]),
         "image_base64": st.text("A/=?", max_size=20),
     },

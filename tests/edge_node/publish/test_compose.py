@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from edge_node.analytics.happenings import Happening
+from edge_node.frames import Detections
+from edge_node.ignore.rules import REASONS, Ignored
 from edge_node.publish.compose import Composer, fractions, new_session, only_time_passed, rounded
+from shared import limits
 from shared.wire import messages
 from shared.wire.messages import Dwell, Queue, ZoneNumbers
 from tests.edge_node.publish.analysed import analysed
@@ -52,6 +55,32 @@ def test_a_detections_message_lists_every_track_with_its_label() -> None:
     assert [(one["track_id"], one["label"]) for one in message.objects] == [(0, "person"), (1, "person")]
     assert [one["speed_m_s"] for one in message.objects] == [1.23, None], "no speed above the horizon"
     assert messages.decode(messages.DetectionsMessage, messages.encode(message)).seq == 7
+
+
+def test_what_was_dropped_is_listed_with_the_reason_the_best_scores_first() -> None:
+    item, many = analysed(), 2 * limits.IGNORED
+    found = Detections(
+        np.tile(np.array([128, 72, 256, 144], np.float32), (many, 1)),
+        np.linspace(0.1, 0.9, many, dtype=np.float32),
+        np.full(many, 2, np.int32),
+    )
+    reason = np.where(np.arange(many) % 2, REASONS.index("mask"), REASONS.index("score")).astype(np.int32)
+    mask = np.where(np.arange(many) % 2, 1, -1).astype(np.int32)
+    item = dataclasses.replace(item, ignored=Ignored(found, reason, mask, ("tree", "pond")))
+    message = messages.decode(messages.DetectionsMessage, messages.encode(COMPOSER.detections(item)))
+    assert len(message.ignored) == limits.IGNORED
+    assert message.ignored[0] == {
+        "class_id": 2,
+        "label": "dog",
+        "score": 0.9,
+        "box": (0.1, 0.1, 0.2, 0.2),
+        "reason": "mask",
+        "mask": "pond",
+    }
+    assert (message.ignored[1]["reason"], message.ignored[1]["mask"]) == ("score", None)
+    scores = [one["score"] for one in message.ignored]
+    assert scores == sorted(scores, reverse=True)
+    assert COMPOSER.detections(analysed()).ignored == []
 
 
 def test_an_event_occurred_as_long_before_its_frame_as_analytics_says() -> None:

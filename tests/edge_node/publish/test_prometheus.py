@@ -16,7 +16,14 @@ MESSAGE = Metrics(
     uptime_s=12.5,
     cameras={
         "front": CameraMetrics(
-            fps_in=25, fps_out=12.5, captured=100, processed=50, dropped=48, thumbnails=9, still=5
+            fps_in=25,
+            fps_out=12.5,
+            captured=100,
+            processed=50,
+            dropped=48,
+            thumbnails=9,
+            still=5,
+            ignored={"mask": 7, "mask:tree": 4, "mask:pond": 3, "min_size": 2},
         )
     },
     stages_ms={"inference": Quantiles(count=50, p50=3.0, p90=4.0, p95=5.0, p99=6.0)},
@@ -64,6 +71,12 @@ def test_prometheus_reads_the_newest_metrics_message() -> None:
     assert found["darner_edge_publish_dropped_total topic=detections"] == 7
     assert found["darner_edge_outbox_events"] == 3
     assert found["darner_edge_camera_still_total camera=front"] == 5
+    ignored = {key: value for key, value in found.items() if key.startswith("darner_edge_camera_ignored")}
+    assert ignored == {
+        "darner_edge_camera_ignored_total camera=front mask=tree reason=mask": 4,
+        "darner_edge_camera_ignored_total camera=front mask=pond reason=mask": 3,
+        "darner_edge_camera_ignored_total camera=front mask= reason=min_size": 2,
+    }, "their sum is the number of detections"
     assert found["darner_edge_stage_waiting stage=look"] == 2
     assert found["darner_edge_stage_dropped_total stage=publish"] == 7
     assert found["darner_edge_batches_total frames=4"] == 30

@@ -182,6 +182,17 @@ def test_no_track_ends_in_a_frame_without_detector_run(make: Callable[..., Track
     assert all(len(tracks.ended) == 0 for tracks in run(tracker, [None] * 20))
 
 
+def test_a_track_that_is_ended_is_reported_once_and_the_others_go_on(make: Callable[..., Tracker]) -> None:
+    tracker, there = make(), seen(person(100), person(500))
+    tracks = run(tracker, [there] * 5)[-1]
+    going = id_at(tracks, person(100))
+    tracker.end(np.array([going, 99]))
+    after = run(tracker, [seen(person(500))] * 2, dt=0.1)
+    assert [one.ended.tolist() for one in after] == [[going], []]
+    assert ids(after) == ids([tracks]) - {going}
+    assert ids([tracker.update(there, 0.1), tracker.update(there, 0.1)]).isdisjoint({going})
+
+
 def test_reset_drops_all_tracks_reports_them_once_and_never_reuses_ids(make: Callable[..., Tracker]) -> None:
     tracker = make()
     run(tracker, [seen(person(100), person(300))] * 3)

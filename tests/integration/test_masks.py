@@ -1,0 +1,121 @@
+"""Masks and filters of a running node, over MQTT: at once, with versions, and over a crash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.wire import topics
+from tests.conftest import Mosquitto
+from tests.integration.test_file_to_mqtt import config
+from tests.integration.test_reload import SQUARE, Node, running
+
+WHOLE = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]], "classes": ["person"]}
+
+
+def ask(node: Node, version: int, **definitions: Any) -> Any:
+    zones = {"zones": {}, "lines": {}} | definitions
+    return node.ask("zones.set", camera="street", version=version, **zones)
+
+
+def test_a_mask_takes_effect_within_a_second_and_outlives_a_crash(
+    broker: Mosquitto, people_video: Path, tmp_path: Path
+) -> None:
+    prefix = "test-masks/v1"
+    settings = config(broker.url, people_video, prefix, pace="realtime", loop=True)
+    settings["zones_file"] = str(tmp_path / "zones.json")
+    with running(broker, tmp_path, settings, prefix) as node:
+        heard = node.heard
+        heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)[-1].objects), 30)
+        asked = time.monotonic()
+        answer = ask(node, 1, zones={"all": SQUARE}, masks={"all-of-it": WHOLE})
+        assert answer.result["version"] == 2
+        [warning] = answer.result["warnings"]
+        assert warning == "mask 'all-of-it' covers the whole picture: nothing of person is reported any more"
+        heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)[-1].ignored))
+        assert time.monotonic() - asked < 1.0
+        masked = heard.of(topics.DETECTIONS)[-1]
+        assert masked.objects == []
+        assert {(one["reason"], one["mask"], one["label"]) for one in masked.ignored} == {
+            ("mask", "all-of-it", "person")
+        }
+        assert ask(node, 1, masks={}).code == "conflict"
+        assert ask(node, 2).result["version"] == 3, "a client that knows no masks"
+        heard.listen_until(lambda: heard.of(topics.ZONES)[-1].version == 3)
+        assert heard.of(topics.ZONES)[-1].masks.keys() == {"all-of-it"}
+
+        def counts() -> dict[str, int]:
+            return heard.of(topics.METRICS)[-1].cameras["street"].ignored if heard.of(topics.METRICS) else {}
+
+        heard.listen_until(lambda: counts().get("mask", 0) > 5, 20)
+        assert counts()["mask"] == counts()["mask:all-of-it"]
+        node.process.kill()
+    with running(broker, tmp_path, settings, prefix) as node:
+        heard = node.heard
+        heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)[-1].ignored), 20)
+        assert (heard.of(topics.ZONES)[-1].version, len(heard.of(topics.ZONES)[-1].masks)) == (3, 1)
+        assert not any(one.objects for one in heard.of(topics.DETECTIONS))
+        ask(node, 3, masks={}, filters={"person": {"max_size": 0.01}})
+        heard.listen_until(
+            lambda: [one["reason"] for one in heard.of(topics.DETECTIONS)[-1].ignored[:1]] == ["max_size"]
+        )
+
+
+@pytest.fixture(scope="module")
+def node(broker: Mosquitto, people_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    folder, prefix = tmp_path_factory.mktemp("node"), "test-bad-masks/v1"
+    settings = config(broker.url, people_video, prefix, pace="realtime", loop=True)
+    with running(broker, folder, settings, prefix) as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    ("definitions", "says"),
+    [
+        pytest.param(
+            {"zones": {"a": SQUARE}, "masks": {"a": SQUARE}},
+            "'a' names a zone and a mask; rename one of them",
+            id="two with one name",
+        ),
+        pytest.param(
+            {"filters": {"person": {"min_size": 0.5, "max_size": 0.1}}},
+            "filters.person.min_size: 0.5 is above max_size, which is 0.1, so that nothing could pass; "
+            "exchange them or leave one out",
+            id="min above max",
+        ),
+        pytest.param(
+            {"masks": {"a": {"polygon": [[0, 0], [640, 0], [640, 480]]}}},
+            "Expected `float` <= 2.0 - at `$.masks[...].polygon[1][0]`",
+            id="pixels",
+        ),
+        pytest.param(
+            {"masks": {"a": SQUARE | {"by": "touch"}}},
+            "Invalid enum value 'touch' - at `$.masks[...].by`",
+            id="an unknown way",
+        ),
+        pytest.param(
+            {"filters": {"all": {"score": 40}}},
+            "Expected `float` <= 1.0 - at `$.filters[...].score`",
+            id="a score in percent",
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_with_one_clear_sentence(
+    node: Node, definitions: dict[str, Any], says: str
+) -> None:
+    answer = ask(node, 1, **definitions)
+    assert (answer.code, answer.error) == ("invalid", says)
+
+
+def test_what_is_useless_is_kept_and_said(node: Node) -> None:
+    off = {"polygon": [[1.1, 0], [1.5, 0], [1.5, 1]]}
+    answer = ask(node, 1, masks={"off": off}, filters={"unicorn": {"score": 0.9}, "all": {"score": 0.01}})
+    assert answer.error is None
+    off_frame, unknown, low = answer.result["warnings"]
+    assert off_frame == "mask 'off' can never ignore anything: it lies outside the frame"
+    assert unknown.startswith("filters.unicorn: the model has no class 'unicorn'; it has person, ")
+    assert low.startswith("filters.all.score: 0.01 drops nothing: detections below 0.")
