@@ -94,7 +94,7 @@ class Watch:
         found, ignored = detected.detections, None
         if found is not None:
             found, ignored = self._gate.drop(found, frame)
-        tracks = self._gate.hide(self._tracker.update(found, dt), frame)
+        tracks = self._gate.hide(self._tracker.update(found, dt, detected.looked), frame)
         self._last = frame, tracks
         tracked = time.perf_counter()
         report = self._analytics.update(tracks, now_s, frame.width, frame.height)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import I64, Detections, Tracks
+from edge_node.frames import I64, Detections, Looked, Tracks
 from edge_node.track import kalman
 from edge_node.track.association import Index, Matching, overlapping, pair_iou, second_chance, similarity
 from edge_node.track.table import Rows, Seen, TrackTable
@@ -32,9 +32,9 @@ class ByteTrack:
     def __init__(self, settings: TrackerSettings) -> None:
         self._table = TrackTable(settings, associate, correct)
 
-    def update(self, detections: Detections | None, dt: float) -> Tracks:
+    def update(self, detections: Detections | None, dt: float, looked: Looked | None = None) -> Tracks:
         """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
-        return self._table.update(detections, dt)
+        return self._table.update(detections, dt, looked)
 
     def end(self, track_ids: I64) -> None:
         """Forget these tracks; see `edge_node.track.tracker.Tracker.end`."""

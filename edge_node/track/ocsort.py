@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import I64, Detections, Tracks
+from edge_node.frames import I64, Detections, Looked, Tracks
 from edge_node.track import bytetrack, kalman
 from edge_node.track.association import Index, Matching, overlapping, similarity
 from edge_node.track.bytetrack import give_second_chance, staged
@@ -39,9 +39,9 @@ class OcSort:
     def __init__(self, settings: TrackerSettings) -> None:
         self._table = TrackTable(settings, associate, correct, extra=EXTRA)
 
-    def update(self, detections: Detections | None, dt: float) -> Tracks:
+    def update(self, detections: Detections | None, dt: float, looked: Looked | None = None) -> Tracks:
         """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
-        return self._table.update(detections, dt)
+        return self._table.update(detections, dt, looked)
 
     def end(self, track_ids: I64) -> None:
         """Forget these tracks; see `edge_node.track.tracker.Tracker.end`."""

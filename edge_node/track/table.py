@@ -13,9 +13,10 @@ from operator import attrgetter
 import numpy as np
 
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import I32, I64, Detections, Tracks
+from edge_node.frames import I32, I64, Detections, Looked, Tracks
 from edge_node.track import kalman
 from edge_node.track.association import Index, Matching
+from edge_node.track.overlooked import looked_for
 from edge_node.track.scores import TypicalScores
 from shared.geometry import F64, Bool, Floats
 
@@ -40,6 +41,7 @@ class Rows:
     born: F64  # when the track was first seen, seconds
     until: F64  # when a lost track ends unless it is matched again, seconds
     unseen: F64  # seconds since the last match
+    spared: F64  # of these, seconds in which the detector did not look for the track
     score: F64  # score of the last matched detection
     against: I32  # number of detections in a row that were of another class
     class_id: I32
@@ -109,7 +111,7 @@ class TrackTable:
         self._start_afresh()
 
     def _start_afresh(self) -> None:
-        self._now = self._snapshot = 0.0
+        self._now = self._snapshot = self._run = 0.0
         self._rows = self._new_rows(np.zeros((4, 0)), np.zeros(0), np.zeros(0, np.int32))
         self._scores = TypicalScores()
         self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)  # corners of all detections so far
@@ -125,7 +127,7 @@ class TrackTable:
         self._end(self._rows.id[going])
         self._rows = self._rows.only((~going).nonzero()[0])
 
-    def update(self, detections: Detections | None, dt: float) -> Tracks:
+    def update(self, detections: Detections | None, dt: float, looked: Looked | None = None) -> Tracks:
         """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
         self._now += dt
         rows = self._rows
@@ -138,7 +140,8 @@ class TrackTable:
                 rows.past[1] = rows.past[0]
                 rows.past[0] = rows.seen[:2]
         if detections is not None:
-            self._meet(self._grade(detections))
+            self._meet(self._grade(detections), looked)
+            self._run = self._now
         ended, self._ended = self._ended, np.zeros(0, np.int64)
         return _report(self._rows, self._now, ended)
 
@@ -161,7 +164,7 @@ class TrackTable:
             share >= settings.start_score,
         )
 
-    def _meet(self, seen: Seen) -> None:
+    def _meet(self, seen: Seen, looked: Looked | None) -> None:
         """Match tracks with detections, then update what was matched and what was not."""
         rows, count = self._rows, len(seen.score)
         matching = self._associate(rows, seen) if len(rows) and count else Matching(len(rows), count)
@@ -172,7 +175,8 @@ class TrackTable:
         if len(r):
             self._found(r, d, seen)
         if len(r) < len(rows):
-            self._miss((~matching.taken_rows).nonzero()[0])
+            missed = (~matching.taken_rows).nonzero()[0]
+            self._miss(missed if looked is None else self._looked_for(missed, looked))
         if len(r) < count:
             births = (seen.start & ~matching.taken_columns).nonzero()[0]
             if len(births):
@@ -188,7 +192,7 @@ class TrackTable:
         self._correct(rows, r, centre)
         rows.seen[:, r] = centre
         rows.score[r] = score
-        rows.unseen[r] = 0.0
+        rows.unseen[r] = rows.spared[r] = 0.0
         rows.frames[r] = 0
         rows.lost[r] = False
         _vote(rows, r, class_id)
@@ -204,6 +208,24 @@ class TrackTable:
         rows.visible[r] = confirmed
         self._scores.learn(class_id, score)
 
+    def _looked_for(self, index: Index, looked: Looked) -> Index:
+        """Which of these tracks the detector would have found; the others are not missed but predicted.
+
+        They are reported for as long as they were followed before. No track is spared for longer than
+        `lost_s`, because nothing is known by then of where it is.
+        """
+        rows = self._rows
+        since = self._now - self._run
+        pos = rows.pos.take(index, axis=1)
+        fair = looked_for(pos, looked, self._low, self._high)
+        fair |= rows.spared[index] + since > self._settings.lost_s
+        spared, pos = index[~fair], pos[:, ~fair]
+        rows.spared[spared] += since
+        rows.until[spared] += since
+        followed = self._now - rows.born[spared] - rows.unseen[spared]
+        rows.visible[spared] &= (rows.unseen[spared] <= followed) & self._inside(pos)
+        return index[fair]
+
     def _miss(self, index: Index) -> None:
         """Report tracks without a detection as predicted, keep them unseen, or end them."""
         rows = self._rows
@@ -214,7 +236,7 @@ class TrackTable:
         if len(shown):
             unseen = rows.unseen[shown]
             followed = self._now - rows.born[shown] - unseen
-            near = unseen <= np.minimum(self._settings.predicted_s, _COASTING * followed)
+            near = unseen - rows.spared[shown] <= np.minimum(self._settings.predicted_s, _COASTING * followed)
             rows.visible[shown] = near & self._inside(rows.pos.take(shown, axis=1))
         gone = index[rows.until[index] < self._now]
         if len(gone):
@@ -231,7 +253,7 @@ class TrackTable:
         stood = still.all(axis=(0, 1)) & (self._now - rows.born[newly] >= 2 * _SNAPSHOT_S)
         rows.state[kalman.VEL, newly[stood]] = 0.0
         patience = np.where(stood, max(settings.stationary_lost_s, settings.lost_s), settings.lost_s)
-        until = self._now - rows.unseen[newly] + patience
+        until = self._now - rows.unseen[newly] + patience + rows.spared[newly]
         rows.until[newly] = np.where(rows.id[newly] > 0, until, -np.inf)
         rows.lost[newly] = True
 
@@ -257,6 +279,7 @@ class TrackTable:
             born=np.full(n, self._now),
             until=np.zeros(n),
             unseen=np.zeros(n),
+            spared=np.zeros(n),
             score=score,
             against=np.zeros(n, np.int32),
             class_id=class_id,

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Protocol
 
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import I64, Detections, Tracks
+from edge_node.frames import I64, Detections, Looked, Tracks
 
 
 class Tracker(Protocol):
     """One tracker follows the objects of one camera; instances share nothing."""
 
-    def update(self, detections: Detections | None, dt: float) -> Tracks:
+    def update(self, detections: Detections | None, dt: float, looked: Looked | None = None) -> Tracks:
         """Advance by one frame.
 
         Args:
             detections: The frame's detections; None if the detector did not run: tracks are then predicted.
             dt: Seconds since the previous frame on the capture clock, 0 at the first.
+            looked: Where the detector looked, and for how small objects; None: everywhere, for all. Tracks
+                that it did not look for are predicted instead of missed.
 
         Returns:
             The confirmed tracks that are visible in this frame, and the ids of those that ended with it.

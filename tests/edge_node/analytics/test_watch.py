@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from edge_node.analytics.watch import Analysed, Watch, watch
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import Detected, Detections, Frame
+from edge_node.frames import Detected, Detections, Frame, Looked
 from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 from tests.edge_node.scenes import CLASSES, square
 
@@ -82,6 +83,17 @@ def test_the_time_between_frames_is_the_cameras_own_however_late_its_clock_begin
         np.testing.assert_allclose(a.tracks.xyxy, b.tracks.xyxy, atol=1e-3)
         np.testing.assert_allclose(a.tracks.age_s, b.tracks.age_s, atol=1e-3)
     assert a.tracks.age_s[0] == pytest.approx(0.7, abs=1e-3)
+
+
+@pytest.mark.parametrize(("tile", "objects"), [((0, 0, 5, 5), 1), ((0, 0, 100, 100), 0)], ids=str)
+def test_an_object_outside_of_what_was_looked_at_is_not_missed(tile: tuple[float, ...], objects: int) -> None:
+    one = new_watch()
+    for step in range(10):
+        one.update(seen(0.1 * step, 50))
+    looked = Looked(np.array([tile], np.float32), np.ones(1, np.float32))
+    for step in range(10, 15):
+        analysed = one.update(replace(seen(0.1 * step), looked=looked))
+    assert len(analysed.tracks) == objects
 
 
 def test_a_frame_that_was_not_looked_at_is_predicted() -> None:

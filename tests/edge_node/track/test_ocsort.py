@@ -32,6 +32,7 @@ def rows_at(*spots: Spot, ids: tuple[int, ...] | None = None) -> Rows:
         born=np.zeros(n),
         until=np.zeros(n),
         unseen=np.zeros(n),
+        spared=np.zeros(n),
         score=np.full(n, 0.9),
         against=np.zeros(n, np.int32),
         class_id=np.zeros(n, np.int32),
