@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_node import __version__, doctor, node
 from edge_node.batch import process
 from edge_node.config import load
+from edge_node.models import command as models
 from shared import log as logs
 from shared.errors import DarnerError
 from shared.program import Parser, called
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog=program,
         description=__doc__,
         epilog=f"`{program} doctor` says what this machine has and lacks; "
+        f"`{program} models` lists the known detectors and gets better ones than the built-in; "
         f"`{program} process` analyses video files as fast as possible and writes the messages to files.",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")
@@ -44,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["doctor"]:
         return doctor.main()
+    if arguments[:1] == ["models"]:
+        return models.main(arguments[1:])
     if arguments[:1] == ["process"]:
         return process.main(arguments[1:])
     options = parser.parse_args(arguments)

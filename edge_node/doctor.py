@@ -20,6 +20,7 @@ from edge_node.config.model_settings import ModelSettings
 from edge_node.machine import hardware
 from edge_node.machine.hardware import Hardware
 from edge_node.machine.nvml import Gpus
+from edge_node.models import auto
 from shared.errors import ModelError
 
 Verdict = Literal["good", "missing", "note"]
@@ -58,7 +59,7 @@ def examine(machine: Hardware) -> list[Finding]:
         _onnxruntime(machine),
         _tensorrt(machine),
         *_gpu_metrics(machine),
-        _engine(),
+        *_models(),
         _profile(machine),
         _opencv(),
         _gstreamer(),
@@ -154,16 +155,22 @@ def _gpu_metrics(machine: Hardware) -> list[Finding]:
     ]
 
 
-def _engine() -> Finding:
-    """The engine that runs the built-in model by default."""
-    model = ModelSettings()
-    what = f"{model.name} runs with"
+def _models() -> list[Finding]:
+    """The model that runs by default on one camera, its engine, and whether there could be a better one."""
+    choice = auto.choose(ModelSettings(), {}, measure=False)
+    what = f"{choice.known.name} runs with"
     try:
-        backend = choose(model)
+        backend = choose(ModelSettings(name=choice.known.name))
     except ModelError as error:
-        return Finding(what=what, verdict="missing", found=str(error))
-    backend.close()
-    return Finding(what=what, verdict="good", found=f"{backend.name} on {backend.device}")
+        found = Finding(what=what, verdict="missing", found=str(error))
+    else:
+        backend.close()
+        found = Finding(what=what, verdict="good", found=f"{backend.name} on {backend.device}")
+    if not choice.known.built_in:
+        return [found]
+    reason = "; ".join((choice.reason, *choice.passed))
+    advice = "darner-edge models list: shows better ones, and which command gets them"
+    return [found, Finding(what="model.name: auto", verdict="note", found=reason, advice=advice)]
 
 
 def _profile(machine: Hardware) -> Finding:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edge_node.analytics.problems import all_problems
+from edge_node.assets.models import AUTO
 from edge_node.config import profiles
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
@@ -29,6 +30,7 @@ from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
 from edge_node.machine.vitals import Monitor
+from edge_node.models import auto
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.bundle import Bundles
@@ -142,7 +144,8 @@ class Node:
         config, session = self._config, self._session
         check_name(config.mqtt, config.node, session)
         with ExitStack() as stack:
-            self._detectors = stack.enter_context(on_devices(config.model))
+            self._model = auto.chosen(config.model, config.cameras)
+            self._detectors = stack.enter_context(on_devices(self._model))
             composer = Composer(config.node, session, self._detectors[0].class_names)
             self._client = stack.enter_context(self._connection(composer))
             self._bundles = stack.enter_context(Bundles(self._client, config, composer))
@@ -316,7 +319,7 @@ class Node:
         devices = ", ".join(one.device for one in self._detectors)
         target = detector.input_format
         model = ModelInfo(
-            name=Path(redact_address(config.model.name)).stem,
+            name=Path(redact_address(self._model.name)).stem,
             classes=detector.class_names,
             input_width=target.width,
             input_height=target.height,
@@ -334,6 +337,8 @@ class Node:
             detector.backend_name,
             devices,
         )
+        if config.model.name == AUTO:
+            auto.suggest(self._model, detector.run_s, config.cameras)
         if (profile := profiles.choose(config.profile)) is not None:
             log.info("profile %s", profile)
         for name, camera in config.cameras.items():

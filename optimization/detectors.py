@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
+from edge_node.assets.models import DEFAULT
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ConfigError
 
 
 def default_model() -> str:
-    """The model that an edge node uses by default."""
-    return ModelSettings().name
+    """The model that comes with Darner: results must not depend on what is in the cache."""
+    return DEFAULT
 
 
 def settings(args: argparse.Namespace, **changes: Any) -> ModelSettings:

@@ -189,6 +189,18 @@ def _no_state_at_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["DARNER_STATE"] = str(tmp_path_factory.mktemp("state"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_models_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep models in the user's cache out of the tests, where `model.name: auto` would choose them."""
+    from edge_node.assets.download import cache_dir
+
+    videos = cache_dir() / "videos"
+    videos.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "videos").symlink_to(videos.absolute())
+    os.environ["DARNER_CACHE"] = str(folder)
+
+
 @pytest.fixture(autouse=True)
 def _state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what one test left unsent away from the next one."""

@@ -39,7 +39,7 @@ LEVELS: dict[str, list[str]] = {
         "config",
         "capture track ignore outbox backends progress.py",
         "detect analytics",
-        "publish",
+        "publish models",
         "pipeline.py",
         "control batch",
         "node.py doctor.py demo.py",

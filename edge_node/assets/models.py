@@ -13,6 +13,11 @@ from shared.files import at_home, is_readable
 BUILT_IN = Path(__file__).parent / "weights"
 """The folder of the model that comes with Darner."""
 
+AUTO = "auto"
+"""The name that leaves the choice to `edge_node/models/auto.py`; where nobody chooses, the built-in model."""
+DEFAULT = "nanodet_g"
+"""The model that comes with Darner."""
+
 KNOWN = {model.name: model for model in ZOO}
 """The known models by name."""
 
@@ -26,7 +31,7 @@ def find_model(name: str) -> Path:
     Raises:
         ModelError: There is neither such a file nor such a model, or the download fails.
     """
-    known = KNOWN.get(name)
+    known = KNOWN.get(DEFAULT if name == AUTO else name)
     if known is None:
         path = at_home(name)
         if is_readable(path):

@@ -33,6 +33,7 @@ from edge_node.detect.devices import for_throughput
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame
 from edge_node.machine.hardware import usable_cores
+from edge_node.models import auto
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer, new_session
 from shared import log as logs
@@ -118,7 +119,9 @@ def _start_ns(text: str | None) -> int:
 def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, stop: threading.Event) -> int:
     """Run the jobs in turn, and continue after a video that cannot be read; return the exit code."""
     failed = 0
-    with for_throughput(config.model, sessions) as detectors:
+    hardest = max(jobs, key=lambda job: auto.runs_per_second([job.settings]))  # they run one after another
+    model = auto.chosen(config.model, {hardest.camera: hardest.settings})
+    with for_throughput(model, sessions) as detectors:
         for job in jobs:
             camera = {job.camera: job.settings}
             live = LiveStore(dataclasses.replace(config, cameras=camera))

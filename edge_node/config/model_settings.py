@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from edge_node.assets.models import AUTO
 from edge_node.assets.names import Layout, Provider
 from shared import limits
 from shared.configuration.declared import ADDRESS
@@ -60,11 +61,12 @@ class ModelSettings:
     name: Annotated[
         str,
         Meta(
-            description="Path of a model file, the name of a known model, or http://HOST:PORT/MODEL or "
-            "grpc://HOST:PORT/MODEL on a KServe server",
+            description="auto: the best known model in the cache that is fast enough here for the cameras, "
+            "else the built-in one; nothing is downloaded. Else the path of a model file, the name of a "
+            "known model, or http://HOST:PORT/MODEL or grpc://HOST:PORT/MODEL on a KServe server",
             extra=ADDRESS,
         ),
-    ] = "nanodet_g"
+    ] = AUTO
     backend: Annotated[
         Literal["auto", "tensorrt", "onnxruntime", "torch", "kserve"],
         Meta(description="The engine. auto: the fastest that runs here and has a file of the model"),

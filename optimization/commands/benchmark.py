@@ -21,7 +21,7 @@ from shared.program import need
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "models", nargs="*", default=[ModelSettings().name], metavar="MODEL", help="path or name"
+        "models", nargs="*", default=[detectors.default_model()], metavar="MODEL", help="path or name"
     )
     parser.add_argument(
         "--backends", type=arguments.names, default=[None], metavar="NAME,...", help="engines to try"
