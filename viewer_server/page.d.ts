@@ -1,18 +1,21 @@
 // Types that the page's modules share; none of them is shipped. What comes from the wire is in wire.d.ts.
 
 import type {
-  CameraStatus, DetectedObject, DetectionsMessage, Event, LineDefinition, Metrics, NodeInfo, NodeStatus, ZoneDefinition,
-  ZoneState, Zones,
+  CameraStatus, DetectedObject, DetectionsMessage, Event, FilterDefinition, LineDefinition, MaskDefinition, Metrics, NodeInfo,
+  NodeStatus, Suspects, ZoneDefinition, ZoneState, Zones,
 } from "./wire";
 
 export type Point = [number, number];
 export type Box = DetectedObject["box"];
 export type Anchor = ZoneDefinition["anchor"];
-export type Kind = "zone" | "line";
+export type Kind = "zone" | "line" | "mask";
 
 export interface Definitions {
   zones: Record<string, ZoneDefinition>;
   lines: Record<string, LineDefinition>;
+  masks: Record<string, MaskDefinition>;
+  /** By class; "all" holds for every class without its own. */
+  filters: Record<string, FilterDefinition>;
 }
 
 export interface Version extends Definitions {
@@ -20,9 +23,11 @@ export interface Version extends Definitions {
 }
 
 /** Everything in a definition except its points; a missing field stands for the node's default. */
-export type Settings = Partial<Omit<ZoneDefinition, "polygon"> & Omit<LineDefinition, "points">>;
+export type Settings = Partial<
+  Omit<ZoneDefinition, "polygon"> & Omit<LineDefinition, "points"> & Omit<MaskDefinition, "polygon">
+>;
 
-/** A zone or line while it is edited. */
+/** A zone, line or mask while it is edited. */
 export interface Shape {
   kind: Kind;
   name: string;
@@ -30,7 +35,7 @@ export interface Shape {
   more: Settings;
 }
 
-/** What the editor needs of the camera whose zones and lines it edits. */
+/** What the editor needs of the camera whose zones, lines and masks it edits. */
 export interface EditedCamera {
   readonly node: string;
   readonly camera: string;
@@ -40,13 +45,23 @@ export interface EditedCamera {
   readonly tools: HTMLElement;
   readonly zones: Version | undefined;
   hidesZones: boolean;
+  /** Whether the node knows masks. */
+  readonly canMask: boolean;
   readonly tracks: {
     readonly overMs: number;
     inside(points: Point[], anchor: Anchor | undefined, classes: string[]): number;
     crossings(points: Point[], anchor: Anchor | undefined, classes: string[]): { in: number; out: number };
+    hidden(points: Point[], mask: Settings): number;
   };
   setZones(zones: Version): void;
   repaint(): void;
+}
+
+/** What a question about a suspect needs of the camera. */
+export interface AskedCamera extends Pick<EditedCamera, "node" | "camera" | "zones" | "hidesZones" | "setZones"> {
+  /** Whether its page is open. */
+  readonly isSolo: boolean;
+  cutOut(box: Box, side: number): HTMLCanvasElement | null;
 }
 
 /** The header of a binary message: one frame of one camera. */
@@ -73,6 +88,7 @@ export interface Messages {
   camera_status: { node: string; camera: string; message: CameraStatus | null };
   zones: { node: string; camera: string; message: Zones | null };
   zone: { node: string; camera: string; zone: string; message: ZoneState | null };
+  suspects: { node: string; camera: string; message: Suspects | null };
   events: { node: string; camera: string; message: Event };
   picture: { node: string; camera: string; message: { refused: string } | null };
 }

@@ -342,6 +342,27 @@ export interface StoredEvent {
   snapshot_url: string | null;
 }
 
+export interface Suspect {
+  id: string;
+  class_id: number;
+  label: string;
+  box: [number, number, number, number];
+  polygon: [number, number][];
+  since_us: number;
+  last_us: number;
+  seen_share: number;
+  score: number;
+}
+
+export interface Suspects {
+  node: string;
+  session: string;
+  published_us: number;
+  camera: string;
+  suspects: Suspect[];
+  schema: "darner.suspects/1";
+}
+
 export interface ZoneDefinition {
   polygon: [number, number][];
   classes: string[];
@@ -423,6 +444,8 @@ export interface ZoneVersion {
   seen_us: number;
   zones: Record<string, ZoneDefinition>;
   lines: Record<string, LineDefinition>;
+  masks: Record<string, MaskDefinition>;
+  filters: Record<string, FilterDefinition>;
 }
 
 export interface ZoneVersions {

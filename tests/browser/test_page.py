@@ -58,7 +58,7 @@ def streaming(edge: FakeEdge, *cameras: str, fps: float = 25) -> Iterator[None]:
 
 
 def canvas_of(camera: str) -> str:
-    return f'[data-camera="{camera}"] canvas'
+    return f'[data-camera="{camera}"] .frame canvas'
 
 
 def wait_drawn(page: Page, camera: str, seq: int) -> None:

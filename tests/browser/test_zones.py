@@ -92,7 +92,7 @@ def test_a_zone_is_drawn_shaped_named_saved_and_deleted_with_the_mouse(
     assert (saved.queue, saved.loitering_s, saved.classes) == (True, 20, ("person",))
     assert saved.crowd is not None
     assert saved.crowd.count == 4
-    button(page, "Edit zones and lines").click()
+    button(page, "Edit zones, lines and masks").click()
     page.locator("#editor").get_by_role("button", name="front-door").click()
     button(page, "Delete front-door").click()
     save(page, 3)
@@ -202,7 +202,7 @@ def test_steps_are_undone_and_earlier_versions_come_back(
 ) -> None:
     edge.begin({"square": ZoneDefinition(polygon=SQUARE)})
     page = open_camera(open_page, viewer, edge)
-    button(page, "Edit zones and lines").click()
+    button(page, "Edit zones, lines and masks").click()
     expect(button(page, "Save")).to_be_disabled()  # nothing has changed
     drag(page, (0.4, 0.5), (0.5, 0.5))
     drag(page, (0.5, 0.5), (0.6, 0.5))
@@ -212,7 +212,7 @@ def test_steps_are_undone_and_earlier_versions_come_back(
     button(page, "Redo").click()
     save(page, 2)
     assert edge.store["yard"].zones["square"].polygon[0] == pytest.approx((0.3, 0.3), abs=0.01)
-    button(page, "Edit zones and lines").click()
+    button(page, "Edit zones, lines and masks").click()
     button(page, "Earlier versions").click()
     expect(page.locator(".versions li")).to_have_count(2)
     button(page, "Version 1").click()
@@ -270,7 +270,7 @@ def test_a_conflict_shows_what_changed_and_either_side_can_win(
     page = open_camera(open_page, viewer, edge, expect_errors=True)
     note = page.get_by_role("alert")
     for take_theirs in (True, False):
-        button(page, "Edit zones and lines").click()
+        button(page, "Edit zones, lines and masks").click()
         drag(page, (0.4, 0.5), (0.45, 0.5))
         moved = ZoneDefinition(polygon=tuple((x, y + 0.05) for x, y in square.polygon))
         if take_theirs:  # the page hears of it while it is being drawn
@@ -336,7 +336,7 @@ def test_the_editor_looks_right_and_is_accessible(
     accessible(page)
     page.screenshot(path=artifacts / f"drawing-{size}-{scheme}.png", full_page=True)
     button(page, "Finish the zone").click()
-    page.locator("summary").click()
+    page.get_by_text("Finer settings").click()
     button(page, "Earlier versions").click()
     page.locator(".versions li").wait_for()
     accessible(page)
@@ -379,7 +379,7 @@ def test_an_unsaved_drawing_is_not_dropped_without_a_question(
     expect(page.locator("#all")).to_be_hidden()
     assert asked == []  # what is saved can be left
     page.goto(here)
-    button(page, "Edit zones and lines").click()
+    button(page, "Edit zones, lines and masks").click()
     drag(page, (0.4, 0.5), (0.5, 0.5))
     answers["confirm"] = True
     page.get_by_role("link", name="All cameras").click()

@@ -7,7 +7,7 @@ and whether the boxes are its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +19,23 @@ from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import (
     CameraInfo,
+    CameraMetrics,
     CameraStatus,
     DetectedObject,
     DetectionsMessage,
     Dwell,
     Event,
     EventType,
+    FilterDefinition,
+    IgnoredObject,
     LineDefinition,
+    MaskDefinition,
+    Metrics,
     ModelInfo,
     NodeInfo,
     NodeStatus,
+    Suspect,
+    Suspects,
     ZoneDefinition,
     Zones,
     ZoneState,
@@ -71,6 +78,7 @@ class FakeEdge:
     session: str = "s1"
     prefix: str = topics.DEFAULT_PREFIX
     version: str = "5"
+    capabilities: tuple[str, ...] = ("masks",)
 
     def __enter__(self) -> FakeEdge:
         settings = MqttSettings(
@@ -111,7 +119,7 @@ class FakeEdge:
             backend="onnx",
             device="cpu",
             tracker="bytetrack",
-            capabilities=(),
+            capabilities=self.capabilities,
         )
         self.client.set_state(topics.STATUS, self.path(topics.STATUS), encode(status))
         self.client.set_state(topics.INFO, self.path(topics.INFO), encode(info))
@@ -140,6 +148,8 @@ class FakeEdge:
         lines: Mapping[str, LineDefinition],
         *,
         version: int = 1,
+        masks: Mapping[str, MaskDefinition] | None = None,
+        filters: Mapping[str, FilterDefinition] | None = None,
     ) -> None:
         message = Zones(
             node=self.node,
@@ -149,6 +159,8 @@ class FakeEdge:
             version=version,
             zones=dict(zones),
             lines=dict(lines),
+            masks=dict(masks or {}),
+            filters=dict(filters or {}),
         )
         self.client.set_state(topics.ZONES, self.path(topics.ZONES, camera=camera), encode(message))
 
@@ -207,12 +219,45 @@ class FakeEdge:
         message = Event(**(fields | kept | more))
         self.client.publish(topics.EVENTS, self.path(topics.EVENTS, camera=camera), encode(message))
 
-    def detections(self, camera: str, seq: int, *, label: str = "person", main: bool = True) -> None:
-        self.client.publish(
-            topics.DETECTIONS,
-            self.path(topics.DETECTIONS, camera=camera),
-            encode(detections_of(seq, self.node, self.session, camera, label=label, main=main)),
+    def suspects(self, camera: str, *suspects: Suspect) -> None:
+        message = Suspects(
+            node=self.node,
+            session=self.session,
+            published_us=now_us(),
+            camera=camera,
+            suspects=suspects,
         )
+        self.client.set_state(topics.SUSPECTS, self.path(topics.SUSPECTS, camera=camera), encode(message))
+
+    def metrics(self, camera: str, ignored: Mapping[str, int]) -> None:
+        """Metrics of one camera that has ignored so many boxes."""
+        of_camera = CameraMetrics(
+            fps_in=5, fps_out=5, captured=50, processed=50, dropped=0, thumbnails=50, ignored=dict(ignored)
+        )
+        message = Metrics(
+            node=self.node,
+            session=self.session,
+            published_us=now_us(),
+            uptime_s=10,
+            cameras={camera: of_camera},
+            stages_ms={},
+            cpu_percent=5,
+            memory_mb=50,
+            publish_dropped={},
+        )
+        self.client.publish(topics.METRICS, self.path(topics.METRICS), encode(message))
+
+    def detections(
+        self,
+        camera: str,
+        seq: int,
+        *,
+        label: str = "person",
+        main: bool = True,
+        ignored: Sequence[IgnoredObject] = (),
+    ) -> None:
+        found = detections_of(seq, self.node, self.session, camera, label=label, main=main, ignored=ignored)
+        self.client.publish(topics.DETECTIONS, self.path(topics.DETECTIONS, camera=camera), encode(found))
 
     def picture(self, camera: str, seq: int, jpeg: bytes | None = None) -> None:
         self.client.publish(
@@ -236,7 +281,14 @@ class FakeEdge:
 
 
 def detections_of(
-    seq: int, node: str, session: str, camera: str, *, label: str = "person", main: bool = True
+    seq: int,
+    node: str,
+    session: str,
+    camera: str,
+    *,
+    label: str = "person",
+    main: bool = True,
+    ignored: Sequence[IgnoredObject] = (),
 ) -> DetectionsMessage:
     """The boxes of frame `seq`: one, which `picture_of` paints."""
     track = 3 + seq // 100
@@ -264,5 +316,6 @@ def detections_of(
         timings_ms={"infer": 12.0},
         dropped=0,
         objects=[found],
+        ignored=list(ignored),
         main_track_id=track if main else None,
     )

@@ -1,4 +1,4 @@
-"""Endpoints that ask an edge node over MQTT: zones, detections on a picture, a heatmap."""
+"""Endpoints that ask an edge node over MQTT: zones, masks, suspects, detections on a picture, a heatmap."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from viewer_server.api.schemas import (
     DetectQuery,
     HeatmapAnswer,
     Nothing,
+    SuspectDismissed,
     ZonesSaved,
 )
 from viewer_server.api.uploads import picture_of
@@ -39,7 +40,7 @@ class Asked:
     Args:
         hub: Knows the nodes and their cameras.
         requests: Asks a node.
-        versions: Earlier definitions of zones and lines.
+        versions: Earlier definitions of zones, lines, masks and filters.
     """
 
     def __init__(self, hub: Hub, requests: NodeRequests, versions: Versions) -> None:
@@ -48,17 +49,22 @@ class Asked:
         self._versions = versions
 
     def save_zones(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
-        """Save zones and lines; 409 when the defined version is not the one that the request replaces."""
+        """Save definitions; 409 when the defined version is not the one that the request replaces."""
         self._check_camera(node, camera)
+        wanted = _body("version, zones and lines")
         try:
-            wanted = orjson.loads(flask.request.get_data())
-            check_json(wanted)
             version = wanted["version"]
             body = {"camera": camera, "version": version, "zones": wanted["zones"], "lines": wanted["lines"]}
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+        except KeyError:
             raise Refused(400, "expected a JSON object with version, zones and lines") from None
-        except ValueError as error:
-            raise Refused(422, str(error)) from None
+        ignoring = {name: wanted[name] for name in ("masks", "filters") if wanted.get(name) is not None}
+        if any(ignoring.values()) and not self._can_ignore(node):
+            raise Refused(
+                422,
+                f"node {node!r} is of an older version, which has no masks and filters: update it, or save "
+                "without them",
+            )
+        body |= ignoring
         try:
             answer = self._requests.ask(node, "zones.set", body)
         except MessageError as error:
@@ -67,6 +73,18 @@ class Asked:
             is_conflict = self._hub.zones_version(node, camera) != version
             raise Refused(409 if is_conflict else 422, answer.error)
         return _checked(ZonesSaved, answer, saved=True)
+
+    def dismiss_suspect(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
+        """Tell the node that a suspect is real."""
+        self._check_camera(node, camera)
+        wanted = _body("id")
+        if not isinstance(wanted.get("id"), str):
+            raise Refused(400, "expected a JSON object with id, the suspect's identifier")
+        try:
+            answer = self._requests.ask(node, "suspects.dismiss", {"camera": camera, "id": wanted["id"]})
+        except MessageError as error:
+            raise Refused(422, str(error)) from None
+        return _checked(SuspectDismissed, answer, id=wanted["id"])
 
     def zone_versions(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
         """The saved versions, newest first, including the one that is defined now."""
@@ -96,6 +114,11 @@ class Asked:
         if not any(one["node"] == node for one in messages(self._hub, "status")):
             raise Refused(404, f"no node {node!r} has announced itself")
 
+    def _can_ignore(self, node: str) -> bool:
+        """Whether a node has masks and filters; true where it has not described itself."""
+        infos = (one["message"] for one in messages(self._hub, "info") if one["node"] == node)
+        return all("masks" in info["capabilities"] for info in infos)
+
     def _only_online(self) -> str:
         online = sorted(
             str(one["node"]) for one in messages(self._hub, "status") if one["message"]["status"] == "online"
@@ -106,6 +129,21 @@ class Asked:
             named = ", ".join(online[:NAMED]) + (", ..." if len(online) > NAMED else "")
             raise Refused(409, f"{len(online)} edge nodes are online: name one as `node`: {named}")
         return online[0]
+
+
+def _body(expected: str) -> dict[str, Any]:
+    """The request's JSON object."""
+    try:
+        wanted = orjson.loads(flask.request.get_data())
+    except orjson.JSONDecodeError:
+        wanted = None
+    if not isinstance(wanted, dict):
+        raise Refused(400, f"expected a JSON object with {expected}")
+    try:
+        check_json(wanted)
+    except ValueError as error:
+        raise Refused(422, str(error)) from None
+    return wanted
 
 
 def _checked(kind: type[Any], answer: Response, **ours: Any) -> dict[str, Any]:

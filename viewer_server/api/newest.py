@@ -76,6 +76,10 @@ class Newest:
             raise Refused(404, f"no picture of camera {camera} of node {node} has arrived yet")
         return jpeg(updates.jpeg_of(frame.payload))
 
+    def suspects(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
+        """What the nodes take for static false positives."""
+        return {"cameras": [one["message"] for one in messages(self._hub, "suspects")]}
+
     def zones(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
         """Defined zones and lines with their numbers, and those that only the history knows."""
         found: dict[tuple[str, str, str], dict[str, Any]] = {}

@@ -41,10 +41,8 @@ _OF_NODES = {
     "502": "The node's answer is not what is described here",
     "504": "The node did not answer in time",
 }
-_OF_BODIES = {
-    "409": "Another version was saved meanwhile",
-    "415": "The body is not JSON",
-}
+_OF_BODIES = {"415": "The body is not JSON"}
+_OF_VERSIONS = {"409": "Another version was saved meanwhile"}
 _OF_IMAGES = {
     "409": "Several nodes are online, and none is named",
     "413": f"Over {limits.UPLOAD_BYTES} bytes or {limits.UPLOAD_PIXELS} pixels",
@@ -105,6 +103,8 @@ def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
         reasons |= _OF_NODES
     if row.body is not None:
         reasons |= _OF_BODIES
+        if "version" in row.body.__annotations__:  # the one that the body replaces
+            reasons |= _OF_VERSIONS
     problem = {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}
     operation: dict[str, Any] = {
         "operationId": row.name,

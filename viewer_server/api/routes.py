@@ -24,6 +24,9 @@ from viewer_server.api.schemas import (
     Nothing,
     SeriesQuery,
     SnapshotQuery,
+    SuspectAnswer,
+    SuspectDismissed,
+    SuspectList,
     ZoneChange,
     ZoneList,
     ZoneRange,
@@ -45,7 +48,7 @@ class Parts:
     Attributes:
         hub: The newest of everything on the broker.
         requests: Asks nodes.
-        versions: Earlier definitions of zones and lines.
+        versions: Earlier definitions of zones, lines, masks and filters.
         history: Events and sums.
         pictures: The best picture of each track.
         login: What the viewer says about itself.
@@ -77,10 +80,15 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
                  "The newest picture of a camera"),
         Endpoint("/zones", newest.zones, Nothing, ZoneList, "Zones and lines, defined now or with a history"),
         Endpoint("/zones/<node>/<camera>", asked.save_zones, Nothing, ZonesSaved,
-                 "Replace the zones and lines of a camera, unless another version was saved meanwhile",
+                 "Replace a camera's zones, lines, masks and filters, unless another version was saved",
                  method="POST", body=ZoneChange, asks_node=True),
         Endpoint("/zones/<node>/<camera>/versions", asked.zone_versions, Nothing, ZoneVersions,
-                 "Zones and lines of a camera as they were saved, newest first"),
+                 "Zones, lines, masks and filters of a camera as they were saved, newest first"),
+        Endpoint("/suspects", newest.suspects, Nothing, SuspectList,
+                 "Things that never move: where a mask may be wanted"),
+        Endpoint("/suspects/<node>/<camera>/dismiss", asked.dismiss_suspect, Nothing, SuspectDismissed,
+                 "Say that a suspect is real, so that the node does not ask again",
+                 method="POST", body=SuspectAnswer, asks_node=True),
         Endpoint("/series", past.series, SeriesQuery, ZoneSeries, "Counts and occupancy over time"),
         Endpoint("/series.csv", past.series_csv, SeriesQuery, "text/csv", "Counts and occupancy as a table"),
         Endpoint("/stays", past.stays, ZoneRange, ZoneStays, "How long stays, or waits in a queue, were"),

@@ -14,14 +14,17 @@ from shared.wire.messages import (
     Count,
     Event,
     EventType,
+    FilterDefinition,
     Fraction,
     Id,
     Label,
     LineDefinition,
+    MaskDefinition,
     Metrics,
     NodeInfo,
     NodeStatus,
     Pixels,
+    Suspects,
     Text,
     ZoneDefinition,
 )
@@ -147,7 +150,7 @@ class ZoneList:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneChange:
-    """Zones and lines that replace those of a camera.
+    """Zones, lines, masks and filters that replace those of a camera.
 
     Attributes:
         version: The version that this replaces; when another one is defined now, the change is refused.
@@ -156,6 +159,13 @@ class ZoneChange:
     version: int
     zones: dict[Id, ZoneDefinition]
     lines: dict[Id, LineDefinition]
+    masks: Annotated[
+        dict[Id, MaskDefinition] | None, Meta(description="Null, or left out: the masks stay as they are")
+    ] = None
+    filters: Annotated[
+        dict[Label, FilterDefinition] | None,
+        Meta(description="By class; null, or left out: the filters stay as they are"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +174,8 @@ class ZonesSaved:
 
     Attributes:
         version: The new version.
-        warnings: A sentence for each zone or line that can never count, or that names an unknown class.
+        warnings: A sentence for each zone, line, mask or filter that can never do anything, or that names an
+            unknown class.
     """
 
     saved: bool
@@ -174,7 +185,7 @@ class ZonesSaved:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneVersion:
-    """Zones and lines of a camera as they were saved.
+    """Zones, lines, masks and filters of a camera as they were saved.
 
     Attributes:
         seen_us: When this viewer first received them.
@@ -184,6 +195,8 @@ class ZoneVersion:
     seen_us: Moment
     zones: dict[Id, ZoneDefinition]
     lines: dict[Id, LineDefinition]
+    masks: dict[Id, MaskDefinition]
+    filters: dict[Label, FilterDefinition]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +204,27 @@ class ZoneVersions:
     """The versions that this viewer remembers, newest first."""
 
     versions: list[ZoneVersion]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspectList:
+    """Things that never move and may be no objects, of each camera whose node looks for them."""
+
+    cameras: list[Suspects]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspectAnswer:
+    """The suspect that is real."""
+
+    id: Id
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspectDismissed:
+    """The node has noted that a suspect is real, and does not ask again."""
+
+    id: Id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from shared.wire.messages import (
     Event,
     NodeInfo,
     NodeStatus,
+    Suspects,
     Zones,
     ZoneState,
 )
@@ -36,6 +37,7 @@ TYPES = (
     Event,
     Zones,
     ZoneState,
+    Suspects,
     schemas.NodeList,
     schemas.CameraList,
     schemas.ZoneList,

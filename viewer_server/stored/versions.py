@@ -1,4 +1,4 @@
-"""Remembers the definitions of zones and lines, so that an earlier version can be restored."""
+"""Remembers definitions of zones, lines, masks and filters, so that an earlier version can be restored."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS versions (
 CREATE INDEX IF NOT EXISTS of_camera ON versions (node, camera)
 """
 VERSION = 1
+ADDED = ("masks", "filters")
+"""What older nodes do not send, and older viewers have not kept."""
 KEPT = 30
 """Maximum versions kept of each camera."""
 MAX_BYTES = 50_000_000
@@ -74,7 +76,10 @@ class Versions:
 
     def add(self, zones: Zones) -> None:
         """Remember a camera's definitions, unless they equal the last ones."""
-        definitions = orjson.dumps({"zones": zones.zones, "lines": zones.lines}, option=orjson.OPT_SORT_KEYS)
+        kept = {name: getattr(zones, name) for name in ("zones", "lines", *ADDED)}
+        # What is empty is left out: older viewers have kept none of it, and nothing has changed.
+        kept = {name: value for name, value in kept.items() if value or name not in ADDED}
+        definitions = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
         key = zones.node, zones.camera
         with self._lock:
             if self._db is None or len(definitions) > MAX_BYTES // KEPT:
@@ -89,13 +94,18 @@ class Versions:
                 log.warning("this version of the zones of %s/%s is not kept: %s", *key, error)
 
     def of(self, node: str, camera: str) -> list[dict[str, Any]]:
-        """The versions of a camera, newest first: `version`, `seen_us`, `zones` and `lines`."""
+        """The versions of a camera, newest first: `version`, `seen_us` and the definitions by their kind."""
         sql = """SELECT version, seen_us, definitions FROM versions
                  WHERE node = ? AND camera = ? ORDER BY id DESC LIMIT ?"""
         with self._lock:
             rows = [] if self._db is None else self._db.execute(sql, (node, camera, KEPT)).fetchall()
         return [
-            {"version": version, "seen_us": seen_us, **orjson.loads(definitions)}
+            {
+                "version": version,
+                "seen_us": seen_us,
+                **{name: {} for name in ADDED},
+                **orjson.loads(definitions),
+            }
             for version, seen_us, definitions in rows
         ]
 

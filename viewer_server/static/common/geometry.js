@@ -79,14 +79,18 @@ function crossesItself(polygon) {
   }));
 }
 
+/** @type {Box} */
+const PICTURE = [0, 0, 1, 1];
+
 /**
- * The part of a polygon or a line that is within the picture (Sutherland and Hodgman's algorithm).
+ * The part of a polygon or a line that is within a box (Sutherland and Hodgman's algorithm).
  * @param {Point[]} points
  * @param {boolean} closed
+ * @param {Box} box
  */
-function clipped(points, closed) {
+function clipped(points, closed, [x1, y1, x2, y2] = PICTURE) {
   /** @type {((p: Point) => number)[]} */
-  const inward = [(p) => p[0], (p) => 1 - p[0], (p) => p[1], (p) => 1 - p[1]];
+  const inward = [(p) => p[0] - x1, (p) => x2 - p[0], (p) => p[1] - y1, (p) => y2 - p[1]];
   return inward.reduce((left, distance) => {
     /** @type {Point[]} */
     const kept = [];
@@ -103,16 +107,27 @@ function clipped(points, closed) {
 }
 
 /**
- * Why a zone or line can never count anything; null when it can.
+ * The share of a box's area that is inside a polygon, from 0 to 1.
+ * @param {Point[]} polygon
+ * @param {Box} box
+ */
+export function shareInside(polygon, box) {
+  const whole = (box[2] - box[0]) * (box[3] - box[1]);
+  return whole > 0 ? area(clipped(polygon, true, box)) / whole : 0;
+}
+
+/**
+ * What is wrong with a zone, line or mask, such that it can never do anything; null when it is right.
  * @param {Kind} kind
  * @param {Point[]} points
  */
 export function problemOf(kind, points) {
-  if (kind === "zone") {
+  if (kind !== "line") {
+    const never = kind === "zone" ? "can never count anything" : "can never hide anything";
     if (crossesItself(points)) return "crosses itself: move its corners so that its border does not";
-    if (area(points) < NEGLIGIBLE) return "can never count anything: it has no area";
+    if (area(points) < NEGLIGIBLE) return `${never}: it has no area`;
     const left = clipped(points, true);
-    return left.length < 3 || area(left) < NEGLIGIBLE ? "can never count anything: it lies outside the picture" : null;
+    return left.length < 3 || area(left) < NEGLIGIBLE ? `${never}: it lies outside the picture` : null;
   }
   const [a, b] = points;
   if (Math.hypot(b[0] - a[0], b[1] - a[1]) < NEGLIGIBLE) return "can never count anything: it has no length";

@@ -1,11 +1,12 @@
-// Zones and lines while they are edited: every step can be undone, and nothing counts before it is saved.
+// Zones, lines, masks and filters while they are edited: every step can be undone, and nothing counts before it is saved.
 
 /**
  * @import { Definitions, Kind, Point, Shape, Version } from "../../page"
- * @import { LineDefinition, ZoneDefinition } from "../../wire"
+ * @import { MaskDefinition, ZoneDefinition } from "../../wire"
  */
 
 import { problemOf } from "../common/geometry.js";
+import { titleOf } from "./words.js";
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const MERGE_MS = 1000;
@@ -14,27 +15,31 @@ const MERGE_MS = 1000;
  * @param {Definitions} definitions
  * @returns {Shape[]}
  */
-function shapesOf({ zones, lines }) {
+function shapesOf({ zones, lines, masks }) {
+  /** @param {Kind} kind */
+  const area = (kind) => /** @param {[string, ZoneDefinition | MaskDefinition]} one */ ([name, { polygon, ...more }]) =>
+    /** @type {Shape} */ ({ kind, name, points: polygon, more });
   return [
-    ...Object.entries(zones).map(([name, { polygon, ...more }]) =>
-      /** @type {Shape} */ ({ kind: "zone", name, points: polygon, more })),
+    ...Object.entries(zones).map(area("zone")),
     ...Object.entries(lines).map(([name, { points, ...more }]) =>
       /** @type {Shape} */ ({ kind: "line", name, points, more })),
+    ...Object.entries(masks).map(area("mask")),
   ];
 }
 
 /**
  * What is sent to the node; it adds the defaults that a shape leaves out.
  * @param {Shape[]} shapes
+ * @param {Definitions["filters"]} filters
  * @returns {Definitions}
  */
-function definitionsOf(shapes) {
+function definitionsOf(shapes, filters) {
   /** @param {Point[]} points */
   const short = (points) => points.map((point) => point.map((value) => Math.round(value * 1e5) / 1e5));
   /** @param {Kind} kind @param {string} key */
   const of = (kind, key) => Object.fromEntries(shapes.filter((shape) => shape.kind === kind)
     .map(({ name, points, more }) => [name, { [key]: short(points), ...more }]));
-  return /** @type {Definitions} */ ({ zones: of("zone", "polygon"), lines: of("line", "points") });
+  return /** @type {Definitions} */ ({ zones: of("zone", "polygon"), lines: of("line", "points"), masks: of("mask", "polygon"), filters });
 }
 
 /**
@@ -43,14 +48,30 @@ function definitionsOf(shapes) {
  * @param {Definitions} after
  */
 export function differences(before, after) {
-  /** @param {Definitions} definitions @returns {Map<string, ZoneDefinition | LineDefinition>} */
-  const flat = ({ zones, lines }) => new Map(Object.entries({ ...zones, ...lines }));
+  /** @param {Definitions} definitions @returns {Map<string, object>} */
+  const flat = ({ zones, lines, masks, filters }) => new Map([...Object.entries({ ...zones, ...lines, ...masks }),
+    ...Object.entries(filters).map(/** @returns {[string, object]} */ ([name, filter]) => [`the filter of ${name}`, filter])]);
   const [old, now] = [flat(before), flat(after)];
   return {
     added: [...now.keys()].filter((name) => !old.has(name)),
     changed: [...now.keys()].filter((name) => old.has(name) && JSON.stringify(old.get(name)) !== JSON.stringify(now.get(name))),
     removed: [...old.keys()].filter((name) => !now.has(name)),
   };
+}
+
+/**
+ * As for `Draft.problems`.
+ * @param {Definitions["filters"]} filters
+ * @param {string[]} classes
+ */
+function filterProblems(filters, classes) {
+  return Object.entries(filters).flatMap(([name, one]) => {
+    const of = (/** @type {"size" | "aspect"} */ what) => [one[`min_${what}`] ?? 0, one[`max_${what}`] ?? Infinity];
+    const crossed = /** @type {("size" | "aspect")[]} */ (["size", "aspect"]).filter((what) => of(what)[0] > of(what)[1]);
+    const found = crossed.map((what) => ({ stops: true, text: `Filter of ${name}: its lowest ${what} is above its highest` }));
+    if (name === "all" || !classes.length || classes.includes(name)) return found;
+    return [...found, { stops: false, text: `Filter of ${name}: the model does not know this class` }];
+  });
 }
 
 export class Draft {
@@ -63,6 +84,8 @@ export class Draft {
   #first = "";
   /** @type {Shape[]} */
   shapes = [];
+  /** @type {Definitions["filters"]} By class. */
+  filters = {};
   selected = -1;
 
   /** @param {Version} base The saved version: saving replaces this one. */
@@ -77,8 +100,7 @@ export class Draft {
    */
   restart(base) {
     this.base = base;
-    this.shapes = shapesOf(structuredClone(base));
-    this.selected = -1;
+    this.#take(base);
     this.#past = [];
     this.#future = [];
     this.#first = this.#text();
@@ -158,14 +180,11 @@ export class Draft {
   }
 
   /**
-   * Replaces all shapes by other definitions, such as an earlier version, as one step.
+   * Replaces everything by other definitions, such as an earlier version, as one step.
    * @param {Definitions} definitions
    */
   replace(definitions) {
-    this.edit(() => {
-      this.shapes = shapesOf(structuredClone(definitions));
-      this.selected = -1;
-    });
+    this.edit(() => this.#take(definitions));
   }
 
   /**
@@ -177,7 +196,7 @@ export class Draft {
   }
 
   get definitions() {
-    return definitionsOf(this.shapes);
+    return definitionsOf(this.shapes, this.filters);
   }
 
   /**
@@ -188,7 +207,7 @@ export class Draft {
     /** @type {{stops: boolean, text: string}[]} */
     const found = [];
     this.shapes.forEach(({ kind, name, points, more }, index) => {
-      const who = `${kind === "zone" ? "Zone" : "Line"} ${name || "without a name"}`;
+      const who = `${titleOf(kind)} ${name || "without a name"}`;
       /** @param {string} text */
       const say = (text, stops = false) => found.push({ stops, text: `${who} ${text}` });
       if (!NAME.test(name)) say("needs a name of letters, digits, - or _", true);
@@ -198,7 +217,7 @@ export class Draft {
       if (!classes.length) return;
       for (const one of more.classes ?? []) if (!classes.includes(one)) say(`asks for ${one}, which the model does not know`);
     });
-    return found;
+    return [...found, ...filterProblems(this.filters, classes)];
   }
 
   /** @param {Kind} kind */
@@ -209,16 +228,24 @@ export class Draft {
     }
   }
 
-  #text = () => JSON.stringify(this.shapes);
+  /** @param {Definitions} definitions */
+  #take(definitions) {
+    const own = structuredClone(definitions);
+    this.shapes = shapesOf(own);
+    this.filters = own.filters;
+    this.selected = -1;
+  }
 
-  #state = () => JSON.stringify([this.shapes, this.selected]);
+  #text = () => JSON.stringify([this.shapes, this.filters]);
+
+  #state = () => JSON.stringify([this.shapes, this.filters, this.selected]);
 
   /** @param {string[]} from @param {string[]} to */
   #go(from, to) {
     const state = from.pop();
     if (state === undefined) return;
     to.push(this.#state());
-    [this.shapes, this.selected] = JSON.parse(state);
+    [this.shapes, this.filters, this.selected] = JSON.parse(state);
     this.pause();
   }
 }

@@ -1,4 +1,4 @@
-// A zone or line while it is drawn: its corners so far, and the cross that the arrow keys move.
+// A zone, line or mask while it is drawn: its corners so far, and the cross that the arrow keys move.
 
 /**
  * @import { Kind, Point } from "../../page"
@@ -27,9 +27,9 @@ export class Drawing {
     this.#crossShown = false;
   }
 
-  /** Whether the corners make a zone already. */
+  /** Whether the corners make an area already. */
   get canFinish() {
-    return this.tool === "zone" && this.corners.length >= 3;
+    return this.tool !== null && this.tool !== "line" && this.corners.length >= 3;
   }
 
   /**

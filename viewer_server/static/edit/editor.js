@@ -1,16 +1,17 @@
-// Edits the zones and lines of one camera: the bar below the picture, the panel beside it, and saving.
+// Edits the zones, lines and masks of one camera: the bar below the picture, the panel beside it, and saving.
 
 /**
  * @import { EditedCamera, Kind, Shape, Version } from "../../page"
- * @import { ZonesSaved, ZoneVersions } from "../../wire"
  */
 
 import { button, byId, element, messageOf } from "../common/dom.js";
-import { time } from "../common/format.js";
-import { askInPlace, Refusal } from "../common/rest.js";
+import { Refusal } from "../common/rest.js";
 import { differences, Draft } from "./draft.js";
+import { filterForm } from "./filters.js";
 import { formFor } from "./form.js";
 import { Overlay } from "./overlay.js";
+import { listOf, save } from "./versions.js";
+import { advice, preview } from "./words.js";
 
 const PREVIEW_MS = 250;
 
@@ -22,9 +23,10 @@ export class Editor {
   /** @type {{root: HTMLElement, name: HTMLElement, count: HTMLElement}[]} */
   #rows = [];
   #saving = false;
+  #filtersOpen = false;
   #buttons = {
     save: button("Save", () => this.#save(), { class: "button primary" }),
-    finish: button("Finish the zone", () => this.#overlay.finish(), { class: "button primary" }),
+    finish: button("Finish", () => this.#overlay.finish(), { class: "button primary" }),
     turn: button("Turn the arrow", () => this.#turn()),
     delete: button("Delete", () => this.#delete()),
     undo: button("Undo", () => (this.#overlay.tool ? this.#overlay.takeBack() : this.#undo())),
@@ -45,8 +47,7 @@ export class Editor {
     this.tile = tile;
     this.classes = classes;
     this.closed = closed;
-    const { version, zones, lines } = tile.zones ?? { version: 0, zones: {}, lines: {} };
-    this.draft = new Draft({ version, zones, lines });
+    this.draft = new Draft(tile.zones ?? { version: 0, zones: {}, lines: {}, masks: {}, filters: {} });
     this.#overlay = new Overlay(tile.frame, this.draft, () => this.#refresh());
     tile.hidesZones = true;
     tile.repaint();
@@ -58,7 +59,7 @@ export class Editor {
   }
 
   /**
-   * Begins to draw a line or a zone; null stops drawing.
+   * Begins to draw one; null stops drawing.
    * @param {Kind | null} tool
    */
   draw(tool) {
@@ -99,11 +100,12 @@ export class Editor {
     const { draft } = this;
     const { tool } = this.#overlay;
     const shape = tool ? undefined : draft.shape;
-    const { save, finish, turn, delete: remove, undo, redo } = this.#buttons;
-    this.#hint.textContent = this.#advice(tool, shape);
-    save.hidden = Boolean(tool);
-    save.disabled = this.#saving || !draft.isChanged || draft.problems(this.classes()).some(({ stops }) => stops);
-    finish.hidden = tool !== "zone";
+    const { save: keep, finish, turn, delete: remove, undo, redo } = this.#buttons;
+    this.#hint.textContent = advice(tool, this.#overlay.corners, shape, !draft.shapes.length);
+    keep.hidden = Boolean(tool);
+    keep.disabled = this.#saving || !draft.isChanged || draft.problems(this.classes()).some(({ stops }) => stops);
+    finish.hidden = !tool || tool === "line";
+    finish.textContent = `Finish the ${tool}`;
     finish.disabled = !this.#overlay.canFinish;
     turn.hidden = shape?.kind !== "line";
     remove.hidden = !shape;
@@ -115,21 +117,10 @@ export class Editor {
     this.#preview();
   }
 
-  /** @param {Kind | null} tool @param {Shape | undefined} shape */
-  #advice(tool, shape) {
-    const { corners } = this.#overlay;
-    const click = matchMedia("(pointer: coarse)").matches ? "Tap" : "Click";
-    if (tool === "line") return `${click} where the line ${corners ? "ends" : "starts"}.`;
-    if (tool === "zone") return corners < 3 ? `${click} corner ${corners + 1} of the zone.` : `${click} more corners, or finish the zone.`;
-    if (shape?.kind === "line") return "Who crosses along the arrow counts as in. Drag the ends to move them, then save.";
-    if (shape) return "Drag a corner, or the whole zone; drag a small dot to add a corner. Then save.";
-    return this.draft.shapes.length ? "Select a zone or line to change it." : "Nothing is drawn yet.";
-  }
-
   /** @param {Shape | undefined} shape */
   #refreshPanel(shape) {
     const { draft } = this;
-    const built = JSON.stringify([draft.selected, draft.shapes.map(({ kind }) => kind), Boolean(shape), this.#stamp]);
+    const built = JSON.stringify([draft.selected, draft.shapes.map(({ kind }) => kind), Boolean(shape), this.#stamp, this.tile.canMask]);
     if (built !== this.#built) this.#buildPanel(shape);
     this.#built = built;
     this.#rows.forEach((row, index) => {
@@ -155,25 +146,31 @@ export class Editor {
     });
     const earlier = button("Earlier versions", () => this.#listVersions(earlier));
     byId("editor").replaceChildren(
-      element("h2", {}, "Edit zones and lines"),
-      element("div", { class: "bar" },
-        button("Draw a line", () => this.draw("line")), button("Draw a zone", () => this.draw("zone"))),
+      element("h2", {}, "Edit zones, lines and masks"),
+      element("div", { class: "bar" }, button("Draw a line", () => this.draw("line")), button("Draw a zone", () => this.draw("zone")),
+        ...(this.tile.canMask ? [button("Draw a mask", () => this.draw("mask"))] : [])),
       element("div", { class: "rows" }, ...this.#rows.map(({ root }) => root)),
       ...(shape ? [formFor(draft, this.classes(), () => this.#refresh())] : []),
+      ...(this.tile.canMask ? [this.#filters()] : []),
       element("div", { role: "status" }, element("ul", { id: "problems", class: "problems" })),
-      element("p", { class: "quiet" }, "A changed zone or line starts counting anew; the others keep their counts."),
+      element("p", { class: "quiet" }, "A changed zone or line starts counting anew; the others keep their counts. " +
+        "A mask keeps what is in it from being reported; its pixels stay visible."),
       earlier,
     );
     this.#rows[focused]?.root.focus();
   }
 
+  #filters() {
+    const names = Object.keys(this.draft.filters);
+    const details = element("details", { class: "form" }, element("summary", {}, `Filters by size, shape and score: ${names.join(", ") || "none"}`),
+      filterForm(this.draft, this.classes(), () => this.#refresh(), () => this.#redraw()));
+    details.open = this.#filtersOpen;
+    details.addEventListener("toggle", () => { this.#filtersOpen = details.open; });
+    return details;
+  }
+
   #preview() {
-    const { tracks } = this.tile;
-    const texts = this.draft.shapes.map(({ kind, points, more }) => {
-      if (kind === "zone") return `${tracks.inside(points, more.anchor, more.classes ?? [])} inside now`;
-      const found = tracks.crossings(points, more.anchor, more.classes ?? []);
-      return `${found.in} in, ${found.out} out in ${tracks.overMs / 1000} s`;
-    });
+    const texts = this.draft.shapes.map((shape) => preview(shape, this.tile.tracks));
     this.#overlay.label(texts);
     this.#rows.forEach(({ count }, index) => {
       if (count.textContent !== texts[index]) count.textContent = texts[index];
@@ -224,18 +221,10 @@ export class Editor {
     else this.#undo();
   }
 
-  get #path() {
-    return `zones/${encodeURIComponent(this.tile.node)}/${encodeURIComponent(this.tile.camera)}`;
-  }
-
   async #save() {
     this.#setSaving(true);
-    const wanted = { version: this.draft.base.version, ...this.draft.definitions };
     try {
-      /** @type {ZonesSaved} */
-      const saved = await askInPlace(this.#path, wanted);
-      const known = this.tile.zones?.version ?? 0; // the retained message may have come already, or come later
-      if (known < saved.version) this.tile.setZones({ ...this.draft.definitions, version: saved.version });
+      const saved = await save(this.tile, this.draft.definitions, this.draft.base.version);
       this.close([`Saved as version ${saved.version}.`, ...saved.warnings.map((text) => `Warning: ${text}.`)].join(" "));
     } catch (error) {
       this.#setSaving(false);
@@ -259,16 +248,16 @@ export class Editor {
     /** @param {string} what @param {string[]} names */
     const list = (what, names) => (names.length ? [`${what}: ${names.join(", ")}.`] : []);
     const said = [...list("Added", added), ...list("Changed", changed), ...list("Removed", removed)];
-    const same = "Its zones and lines are the ones you started from.";
+    const same = "Its zones, lines and masks are the ones you started from.";
     this.#say("wait", `Somebody else saved version ${theirs.version} meanwhile`, said.join(" ") || same,
       button("Take theirs", () => this.close(`Version ${theirs.version} is shown; your changes were dropped.`)),
       button("Overwrite with mine", () => this.#overwrite(theirs)));
   }
 
   /** @param {Version} theirs */
-  #overwrite({ version, zones, lines }) {
+  #overwrite(theirs) {
     this.#notes.replaceChildren();
-    this.draft.rebase({ version, zones, lines });
+    this.draft.rebase(theirs);
     this.#save();
   }
 
@@ -286,23 +275,11 @@ export class Editor {
 
   /** @param {HTMLElement} opener The button that the list replaces. */
   async #listVersions(opener) {
-    const list = element("ol", { class: "versions" });
-    try {
-      /** @type {ZoneVersions} */
-      const { versions } = await askInPlace(`${this.#path}/versions`);
-      for (const one of versions) {
-        const counts = `${Object.keys(one.zones).length} zones, ${Object.keys(one.lines).length} lines`;
-        const seen = `${new Date(one.seen_us / 1000).toLocaleDateString()} ${time(one.seen_us / 1000)}`;
-        const restore = button(`Version ${one.version}`, () => {
-          this.draft.replace(one);
-          this.#redraw();
-          this.#hint.textContent = `This is version ${one.version} again; save to use it.`;
-        });
-        list.append(element("li", {}, restore, element("span", { class: "quiet" }, `${seen} · ${counts}`)));
-      }
-    } catch (error) {
-      list.append(element("li", {}, messageOf(error)));
-    }
+    const list = await listOf(this.tile, (one) => {
+      this.draft.replace(one);
+      this.#redraw();
+      this.#hint.textContent = `This is version ${one.version} again; save to use it.`;
+    });
     opener.replaceWith(list);
     list.querySelector("button")?.focus();
   }

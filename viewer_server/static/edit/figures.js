@@ -1,4 +1,4 @@
-// The SVG figures of zones and lines, and the handles that move them. Coordinates are CSS pixels of the overlay.
+// The SVG figures of zones, lines and masks, and the handles that move them. Coordinates are CSS pixels of the overlay.
 
 /**
  * @import { Point, Shape } from "../../page"
@@ -6,6 +6,7 @@
  */
 
 import { svg } from "../common/dom.js";
+import { titleOf } from "./words.js";
 
 /** @param {number} value */
 const percent = (value) => `${Math.round(value * 100)} %`;
@@ -13,8 +14,12 @@ const percent = (value) => `${Math.round(value * 100)} %`;
 /** @param {Point[]} points */
 export const pointList = (points) => points.map((point) => point.join()).join(" ");
 
+/** The pattern that fills masks; the style sheet names it. */
+export const hatching = () => svg("defs", {}, svg("pattern", { id: "hatch", width: 9, height: 9, patternUnits: "userSpaceOnUse",
+  patternTransform: "rotate(45)" }, svg("path", { d: "M0 0V9" })));
+
 /**
- * A zone or line with its name; data-shape holds its index.
+ * A zone, line or mask with its name; data-shape holds its index.
  * @param {Shape} shape
  * @param {number} index
  * @param {Scale} at
@@ -27,10 +32,10 @@ export function figureOf({ kind, name, points }, index, at, width, { isSelected,
   const label = svg("text", {}, name);
   const body = svg("g", {
     class: `shape ${kind}${isSelected ? " selected" : ""}`, role: "button", tabindex: isReachable ? 0 : -1,
-    "aria-pressed": isSelected, "aria-label": `${kind === "zone" ? "Zone" : "Line"} ${name}`,
+    "aria-pressed": isSelected, "aria-label": `${titleOf(kind)} ${name}`,
     "data-key": `shape-${index}`, "data-shape": index,
   });
-  if (kind === "zone") {
+  if (kind !== "line") {
     const [x, y] = corners.reduce((a, b) => (b[1] < a[1] ? b : a));
     place(label, x, y - 8, width);
     body.append(svg("polygon", { class: "halo", points: list }), svg("polygon", { class: "ink", points: list }), label);

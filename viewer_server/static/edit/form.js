@@ -1,4 +1,4 @@
-// The form for the selected zone or line.
+// The form for the selected zone, line or mask.
 
 /**
  * @import { Kind, Settings } from "../../page"
@@ -11,6 +11,8 @@ import { anchorNames } from "../common/geometry.js";
 
 /** @type {(keyof Settings)[]} */
 const CAN_BE_NULL = ["loitering_s", "crowd"];
+const ANCHOR = "bottom_center"; // the node's defaults
+const OVERLAP = 0.5;
 
 let made = 0;
 
@@ -49,7 +51,7 @@ function tick(text, checked, set) {
  * @param {(value: number | null) => void} set
  * @param {{min?: number, step?: number | "any", max?: number}} range
  */
-function number(text, value, unit, set, { min = 0, step = "any", max } = {}) {
+export function number(text, value, unit, set, { min = 0, step = "any", max } = {}) {
   const control = element("input", { type: "number", min, max, step, value: value ?? "", inputmode: step === 1 ? "numeric" : "decimal" });
   return field(text, control, (typed) => control.validity.valid && set(typed === "" ? null : Number(typed)), unit);
 }
@@ -78,8 +80,10 @@ export function formFor(draft, classes, changed) {
     draft.editShape((edited) => { edited.name = clean; }, `${index}-name`);
     changed();
   });
+  const wanted = classFilter(draft, classes, set("classes"));
+  if (kind === "mask") return element("div", { class: "form" }, nameField, wanted, ...maskFields(more, set));
   const rest = kind === "zone" ? zoneFields(more, set) : [];
-  return element("div", { class: "form" }, nameField, classFilter(draft, classes, set("classes")), ...rest, finer(kind, more, set));
+  return element("div", { class: "form" }, nameField, wanted, ...rest, finer(kind, more, set));
 }
 
 /** @param {Settings} more @param {Setter} set */
@@ -93,36 +97,74 @@ function zoneFields(more, set) {
   ];
 }
 
+/**
+ * How a mask decides whether an object is in it.
+ * @param {Settings} more
+ * @param {Setter} set
+ */
+function maskFields(more, set) {
+  const point = field("Point", choice(anchorNames, more.anchor ?? ANCHOR), set("anchor"));
+  const share = number("At least", Math.round((more.overlap ?? OVERLAP) * 100), "% of the box",
+    (value) => value && set("overlap")(value / 100), { min: 1, max: 100 });
+  const by = element("select", {}, element("option", { value: "anchor" }, "a point is in it"),
+    element("option", { value: "overlap" }, "the box is in it"));
+  const show = () => { [point.hidden, share.hidden] = [by.value !== "anchor", by.value !== "overlap"]; };
+  by.value = more.by ?? "anchor";
+  show();
+  return [field("Inside when", by, (value) => {
+    set("by")(value);
+    show();
+  }), point, share];
+}
+
+/**
+ * @param {string[]} names
+ * @param {string} chosen
+ */
+function choice(names, chosen) {
+  const made = element("select", {}, ...names.map((name) => element("option", { value: name }, name.replace("_", " "))));
+  made.value = chosen;
+  return made;
+}
+
 /** @param {Kind} kind @param {Settings} more @param {Setter} set */
 function finer(kind, more, set) {
-  const anchor = element("select", {}, ...anchorNames.map((name) => element("option", { value: name }, name.replace("_", " "))));
-  anchor.value = more.anchor ?? "bottom_center";
   const fields = kind === "line"
     ? [number("Band around the line", more.band ?? 0.01, "of the height", set("band"), { max: 0.5 })]
     : [number("Enters after", more.enter_after_s ?? 0, "s", set("enter_after_s")),
       number("Leaves after", more.exit_after_s ?? 0.5, "s", set("exit_after_s")),
       number("Lost after", more.lost_after_s ?? 3, "s", set("lost_after_s"))];
-  return element("details", {}, element("summary", {}, "Finer settings"), field("Point that counts", anchor, set("anchor")), ...fields);
+  return element("details", {}, element("summary", {}, "Finer settings"), field("Point that counts", choice(anchorNames, more.anchor ?? ANCHOR), set("anchor")), ...fields);
 }
 
 /**
- * The classes that count, each with a button to remove it, and a box to add one.
+ * A box for the name of a class, and the list that it offers.
+ * @param {string[]} names
+ * @param {string} placeholder
+ */
+export function classBox(names, placeholder) {
+  const list = element("datalist", { id: `classes-${(made += 1)}` }, ...names.map((name) => element("option", { value: name })));
+  return { input: element("input", { type: "text", list: list.id, placeholder, maxlength: 128, autocomplete: "off" }), list };
+}
+
+/**
+ * The classes that count, or that a mask hides, each with a button to remove it, and a box to add one.
  * @param {Draft} draft
  * @param {string[]} classes
  * @param {(names: string[]) => void} set
  */
 function classFilter(draft, classes, set) {
   const chips = element("span", { class: "chips" });
-  const list = element("datalist", { id: `classes-${(made += 1)}` }, ...classes.map((name) => element("option", { value: name })));
-  const box = element("input", { type: "text", list: list.id, placeholder: "add a class", maxlength: 128 });
+  const { input: box, list } = classBox(classes, "add a class");
+  const isMask = draft.shape?.kind === "mask";
   const chosen = () => draft.shape?.more.classes ?? [];
   const fill = () => {
     chips.replaceChildren(...chosen().map((name) => {
-      const chip = element("button", { type: "button", class: "chip", "aria-label": `Do not count ${name}` }, `${name} ×`);
+      const chip = element("button", { type: "button", class: "chip", "aria-label": `${isMask ? "Report" : "Do not count"} ${name}` }, `${name} ×`);
       chip.addEventListener("click", () => update(chosen().filter((other) => other !== name)));
       return chip;
     }));
-    if (!chosen().length) chips.append(element("span", { class: "quiet" }, "everything"));
+    if (!chosen().length) chips.append(element("span", { class: "quiet" }, isMask ? "anything" : "everything"));
   };
   /** @param {string[]} names */
   const update = (names) => {
@@ -137,7 +179,7 @@ function classFilter(draft, classes, set) {
   };
   box.addEventListener("change", add);
   box.addEventListener("keydown", (event) => event.key === "Enter" && add());
-  const row = field("Counts", box, () => classes.includes(box.value) && add());
+  const row = field(isMask ? "Never reports" : "Counts", box, () => classes.includes(box.value) && add());
   row.insertBefore(chips, box);
   row.append(list);
   fill();

@@ -1,4 +1,4 @@
-// Zones and lines over the picture, drawn and moved with mouse, finger or keyboard.
+// Zones, lines and masks over the picture, drawn and moved with mouse, finger or keyboard.
 
 /**
  * @import { Kind, Point } from "../../page"
@@ -8,7 +8,7 @@
 
 import { svg } from "../common/dom.js";
 import { clamp, Drawing } from "./drawing.js";
-import { figureOf, handlesOf, middleOf } from "./figures.js";
+import { figureOf, handlesOf, hatching, middleOf } from "./figures.js";
 
 const STEP = 0.005; // of the picture, for each press of an arrow key
 const LEAP = 0.05; // with Shift
@@ -65,7 +65,7 @@ export class Overlay {
   }
 
   /**
-   * Begins to draw a line or zone; null stops drawing.
+   * Begins to draw one; null stops drawing.
    * @param {Kind | null} tool
    */
   draw(tool) {
@@ -85,7 +85,7 @@ export class Overlay {
     return this.#drawing.corners.length;
   }
 
-  /** Whether the corners that are drawn make a zone already. */
+  /** Whether the corners that are drawn make an area already. */
   get canFinish() {
     return this.#drawing.canFinish;
   }
@@ -130,7 +130,7 @@ export class Overlay {
       figureOf(shape, index, at, width, { isSelected: index === this.draft.selected, isReachable: !this.tool }));
     this.#labels = figures.map(({ label }) => label);
     const handles = this.draft.shape && !this.tool ? handlesOf(this.draft.shape, at) : [];
-    this.#root.replaceChildren(...figures.map(({ body }) => body), ...handles, ...this.#drawing.figures(at));
+    this.#root.replaceChildren(hatching(), ...figures.map(({ body }) => body), ...handles, ...this.#drawing.figures(at));
     this.label(this.#texts);
     if (focused) this.#focus(`[data-key="${focused}"]`);
   }
@@ -160,7 +160,7 @@ export class Overlay {
   #describe(width, height) {
     const about = this.tool
       ? `Drawing a ${this.tool}: arrow keys move the cross, Enter sets a point, Backspace takes it back, Escape ends`
-      : "Zones and lines on the picture";
+      : "Zones, lines and masks on the picture";
     this.#root.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#root.dataset.tool = this.tool ?? "";
     this.#root.setAttribute("role", this.tool ? "application" : "group");

@@ -7,6 +7,7 @@
 
 import { button, element } from "../common/dom.js";
 import { Editor } from "../edit/editor.js";
+import { showIgnored } from "./ignored.js";
 import { inspect } from "./inspect.js";
 import { toggles } from "./options.js";
 
@@ -15,6 +16,7 @@ export class CameraPage {
   #editor = null;
   /** @type {Tile | null} */
   tile = null;
+  #maskButton = button("Draw a mask", () => this.edit("mask"));
   #pauseButton = button("Pause", () => (this.tile?.paused ? this.#resume() : this.#pause()));
 
   /** @param {(node: string) => string[]} classesOf The classes of a node's model. */
@@ -34,6 +36,7 @@ export class CameraPage {
       tile.root.classList.add("solo");
       tile.onpick = (object) => object && this.#select(object.track_id);
       this.#showTools(tile);
+      this.refresh();
     }
     if (tool) this.edit(tool);
   }
@@ -47,6 +50,13 @@ export class CameraPage {
     tile.tools.replaceChildren();
     tile.onpick = undefined;
     this.tile = null;
+    this.refresh();
+  }
+
+  /** Brings what is beside the picture up to date; called once a second. */
+  refresh() {
+    showIgnored(this.tile);
+    this.#maskButton.hidden = !this.tile?.canMask;
   }
 
   /**
@@ -76,13 +86,15 @@ export class CameraPage {
    * @param {Tile} tile
    */
   zonesChanged(tile) {
-    if (tile === this.tile && tile.zones) this.#editor?.zonesSaved(tile.zones);
+    if (tile !== this.tile) return;
+    this.refresh();
+    if (tile.zones) this.#editor?.zonesSaved(tile.zones);
   }
 
   /** @param {Tile} tile @param {string} said */
   #edited(tile, said) {
     this.#editor = null;
-    if (!tile.root.classList.contains("solo")) return;
+    if (!tile.isSolo) return;
     this.#showTools(tile, said);
     tile.tools.querySelector("button")?.focus({ preventScroll: true });
   }
@@ -93,7 +105,8 @@ export class CameraPage {
       element("div", { class: "bar" },
         button("Draw a counting line", () => this.edit("line"), { class: "button primary" }),
         button("Draw a zone", () => this.edit("zone")),
-        button("Edit zones and lines", () => this.edit()),
+        this.#maskButton,
+        button("Edit zones, lines and masks", () => this.edit()),
         this.#pauseButton,
         toggles(() => tile.repaint())),
       element("p", { class: "said", role: "status" }, said),

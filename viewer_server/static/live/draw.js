@@ -1,21 +1,24 @@
-// Draws one frame with its boxes, trails, zones and lines.
+// Draws one frame with its boxes, trails, zones, lines and masks.
 
 /**
  * @import { Definitions, Point } from "../../page"
- * @import { DetectedObject, DetectionsMessage, ZoneState } from "../../wire"
+ * @import { DetectedObject, DetectionsMessage, IgnoredObject, ZoneState } from "../../wire"
  * @import { TrackLog } from "./tracks.js"
  * @typedef {CanvasRenderingContext2D} Context
  * @typedef {object} Over What is drawn over the picture.
  * @property {Definitions | undefined} zones
+ * @property {Definitions["filters"] | undefined} filters
  * @property {Map<string, ZoneState>} numbers By zone or line.
  * @property {TrackLog} tracks Includes this frame already.
- * @property {Record<"boxes" | "labels" | "trails" | "zones", boolean>} show
+ * @property {Record<"boxes" | "labels" | "trails" | "zones" | "ignored", boolean>} show
  * @property {number | null} selected A track's id.
  */
 
 import { colourOf, inkOn } from "../common/colours.js";
+import { reasonOf } from "../common/ignoring.js";
 
 const ZONE = "#7fe3f2";
+const MASK = "#c9d1d6";
 const HALO = "rgb(0 0 0 / 0.6)";
 const PLATE = "rgb(8 24 28 / 0.72)";
 
@@ -40,7 +43,11 @@ export function draw(context, picture, detections, over, scale) {
     /** @param {string} name */
     const text = (name) => name + spoken(over.numbers.get(name));
     for (const [name, zone] of Object.entries(over.zones.zones)) drawZone(context, text(name), zone.polygon.map(at), scale);
+    for (const [name, mask] of Object.entries(over.zones.masks)) drawMask(context, `mask ${name}`, mask.polygon.map(at), scale);
     for (const [name, line] of Object.entries(over.zones.lines)) drawLine(context, text(name), line.points.map(at), scale);
+  }
+  if (show.ignored) {
+    for (const one of detections.ignored) drawIgnored(context, one, reasonOf(one, over.filters, detections.height), scale);
   }
   if (show.trails) {
     for (const { track_id: id } of detections.objects) drawTrail(context, tracks.trail(id, TRAIL_MS).map(at), colourOf(id), scale);
@@ -91,6 +98,41 @@ function drawZone(context, name, corners, scale) {
   stroke(context, ZONE, 1.5, scale);
   const [x, y] = corners.reduce((a, b) => (b[0] + b[1] < a[0] + a[1] ? b : a));
   tag(context, name, x, y - 20 * scale, PLATE, ZONE, scale);
+}
+
+/** @param {Context} context @param {string} name @param {Point[]} corners @param {number} scale */
+function drawMask(context, name, corners, scale) {
+  const [xs, ys] = [corners.map(([x]) => x), corners.map(([, y]) => y)];
+  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  context.save();
+  context.beginPath();
+  corners.forEach(([x, y]) => context.lineTo(x, y));
+  context.closePath();
+  stroke(context, MASK, 1, scale);
+  context.clip();
+  context.beginPath();
+  for (let x = left - (bottom - top); x < right; x += 9 * scale) {
+    context.moveTo(x, bottom);
+    context.lineTo(x + bottom - top, top);
+  }
+  context.globalAlpha = 0.5;
+  stroke(context, MASK, 1, scale);
+  context.restore();
+  const [x, y] = corners.reduce((a, b) => (b[0] + b[1] < a[0] + a[1] ? b : a));
+  tag(context, name, x, y - 20 * scale, PLATE, MASK, scale);
+}
+
+/** @param {Context} context @param {IgnoredObject} object @param {string} reason @param {number} scale */
+function drawIgnored(context, { box: [x1, y1, x2, y2], label }, reason, scale) {
+  const { width, height } = context.canvas;
+  context.save();
+  context.globalAlpha = 0.75;
+  context.setLineDash([2 * scale, 4 * scale]);
+  context.beginPath();
+  context.rect(x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height);
+  stroke(context, MASK, 1.5, scale);
+  tag(context, width / scale < 480 ? reason : `${label}: ${reason}`, x1 * width, y2 * height + 2 * scale, PLATE, MASK, scale);
+  context.restore();
 }
 
 /** @param {Context} context @param {string} name @param {Point[]} points @param {number} scale */

@@ -20,11 +20,11 @@ import { ZonePanel } from "./zones.js";
 const keyOf = (node, camera) => `${node}/${camera}`;
 
 /**
- * What the address asks for: all cameras, or #/camera/NODE/CAMERA for one, with /line or /zone to draw on it.
+ * What the address asks for: all cameras, or #/camera/NODE/CAMERA for one, with /line, /zone or /mask to draw on it.
  * @returns {{key: string | null, node: string, camera: string, tool: Kind | undefined}}
  */
 function address() {
-  const found = location.hash.match(/^#\/camera\/([^/]+)\/([^/]+)(?:\/(line|zone))?$/);
+  const found = location.hash.match(/^#\/camera\/([^/]+)\/([^/]+)(?:\/(line|zone|mask))?$/);
   if (!found) return { key: null, node: "", camera: "", tool: undefined };
   const [, node, camera, tool] = found;
   return { key: keyOf(node, camera), node, camera, tool: /** @type {Kind | undefined} */ (tool) };
@@ -59,6 +59,7 @@ class LivePage {
     metrics: (m) => this.#setNode(m.node, { metrics: m.message }),
     camera_status: (m) => this.#cameraStatus(m),
     zones: (m) => this.#zonesMessage(m),
+    suspects: (m) => this.#suspectsMessage(m),
     zone: (m) => {
       this.#zones.set(m.node, m.camera, m.zone, m.message);
       this.#tiles.get(keyOf(m.node, m.camera))?.setNumbers(m.zone, m.message);
@@ -85,7 +86,10 @@ class LivePage {
     addEventListener("hashchange", (event) => this.#moved(event));
     addEventListener("beforeunload", (event) => { if (this.#camera.isUnsaved) event.preventDefault(); }); // the browser asks
     this.#route();
-    setInterval(() => this.#tiles.forEach((tile) => tile.refresh()), 1000);
+    setInterval(() => {
+      this.#tiles.forEach((tile) => tile.refresh());
+      this.#camera.refresh();
+    }, 1000);
   }
 
   /** @param {Message} message */
@@ -148,8 +152,9 @@ class LivePage {
 
   /** @param {Tile} tile */
   #tellTile(tile) {
-    const { status, metrics } = this.#nodes.get(tile.node) ?? {};
+    const { status, info, metrics } = this.#nodes.get(tile.node) ?? {};
     tile.nodeStatus = status;
+    tile.canMask = info?.capabilities.includes("masks") ?? false;
     tile.metrics = metrics?.cameras[tile.camera];
   }
 
@@ -173,6 +178,13 @@ class LivePage {
     const tile = this.#tileOf(node, camera);
     tile.setZones(zones);
     this.#camera.zonesChanged(tile);
+  }
+
+  /** @param {Messages["suspects"]} message */
+  #suspectsMessage({ node, camera, message: found }) {
+    if (!found) return this.#tiles.get(keyOf(node, camera))?.suspects.set([]);
+    this.#announced.add(keyOf(node, camera));
+    this.#tileOf(node, camera).suspects.set(found.suspects);
   }
 
   /** @param {string} node @param {string} camera */

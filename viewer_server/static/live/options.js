@@ -3,7 +3,7 @@
 import { element } from "../common/dom.js";
 
 const KEY = "darner.show";
-const NAMES = { boxes: "Boxes", labels: "Labels", trails: "Trails", zones: "Zones" };
+const NAMES = { boxes: "Boxes", labels: "Labels", trails: "Trails", zones: "Zones", ignored: "What is ignored" };
 
 /** @typedef {keyof typeof NAMES} Option */
 
@@ -23,6 +23,7 @@ const kept = remembered();
 /** Whether each kind of thing is drawn. */
 export const show = {
   boxes: kept.boxes !== false, labels: kept.labels !== false, trails: kept.trails !== false, zones: kept.zones !== false,
+  ignored: kept.ignored === true,
 };
 
 /**

@@ -10,6 +10,7 @@ import { context2d, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { draw } from "./draw.js";
 import { show } from "./options.js";
+import { SuspectNotice } from "./suspects.js";
 import { TrackLog } from "./tracks.js";
 
 const STALE_MS = 1000; // a frame that the server received longer ago is not drawn
@@ -65,6 +66,7 @@ export class Tile {
   refused = undefined; // why the viewer does not show the newest picture
   /** @type {CameraMetrics | undefined} */
   metrics = undefined;
+  canMask = false; // whether the node knows masks: older ones do not
 
   /**
    * @param {string} node
@@ -77,10 +79,12 @@ export class Tile {
     this.camera = camera;
     this.clock = clock;
     this.done = done;
+    this.suspects = new SuspectNotice(this, linkTo(node, camera));
     this.root = this.#build();
     new ResizeObserver(() => this.#resize()).observe(this.#canvas);
   }
 
+  /** @returns {HTMLElement} */
   #build() {
     const { objects, fps, age, analysed, drops, seen } = this.#facts;
     /** @param {string} name @param {HTMLElement} value */
@@ -96,6 +100,7 @@ export class Tile {
         element("h2", {}, element("a", { href: linkTo(this.node, this.camera) }, this.camera)),
         element("span", { class: "quiet" }, this.node), this.#state),
       this.stage,
+      this.suspects.root,
       this.tools,
       element("div", { class: "foot" },
         element("dl", {}, fact("Objects", objects), fact("Pictures", fps), fact("Age", age),
@@ -159,7 +164,8 @@ export class Tile {
     if (!this.#shown) return;
     const { bitmap, header: { picture, detections } } = this.#shown;
     const over = {
-      zones: this.hidesZones ? undefined : this.zones, numbers: this.numbers, tracks: this.tracks, show, selected: this.selected,
+      zones: this.hidesZones ? undefined : this.zones, filters: this.zones?.filters, numbers: this.numbers, tracks: this.tracks,
+      show, selected: this.selected,
     };
     draw(this.#context, bitmap, detections, over, this.#canvas.width / (this.#canvas.clientWidth || 1));
     Object.assign(this.#canvas.dataset, {
@@ -193,6 +199,7 @@ export class Tile {
   /** Draws the next frame however old it is: after a reconnect there is none newer. */
   reconnected() {
     this.#fresh = true;
+    this.suspects.set([]); // those that are still there follow
   }
 
   /**
@@ -208,6 +215,11 @@ export class Tile {
 
   get paused() {
     return this.#paused;
+  }
+
+  /** Whether this is the camera whose page is open. */
+  get isSolo() {
+    return this.root.classList.contains("solo");
   }
 
   /** The detections of the frame that is drawn. */
@@ -254,6 +266,7 @@ export class Tile {
     this.#facts.objects.textContent = this.#shown ? String(count) : "–";
     this.#refreshAge(quiet || this.#paused);
     this.#refreshMore();
+    this.suspects.refresh();
     const about = this.#shown ? `${count} objects in the last picture` : "no picture yet";
     this.#canvas.setAttribute("aria-label", `${this.#paused ? "Held" : "Live"} picture of camera ${this.camera}: ${about}`);
   }

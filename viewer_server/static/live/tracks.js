@@ -1,7 +1,7 @@
 // What was seen of each track while its camera was on the screen: trails, visited zones, and counts for a preview.
 
 /**
- * @import { Anchor, Box, Point } from "../../page"
+ * @import { Anchor, Box, Point, Settings } from "../../page"
  * @import { DetectionsMessage, Event as HouseEvent } from "../../wire"
  * @typedef {object} Track
  * @property {string} label
@@ -10,7 +10,7 @@
  * @property {Map<string, number>} zones When it was first seen in each.
  */
 
-import { anchorOf, crossing, isInside } from "../common/geometry.js";
+import { anchorOf, crossing, isInside, shareInside } from "../common/geometry.js";
 
 const KEPT_MS = 30_000;
 const MAX_TRACKS = 500;
@@ -99,6 +99,17 @@ export class TrackLog {
   inside(points, anchor, classes) {
     const wanted = (this.#newest?.objects ?? []).filter(({ label }) => !classes.length || classes.includes(label));
     return wanted.filter(({ box }) => isInside(points, anchorOf(box, anchor))).length;
+  }
+
+  /**
+   * How many objects of the last frame a mask would hide, or hides already.
+   * @param {Point[]} points
+   * @param {Settings} mask
+   */
+  hidden(points, { by, anchor, overlap = 0.5, classes = [] }) {
+    const { objects = [], ignored = [] } = this.#newest ?? {};
+    return [...objects, ...ignored].filter(({ label, box }) => (!classes.length || classes.includes(label)) &&
+      (by === "overlap" ? shareInside(points, box) >= overlap : isInside(points, anchorOf(box, anchor)))).length;
   }
 
   /**

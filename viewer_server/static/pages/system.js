@@ -7,6 +7,7 @@
 
 import { byId, element, messageOf, svg } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
+import { countName, parts } from "../common/ignoring.js";
 import { ask, keepUp } from "../common/rest.js";
 import { offerNodes } from "./try.js";
 
@@ -104,8 +105,15 @@ function facts(rows) {
 
 /** @param {Record<string, CameraMetrics>} known */
 function cameras(known) {
-  const rows = Object.entries(known).map(([name, one]) => [name, one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped]);
-  return table("Cameras", ["Camera", "Frames in per s", "Analysed per s", "Captured", "Analysed", "Dropped"], rows);
+  const rows = Object.entries(known).map(([name, one]) => [name, one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored)]);
+  return table("Cameras", ["Camera", "Frames in per s", "Analysed per s", "Captured", "Analysed", "Dropped", "Ignored boxes"], rows);
+}
+
+/** @param {Record<string, number>} counts By what ignored them. */
+function ignored(counts) {
+  const each = parts(counts);
+  const total = each.reduce((sum, [, count]) => sum + count, 0);
+  return total ? `${total} (${each.map(([key, count]) => `${countName(key)} ${count}`).join(", ")})` : "none";
 }
 
 /** @param {Record<string, Quantiles>} known */

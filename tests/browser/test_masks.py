@@ -1,0 +1,415 @@
+"""What a camera ignores, in real Chromium: masks and filters are drawn, saved, shown and offered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Dialog, Page, expect
+
+from shared.wire.messages import (
+    FilterDefinition,
+    IgnoredObject,
+    LineDefinition,
+    MaskDefinition,
+    Suspect,
+    ZoneDefinition,
+    now_us,
+)
+from tests.browser.answering import AnsweringEdge
+from tests.browser.conftest import CheckPage, OpenPage
+from tests.browser.pixels import read
+from tests.browser.test_page import canvas_of, wait_drawn
+from tests.browser.test_zones import (
+    PHONE,
+    SQUARE,
+    assert_near,
+    button,
+    click,
+    drag,
+    open_camera,
+    place_of,
+    save,
+)
+from tests.viewer_server.process import ViewerProcess
+
+EDIT = "Edit zones, lines and masks"
+SKY = ((0.1, 0.05), (0.9, 0.05), (0.9, 0.4), (0.1, 0.4))
+KITE: IgnoredObject = {
+    "class_id": 33,
+    "label": "kite",
+    "score": 0.41,
+    "box": (0.6, 0.3, 0.7, 0.4),
+    "reason": "mask",
+    "mask": "sky",
+}
+SMALL: IgnoredObject = {
+    "class_id": 0,
+    "label": "person",
+    "score": 0.52,
+    "box": (0.3, 0.7, 0.33, 0.76),
+    "reason": "min_size",
+    "mask": None,
+}
+
+
+def suspect(identity: str = "a1", label: str = "traffic light") -> Suspect:
+    now = now_us()
+    return Suspect(
+        id=identity,
+        class_id=9,
+        label=label,
+        box=(0.6, 0.1, 0.7, 0.4),
+        polygon=((0.58, 0.3), (0.72, 0.3), (0.72, 0.5), (0.58, 0.5)),
+        since_us=now - 18_000_000_000,
+        last_us=now,
+        seen_share=0.96,
+        score=0.43,
+    )
+
+
+@pytest.fixture
+def edge(own_broker: Any) -> Iterator[AnsweringEdge]:
+    node = AnsweringEdge(own_broker.url)
+    with node:
+        yield node
+
+
+def test_a_mask_is_drawn_set_and_saved_and_removed(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin({"square": ZoneDefinition(polygon=SQUARE)})
+    page = open_camera(open_page, viewer, edge, viewport={"width": 1280, "height": 900})
+    button(page, "Draw a mask").click()
+    expect(page.locator(".hint")).to_have_text("Click corner 1 of the mask.")
+    click(page, *SKY)
+    button(page, "Finish the mask").click()
+    expect(page.locator(".hint")).to_contain_text("Mask: never report anything here.")
+    page.get_by_label("Name", exact=True).fill("sky")
+    page.get_by_label("Never reports", exact=True).fill("person")
+    page.get_by_label("Never reports", exact=True).press("Enter")
+    expect(page.locator(".hint")).to_contain_text("Mask: never report person here.")
+    page.get_by_label("Inside when").select_option("overlap")
+    page.get_by_label("At least").fill("30")
+    expect(page.get_by_label("Point", exact=True)).to_be_hidden()
+    save(page, 2)
+    saved = edge.store["yard"].masks["sky"]
+    assert_near(saved.polygon, SKY)
+    assert (saved.classes, saved.by, saved.overlap) == (("person",), "overlap", 0.3)
+    assert list(edge.store["yard"].zones) == ["square"]
+    button(page, EDIT).click()
+    page.locator("#editor").get_by_role("button", name="sky").click()
+    page.get_by_label("Inside when").select_option("anchor")
+    page.get_by_label("Point", exact=True).select_option("center")
+    save(page, 3)
+    assert (edge.store["yard"].masks["sky"].by, edge.store["yard"].masks["sky"].anchor) == (
+        "anchor",
+        "center",
+    )
+    button(page, EDIT).click()
+    page.locator("#editor").get_by_role("button", name="sky").click()
+    button(page, "Delete sky").click()
+    page.keyboard.press("Control+z")
+    expect(button(page, "Save")).to_be_disabled()  # it is there again
+    page.keyboard.press("Control+Shift+z")
+    save(page, 4)
+    assert edge.store["yard"].masks == {}
+
+
+def test_what_a_mask_would_hide_is_counted_while_it_is_drawn(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin(masks={"sky": MaskDefinition(polygon=SKY, by="overlap", overlap=0.9)})
+    page = open_camera(open_page, viewer, edge)
+    edge.picture("yard", 27)
+    edge.detections("yard", 27, ignored=[KITE, SMALL])  # the block of seq 27 is below the mask
+    wait_drawn(page, "yard", 27)
+    button(page, EDIT).click()
+    row = page.locator("#editor").get_by_role("button", name="sky")
+    expect(row).to_contain_text("hides 1 now")  # the kite, which it hides already
+    row.click()
+    page.get_by_label("Never reports", exact=True).fill("person")
+    page.get_by_label("Never reports", exact=True).press("Enter")
+    expect(row).to_contain_text("hides 0 now")
+
+
+def test_a_mask_is_drawn_with_the_keyboard_and_with_a_finger(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge, **PHONE)
+    button(page, "Draw a mask").focus()
+    page.keyboard.press("Enter")
+    for key in ("Enter", *["Shift+ArrowRight"] * 2, "Enter", *["Shift+ArrowDown"] * 3, "Enter"):
+        page.keyboard.press(key)
+    button(page, "Finish the mask").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Corner 3 of 3 of mask-1")).to_be_focused()
+    save(page, 2)
+    assert_near(edge.store["yard"].masks["mask-1"].polygon, [(0.5, 0.5), (0.6, 0.5), (0.6, 0.65)])
+    button(page, "Draw a mask").tap()
+    for point in SKY:
+        page.touchscreen.tap(*place_of(page, *point))
+    button(page, "Finish the mask").tap()
+    save(page, 3)
+    assert_near(edge.store["yard"].masks["mask-2"].polygon, SKY)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_filters_are_set_checked_and_saved_with_the_zones(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin({"square": ZoneDefinition(polygon=SQUARE)}, filters={"all": FilterDefinition(score=0.5)})
+    page = open_camera(open_page, viewer, edge, expect_errors=True)
+    button(page, EDIT).click()
+    page.get_by_text("Filters by size, shape and score: all").click()
+    page.get_by_label("Class to filter").fill("person")
+    button(page, "Add a filter").click()
+    person = page.get_by_role("group", name="Drop boxes of person that are")
+    person.get_by_label("Smaller than").fill("4")
+    person.get_by_label("Larger than").fill("2")
+    expect(page.locator("#problems")).to_contain_text(
+        "Filter of person: its lowest size is above its highest"
+    )
+    expect(button(page, "Save")).to_be_disabled()
+    person.get_by_label("Larger than").fill("")
+    person.get_by_label("Wider than").fill("2.5")
+    save(page, 2)
+    saved = edge.store["yard"].filters
+    assert saved["person"] == FilterDefinition(min_size=0.04, max_aspect=2.5)
+    assert saved["all"].score == 0.5
+    panel = page.locator("#ignored")
+    expect(panel).to_contain_text("not: smaller than 4 % of the height, wider than 2.5 : 1")
+    button(page, EDIT).click()
+    page.get_by_text("Filters by size, shape and score: all, person").click()
+    button(page, "Remove the filter of all").click()
+    save(page, 3)
+    assert list(edge.store["yard"].filters) == ["person"]
+
+
+def test_two_editors_of_masks_meet_a_conflict_and_an_earlier_version_brings_a_mask_back(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin(masks={"sky": MaskDefinition(polygon=SKY)})
+    page = open_camera(open_page, viewer, edge, expect_errors=True)
+    button(page, "Draw a mask").click()
+    click(page, (0.2, 0.6), (0.4, 0.6), (0.4, 0.9))
+    button(page, "Finish the mask").click()
+    edge.save({}, {}, {"sea": MaskDefinition(polygon=SKY)})
+    note = page.get_by_role("alert")
+    expect(note).to_contain_text("Somebody else saved version 2 meanwhile")
+    expect(note).to_contain_text("Added: sea. Removed: sky.")
+    button(page, "Overwrite with mine").click()
+    expect(page.locator(".said")).to_contain_text("Saved as version 3")
+    assert list(edge.store["yard"].masks) == ["sky", "mask-1"]
+    button(page, EDIT).click()
+    button(page, "Earlier versions").click()
+    entries = page.locator(".versions li")
+    expect(entries).to_have_count(3)
+    expect(entries.nth(1)).to_contain_text("0 zones, 0 lines, 1 mask")
+    entries.nth(1).get_by_role("button").click()
+    save(page, 4)
+    assert list(edge.store["yard"].masks) == ["sea"]
+
+
+def test_an_unsaved_mask_is_not_dropped_without_a_question(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    page = open_camera(open_page, viewer, edge)
+    here, asked = page.url, list[str]()
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", answer)
+    button(page, "Draw a mask").click()
+    click(page, *SKY[:2])
+    page.get_by_role("link", name="All cameras").click()
+    expect(page).to_have_url(here)
+    assert asked == ["What you have drawn is not saved. Leave, and drop it?"]
+
+
+def test_what_is_ignored_is_shown_on_wish_and_the_browser_remembers(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin(masks={"sky": MaskDefinition(polygon=SKY)}, filters={"all": FilterDefinition(min_size=0.08)})
+    page = open_camera(open_page, viewer, edge, viewport={"width": 1280, "height": 900})
+    canvas = page.locator(canvas_of("yard"))
+    option = page.get_by_role("checkbox", name="What is ignored")
+    expect(option).not_to_be_checked()
+    edge.picture("yard", 27)
+    edge.detections("yard", 27, ignored=[KITE, SMALL])
+    wait_drawn(page, "yard", 27)
+    without = read(canvas).image
+    option.check()
+    shown = (read(canvas).image != without).any(axis=2)
+    height, width = shown.shape
+    for x1, y1, x2, y2 in (KITE["box"], SMALL["box"]):
+        part = shown[int(y1 * height) - 3 : int(y2 * height) + 25, int(x1 * width) - 3 : int(x2 * width) + 3]
+        assert part.any()
+    assert shown.mean() < 0.05
+    page.reload()
+    expect(option).to_be_checked()
+    edge.metrics("yard", {"mask": 1200, "mask:sky": 1200, "min_size": 34})
+    panel = page.locator("#ignored")
+    expect(panel).to_contain_text("mask sky1200dropped")
+    expect(panel).to_contain_text("Dropped by filters since the node started: 34 too small")
+    page.goto(f"{viewer.url}/system")
+    table = page.get_by_role("region", name="Cameras")
+    expect(table).to_contain_text("1234 (mask sky 1200, too small 34)")
+
+
+@pytest.mark.parametrize(
+    ("ignored", "filters", "says"),
+    [
+        pytest.param({"reason": "mask", "mask": "sky"}, {}, "mask sky", id="a mask"),
+        pytest.param({"reason": "min_size"}, {"all": {"min_size": 0.02}}, "smaller than 22 px", id="all"),
+        pytest.param(
+            {"reason": "min_size"},
+            {"all": {"min_size": 0.02}, "kite": {"min_size": 0.05}},
+            "smaller than 54 px",
+            id="its class before all",
+        ),
+        pytest.param({"reason": "max_aspect"}, {"kite": {"max_aspect": 3}}, "wider than 3 : 1", id="aspect"),
+        pytest.param({"reason": "score"}, {"kite": {"score": 0.4}}, "less sure than 40 %", id="score"),
+        pytest.param({"reason": "score"}, {}, "too unsure", id="a filter that is gone"),
+        pytest.param({"reason": "colour"}, {}, "colour", id="a reason of a newer node"),
+    ],
+)
+def test_a_reason_is_said_in_words(
+    idle_page: Page, ignored: dict[str, Any], filters: dict[str, dict[str, float]], says: str
+) -> None:
+    script = """async ([object, filters]) =>
+        (await import("/static/common/ignoring.js")).reasonOf(object, filters, 1080)"""
+    assert idle_page.evaluate(script, [{"label": "kite", "mask": None} | ignored, filters]) == says
+
+
+@pytest.fixture(scope="module")
+def idle_page(chromium: Any, broker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page of a viewer that has nothing to show."""
+    with ViewerProcess(broker.url, tmp_path_factory.mktemp("viewer"), "mqtt.prefix=idle/v1") as viewer:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(viewer.url)
+        yield page
+        context.close()
+
+
+def test_an_older_node_is_offered_no_masks(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.capabilities = ()
+    edge.begin()
+    page = open_camera(open_page, viewer, edge)
+    expect(button(page, "Draw a zone")).to_be_visible()
+    expect(button(page, "Draw a mask")).to_be_hidden()
+    button(page, "Draw a zone").click()
+    expect(page.locator("#editor").get_by_text("Filters by size")).to_have_count(0)
+    click(page, *SQUARE)
+    button(page, "Finish the zone").click()
+    save(page, 2)
+
+
+def test_a_suspect_is_asked_about_and_one_click_makes_a_mask_of_it(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    taken = LineDefinition(points=((0.1, 0.1), (0.9, 0.1)))
+    edge.begin(lines={"traffic-light": taken})
+    edge.suspect(suspect(), suspect("b2", "kite"))
+    page = open_camera(open_page, viewer, edge)
+    ask = page.get_by_role("group", name="Something that never moves")
+    expect(ask).to_contain_text("Something that never moves: traffic light, for 5.0 h. Never report it here?")
+    expect(ask).to_contain_text("Found in 96 % of the pictures, score 43 %. One of 2.")
+    expect(ask.get_by_role("img", name="What is taken for: traffic light")).to_be_visible()
+    button(page, "Ignore here").click()
+    expect(page.locator(".answered")).to_contain_text("Mask traffic-light-2 is saved as version 2")
+    saved = edge.store["yard"].masks["traffic-light-2"]
+    assert saved == MaskDefinition(polygon=suspect().polygon, classes=("traffic light",))
+    assert edge.store["yard"].lines == {"traffic-light": taken}
+    expect(ask).to_contain_text("kite, for 5.0 h")
+    button(page, EDIT).click()
+    expect(ask).to_be_hidden()  # while somebody draws
+    button(page, "Cancel").click()
+    button(page, "It is real").click()
+    expect(page.locator(".answered")).to_contain_text("The kite there counts as real from now on.")
+    expect(ask).to_be_hidden()
+    assert [one.id for one in edge.open] == ["a1"]
+
+
+def test_a_suspect_becomes_a_mask_although_somebody_else_saves_at_that_moment(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    edge.suspect(suspect(label="kite"))
+    page = open_camera(open_page, viewer, edge, expect_errors=True)
+    theirs = {"sky": MaskDefinition(polygon=SKY)}
+    edge.store.save("yard", {}, {}, 1, theirs)  # its message is late
+    page.on("response", lambda answer: edge.publish_zones() if answer.status == 409 else None)
+    button(page, "Ignore here").click()
+    expect(page.locator(".answered")).to_contain_text("Mask kite is saved as version 3")
+    assert edge.store["yard"].masks.keys() == {"sky", "kite"}
+
+
+def test_a_suspect_that_cannot_be_masked_says_why_and_stays(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin()
+    edge.suspect(suspect(label="kite"))
+    edge.refusal = "the disk is full"
+    page = open_camera(open_page, viewer, edge, expect_errors=True)
+    button(page, "Ignore here").click()
+    expect(page.locator(".answered")).to_have_text("Not done: the disk is full")
+    expect(button(page, "Ignore here")).to_be_enabled()
+    edge.open = ()  # the node has forgotten it
+    button(page, "It is real").click()
+    expect(page.locator(".answered")).to_have_text("Not done: camera 'yard' has no suspect 'a1'")
+    page.get_by_role("link", name="All cameras").click()
+    expect(page.get_by_role("link", name="Something here never moves: kite?")).to_be_visible()
+    edge.suspect()
+    expect(page.get_by_role("link", name="Something here never moves: kite?")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_what_is_ignored_looks_right_and_is_accessible(
+    viewer: ViewerProcess,
+    edge: AnsweringEdge,
+    open_page: OpenPage,
+    artifacts: Path,
+    accessible: CheckPage,
+    scheme: str,
+    size: str,
+) -> None:
+    edge.begin(
+        {"square": ZoneDefinition(polygon=SQUARE)},
+        {},
+        {"sky": MaskDefinition(polygon=SKY, classes=("kite",))},
+        {"all": FilterDefinition(score=0.4), "person": FilterDefinition(min_size=0.08)},
+    )
+    edge.suspect(suspect(), suspect("b2", "kite"))
+    options = PHONE if size == "phone" else {"viewport": {"width": 1280, "height": 900}}
+    page = open_camera(open_page, viewer, edge, color_scheme=scheme, **options)
+    edge.metrics("yard", {"mask": 1200, "mask:sky": 1200, "min_size": 34})
+    edge.picture("yard", 21)
+    edge.detections("yard", 21, ignored=[KITE, SMALL])
+    wait_drawn(page, "yard", 21)
+    page.get_by_role("checkbox", name="What is ignored").check()
+    expect(page.locator("#ignored")).to_contain_text("1200")
+    accessible(page)
+    page.screenshot(path=artifacts / f"ignored-{size}-{scheme}.png", full_page=True)
+    button(page, EDIT).click()
+    page.locator("#editor").get_by_role("button", name="sky").click()
+    page.get_by_text("Filters by size, shape and score").click()
+    drag(page, (0.3, 0.2), (0.32, 0.22))
+    accessible(page)
+    page.screenshot(path=artifacts / f"mask-{size}-{scheme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    button(page, "Cancel").click()
+    page.get_by_role("link", name="All cameras").click()
+    page.get_by_role("link", name="2 things here never move").wait_for()
+    accessible(page)
+    page.screenshot(path=artifacts / f"suspects-{size}-{scheme}.png", full_page=True)

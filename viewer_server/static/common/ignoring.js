@@ -1,0 +1,74 @@
+// What masks and filters drop, in words.
+
+/**
+ * @import { Definitions } from "../../page"
+ * @import { FilterDefinition, IgnoredObject } from "../../wire"
+ * @typedef {IgnoredObject["reason"]} Reason
+ */
+
+/** @type {Record<Reason, (bound: number | null, height: number) => string>} */
+const SAYS = {
+  mask: () => "masked",
+  min_size: (bound, height) => (bound === null ? "too small" : `smaller than ${size(bound, height)}`),
+  max_size: (bound, height) => (bound === null ? "too large" : `larger than ${size(bound, height)}`),
+  min_aspect: (bound) => (bound === null ? "too narrow" : `narrower than ${bound} : 1`),
+  max_aspect: (bound) => (bound === null ? "too wide" : `wider than ${bound} : 1`),
+  score: (bound) => (bound === null ? "too unsure" : `less sure than ${percent(bound)}`),
+};
+const BOUNDS = /** @type {(keyof FilterDefinition)[]} */ (["min_size", "max_size", "min_aspect", "max_aspect", "score"]);
+
+/** @param {number} value */
+const percent = (value) => `${Math.round(value * 1000) / 10} %`;
+
+/**
+ * @param {number} bound A fraction of the frame's height.
+ * @param {number} height Of the frame, pixels; 0 when it is not known.
+ */
+const size = (bound, height) => (height ? `${Math.round(bound * height)} px` : `${percent(bound)} of the height`);
+
+/**
+ * A bound that holds for a class; null when there is none.
+ * @param {Definitions["filters"] | undefined} filters
+ * @param {string} label
+ * @param {keyof FilterDefinition} key
+ */
+const boundOf = (filters, label, key) => filters?.[label]?.[key] ?? filters?.all?.[key] ?? null;
+
+/**
+ * Why something was dropped, such as "mask kites" or "smaller than 20 px".
+ * @param {IgnoredObject} object
+ * @param {Definitions["filters"] | undefined} filters Those of the camera.
+ * @param {number} height Of the frame, pixels.
+ */
+export function reasonOf({ reason, mask, label }, filters, height) {
+  if (reason === "mask") return `mask ${mask ?? ""}`.trim();
+  return SAYS[reason]?.(boundOf(filters, label, reason), height) ?? reason; // a newer node may have others
+}
+
+/**
+ * What a filter drops, such as "smaller than 3 % of the height, less sure than 40 %".
+ * @param {FilterDefinition} filter
+ */
+export function filterText(filter) {
+  const parts = BOUNDS.filter((key) => filter[key] !== null).map((key) => SAYS[key](filter[key], 0));
+  return parts.join(", ") || "nothing";
+}
+
+/**
+ * The name of a count, such as "mask:kites" or "min_size", for people.
+ * @param {string} key
+ */
+export function countName(key) {
+  if (key.startsWith("mask:")) return `mask ${key.slice(5)}`;
+  return SAYS[/** @type {Reason} */ (key)]?.(null, 0) ?? key;
+}
+
+/**
+ * The counts that add up to everything that was dropped: by mask, and by each bound of a filter.
+ * @param {Record<string, number>} counts As metrics have them.
+ * @returns {[string, number][]} The largest first.
+ */
+export function parts(counts) {
+  const byMask = Object.keys(counts).some((key) => key.startsWith("mask:"));
+  return Object.entries(counts).filter(([key, count]) => count && !(byMask && key === "mask")).sort((a, b) => b[1] - a[1]);
+}

@@ -1,0 +1,35 @@
+// The panel beside a camera: its masks and filters, and how much each has dropped.
+
+/** @import { Tile } from "./tile.js" */
+
+import { byId, element } from "../common/dom.js";
+import { countName, filterText, parts } from "../common/ignoring.js";
+
+/**
+ * Fills the panel's section; hides it when the camera ignores nothing.
+ * @param {Tile | null} tile The camera whose page is open.
+ */
+export function showIgnored(tile) {
+  const { masks = {}, filters = {} } = tile?.zones ?? {};
+  const counts = tile?.metrics?.ignored ?? {};
+  const rows = [
+    ...Object.entries(masks).map(([name, { classes }]) => row(`mask ${name}`, counts[`mask:${name}`] ?? 0, `never ${classes.join(", ") || "anything"}`)),
+    ...Object.entries(filters).map(([name, filter]) => row(name === "all" ? "any class" : name, null, `not: ${filterText(filter)}`)),
+  ];
+  const dropped = parts(counts).filter(([key]) => !key.startsWith("mask")).map(([key, count]) => `${count} ${countName(key)}`);
+  const said = dropped.length ? [element("p", { class: "quiet" }, `Dropped by filters since the node started: ${dropped.join(", ")}`)] : [];
+  const section = byId("ignored");
+  section.hidden = !rows.length && !said.length;
+  section.replaceChildren(element("h2", {}, "Ignored"), element("div", { class: "camera-zones" }, ...rows), ...said);
+}
+
+/**
+ * @param {string} name
+ * @param {number | null} count
+ * @param {string} more
+ */
+function row(name, count, more) {
+  const big = count === null ? [] : [String(count), element("small", {}, "dropped")];
+  return element("div", { class: "zone" }, element("span", { class: "name" }, name), element("span", { class: "big" }, ...big),
+    element("span", { class: "more" }, more));
+}

@@ -1,0 +1,148 @@
+// A quiet question below a camera's picture: something that never moves is found there. Is it real?
+
+/**
+ * @import { AskedCamera, Box, Definitions } from "../../page"
+ * @import { Suspect } from "../../wire"
+ */
+
+import { button, element, messageOf } from "../common/dom.js";
+import { duration } from "../common/format.js";
+import { askInPlace, Refusal } from "../common/rest.js";
+import { save } from "../edit/versions.js";
+
+const SIDE = 130; // of the picture, CSS pixels
+const AROUND = 0.5; // how much of the picture around the box is shown, in sides of the box
+const PATIENCE_MS = 3000; // for the message with the version that somebody else saved
+const LOOK_MS = 100;
+
+export class SuspectNotice {
+  /** @type {Suspect[]} */
+  #suspects = [];
+  /** @type {Set<string>} */
+  #answered = new Set(); // the node has been told, and its next message leaves them out
+  #picture = element("div", { class: "shots" });
+  #link;
+  #text = element("p");
+  #more = element("p", { class: "quiet" });
+  #said = element("p", { class: "answered", role: "status" });
+  #buttons = {
+    ignore: button("Ignore here", () => this.#answer((one) => this.#ignore(one))),
+    real: button("It is real", () => this.#answer((one) => this.#dismiss(one))),
+  };
+  #question = element("div", { class: "question", role: "group", "aria-label": "Something that never moves" }, this.#picture,
+    element("div", {}, this.#text, this.#more, element("div", { class: "bar" }, ...Object.values(this.#buttons))));
+  root;
+
+  /**
+   * @param {AskedCamera} tile
+   * @param {string} link The address of the camera's page, where the question is asked.
+   */
+  constructor(tile, link) {
+    this.tile = tile;
+    this.#link = element("a", { href: link });
+    this.root = element("div", { class: "asks" }, element("p", { class: "brief" }, this.#link), this.#question, this.#said);
+    this.refresh();
+  }
+
+  /** @param {Suspect[]} suspects */
+  set(suspects) {
+    this.#suspects = suspects;
+    const there = new Set(suspects.map(({ id }) => id));
+    this.#answered.forEach((id) => { if (!there.has(id)) this.#answered.delete(id); });
+    this.refresh();
+  }
+
+  /** Brings the question and its picture up to date; called once a second. */
+  refresh() {
+    const open = this.#suspects.filter(({ id }) => !this.#answered.has(id));
+    const [one] = open;
+    this.root.hidden = (!one && !this.#said.textContent) || this.tile.hidesZones; // an editor has the definitions
+    this.#question.hidden = !one;
+    if (!one) return this.#link.replaceChildren();
+    const what = open.length === 1 ? "Something here never moves" : `${open.length} things here never move`;
+    this.#link.textContent = `${what}: ${[...new Set(open.map((each) => each.label))].slice(0, 3).join(", ")}?`;
+    const { label, since_us: since, last_us: last, seen_share: share, score } = one;
+    this.#text.textContent =
+      `Something that never moves: ${label}, for ${duration((last - since) / 1e6)}. Never report it here?`;
+    const others = open.length === 1 ? "" : ` One of ${open.length}.`;
+    this.#more.textContent = `Found in ${Math.round(share * 100)} % of the pictures, score ${Math.round(score * 100)} %.${others}`;
+    this.#refreshPicture(one.box, label);
+  }
+
+  /** @param {Box} box @param {string} label */
+  #refreshPicture([x1, y1, x2, y2], label) {
+    const [dx, dy] = [(x2 - x1) * AROUND, (y2 - y1) * AROUND];
+    const cut = this.tile.isSolo && this.tile.cutOut([Math.max(0, x1 - dx), Math.max(0, y1 - dy), Math.min(1, x2 + dx), Math.min(1, y2 + dy)], SIDE);
+    if (!cut) return this.#picture.replaceChildren();
+    cut.setAttribute("role", "img");
+    cut.setAttribute("aria-label", `What is taken for: ${label}`);
+    this.#picture.replaceChildren(cut);
+  }
+
+  /** @param {(suspect: Suspect) => Promise<string>} act Returns what is said when it is done. */
+  async #answer(act) {
+    const one = this.#suspects.find(({ id }) => !this.#answered.has(id));
+    if (!one) return;
+    this.#setBusy(true);
+    try {
+      this.#said.textContent = await act(one);
+      this.#said.removeAttribute("data-state");
+      this.#answered.add(one.id);
+    } catch (error) {
+      this.#said.textContent = `Not done: ${messageOf(error)}`;
+      this.#said.dataset.state = "bad";
+    }
+    this.#setBusy(false);
+    this.refresh();
+  }
+
+  /** @param {boolean} busy */
+  #setBusy(busy) {
+    for (const one of Object.values(this.#buttons)) one.disabled = busy;
+  }
+
+  /** @param {Suspect} suspect */
+  async #dismiss({ id, label }) {
+    const path = [this.tile.node, this.tile.camera].map(encodeURIComponent).join("/");
+    await askInPlace(`suspects/${path}/dismiss`, { id });
+    return `The ${label} there counts as real from now on.`;
+  }
+
+  /**
+   * Saves a mask for it. When somebody else has saved meanwhile, it is added to what they saved.
+   * @param {Suspect} suspect
+   */
+  async #ignore(suspect) {
+    let version = this.tile.zones?.version ?? 0;
+    try {
+      return await this.#mask(suspect);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.status !== 409) throw error;
+      const end = performance.now() + PATIENCE_MS;
+      while (this.tile.zones?.version === version && performance.now() < end) await new Promise((later) => setTimeout(later, LOOK_MS));
+      return await this.#mask(suspect);
+    }
+  }
+
+  /** @param {Suspect} suspect */
+  async #mask({ label, polygon }) {
+    const { version, zones, lines, masks, filters } = this.tile.zones ?? { version: 0, zones: {}, lines: {}, masks: {}, filters: {} };
+    const name = freeName(label, { ...zones, ...lines, ...masks });
+    const mask = /** @type {Definitions["masks"][string]} */ ({ polygon, classes: [label] }); // the node adds its defaults
+    const saved = await save(this.tile, { zones, lines, masks: { ...masks, [name]: mask }, filters }, version);
+    return `Mask ${name} is saved as version ${saved.version}: ${label} is not reported there. Delete the mask to undo it.`;
+  }
+}
+
+/**
+ * A name for a mask of a class that nothing has yet.
+ * @param {string} label
+ * @param {object} taken By name.
+ */
+function freeName(label, taken) {
+  const base = label.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 56) || "mask";
+  for (let number = 1; ; number += 1) {
+    const name = number === 1 ? base : `${base}-${number}`;
+    if (!(name in taken)) return name;
+  }
+}
