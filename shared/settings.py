@@ -171,7 +171,8 @@ class _Layers(typing.Generic[T]):
         last = last if exact else _existing(kind, node, last)
         kind = _below(kind, last)
         value = declared.typed(kind, declared.from_text(kind, text, origin))
-        if declared.is_section(kind) and not isinstance(value, dict) and value is not None:
+        only_section = declared.is_section(kind) and not declared.is_word(kind)
+        if only_section and not isinstance(value, dict) and value is not None:
             raise ConfigError(
                 f"{origin}: is a section; set one of its keys, as in {key}.KEY=VALUE, or write "
                 f"{key}={{KEY: VALUE}}"

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edge_node.config.ignoring import SuspectSettings
+from edge_node.config.tile_settings import Tiles
 from shared import limits
 from shared.configuration.declared import ADDRESS
 from shared.errors import ConfigError
@@ -205,6 +206,13 @@ class CameraSettings:
         tuple[Fraction, Fraction, Fraction, Fraction] | None,
         Meta(
             description="Detect only in this part of the picture: left, top, right, bottom as fractions of it"
+        ),
+    ] = None
+    tiles: Annotated[
+        Tiles,
+        Meta(
+            description="Parts of the picture that the network looks at by themselves, to see small and "
+            "distant objects. auto: the network chooses them; null: it looks at the whole picture only"
         ),
     ] = None
     max_fps: Annotated[

@@ -35,6 +35,7 @@ def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> Camer
     return replace(
         running,
         detect_every=wanted.detect_every,
+        tiles=wanted.tiles,
         detections_fps=wanted.detections_fps,
         thumbnail=wanted.thumbnail,
         snapshot=wanted.snapshot,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edge_node.config.settings import EdgeConfig
+from edge_node.config.tile_settings import TileSettings, chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class LiveStore:
     def __init__(self, config: EdgeConfig) -> None:
         self._lock = threading.Lock()
         self._live: Mapping[str, LiveSettings] = {name: _configured(config, name) for name in config.cameras}
+        self._tiles = _tiles(config)
 
     def __getitem__(self, camera: str) -> LiveSettings:
         """The current values for a camera.
@@ -44,6 +46,14 @@ class LiveStore:
             KeyError: There is no such camera.
         """
         return self._live[camera]
+
+    def tiles(self, camera: str) -> TileSettings | None:
+        """The current tiles of a camera, which only a reload changes; None: the whole picture.
+
+        Raises:
+            KeyError: There is no such camera.
+        """
+        return self._tiles[camera]
 
     def change(self, camera: str, **changes: float | bool) -> LiveSettings:
         """Set some values for a camera, from its next frame on.
@@ -61,9 +71,14 @@ class LiveStore:
 
         A value that is the same in both stays as requests have set it.
         """
+        self._tiles = _tiles(now)
         for name in now.cameras:
             old, new = vars(_configured(before, name)), vars(_configured(now, name))
             self.change(name, **{key: value for key, value in new.items() if value != old[key]})
+
+
+def _tiles(config: EdgeConfig) -> Mapping[str, TileSettings | None]:
+    return {name: chosen(settings.tiles) for name, settings in config.cameras.items()}
 
 
 def _configured(config: EdgeConfig, camera: str) -> LiveSettings:

@@ -40,14 +40,25 @@ def meta(kind: Any, what: str) -> bool:
 
 
 def plain(kind: Any) -> Any:
-    """The type inside Annotated and Optional."""
+    """The type inside Annotated and Optional; of a section or a word, the section."""
     while True:
         if typing.get_origin(kind) is Annotated:
             kind = typing.get_args(kind)[0]
-        elif _is_union(kind) and len(inner := [one for one in members(kind) if one is not type(None)]) == 1:
+        elif _is_union(kind) and len(inner := _sections_or_all(kind)) == 1:
             kind = inner[0]
         else:
             return kind
+
+
+def _sections_or_all(kind: Any) -> list[Any]:
+    """The sections that a type allows; where it allows none, all types but that of null."""
+    inner = [one for one in members(kind) if one is not type(None)]
+    return [one for one in inner if dataclasses.is_dataclass(one)] or inner
+
+
+def is_word(kind: Any) -> bool:
+    """Whether a key takes a text."""
+    return any(map(_is_text, members(kind)))
 
 
 def members(kind: Any) -> list[Any]:
@@ -132,10 +143,12 @@ def from_text(kind: Any, text: str, where: str) -> Any:
     optional = type(None) in allowed
     if optional and (text == "" or (text == "null" and meta(kind, "file"))):
         return None
-    if any(map(_is_text, allowed)):
+    inner = plain(kind)
+    if is_word(kind) and is_section(inner):
+        return parse(text, where) if text.lstrip().startswith("{") else Plain(text.strip())
+    if is_word(kind):
         whole = int in allowed and re.fullmatch(r"0|[1-9][0-9]{0,8}", text)
         return int(text) if whole else text
-    inner = plain(kind)
     if typing.get_origin(inner) in (tuple, list):
         if text.lstrip().startswith("["):
             return parse(text, where)
@@ -158,7 +171,7 @@ def _scalar(kind: Any, text: Plain) -> Any:
     if text in _NULL:
         section = is_section(kind) and type(None) not in allowed
         return {} if section else None  # a section whose keys are all commented out has its defaults
-    if any(map(_is_text, allowed)):
+    if is_word(kind):
         whole = int in allowed and re.fullmatch(r"0|[1-9][0-9]{0,8}", text)
         return int(text) if whole else str(text)
     if (bool in allowed or anything) and text.lower() in _TRUE | _FALSE:

@@ -158,7 +158,9 @@ def _in_words(error: str, kind: Any, value: object) -> str:
     if choices and (error.startswith("Invalid enum value") or isinstance(value, str)):
         near = difflib.get_close_matches(str(value).lower(), [choice.lower() for choice in choices], 1)
         meant = [choice for choice in choices if choice.lower() in near]
-        return f"expected one of {', '.join(choices)}" + (f"; did you mean {meant[0]}?" if meant else "")
+        section = ", or a section with keys" if declared.is_section(kind) else ""
+        cure = f"; did you mean {meant[0]}?" if meant else ""
+        return f"expected one of {', '.join(choices)}{section}{cure}"
     reason = re.sub(r" - at `.*`$", "", error)
     reason = re.sub(r"Object missing required field `(\w+)`", r"the key '\1' is missing", reason)
     reason = re.sub(r"`str` matching regex .*", "1 to 64 letters, digits, '_' or '-'", reason)
