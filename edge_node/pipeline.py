@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from edge_node.analytics.watch import Watch, watch
@@ -15,7 +15,9 @@ from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe, is_read_fast
-from edge_node.detect.stages import Detect, Inferred, Ready
+from edge_node.detect.choosing import Ready
+from edge_node.detect.stages import Detect, Inferred
+from edge_node.frames import Detected
 from edge_node.machine.vitals import Throughput
 from edge_node.pace import Pace
 from edge_node.progress import Progress
@@ -70,7 +72,7 @@ class Pipeline:
         hurried = all(map(is_read_fast, config.cameras.values()))
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [
-            Channel(detect.limit + _AHEAD if hurried else 1, weights) for detect in detects
+            Channel(detect.limit + _AHEAD if hurried else 1, weights, cost=_cost) for detect in detects
         ]
         self._inferring = len(detects)
         self._paces = {
@@ -202,6 +204,7 @@ class Pipeline:
                 thumbnails=self._publisher.thumbnails_sent[name],
                 still=self.detects[detector].still[name],
                 ignored=self.watches[name].ignored,
+                looks=dict(self.detects[detector].looks.get(name, {})),
             )
         return result
 
@@ -280,15 +283,31 @@ class Pipeline:
             self._inferred.close()
 
     def _watch(self) -> None:
-        # All detectors run one model, so any of them can decode what another one inferred.
-        for item in watch(self.detects[0].decode(self._inferred), self.watches):
+        for item in watch(self._decoded(), self.watches):
+            self._detect_of(item.frame.camera).follow(item.frame, item.tracks)
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         self._publisher.outgoing.close()
 
+    def _decoded(self) -> Iterator[Detected]:
+        """The detections of every frame, from the detector of its camera."""
+        if len(self.detects) == 1:
+            yield from self.detects[0].decode(self._inferred)
+            return
+        for item in self._inferred:
+            yield from self._detect_of(item.frame.camera).decode([item])
+
+    def _detect_of(self, camera: str) -> Detect:
+        return self.detects[self._detector_of[camera]]
+
     def _publish(self) -> None:
         self._publisher.send()
         self.done.set()
+
+
+def _cost(ready: Ready) -> int:
+    """What a frame costs the network, so that a camera with tiles takes no more than its share."""
+    return ready.cost
 
 
 def _infer_name(index: int) -> str:

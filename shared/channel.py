@@ -19,15 +19,17 @@ class Channel(Generic[T]):
     """A queue with one small lane for each key, so that no camera can starve another or fill its lane.
 
     Lanes are served in turn. When the taker is too slow for all of them, each gets turns in proportion to its
-    weight: a lane's virtual time advances by 1 / weight with every item taken, and the lane that is furthest
-    behind is next. An empty lane does not save up turns. Source: Goyal, Vin and Cheng, "Start-time Fair
-    Queuing", 1996.
+    weight: a lane's virtual time advances by cost / weight with every item taken, and the lane that is
+    furthest behind is next. An empty lane does not save up turns. Source: Goyal, Vin and Cheng, "Start-time
+    Fair Queuing", 1996.
 
     Args:
         depth: Most items in a lane.
         weights: Weight of a lane by its key; 1 for every other lane.
         room: Most bytes that `put_newest` and `put_if_room` leave in a lane; a lone item may be larger.
         size: Gives an item's bytes.
+        cost: Gives an item's share of the taker's work: how much of its lane's turn it uses up, and how much
+            of the limit of `take`.
     """
 
     def __init__(
@@ -36,9 +38,10 @@ class Channel(Generic[T]):
         weights: Mapping[str, float] | None = None,
         room: float = math.inf,
         size: Callable[[T], int] = lambda _: 0,
+        cost: Callable[[T], float] = lambda _: 1,
     ) -> None:
         self._depth = depth
-        self._room, self._size = room, size
+        self._room, self._size, self._cost = room, size, cost
         self._held: Counter[str] = Counter()
         self._weights = weights or {}
         self._lanes: dict[str, deque[T]] = {}
@@ -116,11 +119,11 @@ class Channel(Generic[T]):
         """
         return self.take(1, timeout)[0]
 
-    def take(self, limit: int, timeout: float | None = None, fill_s: float = 0.0) -> list[T]:
+    def take(self, limit: float, timeout: float | None = None, fill_s: float = 0.0) -> list[T]:
         """Take several items; those of one lane keep their order.
 
         Args:
-            limit: Most items.
+            limit: Cost from which on no further item is taken.
             timeout: Seconds to wait for the first item; None waits until it comes or the channel is closed.
             fill_s: Seconds to wait for more items after the first has come.
 
@@ -140,7 +143,11 @@ class Channel(Generic[T]):
                 raise Closed
             if fill_s > 0:
                 self._changed.wait_for(lambda: self._closed or self._count() >= limit, fill_s)
-            items = [self._pop() for _ in range(min(limit, self._count()))]
+            items: list[T] = []
+            while self._lanes and limit > 0:
+                item, cost = self._pop()
+                items.append(item)
+                limit -= cost
             self.taken += len(items)
             self._changed.notify_all()
             return items
@@ -184,17 +191,19 @@ class Channel(Generic[T]):
         self._held[key] += self._size(item)
         self._changed.notify_all()
 
-    def _pop(self) -> T:
+    def _pop(self) -> tuple[T, float]:
+        """The next item and its cost."""
         key = min(self._lanes, key=self._turns.__getitem__)
         self._now = self._turns[key][0]
         lane = self._lanes[key]
         item = lane.popleft()
         self._held[key] -= self._size(item)
         self._arrivals += 1
-        self._turns[key] = (self._now + 1.0 / self._weights.get(key, 1.0), self._arrivals)
+        cost = self._cost(item)
+        self._turns[key] = (self._now + cost / self._weights.get(key, 1.0), self._arrivals)
         if not lane:
             del self._lanes[key]
-        return item
+        return item, cost
 
     def _check_open(self) -> None:
         if self._closed:

@@ -22,6 +22,7 @@ export interface CameraMetrics {
   dropped: number;
   thumbnails: number;
   still: number;
+  looks: Record<string, number>;
   ignored: Record<string, number>;
 }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from edge_node.detect.stages import Chosen, Detect, Inferred, Ready
+from edge_node.detect.choosing import Chosen, Ready
+from edge_node.detect.stages import Detect, Inferred
 from edge_node.frames import Frame
 from shared.channel import Channel, Closed
 
@@ -60,7 +61,7 @@ def inferred(frames: Iterable[Frame], detects: Sequence[Detect]) -> Generator[In
     for detect in [*detects, *detects] if batched else detects:
         idle.put(detect)
 
-    def work(unit: Chosen) -> list[Inferred]:
+    def work(unit: list[Chosen]) -> list[Inferred]:
         detect = idle.get()
         try:
             return detect.submit(unit).collect()
@@ -70,27 +71,55 @@ def inferred(frames: Iterable[Frame], detects: Sequence[Detect]) -> Generator[In
     threads = idle.qsize()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="infer")
     futures: deque[Future[list[Inferred]]] = deque()
+    units, given = _Units(detects), 0
+    most = threads + (0 if batched else 1)
     try:
-        for unit in _units(frames, detects):
-            futures.append(pool.submit(work, unit))
-            while len(futures) > threads + (0 if batched else 1):
-                yield from futures.popleft().result()
+        for number, frame in enumerate(frames):
+            # What is looked at depends on the tracks so many frames ago: on no other's, and so on no timing.
+            while (lag := detects[0].lag) and number - given >= lag:
+                if not futures:
+                    futures.append(pool.submit(work, units.take()))
+                for item in futures.popleft().result():
+                    yield item
+                    given += 1
+            if units.add(frame):
+                futures.append(pool.submit(work, units.take()))
+            while len(futures) > most:
+                for item in futures.popleft().result():
+                    yield item
+                    given += 1
+        if units:
+            futures.append(pool.submit(work, units.take()))
         while futures:
             yield from futures.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _units(frames: Iterable[Frame], detects: Sequence[Detect]) -> Iterator[Chosen]:
-    """Lists of frames; each list holds as many frames for the network as one run takes."""
-    unit: Chosen = []
-    size = 0
-    for frame in frames:
-        choice = detects[0].choose(frame)
-        unit.append((Ready(frame, None), choice))
-        size += choice == "infer"
-        if size >= min(detect.limit for detect in detects) or len(unit) > 2 * detects[0].limit:
-            yield unit
-            unit, size = [], 0
-    if unit:
-        yield unit
+class _Units:
+    """Gathers frames into lists that each hold as many pictures as one run of the network takes.
+
+    Args:
+        detects: The networks; the first one chooses what is done with each frame.
+    """
+
+    def __init__(self, detects: Sequence[Detect]) -> None:
+        self._detects = detects
+        self._unit: list[Chosen] = []
+        self._pictures = 0
+
+    def add(self, frame: Frame) -> bool:
+        """Add a frame; return whether the list is full."""
+        chosen = self._detects[0].choose(Ready(frame, None))
+        self._unit.append(chosen)
+        self._pictures += len(chosen.boxes)
+        limit = min(detect.limit for detect in self._detects)
+        return self._pictures >= limit or len(self._unit) > 2 * self._detects[0].limit
+
+    def take(self) -> list[Chosen]:
+        """The list; a new one begins."""
+        unit, self._unit, self._pictures = self._unit, [], 0
+        return unit
+
+    def __bool__(self) -> bool:
+        return bool(self._unit)

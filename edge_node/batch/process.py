@@ -7,13 +7,13 @@ import dataclasses
 import datetime
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from edge_node.analytics.watch import Watch, watch
+from edge_node.analytics.watch import Analysed, Watch, watch
 from edge_node.batch.annotate import draw
 from edge_node.batch.jobs import Job, plan
 from edge_node.batch.parallel import ahead, inferred
@@ -46,6 +46,9 @@ log = logging.getLogger("darner.process")
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
 _READ_AHEAD = 4
+_LAG = 4
+"""Frames after which a frame's tracks decide where the network looks (`tiles: auto`): enough frames for many
+networks side by side, and the same on every machine."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -126,7 +129,7 @@ def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, s
             camera = {job.camera: job.settings}
             live = LiveStore(dataclasses.replace(config, cameras=camera))
             limit = 1 if detectors[0].device == "cpu" else config.batch.limit
-            detects = [Detect(detector, camera, live, limit=limit) for detector in detectors]
+            detects = [Detect(detector, camera, live, limit=limit, lag=_LAG) for detector in detectors]
             try:
                 _process(config, job, detects, start_ns, stop)
             except SourceError as error:
@@ -158,7 +161,9 @@ def _process(
         closing(ahead(read.frames(job, start_ns), _READ_AHEAD)) as frames,
         closing(inferred(frames, detects)) as outputs,
         # Tracking in one thread, drawing and encoding in another.
-        closing(ahead(watch(detects[0].decode(outputs), watches), _READ_AHEAD)) as analysed,
+        closing(
+            ahead(_followed(watch(detects[0].decode(outputs), watches), detects[0]), _READ_AHEAD)
+        ) as analysed,
         Bar(printable(job.messages.stem), extent.seconds) as bar,
     ):
         if results.video_path is not None:
@@ -184,6 +189,13 @@ def _process(
             read.seconds,
             extent.seconds,
         )
+
+
+def _followed(analysed: Iterable[Analysed], detect: Detect) -> Iterator[Analysed]:
+    """The same, after the choice of where to look has learned each frame's tracks."""
+    for item in analysed:
+        detect.follow(item.frame, item.tracks)
+        yield item
 
 
 class _Read:

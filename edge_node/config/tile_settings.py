@@ -32,8 +32,8 @@ class TileSettings:
     overlap: Annotated[
         Annotated[float, Meta(ge=0, le=0.5)] | None,
         Meta(
-            description="Share of a grid's tile that its neighbour shows, too, across and down; an object that "
-            "is smaller than that is whole in one of them. null: 0.2"
+            description="Share of a grid's tile that its neighbour shows, too, across and down; an object "
+            "that is smaller than that is whole in one of them. null: 0.2"
         ),
     ] = None
     whole: Annotated[

@@ -148,6 +148,11 @@ class Detector:
         """Maximum number of batches that are submitted and not collected; see `Backend`."""
         return self._backend.in_flight
 
+    @property
+    def max_detections(self) -> int:
+        """Maximum number of detections of one frame."""
+        return self._settings.max_detections
+
     def detect(self, image: U8, confidence: float | None = None) -> tuple[Detections, dict[str, float]]:
         """Detections in one picture; any thread may call this, and they take turns.
 

@@ -6,45 +6,29 @@ import contextlib
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
+from edge_node.detect.choosing import Choice, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector, Input, Output, Outputs
-from edge_node.detect.motion import MotionGate
-from edge_node.frames import U8, Detected, Detections, Frame
+from edge_node.detect.tiles.looks import Box, Layout, Looks
+from edge_node.detect.tiles.merge import merge
+from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
 from shared.channel import Channel, Closed
 from shared.geometry import F32
 
 log = logging.getLogger("darner.detect")
 
 _RESTORE_S = 60.0
-"""Seconds after memory ran out until batches may have one more frame."""
+"""Seconds after memory ran out until batches may have one more picture."""
 
-Choice = Literal["infer", "repeat", "skip"]
-"""Run the network, repeat its last detections because nothing moved since, or do neither."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ready:
-    """A frame for the network.
-
-    Attributes:
-        frame: As captured.
-        input: The prepared picture; None if the network's thread has to prepare it.
-    """
-
-    frame: Frame
-    input: Input | None
-
-
-Chosen = list[tuple[Ready, Choice]]
-"""Frames in their order, and what is done with each."""
+Picture = tuple[Output, dict[str, float]]
+"""The network's output for one picture, and the milliseconds of each step of the run that it was in."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,34 +38,59 @@ class Inferred:
     Attributes:
         frame: As captured.
         choice: What was done with the frame.
-        output: The network's output; None if the frame went past the network.
-        timings_ms: Milliseconds of each step.
+        outputs: The network's output for each part of the frame; none if the frame went past the network.
+        timings_ms: Milliseconds of each step, of all runs that the frame was in.
+        boxes: The parts, in pixels of the frame.
+        looks: What the parts are, where the camera has tiles.
     """
 
     frame: Frame
     choice: Choice
-    output: Output | None
+    outputs: Sequence[Output]
     timings_ms: dict[str, float]
+    boxes: tuple[Box, ...] = ()
+    looks: Looks | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Last:
+    """What was found in a camera's last frame that went through the network.
+
+    Attributes:
+        detections: In the whole frame.
+        looked: Where the network looked.
+        parts: In each part of the layout.
+        layout: The parts.
+    """
+
+    detections: Detections
+    looked: Looked | None = None
+    parts: Sequence[Detections] = ()
+    layout: Layout | None = None
 
 
 class Detect:
     """The pipeline's stages between capture and watch: `ready`, `infer` and `decode`, each in its own thread.
 
     A batch holds the frames that wait when the network is free: at full load batches fill by themselves, and
-    on an idle box no frame waits for another.
+    on an idle box no frame waits for another. A frame of a camera with tiles is several pictures.
 
     Args:
         detector: The network, loaded and warm.
         cameras: Settings by camera.
-        live: How often the network runs and the lowest score that counts, by camera.
+        live: How often the network runs, the tiles, and the lowest score that counts, by camera.
         fill_s: How long a batch may wait for further frames.
-        limit: Maximum number of frames in a batch; 0: as many as the engine takes.
+        limit: Maximum number of pictures in a batch; 0: as many as the engine takes.
         clock: Gives the time in seconds; it never goes back.
+        lag: How many frames later a frame's tracks are used to choose where to look; 0: as soon as they are
+            known.
 
     Attributes:
         class_names: By class id.
-        batches_run: Runs of the network, by number of frames.
+        batches_run: Runs of the network, by number of pictures.
         still: Frames that did not go through the network because nothing moved, by camera.
+        looks: Parts of frames that went through the network, by camera and what they were for; of cameras
+            with tiles.
     """
 
     def __init__(
@@ -92,6 +101,7 @@ class Detect:
         fill_s: float = 0.0,
         limit: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        lag: int = 0,
     ) -> None:
         self._detector = detector
         self._live = live
@@ -99,22 +109,22 @@ class Detect:
         self._most = self._limit = min(limit or detector.max_batch, detector.max_batch)
         self.class_names = detector.class_names
         self._shrunk_at = 0.0
-        self._cameras = cameras
-        self._gates = {
-            name: MotionGate(settings.motion_gate)
-            for name, settings in cameras.items()
-            if settings.motion_gate
-        }
-        self._since: Counter[str] = Counter()
+        self._choosing = Choosing(detector, cameras, live, lag)
+        self.still, self.looks = self._choosing.still, self._choosing.looks
         self._in_network: deque[Pending[list[Inferred]]] = deque()
         self._newest_size = 0
+        self._last: dict[str, _Last] = {}
         self.batches_run: Counter[int] = Counter()
-        self.still: Counter[str] = Counter()
 
     @property
     def limit(self) -> int:
-        """Maximum number of frames in a batch now; fewer than configured while there is too little memory."""
+        """Maximum number of pictures in a batch now; fewer than configured while memory is short."""
         return min(self._limit, self._detector.max_batch)
+
+    @property
+    def lag(self) -> int:
+        """How many frames later a frame's tracks are used; 0: as soon as they are known."""
+        return self._choosing.lag
 
     @property
     def run_s(self) -> float:
@@ -123,8 +133,16 @@ class Detect:
 
     def ready(self, frame: Frame) -> Ready:
         """Prepare a frame in the thread that captured it, so that the network's thread need not."""
-        early = frame.camera not in self._gates and self._live[frame.camera].detect_every == 1
-        return Ready(frame, self._detector.prepare(self._part(frame)) if early else None)
+        return self._choosing.ready(frame)
+
+    def choose(self, ready: Ready) -> Chosen:
+        """Choose what to do with a camera's next frame; call it once for each frame, in their order."""
+        return self._choosing.choose(ready)
+
+    def follow(self, frame: Frame, tracks: Tracks) -> None:
+        """Take the tracks after a frame that `decode` gave last, for where to look next."""
+        last = self._last.get(frame.camera)
+        self._choosing.follow(frame, tracks, last.parts if last else ())
 
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
         """Batches of the frames that wait, each with at most as many as the network takes.
@@ -151,7 +169,7 @@ class Detect:
         for batch in batches:
             if batch:
                 self._newest_size = len(batch)
-                pending.append(self.submit([(ready, self.choose(ready.frame)) for ready in batch]))
+                pending.append(self.submit([self.choose(ready) for ready in batch]))
             elif pending:
                 yield from pending.popleft().collect()
             while pending and (pending[0].done or len(pending) >= self._detector.in_flight):
@@ -161,105 +179,120 @@ class Detect:
 
     def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
         """The detections of every frame, in the order of the frames."""
-        last: dict[str, Detections] = {}
         for item in inferred:
-            camera, timings = item.frame.camera, item.timings_ms
-            match item.choice, item.output:
-                case "infer", Output() as output:
-                    start = time.perf_counter()
-                    last[camera] = self._moved_back(item.frame, self._detector.detections(output))
-                    decode_ms = round((time.perf_counter() - start) * 1e3, 3)
-                    yield Detected(item.frame, last[camera], timings | {"decode": decode_ms})
-                case "repeat", _:
-                    yield Detected(item.frame, last[camera], timings)
-                case _:
-                    yield Detected(item.frame, None, timings)
+            frame, timings = item.frame, item.timings_ms
+            if item.choice == "infer":
+                start = time.perf_counter()
+                last = self._last[frame.camera] = self._decoded(item)
+                decode_ms = round((time.perf_counter() - start) * 1e3, 3)
+                yield Detected(frame, last.detections, timings | {"decode": decode_ms}, last.looked)
+            elif item.choice == "repeat":
+                last = self._last[frame.camera]
+                yield Detected(frame, last.detections, timings, last.looked)
+            else:
+                yield Detected(frame, None, timings)
 
-    def choose(self, frame: Frame) -> Choice:
-        """Choose what to do with a camera's next frame; call it once for each frame, in their order."""
-        camera = frame.camera
-        self._since[camera] += 1
-        first = frame.seq == 0 or frame.restarted
-        if self._since[camera] < self._live[camera].detect_every and not first:
-            return "skip"
-        self._since[camera] = 0
-        gate = self._gates.get(camera)
-        if gate is None or gate.moved(self._part(frame), frame.monotonic_ns / 1e9) or first:
-            return "infer"
-        self.still[camera] += 1
-        return "repeat"
+    def _decoded(self, item: Inferred) -> _Last:
+        """What was found in a frame, in its pixels."""
+        parts = [
+            _moved(self._detector.detections(output), box[:2])
+            for output, box in zip(item.outputs, item.boxes, strict=True)
+        ]
+        if item.looks is None:
+            return _Last(parts[0])
+        layout = item.looks.layout
+        if len(parts) < len(layout.boxes):
+            last = self._last[
+                item.frame.camera
+            ]  # parts in which nothing moved: there was a first look at all
+            fresh = dict(zip(item.looks.places, parts, strict=True))
+            parts = [fresh.get(place, part) for place, part in enumerate(last.parts)]
+        most = self._detector.max_detections
+        found = merge(parts, layout.xyxy, layout.area, least=layout.least, whole=layout.whole, most=most)
+        return _Last(found, item.looks.looked, parts, layout)
 
-    def submit(self, frames: Chosen) -> Pending[list[Inferred]]:
-        """Give the network the frames that were chosen for it, at most `limit`.
+    def submit(self, frames: Sequence[Chosen]) -> Pending[list[Inferred]]:
+        """Give the network the frames that were chosen for it.
+
+        If they are more pictures than a batch takes, they run in several batches.
 
         Returns:
             All frames in their order, with those that went past the network.
 
         Raises:
-            OutOfMemory: There is no memory for a single frame.
+            OutOfMemory: There is no memory for a single picture.
         """
-        through = self._submit([ready for ready, choice in frames if choice == "infer"])
+        inputs: list[Input] = []
+        least: list[float] = []
+        for chosen in frames:
+            if chosen.choice == "infer":
+                more = self._choosing.inputs(chosen)
+                inputs += more
+                least += [self._live[chosen.ready.frame.camera].confidence] * len(more)
 
-        def in_order(inferred: list[Inferred]) -> list[Inferred]:
-            rest = iter(inferred)
-            return [
-                next(rest) if choice == "infer" else Inferred(ready.frame, choice, None, {})
-                for ready, choice in frames
-            ]
+        def in_order(pictures: list[Picture]) -> list[Inferred]:
+            rest = iter(pictures)
+            return [_inferred(chosen, [next(rest) for _ in chosen.boxes]) for chosen in frames]
 
-        return through.map(in_order)
+        return self._submit(inputs, least).map(in_order)
 
-    def _submit(self, batch: list[Ready]) -> Pending[list[Inferred]]:
+    def _submit(self, inputs: list[Input], least: list[float]) -> Pending[list[Picture]]:
+        """Give the network pictures; of several batches only the last one stays in flight."""
+        done: list[Picture] = []
+        limit = self.limit
+        while len(inputs) > limit:
+            done += self._run(inputs[:limit], least[:limit]).collect()
+            inputs, least = inputs[limit:], least[limit:]
+        if not inputs:
+            return Pending.of(done)
+        last = self._run(inputs, least)
+        return last.map(lambda pictures: done + pictures) if done else last
+
+    def _run(self, inputs: list[Input], least: list[float]) -> Pending[list[Picture]]:
         """Give the network a batch; if there is too little memory for it, one half after the other."""
-        if not batch:
-            return Pending.of([])
-        inputs = [ready.input or self._detector.prepare(self._part(ready.frame)) for ready in batch]
-        least = [self._live[ready.frame.camera].confidence for ready in batch]
+        count = len(inputs)
         try:
             pending = self._detector.submit(inputs, least)
         except OutOfMemory as error:
-            if len(batch) == 1:
+            if count == 1:
                 raise
-            half = len(batch) // 2
+            half = count // 2
             self._limit, self._shrunk_at = half, self._clock()
-            log.warning("%s; batches have at most %d frames from now on", error, half)
-            first = self._submit(batch[:half]).collect()
-            return Pending.of(first + self._submit(batch[half:]).collect())
-        self.batches_run[len(batch)] += 1
+            log.warning("%s; batches have at most %d pictures from now on", error, half)
+            first = self._run(inputs[:half], least[:half]).collect()
+            return Pending.of(first + self._run(inputs[half:], least[half:]).collect())
+        self.batches_run[count] += 1
         self._grow()
 
-        def inferred(result: Outputs) -> list[Inferred]:
+        def pictures(result: Outputs) -> list[Picture]:
             outputs, timings = result
-            return [
-                Inferred(ready.frame, "infer", output, timings)
-                for ready, output in zip(batch, outputs, strict=True)
-            ]
+            self._choosing.budget.ran(count, sum(timings.values()))
+            return [(output, timings) for output in outputs]
 
-        return pending.map(inferred)
+        return pending.map(pictures)
 
     def _grow(self) -> None:
         """Allow larger batches some time after memory ran out: the program that took it may have ended."""
         if self._limit < self._most and self._clock() - self._shrunk_at > _RESTORE_S:
             self._limit, self._shrunk_at = self._limit + 1, self._clock()
 
-    def _part(self, frame: Frame) -> U8:
-        """The part of the picture in the camera's region of interest."""
-        left, top, right, bottom = self._region(frame)
-        return frame.image[top:bottom, left:right]
 
-    def _moved_back(self, frame: Frame, detections: Detections) -> Detections:
-        """Detections in the region as detections in the whole picture."""
-        left, top, _, _ = self._region(frame)
-        if not left and not top:
-            return detections
-        offset: F32 = np.array([left, top, left, top], np.float32)
-        return Detections(detections.xyxy + offset, detections.score, detections.class_id)
+def _inferred(chosen: Chosen, pictures: Sequence[Picture]) -> Inferred:
+    """A chosen frame with the outputs for its parts; the times of all runs that they were in are added."""
+    runs = {id(timings): timings for _, timings in pictures}
+    timings_ms: dict[str, float] = {}
+    for timings in runs.values():
+        timings_ms = {
+            step: round(timings_ms.get(step, 0.0) + milliseconds, 3) for step, milliseconds in timings.items()
+        }
+    outputs = [output for output, _ in pictures]
+    return Inferred(chosen.ready.frame, chosen.choice, outputs, timings_ms, chosen.boxes, chosen.looks)
 
-    def _region(self, frame: Frame) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of the region of interest, in pixels."""
-        region = self._cameras[frame.camera].region
-        if region is None:
-            return 0, 0, frame.width, frame.height
-        x1, y1, x2, y2 = region
-        left, top = int(x1 * frame.width), int(y1 * frame.height)
-        return left, top, max(left + 1, round(x2 * frame.width)), max(top + 1, round(y2 * frame.height))
+
+def _moved(detections: Detections, corner: tuple[int, int]) -> Detections:
+    """Detections in a part of the picture as detections in the picture."""
+    left, top = corner
+    if not left and not top:
+        return detections
+    offset: F32 = np.array([left, top, left, top], np.float32)
+    return replace(detections, xyxy=detections.xyxy + offset)

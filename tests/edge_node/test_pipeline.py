@@ -20,7 +20,9 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.frames import Detected, Detections, Frame
+from edge_node.detect.choosing import Ready
+from edge_node.detect.stages import Inferred
+from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
@@ -43,23 +45,27 @@ class StandInDetector:
         self.seen: list[tuple[str, int]] = []
         self.batches_run: Counter[int] = Counter()
         self.still: Counter[str] = Counter()
+        self.looks: dict[str, Counter[str]] = {}
 
-    def ready(self, frame: Frame) -> Frame:
-        return frame
+    def ready(self, frame: Frame) -> Ready:
+        return Ready(frame, None)
 
-    def batches(self, frames: Iterable[Frame]) -> Iterable[Frame]:
+    def batches(self, frames: Iterable[Ready]) -> Iterable[Ready]:
         return frames
 
-    def infer(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame in frames:
+    def infer(self, frames: Iterable[Ready]) -> Iterator[Inferred]:
+        for frame in (ready.frame for ready in frames):
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))
             self.batches_run[1] += 1
-            yield frame
+            yield Inferred(frame, "infer", (), {})
 
-    def decode(self, frames: Iterable[Frame]) -> Iterator[Detected]:
-        for frame in frames:
-            yield Detected(frame, Detections.empty(), {"inference": 1.0})
+    def follow(self, frame: Frame, tracks: Tracks) -> None:
+        pass
+
+    def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
+        for item in inferred:
+            yield Detected(item.frame, Detections.empty(), {"inference": 1.0})
 
 
 @pytest.fixture

@@ -39,6 +39,15 @@ class CameraMetrics:
         Count,
         Meta(description="Frames that skipped the network because nothing moved (motion_gate)"),
     ] = 0
+    looks: Annotated[
+        dict[Label, Count],
+        Meta(
+            max_length=16,
+            description="Parts of frames that went through the network since the start, by what they were "
+            "for: whole (the whole picture), grid (a tile of a fixed grid), track, motion, sweep; empty for "
+            "a camera without tiles",
+        ),
+    ] = field(default_factory=dict)
     ignored: Annotated[
         dict[Label, Count],
         Meta(

@@ -12,6 +12,7 @@ from edge_node.batch.parallel import ahead, inferred
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
+from edge_node.detect.choosing import Ready
 from edge_node.detect.detector import Input, Outputs
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame
@@ -46,7 +47,7 @@ def test_frames_come_out_in_their_order_however_long_each_takes() -> None:
     networks = [Slow() for _ in range(4)]
     out = list(inferred((frame(seq) for seq in range(60)), stages(networks)))
     assert [item.frame.seq for item in out] == list(range(60))
-    assert all(item.output is not None for item in out)
+    assert all(len(item.outputs) == 1 for item in out)
     assert sum(len(network.runs) for network in networks) == 60
     assert 1 < Slow.most <= 4, "several at a time, each network in one thread"
 
@@ -66,7 +67,7 @@ def test_engines_with_batches_get_full_ones(every: int, room: int, runs: list[in
     seen = [item.frame.seq for item in out if item.choice == "infer"]
     # Counted from the first: the same as one after the other.
     one_by_one = stages([Network()], detect_every=every)[0]
-    assert seen == [seq for seq in range(20) if one_by_one.choose(frame(seq)) == "infer"]
+    assert seen == [seq for seq in range(20) if one_by_one.choose(Ready(frame(seq), None)).choice == "infer"]
     assert sorted(network.runs, reverse=True) == runs
 
 

@@ -11,8 +11,9 @@ from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
+from edge_node.detect.choosing import Ready
 from edge_node.detect.detector import Input, Output, Outputs
-from edge_node.detect.stages import Detect, Ready
+from edge_node.detect.stages import Detect
 from edge_node.frames import U8, Detected, Detections, Frame
 from shared.channel import Channel
 
@@ -25,6 +26,7 @@ class Network:
     """Stands for a loaded detector: finds one box at (1, 2, 3, 4), whose score is the number of the run."""
 
     class_names = ("person",)
+    run_s, max_detections = 0.01, 300
 
     def __init__(self, max_batch: int = 1, room: int = 1000, in_flight: int = 1) -> None:
         self.max_batch, self.room, self.in_flight = max_batch, room, in_flight
@@ -32,6 +34,9 @@ class Network:
         self.collected: list[int] = []
         self.begun: Callable[[], None] = lambda: None
         self.shapes: list[tuple[int, ...]] = []
+
+    def target(self, *_: int) -> InputFormat:
+        return FORMAT
 
     def prepare(self, image: U8) -> Input:
         return Input(image, FIT, FORMAT, 0.0)

@@ -1,0 +1,77 @@
+"""When the network last looked at each part of the picture, by how small an object it could see."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from shared.geometry import F64, Floats
+
+_ACROSS = 64
+"""Cells along the longer side."""
+_LEVELS = 6
+"""Levels of detail: a look at level n shows the picture at 1 / 2**n of its size, or larger."""
+NEVER = -1e9
+"""The time of a look that never was, seconds."""
+
+
+class Ages:
+    """Times of looks in cells; all cells are as if never looked at until they are.
+
+    Args:
+        width: Of the area, pixels.
+        height: Of the area, pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self._pixels = max(width, height) / _ACROSS
+        self._columns = max(1, math.ceil(width / self._pixels - 1e-6))
+        self._rows = max(1, math.ceil(height / self._pixels - 1e-6))
+        self._at = np.full((_LEVELS, self._rows, self._columns), NEVER)
+
+    def looked(self, box: Floats, shrink: float, now_s: float) -> None:
+        """Note a look.
+
+        Args:
+            box: What was looked at, ``(4,)`` in pixels of the area.
+            shrink: Pixels of the picture for one of the network's input, across.
+            now_s: When, seconds.
+        """
+        left, top, right, bottom = self._cells(box)
+        self._at[_level(shrink) :, top:bottom, left:right] = now_s
+
+    def at(self, centres: Floats, shrink: Floats) -> F64:
+        """When places were last looked at with enough detail, seconds ``(N,)``.
+
+        Args:
+            centres: ``(N, 2)``, x and y in pixels of the area.
+            shrink: ``(N,)``: most pixels of the picture for one of the network's input.
+        """
+        x = np.clip((centres[:, 0] / self._pixels).astype(np.intp), 0, self._columns - 1)
+        y = np.clip((centres[:, 1] / self._pixels).astype(np.intp), 0, self._rows - 1)
+        exact = np.ceil(np.log2(np.maximum(shrink, 1.0)) - 1e-6)
+        levels = np.minimum(exact, _LEVELS - 1).astype(np.intp)
+        return np.asarray(self._at[levels, y, x], np.float64)
+
+    def oldest(self, boxes: Floats, shrink: float) -> F64:
+        """When the part of each box was looked at that has waited for longest, seconds ``(N,)``.
+
+        Args:
+            boxes: ``(N, 4)``, pixels of the area.
+            shrink: Most pixels of the picture for one of the network's input.
+        """
+        at = self._at[_level(shrink)]
+        cells = [self._cells(box) for box in boxes]
+        return np.array([at[top:bottom, left:right].min() for left, top, right, bottom in cells])
+
+    def _cells(self, box: Floats) -> tuple[int, int, int, int]:
+        """The cells whose middle is in a box, at least one."""
+        left, top, right, bottom = (edge / self._pixels for edge in box)
+        x, y = min(self._columns - 1, max(0, round(left))), min(self._rows - 1, max(0, round(top)))
+        return x, y, max(x + 1, min(self._columns, round(right))), max(y + 1, min(self._rows, round(bottom)))
+
+
+def _level(shrink: float) -> int:
+    """The level of detail that a look is at least as good as."""
+    return min(_LEVELS - 1, math.ceil(math.log2(max(1.0, shrink)) - 1e-6))

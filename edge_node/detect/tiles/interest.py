@@ -1,0 +1,103 @@
+"""What is worth a look: objects that are followed, and finds that a second look has to confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_node.frames import Detections, Tracks
+from shared.geometry import F64, Bool, Floats
+
+_SPOT_SCORE = 0.25
+"""Least score of a detection without a track that is worth another look."""
+_TRIES = 2
+"""Looks at such a find. A tracker confirms what it finds twice; what needs more is no object."""
+_FORGET_S = 3.0
+"""Seconds after which a find that was not confirmed may be one again."""
+_MOST_SPOTS = 64
+_AHEAD_S = 1.0
+"""Longest time for which a track's movement is continued, seconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Followed:
+    """What is known after one frame.
+
+    Attributes:
+        at_s: Time of the frame, seconds.
+        xyxy: Boxes of the tracks, ``(N, 4)`` in pixels of the frame.
+        velocity: Of their centres, ``(N, 2)`` in pixels per second.
+        found: Boxes of detections that belong to no track, ``(M, 4)`` in pixels of the frame.
+    """
+
+    at_s: float
+    xyxy: F64
+    velocity: F64
+    found: F64
+
+    @classmethod
+    def of(cls, at_s: float, tracks: Tracks, parts: Sequence[Detections]) -> Followed:
+        """From the tracks after a frame, and what each look at the frame showed."""
+        xyxy = tracks.xyxy.astype(np.float64)
+        boxes = [part.xyxy[part.score >= _SPOT_SCORE] for part in parts if len(part)]
+        found = np.concatenate(boxes).astype(np.float64) if boxes else np.zeros((0, 4))
+        return cls(at_s, xyxy, tracks.velocity.astype(np.float64), found[~_inside_any(found, xyxy)])
+
+    def moved(self, right: float, down: float) -> Followed:
+        """The same in a picture with another origin."""
+        if not right and not down:
+            return self
+        offset = np.array([right, down, right, down])
+        return Followed(self.at_s, self.xyxy + offset, self.velocity, self.found + offset)
+
+    def boxes_at(self, now_s: float) -> F64:
+        """Where the tracks are expected at a time, ``(N, 4)``."""
+        ahead = min(max(0.0, now_s - self.at_s), _AHEAD_S)
+        return np.asarray(self.xyxy + np.tile(self.velocity * ahead, 2))
+
+
+NOTHING = Followed(0.0, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 4)))
+"""Before the first frame."""
+
+
+class Spots:
+    """Finds that may become tracks, each with the looks that it still deserves."""
+
+    def __init__(self) -> None:
+        self._boxes = np.zeros((0, 4))
+        self._tries = np.zeros(0, int)
+        self._until = np.zeros(0)
+        self._open = np.zeros(0, int)
+
+    def take(self, followed: Followed) -> None:
+        """Take in the finds of one frame, and forget those that have become tracks."""
+        keep = (self._until > followed.at_s) & ~_inside_any(self._boxes, followed.xyxy)
+        self._keep(keep)
+        room = _MOST_SPOTS - len(self._boxes)
+        new = followed.found[~_inside_any(followed.found, self._boxes)][: max(0, room)]
+        if len(new):
+            self._boxes = np.concatenate((self._boxes, new))
+            self._tries = np.concatenate((self._tries, np.full(len(new), _TRIES)))
+            self._until = np.concatenate((self._until, np.full(len(new), followed.at_s + _FORGET_S)))
+
+    def open(self) -> F64:
+        """The finds that deserve a look, ``(N, 4)``."""
+        self._open = np.flatnonzero(self._tries > 0)
+        return self._boxes[self._open]
+
+    def looked(self, at: Bool) -> None:
+        """Note which of those that `open` gave last are looked at, ``(N,)``."""
+        self._tries[self._open[at]] -= 1
+
+    def _keep(self, which: Bool) -> None:
+        self._boxes, self._tries, self._until = self._boxes[which], self._tries[which], self._until[which]
+
+
+def _inside_any(boxes: Floats, others: Floats) -> Bool:
+    """Which boxes have their centre in one of the others, ``(N,)``."""
+    centre = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    inside = (centre >= others[None, :, :2]) & (centre <= others[None, :, 2:])
+    whole: Bool = np.asarray(inside.all(axis=2))
+    return np.asarray(whole.any(axis=1), bool)
