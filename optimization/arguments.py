@@ -73,6 +73,11 @@ def add_truth(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--annotations", type=Path, required=required, metavar="FILE", help="their instances.json"
     )
+    add_classes(parser)
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """Declare --classes."""
     parser.add_argument(
         "--classes", type=names, default=(), metavar="NAME,...", help="score only these (default: all)"
     )

@@ -9,8 +9,6 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edge_node.assets.download import sha256
 from edge_node.assets.models import find_model
 from edge_node.backends.preprocess import InputFormat
@@ -24,9 +22,12 @@ from shared.errors import ConfigError
 if TYPE_CHECKING:
     import onnx
 
-    from optimization.graph.calibration import Calibration
+    from optimization.graph.calibration import Calibration, Method
 
 AGREEMENT_PICTURES = 48
+_METHODS: tuple[Method, ...] = ("entropy", "percentile", "minmax")
+_LEVELS = ("none", "decoding", "last")
+"""Values of --keep-float that stand for the first of `qdq.head_levels`."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pictures", type=int, default=500, metavar="N", help="use at most this many pictures (default: 500)"
     )
-    parser.add_argument("--method", choices=("entropy", "percentile", "minmax"), default="entropy")
+    parser.add_argument("--method", choices=_METHODS, default="entropy")
     parser.add_argument("--percentile", type=float, default=99.99, metavar="P", help="default: %(default)s")
     parser.add_argument(
         "--calibration",
@@ -49,8 +50,18 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for", dest="target", choices=("cpu", "tensorrt"), default="cpu", help="default: cpu"
     )
-    arguments.add_keep_float(
-        parser, "nodes that stay in float; auto finds out which of the last nodes cost accuracy (default)"
+    parser.add_argument(
+        "--scale",
+        choices=("channel", "tensor"),
+        default="channel",
+        help="one scale for each channel of a weight (default), or one for the whole weight",
+    )
+    parser.add_argument(
+        "--keep-float",
+        default="auto",
+        metavar="auto|none|decoding|last|NODE,...",
+        help="nodes that stay in float: those after the last convolutions (decoding), also these "
+        "convolutions (last), or named ones; auto finds out which of the last nodes cost accuracy (default)",
     )
     parser.add_argument(
         "--reduce-range",
@@ -58,6 +69,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="7-bit weights, for x86 CPUs without VNNI, where 8 bits saturate (default: as this CPU needs)",
     )
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="write no model: lay fp32, fp16 and every method, scale and --keep-float side by side",
+    )
+    parser.add_argument(
+        "--annotations", type=Path, metavar="FILE", help="score the table by the instances.json of --images"
+    )
+    arguments.add_classes(parser)
     arguments.add_output(parser, "NAME_int8.onnx")
 
 
@@ -73,18 +93,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from optimization.graph import graphs, qdq
 
     settings = detectors.settings(args)
+    _check(args)
+    if args.table:
+        return _table(args, settings)
     source = find_model(settings.name)
     output = args.output or Path(f"{source.stem}_int8{'_trt' if args.target == 'tensorrt' else ''}.onnx")
     files.claim(output, force=args.force)
-    _check(args)
     original = graphs.load(source)
     graph = graphs.pre_process(original)
     calibration, cached = _calibration(args, settings, graph, source, output)
-    reduce_range = args.reduce_range == "yes" or (args.reduce_range == "auto" and not qdq.has_vnni())
-    reduce_range &= args.target == "cpu"
+    reduce_range = _reduce_range(args)
 
     def convert(kept: list[str]) -> onnx.ModelProto:
-        return qdq.convert(graph, calibration.ranges, args.target, keep_float=kept, reduce_range=reduce_range)
+        return qdq.convert(
+            graph,
+            calibration.ranges,
+            args.target,
+            keep_float=kept,
+            reduce_range=reduce_range,
+            per_channel=args.scale == "channel",
+        )
 
     kept, calibration, tried = _keep(args, settings, graph, calibration, convert)
     result = convert(kept)
@@ -92,6 +120,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "target": args.target,
         "method": calibration.method,
         "pictures": calibration.pictures,
+        "scale": args.scale,
         "reduced_range": reduce_range,
         "kept_float": len(kept),
     }
@@ -120,6 +149,12 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--pictures {args.pictures}: must be at least 1")
     if not 50 <= args.percentile <= 100:
         raise ConfigError(f"--percentile {args.percentile}: must be from 50 to 100")
+    if args.annotations and not args.table:
+        raise ConfigError("--annotations: only --table scores by ground truth")
+    if args.table and args.output:
+        raise ConfigError("--output: --table writes no model; --json FILE keeps its results")
+    if args.table and args.images is None:
+        raise ConfigError("--table needs pictures to calibrate and to score on: name a folder with --images")
 
 
 def _calibration_path(args: argparse.Namespace, source: Path, output: Path) -> Path:
@@ -154,13 +189,11 @@ def _keep(
     convert: Any,
 ) -> tuple[list[str], Calibration, list[dict[str, Any]]]:
     """Names of the nodes to keep in float; the returned calibration keeps the choice for the target."""
-    from optimization.graph import graphs, qdq
+    from optimization.graph import qdq
     from optimization.measure import precision
 
-    if args.keep_float == "none":
-        return [], calibration, []
     if args.keep_float != "auto":
-        return graphs.named_nodes(graph, args.keep_float), calibration, []
+        return _named(graph, args.keep_float), calibration, []
     if args.images is None and args.target in calibration.kept:
         return calibration.kept[args.target], calibration, []
     if args.images is None:
@@ -181,17 +214,65 @@ def _keep(
     return tried[best].kept, calibration, told
 
 
+def _named(graph: onnx.ModelProto, choice: str) -> list[str]:
+    """The nodes that a value of --keep-float other than auto stands for."""
+    from optimization.graph import graphs, qdq
+
+    levels = dict(zip(_LEVELS, qdq.head_levels(graph), strict=False))
+    if choice not in _LEVELS:
+        return graphs.named_nodes(graph, choice)
+    if choice not in levels:
+        raise ConfigError(f"--keep-float {choice}: nothing would be left in 8 bits")
+    return levels[choice]
+
+
+def _reduce_range(args: argparse.Namespace) -> bool:
+    from optimization.graph import qdq
+
+    wanted = args.reduce_range == "yes" or (args.reduce_range == "auto" and not qdq.has_vnni())
+    return wanted and args.target == "cpu"
+
+
+def _table(args: argparse.Namespace, settings: ModelSettings) -> dict[str, Any]:
+    """Print the table of all schemes, and the command of the one to take."""
+    from optimization.graph import calibration, graphs, qdq
+    from optimization.measure import coco, precision, schemes
+
+    original = graphs.load(find_model(settings.name))
+    graph = graphs.pre_process(original)
+    if args.keep_float == "auto":
+        kept = dict(zip(_LEVELS, qdq.head_levels(graph), strict=False))
+    else:
+        kept = {choice: _named(graph, choice) for choice in ("none", args.keep_float)}
+    if args.annotations:
+        truth = coco.read_truth(args.annotations, args.images)
+        score, title, loss = schemes.by_truth(settings, truth, args.classes), "AP", 1.0
+    else:
+        few = pictures.find(args.images, min(AGREEMENT_PICTURES, args.pictures))
+        agreement = precision.Agreement(settings, lambda _: original, few)
+        score, title, loss = agreement.score, "agreement (AP)", 100 * (1 - precision.GOOD)
+    with Detector(settings) as detector:
+        target = detector.input_format
+    size = (target.width, target.height)
+    shown = pictures.find(args.images, args.pictures)
+    ranges = {
+        method: calibration.measure(graph, shown, target, method, args.percentile) for method in _METHODS
+    }
+    options = {"target": args.target, "reduce_range": _reduce_range(args)}
+    rows = schemes.compare(list(schemes.of(original, graph, ranges, kept, options)), score, size)
+    print(schemes.table(rows, title))
+    print(f"{len(shown)} pictures to calibrate on; times on this CPU, in turn")
+    if best := schemes.best(rows, loss):
+        print(f"the fastest that loses at most {loss:g}: {best['command']} --model {settings.name}")
+    return {"title": title, "pictures": len(shown), **options, "rows": rows}
+
+
 def _speed(original: onnx.ModelProto, result: onnx.ModelProto, settings: ModelSettings) -> dict[str, float]:
     """Median times of both networks on this CPU, in milliseconds, measured in turn."""
     from optimization.graph import graphs, parity
 
-    given = graphs.shape(original.graph.input[0])
-    target = parity.input_format(settings, given)
-    usual = (1, 3, target.height, target.width)
-    shape = [length if isinstance(length, int) else fill for length, fill in zip(given, usual, strict=True)]
-    feed = {original.graph.input[0].name: np.full(shape, 0.5, np.float32)}
-    sessions = [graphs.session(model) for model in (original, result)]
-    times = stopwatch.in_turn([lambda s=s: s.run(None, feed) for s in sessions], 15)  # type: ignore[misc]  # default in a lambda
+    target = parity.input_format(settings, graphs.shape(original.graph.input[0]))
+    times = stopwatch.networks([original, result], (target.width, target.height))
     float_ms, int8_ms = (median(values) for values in times)
     return {
         "float_ms": round(float_ms, 2),

@@ -50,16 +50,18 @@ def convert(
     *,
     keep_float: Collection[str] = (),
     reduce_range: bool = False,
+    per_channel: bool = True,
 ) -> onnx.ModelProto:
     """Insert Q/DQ nodes.
 
     Args:
         graph: What `graphs.pre_process` returned; it is not changed.
         ranges: Lowest and highest value by tensor.
-        target: "cpu" makes activations u8 and weights s8 per channel. "tensorrt" makes both s8 and symmetric,
+        target: "cpu" makes activations u8 and weights s8. "tensorrt" makes both s8 and symmetric,
             leaves biases in float and writes weights as Q and DQ, which TensorRT 8 to 11 read.
         keep_float: Names of nodes that stay in float.
         reduce_range: Whether weights have 7 bits, for CPUs whose product of u8 and s8 saturates.
+        per_channel: Whether each channel of a weight has a scale of its own, or the weight has one.
 
     Returns:
         The quantised network, with inputs and outputs in float32.
@@ -85,7 +87,7 @@ def convert(
         try:
             quantizer = QDQQuantizer(
                 copy,
-                True,  # per channel
+                per_channel,
                 reduce_range,
                 QuantType.QInt8,
                 QuantType.QInt8 if target == "tensorrt" else QuantType.QUInt8,

@@ -71,9 +71,13 @@ class Agreement:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "low.onnx"
             graphs.save(self._convert(kept), path)
-            with Detector(dataclasses.replace(self._low, name=str(path))) as detector:
-                found = [detector.detect(image)[0] for image in self._images]
-        return Choice(kept, self._truth.score(found, self._category_ids).ap)
+            return Choice(kept, self.score(path))
+
+    def score(self, path: Path) -> float:
+        """COCO's AP of the network in a file, with the float network's sure detections as truth, 0..1."""
+        with Detector(dataclasses.replace(self._low, name=str(path))) as detector:
+            found = [detector.detect(image)[0] for image in self._images]
+        return self._truth.score(found, self._category_ids).ap
 
 
 def choose(

@@ -127,6 +127,57 @@ def test_levels_keep_the_end_of_the_network_first(tiny: Path) -> None:
     assert sorted(name for block in blocks for name in block) == sorted(by_name)
 
 
+def test_the_table_lays_every_scheme_beside_the_float_network_and_its_commands_make_them(
+    tmp_path: Path,
+    tiny: Path,
+    images: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--model", str(tiny), "--images", str(images), "--layout", "yolov8"]
+    assert main(["quantize", "--table", *words, "--json", "table.json"]) == 0
+    rows = json.loads(Path("table.json").read_text())["rows"]
+    assert [path.name for path in tmp_path.iterdir()] == ["table.json"], "no model is written"
+    named = {row["scheme"]: row for row in rows}
+    assert len(named) == len(rows) == 2 + 3 * 2 * 3
+    assert named["fp32"] == rows[0]
+    assert (rows[0]["loss"], rows[0]["ratio"], rows[0]["command"]) == (0, 1, "")
+    for row in rows:
+        assert 0 <= row["ap"] <= 1
+        assert row["loss"] == pytest.approx(rows[0]["ap"] - row["ap"], abs=1e-4)
+        assert row["ms"] > 0
+    assert named["fp16"]["mb"] < rows[0]["mb"]
+    told = capsys.readouterr().out
+    assert all(name in told for name in named)
+    for kept, count in (("none", 0), ("decoding", 2), ("last", 5)):
+        for scale, lengths in (("channel", {8, 6}), ("tensor", set())):
+            command = named[f"int8 minmax, per {scale}, {kept} in float"]["command"].split()
+            assert main([*command, *words, "--output", "one.onnx", "--json", "one.json", "--force"]) == 0
+            assert json.loads(Path("one.json").read_text())["kept_float"] == count
+            scales = [
+                item for item in onnx.load("one.onnx").graph.initializer if item.name.endswith("_scale")
+            ]
+            found = {item.dims[0] for item in scales if item.dims and item.dims[0] > 1}
+            assert found == (lengths - {6} if kept == "last" else lengths)
+
+
+def test_the_table_scores_by_ground_truth_where_there_is_some(
+    tmp_path: Path, tiny: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 50, 50]}
+    name = sorted(images.iterdir())[0].name
+    document = {"images": [{"id": 1, "file_name": name}], "categories": [{"id": 1, "name": "cat"}]}
+    truth = tmp_path / "instances.json"
+    truth.write_text(json.dumps(document | {"annotations": [box]}))
+    words = ["quantize", "--table", "--model", str(tiny), "--images", str(images), "--keep-float", "last"]
+    told = tmp_path / "table.json"
+    assert main([*words, "--annotations", str(truth), "--pictures", "2", "--json", str(told)]) == 0
+    found = json.loads(told.read_text())
+    assert (found["title"], found["pictures"], len(found["rows"])) == ("AP", 2, 2 + 3 * 2 * 2)
+    assert "agreement" not in capsys.readouterr().out
+
+
 def test_what_cannot_be_quantised_is_one_clear_line(
     tmp_path: Path, tiny: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +188,14 @@ def test_what_cannot_be_quantised_is_one_clear_line(
     assert "name a folder of pictures with --images" in capsys.readouterr().err
     assert main([*words, "--model", str(tiny), *shown, "--keep-float", "nonsense"]) == 2
     assert "no node 'nonsense'" in capsys.readouterr().err
+    for wrong, says in (
+        (["--table"], "--output: --table writes no model"),
+        (["--annotations", "x.json"], "--annotations: only --table scores"),
+    ):
+        assert main([*words, "--model", str(tiny), *shown, *wrong]) == 2
+        assert says in capsys.readouterr().err
+    assert main(["quantize", "--table"]) == 2
+    assert "name a folder with --images" in capsys.readouterr().err
     assert main([*words, "--model", str(tiny), *shown, "--keep-float", "none"]) == 0
     capsys.readouterr()
     assert main([*words, "--force", *shown]) == 1
