@@ -176,6 +176,7 @@ docs: .venv/.run
 	@$(BIN)/python -m viewer_server.api.typescript
 	@$(BIN)/python -m tests.document_configuration
 	@$(BIN)/python -m tests.document_commands
+	@$(BIN)/python -m tests.document_models
 	@$(BIN)/python -m tests.document_rest
 
 examples: .venv/.dev

@@ -116,7 +116,8 @@ class Detector:
         self.input_format = self._family.input_format(width, height)
         named = len(model.class_names) == self._family.class_count(model)
         self._check(sample, sure=named or settings.layout != "auto")
-        self.class_names = class_names(self._family, model, settings.labels)
+        coco = known is not None and not model.class_names  # all models of the table know COCO's classes
+        self.class_names = class_names(self._family, model, settings.labels or (("coco",) if coco else ()))
         self._wanted = class_ids(settings.classes, self.class_names)
         for _ in range(2):  # the first runs allocate memory and are slow
             start = time.perf_counter()

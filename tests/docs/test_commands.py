@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import document_commands, document_rest
+from tests import document_commands, document_models, document_rest
 from tests.conftest import REPO
 from tests.docs.pages import Block, blocks, pages, prose
 from tests.document_commands import PROGRAMS, Program, actions, subcommands
@@ -180,6 +180,8 @@ def test_the_console_commands_are_those_that_the_package_installs() -> None:
         assert module.removesuffix(".__main__").startswith(shown[command])
 
 
-@pytest.mark.parametrize("writer", [document_commands, document_rest], ids=lambda writer: writer.PAGE.name)
+@pytest.mark.parametrize(
+    "writer", [document_commands, document_models, document_rest], ids=lambda writer: writer.PAGE.name
+)
 def test_the_generated_pages_are_those_of_this_code(writer: object) -> None:
     assert writer.main(["--check"]) == 0, "run: make docs"  # type: ignore[attr-defined]  # two modules alike

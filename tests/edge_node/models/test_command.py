@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 from edge_node.__main__ import main
 from edge_node.assets.known import Download
 from edge_node.assets.models import DEFAULT, KNOWN, find_model, path_of
+from edge_node.assets.names import COCO
 from edge_node.config.model_settings import ModelSettings
+from edge_node.detect.detector import Detector
 from edge_node.models.fetching import try_out
 from edge_node.models.speeds import Speeds
 from shared.errors import ModelError
@@ -261,3 +264,13 @@ def test_a_model_that_does_not_run_says_so_in_the_list(capsys: pytest.CaptureFix
     (row,) = [line for line in out.splitlines() if line.startswith(f"   {GOOD}")]
     assert "does not run" in row
     assert f"{GOOD} does not run here: " in out
+
+
+def test_a_known_model_whose_outputs_do_not_tell_its_classes_knows_cocos(shared_data: Path) -> None:
+    # RTMDet returns labels, not scores by class. The file is of a smaller one, for people only.
+    path = path_of(KNOWN["rtmdet_tiny"])
+    path.parent.mkdir(parents=True)
+    shutil.copy(shared_data / "models" / "rtmdet_nano_person.onnx", path)
+    with Detector(ModelSettings(name="rtmdet_tiny", input_size=320)) as detector:
+        assert detector.class_names == COCO
+        assert detector.layout == "rtmdet"
