@@ -13,6 +13,7 @@ from optimization.commands import (
     benchmark,
     build,
     compare,
+    evaluate_counts,
     evaluate_detector,
     evaluate_tracker,
     evaluate_video,
@@ -37,7 +38,12 @@ COMMANDS = (
     compare.COMMAND,
     triton.COMMAND,
 )
-EVALUATE = (evaluate_detector.COMMAND, evaluate_tracker.COMMAND, evaluate_video.COMMAND)
+EVALUATE = (
+    evaluate_detector.COMMAND,
+    evaluate_tracker.COMMAND,
+    evaluate_video.COMMAND,
+    evaluate_counts.COMMAND,
+)
 
 
 def _parser() -> argparse.ArgumentParser:

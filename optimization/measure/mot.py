@@ -36,12 +36,14 @@ class Sequence:
         frame_rate: Frames per second.
         detections: Detections of each frame, with scores 0..1.
         truth: Identities and boxes of each frame, without objects that are marked as not to be counted.
+        size: Width and height of the pictures, pixels; None if it is not known.
     """
 
     name: str
     frame_rate: float
     detections: list[Detections]
     truth: list[Boxes]
+    size: tuple[int, int] | None = None
 
 
 def _table(path: Path) -> F64:
@@ -133,16 +135,62 @@ def read(folder: Path, detections: str = "det.txt") -> Sequence:
         SourceError: A file is missing or malformed.
     """
     rate, truth = read_truth(folder)
-    path = folder / "det" / detections
-    table = _table(path)
+    frames = read_detections(folder / "det" / detections, len(truth))
+    return Sequence(folder.resolve().name, rate, frames, truth)
+
+
+def read_detections(file: Path, length: int) -> list[Detections]:
+    """Read a file of detections.
+
+    Args:
+        file: The file.
+        length: Number of frames.
+
+    Raises:
+        SourceError: The file is missing or malformed.
+    """
+    table = _table(file)
     score = _unit_scores(table[:, 6])
-    frames = [
+    return [
         Detections(
             rows[:, 2:6].astype(np.float32), rows[:, 6].astype(np.float32), np.zeros(len(rows), np.int32)
         )
-        for rows in _by_frame(np.column_stack((table[:, :6], score)), len(truth), path)
+        for rows in _by_frame(np.column_stack((table[:, :6], score)), length, file)
     ]
-    return Sequence(folder.resolve().name, rate, frames, truth)
+
+
+def read_boxes(file: Path, length: int) -> list[Boxes]:
+    """Read a file of tracks, or of ground truth without objects that are marked as not to be counted.
+
+    Args:
+        file: The file.
+        length: Number of frames.
+
+    Raises:
+        SourceError: The file is missing or malformed.
+    """
+    table = _table(file)
+    counted = table[table[:, 6] != 0]
+    return [(rows[:, 1].astype(np.int64), rows[:, 2:6]) for rows in _by_frame(counted, length, file)]
+
+
+def read_size(folder: Path) -> tuple[int, int]:
+    """Read the width and height of a sequence's pictures, in pixels.
+
+    Raises:
+        SourceError: Its ``seqinfo.ini`` does not have them.
+    """
+    path = folder / "seqinfo.ini"
+    parser = configparser.ConfigParser()
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+        size = parser.getint("Sequence", "imWidth"), parser.getint("Sequence", "imHeight")
+    except (OSError, ValueError, configparser.Error) as error:
+        reason = str(error).splitlines()[0]
+        raise SourceError(f"{path}: needs [Sequence] with imWidth and imHeight ({reason})") from None
+    if min(size) < 1:
+        raise SourceError(f"{path}: imWidth and imHeight must be positive, not {size[0]} and {size[1]}")
+    return size
 
 
 def read_truth(folder: Path) -> tuple[float, list[Boxes]]:
@@ -158,11 +206,7 @@ def read_truth(folder: Path) -> tuple[float, list[Boxes]]:
         SourceError: A file is missing or malformed.
     """
     rate, length = _seqinfo(folder / "seqinfo.ini")
-    path = folder / "gt" / "gt.txt"
-    table = _table(path)
-    counted = table[table[:, 6] != 0]
-    truth = [(rows[:, 1].astype(np.int64), rows[:, 2:6]) for rows in _by_frame(counted, length, path)]
-    return rate, truth
+    return rate, read_boxes(folder / "gt" / "gt.txt", length)
 
 
 def write(folder: Path, sequence: Sequence) -> None:
@@ -187,7 +231,7 @@ def write(folder: Path, sequence: Sequence) -> None:
     ]
     files = {
         "seqinfo.ini": f"[Sequence]\nname={sequence.name}\nframeRate={sequence.frame_rate:g}\n"
-        f"seqLength={len(sequence.truth)}\n",
+        f"seqLength={len(sequence.truth)}\n" + _size_lines(sequence.size),
         "det/det.txt": "".join(",".join(f"{value:g}" for value in row) + "\n" for row in found),
         "gt/gt.txt": "".join(",".join(f"{value:g}" for value in row) + "\n" for row in true),
     }
@@ -198,6 +242,10 @@ def write(folder: Path, sequence: Sequence) -> None:
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise SourceError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+def _size_lines(size: tuple[int, int] | None) -> str:
+    return "" if size is None else f"imWidth={size[0]}\nimHeight={size[1]}\n"
 
 
 def _sides(xyxy: Floats) -> list[list[float]]:
