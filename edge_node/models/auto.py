@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from edge_node.assets.known import KnownModel
-from edge_node.assets.models import AUTO, DEFAULT, KNOWN, path_of
+from edge_node.assets.models import AUTO, DEFAULT, KNOWN, find_model, path_of
 from edge_node.assets.names import COCO
+from edge_node.config import tile_settings
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.model_settings import ModelSettings
 from edge_node.models.speeds import Speed, Speeds
@@ -26,6 +27,8 @@ ASSUMED_FPS = 10.0
 """Frames a second that a camera without `max_fps` counts for: enough to follow people and vehicles."""
 BUSY = 0.7
 """Share of its time for which the network may be busy; the rest is for decoding, tracking and peaks."""
+FREE_RUNS = 2
+"""Runs that a frame counts for whose tiles take as many as there is time for: the whole, and one part."""
 MEASURE_S = 60.0
 """Seconds after which no further model is measured at a start."""
 
@@ -97,6 +100,7 @@ def choose(
             passed.append(f"{known.name}: {why}")
             continue
         try:
+            find_model(known.name)  # which compares it with the hash that it had when it was downloaded
             may_measure = measure and clock() - started < MEASURE_S
             speed = speeds.measured(known, settings) if may_measure else speeds.of(known, settings)
         except DarnerError as error:
@@ -105,7 +109,7 @@ def choose(
         if speed is None:
             passed.append(f"{known.name} was not measured yet")
         elif speed.ms > limit * parallel(settings, speed):
-            passed.append(f"{known.name} takes {speed.ms:.0f} ms for a frame, and {_wanted(cameras)}")
+            passed.append(f"{known.name} takes {speed.ms:.0f} ms for a run, and {_wanted(cameras)}")
         else:
             return Choice(known=known, reason=_best(speed, cameras), passed=tuple(passed))
     return Choice(known=built_in, reason="the built-in model", passed=tuple(passed))
@@ -118,7 +122,16 @@ def here() -> list[KnownModel]:
 
 def runs_per_second(cameras: Iterable[CameraSettings]) -> float:
     """How often a second the network has to run for all of these cameras."""
-    return sum((camera.max_fps or ASSUMED_FPS) / camera.detect_every for camera in cameras)
+    return sum(
+        (camera.max_fps or ASSUMED_FPS) / camera.detect_every * _runs_per_frame(camera) for camera in cameras
+    )
+
+
+def _runs_per_frame(camera: CameraSettings) -> int:
+    tiles = tile_settings.chosen(camera.tiles)
+    if tiles is None:
+        return 1
+    return tiles.pictures if tiles.fixed else tiles.runs or FREE_RUNS
 
 
 def limit_ms(cameras: Mapping[str, CameraSettings]) -> float:
@@ -145,7 +158,7 @@ def suggest(settings: ModelSettings, run_s: float, cameras: Mapping[str, CameraS
         return
     log.info(
         "model auto: `%s models get %s` and a restart would give AP %.1f instead of %.1f, "
-        "in an estimated %.0f ms for a frame instead of %.0f",
+        "in an estimated %.0f ms for a run instead of %.0f",
         called("darner-edge", "edge_node"),
         better.name,
         better.ap,
@@ -196,7 +209,7 @@ def _unsuited(settings: ModelSettings) -> str | None:
 def _wanted(cameras: Mapping[str, CameraSettings]) -> str:
     count, runs = max(1, len(cameras)), runs_per_second(cameras.values()) or ASSUMED_FPS
     return (
-        f"{count} camera{'s' if count > 1 else ''} with {runs:.3g} frames a second "
+        f"{count} camera{'s' if count > 1 else ''} with {runs:.3g} runs a second "
         f"leave{'' if count > 1 else 's'} {limit_ms(cameras):.0f} ms"
     )
 
@@ -204,5 +217,5 @@ def _wanted(cameras: Mapping[str, CameraSettings]) -> str:
 def _best(speed: Speed, cameras: Mapping[str, CameraSettings]) -> str:
     return (
         "the best in the cache that is fast enough: it takes "
-        f"{speed.ms:.0f} ms for a frame, and {_wanted(cameras)}"
+        f"{speed.ms:.0f} ms for a run, and {_wanted(cameras)}"
     )

@@ -22,19 +22,22 @@ from shared.program import Parser, called
 
 log = logging.getLogger("darner.models")
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as in shells."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and run; return the process's exit code."""
     options = _parser().parse_args(arguments)
-    logs.setup()
+    logs.setup("WARNING")
     try:
         print(options.perform(options))
     except DarnerError as error:
         log.error("%s", error)
         return error.exit_code
     except KeyboardInterrupt:
-        log.error("interrupted: nothing was kept")
-        return 130
+        log.error("interrupted; what was not complete was not kept")
+        return INTERRUPTED
     return 0
 
 

@@ -2,18 +2,25 @@ from __future__ import annotations
 
 import itertools
 import logging
+from typing import Any
 
 import pytest
 
-from edge_node.assets.models import AUTO, DEFAULT, KNOWN
+from edge_node.assets.download import sha256
+from edge_node.assets.models import AUTO, DEFAULT, KNOWN, path_of
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.tile_settings import TileSettings
 from edge_node.models import auto
 from edge_node.models.speeds import Speed, Speeds
 from shared.errors import ModelError
 from tests.edge_node.models.shelf import BEST, BETTER, GOOD, Times, cameras, disguise, shelve, shelve_network
 
 SETTINGS = ModelSettings()
+
+
+def tiled(**keys: Any) -> dict[str, CameraSettings]:
+    return {"a": CameraSettings(source=0, tiles=TileSettings(**keys))}
 
 
 def test_with_an_empty_cache_it_is_the_built_in_model_and_nothing_is_measured() -> None:
@@ -29,9 +36,9 @@ def test_the_best_that_is_fast_enough_is_taken_and_better_ones_are_explained() -
     times = Times(**{GOOD: 10.0, BETTER: 40.0, BEST: 200.0})
     choice = auto.choose(SETTINGS, cameras(), Speeds(take=times))
     assert choice.known.name == BETTER
-    assert "it takes 40 ms for a frame, and 1 camera with 10 frames a second leaves 70 ms" in choice.reason
+    assert "it takes 40 ms for a run, and 1 camera with 10 runs a second leaves 70 ms" in choice.reason
     assert choice.passed == (
-        "yolox_s takes 200 ms for a frame, and 1 camera with 10 frames a second leaves 70 ms",
+        "yolox_s takes 200 ms for a run, and 1 camera with 10 runs a second leaves 70 ms",
     )
     assert times.asked == [BEST, BETTER], "what is worse than the choice need not be measured"
 
@@ -46,13 +53,16 @@ def test_the_best_that_is_fast_enough_is_taken_and_better_ones_are_explained() -
         pytest.param(cameras(20), DEFAULT, id="too many for anything"),
         pytest.param(cameras(1, fps=1), BEST, id="one frame a second leaves time for the slowest"),
         pytest.param({}, BETTER, id="without cameras as for one"),
+        pytest.param(tiled(columns=2, rows=2, whole=False), DEFAULT, id="a grid of four has a quarter"),
+        pytest.param(tiled(runs=3), GOOD, id="a budget of three runs has a third"),
+        pytest.param({"a": CameraSettings(source=0, tiles="auto")}, GOOD, id="free tiles count for two"),
     ],
 )
 def test_cameras_and_their_rates_decide_how_fast_is_fast_enough(
     watched: dict[str, CameraSettings], name: str
 ) -> None:
     shelve(GOOD, BETTER, BEST)
-    times = Times(**{GOOD: 10.0, BETTER: 40.0, BEST: 200.0})
+    times = Times(**{GOOD: 18.0, BETTER: 40.0, BEST: 200.0})
     assert auto.choose(SETTINGS, watched, Speeds(take=times)).known.name == name
 
 
@@ -98,6 +108,19 @@ def test_a_damaged_file_is_passed_over_and_named() -> None:
     assert choice.passed == ("yolox_s does not run here: model yolox_s: ONNX Runtime cannot load it",)
 
 
+def test_a_file_that_has_changed_since_its_download_is_passed_over_although_its_time_is_remembered() -> None:
+    shelve(BETTER)
+    path = path_of(KNOWN[BETTER])
+    path.with_name(f"{path.name}.sha256").write_text(f"{sha256(path)}  {path.name}\n")
+    times = Times(**{BETTER: 10.0})
+    assert auto.choose(SETTINGS, cameras(), Speeds(take=times)).known.name == BETTER
+    path.write_bytes(b"another file")
+    choice = auto.choose(SETTINGS, cameras(), Speeds(take=times))
+    assert choice.known.name == DEFAULT
+    assert "has changed since it was downloaded" in choice.passed[0]
+    assert times.asked == [BETTER]
+
+
 def test_measuring_takes_no_longer_than_a_minute() -> None:
     shelve(GOOD, BETTER, BEST)
     times = Times(**{GOOD: 900.0, BETTER: 900.0, BEST: 900.0})
@@ -133,7 +156,7 @@ def test_the_log_says_which_model_and_why(caplog: pytest.LogCaptureFixture) -> N
     assert settings == ModelSettings(name=BETTER, confidence=0.2)
     first, second = caplog.messages
     assert first.startswith("model auto: picodet_s_416 (AP 32.5), the best in the cache that is fast enough")
-    assert second.startswith("model auto: yolox_s takes 200 ms for a frame")
+    assert second.startswith("model auto: yolox_s takes 200 ms for a run")
 
 
 @pytest.mark.parametrize(
