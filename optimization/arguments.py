@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import msgspec
+
 from edge_node.assets.names import Layout
+from edge_node.config.tile_settings import TileSettings
 from optimization.detectors import default_model
+from shared.configuration import declared, explain
+from shared.configuration.yaml_file import Plain
 from shared.errors import ConfigError
 
 
@@ -130,6 +136,42 @@ def add_output(parser: argparse.ArgumentParser, default: str, *flags: str) -> No
     parser.add_argument(
         "--output", *flags, type=Path, metavar="FILE", help=f"default: {default} in this folder"
     )
+
+
+def add_tiles(parser: argparse.ArgumentParser) -> None:
+    """Declare --tiles."""
+    parser.add_argument(
+        "--tiles",
+        type=tiles,
+        metavar="auto|COLUMNSxROWS|KEY=VALUE,...",
+        help="look at parts of the picture, as the key tiles of a camera has it: auto, 3x2, or keys such as "
+        "runs=4 or columns=3,rows=2,overlap=0.1 (default: the whole picture)",
+    )
+
+
+def tiles(text: str) -> TileSettings:
+    """Parse tiles: ``auto``, a grid such as ``3x2``, or the keys of `TileSettings`.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else, or the keys contradict each other.
+    """
+    if text == "auto":
+        return TileSettings()
+    columns, x, rows = text.partition("x")
+    if x and columns.isdigit() and rows.isdigit():
+        text = f"columns={columns},rows={rows}"
+    pairs = [part.partition("=") for part in text.split(",")]
+    values = declared.typed(TileSettings, {key.strip(): Plain(value.strip()) for key, _, value in pairs})
+    known = [one.name for one in fields(TileSettings)]
+    if not set(values) <= set(known):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} are no tiles; write auto, a grid such as 3x2, or key=value with {', '.join(known)}"
+        )
+    try:
+        return msgspec.convert(values, TileSettings)
+    except msgspec.ValidationError:
+        said = explain.misfit(TileSettings, values, lambda key: key or repr(text))
+        raise argparse.ArgumentTypeError(str(said)) from None
 
 
 def names(text: str) -> tuple[str, ...]:

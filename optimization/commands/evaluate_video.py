@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from edge_node.analytics.watch import Watch
 from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import Definitions
-from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
-from edge_node.config.settings import EdgeConfig, TrackerSettings
+from edge_node.config.settings import TrackerSettings
 from edge_node.config.sources import check_source
+from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.detector import Detector
-from edge_node.detect.stages import Detect
 from edge_node.frames import Detections
 from optimization import arguments
 from optimization.command import Command
 from optimization.measure import mot, report
+from optimization.measure.watching import watch
 from shared.errors import SourceError
 
 
@@ -38,13 +36,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--class", dest="class_name", default="person", help="class of the objects in the ground truth"
     )
     arguments.add_tracker(parser)
+    arguments.add_tiles(parser)
     parser.add_argument(
         "--save", type=Path, metavar="DIR", help="write the detections there as a sequence for other trackers"
     )
 
 
 def watch_video(
-    video: str, model: ModelSettings, tracking: TrackerSettings
+    video: str, model: ModelSettings, tracking: TrackerSettings, tiles: TileSettings | None = None
 ) -> tuple[list[Detections], list[mot.Boxes]]:
     """Run capture, detector, tracker and analytics over every frame.
 
@@ -52,6 +51,7 @@ def watch_video(
         video: Video file or folder of pictures.
         model: The detector's settings.
         tracking: The tracker's settings.
+        tiles: Parts of the picture that the network looks at; None: the whole picture.
 
     Returns:
         Detections and tracks of each frame.
@@ -60,21 +60,12 @@ def watch_video(
         SourceError: The video cannot be read.
     """
     check_source("video", video)
-    settings = CameraSettings(source=video, pace="fast")
-    live = LiveStore(EdgeConfig(cameras={"video": settings}, model=model))
-    frames = capture("video", settings, threading.Event(), lambda *_: None)
+    camera = CameraSettings(source=video, pace="fast", tiles=tiles)
+    frames = capture("video", camera, threading.Event(), lambda *_: None)
     detections, tracks = [], []
     with Detector(model) as detector:
-        detect = Detect(detector, {"video": settings}, live)
-        nothing = Definitions(version=1, zones={}, lines={})
-        watch = Watch(settings.analytics, nothing, tracking, detector.class_names)
-        for item in tqdm(
-            detect.decode(detect.infer([detect.ready(frame)] for frame in frames)),
-            unit=" frames",
-            desc=Path(video).name,
-            disable=None,
-        ):
-            analysed = watch.update(item)
+        steps = watch(frames, detector, camera, model, tracking)
+        for item, analysed in tqdm(steps, unit=" frames", desc=Path(video).name, disable=None):
             detections.append(item.detections or Detections.empty())
             tracks.append((analysed.tracks.track_id, analysed.tracks.xyxy.astype(np.float64)))
     return detections, tracks
@@ -93,7 +84,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     scorer = mot.Scorer()
     frame_rate, truth = mot.read_truth(args.truth)
     model = ModelSettings(name=args.model, classes=(args.class_name,))
-    detections, tracks = watch_video(args.video, model, TrackerSettings(kind=args.tracker))
+    detections, tracks = watch_video(args.video, model, TrackerSettings(kind=args.tracker), args.tiles)
     if len(tracks) != len(truth):
         raise SourceError(f"{args.video} has {len(tracks)} frames, but {args.truth} has {len(truth)}")
     name = args.truth.resolve().name

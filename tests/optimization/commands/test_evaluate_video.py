@@ -6,9 +6,12 @@ from pathlib import Path
 import cv2
 import pytest
 
+from edge_node.config.tile_settings import TileSettings
 from edge_node.frames import Detections
+from optimization import arguments
 from optimization.__main__ import main
 from optimization.measure import mot
+from tests.scenes4k import Scene, save
 
 FRAMES = 60
 
@@ -66,3 +69,49 @@ def test_a_truth_of_another_length_is_refused(
     truth = shared_data / "data/mot15/PETS09-S2L1"
     assert main(["evaluate", "video", str(scene[0]), "--truth", str(truth)]) == 1
     assert f"has {FRAMES} frames" in capsys.readouterr().err
+
+
+TILES = [
+    ("auto", TileSettings()),
+    ("3x2", TileSettings(columns=3, rows=2)),
+    ("runs=4", TileSettings(runs=4)),
+    (
+        "columns=3, rows=2, overlap=0.1, whole=false",
+        TileSettings(columns=3, rows=2, overlap=0.1, whole=False),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TILES, ids=str)
+def test_tiles_are_written_in_one_word(text: str, expected: TileSettings) -> None:
+    assert arguments.tiles(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("3", "'3' are no tiles; write auto, a grid such as 3x2, or key=value with columns"),
+        ("runs=0", "runs: 0: expected a whole number >= 1"),
+        ("runs=4,columns=2", "leave out runs, or both columns and rows"),
+        ("4x100", "rows: 100: expected a whole number <= 16"),
+    ],
+)
+def test_tiles_that_mean_nothing_are_one_clear_line(
+    text: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "video", "none.avi", "--truth", "none", "--tiles", text])
+    assert says in capsys.readouterr().err
+
+
+def test_the_pipeline_is_scored_with_tiles(shared_data: Path, tmp_path: Path) -> None:
+    """People of 24 to 60 pixels in a picture that the network sees at a third of its size."""
+    film = Scene(seed=0, people=15, frames=5, size=(1920, 1080))
+    video, truth = save(film, shared_data / "data/coco_mini_val", tmp_path)
+    found = {}
+    for name, words in {"whole": [], "tiles": ["--tiles", "4x3"]}.items():
+        out = tmp_path / f"{name}.json"
+        more = ["--json", str(out), *words]
+        assert main(["evaluate", "video", str(video), "--truth", str(truth), *more]) == 0
+        found[name] = json.loads(out.read_text())["combined"]
+    assert found["tiles"]["hota"] > found["whole"]["hota"] + 10
