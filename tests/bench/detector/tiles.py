@@ -2,7 +2,7 @@
 
     python tests/bench/detector/tiles.py [--seeds 100,101] [--ways whole,8x6,auto4] [--json FILE]
 
-Each seed is another film (`tests/scenes4k.py`); it needs `../shared`. A way is `whole`, a grid such as `8x6`,
+Each seed is another film (`tests/scenes/films.py`); it needs `../shared`. A way is `whole`, a grid such as `8x6`,
 or `auto` with its number of runs. "Found" counts people in single frames, at that precision: what the
 detector found, and what is reported, which includes tracks that are predicted where nobody looked.
 """
@@ -25,8 +25,8 @@ from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.detector import Detector
 from optimization.detectors import default_model
 from optimization.measure import mot
-from tests import scene_scores
-from tests.scenes4k import Scene, film
+from tests.scenes import scores
+from tests.scenes.films import Scene, film
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "coco_mini_val"
 PRECISION = 0.9
@@ -45,11 +45,11 @@ def camera(way: str) -> CameraSettings:
 def measure(way: str, scene: Scene, detector: Detector, model: ModelSettings, tracker: str) -> dict[str, Any]:
     """Watch one film in one way."""
     tracking = TrackerSettings(kind="ocsort" if tracker == "ocsort" else "bytetrack")
-    watched = scene_scores.watch_film(film(scene, DATA), scene.rate, detector, camera(way), model, tracking)
-    detected, reported = scene_scores.of_detections(watched), scene_scores.of_tracks(watched)
-    ids = scene_scores.identities(watched)
+    watched = scores.watch_film(film(scene, DATA), scene.rate, detector, camera(way), model, tracking)
+    detected, reported = scores.of_detections(watched), scores.of_tracks(watched)
+    ids = scores.identities(watched)
     tracks = [(one.track_id, one.xyxy.astype(float)) for one in watched.tracks]
-    scores = mot.Scorer().add("film", watched.truth, tracks)
+    hota = mot.Scorer().add("film", watched.truth, tracks)
     return {
         "seed": scene.seed,
         "way": way,
@@ -60,7 +60,7 @@ def measure(way: str, scene: Scene, detector: Detector, model: ModelSettings, tr
         "persons": ids.people,
         "followed": ids.followed,
         "ids": ids.ids,
-        "hota": scores["hota"],
+        "hota": hota["hota"],
         "ms": statistics.median(watched.took_ms),
     }
 

@@ -11,7 +11,7 @@ from edge_node.frames import Detections
 from optimization import arguments
 from optimization.__main__ import main
 from optimization.measure import mot
-from tests.scenes4k import Scene, save
+from tests.scenes.films import Scene, save
 
 FRAMES = 60
 

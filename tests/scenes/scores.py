@@ -17,7 +17,7 @@ from edge_node.frames import Detections, Frame, Tracks
 from optimization.measure import mot
 from optimization.measure.watching import watch
 from shared.geometry import F32, F64, Bool, iou
-from tests.scenes4k import Picture
+from tests.scenes.films import Picture
 
 _FOUND = 0.5
 """Least IoU of a box and the person that it finds."""

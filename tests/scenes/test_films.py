@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from optimization.measure import mot
-from tests.scenes4k import TEST, Photographs, Picture, Scene, film, save
+from tests.scenes.films import TEST, Photographs, Picture, Scene, film, save
 
 SMALL = Scene(seed=5, people=20, frames=12, size=(960, 540))
 

@@ -1,0 +1,1 @@
+"""Films of small people in a large picture, whose truth is known, and how well they are found."""
