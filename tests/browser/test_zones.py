@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
 
-from shared.wire.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 from tests.browser.answering import AnsweringEdge
 from tests.browser.conftest import CheckPage, OpenPage
 from tests.browser.test_page import streaming, wait_drawn
+from tests.viewer_server.fake_edge import KITE, SMALL, suspect
 from tests.viewer_server.process import ViewerProcess
 
 SQUARE = ((0.2, 0.3), (0.7, 0.3), (0.7, 0.8), (0.2, 0.8))
@@ -324,10 +325,20 @@ def test_the_editor_looks_right_and_is_accessible(
     size: str,
 ) -> None:
     edge.begin(
-        {"square": ZoneDefinition(polygon=SQUARE)}, {"gate": LineDefinition(points=((0.8, 0.9), (0.9, 0.2)))}
+        {"square": ZoneDefinition(polygon=SQUARE)},
+        {"gate": LineDefinition(points=((0.8, 0.9), (0.9, 0.2)))},
+        {"sky": MaskDefinition(polygon=((0.1, 0.05), (0.7, 0.05), (0.7, 0.25)), classes=("kite",))},
+        {"all": FilterDefinition(score=0.4), "person": FilterDefinition(min_size=0.08)},
     )
+    edge.suspect(suspect(), suspect("b2", "kite"))
     options = PHONE if size == "phone" else {"viewport": {"width": 1280, "height": 900}}
     page = open_camera(open_page, viewer, edge, color_scheme=scheme, **options)
+    edge.metrics("yard", {"mask": 1200, "mask:sky": 1200, "min_size": 34})
+    page.get_by_role("checkbox", name="What is ignored").check()
+    edge.picture("yard", 21)
+    edge.detections("yard", 21, ignored=[KITE, SMALL])
+    wait_drawn(page, "yard", 21)
+    expect(page.locator("#ignored")).to_contain_text("1200")
     accessible(page)
     page.screenshot(path=artifacts / f"camera-{size}-{scheme}.png", full_page=True)
     button(page, "Draw a zone").click()
@@ -341,6 +352,16 @@ def test_the_editor_looks_right_and_is_accessible(
     page.locator(".versions li").wait_for()
     accessible(page)
     page.screenshot(path=artifacts / f"editing-{size}-{scheme}.png", full_page=True)
+    page.locator("#editor").get_by_role("button", name="sky").click()
+    page.get_by_text("Filters by size, shape and score").click()
+    accessible(page)
+    page.screenshot(path=artifacts / f"mask-{size}-{scheme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("link", name="All cameras").click()
+    page.get_by_role("link", name="2 things here never move").wait_for()
+    accessible(page)
+    page.screenshot(path=artifacts / f"suspects-{size}-{scheme}.png", full_page=True)
 
 
 def test_an_unsaved_drawing_is_not_dropped_without_a_question(

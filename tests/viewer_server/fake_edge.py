@@ -48,6 +48,23 @@ BITS = 16
 BIT = WIDTH // BITS
 BLOCK = (0.1, 0.3)
 """Width and height of the object, as fractions of the picture."""
+KITE: IgnoredObject = {
+    "class_id": 33,
+    "label": "kite",
+    "score": 0.41,
+    "box": (0.6, 0.3, 0.7, 0.4),
+    "reason": "mask",
+    "mask": "sky",
+}
+SMALL: IgnoredObject = {
+    "class_id": 0,
+    "label": "person",
+    "score": 0.52,
+    "box": (0.3, 0.7, 0.33, 0.76),
+    "reason": "min_size",
+    "mask": None,
+}
+"""Two detections that are ignored: by the mask "sky", and by a filter."""
 
 
 def box_of(seq: int) -> tuple[float, float, float, float]:
@@ -278,6 +295,22 @@ class FakeEdge:
         first, second = (self.picture, self.detections) if seq % 2 else (self.detections, self.picture)
         first(camera, seq)
         second(camera, seq)
+
+
+def suspect(identity: str = "a1", label: str = "traffic light") -> Suspect:
+    """Something that has not moved for five hours, in the right half of the picture."""
+    now = now_us()
+    return Suspect(
+        id=identity,
+        class_id=9,
+        label=label,
+        box=(0.6, 0.1, 0.7, 0.4),
+        polygon=((0.58, 0.3), (0.72, 0.3), (0.72, 0.5), (0.58, 0.5)),
+        since_us=now - 18_000_000_000,
+        last_us=now,
+        seen_share=0.96,
+        score=0.43,
+    )
 
 
 def detections_of(

@@ -18,9 +18,9 @@ from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import Response, ZoneDefinition, encode
 from tests.browser.answering import AnsweringEdge
-from tests.conftest import Mosquitto
+from tests.conftest import Mosquitto, wait_until
 from tests.viewer_server.asking import request as asked
-from tests.viewer_server.fake_edge import FakeEdge, picture_of
+from tests.viewer_server.fake_edge import FakeEdge, picture_of, suspect
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
 from tests.viewer_server.wire import camera, status, zones
 from viewer_server.api.asked import Asked
@@ -236,6 +236,80 @@ def test_an_answer_is_as_declared_or_said_to_be_broken(
     assert (answer.status, says in answer.body.decode()) == (status, True), answer.body
     if status == 200 and command == "detect":
         assert answer.json["node"] == "test"
+
+
+MASKS = {"sky": {"polygon": [[0, 0], [1, 0], [1, 0.4]], "classes": ["kite"]}}
+FILTERS = {"all": {"min_size": 0.02}}
+
+
+def test_masks_and_filters_are_saved_with_the_zones_and_stay_where_a_client_leaves_them_out(
+    viewer: ViewerProcess, edge: AnsweringEdge
+) -> None:
+    assert post(viewer, BODY | {"masks": MASKS, "filters": FILTERS})[0] == 200
+    kept = edge.store["yard"].masks, edge.store["yard"].filters
+    assert kept[0]["sky"].classes == ("kite",)
+    assert kept[1]["all"].min_size == 0.02
+    assert post(viewer, BODY | {"version": 2, "zones": {}})[0] == 200, "an older client knows no masks"
+    assert (edge.store["yard"].masks, edge.store["yard"].filters) == kept
+    assert post(viewer, BODY | {"version": 3, "masks": {}, "filters": None})[0] == 200
+    assert (edge.store["yard"].masks, edge.store["yard"].filters) == ({}, kept[1])
+    seen = versions(viewer)
+    assert [list(version["masks"]) for version in seen] == [[], ["sky"], ["sky"], []]
+    assert [list(version["filters"]) for version in seen] == [["all"], ["all"], ["all"], []]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param({"masks": {"sky": {"polygon": [[0, 0]]}}}, "polygon", id="two corners too few"),
+        pytest.param({"masks": {"sky": MASKS["sky"] | {"overlap": 0}}}, "overlap", id="no share"),
+        pytest.param({"masks": {"a b": MASKS["sky"]}}, "a b|pattern|key", id="a name with a space"),
+        pytest.param({"masks": {"square": MASKS["sky"]}}, "'square' names a zone and a mask", id="taken"),
+        pytest.param({"filters": {"all": {"score": 2}}}, "score", id="a score of 2"),
+        pytest.param({"filters": {"all": {"min_size": 2, "max_size": 1}}}, "min_size", id="crossed bounds"),
+        pytest.param({"masks": []}, "masks|object", id="a list"),
+    ],
+)
+def test_masks_and_filters_that_mean_nothing_are_refused_with_their_key(
+    viewer: ViewerProcess, edge: AnsweringEdge, body: dict[str, object], reason: str
+) -> None:
+    code, answer = post(viewer, BODY | body)
+    assert code == 422
+    assert any(part in answer["detail"] for part in reason.split("|")), answer["detail"]
+    assert edge.store["yard"].version == 1
+
+
+def test_an_older_node_gets_no_masks_that_it_would_drop(own_broker: Any, tmp_path: Path) -> None:
+    edge = AnsweringEdge(own_broker.url)
+    edge.capabilities = ()
+    with ViewerProcess(own_broker.url, tmp_path) as viewer, edge:
+        edge.begin()
+        viewer.wait(cameras=1, nodes=1)
+        for ignoring in ({"masks": MASKS}, {"filters": FILTERS}):
+            code, answer = post(viewer, BODY | ignoring)
+            assert (code, "of an older version, which has no masks" in answer["detail"]) == (422, True)
+        assert post(viewer, BODY | {"masks": {}, "filters": {}})[0] == 200
+
+
+def test_suspects_are_listed_and_dismissed(viewer: ViewerProcess, edge: AnsweringEdge) -> None:
+    def listed() -> list[str]:
+        answer = json.loads(viewer.get("/api/v1/suspects"))
+        return [one["id"] for camera in answer["cameras"] for one in camera["suspects"]]
+
+    dismiss = "/api/v1/suspects/test/yard/dismiss"
+    assert listed() == []
+    edge.suspect(suspect("a1"), suspect("b2"))
+    wait_until(lambda: listed() == ["a1", "b2"])
+    assert post(viewer, {"id": "a1"}, dismiss) == (200, {"id": "a1"})
+    wait_until(lambda: listed() == ["b2"])
+    assert post(viewer, {"id": "a1"}, dismiss)[0] == 404
+    assert post(viewer, {"id": "b2"}, "/api/v1/suspects/test/door/dismiss")[0] == 404
+    wrong: tuple[object, ...] = (b"[", [], {}, {"id": 7})
+    for body in wrong:
+        assert post(viewer, body, dismiss)[0] == 400
+    assert post(viewer, {"id": "a b"}, dismiss)[0] == 422
+    assert post(viewer, {"id": "b2"}, dismiss, Origin="http://evil.example")[0] == 403
+    assert listed() == ["b2"]
 
 
 def test_a_picture_goes_to_the_only_node_or_to_the_named_one(own_broker: Any, tmp_path: Path) -> None:

@@ -49,6 +49,16 @@ def state() -> State:
     return made
 
 
+def test_suspects_are_told_and_taken_back(state: State) -> None:
+    path, about = "n/camera/c/suspects", COMMON | {"camera": "c", "schema": "darner.suspects/1"}
+    assert told(state.apply(received(path, about | {"suspects": []})))[0]["type"] == "suspects"
+    assert ("suspects", "n", "c") in known(state)
+    with pytest.raises(MessageError):
+        state.apply(received(path, about | {"suspects": [{}]}))
+    assert told(state.apply(received(path, raw=b"")))[0]["message"] is None
+    assert ("suspects", "n", "c") not in known(state)
+
+
 def test_a_new_browser_is_told_everything_that_is_known(state: State) -> None:
     for message in (zones("a"), zone("a"), event(1), detections(1), thumbnail(1)):
         state.apply(message)

@@ -1,13 +1,15 @@
-"""Earlier definitions of zones and lines: what is kept of them, and how much."""
+"""Earlier definitions of zones, lines, masks and filters: what is kept of them, and how much."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from shared.wire.messages import LineDefinition, ZoneDefinition, Zones
+from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition, Zones
 from viewer_server.quotas import Quotas
 from viewer_server.stored.versions import KEPT, Versions
 
@@ -34,6 +36,24 @@ def test_the_newest_versions_are_kept_and_repeats_are_none(tmp_path: Path) -> No
         assert [one["version"] for one in kept.of("n", "other")] == [1]
         another.add(zones_of(5))
         assert [one["version"] for one in another.of("n", "yard")] == [5]
+
+
+def test_masks_and_filters_are_kept_and_a_node_without_any_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "zones.db"
+    old = json.dumps({"lines": {}, "zones": {}}, separators=(",", ":")).encode()
+    with Versions(path) as kept:
+        kept.add(replace(zones_of(1), zones={}, lines={}))
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT definitions FROM versions").fetchall() == [(old,)], "as older viewers wrote"
+    db.close()
+    sky = MaskDefinition(polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 0.5)))
+    with Versions(path) as kept:
+        kept.add(replace(zones_of(1), zones={}, lines={}))
+        kept.add(replace(zones_of(2), masks={"sky": sky}, filters={"all": FilterDefinition(score=0.5)}))
+        newest, first = kept.of("n", "yard")
+        assert newest["masks"]["sky"]["polygon"] == [[0.0, 0.0], [1.0, 0.0], [1.0, 0.5]]
+        assert newest["filters"]["all"]["score"] == 0.5
+        assert (first["masks"], first["filters"]) == ({}, {})
 
 
 def test_all_cameras_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,7 +169,7 @@ export class Tile {
     };
     draw(this.#context, bitmap, detections, over, this.#canvas.width / (this.#canvas.clientWidth || 1));
     Object.assign(this.#canvas.dataset, {
-      session: picture.session, seq: picture.seq, boxesSeq: detections.seq,
+      session: picture.session, seq: picture.seq, boxesSeq: detections.seq, ignored: detections.ignored.length,
       boxes: JSON.stringify(detections.objects.map((object) => [object.track_id, ...object.box])),
     });
   }
