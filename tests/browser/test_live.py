@@ -38,34 +38,47 @@ NUMBERS = "() => [...document.querySelectorAll('.zone')].map((zone) => zone.inne
 """What the panel says about the zone and the line."""
 
 
-@pytest.fixture
-def edge_node(own_broker: Any, people_video: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+class RealNode:
     """A real edge node that watches the video over and over."""
-    camera = {
-        "source": str(people_video),
-        "loop": True,
-        "pace": "realtime",
-        "zones": ZONES,
-        "lines": LINES,
-        "thumbnail": {"fps": 10, "width": 640},
-    }
-    config = tmp_path / "edge.yaml"
-    config.write_text(
-        yaml.safe_dump(
-            {"node": "test", "zones_file": None, "mqtt": {"url": own_broker.url}, "cameras": {"yard": camera}}
-        )
-    )
-    with (tmp_path / "edge.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edge_node", "--config", str(config)], stdout=log, stderr=log
-        )
-    yield process
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)
+
+    def __init__(self, url: str, video: Path, folder: Path, **more: object) -> None:
+        camera = {
+            "source": str(video),
+            "loop": True,
+            "pace": "realtime",
+            "zones": ZONES,
+            "lines": LINES,
+            "thumbnail": {"fps": 10, "width": 640},
+        }
+        settings = {"node": "test", "zones_file": None, "mqtt": {"url": url}, "cameras": {"yard": camera}}
+        self._config, self._log = folder / "edge.yaml", folder / "edge.log"
+        self._config.write_text(yaml.safe_dump(settings | more))
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edge_node", "--config", str(self._config)], stdout=log, stderr=log
+            )
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(20)
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+
+@pytest.fixture
+def edge_node(own_broker: Any, people_video: Path, tmp_path: Path) -> Iterator[RealNode]:
+    node = RealNode(own_broker.url, people_video, tmp_path, zones_file=str(tmp_path / "zones.json"))
+    node.start()
+    yield node
+    node.stop()
 
 
 def test_boxes_move_with_people_and_zone_numbers_change(
-    edge_node: subprocess.Popen[bytes], viewer: ViewerProcess, open_page: OpenPage, artifacts: Path
+    edge_node: RealNode, viewer: ViewerProcess, open_page: OpenPage, artifacts: Path
 ) -> None:
     page = open_page(viewer.url, viewport={"width": 1280, "height": 800})
     page.set_default_timeout(60_000)
@@ -83,11 +96,11 @@ def test_boxes_move_with_people_and_zone_numbers_change(
     page.wait_for_function("() => JSON.parse(document.querySelector('canvas').dataset.boxes).length >= 2")
     page.screenshot(path=artifacts / "live.png")
     assert read(page.locator("canvas")).image.std() > 10  # a picture, not a blank
-    assert edge_node.poll() is None
+    assert edge_node.runs
 
 
 def test_a_newcomer_draws_a_counting_line_and_a_zone_and_sees_them_count_within_a_minute(
-    edge_node: subprocess.Popen[bytes], viewer: ViewerProcess, open_page: OpenPage, artifacts: Path
+    edge_node: RealNode, viewer: ViewerProcess, open_page: OpenPage, artifacts: Path
 ) -> None:
     viewer.wait(cameras=1)
     page = open_page(viewer.url, viewport={"width": 1280, "height": 900})
@@ -116,4 +129,59 @@ def test_a_newcomer_draws_a_counting_line_and_a_zone_and_sees_them_count_within_
     line = page.locator('[data-zone="line-1"] .big').inner_text()
     assert any(digit in line for digit in "123456789")  # not changed, so it went on counting
     page.screenshot(path=artifacts / "newcomer.png", full_page=True)
-    assert edge_node.poll() is None
+    assert edge_node.runs
+
+
+ALL_IGNORED = """() => {
+    const { boxes, ignored } = document.querySelector(".frame canvas").dataset;
+    return boxes === "[]" && Number(ignored) > 0;
+}"""
+
+TAKES_EFFECT = f"""() => new Promise((resolve) => {{
+    const since = performance.now();
+    const look = () => {{
+        if (!({ALL_IGNORED})()) return;
+        observer.disconnect();
+        resolve(performance.now() - since);
+    }};
+    const observer = new MutationObserver(look);
+    observer.observe(document.querySelector(".frame canvas"), {{ attributeFilter: ["data-boxes"] }});
+    [...document.querySelectorAll(".tools button")].find((one) => one.textContent === "Save").click();
+}})"""
+"""Presses Save, and answers with the milliseconds until a picture is drawn that has ignored boxes alone."""
+
+
+@pytest.mark.timing
+def test_a_mask_takes_effect_within_a_second_and_survives_restarts(
+    edge_node: RealNode, viewer: ViewerProcess, open_page: OpenPage, artifacts: Path
+) -> None:
+    viewer.wait(cameras=1)
+    page = open_page(f"{viewer.url}/#/camera/test/yard", expect_errors=True)  # the viewer goes away once
+    page.set_default_timeout(60_000)
+    page.wait_for_function(
+        "() => JSON.parse(document.querySelector('.frame canvas').dataset.boxes ?? '[]').length > 2"
+    )
+    page.get_by_role("checkbox", name="What is ignored").check()
+    page.get_by_role("button", name="Draw a mask").click()
+    click(page, (0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99))
+    page.get_by_role("button", name="Finish the mask").click()
+    page.get_by_label("Inside when").select_option("overlap")
+    took_ms = page.evaluate(TAKES_EFFECT)
+    print(f"a mask takes effect after {took_ms:.0f} ms")
+    assert took_ms < 1000
+    expect(page.locator("#ignored")).to_contain_text("never anything")
+    page.wait_for_function("() => /[1-9]/.test(document.querySelector('#ignored .big').innerText)")
+    page.screenshot(path=artifacts / "masked.png", full_page=True)
+    edge_node.stop()
+    expect(page.locator(".tile .state")).to_have_text("node offline")
+    edge_node.start()
+    viewer.stop()
+    viewer.start()
+    expect(page.locator(".tile .state")).to_have_text("streaming", timeout=60_000)
+    page.wait_for_function(ALL_IGNORED)
+    page.get_by_role("button", name="Edit zones, lines and masks").click()
+    page.locator("#editor").get_by_role("button", name="mask-1").click()
+    page.get_by_role("button", name="Delete mask-1").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_function("() => document.querySelector('.frame canvas').dataset.boxes !== '[]'")
+    expect(page.locator("#ignored")).not_to_contain_text("never anything")

@@ -216,8 +216,8 @@ def test_what_is_ignored_is_shown_on_wish_and_counted(
             id="its class before all",
         ),
         pytest.param({"reason": "max_aspect"}, {"kite": {"max_aspect": 3}}, "wider than 3 : 1", id="aspect"),
-        pytest.param({"reason": "score"}, {"kite": {"score": 0.4}}, "less sure than 40 %", id="score"),
-        pytest.param({"reason": "score"}, {}, "too unsure", id="a filter that is gone"),
+        pytest.param({"reason": "score"}, {"kite": {"score": 0.4}}, "score below 40 %", id="score"),
+        pytest.param({"reason": "score"}, {}, "score too low", id="a filter that is gone"),
         pytest.param({"reason": "colour"}, {}, "colour", id="a reason of a newer node"),
     ],
 )

@@ -13,7 +13,7 @@ const SAYS = {
   max_size: (bound, height) => (bound === null ? "too large" : `larger than ${size(bound, height)}`),
   min_aspect: (bound) => (bound === null ? "too narrow" : `narrower than ${bound} : 1`),
   max_aspect: (bound) => (bound === null ? "too wide" : `wider than ${bound} : 1`),
-  score: (bound) => (bound === null ? "too unsure" : `less sure than ${percent(bound)}`),
+  score: (bound) => (bound === null ? "score too low" : `score below ${percent(bound)}`),
 };
 const BOUNDS = /** @type {(keyof FilterDefinition)[]} */ (["min_size", "max_size", "min_aspect", "max_aspect", "score"]);
 
@@ -35,18 +35,24 @@ const size = (bound, height) => (height ? `${Math.round(bound * height)} px` : `
 const boundOf = (filters, label, key) => filters?.[label]?.[key] ?? filters?.all?.[key] ?? null;
 
 /**
+ * A mask by its name, which often says already that it is one.
+ * @param {string} name
+ */
+export const maskName = (name) => (name.startsWith("mask") ? name : `mask ${name}`);
+
+/**
  * Why something was dropped, such as "mask kites" or "smaller than 20 px".
  * @param {IgnoredObject} object
  * @param {Definitions["filters"] | undefined} filters Those of the camera.
  * @param {number} height Of the frame, pixels.
  */
 export function reasonOf({ reason, mask, label }, filters, height) {
-  if (reason === "mask") return `mask ${mask ?? ""}`.trim();
+  if (reason === "mask") return maskName(mask ?? "");
   return SAYS[reason]?.(boundOf(filters, label, reason), height) ?? reason; // a newer node may have others
 }
 
 /**
- * What a filter drops, such as "smaller than 3 % of the height, less sure than 40 %".
+ * What a filter drops, such as "smaller than 3 % of the height, score below 40 %".
  * @param {FilterDefinition} filter
  */
 export function filterText(filter) {
@@ -59,7 +65,7 @@ export function filterText(filter) {
  * @param {string} key
  */
 export function countName(key) {
-  if (key.startsWith("mask:")) return `mask ${key.slice(5)}`;
+  if (key.startsWith("mask:")) return maskName(key.slice(5));
   return SAYS[/** @type {Reason} */ (key)]?.(null, 0) ?? key;
 }
 

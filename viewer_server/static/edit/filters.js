@@ -15,7 +15,7 @@ const FIELDS = [
   ["max_size", "Larger than", "% of height", 100],
   ["min_aspect", "Narrower than", ": 1", 1],
   ["max_aspect", "Wider than", ": 1", 1],
-  ["score", "Less sure than", "%", 100],
+  ["score", "Score below", "%", 100],
 ];
 
 /**

@@ -5,6 +5,7 @@
  * @import { DetectedObject, DetectionsMessage, IgnoredObject, ZoneState } from "../../wire"
  * @import { TrackLog } from "./tracks.js"
  * @typedef {CanvasRenderingContext2D} Context
+ * @typedef {{text: string, left: number, top: number, wide: number, high: number}} Plate
  * @typedef {object} Over What is drawn over the picture.
  * @property {Definitions | undefined} zones
  * @property {Definitions["filters"] | undefined} filters
@@ -15,7 +16,7 @@
  */
 
 import { colourOf, inkOn } from "../common/colours.js";
-import { reasonOf } from "../common/ignoring.js";
+import { maskName, reasonOf } from "../common/ignoring.js";
 
 const ZONE = "#7fe3f2";
 const MASK = "#c9d1d6";
@@ -43,11 +44,11 @@ export function draw(context, picture, detections, over, scale) {
     /** @param {string} name */
     const text = (name) => name + spoken(over.numbers.get(name));
     for (const [name, zone] of Object.entries(over.zones.zones)) drawZone(context, text(name), zone.polygon.map(at), scale);
-    for (const [name, mask] of Object.entries(over.zones.masks)) drawMask(context, `mask ${name}`, mask.polygon.map(at), scale);
+    for (const [name, mask] of Object.entries(over.zones.masks)) drawMask(context, maskName(name), mask.polygon.map(at), scale);
     for (const [name, line] of Object.entries(over.zones.lines)) drawLine(context, text(name), line.points.map(at), scale);
   }
   if (show.ignored) {
-    for (const one of detections.ignored) drawIgnored(context, one, reasonOf(one, over.filters, detections.height), scale);
+    drawIgnored(context, detections.ignored, (one) => reasonOf(one, over.filters, detections.height), scale);
   }
   if (show.trails) {
     for (const { track_id: id } of detections.objects) drawTrail(context, tracks.trail(id, TRAIL_MS).map(at), colourOf(id), scale);
@@ -115,25 +116,47 @@ function drawMask(context, name, corners, scale) {
     context.moveTo(x, bottom);
     context.lineTo(x + bottom - top, top);
   }
-  context.globalAlpha = 0.5;
-  stroke(context, MASK, 1, scale);
+  context.globalAlpha = 0.4;
+  context.lineWidth = scale;
+  context.strokeStyle = MASK;
+  context.stroke();
   context.restore();
   const [x, y] = corners.reduce((a, b) => (b[0] + b[1] < a[0] + a[1] ? b : a));
   tag(context, name, x, y - 20 * scale, PLATE, MASK, scale);
 }
 
-/** @param {Context} context @param {IgnoredObject} object @param {string} reason @param {number} scale */
-function drawIgnored(context, { box: [x1, y1, x2, y2], label }, reason, scale) {
+/**
+ * Faint boxes. A text that would cover another one is left out; those with the best scores come first.
+ * @param {Context} context
+ * @param {IgnoredObject[]} objects
+ * @param {(object: IgnoredObject) => string} reasonFor
+ * @param {number} scale
+ */
+function drawIgnored(context, objects, reasonFor, scale) {
   const { width, height } = context.canvas;
+  const small = width / scale < 480;
+  /** @type {Plate[]} */
+  const plates = [];
   context.save();
   context.globalAlpha = 0.75;
   context.setLineDash([2 * scale, 4 * scale]);
-  context.beginPath();
-  context.rect(x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height);
-  stroke(context, MASK, 1.5, scale);
-  tag(context, width / scale < 480 ? reason : `${label}: ${reason}`, x1 * width, y2 * height + 2 * scale, PLATE, MASK, scale);
+  for (const one of objects) {
+    const [x1, y1, x2, y2] = one.box;
+    context.beginPath();
+    context.rect(x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height);
+    stroke(context, MASK, 1.5, scale);
+    const text = small ? reasonFor(one) : `${one.label}: ${reasonFor(one)}`;
+    const plate = plateFor(context, text, x1 * width, y2 * height + 2 * scale, scale);
+    if (plates.some((other) => overlap(plate, other))) continue;
+    plates.push(plate);
+    fillPlate(context, plate, PLATE, MASK, scale);
+  }
   context.restore();
 }
+
+/** @param {Plate} a @param {Plate} b */
+const overlap = (a, b) =>
+  a.left < b.left + b.wide && b.left < a.left + a.wide && a.top < b.top + b.high && b.top < a.top + a.high;
 
 /** @param {Context} context @param {string} name @param {Point[]} points @param {number} scale */
 function drawLine(context, name, [[ax, ay], [bx, by]], scale) {
@@ -194,13 +217,30 @@ function drawObject(context, object, { isMain, isSelected, hasLabel }, scale) {
  * @param {number} scale
  */
 function tag(context, text, x, y, plate, ink, scale) {
+  fillPlate(context, plateFor(context, text, x, y, scale), plate, ink, scale);
+}
+
+/**
+ * Where such a text goes.
+ * @param {Context} context
+ * @param {string} text
+ * @param {number} x
+ * @param {number} y
+ * @param {number} scale
+ * @returns {Plate}
+ */
+function plateFor(context, text, x, y, scale) {
   context.font = `600 ${12 * scale}px system-ui, sans-serif`;
   const shown = text.length > 40 ? `${text.slice(0, 39)}…` : text;
-  const wide = context.measureText(shown).width + 10 * scale;
+  const [wide, high] = [context.measureText(shown).width + 10 * scale, 18 * scale];
   const left = Math.max(0, Math.min(x, context.canvas.width - wide));
-  const top = Math.max(0, Math.min(y, context.canvas.height - 18 * scale));
-  context.fillStyle = plate;
-  context.fillRect(left, top, wide, 18 * scale);
+  return { text: shown, left, top: Math.max(0, Math.min(y, context.canvas.height - high)), wide, high };
+}
+
+/** @param {Context} context @param {Plate} plate @param {string} colour @param {string} ink @param {number} scale */
+function fillPlate(context, { text, left, top, wide, high }, colour, ink, scale) {
+  context.fillStyle = colour;
+  context.fillRect(left, top, wide, high);
   context.fillStyle = ink;
-  context.fillText(shown, left + 5 * scale, top + 3 * scale);
+  context.fillText(text, left + 5 * scale, top + 3 * scale);
 }

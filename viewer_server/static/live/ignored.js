@@ -3,7 +3,7 @@
 /** @import { Tile } from "./tile.js" */
 
 import { byId, element } from "../common/dom.js";
-import { countName, filterText, parts } from "../common/ignoring.js";
+import { countName, filterText, maskName, parts } from "../common/ignoring.js";
 
 /**
  * Fills the panel's section; hides it when the camera ignores nothing.
@@ -13,7 +13,7 @@ export function showIgnored(tile) {
   const { masks = {}, filters = {} } = tile?.zones ?? {};
   const counts = tile?.metrics?.ignored ?? {};
   const rows = [
-    ...Object.entries(masks).map(([name, { classes }]) => row(`mask ${name}`, counts[`mask:${name}`] ?? 0, `never ${classes.join(", ") || "anything"}`)),
+    ...Object.entries(masks).map(([name, { classes }]) => row(maskName(name), counts[`mask:${name}`] ?? 0, `never ${classes.join(", ") || "anything"}`)),
     ...Object.entries(filters).map(([name, filter]) => row(name === "all" ? "any class" : name, null, `not: ${filterText(filter)}`)),
   ];
   const dropped = parts(counts).filter(([key]) => !key.startsWith("mask")).map(([key, count]) => `${count} ${countName(key)}`);
