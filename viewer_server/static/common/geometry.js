@@ -3,6 +3,8 @@
 /** @import { Anchor, Box, Kind, Point } from "../../page" */
 
 const NEGLIGIBLE = 1e-6;
+const EDGE = 1 - 1e-9; // the last row and column of the picture belong to it
+const WHOLE = 0.98; // a mask over this share of the picture leaves nothing to see
 
 /** @type {Record<Anchor, Point>} */
 const ANCHORS = {
@@ -23,6 +25,17 @@ export const anchorNames = /** @type {Anchor[]} */ (Object.keys(ANCHORS));
 export function anchorOf([x1, y1, x2, y2], anchor = "bottom_center") {
   const [across, down] = ANCHORS[anchor] ?? ANCHORS.bottom_center;
   return [x1 + (x2 - x1) * across, y1 + (y2 - y1) * down];
+}
+
+/**
+ * Where an object stands: the point of its box that counts, moved into the picture.
+ * @param {Box} box
+ * @param {Anchor | undefined} anchor
+ * @returns {Point}
+ */
+export function standing(box, anchor) {
+  const [x, y] = anchorOf(box, anchor);
+  return [Math.min(Math.max(x, 0), EDGE), Math.min(Math.max(y, 0), EDGE)];
 }
 
 /**
@@ -117,17 +130,18 @@ export function shareInside(polygon, box) {
 }
 
 /**
- * What is wrong with a zone, line or mask, such that it can never do anything; null when it is right.
+ * What is wrong with a zone, line or mask; null when nothing is.
  * @param {Kind} kind
  * @param {Point[]} points
  */
 export function problemOf(kind, points) {
   if (kind !== "line") {
-    const never = kind === "zone" ? "can never count anything" : "can never hide anything";
+    const never = kind === "zone" ? "can never count anything" : "can never ignore anything";
     if (crossesItself(points)) return "crosses itself: move its corners so that its border does not";
     if (area(points) < NEGLIGIBLE) return `${never}: it has no area`;
-    const left = clipped(points, true);
-    return left.length < 3 || area(left) < NEGLIGIBLE ? `${never}: it lies outside the picture` : null;
+    const left = area(clipped(points, true));
+    if (left < NEGLIGIBLE) return `${never}: it lies outside the picture`;
+    return kind === "mask" && left >= WHOLE ? "covers the whole picture" : null;
   }
   const [a, b] = points;
   if (Math.hypot(b[0] - a[0], b[1] - a[1]) < NEGLIGIBLE) return "can never count anything: it has no length";

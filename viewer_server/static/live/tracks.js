@@ -10,7 +10,7 @@
  * @property {Map<string, number>} zones When it was first seen in each.
  */
 
-import { anchorOf, crossing, isInside, shareInside } from "../common/geometry.js";
+import { anchorOf, crossing, isInside, shareInside, standing } from "../common/geometry.js";
 
 const KEPT_MS = 30_000;
 const MAX_TRACKS = 500;
@@ -98,7 +98,7 @@ export class TrackLog {
    */
   inside(points, anchor, classes) {
     const wanted = (this.#newest?.objects ?? []).filter(({ label }) => !classes.length || classes.includes(label));
-    return wanted.filter(({ box }) => isInside(points, anchorOf(box, anchor))).length;
+    return wanted.filter(({ box }) => isInside(points, standing(box, anchor))).length;
   }
 
   /**
@@ -109,7 +109,7 @@ export class TrackLog {
   hidden(points, { by, anchor, overlap = 0.5, classes = [] }) {
     const { objects = [], ignored = [] } = this.#newest ?? {};
     return [...objects, ...ignored].filter(({ label, box }) => (!classes.length || classes.includes(label)) &&
-      (by === "overlap" ? shareInside(points, box) >= overlap : isInside(points, anchorOf(box, anchor)))).length;
+      (by === "overlap" ? shareInside(points, box) >= overlap : isInside(points, standing(box, anchor)))).length;
   }
 
   /**
