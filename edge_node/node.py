@@ -29,6 +29,7 @@ from edge_node.control.late_stages import LateStages
 from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
+from edge_node.ignore.store import SuspectStore
 from edge_node.machine.vitals import Monitor
 from edge_node.models import auto
 from edge_node.outbox.outbox import Outbox
@@ -219,6 +220,7 @@ class Node:
             message = self._publisher.metrics(next_report - started, throughput, vitals)
             if self._exporter is not None:
                 self._exporter.update(message)
+            self._suspects.keep()
             if heartbeat and self._pipeline.healthy and self._watchdog.well:
                 at_home(heartbeat).touch()
 
@@ -245,12 +247,18 @@ class Node:
 
     def _build_pipeline(self) -> None:
         config, batch = self._config, self._config.batch
-        self._definitions = DefinitionStore(_zones_path(config), config.cameras)
+        path = _zones_path(config)
+        self._definitions = DefinitionStore(path, config.cameras)
+        # Beside the zones, and not kept where they are not.
+        suspects = path and path.with_name(f"suspects-{config.node}.json")
+        self._suspects = SuspectStore(suspects, config.cameras, self._detectors[0].class_names)
         detects = [
             Detect(one, config.cameras, self._live, batch.wait_ms / 1e3, batch.limit)
             for one in self._detectors
         ]
-        self._pipeline = Pipeline(config, detects, self._publisher, self._live, self._definitions, self._stop)
+        self._pipeline = Pipeline(
+            config, detects, self._publisher, self._live, self._definitions, self._stop, self._suspects.hunts
+        )
 
     def _build_control(self) -> None:
         """Build the parts that handle incoming messages, and the inbox that hands out the messages."""
@@ -263,6 +271,7 @@ class Node:
             detector.class_names,
             self._live,
             definitions,
+            self._suspects,
             self._pipeline,
             self._publisher,
             self._homeassistant,
@@ -275,6 +284,7 @@ class Node:
             detector,
             self._live,
             definitions,
+            self._suspects,
             self._reload.announce_zones,
             lambda: client.room(answer),
         )
@@ -326,7 +336,12 @@ class Node:
             layout=detector.layout,
         )
         self._publisher.state.announce(
-            model, detector.backend_name, devices, config.tracker.kind, self._definitions
+            model,
+            detector.backend_name,
+            devices,
+            config.tracker.kind,
+            self._definitions,
+            self._suspects.offers(),
         )
         log.info(
             "node %s: %s at %dx%d on %s (%s)",

@@ -18,6 +18,7 @@ from edge_node.config.sources import describe, is_read_fast
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import Detect, Inferred
 from edge_node.frames import Detected
+from edge_node.ignore.suspects import SuspectHunt
 from edge_node.machine.vitals import Throughput
 from edge_node.pace import Pace
 from edge_node.progress import Progress
@@ -44,6 +45,7 @@ class Pipeline:
         live: The live settings.
         definitions: The zones and lines to begin with.
         stop: Set by anybody to end the run: capture stops, and the later stages finish what they have.
+        hunts: What looks for static false positives, by camera.
 
     Attributes:
         detects: As given.
@@ -60,6 +62,7 @@ class Pipeline:
         live: LiveStore,
         definitions: DefinitionStore,
         stop: threading.Event,
+        hunts: Mapping[str, SuspectHunt] | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
@@ -79,8 +82,9 @@ class Pipeline:
             name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
         }
         self._inferred: Channel[Inferred] = Channel(depth=_AHEAD if hurried else 2)
+        names, hunts = detects[0].class_names, hunts or {}
         self.watches = {
-            name: Watch(settings.analytics, definitions[name], config.tracker, detects[0].class_names)
+            name: Watch(settings.analytics, definitions[name], config.tracker, names, hunts.get(name))
             for name, settings in config.cameras.items()
         }
         self._captured = {name: Progress(settings, stop) for name, settings in config.cameras.items()}

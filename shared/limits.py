@@ -40,6 +40,8 @@ IGNORED = 50
 """Dropped detections that a message shows: those with the best scores."""
 SUSPECTS = 16
 """Suspects of a camera that are offered as masks."""
+REAL_THINGS = 64
+"""Things of a camera that people have called real, so that they are not suspects again."""
 CORNERS = 64
 """Corners of the polygon of a zone or mask."""
 NAMED_CLASSES = 256

@@ -12,10 +12,12 @@ from edge_node.analytics.heatmap import Heatmap
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import Detected, Frame, Tracks
+from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.ignore.gate import IgnoreGate
 from edge_node.ignore.rules import Ignored
+from edge_node.ignore.suspects import SuspectHunt
 from edge_node.track import tracker
+from shared.wire.messages import Suspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Analysed:
         timings_ms: Milliseconds that each step took so far.
         definitions: Those that are new since the previous frame; None if nothing changed.
         ignored: The detections that masks and filters dropped; None if there are none.
+        suspects: What may be static false positives, if that has changed since the previous frame; else None.
     """
 
     frame: Frame
@@ -39,6 +42,7 @@ class Analysed:
     timings_ms: dict[str, float]
     definitions: Definitions | None = None
     ignored: Ignored | None = None
+    suspects: tuple[Suspect, ...] | None = None
 
 
 class Watch:
@@ -49,6 +53,7 @@ class Watch:
         definitions: Zones, lines, masks and filters to start with.
         tracking: Settings of the tracker.
         class_names: Names by class id.
+        hunt: Looks for static false positives; None: nothing does.
     """
 
     def __init__(
@@ -57,10 +62,12 @@ class Watch:
         definitions: Definitions,
         tracking: TrackerSettings,
         class_names: Sequence[str],
+        hunt: SuspectHunt | None = None,
     ) -> None:
         self._tracker = tracker.create(tracking)
         self._analytics = Analytics(definitions.zones, definitions.lines, class_names, settings)
         self._gate = IgnoreGate(definitions, class_names)
+        self._hunt, self._changed = hunt, True
         self._last: tuple[Frame, Tracks] | None = None
         self._next: Definitions | None = None
 
@@ -99,15 +106,29 @@ class Watch:
         tracked = time.perf_counter()
         report = self._analytics.update(tracks, now_s, frame.width, frame.height)
         report.happenings[:0] = closed
+        suspects = None if self._hunt is None else self._suspects(self._hunt, detected, found, tracks, now_s)
         end = time.perf_counter()
         steps = {"track": tracked - start, "analyse": end - tracked}
         timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
-        return Analysed(frame, tracks, report, now_s, timings, definitions, ignored)
+        return Analysed(frame, tracks, report, now_s, timings, definitions, ignored, suspects)
+
+    def _suspects(
+        self, hunt: SuspectHunt, detected: Detected, found: Detections | None, tracks: Tracks, now_s: float
+    ) -> tuple[Suspect, ...] | None:
+        """Let the hunt see the frame when it is due; what it offers, if that is new."""
+        if self._changed:
+            self._changed = False
+            hunt.forget_covered(self._gate.covered, detected.frame)
+        if found is not None and hunt.due(now_s):
+            hunt.sample(detected, found, tracks, now_s)
+        return hunt.news()
 
     def _redefine(self, definitions: Definitions) -> list[Happening]:
         """Use other definitions; what they ignore ends at once, and so do its stays."""
         closed = self._analytics.redefine(definitions.zones, definitions.lines)
-        if self._gate.redefine(definitions) and self._last is not None:
+        changed = self._gate.redefine(definitions)
+        self._changed |= changed
+        if changed and self._last is not None:
             gone = self._gate.gone(self._last[1], self._last[0])
             self._tracker.end(gone)
             closed += self._analytics.dismiss(gone.tolist())

@@ -43,6 +43,7 @@ def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> Camer
         lines=wanted.lines,
         masks=wanted.masks,
         filters=wanted.filters,
+        suspects=wanted.suspects,
     )
 
 

@@ -13,6 +13,7 @@ from edge_node.config.live import LiveStore
 from edge_node.control.commands import Handler, RefusedError
 from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector
+from edge_node.ignore.store import SuspectStore
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import fractions, rounded
 from edge_node.publish.jpeg import Fitted
@@ -37,7 +38,8 @@ class Control:
         publisher: Knows each camera's newest frame.
         detector: Answers `detect`.
         live: The live settings.
-        definitions: The zones and lines of each camera.
+        definitions: The zones, lines, masks and filters of each camera.
+        suspects: What may be static false positives on each camera.
         on_zones: Called after zones and lines have changed.
         room: Gives the most bytes that an answer may have now.
     """
@@ -49,11 +51,12 @@ class Control:
         detector: Detector,
         live: LiveStore,
         definitions: DefinitionStore,
+        suspects: SuspectStore,
         on_zones: Callable[[], None],
         room: Callable[[], int] = lambda: limits.PAYLOAD_BYTES,
     ) -> None:
         self._on_zones, self._room = on_zones, room
-        self._definitions = definitions
+        self._definitions, self._suspects = definitions, suspects
         self._pipeline = pipeline
         self._publisher = publisher
         self._detector = detector
@@ -68,6 +71,7 @@ class Control:
             "detect": self.detect,
             "set": self.set,
             "zones.set": self.set_zones,
+            "suspects.dismiss": self.dismiss,
         }
 
     def ping(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
@@ -152,6 +156,17 @@ class Control:
         self._on_zones()
         warnings = all_problems(saved, self._detector.class_names, self._live[camera].confidence)
         return {"version": saved.version, "warnings": [limits.clipped(one) for one in warnings[:_WARNINGS]]}
+
+    def dismiss(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
+        """Call a suspect real, for good; return what is still offered on its camera."""
+        camera = self._camera(request)
+        if request.id is None:
+            raise MessageError("id is missing; it is that of a suspect in the /suspects message")
+        if not self._suspects.dismiss(camera, request.id):
+            raise RefusedError("unknown", f"no suspect {request.id!r} is offered on camera {camera!r} now")
+        left = self._suspects.hunts[camera].offers()
+        self._publisher.state.suspects(camera, left)
+        return {"suspects": list(left)}
 
     def _camera(self, request: Request) -> str:
         known = ", ".join(self._pipeline.watches)

@@ -12,6 +12,7 @@ from edge_node.config.changes import changed_keys, with_definitions, with_live_c
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
+from edge_node.ignore.store import SuspectStore
 from edge_node.pipeline import Pipeline
 from edge_node.publish.homeassistant import HomeAssistant
 from edge_node.publish.publisher import Publisher
@@ -32,7 +33,8 @@ class Reload:
         config: The configuration as read at the start.
         class_names: The model's class names, by id.
         live: The live settings.
-        definitions: The zones and lines of each camera.
+        definitions: The zones, lines, masks and filters of each camera.
+        suspects: What may be static false positives on each camera.
         pipeline: The running pipeline.
         publisher: The publisher of the running node.
         homeassistant: The node's Home Assistant discovery.
@@ -45,6 +47,7 @@ class Reload:
         class_names: Sequence[str],
         live: LiveStore,
         definitions: DefinitionStore,
+        suspects: SuspectStore,
         pipeline: Pipeline,
         publisher: Publisher,
         homeassistant: HomeAssistant,
@@ -52,7 +55,7 @@ class Reload:
         self._read = read
         self._config = config
         self._class_names = class_names
-        self._live, self._definitions = live, definitions
+        self._live, self._definitions, self._suspects = live, definitions, suspects
         self._pipeline, self._publisher, self._homeassistant = pipeline, publisher, homeassistant
         self._lock = threading.RLock()
 
@@ -81,6 +84,7 @@ class Reload:
         redefined = self._definitions.configure(now.cameras)  # first: only this can fail
         self._config = now
         self._live.reconfigure(before, now)
+        self._suspects.reconfigure(now.cameras)
         for name, camera in now.cameras.items():
             self._publisher.reconfigure(name, camera)
         for name in redefined:

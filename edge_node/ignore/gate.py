@@ -11,6 +11,7 @@ import numpy as np
 from edge_node.config.definitions import Definitions
 from edge_node.frames import I64, Detections, Frame, Tracks
 from edge_node.ignore.rules import REASONS, Ignored, Rules
+from shared.geometry import Bool
 
 _MASK = "mask:"
 
@@ -66,6 +67,12 @@ class IgnoreGate:
             return np.zeros(0, np.int64)
         return np.asarray(tracks.track_id[self._rules.drops(tracks, frame.width, frame.height)])
 
+    def covered(self, found: Detections, frame: Frame) -> Bool:
+        """Which detections of a frame, in pixels, would be dropped now; they are not counted."""
+        if self._rules is None:
+            return np.zeros(len(found), np.bool_)
+        return self._rules.drops(found, frame.width, frame.height)
+
     def _compiled(self) -> Rules | None:
         one = self._definitions
         return Rules(one.masks, one.filters, self._class_names) if one.masks or one.filters else None
@@ -78,7 +85,7 @@ class IgnoreGate:
             self.counts[f"{_MASK}{ignored.masks[index]}"] += int(many)
 
 
-def _only(tracks: Tracks, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Tracks:
+def _only(tracks: Tracks, kept: Bool) -> Tracks:
     return replace(
         tracks,
         xyxy=tracks.xyxy[kept],

@@ -76,9 +76,9 @@ class Rules:
         gone = ~kept
         return found[kept], Ignored(found[gone], reason[gone], mask[gone], self.masks)
 
-    def drops(self, tracks: Tracks, width: int, height: int) -> Bool:
-        """Which tracks ``(N,)`` masks and filters would drop if they were detections."""
-        reason, _ = self._judge(tracks.xyxy, tracks.score, tracks.class_id, width, height)
+    def drops(self, found: Detections | Tracks, width: int, height: int) -> Bool:
+        """Which detections or tracks ``(N,)`` masks and filters would drop."""
+        reason, _ = self._judge(found.xyxy, found.score, found.class_id, width, height)
         return np.asarray(reason != _KEPT)
 
     def masked(self, tracks: Tracks, width: int, height: int) -> Bool:

@@ -126,6 +126,8 @@ class Publisher:
         camera.last = item
         if item.definitions is not None:
             self.state.define(frame.camera, item.definitions)
+        if item.suspects is not None:
+            self.state.suspects(frame.camera, item.suspects)
         for numbers in item.report.numbers.values():
             self.state.zone(numbers, frame)
         for step, milliseconds in item.timings_ms.items():

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from edge_node import __version__
@@ -19,9 +19,19 @@ from shared import limits
 from shared.mqtt.client import Client
 from shared.secrets.redact import redact
 from shared.wire import messages, topics
-from shared.wire.messages import ZoneNumbers, now_us
+from shared.wire.messages import Suspect, ZoneNumbers, now_us
 
-CAPABILITIES = ("detections", "thumbnails", "snapshots", "tracks", "zones", "lines", "commands", "masks")
+CAPABILITIES = (
+    "detections",
+    "thumbnails",
+    "snapshots",
+    "tracks",
+    "zones",
+    "lines",
+    "commands",
+    "masks",
+    "suspects",
+)
 ZONE_REFRESH_S = 1.0
 """How often a zone's durations are published while nothing else changes in it."""
 ORIGIN_REFRESH_S = 1.0
@@ -74,11 +84,13 @@ class NodeState:
         device: str,
         tracker: str,
         definitions: DefinitionStore,
+        suspects: Mapping[str, tuple[Suspect, ...]],
     ) -> None:
-        """Publish that the node is online, its manifest, and every camera's status, zones and lines."""
+        """Publish that the node is online, its manifest, and all about every camera."""
         self.node_status("online")
         for name in self._cameras:
             self.define(name, definitions[name])
+            self.suspects(name, suspects[name])
             self.camera_status(name, "starting")
         self._about = {
             "model": dataclasses.replace(model, name=limits.clipped(model.name)),
@@ -137,6 +149,11 @@ class NodeState:
         for gone in known.numbers.keys() - definitions.zones.keys() - definitions.lines.keys():
             del known.numbers[gone]
             self._publish(topics.ZONE, b"", camera=camera, zone=gone)
+
+    def suspects(self, camera: str, suspects: tuple[Suspect, ...]) -> None:
+        """Publish what may be static false positives on a camera."""
+        message = messages.Suspects(**self._composer.head(), camera=camera, suspects=suspects)
+        self._publish(topics.SUSPECTS, messages.encode(message), camera=camera)
 
     def zone(self, numbers: ZoneNumbers, frame: Frame, *, at_once: bool = False) -> None:
         """Publish the numbers of a zone or line, if they have changed.

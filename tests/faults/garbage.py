@@ -24,7 +24,17 @@ from tests.conftest import REPO
 
 EXAMPLES = REPO / "docs" / "examples"
 WRONG: tuple[Any, ...] = (None, True, -1, 1.5, "x", [], {}, [[]], {"x": {}}, "9" * 5000)
-COMMANDS = ("ping", "snapshot", "detect", "set", "zones.set", "heatmap", "reload", "no.such")
+COMMANDS = (
+    "ping",
+    "snapshot",
+    "detect",
+    "set",
+    "zones.set",
+    "heatmap",
+    "suspects.dismiss",
+    "reload",
+    "no.such",
+)
 Maker = Callable[[random.Random, topics.Topic], bytes]
 
 

@@ -20,7 +20,7 @@ def control(room: int) -> Control:
     """The commands of a node whose camera has given one frame, of which a JPEG cannot be small."""
     parts = SimpleNamespace(watches={"street": None}, newest=lambda _: analysed(noise=True))
     some = cast(Any, parts)
-    return Control(some, some, some, LiveStore(EdgeConfig()), some, lambda: None, lambda: room)
+    return Control(some, some, some, LiveStore(EdgeConfig()), some, some, lambda: None, lambda: room)
 
 
 @pytest.mark.parametrize("room", [1_000_000, 128_000, 30_000])

@@ -31,6 +31,7 @@ from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
+from edge_node.ignore.store import SuspectStore
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
@@ -46,7 +47,7 @@ from tests.edge_node.control.test_commands import PREFIX, NoBroker
 from tests.shared.wire.test_hostile import HOSTILE, JSON
 
 WITHIN_S = 5.0
-COMMANDS = ("ping", "snapshot", "heatmap", "detect", "set", "zones.set", "none")
+COMMANDS = ("ping", "snapshot", "heatmap", "detect", "set", "zones.set", "suspects.dismiss", "none")
 
 
 class Node:
@@ -62,9 +63,10 @@ class Node:
         live, definitions = LiveStore(config), DefinitionStore(None, cameras)
         composer = Composer(config.node, "s", detector.class_names)
         publisher = Publisher(client, outbox, SnapshotSender(client), config, live, composer)
+        suspects = SuspectStore(None, cameras, detector.class_names)
         detect = Detect(detector, cameras, live)
         pipeline = Pipeline(config, [detect], publisher, live, definitions, threading.Event())
-        control = Control(pipeline, publisher, detector, live, definitions, lambda: None)
+        control = Control(pipeline, publisher, detector, live, definitions, suspects, lambda: None)
         self.handlers = control.handlers()
 
     def ask(self, command: str, payload: bytes) -> messages.Response:

@@ -39,7 +39,7 @@ class Said:
 
     def announce(self) -> None:
         definitions = DefinitionStore(None, self.config.cameras)
-        self.state.announce(MODEL, "a backend", "cpu", "bytetrack", definitions)
+        self.state.announce(MODEL, "a backend", "cpu", "bytetrack", definitions, {"street": ()})
 
     def since(self) -> list[tuple[str, bytes]]:
         """Row and payload of everything said since the last call."""
@@ -77,7 +77,7 @@ def test_an_announcement_says_who_runs_here_and_what_every_camera_has(broker: Mo
     with saying(broker, "announce") as said:
         said.announce()
         seen = dict(said.since())
-    assert set(seen) == {"status", "info", "zones", "camera_status"}
+    assert set(seen) == {"status", "info", "zones", "suspects", "camera_status"}
     info = messages.decode(messages.NodeInfo, seen["info"])
     assert (info.model, info.backend, info.device, info.tracker) == (MODEL, "a backend", "cpu", "bytetrack")
     assert [(camera.camera, camera.zones, camera.lines) for camera in info.cameras] == [("street", 2, 0)]
@@ -151,7 +151,7 @@ def test_a_node_that_leaves_its_name_to_another_takes_its_state_back(broker: Mos
         said.since()
         said.state.withdraw()
         seen: list[tuple[str, bytes]] = []
-        while len(seen) < 4:
+        while len(seen) < 5:
             received = said.reader.received.get(10)
             seen.append((received.topic.rpartition("/")[2], received.payload))
     assert {name for name, payload in seen if not payload} >= {"info", "zones"}

@@ -1,4 +1,4 @@
-"""Masks and filters of a running node, over MQTT: at once, with versions, and over a crash."""
+"""What a running node ignores, over MQTT: masks, filters, and suspects that may become masks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import orjson
 import pytest
 
 from shared.wire import topics
+from shared.wire.messages import Suspect
 from tests.conftest import Mosquitto
 from tests.integration.test_file_to_mqtt import config
 from tests.integration.test_reload import SQUARE, Node, running
@@ -119,3 +122,59 @@ def test_what_is_useless_is_kept_and_said(node: Node) -> None:
     assert off_frame == "mask 'off' can never ignore anything: it lies outside the frame"
     assert unknown.startswith("filters.unicorn: the model has no class 'unicorn'; it has person, ")
     assert low.startswith("filters.all.score: 0.01 drops nothing: detections below 0.")
+
+
+@pytest.fixture
+def frozen(people_video: Path, tmp_path: Path) -> Path:
+    """A minute of one picture of the street, two frames a second."""
+    reader = cv2.VideoCapture(str(people_video))
+    reader.set(cv2.CAP_PROP_POS_FRAMES, 300)
+    _, picture = reader.read()
+    path = tmp_path / "frozen.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 2, picture.shape[1::-1])
+    for _ in range(120):
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+def test_suspects_are_offered_dismissed_masked_and_kept(
+    broker: Mosquitto, frozen: Path, tmp_path: Path
+) -> None:
+    prefix = "test-suspects/v1"
+    settings = config(broker.url, frozen, prefix, loop=True, suspects={"after_s": 2})
+    settings["zones_file"] = str(tmp_path / "zones.json")
+
+    def offered(node: Node) -> tuple[Suspect, ...]:
+        found: tuple[Suspect, ...] = node.heard.of(topics.SUSPECTS)[-1].suspects
+        return found
+
+    with running(broker, tmp_path, settings, prefix) as node:
+        assert node.heard.of(topics.SUSPECTS)[0].suspects == ()
+        node.heard.listen_until(lambda: len(offered(node)) >= 2)
+        assert {one.label for one in offered(node)} == {"person"}
+        assert node.ask("suspects.dismiss", camera="street", id="nobody").code == "unknown"
+        assert node.ask("suspects.dismiss", camera="street").error == (
+            "id is missing; it is that of a suspect in the /suspects message"
+        )
+        real = offered(node)[0]
+        answer = node.ask("suspects.dismiss", camera="street", id=real.id)
+        assert answer.error is None
+        assert real.id not in {one["id"] for one in answer.result["suspects"]}
+        node.heard.listen_until(lambda: real.id not in {one.id for one in offered(node)})
+        thing = offered(node)[0]
+        mask = {"polygon": thing.polygon, "classes": [thing.label]}
+        node.ask("zones.set", camera="street", zones={}, lines={}, masks={"thing": mask}, version=1)
+        node.heard.listen_until(lambda: thing.id not in {one.id for one in offered(node)})
+        node.heard.listen_until(
+            lambda: any(one["mask"] == "thing" for one in node.heard.of(topics.DETECTIONS)[-1].ignored)
+        )
+        kept = tmp_path / "suspects-box.json"
+        node.heard.listen_until(lambda: kept.is_file() and thing.id not in kept.read_text())
+        node.process.kill()
+    with running(broker, tmp_path, settings, prefix) as node:
+        node.heard.listen_until(lambda: len(node.heard.of(topics.DETECTIONS)) > 60)
+        gone = [real.box, thing.box]
+        assert not [one for one in offered(node) if one.box in gone]
+        real_things = orjson.loads(kept.read_bytes())["cameras"]["street"]["real"]
+        assert [one["label"] for one in real_things] == ["person"]

@@ -1,0 +1,101 @@
+"""How places in a camera's picture look: small grey pictures, and whether two of them show the same thing."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edge_node.frames import U8
+from shared.geometry import F32, F64, Bool, Floats
+
+WIDTH, HEIGHT = 320, 180
+"""Size of the grey picture in which places are compared; its sides do not keep the camera's aspect."""
+SIDE = 12
+"""A look has this many pixels down and across."""
+_BLOCK = 4
+_MARGIN = 0.1  # of the box's sides: a thing is also told by the edge between it and what is around
+_FLAT = 4.0  # grey levels: a look with a smaller standard deviation shows nothing, such as a dark corner
+_MOVED = 6.0  # grey levels on average over a block that are more than light and noise
+_NOISES = 3.0
+_LIGHT = 0.5  # share of the picture's blocks that change together when the light does, or the camera
+
+
+def shrink(image: U8) -> U8:
+    """The grey picture of a frame, ``(HEIGHT, WIDTH)``."""
+    step = max(1, min(image.shape[1] // (2 * WIDTH), image.shape[0] // (2 * HEIGHT)))
+    part = np.ascontiguousarray(image[::step, ::step])
+    small = cv2.resize(part, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def looks(picture: U8, boxes: F64) -> F32:
+    """How the picture looks in each box.
+
+    Args:
+        picture: From `shrink`.
+        boxes: Fractions of the frame, ``(N, 4)``.
+
+    Returns:
+        Grey levels, ``(N, SIDE * SIDE)``.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    grown = np.hstack((boxes[:, :2] - _MARGIN * sides, boxes[:, 2:] + _MARGIN * sides))
+    pixels = grown * (WIDTH, HEIGHT, WIDTH, HEIGHT)
+    low = np.clip(np.floor(pixels[:, :2]), 0, (WIDTH - 2, HEIGHT - 2)).astype(int)
+    high = np.clip(np.ceil(pixels[:, 2:]), low + 2, (WIDTH, HEIGHT)).astype(int)
+    found = np.zeros((len(boxes), SIDE, SIDE), np.float32)
+    for index, ((x1, y1), (x2, y2)) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        found[index] = cv2.resize(picture[y1:y2, x1:x2], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return found.reshape(len(boxes), SIDE * SIDE)
+
+
+def likeness(some: F32, others: F32) -> F64:
+    """How much pairs of looks are alike, whatever the light: their correlation.
+
+    Args:
+        some: ``(N, SIDE * SIDE)``.
+        others: As many.
+
+    Returns:
+        ``(N,)``: 1 for the same, about 0 for different things; NaN where one of both shows nothing.
+    """
+    a = some - some.mean(axis=1, keepdims=True)
+    b = others - others.mean(axis=1, keepdims=True)
+    deviation = np.sqrt((a * a).mean(axis=1)), np.sqrt((b * b).mean(axis=1))
+    shown = np.minimum(*deviation) >= _FLAT
+    product = np.where(shown, deviation[0] * deviation[1], np.nan)
+    return np.asarray((a * b).mean(axis=1) / product, np.float64)
+
+
+def moved(some: F32, others: F32, noise: float) -> Bool:
+    """In which pairs of looks some part has moved.
+
+    Args:
+        some: ``(N, SIDE * SIDE)``.
+        others: As many, a moment later.
+        noise: From `noise_of` the two pictures.
+    """
+    change = others - some
+    change -= np.median(change, axis=1, keepdims=True)  # the light
+    parts = SIDE // _BLOCK
+    blocks = np.abs(change).reshape(-1, parts, _BLOCK, parts, _BLOCK).mean(axis=(2, 4))
+    return np.asarray(blocks.max(axis=(1, 2), initial=0.0) > _MOVED + _NOISES * noise)
+
+
+def noise_of(before: U8, now: U8) -> float:
+    """The usual difference between two pictures, grey levels: most of what a camera sees stands still."""
+    change = now[::4, ::4].astype(np.float32) - before[::4, ::4]
+    return float(np.median(np.abs(change - np.median(change))))
+
+
+def light_changed(before: U8, now: U8, noise: float) -> bool:
+    """Whether most of the picture is another one: the light was switched, or the camera was turned."""
+    size = (WIDTH // 16, HEIGHT // 15)
+    a, b = (cv2.resize(one, size, interpolation=cv2.INTER_AREA).astype(np.float32) for one in (before, now))
+    change = np.abs(_standard(a) - _standard(b)) * 40.0
+    return bool((change > _MOVED + _NOISES * noise).mean() > _LIGHT)
+
+
+def _standard(values: Floats) -> F32:
+    centred = values - np.median(values)
+    return np.asarray(centred / max(float(np.abs(centred).mean()), _FLAT), np.float32)
