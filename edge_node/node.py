@@ -253,7 +253,7 @@ class Node:
         suspects = path and path.with_name(f"suspects-{config.node}.json")
         self._suspects = SuspectStore(suspects, config.cameras, self._detectors[0].class_names)
         detects = [
-            Detect(one, config.cameras, self._live, batch.wait_ms / 1e3, batch.limit)
+            Detect(one, config.cameras, self._live, batch.wait_ms / 1e3, batch.limit or one.usual_batch)
             for one in self._detectors
         ]
         self._pipeline = Pipeline(

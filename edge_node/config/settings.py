@@ -161,7 +161,13 @@ class BatchSettings:
     """How frames of several cameras share one run of the network."""
 
     limit: Annotated[
-        int, Meta(ge=0, le=256, description="Most frames in one batch; 0: as many as the engine takes")
+        int,
+        Meta(
+            ge=0,
+            le=256,
+            description="Most pictures in one batch; 0: as many as the engine takes, on a CPU one for each "
+            "thread",
+        ),
     ] = 0
     wait_ms: Annotated[
         float,

@@ -26,6 +26,7 @@ from edge_node.detect.decode.layouts import recognise
 from edge_node.detect.decode.outputs import observed
 from edge_node.detect.input_size import nominal_size, rectangular, with_known_size
 from edge_node.frames import U8, Detections
+from edge_node.machine.hardware import usable_cores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,6 +144,18 @@ class Detector:
     def max_batch(self) -> int:
         """Maximum number of pictures in one batch; the number may change while the engine runs."""
         return self._backend.max_batch
+
+    @property
+    def usual_batch(self) -> int:
+        """Most pictures of a batch where the user sets no limit; 0: as many as the engine takes.
+
+        On a CPU a larger batch gains nothing once every thread has a picture, and all of its pictures wait
+        for the last one.
+        """
+        # While TensorRT builds its engine the model may run on the CPU, but soon it will not.
+        if self.device != "cpu" or self._settings.backend == "tensorrt":
+            return 0
+        return self._settings.threads or usable_cores()
 
     @property
     def in_flight(self) -> int:

@@ -19,6 +19,7 @@ from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import U8
+from edge_node.machine.hardware import usable_cores
 from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
 from tests.edge_node.backends import networks
@@ -183,6 +184,22 @@ def test_the_built_in_model_says_the_same_alone_and_in_a_batch_of_any_aspects(st
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(one.xyxy, other.xyxy, atol=0.01)
         np.testing.assert_allclose(one.score, other.score, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        pytest.param({"threads": 3}, 3, id="a picture for each thread"),
+        pytest.param({}, usable_cores(), id="of all cores"),
+        pytest.param({"threads": 3, "backend": "tensorrt"}, 0, id="the CPU is only a stopgap"),
+    ],
+)
+def test_on_a_cpu_a_batch_has_a_picture_for_each_thread(keys: dict[str, Any], expected: int) -> None:
+    def open_backend(settings: ModelSettings, index: int) -> OnnxBackend:
+        return OnnxBackend(BUILT_IN / "nanodet_g.onnx", settings, index)
+
+    with Detector(ModelSettings(input_size=64, **keys), open_backend=open_backend) as detector:
+        assert detector.usual_batch == expected
 
 
 @pytest.mark.parametrize("size", [320, 512, 608])
