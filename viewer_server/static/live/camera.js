@@ -47,6 +47,7 @@ export class CameraPage {
     this.#editor?.close();
     this.#resume();
     tile.root.classList.remove("solo");
+    tile.suspects.forget();
     tile.tools.replaceChildren();
     tile.onpick = undefined;
     this.tile = null;

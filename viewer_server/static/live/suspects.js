@@ -14,6 +14,7 @@ const SIDE = 130; // of the picture, CSS pixels
 const AROUND = 0.5; // how much of the picture around the box is shown, in sides of the box
 const PATIENCE_MS = 3000; // for the message with the version that somebody else saved
 const LOOK_MS = 100;
+const PAUSE_MS = 700; // so that a double click does not answer the next question, too
 
 export class SuspectNotice {
   /** @type {Suspect[]} */
@@ -24,7 +25,7 @@ export class SuspectNotice {
   #link;
   #text = element("p");
   #more = element("p", { class: "quiet" });
-  #said = element("p", { class: "answered", role: "status" });
+  #said = element("p", { class: "answered", role: "status", tabindex: -1 });
   #buttons = {
     ignore: button("Ignore here", () => this.#answer((one) => this.#ignore(one))),
     real: button("It is real", () => this.#answer((one) => this.#dismiss(one))),
@@ -92,7 +93,17 @@ export class SuspectNotice {
       this.#said.textContent = `Not done: ${messageOf(error)}`;
       this.#said.dataset.state = "bad";
     }
+    this.refresh();
+    const isHere = document.activeElement === document.body; // a button that is disabled loses the focus
+    if (isHere && this.#question.hidden) this.#said.focus({ preventScroll: true });
+    await pause(PAUSE_MS);
     this.#setBusy(false);
+    if (isHere && document.activeElement === document.body) this.#buttons.ignore.focus({ preventScroll: true });
+  }
+
+  /** Takes back what was said of the last answer. */
+  forget() {
+    this.#said.textContent = "";
     this.refresh();
   }
 
@@ -113,13 +124,13 @@ export class SuspectNotice {
    * @param {Suspect} suspect
    */
   async #ignore(suspect) {
-    let version = this.tile.zones?.version ?? 0;
+    const version = this.tile.zones?.version ?? 0;
     try {
       return await this.#mask(suspect);
     } catch (error) {
       if (!(error instanceof Refusal) || error.status !== 409) throw error;
       const end = performance.now() + PATIENCE_MS;
-      while (this.tile.zones?.version === version && performance.now() < end) await new Promise((later) => setTimeout(later, LOOK_MS));
+      while (this.tile.zones?.version === version && performance.now() < end) await pause(LOOK_MS);
       return await this.#mask(suspect);
     }
   }
@@ -133,6 +144,9 @@ export class SuspectNotice {
     return `Mask ${name} is saved as version ${saved.version}: ${label} is not reported there. Delete the mask to undo it.`;
   }
 }
+
+/** @param {number} ms */
+const pause = (ms) => new Promise((later) => setTimeout(later, ms));
 
 /**
  * A name for a mask of a class that nothing has yet.
