@@ -38,9 +38,11 @@ CLICK_TWICE = """async (button) => {
     button.focus();
     button.click();
     while (question.innerText === before) await new Promise(requestAnimationFrame);
+    await new Promise((later) => setTimeout(later, 200));
     button.click();
+    await new Promise((later) => setTimeout(later, 200));
 }"""
-"""Clicks, and once more as soon as something else is asked."""
+"""Clicks, and once more soon after something else is asked."""
 SKY = ((0.1, 0.05), (0.9, 0.05), (0.9, 0.4), (0.1, 0.4))
 
 
