@@ -11,7 +11,8 @@ Text messages are JSON objects with a `type`:
 `status`, `info`,         a message from the broker: `node`, and `camera` and `zone` where it has them, with
 `metrics`,                the message itself in `message`, or null when it was cleared and the thing is gone
 `camera_status`,
-`zones`, `zone`
+`zones`, `zone`,
+`suspects`
 `events`                  the same; `message` is one event, which is sent once
 `picture`                 `node`, `camera`, and why the camera's newest picture is not shown, as `refused` in
                           `message`; null when one is shown again

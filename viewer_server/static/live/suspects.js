@@ -5,7 +5,7 @@
  * @import { Suspect } from "../../wire"
  */
 
-import { button, element, messageOf } from "../common/dom.js";
+import { button, context2d, element, messageOf } from "../common/dom.js";
 import { duration } from "../common/format.js";
 import { askInPlace, Refusal } from "../common/rest.js";
 import { save } from "../edit/versions.js";
@@ -73,8 +73,16 @@ export class SuspectNotice {
   /** @param {Box} box @param {string} label */
   #refreshPicture([x1, y1, x2, y2], label) {
     const [dx, dy] = [(x2 - x1) * AROUND, (y2 - y1) * AROUND];
-    const cut = this.tile.isSolo && this.tile.cutOut([Math.max(0, x1 - dx), Math.max(0, y1 - dy), Math.min(1, x2 + dx), Math.min(1, y2 + dy)], SIDE);
+    /** @type {Box} */
+    const [left, top, right, bottom] = [Math.max(0, x1 - dx), Math.max(0, y1 - dy), Math.min(1, x2 + dx), Math.min(1, y2 + dy)];
+    const cut = this.tile.isSolo && this.tile.cutOut([left, top, right, bottom], SIDE);
     if (!cut) return this.#picture.replaceChildren();
+    const [across, down] = [cut.width / (right - left), cut.height / (bottom - top)];
+    const context = context2d(cut);
+    for (const [colour, width] of /** @type {[string, number][]} */ ([["rgb(0 0 0 / 0.6)", 4], ["#ffd54a", 2]])) {
+      [context.strokeStyle, context.lineWidth] = [colour, width];
+      context.strokeRect((x1 - left) * across, (y1 - top) * down, (x2 - x1) * across, (y2 - y1) * down);
+    }
     cut.setAttribute("role", "img");
     cut.setAttribute("aria-label", `What is taken for: ${label}`);
     this.#picture.replaceChildren(cut);
