@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -30,18 +31,15 @@ if __name__ == "__main__":  # the checkout in which this runs, which may be the 
 
 from edge_node.frames import Detections
 
+if "--work" not in sys.argv:  # an earlier checkout has no such file
+    from tests.bench.detector import clips
+
 if TYPE_CHECKING:
     from optimization.measure.counts.shapes import Shapes
     from optimization.measure.mot import Boxes
 
 HERE = Path(__file__).resolve().parents[3]
-SHARED = HERE.parent / "shared"
-COCO = SHARED / "data" / "coco_mini_val"
-VIDEO = SHARED / "data" / "video"
-TRUTH = SHARED / "data" / "mot15" / "PETS09-S2L1"
 SHAPES, SEED = 60, 11
-LOWEST = 0.001
-"""Lowest score that average precision looks at."""
 Answer = dict[str, Any]
 
 
@@ -56,7 +54,7 @@ def detect(pictures: list[str], keys: dict[str, Any]) -> Answer:
     return {"found": [(one.xyxy, one.score, one.class_id) for one in found], "names": names}
 
 
-def watch(video: str, shapes: Any) -> Answer:
+def watch(video: str, shapes: Any, keys: dict[str, Any]) -> Answer:
     """The whole pipeline on a film: tracks, counts, and milliseconds of a frame after the network."""
     import threading
 
@@ -72,7 +70,7 @@ def watch(video: str, shapes: Any) -> Answer:
     from shared.wire.messages import LineDefinition, ZoneDefinition
 
     settings = CameraSettings(source=video, pace="fast")
-    model = ModelSettings(classes=("person",))
+    model = msgspec.convert(keys | {"classes": ["person"]}, ModelSettings)
     live = LiveStore(EdgeConfig(cameras={"video": settings}, model=model))
     definitions = Definitions(
         version=1,
@@ -175,11 +173,11 @@ def on_coco(asked: dict[str, Checkout], _folder: Path, _rounds: int) -> dict[str
     """COCO's average precision on the sample, in percent."""
     from optimization.measure.coco import read_truth
 
-    truth = read_truth(COCO / "instances.json", COCO / "images")
+    truth = read_truth(clips.COCO / "instances.json", clips.COCO / "images")
     rows = {}
     for name, checkout in asked.items():
         paths = [str(path) for _, path in truth.pictures]
-        said = checkout.ask("detect", pictures=paths, keys={"confidence": LOWEST})
+        said = checkout.ask("detect", pictures=paths, keys={"confidence": clips.LOWEST})
         scores = truth.score([Detections(*one) for one in said["found"]], truth.match(said["names"]))
         kinds = {"AP": scores.ap, "small": scores.ap_small, "medium": scores.ap_medium}
         kinds |= {"large": scores.ap_large, "person": scores.per_class["person"]}
@@ -187,38 +185,29 @@ def on_coco(asked: dict[str, Checkout], _folder: Path, _rounds: int) -> dict[str
     return rows
 
 
-def mirrored(into: Path) -> Path:
-    """The video mirrored, as a folder of pictures."""
-    folder = into / "mirrored"
-    folder.mkdir()
-    reader = cv2.VideoCapture(str(VIDEO / "vtest.avi"))
-    number = 0
-    while True:
-        there, image = reader.read()
-        if not there:
-            return folder
-        cv2.imwrite(str(folder / f"{number:05}.jpg"), cv2.flip(image, 1), [cv2.IMWRITE_JPEG_QUALITY, 98])
-        number += 1
-
-
 def on_vtest(asked: dict[str, Checkout], folder: Path, _rounds: int) -> dict[str, dict[str, float]]:
     """Tracks and counts on the video with ground truth, as it is and mirrored: means, in percent."""
+    mirrored = clips.mirrored(folder)
+    return {name: vtest(mirrored, partial(one.ask, "watch", keys={})) for name, one in asked.items()}
+
+
+def vtest(mirrored: Path, watched: Callable[..., Answer]) -> dict[str, float]:
+    """Means of the scores on the video with ground truth and on the mirrored one, in percent.
+
+    Args:
+        mirrored: The mirrored video.
+        watched: Gives what `watch` gives for a video and shapes.
+    """
     from optimization.measure import mot
     from optimization.measure.counts.shapes import random_shapes
 
-    rate, truth = mot.read_truth(TRUTH)
+    rate, truth = mot.read_truth(clips.TRUTH)
     shapes = random_shapes(SHAPES, SEED)
     plain = {"zones": msgspec.to_builtins(shapes.zones), "lines": msgspec.to_builtins(shapes.lines)}
-    flipped = [(ids, np.stack([768 - b[:, 2], b[:, 1], 768 - b[:, 0], b[:, 3]], axis=1)) for ids, b in truth]
-    rows: dict[str, dict[str, list[float]]] = {name: {} for name in asked}
-    for video, true in ((str(VIDEO / "vtest.avi"), truth), (str(mirrored(folder)), flipped)):
-        for name, checkout in asked.items():
-            said = checkout.ask("watch", video=video, shapes=plain)
-            for key, value in _scores(said, true, rate, shapes).items():
-                rows[name].setdefault(f"vtest: {key}", []).append(value)
-    for name, row in rows.items():
-        print(name, {key: [round(value, 1) for value in values] for key, values in row.items()}, flush=True)
-    return {name: {key: float(np.mean(values)) for key, values in row.items()} for name, row in rows.items()}
+    both_ways = (clips.VIDEO / "vtest.avi", truth), (mirrored, clips.mirrored_truth(truth))
+    rows = [_scores(watched(video=str(video), shapes=plain), true, rate, shapes) for video, true in both_ways]
+    print(*({key: round(value, 1) for key, value in row.items()} for row in rows), file=sys.stderr)
+    return {f"vtest: {key}": float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
 
 def _scores(said: Answer, true: list[Boxes], rate: float, shapes: Shapes) -> dict[str, float]:
@@ -242,20 +231,20 @@ def _scores(said: Answer, true: list[Boxes], rate: float, shapes: Shapes) -> dic
 def on_clips(asked: dict[str, Checkout], folder: Path, _rounds: int) -> dict[str, dict[str, float]]:
     """Agreement about people with a larger detector, as AP50 in percent: the clips have no ground truth."""
     from optimization.measure.coco import truth_of
-    from tests.bench.detector import sizes
 
     rows: dict[str, dict[str, float]] = {name: {} for name in asked}
-    reference = {"name": str(sizes.REFERENCE), "labels": ["person"], "input_size": 640}
-    for clip in sizes.FRAMES:
+    reference = {"name": str(clips.REFERENCE), "labels": ["person"], "input_size": 640}
+    for clip in clips.FRAMES:
         paths = []
-        for index, image in enumerate(sizes.frames_of(clip)):
+        for index, image in enumerate(clips.frames_of(clip)):
             paths.append(str(folder / f"{clip}-{index}.png"))
             cv2.imwrite(paths[-1], image)
         expected = detect(paths, reference)["found"]
         sure = [Detections(*one) for one in expected]
-        truth = truth_of(sure, list(map(Path, paths)), ("person",), sizes.SURE)
+        truth = truth_of(sure, list(map(Path, paths)), ("person",), clips.SURE)
         for name, checkout in asked.items():
-            said = checkout.ask("detect", pictures=paths, keys={"confidence": LOWEST, "classes": ["person"]})
+            keys = {"confidence": clips.LOWEST, "classes": ["person"]}
+            said = checkout.ask("detect", pictures=paths, keys=keys)
             found = [Detections(*one) for one in said["found"]]
             scores = truth.score(found, truth.match(("person",)))
             rows[name][f"{clip.partition('_')[0]}: agreement"] = 100 * scores.ap50
@@ -264,13 +253,11 @@ def on_clips(asked: dict[str, Checkout], folder: Path, _rounds: int) -> dict[str
 
 def on_time(asked: dict[str, Checkout], folder: Path, rounds: int) -> dict[str, dict[str, float]]:
     """Median milliseconds from a picture to its detections, in turn."""
-    from tests.bench.detector.sizes import RESOLUTIONS
-
     rows: dict[str, dict[str, float]] = {name: {} for name in asked}
-    reader = cv2.VideoCapture(str(VIDEO / "vtest.avi"))
+    reader = cv2.VideoCapture(str(clips.VIDEO / "vtest.avi"))
     image = reader.read()[1]
     for threads in (1, 2):
-        for aspect, resolution in RESOLUTIONS.items():
+        for aspect, resolution in clips.RESOLUTIONS.items():
             path = str(folder / "time.png")
             cv2.imwrite(path, cv2.resize(image, resolution))
             taken: dict[str, list[float]] = {name: [] for name in asked}
