@@ -63,7 +63,7 @@ class Place:
         box: Average box, fractions of the frame.
         since_us: When it was first found, microseconds since 1970 UTC.
         last_us: When it was last found.
-        befores: How the place looked a minute or more before it was first found, ``(B, SIDE * SIDE)``; None:
+        earlier: How the place looked a minute or more before it was first found, ``(B, SIDE * SIDE)``; None:
             not known, or decided.
         look: How it usually looks; None: not known.
         offered: Whether people were told.
@@ -73,7 +73,7 @@ class Place:
     box: F64
     since_us: int
     last_us: int
-    befores: F32 | None = None
+    earlier: F32 | None = None
     look: F32 | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     offered: bool = False
@@ -114,7 +114,7 @@ class Place:
 
     def forget_looks(self) -> None:
         """The light has changed: learn anew how the place looks."""
-        self.look = self.befores = None
+        self.look = self.earlier = None
 
     def is_suspect(self, after_s: float) -> bool:
         """Whether it has been found for so long, and nothing speaks for a real thing."""
@@ -151,7 +151,7 @@ class Place:
 
     def _compare(self, glance: Glance) -> None:
         look = glance.look[None]
-        if self.befores is not None:
+        if self.earlier is not None:
             self._try(look)
         if self.look is None:
             self.look = glance.look.copy()
@@ -167,19 +167,19 @@ class Place:
         elif like < UNLIKE:
             self.different_s += glance.dt
             if self.different_s >= _LEFT_S and glance.score is not None:
-                self.came, self.befores = True, None  # another thing of the class is there: these are real
+                self.came, self.earlier = True, None  # another thing of the class is there: these are real
                 self.look, self.different_s = glance.look.copy(), 0.0
 
     def _try(self, look: F32) -> None:
         """Compare with how the place looked before, until it is certain whether something came."""
-        befores = self.befores
-        if befores is None:
+        earlier = self.earlier
+        if earlier is None:
             return
-        likes = likeness(np.repeat(look, len(befores), axis=0), befores)
+        likes = likeness(np.repeat(look, len(earlier), axis=0), earlier)
         if np.isnan(likes).all():
             return
         self.tried += 1
         self.familiar += bool(np.nanmax(likes) >= _BEFORE)
         if self.tried >= _TRIAL:
             self.came = self.familiar < _FAMILIAR * self.tried
-            self.befores = None
+            self.earlier = None

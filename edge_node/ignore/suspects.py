@@ -228,10 +228,10 @@ class SuspectHunt:
         now = looks.looks(picture, boxes[rows])
         still = ~looks.moved(looks.looks(before, boxes[rows]), now, noise)
         olds = list(self._olds)[:-1]  # the newest may show what has just come
-        befores = [looks.looks(old, boxes[rows]) for old in olds]
+        earlier = [looks.looks(old, boxes[rows]) for old in olds]
         for index in still.nonzero()[0].tolist():
             row = int(rows[index])
-            known: F32 | None = np.stack([one[index] for one in befores]) if befores else None
+            known: F32 | None = np.stack([one[index] for one in earlier]) if earlier else None
             place = Place(int(found.class_id[row]), boxes[row].copy(), at_us, at_us, known)
             place.note(Glance(0.0, at_us, now[index], None, float(found.score[row]), boxes[row]))
             self._places.append(place)
