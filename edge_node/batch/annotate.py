@@ -16,6 +16,7 @@ from shared.wire.messages import Point, ZoneNumbers
 Colour = tuple[int, int, int]
 _ZONE: Colour = (80, 200, 255)
 _LINE: Colour = (255, 160, 60)
+_MASK: Colour = (170, 170, 170)
 _BLACK: Colour = (0, 0, 0)
 
 
@@ -26,11 +27,11 @@ def colour_of(track_id: int) -> Colour:
 
 
 def draw(item: Analysed, definitions: Definitions, class_names: Sequence[str]) -> U8:
-    """A copy of a frame with its boxes, track ids, zones, lines and counts.
+    """A copy of a frame with its boxes, track ids, zones, lines, masks and counts.
 
     Args:
         item: The analysed frame.
-        definitions: Zones and lines of the camera.
+        definitions: Zones, lines and masks of the camera.
         class_names: By class id.
 
     Returns:
@@ -47,6 +48,12 @@ def draw(item: Analysed, definitions: Definitions, class_names: Sequence[str]) -
         start, end = (_pixels(point, image) for point in line.points)
         cv2.line(image, start, end, _LINE, 2)
         _text(image, f"{name}: {_line_counts(numbers.get(name))}", end, _LINE, scale)
+    for name, mask in definitions.masks.items():
+        corners = [_pixels(point, image) for point in mask.polygon]
+        cv2.polylines(image, [np.array(corners, np.int32)], isClosed=True, color=_MASK, thickness=1)
+        _text(
+            image, f"never here: {', '.join(mask.classes) or 'anything'} ({name})", corners[0], _MASK, scale
+        )
     tracks = item.tracks
     rows = zip(
         tracks.track_id.tolist(),

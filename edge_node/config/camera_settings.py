@@ -245,21 +245,22 @@ class CameraSettings:
         dict[Id, ZoneDefinition],
         Meta(
             max_length=limits.ZONES,
-            description="Zones by name; zones saved over MQTT replace them until zones or lines change here",
+            description="Zones by name. What is saved over MQTT replaces zones, lines, masks and filters "
+            "until one of them changes here",
         ),
     ] = field(default_factory=dict)
     lines: Annotated[
         dict[Id, LineDefinition],
         Meta(
             max_length=limits.ZONES,
-            description="Lines by name; lines saved over MQTT replace them until zones or lines change here",
+            description="Lines by name; see zones for what replaces them",
         ),
     ] = field(default_factory=dict)
     masks: Annotated[
         dict[Id, MaskDefinition],
         Meta(
             max_length=limits.ZONES,
-            description="Where objects are never reported, by name; saved over MQTT with the zones",
+            description="Where objects are never reported, by name; see zones for what replaces them",
         ),
     ] = field(default_factory=dict)
     filters: Annotated[
@@ -267,7 +268,7 @@ class CameraSettings:
         Meta(
             max_length=limits.FILTERS,
             description="Which detections to drop, by class; all holds for every class without a value of "
-            "its own. Saved over MQTT with the zones",
+            "its own. See zones for what replaces them",
         ),
     ] = field(default_factory=dict)
     suspects: SuspectSettings = field(default_factory=SuspectSettings)

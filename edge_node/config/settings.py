@@ -209,8 +209,9 @@ class EdgeConfig:
     zones_file: Annotated[
         str | None,
         Meta(
-            description="File that keeps zones and lines saved over MQTT. auto: zones-{node}.json in "
-            "$DARNER_STATE or ~/.local/state/darner; null: they are lost when the node stops",
+            description="File that keeps zones, lines, masks and filters saved over MQTT; suspects are kept "
+            "beside it. auto: zones-{node}.json in $DARNER_STATE or ~/.local/state/darner; null: they are "
+            "lost when the node stops",
             extra=FILE,
         ),
     ] = "auto"

@@ -173,7 +173,7 @@ def requests(data: bytes) -> None:
     """Every request gets one answer that keeps the contract."""
     command, _, payload = data.partition(b"\n")
     client = _Listener()
-    handlers = dict.fromkeys(("ping", "detect", "set", "zones.set"), _echo)
+    handlers = dict.fromkeys(("ping", "detect", "set", "zones.set", "suspects.dismiss"), _echo)
     commands = Commands(client, PREFIX, "box", "s", handlers)  # type: ignore[arg-type]  # keeps what it is given
     topic = f"{PREFIX}/box/request/{command.decode('utf-8', 'replace')}"
     commands.answer(Received(topic, payload, 1, False, {}))

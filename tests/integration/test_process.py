@@ -23,6 +23,10 @@ from tests.conftest import REPO, Mosquitto, unmeasured, wait_until
 from tests.integration.test_file_to_mqtt import config, edge, listen_to_the_end, listening
 
 FRAMES = 60
+IGNORING = {
+    "masks": {"left": {"polygon": [[0, 0], [0.4, 0], [0.4, 1], [0, 1]]}},
+    "filters": {"all": {"score": 0.3}},
+}
 PASSING = {"published_us", "session", "event_id", "boot", "timings_ms"}
 """What differs between two runs over one file."""
 LIVE_ONLY = {"snapshot", "historical", "oldest", "captured_us", "occurred_us", "number", "dropped"}
@@ -81,7 +85,9 @@ def lasting(line: dict[str, Any], without: set[str] = PASSING) -> dict[str, Any]
             {"detect_every": 3, "detections_fps": 5}, range(0, FRAMES, 2), id="fewer looks, fewer said"
         ),
         pytest.param(
-            {"max_fps": 5, "motion_gate": 1}, range(0, FRAMES, 2), id="fewer frames, looks by motion"
+            {"max_fps": 5, "motion_gate": 1} | IGNORING,
+            range(0, FRAMES, 2),
+            id="fewer frames, looks by motion, a mask and a filter",
         ),
     ],
 )
@@ -113,6 +119,8 @@ def test_a_batch_job_finds_what_a_running_node_says_over_mqtt(
     assert list(by_seq) == list(reported)
     said = heard.of(topics.DETECTIONS)
     assert len(said) > len(reported) / 4, "at full speed a node may drop some"
+    reasons = {one["reason"] for line in by_seq.values() for one in line["ignored"]}
+    assert reasons == ({"mask", "score"} if "masks" in more else set())
     ignored = PASSING | LIVE_ONLY
     for message in said:
         live = orjson.loads(messages.encode(message))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from edge_node.analytics.analyse import Analytics
@@ -8,7 +10,7 @@ from edge_node.batch.annotate import colour_of, draw
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.frames import Frame, Tracks
-from shared.wire.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import LineDefinition, MaskDefinition, ZoneDefinition
 
 DEFINITIONS = Definitions(
     version=1,
@@ -43,6 +45,13 @@ def test_a_copy_shows_boxes_zones_and_lines_where_they_are() -> None:
     assert tuple(image[290, 402]) == colour_of(7), "the ground of the track's name"
     bold, thin = (draw(analysed(predicted), DEFINITIONS, ("person",)) for predicted in (False, True))
     assert bold[350, 390:410].any(axis=1).sum() > thin[350, 390:410].any(axis=1).sum()
+
+
+def test_a_mask_is_drawn_with_what_it_is_about() -> None:
+    mask = MaskDefinition(polygon=((0.1, 0.5), (0.2, 0.5), (0.2, 0.9)), classes=("kite",))
+    image = draw(analysed(), replace(DEFINITIONS, masks={"tree": mask}), ("person",))
+    assert image[300, 128].any(), "its right side"
+    assert image[225:240, 66:].any(), "and its name"
 
 
 def test_counts_are_those_of_the_frame() -> None:

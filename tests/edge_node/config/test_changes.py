@@ -5,9 +5,10 @@ from dataclasses import replace
 from edge_node.config.camera_settings import CameraSettings, SnapshotSettings
 from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
 from edge_node.config.definitions import DefinitionStore
+from edge_node.config.ignoring import SuspectSettings
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig, HomeAssistantSettings
-from shared.wire.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 
 ZONE = ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)))
 LINE = LineDefinition(points=((0, 0), (1, 1)))
@@ -36,7 +37,15 @@ def test_changed_keys_have_their_full_path_and_zones_count_as_one_value() -> Non
 
 
 def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
-    yard = replace(YARD, detect_every=3, lines={"l": LINE}, source=1)
+    yard = replace(
+        YARD,
+        detect_every=3,
+        lines={"l": LINE},
+        masks={"m": MaskDefinition(polygon=ZONE.polygon)},
+        filters={"all": FilterDefinition(score=0.5)},
+        suspects=SuspectSettings(after_s=60),
+        source=1,
+    )
     wanted = replace(
         RUNNING,
         node="m",
@@ -49,6 +58,9 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
     assert list(changed_keys(RUNNING, now)) == [
         "cameras.yard.detect_every",
         "cameras.yard.lines",
+        "cameras.yard.masks",
+        "cameras.yard.filters",
+        "cameras.yard.suspects.after_s",
         "model.confidence",
         "homeassistant.enabled",
         "log_level",
