@@ -52,6 +52,7 @@ export interface EditedCamera {
     inside(points: Point[], anchor: Anchor | undefined, classes: string[]): number;
     crossings(points: Point[], anchor: Anchor | undefined, classes: string[]): { in: number; out: number };
     hidden(points: Point[], mask: Settings): number;
+    dropped(filters: Definitions["filters"]): Record<string, number>;
   };
   setZones(zones: Version): void;
   repaint(): void;

@@ -54,12 +54,12 @@ def event(number: int, kind: str = "zone_entered", of: str = "n") -> Received:
     return received(f"{of}/camera/c/events", message)
 
 
-def metrics(of: str = "n") -> Received:
+def metrics(of: str = "n", **changed: Any) -> Received:
     message = COMMON | {
         "node": of, "schema": "darner.metrics/1", "uptime_s": 1, "cameras": {}, "stages_ms": {},
         "cpu_percent": 1, "memory_mb": 1, "publish_dropped": {},
     }  # fmt: skip
-    return received(f"{of}/metrics", message)
+    return received(f"{of}/metrics", message | changed)
 
 
 def info(*cameras: str, classes: int = 1, of: str = "n") -> Received:

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from shared.errors import MessageError
 from shared.mqtt.received import Received
-from tests.viewer_server.fake_edge import picture_of
+from shared.wire.messages import encode
+from tests.viewer_server.fake_edge import detections_of, picture_of
 from tests.viewer_server.wire import (
     COMMON,
     camera,
     detections,
     event,
     info,
+    metrics,
     received,
     status,
     thumbnail,
@@ -57,6 +59,19 @@ def test_suspects_are_told_and_taken_back(state: State) -> None:
         state.apply(received(path, about | {"suspects": [{}]}))
     assert told(state.apply(received(path, raw=b"")))[0]["message"] is None
     assert ("suspects", "n", "c") not in known(state)
+
+
+def test_what_an_older_node_leaves_out_is_told_as_empty(state: State) -> None:
+    [definitions] = told(state.apply(zones("a")))
+    assert (definitions["message"]["masks"], definitions["message"]["filters"]) == ({}, {})
+    camera_metrics = {"fps_in": 1, "fps_out": 1, "captured": 1, "processed": 1, "dropped": 0, "thumbnails": 1}
+    [numbers] = told(state.apply(metrics(cameras={"c": camera_metrics})))
+    assert numbers["message"]["cameras"]["c"]["ignored"] == {}
+    boxes = json.loads(encode(detections_of(1, "n", "s1", "c")))
+    assert boxes.pop("ignored") == []
+    state.apply(received("n/camera/c/detections", boxes))
+    [frame] = told(state.apply(thumbnail(1)))
+    assert frame["detections"]["ignored"] == []
 
 
 def test_a_new_browser_is_told_everything_that_is_known(state: State) -> None:

@@ -172,6 +172,11 @@ export class Editor {
   #preview() {
     const texts = this.draft.shapes.map((shape) => preview(shape, this.tile.tracks));
     this.#overlay.label(texts);
+    const dropped = this.tile.tracks.dropped(this.draft.filters);
+    for (const note of /** @type {NodeListOf<HTMLElement>} */ (byId("editor").querySelectorAll("[data-filter]"))) {
+      const text = `drops ${dropped[note.dataset.filter ?? ""] ?? 0} now`;
+      if (note.textContent !== text) note.textContent = text;
+    }
     this.#rows.forEach(({ count }, index) => {
       if (count.textContent !== texts[index]) count.textContent = texts[index];
     });

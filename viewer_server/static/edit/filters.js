@@ -65,5 +65,6 @@ function one(draft, name, changed, rebuilt) {
     return number(label, value === null ? null : Math.round(value * factor * 1e4) / 1e4, unit, set, key === "score" ? { max: 100 } : {});
   });
   return element("fieldset", { class: "filter" },
-    element("legend", {}, name === "all" ? "Drop boxes of any class that are" : `Drop boxes of ${name} that are`), ...fields, remove);
+    element("legend", {}, name === "all" ? "Drop boxes of any class that are" : `Drop boxes of ${name} that are`), ...fields,
+    element("div", { class: "row" }, remove, element("span", { class: "quiet", "data-filter": name })));
 }

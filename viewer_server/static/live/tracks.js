@@ -1,8 +1,8 @@
 // What was seen of each track while its camera was on the screen: trails, visited zones, and counts for a preview.
 
 /**
- * @import { Anchor, Box, Point, Settings } from "../../page"
- * @import { DetectionsMessage, Event as HouseEvent } from "../../wire"
+ * @import { Anchor, Box, Definitions, Point, Settings } from "../../page"
+ * @import { DetectionsMessage, Event as HouseEvent, FilterDefinition } from "../../wire"
  * @typedef {object} Track
  * @property {string} label
  * @property {number} at When it was last seen, milliseconds since 1970.
@@ -113,6 +113,20 @@ export class TrackLog {
   }
 
   /**
+   * How many objects of the last frame each filter would drop, or drops already.
+   * @param {Definitions["filters"]} filters
+   * @returns {Record<string, number>}
+   */
+  dropped(filters) {
+    const { objects = [], ignored = [], width = 1, height = 1 } = this.#newest ?? {};
+    const seen = [...objects, ...ignored];
+    return Object.fromEntries(Object.entries(filters).map(([name, filter]) => [name, seen.filter(({ label, score, box }) => {
+      const bounds = name === "all" ? remaining(filter, filters[label]) : label === name && filter;
+      return bounds && isDropped(bounds, box, score, width / height);
+    }).length]));
+  }
+
+  /**
    * How many tracks crossed a line within the time that is remembered.
    * @param {Point[]} points
    * @param {Anchor | undefined} anchor
@@ -145,6 +159,31 @@ export class TrackLog {
     }
     return track;
   }
+}
+
+/**
+ * The bounds of "all" that hold for a class: those that it does not set itself.
+ * @param {FilterDefinition} all
+ * @param {FilterDefinition | undefined} own
+ */
+function remaining(all, own) {
+  const left = { ...all };
+  for (const key of /** @type {(keyof FilterDefinition)[]} */ (Object.keys(all))) if (own?.[key] != null) left[key] = null;
+  return left;
+}
+
+/**
+ * Whether bounds drop a box.
+ * @param {FilterDefinition} filter
+ * @param {Box} box
+ * @param {number} score
+ * @param {number} aspect The frame's width divided by its height.
+ */
+function isDropped(filter, [x1, y1, x2, y2], score, aspect) {
+  const [wide, high] = [(x2 - x1) * aspect, y2 - y1]; // in heights of the frame
+  const [size, shape] = [Math.max(wide, high), high > 0 ? wide / high : Infinity];
+  return size < (filter.min_size ?? 0) || size > (filter.max_size ?? Infinity) || shape < (filter.min_aspect ?? 0) ||
+    shape > (filter.max_aspect ?? Infinity) || score < (filter.score ?? 0);
 }
 
 /**
