@@ -144,7 +144,8 @@ class Analytics:
         Returns:
             The events, with times on the clock of the earlier frames.
         """
-        events = self._zones.interrupt(self._roster.objects, self._now_s or 0.0) + self._roster.clear()
+        events = self._lines.interrupt(self._roster.objects)
+        events += self._zones.interrupt(self._roster.objects, self._now_s or 0.0) + self._roster.clear()
         self._forget(slice(None))
         self._subject.forget()
         self._now_s = None

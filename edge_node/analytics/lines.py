@@ -6,6 +6,10 @@ band. If the object is on the side that it came from, nothing happened. If it is
 points there, it has crossed once. So jitter, standing on the line and turning back within the band never
 count. An object that jumps over band and line in one frame always counts.
 
+A detector misses the edges of a box by a share of its size, so a box can shake across line and band. Beyond
+the band, an object is believed to be on the other side once it is a tenth of its box's height away from the
+line, or once nothing has contradicted for 0.3 s. That an object is out of sight contradicts nothing.
+
 An object that appears inside the band comes from the side on which it is first seen a quarter of the band
 away from the line. One that appears nearer stands on the line, as far as anybody can tell.
 
@@ -21,7 +25,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edge_node.analytics.happenings import Happening, wire_box
+from edge_node.analytics.happenings import TICK_S, Happening, wire_box
 from edge_node.analytics.roster import Index, Sighting
 from edge_node.analytics.tally import Flows
 from edge_node.analytics.zones import Objects, allowed_classes
@@ -35,12 +39,18 @@ _MOTION = np.dtype(
         ("x", np.float64),  # where it was then, fractions of the frame
         ("y", np.float64),
         ("side", np.int8),  # side that the object comes from: -1 or 1; 0: not known yet
+        ("outside", np.int8),  # side on which it was outside the band then; 0: it was inside
+        ("beyond_s", np.float64),  # since when it is outside on the other side; -inf: certainly
         ("through", np.int32),  # motions through the line since then, "in" minus "out"
         ("crossed_s", np.float64),  # time of the last motion through the line
     ]
 )
 
 
+_CLEAR = 0.1
+"""An object that is this many heights of its box from the line is on that side, however its box shakes."""
+_SETTLED_S = 0.3
+"""So long after it left the band, an object that is nearer is believed to be on the other side, too."""
 _SURE = 0.25
 """An object that is first seen further from the line than this share of the band comes from that side."""
 
@@ -97,8 +107,12 @@ class LineCrossings:
         corners = np.array([(0.0, 0.0), (aspect, 0.0), (0.0, 1.0), (aspect, 1.0)])
         room = (corners[None] - start[:, None]) @ right[:, :, None]
         # Where the frame ends within two bands of the line, the band takes half of the space that is left.
-        self._far = np.minimum(self._bands, room.max(axis=(1, 2), initial=0.0) / 2)[:, None]
-        self._near = np.maximum(-self._bands, room.min(axis=(1, 2), initial=0.0) / 2)[:, None]
+        self._room = (
+            room.max(axis=(1, 2), initial=0.0)[:, None] / 2,
+            room.min(axis=(1, 2), initial=0.0)[:, None] / 2,
+        )
+        self._far = np.minimum(self._bands[:, None], self._room[0])
+        self._near = np.maximum(-self._bands[:, None], self._room[1])
         self._across = _affine(right, start, aspect)
 
     def update(self, sighting: Sighting, points: F64, objects: Objects, aspect: float) -> list[Happening]:
@@ -122,29 +136,54 @@ class LineCrossings:
             )
         if not self.names:
             return []
+        # Before this sighting is looked at, so that the rate of the frames makes no difference.
+        events = self._settle(objects, sighting.now_s - _SETTLED_S + TICK_S)
         distance = points[..., 0] * self._across[0] + points[..., 1] * self._across[1] + self._across[2]
         motion = self._motions[:, sighting.slots]
         inward = distance > self._edge
         self._add_piece(motion, inward, distance, points, sighting)
         outside = (distance > self._far).astype(np.int8) - (distance < self._near)
-        column = np.minimum(sighting.class_id, self._allowed.shape[1] - 1)
-        over = (motion["side"] * outside < 0) & (motion["through"] * outside > 0) & self._allowed[:, column]
-        events = [
-            self._cross(
-                line, int(sighting.slots[i]), objects, outside[line, i] > 0, motion["crossed_s"][line, i]
-            )
-            for line, i in np.argwhere(over).tolist()
-        ]
-        left = outside != 0
-        motion["side"][left] = outside[left]
-        motion["through"][left] = 0
+        was_beyond = motion["side"] * motion["outside"] < 0
+        motion["beyond_s"] = np.where(was_beyond, motion["beyond_s"], sighting.now_s)
+        motion["beyond_s"][self._clear(distance, objects["box"][sighting.slots])] = -np.inf
+        motion["outside"] = outside
+        motion["through"][motion["side"] * outside > 0] = 0
         new = motion["side"] == 0
         if new.any():
             sure = (distance > self._far * _SURE).astype(np.int8) - (distance < self._near * _SURE)
             motion["side"][new] = sure[new]
+            motion["through"][new] = 0
         motion["distance"], motion["inward"] = distance, inward
         motion["x"], motion["y"] = points[..., 0], points[..., 1]
         self._motions[:, sighting.slots] = motion
+        return events + self._settle(objects, -np.inf)
+
+    def interrupt(self, objects: Objects) -> list[Happening]:
+        """Count the objects that are outside the band on the other side, because no more will be known."""
+        return self._settle(objects, np.inf)
+
+    def _clear(self, distance: F64, boxes: F64) -> Bool:
+        """Which distances ``(L, M)`` are so large that no shaking of the boxes ``(M, 4)`` explains them."""
+        margin = _CLEAR * (boxes[:, 3] - boxes[:, 1])
+        return np.asarray(
+            (distance > np.minimum(margin, self._room[0])) | (distance < np.maximum(-margin, self._room[1]))
+        )
+
+    def _settle(self, objects: Objects, until_s: float) -> list[Happening]:
+        """Bring those to the other side who are outside there since `until_s` or before; return crossings."""
+        motions = self._motions
+        events: list[Happening] = []
+        settled = (motions["side"] * motions["outside"] < 0) & (motions["beyond_s"] <= until_s)
+        if not settled.any():
+            return []
+        for line, slot in np.argwhere(settled).tolist():
+            motion, class_id = motions[line, slot], int(objects["class_id"][slot])
+            allowed = self._allowed[line, min(class_id, self._allowed.shape[1] - 1)]
+            if motion["through"] * motion["outside"] > 0 and allowed:
+                inward = bool(motion["outside"] > 0)
+                events.append(self._cross(line, slot, objects, inward, float(motion["crossed_s"])))
+        motions["side"][settled] = motions["outside"][settled]
+        motions["through"][settled] = 0
         return events
 
     def forget(self, slots: Index | slice) -> None:

@@ -16,6 +16,7 @@ from tests.edge_node.scenes import (
     HEIGHT,
     WIDTH,
     Actor,
+    Film,
     Path,
     Spot,
     clock,
@@ -298,6 +299,44 @@ def test_a_crossing_while_the_camera_changes_its_resolution_is_counted_once() ->
         assert (played.numbers["l"].entered, played.numbers["l"].exited) == (int(k > 0), 0)
 
 
+def shaking(*distances: float) -> Film:
+    """Somebody of height 0.12 at these distances below a level line at 0.5, ten times a second."""
+    return [
+        (frame_of([(Actor(1, stand(0, 0)), (0.5, 0.5 + d), 0.0, (0.0, 0.0))], [], k / 10), k / 10)
+        for k, d in enumerate(distances)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("distances", "crossings"),
+    [
+        pytest.param([-0.05, *[0.011, -0.011] * 10], 0, id="shakes across line and band, less than a tenth"),
+        pytest.param([-0.05, *[0.013, -0.013] * 10], 20, id="goes there and back by more than a tenth"),
+        pytest.param([-0.05, *[0.011] * 2, -0.05], 0, id="is back at once"),
+        pytest.param([-0.05, *[0.011] * 4, -0.05], 2, id="stays beyond the band for 0.3 s"),
+        pytest.param([-0.05, 0.05], 1, id="is clear of the line"),
+    ],
+)
+def test_a_box_that_shakes_across_a_line_has_not_crossed_it(distances: list[float], crossings: int) -> None:
+    level = line(points=((1.0, 0.5), (0.0, 0.5)), band=0.01)
+    assert len(play(shaking(*distances), lines={"l": level}).of("line_crossed")) == crossings
+
+
+def test_somebody_who_is_hidden_just_behind_a_line_has_crossed_it_a_moment_later() -> None:
+    level = line(points=((1.0, 0.5), (0.0, 0.5)), band=0.01)
+    played = play(shaking(-0.005, -0.05, 0.011), lines={"l": level})
+    assert played.of("line_crossed") == []
+    nobody = [(frame_of([], [], t), t) for t in (0.4, 0.5, 0.6)]
+    (crossed,) = played.feed(nobody).of("line_crossed")
+    assert 0.1 < crossed.occurred_s < 0.2, "when the line was crossed, not when it was certain"
+
+
+def test_a_crossing_that_is_not_certain_yet_counts_when_the_picture_starts_again() -> None:
+    level = line(points=((1.0, 0.5), (0.0, 0.5)), band=0.01)
+    played = play(shaking(-0.05, 0.011), lines={"l": level})
+    assert next(event.type for event in played.analytics.restart()) == "line_crossed"
+
+
 place = st.tuples(st.floats(0.02, 0.98), st.floats(0.02, 0.98))
 near = st.tuples(st.floats(0.3, 0.7), st.floats(0.3, 0.7))
 
@@ -329,7 +368,8 @@ def test_every_walk_gives_the_crossings_that_its_stretches_outside_the_band_give
     assume(np.hypot(end[0] - start[0], end[1] - start[1]) > 0.05)
     actor = Actor(1, stand(0, 0))
     frames = [
-        (frame_of([(actor, spot, 0.0, (0.0, 0.0))], [], float(k)), float(k)) for k, spot in enumerate(spots)
+        (frame_of([(actor, spot, 0.0, (0.0, 0.0))], [], float(k)), float(k))
+        for k, spot in enumerate([*spots, spots[-1]])  # the last spot twice: it is believed a moment later
     ]
     seen = [((t.xyxy[0, 0] + t.xyxy[0, 2]) / 2 / WIDTH, t.xyxy[0, 3] / HEIGHT) for t, _ in frames]
     # No point on the line or on the edge of its band.
@@ -391,7 +431,8 @@ def test_a_motion_through_a_corner_of_lines_counts_as_one_a_hair_beside_it(
     for there in (walked, walked[::-1]):
         actor = Actor(1, stand(0, 0), size=EXACT)
         frames = [
-            (frame_of([(actor, at, 0.0, (0.0, 0.0))], [], float(k)), float(k)) for k, at in enumerate(there)
+            (frame_of([(actor, at, 0.0, (0.0, 0.0))], [], float(k)), float(k))
+            for k, at in enumerate([*there, there[-1]])
         ]
         numbers = play(frames, lines=lines).numbers
         assert [numbers[name].entered + numbers[name].exited for name in lines] == truth
