@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge_node.assets.known import KnownModel, Licence
 from edge_node.assets.zoo import ZOO
+from edge_node.models.auto import relative
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "models.md"
 
@@ -26,11 +27,13 @@ COCO's 80 classes. [Models and engines](../how-to/models.md) says how `model.nam
   not measured here: the [accuracy](accuracy.md) page has what was. The built-in network was scored at 416
   pixels.
 - **GFLOPs** are for one picture; a multiplication and an addition are two.
+- **Time** is a multiple of the built-in model's, on an x86 CPU. With `~` it is an estimate from FLOPs, which
+  was up to twice too low for a light network. [How it was measured](../how-to/models.md#what-was-measured)
 - **Hash**: a `pinned` file must have the SHA-256 below. No checksum of the others is published: the first
   download is trusted, its hash is logged and kept, and the file must keep it.
 
-| name | model | AP | input | GFLOPs | file by | hash |
-|---|---|---|---|---|---|---|
+| name | model | AP | input | GFLOPs | time | file by | hash |
+|---|---|---|---|---|---|---|---|
 """
 _LICENCES = """
 ## Licences
@@ -81,8 +84,11 @@ def _row(known: KnownModel) -> str:
     elif known.recipe is not None:
         by = "nobody yet: it must be converted"
     work = "" if known.gflops is None else f"{known.gflops:g}"
-    title = f"[{known.title}]({known.scores})"
-    return f"| `{known.name}` | {title} | {known.ap:.1f} | {known.side} | {work} | {by} | {hashed} |\n"
+    title, times = f"[{known.title}]({known.scores})", relative(known)
+    time = "" if times is None else f"{'~' if known.cost is None else ''}{times:.1f}"
+    return (
+        f"| `{known.name}` | {title} | {known.ap:.1f} | {known.side} | {work} | {time} | {by} | {hashed} |\n"
+    )
 
 
 def _licences(models: list[KnownModel]) -> Iterator[str]:

@@ -63,7 +63,8 @@ class KnownModel:
         recipe: How to make the file, where nobody publishes one that can be used as it is.
         size: Side of its square input in pixels, where the name stands for one size of a network whose file
             leaves the size open; None otherwise.
-        cost: Its time on a CPU, measured, relative to the built-in model's; None where nobody measured it.
+        cost: Its time on an x86 CPU as a multiple of the built-in model's, measured with this network, or
+            with one of the same layers and random weights; None where nobody measured it.
     """
 
     name: str

@@ -106,7 +106,7 @@ def _nanodet_plus(width: str, ap: float, gflops: float, sha256: str | None) -> K
     )
 
 
-def _dfine(size: str, ap: float, gflops: float, download: Download) -> KnownModel:
+def _dfine(size: str, ap: float, gflops: float, cost: float, download: Download) -> KnownModel:
     return KnownModel(
         name=f"dfine_{size.lower()}",
         title=f"D-FINE-{size}",
@@ -119,10 +119,11 @@ def _dfine(size: str, ap: float, gflops: float, download: Download) -> KnownMode
         weights=_DFINE,
         download=download,
         size=640,
+        cost=cost,
     )
 
 
-def _rfdetr(size: str, side: int, ap: float, download: Download) -> KnownModel:
+def _rfdetr(size: str, side: int, ap: float, cost: float | None, download: Download) -> KnownModel:
     return KnownModel(
         name=f"rfdetr_{size.lower()}",
         title=f"RF-DETR-{size}",
@@ -135,6 +136,7 @@ def _rfdetr(size: str, side: int, ap: float, download: Download) -> KnownModel:
         weights=_RFDETR,
         download=download,
         size=side,
+        cost=cost,
     )
 
 
@@ -155,7 +157,7 @@ def _rtmdet(size: str, ap: float, gmacs: float) -> KnownModel:
     )
 
 
-def _nanodet_g(name: str, side: int, gflops: float, size: int | None) -> KnownModel:
+def _nanodet_g(name: str, side: int, gflops: float, cost: float, size: int | None) -> KnownModel:
     return KnownModel(
         name=name,
         title="NanoDet-g",
@@ -167,13 +169,13 @@ def _nanodet_g(name: str, side: int, gflops: float, size: int | None) -> KnownMo
         code=_NANODET,
         weights=_BUILT_IN_WEIGHTS,
         size=size,
-        cost=1.0,
+        cost=cost,
     )
 
 
 ZOO = (
-    _nanodet_g("nanodet_g", 512, 3.6, None),  # counted by `darner-optimize inspect` at 512x288
-    _nanodet_g("nanodet_g_416", 416, 4.2, 416),
+    _nanodet_g("nanodet_g", 512, 3.6, 1.0, None),  # counted by `darner-optimize inspect` at 512x288
+    _nanodet_g("nanodet_g_416", 416, 4.2, 1.2, 416),
     _nanodet_plus("", 30.4, 1.52, "59d2f166088889c902f523bf08079391993491324f0d84847e3c4016a8f7cc3d"),
     _nanodet_plus("-1.5x", 34.1, 2.97, None),
     _picodet("S", 416, 32.5, 1.65),
@@ -191,6 +193,7 @@ ZOO = (
             size=3_659_407,
             pinned_by=_PINNED,
         ),
+        cost=0.4,
     ),
     _yolox(
         "Tiny",
@@ -203,6 +206,7 @@ ZOO = (
             size=20_219_662,
             pinned_by=_PINNED,
         ),
+        cost=2.2,
     ),
     _yolox(
         "S",
@@ -215,14 +219,16 @@ ZOO = (
             size=35_858_002,
             pinned_by="OpenCV's model zoo, whose copy has it as its Git LFS object",
         ),
+        cost=8.9,
     ),
-    _yolox("M", 640, 46.9, 73.8, Download(url=f"{_YOLOX_RELEASE}/yolox_m.onnx", size=101_259_744)),
+    _yolox("M", 640, 46.9, 73.8, Download(url=f"{_YOLOX_RELEASE}/yolox_m.onnx", size=101_259_744), cost=21.0),
     _rtmdet("tiny", 41.1, 8.1),
     _rtmdet("s", 44.6, 14.8),
     _dfine(
         "N",
         42.8,
         7.0,
+        3.4,
         Download(
             url=f"{_HUB}/AnnotateIt/dfine-nano-coco-onnx/resolve/main/model.onnx",
             by="AnnotateIt, from the authors' checkpoint",
@@ -235,6 +241,7 @@ ZOO = (
         "S",
         48.5,
         25.0,
+        10.0,
         Download(
             url=f"{_HUB}/onnx-community/dfine_s_coco-ONNX/resolve/"
             "a3cf03147a9b86c78475139115c8ac142577352d/onnx/model.onnx",
@@ -248,6 +255,7 @@ ZOO = (
         "N",
         384,
         48.4,
+        10.7,
         Download(
             url=f"{_HUB}/onnx-community/rfdetr_nano-ONNX/resolve/"
             "eae21cee0687a91bcf9fa071605c48d7705d2d91/onnx/model.onnx",
@@ -261,6 +269,7 @@ ZOO = (
         "S",
         512,
         53.0,
+        None,
         Download(
             url=f"{_HUB}/onnx-community/rfdetr_small-ONNX/resolve/"
             "63463b68b200177d1fea7015f11f3cebb0ba4eeb/onnx/model.onnx",

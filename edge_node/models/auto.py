@@ -29,6 +29,8 @@ BUSY = 0.7
 """Share of its time for which the network may be busy; the rest is for decoding, tracking and peaks."""
 FREE_RUNS = 2
 """Runs that a frame counts for whose tiles take as many as there is time for: the whole, and one part."""
+PER_FLOP = 1.4
+"""Time of a FLOP in other networks, relative to the built-in one: the median of seven, from 1.0 to 2.6."""
 MEASURE_S = 60.0
 """Seconds after which no further model is measured at a start."""
 
@@ -195,7 +197,7 @@ def relative(known: KnownModel) -> float | None:
     base = KNOWN[DEFAULT].gflops
     if known.cost is not None:
         return known.cost
-    return None if known.gflops is None or base is None else known.gflops / base
+    return None if known.gflops is None or base is None else PER_FLOP * known.gflops / base
 
 
 def _unsuited(settings: ModelSettings) -> str | None:

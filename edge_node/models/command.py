@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     logs.setup("WARNING")
     try:
-        print(options.perform(options))
+        print(options.perform(options), flush=True)
+    except BrokenPipeError:  # who reads has seen enough; nothing may be written at the exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DarnerError as error:
         log.error("%s", error)
         return error.exit_code

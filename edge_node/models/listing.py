@@ -119,7 +119,7 @@ def text(found: Listing, command: str) -> str:
             f"model.name: auto takes {found.auto}: {found.reason}.",
             *(f"  {reason}" for reason in found.passed),
             "AP is COCO's average precision as the authors give it. Times in ms were measured here; the",
-            'others are multiples of the built-in model\'s, "~" by FLOPs, which tell the truth only roughly.',
+            'others are multiples of the built-in model\'s on a CPU, where "~" is an estimate from FLOPs.',
         ]
     )
 

@@ -7,6 +7,8 @@ import json
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from edge_node.detect.detector import Detector
 from edge_node.models.fetching import try_out
 from edge_node.models.speeds import Speeds
 from shared.errors import ModelError
+from tests.conftest import REPO
 from tests.edge_node.assets.served import Served, serving
 from tests.edge_node.models.shelf import GOOD, disguise, shelve, shelve_network
 
@@ -255,6 +258,13 @@ def test_programs_read_the_list_as_json(
     assert rows[DEFAULT]["where"] == "built in"
     assert rows["rtmdet_s"]["where"] == "conversion"
     assert [row["auto"] for row in found["models"]].count(True) == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    words = f"{sys.executable} -m edge_node models list | head -n 1"
+    done = subprocess.run(words, shell=True, cwd=REPO, capture_output=True, text=True, timeout=60)  # noqa: S602 - our own words
+    assert "name" in done.stdout
+    assert done.stderr == ""
 
 
 def test_a_model_that_does_not_run_says_so_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
