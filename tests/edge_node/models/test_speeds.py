@@ -8,7 +8,7 @@ import pytest
 
 from edge_node.assets.models import DEFAULT, KNOWN, path_of
 from edge_node.config.model_settings import ModelSettings
-from edge_node.models.speeds import MOST, Remembered, Speed, Speeds, measure
+from edge_node.models.speeds import MOST, Remembered, Speed, Speeds, measure, shortest
 from tests.edge_node.models.shelf import BETTER, GOOD, Times, shelve
 
 KEPT = "models/speeds.json"
@@ -84,6 +84,20 @@ def test_a_file_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pyte
     speeds = Speeds(tmp_path / "a file" / "speeds.json", Times(**{BETTER: 20.0}))
     assert speeds.measured(KNOWN[BETTER], ModelSettings()).ms == 20.0
     assert "speeds are not remembered" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("runs", "device", "shown"),
+    [
+        pytest.param([(0.03, 0.05), (0.02, 0.04)], "cpu", 0.02, id="an idle machine: two threads compute"),
+        pytest.param([(0.17, 0.05), (0.19, 0.04)], "cpu", 0.04, id="a busy one: a run waits for its turn"),
+        pytest.param([(0.03, 0.001), (0.02, 0.002)], "cuda:0", 0.02, id="a GPU, which computes by itself"),
+    ],
+)
+def test_other_work_on_the_machine_is_left_out(
+    runs: list[tuple[float, float]], device: str, shown: float
+) -> None:
+    assert shortest(runs, device) == shown
 
 
 def test_a_measurement_is_of_the_engine_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
