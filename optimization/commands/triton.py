@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_node.assets.models import find_model
+from edge_node.backends.interface import ModelFile
 from optimization import arguments, files
 from optimization.command import Command
 from shared.errors import ConfigError, ModelError
@@ -100,6 +101,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     files.save(copy, (args.plan or source).read_bytes())
     files.save(config, configuration(model, service))
     print(f"{folder}: config.pbtxt, 1/{copy.name}; batches of up to {max(service.max_batch, 1)}")
+    trained = ModelFile((), (), {item.key: item.value for item in model.metadata_props}).trained_size
+    if trained and any(isinstance(length, str) for length in graphs.shape(model.graph.input[0])[2:]):
+        print(f"nodes cannot ask a server for the size of the input: set model.input_size: {trained} on them")
     return {"repository": str(args.repository), "name": name, "max_batch_size": service.max_batch}
 
 

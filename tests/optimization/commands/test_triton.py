@@ -83,8 +83,11 @@ def test_triton_reads_the_configuration(repository: Path) -> None:
     assert config.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_CPU
 
 
-def test_the_built_in_model_is_served_in_batches_of_any_size(tmp_path: Path) -> None:
+def test_the_built_in_model_is_served_in_batches_of_any_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["triton", "--repository", str(tmp_path)]) == 0
+    assert "set model.input_size: 512 on them" in capsys.readouterr().out
     text = (tmp_path / "nanodet_g" / "config.pbtxt").read_text()
     for line in ("max_batch_size: 8", "dims: [ 3, -1, -1 ]", "dims: [ 84, -1 ]", "dynamic_batching"):
         assert line in text
