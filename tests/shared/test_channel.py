@@ -167,3 +167,20 @@ def test_a_lane_that_was_empty_for_long_has_saved_up_no_turns() -> None:
         channel.put_newest("b", "b")
         served.append(channel.get())
     assert served.count("b") == 5
+
+
+def test_an_item_uses_up_as_much_of_its_lanes_turn_as_it_costs() -> None:
+    channel: Channel[tuple[str, int]] = Channel(depth=100, cost=lambda item: item[1])
+    for _ in range(100):
+        channel.put(("dear", 4), "dear")
+        channel.put(("cheap", 1), "cheap")
+    taken = [channel.get()[0] for _ in range(50)]
+    assert taken.count("cheap") == pytest.approx(4 * taken.count("dear"), abs=4)
+
+
+def test_a_batch_is_full_when_its_items_cost_as_much_as_it_takes() -> None:
+    channel: Channel[int] = Channel(depth=10, cost=lambda item: item)
+    for item in (3, 3, 3, 1):
+        channel.put(item)
+    assert channel.take(4) == [3, 3]
+    assert channel.take(4) == [3, 1]

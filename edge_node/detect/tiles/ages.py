@@ -8,8 +8,8 @@ import numpy as np
 
 from shared.geometry import F64, Floats
 
-_ACROSS = 64
-"""Cells along the longer side."""
+_ACROSS = 96
+"""Cells along the longer side: few, but smaller than what the tiles of a sweep share."""
 _LEVELS = 6
 """Levels of detail: a look at level n shows the picture at 1 / 2**n of its size, or larger."""
 NEVER = -1e9
@@ -25,6 +25,7 @@ class Ages:
     """
 
     def __init__(self, width: int, height: int) -> None:
+        self._extent = (width, height)
         self._pixels = max(width, height) / _ACROSS
         self._columns = max(1, math.ceil(width / self._pixels - 1e-6))
         self._rows = max(1, math.ceil(height / self._pixels - 1e-6))
@@ -66,10 +67,13 @@ class Ages:
         return np.array([at[top:bottom, left:right].min() for left, top, right, bottom in cells])
 
     def _cells(self, box: Floats) -> tuple[int, int, int, int]:
-        """The cells whose middle is in a box, at least one."""
-        left, top, right, bottom = (edge / self._pixels for edge in box)
-        x, y = min(self._columns - 1, max(0, round(left))), min(self._rows - 1, max(0, round(top)))
-        return x, y, max(x + 1, min(self._columns, round(right))), max(y + 1, min(self._rows, round(bottom)))
+        """The cells that are wholly in a box, at least one; what is beyond the area belongs to its edge."""
+        left, top = (math.ceil(edge / self._pixels - 1e-6) for edge in box[:2])
+        right, bottom = (math.floor(edge / self._pixels + 1e-6) for edge in box[2:])
+        right = self._columns if box[2] >= self._extent[0] else right
+        bottom = self._rows if box[3] >= self._extent[1] else bottom
+        x, y = min(self._columns - 1, max(0, left)), min(self._rows - 1, max(0, top))
+        return x, y, max(x + 1, min(self._columns, right)), max(y + 1, min(self._rows, bottom))
 
 
 def _level(shrink: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,12 +29,14 @@ class Followed:
         at_s: Time of the frame, seconds.
         xyxy: Boxes of the tracks, ``(N, 4)`` in pixels of the frame.
         velocity: Of their centres, ``(N, 2)`` in pixels per second.
+        age_s: Seconds since each was first seen, ``(N,)``.
         found: Boxes of detections that belong to no track, ``(M, 4)`` in pixels of the frame.
     """
 
     at_s: float
     xyxy: F64
     velocity: F64
+    age_s: F64
     found: F64
 
     @classmethod
@@ -43,14 +45,15 @@ class Followed:
         xyxy = tracks.xyxy.astype(np.float64)
         boxes = [part.xyxy[part.score >= _SPOT_SCORE] for part in parts if len(part)]
         found = np.concatenate(boxes).astype(np.float64) if boxes else np.zeros((0, 4))
-        return cls(at_s, xyxy, tracks.velocity.astype(np.float64), found[~_inside_any(found, xyxy)])
+        velocity, age_s = tracks.velocity.astype(np.float64), tracks.age_s.astype(np.float64)
+        return cls(at_s, xyxy, velocity, age_s, found[~_inside_any(found, xyxy)])
 
     def moved(self, right: float, down: float) -> Followed:
         """The same in a picture with another origin."""
         if not right and not down:
             return self
         offset = np.array([right, down, right, down])
-        return Followed(self.at_s, self.xyxy + offset, self.velocity, self.found + offset)
+        return replace(self, xyxy=self.xyxy + offset, found=self.found + offset)
 
     def boxes_at(self, now_s: float) -> F64:
         """Where the tracks are expected at a time, ``(N, 4)``."""
@@ -58,7 +61,7 @@ class Followed:
         return np.asarray(self.xyxy + np.tile(self.velocity * ahead, 2))
 
 
-NOTHING = Followed(0.0, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 4)))
+NOTHING = Followed(0.0, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros(0), np.zeros((0, 4)))
 """Before the first frame."""
 
 

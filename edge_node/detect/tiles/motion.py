@@ -76,8 +76,9 @@ class ChangedCells:
         count, _, found, _ = cv2.connectedComponentsWithStats(joined)
         stats = np.asarray(found, np.int64)[1:count]
         order = np.argsort(-stats[:, cv2.CC_STAT_AREA], kind="stable")[:_MOST]
-        left, top = stats[order, cv2.CC_STAT_LEFT], stats[order, cv2.CC_STAT_TOP]
-        right, bottom = left + stats[order, cv2.CC_STAT_WIDTH], top + stats[order, cv2.CC_STAT_HEIGHT]
+        # The joining has widened each by a cell on every side.
+        left, top = stats[order, cv2.CC_STAT_LEFT] + 1, stats[order, cv2.CC_STAT_TOP] + 1
+        right, bottom = left + stats[order, cv2.CC_STAT_WIDTH] - 2, top + stats[order, cv2.CC_STAT_HEIGHT] - 2
         return np.stack((left, top, right, bottom), axis=1) * self._pixels
 
     def changed(self, boxes: F64) -> Bool:

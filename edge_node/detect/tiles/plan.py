@@ -28,9 +28,18 @@ _LARGEST_CROP = 0.75
 """A crop that would be larger than this share of the picture is left to the look at the whole picture."""
 _LONGEST_S = 3.0
 """Seconds without a look after which a place's need grows no more."""
-_SPOT_WEIGHT = 4.0
-_SWEEP_WEIGHT = 0.0005
-"""Of a tile's age against a track's; after 10 s a tile is worth a track that waits for 0.2 s."""
+_TRACK_WEIGHT = 3.0
+"""Of a track's need against that of a moving region: a track that nobody looks at is lost."""
+_SPOT_WEIGHT = 100.0
+"""Of a find's need: the second look has to come before the object has moved on."""
+_SWEEP_WEIGHT = 0.002
+"""Of the need of a tile of the sweep: after 10 s it is that of a track that waits for 0.26 s."""
+_LONGEST_SWEEP_S = 10.0
+"""Seconds after which the need of a tile of the sweep grows no more."""
+_PART_OF_MOTION = 0.8
+"""Size of an object against the shorter side of the region in which something moves."""
+_KNOWN_S, _KNOWN_CLEAR = 0.5, 20.0
+"""A track of this age, seconds, is found again at this side in the network's input, pixels."""
 _SWEEP_OVERLAP = 0.15
 _SWEEP_SHARE = 0.5
 """Largest share of the budget that the sweep needs; where it needs more, its tiles are larger."""
@@ -127,9 +136,14 @@ class Plan:
         seen = (sides > 1).all(axis=1)
         least = (sides / (_FITS * np.array(view.size))).max(axis=1, initial=0.0)
         side = np.sqrt(np.maximum(sides.prod(axis=1), 1.0))
-        shrink = np.maximum(_rounded_down(side / CLEAR), _rounded_up(least))
+        # What moves may be several objects, or one where it was and where it is.
+        news = len(tracks) + len(spots)
+        side[news:] = _PART_OF_MOTION * sides[news:].min(axis=1, initial=np.inf)
+        clear = np.full(len(boxes), CLEAR)
+        clear[: len(tracks)][self._known.age_s > _KNOWN_S] = _KNOWN_CLEAR
+        shrink = np.maximum(_rounded_down(side / clear), _rounded_up(least))
         weight = np.ones(len(boxes))
-        weight[len(tracks) : len(tracks) + len(spots)] = _SPOT_WEIGHT
+        weight[: len(tracks)], weight[len(tracks) : news] = _TRACK_WEIGHT, _SPOT_WEIGHT
         stale = view.now_s - self._ages.at(
             (boxes[:, :2] + boxes[:, 2:]) / 2, np.minimum(shrink, whole_shrink)
         )
@@ -156,9 +170,7 @@ class Plan:
         items.weight[items.shrink >= _LARGEST_CROP * whole_shrink] = 0.0
         for _ in range(view.runs - len(chosen)):
             crop, worth = best_crop(items, view.size, self._extent)
-            ages = np.minimum(
-                view.now_s - self._ages.oldest(np.array(tiles), shrink), self._settings.within_s * 2
-            )
+            ages = np.minimum(view.now_s - self._ages.oldest(np.array(tiles), shrink), _LONGEST_SWEEP_S)
             oldest = int(np.argmax(ages)) if len(tiles) else 0
             sweep = _SWEEP_WEIGHT * float(ages[oldest]) ** 2 if len(tiles) else 0.0
             if (len(tiles) and self._owed >= 1.0) or (not self._gate and sweep > worth):

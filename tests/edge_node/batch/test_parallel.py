@@ -4,7 +4,9 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_node.backends.interface import Pending
@@ -12,12 +14,14 @@ from edge_node.batch.parallel import ahead, inferred
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
+from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.choosing import Ready
 from edge_node.detect.detector import Input, Outputs
 from edge_node.detect.stages import Detect
-from edge_node.frames import Frame
+from edge_node.frames import Frame, Tracks
 from shared.errors import SourceError
 from tests.edge_node.detect.test_stages import Network, frame
+from tests.edge_node.detect.test_tiled_stages import Finder
 
 
 class Slow(Network):
@@ -110,3 +114,51 @@ def test_whoever_stops_early_leaves_no_thread_behind() -> None:
     source.close()
     assert threading.active_count() == before
     assert len(made) < 20, "and does not read the rest"
+
+
+def looks_of(networks: int, lag: int) -> list[Any]:
+    """Where networks that take irregular times look, when tracks decide it."""
+    rng = np.random.default_rng(1)
+    pictures = [np.full((480, 640, 3), 80, np.uint8) for _ in range(30)]
+    for seq, picture in enumerate(pictures):
+        picture[200:230, 10 * seq : 10 * seq + 20] = 255
+    delays = rng.uniform(0, 0.003, 1000).tolist()
+
+    class Jittery(Finder):
+        def submit(self, *args: Any) -> Pending[Outputs]:
+            time.sleep(delays.pop())
+            return super().submit(*args)
+
+    camera = CameraSettings(source="x", tiles=TileSettings(runs=3))
+    live = LiveStore(EdgeConfig(cameras={"c": camera}))
+    detects = [Detect(Jittery(), {"c": camera}, live, lag=lag) for _ in range(networks)]  # type: ignore[arg-type]  # a stand-in
+    looks: list[Any] = []
+    for item in detects[0].decode(
+        inferred((frame(seq, image=picture) for seq, picture in enumerate(pictures)), detects)
+    ):
+        assert item.looked is not None
+        assert item.detections is not None
+        looks.append(item.looked.xyxy.tolist())
+        found = item.detections
+        count = len(found)
+        detects[0].follow(
+            item.frame,
+            Tracks(
+                found.xyxy,
+                found.score,
+                found.class_id,
+                np.arange(count, dtype=np.int64),
+                np.ones(count, np.float32),
+                np.full((count, 2), (250, 0), np.float32),
+                np.zeros(count, np.bool_),
+            ),
+        )
+    assert len(looks) == 30
+    return looks
+
+
+def test_where_the_network_looks_depends_on_no_timing() -> None:
+    """The tracks that decide it for a frame are those of a fixed number of frames before."""
+    alone = looks_of(1, 4)
+    assert looks_of(2, 4) == alone
+    assert looks_of(5, 4) == alone
