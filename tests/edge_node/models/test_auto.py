@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -173,11 +174,14 @@ def test_what_is_offered_is_the_best_that_would_be_fast_enough(ms: float, name: 
     assert (found.name if found else None) == name
 
 
-def test_what_is_in_the_cache_is_not_offered_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_in_the_cache_is_not_offered_again_and_the_command_names_that_cache(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     caplog.set_level(logging.INFO, "darner.models")
     shelve("picodet_m_416")
     auto.suggest(ModelSettings(name=DEFAULT), 0.03, cameras())
     (said,) = caplog.messages
+    assert f"`DARNER_CACHE={tmp_path / 'cache'} " in said
     assert "models get nanodet_plus_m_15x_416` and a restart would give AP 34.1 instead of 22.9" in said
     caplog.clear()
     auto.suggest(ModelSettings(name=DEFAULT), 10.0, cameras())
