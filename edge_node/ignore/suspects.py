@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from edge_node.frames import U8, Detected, Detections, Frame, Looked, Tracks
 from edge_node.ignore import looks
 from edge_node.ignore.places import Glance, Place
 from shared import limits
-from shared.geometry import F32, F64, Bool, iou
+from shared.geometry import F32, F64, Bool, Floats, iou
 from shared.wire.messages import Point, Suspect
 
 SAMPLE_S = 2.0
@@ -35,6 +36,48 @@ Covered = Callable[[Detections, Frame], Bool]
 """Which detections of a frame, in pixels, masks and filters drop now."""
 Remembered = tuple[str, tuple[float, float, float, float]]
 """Class and box of a thing that somebody has called real."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sample:
+    """One picture that is looked at."""
+
+    frame: Frame
+    found: Detections
+    tracks: Tracks
+    looked: Looked | None
+    picture: U8
+    before: U8 | None  # the picture of the sample before; None: it says nothing about this one
+    noise: float
+    dt: float
+
+    @property
+    def at_us(self) -> int:
+        return self.frame.captured_ns // 1000
+
+    @property
+    def boxes(self) -> F64:
+        return self.fractions(self.found.xyxy)
+
+    def fractions(self, xyxy: Floats) -> F64:
+        return np.asarray(xyxy / np.array([self.frame.width, self.frame.height] * 2, np.float64))
+
+    def looks(self, boxes: F64) -> tuple[F32, Bool | None]:
+        """How each box looks now, and whether something has moved in it; None: not known."""
+        now = looks.looks(self.picture, boxes)
+        if self.before is None:
+            return now, None
+        return now, looks.moved(looks.looks(self.before, boxes), now, self.noise)
+
+    def looked_at(self, boxes: F64) -> Bool:
+        """In which boxes the network would have found something in this frame."""
+        if self.looked is None:
+            return np.ones(len(boxes), np.bool_)
+        pixels = boxes * ([self.frame.width, self.frame.height] * 2)
+        inside = (pixels[:, None, :2] >= self.looked.xyxy[None, :, :2]).all(axis=2)
+        inside &= (pixels[:, None, 2:] <= self.looked.xyxy[None, :, 2:]).all(axis=2)
+        sides = np.sqrt((pixels[:, 2] - pixels[:, 0]) * (pixels[:, 3] - pixels[:, 1]))
+        return np.asarray((inside & (sides[:, None] >= self.looked.least[None])).any(axis=1))
 
 
 class SuspectHunt:
@@ -144,12 +187,8 @@ class SuspectHunt:
         since_s = SAMPLE_S if self._last_s is None else now_s - self._last_s
         dt = min(max(since_s, 0.0), 3 * SAMPLE_S)  # what was not watched does not count
         self._last_s = now_s
-        size = np.array([frame.width, frame.height] * 2, np.float64)
-        best = np.argsort(-found.score)[:_MOST_DETECTIONS]
-        found = found[best]
-        boxes = found.xyxy / size
-        picture = looks.shrink(frame.image)
-        before = None if frame.restarted else self._picture
+        best = found[np.argsort(-found.score)[:_MOST_DETECTIONS]]
+        picture, before = looks.shrink(frame.image), None if frame.restarted else self._picture
         with self._lock:
             noise = 0.0 if before is None else looks.noise_of(before, picture)
             if before is not None and looks.light_changed(before, picture, noise):
@@ -157,9 +196,8 @@ class SuspectHunt:
                 self._olds.clear()
                 for place in self._places:
                     place.forget_looks()
-            taken = self._watch(detected, found, boxes, tracks, size, picture, before, noise, dt)
-            at_us = frame.captured_ns // 1000
-            self._begin(found, boxes, ~taken, picture, before, noise, at_us)
+            sample = _Sample(frame, best, tracks, detected.looked, picture, before, noise, dt)
+            self._begin(sample, ~self._watch(sample))
             self._settle(dt)
         self._picture = picture
         self._until_old_s -= dt
@@ -167,73 +205,52 @@ class SuspectHunt:
             self._until_old_s = _BEFORE_S
             self._olds.append(picture)
 
-    def _watch(
-        self,
-        detected: Detected,
-        found: Detections,
-        boxes: F64,
-        tracks: Tracks,
-        size: F64,
-        picture: U8,
-        before: U8 | None,
-        noise: float,
-        dt: float,
-    ) -> Bool:
+    def _watch(self, sample: _Sample) -> Bool:
         """Tell every place what this picture shows of it; return which detections belong to one."""
+        found = sample.found
         taken = np.zeros(len(found), np.bool_)
         if not self._places:
             return taken
         places = np.array([place.box for place in self._places])
-        class_ids = np.array([place.class_id for place in self._places], np.int32)
-        at = iou(places, boxes) * (class_ids[:, None] == found.class_id[None])
-        followed = iou(places, tracks.xyxy / size) * (class_ids[:, None] == tracks.class_id[None])
+        class_ids = np.array([place.class_id for place in self._places], np.int32)[:, None]
+        at = iou(places, sample.boxes) * (class_ids == found.class_id[None])
+        followed = iou(places, sample.fractions(sample.tracks.xyxy)) * (class_ids == sample.tracks.class_id)
         reported = (followed >= _SAME).any(axis=1)
-        now = looks.looks(picture, places)
-        moved = None if before is None else looks.moved(looks.looks(before, places), now, noise)
-        seen_here = _looked_at(detected.looked, places * size)
+        now, moved = sample.looks(places)
+        looked_at = sample.looked_at(places)
         for row, place in enumerate(self._places):
+            place.waited_s = min(place.waited_s + sample.dt, _LONGEST_WAIT_S)
             best = int(at[row].argmax()) if len(found) else -1
             seen = best >= 0 and at[row, best] >= _SAME
+            if not seen and not looked_at[row]:
+                continue
             taken |= at[row] >= _SAME
-            place.waited_s = min(place.waited_s + dt, _LONGEST_WAIT_S)
-            if not seen and not seen_here[row]:
-                continue  # the network did not look there in this frame
             place.note(
                 Glance(
                     place.waited_s,
-                    detected.frame.captured_ns // 1000,
+                    sample.at_us,
                     now[row],
                     None if moved is None else bool(moved[row]),
                     float(found.score[best]) if seen else None,
-                    boxes[best] if seen else None,
+                    sample.boxes[best] if seen else None,
                     bool(reported[row]),
                 )
             )
         return taken
 
-    def _begin(
-        self,
-        found: Detections,
-        boxes: F64,
-        new: Bool,
-        picture: U8,
-        before: U8 | None,
-        noise: float,
-        at_us: int,
-    ) -> None:
+    def _begin(self, sample: _Sample, new: Bool) -> None:
         """Begin to watch the places of new detections in which nothing moves."""
-        if before is None or not new.any():
-            return
         rows = new.nonzero()[0]
-        now = looks.looks(picture, boxes[rows])
-        still = ~looks.moved(looks.looks(before, boxes[rows]), now, noise)
+        if sample.before is None or not len(rows):
+            return
+        boxes, found = sample.boxes[rows], sample.found[rows]
+        now, moved = sample.looks(boxes)
         olds = list(self._olds)[:-1]  # the newest may show what has just come
-        earlier = [looks.looks(old, boxes[rows]) for old in olds]
-        for index in still.nonzero()[0].tolist():
-            row = int(rows[index])
-            known: F32 | None = np.stack([one[index] for one in earlier]) if earlier else None
-            place = Place(int(found.class_id[row]), boxes[row].copy(), at_us, at_us, known)
-            place.note(Glance(0.0, at_us, now[index], None, float(found.score[row]), boxes[row]))
+        earlier = [looks.looks(old, boxes) for old in olds]
+        for row in (~moved).nonzero()[0].tolist() if moved is not None else ():
+            known: F32 | None = np.stack([one[row] for one in earlier]) if earlier else None
+            place = Place(int(found.class_id[row]), boxes[row].copy(), sample.at_us, sample.at_us, known)
+            place.note(Glance(0.0, sample.at_us, now[row], None, float(found.score[row]), boxes[row]))
             self._places.append(place)
 
     def _settle(self, dt: float) -> None:
@@ -252,7 +269,7 @@ class SuspectHunt:
             self._news |= any(place.offered for place in self._places)
 
     def _keep(self, places: list[Place]) -> None:
-        if any(place.offered for place in self._places if place not in places):
+        if any(place.offered and place not in places for place in self._places):
             self._news = True
         self._places = places
 
@@ -288,13 +305,3 @@ def _around(box: npt.NDArray[np.float64]) -> tuple[Point, ...]:
     left, right = round(max(x1 - wide, 0.0), 4), round(min(x2 + wide, 1.0), 4)
     top, bottom = round(max(y1 - high, 0.0), 4), round(min(y2 + high, 1.0), 4)
     return ((left, top), (right, top), (right, bottom), (left, bottom))
-
-
-def _looked_at(looked: Looked | None, boxes: F64) -> Bool:
-    """Which boxes, in pixels, the network would have found in this frame."""
-    if looked is None:
-        return np.ones(len(boxes), np.bool_)
-    inside = (boxes[:, None, :2] >= looked.xyxy[None, :, :2]).all(axis=2)
-    inside &= (boxes[:, None, 2:] <= looked.xyxy[None, :, 2:]).all(axis=2)
-    sides = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-    return np.asarray((inside & (sides[:, None] >= looked.least[None])).any(axis=1))
