@@ -137,12 +137,16 @@ def test_filters_are_set_checked_and_saved_with_the_zones(
     )
     expect(button(page, "Save")).to_be_disabled()
     person.get_by_label("Larger than").fill("")
+    every = page.get_by_role("group", name="Drop boxes of any class that are")
+    every.get_by_label("Larger than").fill("3")  # holds for a person, too
+    expect(page.locator("#problems")).to_contain_text("Filter of person: its lowest size")
+    every.get_by_label("Larger than").fill("")
+    expect(page.locator("#problems")).not_to_contain_text("size")
     person.get_by_label("Smaller than").fill("29")
     expect(person).to_contain_text("drops 0 now")
     person.get_by_label("Smaller than").fill("31")
     expect(person).to_contain_text("drops 1 now")  # the block is 30 % of the height
     person.get_by_label("Smaller than").fill("4")
-    every = page.get_by_role("group", name="Drop boxes of any class that are")
     every.get_by_label("Score below").fill("90")
     expect(every).to_contain_text("drops 1 now")
     person.get_by_label("Score below").fill("80")

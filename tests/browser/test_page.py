@@ -317,7 +317,9 @@ def test_a_frame_that_was_held_up_on_its_way_is_not_drawn(
             document.body.append(tile.root);
             const offer = (seq, agoMs) => tile.add({
                 picture: { session: "s", seq, received_us: (clock.now() - agoMs) * 1000 },
-                detections: { session: "s", seq, captured_us: clock.now() * 1000, dropped: 0, objects: [] },
+                detections: {
+                    session: "s", seq, captured_us: clock.now() * 1000, dropped: 0, objects: [], ignored: [],
+                },
             }, jpeg);
             const seqs = [];
             for (const [seq, ago] of [[1, 5000], [2, 0], [3, 1500], [4, 500]]) {

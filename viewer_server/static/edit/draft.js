@@ -66,7 +66,8 @@ export function differences(before, after) {
  */
 function filterProblems(filters, classes) {
   return Object.entries(filters).flatMap(([name, one]) => {
-    const of = (/** @type {"size" | "aspect"} */ what) => [one[`min_${what}`] ?? 0, one[`max_${what}`] ?? Infinity];
+    const of = (/** @type {"size" | "aspect"} */ what) =>
+      [one[`min_${what}`] ?? filters.all?.[`min_${what}`] ?? 0, one[`max_${what}`] ?? filters.all?.[`max_${what}`] ?? Infinity];
     const crossed = /** @type {("size" | "aspect")[]} */ (["size", "aspect"]).filter((what) => of(what)[0] > of(what)[1]);
     const found = crossed.map((what) => ({ stops: true, text: `Filter of ${name}: its lowest ${what} is above its highest` }));
     if (name === "all" || !classes.length || classes.includes(name)) return found;
