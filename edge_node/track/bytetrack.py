@@ -19,7 +19,7 @@ from shared.geometry import F64, Floats
 _LEAST_HIGH = 0.15  # least similarity of a confirmed track and a confident detection
 _LEAST_LOW = 0.5  # least similarity of a visible track and a doubtful detection
 _LEAST_NEW = 0.3  # least similarity of an unconfirmed track and a confident detection
-_DRIFT_IOU = 0.5  # a prediction over several frames with less overlap is replaced, not corrected
+_DRIFT_IOU = 0.5  # a box after several frames without detection that overlaps less is replaced
 
 
 class ByteTrack:
@@ -95,13 +95,26 @@ def give_second_chance(matching: Matching, rows: Rows, seen: Seen) -> None:
 def correct(rows: Rows, matched: Index, centre: F64) -> None:
     """Correct matched tracks, and move those that drifted; see `edge_node.track.table.Correct`."""
     state = rows.state.take(matched, axis=1)
+    away = drifted(rows, matched, centre)
+    kalman.correct(state, centre)
+    if len(away):
+        state[kalman.POS, away] = centre[:, away]
+    rows.state[:, matched] = state
+
+
+def drifted(rows: Rows, matched: Index, centre: F64) -> Index:
+    """Which matched tracks are not where they were found, after several frames without a detection.
+
+    Args:
+        rows: All tracks.
+        matched: Those that are matched, ``(K,)``.
+        centre: Where they were found, centre and sides, ``(4, K)``.
+
+    Returns:
+        Places in `matched`.
+    """
     gap = (rows.frames[matched] > 1).nonzero()[0]
     if len(gap):
-        predicted, found = state[kalman.POS].take(gap, axis=1), centre.take(gap, axis=1)
-        overlap = pair_iou(kalman.to_corners(predicted), kalman.to_corners(found))
-    kalman.correct(state, centre)
-    if len(gap):
-        drifted = gap[overlap < _DRIFT_IOU]
-        if len(drifted):
-            state[kalman.POS, drifted] = centre[:, drifted]
-    rows.state[:, matched] = state
+        there, found = rows.pos.take(matched[gap], axis=1), centre.take(gap, axis=1)
+        gap = gap[pair_iou(kalman.to_corners(there), kalman.to_corners(found)) < _DRIFT_IOU]
+    return gap

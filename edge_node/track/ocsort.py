@@ -92,11 +92,20 @@ def recover(matching: Matching, rows: Rows, seen: Seen) -> None:
 
 
 def correct(rows: Rows, matched: Index, centre: F64) -> None:
-    """Correct matched tracks, also for the time they were lost; see `edge_node.track.table.Correct`."""
+    """Correct matched tracks, also for the time they were lost; see `edge_node.track.table.Correct`.
+
+    ByteTrack's guard against drift holds here as well: for tracks that were not lost in `bytetrack.correct`,
+    and for the others after the re-update, which overwrites what that function did.
+    """
     hidden = rows.lost[matched].nonzero()[0]
     bytetrack.correct(rows, matched, centre)
     if len(hidden):
-        re_update(rows, matched[hidden], centre.take(hidden, axis=1))
+        lost, found = matched[hidden], centre.take(hidden, axis=1)
+        re_update(rows, lost, found)
+        # After a short gap, a few virtual observations do not stop a fast filter whose object has stopped.
+        away = bytetrack.drifted(rows, lost, found)
+        if len(away):
+            rows.state[kalman.POS, lost[away]] = found[:, away]
     keep_direction(rows, matched)
     rows.extra[KEPT, matched] = rows.state.take(matched, axis=1)
 

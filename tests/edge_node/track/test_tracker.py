@@ -404,3 +404,16 @@ def test_of_two_lost_at_once_only_the_one_that_stood_is_waited_for_longer(
     assert {int(i) for tracks in gone for i in tracks.ended} == {2}
     back = [tracker.update(seen(person(900), person(1500)), 0.1) for _ in range(2)][-1]
     assert sorted(back.track_id.tolist()) == [1, 3]
+
+
+def test_a_runner_who_stopped_while_hidden_is_shown_where_they_were_found() -> None:
+    """OC-SORT remembers where they were; two virtual observations do not stop a filter at full speed."""
+    tracker = create(TrackerSettings(kind="ocsort"))
+    for frame in range(12):
+        x = 500 + 20.0 * frame
+        tracker.update(seen(person(x)), 0.1 if frame else 0.0)
+    for _ in range(2):
+        tracker.update(NOTHING, 0.1)
+    tracks = tracker.update(seen(person(x)), 0.1)
+    assert tracks.track_id.tolist() == [1]
+    assert iou(tracks.xyxy, np.array([person(x)])).max() > 0.9
