@@ -45,6 +45,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     arguments.add_network(parser, engine=True)
     arguments.add_truth(parser, required=True)
+    arguments.add_tiles(parser)
     parser.add_argument(
         "--against", metavar="MODEL", help="also score this model, and give the loss against it"
     )
@@ -79,11 +80,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     document: dict[str, Any] = {}
     print(f"{'':<22}" + "".join(f"{title:>6}" for title in _COLUMNS.values()))
     if args.against:
-        seen = accuracy.look(_settings(args, args.against), truth, args.classes)
+        seen = accuracy.look(_settings(args, args.against), truth, args.classes, args.tiles)
         scores = truth.score(seen.found, seen.category_ids)
         print(_row(Path(args.against).name, scores))
         document["against"] = asdict(scores) | seen.ran
-    seen = accuracy.look(_settings(args, args.model), truth, args.classes)
+    seen = accuracy.look(_settings(args, args.model), truth, args.classes, args.tiles)
     evaluation = truth.evaluate(seen.found, seen.category_ids)
     scores, curves = evaluation.scores(), evaluation.curves()
     print(_row(Path(args.model).name, scores))
@@ -101,6 +102,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _check(args: argparse.Namespace) -> None:
     if not 0 < args.confidence <= 1:
         raise ConfigError(f"--confidence {args.confidence}: must be above 0 and at most 1")
+    if args.tiles and not args.tiles.fixed:
+        raise ConfigError(
+            "--tiles: where to look is chosen by what moves in a film, which single pictures do not show; "
+            "name a grid, for example 3x2"
+        )
     if args.plots:
         need("matplotlib", extra="optimize")
         if args.plots.is_file():

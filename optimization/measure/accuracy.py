@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.detector import Detector
 from edge_node.frames import Detections
 from optimization import pictures
+from optimization.measure.watching import detect_pictures
 
 if TYPE_CHECKING:
     from optimization.measure.coco import Truth
@@ -40,13 +43,16 @@ class Seen:
     ran: dict[str, Any]
 
 
-def look(settings: ModelSettings, truth: Truth, classes: tuple[str, ...]) -> Seen:
+def look(
+    settings: ModelSettings, truth: Truth, classes: tuple[str, ...], tiles: TileSettings | None = None
+) -> Seen:
     """Run one detector over the pictures.
 
     Args:
         settings: The detector's settings, with the thresholds of the evaluation.
         truth: What the detector should find.
         classes: Categories to score; none means all.
+        tiles: A grid of parts that the network looks at; None: the whole picture.
 
     Raises:
         ModelError: The model cannot be used.
@@ -56,8 +62,10 @@ def look(settings: ModelSettings, truth: Truth, classes: tuple[str, ...]) -> See
     found: list[Detections] = []
     with Detector(settings) as detector:
         category_ids = truth.match(detector.class_names, classes)
-        for _, path in tqdm(truth.pictures, unit=" pictures", desc=Path(settings.name).name, disable=None):
-            found.append(detector.detect(pictures.read(path))[0])
+        bar = tqdm(truth.pictures, unit=" pictures", desc=Path(settings.name).name, disable=None)
+        camera = CameraSettings(source="pictures", tiles=tiles)
+        images = (pictures.read(path) for _, path in bar)
+        found += detect_pictures(images, detector, camera, settings)
         target = detector.input_format
         ran = {
             "model": settings.name,

@@ -12,7 +12,10 @@ from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig, TrackerSettings
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
-from edge_node.frames import Detected, Frame
+from edge_node.frames import U8, Detected, Detections, Frame
+
+_NAME = "video"
+"""Of the camera; frames bear it."""
 
 
 def watch(
@@ -27,7 +30,7 @@ def watch(
     Where to look in a frame is chosen by what was known after the frame before.
 
     Args:
-        frames: All of one camera.
+        frames: All of a camera that is named "video".
         detector: The network, loaded and warm.
         camera: The camera's settings, tiles included.
         model: The network's settings.
@@ -36,11 +39,31 @@ def watch(
     Yields:
         What was found in each frame, and what is known after it.
     """
-    name = "video"
-    detect = Detect(detector, {name: camera}, LiveStore(EdgeConfig(cameras={name: camera}, model=model)))
+    detect = _detect(detector, camera, model)
     nothing = Definitions(version=1, zones={}, lines={})
     one = Watch(camera.analytics, nothing, tracking, detector.class_names)
     for detected in detect.decode(detect.infer([detect.ready(frame)] for frame in frames)):
         analysed = one.update(detected)
         detect.follow(analysed.frame, analysed.tracks)
         yield detected, analysed
+
+
+def detect_pictures(
+    pictures: Iterable[U8], detector: Detector, camera: CameraSettings, model: ModelSettings
+) -> Iterator[Detections]:
+    """Detections in pictures that have nothing to do with each other, as a camera's tiles show them.
+
+    Args:
+        pictures: u8 ``(H, W, 3)``, BGR, of any sizes.
+        detector: The network, loaded and warm.
+        camera: The camera's settings; tiles are a grid, because single pictures show nothing to follow.
+        model: The network's settings.
+    """
+    detect = _detect(detector, camera, model)
+    frames = (Frame(_NAME, seq, 0, 0, image, restarted=True) for seq, image in enumerate(pictures))
+    for detected in detect.decode(detect.infer([detect.ready(frame)] for frame in frames)):
+        yield detected.detections or Detections.empty()
+
+
+def _detect(detector: Detector, camera: CameraSettings, model: ModelSettings) -> Detect:
+    return Detect(detector, {_NAME: camera}, LiveStore(EdgeConfig(cameras={_NAME: camera}, model=model)))

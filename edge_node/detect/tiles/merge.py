@@ -8,7 +8,7 @@ test needs no tuning for people side by side: a neighbour's box does not agree t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +92,7 @@ def merge(
         return Detections.empty()
     uncut: Bool = np.asarray(~boxes.cut.any(axis=1))
     i, j, agree = _pairs(boxes, tiles)
-    boxes, kept = _without_duplicates(boxes, uncut, i, j, agree)
+    kept = _without_duplicates(boxes, uncut, i, j, agree)
     halves = kept & ~uncut
     if halves.any():
         joined = _joined(boxes, halves, i, j, agree)
@@ -144,11 +144,11 @@ def _pairs(boxes: _Boxes, tiles: F32) -> tuple[Index, Index, F32]:
     return i[fits], j[fits], agree[fits]
 
 
-def _without_duplicates(boxes: _Boxes, uncut: Bool, i: Index, j: Index, agree: F32) -> tuple[_Boxes, Bool]:
-    """Decide which boxes stay: of uncut boxes of one object the best, and no cut box of an object seen uncut.
+def _without_duplicates(boxes: _Boxes, uncut: Bool, i: Index, j: Index, agree: F32) -> Bool:
+    """Which boxes stay: of uncut boxes of one object the best, and no cut box of an object seen uncut.
 
-    Returns:
-        The boxes, where one that stays has the best score of those that it stands for; and which stay.
+    A box keeps its own score. A part of an object often scores higher than all of it, for example a face, and
+    says little about the whole: on COCO in 2x2 tiles, taking the best score costs 3.5 points of AP.
     """
     any_uncut = uncut[i] | uncut[j]
     i, j, agree = i[any_uncut], j[any_uncut], agree[any_uncut]
@@ -169,9 +169,7 @@ def _without_duplicates(boxes: _Boxes, uncut: Bool, i: Index, j: Index, agree: F
         stays |= keep
         open_ &= ~keep
         open_[worse[keep[better]]] = False
-    score = boxes.score.copy()
-    np.maximum.at(score, better[stays[better]], boxes.score[worse[stays[better]]])
-    return replace(boxes, score=score), stays
+    return stays
 
 
 def _joined(boxes: _Boxes, halves: Bool, i: Index, j: Index, agree: F32) -> _Boxes:

@@ -2,9 +2,9 @@
 
     python tests/bench/detector/tiles.py [--seeds 100,101] [--ways whole,8x6,auto4] [--json FILE]
 
-Each seed is another film (`tests/scenes/films.py`); it needs `../shared`. A way is `whole`, a grid such as `8x6`,
-or `auto` with its number of runs. "Found" counts people in single frames, at that precision: what the
-detector found, and what is reported, which includes tracks that are predicted where nobody looked.
+Each seed is another film (`tests/scenes/films.py`); it needs `../shared`. A way is `whole`, a grid such as
+`8x6`, or `auto` with its number of runs. People are counted in single frames, at one precision: those that
+the detector found, and those that are reported, which includes tracks that are predicted where nobody looked.
 """
 
 from __future__ import annotations

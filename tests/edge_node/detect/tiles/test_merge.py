@@ -176,9 +176,9 @@ def test_boxes_of_tiles_become_those_of_one_picture(case: str, order: int) -> No
     assert boxes(found) == expected
 
 
-def test_what_stays_has_the_best_score_of_what_it_stands_for() -> None:
+def test_a_whole_object_keeps_its_score_and_a_joined_one_has_that_of_its_better_half() -> None:
     whole_wins, _ = CASES["an object that the whole picture shows and two tiles cut"]
-    assert merged(whole_wins).score.tolist() == pytest.approx([0.9])
+    assert merged(whole_wins).score.tolist() == pytest.approx([0.5])
     halves = {
         APART[0]: [Found((470, 100, 500, 200), 0.4)],
         APART[1]: [Found((500, 100, 530, 200), 0.7)],
