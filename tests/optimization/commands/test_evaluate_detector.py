@@ -182,3 +182,19 @@ def test_a_coco_sample_scores_what_the_model_is_known_for(shared_data: Path, tmp
     assert code == 0
     assert 0.18 < scores["ap"] < 0.40, "all of it gives 0.261"
     assert scores["per_class"]["person"] > 0.25
+
+
+def test_a_grid_keeps_what_the_whole_picture_shows_and_adds_to_it(
+    tmp_path: Path, images: Path, seen: dict[str, Any]
+) -> None:
+    code, scores = run(tmp_path, images, seen, "--tiles", "2x2")
+    assert code == 0
+    assert 0.6 < scores["ap50"] < 1.0, "the truth is what the whole picture shows"
+
+
+def test_where_to_look_cannot_be_chosen_in_single_pictures(
+    tmp_path: Path, images: Path, seen: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _ = run(tmp_path, images, seen, "--tiles", "runs=4")
+    assert code != 0
+    assert "name a grid, for example 3x2" in capsys.readouterr().err
