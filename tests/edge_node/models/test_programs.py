@@ -29,8 +29,8 @@ def video(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DARNER_CACHE", str(tmp_path / "cache"))
+def cache(tmp_path: Path) -> Path:
+    """The cache that the folder's own fixture has named."""
     return tmp_path / "cache"
 
 
