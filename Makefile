@@ -223,9 +223,12 @@ bench-pipeline: .venv/.dev
 bench-accuracy:
 	$(BIN)/python tests/bench/tracker/accuracy.py --mot $(DATA)/mot15
 	$(BIN)/python tests/bench/tracker/counting.py --mot $(DATA)/mot15
+	$(BIN)/python tests/bench/tracker/counts.py --mot $(DATA)/mot15
 	rm -rf build/bench
 	$(BIN)/python -m optimization evaluate video $(DATA)/video/vtest.avi --truth $(DATA)/mot15/PETS09-S2L1 --save build/bench
 	$(BIN)/python tests/bench/tracker/accuracy.py --mot build/bench
+	$(BIN)/python tests/bench/tracker/counts.py --mot build/bench
+	$(BIN)/python -m optimization evaluate counts --truth build/bench --detections det.txt --random 60 --stages
 
 # The GPU's kernels as PTX, by the compiler that tests/compile_kernels.py names; needs no GPU.
 NVRTC := .cache/nvrtc

@@ -14,12 +14,10 @@ from tqdm import tqdm
 
 from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
-from edge_node.config.settings import EdgeConfig, TrackerSettings
+from edge_node.config.settings import TrackerSettings
 from edge_node.config.sources import check_source
 from edge_node.detect.detector import Detector
-from edge_node.detect.stages import Detect
 from edge_node.frames import Detected, Detections
 from optimization import arguments
 from optimization.command import Command
@@ -28,6 +26,7 @@ from optimization.measure.counts import counted, truth
 from optimization.measure.counts.errors import Errors, combined, header, shapes_document, table
 from optimization.measure.counts.shapes import Shapes, random_shapes, read_shapes
 from optimization.measure.counts.stages import stages
+from optimization.measure.watching import watch
 from shared.errors import ConfigError, SourceError
 
 _DEFAULT_RANDOM = 40
@@ -87,6 +86,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--class", dest="class_name", default="person", help="class of the objects in the ground truth"
     )
     arguments.add_tracker(parser)
+    arguments.add_tiles(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _counted(scene: _Scene, shapes: Shapes, tracking: TrackerSettings, class_nam
 
 def _scenes(args: argparse.Namespace) -> Iterator[_Scene]:
     if args.video is not None:
-        yield _watched(args.video, args.truth, ModelSettings(name=args.model, classes=(args.class_name,)))
+        yield _watched(args)
         return
     folders = mot.find(args.truth)
     one_file = args.tracks if args.tracks is not None else Path(args.detections)
@@ -202,30 +202,28 @@ def _tracks_as_frames(found: list[mot.Boxes], frame_rate: float, size: tuple[int
     return counted.frames_of(detections, frame_rate, size)
 
 
-def _watched(video: str, folder: Path, model: ModelSettings) -> _Scene:
+def _watched(args: argparse.Namespace) -> _Scene:
     """A video's frames through capture and detector; pictures are not kept."""
-    _, true = mot.read_truth(folder)
-    check_source("video", video)
-    settings = CameraSettings(source=video, pace="fast")
-    live = LiveStore(EdgeConfig(cameras={"video": settings}, model=model))
+    _, true = mot.read_truth(args.truth)
+    check_source("video", args.video)
+    model = ModelSettings(name=args.model, classes=(args.class_name,))
+    camera = CameraSettings(source=args.video, pace="fast", tiles=args.tiles)
+    source = capture("video", camera, threading.Event(), lambda *_: None)
     frames: list[Detected] = []
     with Detector(model) as detector:
-        detect = Detect(detector, {"video": settings}, live)
-        source = capture("video", settings, threading.Event(), lambda *_: None)
-        for item in tqdm(
-            detect.decode(detect.infer([detect.ready(frame)] for frame in source)),
-            unit=" frames",
-            desc=Path(video).name,
-            disable=None,
-        ):
+        steps = watch(source, detector, camera, model, TrackerSettings(kind=args.tracker))
+        for item, _ in tqdm(steps, unit=" frames", desc=Path(args.video).name, disable=None):
             blank = frames[0].frame.image if frames else np.zeros_like(item.frame.image)
-            frames.append(replace(item, frame=replace(item.frame, image=blank)))
+            found = item.detections
+            if found is not None:  # the only class, whatever number the model gives it
+                found = Detections(found.xyxy, found.score, np.zeros_like(found.class_id))
+            frames.append(replace(item, frame=replace(item.frame, image=blank), detections=found))
     if len(frames) != len(true):
-        raise SourceError(f"{video} has {len(frames)} frames, but {folder} has {len(true)}")
+        raise SourceError(f"{args.video} has {len(frames)} frames, but {args.truth} has {len(true)}")
     first, last = frames[0].frame, frames[-1].frame
     seconds = (last.monotonic_ns - first.monotonic_ns) / 1e9
     rate = (len(frames) - 1) / seconds if seconds else 1.0
-    return _Scene(folder.resolve().name, rate, (first.width, first.height), true, frames)
+    return _Scene(args.truth.resolve().name, rate, (first.width, first.height), true, frames)
 
 
 COMMAND = Command(

@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise SourceError(f"{args.video} has {len(tracks)} frames, but {args.truth} has {len(truth)}")
     name = args.truth.resolve().name
     if args.save:
-        mot.write(args.save / name, mot.Sequence(name, frame_rate, detections, truth))
+        size = mot.known_size(args.truth)
+        mot.write(args.save / name, mot.Sequence(name, frame_rate, detections, truth, size))
     print(report.header())
     scores = scorer.add(name, truth, tracks)
     print(report.row(name, scores))

@@ -99,6 +99,14 @@ def _seqinfo(path: Path) -> tuple[float, int]:
     return rate, length
 
 
+def known_size(folder: Path) -> tuple[int, int] | None:
+    """The width and height of a sequence's pictures, in pixels; None if its ``seqinfo.ini`` does not say."""
+    try:
+        return read_size(folder)
+    except SourceError:
+        return None
+
+
 def find(folder: Path) -> list[Path]:
     """Find sequences: the folder itself if it is one, else those of its subfolders that are.
 
