@@ -96,7 +96,7 @@ def choose(
         )
     better = [known for known in here() if known.ap > built_in.ap]
     if not better:
-        return Choice(known=built_in, reason="the built-in model: no better one is in the cache")
+        return Choice(known=built_in, reason="the built-in model, because no better one is in the cache")
     speeds = speeds or Speeds()
     limit, started, passed = limit_ms(cameras), clock(), []
     for known in sorted(better, key=lambda one: -one.ap):
@@ -116,7 +116,11 @@ def choose(
             passed.append(f"{known.name} takes {speed.ms:.0f} ms for a run, and {_wanted(cameras)}")
         else:
             return Choice(known=known, reason=_best(speed, cameras), passed=tuple(passed))
-    return Choice(known=built_in, reason="the built-in model", passed=tuple(passed))
+    return Choice(
+        known=built_in,
+        reason="the built-in model, because none of the better ones suits",
+        passed=tuple(passed),
+    )
 
 
 def here() -> list[KnownModel]:

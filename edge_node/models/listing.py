@@ -116,7 +116,7 @@ def text(found: Listing, command: str) -> str:
         [
             *table,
             "",
-            f"model.name: auto takes {found.auto}: {found.reason}.",
+            f"model.name: auto takes {found.auto}, {found.reason}.",
             *(f"  {reason}" for reason in found.passed),
             "AP is COCO's average precision as the authors give it. Times in ms were measured here; the",
             'others are multiples of the built-in model\'s on a CPU, where "~" is an estimate from FLOPs.',

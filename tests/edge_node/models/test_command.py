@@ -222,7 +222,9 @@ def test_the_list_shows_every_model_where_it_is_and_which_one_auto_takes(
     assert main(["models", "list"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in KNOWN)
-    assert f"model.name: auto takes {DEFAULT}: the built-in model: no better one is in the cache." in out
+    assert (
+        f"model.name: auto takes {DEFAULT}, the built-in model, because no better one is in the cache." in out
+    )
     (row,) = [line for line in out.splitlines() if line.startswith("*")]
     assert DEFAULT in row
     assert "built in" in row
@@ -238,7 +240,7 @@ def test_the_list_shows_every_model_where_it_is_and_which_one_auto_takes(
     assert row.split()[1] == GOOD
     assert "ms" in row
     assert "in the cache (by hand)" in row
-    assert f"auto takes {GOOD}: the best in the cache that is fast enough" in out
+    assert f"auto takes {GOOD}, the best in the cache that is fast enough" in out
 
 
 def test_programs_read_the_list_as_json(
