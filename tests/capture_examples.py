@@ -74,6 +74,8 @@ def listen(client: Client) -> dict[str, dict[str, Any]]:
         found = topics.match(PREFIX, received.topic)
         assert found is not None, received.topic
         row = found[0]
+        if row is topics.SUSPECTS and b'"suspects":[]' in received.payload:
+            continue  # it takes hours to find one: the example stays as it was captured from a frozen picture
         jpeg = row.payload == "jpeg"
         # The best picture is the smallest one; the best message has most fields that are not empty.
         score = -len(received.payload) if jpeg else worth(orjson.loads(received.payload))

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge_node.frames import U8
 from shared.geometry import F32, F64, Bool, Floats
+
+Index = npt.NDArray[np.intp]
 
 WIDTH, HEIGHT = 320, 180
 """Size of the grey picture in which places are compared; its sides do not keep the camera's aspect."""
 SIDE = 12
 """A look has this many pixels down and across."""
-_BLOCK = 4
 _MARGIN = 0.1  # of the box's sides: a thing is also told by the edge between it and what is around
 _FLAT = 4.0  # grey levels: a look with a smaller standard deviation shows nothing, such as a dark corner
-_MOVED = 6.0  # grey levels on average over a block that are more than light and noise
+_MOVED = 10.0  # grey levels that are more than light and noise
+_AROUND = 41  # pixels across the surroundings whose light is taken off
+_STIRS = 0.02  # share of a box's pixels that must change
 _NOISES = 3.0
+_OTHER = 6.0  # grey levels, at a usual contrast, by which a block of the picture differs in another light
 _LIGHT = 0.5  # share of the picture's blocks that change together when the light does, or the camera
 
 
@@ -38,15 +43,21 @@ def looks(picture: U8, boxes: F64) -> F32:
     Returns:
         Grey levels, ``(N, SIDE * SIDE)``.
     """
-    sides = boxes[:, 2:] - boxes[:, :2]
-    grown = np.hstack((boxes[:, :2] - _MARGIN * sides, boxes[:, 2:] + _MARGIN * sides))
-    pixels = grown * (WIDTH, HEIGHT, WIDTH, HEIGHT)
-    low = np.clip(np.floor(pixels[:, :2]), 0, (WIDTH - 2, HEIGHT - 2)).astype(int)
-    high = np.clip(np.ceil(pixels[:, 2:]), low + 2, (WIDTH, HEIGHT)).astype(int)
+    low, high = _pixels(boxes)
     found = np.zeros((len(boxes), SIDE, SIDE), np.float32)
     for index, ((x1, y1), (x2, y2)) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         found[index] = cv2.resize(picture[y1:y2, x1:x2], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return found.reshape(len(boxes), SIDE * SIDE)
+
+
+def _pixels(boxes: F64) -> tuple[Index, Index]:
+    """First and last corners ``(N, 2)`` of boxes and of a little around them, in a grey picture."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    grown = np.hstack((boxes[:, :2] - _MARGIN * sides, boxes[:, 2:] + _MARGIN * sides))
+    pixels = grown * (WIDTH, HEIGHT, WIDTH, HEIGHT)
+    low = np.clip(np.floor(pixels[:, :2]), 0, (WIDTH - 2, HEIGHT - 2)).astype(np.intp)
+    high = np.clip(np.ceil(pixels[:, 2:]), low + 2, (WIDTH, HEIGHT)).astype(np.intp)
+    return low, high
 
 
 def likeness(some: F32, others: F32) -> F64:
@@ -67,19 +78,29 @@ def likeness(some: F32, others: F32) -> F64:
     return np.asarray((a * b).mean(axis=1) / product, np.float64)
 
 
-def moved(some: F32, others: F32, noise: float) -> Bool:
-    """In which pairs of looks some part has moved.
+def changes(before: U8, now: U8, noise: float) -> F64:
+    """Where two pictures differ by more than light and noise, as sums from the upper left corner.
 
     Args:
-        some: ``(N, SIDE * SIDE)``.
-        others: As many, a moment later.
+        before: From `shrink`.
+        now: The same, a moment later.
         noise: From `noise_of` the two pictures.
+
+    Returns:
+        Numbers of pixels, ``(HEIGHT + 1, WIDTH + 1)``.
     """
-    change = others - some
-    change -= np.median(change, axis=1, keepdims=True)  # the light
-    parts = SIDE // _BLOCK
-    blocks = np.abs(change).reshape(-1, parts, _BLOCK, parts, _BLOCK).mean(axis=(2, 4))
-    return np.asarray(blocks.max(axis=(1, 2), initial=0.0) > _MOVED + _NOISES * noise)
+    change = now.astype(np.float32) - before
+    change -= cv2.blur(change, (_AROUND, _AROUND))  # the light
+    return np.asarray(cv2.integral((np.abs(change) > _MOVED + _NOISES * noise).astype(np.uint8)), np.float64)
+
+
+def moved(sums: F64, boxes: F64) -> Bool:
+    """In which boxes ``(N, 4)``, fractions of the frame, something has moved; `sums` are from `changes`."""
+    low, high = _pixels(boxes)
+    left, top = low[:, 0], low[:, 1]
+    right, bottom = high[:, 0], high[:, 1]
+    pixels = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    return np.asarray(pixels > _STIRS * (right - left) * (bottom - top))
 
 
 def noise_of(before: U8, now: U8) -> float:
@@ -93,7 +114,7 @@ def light_changed(before: U8, now: U8, noise: float) -> bool:
     size = (WIDTH // 16, HEIGHT // 15)
     a, b = (cv2.resize(one, size, interpolation=cv2.INTER_AREA).astype(np.float32) for one in (before, now))
     change = np.abs(_standard(a) - _standard(b)) * 40.0
-    return bool((change > _MOVED + _NOISES * noise).mean() > _LIGHT)
+    return bool((change > _OTHER + _NOISES * noise).mean() > _LIGHT)
 
 
 def _standard(values: Floats) -> F32:

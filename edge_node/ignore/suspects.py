@@ -47,8 +47,7 @@ class _Sample:
     tracks: Tracks
     looked: Looked | None
     picture: U8
-    before: U8 | None  # the picture of the sample before; None: it says nothing about this one
-    noise: float
+    changes: F64 | None  # since the sample before; None: its picture says nothing about this one
     dt: float
 
     @property
@@ -65,9 +64,7 @@ class _Sample:
     def looks(self, boxes: F64) -> tuple[F32, Bool | None]:
         """How each box looks now, and whether something has moved in it; None: not known."""
         now = looks.looks(self.picture, boxes)
-        if self.before is None:
-            return now, None
-        return now, looks.moved(looks.looks(self.before, boxes), now, self.noise)
+        return now, None if self.changes is None else looks.moved(self.changes, boxes)
 
     def looked_at(self, boxes: F64) -> Bool:
         """In which boxes the network would have found something in this frame."""
@@ -196,7 +193,8 @@ class SuspectHunt:
                 self._olds.clear()
                 for place in self._places:
                     place.forget_looks()
-            sample = _Sample(frame, best, tracks, detected.looked, picture, before, noise, dt)
+            changes = None if before is None else looks.changes(before, picture, noise)
+            sample = _Sample(frame, best, tracks, detected.looked, picture, changes, dt)
             self._begin(sample, ~self._watch(sample))
             self._settle(dt)
         self._picture = picture
@@ -241,7 +239,7 @@ class SuspectHunt:
     def _begin(self, sample: _Sample, new: Bool) -> None:
         """Begin to watch the places of new detections in which nothing moves."""
         rows = new.nonzero()[0]
-        if sample.before is None or not len(rows):
+        if sample.changes is None or not len(rows):
             return
         boxes, found = sample.boxes[rows], sample.found[rows]
         now, moved = sample.looks(boxes)

@@ -3,7 +3,7 @@
     python tests/bench/detector/suspects.py [--hours 6] [--seeds 1,2,3] [--json FILE]
 
 It needs `../shared`. Into the frames of a video, cut-outs of photographs are pasted that never move: scenery.
-The built-in model looks at each of them once, five a second. Then the video is played again and again, with
+The built-in model looks at each of them once, one a second. Then the video is played again and again, with
 daylight that comes and goes, and the hunt looks at a picture every two seconds, as it does in a node. A thing
 is findable if the model sees it in a fifth of the frames. What is offered and not pasted is printed, to be
 looked at.
@@ -47,7 +47,7 @@ THINGS = (
     "teddy bear",
 )
 AFTER_S = 7200.0
-RATE = 5
+RATE = 1
 _SEEN = 0.2
 
 Looks = list[tuple[U8, Detections, Tracks]]

@@ -86,6 +86,11 @@ def test_scenery_that_is_found_again_and_again_is_offered(film: Film) -> None:
         pytest.param(
             Film([person(stands(0.4, 0.5, 300), sway=0)]), 800, id="a person who stands like a stone"
         ),
+        pytest.param(
+            Film([Thing(stands(0.4, 0.5), (0.3, 0.6), 3, found=0.9, score=0.5, sway=0.004)]),
+            800,
+            id="somebody sits there from the start, and breathes",
+        ),
         pytest.param(Film([car(stands(0.4, 0.5, 300))]), 800, id="a car parks"),
         pytest.param(Film([car(stands(0.4, 0.5, 200, 700))]), 1100, id="a parked car leaves"),
         pytest.param(Film([car(stands(0.4, 0.5, 0, 250))]), 700, id="a car that was there leaves in time"),
