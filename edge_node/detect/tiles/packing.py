@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_node.detect.tiles.looks import LEAST, Box, Why
 from shared.geometry import F64, Bool
@@ -74,40 +75,60 @@ class Items:
         return np.asarray((shrink <= self.shrink + 1e-6) | (self.side >= _ENOUGH * shrink))
 
 
-def best_crop(items: Items, size: tuple[int, int], extent: tuple[int, int]) -> tuple[Crop | None, float]:
-    """The crop that is worth most, and what it is worth.
+class Packing:
+    """Crops that may be taken in one frame, and what each of them shows.
 
     Crops are laid around the neediest items: with the item in the middle, and in each corner and along each
-    edge, so that what stands beside it comes along. The best one is centred on what it shows.
+    edge, so that what stands beside it comes along.
 
     Args:
-        items: What is worth a look.
+        items: What is worth a look; their weights may fall from one call of `best` to the next.
         size: Of the network's input, pixels.
         extent: Of the picture, pixels.
     """
-    needy = np.flatnonzero(items.weight > 0)
-    if not len(needy):
-        return None, 0.0
-    seeds = needy[np.argsort(-items.weight[needy], kind="stable")[:_SEEDS]]
-    best: tuple[float, Crop | None] = (0.0, None)
-    for shrink in np.unique(items.shrink[seeds]).tolist():
-        sides = np.minimum(np.array(size) * shrink, extent)
-        corners = _corners(items.boxes[seeds[items.shrink[seeds] == shrink]], sides, extent)
-        here = needy[items.large_enough(shrink)[needy]]
-        shown = _contains(corners, sides, items.boxes[here], extent)
-        worth = shown @ items.weight[here]
-        at = int(np.argmax(worth))
-        if worth[at] > best[0]:
-            inside = here[shown[at]]
-            corner = _centred(items.boxes[inside], sides, extent)
-            again = _contains(corner[None], sides, items.boxes[here], extent)[0]
-            if again @ items.weight[here] < worth[at] - 1e-12:
-                corner = corners[at]
-            box = np.rint(np.concatenate((corner, corner + sides))).astype(int).tolist()
-            lead = int(inside[np.argmax(items.weight[inside])])
-            why: Why = "motion" if items.moving[lead] else "track"
-            best = float(worth[at]), Crop((box[0], box[1], box[2], box[3]), shrink, why)
-    return best[1], best[0]
+
+    def __init__(self, items: Items, size: tuple[int, int], extent: tuple[int, int]) -> None:
+        self._items, self._extent = items, extent
+        needy = np.flatnonzero(items.weight > 0)
+        seeds = needy[np.argsort(-items.weight[needy], kind="stable")[:_SEEDS]]
+        self._groups: list[_Group] = []
+        for shrink in np.unique(items.shrink[seeds]).tolist():
+            sides = np.minimum(np.array(size) * shrink, extent)
+            corners = _corners(items.boxes[seeds[items.shrink[seeds] == shrink]], sides, extent)
+            here = needy[items.large_enough(shrink)[needy]]
+            shown = _contains(corners, sides, items.boxes[here], extent)
+            self._groups.append(_Group(shrink, sides, corners, here, shown))
+
+    def best(self) -> tuple[Crop | None, float]:
+        """The crop that is worth most now, centred on what it shows, and what it is worth."""
+        items = self._items
+        best, worth, group = -1, 0.0, None
+        for one in self._groups:
+            worths = one.shown @ items.weight[one.here]
+            at = int(np.argmax(worths))
+            if worths[at] > worth:
+                best, worth, group = at, float(worths[at]), one
+        if group is None:
+            return None, 0.0
+        inside = group.here[group.shown[best] & (items.weight[group.here] > 0)]
+        corner = _centred(items.boxes[inside], group.sides, self._extent)
+        if not _contains(corner[None], group.sides, items.boxes[inside], self._extent).all():
+            corner = group.corners[best]
+        box = np.rint(np.concatenate((corner, corner + group.sides))).astype(int).tolist()
+        lead = int(inside[np.argmax(items.weight[inside])])
+        why: Why = "motion" if items.moving[lead] else "track"
+        return Crop((box[0], box[1], box[2], box[3]), group.shrink, why), worth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Crops of one size: their corners ``(C, 2)``, and which of the items `here` each shows, ``(C, N)``."""
+
+    shrink: float
+    sides: F64
+    corners: F64
+    here: npt.NDArray[np.intp]
+    shown: Bool
 
 
 def _corners(boxes: F64, sides: F64, extent: tuple[int, int]) -> F64:

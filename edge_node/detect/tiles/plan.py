@@ -12,7 +12,7 @@ from edge_node.detect.tiles.grid import covering
 from edge_node.detect.tiles.interest import NOTHING, Followed, Spots
 from edge_node.detect.tiles.looks import CLEAR, Box
 from edge_node.detect.tiles.motion import ChangedCells
-from edge_node.detect.tiles.packing import Crop, Items, best_crop
+from edge_node.detect.tiles.packing import Crop, Items, Packing
 from edge_node.frames import U8
 from shared.geometry import F64
 
@@ -168,13 +168,16 @@ class Plan:
         shrink, tiles = self._sweep(view, whole_shrink)
         self._owed = min(self._owed + _SWEEP_PACE * self._step_s * len(tiles) / self._settings.within_s, 4.0)
         items.weight[items.shrink >= _LARGEST_CROP * whole_shrink] = 0.0
+        packing = Packing(items, view.size, self._extent)
+        # What the crops of this frame show of the tiles counts from the next frame on.
+        ages = view.now_s - self._ages.oldest(np.array(tiles), shrink)
         for _ in range(view.runs - len(chosen)):
-            crop, worth = best_crop(items, view.size, self._extent)
-            ages = np.minimum(view.now_s - self._ages.oldest(np.array(tiles), shrink), _LONGEST_SWEEP_S)
-            oldest = int(np.argmax(ages)) if len(tiles) else 0
-            sweep = _SWEEP_WEIGHT * float(ages[oldest]) ** 2 if len(tiles) else 0.0
-            if (len(tiles) and self._owed >= 1.0) or (not self._gate and sweep > worth):
+            crop, worth = packing.best()
+            oldest = int(np.argmax(ages)) if tiles else -1
+            sweep = _SWEEP_WEIGHT * min(ages[oldest], _LONGEST_SWEEP_S) ** 2 if tiles else 0.0
+            if (tiles and self._owed >= 1.0) or (not self._gate and sweep > worth):
                 crop = Crop(tiles[oldest], shrink, "sweep")
+                ages[oldest] = 0.0
                 self._owed = max(0.0, self._owed - 1.0)
             if crop is None:
                 break

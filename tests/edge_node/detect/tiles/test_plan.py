@@ -95,6 +95,16 @@ def test_no_place_is_blind_for_longer_than_the_sweep(
         assert now_s - last.min() <= sweep_s + 2 * STEP_S
 
 
+def test_a_slow_sweep_goes_round_and_leaves_no_tile_out() -> None:
+    last = np.zeros((27, 48))
+    for now_s, crops in played(2, 45, gate=8, sweep_s=20):
+        for crop in crops:
+            if crop.why != "whole":
+                left, top, right, bottom = (round(edge / 40) for edge in crop.box)
+                last[top:bottom, left:right] = now_s
+        assert now_s - last.min() <= 20 + 2 * STEP_S, "also what is older than the longest time that counts"
+
+
 def test_the_whole_picture_is_looked_at_twice_a_second_and_always_for_large_objects() -> None:
     wholes = [now_s for now_s, crops in played(3, 4) if any(crop.why == "whole" for crop in crops)]
     assert wholes[0] == 0
