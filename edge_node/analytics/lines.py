@@ -85,6 +85,7 @@ class LineCrossings:
         self._numbers: list[ZoneNumbers | None] = [None] * len(lines)
         self._motions = np.zeros((len(lines), 0), _MOTION)
         self._aspect = 0.0
+        self._waiting = before is not None  # whether any object may be beyond a line, and not believed there
         if before is not None:
             self._take_over(before)
 
@@ -143,9 +144,11 @@ class LineCrossings:
         inward = distance > self._edge
         self._add_piece(motion, inward, distance, points, sighting)
         outside = (distance > self._far).astype(np.int8) - (distance < self._near)
-        was_beyond = motion["side"] * motion["outside"] < 0
-        motion["beyond_s"] = np.where(was_beyond, motion["beyond_s"], sighting.now_s)
-        motion["beyond_s"][self._clear(distance, objects["box"][sighting.slots])] = -np.inf
+        beyond = motion["side"] * outside < 0
+        if beyond.any():
+            motion["beyond_s"][beyond & (motion["side"] * motion["outside"] >= 0)] = sighting.now_s
+            motion["beyond_s"][beyond & self._clear(distance, objects["box"][sighting.slots])] = -np.inf
+            self._waiting = True
         motion["outside"] = outside
         motion["through"][motion["side"] * outside > 0] = 0
         new = motion["side"] == 0
@@ -171,11 +174,13 @@ class LineCrossings:
 
     def _settle(self, objects: Objects, until_s: float) -> list[Happening]:
         """Bring those to the other side who are outside there since `until_s` or before; return crossings."""
+        if not self._waiting:
+            return []
         motions = self._motions
         events: list[Happening] = []
-        settled = (motions["side"] * motions["outside"] < 0) & (motions["beyond_s"] <= until_s)
-        if not settled.any():
-            return []
+        beyond = motions["side"] * motions["outside"] < 0
+        settled = beyond & (motions["beyond_s"] <= until_s)
+        self._waiting = bool((beyond & ~settled).any())
         for line, slot in np.argwhere(settled).tolist():
             motion, class_id = motions[line, slot], int(objects["class_id"][slot])
             allowed = self._allowed[line, min(class_id, self._allowed.shape[1] - 1)]
