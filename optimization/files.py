@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from edge_node.assets.models import KNOWN
 from shared.errors import ConfigError
 from shared.files import write_whole
 from shared.program import need
@@ -36,6 +37,35 @@ def claim(path: Path | None, *, force: bool) -> None:
         raise ConfigError(f"{path.parent}: cannot be made ({error.strerror})") from None
     if not os.access(path.parent, os.W_OK):
         raise ConfigError(f"{path.parent}: cannot be written to (permission denied)")
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name stands for a folder of models: no known model is called so."""
+    return name not in KNOWN and Path(name).is_dir()
+
+
+def models(folder: Path) -> list[Path]:
+    """The ONNX files of a folder, sorted by name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = sorted(path for path in folder.iterdir() if path.suffix == ".onnx" and path.is_file())
+    if not found:
+        raise ConfigError(f"{folder}: holds no .onnx file")
+    return found
+
+
+def below(output: Path | None, name: str) -> Path:
+    """The file to write: the one that is named, or one of this name in the folder that is named.
+
+    Args:
+        output: What the user named; None stands for this folder.
+        name: Name of the file, where the user named none.
+    """
+    if output is None:
+        return Path(name)
+    return output / name if output.is_dir() else output
 
 
 def claim_picture(path: Path | None, option: str, *, force: bool) -> None:

@@ -81,8 +81,8 @@ LEVELS: dict[str, list[str]] = {
         " ".join(
             f"{name}.py"
             for name in (
-                "benchmark build compare evaluate_counts evaluate_detector evaluate_tracker evaluate_video "
-                "export fp16 inspect_model quantize simplify triton"
+                "benchmark build compare convert evaluate_counts evaluate_detector evaluate_tracker "
+                "evaluate_video export fp16 inspect_model quantize simplify triton"
             ).split()
         )
     ],

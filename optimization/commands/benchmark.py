@@ -6,6 +6,7 @@ import argparse
 import itertools
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -21,7 +22,11 @@ from shared.program import need
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "models", nargs="*", default=[detectors.default_model()], metavar="MODEL", help="path or name"
+        "models",
+        nargs="*",
+        default=[detectors.default_model()],
+        metavar="MODEL",
+        help="path, name or folder of ONNX files",
     )
     parser.add_argument(
         "--backends", type=arguments.names, default=[None], metavar="NAME,...", help="engines to try"
@@ -55,7 +60,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     image, shown = trial.picture(args.picture, args.resolution)
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
-    combinations = list(itertools.product(args.models, args.backends, args.sizes, args.batches))
+    models = [found for name in args.models for found in _models(name)]
+    combinations = list(itertools.product(models, args.backends, args.sizes, args.batches))
     for model, backend, size, batch in tqdm(combinations, unit=" runs", disable=None):
         try:
             settings = detectors.build(name=model, backend=backend, input_size=size, threads=args.threads)
@@ -76,6 +82,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
         measured.save(rows, args.plot)
     return {"machine": machine.describe(), "picture": shown, "rows": rows, "skipped": skipped}
+
+
+def _models(name: str) -> list[str]:
+    """The models that a name stands for."""
+    return [str(path) for path in files.models(Path(name))] if files.is_folder(name) else [name]
 
 
 def _scorer(args: argparse.Namespace) -> Callable[[ModelSettings], dict[str, Any]]:

@@ -30,7 +30,9 @@ TOLERANCE = 1e-3
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("source", help="FILE.torchscript, FILE.pt, FILE.pt2, or module:function")
+    parser.add_argument(
+        "source", help="FILE.torchscript, FILE.pt, FILE.pt2, module:function, or torchvision:DETECTOR"
+    )
     arguments.add_output(parser, "NAME.onnx")
     parser.add_argument(
         "--size", type=arguments.size, default=(640, 640), metavar="SIZE", help="default: 640"
@@ -38,6 +40,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--opset", type=int, default=17, metavar="N", help="at least 17 (default)")
     parser.add_argument("--static", action="store_true", help="fix batch and size")
     parser.add_argument("--labels", metavar="NAME,...", help="class names to put into the file")
+    parser.add_argument(
+        "--weights",
+        default="default",
+        metavar="default|none|FILE",
+        help="of a torchvision:DETECTOR: those that torchvision downloads (default), random ones, or a "
+        "checkpoint, whose classes --labels names",
+    )
     arguments.add_check(parser)
 
 
@@ -59,20 +68,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     stem = args.source.rpartition(":")[2] if _is_factory(args.source) else Path(args.source).stem
     output = args.output or Path(f"{stem}.onnx")
     files.claim(output, force=args.force)
-    network = load(args.source)
     width, height = args.size
+    names = [name.strip() for name in args.labels.split(",")] if args.labels else []
+    network = _network(args, names, (height, width))
+    names = names or list(getattr(network, "labels", ()))
+    static = args.static or _is_recipe(args.source)
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "model.onnx"
-        convert(network, part, (height, width), args.opset, static=args.static)
+        convert(network, part, (height, width), args.opset, static=static)
         model = graphs.load(part)
-        if args.labels:
-            names = [name.strip() for name in args.labels.split(",")]
+        if names:
             graphs.set_metadata(model, {"names": json.dumps(dict(enumerate(names)))})
         graphs.save(model, part)
         settings = detectors.build(name=str(part), backend="onnxruntime")
         target = parity.input_format(settings, (1, 3, height, width), (width, height))
     shown = parity.feeds(target, args.images)
-    worst = parity.check(parity.differences(_torch(network), graphs.runner(model), shown), TOLERANCE)
+    if _is_recipe(args.source):
+        worst = parity.check_chosen(_torch(network), graphs.runner(model), shown, network.names, TOLERANCE)
+    else:
+        worst = parity.check(parity.differences(_torch(network), graphs.runner(model), shown), TOLERANCE)
     vary = _varying(model)
     if vary:
         varying.check(model, shown[-1][1], vary, target)
@@ -83,6 +97,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         f"same outputs as PyTorch within {worst:.1e} on {names_shown}"
     )
     return {"output": str(output), "varies": vary, "largest_relative_difference": worst, "opset": args.opset}
+
+
+def _is_recipe(source: str) -> bool:
+    return source.startswith("torchvision:")
+
+
+def _network(args: argparse.Namespace, names: list[str], size: tuple[int, int]) -> Any:
+    """The network to export, for an input of this height and width."""
+    if not _is_recipe(args.source):
+        return load(args.source)
+    need("torchvision", extra="torchvision")
+    from optimization.graph import recipes
+
+    return recipes.make(args.source.removeprefix(recipes.PREFIX), args.weights, names, size)
 
 
 def _is_factory(source: str) -> bool:
@@ -167,6 +195,9 @@ def convert(network: Any, path: Path, size: tuple[int, int], opset: int, *, stat
         options["output_names"] = outputs
         options["dynamic_axes"] = {"images": {0: "batch", 2: "height", 3: "width"}}
         options["dynamic_axes"] |= {name: {0: "batch"} for name in outputs}
+    if names := getattr(network, "names", None):
+        options["output_names"] = list(names)
+        options["dynamic_axes"] = {name: {0: "detections"} for name in names}
     try:
         with graphs.quiet(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
             torch.onnx.export(network, (example,), str(path), **options)
@@ -210,7 +241,8 @@ COMMAND = Command(
     help="PyTorch to ONNX",
     description="Export a TorchScript file, a torch.export file (.pt2) or what a function returns to "
     "ONNX, with batch and size that vary, and check the outputs against PyTorch. The file or function "
-    "runs as code: only use what you trust.",
+    "runs as code: only use what you trust. torchvision:fasterrcnn_resnet50_fpn_v2 and torchvision's other "
+    "detectors are exported for one picture of --size.",
     declare=declare,
     run=run,
 )

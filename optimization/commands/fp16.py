@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_node.assets.models import find_model
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     settings = detectors.settings(args)
     source = find_model(settings.name)
-    output = args.output or Path(f"{source.stem}_fp16.onnx")
+    output = files.below(args.output, f"{source.stem}_fp16.onnx")
     files.claim(output, force=args.force)
     original = graphs.load(source)
     graph = graphs.pre_process(original)
@@ -80,9 +79,9 @@ def _check(
         ModelError: They differ too much.
         ConfigError: The comparison needs pictures, and none were named.
     """
-    from optimization.graph import graphs, parity
+    from optimization.graph import branches, graphs, parity
 
-    if not any(node.op_type == "NonMaxSuppression" for node in original.graph.node):
+    if "NonMaxSuppression" not in branches.operators(original.graph):
         target = parity.input_format(settings, graphs.shape(original.graph.input[0]))
         found = parity.differences(
             graphs.runner(original), graphs.runner(result), parity.feeds(target, args.images)
@@ -108,5 +107,6 @@ COMMAND = Command(
     description="Convert weights and arithmetic to 16 bits, and check the outputs.",
     declare=declare,
     run=run,
+    folders=True,
     needs=("onnx", "onnxslim"),
 )

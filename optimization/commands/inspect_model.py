@@ -153,5 +153,6 @@ COMMAND = Command(
     description="Show what is in an ONNX model, what one run costs, and how the detector reads it.",
     declare=declare,
     run=run,
+    folders=True,
     needs=("onnx", "onnxslim"),
 )

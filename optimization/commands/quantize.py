@@ -97,7 +97,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.table:
         return _table(args, settings)
     source = find_model(settings.name)
-    output = args.output or Path(f"{source.stem}_int8{'_trt' if args.target == 'tensorrt' else ''}.onnx")
+    kind = "int8_trt" if args.target == "tensorrt" else "int8"
+    output = files.below(args.output, f"{source.stem}_{kind}.onnx")
     files.claim(output, force=args.force)
     original = graphs.load(source)
     graph = graphs.pre_process(original)
@@ -288,5 +289,6 @@ COMMAND = Command(
     "kept in a calibration file, so that the model can be built again without the pictures.",
     declare=declare,
     run=run,
+    folders=True,
     needs=("onnx", "onnxslim", "pycocotools"),
 )

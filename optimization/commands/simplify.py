@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from edge_node.assets.models import find_model
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     settings = detectors.settings(args)
     source = find_model(settings.name)
-    output = args.output or Path(f"{source.stem}_slim.onnx")
+    output = files.below(args.output, f"{source.stem}_slim.onnx")
     files.claim(output, force=args.force)
     original = graphs.load(source)
     result = graphs.raise_opset(graphs.slim(original))
@@ -72,5 +71,6 @@ COMMAND = Command(
     description="Simplify an ONNX model and check that its outputs stay the same.",
     declare=declare,
     run=run,
+    folders=True,
     needs=("onnx", "onnxslim"),
 )

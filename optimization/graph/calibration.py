@@ -91,6 +91,7 @@ def measure(
             )
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base
             raise ModelError(f"the network cannot be calibrated: {graphs.first_line(error)}") from None
+        calibrator.infer_session = _NeverEmpty(calibrator.infer_session)
         preprocess = Preprocessor(target)
         name = graph.graph.input[0].name
         # One picture at a time: the collector keeps all tensors of all pictures that it gets at once.
@@ -106,6 +107,24 @@ def measure(
 def _number(value: npt.NDArray[np.float32]) -> float:
     """One end of a range, which is an array of one for some methods and a scalar for others."""
     return float(np.asarray(value).reshape(-1)[0])
+
+
+class _NeverEmpty:
+    """A session whose empty outputs hold one 0, because histograms of nothing cannot be made.
+
+    Networks that choose boxes have no values where they chose none. Every range holds 0 anyway.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def run(self, names: Any, feeds: Any) -> list[Any]:
+        """What the session returns, with something in each output."""
+        outputs = self._session.run(names, feeds)
+        return [array if array.size else np.zeros(1, array.dtype) for array in outputs]
 
 
 class _Reader:

@@ -24,6 +24,8 @@ Arrays = Sequence[npt.NDArray[np.generic]]
 Network = Callable[[F32], Arrays]
 """A function from a network's input, f32 ``(N, 3, H, W)``, to its outputs."""
 _REAL = 4
+_MISSING = 0.02
+"""Largest share of boxes that only one of two networks keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +142,54 @@ def check(
             f"({measure} {value:.1e}, {tolerance:.0e} allowed); nothing was written"
         )
     return value
+
+
+def check_chosen(
+    reference: Network,
+    candidate: Network,
+    shown: Sequence[tuple[str, F32]],
+    names: Sequence[str],
+    tolerance: float,
+) -> float:
+    """Check that two networks that choose boxes themselves choose the same ones, and return the difference.
+
+    Boxes whose scores are nearly the same may change places, and one at the lowest score may be missing. Of
+    two boxes that overlap by just as much as NMS allows, one network may keep one and drop the other; such
+    cases are few.
+
+    Args:
+        reference: The network whose outputs are right.
+        candidate: The network to check.
+        shown: Names and inputs.
+        names: What the outputs are: "boxes", "labels" and "scores" in the networks' order.
+        tolerance: Largest difference of a box in fractions of the picture, or of a score.
+
+    Returns:
+        The largest difference of a box that both have.
+
+    Raises:
+        ModelError: Too many boxes of one network are missing in the other.
+    """
+    off: list[float] = []
+    for _, tensor in shown:
+        right, given = (dict(zip(names, of(tensor), strict=True)) for of in (reference, candidate))
+        edge = tolerance + min(float(of["scores"].min(initial=1.0)) for of in (right, given))
+        for one, other in ((right, given), (given, right)):
+            rows, others = _rows(one, tensor), _rows(other, tensor)
+            off += [
+                float(np.abs(others - row).max(axis=1).min(initial=np.inf)) for row in rows[rows[:, 4] > edge]
+            ]
+    same = [value for value in off if value <= tolerance]
+    if len(same) < (1 - _MISSING) * len(off):
+        raise ModelError(
+            f"the result differs: of {len(off)} boxes {len(off) - len(same)} are missing or off by more than "
+            f"{tolerance:.0e}; nothing was written"
+        )
+    return max(same, default=0.0)
+
+
+def _rows(found: dict[str, npt.NDArray[np.generic]], tensor: F32) -> npt.NDArray[np.float64]:
+    """Boxes in fractions of the picture, scores and labels, ``(N, 6)``."""
+    height, width = tensor.shape[2:]
+    boxes = found["boxes"].astype(np.float64) / (width, height, width, height)
+    return np.column_stack([boxes, found["scores"].astype(np.float64), found["labels"].astype(np.float64)])

@@ -18,10 +18,11 @@ from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from optimization.graph import graphs
+from optimization.graph import branches, graphs
 from shared.errors import ModelError
 
 Target = Literal["cpu", "tensorrt"]
+_SELECT = frozenset({"NonMaxSuppression", "TopK"})
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 """Operators that compute in 8 bits; all others only pass values on."""
 _CPU = WEIGHTED | frozenset(
@@ -98,7 +99,7 @@ def convert(
                 symmetric if target == "tensorrt" else {},
             )
             quantizer.quantize_model()
-            quantizer.model.topological_sort()
+            branches.sort(quantizer.model.model)
         except Exception as error:  # noqa: BLE001 - a third-party rewrite
             raise ModelError(f"the graph cannot be quantised: {graphs.first_line(error)}") from None
     result: onnx.ModelProto = quantizer.model.model
@@ -140,16 +141,40 @@ def head_levels(graph: onnx.ModelProto, most: int = 4) -> list[list[str]]:
         ]
         after[node.name] = max(ways, default=0)
     weighted = {node.name for node in graph.graph.node if node.op_type in WEIGHTED}
+    inside = choosing(graph)
     levels: list[list[str]] = [[]]
     for depth in range(most):
         tail = [
             name
             for name, count in after.items()
-            if count < depth or (count == depth and name not in weighted)
+            if count < depth or name in inside or (count == depth and name not in weighted)
         ]
         if len(weighted - set(tail)) and tail != levels[-1]:
             levels.append(tail)
     return levels
+
+
+def choosing(graph: onnx.ModelProto) -> set[str]:
+    """Names of the nodes that compute boxes in the middle of a network of two stages, to choose among them.
+
+    These are all nodes between convolutions and a selection (NMS, or the boxes that RoiAlign cuts out).
+    """
+    makers = {name: node for node in graph.graph.node for name in node.output}
+    waiting: list[str] = []
+    for node in graph.graph.node:
+        if node.op_type in _SELECT:
+            waiting += node.input
+        elif node.op_type in branches.OPERATORS:
+            waiting += branches.reads(node)
+        elif node.op_type == "RoiAlign":
+            waiting += node.input[1:]
+    found: set[str] = set()
+    while waiting:
+        maker = makers.get(waiting.pop())
+        if maker is not None and maker.name not in found and maker.op_type not in WEIGHTED | {"RoiAlign"}:
+            found.add(maker.name)
+            waiting += branches.reads(maker)
+    return found
 
 
 def blocks(graph: onnx.ModelProto, count: int = 12) -> list[list[str]]:
