@@ -15,8 +15,8 @@ import yaml
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.edit.test_zones import click
 from tests.browser.pixels import read
-from tests.browser.test_zones import click
 from tests.viewer_server.process import ViewerProcess
 
 # The middle of the picture: people walk into it and out of it all the time.

@@ -16,9 +16,7 @@ from shared.wire.messages import (
 )
 from tests.browser.answering import AnsweringEdge
 from tests.browser.conftest import OpenPage
-from tests.browser.pixels import read
-from tests.browser.test_page import canvas_of, wait_drawn
-from tests.browser.test_zones import (
+from tests.browser.edit.test_zones import (
     PHONE,
     SQUARE,
     assert_near,
@@ -28,6 +26,8 @@ from tests.browser.test_zones import (
     place_of,
     save,
 )
+from tests.browser.pixels import read
+from tests.browser.test_page import canvas_of, wait_drawn
 from tests.viewer_server.fake_edge import KITE, SMALL, suspect
 from tests.viewer_server.process import ViewerProcess
 
