@@ -202,6 +202,24 @@ def test_on_a_cpu_a_batch_has_a_picture_for_each_thread(keys: dict[str, Any], ex
         assert detector.usual_batch == expected
 
 
+def test_the_network_is_warm_and_timed_at_the_aspect_of_most_cameras() -> None:
+    seen: list[tuple[int, int]] = []
+
+    class Spied(OnnxBackend):
+        def submit(
+            self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None
+        ) -> Pending[Inference]:
+            seen.append((target.width, target.height))
+            return super().submit(images, target, wanted)
+
+    def open_backend(settings: ModelSettings, index: int) -> OnnxBackend:
+        return Spied(BUILT_IN / "nanodet_g.onnx", settings, index)
+
+    with Detector(ModelSettings(), open_backend=open_backend) as detector:
+        assert seen[-2:] == [(512, 288)] * 2
+        assert detector.run_s > 0
+
+
 @pytest.mark.parametrize("size", [320, 512, 608])
 def test_the_built_in_model_finds_people_where_they_are_at_any_size(street: U8, size: int) -> None:
     with Detector(ModelSettings(classes=("person",), confidence=0.4)) as detector:
