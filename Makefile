@@ -145,7 +145,7 @@ mutants: .venv/.dev
 	@$(BIN)/python -m tests.mutants_by_wing
 
 # Markdown that is formatted: all pages but those that programs write, whole or in part.
-WRITTEN := accuracy commands configuration rest wire
+WRITTEN := accuracy commands configuration models rest wire
 MARKDOWN = $(filter-out $(WRITTEN:%=docs/reference/%.md),$(shell git ls-files '*.md'))
 check: .venv/.dev check-js
 	$(BIN)/ruff format --check .
