@@ -52,6 +52,8 @@ CLASSES_BYTES = 350_000
 """All names of a model's classes together, as JSON: a node's manifest has them beside its cameras."""
 DETECTIONS = 3000
 """Detections that are kept of one picture."""
+LOOKS = 64
+"""Parts of one frame that the network looks at by themselves, the whole frame included."""
 OBJECTS = 10_000
 """Objects in one message: predicted tracks come on top of what the network found."""
 RESULT_FIELDS = 64

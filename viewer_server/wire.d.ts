@@ -88,6 +88,7 @@ export interface DetectionsMessage {
   schema: "darner.detections/1";
   main_track_id: number | null;
   ignored: IgnoredObject[];
+  looked: [number, number, number, number][];
 }
 
 export interface Dwell {

@@ -12,7 +12,7 @@ from edge_node.analytics.heatmap import Heatmap
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import Detected, Detections, Frame, Tracks
+from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
 from edge_node.ignore.gate import IgnoreGate
 from edge_node.ignore.rules import Ignored
 from edge_node.ignore.suspects import SuspectHunt
@@ -33,6 +33,7 @@ class Analysed:
         definitions: Those that are new since the previous frame; None if nothing changed.
         ignored: The detections that masks and filters dropped; None if there are none.
         suspects: What may be static false positives, if that has changed since the previous frame; else None.
+        looked: Where the network looked; None: at the whole frame, as well as it can.
     """
 
     frame: Frame
@@ -43,6 +44,7 @@ class Analysed:
     definitions: Definitions | None = None
     ignored: Ignored | None = None
     suspects: tuple[Suspect, ...] | None = None
+    looked: Looked | None = None
 
 
 class Watch:
@@ -110,7 +112,8 @@ class Watch:
         end = time.perf_counter()
         steps = {"track": tracked - start, "analyse": end - tracked}
         timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
-        return Analysed(frame, tracks, report, now_s, timings, definitions, ignored, suspects)
+        looked = detected.looked if found is not None else None
+        return Analysed(frame, tracks, report, now_s, timings, definitions, ignored, suspects, looked)
 
     def _suspects(
         self, hunt: SuspectHunt, detected: Detected, found: Detections | None, tracks: Tracks, now_s: float

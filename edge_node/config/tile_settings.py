@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-MOST_TILES = 64
-"""Most parts of one frame that go through the network, the whole frame included."""
+from shared import limits
+
 _SWEEP_S = 10.0
 _OVERLAP = 0.2
 
@@ -72,10 +72,10 @@ class TileSettings:
                     f"{key} is for tiles that the network chooses itself, columns and rows for a fixed grid: "
                     f"leave out {key}, or both columns and rows"
                 )
-        if self.pictures > MOST_TILES:
+        if self.pictures > limits.LOOKS:
             raise ValueError(
                 f"{self.across} columns and {self.down} rows{' and the whole picture' * self.with_whole} are "
-                f"{self.pictures} runs of the network for each frame: choose at most {MOST_TILES}"
+                f"{self.pictures} runs of the network for each frame: choose at most {limits.LOOKS}"
             )
 
     @property

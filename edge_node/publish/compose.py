@@ -22,6 +22,12 @@ from shared.wire import messages
 from shared.wire.messages import DetectedObject, IgnoredObject, ZoneNumbers, now_us
 
 
+def _looked(item: Analysed) -> list[Any]:
+    """The parts of the frame that the network looked at, where it chose them."""
+    looked, frame = item.looked, item.frame
+    return [] if looked is None else fractions(looked.xyxy, frame.width, frame.height)
+
+
 def new_session() -> str:
     """A new identifier for one run of a node. Identifiers sort by time, and each is unique."""
     return f"{int(time.time()):x}-{secrets.token_hex(3)}"
@@ -66,6 +72,7 @@ class Composer:
             objects=self.objects(item),
             main_track_id=item.report.main_track_id,
             ignored=[] if item.ignored is None else self._ignored(item.ignored, frame),
+            looked=_looked(item),
         )
 
     def objects(self, item: Analysed) -> list[DetectedObject]:

@@ -64,6 +64,14 @@ class DetectionsMessage(FrameMessage):
             description="Detections that masks and filters dropped, best scores first; empty: none",
         ),
     ] = field(default_factory=list)
+    looked: Annotated[
+        list[tuple[Fraction, Fraction, Fraction, Fraction]],
+        Meta(
+            max_length=limits.LOOKS,
+            description="Parts of the frame that the network looked at, where it chooses them (tiles): "
+            "x1, y1, x2, y2 as fractions of the frame; empty: it looked at the whole frame, or did not run",
+        ),
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_node.analytics.happenings import Happening
-from edge_node.frames import Detections
+from edge_node.frames import Detections, Looked
 from edge_node.ignore.rules import REASONS, Ignored
 from edge_node.publish.compose import Composer, fractions, new_session, only_time_passed, rounded
 from shared import limits
@@ -55,6 +55,19 @@ def test_a_detections_message_lists_every_track_with_its_label() -> None:
     assert [(one["track_id"], one["label"]) for one in message.objects] == [(0, "person"), (1, "person")]
     assert [one["speed_m_s"] for one in message.objects] == [1.23, None], "no speed above the horizon"
     assert messages.decode(messages.DetectionsMessage, messages.encode(message)).seq == 7
+
+
+def test_where_the_network_looked_is_told_in_fractions() -> None:
+    item = analysed(objects=0)
+    assert COMPOSER.detections(item).looked == []
+    width, height = item.frame.width, item.frame.height
+    looked = Looked(
+        np.array([[0, 0, width, height], [0, 0, width / 2, height / 4]], np.float32), np.ones(2, np.float32)
+    )
+    message = COMPOSER.detections(dataclasses.replace(item, looked=looked))
+    assert message.looked == [[0, 0, 1, 1], [0, 0, 0.5, 0.25]]
+    again = messages.decode(messages.DetectionsMessage, messages.encode(message))
+    assert again.looked == [(0, 0, 1, 1), (0, 0, 0.5, 0.25)]
 
 
 def test_what_was_dropped_is_listed_with_the_reason_the_best_scores_first() -> None:
