@@ -150,6 +150,15 @@ def test_annotations_may_lack_what_boxes_tell_and_count_from_zero() -> None:
     assert given(scores) == pytest.approx(summarised(document, found, [3, 7, 9]), abs=6e-5)
 
 
+def test_an_object_with_the_id_zero_can_be_found() -> None:
+    box = {"id": 0, "image_id": 1, "category_id": 3, "bbox": [10, 10, 50, 50]}
+    document = {"images": [{"id": 1}], "annotations": [box], "categories": [{"id": 3, "name": "cat"}]}
+    truth = Truth(document, [(1, Path("one.jpg"))])
+    corners, score = np.array([[10, 10, 60, 60]], np.float32), np.array([0.9], np.float32)
+    found = Detections(corners, score, np.zeros(1, np.int32))
+    assert truth.score([found], truth.match(["cat"])).ap == 1.0
+
+
 def test_the_curves_are_those_whose_means_are_the_scores() -> None:
     document = scene(6)
     truth = truth_of(document)
