@@ -279,14 +279,16 @@ class Detect:
 
 def _inferred(chosen: Chosen, pictures: Sequence[Picture]) -> Inferred:
     """A chosen frame with the outputs for its parts; the times of all runs that they were in are added."""
+    frame, outputs = chosen.ready.frame, [output for output, _ in pictures]
+    if len(pictures) == 1:
+        return Inferred(frame, chosen.choice, outputs, pictures[0][1], chosen.boxes, chosen.looks)
     runs = {id(timings): timings for _, timings in pictures}
     timings_ms: dict[str, float] = {}
     for timings in runs.values():
         timings_ms = {
             step: round(timings_ms.get(step, 0.0) + milliseconds, 3) for step, milliseconds in timings.items()
         }
-    outputs = [output for output, _ in pictures]
-    return Inferred(chosen.ready.frame, chosen.choice, outputs, timings_ms, chosen.boxes, chosen.looks)
+    return Inferred(frame, chosen.choice, outputs, timings_ms, chosen.boxes, chosen.looks)
 
 
 def _moved(detections: Detections, corner: tuple[int, int]) -> Detections:
