@@ -22,12 +22,11 @@ _FAMILIAR = 1 / 3  # share of them in which scenery looks as before; passers-by 
 _BEFORE = 0.6
 _ADAPT = 0.05  # how fast the remembered look follows the sun
 _LEFT_S = 300.0  # a place that looks different for so long has lost its thing, or has another one
-_PATIENCE = 12.0  # times as long for a thing that may have stood there when the node began, such as a car
-_SURE_SHARE, _SURE_SCORE = 0.95, 0.6
 _LEAST_SEEN, _LEAST_ALIKE, _LEAST_SAME, _MOST_RESTLESS = 0.2, 0.6, 0.85, 0.25
 _SLACK = 0.7
 _FADED_S = 3600.0
 _CAME_S = 86_400.0
+_CAME_TIMES = 0.9  # of the time since it came; somebody who stood for a moment is forgotten soon
 _MEMORY = 50  # samples over which the box of a place is averaged
 
 
@@ -122,12 +121,9 @@ class Place:
             return False
         if not self.offered and (self.unseen_s or self.different_s):
             return False  # it may just have left
-        known = self.tried >= _TRIAL
-        sure = self.seen >= _SURE_SHARE * self.samples and self.score >= _SURE_SCORE
-        waits = sure and not known and not self.offered
         slack = _SLACK if self.offered else 1.0  # else an offer would come and go
         return (
-            self.watched_s >= after_s * (_PATIENCE if waits else 1.0)
+            self.watched_s >= after_s
             and self.seen >= slack * _LEAST_SEEN * self.samples
             and self.alike >= slack * _LEAST_ALIKE * self.samples
             and self.alike_seen >= slack * _LEAST_SAME * self.seen
@@ -145,7 +141,7 @@ class Place:
         if self.different_s >= _LEFT_S and self.unseen_s > 0:
             return True
         if self.came:  # so that it is not taken for scenery when it is found again, at dawn
-            return self.unseen_s >= _CAME_S
+            return self.unseen_s >= min(_CAME_S, _CAME_TIMES * self.watched_s)
         by_chance = self.samples >= 15 and self.seen < max(2, 0.05 * self.samples)
         return by_chance or self.unseen_s >= _FADED_S
 

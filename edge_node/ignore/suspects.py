@@ -202,6 +202,8 @@ class SuspectHunt:
         if self._until_old_s <= 0:
             self._until_old_s = _BEFORE_S
             self._olds.append(picture)
+            with self._lock:
+                self._unite()
 
     def _watch(self, sample: _Sample) -> Bool:
         """Tell every place what this picture shows of it; return which detections belong to one."""
@@ -250,6 +252,17 @@ class SuspectHunt:
             place = Place(int(found.class_id[row]), boxes[row].copy(), sample.at_us, sample.at_us, known)
             place.note(Glance(0.0, sample.at_us, now[row], None, float(found.score[row]), boxes[row]))
             self._places.append(place)
+
+    def _unite(self) -> None:
+        """Keep the oldest of the places that are one: a box that trembles may begin two."""
+        if len(self._places) < 2:
+            return
+        places = sorted(self._places, key=lambda place: -place.watched_s)
+        class_ids = np.array([place.class_id for place in places])
+        boxes = np.array([place.box for place in places])
+        one = (iou(boxes, boxes) >= _SAME) & (class_ids[:, None] == class_ids[None])
+        repeated = np.triu(one, 1).any(axis=0).tolist()
+        self._keep([place for place, again in zip(places, repeated, strict=True) if not again])
 
     def _settle(self, dt: float) -> None:
         """Forget what has faded, and offer what has become suspect."""

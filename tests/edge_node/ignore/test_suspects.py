@@ -116,7 +116,6 @@ def test_scenery_that_is_found_again_and_again_is_offered(film: Film) -> None:
         ),
         pytest.param(Film([car(stands(0.4, 0.5, 300))], switched=(500, 700, 900)), 800, id="lamps on a car"),
         pytest.param(Film([car(stands(0.4, 0.5, 300))], noise=8), 800, id="a car and a noisy sensor"),
-        pytest.param(Film([car(stands(0.4, 0.5, 0))]), 800, id="a car that is sure, from the start"),
     ],
 )
 def test_what_is_real_is_not_offered(film: Film, until_s: float) -> None:
@@ -143,6 +142,19 @@ def test_an_offer_says_what_was_found_where_since_when_and_how_to_mask_it() -> N
     assert left < feet[0] < right
     assert top < feet[1] < bottom
     assert iou(np.array([[left, top, right, bottom]]), truth)[0, 0] > 0.6, "no larger than it must be"
+
+
+def test_what_was_there_from_the_start_is_asked_about_because_nobody_can_tell() -> None:
+    assert ever(Film([car(stands(0.4, 0.5))]), 400) == ["car"]
+
+
+def test_a_box_that_trembles_is_one_thing() -> None:
+    """The network sees all of it, or its lower half."""
+    whole = Thing(stands(0.4, 0.5), (0.1, 0.4), found=0.5, score=0.4, class_id=2)
+    half = Thing(stands(0.4, 0.59), (0.1, 0.22), found=0.5, score=0.4, class_id=2)
+    assert len(hunt(Film([whole, half]), 500).offers()) <= 2
+    same = Thing(stands(0.405, 0.52), (0.1, 0.36), found=0.5, score=0.4, class_id=2)
+    assert len(hunt(Film([whole, same]), 500).offers()) == 1
 
 
 def test_an_offer_comes_when_the_time_is_over_and_not_before() -> None:
