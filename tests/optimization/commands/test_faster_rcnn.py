@@ -55,9 +55,9 @@ def network(torchvision: Any, images: Path) -> Any:
         made([picture(path)[0] for path in pictures.find(images, 2)])
         for hook in hooks:
             hook.remove()
-        made.roi_heads.box_predictor.cls_score.weight *= 3
-        made.roi_heads.box_predictor.bbox_pred.weight *= 0.05
-        made.rpn.head.bbox_pred.weight *= 0.05
+        made.roi_heads.box_predictor.cls_score.weight *= 2
+        made.roi_heads.box_predictor.bbox_pred.weight *= 0.02
+        made.rpn.head.bbox_pred.weight *= 0
     return made
 
 
