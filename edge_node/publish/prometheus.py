@@ -22,6 +22,7 @@ _CAMERA_COUNTERS = {
     "still": "Frames that skipped the network because nothing moved",
 }
 _IGNORED = "Detections that masks and filters dropped, by reason and name of the mask"
+_LOOKS = "Parts of frames that went through the network, by what they were for; of cameras with tiles"
 _GPU_GAUGES = {
     "utilisation_percent": "Percent of the time during which the GPU was busy",
     "memory_used_mb": "Megabytes of memory in use",
@@ -121,6 +122,11 @@ def _cameras(cameras: dict[str, CameraMetrics]) -> Iterator[Metric]:
             if mask or reason != "mask":  # the count of all masks would count each of them twice
                 ignored.add_metric([camera, reason, mask], count)
     yield ignored
+    looks = CounterMetricFamily("darner_edge_camera_looks", _LOOKS, labels=["camera", "purpose"])
+    for camera, metrics in cameras.items():
+        for purpose, count in metrics.looks.items():
+            looks.add_metric([camera, purpose], count)
+    yield looks
     for name, about in _CAMERA_GAUGES.items():
         gauge = GaugeMetricFamily(f"darner_edge_camera_{name}", about, labels=["camera"])
         for camera, metrics in cameras.items():

@@ -23,6 +23,7 @@ MESSAGE = Metrics(
             dropped=48,
             thumbnails=9,
             still=5,
+            looks={"whole": 20, "track": 70},
             ignored={"mask": 7, "mask:tree": 4, "mask:pond": 3, "min_size": 2},
         )
     },
@@ -77,6 +78,8 @@ def test_prometheus_reads_the_newest_metrics_message() -> None:
         "darner_edge_camera_ignored_total camera=front mask=pond reason=mask": 3,
         "darner_edge_camera_ignored_total camera=front mask= reason=min_size": 2,
     }, "their sum is the number of detections"
+    assert found["darner_edge_camera_looks_total camera=front purpose=whole"] == 20
+    assert found["darner_edge_camera_looks_total camera=front purpose=track"] == 70
     assert found["darner_edge_stage_waiting stage=look"] == 2
     assert found["darner_edge_stage_dropped_total stage=publish"] == 7
     assert found["darner_edge_batches_total frames=4"] == 30
