@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from edge_node.assets.names import Layout
 
-PERMISSIVE = ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause")
+Permissive = Literal["Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause"]
 """The licences (SPDX) that a model of the table may have."""
+PERMISSIVE: tuple[str, ...] = get_args(Permissive)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Licence:
         where: Address of the page that has the words.
     """
 
-    name: Literal["Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause"]
+    name: Permissive
     quote: str
     where: str
 

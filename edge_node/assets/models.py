@@ -53,7 +53,7 @@ def find_model(name: str) -> Path:
 def path_of(known: KnownModel) -> Path:
     """Where the file of a known model is, or belongs."""
     if known.built_in:
-        return BUILT_IN / "nanodet_g.onnx"
+        return BUILT_IN / f"{DEFAULT}.onnx"
     return cache_dir() / "models" / f"{known.name}.onnx"
 
 

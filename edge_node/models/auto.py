@@ -89,20 +89,14 @@ def choose(
         clock: Seconds.
     """
     built_in = KNOWN[DEFAULT]
-    if settings.backend not in ("auto", "onnxruntime"):
-        return Choice(
-            known=built_in,
-            reason=f"because auto compares models in ONNX Runtime only, and model.backend={settings.backend}",
-        )
+    if (why := _bound(settings)) is not None:
+        return Choice(known=built_in, reason=f"the built-in model, because {why}")
     better = [known for known in here() if known.ap > built_in.ap]
     if not better:
         return Choice(known=built_in, reason="the built-in model, because no better one is in the cache")
     speeds = speeds or Speeds()
     limit, started, passed = limit_ms(cameras), clock(), []
     for known in sorted(better, key=lambda one: -one.ap):
-        if (why := _unsuited(settings)) is not None:
-            passed.append(f"{known.name}: {why}")
-            continue
         try:
             find_model(known.name)  # which compares it with the hash that it had when it was downloaded
             may_measure = measure and clock() - started < MEASURE_S
@@ -160,6 +154,8 @@ def suggest(settings: ModelSettings, run_s: float, cameras: Mapping[str, CameraS
         run_s: Seconds that it takes for a frame here.
         cameras: The cameras.
     """
+    if _bound(settings) is not None:
+        return
     current = KNOWN[settings.name]
     better = offer(current, run_s * 1e3, cameras)
     if better is None:
@@ -213,12 +209,14 @@ def relative(known: KnownModel) -> float | None:
     return None if known.gflops is None or base is None else PER_FLOP * known.gflops / base
 
 
-def _unsuited(settings: ModelSettings) -> str | None:
-    """Why the models of the table do not suit these settings; None if they do."""
+def _bound(settings: ModelSettings) -> str | None:
+    """Why no other known model than the built-in one can be chosen under these settings; None if one can."""
+    if settings.backend not in ("auto", "onnxruntime"):
+        return f"auto compares models in ONNX Runtime only, and model.backend is {settings.backend}"
     if settings.labels and settings.labels != ("coco",):
         return "model.labels names the classes of another network"
     missing = [name for name in settings.classes if name not in COCO]
-    return f"it has no class {missing[0]!r}, which model.classes wants" if missing else None
+    return f"no known model has the class {missing[0]!r}, which model.classes wants" if missing else None
 
 
 def _wanted(cameras: Mapping[str, CameraSettings]) -> str:

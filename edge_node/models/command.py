@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from edge_node.assets.known import KnownModel
+from edge_node.assets.models import path_of
 from edge_node.config import load
 from edge_node.config.model_settings import ModelSettings
 from edge_node.models.fetching import get, named, remove
@@ -81,7 +82,7 @@ def _list(options: argparse.Namespace) -> str:
 
 def _get(options: argparse.Namespace) -> str:
     known = named(options.name)
-    if known.download is not None and not options.json:
+    if known.download is not None and not path_of(known).is_file() and not options.json:
         print(_announced(known), file=sys.stderr)
     got = get(options.name)
     speed = Speeds().measured(known, ModelSettings(), again=got.downloaded)

@@ -171,7 +171,6 @@ def _make_room(path: Path, size: int | None) -> None:
         free = shutil.disk_usage(folder).free
         if size is not None and free < size:
             raise ModelError(
-                f"{folder}: has room for {free // 1_000_000} MB, and the file needs {size // 1_000_000 + 1} "
-                "MB; "
-                "free some, or name another folder in $DARNER_CACHE"
+                f"{folder}: has room for {free // 1_000_000} MB, and the file needs "
+                f"{size // 1_000_000 + 1} MB; free some, or name another folder in $DARNER_CACHE"
             )

@@ -68,6 +68,7 @@ def test_a_model_with_a_known_hash_is_fetched_tried_measured_and_kept(
     assert f"{speed.ms:.1f} ms for a frame" in said.out
     assert main(["models", "get", GOOD]) == 0
     assert served.asked == ["/network.onnx"]
+    assert capsys.readouterr().err == "", "what is here already is not announced as a download"
 
 
 def test_a_model_without_a_known_hash_is_announced_as_trusted_on_first_use(
