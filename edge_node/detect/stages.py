@@ -202,9 +202,8 @@ class Detect:
             return _Last(parts[0])
         layout = item.looks.layout
         if len(parts) < len(layout.boxes):
-            last = self._last[
-                item.frame.camera
-            ]  # parts in which nothing moved: there was a first look at all
+            # The other parts are as they were: a camera's first look is at all of them.
+            last = self._last[item.frame.camera]
             fresh = dict(zip(item.looks.places, parts, strict=True))
             parts = [fresh.get(place, part) for place, part in enumerate(last.parts)]
         most = self._detector.max_detections
@@ -239,8 +238,7 @@ class Detect:
     def _submit(self, inputs: list[Input], least: list[float]) -> Pending[list[Picture]]:
         """Give the network pictures; of several batches only the last one stays in flight."""
         done: list[Picture] = []
-        limit = self.limit
-        while len(inputs) > limit:
+        while len(inputs) > (limit := self.limit):  # which is smaller after a run without memory
             done += self._run(inputs[:limit], least[:limit]).collect()
             inputs, least = inputs[limit:], least[limit:]
         if not inputs:
@@ -249,7 +247,7 @@ class Detect:
         return last.map(lambda pictures: done + pictures) if done else last
 
     def _run(self, inputs: list[Input], least: list[float]) -> Pending[list[Picture]]:
-        """Give the network a batch; if there is too little memory for it, one half after the other."""
+        """Give the network a batch; if there is too little memory for it, in smaller batches."""
         count = len(inputs)
         try:
             pending = self._detector.submit(inputs, least)
@@ -259,8 +257,7 @@ class Detect:
             half = count // 2
             self._limit, self._shrunk_at = half, self._clock()
             log.warning("%s; batches have at most %d pictures from now on", error, half)
-            first = self._run(inputs[:half], least[:half]).collect()
-            return Pending.of(first + self._run(inputs[half:], least[half:]).collect())
+            return self._submit(inputs, least)
         self.batches_run[count] += 1
         self._grow()
 

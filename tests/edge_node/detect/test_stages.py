@@ -31,6 +31,7 @@ class Network:
     def __init__(self, max_batch: int = 1, room: int = 1000, in_flight: int = 1) -> None:
         self.max_batch, self.room, self.in_flight = max_batch, room, in_flight
         self.runs: list[int] = []
+        self.refused: list[int] = []
         self.collected: list[int] = []
         self.begun: Callable[[], None] = lambda: None
         self.shapes: list[tuple[int, ...]] = []
@@ -44,6 +45,7 @@ class Network:
     def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Pending[Outputs]:
         assert len(inputs) == len(confidences) <= self.max_batch
         if len(inputs) > self.room:
+            self.refused.append(len(inputs))
             raise OutOfMemory("no room")
         self.runs.append(len(inputs))
         self.shapes += [one.image.shape for one in inputs]
@@ -180,6 +182,7 @@ def test_memory_that_runs_out_makes_batches_smaller_and_loses_nothing() -> None:
     out = through(detect, [[frame(0, name) for name in "abcdefgh"]])
     assert [item.frame.camera for item in out] == list("abcdefgh")
     assert network.runs == [2, 2, 2, 2]
+    assert network.refused == [8, 4], "a size that was refused is not tried again"
     assert detect.limit == 2
     network.room = 1000
     for _ in range(9):
