@@ -125,12 +125,12 @@ def test_it_is_quantised_and_timed_beside_its_float_network(exported: Path, imag
     assert main([*words, "--keep-float", "decoding", "--json", str(told)]) == 0
     rows = {row["scheme"]: row for row in json.loads(told.read_text())["rows"]}
     assert not [row["why"] for row in rows.values() if "why" in row]
-    assert rows["fp32"]["ap"] > 0.99
-    assert rows["fp16"]["ap"] > 0.9
+    assert rows["fp32"]["ap"] > 0.95
+    assert rows["fp16"]["loss"] < 0.05
     assert all(row["ms"] > 0 for row in rows.values())
     kept, all_of_it = (rows[f"int8 entropy, per channel, {kept} in float"] for kept in ("decoding", "none"))
     # Random weights have no margin, so 8 bits agree with them less than with weights that were trained.
-    assert kept["ap"] > 0.3
+    assert kept["ap"] > 0.5
     assert kept["ap"] >= all_of_it["ap"]
     assert kept["mb"] < 0.35 * rows["fp32"]["mb"]
 
@@ -138,7 +138,11 @@ def test_it_is_quantised_and_timed_beside_its_float_network(exported: Path, imag
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        pytest.param(["torchvision:fasterrcn"], "did you mean 'fasterrcnn_", id="a misspelt name"),
+        pytest.param(
+            ["torchvision:fasterrcnn_resnet_fpn"],
+            "did you mean 'fasterrcnn_resnet50_fpn",
+            id="a misspelt name",
+        ),
         pytest.param(
             [f"torchvision:{NAME}", "--weights", "none.pth"], "--weights none.pth: ", id="no checkpoint"
         ),
