@@ -218,7 +218,7 @@ def _scores(said: Answer, true: list[Boxes], rate: float, shapes: Shapes) -> dic
     scores = mot.Scorer().add("vtest", true, said["tracks"])
     row = {key.upper(): float(scores[key]) for key in ("hota", "mota", "idf1")}
     row["id switches"] = scores["idsw"]
-    happened = counts.count(counts.ways(true, rate, (768, 576)), len(true), rate, (768, 576), shapes)
+    happened = counts.count(counts.ways(true, rate, clips.SIZE), len(true), rate, clips.SIZE, shapes)
     occupancy = np.array(said["occupancy"], np.int64).T
     counted = counts.Counts(said["flows"], dict(zip(shapes.zones, occupancy, strict=True)))
     errors = Errors.of(happened, counted, shapes)

@@ -14,7 +14,7 @@ import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -122,16 +122,14 @@ def main() -> None:
     args = parser.parse_args()
     sizes: list[str] = args.sizes.split(",")
     rows: dict[str, Row] = {size: {} for size in sizes}
+    parts: dict[str, Callable[[], dict[str, Row]]] = {
+        "coco": lambda: {size: on_coco(size) for size in sizes},
+        "vtest": lambda: on_vtest(sizes),
+        "clips": lambda: on_clips(sizes),
+        "time": lambda: times(sizes, args.rounds),
+    }
     for what in args.only.split(","):
-        match what:
-            case "coco":
-                found = {size: on_coco(size) for size in sizes}
-            case "vtest":
-                found = on_vtest(sizes)
-            case "clips":
-                found = on_clips(sizes)
-            case _:
-                found = times(sizes, args.rounds)
+        found = parts[what]()
         print(f"\n{what}\n{table(found)}", flush=True)
         rows = {size: rows[size] | found[size] for size in sizes}
         if args.json:

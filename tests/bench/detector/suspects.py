@@ -22,6 +22,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
+
 from edge_node.analytics.watch import Watch
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
@@ -31,10 +33,8 @@ from edge_node.detect.detector import Detector
 from edge_node.frames import U8, Detected, Detections, Frame, Tracks
 from edge_node.ignore.suspects import SAMPLE_S, SuspectHunt
 from shared.geometry import F64, iou
+from tests.bench.detector import clips
 
-SHARED = Path(__file__).resolve().parents[4] / "shared"
-SHARED = SHARED if SHARED.is_dir() else Path("../shared").resolve()
-VIDEOS = ("vtest.avi", "intel_one-by-one-person-detection.mp4")
 THINGS = (
     "kite",
     "dog",
@@ -55,9 +55,7 @@ Looks = list[tuple[U8, Detections, Tracks]]
 
 def cutouts(seed: int, count: int) -> list[tuple[str, U8]]:
     """Rectangles around annotated things of `coco_mini_val`."""
-    folder = SHARED / "data" / "coco_mini_val"
-    file = next(folder.rglob("instances*.json"))
-    said = json.loads(file.read_text())
+    said = json.loads((clips.COCO / "instances.json").read_text())
     names = {one["id"]: one["name"] for one in said["categories"]}
     pictures = {one["id"]: one["file_name"] for one in said["images"]}
     usable = [
@@ -68,7 +66,7 @@ def cutouts(seed: int, count: int) -> list[tuple[str, U8]]:
     found = []
     for index in np.random.default_rng(seed).permutation(len(usable))[:count]:
         x, y, w, h = (int(v) for v in usable[index]["bbox"])
-        picture = cv2.imread(str(next(folder.rglob(pictures[usable[index]["image_id"]]))))
+        picture = cv2.imread(str(clips.COCO / "images" / pictures[usable[index]["image_id"]]))
         assert picture is not None
         found.append(
             (names[usable[index]["category_id"]], np.asarray(picture[y : y + h, x : x + w], np.uint8))
@@ -155,10 +153,10 @@ def main() -> int:
     rows = []
     with Detector(ModelSettings()) as detector:
         names = tuple(detector.class_names)
-        for name in VIDEOS:
+        for name in clips.FRAMES:
             for seed in [int(one) for one in options.seeds.split(",")]:
                 things = cutouts(seed, options.things)
-                frames, rate, boxes = pasted(SHARED / "data" / "video" / name, things, seed)
+                frames, rate, boxes = pasted(clips.VIDEO / name, things, seed)
                 shown = looked(frames, rate, detector)
                 rows.append(report(name, seed, things, boxes, shown, rate, options.hours, names))
                 print(json.dumps(rows[-1]), flush=True)
