@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from edge_node.assets.download import DownloadError, cache_dir, fetch
@@ -37,7 +38,7 @@ def find_model(name: str) -> Path:
         if is_readable(path):
             return path
         raise ModelError(
-            f"model {name!r}: no such file to read, and no known model of that name: {', '.join(KNOWN)}"
+            f"model {name!r}: no such file to read, and no known model of that name: {names_for(name)}"
         )
     target = path_of(known)
     if known.built_in or (known.download is None and is_readable(target)):
@@ -48,6 +49,12 @@ def find_model(name: str) -> Path:
         return fetch(known.download.url, target, expected(known))
     except DownloadError as error:
         raise ModelError(f"model {name!r}: {error}. Without a connection, put the file at {target}") from None
+
+
+def names_for(wrong: str) -> str:
+    """The names of the known models, for an error about a name that none of them has."""
+    near = difflib.get_close_matches(wrong, KNOWN, 1)
+    return ", ".join(KNOWN) + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def path_of(known: KnownModel) -> Path:

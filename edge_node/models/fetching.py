@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import time
 from contextlib import suppress
@@ -13,7 +12,7 @@ import numpy as np
 
 from edge_node.assets.download import DownloadError, fetch, record_of, recorded, sha256
 from edge_node.assets.known import KnownModel
-from edge_node.assets.models import KNOWN, path_of
+from edge_node.assets.models import KNOWN, names_for, path_of
 from edge_node.assets.names import COCO
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
@@ -52,9 +51,7 @@ def named(name: str) -> KnownModel:
     """
     known = KNOWN.get(name)
     if known is None:
-        near = difflib.get_close_matches(name, KNOWN, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"no known model is called {name!r}; {hint}there are {', '.join(KNOWN)}")
+        raise ConfigError(f"no known model is called {name!r}; there are {names_for(name)}")
     return known
 
 

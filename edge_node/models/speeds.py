@@ -32,7 +32,7 @@ WITHIN_S = 2.0
 PICTURE = (720, 1280, 3)
 """The picture that models are timed with: 16:9, as most cameras give it."""
 Run = tuple[float, float]
-_NO_ENGINE = (".onnx", ".sha256")
+"""How long a run took, and how long the threads of this process computed meanwhile, seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def shortest(runs: Sequence[Run], device: str) -> float:
     most as long as all its threads together computed; on a busy one, it mostly waits for its turn.
 
     Args:
-        runs: How long each took, and how long this process computed meanwhile, seconds.
+        runs: What was measured.
         device: Where the network ran.
     """
     if device != "cpu":
@@ -127,6 +127,7 @@ class Speeds:
         """
         key = self._key(known, settings)
         if again or key not in self._known:
+            log.info("%s is timed here, which is done once for its file, engine and options", known.name)
             speed = self._take(replace(settings, name=known.name))
             self._known.pop(key, None)
             self._known[key] = speed
@@ -142,13 +143,9 @@ class Speeds:
 
     def _key(self, known: KnownModel, settings: ModelSettings) -> str:
         """Everything that decides how fast a model is: its file, its engine and the machine."""
-        file = path_of(known)
-        # An engine that was built from the file stands beside it, under the same stem.
-        beside = sorted(path for path in file.parent.glob(f"{file.stem}.*") if path.suffix not in _NO_ENGINE)
         parts = (
-            _identity(file),
+            _identity(path_of(known)),
             known.size,
-            [(path.suffix, path.stat().st_size, path.stat().st_mtime_ns) for path in beside],
             settings.backend,
             settings.providers,
             settings.devices[:1],

@@ -49,6 +49,8 @@ def test_the_built_in_model_comes_with_the_package_under_both_of_its_names() -> 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ModelError, match=r"of that name: nanodet_g, nanodet_g_416, .*yolox_tiny"):
         models.find_model("yolo99")
+    with pytest.raises(ModelError, match=r"rfdetr_s; did you mean 'yolox_tiny'\?$"):
+        models.find_model("yolox_tniy")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

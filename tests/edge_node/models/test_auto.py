@@ -157,7 +157,8 @@ def test_the_log_says_which_model_and_why(caplog: pytest.LogCaptureFixture) -> N
     speeds = Speeds(take=Times(**{BETTER: 20.0, BEST: 200.0}))
     settings = auto.chosen(ModelSettings(name=AUTO, confidence=0.2), cameras(), speeds)
     assert settings == ModelSettings(name=BETTER, confidence=0.2)
-    first, second = caplog.messages
+    *timed, first, second = caplog.messages
+    assert [said.split()[0] for said in timed] == [BEST, BETTER]
     assert first.startswith("model auto: picodet_s_416 (AP 32.5), the best in the cache that is fast enough")
     assert second.startswith("model auto: yolox_s takes 200 ms for a run")
 

@@ -29,9 +29,7 @@ def test_a_model_is_measured_once_for_each_file_engine_and_option(tmp_path: Path
     assert times.asked == [BETTER] * 4
     path_of(known).write_bytes(b"another file")
     Speeds(take=times).measured(known, ModelSettings())
-    path_of(known).with_suffix(".engine").write_bytes(b"built from it")
-    Speeds(take=times).measured(known, ModelSettings())
-    assert len(times.asked) == 6
+    assert len(times.asked) == 5
     assert Speeds().of(known, ModelSettings()) == Speed(model=BETTER, ms=20.0, engine="a test", device="cpu")
     assert (tmp_path / "cache" / KEPT).is_file()
 
