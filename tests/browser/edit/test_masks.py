@@ -1,4 +1,4 @@
-"""What a camera ignores, in real Chromium: masks and filters are drawn, saved, shown and offered."""
+"""What a camera ignores, in real Chromium: masks and filters are drawn, saved and shown."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.wire.messages import (
-    FilterDefinition,
-    LineDefinition,
-    MaskDefinition,
-    ZoneDefinition,
-)
+from shared.wire.messages import FilterDefinition, IgnoredObject, MaskDefinition, ZoneDefinition
 from tests.browser.answering import AnsweringEdge
 from tests.browser.conftest import OpenPage
-from tests.browser.edit.test_zones import (
+from tests.browser.edit.editing import (
+    EDIT,
     PHONE,
     SQUARE,
     assert_near,
@@ -28,29 +24,10 @@ from tests.browser.edit.test_zones import (
 )
 from tests.browser.pixels import read
 from tests.browser.test_page import canvas_of, wait_drawn
-from tests.viewer_server.fake_edge import KITE, SMALL, suspect
+from tests.viewer_server.fake_edge import KITE, SMALL
 from tests.viewer_server.process import ViewerProcess
 
-EDIT = "Edit zones, lines and masks"
-CLICK_TWICE = """async (button) => {
-    const question = button.closest(".question");
-    const before = question.innerText;
-    button.focus();
-    button.click();
-    while (question.innerText === before) await new Promise(requestAnimationFrame);
-    await new Promise((later) => setTimeout(later, 200));
-    button.click();
-    await new Promise((later) => setTimeout(later, 200));
-}"""
-"""Clicks, and once more soon after something else is asked."""
 SKY = ((0.1, 0.05), (0.9, 0.05), (0.9, 0.4), (0.1, 0.4))
-
-
-@pytest.fixture
-def edge(own_broker: Any) -> Iterator[AnsweringEdge]:
-    node = AnsweringEdge(own_broker.url)
-    with node:
-        yield node
 
 
 def test_a_mask_is_drawn_set_and_saved_and_removed(
@@ -159,7 +136,7 @@ def test_filters_are_set_checked_and_saved_with_the_zones(
     assert saved["person"] == FilterDefinition(min_size=0.04, max_aspect=2.5)
     assert saved["all"].score == 0.5
     panel = page.locator("#ignored")
-    expect(panel).to_contain_text("not: smaller than 4 % of the height, wider than 2.5 : 1")
+    expect(panel).to_contain_text("drops: smaller than 4 % of the height, wider than 2.5 : 1")
     button(page, EDIT).click()
     page.get_by_text("Filters by size, shape and score: all, person").click()
     button(page, "Remove the filter of all").click()
@@ -168,6 +145,31 @@ def test_filters_are_set_checked_and_saved_with_the_zones(
     button(page, "Redo").click()
     save(page, 3)
     assert list(edge.store["yard"].filters) == ["person"]
+
+
+def test_a_number_that_is_not_valid_is_not_saved_and_changes_nothing(
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
+) -> None:
+    edge.begin(filters={"all": FilterDefinition(score=0.3)})
+    page = open_camera(open_page, viewer, edge)
+    button(page, EDIT).click()
+    page.get_by_text("Filters by size, shape and score: all").click()
+    page.get_by_label("Smaller than").fill("4")
+    score = page.get_by_label("Score below")
+    score.fill("")
+    score.press_sequentially("150")  # over 1 and 15, which are valid
+    button(page, "Save").click()
+    expect(score).to_be_focused()  # the browser says there what is wrong
+    assert edge.store["yard"].version == 1
+    page.get_by_text("Filters by size, shape and score: all").click()  # folded away
+    button(page, "Save").click()
+    expect(score).to_be_focused()
+    button(page, "Undo").click()
+    expect(score).to_have_value("30")
+    button(page, "Redo").click()
+    expect(score).to_have_value("30")
+    save(page, 2)
+    assert edge.store["yard"].filters == {"all": FilterDefinition(score=0.3, min_size=0.04)}
 
 
 def test_two_editors_of_masks_meet_a_conflict_and_an_earlier_version_brings_a_mask_back(
@@ -205,7 +207,8 @@ def test_what_is_ignored_is_shown_on_wish_and_counted(
     option = page.get_by_role("checkbox", name="What is ignored")
     expect(option).not_to_be_checked()
     edge.picture("yard", 27)
-    edge.detections("yard", 27, ignored=[KITE, SMALL])
+    small_in_the_sky: IgnoredObject = {**SMALL, "box": (0.3, 0.1, 0.33, 0.16)}
+    edge.detections("yard", 27, ignored=[KITE, SMALL, small_in_the_sky])
     wait_drawn(page, "yard", 27)
     without = read(canvas).image
     option.check()
@@ -217,7 +220,7 @@ def test_what_is_ignored_is_shown_on_wish_and_counted(
     assert shown.mean() < 0.05
     button(page, EDIT).click()
     row = page.locator("#editor").get_by_role("button", name="sky")
-    expect(row).to_contain_text("hides 1 now")  # the kite; the block is below the mask
+    expect(row).to_contain_text("hides 1 now")  # the kite; a filter has dropped what is small
     row.click()
     page.get_by_label("Never reports", exact=True).fill("person")
     page.get_by_label("Never reports", exact=True).press("Enter")
@@ -259,6 +262,26 @@ def test_a_reason_is_said_in_words(
     assert idle_page.evaluate(script, [{"label": "kite", "mask": None} | ignored, filters]) == says
 
 
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        pytest.param({}, {}, id="nothing"),
+        pytest.param({"mask": 7, "mask:a": 5, "mask:b": 2}, {"mask a": 5, "mask b": 2}, id="masks"),
+        pytest.param({"mask": 9, "mask:a": 2}, {"deleted masks": 7, "mask a": 2}, id="a mask is deleted"),
+        pytest.param({"mask": 9, "score": 0}, {"deleted masks": 9}, id="all masks are deleted"),
+        pytest.param({"min_size": 3, "score": 8}, {"score too low": 8, "too small": 3}, id="filters"),
+    ],
+)
+def test_the_counts_add_up_to_what_was_dropped(
+    idle_page: Page, counts: dict[str, int], says: dict[str, int]
+) -> None:
+    script = """async (counts) => {
+        const { parts, countName } = await import("/static/common/ignoring.js");
+        return parts(counts).map(([key, count]) => [countName(key), count]);
+    }"""
+    assert idle_page.evaluate(script, counts) == [list(item) for item in says.items()]
+
+
 @pytest.fixture(scope="module")
 def idle_page(chromium: Any, broker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A page of a viewer that has nothing to show."""
@@ -283,58 +306,3 @@ def test_an_older_node_is_offered_no_masks(
     click(page, *SQUARE)
     button(page, "Finish the zone").click()
     save(page, 2)
-
-
-def test_a_suspect_is_asked_about_and_one_click_makes_a_mask_of_it(
-    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
-) -> None:
-    taken = LineDefinition(points=((0.1, 0.1), (0.9, 0.1)))
-    edge.begin(lines={"traffic-light": taken})
-    edge.suspect(suspect(), suspect("b2", "kite"), suspect("c3", "tree"))
-    page = open_camera(open_page, viewer, edge)
-    ask = page.get_by_role("group", name="Something that never moves")
-    expect(ask).to_contain_text("Something that never moves: traffic light, for 5.0 h. Never report it here?")
-    expect(ask).to_contain_text("Found in 96 % of the pictures, score 43 %. One of 3.")
-    expect(ask.get_by_role("img", name="What is taken for: traffic light")).to_be_visible()
-    button(page, "Ignore here").click()
-    expect(page.locator(".answered")).to_contain_text("Mask traffic-light-2 is saved as version 2")
-    saved = edge.store["yard"].masks["traffic-light-2"]
-    assert saved == MaskDefinition(polygon=suspect().polygon, classes=("traffic light",))
-    assert edge.store["yard"].lines == {"traffic-light": taken}
-    expect(ask).to_contain_text("kite, for 5.0 h")
-    button(page, EDIT).click()
-    expect(ask).to_be_hidden()  # while somebody draws
-    button(page, "Cancel").click()
-    button(page, "It is real").evaluate(CLICK_TWICE)  # the second click is not for the next question
-    expect(page.locator(".answered")).to_contain_text("The kite there counts as real from now on.")
-    expect(ask).to_contain_text("tree, for 5.0 h")
-    button(page, "It is real").click()
-    expect(ask).to_be_hidden()
-    expect(page.locator(".answered")).to_be_focused()
-    assert [one.id for one in edge.open] == ["a1"]
-
-
-def test_a_suspect_that_cannot_be_masked_says_why_and_is_masked_although_somebody_else_saves(
-    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
-) -> None:
-    edge.begin()
-    edge.suspect(suspect(label="kite"))
-    edge.refusal = "the disk is full"
-    page = open_camera(open_page, viewer, edge, expect_errors=True)
-    button(page, "Ignore here").click()
-    expect(page.locator(".answered")).to_have_text("Not done: the disk is full")
-    edge.open, edge.refusal = (), None  # the node has forgotten it
-    button(page, "It is real").click()
-    expect(page.locator(".answered")).to_have_text("Not done: camera 'yard' has no suspect 'a1'")
-    theirs = {"sky": MaskDefinition(polygon=SKY)}
-    edge.store.save("yard", {}, {}, 1, theirs)  # its message is late
-    page.on("response", lambda answer: edge.publish_zones() if answer.status == 409 else None)
-    button(page, "Ignore here").click()
-    expect(page.locator(".answered")).to_contain_text("Mask kite is saved as version 3")
-    assert edge.store["yard"].masks.keys() == {"sky", "kite"}
-    page.get_by_role("link", name="All cameras").click()
-    brief = page.get_by_role("link", name="Something here never moves: tree?")
-    edge.suspect(suspect("c3", "tree"))
-    expect(brief).to_be_visible()
-    edge.suspect()
-    expect(brief).to_be_hidden()

@@ -2,70 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Dialog, expect
 
 from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 from tests.browser.answering import AnsweringEdge
 from tests.browser.conftest import CheckPage, OpenPage
+from tests.browser.edit.editing import (
+    PHONE,
+    SQUARE,
+    assert_near,
+    button,
+    click,
+    drag,
+    open_camera,
+    place_of,
+    save,
+)
 from tests.browser.test_page import streaming, wait_drawn
 from tests.viewer_server.fake_edge import KITE, SMALL, suspect
 from tests.viewer_server.process import ViewerProcess
-
-SQUARE = ((0.2, 0.3), (0.7, 0.3), (0.7, 0.8), (0.2, 0.8))
-PHONE = {"viewport": {"width": 400, "height": 860}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture
-def edge(own_broker: Any) -> Iterator[AnsweringEdge]:
-    node = AnsweringEdge(own_broker.url)
-    with node:
-        yield node
-
-
-def open_camera(open_page: OpenPage, viewer: ViewerProcess, edge: AnsweringEdge, **options: Any) -> Page:
-    page = open_page(f"{viewer.url}/#/camera/test/yard", **options)
-    page.locator(".solo canvas").wait_for()
-    edge.frame("yard", 20)
-    wait_drawn(page, "yard", 20)
-    return page
-
-
-def button(page: Page, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def place_of(page: Page, x: float, y: float) -> tuple[float, float]:
-    box = page.locator(".solo .frame").bounding_box()
-    assert box is not None
-    return box["x"] + x * box["width"], box["y"] + y * box["height"]
-
-
-def click(page: Page, *points: tuple[float, float]) -> None:
-    for point in points:
-        page.mouse.click(*place_of(page, *point))
-
-
-def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    page.mouse.move(*place_of(page, *start))
-    page.mouse.down()
-    page.mouse.move(*place_of(page, *end), steps=4)
-    page.mouse.up()
-
-
-def save(page: Page, version: int) -> None:
-    button(page, "Save").click()
-    expect(page.locator(".said")).to_contain_text(f"Saved as version {version}.")
-
-
-def assert_near(points: Any, wanted: Any) -> None:
-    assert len(points) == len(wanted)
-    for point, other in zip(points, wanted, strict=True):
-        assert point == pytest.approx(other, abs=0.01)
 
 
 def test_a_zone_is_drawn_shaped_named_saved_and_deleted_with_the_mouse(

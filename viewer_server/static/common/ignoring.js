@@ -8,7 +8,7 @@
 
 /** @type {Record<Reason, (bound: number | null, height: number) => string>} */
 const SAYS = {
-  mask: () => "masked",
+  mask: () => "deleted masks", // of a count; a box names its mask
   min_size: (bound, height) => (bound === null ? "too small" : `smaller than ${size(bound, height)}`),
   max_size: (bound, height) => (bound === null ? "too large" : `larger than ${size(bound, height)}`),
   min_aspect: (bound) => (bound === null ? "too narrow" : `narrower than ${bound} : 1`),
@@ -60,21 +60,25 @@ export function filterText(filter) {
   return parts.join(", ") || "nothing";
 }
 
+/** @param {string} key Of a count. */
+const isMask = (key) => key.startsWith("mask:");
+
 /**
  * The name of a count, such as "mask:kites" or "min_size", for people.
  * @param {string} key
  */
 export function countName(key) {
-  if (key.startsWith("mask:")) return maskName(key.slice(5));
+  if (isMask(key)) return maskName(key.slice(5));
   return SAYS[/** @type {Reason} */ (key)]?.(null, 0) ?? key;
 }
 
 /**
  * The counts that add up to everything that was dropped: by mask, and by each bound of a filter.
- * @param {Record<string, number>} counts As metrics have them.
- * @returns {[string, number][]} The largest first.
+ * @param {Record<string, number>} counts As metrics have them: "mask" is the sum of all masks, also of those that are gone.
+ * @returns {[string, number][]} The largest first; "mask" is what masks have dropped that are gone.
  */
 export function parts(counts) {
-  const byMask = Object.keys(counts).some((key) => key.startsWith("mask:"));
-  return Object.entries(counts).filter(([key, count]) => count && !(byMask && key === "mask")).sort((a, b) => b[1] - a[1]);
+  const ofMasks = Object.entries(counts).reduce((sum, [key, count]) => sum + (isMask(key) ? count : 0), 0);
+  const rest = { ...counts, mask: (counts.mask ?? 0) - ofMasks };
+  return Object.entries(rest).filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1]);
 }

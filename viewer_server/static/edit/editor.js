@@ -227,6 +227,7 @@ export class Editor {
   }
 
   async #save() {
+    if (this.#hasInvalid()) return;
     this.#setSaving(true);
     try {
       const saved = await save(this.tile, this.draft.definitions, this.draft.base.version);
@@ -238,6 +239,14 @@ export class Editor {
       // The message with the other version may come later: then `zonesSaved` shows the conflict.
       if (error instanceof Refusal && error.status === 409 && zones) this.zonesSaved(zones);
     }
+  }
+
+  /** Whether a number is not valid; the browser then shows it, and says why. */
+  #hasInvalid() {
+    const input = byId("editor").querySelector(".field:not([hidden]) > input:invalid");
+    if (!(input instanceof HTMLInputElement)) return false;
+    input.closest("details")?.setAttribute("open", "");
+    return !input.reportValidity();
   }
 
   /** @param {boolean} saving */

@@ -44,7 +44,7 @@ function tick(text, checked, set) {
 }
 
 /**
- * A number with its label; null when the field is empty.
+ * A number with its label; null when the field is empty. What is not valid, such as a score of 150 %, changes nothing.
  * @param {string} text
  * @param {number | null | undefined} value
  * @param {string} unit
@@ -53,7 +53,10 @@ function tick(text, checked, set) {
  */
 export function number(text, value, unit, set, { min = 0, step = "any", max } = {}) {
   const control = element("input", { type: "number", min, max, step, value: value ?? "", inputmode: step === 1 ? "numeric" : "decimal" });
-  return field(text, control, (typed) => control.validity.valid && set(typed === "" ? null : Number(typed)), unit);
+  const typed = () => (control.value === "" ? null : Number(control.value));
+  let kept = typed(); // not the 15 on the way to 150
+  control.addEventListener("change", () => { if (control.validity.valid) kept = typed(); });
+  return field(text, control, () => set(control.validity.valid ? typed() : kept), unit);
 }
 
 /**

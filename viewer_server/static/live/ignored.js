@@ -13,8 +13,9 @@ export function showIgnored(tile) {
   const { masks = {}, filters = {} } = tile?.zones ?? {};
   const counts = tile?.metrics?.ignored ?? {};
   const rows = [
-    ...Object.entries(masks).map(([name, { classes }]) => row(maskName(name), counts[`mask:${name}`] ?? 0, `never ${classes.join(", ") || "anything"}`)),
-    ...Object.entries(filters).map(([name, filter]) => row(name === "all" ? "any class" : name, null, `not: ${filterText(filter)}`)),
+    ...Object.entries(masks).map(([name, { classes = [] }]) => // a mask that was saved just now lacks what the node adds
+      row(maskName(name), counts[`mask:${name}`] ?? 0, `never reports ${classes.join(", ") || "anything"}`)),
+    ...Object.entries(filters).map(([name, filter]) => row(name === "all" ? "any class" : name, null, `drops: ${filterText(filter)}`)),
   ];
   const dropped = parts(counts).filter(([key]) => !key.startsWith("mask")).map(([key, count]) => `${count} ${countName(key)}`);
   const said = dropped.length ? [element("p", { class: "quiet" }, `Dropped by filters since the node started: ${dropped.join(", ")}`)] : [];

@@ -53,9 +53,25 @@ export class SuspectNotice {
     this.refresh();
   }
 
+  /** Those that nobody has answered: neither here, nor with a mask on another screen. */
+  get #open() {
+    return this.#suspects.filter((one) => !this.#answered.has(one.id) && !this.#maskOf(one));
+  }
+
+  /**
+   * The name of the mask that was made of a suspect; undefined when there is none.
+   * @param {Suspect} suspect
+   */
+  #maskOf({ label, polygon }) {
+    const place = JSON.stringify(polygon);
+    const masks = Object.entries(this.tile.zones?.masks ?? {});
+    return masks.find(([, { polygon: corners, classes = [] }]) =>
+      JSON.stringify(corners) === place && (!classes.length || classes.includes(label)))?.[0];
+  }
+
   /** Brings the question and its picture up to date; called once a second. */
   refresh() {
-    const open = this.#suspects.filter(({ id }) => !this.#answered.has(id));
+    const open = this.#open;
     const [one] = open;
     this.root.hidden = (!one && !this.#said.textContent) || this.tile.hidesZones; // an editor has the definitions
     this.#question.hidden = !one;
@@ -90,7 +106,7 @@ export class SuspectNotice {
 
   /** @param {(suspect: Suspect) => Promise<string>} act Returns what is said when it is done. */
   async #answer(act) {
-    const one = this.#suspects.find(({ id }) => !this.#answered.has(id));
+    const [one] = this.#open;
     if (!one) return;
     this.#setBusy(true);
     try {
@@ -128,7 +144,7 @@ export class SuspectNotice {
   }
 
   /**
-   * Saves a mask for it. When somebody else has saved meanwhile, it is added to what they saved.
+   * Saves a mask for it. When somebody else has saved meanwhile, it is added to what they saved, unless they made it.
    * @param {Suspect} suspect
    */
   async #ignore(suspect) {
@@ -144,7 +160,10 @@ export class SuspectNotice {
   }
 
   /** @param {Suspect} suspect */
-  async #mask({ label, polygon }) {
+  async #mask(suspect) {
+    const { label, polygon } = suspect;
+    const known = this.#maskOf(suspect);
+    if (known !== undefined) return `Somebody else has masked it already: ${label} is not reported there. Delete the mask ${known} to undo it.`;
     const { version, zones, lines, masks, filters } = this.tile.zones ?? { version: 0, zones: {}, lines: {}, masks: {}, filters: {} };
     const name = freeName(label, { ...zones, ...lines, ...masks });
     const mask = /** @type {Definitions["masks"][string]} */ ({ polygon, classes: [label] }); // the node adds its defaults

@@ -102,13 +102,14 @@ export class TrackLog {
   }
 
   /**
-   * How many objects of the last frame a mask would hide, or hides already.
+   * How many objects of the last frame a mask would hide, or hides already. What a filter drops does not reach a mask.
    * @param {Point[]} points
    * @param {Settings} mask
    */
   hidden(points, { by, anchor, overlap = 0.5, classes = [] }) {
     const { objects = [], ignored = [] } = this.#newest ?? {};
-    return [...objects, ...ignored].filter(({ label, box }) => (!classes.length || classes.includes(label)) &&
+    const seen = [...objects, ...ignored.filter(({ reason }) => reason === "mask")];
+    return seen.filter(({ label, box }) => (!classes.length || classes.includes(label)) &&
       (by === "overlap" ? shareInside(points, box) >= overlap : isInside(points, standing(box, anchor)))).length;
   }
 
