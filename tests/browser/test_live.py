@@ -41,7 +41,7 @@ NUMBERS = "() => [...document.querySelectorAll('.zone')].map((zone) => zone.inne
 class RealNode:
     """A real edge node that watches the video over and over."""
 
-    def __init__(self, url: str, video: Path, folder: Path, **more: object) -> None:
+    def __init__(self, url: str, video: Path, folder: Path, *, tiles: object = None, **more: object) -> None:
         camera = {
             "source": str(video),
             "loop": True,
@@ -49,6 +49,7 @@ class RealNode:
             "zones": ZONES,
             "lines": LINES,
             "thumbnail": {"fps": 10, "width": 640},
+            "tiles": tiles,
         }
         settings = {"node": "test", "zones_file": None, "mqtt": {"url": url}, "cameras": {"yard": camera}}
         self._config, self._log = folder / "edge.yaml", folder / "edge.log"

@@ -8,7 +8,7 @@ and whether the boxes are its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -48,6 +48,8 @@ BITS = 16
 BIT = WIDTH // BITS
 BLOCK = (0.1, 0.3)
 """Width and height of the object, as fractions of the picture."""
+Region = tuple[float, float, float, float]
+"""Left, top, right and bottom, as fractions of the picture."""
 KITE: IgnoredObject = {
     "class_id": 33,
     "label": "kite",
@@ -246,15 +248,29 @@ class FakeEdge:
         )
         self.client.set_state(topics.SUSPECTS, self.path(topics.SUSPECTS, camera=camera), encode(message))
 
-    def metrics(self, camera: str, ignored: Mapping[str, int]) -> None:
-        """Metrics of one camera that has ignored so many boxes."""
+    def metrics(
+        self,
+        camera: str,
+        ignored: Mapping[str, int],
+        *,
+        looks: Mapping[str, int] | None = None,
+        published_us: int | None = None,
+    ) -> None:
+        """Metrics of one camera that has ignored so many boxes, and was looked at so often."""
         of_camera = CameraMetrics(
-            fps_in=5, fps_out=5, captured=50, processed=50, dropped=0, thumbnails=50, ignored=dict(ignored)
+            fps_in=5,
+            fps_out=5,
+            captured=50,
+            processed=50,
+            dropped=0,
+            thumbnails=50,
+            ignored=dict(ignored),
+            looks=dict(looks or {}),
         )
         message = Metrics(
             node=self.node,
             session=self.session,
-            published_us=now_us(),
+            published_us=published_us or now_us(),
             uptime_s=10,
             cameras={camera: of_camera},
             stages_ms={},
@@ -272,8 +288,11 @@ class FakeEdge:
         label: str = "person",
         main: bool = True,
         ignored: Sequence[IgnoredObject] = (),
+        looked: Sequence[Region] = (),
+        captured_us: int | None = None,
     ) -> None:
         found = detections_of(seq, self.node, self.session, camera, label=label, main=main, ignored=ignored)
+        found = replace(found, looked=list(looked), captured_us=captured_us or found.captured_us)
         self.client.publish(topics.DETECTIONS, self.path(topics.DETECTIONS, camera=camera), encode(found))
 
     def picture(self, camera: str, seq: int, jpeg: bytes | None = None) -> None:

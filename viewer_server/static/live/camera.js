@@ -17,6 +17,7 @@ export class CameraPage {
   /** @type {Tile | null} */
   tile = null;
   #maskButton = button("Draw a mask", () => this.edit("mask"));
+  #toggles = toggles(() => this.tile?.repaint());
   #pauseButton = button("Pause", () => (this.tile?.paused ? this.#resume() : this.#pause()));
 
   /** @param {(node: string) => string[]} classesOf The classes of a node's model. */
@@ -58,6 +59,7 @@ export class CameraPage {
   refresh() {
     showIgnored(this.tile);
     this.#maskButton.hidden = !this.tile?.canMask;
+    this.#toggles.offer("looks", this.tile?.looks.isKnown ?? false);
   }
 
   /**
@@ -109,7 +111,7 @@ export class CameraPage {
         this.#maskButton,
         button("Edit zones, lines and masks", () => this.edit()),
         this.#pauseButton,
-        toggles(() => tile.repaint())),
+        this.#toggles.root),
       element("p", { class: "said", role: "status" }, said),
     );
   }

@@ -3,6 +3,7 @@
 /**
  * @import { Definitions, Point } from "../../page"
  * @import { DetectedObject, DetectionsMessage, IgnoredObject, ZoneState } from "../../wire"
+ * @import { LookLog } from "./looks.js"
  * @import { TrackLog } from "./tracks.js"
  * @typedef {CanvasRenderingContext2D} Context
  * @typedef {{text: string, left: number, top: number, wide: number, high: number}} Plate
@@ -11,12 +12,14 @@
  * @property {Definitions["filters"] | undefined} filters
  * @property {Map<string, ZoneState>} numbers By zone or line.
  * @property {TrackLog} tracks Includes this frame already.
- * @property {Record<"boxes" | "labels" | "trails" | "zones" | "ignored", boolean>} show
+ * @property {LookLog} looks Includes it, too.
+ * @property {Record<"boxes" | "labels" | "trails" | "zones" | "ignored" | "looks", boolean>} show
  * @property {number | null} selected A track's id.
  */
 
 import { colourOf, inkOn } from "../common/colours.js";
 import { maskName, reasonOf } from "../common/ignoring.js";
+import { drawLooks } from "./looks.js";
 
 const ZONE = "#7fe3f2";
 const MASK = "#c9d1d6";
@@ -40,6 +43,7 @@ export function draw(context, picture, detections, over, scale) {
   context.drawImage(picture, 0, 0, width, height);
   context.lineJoin = context.lineCap = "round";
   context.textBaseline = "top";
+  if (show.looks) drawLooks(context, over.looks.recent(), scale);
   if (over.zones && show.zones) {
     /** @param {string} name */
     const text = (name) => name + spoken(over.numbers.get(name));

@@ -3,7 +3,9 @@
 import { element } from "../common/dom.js";
 
 const KEY = "darner.show";
-const NAMES = { boxes: "Boxes", labels: "Labels", trails: "Trails", zones: "Zones", ignored: "What is ignored" };
+const NAMES = {
+  boxes: "Boxes", labels: "Labels", trails: "Trails", zones: "Zones", ignored: "What is ignored", looks: "Where the network looks",
+};
 
 /** @typedef {keyof typeof NAMES} Option */
 
@@ -23,27 +25,33 @@ const kept = remembered();
 /** Whether each kind of thing is drawn. */
 export const show = {
   boxes: kept.boxes !== false, labels: kept.labels !== false, trails: kept.trails !== false, zones: kept.zones !== false,
-  ignored: kept.ignored === true,
+  ignored: kept.ignored === true, looks: kept.looks === true,
 };
 
 /**
- * A checkbox for each kind of thing.
+ * A checkbox for each kind of thing that is drawn.
  * @param {() => void} changed
  */
 export function toggles(changed) {
-  return element("fieldset", { class: "toggles" }, element("legend", { class: "unseen" }, "Show on the picture"),
-    ...options.map((name) => {
-      const box = element("input", { type: "checkbox" });
-      box.checked = show[name];
-      box.addEventListener("change", () => {
-        show[name] = box.checked;
-        try {
-          localStorage.setItem(KEY, JSON.stringify(show));
-        } catch {
-          // the choice lasts until the page is closed
-        }
-        changed();
-      });
-      return element("label", {}, box, NAMES[name]);
-    }));
+  const labels = options.map((name) => {
+    const box = element("input", { type: "checkbox" });
+    box.checked = show[name];
+    box.addEventListener("change", () => {
+      show[name] = box.checked;
+      try {
+        localStorage.setItem(KEY, JSON.stringify(show));
+      } catch {
+        // the choice lasts until the page is closed
+      }
+      changed();
+    });
+    return element("label", {}, box, NAMES[name]);
+  });
+  return {
+    root: element("fieldset", { class: "toggles" }, element("legend", { class: "unseen" }, "Show on the picture"), ...labels),
+    /** Shows the checkbox of one kind of thing only where there is such a thing. @param {Option} name @param {boolean} exists */
+    offer(name, exists) {
+      labels[options.indexOf(name)].hidden = !exists;
+    },
+  };
 }

@@ -9,6 +9,7 @@
 import { context2d, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { draw } from "./draw.js";
+import { LookLog } from "./looks.js";
 import { show } from "./options.js";
 import { SuspectNotice } from "./suspects.js";
 import { TrackLog } from "./tracks.js";
@@ -49,6 +50,7 @@ export class Tile {
   stage = element("div", { class: "stage" }, this.frame, this.#notice);
   tools = element("div", { class: "tools" });
   tracks = new TrackLog();
+  looks = new LookLog();
   /** @type {Map<string, ZoneState>} By zone or line. */
   numbers = new Map();
   /** @type {number | null} */
@@ -148,6 +150,7 @@ export class Tile {
     this.#shown?.bitmap.close();
     this.#shown = { bitmap, header };
     this.tracks.add(header.detections);
+    this.looks.add(header.detections);
     if (first) this.refresh();
     this.stage.style.setProperty("--ratio", String(bitmap.width / bitmap.height));
     this.repaint();
@@ -165,7 +168,7 @@ export class Tile {
     const { bitmap, header: { picture, detections } } = this.#shown;
     const over = {
       zones: this.hidesZones ? undefined : this.zones, filters: this.zones?.filters, numbers: this.numbers, tracks: this.tracks,
-      show, selected: this.selected,
+      looks: this.looks, show, selected: this.selected,
     };
     draw(this.#context, bitmap, detections, over, this.#canvas.width / (this.#canvas.clientWidth || 1));
     Object.assign(this.#canvas.dataset, {

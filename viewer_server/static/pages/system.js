@@ -9,10 +9,12 @@ import { byId, element, messageOf, svg } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { countName, parts } from "../common/ignoring.js";
 import { ask, keepUp } from "../common/rest.js";
+import { LookRates } from "./rates.js";
 import { offerNodes } from "./try.js";
 
 const EVERY_MS = 3000;
 const STALE_S = 20; // metrics come every 5 s
+const rates = new LookRates();
 /** @param {number} count */
 const bytes = (count) => (count < 1e3 ? `${count} B` : count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
 /** @param {number} value */
@@ -21,6 +23,8 @@ const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
 async function refresh() {
   try {
     const { now_us: now, nodes, limits } = await ask("nodes");
+    for (const { node, metrics } of nodes) if (metrics) rates.add(node, metrics);
+    rates.keep(nodes.map(({ node }) => node));
     const restore = places();
     byId("nodes").replaceChildren(...nodes.map((node) => card(node, now / 1e6, limits.filter((limit) => limit.node === node.node))));
     const others = limits.filter(({ node }) => !nodes.some((known) => known.node === node));
@@ -59,7 +63,7 @@ function card({ node, status, info, metrics }, nowS, limits) {
   if (metrics) {
     const age = nowS - metrics.published_us / 1e6;
     if (age > STALE_S) parts.push(element("p", { class: "bad" }, `These numbers are ${duration(age)} old.`));
-    parts.push(facts(load(metrics)), cameras(metrics.cameras), stages(metrics.stages_ms), losses(metrics));
+    parts.push(facts(load(metrics)), cameras(node, metrics.cameras), stages(metrics.stages_ms), losses(metrics));
   } else {
     parts.push(element("p", { class: "quiet" }, "No metrics have come yet."));
   }
@@ -103,10 +107,30 @@ function facts(rows) {
   return element("dl", { class: "numbers" }, ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
-/** @param {Record<string, CameraMetrics>} known */
-function cameras(known) {
-  const rows = Object.entries(known).map(([name, one]) => [name, one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored)]);
-  return table("Cameras", ["Camera", "Frames in per s", "Analysed per s", "Captured", "Analysed", "Dropped", "Ignored boxes"], rows);
+/** @param {string} node @param {Record<string, CameraMetrics>} known */
+function cameras(node, known) {
+  const hasLooks = rates.isKnown(node);
+  const rows = Object.entries(known).map(([name, one]) => [
+    name, one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored),
+    ...(hasLooks ? [looks(node, name, one)] : []),
+  ]);
+  const columns = ["Camera", "Frames in per s", "Analysed per s", "Captured", "Analysed", "Dropped", "Ignored boxes"];
+  return table("Cameras", hasLooks ? [...columns, "Looks per s"] : columns, rows);
+}
+
+/**
+ * How often the network looks at a part of this camera's pictures, by what for.
+ * @param {string} node
+ * @param {string} camera
+ * @param {CameraMetrics} metrics
+ */
+function looks(node, camera, metrics) {
+  if (!Object.keys(metrics.looks ?? {}).length) return "no tiles";
+  const perS = rates.of(node, camera);
+  if (!perS) return "…"; // until the next report
+  const each = Object.entries(perS).sort((a, b) => b[1] - a[1]);
+  const total = each.reduce((sum, [, rate]) => sum + rate, 0);
+  return `${total.toFixed(1)} (${each.map(([purpose, rate]) => `${purpose} ${rate.toFixed(1)}`).join(", ")})`;
 }
 
 /** @param {Record<string, number>} counts By what ignored them. */
