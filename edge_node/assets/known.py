@@ -1,4 +1,4 @@
-"""What is said of a known model: its files, its licences, its accuracy and its cost."""
+"""What the table says of a known model: its files, its licences, its accuracy and its cost."""
 
 from __future__ import annotations
 

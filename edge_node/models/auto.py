@@ -30,7 +30,7 @@ ASSUMED_FPS = 10.0
 BUSY = 0.7
 """Share of its time for which the network may be busy; the rest is for decoding, tracking and peaks."""
 FREE_RUNS = 2
-"""Runs that a frame counts for whose tiles take as many as there is time for: the whole, and one part."""
+"""Runs that a frame counts for where its tiles have no fixed number: the whole picture, and one part."""
 PER_FLOP = 1.4
 """Time of a FLOP in other networks, relative to the built-in one: the median of seven, from 1.0 to 2.6."""
 MEASURE_S = 60.0
@@ -89,7 +89,7 @@ def choose(
         clock: Seconds.
     """
     built_in = KNOWN[DEFAULT]
-    if (why := _bound(settings)) is not None:
+    if (why := _why_built_in(settings)) is not None:
         return Choice(known=built_in, reason=f"the built-in model, because {why}")
     better = [known for known in here() if known.ap > built_in.ap]
     if not better:
@@ -154,7 +154,7 @@ def suggest(settings: ModelSettings, run_s: float, cameras: Mapping[str, CameraS
         run_s: Seconds that it takes for a frame here.
         cameras: The cameras.
     """
-    if _bound(settings) is not None:
+    if _why_built_in(settings) is not None:
         return
     current = KNOWN[settings.name]
     better = offer(current, run_s * 1e3, cameras)
@@ -209,7 +209,7 @@ def relative(known: KnownModel) -> float | None:
     return None if known.gflops is None or base is None else PER_FLOP * known.gflops / base
 
 
-def _bound(settings: ModelSettings) -> str | None:
+def _why_built_in(settings: ModelSettings) -> str | None:
     """Why no other known model than the built-in one can be chosen under these settings; None if one can."""
     if settings.backend not in ("auto", "onnxruntime"):
         return f"auto compares models in ONNX Runtime only, and model.backend is {settings.backend}"

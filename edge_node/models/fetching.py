@@ -67,8 +67,6 @@ def get(name: str) -> Got:
     path = path_of(known)
     if known.built_in:
         return Got(known=known, path=path, downloaded=False)
-    if known.download is None and not path.is_file():
-        raise ModelError(f"model {name!r}: {known.recipe}, and put the file at {path}")
     if path.is_file():
         if (known_hash := recorded(path)) is not None and sha256(path) != known_hash:
             raise ModelError(
@@ -77,7 +75,8 @@ def get(name: str) -> Got:
             )
         try_out(known, path)
         return Got(known=known, path=path, downloaded=False)
-    assert known.download is not None  # noqa: S101 - for mypy: see above
+    if known.download is None:
+        raise ModelError(f"model {name!r}: {known.recipe}, and put the file at {path}")
     _sweep(path)
     _make_room(path, known.download.size)
     limit = known.download.size or LARGEST
