@@ -118,8 +118,9 @@ def text(found: Listing, command: str) -> str:
             "",
             f"model.name: auto takes {found.auto}, {found.reason}.",
             *(f"  {reason}" for reason in found.passed),
-            "AP is COCO's average precision as the authors give it. Times in ms were measured here; the",
-            'others are multiples of the built-in model\'s on a CPU, where "~" is an estimate from FLOPs.',
+            "AP is COCO's average precision as the authors give it. Times in ms were measured here. The",
+            'others are multiples of the built-in model\'s on a CPU: "~" is an estimate from FLOPs, and "?"',
+            "means that nobody knows.",
         ]
     )
 

@@ -19,8 +19,8 @@ class Served:
     """What a server gives, and what it was asked for.
 
     Attributes:
-        files: Contents by path; bytes more than there are can be promised with `promised`.
-        promised: Bytes that the header of a path promises beyond its content.
+        files: Contents by path.
+        promised: How many bytes more than its content a path's header announces.
         redirects: Where a path leads.
         asked: The paths asked for.
         url: The server's address.
