@@ -38,7 +38,7 @@ def add_network(parser: argparse.ArgumentParser, *, engine: bool = False) -> Non
 
 
 def add_model(parser: argparse.ArgumentParser, about: str = "path or name") -> None:
-    """Declare --model; the default is the model of an edge node."""
+    """Declare --model; the default is the model that comes with Darner."""
     parser.add_argument("--model", default=default_model(), help=f"{about} (default: %(default)s)")
 
 

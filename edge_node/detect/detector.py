@@ -293,7 +293,10 @@ class Detector:
         found = candidates(self._family, output.arrays, output.target, self._wanted, output.confidence)
         found = suppress(self._family, found, settings.iou, settings.max_detections)
         xyxy, score = output.fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
-        return Detections(xyxy, score, found.class_id)
+        visible = (xyxy[:, 2:] > xyxy[:, :2]).all(
+            axis=1
+        )  # a box in the bars around the picture shows nothing
+        return Detections(xyxy[visible], score[visible], found.class_id[visible])
 
     def target(self, width: int, height: int) -> InputFormat:
         """The input that the network takes for a picture of this size.

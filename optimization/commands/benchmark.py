@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from edge_node.config.model_settings import ModelSettings
 from optimization import arguments, detectors, files
-from optimization.command import Command
+from optimization.command import Command, failures
 from optimization.measure import accuracy, machine, trial
 from shared.errors import DarnerError, ModelError
 from shared.program import need
@@ -73,7 +73,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if rows:
         print(f"{shown}, {args.rounds} calls each; milliseconds p50 / p95 of a call\n{trial.table(rows)}")
     for item in skipped:
-        asked = " ".join(str(value) for key, value in item.items() if key != "why" and value is not None)
+        asked = ", ".join(
+            str(item[key]) if key == "model" else f"{key} {item[key]}"
+            for key in ("model", "backend", "size", "batch")
+            if item[key] is not None
+        )
         print(f"skipped {asked}: {item['why']}")
     if not rows:
         raise ModelError("no combination of model, engine, size and batch runs here")
@@ -81,7 +85,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         from optimization.measure.draw import measured
 
         measured.save(rows, args.plot)
-    return {"machine": machine.describe(), "picture": shown, "rows": rows, "skipped": skipped}
+    document = {"machine": machine.describe(), "picture": shown, "rows": rows, "skipped": skipped}
+    return document | _models_without_a_row(rows, skipped)
+
+
+def _models_without_a_row(rows: list[dict[str, Any]], skipped: list[dict[str, Any]]) -> dict[str, Any]:
+    """What became of each model, for the exit code: one fails if none of its combinations runs."""
+    measured = {row["model"] for row in rows}
+    models = [{"model": name} for name in sorted(measured)]
+    reasons = {item["model"]: item["why"] for item in skipped if item["model"] not in measured}
+    models += [{"model": name, "why": why} for name, why in reasons.items()]
+    return {"models": models} | failures(models, "measured")
 
 
 def _models(name: str) -> list[str]:

@@ -19,7 +19,7 @@ from edge_node.config.settings import TrackerSettings
 from edge_node.config.sources import check_source
 from edge_node.detect.detector import Detector
 from edge_node.frames import Detected, Detections
-from optimization import arguments
+from optimization import arguments, detectors
 from optimization.command import Command
 from optimization.measure import mot
 from optimization.measure.counts import counted, truth
@@ -101,6 +101,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     if (args.video is None) == (args.detections is None and args.tracks is None):
         raise ConfigError("evaluate counts: name a video, or give --detections or --tracks instead of it")
+    if args.video is None and (args.tiles or args.model != detectors.default_model()):
+        option = "--tiles" if args.tiles else "--model"
+        raise ConfigError(f"{option}: only a video goes through the network; name one, or leave {option} out")
     shapes = read_shapes(args.shapes, args.camera) if args.shapes else _random(args)
     _refuse_other_classes(shapes, args.class_name)
     tracking = TrackerSettings(kind=args.tracker)

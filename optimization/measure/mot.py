@@ -91,6 +91,10 @@ def _seqinfo(path: Path) -> tuple[float, int]:
         parser.read_string(path.read_text(encoding="utf-8"))
         rate = parser.getfloat("Sequence", "frameRate")
         length = parser.getint("Sequence", "seqLength")
+    except FileNotFoundError:
+        raise SourceError(
+            f"{path}: no such file; the folder of a sequence holds seqinfo.ini and gt/gt.txt"
+        ) from None
     except (OSError, ValueError, configparser.Error) as error:
         reason = str(error).splitlines()[0]
         raise SourceError(f"{path}: needs [Sequence] with frameRate and seqLength ({reason})") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,16 @@ def test_boxes_are_where_the_light_is_whatever_the_shapes_in_a_batch(tmp_path: P
             assert len(found)
             for left, top, right, bottom in found.xyxy.astype(int):
                 assert image[top:bottom, left:right].mean() >= 0.8 * 255
+
+
+def test_a_box_in_the_bars_around_the_picture_is_not_reported(tmp_path: Path) -> None:
+    white = np.full((360, 640, 3), 255, np.uint8)
+    settings = replace(cells(tmp_path, rectangular=False), confidence=0.3, max_detections=1000)
+    with Detector(settings) as detector:
+        assert (detector.input_format.width, detector.input_format.height) == (640, 640)
+        found, _ = detector.detect(white)
+    assert len(found) == 20 * 12, "twelve rows of cells reach into the picture; the bars are grey"
+    assert (found.xyxy[:, 2:] > found.xyxy[:, :2]).all()
 
 
 def test_a_size_that_the_network_does_not_take_is_one_clear_error() -> None:

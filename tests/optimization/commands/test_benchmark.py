@@ -91,13 +91,15 @@ def test_benchmark_scores_each_detector_once_and_draws_accuracy_against_latency(
     out, plot = tmp_path / "times.json", tmp_path / "front.svg"
     words = ["benchmark", "nanodet_g_416", str(batched), "--batches", "1,2", "--rounds", "2"]
     words += truth(tmp_path, images, "person")
-    assert main([*words, "--json", str(out), "--plot", str(plot)]) == 0
+    assert main([*words, "--json", str(out), "--plot", str(plot)]) == 1, "one of the models has no row"
     document = json.loads(out.read_text())
     assert {row["accuracy"]["ap50"] for row in document["rows"]} <= {0.0, 1.0}
     skipped = {Path(item["model"]).name: item["why"] for item in document["skipped"]}
     assert "the model has no class 'person'" in skipped[batched.name], "it knows cats and dogs"
-    told = capsys.readouterr().out
-    assert told.splitlines()[1].endswith("AP")
+    told = capsys.readouterr()
+    assert "1 of 2 models could not be measured" in told.err
+    assert f"skipped {batched}, batch 1: " in told.out
+    assert told.out.splitlines()[1].endswith("AP")
     assert "front: nothing here" in plot.read_text()
 
 

@@ -142,6 +142,15 @@ def test_a_video_goes_through_the_whole_pipeline(shared_data: Path, tmp_path: Pa
         pytest.param((), "name a video", id="nothing to count in"),
         pytest.param(("a.avi", "--detections", "det.txt"), "name a video, or", id="two things to count in"),
         pytest.param(("none.avi",), "no such file", id="no such video"),
+        pytest.param(
+            ("a.avi", "--truth", "."), "seqinfo.ini: no such file; the folder of a sequence", id="no sequence"
+        ),
+        pytest.param(
+            ("--detections", "det.txt", "--tiles", "3x2"), "--tiles: only a video goes", id="tiles, no video"
+        ),
+        pytest.param(
+            ("--detections", "det.txt", "--model", "none"), "--model: only a video goes", id="model, no video"
+        ),
         pytest.param(("--detections", "none.txt"), "nothing to evaluate", id="no such detections"),
         pytest.param(("--tracks", "none.txt"), "none.txt: cannot be read", id="no such tracks"),
         pytest.param(("--detections", "det.txt", "--seed", "-1"), "--seed must be at least 0", id="seed"),
