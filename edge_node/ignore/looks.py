@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 320, 180
 SIDE = 12
 """A look has this many pixels down and across."""
 _MARGIN = 0.1  # of the box's sides: a thing is also told by the edge between it and what is around
+_RIM = 0.05  # of the box's sides
 _FLAT = 4.0  # grey levels: a look with a smaller standard deviation shows nothing, such as a dark corner
 _MOVED = 10.0  # grey levels that are more than light and noise
 _AROUND = 41  # pixels across the surroundings whose light is taken off
@@ -43,17 +44,17 @@ def looks(picture: U8, boxes: F64) -> F32:
     Returns:
         Grey levels, ``(N, SIDE * SIDE)``.
     """
-    low, high = _pixels(boxes)
+    low, high = _pixels(boxes, _MARGIN)
     found = np.zeros((len(boxes), SIDE, SIDE), np.float32)
     for index, ((x1, y1), (x2, y2)) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         found[index] = cv2.resize(picture[y1:y2, x1:x2], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return found.reshape(len(boxes), SIDE * SIDE)
 
 
-def _pixels(boxes: F64) -> tuple[Index, Index]:
-    """First and last corners ``(N, 2)`` of boxes and of a little around them, in a grey picture."""
+def _pixels(boxes: F64, margin: float) -> tuple[Index, Index]:
+    """First and last corners ``(N, 2)`` of boxes in a grey picture, moved outwards by a share of their sides."""
     sides = boxes[:, 2:] - boxes[:, :2]
-    grown = np.hstack((boxes[:, :2] - _MARGIN * sides, boxes[:, 2:] + _MARGIN * sides))
+    grown = np.hstack((boxes[:, :2] - margin * sides, boxes[:, 2:] + margin * sides))
     pixels = grown * (WIDTH, HEIGHT, WIDTH, HEIGHT)
     low = np.clip(np.floor(pixels[:, :2]), 0, (WIDTH - 2, HEIGHT - 2)).astype(np.intp)
     high = np.clip(np.ceil(pixels[:, 2:]), low + 2, (WIDTH, HEIGHT)).astype(np.intp)
@@ -90,13 +91,18 @@ def changes(before: U8, now: U8, noise: float) -> F64:
         Numbers of pixels, ``(HEIGHT + 1, WIDTH + 1)``.
     """
     change = now.astype(np.float32) - before
-    change -= cv2.blur(change, (_AROUND, _AROUND))  # the light
-    return np.asarray(cv2.integral((np.abs(change) > _MOVED + _NOISES * noise).astype(np.uint8)), np.float64)
+    # Without the light of the surroundings; but what moves there, beside a pixel that stays, is no light.
+    locally = change - cv2.blur(change, (_AROUND, _AROUND))
+    least = np.minimum(np.abs(change), np.abs(locally))
+    return np.asarray(cv2.integral((least > _MOVED + _NOISES * noise).astype(np.uint8)), np.float64)
 
 
 def moved(sums: F64, boxes: F64) -> Bool:
-    """In which boxes ``(N, 4)``, fractions of the frame, something has moved; `sums` are from `changes`."""
-    low, high = _pixels(boxes)
+    """In which boxes ``(N, 4)``, fractions of the frame, something has moved; `sums` are from `changes`.
+
+    A rim inside each box does not count: somebody who passes close to a thing does not move it.
+    """
+    low, high = _pixels(boxes, -_RIM)
     left, top = low[:, 0], low[:, 1]
     right, bottom = high[:, 0], high[:, 1]
     pixels = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]

@@ -43,6 +43,11 @@ def night(dark_s: float, light_s: float) -> Light:
     return lambda t: 1.0 if t < dark_s else 0.02 if t < light_s else min(1.0, (t - light_s) / 400 + 0.02)
 
 
+def beside() -> list[Thing]:
+    """People below the sign, one of whom is always close to it."""
+    return [Thing(passes(0.71, 8, first_s=-n), pixels=20 + n, found=1.0, sway=0) for n in range(8)]
+
+
 def hunt(film: Film, until_s: float, after_s: float = AFTER_S) -> SuspectHunt:
     one = SuspectHunt(after_s, CLASSES)
     for shown in film.play(until_s):
@@ -66,6 +71,7 @@ def ever(film: Film, until_s: float, after_s: float = AFTER_S) -> list[str]:
         pytest.param(Film([sign(0.0, found=0.25, score=0.3)]), id="found in a quarter of the pictures"),
         pytest.param(Film([sign(found=1.0, score=0.8)]), id="always found, and sure"),
         pytest.param(Film([sign(), person(passes(0.5, 20), sway=0)]), id="people pass before it"),
+        pytest.param(Film([sign(), *beside()]), id="people walk close to it all the time"),
         pytest.param(Film([sign()], noise=8), id="a noisy sensor"),
         pytest.param(Film([sign()], light=lambda t: max(0.05, 1 - t / 600)), id="dusk"),
         pytest.param(Film([sign()], light=lambda t: 0.6 + 0.4 * np.sin(t / 40)), id="clouds"),
