@@ -71,11 +71,11 @@ class Watch:
         self._gate = IgnoreGate(definitions, class_names)
         self._hunt, self._changed = hunt, True
         self._last: tuple[Frame, Tracks] | None = None
-        self._next: Definitions | None = None
+        self._wanted = self._defined = definitions
 
     def redefine(self, definitions: Definitions) -> None:
         """Use other definitions from the next frame on. Any thread may call this."""
-        self._next = definitions
+        self._wanted = definitions
 
     @property
     def heatmap(self) -> Heatmap:
@@ -93,8 +93,9 @@ class Watch:
         now_s = frame.monotonic_ns / 1e9
         closed: list[Happening] = []
         start = time.perf_counter()
-        definitions, self._next = self._next, None
-        if definitions is not None:
+        definitions = None
+        if (wanted := self._wanted) is not self._defined:  # read once: another thread may replace it now
+            definitions = self._defined = wanted
             closed += self._redefine(definitions)
         if frame.restarted:
             self._tracker.reset()

@@ -52,7 +52,7 @@ def looks(picture: U8, boxes: F64) -> F32:
 
 
 def _pixels(boxes: F64, margin: float) -> tuple[Index, Index]:
-    """First and last corners ``(N, 2)`` of boxes in a grey picture, moved outwards by a share of their sides."""
+    """First and last corners ``(N, 2)`` of boxes in a grey picture; the margin is a share of their sides."""
     sides = boxes[:, 2:] - boxes[:, :2]
     grown = np.hstack((boxes[:, :2] - margin * sides, boxes[:, 2:] + margin * sides))
     pixels = grown * (WIDTH, HEIGHT, WIDTH, HEIGHT)

@@ -38,6 +38,7 @@ class Glance:
         dt: Seconds since the glance before.
         at_us: When the picture was captured, microseconds since 1970 UTC.
         look: How the place looks now.
+        like: How much that is like its usual look, from `likeness`.
         moved: Whether something has moved in it since the sample before; None: not known.
         score: Score of the detection there; None: nothing was found.
         box: Of the detection, fractions of the frame.
@@ -47,6 +48,7 @@ class Glance:
     dt: float
     at_us: int
     look: F32
+    like: float
     moved: bool | None
     score: float | None = None
     box: F64 | None = None
@@ -146,12 +148,11 @@ class Place:
         return by_chance or self.unseen_s >= _FADED_S
 
     def _compare(self, glance: Glance) -> None:
-        look = glance.look[None]
         if self.earlier is not None:
-            self._try(look)
+            self._try(glance.look[None])
         if self.look is None:
             self.look = glance.look.copy()
-        like = float(likeness(look, self.look[None])[0])
+        like = glance.like
         if np.isnan(like):  # too dark, or plain, for the look to say anything
             self.alike += 1
             self.alike_seen += glance.score is not None

@@ -213,10 +213,15 @@ class SuspectHunt:
             return taken
         places = np.array([place.box for place in self._places])
         class_ids = np.array([place.class_id for place in self._places], np.int32)[:, None]
-        at = iou(places, sample.boxes) * (class_ids == found.class_id[None])
+        boxes = sample.boxes
+        at = iou(places, boxes) * (class_ids == found.class_id[None])
         followed = iou(places, sample.fractions(sample.tracks.xyxy)) * (class_ids == sample.tracks.class_id)
         reported = (followed >= _SAME).any(axis=1)
         now, moved = sample.looks(places)
+        usual = [
+            look if place.look is None else place.look for place, look in zip(self._places, now, strict=True)
+        ]
+        like = looks.likeness(now, np.array(usual)).tolist()
         looked_at = sample.looked_at(places)
         for row, place in enumerate(self._places):
             place.waited_s = min(place.waited_s + sample.dt, _LONGEST_WAIT_S)
@@ -230,9 +235,10 @@ class SuspectHunt:
                     place.waited_s,
                     sample.at_us,
                     now[row],
+                    like[row],
                     None if moved is None else bool(moved[row]),
                     float(found.score[best]) if seen else None,
-                    sample.boxes[best] if seen else None,
+                    boxes[best] if seen else None,
                     bool(reported[row]),
                 )
             )
@@ -245,12 +251,15 @@ class SuspectHunt:
             return
         boxes, found = sample.boxes[rows], sample.found[rows]
         now, moved = sample.looks(boxes)
+        like = looks.likeness(now, now).tolist()
         olds = list(self._olds)[:-1]  # the newest may show what has just come
         earlier = [looks.looks(old, boxes) for old in olds]
         for row in (~moved).nonzero()[0].tolist() if moved is not None else ():
             known: F32 | None = np.stack([one[row] for one in earlier]) if earlier else None
             place = Place(int(found.class_id[row]), boxes[row].copy(), sample.at_us, sample.at_us, known)
-            place.note(Glance(0.0, sample.at_us, now[row], None, float(found.score[row]), boxes[row]))
+            place.note(
+                Glance(0.0, sample.at_us, now[row], like[row], None, float(found.score[row]), boxes[row])
+            )
             self._places.append(place)
 
     def _unite(self) -> None:
