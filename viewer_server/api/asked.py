@@ -135,8 +135,10 @@ def _body(expected: str) -> dict[str, Any]:
     """The request's JSON object."""
     try:
         wanted = orjson.loads(flask.request.get_data())
-    except orjson.JSONDecodeError:
-        wanted = None
+    except orjson.JSONDecodeError as error:
+        raise Refused(
+            400, f"expected a JSON object with {expected}, and the body is no JSON: {error}"
+        ) from None
     if not isinstance(wanted, dict):
         raise Refused(400, f"expected a JSON object with {expected}")
     try:

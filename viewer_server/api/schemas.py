@@ -208,7 +208,7 @@ class ZoneVersions:
 
 @dataclass(frozen=True, kw_only=True)
 class SuspectList:
-    """Things that never move and may be no objects, of each camera whose node looks for them."""
+    """For each camera, the things that never move and may not be real objects."""
 
     cameras: list[Suspects]
 

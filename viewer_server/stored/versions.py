@@ -26,7 +26,7 @@ CREATE INDEX IF NOT EXISTS of_camera ON versions (node, camera)
 """
 VERSION = 1
 ADDED = ("masks", "filters")
-"""What older nodes do not send, and older viewers have not kept."""
+"""What older nodes do not send, and older viewers did not keep."""
 KEPT = 30
 """Maximum versions kept of each camera."""
 MAX_BYTES = 50_000_000
@@ -77,7 +77,7 @@ class Versions:
     def add(self, zones: Zones) -> None:
         """Remember a camera's definitions, unless they equal the last ones."""
         kept = {name: getattr(zones, name) for name in ("zones", "lines", *ADDED)}
-        # What is empty is left out: older viewers have kept none of it, and nothing has changed.
+        # Older viewers kept neither: an empty one is left out, so that an upgrade makes no new version.
         kept = {name: value for name, value in kept.items() if value or name not in ADDED}
         definitions = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
         key = zones.node, zones.camera

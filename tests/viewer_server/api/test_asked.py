@@ -109,6 +109,7 @@ def test_a_refusal_comes_with_the_nodes_reason(viewer: ViewerProcess, edge: Answ
     ("path", "body", "headers", "status", "reason"),
     [
         ("/api/v1/zones/test/yard", b"[", {}, 400, "JSON object"),
+        ("/api/v1/zones/test/yard", b'{"version": NaN}', {}, 400, "no JSON: unexpected character"),
         ("/api/v1/zones/test/yard", {"version": 1}, {}, 400, "version, zones and lines"),
         ("/api/v1/zones/test/yard", BODY | {"zones": {"a b": SQUARE}}, {}, 422, "a b|pattern|key"),
         ("/api/v1/zones/test/yard", BODY | {"zones": {"a": {"polygon": [[0, 0]]}}}, {}, 422, "polygon"),

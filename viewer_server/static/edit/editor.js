@@ -262,7 +262,7 @@ export class Editor {
     /** @param {string} what @param {string[]} names */
     const list = (what, names) => (names.length ? [`${what}: ${names.join(", ")}.`] : []);
     const said = [...list("Added", added), ...list("Changed", changed), ...list("Removed", removed)];
-    const same = "Its zones, lines and masks are the ones you started from.";
+    const same = "Its zones, lines, masks and filters are the ones you started from.";
     this.#say("wait", `Somebody else saved version ${theirs.version} meanwhile`, said.join(" ") || same,
       button("Take theirs", () => this.close(`Version ${theirs.version} is shown; your changes were dropped.`)),
       button("Overwrite with mine", () => this.#overwrite(theirs)));

@@ -35,8 +35,8 @@ export function filterForm(draft, classes, changed, rebuilt) {
   box.input.addEventListener("keydown", (event) => event.key === "Enter" && add());
   box.input.setAttribute("aria-label", "Class to filter");
   return element("div", { class: "filters" },
-    element("p", { class: "quiet" }, "Size is the longer side of a box, in % of the picture's height; narrow and wide are its width to its height. " +
-      "“all” holds for every bound that a class does not set itself."),
+    element("p", { class: "quiet" }, "Size is the longer side of a box, in % of the picture's height. Narrower and wider compare its width with its height. " +
+      "A bound of “all” holds for each class that does not set that bound itself."),
     ...Object.keys(draft.filters).map((name) => one(draft, name, changed, rebuilt)),
     element("div", { class: "field" }, box.input, box.list, button("Add a filter", add)));
 }

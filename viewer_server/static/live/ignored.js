@@ -21,7 +21,8 @@ export function showIgnored(tile) {
   const said = dropped.length ? [element("p", { class: "quiet" }, `Dropped by filters since the node started: ${dropped.join(", ")}`)] : [];
   const section = byId("ignored");
   section.hidden = !rows.length && !said.length;
-  section.replaceChildren(element("h2", {}, "Ignored"), element("div", { class: "camera-zones" }, ...rows), ...said);
+  const fresh = element("div", {}, element("h2", {}, "Ignored"), element("div", { class: "camera-zones" }, ...rows), ...said);
+  if (fresh.innerHTML !== section.innerHTML) section.replaceChildren(...fresh.children); // else somebody may be reading it
 }
 
 /**

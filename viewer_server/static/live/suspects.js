@@ -63,10 +63,9 @@ export class SuspectNotice {
    * @param {Suspect} suspect
    */
   #maskOf({ label, polygon }) {
-    const place = JSON.stringify(polygon);
     const masks = Object.entries(this.tile.zones?.masks ?? {});
-    return masks.find(([, { polygon: corners, classes = [] }]) =>
-      JSON.stringify(corners) === place && (!classes.length || classes.includes(label)))?.[0];
+    return masks.find(([, { polygon: corners, classes = [] }]) => (!classes.length || classes.includes(label)) &&
+      corners.length === polygon.length && corners.every(([x, y], index) => x === polygon[index][0] && y === polygon[index][1]))?.[0];
   }
 
   /** Brings the question and its picture up to date; called once a second. */
