@@ -12,10 +12,11 @@ from typing import Any
 from tqdm import tqdm
 
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.tile_settings import TileSettings
 from optimization import arguments, detectors, files
 from optimization.command import Command, failures
 from optimization.measure import accuracy, machine, trial
-from shared.errors import DarnerError, ModelError
+from shared.errors import ConfigError, DarnerError, ModelError
 from shared.program import need
 
 
@@ -37,6 +38,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sizes", type=_numbers, default=[None], metavar="N,...", help="longer sides, for models of any size"
     )
+    parser.add_argument(
+        "--tiles",
+        type=arguments.tiles,
+        action="append",
+        default=[],
+        metavar="COLUMNSxROWS|KEY=VALUE,...",
+        help="also time this grid of a camera's tiles, with --batches as the most parts in one call; may be "
+        "repeated",
+    )
     arguments.add_picture(parser)
     arguments.add_truth(parser, required=False)
     arguments.add_plot(parser)
@@ -56,20 +66,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         DarnerError: A file cannot be used or written, or no combination runs on this machine.
     """
     files.claim_picture(args.plot, "--plot", force=args.force)
+    if not all(tiles.fixed for tiles in args.tiles):
+        raise ConfigError(
+            "--tiles: what a budget costs depends on what moves in a film; name a grid, for example 3x2. One "
+            "look of a budget costs what a picture of a batch costs: see --batches"
+        )
     score = _scorer(args)
     image, shown = trial.picture(args.picture, args.resolution)
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
     models = [found for name in args.models for found in _models(name)]
-    combinations = list(itertools.product(models, args.backends, args.sizes, args.batches))
-    for model, backend, size, batch in tqdm(combinations, unit=" runs", disable=None):
+    grids: list[TileSettings | None] = [None, *args.tiles]
+    combinations = list(itertools.product(models, args.backends, args.sizes, grids, args.batches))
+    for model, backend, size, tiles, batch in tqdm(combinations, unit=" runs", disable=None):
         try:
             settings = detectors.build(name=model, backend=backend, input_size=size, threads=args.threads)
-            rows.append(trial.measure(settings, image, batch, args.rounds) | score(settings))
+            rows.append(trial.measure(settings, image, batch, args.rounds, tiles) | score(settings, tiles))
         except DarnerError as error:
-            skipped.append(
-                {"model": model, "backend": backend, "size": size, "batch": batch, "why": str(error)}
-            )
+            parts = {"tiles": trial.name_of(tiles)} if tiles else {}
+            chosen = {"model": model, "backend": backend, "size": size, **parts, "batch": batch}
+            skipped.append(chosen | {"why": str(error)})
     if rows:
         print(f"{shown}, {args.rounds} calls each; milliseconds p50 / p95 of a call\n{trial.table(rows)}")
     for item in skipped:
@@ -103,20 +119,21 @@ def _models(name: str) -> list[str]:
     return [str(path) for path in files.models(Path(name))] if files.is_folder(name) else [name]
 
 
-def _scorer(args: argparse.Namespace) -> Callable[[ModelSettings], dict[str, Any]]:
+def _scorer(args: argparse.Namespace) -> Callable[[ModelSettings, TileSettings | None], dict[str, Any]]:
     """Gives the scores of a detector as "accuracy", each detector's once; nothing without ground truth."""
     if not arguments.ground_truth(args):
-        return lambda _: {}
+        return lambda *_: {}
     need("pycocotools", extra="optimize")
     from optimization.measure.coco import read_truth
 
     truth = read_truth(args.annotations, args.images)
-    known: dict[ModelSettings, dict[str, Any]] = {}
+    known: dict[tuple[ModelSettings, TileSettings | None], dict[str, Any]] = {}
 
-    def score(settings: ModelSettings) -> dict[str, Any]:
-        if settings not in known:
-            known[settings] = {"accuracy": asdict(accuracy.evaluate(settings, truth, args.classes))}
-        return known[settings]
+    def score(settings: ModelSettings, tiles: TileSettings | None) -> dict[str, Any]:
+        key = settings, tiles
+        if key not in known:
+            known[key] = {"accuracy": asdict(accuracy.evaluate(settings, truth, args.classes, tiles))}
+        return known[key]
 
     return score
 

@@ -77,8 +77,10 @@ def look(
     return Seen(found, category_ids, ran)
 
 
-def evaluate(settings: ModelSettings, truth: Truth, classes: tuple[str, ...]) -> Scores:
+def evaluate(
+    settings: ModelSettings, truth: Truth, classes: tuple[str, ...], tiles: TileSettings | None = None
+) -> Scores:
     """Score a detector with the thresholds of an evaluation; arguments and errors are those of `look`."""
     thorough = replace(settings, confidence=CONFIDENCE, max_detections=MAX_DETECTIONS)
-    seen = look(thorough, truth, classes)
+    seen = look(thorough, truth, classes, tiles)
     return truth.score(seen.found, seen.category_ids)

@@ -33,6 +33,7 @@ def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.plot(p95, places, "|", color="black", markersize=12, label="p95 of the whole call")
     labels = [
         f"{Path(row['model']).name} {row['precision']}\n{row['engine']}, {row['input'][0]}x{row['input'][1]}"
+        f"{', tiles ' + row['tiles'] if 'tiles' in row else ''}"
         f"{', batch ' + str(row['batch']) if row['batch'] > 1 else ''}"
         for row in rows
     ]

@@ -88,6 +88,7 @@ def names(rows: Sequence[dict[str, Any]]) -> list[str]:
         [str(row["precision"]) for row in rows],
         [str(row["engine"]) for row in rows],
         ["x".join(map(str, row["input"])) for row in rows],
+        [row.get("tiles", "whole picture") for row in rows],
         [f"batch {row['batch']}" for row in rows],
     ]
     found = []

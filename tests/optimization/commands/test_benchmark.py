@@ -48,6 +48,36 @@ def test_every_combination_is_timed_step_by_step_and_drawn(
     assert drawn.std() > 10
 
 
+def test_a_grid_is_timed_beside_the_whole_picture(
+    tmp_path: Path, tiny: Path, batched: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tiles.json"
+    words = ["benchmark", str(batched), str(tiny), "--batches", "1,4", "--tiles", "2x2", "--rounds", "9"]
+    words += ["--tiles", "columns=6,rows=1,overlap=0.1,whole=false", "--resolution", "640x320"]
+    assert main([*words, "--picture", str(sorted(images.iterdir())[0]), "--json", str(out)]) == 0
+    document = json.loads(out.read_text())
+    rows = {(Path(row["model"]).name, row.get("tiles"), row["batch"]): row for row in document["rows"]}
+    wide, grid = "6x1 overlap 0.1 no whole", "2x2"
+    assert set(rows) == {
+        *((batched.name, tiles, batch) for tiles in (None, grid, wide) for batch in (1, 4)),
+        *((tiny.name, tiles, 1) for tiles in (None, grid, wide)),
+    }
+    of = {key[1:]: row for key, row in rows.items() if key[0] == batched.name}
+    assert [of[grid, 1]["looks"], of[wide, 4]["looks"]] == [5, 6]
+    assert "looks" not in of[None, 1]
+    assert of[None, 1]["input"] == of[grid, 1]["input"] == [640, 320]
+    assert of[wide, 1]["input"] == [256, 640], "tiles that are tall"
+    one, five = (rows[tiny.name, tiles, 1]["inference"]["p50"] for tiles in (None, grid))
+    assert five > 1.5 * one, "five runs, not one"
+    for row in (of[grid, 1], of[grid, 4]):
+        steps = sum(row[step]["mean"] for step in ("preprocess", "inference", "postprocess"))
+        assert steps <= row["total"]["mean"]
+        assert row["pictures_per_s"] == pytest.approx(1e3 / row["total"]["mean"], rel=0.01)
+    skipped = {(Path(item["model"]).name, item.get("tiles"), item["batch"]) for item in document["skipped"]}
+    assert skipped == {(tiny.name, tiles, 4) for tiles in (None, grid, wide)}
+    assert f"{wide}     6" in capsys.readouterr().out
+
+
 def test_compare_gives_both_times_and_their_ratio(
     tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +144,11 @@ def test_benchmark_scores_each_detector_once_and_draws_accuracy_against_latency(
         pytest.param(["benchmark", "--backends", "tensorrt", "--rounds", "1"], "no combination", id="no GPU"),
         pytest.param(["benchmark", "--plot", "x.gif.txt"], "is not a known format", id="a plot of no format"),
         pytest.param(["compare", "a", "b", "--plot", "x"], "--plot x: '' is not", id="a plot without format"),
+        pytest.param(
+            ["benchmark", "--tiles", "2x2", "--tiles", "runs=4"],
+            "--tiles: what a budget costs depends on what moves in a film; name a grid",
+            id="a budget without a film",
+        ),
         pytest.param(
             ["benchmark", "--images", "."], "both --images and --annotations", id="half a truth to time"
         ),

@@ -184,12 +184,18 @@ def test_a_coco_sample_scores_what_the_model_is_known_for(shared_data: Path, tmp
     assert scores["per_class"]["person"] > 0.25
 
 
-def test_a_grid_keeps_what_the_whole_picture_shows_and_adds_to_it(
+def test_a_grid_keeps_what_the_whole_picture_shows_and_adds_to_it_and_benchmark_agrees(
     tmp_path: Path, images: Path, seen: dict[str, Any]
 ) -> None:
     code, scores = run(tmp_path, images, seen, "--tiles", "2x2")
     assert code == 0
     assert 0.6 < scores["ap50"] < 1.0, "the truth is what the whole picture shows"
+    out, words = tmp_path / "times.json", ["benchmark", "--tiles", "2x2", "--rounds", "1"]
+    truth = ["--images", str(images), "--annotations", str(tmp_path / "instances.json")]
+    assert main([*words, *truth, "--json", str(out)]) == 0
+    whole, grid = json.loads(out.read_text())["rows"]
+    assert grid["accuracy"]["ap"] == scores["ap"]
+    assert whole["accuracy"]["ap"] == 1.0
 
 
 def test_where_to_look_cannot_be_chosen_in_single_pictures(
