@@ -41,10 +41,7 @@ class Truth:
     """
 
     def __init__(self, document: dict[str, Any], pictures: Sequence[tuple[int, Path]]) -> None:
-        self._coco = COCO()
-        self._coco.dataset = document | {"annotations": _complete(document["annotations"])}
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-            self._coco.createIndex()
+        self._coco = _coco(document, document["annotations"])
         self.pictures = pictures
         self.categories: dict[str, int] = {item["name"]: item["id"] for item in document["categories"]}
 
@@ -95,7 +92,7 @@ class Truth:
         ]
         scored = sorted({int(category) for category in category_ids} - {NOT_SCORED})
         with contextlib.redirect_stdout(io.StringIO()):
-            evaluation = COCOeval(self._coco, self._results(rows), "bbox")
+            evaluation = COCOeval(self._coco, _coco(self._coco.dataset, rows), "bbox")
             evaluation.params.catIds = scored
             evaluation.evaluate()
             evaluation.accumulate()
@@ -109,14 +106,6 @@ class Truth:
             evaluation.eval["recall"],
         )
 
-    def _results(self, rows: list[dict[str, Any]]) -> Any:
-        if rows:
-            return self._coco.loadRes(rows)
-        nothing = COCO()  # `loadRes` cannot load an empty list
-        nothing.dataset = self._coco.dataset | {"annotations": []}
-        nothing.createIndex()
-        return nothing
-
     def objects(self, image: int) -> tuple[F64, npt.NDArray[np.intp], Bool]:
         """The objects in a picture: corners ``(N, 4)`` in pixels, category ids, and which are crowds."""
         items = self._coco.imgToAnns.get(image, [])
@@ -124,6 +113,18 @@ class Truth:
         boxes[:, 2:] += boxes[:, :2]
         crowds = np.array([bool(item["iscrowd"]) for item in items], np.bool_)
         return boxes, np.array([item["category_id"] for item in items], np.intp), crowds
+
+
+def _coco(document: dict[str, Any], annotations: list[dict[str, Any]]) -> COCO:
+    """Boxes as pycocotools holds them: those of the ground truth, or those that were detected.
+
+    pycocotools' own `loadRes` adds an outline to every box, and refuses an empty list.
+    """
+    made = COCO()
+    made.dataset = document | {"annotations": _complete(annotations)}
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+        made.createIndex()
+    return made
 
 
 def _complete(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
