@@ -36,7 +36,7 @@ class Load:
 
     def __enter__(self) -> Load:
         self._thread = threading.Thread(target=self._watch, name="load", daemon=True)
-        self._start, self._busy = time.monotonic(), self._cpu_seconds()
+        self._start, self._busy = time.monotonic(), time.process_time()
         self._thread.start()
         return self
 
@@ -44,17 +44,13 @@ class Load:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         wall = time.monotonic() - self._start
-        self.found["cpu_percent"] = round(100 * (self._cpu_seconds() - self._busy) / max(wall, 1e-9), 1)
+        self.found["cpu_percent"] = round(100 * (time.process_time() - self._busy) / max(wall, 1e-9), 1)
         self._done.set()
         self._thread.join()
         self.found["rss_mb"] = round(max(self._rss) / 1e6, 1)
         if self._gpu:
             self.found["gpu_percent"] = round(float(np.mean([used for used, _ in self._gpu])), 1)
             self.found["gpu_mb"] = round(max(memory for _, memory in self._gpu), 1)
-
-    def _cpu_seconds(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
 
     def _watch(self) -> None:
         with contextlib.ExitStack() as stack:
