@@ -16,12 +16,12 @@ WIDTH, HEIGHT = 320, 180
 SIDE = 12
 """A look has this many pixels down and across."""
 _MARGIN = 0.1  # of the box's sides: a thing is also told by the edge between it and what is around
-_RIM = 0.05  # of the box's sides
+_RIM = 0.05  # of the box's sides; motion that close to the border may be somebody else's
 _FLAT = 4.0  # grey levels: a look with a smaller standard deviation shows nothing, such as a dark corner
 _MOVED = 10.0  # grey levels that are more than light and noise
-_AROUND = 41  # pixels across the surroundings whose light is taken off
-_STIRS = 0.02  # share of a box's pixels that must change
-_NOISES = 3.0
+_AROUND = 41  # pixels; the mean change in a square of this side counts as light
+_STIRS = 0.02  # share of a box's pixels that must change for something to have moved in it
+_NOISES = 3.0  # times the usual difference, by which a change must stand out from noise
 _OTHER = 6.0  # grey levels, at a usual contrast, by which a block of the picture differs in another light
 _LIGHT = 0.5  # share of the picture's blocks that change together when the light does, or the camera
 
@@ -91,7 +91,8 @@ def changes(before: U8, now: U8, noise: float) -> F64:
         Numbers of pixels, ``(HEIGHT + 1, WIDTH + 1)``.
     """
     change = now.astype(np.float32) - before
-    # Without the light of the surroundings; but what moves there, beside a pixel that stays, is no light.
+    # The mean change around a pixel counts as light. Motion nearby shifts that mean, too, so the pixel itself
+    # must also have changed.
     locally = change - cv2.blur(change, (_AROUND, _AROUND))
     least = np.minimum(np.abs(change), np.abs(locally))
     return np.asarray(cv2.integral((least > _MOVED + _NOISES * noise).astype(np.uint8)), np.float64)
