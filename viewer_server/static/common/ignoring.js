@@ -75,7 +75,7 @@ export function countName(key) {
 /**
  * The counts that add up to everything that was dropped: by mask, and by each bound of a filter.
  * @param {Record<string, number>} counts As metrics have them: "mask" is the sum of all masks, also of those that are gone.
- * @returns {[string, number][]} The largest first; "mask" is what masks have dropped that are gone.
+ * @returns {[string, number][]} The largest first; "mask" is that of deleted masks.
  */
 export function parts(counts) {
   const ofMasks = Object.entries(counts).reduce((sum, [key, count]) => sum + (isMask(key) ? count : 0), 0);

@@ -8,8 +8,10 @@
 import { button, element } from "../common/dom.js";
 import { Editor } from "../edit/editor.js";
 import { showIgnored } from "./ignored.js";
-import { inspect } from "./inspect.js";
 import { toggles } from "./options.js";
+
+/** @param {Parameters<typeof import("./inspect.js").inspect>} given */
+const inspect = async (...given) => (await import("./inspect.js")).inspect(...given); // loaded when needed
 
 export class CameraPage {
   /** @type {Editor | null} */

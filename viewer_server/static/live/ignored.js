@@ -13,7 +13,7 @@ export function showIgnored(tile) {
   const { masks = {}, filters = {} } = tile?.zones ?? {};
   const counts = tile?.metrics?.ignored ?? {};
   const rows = [
-    ...Object.entries(masks).map(([name, { classes = [] }]) => // a mask that was saved just now lacks what the node adds
+    ...Object.entries(masks).map(([name, { classes = [] }]) => // just saved: without defaults
       row(maskName(name), counts[`mask:${name}`] ?? 0, `never reports ${classes.join(", ") || "anything"}`)),
     ...Object.entries(filters).map(([name, filter]) => row(name === "all" ? "any class" : name, null, `drops: ${filterText(filter)}`)),
   ];
