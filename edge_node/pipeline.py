@@ -291,6 +291,10 @@ class Pipeline:
             self._detect_of(item.frame.camera).follow(item.frame, item.tracks)
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
+        for one in self.watches.values():
+            last = one.finish()
+            if last is not None:
+                self._publisher.conclude(last)
         self._publisher.outgoing.close()
 
     def _decoded(self) -> Iterator[Detected]:

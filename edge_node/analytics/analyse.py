@@ -8,7 +8,7 @@ object present, but moves nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -133,6 +133,20 @@ class Analytics:
         )
         self._forget(roster.release(self._zones.busy(), now_s))
         return report
+
+    def finish(self, report: Report) -> Report | None:
+        """Count the crossings that later frames could have contradicted, because there are none.
+
+        Args:
+            report: That of the last frame.
+
+        Returns:
+            The same with these crossings, and without the last frame's own events; None if there are none.
+        """
+        events = self._lines.interrupt(self._roster.objects)
+        if not events:
+            return None
+        return replace(report, happenings=events, numbers=report.numbers | self._lines.numbers())
 
     def restart(self) -> list[Happening]:
         """Begin again after a reconnect or at a new pass of a looped file.

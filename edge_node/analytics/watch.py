@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_node.analytics.analyse import Analytics, Report
 from edge_node.analytics.happenings import Happening
@@ -70,7 +70,7 @@ class Watch:
         self._analytics = Analytics(definitions.zones, definitions.lines, class_names, settings)
         self._gate = IgnoreGate(definitions, class_names)
         self._hunt, self._changed = hunt, True
-        self._last: tuple[Frame, Tracks] | None = None
+        self._last: Analysed | None = None
         self._wanted = self._defined = definitions
 
     def redefine(self, definitions: Definitions) -> None:
@@ -100,12 +100,11 @@ class Watch:
         if frame.restarted:
             self._tracker.reset()
             closed += self._analytics.restart()
-        dt = 0.0 if self._last is None else (frame.monotonic_ns - self._last[0].monotonic_ns) / 1e9
+        dt = 0.0 if self._last is None else (frame.monotonic_ns - self._last.frame.monotonic_ns) / 1e9
         found, ignored = detected.detections, None
         if found is not None:
             found, ignored = self._gate.drop(found, frame)
         tracks = self._gate.hide(self._tracker.update(found, dt, detected.looked), frame)
-        self._last = frame, tracks
         tracked = time.perf_counter()
         report = self._analytics.update(tracks, now_s, frame.width, frame.height)
         report.happenings[:0] = closed
@@ -114,7 +113,17 @@ class Watch:
         steps = {"track": tracked - start, "analyse": end - tracked}
         timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
         looked = detected.looked if found is not None else None
-        return Analysed(frame, tracks, report, now_s, timings, definitions, ignored, suspects, looked)
+        self._last = Analysed(frame, tracks, report, now_s, timings, definitions, ignored, suspects, looked)
+        return self._last
+
+    def finish(self) -> Analysed | None:
+        """What is certain now because no frame follows: the last frame again, with these events and numbers.
+
+        Returns:
+            None if that is nothing. Then and otherwise, everything else was in the last frame's own report.
+        """
+        report = self._analytics.finish(self._last.report) if self._last is not None else None
+        return replace(self._last, report=report) if self._last is not None and report is not None else None
 
     def _suspects(
         self, hunt: SuspectHunt, detected: Detected, found: Detections | None, tracks: Tracks, now_s: float
@@ -133,7 +142,7 @@ class Watch:
         changed = self._gate.redefine(definitions)
         self._changed |= changed
         if changed and self._last is not None:
-            gone = self._gate.gone(self._last[1], self._last[0])
+            gone = self._gate.gone(self._last.tracks, self._last.frame)
             self._tracker.end(gone)
             closed += self._analytics.dismiss(gone.tolist())
         return closed

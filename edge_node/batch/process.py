@@ -177,7 +177,7 @@ def _process(
             bar.move(item.frame.monotonic_ns / 1e9, done + 1)
         if stop.is_set():
             return
-        results.write(record.end())
+        results.write(record.end(watches[job.camera].finish()))
         if video is not None:
             video.finish()
         results.keep()

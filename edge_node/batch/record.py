@@ -33,15 +33,25 @@ class Record:
     def of(self, item: Analysed) -> Iterator[object]:
         """The messages about a frame."""
         self._last = item
-        for happening in item.report.happenings:
-            self.events += 1
-            yield numbered(self._composer.event(happening, item), self._session, self.events)
+        yield from self._events(item)
         if self._pace is None or self._pace.ready(item.now_s):
             yield self._composer.detections(item, dropped=item.frame.seq - self._reported)
             self._reported += 1
 
-    def end(self) -> Iterator[object]:
-        """The final numbers of every zone and line."""
+    def end(self, last: Analysed | None) -> Iterator[object]:
+        """What was certain only at the end, and the final numbers of every zone and line.
+
+        Args:
+            last: From `Watch.finish`.
+        """
+        if last is not None:
+            self._last = last
+            yield from self._events(last)
         if self._last is not None:
             for numbers in self._last.report.numbers.values():
                 yield self._composer.zone(numbers, self._last.frame)
+
+    def _events(self, item: Analysed) -> Iterator[object]:
+        for happening in item.report.happenings:
+            self.events += 1
+            yield numbered(self._composer.event(happening, item), self._session, self.events)

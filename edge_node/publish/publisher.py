@@ -136,6 +136,16 @@ class Publisher:
         self._thumbnail(item, camera)
         self._also(item)
 
+    def conclude(self, item: Analysed) -> None:
+        """Publish what became certain after a camera's last frame; the frame itself was published before."""
+        camera = self._cameras[item.frame.camera]
+        for happening in item.report.happenings:
+            snapshot = self._snapshot(happening, item.frame.camera, camera.best_views)
+            self._outbox.add(self._composer.event(happening, item, snapshot))
+        camera.last = item
+        for numbers in item.report.numbers.values():
+            self.state.zone(numbers, item.frame)
+
     def newest(self, camera: str) -> Analysed | None:
         """The last frame of a camera that was analysed."""
         return self._cameras[camera].last

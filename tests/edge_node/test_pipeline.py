@@ -31,6 +31,7 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from shared.errors import SourceError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
+from shared.wire.messages import LineDefinition
 from tests.conftest import free_port, wait_until
 
 
@@ -111,6 +112,35 @@ def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> No
     assert (counts.captured, counts.processed, counts.dropped) == (30, 30, 0)
     assert pipeline.error is None
     assert client.dropped["detections"] > 0, "nobody listens: dropped, counted, and never waited for"
+
+
+def test_a_crossing_in_a_film_s_last_moments_is_published_when_the_film_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feet = (60, 70, 80, 90, 103)  # just beyond the line at last, and less than clear of it
+
+    def capture(camera: str, *_: Any) -> Iterator[Frame]:
+        for seq in range(len(feet)):
+            yield Frame(camera, seq, 0, seq * 10**8, np.zeros((100, 200, 3), np.uint8), clock="media")
+
+    class Walker(StandInDetector):
+        def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
+            for item in inferred:
+                x = feet[item.frame.seq]
+                box = np.array([[x - 10, 30, x + 10, 70]], np.float32)
+                found = Detections(box, np.full(1, 0.9, np.float32), np.zeros(1, np.int32))
+                yield Detected(item.frame, found, {})
+
+    monkeypatch.setattr(module, "capture", capture)
+    lines = {"middle": LineDefinition(points=((0.5, 1.0), (0.5, 0.0)), band=0.01)}
+    pipeline, _, publisher, *_ = make(
+        {"a": CameraSettings(source="x.avi", pace="fast", lines=lines)}, Walker()
+    )
+    pipeline.start()
+    assert pipeline.join(10) == []
+    newest = publisher.newest("a")
+    assert newest is not None
+    assert newest.report.numbers["middle"].entered == 1
 
 
 def test_a_stop_ends_an_endless_file_at_once(video: str) -> None:

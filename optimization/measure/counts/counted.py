@@ -52,7 +52,9 @@ def by_watch(
     """
     definitions = Definitions(version=1, zones=shapes.zones, lines=shapes.lines)
     watch = Watch(AnalyticsSettings(), definitions, tracking, class_names)
-    return _collected([watch.update(frame).report for frame in frames], shapes)
+    reports = [watch.update(frame).report for frame in frames]
+    last = watch.finish()
+    return _collected(reports, shapes, last.report if last is not None else None)
 
 
 def by_tracks(
@@ -69,14 +71,12 @@ def by_tracks(
     """
     analytics = Analytics(shapes.zones, shapes.lines, (class_name,), AnalyticsSettings())
     given = _Given(frame_rate)
-    return _collected(
-        [analytics.update(given.tracks(boxes), n / frame_rate, *size) for n, boxes in enumerate(frames)],
-        shapes,
-    )
+    reports = [analytics.update(given.tracks(boxes), n / frame_rate, *size) for n, boxes in enumerate(frames)]
+    return _collected(reports, shapes, analytics.finish(reports[-1]))
 
 
-def _collected(reports: Sequence[Report], shapes: Shapes) -> Counts:
-    last = reports[-1].numbers
+def _collected(reports: Sequence[Report], shapes: Shapes, end: Report | None) -> Counts:
+    last = (end or reports[-1]).numbers
     return Counts(
         {name: (last[name].entered, last[name].exited) for name in (*shapes.lines, *shapes.zones)},
         {

@@ -138,6 +138,21 @@ def test_a_restart_ends_tracks_and_stays_before_the_frame_is_read() -> None:
     assert again.tracks.age_s[0] == pytest.approx(0.1, abs=1e-3)
 
 
+def test_a_crossing_in_a_film_s_last_moments_counts_when_the_film_has_ended() -> None:
+    one = new_watch()
+    assert one.finish() is None
+    for step, x in enumerate((60, 70, 80, 90, 103)):  # just beyond the band, and less than clear of the line
+        last = one.update(seen(0.1 * step, x))
+    assert kinds(last) == []
+    ended = one.finish()
+    assert ended is not None
+    assert kinds(ended) == ["line_crossed"]
+    assert ended.report.happenings[0].occurred_s == pytest.approx(0.38, abs=0.03), "when it was crossed"
+    assert ended.report.numbers["middle"].entered == 1
+    assert ended.report.numbers["left"] == last.report.numbers["left"]
+    assert one.finish() is None, "it counts once"
+
+
 def test_new_definitions_at_a_restart_close_the_stays_of_old_zones_and_the_restart_ends_the_tracks() -> None:
     one = new_watch()
     for step in range(10):

@@ -21,6 +21,7 @@ from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
 from shared.mqtt.client import Client
 from shared.settings import convert
+from shared.wire.messages import ZoneNumbers
 from tests.conftest import Mosquitto, free_port, wait_until
 from tests.edge_node.publish.analysed import analysed
 from tests.edge_node.scenes import CLASSES
@@ -35,6 +36,7 @@ class Parts(NamedTuple):
     snapshots: SnapshotSender
     also: list[Analysed]
     client: Client
+    outbox: Outbox
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def made(tmp_path: Path, url: str) -> Iterator[Parts]:
     composer = Composer("box", "s", CLASSES)
     with outbox:
         publisher = Publisher(client, outbox, snapshots, config, live, composer, also.append)
-        yield Parts(publisher, live, config, snapshots, also, client)
+        yield Parts(publisher, live, config, snapshots, also, client, outbox)
 
 
 def kinds(publisher: Publisher, item: Analysed) -> list[str]:
@@ -139,6 +141,21 @@ def test_an_event_refers_to_the_best_view_of_its_track_which_is_sent_once(parts:
 
 
 @pytest.mark.timing
+def test_what_is_certain_only_at_the_end_is_published_without_another_frame(parts: Parts) -> None:
+    item = at(0.0)
+    crossed = Happening(
+        type="line_crossed", occurred_s=0.0, track_id=1, class_id=0, zone="gate", direction="in"
+    )
+    gate = ZoneNumbers(zone="gate", kind="line", entered=1)
+    report = dataclasses.replace(item.report, happenings=[crossed], numbers={"gate": gate})
+    parts.publisher.conclude(dataclasses.replace(item, report=report))
+    assert len(parts.publisher.outgoing) == 0
+    wait_until(lambda: parts.outbox.metrics().backlog == 1)
+    newest = parts.publisher.newest("street")
+    assert newest is not None
+    assert newest.report.numbers == {"gate": gate}, "what the farewell publishes"
+
+
 def test_a_broker_that_is_away_holds_the_farewell_up_for_a_moment_only(parts: Parts) -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     item = at(1.0)
