@@ -288,7 +288,7 @@ class Pipeline:
 
     def _watch(self) -> None:
         for item in watch(self._decoded(), self.watches):
-            self._detect_of(item.frame.camera).follow(item.frame, item.tracks)
+            self._detect_of(item.frame.camera).follow(item.frame, item.tracks, item.dropped)
             self._processed[item.frame.camera] += 1
             self._publisher.publish(item)
         for one in self.watches.values():

@@ -46,6 +46,11 @@ class Analysed:
     suspects: tuple[Suspect, ...] | None = None
     looked: Looked | None = None
 
+    @property
+    def dropped(self) -> Detections | None:
+        """What masks and filters dropped; None if nothing."""
+        return None if self.ignored is None else self.ignored.detections
+
 
 class Watch:
     """Tracker and analytics of one camera, behind what it ignores.

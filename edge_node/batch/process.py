@@ -194,7 +194,7 @@ def _process(
 def _followed(analysed: Iterable[Analysed], detect: Detect) -> Iterator[Analysed]:
     """The same, after the choice of where to look has learned each frame's tracks."""
     for item in analysed:
-        detect.follow(item.frame, item.tracks)
+        detect.follow(item.frame, item.tracks, item.dropped)
         yield item
 
 

@@ -131,12 +131,14 @@ class Choosing:
         self.looks.setdefault(camera, Counter()).update(looks.why)
         return Chosen(ready, "infer", looks.boxes, looks)
 
-    def follow(self, frame: Frame, tracks: Tracks, parts: Sequence[Detections]) -> None:
-        """Take the tracks after a camera's next frame, and what each look at it showed."""
+    def follow(
+        self, frame: Frame, tracks: Tracks, parts: Sequence[Detections], ignored: Detections | None = None
+    ) -> None:
+        """Take the tracks after a camera's next frame, what each look showed and what of it was ignored."""
         number, self._followed[frame.camera] = self._followed[frame.camera], self._followed[frame.camera] + 1
         tiling = self._tilings.get(frame.camera)
         if tiling is not None:
-            tiling.follow(frame, number, tracks, parts)
+            tiling.follow(frame, number, tracks, parts, ignored)
 
     def inputs(self, chosen: Chosen) -> Sequence[Input]:
         """The parts of a chosen frame for the network."""

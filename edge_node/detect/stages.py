@@ -139,10 +139,13 @@ class Detect:
         """Choose what to do with a camera's next frame; call it once for each frame, in their order."""
         return self._choosing.choose(ready)
 
-    def follow(self, frame: Frame, tracks: Tracks) -> None:
-        """Take the tracks after a frame that `decode` gave last, for where to look next."""
+    def follow(self, frame: Frame, tracks: Tracks, ignored: Detections | None = None) -> None:
+        """Take the tracks after a frame that `decode` gave last, for where to look next.
+
+        Detections that masks and filters dropped, `ignored`, deserve no second look.
+        """
         last = self._last.get(frame.camera)
-        self._choosing.follow(frame, tracks, last.parts if last else ())
+        self._choosing.follow(frame, tracks, last.parts if last else (), ignored)
 
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
         """Batches of the frames that wait, each with at most as many as the network takes.

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from edge_node.detect.tiles.looks import Box
 from shared.geometry import F64, Floats
 
 _ACROSS = 96
@@ -29,13 +30,15 @@ class Ages:
         self._pixels = max(width, height) / _ACROSS
         self._columns = max(1, math.ceil(width / self._pixels - 1e-6))
         self._rows = max(1, math.ceil(height / self._pixels - 1e-6))
+        self._tiles: tuple[Box, ...] = ()
+        self._places = np.zeros((0, 1, 1), np.intp)
         self._at = np.full((_LEVELS, self._rows, self._columns), NEVER)
 
-    def looked(self, box: Floats, shrink: float, now_s: float) -> None:
+    def looked(self, box: Box, shrink: float, now_s: float) -> None:
         """Note a look.
 
         Args:
-            box: What was looked at, ``(4,)`` in pixels of the area.
+            box: What was looked at, in pixels of the area.
             shrink: Pixels of the picture for one of the network's input, across.
             now_s: When, seconds.
         """
@@ -55,18 +58,25 @@ class Ages:
         levels = np.minimum(exact, _LEVELS - 1).astype(np.intp)
         return np.asarray(self._at[levels, y, x], np.float64)
 
-    def oldest(self, boxes: Floats, shrink: float) -> F64:
-        """When the part of each box was looked at that has waited for longest, seconds ``(N,)``.
+    def oldest(self, tiles: tuple[Box, ...], shrink: float) -> F64:
+        """When the part of each tile was looked at that has waited for longest, seconds ``(N,)``.
 
         Args:
-            boxes: ``(N, 4)``, pixels of the area.
+            tiles: In pixels of the area; mostly the same ones as in the call before.
             shrink: Most pixels of the picture for one of the network's input.
         """
-        at = self._at[_level(shrink)]
-        cells = [self._cells(box) for box in boxes]
-        return np.array([at[top:bottom, left:right].min() for left, top, right, bottom in cells])
+        if not tiles:
+            return np.zeros(0)
+        if tiles != self._tiles:
+            self._tiles = tiles
+            left, top, right, bottom = np.array([self._cells(tile) for tile in tiles]).T
+            # Tiles differ by a cell: the last one stands for those that a tile lacks.
+            rows = np.minimum(top[:, None] + np.arange((bottom - top).max()), bottom[:, None] - 1)
+            columns = np.minimum(left[:, None] + np.arange((right - left).max()), right[:, None] - 1)
+            self._places = rows[:, :, None] * self._columns + columns[:, None, :]
+        return np.asarray(self._at[_level(shrink)].ravel()[self._places].min(axis=(1, 2)))
 
-    def _cells(self, box: Floats) -> tuple[int, int, int, int]:
+    def _cells(self, box: Box) -> tuple[int, int, int, int]:
         """The cells that are wholly in a box, at least one; what is beyond the area belongs to its edge."""
         left, top = (math.ceil(edge / self._pixels - 1e-6) for edge in box[:2])
         right, bottom = (math.floor(edge / self._pixels + 1e-6) for edge in box[2:])

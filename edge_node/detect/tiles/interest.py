@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge_node.frames import Detections, Tracks
-from shared.geometry import F64, Bool, Floats
+from shared.geometry import F64, Bool, Floats, iou
 
-_SPOT_SCORE = 0.25
+_SPOT_SCORE = 0.5
 """Least score of a detection without a track that is worth another look."""
 _TRIES = 2
 """Looks at such a find. A tracker confirms what it finds twice; what needs more is no object."""
 _FORGET_S = 3.0
 """Seconds after which a find that was not confirmed may be one again."""
 _MOST_SPOTS = 64
+_SAME = 0.5
+"""Least IoU of a find in one look and of an ignored detection of the frame that are the same."""
 _AHEAD_S = 1.0
 """Longest time for which a track's movement is continued, seconds."""
 
@@ -40,13 +42,18 @@ class Followed:
     found: F64
 
     @classmethod
-    def of(cls, at_s: float, tracks: Tracks, parts: Sequence[Detections]) -> Followed:
-        """From the tracks after a frame, and what each look at the frame showed."""
+    def of(
+        cls, at_s: float, tracks: Tracks, parts: Sequence[Detections], ignored: Detections | None = None
+    ) -> Followed:
+        """From the tracks after a frame, what each look at the frame showed, and what of it was ignored."""
         xyxy = tracks.xyxy.astype(np.float64)
         boxes = [part.xyxy[part.score >= _SPOT_SCORE] for part in parts if len(part)]
         found = np.concatenate(boxes).astype(np.float64) if boxes else np.zeros((0, 4))
         velocity, age_s = tracks.velocity.astype(np.float64), tracks.age_s.astype(np.float64)
-        return cls(at_s, xyxy, velocity, age_s, found[~_inside_any(found, xyxy)])
+        news = ~_inside_any(found, xyxy)
+        if ignored is not None and len(ignored):
+            news &= iou(found, ignored.xyxy).max(axis=1, initial=0.0) < _SAME
+        return cls(at_s, xyxy, velocity, age_s, found[news])
 
     def moved(self, right: float, down: float) -> Followed:
         """The same in a picture with another origin."""
@@ -74,12 +81,21 @@ class Spots:
         self._until = np.zeros(0)
         self._open = np.zeros(0, int)
 
-    def take(self, followed: Followed) -> None:
-        """Take in the finds of one frame, and forget those that have become tracks."""
+    def take(self, followed: Followed, before: Followed) -> None:
+        """Take in the finds of one frame, and forget those that have become tracks.
+
+        A track that is no longer reported is a find, too: the tracker still waits for it under its id.
+
+        Args:
+            followed: What is known after the frame.
+            before: What was known until then.
+        """
         keep = (self._until > followed.at_s) & ~_inside_any(self._boxes, followed.xyxy)
         self._keep(keep)
         room = _MOST_SPOTS - len(self._boxes)
-        new = followed.found[~_inside_any(followed.found, self._boxes)][: max(0, room)]
+        lost = before.boxes_at(followed.at_s)
+        found = np.concatenate((followed.found, lost[~_inside_any(lost, followed.xyxy)]))
+        new = found[~_inside_any(found, self._boxes)][: max(0, room)]
         if len(new):
             self._boxes = np.concatenate((self._boxes, new))
             self._tries = np.concatenate((self._tries, np.full(len(new), _TRIES)))
@@ -100,7 +116,7 @@ class Spots:
 
 def _inside_any(boxes: Floats, others: Floats) -> Bool:
     """Which boxes have their centre in one of the others, ``(N,)``."""
-    centre = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
-    inside = (centre >= others[None, :, :2]) & (centre <= others[None, :, 2:])
-    whole: Bool = np.asarray(inside.all(axis=2))
-    return np.asarray(whole.any(axis=1), bool)
+    x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2).T[:, :, None]
+    left, top, right, bottom = others.T
+    inside = (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
+    return np.asarray(inside.any(axis=1), bool)

@@ -147,8 +147,11 @@ def _contains(corners: F64, sides: F64, boxes: F64, extent: tuple[int, int]) -> 
     low = np.where(corners <= 0, -np.inf, corners + margin)
     ends = corners + sides
     high = np.where(ends >= np.array(extent), np.inf, ends - margin)
-    inside = (boxes[None, :, :2] >= low[:, None]) & (boxes[None, :, 2:] <= high[:, None])
-    return np.asarray(inside.all(axis=2), bool)
+    x1, y1, x2, y2 = boxes.T
+    # Comparing column by column is several times faster than a reduction over an axis of two.
+    inside = (x1 >= low[:, :1]) & (x2 <= high[:, :1])
+    inside &= (y1 >= low[:, 1:]) & (y2 <= high[:, 1:])
+    return np.asarray(inside, bool)
 
 
 def _centred(boxes: F64, sides: F64, extent: tuple[int, int]) -> F64:

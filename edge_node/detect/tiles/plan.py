@@ -16,33 +16,42 @@ from edge_node.detect.tiles.packing import Crop, Items, Packing
 from edge_node.frames import U8
 from shared.geometry import F64
 
-_SHRINKS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+_SHRINKS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 """Pixels of the picture for one of the network's input, in a crop."""
 _WHOLE_S = 0.5
 """Longest time between two looks at the whole picture, seconds."""
+_LARGE_S = 0.2
+"""The same while something is followed or moves that is large enough to be found there, seconds."""
 _AGAIN_S = 2.0
 """Longest time between two looks at what does not move, where `motion_gate` is set, seconds."""
 _FITS = 0.7
 """Largest share of a crop's side that an object aimed at takes."""
 _LARGEST_CROP = 0.75
 """A crop that would be larger than this share of the picture is left to the look at the whole picture."""
-_LONGEST_S = 3.0
-"""Seconds without a look after which a place's need grows no more."""
-_TRACK_WEIGHT = 3.0
-"""Of a track's need against that of a moving region: a track that nobody looks at is lost."""
-_SPOT_WEIGHT = 100.0
-"""Of a find's need: the second look has to come before the object has moved on."""
-_SWEEP_WEIGHT = 0.002
-"""Of the need of a tile of the sweep: after 10 s it is that of a track that waits for 0.26 s."""
-_LONGEST_SWEEP_S = 10.0
-"""Seconds after which the need of a tile of the sweep grows no more."""
+_TRUST_S = 0.8
+"""Longest time for which a track is left without a look, seconds; a young one is left for as long as it was
+followed, because its movement is not known better than that."""
+_TRUST_SIDES = 4.0
+"""Nor is it left for longer than it takes to move this far, in sides."""
+_MOST_NEED = 4.0
+"""A track's need when it is overdue."""
+_SPOT_NEED = 2.0
+"""Need of a find: the second look has to come before the object has moved on."""
+_MOTION_NEED, _MOTION_S = 0.7, 1.0
+"""Need of a moving region where nobody looked for this time, seconds: as many of them are found."""
+_NEWS = 0.4
+"""Least share of that time that counts: what moves is looked at soon, too, where somebody has just looked."""
+_SWEEP_NEED, _SWEEP_NEED_S = 0.5, 4.0
+"""Need of a tile of the sweep where nobody looked for this time, seconds."""
 _PART_OF_MOTION = 0.8
 """Size of an object against the shorter side of the region in which something moves."""
-_KNOWN_S, _KNOWN_CLEAR = 0.5, 20.0
-"""A track of this age, seconds, is found again at this side in the network's input, pixels."""
 _SWEEP_OVERLAP = 0.15
 _SWEEP_SHARE = 0.5
 """Largest share of the budget that the sweep needs; where it needs more, its tiles are larger."""
+_SWEEP_KEPT = 1.2
+"""By how much tiles once chosen may exceed that share."""
+_SWEEP_SHRINKS = _SHRINKS[1:]
+"""A crop at 1.25:1 finds 40 % more small people in a run than one at 1:1, which shows less of the picture."""
 _SWEEP_PACE = 1.25
 """How much faster than needed the sweep goes, so that it keeps its time when frames come irregularly."""
 
@@ -72,8 +81,9 @@ class View:
 class Plan:
     """Chooses the looks of one camera's frames, in their order.
 
-    Each place has a need: the square of the time since it was last looked at with enough detail, so that the
-    uncertainty about all places together stays small. A crop is worth the needs of the objects that it shows.
+    Each place has a need, about the number of objects that a look there finds or keeps. It grows with the
+    square of the time since the last look with enough detail. That of a track grows until its movement can no
+    longer be trusted. A crop is worth the needs of what it shows.
     The same frames with the same knowledge give the same looks.
 
     Args:
@@ -93,6 +103,7 @@ class Plan:
         self._whole_s = self._last_s = -np.inf
         self._owed, self._step_s = 0.0, 0.0
         self._alternate = False
+        self._sweep_shrink = 0.0
 
     def choose(self, view: View) -> list[Crop]:
         """The looks at a frame: at most `runs`; none where `motion_gate` is set and nothing needs one."""
@@ -102,7 +113,7 @@ class Plan:
             self._begin(width, height)
         self._cells.take(view.image, afresh=afresh)
         for followed in () if afresh else view.followed:
-            self._spots.take(followed)
+            self._spots.take(followed, self._known)
             self._known = followed
         self._tick(view.now_s)
         area, shrink = (0, 0, width, height), max(width / view.size[0], height / view.size[1])
@@ -139,17 +150,22 @@ class Plan:
         # What moves may be several objects, or one where it was and where it is.
         news = len(tracks) + len(spots)
         side[news:] = _PART_OF_MOTION * sides[news:].min(axis=1, initial=np.inf)
-        clear = np.full(len(boxes), CLEAR)
-        clear[: len(tracks)][self._known.age_s > _KNOWN_S] = _KNOWN_CLEAR
-        shrink = np.maximum(_rounded_down(side / clear), _rounded_up(least))
-        weight = np.ones(len(boxes))
-        weight[: len(tracks)], weight[len(tracks) : news] = _TRACK_WEIGHT, _SPOT_WEIGHT
+        shrink = np.maximum(_rounded_down(side / CLEAR), _rounded_up(least))
         stale = view.now_s - self._ages.at(
             (boxes[:, :2] + boxes[:, 2:]) / 2, np.minimum(shrink, whole_shrink)
         )
+        trusted = np.full(len(boxes), _MOTION_S)
+        known_s = self._known.age_s + (view.now_s - self._known.at_s)
+        followed_s = known_s - stale[: len(tracks)]
+        speed = np.abs(self._known.velocity).max(axis=1, initial=0.0)
+        crossing_s = _TRUST_SIDES * side[: len(tracks)] / np.maximum(speed, 1.0)
+        trusted[: len(tracks)] = np.clip(np.minimum(followed_s, crossing_s), self._step_s or 0.1, _TRUST_S)
+        weight = np.clip(stale / trusted, _NEWS, 1.0) ** 2 * _MOTION_NEED
+        weight[: len(tracks)] = np.minimum((stale / trusted)[: len(tracks)] ** 2, _MOST_NEED)
+        weight[len(tracks) : news] = _SPOT_NEED
         if self._gate:
             weight *= self._cells.changed(boxes) | (stale >= _AGAIN_S)
-        weight *= np.minimum(stale, _LONGEST_S) ** 2 * seen
+        weight *= seen
         return Items(boxes, side, shrink, weight, len(tracks), len(spots))
 
     def _wants_whole(self, view: View, items: Items, shrink: float, *, afresh: bool) -> bool:
@@ -159,7 +175,7 @@ class Plan:
         if self._gate:
             needed = bool((items.weight[large] > 0).any()) or age >= _AGAIN_S
         else:
-            needed = bool(large.any()) or age >= _WHOLE_S
+            needed = age >= (_LARGE_S if large.any() else _WHOLE_S) - 1e-6
         self._alternate = not self._alternate
         return afresh or (needed and (view.runs > 1 or self._alternate))
 
@@ -170,11 +186,11 @@ class Plan:
         items.weight[items.shrink >= _LARGEST_CROP * whole_shrink] = 0.0
         packing = Packing(items, view.size, self._extent)
         # What the crops of this frame show of the tiles counts from the next frame on.
-        ages = view.now_s - self._ages.oldest(np.array(tiles), shrink)
+        ages = view.now_s - self._ages.oldest(tiles, shrink)
         for _ in range(view.runs - len(chosen)):
             crop, worth = packing.best()
             oldest = int(np.argmax(ages)) if tiles else -1
-            sweep = _SWEEP_WEIGHT * min(ages[oldest], _LONGEST_SWEEP_S) ** 2 if tiles else 0.0
+            sweep = _SWEEP_NEED * min(ages[oldest] / _SWEEP_NEED_S, 1.0) ** 2 if tiles else 0.0
             if (tiles and self._owed >= 1.0) or (not self._gate and sweep > worth):
                 crop = Crop(tiles[oldest], shrink, "sweep")
                 ages[oldest] = 0.0
@@ -186,7 +202,7 @@ class Plan:
 
     def _look(self, crop: Crop, items: Items, now_s: float) -> None:
         """Note a look: what it shows needs no other one."""
-        self._ages.looked(np.array(crop.box), crop.shrink, now_s)
+        self._ages.looked(crop.box, crop.shrink, now_s)
         self._cells.looked(crop.box)
         shown = items.shown_by(crop)
         items.weight[shown] = 0.0
@@ -196,12 +212,14 @@ class Plan:
         """The tiles of the sweep, as small as the budget allows to look at all of them in time."""
         width, height = self._extent
         most = _SWEEP_SHARE * view.runs * self._settings.within_s / max(self._step_s * _SWEEP_PACE, 1e-3)
-        for shrink in _SHRINKS:
+        for shrink in _SWEEP_SHRINKS:
             if shrink >= _LARGEST_CROP * whole_shrink:
                 break
             size = round(view.size[0] * shrink), round(view.size[1] * shrink)
             tiles = covering((0, 0, width, height), size, _SWEEP_OVERLAP)
-            if len(tiles) <= most:
+            # Tiles once chosen may cost somewhat more, or frames that come irregularly would mix two sizes.
+            if len(tiles) <= most * (_SWEEP_KEPT if shrink == self._sweep_shrink else 1.0):
+                self._sweep_shrink = shrink
                 return shrink, tiles
         return whole_shrink, ()
 

@@ -73,10 +73,17 @@ class Tiling:
         layout = Layout(boxes, np.array([crop.least for crop in crops], np.float32), whole, area)
         return Looks(layout, tuple(range(len(crops))), tuple(crop.why for crop in crops), everywhere=False)
 
-    def follow(self, frame: Frame, number: int, tracks: Tracks, parts: Sequence[Detections]) -> None:
-        """Take the tracks after a frame, and what each look at it showed, for the frames that come."""
+    def follow(
+        self,
+        frame: Frame,
+        number: int,
+        tracks: Tracks,
+        parts: Sequence[Detections],
+        ignored: Detections | None = None,
+    ) -> None:
+        """Take the tracks after a frame, what each look showed, and what of it was ignored."""
         if not self.settings.fixed:
-            known = (number, Followed.of(frame.monotonic_ns / 1e9, tracks, parts))
+            known = (number, Followed.of(frame.monotonic_ns / 1e9, tracks, parts, ignored))
             self._known = (*self._known, known)[-_KEPT:]
 
     def _of_grid(self, frame: Frame, area: Box, *, afresh: bool) -> Looks:
