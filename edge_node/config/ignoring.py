@@ -45,8 +45,11 @@ def refuse_contradictions(filters: Mapping[str, FilterDefinition]) -> None:
     """Make sure that some box can pass each filter.
 
     Raises:
-        ConfigError: A lower bound is above the upper one; the text begins with the key.
+        ConfigError: A lower bound is above the upper one, or a filter is for no class; the text begins with
+            the key.
     """
+    if "" in filters:
+        raise ConfigError(f"filters: a filter has no name; name a class, or {ALL} for every class")
     for label in filters:
         one = in_force(filters, label)
         for what in ("size", "aspect"):

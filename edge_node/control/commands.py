@@ -18,9 +18,11 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+import orjson
 
 from shared import limits
 from shared.channel import Channel, Closed
+from shared.configuration.explain import misfit
 from shared.errors import ConflictError, DarnerError, MessageError
 from shared.log import Once
 from shared.mqtt.client import Client
@@ -238,6 +240,16 @@ def _refusal(error: DarnerError) -> RefusedError:
     return RefusedError("invalid" if isinstance(error, MessageError) else "failed", str(error))
 
 
+def _located(payload: bytes, error: str) -> str:
+    """The error with the name of the zone, line, mask or filter, which msgspec writes as [...]."""
+    if "[...]" not in error or len(payload) > limits.DEFINITIONS_BYTES:
+        return error
+    try:
+        return str(misfit(Request, orjson.loads(payload), lambda path: path))
+    except ValueError:  # what follows the misfit may be no JSON
+        return error
+
+
 def _read(payload: bytes) -> tuple[Request, bytes | None]:
     """A request and its picture: a picture alone, JSON with or without one, or nothing at all."""
     if is_picture(payload):
@@ -245,7 +257,9 @@ def _read(payload: bytes) -> tuple[Request, bytes | None]:
     try:
         request = messages.decode(Request, payload or b"{}")
     except MessageError as error:
-        if payload.lstrip().startswith(b"{") or not str(error).startswith("not JSON"):
+        if not str(error).startswith("not JSON"):
+            raise MessageError(_located(payload, str(error))) from None
+        if payload.lstrip().startswith(b"{"):
             raise
         other = other_format(payload)
         what = f"{other}, which is neither" if other else "neither"

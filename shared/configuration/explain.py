@@ -22,6 +22,8 @@ Place = Callable[[str], str]
 
 _LONGEST = 80
 """Characters of a value that an error repeats."""
+_READ = 1000
+"""Characters of the longest value of which an error repeats the beginning."""
 _WORDS = {
     "str": "a text",
     "int": "a whole number",
@@ -143,7 +145,8 @@ def _reason(kind: Any, value: object, *, secret: bool) -> str | None:
         reason = _in_words(str(error), kind, value)
         # Where a section belongs, a text can be a key and its value without a blank between them.
         section = declared.is_section(kind) and not isinstance(value, (int, float, bool, type(None)))
-        if secret or section or value is None or isinstance(value, (dict, list)):
+        too_long = isinstance(value, str) and len(value) > _READ  # to find secrets in it would take seconds
+        if secret or section or too_long or value is None or isinstance(value, (dict, list)):
             return reason
         shown = repr(redact_address(value) if isinstance(value, str) else value)
         return f"{shown if len(shown) <= _LONGEST else shown[:_LONGEST] + '...'}: {reason}"

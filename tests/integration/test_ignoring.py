@@ -92,18 +92,24 @@ def node(broker: Mosquitto, people_video: Path, tmp_path_factory: pytest.TempPat
         ),
         pytest.param(
             {"masks": {"a": {"polygon": [[0, 0], [640, 0], [640, 480]]}}},
-            "Expected `float` <= 2.0 - at `$.masks[...].polygon[1][0]`",
+            "masks.a.polygon.1.0: 640: expected a number <= 2.0; coordinates are fractions of the picture, "
+            "from 0 to 1",
             id="pixels",
         ),
         pytest.param(
             {"masks": {"a": SQUARE | {"by": "touch"}}},
-            "Invalid enum value 'touch' - at `$.masks[...].by`",
+            "masks.a.by: 'touch': expected one of anchor, overlap",
             id="an unknown way",
         ),
         pytest.param(
             {"filters": {"all": {"score": 40}}},
-            "Expected `float` <= 1.0 - at `$.filters[...].score`",
+            "filters.all.score: 40: expected a number <= 1.0",
             id="a score in percent",
+        ),
+        pytest.param(
+            {"filters": {"": {"score": 0.4}}},
+            "filters: a filter has no name; name a class, or all for every class",
+            id="no class",
         ),
     ],
 )
