@@ -4,7 +4,7 @@ A box is ``(cx, cy, w, h)``. In the 8-state filter of SORT, ByteTrack and BoT-SO
 diagonal, and motion couples a coordinate only with its own velocity. So the 8x8 covariance splits exactly
 into four 2x2 blocks ``[[pp, pv], [pv, vv]]``, and inverting the innovation covariance takes four divisions.
 Noise is proportional to a side: to the width for x and w, to the height for y and h. In units of that side
-the four blocks are equal, so each box keeps only one.
+the four blocks are equal, so each box keeps only one. Only the gain of the sides is another: see `correct`.
 
 Sources: Kalman 1960; Bewley et al., "Simple Online and Realtime Tracking", 2016; Aharon et al., "BoT-SORT",
 2022 (state of centre and sides, noise proportional to the sides).
@@ -28,6 +28,8 @@ VELOCITY = 0.5
 """Standard deviation of the velocity's random walk, 1/s per square root of a second."""
 INITIAL_VELOCITY = 2.0
 """Standard deviation of a new box's unknown velocity, 1/s."""
+SIDES = 0.5
+"""Share of the gain that a box's sides take; its centre takes all of it. See `correct`."""
 
 
 def to_centre(xyxy: Floats) -> F64:
@@ -86,6 +88,10 @@ def predict(state: F64, dt: float | F64) -> None:
 def correct(state: F64, centre: Floats) -> None:
     """Correct each filter by one measurement, in place.
 
+    A detector misses the upper and the lower edge of a box independently, so that the sides shake twice as
+    much (in variance 4:1) as the centre, although the size of an object changes more slowly than its place.
+    So the sides take `SIDES` of the gain, and `SIDES` squared of the gain in velocity.
+
     Args:
         state: Predicted state, ``(11, N)``.
         centre: Measured boxes ``(4, N)``, column by column.
@@ -94,7 +100,9 @@ def correct(state: F64, centre: Floats) -> None:
     total = pp + MEASUREMENT**2
     gain_pos, gain_vel = pp / total, pv / total
     innovation = centre - pos
+    innovation[2:] *= SIDES
     pos += gain_pos * innovation
+    innovation[2:] *= SIDES
     vel += gain_vel * innovation
     vv -= gain_vel * pv
     pp -= gain_pos * pp

@@ -42,7 +42,8 @@ class Textbook:
         gain = p @ h.T @ np.linalg.inv(h @ p @ h.T + r)
         p = p - gain @ h @ p
         self.p = np.linalg.inv(scale) @ p @ np.linalg.inv(scale)
-        self.x = self.x + gain @ (centre - h @ self.x)
+        slower = [1.0, 1.0, kalman.SIDES, kalman.SIDES, 1.0, 1.0, kalman.SIDES**2, kalman.SIDES**2]
+        self.x = self.x + np.diag(slower) @ gain @ (centre - h @ self.x)
 
 
 def column(*values: float) -> F64:
@@ -84,6 +85,19 @@ def test_velocity_is_per_second_whatever_the_frame_rate(rate: float) -> None:
         kalman.predict(state, 1 / rate)
         kalman.correct(state, column(100 + 30 * frame / rate, 100, 40, 80))
     np.testing.assert_allclose(state[kalman.VEL, 0], [30, 0, 0, 0], atol=1.0)
+
+
+def test_a_lower_edge_shakes_less_than_its_detections_and_still_follows_what_comes_nearer() -> None:
+    random = np.random.default_rng(0)
+    shaken, grown = kalman.start(np.tile(column(0, 100, 40, 100), 200)), kalman.start(column(0, 100, 40, 100))
+    for frame in range(1, 31):
+        top, bottom = 50 + random.normal(0, 5, (2, 200)) + [[0], [100]]
+        seen = np.stack((np.zeros(200), (top + bottom) / 2, np.full(200, 40), bottom - top))
+        for state, measured in ((shaken, seen), (grown, column(0, 100, 40, 100 * 1.2 ** (frame / 10)))):
+            kalman.predict(state, 0.1)
+            kalman.correct(state, measured)
+    assert kalman.to_corners(shaken[kalman.POS])[3].std() < 0.56 * 5
+    np.testing.assert_allclose(grown[3, 0], 100 * 1.2**3, rtol=0.02)
 
 
 def test_a_gap_predicted_in_one_step_or_many_ends_at_the_same_place() -> None:
