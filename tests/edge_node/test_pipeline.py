@@ -61,7 +61,7 @@ class StandInDetector:
             self.batches_run[1] += 1
             yield Inferred(frame, "infer", (), {})
 
-    def follow(self, frame: Frame, tracks: Tracks) -> None:
+    def follow(self, frame: Frame, tracks: Tracks, ignored: Detections | None = None) -> None:
         pass
 
     def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
