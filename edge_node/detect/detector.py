@@ -293,10 +293,10 @@ class Detector:
         found = candidates(self._family, output.arrays, output.target, self._wanted, output.confidence)
         found = suppress(self._family, found, settings.iou, settings.max_detections)
         xyxy, score = output.fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
-        visible = (xyxy[:, 2:] > xyxy[:, :2]).all(
-            axis=1
-        )  # a box in the bars around the picture shows nothing
-        return Detections(xyxy[visible], score[visible], found.class_id[visible])
+        all_found = Detections(xyxy, score, found.class_id)
+        # A box in the bars around the picture shows nothing.
+        visible = (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
+        return all_found if visible.all() else all_found[visible]
 
     def target(self, width: int, height: int) -> InputFormat:
         """The input that the network takes for a picture of this size.
