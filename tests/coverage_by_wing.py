@@ -22,7 +22,7 @@ LEAST_OF = {
     "edge_node/backends/tensorrt": 80.0,  # TensorRT's runtime needs a GPU
     "optimization": 80.0,  # GPUs and PyTorch, as in the next three
     "optimization/commands": 70.0,  # ground truth, too, which is not part of the project
-    "optimization/graph": 80.0,
+    "optimization/graph": 65.0,  # OpenVINO, Core ML and torchvision, too: `make test-engines`
     "optimization/measure": 80.0,
 }
 """The wings that need more than a plain machine to be tested as a whole."""

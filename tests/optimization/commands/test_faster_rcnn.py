@@ -101,6 +101,8 @@ def test_a_node_reads_it_and_finds_what_pytorch_finds(exported: Path, network: A
             for index in np.flatnonzero(scores > 0.52):
                 same = (found.class_id == labels[index] - 1) & (np.abs(found.score - scores[index]) < 5e-3)
                 clipped = np.clip(scaled[index], 0, [*image.shape[1::-1]] * 2)
+                if not (clipped[2:] > clipped[:2]).all():
+                    continue  # in the bars beside the picture; the node reports no boxes without area
                 assert (np.abs(found.xyxy[same] - clipped).max(axis=1) < 3).any(), path.name
                 compared += 1
     assert compared > 10
