@@ -104,6 +104,20 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> None:
         part.keep()
 
 
+def set_aside(path: Path) -> str:
+    """Rename a file that cannot be read, so that its program starts without it.
+
+    Returns:
+        What became of the file, for a log line.
+    """
+    aside = path.with_suffix(".damaged")
+    try:
+        path.replace(aside)
+    except OSError:
+        return "and cannot be renamed"
+    return f"renamed to {aside.name}"
+
+
 class PartFile:
     """A file that is written under a temporary name beside its place, and gets its own name when complete.
 

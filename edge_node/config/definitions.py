@@ -22,7 +22,7 @@ from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
 from edge_node.config.ignoring import refuse_contradictions
 from shared import limits
 from shared.errors import ConfigError, ConflictError, OutputError
-from shared.files import PRIVATE, make_private, write_whole
+from shared.files import PRIVATE, make_private, set_aside, write_whole
 from shared.wire.messages import (
     Count,
     FilterDefinition,
@@ -237,12 +237,7 @@ def _read(path: Path | None) -> dict[str, _Saved]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
-        aside = path.with_suffix(".damaged")
-        try:
-            path.replace(aside)
-            kept = f"renamed to {aside.name}"
-        except OSError:
-            kept = "and cannot be renamed"
+        kept = set_aside(path)
         log.warning(
             "%s: cannot be read (%s), %s; the configuration's zones and lines are used",
             path,

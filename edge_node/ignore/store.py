@@ -19,7 +19,7 @@ from edge_node.ignore.places import Place
 from edge_node.ignore.suspects import SuspectHunt
 from shared import limits
 from shared.errors import OutputError
-from shared.files import PRIVATE, make_private, write_whole
+from shared.files import PRIVATE, make_private, set_aside, write_whole
 from shared.wire.messages import Count, Fraction, Id, Label, Suspect
 
 log = logging.getLogger("darner.suspects")
@@ -181,11 +181,6 @@ def _read(path: Path | None) -> dict[str, _Camera]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
-        aside = path.with_suffix(".damaged")
-        try:
-            path.replace(aside)
-            kept = f"renamed to {aside.name}"
-        except OSError:
-            kept = "and cannot be renamed"
+        kept = set_aside(path)
         log.warning("%s: cannot be read (%s), %s; suspects are searched anew", path, error, kept)
         return {}
