@@ -169,6 +169,9 @@ export interface GpuMetrics {
   temperature_c: number | null;
   power_w: number | null;
   throttled: string[];
+  memory_peak_mb: number | null;
+  own_memory_mb: number | null;
+  own_memory_peak_mb: number | null;
 }
 
 export interface HeatmapAnswer {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -30,7 +32,8 @@ class Gpus:
 
     def __init__(self) -> None:
         self._nvml: Any = None
-        self._handles: list[Any] = []
+        self._handles: dict[int, Any] = {}
+        self._peaks: dict[tuple[int, str], float] = {}
 
     def __enter__(self) -> Gpus:
         try:
@@ -43,19 +46,23 @@ class Gpus:
             log.debug("no GPU metrics: %s", error)
             return self
         self._nvml = pynvml
-        count = pynvml.nvmlDeviceGetCount()
-        self._handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+        for index in range(self._ask(pynvml.nvmlDeviceGetCount) or 0):
+            # A GPU that has failed has no handle; the others have theirs, and keep their numbers.
+            handle = self._ask(pynvml.nvmlDeviceGetHandleByIndex, index)
+            if handle is not None:
+                self._handles[index] = handle
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._nvml is not None:
-            self._nvml.nvmlShutdown()
+            with contextlib.suppress(self._nvml.NVMLError):  # a driver that failed meanwhile
+                self._nvml.nvmlShutdown()
 
     def read(self) -> tuple[GpuMetrics, ...]:
         """The current metrics of every GPU."""
-        return tuple(self._read(index, handle) for index, handle in enumerate(self._handles))
+        return tuple(self._read(index, handle) for index, handle in self._handles.items())
 
     def _read(self, index: int, handle: Any) -> GpuMetrics:
         nvml = self._nvml
@@ -63,16 +70,34 @@ class Gpus:
         use = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
         power_mw = self._ask(nvml.nvmlDeviceGetPowerUsage, handle)
         reasons = self._ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
+        used = memory and round(memory.used / _MB, 1)
+        own = self._own(handle)
         return GpuMetrics(
             index=index,
             name=str(self._ask(nvml.nvmlDeviceGetName, handle) or "GPU"),
             utilisation_percent=use and float(use.gpu),
-            memory_used_mb=memory and round(memory.used / _MB, 1),
+            memory_used_mb=used,
             memory_total_mb=memory and round(memory.total / _MB, 1),
             temperature_c=self._ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
             power_w=None if power_mw is None else round(power_mw / 1e3, 1),
             throttled=tuple(name for bit, name in _THROTTLES.items() if reasons & bit),
+            memory_peak_mb=self._peak(index, "used", used),
+            own_memory_mb=own,
+            own_memory_peak_mb=self._peak(index, "own", own),
         )
+
+    def _own(self, handle: Any) -> float | None:
+        """MB that this process uses; None where the driver does not list it or does not tell how much."""
+        listed = self._ask(self._nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
+        here = [one.usedGpuMemory for one in listed if one.pid == os.getpid()]
+        known = [used for used in here if used is not None]
+        return round(sum(known) / _MB, 1) if known else None
+
+    def _peak(self, index: int, kind: str, now: float | None) -> float | None:
+        """The largest value of a kind so far; None before the first."""
+        if now is not None:
+            self._peaks[index, kind] = max(now, self._peaks.get((index, kind), now))
+        return self._peaks.get((index, kind))
 
     def _ask(self, question: Callable[..., Any], *about: Any) -> Any:
         """Call NVML; None where this GPU or its driver does not support the call."""

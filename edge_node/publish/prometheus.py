@@ -26,7 +26,10 @@ _LOOKS = "Parts of frames that went through the network, by what they were for; 
 _GPU_GAUGES = {
     "utilisation_percent": "Percent of the time during which the GPU was busy",
     "memory_used_mb": "Megabytes of memory in use",
+    "memory_peak_mb": "Most megabytes of memory in use since the node started, as the reports saw it",
     "memory_total_mb": "Megabytes of memory",
+    "own_memory_mb": "Megabytes of memory that the node itself uses",
+    "own_memory_peak_mb": "Most megabytes that the node itself used, as the reports saw it",
     "temperature_c": "Degrees Celsius",
     "power_w": "Watts",
 }

@@ -88,6 +88,21 @@ class GpuMetrics:
         tuple[Label, ...],
         Meta(max_length=32, description="Reasons why its clocks are reduced; empty: they are not"),
     ]
+    memory_peak_mb: Annotated[
+        Amount | None,
+        Meta(description="Largest memory_used_mb of the reports since the node started"),
+    ] = None
+    own_memory_mb: Annotated[
+        Amount | None,
+        Meta(
+            description="Memory of this GPU that the node itself uses; null where the driver does not list "
+            "the process, as in a container with process numbers of its own"
+        ),
+    ] = None
+    own_memory_peak_mb: Annotated[
+        Amount | None,
+        Meta(description="Largest own_memory_mb of the reports since the node started"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

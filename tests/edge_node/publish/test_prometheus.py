@@ -43,6 +43,9 @@ MESSAGE = Metrics(
             temperature_c=81,
             power_w=None,
             throttled=("power cap",),
+            memory_peak_mb=3500.0,
+            own_memory_mb=900.0,
+            own_memory_peak_mb=2400.0,
         ),
     ),
     temperatures_c={"cpu-thermal": 61.25},
@@ -84,6 +87,9 @@ def test_prometheus_reads_the_newest_metrics_message() -> None:
     assert found["darner_edge_stage_dropped_total stage=publish"] == 7
     assert found["darner_edge_batches_total frames=4"] == 30
     assert found["darner_edge_gpu_temperature_c gpu=1"] == 81
+    assert found["darner_edge_gpu_memory_peak_mb gpu=1"] == 3500
+    assert found["darner_edge_gpu_own_memory_mb gpu=1"] == 900
+    assert found["darner_edge_gpu_own_memory_peak_mb gpu=1"] == 2400
     assert "darner_edge_gpu_power_w gpu=1" not in found, "what the GPU does not tell is left out"
     assert found["darner_edge_temperature_c zone=cpu-thermal"] == 61.25
     assert found["darner_edge_throttled reason=gpu1 power cap"] == 1
