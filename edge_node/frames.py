@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,58 @@ def _expect(
             f"{type(owner).__name__}.{name}: expected {np.dtype(dtype).name} {shape}, "
             f"got {value.dtype.name} {value.shape}"
         )
+
+
+Colour = Literal["bt601", "bt709", "bt601-full", "bt709-full"]
+"""How a picture's luma and chroma become red, green and blue; without "full", luma is from 16 to 235."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnGpu:
+    """A picture in a GPU's memory: NV12, or BGR where it has no chroma.
+
+    Attributes:
+        luma: Address of the first row: of the luma, or of the BGR pixels.
+        chroma: Address of the chroma's first row, U and V side by side, at half the height; None for BGR.
+        pitch: Bytes from one row to the next; the same for luma and chroma.
+        width: Pixels; even for NV12.
+        height: Pixels; even for NV12.
+        fetch: Gives the picture in host memory as u8 ``(H, W, 3)``, BGR.
+        owner: Whatever keeps the memory; the memory stays as it is while the owner lives.
+        colour: How NV12 becomes BGR.
+        ready: Handle of the CUDA event after which the picture is there; None: it is there.
+    """
+
+    luma: int
+    chroma: int | None
+    pitch: int
+    width: int
+    height: int
+    fetch: Callable[[], U8]
+    owner: object
+    colour: Colour = "bt601"
+    ready: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and 3, as of the picture in host memory."""
+        return self.height, self.width, 3
+
+
+Picture = U8 | OnGpu
+"""A picture in host memory, u8 ``(H, W, 3)`` in BGR, or in a GPU's memory."""
+
+
+def in_host(picture: Picture) -> U8:
+    """The picture in host memory, u8 ``(H, W, 3)``, BGR."""
+    return picture.fetch() if isinstance(picture, OnGpu) else picture
+
+
+class Lender(Protocol):
+    """Memory for pictures that an engine can take without a copy by the CPU. Any thread may ask."""
+
+    def lend(self, height: int, width: int) -> U8:
+        """An array ``(height, width, 3)`` with any content; its memory returns once nobody holds it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

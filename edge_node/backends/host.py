@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_node.backends.interface import Array, Axis, ModelFile, Tensor
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor, TensorFormat
-from edge_node.frames import U8
+from edge_node.frames import Picture, in_host
 from shared.errors import ModelError
 
 MAX_BATCH = 16
@@ -87,7 +87,9 @@ class HostInput:
         self._model, self._picture = model, picture
         self._preprocessors: dict[InputFormat, Preprocessor] = {}
 
-    def __call__(self, images: Sequence[U8], target: InputFormat) -> tuple[dict[str, Array], list[Letterbox]]:
+    def __call__(
+        self, images: Sequence[Picture], target: InputFormat
+    ) -> tuple[dict[str, Array], list[Letterbox]]:
         """Inputs by name, which the next call overwrites, and how the pictures lie in them."""
         picture = self._picture
         preprocess = self._preprocessors.get(target)
@@ -97,7 +99,7 @@ class HostInput:
             self._preprocessors[target] = preprocess
         elif preprocess.slots < len(images):
             preprocess = self._preprocessors[target] = Preprocessor(target, picture.tensor, len(images))
-        tensor, fits = preprocess.batch(images)
+        tensor, fits = preprocess.batch([in_host(image) for image in images])
         if picture.batch and len(tensor) < picture.batch:
             tensor = preprocess.tensor  # earlier pictures fill up a fixed batch
         others = extra_inputs(self._model, target.width, target.height)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import U8
+from edge_node.frames import Lender, Picture
 from shared.errors import ModelError
 
 Axis = int | str | None
@@ -183,11 +183,17 @@ class Backend(Protocol):
     in_flight: int
     letterboxes: bool
 
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
+    @property
+    def pictures(self) -> Lender | None:
+        """Memory in which pictures need no copy by the CPU; None: any memory will do."""
+
+    def submit(
+        self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
         """Letterbox pictures and start the network on them; the caller may reuse them once this returns.
 
         Args:
-            images: u8 ``(H, W, 3)``, BGR, of any sizes, at most `max_batch`.
+            images: In host memory or on the engine's GPU, of any sizes, at most `max_batch`.
             target: What the network expects.
             wanted: The detections that count; an engine may leave out all others. None: the whole outputs,
                 for a first run that shows what they look like.

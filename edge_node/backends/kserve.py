@@ -23,7 +23,7 @@ from edge_node.backends.host import HostInput, PictureInput, by_picture, picture
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import U8
+from edge_node.frames import Picture
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")
@@ -89,7 +89,7 @@ class KserveBackend:
         ModelError: There is no server, or the server has no such model, or the model takes no picture.
     """
 
-    in_flight, letterboxes = 1, False
+    in_flight, letterboxes, pictures = 1, False, None
 
     def __init__(self, settings: ModelSettings) -> None:
         self._address = Address.parse(settings.name)
@@ -125,7 +125,7 @@ class KserveBackend:
 
     def submit(
         self,
-        images: Sequence[U8],
+        images: Sequence[Picture],
         target: InputFormat,
         wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
     ) -> Pending[Inference]:

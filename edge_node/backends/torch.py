@@ -15,7 +15,7 @@ from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Pend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.sizes import DEFAULT_SIDE
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import U8
+from edge_node.frames import U8, Picture
 from edge_node.machine.hardware import usable_cores
 from shared.errors import ModelError
 
@@ -40,7 +40,7 @@ class TorchBackend:
         ModelError: PyTorch cannot load or run the file.
     """
 
-    in_flight, letterboxes = 1, False
+    in_flight, letterboxes, pictures = 1, False, None
 
     def __init__(self, path: Path, settings: ModelSettings | None = None, index: int = 0) -> None:
         settings = settings or ModelSettings()
@@ -69,7 +69,7 @@ class TorchBackend:
 
     def submit(
         self,
-        images: Sequence[U8],
+        images: Sequence[Picture],
         target: InputFormat,
         wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
     ) -> Pending[Inference]:

@@ -25,7 +25,7 @@ from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.decode.layouts import recognise
 from edge_node.detect.decode.outputs import observed
 from edge_node.detect.input_size import nominal_size, rectangular, with_known_size
-from edge_node.frames import U8, Detections
+from edge_node.frames import U8, Detections, Lender, Picture, in_host
 from edge_node.machine.hardware import usable_cores
 
 
@@ -34,13 +34,13 @@ class Input:
     """A picture prepared for the network.
 
     Attributes:
-        image: u8 ``(H, W, 3)``, BGR, letterboxed unless the engine does that on its device.
+        image: Letterboxed, u8 ``(H, W, 3)``, BGR, unless the engine letterboxes on its device.
         fit: How the picture lies in the input; None if the engine letterboxes.
         target: The input that the network takes for this picture.
         prepare_ms: Milliseconds of the preparation.
     """
 
-    image: U8
+    image: Picture
     fit: Letterbox | None
     target: InputFormat
     prepare_ms: float
@@ -159,6 +159,11 @@ class Detector:
         return self._settings.threads or usable_cores()
 
     @property
+    def pictures(self) -> Lender | None:
+        """Memory in which pictures need no copy by the CPU; see `Backend`."""
+        return self._backend.pictures
+
+    @property
     def in_flight(self) -> int:
         """Maximum number of batches that are submitted and not collected; see `Backend`."""
         return self._backend.in_flight
@@ -200,17 +205,17 @@ class Detector:
         timings["decode"] = round((time.perf_counter() - start) * 1e3, 3)
         return found, timings
 
-    def prepare(self, image: U8) -> Input:
+    def prepare(self, image: Picture) -> Input:
         """Letterbox a picture, unless the engine does that on its device; any thread may, at any time.
 
         Args:
-            image: u8 ``(H, W, 3)``, BGR.
+            image: In host memory, or on the engine's GPU.
         """
         start = time.perf_counter()
         target = self.target(image.shape[1], image.shape[0])
         if self._backend.letterboxes:
             return Input(image, None, target, 0.0)
-        canvas, fit = letterbox(image, target)
+        canvas, fit = letterbox(in_host(image), target)
         return Input(canvas, fit, target, (time.perf_counter() - start) * 1e3)
 
     def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Pending[Outputs]:
@@ -242,7 +247,7 @@ class Detector:
 
         return Pending(collect, done=all(pending.done for _, pending in parts))
 
-    def _start(self, images: Sequence[U8], target: InputFormat, wanted: Wanted) -> Pending[Inference]:
+    def _start(self, images: Sequence[Picture], target: InputFormat, wanted: Wanted) -> Pending[Inference]:
         """Give the engine a batch, which holds one of the engine's places until it is collected."""
         self._places.acquire()
         try:

@@ -23,11 +23,12 @@ from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.graph import CaptureError, CudaGraph
 from edge_node.backends.cuda.kernels import MAX_SIDE, Kernels, source_size
 from edge_node.backends.cuda.memory import IN_FLIGHT
+from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.slot import Slot
 from edge_node.backends.cuda.slots import Shape, Shapes, Slots
 from edge_node.backends.interface import Inference, OutOfMemory, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import U8
+from edge_node.frames import U8, Picture, in_host
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,9 @@ class CudaRunner:
         stream: The pycuda stream that the network runs on.
         graphs: Whether to record runs and replay them, if the network allows it.
 
+    Attributes:
+        pictures: Page-locked memory for pictures.
+
     Raises:
         ModelError: The GPU has no memory left.
     """
@@ -104,6 +108,7 @@ class CudaRunner:
             except gpu.driver.MemoryError as error:
                 network.close()
                 raise ModelError(f"{gpu.name} has no memory left for the model: {error}") from None
+        self.pictures = PinnedPool(gpu)
         self._slots = Slots(gpu, network)
         self._in_flight: list[_Batch] = []
         self._lock = threading.Lock()  # for slots and batches: one thread may collect while another submits
@@ -113,14 +118,16 @@ class CudaRunner:
         """Maximum number of pictures that a batch may have now; see `Slots`."""
         return self._slots.max_batch
 
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
+    def submit(
+        self, pictures: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
         """Start a batch; once this returns, the caller may reuse the pictures.
 
         The result has only the candidates if the output can be filtered, else the whole outputs. Its times
         are those of the GPU: from the first copy to the input tensor, and from there to the candidates.
 
         Args:
-            images: u8, BGR ``(H, W, 3)`` or NV12 ``(H * 3 / 2, W)``, of any sizes, at most `max_batch`.
+            pictures: Of any sizes, at most `max_batch`; NV12 in host memory is u8 ``(H * 3 / 2, W)``.
             target: What the network expects.
             wanted: The detections that count; None for the whole outputs.
 
@@ -130,6 +137,7 @@ class CudaRunner:
             ModelError: A picture is too large, or the GPU has too little memory for one.
             ValueError: There are no pictures or too many, or two batches are in flight already.
         """
+        images = [in_host(picture) for picture in pictures]
         count = len(images)
         if not 0 < count <= self._network.max_batch:
             raise ValueError(f"{count} pictures; 1 to {self._network.max_batch} fit into a batch")
@@ -215,6 +223,7 @@ class CudaRunner:
             self._in_flight.clear()
             self._slots.release()
             self._network.close()
+        self.pictures.close()
 
     def _run(self, slot: Slot, shape: Shape) -> None:
         batch = shape[0]

@@ -17,7 +17,7 @@ from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.fold import FoldError, fold_input
 from edge_node.backends.preprocess import InputFormat, Letterbox, TensorFormat
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import U8
+from edge_node.frames import Picture
 from edge_node.machine.hardware import usable_cores
 from shared.errors import ModelError
 
@@ -39,7 +39,7 @@ class OnnxBackend:
         ModelError: The file is no ONNX model or takes no picture, or a configured provider cannot start.
     """
 
-    in_flight, letterboxes = 1, False
+    in_flight, letterboxes, pictures = 1, False, None
 
     def __init__(
         self, path: Path, settings: ModelSettings | None = None, index: int = 0, *, fold: bool = True
@@ -73,7 +73,9 @@ class OnnxBackend:
         """Whether the network takes the picture's bytes; known after the first run."""
         return self._folded_for is not None
 
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
+    def submit(
+        self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
         """See `Backend`; everything is left to the decoder."""
         if self._may_fold and wanted is not None:
             self._fold(target)
@@ -89,7 +91,9 @@ class OnnxBackend:
         """Release the session's memory."""
         del self._session
 
-    def _feeds(self, images: Sequence[U8], target: InputFormat) -> tuple[dict[str, Array], list[Letterbox]]:
+    def _feeds(
+        self, images: Sequence[Picture], target: InputFormat
+    ) -> tuple[dict[str, Array], list[Letterbox]]:
         if self._folded_for is None:
             return self._prepare(images, target)
         # The network scales and reorders; the tensor holds plain pixels.

@@ -17,7 +17,7 @@ from edge_node.backends.cuda.slots import Shape
 from edge_node.backends.interface import Inference, ModelFile, OutOfMemory, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.sizes import DEFAULT_SIDE
-from edge_node.frames import U8
+from edge_node.frames import Lender, Picture
 from shared.errors import ModelError
 
 _TYPES: dict[str, np.dtype[Any]] = {
@@ -65,8 +65,11 @@ class CudaOnnxBackend:
         self.model = network.model
         self._runner = CudaRunner(gpu, network, stream, graphs=graphs)
         self.max_batch = self._runner.max_batch
+        self.pictures: Lender = self._runner.pictures
 
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
+    def submit(
+        self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
         """See `CudaRunner.submit`."""
         try:
             return self._runner.submit(images, target, wanted)

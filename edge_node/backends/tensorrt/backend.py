@@ -18,7 +18,7 @@ from edge_node.backends.tensorrt.cache import EngineCache, build_options, sideca
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.backends.tensorrt.module import import_tensorrt
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import U8
+from edge_node.frames import Lender, Picture
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")
@@ -79,6 +79,13 @@ class TensorrtBackend:
         self.name, self.device = f"tensorrt {self._trt.__version__}", self._gpu.name
         self.model, self.max_batch = loaded.model, loaded.runner.max_batch
 
+    @property
+    def pictures(self) -> Lender | None:
+        """See `Backend`; while the engine is built, those of the other engine."""
+        if self._loaded:
+            return self._loaded.runner.pictures
+        return self._meanwhile.pictures if self._meanwhile else None
+
     def _start_building(self, cache: EngineCache, key: Any, path: Path, other: Backend) -> None:
         """Run with another engine until this one is built."""
         self._meanwhile = other
@@ -99,7 +106,9 @@ class TensorrtBackend:
         log.info("model %s runs with %s until its TensorRT engine is built", path, other.name)
         threading.Thread(target=work, name="engine-build", daemon=True).start()
 
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
+    def submit(
+        self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
         """See `CudaRunner.submit`; while the engine is built, the other engine runs the batch."""
         if self._meanwhile and self._built:
             self._switch(self._meanwhile, self._built.pop())

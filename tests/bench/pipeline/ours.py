@@ -34,7 +34,7 @@ from edge_node.config.settings import EdgeConfig, OutboxSettings
 from edge_node.detect import detector as detector_module
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
-from edge_node.frames import U8, Frame
+from edge_node.frames import U8, Frame, Picture
 from edge_node.node import SWITCH_S
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
@@ -61,7 +61,7 @@ class InjectedBackend:
         live: See `Injected`.
     """
 
-    name, device, letterboxes, in_flight = "injected", "nowhere", False, 2
+    name, device, letterboxes, in_flight, pictures = "injected", "nowhere", False, 2, None
     model = ModelFile(
         (Tensor("images", (1, 3, HEIGHT, WIDTH)),), (Tensor("output", (1, 84, ANCHORS)),), {"imgsz": "640"}
     )
@@ -74,7 +74,7 @@ class InjectedBackend:
 
     def submit(
         self,
-        images: Sequence[U8],
+        images: Sequence[Picture],
         target: InputFormat,
         wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
     ) -> Pending[Inference]:

@@ -19,7 +19,7 @@ from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from edge_node.frames import U8
+from edge_node.frames import U8, Picture
 from edge_node.machine.hardware import usable_cores
 from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
@@ -218,7 +218,7 @@ def test_the_network_is_warm_and_timed_at_the_aspect_of_most_cameras() -> None:
 
     class Spied(OnnxBackend):
         def submit(
-            self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None
+            self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
         ) -> Pending[Inference]:
             seen.append((target.width, target.height))
             return super().submit(images, target, wanted)
@@ -260,7 +260,7 @@ class Beside:
         most: Most batches that were submitted and not collected.
     """
 
-    in_flight = 2
+    in_flight, pictures = 2, None
 
     def __init__(self, path: Path) -> None:
         self._engine = OnnxBackend(path)
@@ -269,7 +269,9 @@ class Beside:
         self._thread = ThreadPoolExecutor(1)
         self._flying, self.most = 0, 0
 
-    def submit(self, images: Sequence[U8], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
+    def submit(
+        self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
         self._flying += 1
         self.most = max(self.most, self._flying)
         future = self._thread.submit(self._engine.submit, images, target, wanted)

@@ -16,7 +16,7 @@ from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.choosing import Ready
 from edge_node.detect.detector import Input, Output, Outputs
 from edge_node.detect.stages import Detect
-from edge_node.frames import U8, Detected, Detections, Frame, Tracks
+from edge_node.frames import U8, Detected, Detections, Frame, Tracks, in_host
 from shared.channel import Channel
 from tests.edge_node.detect.test_stages import FIT, FORMAT, Network, frame
 
@@ -30,7 +30,7 @@ class Finder(Network):
 
     def submit(self, inputs: Sequence[Input], confidences: Sequence[float | None]) -> Pending[Outputs]:
         pending = super().submit(inputs, confidences)
-        pictures = [one.image for one in inputs]
+        pictures = [in_host(one.image) for one in inputs]
 
         def with_pictures(result: Outputs) -> Outputs:
             _, timings = result
