@@ -23,12 +23,12 @@ _EDGE = 1 - 1e-9
 
 Anchor = Literal["bottom_center", "center", "top_center", "center_left", "center_right"]
 
-_ANCHORS: dict[Anchor, tuple[float, float]] = {
-    "bottom_center": (0.5, 1.0),
-    "center": (0.5, 0.5),
-    "top_center": (0.5, 0.0),
-    "center_left": (0.0, 0.5),
-    "center_right": (1.0, 0.5),
+_ANCHORS: dict[Anchor, F64] = {
+    "bottom_center": np.array([0.5, 1.0]),
+    "center": np.array([0.5, 0.5]),
+    "top_center": np.array([0.5, 0.0]),
+    "center_left": np.array([0.0, 0.5]),
+    "center_right": np.array([1.0, 0.5]),
 }
 
 
@@ -42,10 +42,9 @@ def anchor_points(xyxy: Floats, anchor: Anchor = "bottom_center") -> F64:
     Returns:
         Points ``(N, 2)`` as x, y.
     """
-    fx, fy = _ANCHORS[anchor]
     boxes = np.asarray(xyxy, dtype=np.float64).reshape(-1, 4)
     low, high = boxes[:, :2], boxes[:, 2:]
-    return np.asarray(low + (high - low) * (fx, fy))
+    return np.asarray(low + (high - low) * _ANCHORS[anchor])
 
 
 def standing_points(boxes: Floats, anchor: Anchor) -> F64:

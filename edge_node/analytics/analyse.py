@@ -109,14 +109,14 @@ class Analytics:
         frame = np.array([width, height, width, height], np.float64)
         boxes = tracks.xyxy / frame
         roster, aspect = self._roster, width / height
-        slots, links, events = roster.admit(tracks, boxes, self._zones.busy(), now_s, aspect)
+        slots, links, events = roster.admit(tracks, boxes, self._zones.busy, now_s, aspect)
         feet = standing_points(boxes, "bottom_center")
         stayed = roster.objects["reported_s"][slots] == last_s
         sighting = roster.see(tracks, boxes, slots, now_s, height)
         self.heatmap.update(feet[stayed], now_s - last_s)
-        seen = boxes[sighting.rows]
-        events += self._zones.update(sighting, _anchored(seen, self._zones.anchors), roster.objects, links)
-        events += self._lines.update(sighting, _anchored(seen, self._lines.anchors), roster.objects, aspect)
+        places = boxes[sighting.rows]
+        events += self._zones.update(sighting, _anchored(places, self._zones.anchors), roster.objects, links)
+        events += self._lines.update(sighting, _anchored(places, self._lines.anchors), roster.objects, aspect)
         for link in links:
             self._subject.follow(link.old, link.new)
         speed = None
@@ -131,7 +131,9 @@ class Analytics:
             self._subject.update(tracks, now_s),
             speed,
         )
-        self._forget(roster.release(self._zones.busy(), now_s))
+        freed = roster.release(self._zones.busy, now_s)
+        if len(freed):
+            self._forget(freed)
         return report
 
     def finish(self, report: Report) -> Report | None:
@@ -204,5 +206,7 @@ class Analytics:
 
 def _anchored(boxes: F64, anchors: list[Anchor]) -> F64:
     """Where boxes ``(N, 4)`` stand by the anchor of each zone or line: points ``(Z, N, 2)``."""
+    if not anchors:
+        return np.zeros((0, len(boxes), 2))
     points = {anchor: standing_points(boxes, anchor) for anchor in set(anchors)}
     return np.array([points[anchor] for anchor in anchors]).reshape(len(anchors), len(boxes), 2)

@@ -22,6 +22,9 @@ class Heatmap:
 
     def __init__(self, columns: int, rows: int, half_life_s: float) -> None:
         self.seconds = np.zeros((rows, columns))
+        self._flat = self.seconds.reshape(-1)  # the same memory
+        self._size = np.array([columns, rows], np.float64)
+        self._last, self._strides = np.array([columns - 1, rows - 1]), np.array([1, columns])
         self._life_s = half_life_s / np.log(2)
 
     def update(self, feet: F64, elapsed_s: float) -> None:
@@ -36,10 +39,12 @@ class Heatmap:
             return
         kept = float(np.exp(-elapsed_s / self._life_s))
         self.seconds *= kept
-        rows, columns = self.seconds.shape
-        cell = np.clip((feet * (columns, rows)).astype(np.intp), 0, (columns - 1, rows - 1))
-        # A presence fades while it lasts. Its integral gives the same result at every frame rate.
-        np.add.at(self.seconds, (cell[:, 1], cell[:, 0]), self._life_s * (1 - kept))
+        if not len(feet):
+            return
+        cell = (feet * self._size).astype(np.intp).clip(0, self._last)
+        # A presence fades while it lasts. Its integral gives the same result at every frame rate. Numpy adds
+        # at places in a flat array several times faster than at rows and columns.
+        np.add.at(self._flat, cell @ self._strides, self._life_s * (1 - kept))
 
     def to_png(self) -> bytes:
         """A grey picture with one pixel a cell, 255 where objects spent most time."""

@@ -32,8 +32,9 @@ class MainSubject:
         ratio: float,
         after_s: float,
     ) -> None:
-        self._wanted: Bool = np.array(
-            [not classes or name in classes for name in (*class_names, None)], np.bool_
+        # The last entry is for class ids without a name; None: every class is wanted.
+        self._wanted: Bool | None = (
+            np.array([name in classes for name in (*class_names, None)], np.bool_) if classes else None
         )
         self._min_score, self._ratio, self._after_s = min_score, ratio, after_s
         self.forget()
@@ -58,18 +59,26 @@ class MainSubject:
         Returns:
             Track id of the main subject; None when it is not in the picture.
         """
-        wanted = self._wanted[np.minimum(tracks.class_id, len(self._wanted) - 1)]
-        area = box_area(tracks.xyxy)
-        candidates = np.where(wanted & (tracks.score >= self._min_score), area, -1.0)
-        best = int(candidates.argmax()) if len(tracks) and candidates.max() >= 0 else None
-        # No id is negative, so -1 matches no track while none is chosen.
-        here = np.flatnonzero(wanted & (tracks.track_id == (-1 if self._chosen is None else self._chosen)))
-        larger = best is not None and len(here) > 0 and candidates[best] > self._ratio * area[here[0]]
-        if self._chosen is None or self._settled(now_s, doubt=larger or len(here) == 0):
+        best, here, larger = self._compare(tracks) if len(tracks) else (None, False, False)
+        if self._chosen is None or self._settled(now_s, doubt=larger or not here):
             self._chosen = None if best is None else int(tracks.track_id[best])
             self._doubted_s = None
             return self._chosen
-        return self._chosen if len(here) else None
+        return self._chosen if here else None
+
+    def _compare(self, tracks: Tracks) -> tuple[int | None, bool, bool]:
+        """Row of the best candidate, whether the chosen track is there, and whether the best is larger."""
+        area, sure = box_area(tracks.xyxy), tracks.score >= self._min_score
+        here = [] if self._chosen is None else (tracks.track_id == self._chosen).nonzero()[0].tolist()
+        if self._wanted is not None:
+            wanted = self._wanted[np.minimum(tracks.class_id, len(self._wanted) - 1)]
+            sure &= wanted
+            here = [row for row in here if wanted[row]]
+        candidates = np.where(sure, area, -1.0)
+        best = int(candidates.argmax())
+        if not candidates[best] >= 0:
+            return None, bool(here), False
+        return best, bool(here), bool(here and candidates[best] > self._ratio * area[here[0]])
 
     def _settled(self, now_s: float, *, doubt: bool) -> bool:
         """Whether the doubt about the chosen track has lasted long enough to choose again."""

@@ -6,7 +6,7 @@ continues a lost one. The new id then takes over the slot, with every stay, half
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,14 +80,14 @@ class Roster:
         self._replaced: dict[int, np.void] = {}
 
     def admit(
-        self, tracks: Tracks, boxes: F64, held: Bool, now_s: float, aspect: float
+        self, tracks: Tracks, boxes: F64, busy: Callable[[], Bool], now_s: float, aspect: float
     ) -> tuple[Index, list[Link], list[Happening]]:
         """Give every track of a frame a slot.
 
         Args:
             tracks: The frame's tracks.
             boxes: Their boxes in fractions of the frame, ``(N, 4)``.
-            held: Mask ``(C,)`` of the slots with an open stay.
+            busy: Gives the mask ``(C,)`` of the slots with an open stay.
             now_s: The frame's time.
             aspect: The frame's width over its height.
 
@@ -103,7 +103,7 @@ class Roster:
             present = [
                 self._slot_of[i] for i in np.asarray(ids)[~tracks.predicted].tolist() if i in self._slot_of
             ]
-            lost = self._waiting(held, present, now_s)
+            lost = self._waiting(busy(), present, now_s)
             linked = continuations(tracks, boxes, new, self.objects, lost, now_s, aspect, self._gates)
             for row in unknown:
                 link = self._place(ids[row], linked.get(row), now_s - float(tracks.age_s[row]), now_s)
@@ -122,8 +122,7 @@ class Roster:
                 )
                 for row in new
             ]
-        slots = np.fromiter((self._slot_of[i] for i in ids), np.intp, len(ids))
-        return slots, links, started
+        return np.array([self._slot_of[i] for i in ids], np.intp), links, started
 
     def see(self, tracks: Tracks, boxes: F64, slots: Index, now_s: float, height: int) -> Sighting:
         """Record where each object is now.
@@ -136,7 +135,7 @@ class Roster:
             height: Height of the frame, pixels.
         """
         objects = self.objects
-        rows = np.flatnonzero(~tracks.predicted)
+        rows = (~tracks.predicted).nonzero()[0]
         seen = slots[rows]
         sighting = Sighting(rows, seen, tracks.class_id[rows], objects["seen_s"][seen], now_s)
         objects["reported_s"][slots] = now_s
@@ -165,19 +164,24 @@ class Roster:
         """The slots of those tracks that have one."""
         return [self._slot_of[one] for one in track_ids if one in self._slot_of]
 
-    def release(self, busy: Bool, now_s: float) -> Index:
+    def release(self, busy: Callable[[], Bool], now_s: float) -> Index:
         """Free the slots of ended tracks that no new track can continue.
 
         Args:
-            busy: Mask ``(C,)`` of the slots with an open stay.
+            busy: Gives the mask ``(C,)`` of the slots with an open stay.
             now_s: The frame's time.
 
         Returns:
             The slots that were freed.
         """
         objects = self.objects
-        stale = now_s - objects["seen_s"] > self._gates.within_s + TICK_S
-        freed = np.flatnonzero(objects["in_use"] & objects["ended"] & stale & ~busy)
+        ended: Index = (objects["in_use"] & objects["ended"]).nonzero()[0]
+        if not len(ended):
+            return ended
+        stale = now_s - objects["seen_s"][ended] > self._gates.within_s + TICK_S
+        if not stale.any():
+            return ended[:0]
+        freed = ended[stale & ~busy()[ended]]
         objects[freed] = np.zeros((), _OBJECT)
         return freed
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,12 +14,18 @@ import numpy as np
 from edge_node import __version__
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
-from edge_node.frames import U8, Frame
+from edge_node.frames import U8, Frame, Tracks
 from edge_node.ignore.rules import REASONS, Ignored
 from shared import limits
 from shared.geometry import F32, Floats
 from shared.wire import messages
 from shared.wire.messages import DetectedObject, IgnoredObject, ZoneNumbers, now_us
+
+# The columns of a table of tracks: x1, y1, x2, y2, velocity x and y, score, age. What each is limited to, and
+# ten to the power of its decimals.
+_LEAST = np.array([0.0] * 4 + [-limits.AMOUNT] * 2 + [-np.inf] * 2)
+_MOST = np.array([1.0] * 4 + [limits.AMOUNT] * 2 + [np.inf] * 2)
+_SCALE = np.array([1e5] * 6 + [1e4, 1e3])
 
 
 def _looked(item: Analysed) -> list[Any]:
@@ -77,16 +83,12 @@ class Composer:
 
     def objects(self, item: Analysed) -> list[DetectedObject]:
         """A frame's tracks as detections messages and bundles list them."""
-        tracks, frame = item.tracks, item.frame
-        size = np.array([frame.width, frame.height], np.float64)
+        tracks = item.tracks
         speeds = item.report.speed_m_s
         rows = zip(
             tracks.track_id.tolist(),
             tracks.class_id.tolist(),
-            rounded(tracks.score, 4),
-            fractions(tracks.xyxy, frame.width, frame.height),
-            rounded(tracks.age_s, 3),
-            rounded(np.clip(tracks.velocity / size, -limits.AMOUNT, limits.AMOUNT), 5),
+            *_columns(tracks, item.frame),
             [None] * len(tracks) if speeds is None else map(_speed, speeds.tolist()),
             tracks.predicted.tolist(),
             item.report.zones_of,
@@ -105,7 +107,7 @@ class Composer:
                 "predicted": predicted,
                 "zones": zones,
             }
-            for track_id, class_id, score, box, age_s, velocity, speed, predicted, zones in rows
+            for track_id, class_id, box, velocity, score, age_s, speed, predicted, zones in rows
         ]
 
     def event(self, happening: Happening, item: Analysed, snapshot: str | None = None) -> messages.Event:
@@ -184,6 +186,24 @@ class Composer:
             "seq": frame.seq,
             "captured_us": frame.captured_ns // 1000,
         }
+
+
+def _columns(tracks: Tracks, frame: Frame) -> Iterator[list[Any]]:
+    """Boxes, velocities, scores and ages as messages have them.
+
+    One table is limited and rounded at once, because numpy's cost for a few numbers is that of the call. The
+    result is that of `round` on each column.
+    """
+    width, height = frame.width, frame.height
+    table = np.empty((len(tracks), 8))
+    table[:, :4], table[:, 4:6] = tracks.xyxy, tracks.velocity
+    table[:, 6], table[:, 7] = tracks.score, tracks.age_s
+    table /= np.array([width, height, width, height, width, height, 1.0, 1.0])
+    table.clip(_LEAST, _MOST, out=table)
+    table *= _SCALE
+    np.rint(table, out=table)
+    table /= _SCALE
+    return (table[:, place].tolist() for place in (slice(4), slice(4, 6), 6, 7))
 
 
 def fractions(xyxy: F32, width: int, height: int) -> list[list[float]]:

@@ -57,6 +57,26 @@ def test_a_detections_message_lists_every_track_with_its_label() -> None:
     assert messages.decode(messages.DetectionsMessage, messages.encode(message)).seq == 7
 
 
+def test_the_numbers_of_a_track_are_limited_and_rounded_each_for_itself() -> None:
+    item, many, random = analysed(objects=200), 200, np.random.default_rng(0)
+    tracks = dataclasses.replace(
+        item.tracks,
+        xyxy=random.uniform(-50, 1500, (many, 4)).astype(np.float32),
+        score=random.random(many, np.float32),
+        age_s=random.uniform(0, 1e5, many).astype(np.float32),
+        velocity=(random.normal(0, 1, (many, 2)) * 10.0 ** random.integers(0, 20, (many, 1))).astype(
+            np.float32
+        ),
+    )
+    size = np.array([item.frame.width, item.frame.height], np.float64)
+    objects = COMPOSER.objects(dataclasses.replace(item, tracks=tracks))
+    assert [one["box"] for one in objects] == fractions(tracks.xyxy, item.frame.width, item.frame.height)
+    assert [one["score"] for one in objects] == rounded(tracks.score, 4)
+    assert [one["age_s"] for one in objects] == rounded(tracks.age_s, 3)
+    velocity = np.clip(tracks.velocity / size, -limits.AMOUNT, limits.AMOUNT)
+    assert [one["velocity"] for one in objects] == rounded(velocity, 5)
+
+
 def test_where_the_network_looked_is_told_in_fractions() -> None:
     item = analysed(objects=0)
     assert COMPOSER.detections(item).looked == []
