@@ -1,7 +1,7 @@
 """Reads and writes ONNX files without the onnx package, which is larger than the rest of an edge node.
 
-Only the fields that `fold.py` needs have names here; protobuf keeps all others unchanged. The field numbers
-are those of `onnx.proto` of the ONNX project.
+Only the fields that `fold.py` and `detect/decode/compiled.py` need have names here; protobuf keeps all others
+unchanged. The field numbers are those of `onnx.proto` of the ONNX project.
 """
 
 from __future__ import annotations
@@ -25,9 +25,15 @@ _KINDS = {
 }
 # message: field: (number, kind, repeated). Strings are bytes here, because names in a file may be any bytes.
 _FIELDS: dict[str, dict[str, tuple[int, str, bool]]] = {
-    "Model": {"graph": (7, "Graph", False)},
+    "Model": {
+        "ir_version": (1, "int64", False),
+        "graph": (7, "Graph", False),
+        "opset_import": (8, "OperatorSet", True),
+    },
+    "OperatorSet": {"version": (2, "int64", False)},
     "Graph": {
         "node": (1, "Node", True),
+        "name": (2, "bytes", False),
         "initializer": (5, "Tensor", True),
         "input": (11, "Value", True),
         "output": (12, "Value", True),
@@ -66,7 +72,7 @@ _FIELDS: dict[str, dict[str, tuple[int, str, bool]]] = {
     "Dimension": {"dim_value": (1, "int64", False), "dim_param": (2, "bytes", False)},
 }
 _TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 10: np.float16}
-FLOAT, UINT8 = 1, 2
+FLOAT, UINT8, INT64 = 1, 2, 7
 
 
 def _messages() -> dict[str, Any]:
@@ -91,6 +97,7 @@ def _messages() -> dict[str, Any]:
 
 
 _MESSAGES = _messages()
+Model = _MESSAGES["Model"]
 Node = _MESSAGES["Node"]
 Tensor = _MESSAGES["Tensor"]
 
@@ -104,7 +111,7 @@ def read_model(path: Path) -> Any:
     from google.protobuf.message import DecodeError
 
     try:
-        return _MESSAGES["Model"].FromString(path.read_bytes())
+        return Model.FromString(path.read_bytes())
     except DecodeError as error:
         raise ValueError(str(error)) from None
 

@@ -3,5 +3,5 @@
 Enter by `families.py`: a row for every family of detectors says how its networks are fed and read.
 `layouts.py` recognises the family, `candidates.py` applies its reader (in `dense.py` or `sparse.py`) and NMS,
 `classes.py` names the classes.
-May import `backends/interface.py`, `backends/preprocess.py`, `assets` and `frames.py`.
+May import `backends/`, `assets` and `frames.py`.
 """

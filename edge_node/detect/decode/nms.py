@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edge_node.detect.decode.compiled import compiled
 from edge_node.frames import Detections
 from shared.geometry import F32, F64, Bool
 
@@ -48,7 +49,30 @@ class _Placed:
 
 
 def nms(found: Detections, threshold: float, limit: int) -> Detections:
-    """Greedy non-maximum suppression within each class, exact.
+    """Greedy non-maximum suppression within each class, exact: by compiled code where it can, else by numpy.
+
+    Args:
+        found: Candidates, finite, no score negative.
+        threshold: A box whose IoU with a better one of its class is larger is suppressed; 0..1.
+        limit: Maximum number of boxes returned, the best ones.
+
+    Returns:
+        The survivors, best first; equal scores keep their order.
+    """
+    operator = compiled()
+    if len(found) == 0:
+        return found
+    if len(found) > MAX_CANDIDATES:
+        found = found[best_first(found.score)[:MAX_CANDIDATES]]
+    chosen = operator.survivors(found, threshold, limit) if operator else None
+    if chosen is None:
+        return found[survivors(found, threshold, limit)]
+    chosen.sort()
+    return found[chosen[best_first(found.score[chosen])[:limit]]]
+
+
+def survivors(found: Detections, threshold: float, limit: int) -> Ids:
+    """What `nms` keeps, by numpy.
 
     The IoU of two boxes A and B is at most that of their extents in x. If it is above t, A's left edge is at
     most (1 - t) times B's width to the right of B's, or (1 - t) / t times B's width to the left. Boxes are
@@ -58,19 +82,14 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
     at once and drop the boxes that they suppress. The remaining boxes are taken one by one, best first.
 
     Args:
-        found: Candidates, finite, no score negative.
-        threshold: A box whose IoU with a better one of its class is larger is suppressed.
-        limit: Maximum number of boxes returned, the best ones.
+        found: Candidates, at least one and at most `MAX_CANDIDATES`.
+        threshold: See `nms`.
+        limit: Maximum number of boxes returned.
 
     Returns:
-        The survivors, best first; equal scores keep their order.
+        Their indices, best first.
     """
     order = best_first(found.score)
-    if len(order) > MAX_CANDIDATES:
-        found = found[order[:MAX_CANDIDATES]]
-        order = np.arange(MAX_CANDIDATES)
-    if len(order) == 0:
-        return found
     # Boxes of no or infinite area have an IoU that is no number; that is above no threshold.
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         boxes = _lay_out(found, order, threshold)
@@ -84,7 +103,8 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
         if len(taken) >= limit:  # boxes worse than the last of these come too late
             boxes = boxes.only(boxes.rank < np.sort(taken)[limit - 1])
         rest = boxes.rank[_one_by_one(boxes, threshold, limit)]
-    return found[order[np.sort(np.concatenate([taken, rest]))[:limit]]]
+    kept: Ids = order[np.sort(np.concatenate([taken, rest]))[:limit]]
+    return kept
 
 
 def best_first(score: F32) -> Ids:

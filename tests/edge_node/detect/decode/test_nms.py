@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_node.detect.decode.candidates import suppress
+from edge_node.detect.decode.compiled import compiled
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.detect.decode.nms import MAX_CANDIDATES, best_first, nms
+from edge_node.detect.decode.nms import MAX_CANDIDATES, best_first, nms, survivors
 from edge_node.frames import Detections
 from shared.geometry import F32
 
@@ -40,16 +41,16 @@ def textbook(found: Detections, threshold: float, limit: int) -> list[int]:
 
 
 def same(found: Detections, threshold: float, limit: int) -> None:
-    """Our result is the textbook's, whether boxes are taken in rounds or one by one."""
-    for few in (0, len(found)):
+    """Our result is the textbook's: compiled, or by numpy, which takes boxes in rounds or one by one."""
+    expected = textbook(found, threshold, limit)
+    equal(nms(found, threshold, limit), found[np.array(expected, np.intp)])
+    for few in (0, len(found)) if len(found) else ():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("edge_node.detect.decode.nms.FEW", few)
-            _same(found, threshold, limit)
+            assert survivors(found, threshold, limit).tolist() == expected
 
 
-def _same(found: Detections, threshold: float, limit: int) -> None:
-    expected = found[np.array(textbook(found, threshold, limit), np.intp)]
-    got = nms(found, threshold, limit)
+def equal(got: Detections, expected: Detections) -> None:
     np.testing.assert_array_equal(got.xyxy, expected.xyxy)
     np.testing.assert_array_equal(got.score, expected.score)
     np.testing.assert_array_equal(got.class_id, expected.class_id)
@@ -83,7 +84,7 @@ def test_nms_keeps_what_the_textbook_keeps(
     boxes=st.lists(
         st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 4), st.integers(0, 4)), max_size=25
     ),
-    threshold=st.sampled_from([0.25, 0.5, 0.75]),
+    threshold=st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 0.75, 1.0]),
 )
 def test_boxes_on_whole_pixels_tie_as_in_the_textbook(
     boxes: list[tuple[int, int, int, int]], threshold: float
@@ -107,6 +108,37 @@ def test_a_crowd_of_overlapping_candidates_is_thinned_as_in_the_textbook(classes
     score = rng.random(len(owner)).astype(np.float32)
     class_id = rng.integers(0, classes, 60, np.int32)[owner]
     same(Detections(boxes.astype(np.float32), score, class_id), 0.6, 300)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_compiled_code_and_numpy_keep_the_same_boxes(seed: int) -> None:
+    """Crowds with ties, equal boxes, boxes without area and the wrong way round, and absurd sizes."""
+    rng = np.random.default_rng(seed)
+    count, classes = int(rng.integers(1, 2500)), int(rng.choice([1, 2, 7, 80]))
+    corner, sides = rng.uniform(-50, 640, (count, 2)), rng.uniform(-3, 90, (count, 2))
+    boxes = np.concatenate([corner, corner + sides], axis=1)
+    if seed % 2:
+        boxes = np.round(boxes / 8) * 8
+    boxes[rng.random(count) < 0.01] *= 1e18
+    score = np.round(rng.random(count), 2 if seed % 3 else 7).astype(np.float32)
+    found = Detections(boxes.astype(np.float32), score, rng.integers(0, classes, count, np.int32))
+    for threshold in (0.0, 1 / 7, 0.45, 0.6, 1.0):
+        for limit in (1, 30, 300, 5000):
+            equal(nms(found, threshold, limit), found[survivors(found, threshold, limit)])
+
+
+@pytest.mark.parametrize("absent", [True, False])
+def test_without_compiled_code_numpy_is_used(monkeypatch: pytest.MonkeyPatch, absent: bool) -> None:
+    """Where it is not there, and where there is too much for it."""
+    rows = [(0.0, 0.0, 10.0, 10.0, 0.9, k % 70) for k in range(200)]
+    if absent:
+        monkeypatch.setattr("edge_node.detect.decode.nms.compiled", lambda: None)
+    else:
+        operator = compiled()
+        assert operator is not None
+        rows *= 200
+        assert operator.survivors(detections(rows), 0.5, 300) is None
+    assert nms(detections(rows), 0.5, 300).class_id.tolist() == list(range(70))
 
 
 def test_far_away_boxes_do_not_hide_what_is_near() -> None:
