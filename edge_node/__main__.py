@@ -7,9 +7,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from edge_node import __version__, doctor, node
+from edge_node import __version__, node
 from edge_node.batch import process
 from edge_node.config import load
+from edge_node.doctor import doctor
 from edge_node.models import command as models
 from shared import log as logs
 from shared.errors import DarnerError

@@ -42,9 +42,10 @@ LEVELS: dict[str, list[str]] = {
         "publish models",
         "pipeline.py",
         "control batch",
-        "node.py doctor.py demo.py",
+        "node.py doctor demo.py",
         "__main__.py",
     ],
+    "edge_node/doctor": ["finding.py", "gpu.py", "doctor.py"],
     "edge_node/capture": [
         "readers",
         "attempts.py clock.py film.py rtsp.py",

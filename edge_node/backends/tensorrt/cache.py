@@ -38,6 +38,11 @@ def build_options(model: ModelSettings) -> BuildOptions:
     )
 
 
+def engines_folder() -> Path:
+    """The folder in Darner's cache that keeps engines."""
+    return cache_dir() / "engines"
+
+
 def sidecar(path: Path) -> Path:
     """The file beside an engine that holds its facts and metadata."""
     return path.with_name(path.name + ".json")
@@ -91,7 +96,7 @@ class EngineCache:
     """
 
     def __init__(self, folder: Path | None = None, limit_mb: int = 4096) -> None:
-        self._folder = folder or cache_dir() / "engines"
+        self._folder = folder or engines_folder()
         self._limit = limit_mb * MB
 
     def path(

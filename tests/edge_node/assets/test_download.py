@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_node import doctor
 from edge_node.assets import download
 from edge_node.assets.download import DownloadError, fetch, sha256
 from edge_node.assets.models import find_model
+from edge_node.doctor import doctor
 from shared.errors import ModelError
 from shared.files import at_home
 from tests.edge_node.assets.served import Served, serving

@@ -4,7 +4,8 @@ import importlib.metadata
 
 import pytest
 
-from edge_node import doctor
+from edge_node.doctor import doctor
+from edge_node.doctor.finding import report
 from edge_node.machine.hardware import Gpu, Hardware
 
 
@@ -41,7 +42,7 @@ def test_the_doctor_says_what_is_there_and_how_to_get_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, found: Hardware, what: str, says: str
 ) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    lines = doctor.report([finding for finding in doctor.examine(found) if finding.what == what])
+    lines = report([finding for finding in doctor.examine(found) if finding.what == what])
     assert says in lines
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import re
 import sys
-from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import onnxruntime as ort
@@ -17,13 +14,14 @@ from edge_node.backends.choose import choose
 from edge_node.capture.readers import gstreamer_library
 from edge_node.config import profiles
 from edge_node.config.model_settings import ModelSettings
-from edge_node.machine import hardware
+from edge_node.doctor import gpu
+from edge_node.doctor.finding import Finding, report
+from edge_node.machine import gpu_software, hardware
+from edge_node.machine.gpu_software import GpuSoftware
 from edge_node.machine.hardware import Hardware
-from edge_node.machine.nvml import Gpus
 from edge_node.models import auto
 from shared.errors import ModelError
 
-Verdict = Literal["good", "missing", "note"]
 OPENCV = (
     "opencv-python-headless",
     "opencv-python",
@@ -31,51 +29,26 @@ OPENCV = (
     "opencv-contrib-python",
 )
 """Packages that provide `cv2`."""
-_MARKS = {"good": "ok", "missing": "--", "note": "  "}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One line of the report.
+def examine(machine: Hardware, software: GpuSoftware | None = None) -> list[Finding]:
+    """Examine everything that decides how fast this machine can be.
 
-    Attributes:
-        what: The thing that was examined.
-        verdict: "good", "missing" (the machine would do better with it), or "note".
-        found: What was found.
-        advice: How to get what is missing.
+    Args:
+        machine: The hardware.
+        software: What is between a GPU and this process; None: look for it.
     """
-
-    what: str
-    verdict: Verdict
-    found: str
-    advice: str | None = None
-
-
-def examine(machine: Hardware) -> list[Finding]:
-    """Examine everything that decides how fast this machine can be."""
     return [
         Finding(what="Darner", verdict="note", found=f"{__version__} on Python {sys.version.split()[0]}"),
         *_machine(machine),
         _onnxruntime(machine),
-        _tensorrt(machine),
-        *_gpu_metrics(machine),
+        *gpu.examine(machine, software or gpu_software.find()),
         *_models(),
         _profile(machine),
         _opencv(),
         _gstreamer(),
         _cameras(machine),
     ]
-
-
-def report(findings: list[Finding]) -> str:
-    """The findings as lines of text."""
-    width = max(len(finding.what) for finding in findings)
-    lines = []
-    for finding in findings:
-        lines.append(f"{_MARKS[finding.verdict]}  {finding.what:<{width}}  {finding.found}")
-        if finding.advice:
-            lines.append(f"    {'':<{width}}  -> {finding.advice}")
-    return "\n".join(lines)
 
 
 def main() -> int:
@@ -101,9 +74,9 @@ def _machine(machine: Hardware) -> list[Finding]:
         Finding(
             what="GPU",
             verdict="good",
-            found=f"{gpu.name}, {gpu.memory_mb} MB, compute capability {gpu.compute}",
+            found=f"{one.name}, {one.memory_mb} MB, compute capability {one.compute}",
         )
-        for gpu in machine.gpus
+        for one in machine.gpus
     ]
     if not machine.gpus and not machine.jetson:
         findings.append(Finding(what="GPU", verdict="note", found="nvidia-smi shows no NVIDIA GPU"))
@@ -121,38 +94,6 @@ def _onnxruntime(machine: Hardware) -> Finding:
             advice="for the GPU: pip uninstall onnxruntime && pip install onnxruntime-gpu",
         )
     return Finding(what="ONNX Runtime", verdict="good", found=found)
-
-
-def _tensorrt(machine: Hardware) -> Finding:
-    versions, broken = [], []
-    for name in ("tensorrt", "pycuda"):
-        try:
-            importlib.import_module(name)
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            versions.append(name)
-        except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
-            broken.append(f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-    if not broken:
-        return Finding(what="TensorRT", verdict="good", found=", ".join(versions))
-    if not machine.gpus and not machine.jetson:
-        return Finding(what="TensorRT", verdict="note", found="not installed, and there is no GPU to use it")
-    advice = "pip install 'darner[trt]'"
-    if machine.jetson:
-        advice = "use JetPack's: create the environment with --system-site-packages, then install pycuda"
-    return Finding(what="TensorRT", verdict="missing", found="; ".join(broken), advice=advice)
-
-
-def _gpu_metrics(machine: Hardware) -> list[Finding]:
-    if not machine.gpus:
-        return []
-    with Gpus() as gpus:
-        if gpus.read():
-            return [Finding(what="GPU metrics", verdict="good", found="read from the driver")]
-    advice = "pip install nvidia-ml-py"
-    return [
-        Finding(what="GPU metrics", verdict="missing", found="nvidia-ml-py is not installed", advice=advice)
-    ]
 
 
 def _models() -> list[Finding]:
