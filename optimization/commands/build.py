@@ -13,9 +13,9 @@ from typing import Any
 from edge_node.assets.download import sha256
 from edge_node.assets.models import KNOWN, find_model
 from edge_node.backends.cuda import device as cuda
-from edge_node.backends.interface import ModelFile
 from edge_node.backends.tensorrt.build import BuildOptions, build
-from edge_node.backends.tensorrt.cache import metadata, save, sidecar
+from edge_node.backends.tensorrt.cache import save
+from edge_node.backends.tensorrt.description import sidecar
 from edge_node.backends.tensorrt.module import import_tensorrt
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
@@ -132,8 +132,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     # Building for another GPU needs no GPU here.
     gpu = None if wanted.capability else cuda.device()
     _check_gpu(args, gpu)
-    properties = metadata(source)
-    trained = ModelFile((), (), properties).trained_size
     known = args.timing_cache.read_bytes() if args.timing_cache and args.timing_cache.is_file() else b""
     where = gpu.name if gpu else "compute capability {}.{}".format(*wanted.capability or (0, 0))
     print(f"building {source.name} with TensorRT {trt.__version__} for {where}")
@@ -143,15 +141,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 trt,
                 source,
                 wanted,
-                trained=trained,
                 timing_cache=known,
                 calibrator=_calibrator(args, trt, gpu, source),
                 progress=_tell,
             )
     else:
-        built = build(trt, source, wanted, trained=trained, timing_cache=known, progress=_tell)
+        built = build(trt, source, wanted, timing_cache=known, progress=_tell)
     built.description.update(source=source.name, source_sha256=sha256(source), gpu=gpu.name if gpu else None)
-    save(output, built, properties)
+    save(output, built)
     if args.timing_cache:
         files.save(args.timing_cache, built.timing_cache)
     facts: dict[str, Any] = built.description | {"output": str(output), "bytes": len(built.engine)}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from edge_node.backends.cuda.memory import IN_FLIGHT
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.interface import Backend, Inference, ModelFile, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat
-from edge_node.backends.tensorrt.cache import EngineCache, build_options, sidecar
+from edge_node.backends.tensorrt.cache import EngineCache, build_options
+from edge_node.backends.tensorrt.description import read
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.backends.tensorrt.module import import_tensorrt
 from edge_node.config.model_settings import ModelSettings
@@ -145,10 +145,11 @@ class _Loaded:
     """An engine ready to run."""
 
     def __init__(self, trt: Any, gpu: Device, path: Path, *, graphs: bool) -> None:
-        blob, metadata = read(path)
+        file = read(path)
+        metadata = file.metadata
         with gpu.current():
             stream = gpu.driver.Stream()
-            network = Engine(trt, gpu, path, blob, stream.handle)
+            network = Engine(trt, gpu, path, file.blob, stream.handle, file.outputs)
         # A model of any size may have been built for smaller pictures than it was trained with.
         most = max(max(largest[2:]) for _, _, largest in network.profiles)
         trained = ModelFile((), (), metadata).trained_size
@@ -156,27 +157,3 @@ class _Loaded:
             metadata = {**metadata, "imgsz": str(most)}
         self.model = ModelFile(network.inputs, network.output_tensors, metadata)
         self.runner = CudaRunner(gpu, network, stream, graphs=graphs)
-
-
-def read(path: Path) -> tuple[bytes, Mapping[str, str]]:
-    """An engine and its metadata, which are in a file beside it or, in Ultralytics' files, before it.
-
-    Raises:
-        ModelError: The file cannot be read.
-    """
-    try:
-        blob = path.read_bytes()
-        beside = sidecar(path)
-        found = json.loads(beside.read_text(encoding="utf-8")).get("metadata", {}) if beside.is_file() else {}
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelError(f"model {path}: cannot be read: {error}") from None
-    length = int.from_bytes(blob[:4], "little")
-    if 2 <= length < len(blob) - 4 and blob[4:5] == b"{":
-        try:
-            found = {**json.loads(blob[4 : 4 + length]), **found}
-            blob = blob[4 + length :]
-        except ValueError:
-            pass  # an engine whose first bytes only look like metadata
-    return blob, {
-        str(key): value if isinstance(value, str) else json.dumps(value) for key, value in found.items()
-    }

@@ -10,14 +10,15 @@ import logging
 import re
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_node.backends.sizes import DEFAULT_SIDE, STRIDE, multiple
+from edge_node.backends.tensorrt.description import OnnxFacts, facts_of
 from edge_node.backends.tensorrt.module import logger as logger_of
-from edge_node.backends.tensorrt.precision import set_precision
+from edge_node.backends.tensorrt.precision import refuse_int8, set_precision
 from edge_node.backends.tensorrt.progress import reported
 from edge_node.config.model_settings import Precision
 from shared.errors import ModelError
@@ -60,12 +61,13 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class Built:
-    """A serialised engine and the facts about it."""
+    """A serialised engine, the facts about it, and the model's metadata."""
 
     engine: bytes
     timing_cache: bytes
     seconds: float
     description: dict[str, Any]
+    metadata: Mapping[str, str]
 
 
 def build(
@@ -73,7 +75,6 @@ def build(
     model: Path,
     options: BuildOptions,
     *,
-    trained: int | None = None,
     timing_cache: bytes = b"",
     calibrator: Callable[[Sequence[int]], Any] | None = None,
     progress: Callable[[str], None] = log.info,
@@ -84,7 +85,6 @@ def build(
         trt: The module.
         model: An ONNX file.
         options: How to build it.
-        trained: Longer side of the pictures that the model was trained with, pixels.
         timing_cache: Of an earlier build on the same GPU; may be empty.
         calibrator: Makes TensorRT's own INT8 calibrator (8 and 10 only) for an input's shape.
         progress: Called with a line of text every ten seconds.
@@ -95,22 +95,23 @@ def build(
     with warnings.catch_warnings():
         # 8.6 has only the names that newer versions call deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _build(trt, model, options, trained, timing_cache, calibrator, progress)
+        return _build(trt, model, options, timing_cache, calibrator, progress)
 
 
 def _build(
     trt: Any,
     model: Path,
     options: BuildOptions,
-    trained: int | None,
     timing_cache: bytes,
     calibrator: Callable[[Sequence[int]], Any] | None,
     progress: Callable[[str], None],
 ) -> Built:
     started = time.monotonic()
     logger = logger_of(trt)
-    builder = _builder(trt, logger)
     weak = hasattr(trt.BuilderFlag, "FP16")
+    known = facts_of(model)
+    _refuse(trt, model, options, known, weak=weak, calibrated=calibrator is not None)
+    builder = _builder(trt, logger)
     network = builder.create_network(_network_flags(trt, weak=weak))
     _parse(trt, logger, network, model)
     config = builder.create_builder_config()
@@ -119,7 +120,7 @@ def _build(
     precision = set_precision(
         trt, config, network, options.precision, weak=weak, calibrated=calibrated, model=model
     )
-    shapes = _shapes(builder, config, network, options, trained, model)
+    shapes = _shapes(builder, config, network, options, known.trained, model)
     if calibrator is not None:
         _calibrate(builder, config, network, shapes[0][1], calibrator)
     cache = config.create_timing_cache(timing_cache)
@@ -131,8 +132,40 @@ def _build(
         raise ModelError(f"model {model}: TensorRT cannot build an engine of it{logger.reason()}")
     seconds = time.monotonic() - started
     timings = bytes(cache.serialize()) if cache is not None else b""
-    facts = {"tensorrt": trt.__version__, "precision": precision, "profiles": shapes}
-    return Built(bytes(engine), timings, seconds, facts | {"seconds": round(seconds, 1)})
+    facts = {
+        "tensorrt": trt.__version__,
+        "precision": precision,
+        "profiles": shapes,
+        "outputs": list(known.outputs) or [network.get_output(i).name for i in range(network.num_outputs)],
+        "seconds": round(seconds, 1),
+    }
+    return Built(bytes(engine), timings, seconds, facts, known.metadata)
+
+
+def _refuse(
+    trt: Any, model: Path, options: BuildOptions, known: OnnxFacts, *, weak: bool, calibrated: bool
+) -> None:
+    """Refuse what is known to be wrong before the builder starts, which takes many seconds on some GPUs.
+
+    Raises:
+        ModelError: The options contradict this version of TensorRT or the model.
+    """
+    if options.capability:
+        if not hasattr(trt.IBuilderConfig, "set_compute_capability"):
+            raise ModelError(f"TensorRT {trt.__version__} builds only for the GPU it runs on")
+        name = capability_name(options.capability)
+        if not hasattr(trt.ComputeCapability, name):
+            raise ModelError(f"TensorRT {trt.__version__} does not know compute capability {name}")
+    if len(known.axes) == 4:
+        _sizes((known.axes[2], known.axes[3]), options, known.trained, model)
+    # The names of operators stand in the file as plain text.
+    if options.precision == "int8" and not calibrated and b"QuantizeLinear" not in model.read_bytes():
+        refuse_int8(trt, model, weak=weak)
+
+
+def capability_name(capability: tuple[int, int]) -> str:
+    """TensorRT's name of a compute capability."""
+    return "SM{}{}".format(*capability)
 
 
 def _builder(trt: Any, logger: Any) -> Any:
@@ -181,13 +214,9 @@ def _configure(trt: Any, builder: Any, config: Any, options: BuildOptions) -> No
     if sharing is not None and not config.get_preview_feature(sharing):
         config.set_preview_feature(sharing, True)
     if options.capability:
-        if not hasattr(config, "set_compute_capability"):
-            raise ModelError(f"TensorRT {trt.__version__} builds only for the GPU it runs on")
-        name = "SM{}{}".format(*options.capability)
-        if not hasattr(trt.ComputeCapability, name):
-            raise ModelError(f"TensorRT {trt.__version__} does not know compute capability {name}")
         config.num_compute_capabilities = 1
-        config.set_compute_capability(getattr(trt.ComputeCapability, name), 0)
+        chosen = getattr(trt.ComputeCapability, capability_name(options.capability))
+        config.set_compute_capability(chosen, 0)
     if options.dla is not None:
         if options.dla >= builder.num_DLA_cores:
             raise ModelError(f"no DLA core {options.dla}: this machine has {builder.num_DLA_cores}")

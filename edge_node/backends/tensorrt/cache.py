@@ -8,14 +8,14 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edge_node.assets.download import cache_dir, sha256
-from edge_node.backends.interface import ModelFile
 from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, build
+from edge_node.backends.tensorrt.description import sidecar
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 from shared.files import open_lock, write_whole
@@ -43,32 +43,12 @@ def engines_folder() -> Path:
     return cache_dir() / "engines"
 
 
-def sidecar(path: Path) -> Path:
-    """The file beside an engine that holds its facts and metadata."""
-    return path.with_name(path.name + ".json")
-
-
-def metadata(model: Path) -> dict[str, str]:
-    """An ONNX file's metadata, such as its class names; empty if ONNX Runtime cannot read the file."""
-    import onnxruntime as ort  # only here: an engine that is built already runs without it
-
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception:  # noqa: BLE001 - ONNX Runtime does not know TensorRT's plugins: no names then
-        return {}
-    return dict(session.get_modelmeta().custom_metadata_map)
-
-
-def save(path: Path, built: Built, properties: Mapping[str, str]) -> None:
+def save(path: Path, built: Built) -> None:
     """Write an engine and the file beside it; each appears only when it is complete.
 
     Args:
         path: Path of the engine.
         built: The engine and the facts about it.
-        properties: The model's metadata.
 
     Raises:
         ModelError: The files cannot be written.
@@ -76,7 +56,7 @@ def save(path: Path, built: Built, properties: Mapping[str, str]) -> None:
     facts = built.description | {
         "sha256": hashlib.sha256(built.engine).hexdigest(),
         "bytes": len(built.engine),
-        "metadata": dict(properties),
+        "metadata": dict(built.metadata),
     }
     try:
         # The sidecar vouches for the engine, so it is written last: half a pair never counts.
@@ -119,13 +99,13 @@ class EngineCache:
         """Whether there is a whole engine, which then counts as used now."""
         try:
             facts = json.loads(sidecar(path).read_text(encoding="utf-8"))
-            if path.stat().st_size != facts["bytes"] or sha256(path) != facts["sha256"]:
-                log.warning("%s is damaged and will be built again", path)
-                return False
-            os.utime(path)
+            known = "outputs" in facts  # older versions did not keep their order
+            whole: bool = known and path.stat().st_size == facts["bytes"] and sha256(path) == facts["sha256"]
+            if whole:
+                os.utime(path)
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        return True
+        return whole
 
     def get(
         self, trt: Any, gpu: str, capability: tuple[int, int], model: Path, options: BuildOptions
@@ -148,6 +128,8 @@ class EngineCache:
         with self._locked(path):
             if self.find(path):  # another process built it meanwhile
                 return path
+            if path.exists():
+                log.warning("%s is damaged or of an older Darner, and is built again", path)
             log.info(
                 "no engine of %s for TensorRT %s, %s and these settings: building it takes minutes",
                 model.name,
@@ -158,10 +140,8 @@ class EngineCache:
                 self._folder / f"{trt.__version__}-{hashlib.sha256(gpu.encode()).hexdigest()[:12]}.timing"
             )
             known = timings.read_bytes() if timings.is_file() else b""
-            properties = metadata(model)
-            trained = ModelFile((), (), properties).trained_size
-            built = build(trt, model, options, trained=trained, timing_cache=known)
-            save(path, built, properties)
+            built = build(trt, model, options, timing_cache=known)
+            save(path, built)
             with contextlib.suppress(OSError):  # only speed is lost
                 write_whole(timings, built.timing_cache)
             log.info("engine of %s built in %.0f s: %s", model.name, built.seconds, path)

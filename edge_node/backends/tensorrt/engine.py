@@ -28,6 +28,7 @@ from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.memory import is_shortage
 from edge_node.backends.cuda.slots import Shape
 from edge_node.backends.interface import Axis, OutOfMemory, Tensor
+from edge_node.backends.tensorrt.description import in_order
 from edge_node.backends.tensorrt.module import logger
 from shared.errors import ModelError
 
@@ -57,16 +58,19 @@ class Engine:
         path: The engine's file, for errors.
         blob: The engine.
         stream: Handle of a stream to set profiles on.
+        order: Names of the outputs in the ONNX file's order; empty if it is not known.
 
     Attributes:
         inputs: The picture's input.
-        output_tensors: In the engine's order.
+        output_tensors: In the ONNX file's order if that is known, else in the engine's.
         profiles: Smallest, best and largest input shape of each optimisation profile.
     """
 
     capturable = True
 
-    def __init__(self, trt: Any, gpu: Device, path: Path, blob: bytes, stream: int) -> None:
+    def __init__(
+        self, trt: Any, gpu: Device, path: Path, blob: bytes, stream: int, order: Sequence[str] = ()
+    ) -> None:
         self._trt, self._gpu, self._path, self._stream = trt, gpu, path, stream
         self._log = logger(trt)
         self._log.reason()  # forgets earlier errors
@@ -81,7 +85,7 @@ class Engine:
             )
         tensors = [self._describe(engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
         self.inputs = tuple(tensor for is_input, tensor in tensors if is_input)
-        self.output_tensors = tuple(tensor for is_input, tensor in tensors if not is_input)
+        self.output_tensors = in_order([tensor for is_input, tensor in tensors if not is_input], order)
         shape = self.inputs[0].shape if self.inputs else ()
         if (
             len(self.inputs) != 1

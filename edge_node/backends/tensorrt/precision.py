@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from edge_node.config.model_settings import Precision
 from shared.errors import ModelError
@@ -38,17 +38,10 @@ def set_precision(
     own = "int8" if quantized else "fp16" if _has_half(trt, network) else "fp32"
     if not weak:
         if wanted not in ("auto", own):
-            raise ModelError(
-                f"model {model}: is {own}, and TensorRT {trt.__version__} takes precisions from the model; "
-                f"make an {wanted} model first: python -m optimization "
-                f"{'quantize' if wanted == 'int8' else 'fp16'} {model}"
-            )
+            raise _other_than_model(trt, model, own, wanted)
         return own
     if wanted == "int8" and not quantized and not calibrated:
-        raise ModelError(
-            f"model {model}: INT8 needs a quantized model (python -m optimization quantize) or "
-            "--calibrate IMAGES"
-        )
+        refuse_int8(trt, model, weak=True)
     if quantized and wanted not in ("auto", "int8"):
         raise ModelError(f"model {model}: is quantized; build it as int8, or take the model it was made from")
     if wanted == "int8" or quantized:
@@ -58,6 +51,27 @@ def set_precision(
     if wanted == "auto":
         return "int8" if quantized else "fp16"
     return wanted
+
+
+def refuse_int8(trt: Any, model: Path, *, weak: bool) -> NoReturn:
+    """Refuse to build a model that is not quantized in INT8, without a calibrator.
+
+    Raises:
+        ModelError: Always.
+    """
+    if not weak:
+        raise _other_than_model(trt, model, "not quantized", "int8")
+    raise ModelError(
+        f"model {model}: INT8 needs a quantized model (python -m optimization quantize) or --calibrate IMAGES"
+    )
+
+
+def _other_than_model(trt: Any, model: Path, own: str, wanted: str) -> ModelError:
+    return ModelError(
+        f"model {model}: is {own}, and TensorRT {trt.__version__} takes precisions from the model; "
+        f"make an {wanted} model first: python -m optimization "
+        f"{'quantize' if wanted == 'int8' else 'fp16'} {model}"
+    )
 
 
 def _has_half(trt: Any, network: Any) -> bool:

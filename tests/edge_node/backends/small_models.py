@@ -41,7 +41,14 @@ def write(path: Path, kind: str = "fp32", *, batch: Batch = "N", size: int | str
             ]
         picture, weight = "images_dq", "weight_dq"
     nodes.append(
-        helper.make_node("Conv", [picture, weight, "bias"], ["conv"], strides=[8, 8], pads=[1, 1, 1, 1])
+        helper.make_node(
+            "Conv",
+            [picture, weight, "bias"],
+            ["conv"],
+            kernel_shape=[3, 3],
+            strides=[8, 8],
+            pads=[1, 1, 1, 1],
+        )
     )
     if kind == "unknown":
         nodes.append(helper.make_node("Detectify", ["conv"], ["found"], name="last", domain="acme"))

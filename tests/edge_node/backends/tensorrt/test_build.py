@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from edge_node.assets.models import BUILT_IN
-from edge_node.backends.tensorrt.backend import read
+from edge_node.backends.interface import Tensor
 from edge_node.backends.tensorrt.build import BuildOptions, build
-from edge_node.backends.tensorrt.cache import EngineCache, build_options, metadata, save, sidecar
+from edge_node.backends.tensorrt.cache import EngineCache, build_options, save
+from edge_node.backends.tensorrt.description import in_order, read, sidecar
 from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from shared.errors import ModelError
 from tests.edge_node.backends.small_models import write
@@ -45,7 +47,7 @@ def test_engines_of_every_precision_are_built(tmp_path: Path, kind: str) -> None
 
 def test_the_built_in_model_is_built_for_every_aspect_and_any_batch() -> None:
     options = replace(FOR_AMPERE, workspace_mb=1024)
-    built = build(trt, BUILT_IN / "nanodet_g.onnx", options, trained=512)
+    built = build(trt, BUILT_IN / "nanodet_g.onnx", options)
     assert built.description["profiles"] == [
         [[1, 3, 32, 32], [1, 3, 288, 512], [1, 3, 512, 512]],
         [[1, 3, 32, 32], [8, 3, 288, 512], [16, 3, 512, 512]],
@@ -98,7 +100,9 @@ def test_shapes_that_are_open_are_set(
         pytest.param({"kind": "unknown"}, {}, ["Detectify"], id="unknown operator"),
         pytest.param({}, {"sizes": ((32, 32),) * 3}, ["64x64", "32x32"], id="another size than the model's"),
         pytest.param({}, {"precision": "fp16"}, ["fp32", "optimization fp16"], id="half of a float model"),
-        pytest.param({}, {"precision": "int8"}, ["fp32", "quantize"], id="INT8 of a float model"),
+        pytest.param(
+            {}, {"precision": "int8"}, ["not quantized", "quantize"], id="INT8 of a float model"
+        ),
         pytest.param({}, {"capability": (5, 0)}, ["SM50"], id="a GPU it does not know"),
         pytest.param({}, {"dla": 0}, ["no DLA core 0"], id="no accelerator"),
     ],
@@ -125,19 +129,63 @@ def test_the_names_of_the_classes_come_along(tmp_path: Path) -> None:
     model = write(tmp_path / "model.onnx")
     path = tmp_path / "model.engine"
     built = build(trt, model, FOR_AMPERE)
-    save(path, built, metadata(model))
-    blob, found = read(path)
-    assert blob == built.engine
-    assert json.loads(found["names"]) == {"0": "cat", "1": "dog"}
+    save(path, built)
+    found = read(path)
+    assert found.blob == built.engine
+    assert json.loads(found.metadata["names"]) == {"0": "cat", "1": "dog"}
 
 
 def test_metadata_before_the_engine_is_read(tmp_path: Path) -> None:
     text = json.dumps({"names": {"0": "cat"}, "stride": 32}).encode()
     path = tmp_path / "model.engine"
     path.write_bytes(len(text).to_bytes(4, "little") + text + b"engine")
-    blob, found = read(path)
-    assert blob == b"engine"
-    assert found == {"names": '{"0": "cat"}', "stride": "32"}
+    found = read(path)
+    assert found.blob == b"engine"
+    assert found.metadata == {"names": '{"0": "cat"}', "stride": "32"}
+
+
+class WithoutBuilder:
+    """TensorRT whose builder may not start."""
+
+    def __getattr__(self, name: str) -> Any:
+        assert name != "Builder", "the builder was started"
+        return getattr(trt, name)
+
+
+@pytest.mark.parametrize(
+    "options", [{"sizes": ((32, 32),) * 3}, {"precision": "int8"}, {"capability": (5, 0)}], ids=str
+)
+def test_wrong_options_are_refused_before_the_builder_starts(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(ModelError):
+        build(WithoutBuilder(), write(tmp_path / "model.onnx"), replace(FOR_AMPERE, **options))
+
+
+def test_outputs_have_the_order_of_the_onnx_file(tmp_path: Path) -> None:
+    """TensorRT 8.6 has an order of its own."""
+    model, path = write(tmp_path / "model.onnx"), tmp_path / "model.engine"
+    save(path, build(trt, model, FOR_AMPERE))
+    assert list(read(path).outputs) == [one.name for one in onnx.load(model).graph.output]
+    own = [Tensor(name, (1, 8)) for name in ("c0", "d0", "c1", "d1")]
+    assert [one.name for one in in_order(own, ["c0", "c1", "d0", "d1"])] == ["c0", "c1", "d0", "d1"]
+    assert in_order(own, ["c0", "c1"]) == in_order(own, []) == tuple(own)
+
+
+def test_an_engine_of_another_tool_has_the_order_of_the_onnx_file_beside_it(tmp_path: Path) -> None:
+    model = write(tmp_path / "model.onnx")
+    (tmp_path / "model.engine").write_bytes(b"engine")
+    found = read(tmp_path / "model.engine")
+    assert list(found.outputs) == [one.name for one in onnx.load(model).graph.output]
+    assert json.loads(found.metadata["names"]) == {"0": "cat", "1": "dog"}
+
+
+def test_an_engine_whose_order_is_not_known_is_built_again(tmp_path: Path) -> None:
+    model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
+    path = cache.get(trt, *A10, model, FOR_AMPERE)
+    facts = json.loads(sidecar(path).read_text())
+    del facts["outputs"]
+    sidecar(path).write_text(json.dumps(facts))
+    assert not cache.find(path)
+    assert cache.find(cache.get(trt, *A10, model, FOR_AMPERE))
 
 
 def cached(folder: Path, **options: Any) -> EngineCache:
@@ -254,7 +302,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_engine(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ModelError, match="No space left"):
-        save(tmp_path / "model.engine", built, {})
+        save(tmp_path / "model.engine", built)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx"]
 
 

@@ -19,7 +19,8 @@ from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.tensorrt.backend import TensorrtBackend
-from edge_node.backends.tensorrt.cache import EngineCache, sidecar
+from edge_node.backends.tensorrt.cache import EngineCache
+from edge_node.backends.tensorrt.description import sidecar
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from edge_node.detect.decode.families import FAMILIES
