@@ -190,7 +190,10 @@ class Backend(Protocol):
     def submit(
         self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
     ) -> Pending[Inference]:
-        """Letterbox pictures and start the network on them; the caller may reuse them once this returns.
+        """Letterbox pictures and start the network on them.
+
+        Nobody may change a picture on a GPU, or one in memory that `pictures` lent, until the batch is
+        collected. Others may be reused once this returns.
 
         Args:
             images: In host memory or on the engine's GPU, of any sizes, at most `max_batch`.

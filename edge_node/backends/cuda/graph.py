@@ -1,15 +1,14 @@
 """CUDA graphs: a sequence of GPU work recorded once and started with one call.
 
-pycuda has no graphs, so this calls the driver itself: `cuStreamBeginCapture`, `cuStreamEndCapture`,
-`cuGraphInstantiateWithFlags` (driver 470 or newer), `cuGraphLaunch`, `cuGraphExecDestroy`, `cuGraphDestroy`.
+pycuda has no graphs, so this calls the driver itself; it must be driver 470 or newer.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Callable
 
+from edge_node.backends.cuda.libcuda import error_name, library
 from edge_node.backends.interface import OutOfMemory
 
 _RELAXED = 2
@@ -21,21 +20,10 @@ class CaptureError(Exception):
     """The driver cannot record the work; the work can still be enqueued step by step."""
 
 
-@functools.cache
 def _driver() -> ctypes.CDLL:
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
-        pointer, reference = ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)
-        for name, arguments in {
-            "cuStreamBeginCapture_v2": [pointer, ctypes.c_int],
-            "cuStreamEndCapture": [pointer, reference],
-            "cuGraphInstantiateWithFlags": [reference, pointer, ctypes.c_ulonglong],
-            "cuGraphLaunch": [pointer, pointer],
-            "cuGraphExecDestroy": [pointer],
-            "cuGraphDestroy": [pointer],
-            "cuGetErrorName": [ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)],
-        }.items():
-            getattr(driver, name).argtypes = arguments
+        driver = library()
+        _ = driver.cuGraphInstantiateWithFlags, driver.cuEventRecordWithFlags
     except (OSError, AttributeError) as error:
         raise CaptureError(f"the CUDA driver has no graphs: {error}") from None
     return driver
@@ -43,9 +31,7 @@ def _driver() -> ctypes.CDLL:
 
 def _check(call: str, code: int) -> None:
     if code:
-        name = ctypes.c_char_p()
-        _driver().cuGetErrorName(code, ctypes.byref(name))
-        raise CaptureError(f"{call}: {name.value.decode() if name.value else code}")
+        raise CaptureError(f"{call}: {error_name(code)}")
 
 
 class CudaGraph:
@@ -88,14 +74,14 @@ class CudaGraph:
             OutOfMemory: The GPU has no memory for the work.
             RuntimeError: The driver refuses to start the work.
         """
-        code = _driver().cuGraphLaunch(self._executable, stream)
+        code = library().cuGraphLaunch(self._executable, stream)
         if code == _OUT_OF_MEMORY:
             raise OutOfMemory("cuGraphLaunch: out of memory")
         if code:
-            raise RuntimeError(f"cuGraphLaunch failed with error {code}")
+            raise RuntimeError(f"cuGraphLaunch failed: {error_name(code)}")
 
     def close(self) -> None:
         """Drop the recording; the work must not be running."""
         if self._executable:
-            _driver().cuGraphExecDestroy(self._executable)
+            library().cuGraphExecDestroy(self._executable)
             self._executable = ctypes.c_void_p()

@@ -1,4 +1,4 @@
-// The kernels that run on the GPU before and after the network: letterbox and filter.
+// The kernels that run on the GPU before and after the network: copy in, letterbox and filter.
 //
 // `make kernels` compiles this file to kernels.ptx. The driver turns that into machine code when it loads it, so an edge
 // box needs neither nvcc nor NVRTC. kernels.py describes the structures to Python. There are no barriers and no shared
@@ -7,17 +7,25 @@
 #ifdef __CUDACC_RTC__
 #define KERNEL extern "C" __global__
 #define DEVICE static __device__ __forceinline__
+#define CONSTANT __constant__ const
 #endif
 
 typedef unsigned char u8;
 typedef unsigned short f16;  // its bits; NVRTC has no cuda_fp16.h
 
-struct Job {                   // one picture of the batch
-    unsigned long long start;  // the picture's first byte in the staging buffer
+struct Copy {                           // one picture's way to the GPU's memory; no rows: it stays where it is
+    unsigned long long source, target;  // addresses, equal modulo 16
+    int bytes, rows;                    // bytes of a row
+    int source_pitch, target_pitch;     // from one row to the next, equal modulo 16
+};
+
+struct Job {                    // one picture of the batch
+    unsigned long long luma;    // address of its first row: of the luma, or of the BGR pixels
+    unsigned long long chroma;  // address of the first row of U and V, side by side; 0: BGR, interleaved
+    int pitch;                  // bytes from one row to the next
     int source_width, source_height;
     int width, height, left, top;  // of its copy in the input, see Letterbox in preprocess.py
-    int nv12;                      // 0: BGR, interleaved
-    int unused;
+    int colour;                    // how NV12 becomes BGR: 1 is added for BT.709, 2 for the full range
 };
 
 struct Format {  // see InputFormat in preprocess.py
@@ -31,30 +39,79 @@ struct Request {  // which candidates are wanted
     int ids[1];   // their ids; the array has `classes` entries
 };
 
+// --- copy in ---------------------------------------------------------------------------------------------------------
+
+const int AT_ONCE = 4;  // reads of a thread that are under way at a time
+
+// The word of a picture with this number; 0 if there is none.
+DEVICE uint4* word_of(unsigned long long start, int pitch, int bytes, int words, int all, int number) {
+    const int row = number / words, offset = (number - row * words) * 16;
+    const unsigned long long first = start + (long long)row * pitch;
+    const int before = (int)(first & 15);
+    return number < all && offset < before + bytes ? (uint4*)(first - before + offset) : 0;
+}
+
+// Brings the pictures of a batch from the host's memory to the GPU's, in words of 16 bytes, a row of blocks for each
+// picture. The last row of blocks brings the table with the request and the jobs, so that the other kernels read it
+// from the GPU's memory. A word may reach over the ends of a row of pixels: the buffers have room for that.
+KERNEL void copy_in(const Copy* copies, int pictures, const uint4* table, uint4* table_copy, int table_words) {
+    const int thread = blockIdx.x * blockDim.x + threadIdx.x, threads = blockDim.x * gridDim.x;
+    const int picture = blockIdx.y;
+    if (picture == pictures) {
+        for (int i = thread; i < table_words; i += threads) table_copy[i] = table[i];
+        return;
+    }
+    const Copy copy = copies[picture];
+    // Rows begin at any byte of a word, so that the last word of a row may have nothing to move.
+    const int words = copy.rows > 1 ? (copy.bytes + 30) / 16 : (int)((copy.source & 15) + copy.bytes + 15) / 16;
+    const int all = words * copy.rows;
+    uint4 moved[AT_ONCE];
+    for (int first = thread; first < all; first += AT_ONCE * threads) {
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; ++i) {
+            const uint4* word = word_of(copy.source, copy.source_pitch, copy.bytes, words, all, first + i * threads);
+            if (word) moved[i] = *word;
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; ++i) {
+            uint4* word = word_of(copy.target, copy.target_pitch, copy.bytes, words, all, first + i * threads);
+            if (word) *word = moved[i];
+        }
+    }
+}
+
 // --- letterbox -------------------------------------------------------------------------------------------------------
 
 const int COEFFICIENT = 2048;  // bilinear weights have 11 bits, as in OpenCV's resize of u8 pictures
 
 DEVICE u8 clamp_u8(int value) { return value < 0 ? 0 : value > 255 ? 255 : value; }
 
-// BT.601 limited range with OpenCV's 20-bit coefficients.
-DEVICE void nv12_to_bgr(int luma, int u, int v, int* bgr) {
-    const int half = 1 << 19;
-    luma = (luma < 16 ? 0 : luma - 16) * 1220542;
+// Luma and what U and V add to blue, green and red, with 20 bits behind the point, by `Job.colour`. Those of BT.601 in
+// the limited range are OpenCV's.
+CONSTANT int COEFFICIENTS[4][5] = {
+    {1220542, 2116026, -409993, -852492, 1673527},
+    {1220945, 2215014, -223607, -558796, 1879825},
+    {1048576, 1858077, -360853, -748826, 1470104},
+    {1048576, 1945738, -196424, -490864, 1651297},
+};
+
+DEVICE void nv12_to_bgr(int luma, int u, int v, int colour, int* bgr) {
+    const int* by = COEFFICIENTS[colour];
+    const int grey = (colour & 2 ? luma : luma < 16 ? 0 : luma - 16) * by[0] + (1 << 19);
     u -= 128;
     v -= 128;
-    bgr[0] = clamp_u8((luma + half + 2116026 * u) >> 20);
-    bgr[1] = clamp_u8((luma + half - 409993 * u - 852492 * v) >> 20);
-    bgr[2] = clamp_u8((luma + half + 1673527 * v) >> 20);
+    bgr[0] = clamp_u8((grey + by[1] * u) >> 20);
+    bgr[1] = clamp_u8((grey + by[2] * u + by[3] * v) >> 20);
+    bgr[2] = clamp_u8((grey + by[4] * v) >> 20);
 }
 
-DEVICE void fetch(const u8* picture, const Job& job, int x, int y, int* bgr) {
-    const int width = job.source_width;
-    if (job.nv12) {
-        const u8* chroma = picture + (long long)width * job.source_height + (y >> 1) * (long long)width + (x & ~1);
-        nv12_to_bgr(picture[(long long)y * width + x], chroma[0], chroma[1], bgr);
+DEVICE void fetch(const Job& job, int x, int y, int* bgr) {
+    const u8* row = (const u8*)job.luma + (long long)y * job.pitch;
+    if (job.chroma) {
+        const u8* chroma = (const u8*)job.chroma + (long long)(y >> 1) * job.pitch + (x & ~1);
+        nv12_to_bgr(row[x], chroma[0], chroma[1], job.colour, bgr);
     } else {
-        const u8* pixel = picture + ((long long)y * width + x) * 3;
+        const u8* pixel = row + x * 3;
         bgr[0] = pixel[0];
         bgr[1] = pixel[1];
         bgr[2] = pixel[2];
@@ -75,14 +132,14 @@ DEVICE void weigh(int x, int source, int target, int* first, int* second, int* w
 }
 
 // Bilinear with the roundings of OpenCV's INTER_LINEAR for u8.
-DEVICE void sample(const u8* picture, const Job& job, int x, int y, int* bgr) {
+DEVICE void sample(const Job& job, int x, int y, int* bgr) {
     int x0, x1, y0, y1, wx, wy, a[3], b[3], c[3], d[3];
     weigh(x, job.source_width, job.width, &x0, &x1, &wx);
     weigh(y, job.source_height, job.height, &y0, &y1, &wy);
-    fetch(picture, job, x0, y0, a);
-    fetch(picture, job, x1, y0, b);
-    fetch(picture, job, x0, y1, c);
-    fetch(picture, job, x1, y1, d);
+    fetch(job, x0, y0, a);
+    fetch(job, x1, y0, b);
+    fetch(job, x0, y1, c);
+    fetch(job, x1, y1, d);
     for (int i = 0; i < 3; ++i) {
         const int above = (a[i] * (COEFFICIENT - wx) + b[i] * wx) >> 4;
         const int below = (c[i] * (COEFFICIENT - wx) + d[i] * wx) >> 4;
@@ -101,14 +158,14 @@ DEVICE void store(f16* out, long long index, float value) {
 }
 
 template <class Out>
-DEVICE void letterbox(const u8* staging, const Job* jobs, Out* out, int width, int height, const Format& format) {
+DEVICE void letterbox(const Job* jobs, Out* out, int width, int height, const Format& format) {
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
     if (x >= width || y >= height) return;
     const Job job = jobs[blockIdx.z];
     const int inner_x = x - job.left, inner_y = y - job.top;
     int bgr[3] = {114, 114, 114};  // PAD_VALUE
     if (inner_x >= 0 && inner_y >= 0 && inner_x < job.width && inner_y < job.height)
-        sample(staging + job.start, job, inner_x, inner_y, bgr);
+        sample(job, inner_x, inner_y, bgr);
     const long long plane = (long long)width * height;
     const long long index = blockIdx.z * 3 * plane + (long long)y * width + x;
     for (int i = 0; i < 3; ++i) {
@@ -118,12 +175,12 @@ DEVICE void letterbox(const u8* staging, const Job* jobs, Out* out, int width, i
     }
 }
 
-KERNEL void letterbox_float32(const u8* staging, const Job* jobs, float* out, int width, int height, Format format) {
-    letterbox(staging, jobs, out, width, height, format);
+KERNEL void letterbox_float32(const Job* jobs, float* out, int width, int height, Format format) {
+    letterbox(jobs, out, width, height, format);
 }
 
-KERNEL void letterbox_float16(const u8* staging, const Job* jobs, f16* out, int width, int height, Format format) {
-    letterbox(staging, jobs, out, width, height, format);
+KERNEL void letterbox_float16(const Job* jobs, f16* out, int width, int height, Format format) {
+    letterbox(jobs, out, width, height, format);
 }
 
 // --- filter ----------------------------------------------------------------------------------------------------------

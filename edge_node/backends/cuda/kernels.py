@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.interface import Anchors, Wanted
-from edge_node.backends.preprocess import InputFormat, Letterbox
+from edge_node.backends.preprocess import InputFormat
 from edge_node.frames import U8
 
 PTX = Path(__file__).parent / "kernels.ptx"
@@ -26,11 +26,15 @@ CAPACITY = 1024
 MAX_SIDE = 16384
 """Longest side of a picture in pixels; up to this, the letterbox's products fit into 32 bits."""
 
+COPY = np.dtype(
+    [(name, "<u8") for name in ("source", "target")]
+    + [(name, "<i4") for name in ("bytes", "rows", "source_pitch", "target_pitch")]
+)
 JOB = np.dtype(
-    [("start", "<u8")]
+    [(name, "<u8") for name in ("luma", "chroma")]
     + [
         (name, "<i4")
-        for name in ("source_width", "source_height", "width", "height", "left", "top", "nv12", "unused")
+        for name in ("pitch", "source_width", "source_height", "width", "height", "left", "top", "colour")
     ]
 )
 FORMAT = np.dtype([("scale", "<f4", 3), ("offset", "<f4", 3), ("rgb", "<i4")])
@@ -38,28 +42,10 @@ LAYOUT = np.dtype(
     [(name, "<i4") for name in ("rows", "anchors", "row_stride", "anchor_stride", "objectness", "capacity")]
 )
 _BLOCK = (32, 8, 1)
+_COPIERS = 64
+"""Blocks that copy pictures: enough reads under way to fill the bus, and few enough to leave it to others."""
 _THREADS = 128
-
-
-def source_size(image: U8) -> tuple[int, int]:
-    """Width and height of a picture: BGR ``(H, W, 3)``, or NV12 ``(H * 3 / 2, W)`` with even sides."""
-    height, width = image.shape[:2]
-    return (width, height) if image.ndim == 3 else (width, height * 2 // 3)
-
-
-def job(image: U8, fit: Letterbox, start: int) -> tuple[int, ...]:
-    """A row of `JOB`, for a picture that begins at byte `start` of the staging buffer."""
-    return (
-        start,
-        fit.source_width,
-        fit.source_height,
-        fit.width,
-        fit.height,
-        fit.left,
-        fit.top,
-        int(image.ndim == 2),
-        0,
-    )
+_COPY_THREADS = 256
 
 
 def format_bytes(target: InputFormat) -> bytes:
@@ -140,19 +126,37 @@ class Kernels:
 
     def __init__(self, gpu: Device) -> None:
         self._module: Any = gpu.driver.module_from_buffer(PTX.read_bytes() + b"\0")
-        self._functions: dict[str, Any] = {}
+        copy_in = self._module.get_function("copy_in").prepare("PiPPi")
+        self._functions: dict[str, Any] = {"copy_in": copy_in}
         for kind in ("float32", "float16"):
             for name, arguments in (
-                ("letterbox", f"PPPii{FORMAT.itemsize}s"),
+                ("letterbox", f"PPii{FORMAT.itemsize}s"),
                 ("select", f"PP{LAYOUT.itemsize}sPP"),
                 ("gather", f"P{LAYOUT.itemsize}sPPP"),
             ):
                 function = self._module.get_function(f"{name}_{kind}")
                 self._functions[f"{name}_{kind}"] = function.prepare(arguments)
 
+    def copy_in(
+        self, copies: int, pictures: int, table: int, table_copy: int, table_size: int, stream: Any
+    ) -> None:
+        """Copy the pictures of a batch to the GPU, and a table with them.
+
+        Args:
+            copies: Address of a `COPY` for each picture, in page-locked memory.
+            pictures: Number of pictures.
+            table: Address of the table, in page-locked memory.
+            table_copy: Address of its copy.
+            table_size: Bytes, a multiple of 16.
+            stream: A stream of pycuda.
+        """
+        grid = (max(4, -(-_COPIERS // pictures)), pictures + 1)
+        self._functions["copy_in"].prepared_async_call(
+            grid, (_COPY_THREADS, 1, 1), stream, copies, pictures, table, table_copy, table_size // 16
+        )
+
     def letterbox(
         self,
-        staging: int,
         jobs: int,
         out: int,
         shape: tuple[int, int, int, int],
@@ -163,7 +167,6 @@ class Kernels:
         """Fill an input tensor.
 
         Args:
-            staging: Address of the pictures.
             jobs: Address of a `JOB` for each picture of the batch.
             out: Address of the tensor.
             shape: Its shape ``(N, 3, height, width)``.
@@ -174,7 +177,7 @@ class Kernels:
         batch, _, height, width = shape
         grid = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]), batch)
         self._functions[f"letterbox_{np.dtype(dtype)}"].prepared_async_call(
-            grid, _BLOCK, stream, staging, jobs, out, width, height, layout
+            grid, _BLOCK, stream, jobs, out, width, height, layout
         )
 
     def filter(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_node.backends.cuda.kernels import CAPACITY, JOB, FilterLayout, request_size
+from edge_node.backends.cuda.kernels import CAPACITY, COPY, JOB, FilterLayout, request_size
 
 IN_FLIGHT = 2
 """Batches at a time: one is copied and letterboxed while the network runs on the previous one."""
@@ -52,9 +52,13 @@ def largest_batch(free: int, needed: Callable[[int], int], most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of a slot's buffers: `found` and `fetched` on the host, `staging` and `counts` on both sides."""
+    """Bytes of a slot's buffers: `found` and `fetched` on the host, `table` and `counts` on both sides.
 
-    staging: int
+    `pictures` is on the GPU, or on the host where they share one memory.
+    """
+
+    table: int
+    pictures: int
     input: int
     outputs: tuple[int, ...]
     counts: int
@@ -64,9 +68,9 @@ class Sizes:
 
     def on_gpu(self, *, shares_memory: bool) -> int:
         """Bytes of the GPU's memory, with those of the host's if GPU and host share one memory."""
-        sizes = [self.staging, self.input, *self.outputs, self.counts, self.chosen]
+        sizes = [self.table, self.pictures, self.input, *self.outputs, self.counts, self.chosen]
         if shares_memory:
-            sizes += [self.staging, self.counts, self.found, *self.fetched]
+            sizes += [self.counts, self.found, *self.fetched]
         return sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
 
 
@@ -87,20 +91,17 @@ class SlotPlan:
     layout: FilterLayout | None
 
     @property
-    def jobs_start(self) -> int:
-        """The byte of the staging buffer at which the jobs begin, after the request."""
-        return aligned(request_size(self.layout.classes) if self.layout else 0)
-
-    def pictures_start(self, batch: int) -> int:
-        """The byte of the staging buffer at which the pictures begin, after the jobs of a batch."""
-        return self.jobs_start + aligned(JOB.itemsize * batch)
+    def request(self) -> int:
+        """Bytes of the request; 0 where nothing is filtered."""
+        return request_size(self.layout.classes) if self.layout else 0
 
     def sizes(self, batch: int, pictures: int) -> Sizes:
         """Sizes for a batch whose pictures have `pictures` bytes in all."""
         outputs = tuple(batch * kind.itemsize * int(np.prod(shape)) for shape, kind in self.outputs)
         words = 4 * batch * CAPACITY if self.layout else 0
         return Sizes(
-            staging=self.pictures_start(batch) + pictures,
+            table=aligned(self.request) + aligned(JOB.itemsize * batch) + aligned(COPY.itemsize * batch),
+            pictures=pictures,
             input=batch * self.dtype.itemsize * int(np.prod(self.input)),
             outputs=outputs,
             counts=4 * batch,

@@ -1,9 +1,9 @@
 """Batches through the GPU: copy, letterbox, network, filter, copy back. Two batches are in flight.
 
-Pictures cross the bus as u8 and candidates come back; the float tensor never leaves the GPU. Copy and
-letterbox have a stream of their own, so that they run while the network runs on the batch before. The first
-batch of a size records network and filter as a CUDA graph, which later batches replay. So an engine that
-prepares itself again for every new shape does that once for each size.
+Pictures cross the bus as u8 and candidates come back; the float tensor never leaves the GPU. The first batch
+of a size records everything as one CUDA graph, which later batches start with one call. So an engine that
+prepares itself again for every new shape does that once for each size. All batches run on one stream, so that
+the network never runs twice at a time. The second batch in flight waits on the GPU, not in this process.
 
 If the GPU has no memory for a batch, nothing but time is lost: the runner finishes the batches in flight and
 gives back all buffers, and the caller may try a smaller batch.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,14 +22,16 @@ from typing import Any, Protocol
 
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.graph import CaptureError, CudaGraph
-from edge_node.backends.cuda.kernels import MAX_SIDE, Kernels, source_size
+from edge_node.backends.cuda.kernels import Kernels
+from edge_node.backends.cuda.libcuda import wait, wait_before
 from edge_node.backends.cuda.memory import IN_FLIGHT
 from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.slot import Slot
 from edge_node.backends.cuda.slots import Shape, Shapes, Slots
+from edge_node.backends.cuda.upload import Source
 from edge_node.backends.interface import Inference, OutOfMemory, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import U8, Picture, in_host
+from edge_node.frames import OnGpu, Picture
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -73,12 +76,18 @@ class _Batch:
 
     Attributes:
         slot: Its buffers, until it is collected.
+        sources: Its pictures, until it is collected: the GPU may read them where they are.
         fits: How each picture lies in the input.
+        size: Pictures in the run of the network.
+        submitted_s: When it was submitted, by `time.perf_counter`.
         inference: The result; None until it is known.
     """
 
     slot: Slot
+    sources: list[Source]
     fits: list[Letterbox]
+    size: int
+    submitted_s: float
     inference: Inference | None = None
 
 
@@ -103,7 +112,6 @@ class CudaRunner:
         self._shortage = gpu.driver.MemoryError, OutOfMemory
         with gpu.current():
             try:
-                self._upload = gpu.driver.Stream()
                 self._kernels = Kernels(gpu)
             except gpu.driver.MemoryError as error:
                 network.close()
@@ -111,6 +119,7 @@ class CudaRunner:
         self.pictures = PinnedPool(gpu)
         self._slots = Slots(gpu, network)
         self._in_flight: list[_Batch] = []
+        self._done_s = 0.0
         self._lock = threading.Lock()  # for slots and batches: one thread may collect while another submits
 
     @property
@@ -121,7 +130,10 @@ class CudaRunner:
     def submit(
         self, pictures: Sequence[Picture], target: InputFormat, wanted: Wanted | None
     ) -> Pending[Inference]:
-        """Start a batch; once this returns, the caller may reuse the pictures.
+        """Start a batch.
+
+        Pictures that this runner's `pictures` lent, and those on the GPU, are read until the batch is
+        collected: nobody may change them before. Others may be reused at once.
 
         The result has only the candidates if the output can be filtered, else the whole outputs. Its times
         are those of the GPU: from the first copy to the input tensor, and from there to the candidates.
@@ -137,17 +149,16 @@ class CudaRunner:
             ModelError: A picture is too large, or the GPU has too little memory for one.
             ValueError: There are no pictures or too many, or two batches are in flight already.
         """
-        images = [in_host(picture) for picture in pictures]
-        count = len(images)
+        count = len(pictures)
         if not 0 < count <= self._network.max_batch:
             raise ValueError(f"{count} pictures; 1 to {self._network.max_batch} fit into a batch")
-        fits = [Letterbox.fit(*_checked(image), target) for image in images]
+        sources = [Source.of(picture, self.pictures.find) for picture in pictures]
         with self._gpu.current(), self._lock:
             if len(self._in_flight) == IN_FLIGHT:
                 raise ValueError("two batches are in flight: collect one first")
             for last in (count > 1, True):
                 try:
-                    return self._start(images, fits, target, wanted)
+                    return self._start(sources, target, wanted)
                 except self._shortage as error:
                     log.debug("%d pictures of %dx%d: %s", count, target.width, target.height, error)
                     self._make_room(count)
@@ -172,23 +183,23 @@ class CudaRunner:
         for batch in list(self._in_flight):
             batch.slot.done.synchronize()
             self._finish(batch)
-        self._upload.synchronize()
         self._compute.synchronize()
         self._slots.shrink(count)
 
-    def _start(
-        self, images: Sequence[U8], fits: list[Letterbox], target: InputFormat, wanted: Wanted | None
-    ) -> Pending[Inference]:
-        size = self._network.padded(len(images))
-        slot = self._slots.get(target, wanted.anchors if wanted else None, images)
-        slot.upload(images, fits, size, wanted, self._upload)
-        slot.letterbox(size, target, self._kernels, self._upload)
-        self._compute.wait_for_event(slot.ready)
-        slot.begun.record(self._compute)
-        self._run(slot, (size, 3, target.height, target.width))
-        slot.done.record(self._compute)
+    def _start(self, sources: list[Source], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
+        size = self._network.padded(len(sources))
+        room = sum(source.room for source in sources)
+        slot = self._slots.get(target, wanted.anchors if wanted else None, len(sources), room)
+        fits = slot.upload.place(sources, target, size, wanted)
+        stream: int = self._compute.handle
+        for source in sources:
+            if isinstance(source.picture, OnGpu) and source.picture.ready is not None:
+                wait_before(stream, source.picture.ready)
+        slot.started.record(stream)
+        self._run(slot, (size, 3, target.height, target.width), target)
+        slot.done.record(stream)
         slot.busy = True
-        batch = _Batch(slot, fits)
+        batch = _Batch(slot, sources, fits, size, time.perf_counter())
         self._in_flight.append(batch)
         return Pending(partial(self._collect, batch))
 
@@ -197,7 +208,10 @@ class CudaRunner:
         if batch.inference is None:
             slot = batch.slot
             with self._gpu.current():
-                slot.done.synchronize()
+                # The GPU begins with a batch when it has been submitted and the one before is done.
+                begun = max(batch.submitted_s, self._done_s)
+                wait(slot.done, begun + slot.took_s.get(batch.size, 0.0))
+                self._done_s = time.perf_counter()
                 with self._lock:
                     self._finish(batch)
         assert batch.inference  # noqa: S101 - `_finish` made it, here or in `_make_room`
@@ -207,17 +221,18 @@ class CudaRunner:
         if batch.inference is None:
             slot = batch.slot
             outputs = slot.results(len(batch.fits))
-            preprocess_ms = slot.ready.time_since(slot.started)
-            inference_ms = slot.done.time_since(slot.begun)
+            preprocess_ms = slot.ready.since(slot.started)
+            inference_ms = slot.done.since(slot.ready)
+            slot.took_s[batch.size] = (preprocess_ms + inference_ms) / 1e3
             slot.busy = False
             self._in_flight.remove(batch)
+            batch.sources.clear()
             batch.inference = Inference(outputs, batch.fits, preprocess_ms, inference_ms)
 
     def close(self) -> None:
         """Release everything."""
         with self._gpu.current():
             self._compute.synchronize()
-            self._upload.synchronize()
             for batch in self._in_flight:
                 batch.slot.busy = False
             self._in_flight.clear()
@@ -225,13 +240,15 @@ class CudaRunner:
             self._network.close()
         self.pictures.close()
 
-    def _run(self, slot: Slot, shape: Shape) -> None:
-        batch = shape[0]
+    def _run(self, slot: Slot, shape: Shape, target: InputFormat) -> None:
+        batch, stream = shape[0], self._compute
+        addresses = [output.address for output in slot.outputs]
 
-        def work() -> None:
-            addresses = [output.address for output in slot.outputs]
-            self._network.enqueue(slot.number, shape, slot.input.address, addresses, self._compute.handle)
-            slot.download(batch, self._kernels, self._compute)
+        def work(*, captured: bool = False) -> None:
+            slot.prepare(batch, target, self._kernels, stream)
+            slot.ready.record(stream.handle, captured=captured)
+            self._network.enqueue(slot.number, shape, slot.input.address, addresses, stream.handle)
+            slot.download(batch, self._kernels, stream)
 
         allowed = self._use_graphs and self._network.capturable
         if not allowed and slot.graphs:
@@ -240,18 +257,18 @@ class CudaRunner:
             self._record(slot, batch, work)
         graph = slot.graphs.get(batch)
         if graph:
-            graph.launch(self._compute.handle)
+            graph.launch(stream.handle)
         else:
             work()
 
-    def _record(self, slot: Slot, batch: int, work: Callable[[], None]) -> None:
+    def _record(self, slot: Slot, batch: int, work: Callable[..., None]) -> None:
         for _ in range(WARM_UP):
             work()
         slot.tried.add(batch)
         if not self._network.capturable:
             return
         try:
-            slot.graphs[batch] = CudaGraph(self._compute.handle, work)
+            slot.graphs[batch] = CudaGraph(self._compute.handle, partial(work, captured=True))
         except CaptureError as error:
             if isinstance(error.__cause__, self._shortage):
                 raise error.__cause__ from None
@@ -262,12 +279,3 @@ class CudaRunner:
             # CUDA's runtime reports the error again to the next caller; here that does no harm.
             with contextlib.suppress(Exception):
                 work()
-
-
-def _checked(image: U8) -> tuple[int, int]:
-    width, height = source_size(image)
-    if not 0 < max(width, height) <= MAX_SIDE:
-        raise ModelError(f"a picture of {width}x{height}: longer than {MAX_SIDE} pixels, or empty")
-    if image.ndim == 2 and (image.shape[0] % 3 or width % 2):
-        raise ModelError(f"an NV12 picture of shape {image.shape}: needs (H * 3 / 2, W) with even H and W")
-    return width, height

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from edge_node.backends.cuda.device import Buffer, Device, Pinned
 from edge_node.backends.cuda.graph import CudaGraph
-from edge_node.backends.cuda.kernels import CAPACITY, JOB, Kernels, fill_request, format_bytes, job
-from edge_node.backends.cuda.memory import SlotPlan, aligned
-from edge_node.backends.interface import Array, Wanted
-from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import U8
+from edge_node.backends.cuda.kernels import CAPACITY, Kernels, format_bytes
+from edge_node.backends.cuda.libcuda import Event
+from edge_node.backends.cuda.memory import SlotPlan
+from edge_node.backends.cuda.upload import Upload
+from edge_node.backends.interface import Array
+from edge_node.backends.preprocess import InputFormat
 
 
 class Slot:
     """Buffers for one batch in flight; the context must be current.
-
-    The staging buffer holds the request, the jobs and the pictures side by side, so that they travel
-    together.
 
     Args:
         gpu: The GPU.
         number: Unique to this slot; a network keeps under this number what belongs to these addresses.
         plan: What the slot has to hold.
         batch: Maximum number of pictures in a run of the network.
-        pictures: Maximum bytes of all pictures, each `aligned`.
+        pictures: Bytes of room for pictures.
 
     Attributes:
+        upload: What a batch brings to the GPU.
         input: The input tensor.
         outputs: The network's outputs.
-        on_gpu: Bytes of the GPU's memory.
         busy: Whether a batch in flight uses the slot.
         graphs: Recorded runs, by batch size.
+        took_s: Seconds that the last run took, by batch size.
         tried: Batch sizes whose recording was tried, with or without success.
 
     Raises:
@@ -42,29 +40,38 @@ class Slot:
     """
 
     def __init__(self, gpu: Device, number: int, plan: SlotPlan, batch: int, pictures: int) -> None:
-        self.number, self.batch, self.pictures = number, batch, pictures
+        self.number, self.batch = number, batch
         self._gpu, self._plan = gpu, plan
-        self._memory: list[Buffer | Pinned] = []
+        self._memory: list[Buffer | Pinned | Upload | Event] = []
         self.busy = False
         self.graphs: dict[int, CudaGraph] = {}
         self.tried: set[int] = set()
-        sizes = plan.sizes(batch, pictures)
-        self.on_gpu = sizes.on_gpu(shares_memory=gpu.shares_memory)
+        self.took_s: dict[int, float] = {}
+        sizes = plan.sizes(batch, 0)
         try:
-            self._host, self._device = self._pinned(sizes.staging), self._buffer(sizes.staging)
+            self._memory.append(upload := Upload(gpu, plan.request, batch))
+            self.upload = upload
+            upload.reserve(pictures)
             self.input = self._buffer(sizes.input)
             self.outputs = [self._buffer(size) for size in sizes.outputs]
             self._counts, self._device_counts = self._pinned(sizes.counts), self._buffer(sizes.counts)
             self._chosen = self._buffer(sizes.chosen)
             self._found = self._pinned(sizes.found)
             self._fetched = [self._pinned(size) for size in sizes.fetched]
-            event, flags = gpu.driver.Event, gpu.driver.event_flags
-            self.started, self.ready, self.begun = event(), event(), event()
-            # The thread that waits for the result sleeps, because an edge box has other work for its cores.
-            self.done = event(flags.BLOCKING_SYNC)
+            self.started, self.ready, self.begun = self._event(), self._event(), self._event()
+            self.done = self._event(blocking=True)
         except BaseException:
             self.free()
             raise
+
+    @property
+    def on_gpu(self) -> int:
+        """Bytes of the GPU's memory."""
+        return self._plan.sizes(self.batch, self.upload.room).on_gpu(shares_memory=self._gpu.shares_memory)
+
+    def _event(self, *, blocking: bool = False) -> Event:
+        self._memory.append(event := Event(blocking=blocking))
+        return event
 
     def _buffer(self, size: int) -> Buffer:
         self._memory.append(buffer := Buffer(self._gpu, size))
@@ -74,53 +81,17 @@ class Slot:
         self._memory.append(pinned := Pinned(self._gpu, size))
         return pinned
 
-    def upload(
-        self,
-        images: Sequence[U8],
-        fits: Sequence[Letterbox],
-        batch: int,
-        wanted: Wanted | None,
-        stream: Any,
-    ) -> None:
-        """Put a batch into the staging buffer, and start copying each picture as soon as it is there.
-
-        Args:
-            images: The pictures; they fit into the slot.
-            fits: How each picture lies in the input.
-            batch: Pictures in the run of the network; the first picture stands in for missing ones.
-            wanted: For the filter; None where there is none.
-            stream: The stream to copy on.
-        """
-        self.started.record(stream)
-        starts, end = [], self._plan.pictures_start(self.batch)
-        for image in images:
-            starts.append(end)
-            end += aligned(image.nbytes)
-        memory = self._host.array
-        jobs = [job(image, fit, start) for image, fit, start in zip(images, fits, starts, strict=True)]
-        jobs += jobs[:1] * (batch - len(jobs))
-        self._host.view(JOB, (batch,), self._plan.jobs_start)[:] = np.array(jobs, JOB)
-        if wanted and self._plan.layout:
-            fill_request(memory, wanted)
-        copied = 0
-        for image, start in zip(images, starts, strict=True):
-            stop = start + image.nbytes
-            np.copyto(memory[start:stop].reshape(image.shape), image)
-            self._gpu.driver.memcpy_htod_async(self._device.address + copied, memory[copied:stop], stream)
-            copied = stop
-
-    def letterbox(self, batch: int, target: InputFormat, kernels: Kernels, stream: Any) -> None:
-        """Make the input tensor from the uploaded pictures."""
+    def prepare(self, batch: int, target: InputFormat, kernels: Kernels, stream: Any) -> None:
+        """Enqueue the copies and the letterbox: the input tensor of the batch that is in the table."""
+        self.upload.enqueue(batch, kernels, stream)
         kernels.letterbox(
-            self._device.address,
-            self._device.address + self._plan.jobs_start,
+            self.upload.jobs,
             self.input.address,
             (batch, *self._plan.input),
             self._plan.dtype,
             format_bytes(target),
             stream,
         )
-        self.ready.record(stream)
 
     def download(self, batch: int, kernels: Kernels, stream: Any) -> None:
         """Bring the candidates to the host, or the outputs if there is no filter."""
@@ -137,7 +108,7 @@ class Slot:
             plan.outputs[0][1],
             batch,
             layout,
-            self._device.address,
+            self.upload.request,
             self._device_counts.address,
             self._chosen.address,
             self._found.address,

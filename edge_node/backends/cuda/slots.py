@@ -6,7 +6,6 @@ import itertools
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,7 +17,6 @@ from edge_node.backends.cuda.memory import IN_FLIGHT, MARGIN, SlotPlan, aligned,
 from edge_node.backends.cuda.slot import Slot
 from edge_node.backends.interface import Anchors, OutOfMemory
 from edge_node.backends.preprocess import InputFormat
-from edge_node.frames import U8
 
 log = logging.getLogger("darner.backend")
 Shape = tuple[int, int, int, int]
@@ -89,29 +87,39 @@ class Slots:
         self._again_at = 0.0
         self._told = False
 
-    def get(self, target: InputFormat, anchors: Anchors | None, images: Sequence[U8]) -> Slot:
-        """Free buffers that hold these pictures; call it with fewer than two batches in flight.
+    def get(self, target: InputFormat, anchors: Anchors | None, count: int, room: int) -> Slot:
+        """Free buffers for a batch; call it with fewer than two batches in flight.
+
+        Args:
+            target: The network's input.
+            anchors: Of the filter.
+            count: Pictures.
+            room: Bytes of the pictures that must be copied.
 
         Raises:
             OutOfMemory: Several pictures do not fit within the margin.
             pycuda.driver.MemoryError: The GPU gives less memory than it says is free.
         """
         kept = self._kept_for(target, anchors)
-        pictures = sum(aligned(image.nbytes) for image in images)
         place, slot = next(
             (place, slot) for place, slot in enumerate(kept.slots) if slot is None or not slot.busy
         )
-        each = -(-pictures // len(images))
+        each = -(-room // count)
         self._grow(kept, each)
-        if slot:
-            enough = slot.batch >= self._network.padded(len(images))
-            if enough and slot.pictures >= pictures:
-                return slot
-            if enough:  # The pictures are larger: leave room for those of other cameras.
+        if slot and slot.batch >= self._network.padded(count):
+            if slot.upload.room < room:
+                # Leave room for the pictures of other cameras. What is recorded for the slot stays.
                 each = aligned(each * 3 // 2)
+                slot.upload.release()
+                slot.upload.reserve(self._fitting(kept, count, each) * each)
+            return slot
+        if slot:
             kept.slots[place] = None
             self._free(slot)
-        kept.slots[place] = slot = self._make(kept, len(images), each)
+        fits = self._fitting(kept, count, each)
+        kept.slots[place] = slot = Slot(
+            self._gpu, next(self._numbers), kept.plan, self._network.padded(fits), fits * each
+        )
         return slot
 
     def shrink(self, count: int) -> None:
@@ -158,13 +166,13 @@ class Slots:
             picture, self._network.input_dtype, tuple((shape[1:], kind) for shape, kind in outputs), filtered
         )
 
-    def _make(self, kept: _Kept, count: int, each: int) -> Slot:
-        """Buffers for at least `count` pictures of `each` bytes.
+    def _fitting(self, kept: _Kept, count: int, each: int) -> int:
+        """For how many pictures of `each` bytes a slot is made; at least `count`.
 
         Raises:
             OutOfMemory: They do not fit. A single picture is tried however little is free.
         """
-        network, gpu = self._network, self._gpu
+        network = self._network
         alone = self._room(kept, each, network.max_batch, others=True)
         if alone < self.max_batch:
             self.max_batch, self._again_at = max(1, alone), time.monotonic() + _AGAIN_S
@@ -174,8 +182,7 @@ class Slots:
         if fits < count and count > 1:
             _, height, width = kept.plan.input
             raise OutOfMemory(f"buffers for {count} pictures of {width}x{height} leave no margin")
-        fits = max(fits, 1)
-        return Slot(gpu, next(self._numbers), kept.plan, network.padded(fits), fits * each)
+        return max(fits, 1)
 
     def _room(self, kept: _Kept, each: int, most: int, *, others: bool) -> int:
         """How many pictures there is room for; with `others`, buffers of other formats may be freed."""

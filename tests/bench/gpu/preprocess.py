@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
-from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes, job, source_size
+from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes
+from edge_node.backends.cuda.upload import Source, job
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
 from edge_node.frames import U8
 from tests.edge_node.backends.cuda.test_kernels import SIZES, TARGETS, expected, levels, nv12, picture
@@ -38,8 +39,10 @@ class Ways:
             Pinned(gpu, self.start + image.nbytes),
             Buffer(gpu, self.start + image.nbytes),
         )
-        fit = Letterbox.fit(*source_size(image), target)
-        self.pinned.view(JOB, (1,))[:] = np.array([job(image, fit, self.start)], JOB)
+        source = Source.of(image, lambda _array: None)
+        fit = Letterbox.fit(source.width, source.height, target)
+        row = job(source, self.staging.address + self.start, source.pitch, fit)
+        self.pinned.view(JOB, (1,))[:] = np.array([row], JOB)
         self.pinned_tensor, self.tensor = Pinned(gpu, self.size), Buffer(gpu, self.size)
         self.cpu = Preprocessor(target)
 
@@ -55,7 +58,6 @@ class Ways:
     def kernel(self) -> None:
         """The fused kernel."""
         self.kernels.letterbox(
-            self.staging.address,
             self.staging.address,
             self.tensor.address,
             self.shape,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_node.backends.cuda import libcuda
 from edge_node.backends.cuda.device import Device
 from edge_node.frames import U8
 
@@ -67,23 +68,17 @@ class _HostMemory:
         self._driver.pinned -= 1
 
 
-class _Event:
-    def __init__(self, _flags: int = 0) -> None: ...
+class FakeLibrary:
+    """Stands for libcuda: events that are reached at once."""
 
-    def record(self, _stream: Any) -> None: ...
-
-    def synchronize(self) -> None: ...
-
-    def time_since(self, _other: Any) -> float:
-        return 1.0
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_: 0
 
 
 class _Stream:
     handle = 0
 
     def synchronize(self) -> None: ...
-
-    def wait_for_event(self, _event: Any) -> None: ...
 
 
 class FakeDriver(ModuleType):
@@ -100,9 +95,8 @@ class FakeDriver(ModuleType):
     """
 
     Error, MemoryError = FakeError, FakeMemoryError
-    Event, Stream = _Event, _Stream
+    Stream = _Stream
     device_attribute = SimpleNamespace(INTEGRATED=18)
-    event_flags = SimpleNamespace(BLOCKING_SYNC=1)
     host_alloc_flags = SimpleNamespace(DEVICEMAP=2)
 
     def __init__(self, total: int) -> None:
@@ -153,4 +147,5 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch, total: int, *, integrated: bool = 
     package.driver = driver  # type: ignore[attr-defined]  # as an imported submodule is
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    monkeypatch.setattr(libcuda, "library", FakeLibrary)
     return Device(), driver

@@ -26,10 +26,9 @@ from edge_node.backends.cuda.kernels import (
     FilterLayout,
     fill_request,
     format_bytes,
-    job,
     request_size,
-    source_size,
 )
+from edge_node.backends.cuda.upload import Source, job
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
 from edge_node.detect.decode.candidates import candidates
@@ -110,19 +109,22 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return ctypes.CDLL(str(target))
 
 
+def described(image: U8, target: InputFormat) -> tuple[int, ...]:
+    """The job of a picture where it lies."""
+    source = Source.of(image, lambda array: array.ctypes.data)
+    assert source.address is not None
+    return job(source, source.address, source.pitch, Letterbox.fit(source.width, source.height, target))
+
+
 def address(array: npt.NDArray[Any]) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
 def letterbox(library: ctypes.CDLL, images: list[U8], target: InputFormat, dtype: str) -> npt.NDArray[Any]:
-    fits = [Letterbox.fit(*source_size(image), target) for image in images]
-    starts = np.cumsum([0] + [image.nbytes for image in images]).tolist()
-    staging = np.concatenate([image.ravel() for image in images])
-    jobs = np.array([job(*row) for row in zip(images, fits, starts[:-1], strict=True)], JOB)
+    jobs = np.array([described(image, target) for image in images], JOB)
     out = np.full((len(images), 3, target.height, target.width), np.nan, dtype)
     layout = np.frombuffer(format_bytes(target), FORMAT)
     library.run_letterbox(
-        address(staging),
         address(jobs),
         address(out),
         target.width,

@@ -92,10 +92,10 @@ def test_a_slot_of_yolov8_at_640_takes_what_was_counted_by_hand() -> None:
     assert sizes.input == 4 * 4_915_200
     assert sizes.outputs == (4 * 2_822_400,) == sizes.fetched
     assert (sizes.chosen, sizes.found) == (0, 0)
-    # In blocks of 2 MiB: pictures 6, input 10, output 6, and one each for counts and an empty buffer.
-    assert sizes.on_gpu(shares_memory=False) == (6 + 10 + 6 + 1 + 0) * 2 * MB
+    # In blocks of 2 MiB: table 1, pictures 6, input 10, output 6, and one each for counts and no scratch.
+    assert sizes.on_gpu(shares_memory=False) == (1 + 6 + 10 + 6 + 1 + 0) * 2 * MB
     # Where the GPU has no memory of its own, what the host pins counts as well.
-    assert sizes.on_gpu(shares_memory=True) == (6 + 10 + 6 + 1 + 0 + 6 + 1 + 6) * 2 * MB
+    assert sizes.on_gpu(shares_memory=True) == (1 + 6 + 10 + 6 + 1 + 0 + 1 + 6) * 2 * MB
 
 
 @pytest.mark.parametrize(

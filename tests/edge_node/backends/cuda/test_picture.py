@@ -121,4 +121,4 @@ def test_many_threads_may_lend_and_let_go(monkeypatch: pytest.MonkeyPatch) -> No
         thread.join()
     gc.collect()
     assert not wrong
-    assert pool.held <= 8 * 48 * 64 * 3
+    assert pool.held <= 16 * 48 * 64 * 3  # a thread holds its last picture until it has the next one

@@ -17,15 +17,16 @@ from edge_node.assets.models import BUILT_IN
 from edge_node.assets.names import Layout
 from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
 from edge_node.backends.cuda.graph import CaptureError, CudaGraph
-from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes, job, source_size
+from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.cuda.slots import Shape
+from edge_node.backends.cuda.upload import Source, job
 from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
 from edge_node.detect.decode.candidates import candidates
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.frames import U8
+from edge_node.frames import U8, OnGpu, Picture
 from shared.errors import ModelError
 from tests.conftest import SHARED
 from tests.edge_node.backends.cuda.test_kernels import (
@@ -58,20 +59,26 @@ def kernels(gpu: Device) -> Iterator[Kernels]:
 def letterbox(
     gpu: Device, kernels: Kernels, images: list[U8], target: InputFormat, dtype: str
 ) -> npt.NDArray[Any]:
-    fits = [Letterbox.fit(*source_size(image), target) for image in images]
-    starts = np.cumsum([0] + [image.nbytes for image in images]).tolist()
-    jobs = np.array([job(*row) for row in zip(images, fits, starts[:-1], strict=True)], JOB)
-    staging = np.concatenate([image.ravel() for image in images])
     shape = (len(images), 3, target.height, target.width)
     out = np.full(shape, np.nan, dtype)
-    buffers = [Buffer(gpu, array.nbytes) for array in (staging, jobs, out)]
-    for buffer, array in zip(buffers, (staging, jobs, out), strict=True):
+    pinned = [Pinned(gpu, image.nbytes) for image in images]
+    jobs = []
+    for image, memory in zip(images, pinned, strict=True):
+        memory.array[:] = image.ravel()
+        source = Source.of(image, lambda _array: None)
+        fit = Letterbox.fit(source.width, source.height, target)
+        jobs.append(job(source, memory.address, source.pitch, fit))
+    table = np.array(jobs, JOB)
+    buffers = [Buffer(gpu, array.nbytes) for array in (table, out)]
+    for buffer, array in zip(buffers, (table, out), strict=True):
         gpu.driver.memcpy_htod(buffer.address, array)
     stream = gpu.driver.Stream()
     addresses = [buffer.address for buffer in buffers]
-    kernels.letterbox(addresses[0], addresses[1], addresses[2], shape, dtype, format_bytes(target), stream)
+    kernels.letterbox(addresses[0], addresses[1], shape, dtype, format_bytes(target), stream)
     stream.synchronize()
-    gpu.driver.memcpy_dtoh(out, addresses[2])
+    gpu.driver.memcpy_dtoh(out, addresses[1])
+    for memory in pinned:
+        memory.free()
     for buffer in buffers:
         buffer.free()
     return out
@@ -470,3 +477,50 @@ def test_a_batch_is_filled_up_with_its_first_picture(onnx_backend: CudaOnnxBacke
             for (output,), reference in zip(found.outputs, (alone * 2)[:count], strict=True):
                 np.testing.assert_allclose(output.astype(np.float64), reference.astype(np.float64), atol=1e-3)
     backend.close()
+
+
+class Echo(Constant):
+    """A network that answers with its input."""
+
+    def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+        return [(shape, self.input_dtype)]
+
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the stream is fixed
+        self._gpu.driver.memcpy_dtod_async(outputs[0], source, 4 * int(np.prod(shape)), self._stream)
+
+
+def test_one_recording_serves_pictures_wherever_they_lie_and_of_any_size(gpu: Device) -> None:
+    target = TARGETS["yolov8"]
+    with gpu.current():
+        stream = gpu.driver.Stream()
+        network = Echo(gpu, np.zeros((4, 1), np.float32), stream, waits=False)
+        engine = CudaRunner(gpu, network, stream)
+        planar = nv12(352, 288)
+        memory = Buffer(gpu, 432 * 512)
+        wide = np.zeros((432, 512), np.uint8)
+        wide[:, :352] = planar
+        gpu.driver.memcpy_htod(memory.address, wide)
+    chroma = memory.address + 288 * 512
+    there = OnGpu(memory.address, chroma, 512, 352, 288, lambda: picture(352, 288), memory)
+
+    def lent(image: U8) -> U8:
+        found = engine.pictures.lend(*image.shape[:2])
+        found[:] = image
+        return found
+
+    large = picture(1300, 801)
+    for shift in range(6):
+        part = (slice(shift, 700 - shift), slice(3 * shift + 1, 1201))
+        batch: list[tuple[Picture, U8]] = [
+            (lent(picture(640 + shift, 480)), picture(640 + shift, 480)),
+            (lent(large)[part], np.ascontiguousarray(large[part])),
+            (large[part], np.ascontiguousarray(large[part])),
+            (there, planar),
+        ]
+        batch = batch[shift % 4 :] + batch[: shift % 4]
+        found = engine.submit([image for image, _ in batch], target, None).collect()
+        for (output,), (_, image) in zip(found.outputs, batch, strict=True):
+            assert levels(output[None], expected(image, target), target) <= 1.001
+    engine.close()
+    with gpu.current():
+        memory.free()

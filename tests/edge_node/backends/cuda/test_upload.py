@@ -1,0 +1,188 @@
+"""How pictures get to the GPU: which are copied, by whom, and where the letterbox finds them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_node.backends.cuda.kernels import COPY, FORMAT, JOB, format_bytes
+from edge_node.backends.cuda.upload import Source, job
+from edge_node.backends.preprocess import InputFormat, Letterbox
+from edge_node.frames import U8, OnGpu
+from shared.errors import ModelError
+from tests.edge_node.backends.cuda.test_kernels import (
+    TARGETS,
+    address,
+    described,
+    expected,
+    levels,
+    library,
+    nv12,
+    picture,
+)
+
+__all__ = ["library"]
+TARGET = TARGETS["yolov8"]
+
+
+def here(array: U8) -> int:
+    """Every array has an address on a machine whose GPU is the CPU."""
+    found: int = array.ctypes.data
+    return found
+
+
+def nowhere(_array: U8) -> None:
+    return None
+
+
+def on_gpu(image: U8, **more: Any) -> OnGpu:
+    """An NV12 or BGR array as if it lay on the GPU."""
+    rows, width = image.shape[:2]
+    pitch = image.strides[0]
+    if image.ndim == 3:
+        return OnGpu(here(image), None, pitch, width, rows, lambda: image, image, **more)
+    height = rows * 2 // 3
+    return OnGpu(
+        here(image), here(image) + height * pitch, pitch, width, height, lambda: image, image, **more
+    )
+
+
+def bring(library: ctypes.CDLL, sources: list[Source]) -> tuple[list[U8], U8]:
+    """Copy pictures as the kernel does; what of the target each one fills, and the copy of a table."""
+    room = sum(source.room for source in sources)
+    target = np.full(room + 512, 171, np.uint8)
+    start = -here(target) % 256
+    table = np.arange(200, dtype=np.uint8)
+    copied = np.zeros(208, np.uint8)
+    copies = []
+    for source in sources:
+        assert source.address is not None
+        place = here(target) + start + source.address % 16
+        row = (source.address, place, source.piece, source.rows, source.pitch, source.staged_pitch)
+        copies.append(row)
+        start += source.room
+    aligned = np.zeros(256 + table.nbytes, np.uint8)
+    begin = -here(aligned) % 16
+    aligned[begin : begin + table.nbytes] = table
+    into = np.zeros(256 + copied.nbytes, np.uint8)
+    there = -here(into) % 16
+    rows_in_memory = np.array(copies, COPY)
+    library.run_copy_in(
+        address(rows_in_memory),
+        len(copies),
+        ctypes.c_void_p(here(aligned) + begin),
+        ctypes.c_void_p(here(into) + there),
+        192 // 16,
+    )
+    filled = []
+    for _, place, piece, rows, _, pitch in copies:
+        pieces = (place - here(target) + row * pitch for row in range(rows))
+        filled.append(np.concatenate([target[first : first + piece] for first in pieces]))
+    assert (target[start:] == 171).all()  # nothing beyond the room
+    return filled, into[there : there + 192]
+
+
+SIZES = [(1280, 720), (64, 48), (33, 7), (1, 1), (1919, 3)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_whole_pictures_and_parts_of_pictures_arrive_as_they_were(
+    library: ctypes.CDLL, size: tuple[int, int]
+) -> None:
+    width, height = size
+    large = picture(width + 13, height + 9)
+    part = large[5 : 5 + height, 7 : 7 + width]
+    whole = picture(width, height)
+    sources = [Source.of(image, here) for image in (whole, part, whole)]
+    assert [source.rows for source in sources] == [1, height, 1]
+    filled, table = bring(library, sources)
+    for found, image in zip(filled, (whole, part, whole), strict=True):
+        np.testing.assert_array_equal(found, image.ravel())
+    np.testing.assert_array_equal(table, np.arange(192, dtype=np.uint8))
+
+
+def letterboxed(library: ctypes.CDLL, row: tuple[int, ...], target: InputFormat) -> Any:
+    out = np.full((1, 3, target.height, target.width), np.nan, np.float32)
+    jobs, layout = np.array([row], JOB), np.frombuffer(format_bytes(target), FORMAT)
+    library.run_letterbox(
+        address(jobs),
+        address(out),
+        target.width,
+        target.height,
+        address(layout),
+        1,
+        0,
+    )
+    return out
+
+
+def test_a_part_of_a_picture_is_letterboxed_where_it_lies(library: ctypes.CDLL) -> None:
+    part = picture(500, 400)[30:330, 11:411]
+    found = letterboxed(library, described(part, TARGET), TARGET)
+    assert levels(found, expected(np.ascontiguousarray(part), TARGET), TARGET) <= 1.001
+
+
+@pytest.mark.parametrize("make", [nv12, picture], ids=["NV12", "BGR"])
+def test_pictures_on_the_gpu_are_read_there_with_their_pitch(
+    library: ctypes.CDLL, make: Callable[[int, int], U8]
+) -> None:
+    image = make(352, 288)
+    wide = np.zeros((image.shape[0], 512, *image.shape[2:]), np.uint8)
+    wide[:, :352] = image
+    rows = image.shape[0]
+    held = OnGpu(
+        here(wide),
+        here(wide) + 288 * wide.strides[0] if image.ndim == 2 else None,
+        wide.strides[0],
+        352,
+        288,
+        lambda: image,
+        wide,
+    )
+    source = Source.of(held, nowhere)
+    assert (source.room, rows) == (0, rows)
+    assert source.address is not None
+    row = job(source, source.address, source.pitch, Letterbox.fit(352, 288, TARGET))
+    assert levels(letterboxed(library, row, TARGET), expected(image, TARGET), TARGET) <= 1.001
+
+
+@pytest.mark.parametrize(
+    ("colour", "luma", "u", "v", "bgr"),
+    [
+        pytest.param("bt601", 235, 128, 128, (255, 255, 255), id="white of the limited range"),
+        pytest.param("bt601-full", 235, 128, 128, (235, 235, 235), id="grey of the full range"),
+        pytest.param("bt601", 81, 90, 240, (0, 0, 254), id="red by BT.601"),
+        pytest.param("bt709", 63, 102, 240, (1, 0, 255), id="red by BT.709"),
+        pytest.param("bt709-full", 54, 99, 255, (0, 0, 254), id="red by BT.709 in the full range"),
+        pytest.param("bt601-full", 76, 85, 255, (0, 0, 254), id="red by BT.601 in the full range"),
+    ],
+)
+def test_colours_are_those_of_the_stream(
+    library: ctypes.CDLL, colour: Any, luma: int, u: int, v: int, bgr: tuple[int, int, int]
+) -> None:
+    image = np.full((6, 4), luma, np.uint8)
+    image[4:, 0::2], image[4:, 1::2] = u, v
+    target = InputFormat(4, 4, rgb=False, scale=(1.0, 1.0, 1.0))
+    source = Source.of(on_gpu(image, colour=colour), nowhere)
+    assert source.address is not None
+    row = job(source, source.address, source.pitch, Letterbox.fit(4, 4, target))
+    found = letterboxed(library, row, target)[0, :, 0, 0]
+    np.testing.assert_allclose(found, bgr, atol=2)
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        pytest.param(np.zeros((0, 4, 3), np.uint8), "4x0", id="empty"),
+        pytest.param(np.zeros((2, 16385, 3), np.uint8), "16385x2", id="too wide"),
+        pytest.param(np.zeros((5, 4), np.uint8), "NV12", id="no third of chroma"),
+        pytest.param(np.zeros((6, 5), np.uint8), "NV12", id="odd width"),
+    ],
+)
+def test_what_is_no_picture_is_refused(image: U8, says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        Source.of(image, here)
