@@ -56,7 +56,7 @@ LEVELS: dict[str, list[str]] = {
         "preprocess.py sizes.py",
         "interface.py",
         "host.py cuda",
-        "onnx tensorrt torch.py kserve.py",
+        "onnx tensorrt torch.py kserve.py rescue.py",
         "choose.py",
     ],
     "viewer_server": [

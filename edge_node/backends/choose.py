@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,10 @@ def choose(settings: ModelSettings, device: int = 0) -> Backend:
             backend = _load(engine, path, settings, device)
         except ModelError as error:
             why = str(error).removeprefix(f"model {path}: ")
+            other = _on_processor(path, settings) if engine == "tensorrt" else None
+            if settings.backend != "auto" and other:
+                log.warning("model %s runs on the processor: %s", path, why)
+                return other()
             if settings.backend != "auto" or len(files) == 1:
                 raise ModelError(f"model {path}: {why}") from None
             refused.append(f"{path.name} is not used: {why}")
@@ -112,7 +117,7 @@ def _load(engine: BackendName, path: Path, settings: ModelSettings, device: int)
     except ImportError as error:
         raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
     meanwhile = partial(choose, replace(settings, backend="onnxruntime", name=str(path)), device)
-    return TensorrtBackend(path, settings, device, meanwhile=meanwhile)
+    return _rescued(TensorrtBackend(path, settings, device, meanwhile=meanwhile), path, settings, device)
 
 
 def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:
@@ -123,10 +128,32 @@ def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:
         from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 
         try:
-            return CudaOnnxBackend(path, MAX_BATCH, device)
+            return _rescued(CudaOnnxBackend(path, MAX_BATCH, device), path, settings, device)
         except ModelError as error:
             log.warning("pictures are prepared on the CPU: %s", error)
     return OnnxBackend(path, settings, device)
+
+
+def _rescued(backend: Backend, path: Path, settings: ModelSettings, device: int) -> Backend:
+    """The engine, and what takes over when its GPU fails."""
+    from edge_node.backends.cuda.device import device as gpu
+    from edge_node.backends.rescue import Rescued
+
+    return Rescued(backend, gpu(device), _on_processor(path, settings))
+
+
+def _on_processor(path: Path, settings: ModelSettings) -> Callable[[], Backend] | None:
+    """Makes the engine that may run instead of a GPU's; None where settings or files do not allow it."""
+    model = path.with_suffix(".onnx")
+    if not settings.allow_fallback or not is_readable(model):
+        return None
+
+    def load() -> Backend:
+        from edge_node.backends.onnx.backend import OnnxBackend
+
+        return OnnxBackend(model, replace(settings, providers=("cpu",)))
+
+    return load
 
 
 def _on_server(settings: ModelSettings) -> Backend:

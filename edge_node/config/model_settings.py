@@ -81,8 +81,8 @@ class ModelSettings:
     allow_fallback: Annotated[
         bool,
         Meta(
-            description="Continue with a warning when a provider does not start; "
-            "false ends the node with an error"
+            description="Continue with a warning when a provider does not start, and on the processor when a "
+            "GPU has failed or TensorRT does not start; false ends the node with an error"
         ),
     ] = False
     layout: Annotated[

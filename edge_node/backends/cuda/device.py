@@ -60,6 +60,17 @@ class Device:
         finally:
             self._context.pop()
 
+    def failure(self) -> str | None:
+        """Why the GPU fails every call, such as after a damaged memory or a lost bus; None: it works."""
+        try:
+            with self.current():
+                self.driver.Context.synchronize()
+        except self.driver.MemoryError:
+            return None
+        except self.driver.Error as error:
+            return str(error)
+        return None
+
     def free_memory(self) -> int:
         """Bytes of the GPU's memory that are free; the context must be current."""
         return int(self.driver.mem_get_info()[0])

@@ -102,6 +102,9 @@ class TensorrtBackend:
                     self._built.append(cache.get(*key))
             except ModelError as error:
                 self._built.append(error)
+            except Exception as error:  # builder, CUDA and disk have no common base
+                log.debug("building failed", exc_info=True)
+                self._built.append(ModelError(f"model {path}: its engine cannot be built: {error}"))
 
         log.info("model %s runs with %s until its TensorRT engine is built", path, other.name)
         threading.Thread(target=work, name="engine-build", daemon=True).start()

@@ -92,6 +92,7 @@ class FakeDriver(ModuleType):
         pinned: Page-locked buffers that are allocated.
         allocations: How many there were.
         countdown: Allocations until one fails.
+        lost: Why every call fails from now on, as on a GPU that fell off the bus; empty: it works.
     """
 
     Error, MemoryError = FakeError, FakeMemoryError
@@ -105,6 +106,8 @@ class FakeDriver(ModuleType):
         self.addresses = itertools.count(1)
         self.countdown = itertools.repeat(1)
         self.integrated = 0
+        self.lost = ""
+        self.Context = SimpleNamespace(synchronize=self.work)
 
     def init(self) -> None: ...
 
@@ -116,6 +119,11 @@ class FakeDriver(ModuleType):
             get_attribute=lambda _which: self.integrated,
             retain_primary_context=lambda: context,
         )
+
+    def work(self) -> None:
+        """What every call does that reaches the GPU."""
+        if self.lost:
+            raise FakeError(self.lost)
 
     def mem_get_info(self) -> tuple[int, int]:
         return self.total - self.taken, self.total

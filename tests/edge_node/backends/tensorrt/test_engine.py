@@ -253,3 +253,32 @@ def test_while_an_engine_is_built_another_one_answers(
     assert len(pending.collect().outputs) == 1
     assert len(backend.submit(images, target, wanted).collect().outputs) == 1
     backend.close()
+
+
+def test_a_builder_that_breaks_leaves_the_model_to_the_other_engine_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+    trt: FakeTrt,
+    gpu: Device,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", trt)
+    monkeypatch.setattr("edge_node.backends.tensorrt.backend.device", lambda _index: gpu)
+
+    def get(*_: object) -> Path:
+        raise RuntimeError("cuInit failed: no such device")
+
+    monkeypatch.setattr(EngineCache, "find", lambda *_: None)
+    monkeypatch.setattr(EngineCache, "path", lambda *_: tmp_path / "x.engine")
+    monkeypatch.setattr(EngineCache, "get", get)
+    settings = ModelSettings(providers=("cpu",), tensorrt=TensorrtSettings(while_building="onnxruntime"))
+    model = BUILT_IN / "nanodet_g.onnx"
+    backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
+    for thread in [thread for thread in threading.enumerate() if thread.name == "engine-build"]:
+        thread.join(30)
+    images, target = [np.zeros((416, 416, 3), np.uint8)], InputFormat(416, 416)
+    assert backend.submit(images, target, None).collect().outputs
+    assert backend.name.startswith("onnxruntime")
+    assert "stays with onnxruntime" in caplog.text
+    assert "cannot be built: cuInit failed: no such device" in caplog.text
+    backend.close()
