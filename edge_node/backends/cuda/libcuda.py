@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import time
 from collections.abc import Callable
+
+from edge_node.backends.cuda.device import Device
 
 _NOT_READY = 600
 _BLOCKING = 1
@@ -67,13 +70,15 @@ def check(call: str, code: int) -> None:
 
 
 class Event:
-    """A point in a stream's work; the context must be current.
+    """A point in a stream's work; the context must be current. It lives until nobody holds it.
 
     Args:
+        gpu: The GPU.
         blocking: Whether a thread that waits in the driver sleeps; else it takes a whole core meanwhile.
     """
 
-    def __init__(self, *, blocking: bool = False) -> None:
+    def __init__(self, gpu: Device, *, blocking: bool = False) -> None:
+        self._gpu = gpu
         self._handle = ctypes.c_void_p()
         flags = _BLOCKING if blocking else 0
         check("cuEventCreate", library().cuEventCreate(ctypes.byref(self._handle), flags))
@@ -113,11 +118,11 @@ class Event:
         check("cuEventElapsedTime", code)
         return found.value
 
-    def free(self) -> None:
-        """Give the event back; a second call does nothing."""
+    def __del__(self) -> None:
+        # Not with the buffers: another thread may be waiting for the event while they are given back.
         if self._handle:
-            library().cuEventDestroy_v2(self._handle)
-            self._handle = ctypes.c_void_p()
+            with contextlib.suppress(Exception), self._gpu.current():
+                library().cuEventDestroy_v2(self._handle)
 
 
 def wait_before(stream: int, event: int) -> None:

@@ -42,7 +42,7 @@ class Slot:
     def __init__(self, gpu: Device, number: int, plan: SlotPlan, batch: int, pictures: int) -> None:
         self.number, self.batch = number, batch
         self._gpu, self._plan = gpu, plan
-        self._memory: list[Buffer | Pinned | Upload | Event] = []
+        self._memory: list[Buffer | Pinned | Upload] = []
         self.busy = False
         self.graphs: dict[int, CudaGraph] = {}
         self.tried: set[int] = set()
@@ -70,8 +70,7 @@ class Slot:
         return self._plan.sizes(self.batch, self.upload.room).on_gpu(shares_memory=self._gpu.shares_memory)
 
     def _event(self, *, blocking: bool = False) -> Event:
-        self._memory.append(event := Event(blocking=blocking))
-        return event
+        return Event(self._gpu, blocking=blocking)
 
     def _buffer(self, size: int) -> Buffer:
         self._memory.append(buffer := Buffer(self._gpu, size))

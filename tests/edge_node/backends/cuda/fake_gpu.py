@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import sys
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -69,7 +70,34 @@ class _HostMemory:
 
 
 class FakeLibrary:
-    """Stands for libcuda: events that are reached at once."""
+    """Stands for libcuda: events that are reached at once, unless a test says otherwise.
+
+    Attributes:
+        events: Handles of the events that there are.
+        reached: Asked for each event that somebody waits for.
+    """
+
+    def __init__(self) -> None:
+        self.events: set[int] = set()
+        self.reached: Callable[[], bool] = lambda: True
+        self._handles = itertools.count(1)
+
+    def cuEventCreate(self, handle: Any, _flags: int) -> int:  # noqa: N802 - CUDA's name
+        handle._obj.value = next(self._handles)
+        self.events.add(handle._obj.value)
+        return 0
+
+    def cuEventDestroy_v2(self, handle: Any) -> int:  # noqa: N802 - CUDA's name
+        self.events.remove(handle.value)
+        return 0
+
+    def cuEventQuery(self, handle: Any) -> int:  # noqa: N802 - CUDA's name
+        assert handle.value in self.events, "asked for an event that is gone"
+        return 0 if self.reached() else 600
+
+    def cuEventSynchronize(self, handle: Any) -> int:  # noqa: N802 - CUDA's name
+        assert handle.value in self.events, "waits for an event that is gone"
+        return 0
 
     def __getattr__(self, _name: str) -> Any:
         return lambda *_: 0
@@ -108,6 +136,7 @@ class FakeDriver(ModuleType):
         self.integrated = 0
         self.lost = ""
         self.Context = SimpleNamespace(synchronize=self.work)
+        self.library = FakeLibrary()
 
     def init(self) -> None: ...
 
@@ -155,5 +184,5 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch, total: int, *, integrated: bool = 
     package.driver = driver  # type: ignore[attr-defined]  # as an imported submodule is
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
-    monkeypatch.setattr(libcuda, "library", FakeLibrary)
+    monkeypatch.setattr(libcuda, "library", lambda: driver.library)
     return Device(), driver

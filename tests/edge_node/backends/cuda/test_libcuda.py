@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 
 from edge_node.backends.cuda.libcuda import POLL_S, SLACK_S, Event, wait
@@ -27,7 +29,8 @@ class Scene:
         scene = self
 
         class Scripted(Event):
-            def __init__(self) -> None: ...
+            def __init__(self) -> None:
+                self._handle = ctypes.c_void_p()
 
             def query(self) -> bool:
                 scene.asked += 1

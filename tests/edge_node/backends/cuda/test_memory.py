@@ -191,6 +191,27 @@ def test_a_batch_in_flight_is_not_lost_when_the_next_has_no_room(monkeypatch: py
     assert len(second.collect().outputs) == 4
 
 
+def test_buffers_may_go_while_another_thread_waits_for_their_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, driver = fake_gpu(monkeypatch, 700 * MB)
+    engine = runner(gpu, Greedy(driver, 60 * MB))
+    first = engine.submit(pictures(2), SQUARE, WANTED)
+    answers = iter([False, False])
+
+    def reached() -> bool:
+        if next(answers, True):
+            return True
+        driver.library.reached = lambda: True
+        with pytest.raises(OutOfMemory):  # finishes the batch that is waited for, and gives its buffers back
+            engine.submit(pictures(16), SQUARE, WANTED)
+        driver.library.reached = reached
+        return False
+
+    driver.library.reached = reached
+    assert len(first.collect().outputs) == 2
+    engine.close()
+    assert (driver.taken, driver.pinned) == (0, 0)
+
+
 def test_one_picture_makes_room_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu, driver = fake_gpu(monkeypatch, 300 * MB)
     engine = runner(gpu, Greedy(driver, 0))
