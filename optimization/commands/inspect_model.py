@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_node.assets.models import find_model
@@ -10,7 +12,7 @@ from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import arguments, detectors
 from optimization.command import Command
-from shared.errors import DarnerError
+from shared.errors import ConfigError, DarnerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +20,14 @@ if TYPE_CHECKING:
     import onnx
 
     from optimization.graph.flops import Layer
+    from optimization.measure.layers import LayerTimes
 
 _LARGEST = 8
+_ENGINES = (".engine", ".plan")
+_SHOWN = 20
+"""Layers that --profile prints; --json has all of them."""
+_RESOLUTION = (1280, 720)
+"""Width and height of the picture for --profile."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +37,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--size", type=arguments.size, metavar="SIZE", help="for dynamic inputs: 416 or 640x384"
     )
     parser.add_argument("--nodes", action="store_true", help="list the nodes that --keep-float can name")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="time every layer on a picture; of a TensorRT engine, this is all that is shown",
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="picture for --profile (default: the demo video's first frame)",
+    )
+    parser.add_argument(
+        "--rounds", type=arguments.positive, default=50, metavar="N", help="runs for --profile (default: 50)"
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -38,12 +60,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args: The options that `declare` declared.
 
     Raises:
-        DarnerError: The file is not a model.
+        DarnerError: The file is not a model, or cannot be timed.
     """
     from optimization.graph import flops, graphs
 
     settings = detectors.settings(args)
     path = find_model(settings.name)
+    if path.suffix in _ENGINES:
+        return _engine(args, path)
     model = graphs.load(path)
     read = _reading(settings)
     size = args.size or tuple(read.get("input", (640, 640)))
@@ -72,7 +96,56 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.nodes:
         document["nodes"] = [f"{node.name} {node.op_type}" for node in graphs.pre_process(model).graph.node]
     _show(document)
+    if args.profile:
+        document["profile"] = _profile(args, settings, path)
     return document
+
+
+def _profile(args: argparse.Namespace, settings: ModelSettings, path: Path) -> dict[str, Any]:
+    """Time the layers of an ONNX file, and print them."""
+    from optimization.measure import layers, trial
+
+    image, name = trial.picture(args.picture, _RESOLUTION)
+    with Detector(settings) as detector:
+        target = detector.target(image.shape[1], image.shape[0])
+    if args.size:
+        target = replace(target, width=args.size[0], height=args.size[1])
+    times = layers.onnxruntime(path, image, target, rounds=args.rounds, threads=settings.threads)
+    return _timed(times, name, (target.width, target.height))
+
+
+def _engine(args: argparse.Namespace, path: Path) -> dict[str, Any]:
+    """Time the layers of a TensorRT engine, and print them.
+
+    Raises:
+        ConfigError: Other things were asked for, which an engine does not tell.
+    """
+    from optimization.measure import layers_tensorrt, trial
+
+    if not args.profile:
+        raise ConfigError(
+            f"{path}: an engine shows its layers' times only: add --profile, or name the ONNX file"
+        )
+    image, name = trial.picture(args.picture, _RESOLUTION)
+    times, size = layers_tensorrt.tensorrt(path, image, rounds=args.rounds)
+    return {"model": str(path), "bytes": path.stat().st_size, "profile": _timed(times, name, size)}
+
+
+def _timed(times: LayerTimes, picture: str, size: tuple[int, int]) -> dict[str, Any]:
+    """Print the times of layers, and give them as a document."""
+    print(
+        f"\n{times.engine} on {times.device}, {picture} in an input of {size[0]}x{size[1]}: "
+        f"{times.run_ms:.3f} ms a run, median of {times.rounds} while profiled"
+    )
+    for title, rows, most in (("operator", times.operators, None), ("layer", times.layers, _SHOWN)):
+        if rows:
+            print(f"{title:<52}{'op' if most else '':<22}{'ms':>9}{'share':>8}")
+        for row in rows[:most]:
+            print(f"{row.name[-51:]:<52}{row.op[:21] if most else '':<22}{row.ms:>9.3f}{row.share:>8.1%}")
+        if most and (rest := rows[most:]):
+            ms, share = sum(row.ms for row in rest), sum(row.share for row in rest)
+            print(f"{f'{len(rest)} more':<74}{ms:>9.3f}{share:>8.1%}")
+    return asdict(times) | {"picture": picture, "input": list(size)}
 
 
 def _reading(settings: ModelSettings) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optimization.__main__ import main
+from optimization.measure.layers import read_trace
+from optimization.measure.layers_tensorrt import tensorrt
+from shared.errors import ModelError
+from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
+from tests.edge_node.backends.small_models import write
+from tests.edge_node.backends.tensorrt.test_engine import Context, FakeTrt
+
+
+def node(name: str, op: str, ts: int, dur: int) -> dict[str, Any]:
+    return {"cat": "Node", "name": f"{name}_kernel_time", "ts": ts, "dur": dur, "args": {"op_name": op}}
+
+
+def test_runs_that_warm_up_do_not_count_and_other_events_are_no_layers() -> None:
+    events = [
+        node("conv", "Conv", 130, 40),
+        {"cat": "Session", "name": "model_run", "ts": 120, "dur": 60},
+        {"cat": "Session", "name": "model_run", "ts": 10, "dur": 100},
+        node("conv", "Conv", 20, 90),
+        node("relu", "Relu", 172, 5),
+        {"cat": "Node", "name": "conv_fence_before", "ts": 129, "dur": 1},
+        {"cat": "Session", "name": "session_initialization", "ts": 0, "dur": 9000},
+        {"name": "process_name", "ph": "M"},
+    ]
+    runs, nodes, ops = read_trace(events, skip=1)
+    assert runs == [0.06]
+    assert nodes == {"conv": [0.04], "relu": [0.005]}
+    assert ops == {"conv": "Conv", "relu": "Relu"}
+
+
+def test_inspect_times_the_layers_of_a_real_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "profile.json"
+    assert main(["inspect", "--model", "nanodet_g", "--profile", "--rounds", "3", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())["profile"]
+    assert (found["device"], found["rounds"], found["input"]) == ("cpu", 3, [512, 288])
+    layers, operators = found["layers"], found["operators"]
+    assert [one["ms"] for one in layers] == sorted((one["ms"] for one in layers), reverse=True)
+    assert sum(one["share"] for one in layers) == pytest.approx(1)
+    assert sum(one["ms"] for one in operators) == pytest.approx(sum(one["ms"] for one in layers))
+    assert operators[0]["op"] == "Conv", "most of a convolutional network's time"
+    assert 0.5 * found["run_ms"] < sum(one["ms"] for one in layers) < 1.5 * found["run_ms"]
+    said = capsys.readouterr().out
+    assert "512x288" in said
+    assert f"{len(layers) - 20} more" in said
+
+
+class ProfiledContext(Context):
+    """Tells its profiler of two layers, whose times grow with each run."""
+
+    profiler: Any
+
+    def execute_async_v3(self, stream: int) -> bool:
+        works = super().execute_async_v3(stream)
+        turn = len(self._trt.ran)
+        self.profiler.report_layer_time("conv + relu", 10.0 * turn)
+        self.profiler.report_layer_time("head", 1.0 * turn)
+        return works
+
+
+class ProfilingTrt(FakeTrt):
+    class IProfiler:
+        def __init__(self) -> None: ...
+
+    def create_execution_context(self) -> Context:
+        return ProfiledContext(self)
+
+
+@pytest.fixture
+def trt(monkeypatch: pytest.MonkeyPatch) -> ProfilingTrt:
+    device, driver = fake_gpu(monkeypatch, 1 << 33)
+    driver.memcpy_htod = lambda *_: None
+    monkeypatch.setattr("optimization.measure.layers_tensorrt.device", lambda _index: device)
+    module = ProfilingTrt()
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+    return module
+
+
+def test_an_engine_is_asked_by_its_own_profiler(trt: ProfilingTrt, tmp_path: Path) -> None:
+    path = tmp_path / "x.engine"
+    path.write_bytes(b"engine")
+    times, size = tensorrt(path, np.zeros((72, 128, 3), np.uint8), rounds=5)
+    assert size == (416, 416)
+    assert [(one.name, one.ms) for one in times.layers] == [("conv + relu", 60), ("head", 6)], "runs 4 to 8"
+    assert (times.rounds, times.operators) == (5, [])
+    assert times.run_ms > 0
+    assert trt.contexts == 0, "everything is given back"
+
+
+def test_an_engine_that_does_not_run_says_why(trt: ProfilingTrt, tmp_path: Path) -> None:
+    path = tmp_path / "x.engine"
+    path.write_bytes(b"engine")
+    trt.fails = "Error Code 1: Cask (Cask convolution execution)"
+    with pytest.raises(ModelError, match=r"could not run it .*Cask"):
+        tensorrt(path, np.zeros((72, 128, 3), np.uint8), rounds=1)
+
+
+def test_an_engine_without_profile_is_refused_with_what_to_add(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "x.onnx").rename(tmp_path / "x.engine")
+    assert main(["inspect", "--model", str(path)]) != 0
+    assert "add --profile, or name the ONNX file" in capsys.readouterr().err
+
+
+def test_what_the_profiler_needs_exists_in_the_newest_interface() -> None:
+    trt = pytest.importorskip("tensorrt_rtx_bindings", reason="needs tensorrt-rtx (Linux, x86-64)")
+    assert hasattr(trt.IProfiler, "report_layer_time")
+    assert hasattr(trt.IExecutionContext, "profiler")
