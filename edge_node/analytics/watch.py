@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,8 @@ from edge_node.ignore.gate import IgnoreGate
 from edge_node.ignore.rules import Ignored
 from edge_node.ignore.suspects import SuspectHunt
 from edge_node.track import tracker
+from edge_node.track.rows import Given
+from edge_node.track.tracker import Tracker
 from shared.wire.messages import Suspect
 
 
@@ -94,10 +97,31 @@ class Watch:
 
     def update(self, detected: Detected) -> Analysed:
         """Pass one frame to tracker and analytics."""
-        frame = detected.frame
-        now_s = frame.monotonic_ns / 1e9
-        closed: list[Happening] = []
+        return self.update_each([self], [detected])[0]
+
+    @staticmethod
+    def update_each(watches: Sequence[Watch], detected: Sequence[Detected]) -> list[Analysed]:
+        """Pass a frame to each of these watches; the trackers work together.
+
+        Args:
+            watches: At least one; none twice.
+            detected: A frame for each.
+        """
         start = time.perf_counter()
+        begun = [one._begin(item) for one, item in zip(watches, detected, strict=True)]
+        tracks = Tracker.update_all([one._tracker for one in watches], [one.given for one in begun])
+        since = time.perf_counter()
+        track_s = (since - start) / len(watches)
+        analysed = []
+        for one, frame, before, found in zip(watches, detected, begun, tracks, strict=True):
+            item, since = one._analyse(frame, before, found, track_s, since)
+            analysed.append(item)
+        return analysed
+
+    def _begin(self, detected: Detected) -> _Begun:
+        """Do what comes before tracking."""
+        frame = detected.frame
+        closed: list[Happening] = []
         definitions = None
         if (wanted := self._wanted) is not self._defined:  # read once: another thread may replace it now
             definitions = self._defined = wanted
@@ -109,17 +133,26 @@ class Watch:
         found, ignored = detected.detections, None
         if found is not None:
             found, ignored = self._gate.drop(found, frame)
-        tracks = self._gate.hide(self._tracker.update(found, dt, detected.looked), frame)
-        tracked = time.perf_counter()
+        return _Begun(Given(found, dt, detected.looked), ignored, definitions, closed)
+
+    def _analyse(
+        self, detected: Detected, begun: _Begun, tracks: Tracks, track_s: float, since: float
+    ) -> tuple[Analysed, float]:
+        """Do what comes after tracking, which took `track_s`, beginning at `since`; also when it is done."""
+        frame, found = detected.frame, begun.given.detections
+        now_s = frame.monotonic_ns / 1e9
+        tracks = self._gate.hide(tracks, frame)
         report = self._analytics.update(tracks, now_s, frame.width, frame.height)
-        report.happenings[:0] = closed
+        report.happenings[:0] = begun.closed
         suspects = None if self._hunt is None else self._suspects(self._hunt, detected, found, tracks, now_s)
         end = time.perf_counter()
-        steps = {"track": tracked - start, "analyse": end - tracked}
+        steps = {"track": track_s, "analyse": end - since}
         timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
         looked = detected.looked if found is not None else None
-        self._last = Analysed(frame, tracks, report, now_s, timings, definitions, ignored, suspects, looked)
-        return self._last
+        self._last = Analysed(
+            frame, tracks, report, now_s, timings, begun.definitions, begun.ignored, suspects, looked
+        )
+        return self._last, end
 
     def finish(self) -> Analysed | None:
         """What is certain now because no frame follows: the last frame again, with these events and numbers.
@@ -153,7 +186,56 @@ class Watch:
         return closed
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What a watch knows of a frame before tracking.
+
+    Attributes:
+        given: What the tracker is given.
+        ignored: What masks and filters dropped.
+        definitions: Those that are new since the previous frame.
+        closed: What ended because of them, or of a restart.
+    """
+
+    given: Given
+    ignored: Ignored | None
+    definitions: Definitions | None
+    closed: list[Happening]
+
+
 def watch(detected: Iterable[Detected], watches: Mapping[str, Watch]) -> Iterator[Analysed]:
-    """The pipeline's stage: pass each frame to the watch of its camera."""
+    """The stage of one film: pass each frame to the watch of its camera as soon as it comes."""
     for item in detected:
         yield watches[item.frame.camera].update(item)
+
+
+def update_all(detected: Sequence[Detected], watches: Mapping[str, Watch]) -> list[Analysed]:
+    """Pass frames to the watches of their cameras.
+
+    The frames of different cameras go through the trackers together, which costs far less than one after the
+    other. Those of one camera follow each other.
+
+    Args:
+        detected: Frames of any cameras, each camera's in their order.
+        watches: By camera.
+
+    Returns:
+        What is known of each frame, in the order of the frames.
+    """
+    if len(detected) == 1:
+        return [watches[detected[0].frame.camera].update(detected[0])]
+    rounds: list[list[int]] = []
+    turns: Counter[str] = Counter()
+    for place, item in enumerate(detected):
+        turn = turns[item.frame.camera]
+        turns[item.frame.camera] += 1
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(place)
+    found: dict[int, Analysed] = {}
+    for places in rounds:
+        items = [detected[place] for place in places]
+        found |= zip(
+            places, Watch.update_each([watches[one.frame.camera] for one in items], items), strict=True
+        )
+    return [found[place] for place in range(len(detected))]

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_node.config.settings import TrackerSettings
-from edge_node.frames import I64, Detections, Looked, Tracks
 from edge_node.track import kalman
-from edge_node.track.association import Index, Matching, overlapping, pair_iou, second_chance, similarity
-from edge_node.track.table import Rows, Seen, TrackTable
+from edge_node.track.association import Matching, overlapping_within, pair_iou, second_chance, similarity
+from edge_node.track.rows import Index, Rows, Seen
+from edge_node.track.table import Method
 from shared.geometry import F64, Floats
 
 _LEAST_HIGH = 0.15  # least similarity of a confirmed track and a confident detection
@@ -22,33 +21,10 @@ _LEAST_NEW = 0.3  # least similarity of an unconfirmed track and a confident det
 _DRIFT_IOU = 0.5  # a box after several frames without detection that overlaps less is replaced
 
 
-class ByteTrack:
-    """The default tracker.
-
-    Args:
-        settings: How tracks begin and end.
-    """
-
-    def __init__(self, settings: TrackerSettings) -> None:
-        self._table = TrackTable(settings, associate, correct)
-
-    def update(self, detections: Detections | None, dt: float, looked: Looked | None = None) -> Tracks:
-        """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
-        return self._table.update(detections, dt, looked)
-
-    def end(self, track_ids: I64) -> None:
-        """Forget these tracks; see `edge_node.track.tracker.Tracker.end`."""
-        self._table.end(track_ids)
-
-    def reset(self) -> None:
-        """Start afresh; see `edge_node.track.tracker.Tracker.reset`."""
-        self._table.reset()
-
-
 def associate(rows: Rows, seen: Seen) -> Matching:
-    """ByteTrack's association; see `edge_node.track.table.Associate`."""
+    """ByteTrack's association; see `edge_node.track.table.Method`."""
     predicted = kalman.to_corners(rows.pos)
-    i, j = overlapping(predicted, seen.xyxy)
+    i, j = overlapping_within(predicted, seen.xyxy, rows.camera, seen.camera, seen.cameras)
     same_class = rows.class_id[i] == seen.class_id[j]
     similar = similarity(predicted.take(i, axis=1), seen.xyxy.take(j, axis=1), same_class)
     matching = staged(rows, seen, i, j, similar)
@@ -69,7 +45,7 @@ def staged(rows: Rows, seen: Seen, i: Index, j: Index, similar: Floats) -> Match
         j: Detections of the candidate pairs, ``(P,)``.
         similar: Similarity of the candidate pairs, ``(P,)``.
     """
-    matching = Matching(len(rows), len(seen.score))
+    matching = Matching(len(rows), len(seen.score), (rows.camera, seen.camera) if seen.cameras > 1 else None)
     confirmed, high = rows.id[i] > 0, seen.high[j]
     # A stage leaves out a pair by giving it no gain, which is cheaper than selecting the other pairs.
     matching.stage(i, j, (similar - _LEAST_HIGH) * (high & confirmed))
@@ -77,10 +53,12 @@ def staged(rows: Rows, seen: Seen, i: Index, j: Index, similar: Floats) -> Match
         return matching
     left = ~(matching.taken_rows[i] | matching.taken_columns[j])
     if np.count_nonzero(left):
-        doubtful = left & ~high & rows.visible[i]
-        matching.stage(i, j, (similar - _LEAST_LOW) * doubtful)
-        new = left & high & ~confirmed
-        matching.stage(i, j, (similar - _LEAST_NEW) * new)
+        for least, meet in (
+            (_LEAST_LOW, left & ~high & rows.visible[i]),
+            (_LEAST_NEW, left & high & ~confirmed),
+        ):
+            if np.count_nonzero(meet):
+                matching.stage(i, j, (similar - least) * meet)
     return matching
 
 
@@ -93,7 +71,7 @@ def give_second_chance(matching: Matching, rows: Rows, seen: Seen) -> None:
 
 
 def correct(rows: Rows, matched: Index, centre: F64) -> None:
-    """Correct matched tracks, and move those that drifted; see `edge_node.track.table.Correct`."""
+    """Correct matched tracks, and move those that drifted; see `edge_node.track.table.Method`."""
     state = rows.state.take(matched, axis=1)
     away = drifted(rows, matched, centre)
     kalman.correct(state, centre)
@@ -113,8 +91,12 @@ def drifted(rows: Rows, matched: Index, centre: F64) -> Index:
     Returns:
         Places in `matched`.
     """
-    gap = (rows.frames[matched] > 1).nonzero()[0]
+    gap: Index = (rows.frames[matched] > 1).nonzero()[0]
     if len(gap):
         there, found = rows.pos.take(matched[gap], axis=1), centre.take(gap, axis=1)
         gap = gap[pair_iou(kalman.to_corners(there), kalman.to_corners(found)) < _DRIFT_IOU]
     return gap
+
+
+BYTETRACK = Method(associate, correct, extra=0)
+"""The default tracker."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_node.config.settings import TrackerSettings
-from edge_node.frames import I64, Detections, Looked, Tracks
 from edge_node.track import bytetrack, kalman
-from edge_node.track.association import Index, Matching, overlapping, similarity
+from edge_node.track.association import Matching, overlapping_within, similarity
 from edge_node.track.bytetrack import give_second_chance, staged
-from edge_node.track.table import Rows, Seen, TrackTable
+from edge_node.track.rows import Index, Rows, Seen
+from edge_node.track.table import Method
 from shared.geometry import F64, Floats
 
 # Rows of `Rows.extra`: what OC-SORT keeps for each track beside the common columns.
@@ -29,33 +28,10 @@ _LEAST_RECOVERY = 0.3  # least similarity to a track's last observation
 _MAX_STEPS = 16  # most steps of a re-update
 
 
-class OcSort:
-    """A tracker for crowds in which people hide each other.
-
-    Args:
-        settings: How tracks begin and end.
-    """
-
-    def __init__(self, settings: TrackerSettings) -> None:
-        self._table = TrackTable(settings, associate, correct, extra=EXTRA)
-
-    def update(self, detections: Detections | None, dt: float, looked: Looked | None = None) -> Tracks:
-        """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
-        return self._table.update(detections, dt, looked)
-
-    def end(self, track_ids: I64) -> None:
-        """Forget these tracks; see `edge_node.track.tracker.Tracker.end`."""
-        self._table.end(track_ids)
-
-    def reset(self) -> None:
-        """Start afresh; see `edge_node.track.tracker.Tracker.reset`."""
-        self._table.reset()
-
-
 def associate(rows: Rows, seen: Seen) -> Matching:
-    """OC-SORT's association; see `edge_node.track.table.Associate`."""
+    """OC-SORT's association; see `edge_node.track.table.Method`."""
     predicted = kalman.to_corners(rows.pos)
-    i, j = overlapping(predicted, seen.xyxy)
+    i, j = overlapping_within(predicted, seen.xyxy, rows.camera, seen.camera, seen.cameras)
     same_class = rows.class_id[i] == seen.class_id[j]
     similar = similarity(predicted.take(i, axis=1), seen.xyxy.take(j, axis=1), same_class)
     similar += _MOMENTUM * seen.score[j] * direction_fit(rows, i, seen.centre[:2].take(j, axis=1))
@@ -85,14 +61,14 @@ def recover(matching: Matching, rows: Rows, seen: Seen) -> None:
     if not len(tracks) or not len(columns):
         return
     last, xyxy = kalman.to_corners(rows.seen.take(tracks, axis=1)), seen.xyxy.take(columns, axis=1)
-    i, j = overlapping(last, xyxy)
+    i, j = overlapping_within(last, xyxy, rows.camera[tracks], seen.camera[columns], seen.cameras)
     r, c = tracks[i], columns[j]
     similar = similarity(last.take(i, axis=1), xyxy.take(j, axis=1), rows.class_id[r] == seen.class_id[c])
     matching.stage(r, c, similar - _LEAST_RECOVERY)
 
 
 def correct(rows: Rows, matched: Index, centre: F64) -> None:
-    """Correct matched tracks, also for the time they were lost; see `edge_node.track.table.Correct`.
+    """Correct matched tracks, also for the time they were lost; see `edge_node.track.table.Method`.
 
     ByteTrack's guard against drift holds here as well: for tracks that were not lost in `bytetrack.correct`,
     and for the others after the re-update, which overwrites what that function did.
@@ -140,3 +116,7 @@ def keep_direction(rows: Rows, matched: Index) -> None:
     moved = matched[due]
     rows.extra[BEFORE, moved] = rows.seen[:2].take(moved, axis=1)
     rows.extra[SINCE, matched] = np.where(due, 0.0, since) + rows.unseen[matched]
+
+
+OCSORT = Method(associate, correct, extra=EXTRA)
+"""A tracker for crowds in which people hide each other."""

@@ -1,22 +1,24 @@
-"""The life of a camera's tracks, kept in a few arrays: tracks begin, are confirmed, get lost and end.
+"""The life of tracks: they begin, are confirmed, get lost and end.
 
-Trackers differ in how they match tracks with detections and how they use a match. Each gives the table two
-functions for that; everything else is here.
+Trackers differ in how they match tracks with detections and how they use a match. Each gives two functions
+for that; everything else is here. The tracks of several cameras, which have nothing to do with each other, go
+through a step side by side in one table: the step of one camera is that of a table with one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import I32, I64, Detections, Looked, Tracks
+from edge_node.frames import I32, Detections, Looked, Tracks
 from edge_node.track import kalman
-from edge_node.track.association import Index, Matching
+from edge_node.track.association import Matching, changes
 from edge_node.track.overlooked import looked_for
+from edge_node.track.rows import Given, Index, Rows, Seen, State
 from edge_node.track.scores import TypicalScores
 from shared.geometry import F64, Bool, Floats
 
@@ -24,137 +26,134 @@ _SNAPSHOT_S = 1.0  # seconds between snapshots of the tracks' places, which show
 _STILL_RADIUS = 0.2  # a track that moved less than this over two snapshots stands still; in sides of its box
 _MIN_AGAINST = 3  # number of detections of another class in a row that change a track's class
 _COASTING = 0.5  # an unseen track is reported for at most this share of the time it was followed
+_OUTWARD = np.array([[1.0], [1.0], [-1.0], [-1.0]])  # makes the least of each edge of a box its outermost
 _OUTSIDE = 0.1  # share of a predicted box that may lie where nothing was ever detected
 
 
-@dataclass(slots=True, eq=False)
-class Rows:
-    """All tracks of a camera. They are the rows of an assignment, and detections are its columns.
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What is special to one kind of tracker.
 
-    The last axis of every array is the track: numpy is fastest along the last axis.
+    Attributes:
+        associate: Matches tracks, predicted to this frame, with the frame's detections.
+        correct: Corrects matched tracks ``(K,)`` in place, from their predicted to their measured boxes
+            ``(4, K)``.
+        extra: How many numbers it keeps for each track in `Rows.extra`.
     """
 
-    state: F64  # state of the Kalman filters, (11, N), see kalman
-    seen: F64  # last matched box, centre and sides, (4, N)
-    past: F64  # centres at the last snapshot and at the one before, (2, 2, N)
-    extra: F64  # numbers that only one kind of tracker uses, (E, N), 0 at first
-    born: F64  # when the track was first seen, seconds
-    until: F64  # when a lost track ends unless it is matched again, seconds
-    unseen: F64  # seconds since the last match
-    spared: F64  # of these, seconds in which the detector did not look for the track
-    score: F64  # score of the last matched detection
-    against: I32  # number of detections in a row that were of another class
-    class_id: I32
-    frames: I32  # number of updates since the last match
-    id: I64  # 0 until the track is confirmed
-    lost: Bool  # whether the detector ran and did not find the track
-    visible: Bool  # whether the track is reported
+    associate: Callable[[Rows, Seen], Matching]
+    correct: Callable[[Rows, Index, F64], None]
+    extra: int
 
-    def __len__(self) -> int:
-        return len(self.id)
-
-    @property
-    def pos(self) -> F64:
-        """Filtered centre and sides, a view ``(4, N)``."""
-        return self.state[kalman.POS]
-
-    def only(self, index: Index) -> Rows:
-        """Copies of the tracks at `index`."""
-        return Rows(*(column.take(index, axis=-1) for column in _columns(self)))
-
-    def followed_by(self, other: Rows) -> Rows:
-        """Copies of these tracks and of `other`."""
-        pairs = zip(_columns(self), _columns(other), strict=True)
-        return Rows(*(np.concatenate(pair, axis=-1) for pair in pairs))
-
-
-_columns = attrgetter(*(column.name for column in fields(Rows)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """The detections of one frame that score high enough to be matched."""
-
-    xyxy: F64  # corners, (4, M)
-    centre: F64  # centre and sides, (4, M)
-    score: F64
-    class_id: I32
-    high: Bool  # whether the detection is matched in the first stage
-    start: Bool  # whether the detection may begin a track
-
-
-Associate = Callable[[Rows, Seen], Matching]
-"""Matches tracks, predicted to this frame, with the frame's detections."""
-Correct = Callable[[Rows, Index, F64], None]
-"""Corrects matched tracks ``(K,)`` in place, from their predicted to their measured boxes ``(4, K)``."""
+    def advance(
+        self, settings: TrackerSettings, states: Sequence[State], given: Sequence[Given]
+    ) -> list[Tracks]:
+        """Take cameras to their next frame; see `edge_node.track.tracker.Tracker.update_all`."""
+        table = TrackTable(settings, self, states)
+        table.predict([one.dt for one in given])
+        table.meet(given)
+        return table.leave()
 
 
 class TrackTable:
-    """All tracks of one camera.
+    """The tracks of several cameras during one step.
+
+    Arrays ``(C,)`` have an entry for each camera, `camera[i]` is the camera of track i.
 
     Args:
         settings: How tracks begin and end.
-        associate: Matches tracks with detections.
-        correct: Corrects matched tracks by their detections.
-        extra: How many numbers the tracker keeps for each track in `Rows.extra`.
+        method: How they are matched.
+        states: What is known of each camera; the step changes it.
     """
 
-    def __init__(
-        self, settings: TrackerSettings, associate: Associate, correct: Correct, extra: int = 0
-    ) -> None:
-        self._settings = settings
-        self._associate = associate
-        self._correct = correct
-        self._extra = extra
-        self._next_id = 1
-        self._ended: I64 = np.zeros(0, np.int64)
-        self._start_afresh()
+    def __init__(self, settings: TrackerSettings, method: Method, states: Sequence[State]) -> None:
+        self._settings, self._method, self._states = settings, method, states
+        self._rows = rows = Rows.joined([state.columns for state in states])
+        counts = [state.columns[1].shape[1] for state in states]
+        rows.camera[:] = np.repeat(np.arange(len(states)), counts) if len(states) > 1 else 0
 
-    def _start_afresh(self) -> None:
-        self._now = self._snapshot = self._run = 0.0
-        self._rows = self._new_rows(np.zeros((4, 0)), np.zeros(0), np.zeros(0, np.int32))
-        self._scores = TypicalScores()
-        self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)  # corners of all detections so far
+    def predict(self, dts: Sequence[float]) -> None:
+        """Move all tracks to the time of this frame, `dts` seconds later."""
+        rows, states = self._rows, self._states
+        for state, seconds in zip(states, dts, strict=True):
+            state.now += seconds
+        self._now = np.array([state.now for state in states])
+        if not len(rows):
+            return
+        dt = np.array(dts, np.float64)[rows.camera] if len(states) > 1 else dts[0]
+        kalman.predict(rows.state, dt)
+        rows.unseen += dt
+        rows.frames += 1
+        due = [place for place, state in enumerate(states) if state.now - state.snapshot >= _SNAPSHOT_S]
+        if due:
+            index = np.isin(rows.camera, due).nonzero()[0]
+            for camera in set(rows.camera[index].tolist()):
+                states[camera].snapshot = states[camera].now
+            rows.past[1][:, index] = rows.past[0][:, index]
+            rows.past[0][:, index] = rows.seen[:2, index]
 
-    def reset(self) -> None:
-        """Forget everything but the next id; the next update reports the dropped tracks as ended."""
-        self._end(self._rows.id)
-        self._start_afresh()
+    def meet(self, given: Sequence[Given]) -> None:
+        """Match tracks with detections, then update what was matched and what was not."""
+        met = [place for place, one in enumerate(given) if one.detections is not None]
+        if not met:
+            return
+        seen = self._grade([one.detections for one in given if one.detections is not None], met)
+        rows, count = self._rows, len(seen.score)
+        matching = self._method.associate(rows, seen) if len(rows) and count else Matching(len(rows), count)
+        r, d = matching.pairs()
+        if len(r):
+            self._found(r, d, seen)
+        if len(r) < len(rows):
+            missed = (~matching.taken_rows).nonzero()[0]
+            if len(met) < len(given):
+                missed = missed[np.isin(rows.camera[missed], met)]
+            for camera in met:
+                looked = given[camera].looked
+                if looked is not None:
+                    missed = self._looked_for(missed, looked, camera)
+            self._miss(missed)
+        if len(r) < count:
+            self._begin(seen, (seen.start & ~matching.taken_columns).nonzero()[0])
+        for camera in met:
+            self._states[camera].run = self._states[camera].now
+        for state, scores in zip(self._states, self._scores.parts(), strict=True):
+            state.scores = scores
 
-    def end(self, track_ids: I64) -> None:
-        """Forget these tracks; the next update reports them as ended."""
-        going = np.isin(self._rows.id, track_ids) & (self._rows.id > 0)
-        self._end(self._rows.id[going])
-        self._rows = self._rows.only((~going).nonzero()[0])
+    def leave(self) -> list[Tracks]:
+        """End the step: give every camera its tracks, and report those that are visible."""
+        rows, states = self._rows, self._states
+        if len(states) == 1:
+            states[0].columns = rows.columns
+            return _report(rows, self._now, states)
+        if np.count_nonzero(rows.camera[1:] < rows.camera[:-1]):  # new tracks stand behind all others
+            rows = rows.only(rows.camera.argsort(kind="stable"))
+        for state, start, stop in _parts(rows, states):
+            # Copies, so that no camera keeps the tracks of all others in memory.
+            numbers, counts, marks = (part[:, start:stop].copy() for part in rows.columns)
+            state.columns = numbers, counts, marks
+        return _report(rows, self._now, states)
 
-    def update(self, detections: Detections | None, dt: float, looked: Looked | None = None) -> Tracks:
-        """Advance by one frame; see `edge_node.track.tracker.Tracker.update`."""
-        self._now += dt
-        rows = self._rows
-        if len(rows):
-            kalman.predict(rows.state, dt)
-            rows.unseen += dt
-            rows.frames += 1
-            if self._now - self._snapshot >= _SNAPSHOT_S:
-                self._snapshot = self._now
-                rows.past[1] = rows.past[0]
-                rows.past[0] = rows.seen[:2]
-        if detections is not None:
-            self._meet(self._grade(detections), looked)
-            self._run = self._now
-        ended, self._ended = self._ended, np.zeros(0, np.int64)
-        return _report(self._rows, self._now, ended)
-
-    def _grade(self, detections: Detections) -> Seen:
+    def _grade(self, found: Sequence[Detections], cameras: Sequence[int]) -> Seen:
         """Grade detections by their scores, relative to the typical score of their class."""
-        settings, class_id = self._settings, detections.class_id
-        score = detections.score.astype(np.float64)
-        share = self._scores.shares(class_id, score)
-        xyxy = detections.xyxy.T.astype(np.float64, order="C")
+        settings, one = self._settings, found[0]
+        if len(found) > 1:
+            parts = zip(*((one.xyxy, one.score, one.class_id) for one in found), strict=True)
+            one = Detections(*map(np.concatenate, parts))
+            camera = np.repeat(np.array(cameras), [len(part) for part in found])
+        else:
+            camera = np.zeros(len(one), np.intp)
+            if cameras[0]:
+                camera += cameras[0]
+        self._scores = TypicalScores([state.scores for state in self._states])
+        score, class_id = one.score.astype(np.float64), one.class_id
+        share = self._scores.shares(camera, class_id, score)
+        xyxy = one.xyxy.T.astype(np.float64, order="C")
         matters = (share >= settings.low_score).nonzero()[0]
         if len(matters) < len(score):
             xyxy = xyxy.take(matters, axis=1)
             score, share, class_id = score[matters], share[matters], class_id[matters]
+            camera = camera[matters]
+        self._stretch(xyxy, camera)
         return Seen(
             xyxy,
             kalman.to_centre(xyxy),
@@ -162,69 +161,61 @@ class TrackTable:
             class_id,
             share >= settings.high_score,
             share >= settings.start_score,
+            camera,
+            len(self._states),
         )
 
-    def _meet(self, seen: Seen, looked: Looked | None) -> None:
-        """Match tracks with detections, then update what was matched and what was not."""
-        rows, count = self._rows, len(seen.score)
-        matching = self._associate(rows, seen) if len(rows) and count else Matching(len(rows), count)
-        r, d = matching.pairs()
-        if count:
-            np.minimum(self._low, seen.xyxy[:2].min(axis=1), out=self._low)
-            np.maximum(self._high, seen.xyxy[2:].max(axis=1), out=self._high)
-        if len(r):
-            self._found(r, d, seen)
-        if len(r) < len(rows):
-            missed = (~matching.taken_rows).nonzero()[0]
-            self._miss(missed if looked is None else self._looked_for(missed, looked))
-        if len(r) < count:
-            births = (seen.start & ~matching.taken_columns).nonzero()[0]
-            if len(births):
-                new = self._new_rows(
-                    seen.centre.take(births, axis=1), seen.score[births], seen.class_id[births]
-                )
-                self._rows = self._rows.followed_by(new)
+    def _stretch(self, xyxy: F64, camera: Index) -> None:
+        """Note how far detections reach, camera by camera."""
+        states = self._states
+        starts = [0] if len(states) == 1 else [0, *changes(camera).tolist()]
+        if len(camera):
+            edges = np.minimum.reduceat(xyxy * _OUTWARD, starts, axis=1)
+            for place, start in enumerate(starts):
+                reach = states[camera[start]].reach
+                np.minimum(reach, edges[:, place, None], out=reach)
+        self._reach = np.concatenate([state.reach for state in states], axis=1)
 
     def _found(self, r: Index, d: Index, seen: Seen) -> None:
         """Update matched tracks by their detections."""
         rows = self._rows
         centre, score, class_id = seen.centre.take(d, axis=1), seen.score[d], seen.class_id[d]
-        self._correct(rows, r, centre)
+        self._method.correct(rows, r, centre)
         rows.seen[:, r] = centre
         rows.score[r] = score
         rows.unseen[r] = rows.spared[r] = 0.0
         rows.frames[r] = 0
         rows.lost[r] = False
         _vote(rows, r, class_id)
-        confirmed = rows.id[r] > 0
+        confirmed, camera = rows.id[r] > 0, rows.camera[r]
         if np.count_nonzero(confirmed) < len(r):
             # A track that is found has now been seen at least twice.
-            new = ~confirmed & (self._now - rows.born[r] >= self._settings.confirm_s)
-            named = r[new]
-            rows.id[named] = np.arange(self._next_id, self._next_id + len(named))
-            self._next_id += len(named)
+            new = ~confirmed & (self._now[camera] - rows.born[r] >= self._settings.confirm_s)
+            for row, of in zip(r[new].tolist(), camera[new].tolist(), strict=True):
+                rows.id[row] = self._states[of].next_id
+                self._states[of].next_id += 1
             confirmed |= new
-            class_id, score = class_id[confirmed], score[confirmed]
         rows.visible[r] = confirmed
-        self._scores.learn(class_id, score)
+        self._scores.learn(camera, class_id, score, confirmed)
 
-    def _looked_for(self, index: Index, looked: Looked) -> Index:
-        """Which of these tracks the detector would have found; the others are not missed but predicted.
+    def _looked_for(self, index: Index, looked: Looked, camera: int) -> Index:
+        """Leave out those tracks of a camera that the detector would not have found: they are not missed.
 
-        They are reported for as long as they were followed before. No track is spared for longer than
-        `lost_s`, because nothing is known by then of where it is.
+        They are predicted, and reported for as long as they were followed before. No track is spared for
+        longer than `lost_s`, because nothing is known by then of where it is.
         """
-        rows = self._rows
-        since = self._now - self._run
-        pos = rows.pos.take(index, axis=1)
-        fair = looked_for(pos, looked, self._low, self._high)
-        fair |= rows.spared[index] + since > self._settings.lost_s
-        spared, pos = index[~fair], pos[:, ~fair]
+        rows, state = self._rows, self._states[camera]
+        since = state.now - state.run
+        mine = (rows.camera[index] == camera).nonzero()[0]
+        pos = rows.pos.take(index[mine], axis=1)
+        fair = looked_for(pos, looked, state.reach[:2, 0], -state.reach[2:, 0])
+        fair |= rows.spared[index[mine]] + since > self._settings.lost_s
+        spared, pos = index[mine[~fair]], pos[:, ~fair]
         rows.spared[spared] += since
         rows.until[spared] += since
-        followed = self._now - rows.born[spared] - rows.unseen[spared]
-        rows.visible[spared] &= (rows.unseen[spared] <= followed) & self._inside(pos)
-        return index[fair]
+        followed = state.now - rows.born[spared] - rows.unseen[spared]
+        rows.visible[spared] &= (rows.unseen[spared] <= followed) & self._inside(pos, rows.camera[spared])
+        return np.delete(index, mine[~fair])
 
     def _miss(self, index: Index) -> None:
         """Report tracks without a detection as predicted, keep them unseen, or end them."""
@@ -234,60 +225,56 @@ class TrackTable:
             self._lose(newly)
         shown = index[rows.visible[index]]
         if len(shown):
-            unseen = rows.unseen[shown]
-            followed = self._now - rows.born[shown] - unseen
+            unseen, camera = rows.unseen[shown], rows.camera[shown]
+            followed = self._now[camera] - rows.born[shown] - unseen
             near = unseen - rows.spared[shown] <= np.minimum(self._settings.predicted_s, _COASTING * followed)
-            rows.visible[shown] = near & self._inside(rows.pos.take(shown, axis=1))
-        gone = index[rows.until[index] < self._now]
+            rows.visible[shown] = near & self._inside(rows.pos.take(shown, axis=1), camera)
+        gone = index[rows.until[index] < self._now[rows.camera[index]]]
         if len(gone):
-            self._end(rows.id[gone])
+            for track_id, camera in zip(rows.id[gone].tolist(), rows.camera[gone].tolist(), strict=True):
+                if track_id > 0:  # only confirmed tracks were ever reported
+                    self._states[camera].ended.append(track_id)
             keep = np.ones(len(rows), np.bool_)
             keep[gone] = False
             self._rows = rows.only(keep.nonzero()[0])
 
     def _lose(self, newly: Index) -> None:
         """Decide how long to wait for tracks just lost, and stop those that stood still."""
-        rows, settings = self._rows, self._settings
+        rows, settings, now = self._rows, self._settings, self._now[self._rows.camera[newly]]
         seen = rows.seen.take(newly, axis=1)
         still = np.abs(rows.past.take(newly, axis=2) - seen[:2]) < _STILL_RADIUS * seen[2:]
-        stood = still.all(axis=(0, 1)) & (self._now - rows.born[newly] >= 2 * _SNAPSHOT_S)
+        stood = (
+            still[0, 0]
+            & still[0, 1]
+            & still[1, 0]
+            & still[1, 1]
+            & (now - rows.born[newly] >= 2 * _SNAPSHOT_S)
+        )
         rows.state[kalman.VEL, newly[stood]] = 0.0
         patience = np.where(stood, max(settings.stationary_lost_s, settings.lost_s), settings.lost_s)
-        until = self._now - rows.unseen[newly] + patience + rows.spared[newly]
+        until = now - rows.unseen[newly] + patience + rows.spared[newly]
         rows.until[newly] = np.where(rows.id[newly] > 0, until, -np.inf)
         rows.lost[newly] = True
 
-    def _inside(self, centre: Floats) -> Bool:
+    def _inside(self, centre: Floats, camera: Index) -> Bool:
         """Which boxes lie almost entirely where objects have been detected; the others left the picture."""
-        xyxy = kalman.to_corners(centre)
-        low, high = np.maximum(xyxy[:2], self._low[:, None]), np.minimum(xyxy[2:], self._high[:, None])
-        sides = np.maximum(high - low, 0.0)
+        xyxy, reach = kalman.to_corners(centre), self._reach.take(camera, axis=1)
+        sides = np.minimum(xyxy[2:], -reach[2:]) - np.maximum(xyxy[:2], reach[:2])
+        np.maximum(sides, 0.0, out=sides)
         return np.asarray(sides[0] * sides[1] >= (1.0 - _OUTSIDE) * (centre[2] * centre[3]))
 
-    def _end(self, ids: I64) -> None:
-        """Have the next report name these tracks as ended, if they were confirmed."""
-        self._ended = np.concatenate((self._ended, ids[ids > 0]))
-
-    def _new_rows(self, centre: F64, score: F64, class_id: I32) -> Rows:
-        """Begin a track for each detection."""
-        n = len(score)
-        return Rows(
-            state=kalman.start(centre),
-            seen=centre,
-            past=np.stack((centre[:2], centre[:2])),
-            extra=np.zeros((self._extra, n)),
-            born=np.full(n, self._now),
-            until=np.zeros(n),
-            unseen=np.zeros(n),
-            spared=np.zeros(n),
-            score=score,
-            against=np.zeros(n, np.int32),
-            class_id=class_id,
-            frames=np.zeros(n, np.int32),
-            id=np.zeros(n, np.int64),
-            lost=np.zeros(n, np.bool_),
-            visible=np.zeros(n, np.bool_),
-        )
+    def _begin(self, seen: Seen, births: Index) -> None:
+        """Begin a track for each of these detections; they stand behind the others until the step ends."""
+        if not len(births):
+            return
+        new, centre = Rows.zeros(len(births), self._method.extra), seen.centre.take(births, axis=1)
+        new.state[:] = kalman.start(centre)
+        new.seen[:] = centre
+        new.past[:] = centre[:2]
+        new.score[:], new.class_id[:] = seen.score[births], seen.class_id[births]
+        new.camera[:] = seen.camera[births]
+        new.born[:] = self._now[new.camera]
+        self._rows = Rows.joined([self._rows.columns, new.columns])
 
 
 def _vote(rows: Rows, index: Index, class_id: I32) -> None:
@@ -301,16 +288,31 @@ def _vote(rows: Rows, index: Index, class_id: I32) -> None:
     rows.class_id[index[change]] = class_id[change]
 
 
-def _report(rows: Rows, now: float, ended: I64) -> Tracks:
+def _parts(rows: Rows, states: Sequence[State]) -> Iterator[tuple[State, int, int]]:
+    """Each camera, and where its tracks begin and end."""
+    if len(states) == 1:
+        return iter([(states[0], 0, len(rows))])
+    bounds = rows.camera.searchsorted(np.arange(len(states) + 1)).tolist()
+    return zip(states, bounds[:-1], bounds[1:], strict=True)
+
+
+def _report(rows: Rows, now: F64, states: Sequence[State]) -> list[Tracks]:
+    """The visible tracks of each camera."""
     if np.count_nonzero(rows.visible) < len(rows):
         rows = rows.only(rows.visible.nonzero()[0])
-    return Tracks(
-        xyxy=kalman.to_corners(rows.pos).T.astype(np.float32, order="C"),
-        score=rows.score.astype(np.float32),
-        class_id=rows.class_id.copy(),
-        track_id=rows.id.copy(),
-        age_s=(now - rows.born).astype(np.float32),
-        velocity=rows.state[4:6].T.astype(np.float32, order="C"),
-        predicted=rows.frames > 0,
-        ended=ended,
+    columns = (
+        kalman.to_corners(rows.pos).T.astype(np.float32, order="C"),
+        rows.score.astype(np.float32),
+        rows.class_id.astype(np.int32),
+        rows.id.copy(),
+        (now[rows.camera] - rows.born).astype(np.float32),
+        rows.state[kalman.VEL][:2].T.astype(np.float32, order="C"),
+        rows.frames > 0,
     )
+    reports = []
+    for state, start, stop in _parts(rows, states):
+        ended, state.ended = np.array(state.ended, np.int64), []
+        mine: Sequence[Any] = columns if len(states) == 1 else [column[start:stop] for column in columns]
+        xyxy, score, class_id, track_id, age_s, velocity, predicted = mine
+        reports.append(Tracks(xyxy, score, class_id, track_id, age_s, velocity, predicted, ended))
+    return reports

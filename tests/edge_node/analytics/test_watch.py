@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.analytics.watch import Analysed, Watch, watch
+from edge_node.analytics.watch import Analysed, Watch, update_all, watch
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
@@ -54,6 +54,11 @@ def low(at_s: float, *feet: float) -> Detected:
             item.detections, xyxy=item.detections.xyxy - np.array([0, 50, 0, 50], np.float32)
         ),
     )
+
+
+def told(analysed: Analysed) -> tuple[Any, ...]:
+    report = analysed.report
+    return report.happenings, report.numbers, report.zones_of, report.main_track_id, analysed.definitions
 
 
 def kinds(analysed: Analysed) -> list[str]:
@@ -232,3 +237,32 @@ def test_every_camera_has_a_watch_of_its_own() -> None:
     assert [one.frame.camera for one in found] == ["door", "yard"] * 3 + ["door"]
     assert [one.tracks.track_id.tolist() for one in found[-2:]] == [[1], [1]]
     assert watches["door"].heatmap.seconds.sum() > watches["yard"].heatmap.seconds.sum() > 0
+
+
+def test_frames_of_many_cameras_are_analysed_together_in_their_order() -> None:
+    """Two frames of one camera follow each other, and each camera is told what it would be told alone."""
+    rules, names = TrackerSettings(), ["door", "yard", "gate"]
+    alone, together = (
+        {name: Watch(AnalyticsSettings(), defined(), rules, CLASSES) for name in names} for _ in range(2)
+    )
+    for step in range(12):
+        at_s = 10 + 0.1 * step
+        frames = [
+            seen(at_s, 40 + 10 * step, camera="door"),
+            seen(at_s, camera="yard"),
+            seen(at_s, 150 - 9 * step, 20, camera="gate", restarted=step == 8),
+            seen(at_s + 0.05, 45 + 10 * step, camera="door"),
+        ]
+        if step == 5:
+            for watches in (alone, together):
+                watches["gate"].redefine(defined(2, zones={}))
+        expected = [alone[frame.frame.camera].update(frame) for frame in frames]
+        found = update_all(frames, together)
+        assert [one.frame for one in found] == [one.frame for one in frames]
+        for one, other in zip(expected, found, strict=True):
+            assert one.tracks.xyxy.tobytes() == other.tracks.xyxy.tobytes()
+            assert one.tracks.track_id.tolist() == other.tracks.track_id.tolist()
+            assert told(one) == told(other)
+            assert other.timings_ms.keys() == {"ready", "track", "analyse"}
+    for name in names:
+        assert alone[name].heatmap.seconds.tobytes() == together[name].heatmap.seconds.tobytes()

@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
+from edge_node.track import association
 from edge_node.track.association import (
     OTHER_CLASS,
     Matching,
     assign,
     overlapping,
+    overlapping_within,
     pair_iou,
     second_chance,
     similarity,
 )
+from edge_node.track.rows import Index
 from shared.geometry import F64, iou
 
 sizes = st.tuples(st.integers(0, 7), st.integers(0, 7))
@@ -91,6 +94,47 @@ def test_candidates_are_the_pairs_with_a_common_area_and_their_iou_is_the_geomet
 def test_nothing_overlaps_nothing(n: int, m: int) -> None:
     i, j = overlapping(np.ones((4, n)), np.ones((4, m)))
     assert (len(i), len(j)) == (0, 0)
+
+
+@pytest.mark.parametrize("most", [3, 60])
+def test_boxes_of_different_cameras_never_overlap(most: int) -> None:
+    """Both where all cameras have about as many boxes, and where one has nearly all of them."""
+    random = np.random.default_rng(most)
+    counts = np.array([(2, 0), (1, 3), (0, 2), (most, most), (0, 0), *[(1, 1)] * 20])
+    corner = random.uniform(0, 50, (2, counts.sum()))
+    every = np.concatenate([corner, corner + random.uniform(1, 40, corner.shape)])
+    camera_a, camera_b = (np.repeat(np.arange(len(counts)), many) for many in counts.T)
+    a, b = every[:, : len(camera_a)], every[:, len(camera_a) :]
+    i, j = overlapping(a, b)
+    inside = camera_a[i] == camera_b[j]
+    assert 0 < inside.sum() < len(inside)
+    found = overlapping_within(a, b, camera_a, camera_b, len(counts))
+    assert [one.tolist() for one in found] == [i[inside].tolist(), j[inside].tolist()]
+
+
+def test_pairs_of_several_cameras_are_assigned_camera_by_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solver's time grows with the third power: it never gets two cameras at once."""
+    solved: list[tuple[int, ...]] = []
+
+    def solve(matrix: F64, *, maximize: bool) -> tuple[Index, Index]:
+        solved.append(matrix.shape)
+        i, j = linear_sum_assignment(matrix, maximize=maximize)
+        return i, j
+
+    random = np.random.default_rng(1)
+    rows, columns = np.divmod(np.arange(36), 6)
+    rows, columns = rows[rows // 2 == columns // 2], columns[rows // 2 == columns // 2]
+    for _ in range(50):
+        gain = random.uniform(-0.2, 1.0, len(rows))
+        expected = assign(rows, columns, gain)
+        with monkeypatch.context() as patch:
+            patch.setattr(association, "linear_sum_assignment", solve)
+            r, c = assign(rows, columns, gain, np.array([0, 0, 1, 1, 2, 2]))
+        assert set(zip(r.tolist(), c.tolist(), strict=True)) == set(
+            zip(*(one.tolist() for one in expected), strict=True)
+        )
+    assert solved
+    assert max(solved) == (2, 2)
 
 
 def test_another_class_or_height_makes_boxes_less_similar() -> None:

@@ -9,7 +9,7 @@ import pytest
 from edge_node.track import kalman, ocsort
 from edge_node.track.association import Matching
 from edge_node.track.ocsort import BEFORE, EXTRA, KEPT, SINCE
-from edge_node.track.table import Rows, Seen
+from edge_node.track.rows import Rows, Seen
 from shared.geometry import F64
 
 Spot = tuple[float, float]
@@ -24,23 +24,11 @@ def centres(*spots: Spot) -> F64:
 def rows_at(*spots: Spot, ids: tuple[int, ...] | None = None) -> Rows:
     """Confirmed tracks that were seen at these spots just now and rest there."""
     boxes, n = centres(*spots), len(spots)
-    return Rows(
-        state=kalman.start(boxes),
-        seen=boxes.copy(),
-        past=np.stack((boxes[:2], boxes[:2])),
-        extra=np.zeros((EXTRA, n)),
-        born=np.zeros(n),
-        until=np.zeros(n),
-        unseen=np.zeros(n),
-        spared=np.zeros(n),
-        score=np.full(n, 0.9),
-        against=np.zeros(n, np.int32),
-        class_id=np.zeros(n, np.int32),
-        frames=np.zeros(n, np.int32),
-        id=np.arange(1, n + 1) if ids is None else np.array(ids),
-        lost=np.zeros(n, np.bool_),
-        visible=np.ones(n, np.bool_),
-    )
+    rows = Rows.zeros(n, EXTRA)
+    rows.state[:] = kalman.start(boxes)
+    rows.seen[:], rows.past[:], rows.score[:] = boxes, boxes[:2], 0.9
+    rows.id[:], rows.visible[:] = np.arange(1, n + 1) if ids is None else np.array(ids), True
+    return rows
 
 
 def seen_at(*spots: Spot, high: bool = True, class_id: int = 0) -> Seen:
@@ -52,6 +40,8 @@ def seen_at(*spots: Spot, high: bool = True, class_id: int = 0) -> Seen:
         np.full(n, class_id, np.int32),
         np.full(n, high),
         np.full(n, high),
+        np.zeros(n, np.intp),
+        1,
     )
 
 
