@@ -78,10 +78,10 @@ class Event:
     """
 
     def __init__(self, gpu: Device, *, blocking: bool = False) -> None:
-        self._gpu = gpu
+        self._gpu, self._library = gpu, library()
         self._handle = ctypes.c_void_p()
         flags = _BLOCKING if blocking else 0
-        check("cuEventCreate", library().cuEventCreate(ctypes.byref(self._handle), flags))
+        check("cuEventCreate", self._library.cuEventCreate(ctypes.byref(self._handle), flags))
 
     def record(self, stream: int, *, captured: bool = False) -> None:
         """Place the event behind the work that a stream has so far.
@@ -122,7 +122,8 @@ class Event:
         # Not with the buffers: another thread may be waiting for the event while they are given back.
         if self._handle:
             with contextlib.suppress(Exception), self._gpu.current():
-                library().cuEventDestroy_v2(self._handle)
+                # The library that made it: a test's stand-in may have gone by now.
+                self._library.cuEventDestroy_v2(self._handle)
 
 
 def wait_before(stream: int, event: int) -> None:

@@ -70,7 +70,9 @@ def test_the_numbers_of_a_track_are_limited_and_rounded_each_for_itself() -> Non
     )
     size = np.array([item.frame.width, item.frame.height], np.float64)
     objects = COMPOSER.objects(dataclasses.replace(item, tracks=tracks))
-    assert [list(one["box"]) for one in objects] == fractions(tracks.xyxy, item.frame.width, item.frame.height)
+    assert [list(one["box"]) for one in objects] == fractions(
+        tracks.xyxy, item.frame.width, item.frame.height
+    )
     assert [one["score"] for one in objects] == rounded(tracks.score, 4)
     assert [one["age_s"] for one in objects] == rounded(tracks.age_s, 3)
     velocity = np.clip(tracks.velocity / size, -limits.AMOUNT, limits.AMOUNT)
