@@ -60,6 +60,45 @@ def test_numbers_that_are_none_are_left_out() -> None:
     assert len(candidates(FAMILIES["yolov8"], [output], SQUARE, ALL, 0.25)) == 0
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # infinity less infinity
+@pytest.mark.parametrize("seed", range(40))
+def test_a_yolov8_output_is_read_as_one_anchor_after_the_other_would_be(seed: int) -> None:
+    """Ties between classes and anchors, numbers that are none, any memory layout, scores at the threshold."""
+    rng = np.random.default_rng(seed)
+    classes, anchors = int(rng.integers(1, 12)), int(rng.integers(1, 700))
+    output: F32 = np.round(rng.random((4 + classes, anchors)), 1).astype(np.float32)
+    if seed % 4 == 0:
+        output[rng.random(output.shape) < 0.02] = rng.choice([np.nan, np.inf, -np.inf])
+    if seed % 3 == 0:
+        output = np.ascontiguousarray(output.T).T
+    wanted = np.sort(rng.choice(classes, int(rng.integers(1, classes + 1)), replace=False))
+    confidence = float(rng.choice([0.0, 0.3, 0.9, 1.0]))
+    expected = []
+    for anchor in output.T:
+        scores = anchor[4:][wanted]
+        best = int(scores.argmax())
+        x, y, w, h = anchor[:4]
+        row = [x - w / 2, y - h / 2, x + w / 2, y + h / 2, scores[best], wanted[best]]
+        if not np.isnan(scores).any() and scores[best] >= np.float32(confidence) and np.isfinite(row).all():
+            expected.append(row)
+    found = candidates(FAMILIES["yolov8"], [output], SQUARE, wanted, confidence)
+    got = np.column_stack([found.xyxy, found.score, found.class_id])
+    np.testing.assert_array_equal(got, np.array(expected, np.float32).reshape(-1, 6))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_half_precision_is_read_without_a_difference() -> None:
+    rng = np.random.default_rng(0)
+    output = rng.integers(0, 65_536, (84, 3549), np.uint16).view(np.float16)
+    output[4:, ::2] = rng.random((80, 1775))
+    single = candidates(FAMILIES["yolov8"], [output.astype(np.float32)], SQUARE, ALL, 0.99)
+    half = candidates(FAMILIES["yolov8"], [output], SQUARE, ALL, 0.99)
+    assert len(single) > 100
+    np.testing.assert_array_equal(half.xyxy, single.xyxy)
+    np.testing.assert_array_equal(half.score, single.score)
+    np.testing.assert_array_equal(half.class_id, single.class_id)
+
+
 def test_yolox_boxes_are_offsets_from_their_cell() -> None:
     output = np.zeros((3549, 85), np.float32)
     cell = 52 * 52 + 26 * 3 + 5  # stride 16, row 3, column 5
