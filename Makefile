@@ -21,7 +21,7 @@ help:
 	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
 	@echo "make docs    write schemas, AsyncAPI and OpenAPI documents, and the references of wire, configuration, commands and REST (examples: capture those anew)"
 	@echo "make site    the documentation as a site: build/site/html/index.html"
-	@echo "make kernels compile the GPU's kernels (after a change of kernels.cu)"
+	@echo "make kernels compile the GPU's kernels (after a change of a .cu file)"
 	@echo "make format  format sources and Markdown"
 	@echo "make lock    pin the newest dependencies"
 

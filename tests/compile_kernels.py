@@ -1,4 +1,4 @@
-"""Compiles kernels.cu to PTX with NVRTC, with or without a GPU: `make kernels`.
+"""Compiles the CUDA sources to PTX with NVRTC, with or without a GPU: `make kernels`.
 
 Use the compiler of CUDA 11.7, for the oldest architecture on which TensorRT 8.6 runs. Its PTX loads on every
 driver since R515; PTX of a newer compiler needs a newer driver.
@@ -11,24 +11,23 @@ import ctypes
 import hashlib
 from pathlib import Path
 
-BACKENDS = Path(__file__).parent.parent / "edge_node" / "backends" / "cuda"
-SOURCE, PTX = BACKENDS / "kernels.cu", BACKENDS / "kernels.ptx"
+SOURCES = sorted((Path(__file__).parent.parent / "edge_node" / "backends" / "cuda").glob("*.cu"))
 OPTIONS = ("--gpu-architecture=compute_53", "--std=c++14")
 
 
-def header(source: bytes) -> str:
+def header(source: Path) -> str:
     """The line by which PTX names the source that it was compiled from."""
-    return f"// kernels.cu, SHA-256 {hashlib.sha256(source).hexdigest()}\n"
+    return f"// {source.name}, SHA-256 {hashlib.sha256(source.read_bytes()).hexdigest()}\n"
 
 
-def compile_ptx(nvrtc: ctypes.CDLL, source: bytes) -> str:
+def compile_ptx(nvrtc: ctypes.CDLL, source: Path) -> str:
     """PTX of a CUDA source.
 
     Raises:
         RuntimeError: The source does not compile; the text is the compiler's.
     """
     program = ctypes.c_void_p()
-    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"kernels.cu", 0, None, None)
+    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.read_bytes(), source.name.encode(), 0, None, None)
     options = [option.encode() for option in OPTIONS]
     failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()
@@ -47,9 +46,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("nvrtc", type=Path, help="libnvrtc.so")
     args = parser.parse_args()
-    source = SOURCE.read_bytes()
-    PTX.write_text(header(source) + compile_ptx(ctypes.CDLL(str(args.nvrtc)), source))
-    print(f"{PTX}: {PTX.stat().st_size} bytes")
+    nvrtc = ctypes.CDLL(str(args.nvrtc))
+    for source in SOURCES:
+        ptx = source.with_suffix(".ptx")
+        ptx.write_text(header(source) + compile_ptx(nvrtc, source))
+        print(f"{ptx}: {ptx.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import Lender, Picture
+from edge_node.frames import Detections, Lender, Picture
+from shared import limits
 from shared.errors import ModelError
 
 Axis = int | str | None
@@ -90,6 +91,8 @@ def _parsed(text: str) -> object:
 class Anchors:
     """How the only output of a network that scores every anchor lies in memory.
 
+    A box is its centre, width and height in pixels of the input.
+
     Attributes:
         by_anchor: The shape is ``(N, anchors, values)``; False for ``(N, values, anchors)``.
         objectness: The values are box (4), objectness and classes; False for box (4) and classes.
@@ -101,17 +104,21 @@ class Anchors:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which detections count; an engine that can filter leaves the others on its device.
+    """Which detections count; an engine that can decode leaves the others on its device.
 
     Attributes:
         class_ids: ``(K,)``.
         confidence: Lowest score, 0..1.
-        anchors: Where scores are in the output; None if an engine must not filter it.
+        anchors: Where boxes and scores are in the output; None if an engine must not decode it.
+        iou: A box whose IoU with a better one of its class is larger is left out; 0..1.
+        most: Maximum number of detections of a picture, the best ones.
     """
 
     class_ids: npt.NDArray[np.intp]
     confidence: float
     anchors: Anchors | None = None
+    iou: float = 1.0
+    most: int = limits.DETECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +126,20 @@ class Inference:
     """The result of one run of the network.
 
     Attributes:
-        outputs: By picture, then by output, without the batch axis; the caller owns them.
+        outputs: By picture, then by output, without the batch axis; the caller owns them. Those of a picture
+            whose detections are in `found` are left out.
         fits: How each picture lies in the input.
         preprocess_ms: Milliseconds for the whole batch.
         inference_ms: Milliseconds for the whole batch, with the copies.
+        found: By picture, the wanted detections after NMS, in pixels of the input, best first; None for a
+            picture that the engine could not decode. None if it decodes none.
     """
 
     outputs: list[list[Array]]
     fits: list[Letterbox]
     preprocess_ms: float
     inference_ms: float
+    found: list[Detections | None] | None = None
 
 
 class Pending(Generic[T]):

@@ -48,19 +48,22 @@ class Input:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """The network's raw output for one picture.
+    """What the engine gave for one picture.
 
     Attributes:
-        arrays: The outputs in the family's order, without the batch axis.
+        arrays: The network's outputs in the family's order, without the batch axis; not needed with `found`.
         fit: How the picture lies in the input.
         target: The input that the network took.
         confidence: Lowest score that counts, 0..1.
+        found: What the engine made of the outputs, after NMS, in pixels of the input, best first; with those
+            that score less, if other pictures of the batch wanted them. None: `arrays` have to be decoded.
     """
 
     arrays: list[Array]
     fit: Letterbox
     target: InputFormat
     confidence: float
+    found: Detections | None = None
 
 
 Outputs = tuple[list[Output], dict[str, float]]
@@ -239,13 +242,18 @@ class Detector:
             # Pictures of one size run together. Of several runs only the last one stays in flight, because a
             # thread that waits for a place in flight must not hold one already.
             parts = [(those, Pending.of(pending.collect())) for those, pending in parts]
-            wanted = Wanted(self._wanted, min(least[index] for index in indices), self._family.anchors)
+            wanted = self._wanted_of([least[index] for index in indices])
             parts.append((indices, self._start([inputs[index].image for index in indices], target, wanted)))
 
         def collect() -> Outputs:
             return self._outputs(inputs, least, [(those, pending.collect()) for those, pending in parts])
 
         return Pending(collect, done=all(pending.done for _, pending in parts))
+
+    def _wanted_of(self, least: Sequence[float]) -> Wanted:
+        """What a batch wants of its pictures, whose lowest scores are `least`."""
+        settings = self._settings
+        return Wanted(self._wanted, min(least), self._family.anchors, settings.iou, settings.max_detections)
 
     def _start(self, images: Sequence[Picture], target: InputFormat, wanted: Wanted) -> Pending[Inference]:
         """Give the engine a batch, which holds one of the engine's places until it is collected."""
@@ -284,9 +292,12 @@ class Detector:
         outputs: dict[int, Output] = {}
         preprocess_ms, inference_ms = sum(one.prepare_ms for one in inputs), 0.0
         for indices, inference in parts:
-            for index, arrays, fit in zip(indices, inference.outputs, inference.fits, strict=True):
-                one, ordered = inputs[index], [arrays[place] for place in self._order]
-                outputs[index] = Output(ordered, one.fit or fit, one.target, least[index])
+            finished = inference.found or [None] * len(indices)
+            for index, arrays, fit, found in zip(
+                indices, inference.outputs, inference.fits, finished, strict=True
+            ):
+                one, ordered = inputs[index], [arrays[place] for place in self._order] if arrays else []
+                outputs[index] = Output(ordered, one.fit or fit, one.target, least[index], found)
             preprocess_ms += inference.preprocess_ms
             inference_ms += inference.inference_ms
         timings = {"preprocess": round(preprocess_ms, 3), "inference": round(inference_ms, 3)}
@@ -294,9 +305,13 @@ class Detector:
 
     def detections(self, output: Output) -> Detections:
         """Detections in pixels of the picture, best first; any thread may call this at any time."""
-        settings = self._settings
-        found = candidates(self._family, output.arrays, output.target, self._wanted, output.confidence)
-        found = suppress(self._family, found, settings.iou, settings.max_detections)
+        settings, found = self._settings, output.found
+        if found is None:
+            found = candidates(self._family, output.arrays, output.target, self._wanted, output.confidence)
+            found = suppress(self._family, found, settings.iou, settings.max_detections)
+        elif len(found) and found.score[-1] < output.confidence:
+            # Boxes are suppressed only by better ones, so those that score enough are the same.
+            found = found[found.score >= output.confidence]
         xyxy, score = output.fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
         all_found = Detections(xyxy, score, found.class_id)
         # A box in the bars around the picture shows nothing.

@@ -1,4 +1,4 @@
-// The kernels that run on the GPU before and after the network: copy in, letterbox and filter.
+// The kernels that run on the GPU before the network: copy in and letterbox.
 //
 // `make kernels` compiles this file to kernels.ptx. The driver turns that into machine code when it loads it, so an edge
 // box needs neither nvcc nor NVRTC. kernels.py describes the structures to Python. There are no barriers and no shared
@@ -31,12 +31,6 @@ struct Job {                    // one picture of the batch
 struct Format {  // see InputFormat in preprocess.py
     float scale[3], offset[3];
     int rgb;
-};
-
-struct Request {  // which candidates are wanted
-    float confidence;
-    int classes;  // how many classes are wanted
-    int ids[1];   // their ids; the array has `classes` entries
 };
 
 // --- copy in ---------------------------------------------------------------------------------------------------------
@@ -181,82 +175,4 @@ KERNEL void letterbox_float32(const Job* jobs, float* out, int width, int height
 
 KERNEL void letterbox_float16(const Job* jobs, f16* out, int width, int height, Format format) {
     letterbox(jobs, out, width, height, format);
-}
-
-// --- filter ----------------------------------------------------------------------------------------------------------
-
-DEVICE float load(const float* in, long long index) { return in[index]; }
-
-DEVICE float load(const f16* in, long long index) {
-#ifdef __CUDACC_RTC__
-    float value;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(in[index]));
-    return value;
-#else
-    return from_half(in[index]);
-#endif
-}
-
-struct Layout {         // how the anchors of the network's output lie in memory
-    int rows, anchors;  // 4 box values, an objectness if there is one, class scores
-    int row_stride, anchor_stride;
-    int objectness;  // 1: a class's score is its value times the objectness
-    int capacity;    // most candidates of a picture
-};
-
-// One thread for each anchor lists it if its best wanted class scores enough. The count goes on beyond the capacity, so
-// that the host sees how many are missing.
-template <class In>
-DEVICE void select(const In* output, const Request* request, const Layout& layout, int* counts, int* chosen) {
-    const int anchor = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.y;
-    if (anchor >= layout.anchors) return;
-    const In* base = output + (long long)picture * layout.rows * layout.anchors;
-    const long long start = (long long)anchor * layout.anchor_stride;
-    float likely = 1.0f;
-    if (layout.objectness) {
-        likely = load(base, start + 4ll * layout.row_stride);
-        if (!(likely >= request->confidence)) return;  // a score is at most the objectness
-    }
-    const int first = 4 + layout.objectness;
-    bool found = false;
-    for (int i = 0; i < request->classes && !found; ++i) {
-        const float score = load(base, start + (long long)(first + request->ids[i]) * layout.row_stride);
-        found = (layout.objectness ? __fmul_rn(score, likely) : score) >= request->confidence;
-    }
-    if (!found) return;
-    const int slot = atomicAdd(counts + picture, 1);
-    if (slot < layout.capacity) chosen[picture * layout.capacity + slot] = anchor;
-}
-
-// Writes the listed candidates into the host's memory, so that only they cross the bus: (1 + rows) values for each, the
-// anchor's number first.
-template <class In>
-DEVICE void gather(const In* output, const Layout& layout, const int* counts, const int* chosen, float* found) {
-    const int row = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.z;
-    if (row > layout.rows) return;
-    const In* base = output + (long long)picture * layout.rows * layout.anchors;
-    const int count = counts[picture] < layout.capacity ? counts[picture] : layout.capacity;
-    for (int slot = blockIdx.y; slot < count; slot += gridDim.y) {
-        const int anchor = chosen[picture * layout.capacity + slot];
-        const long long index =
-            (long long)anchor * layout.anchor_stride + (long long)(row - 1) * layout.row_stride;
-        found[((long long)picture * layout.capacity + slot) * (layout.rows + 1) + row] =
-            row ? load(base, index) : (float)anchor;
-    }
-}
-
-KERNEL void select_float32(const float* output, const Request* request, Layout layout, int* counts, int* chosen) {
-    select(output, request, layout, counts, chosen);
-}
-
-KERNEL void select_float16(const f16* output, const Request* request, Layout layout, int* counts, int* chosen) {
-    select(output, request, layout, counts, chosen);
-}
-
-KERNEL void gather_float32(const float* output, Layout layout, const int* counts, const int* chosen, float* found) {
-    gather(output, layout, counts, chosen, found);
-}
-
-KERNEL void gather_float16(const f16* output, Layout layout, const int* counts, const int* chosen, float* found) {
-    gather(output, layout, counts, chosen, found);
 }

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_node.backends.cuda.kernels import CAPACITY, COPY, JOB, FilterLayout, request_size
+from edge_node.backends.cuda.kernels import COPY, JOB
+from edge_node.backends.cuda.nms import RESULT, SCRATCH, FilterLayout, request_size
 
 IN_FLIGHT = 2
 """Batches at a time: one is copied and letterboxed while the network runs on the previous one."""
@@ -52,9 +53,9 @@ def largest_batch(free: int, needed: Callable[[int], int], most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of a slot's buffers: `found` and `fetched` on the host, `table` and `counts` on both sides.
+    """Bytes of a slot's buffers: `results` and `fetched` are on the host, `table` on both sides.
 
-    `pictures` is on the GPU, or on the host where they share one memory.
+    The others are on the GPU; `pictures` is on the host where they share one memory.
     """
 
     table: int
@@ -62,27 +63,27 @@ class Sizes:
     input: int
     outputs: tuple[int, ...]
     counts: int
-    chosen: int
-    found: int
+    scratch: int
+    results: int
     fetched: tuple[int, ...]
 
     def on_gpu(self, *, shares_memory: bool) -> int:
         """Bytes of the GPU's memory, with those of the host's if GPU and host share one memory."""
-        sizes = [self.table, self.pictures, self.input, *self.outputs, self.counts, self.chosen]
+        sizes = [self.table, self.pictures, self.input, *self.outputs, self.counts, self.scratch]
         if shares_memory:
-            sizes += [self.counts, self.found, *self.fetched]
+            sizes += [self.results, *self.fetched]
         return sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class SlotPlan:
-    """What a slot has to hold, for one input format and one filter.
+    """What a slot has to hold, for one input format and one kind of output.
 
     Attributes:
         input: Shape of one picture's tensor, ``(3, height, width)``.
         dtype: Of the input.
         outputs: Shape for one picture and dtype of each output.
-        layout: How to filter the only output; None to copy all outputs whole.
+        layout: How to decode the only output; None to copy all outputs whole.
     """
 
     input: tuple[int, int, int]
@@ -92,20 +93,20 @@ class SlotPlan:
 
     @property
     def request(self) -> int:
-        """Bytes of the request; 0 where nothing is filtered."""
+        """Bytes of the request; 0 where nothing is decoded."""
         return request_size(self.layout.classes) if self.layout else 0
 
     def sizes(self, batch: int, pictures: int) -> Sizes:
         """Sizes for a batch whose pictures have `pictures` bytes in all."""
         outputs = tuple(batch * kind.itemsize * int(np.prod(shape)) for shape, kind in self.outputs)
-        words = 4 * batch * CAPACITY if self.layout else 0
+        decoded = batch if self.layout else 0
         return Sizes(
             table=aligned(self.request) + aligned(JOB.itemsize * batch) + aligned(COPY.itemsize * batch),
             pictures=pictures,
             input=batch * self.dtype.itemsize * int(np.prod(self.input)),
             outputs=outputs,
-            counts=4 * batch,
-            chosen=words,
-            found=words * (1 + self.layout.rows) if self.layout else 0,
+            counts=4 * decoded,
+            scratch=SCRATCH.itemsize * decoded,
+            results=RESULT.itemsize * decoded,
             fetched=(0,) * len(outputs) if self.layout else outputs,
         )

@@ -1,6 +1,6 @@
-"""Batches through the GPU: copy, letterbox, network, filter, copy back. Two batches are in flight.
+"""Batches through the GPU: copy, letterbox, network, decode, NMS. Two batches are in flight.
 
-Pictures cross the bus as u8 and candidates come back; the float tensor never leaves the GPU. The first batch
+Pictures cross the bus as u8 and detections come back; the float tensor never leaves the GPU. The first batch
 of a size records everything as one CUDA graph, which later batches start with one call. So an engine that
 prepares itself again for every new shape does that once for each size. All batches run on one stream, so that
 the network never runs twice at a time. The second batch in flight waits on the GPU, not in this process.
@@ -44,7 +44,7 @@ GRAPH_ROOM = 64 << 20
 
 
 class Network(Shapes, Protocol):
-    """The network that runs between letterbox and filter.
+    """The network that runs between letterbox and decoding.
 
     Attributes:
         capturable: Whether its runs can be recorded as a CUDA graph; may become False later.
@@ -135,8 +135,8 @@ class CudaRunner:
         Pictures that this runner's `pictures` lent, and those on the GPU, are read until the batch is
         collected: nobody may change them before. Others may be reused at once.
 
-        The result has only the candidates if the output can be filtered, else the whole outputs. Its times
-        are those of the GPU: from the first copy to the input tensor, and from there to the candidates.
+        The result has detections if the GPU can decode the output, else the whole outputs. Its times are
+        those of the GPU: from the first copy to the input tensor, and from there to the result.
 
         Args:
             pictures: Of any sizes, at most `max_batch`; NV12 in host memory is u8 ``(H * 3 / 2, W)``.
@@ -220,14 +220,14 @@ class CudaRunner:
     def _finish(self, batch: _Batch) -> None:
         if batch.inference is None:
             slot = batch.slot
-            outputs = slot.results(len(batch.fits))
+            outputs, found = slot.results(len(batch.fits))
             preprocess_ms = slot.ready.since(slot.started)
             inference_ms = slot.done.since(slot.ready)
             slot.took_s[batch.size] = (preprocess_ms + inference_ms) / 1e3
             slot.busy = False
             self._in_flight.remove(batch)
             batch.sources.clear()
-            batch.inference = Inference(outputs, batch.fits, preprocess_ms, inference_ms)
+            batch.inference = Inference(outputs, batch.fits, preprocess_ms, inference_ms, found)
 
     def close(self) -> None:
         """Release everything."""

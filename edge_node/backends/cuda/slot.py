@@ -1,4 +1,4 @@
-"""The buffers of one batch on the GPU and the host, and the steps from its pictures to its candidates."""
+"""The buffers of one batch on the GPU and the host, and the steps from its pictures to its detections."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import numpy as np
 
 from edge_node.backends.cuda.device import Buffer, Device, Pinned
 from edge_node.backends.cuda.graph import CudaGraph
-from edge_node.backends.cuda.kernels import CAPACITY, Kernels, format_bytes
+from edge_node.backends.cuda.kernels import Kernels, format_bytes
 from edge_node.backends.cuda.libcuda import Event
 from edge_node.backends.cuda.memory import SlotPlan
+from edge_node.backends.cuda.nms import RESULT, detections
 from edge_node.backends.cuda.upload import Upload
 from edge_node.backends.interface import Array
 from edge_node.backends.preprocess import InputFormat
+from edge_node.frames import Detections
 
 
 class Slot:
@@ -54,9 +56,8 @@ class Slot:
             upload.reserve(pictures)
             self.input = self._buffer(sizes.input)
             self.outputs = [self._buffer(size) for size in sizes.outputs]
-            self._counts, self._device_counts = self._pinned(sizes.counts), self._buffer(sizes.counts)
-            self._chosen = self._buffer(sizes.chosen)
-            self._found = self._pinned(sizes.found)
+            self._counts, self._scratch = self._buffer(sizes.counts), self._buffer(sizes.scratch)
+            self._results = self._pinned(sizes.results)
             self._fetched = [self._pinned(size) for size in sizes.fetched]
             self.started, self.ready, self.begun = self._event(), self._event(), self._event()
             self.done = self._event(blocking=True)
@@ -93,7 +94,7 @@ class Slot:
         )
 
     def download(self, batch: int, kernels: Kernels, stream: Any) -> None:
-        """Bring the candidates to the host, or the outputs if there is no filter."""
+        """Bring the detections to the host, or the outputs where the host decodes them."""
         driver, plan, layout = self._gpu.driver, self._plan, self._plan.layout
         if layout is None:
             for output, pinned, size in zip(
@@ -101,35 +102,32 @@ class Slot:
             ):
                 driver.memcpy_dtoh_async(pinned.array[:size], output.address, stream)
             return
-        driver.memset_d32_async(self._device_counts.address, 0, batch, stream)
-        kernels.filter(
+        driver.memset_d32_async(self._counts.address, 0, batch, stream)
+        kernels.nms.detect(
             self.outputs[0].address,
             plan.outputs[0][1],
             batch,
             layout,
             self.upload.request,
-            self._device_counts.address,
-            self._chosen.address,
-            self._found.address,
+            self._counts.address,
+            self._scratch.address,
+            self._results.address,
             stream,
         )
-        driver.memcpy_dtoh_async(self._counts.array[: 4 * batch], self._device_counts.address, stream)
 
-    def results(self, count: int) -> list[list[Array]]:
-        """Outputs by picture, after the event `done`; the caller owns them."""
-        layout = self._plan.layout
-        if layout is None:
+    def results(self, count: int) -> tuple[list[list[Array]], list[Detections | None] | None]:
+        """Outputs and detections by picture, after the event `done`; the caller owns them.
+
+        A picture has either, as in `Inference`.
+        """
+        if self._plan.layout is None:
             views = [
                 pinned.view(kind, (count, *shape))
                 for pinned, (shape, kind) in zip(self._fetched, self._plan.outputs, strict=True)
             ]
-            return [[np.array(view[index]) for view in views] for index in range(count)]
-        counts = self._counts.view(np.int32, (count,))
-        found = self._found.view(np.float32, (count, CAPACITY, 1 + layout.rows))
-        return [
-            [layout.rebuild(found[index, :number]) if number <= CAPACITY else self._fetch(index)]
-            for index, number in enumerate(counts.tolist())
-        ]
+            return [[np.array(view[index]) for view in views] for index in range(count)], None
+        found = [detections(result) for result in self._results.view(RESULT, (count,))]
+        return [[self._fetch(index)] if one is None else [] for index, one in enumerate(found)], found
 
     def _fetch(self, index: int) -> Array:
         shape, kind = self._plan.outputs[0]

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from edge_node.backends.cuda.device import Device
-from edge_node.backends.cuda.kernels import FilterLayout
 from edge_node.backends.cuda.memory import IN_FLIGHT, MARGIN, SlotPlan, aligned, largest_batch
+from edge_node.backends.cuda.nms import FilterLayout
 from edge_node.backends.cuda.slot import Slot
 from edge_node.backends.interface import Anchors, OutOfMemory
 from edge_node.backends.preprocess import InputFormat

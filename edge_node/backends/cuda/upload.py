@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from edge_node.backends.cuda.device import Buffer, Device, Pinned
-from edge_node.backends.cuda.kernels import COPY, JOB, MAX_SIDE, Kernels, fill_request
+from edge_node.backends.cuda.kernels import COPY, JOB, MAX_SIDE, Kernels
 from edge_node.backends.cuda.memory import aligned
+from edge_node.backends.cuda.nms import fill_request
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import U8, Colour, OnGpu, Picture

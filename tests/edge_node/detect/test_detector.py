@@ -24,6 +24,7 @@ from edge_node.machine.hardware import usable_cores
 from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
 from tests.edge_node.backends import networks
+from tests.edge_node.backends.cuda.on_cpu import run_on_cpu
 
 
 @pytest.fixture(scope="module")
@@ -323,3 +324,59 @@ def test_an_engine_beside_us_has_two_batches_at_most_whoever_asks(
             other.join()
         assert not wrong
         assert engine.most == 2
+
+
+class Decoding(OnnxBackend):
+    """An engine that decodes by the GPU's kernels, which run on the CPU here.
+
+    Attributes:
+        decoded: How many pictures it decoded, and how many had too many candidates.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(BUILT_IN / "nanodet_g.onnx")
+        self.decoded = [0, 0]
+
+    def submit(
+        self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
+        """The whole outputs, or detections in their place."""
+        inference = super().submit(images, target, wanted).collect()
+        if wanted is None:
+            return Pending.of(inference)
+        whole = np.stack([output for (output,) in inference.outputs])
+        _, found = run_on_cpu("yolov8", whole, wanted)
+        left = [outputs if one is None else [] for one, outputs in zip(found, inference.outputs, strict=True)]
+        for one in found:
+            self.decoded[one is None] += 1
+        return Pending.of(replace(inference, outputs=left, found=found))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param({}, id="usual"),
+        pytest.param({"rectangular": False}, id="bars around the picture"),
+        pytest.param({"max_detections": 3, "iou": 0.2}, id="few detections"),
+        pytest.param({"classes": ("person", "dog", "book")}, id="some classes"),
+    ],
+)
+def test_detections_of_an_engine_that_decodes_are_those_of_one_that_does_not(keys: dict[str, Any]) -> None:
+    settings = ModelSettings(confidence=0.05, **keys)
+    rng = np.random.default_rng(1)
+    pictures: list[U8] = []
+    for width, height in ((640, 360), (320, 180), (360, 640), (640, 360)):
+        blurred = cv2.resize(rng.integers(0, 256, (9, 16, 3), np.uint8), (width, height))
+        pictures.append(np.asarray(blurred, np.uint8))
+    engine = Decoding()
+    with Detector(settings) as plain, Detector(settings, open_backend=lambda *_: engine) as detector:
+        for confidences in ([None, 0.1, 0.07, 0.15], [0.1, 0.0, 0.07, None]):
+            expected, _ = plain.detect_batch(pictures, confidences)
+            found, _ = detector.detect_batch(pictures, confidences)
+            for ours, theirs in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(ours.xyxy, theirs.xyxy)
+                np.testing.assert_array_equal(ours.score, theirs.score)
+                np.testing.assert_array_equal(ours.class_id, theirs.class_id)
+            assert sum(map(len, found)) >= 10
+    assert engine.decoded[False] >= 4
+    assert engine.decoded[True] >= 1

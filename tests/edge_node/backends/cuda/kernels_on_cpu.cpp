@@ -1,7 +1,13 @@
-// kernels.cu for a CPU: one thread after the other. Built and called by test_kernels.py.
+// kernels.cu and nms.cu for a CPU: one thread after the other. Built by conftest.py.
+#include <ucontext.h>
+
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <vector>
 
 struct Index {
     unsigned x, y, z;
@@ -15,7 +21,16 @@ static int atomicAdd(int* address, int value) {
 }
 // Compiled with -ffp-contract=off, so these are not fused either.
 static float __fadd_rn(float a, float b) { return a + b; }
+static float __fsub_rn(float a, float b) { return a - b; }
 static float __fmul_rn(float a, float b) { return a * b; }
+static float __fdiv_rn(float a, float b) { return a / b; }
+static int __popc(unsigned bits) { return __builtin_popcount(bits); }
+static int __ffs(int bits) { return __builtin_ffs(bits); }
+static int __float_as_int(float value) {
+    int bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
 static unsigned short to_half(float value) {
     const _Float16 half = static_cast<_Float16>(value);
     unsigned short bits;
@@ -28,6 +43,69 @@ static float from_half(unsigned short bits) {
     return static_cast<float>(half);
 }
 
+// A warp: threads that run in turn and meet where they exchange values. In between, each runs without the others, so
+// that a value that is used without an exchange is seen in a test.
+namespace warp {
+const int WIDTH = 32;
+struct Lane {
+    ucontext_t context;
+    std::vector<char> stack = std::vector<char>(1 << 16);
+    int meetings;
+    bool done;
+};
+static Lane lanes[WIDTH];
+static ucontext_t scheduler;
+static std::function<void()> work;
+static uint64_t offered[2][WIDTH];  // of this meeting and of the next, which a thread may reach before others left this one
+static int current;
+
+static void run() {
+    work();
+    lanes[current].done = true;
+}
+
+// The value that another thread of the warp offers in the same exchange.
+static uint64_t exchange(uint64_t value, int source) {
+    Lane& lane = lanes[current];
+    const int turn = lane.meetings++ & 1;
+    offered[turn][current] = value;
+    swapcontext(&lane.context, &scheduler);
+    return offered[turn][source & (WIDTH - 1)];
+}
+
+static void start(std::function<void()> call) {
+    work = call;
+    for (Lane& lane : lanes) {
+        lane.meetings = 0;
+        lane.done = false;
+        getcontext(&lane.context);
+        lane.context.uc_stack = {lane.stack.data(), 0, lane.stack.size()};
+        lane.context.uc_link = &scheduler;
+        makecontext(&lane.context, run, 0);
+    }
+    while (!lanes[0].done) {
+        for (current = 0; current < WIDTH; ++current) {
+            threadIdx.x = current;
+            swapcontext(&scheduler, &lanes[current].context);
+            if (lanes[current].done != lanes[0].done || lanes[current].meetings != lanes[0].meetings) {
+                std::fprintf(stderr, "thread %d of a warp does not take part in an exchange\n", current);
+                std::abort();
+            }
+        }
+    }
+    threadIdx.x = 0;
+}
+}  // namespace warp
+
+template <class T>
+static T __shfl_sync(unsigned, T value, int lane) {
+    return static_cast<T>(warp::exchange(static_cast<uint64_t>(value), lane));
+}
+template <class T>
+static T __shfl_xor_sync(unsigned, T value, int mask) {
+    return static_cast<T>(warp::exchange(static_cast<uint64_t>(value), static_cast<int>(threadIdx.x) ^ mask));
+}
+
 struct alignas(16) uint4 {
     unsigned x, y, z, w;
 };
@@ -36,6 +114,7 @@ struct alignas(16) uint4 {
 #define DEVICE static
 #define CONSTANT static const
 #include "kernels.cu"
+#include "nms.cu"
 
 template <class Call>
 static void launch(unsigned threads_x, unsigned grid_y, unsigned grid_z, Call call) {
@@ -61,19 +140,23 @@ void run_letterbox(const Job* jobs, void* out, int width, int height, const Form
     });
 }
 
-void run_filter(const void* output, const Request* request, const Layout* layout, int* counts, int* chosen, float* found,
-                int batch, int half) {
-    launch(layout->anchors, batch, 1, [&] {
-        if (half)
-            select_float16(static_cast<const f16*>(output), request, *layout, counts, chosen);
-        else
-            select_float32(static_cast<const float*>(output), request, *layout, counts, chosen);
-    });
-    launch(layout->rows + 1, 4, batch, [&] {
-        if (half)
-            gather_float16(static_cast<const f16*>(output), *layout, counts, chosen, found);
-        else
-            gather_float32(static_cast<const float*>(output), *layout, counts, chosen, found);
-    });
+int sizes(int which) { return which == 0 ? sizeof(Scratch) : sizeof(Result); }
+
+void run_nms(const void* output, const Request* request, const Layout* layout, int* counts, Scratch* scratch,
+             Result* results, int batch, int half) {
+    // Backwards, because on a GPU, too, candidates are found in any order.
+    blockDim = {1, 1, 1};
+    gridDim = {unsigned(layout->anchors), unsigned(batch), 1};
+    for (blockIdx.y = 0; blockIdx.y < gridDim.y; ++blockIdx.y)
+        for (unsigned x = gridDim.x; x--;) {
+            blockIdx.x = x;
+            if (half)
+                select_float16(static_cast<const f16*>(output), request, *layout, counts, scratch);
+            else
+                select_float32(static_cast<const float*>(output), request, *layout, counts, scratch);
+        }
+    launch(3, batch, 1, [&] { warp::start([&] { rank(counts, scratch); }); });
+    launch(7, batch, 1, [&] { compare(counts, request, scratch); });
+    launch(batch, 1, 1, [&] { warp::start([&] { keep(counts, request, scratch, results); }); });
 }
 }

@@ -14,6 +14,7 @@ import pytest
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.graph import CaptureError
 from edge_node.backends.cuda.memory import IN_FLIGHT, MARGIN, SlotPlan, is_shortage, largest_batch
+from edge_node.backends.cuda.nms import FilterLayout
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.cuda.slots import KEPT, Shape
 from edge_node.backends.interface import OutOfMemory, Wanted
@@ -91,11 +92,24 @@ def test_a_slot_of_yolov8_at_640_takes_what_was_counted_by_hand() -> None:
     sizes = plan.sizes(4, 4 * 1280 * 720 * 3)
     assert sizes.input == 4 * 4_915_200
     assert sizes.outputs == (4 * 2_822_400,) == sizes.fetched
-    assert (sizes.chosen, sizes.found) == (0, 0)
-    # In blocks of 2 MiB: table 1, pictures 6, input 10, output 6, and one each for counts and no scratch.
-    assert sizes.on_gpu(shares_memory=False) == (1 + 6 + 10 + 6 + 1 + 0) * 2 * MB
+    assert (sizes.counts, sizes.scratch, sizes.results) == (0, 0, 0)
+    # In blocks of 2 MiB: table 1, pictures 6, input 10, output 6.
+    assert sizes.on_gpu(shares_memory=False) == (1 + 6 + 10 + 6) * 2 * MB
     # Where the GPU has no memory of its own, what the host pins counts as well.
-    assert sizes.on_gpu(shares_memory=True) == (1 + 6 + 10 + 6 + 1 + 0 + 1 + 6) * 2 * MB
+    assert sizes.on_gpu(shares_memory=True) == (1 + 6 + 10 + 6 + 6) * 2 * MB
+
+
+def test_a_slot_that_decodes_fetches_no_outputs() -> None:
+    outputs = (((84, 8400), np.dtype(np.float16)),)
+    layout = FilterLayout.of(FAMILIES["yolov8"].anchors, [(1, 84, 8400)])
+    sizes = SlotPlan((3, 640, 640), np.dtype(np.float16), outputs, layout).sizes(16, 0)
+    assert sizes.fetched == (0,)
+    # For each picture 1024 keys, twice as many candidates of 32 bytes, and a bit for each pair.
+    assert sizes.scratch == 16 * (1024 * 8 + 2 * 1024 * 32 + 1024 * 1024 // 8)
+    assert sizes.results == 16 * (16 + 1024 * 24)
+    # In blocks of 2 MiB: table 1, input 19, output 11, counts 1, scratch 2; the results are the host's.
+    assert sizes.on_gpu(shares_memory=False) == (1 + 19 + 11 + 1 + 2) * 2 * MB
+    assert sizes.on_gpu(shares_memory=True) == (1 + 19 + 11 + 1 + 2 + 1) * 2 * MB
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_node.assets.models import BUILT_IN
 from edge_node.assets.names import Layout
-from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
+from edge_node.backends.cuda.device import Buffer, Device, Pinned
 from edge_node.backends.cuda.graph import CaptureError, CudaGraph
 from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.cuda.slots import Shape
 from edge_node.backends.cuda.upload import Source, job
-from edge_node.backends.interface import OutOfMemory, Wanted
+from edge_node.backends.interface import Inference, OutOfMemory, Wanted
 from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
 from edge_node.detect.decode.candidates import candidates
@@ -29,25 +29,16 @@ from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8, OnGpu, Picture
 from shared.errors import ModelError
 from tests.conftest import SHARED
+from tests.edge_node.backends.cuda.outputs import assert_equal, on_host, outputs
 from tests.edge_node.backends.cuda.test_kernels import (
     SIZES,
     TARGETS,
-    chosen_columns,
     expected,
     levels,
     nv12,
     picture,
-    scores,
 )
 from tests.edge_node.backends.networks import convolution, save
-
-
-@pytest.fixture(scope="module")
-def gpu() -> Device:
-    try:
-        return device()
-    except ModelError as error:
-        pytest.skip(f"needs an NVIDIA GPU and pycuda: {error}")
 
 
 @pytest.fixture
@@ -143,24 +134,30 @@ def runner(
     return CudaRunner(gpu, network, stream, graphs=graphs), network
 
 
-def check(found: Sequence[Any], layout: str, answer: npt.NDArray[Any], wanted: Wanted) -> None:
-    for index, (output,) in enumerate(found):
-        keep = chosen_columns(layout, answer[index], wanted)
-        whole = answer[index].astype(np.float32)
-        np.testing.assert_array_equal(output, whole[:, keep] if layout == "yolov8" else whole[keep])
+def asked(classes: int, confidence: float, layout: Layout) -> Wanted:
+    """Detections after NMS."""
+    return Wanted(np.arange(classes), confidence, FAMILIES[layout].anchors, 0.6, 300)
+
+
+def check(result: Inference, layout: Layout, answer: npt.NDArray[Any], wanted: Wanted) -> None:
+    """The result has what the host makes of the answer, and nothing else crossed the bus."""
+    assert result.found
+    assert not any(result.outputs)
+    for index, found in enumerate(result.found):
+        assert_equal(found, on_host(layout, answer[index], wanted))
 
 
 @pytest.mark.parametrize("graphs", [True, False], ids=["graph", "enqueued"])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("layout", ["yolov8", "yolov5"])
-def test_only_candidates_come_back(gpu: Device, layout: Layout, dtype: str, graphs: bool) -> None:
-    answer = scores(layout, 80, 8400, 3, 0.01).astype(dtype)
+def test_only_detections_come_back(gpu: Device, layout: Layout, dtype: str, graphs: bool) -> None:
+    answer = outputs(layout, 80, 8400, 3, 0.01).astype(dtype)
     engine, network = runner(gpu, answer, graphs=graphs)
     images = [picture(640, 480), picture(1280, 720), nv12(352, 288)]
     for confidence in (0.25, 0.25, 0.6, 0.6, 0.9):  # a live change must reach a recorded graph
-        wanted = Wanted(np.arange(80), confidence, FAMILIES[layout].anchors)
+        wanted = asked(80, confidence, layout)
         found = engine.submit(images, TARGETS["yolov8"], wanted).collect()
-        check(found.outputs, layout, answer, wanted)
+        check(found, layout, answer, wanted)
         assert found.preprocess_ms > 0
         assert found.inference_ms > 0
     # The first batch runs twice and is recorded, then all are replayed.
@@ -169,29 +166,29 @@ def test_only_candidates_come_back(gpu: Device, layout: Layout, dtype: str, grap
 
 
 def test_a_network_that_cannot_be_recorded_is_enqueued(gpu: Device, caplog: pytest.LogCaptureFixture) -> None:
-    answer = scores("yolov8", 80, 8400, 2, 0.01)
+    answer = outputs("yolov8", 80, 8400, 2, 0.01)
     engine, network = runner(gpu, answer, waits=True)
-    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
+    wanted = asked(80, 0.3, "yolov8")
     for _ in range(5):
         found = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted).collect()
-        check(found.outputs, "yolov8", answer, wanted)
+        check(found, "yolov8", answer, wanted)
     assert not network.capturable
     assert caplog.text.count("cannot be recorded") == 1
     engine.close()
 
 
 def test_a_flood_of_candidates_comes_back_whole(gpu: Device) -> None:
-    answer = scores("yolov8", 2, 8400, 2, 1.0)
+    answer = outputs("yolov8", 2, 8400, 2, 1.0)
     engine, _ = runner(gpu, answer)
-    wanted = Wanted(np.arange(2), 0.0, FAMILIES["yolov8"].anchors)
+    wanted = asked(2, 0.0, "yolov8")
     found = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted).collect()
     for index, (output,) in enumerate(found.outputs):
         np.testing.assert_array_equal(output, answer[index])
     engine.close()
 
 
-def test_outputs_that_must_not_be_filtered_come_back_whole(gpu: Device) -> None:
-    answer = scores("yolov5", 80, 300, 2, 0.1)
+def test_outputs_that_must_not_be_decoded_come_back_whole(gpu: Device) -> None:
+    answer = outputs("yolov5", 80, 300, 2, 0.1)
     engine, _ = runner(gpu, answer)
     images = [picture(640, 480)] * 2
     for _ in range(3):
@@ -201,9 +198,9 @@ def test_outputs_that_must_not_be_filtered_come_back_whole(gpu: Device) -> None:
 
 
 def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
-    answer = scores("yolov8", 80, 8400, 4, 0.01)
+    answer = outputs("yolov8", 80, 8400, 4, 0.01)
     engine, _ = runner(gpu, answer)
-    target, wanted = TARGETS["yolov8"], Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
+    target, wanted = TARGETS["yolov8"], asked(80, 0.3, "yolov8")
     small, large = [picture(640, 480)] * 2, [picture(1920, 1080)] * 4
     first = engine.submit(small, target, wanted)
     for turn in range(8):
@@ -212,16 +209,16 @@ def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
             engine.submit(small, target, wanted)
         found = first.collect()
         assert len(found.outputs) == (2 if turn % 2 == 0 else 4)
-        check(found.outputs, "yolov8", answer, wanted)
+        check(found, "yolov8", answer, wanted)
         first = second
     first.collect()
     engine.close()
 
 
 def test_two_threads_may_ask_at_once(gpu: Device) -> None:
-    answer = scores("yolov8", 80, 8400, 4, 0.01)
+    answer = outputs("yolov8", 80, 8400, 4, 0.01)
     engine, _ = runner(gpu, answer)
-    target, wanted = TARGETS["yolov8"], Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
+    target, wanted = TARGETS["yolov8"], asked(80, 0.3, "yolov8")
     errors: list[BaseException] = []
 
     def ask(count: int) -> None:
@@ -229,7 +226,7 @@ def test_two_threads_may_ask_at_once(gpu: Device) -> None:
             for _ in range(50):
                 found = engine.submit([picture(640, 480)] * count, target, wanted).collect()
                 assert len(found.outputs) == count
-                check(found.outputs, "yolov8", answer, wanted)
+                check(found, "yolov8", answer, wanted)
         except BaseException as error:  # noqa: BLE001 - shown by the main thread
             errors.append(error)
 
@@ -245,9 +242,9 @@ def test_two_threads_may_ask_at_once(gpu: Device) -> None:
 def test_another_thread_may_ask_and_pytorch_goes_on(gpu: Device) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch beside our context")
     matrix = torch.ones((512, 512), device="cuda")
-    answer = scores("yolov8", 80, 2100, 1, 0.02)
+    answer = outputs("yolov8", 80, 2100, 1, 0.02)
     engine, _ = runner(gpu, answer)
-    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
+    wanted = asked(80, 0.3, "yolov8")
     errors: list[BaseException] = []
 
     def ask() -> None:
@@ -255,7 +252,7 @@ def test_another_thread_may_ask_and_pytorch_goes_on(gpu: Device) -> None:
             torch.cuda.set_device(0)  # a new thread of PyTorch's warns without
             for _ in range(20):
                 check(
-                    engine.submit([picture(640, 480)], TARGETS["yolov8"], wanted).collect().outputs,
+                    engine.submit([picture(640, 480)], TARGETS["yolov8"], wanted).collect(),
                     "yolov8",
                     answer,
                     wanted,
@@ -321,7 +318,7 @@ def onnx_backend(gpu: Device) -> Iterator[CudaOnnxBackend]:  # noqa: ARG001 - sk
 
 def test_onnx_runtime_on_our_buffers_detects_what_the_cpu_detects(onnx_backend: CudaOnnxBackend) -> None:
     target = InputFormat(416, 416)
-    wanted = Wanted(np.arange(80), 0.02, FAMILIES["yolov8"].anchors)
+    wanted = asked(80, 0.02, "yolov8")
     session = ort.InferenceSession(BUILT_IN / "nanodet_g.onnx", providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     for width, height in SIZES[:8] * 2:
@@ -389,10 +386,10 @@ def little_memory(gpu: Device) -> Iterator[Callable[[int], None]]:
 def test_batches_follow_the_free_memory(
     gpu: Device, little_memory: Callable[[int], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = scores("yolov8", 80, 8400, 16, 0.01)
+    answer = outputs("yolov8", 80, 8400, 16, 0.01)
     engine, _ = runner(gpu, answer)
     little_memory(200)
-    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
+    wanted = asked(80, 0.3, "yolov8")
     engine.submit([picture(1280, 720)], TARGETS["yolov8"], wanted).collect()
     most = engine.max_batch
     assert 1 < most < 16
@@ -402,24 +399,24 @@ def test_batches_follow_the_free_memory(
     with gpu.current():
         assert gpu.free_memory() >= 0.2 * 180 * 2**20  # the margin; the driver keeps some for itself
     for batch in batches:
-        check(batch.collect().outputs, "yolov8", answer, wanted)
+        check(batch.collect(), "yolov8", answer, wanted)
     engine.close()
 
 
 def test_a_batch_without_room_is_refused_and_smaller_ones_go_on(
     gpu: Device, little_memory: Callable[[int], None]
 ) -> None:
-    answer = scores("yolov8", 80, 8400, 16, 0.01)
+    answer = outputs("yolov8", 80, 8400, 16, 0.01)
     engine, _ = runner(gpu, answer)
-    wanted = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
+    wanted = asked(80, 0.3, "yolov8")
     first = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted)
     little_memory(100)
     with pytest.raises(OutOfMemory, match="too little memory for 16 pictures"):
         engine.submit([picture(1280, 720)] * 16, TARGETS["yolov8"], wanted)
-    check(first.collect().outputs, "yolov8", answer, wanted)
+    check(first.collect(), "yolov8", answer, wanted)
     for count in (1, 2, 1):
         found = engine.submit([picture(1280, 720)] * count, TARGETS["yolov8"], wanted).collect()
-        check(found.outputs, "yolov8", answer, wanted)
+        check(found, "yolov8", answer, wanted)
     engine.close()
     with gpu.current():
         assert gpu.free_memory() >= 95 << 20

@@ -14,18 +14,16 @@ from edge_node.backends.cuda.upload import Source, job
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import U8, OnGpu
 from shared.errors import ModelError
+from tests.edge_node.backends.cuda.on_cpu import address
 from tests.edge_node.backends.cuda.test_kernels import (
     TARGETS,
-    address,
     described,
     expected,
     levels,
-    library,
     nv12,
     picture,
 )
 
-__all__ = ["library"]
 TARGET = TARGETS["yolov8"]
 
 

@@ -1,0 +1,178 @@
+"""The kernels of `nms.cu` and the structures they read: a network's output becomes detections on the GPU.
+
+They give what `detect.decode` gives, bit for bit, so it makes no difference where a picture was decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_node.backends.cuda.device import Device
+from edge_node.backends.interface import Anchors, Wanted
+from edge_node.frames import U8, Detections
+
+PTX = Path(__file__).parent / "nms.ptx"
+CAPACITY = 1024
+"""Maximum candidates of a picture that the GPU sorts out; with more, the host gets the whole output."""
+
+LAYOUT = np.dtype(
+    [(name, "<i4") for name in ("rows", "anchors", "row_stride", "anchor_stride", "objectness", "classes")]
+)
+REQUEST = np.dtype([("confidence", "<f4"), ("iou", "<f4"), ("most", "<i4"), ("classes", "<i4")])
+CANDIDATE = np.dtype([("xyxy", "<f4", 4), ("score", "<f4"), ("class_id", "<i4"), ("unused", "<i4", 2)])
+SCRATCH = np.dtype(
+    [
+        ("keys", "<i8", CAPACITY),
+        ("found", CANDIDATE, CAPACITY),
+        ("ordered", CANDIDATE, CAPACITY),
+        ("beaten", "<u4", (CAPACITY, CAPACITY // 32)),
+    ]
+)
+RESULT = np.dtype(
+    [
+        ("candidates", "<i4"),
+        ("kept", "<i4"),
+        ("unused", "<i4", 2),
+        ("xyxy", "<f4", (CAPACITY, 4)),
+        ("score", "<f4", CAPACITY),
+        ("class_id", "<i4", CAPACITY),
+    ]
+)
+_THREADS = 128
+_WARPS = 8
+"""Warps of a block that sorts; it and the next are as large as a whole GPU needs for a single picture."""
+_SORTERS, _COMPARERS = 32, 128
+
+
+@dataclass(frozen=True, slots=True)
+class FilterLayout:
+    """How the anchors of an output lie in memory.
+
+    Attributes:
+        rows: Values of an anchor: box, objectness if there is one, classes.
+        anchors: Number of anchors.
+        by_anchor: Whether the values of an anchor lie side by side.
+        objectness: Whether an anchor has an objectness.
+    """
+
+    rows: int
+    anchors: int
+    by_anchor: bool
+    objectness: bool
+
+    @classmethod
+    def of(cls, anchors: Anchors | None, outputs: Sequence[tuple[int, ...]]) -> FilterLayout | None:
+        """The layout of a network's outputs ``(N, ...)``; None if they must be copied whole."""
+        if anchors is None or len(outputs) != 1 or len(outputs[0]) != 3:
+            return None
+        _, first, second = outputs[0]
+        rows, count = (second, first) if anchors.by_anchor else (first, second)
+        found = cls(rows, count, anchors.by_anchor, anchors.objectness)
+        return found if found.classes > 0 else None
+
+    @property
+    def classes(self) -> int:
+        """How many classes the network knows."""
+        return self.rows - 4 - self.objectness
+
+    def to_bytes(self) -> bytes:
+        """The structure `Layout`."""
+        strides = (1, self.rows) if self.by_anchor else (self.anchors, 1)
+        first = 4 + self.objectness
+        return np.array([(self.rows, self.anchors, *strides, self.objectness, first)], LAYOUT).tobytes()
+
+
+def request_size(classes: int) -> int:
+    """Bytes of the structure `Request` for a network that knows `classes` classes."""
+    return REQUEST.itemsize + 4 * max(classes, 1)
+
+
+def fill_request(memory: U8, wanted: Wanted) -> None:
+    """Write the structure `Request`.
+
+    Args:
+        memory: u8 ``(size,)``.
+        wanted: The detections that count.
+    """
+    count, start = len(wanted.class_ids), REQUEST.itemsize
+    most = min(wanted.most, CAPACITY)
+    memory[:start].view(REQUEST)[0] = wanted.confidence, wanted.iou, most, count
+    memory[start : start + 4 * count].view(np.int32)[:] = wanted.class_ids
+
+
+def detections(result: Any) -> Detections | None:
+    """What one picture shows, in pixels of the input, best first; None if it has too many candidates.
+
+    Args:
+        result: A `RESULT`; the detections are copied out of it.
+    """
+    if result["candidates"] > CAPACITY:
+        return None
+    kept = slice(result["kept"])
+    return Detections(
+        result["xyxy"][kept].copy(), result["score"][kept].copy(), result["class_id"][kept].copy()
+    )
+
+
+class NmsKernels:
+    """The loaded kernels; the context must be current whenever they are used.
+
+    Args:
+        gpu: The GPU.
+    """
+
+    def __init__(self, gpu: Device) -> None:
+        self._module: Any = gpu.driver.module_from_buffer(PTX.read_bytes() + b"\0")
+        self._functions: dict[str, Any] = {
+            name: self._module.get_function(name).prepare(arguments)
+            for name, arguments in (
+                ("select_float32", f"PP{LAYOUT.itemsize}sPP"),
+                ("select_float16", f"PP{LAYOUT.itemsize}sPP"),
+                ("rank", "PP"),
+                ("compare", "PPP"),
+                ("keep", "PPPP"),
+            )
+        }
+
+    def detect(
+        self,
+        output: int,
+        dtype: npt.DTypeLike,
+        batch: int,
+        layout: FilterLayout,
+        request: int,
+        counts: int,
+        scratch: int,
+        results: int,
+        stream: Any,
+    ) -> None:
+        """Make detections of a network's output.
+
+        Args:
+            output: Address of the output.
+            dtype: float32 or float16.
+            batch: Pictures.
+            layout: How the output lies in memory.
+            request: Address of the structure `Request`.
+            counts: Address of i32 ``(batch,)``, all zero; the kernels count candidates there.
+            scratch: Address of a `SCRATCH` for each picture; whatever is in there.
+            results: Address of a `RESULT` for each picture, which may be in the host's memory.
+            stream: A stream of pycuda.
+        """
+        select = self._functions[f"select_{np.dtype(dtype)}"]
+        anchors = (-(-layout.anchors // _THREADS), batch)
+        select.prepared_async_call(
+            anchors, (_THREADS, 1, 1), stream, output, request, layout.to_bytes(), counts, scratch
+        )
+        for name, grid, block, arguments in (
+            ("rank", (_SORTERS, batch), (32, _WARPS, 1), (counts, scratch)),
+            ("compare", (_COMPARERS, batch), (_THREADS, 1, 1), (counts, request, scratch)),
+            ("keep", (batch, 1), (32, 1, 1), (counts, request, scratch, results)),
+        ):
+            self._functions[name].prepared_async_call(grid, block, stream, *arguments)

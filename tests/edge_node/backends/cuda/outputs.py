@@ -1,0 +1,105 @@
+"""Outputs of networks, as the kernels behind the network meet them, and what the host makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_node.assets.names import Layout
+from edge_node.backends.interface import Wanted
+from edge_node.backends.preprocess import InputFormat
+from edge_node.detect.decode.candidates import candidates, suppress
+from edge_node.detect.decode.families import FAMILIES
+from edge_node.frames import Detections
+
+F32 = npt.NDArray[np.float32]
+TARGET = InputFormat(640, 640)
+
+
+def crowd(
+    rng: np.random.Generator,
+    *,
+    classes: int,
+    anchors: int,
+    candidates: int,
+    objects: int = 30,
+    steps: int = 0,
+) -> F32:
+    """An output ``(4 + classes, anchors)`` in which several anchors see each object.
+
+    Args:
+        rng: Random numbers.
+        classes: How many classes the network knows.
+        anchors: How many anchors.
+        candidates: How many of them score above 0.25; the others below 0.05.
+        objects: How many objects they see.
+        steps: How many scores there are between 0.25 and 1, so that many are equal; 0: as many as there are.
+    """
+    out = np.empty((4 + classes, anchors), np.float32)
+    which = rng.integers(0, objects, anchors)
+    sides = rng.uniform(5, 200, (2, objects))
+    out[:2] = rng.uniform(0, 640, (2, objects))[:, which] + rng.normal(0, 8, (2, anchors))
+    out[2:4] = sides[:, which] * rng.uniform(0.8, 1.25, (2, anchors))
+    out[4:] = rng.random((classes, anchors)) * 0.05
+    chosen = rng.permutation(anchors)[:candidates]
+    score = rng.random(candidates)
+    if steps:
+        score = np.floor(score * steps) / steps
+    of = rng.integers(0, classes, objects)[which[chosen]]
+    out[4 + of, chosen] = 0.251 + score * 0.74
+    second = rng.random(candidates) < 0.3  # two classes of one score: the first wins
+    out[4 + (of[second] + 1) % classes, chosen[second]] = out[4 + of[second], chosen[second]]
+    return out
+
+
+def broken(rng: np.random.Generator, output: F32) -> F32:
+    """The output with numbers in it that are none, infinite, zero or below, some of them in candidates."""
+    rows, anchors = output.shape
+    for value in (np.nan, np.inf, -np.inf, 0.0, -1.0):
+        output[rng.integers(0, rows, 60), rng.integers(0, anchors, 60)] = value
+        seen = np.flatnonzero(output[4:].max(axis=0) > 0.25)
+        some = rng.choice(seen, min(len(seen), 9), replace=False)
+        output[rng.integers(0, 4, len(some)), some] = value
+        output[4 + rng.integers(0, rows - 4, len(some)), rng.choice(seen, len(some))] = value
+    output[2, rng.integers(0, anchors, 100)] = 0.0
+    output[2:4, rng.integers(0, anchors, 20)] = 3e38  # the area is beyond all floats
+    output[:2, rng.integers(0, anchors, 20)] = -3e38
+    return output
+
+
+def arranged(layout: Layout, output: F32, likely: F32 | None = None) -> F32:
+    """An output ``(4 + classes, anchors)`` as a family arranges it.
+
+    Args:
+        layout: Of the family.
+        output: As YOLOv8 arranges it.
+        likely: The objectness of each anchor for families that have one; None: 1.
+    """
+    if layout == "yolov8":
+        return output
+    objectness = np.ones(output.shape[1], np.float32) if likely is None else likely
+    return np.ascontiguousarray(np.concatenate([output[:4], objectness[None], output[4:]]).T)
+
+
+def outputs(layout: Layout, classes: int, anchors: int, batch: int, share: float) -> F32:
+    """Outputs of a batch in which a share of the anchors are candidates."""
+    rng, count = np.random.default_rng(anchors), int(share * anchors)
+    pictures = [crowd(rng, classes=classes, anchors=anchors, candidates=count) for _ in range(batch)]
+    return np.stack([arranged(layout, picture) for picture in pictures])
+
+
+def on_host(layout: Layout, output: npt.NDArray[Any], wanted: Wanted) -> Detections:
+    """What the host makes of one picture's output, in pixels of the input."""
+    with np.errstate(all="ignore"):
+        found = candidates(FAMILIES[layout], [output], TARGET, wanted.class_ids, wanted.confidence)
+        return suppress(FAMILIES[layout], found, wanted.iou, wanted.most)
+
+
+def assert_equal(found: Detections | None, expected: Detections) -> None:
+    """Every bit is the same."""
+    assert found is not None
+    np.testing.assert_array_equal(found.score, expected.score)
+    np.testing.assert_array_equal(found.class_id, expected.class_id)
+    np.testing.assert_array_equal(found.xyxy, expected.xyxy)
