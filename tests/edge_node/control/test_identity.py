@@ -22,7 +22,7 @@ from edge_node.control.commands import Commands
 from edge_node.control.identity import NameGuard, check_name
 from edge_node.control.inbox import Inbox
 from edge_node.publish.compose import Composer
-from shared.errors import BrokerError
+from shared.errors import BrokerError, MessageError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
@@ -80,6 +80,14 @@ def retained(settings: MqttSettings) -> messages.NodeStatus:
         return messages.decode(messages.NodeStatus, reader.received.get(10).payload)
 
 
+def holder(settings: MqttSettings) -> str:
+    """The session of the retained status; "" while it cannot be read, as before garbage is put right."""
+    try:
+        return retained(settings).session
+    except MessageError:
+        return ""
+
+
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_a_taken_name_is_refused_and_the_holder_hears_of_it(
     broker: Mosquitto, version: str, caplog: pytest.LogCaptureFixture
@@ -93,7 +101,7 @@ def test_a_taken_name_is_refused_and_the_holder_hears_of_it(
         ):
             check_name(where, NODE, "6b-second")
         wait_until(lambda: "wants to start as 'twin' (6b-second)" in caplog.text, 5)
-        assert retained(where).session == "6a-first"
+        assert holder(where) == "6a-first"
         assert not first.errors
 
 
@@ -132,7 +140,7 @@ def test_of_two_that_start_together_the_later_session_yields(broker: Mosquitto) 
         later.online()  # stands for its last words: anything that is not the earlier one's
         time.sleep(0.3)
         earlier.guard.mend()
-        wait_until(lambda: retained(where).session == "6a-earlier")
+        wait_until(lambda: holder(where) == "6a-earlier")
         assert not earlier.errors
 
 
@@ -154,7 +162,7 @@ def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody
             assert replay.finish(5)
             wait_until(lambda: node.guard.overwritten)
             node.guard.mend()
-            wait_until(lambda: retained(where).session == "6b-running")
+            wait_until(lambda: holder(where) == "6b-running")
         assert not node.errors
         assert not node.guard.yielded
 
@@ -171,7 +179,7 @@ def test_garbage_does_not_make_a_node_send_everything_again(broker: Mosquitto) -
         vandal.set_state(topics.STATUS, node.path, b"garbage")
         wait_until(lambda: node.guard.overwritten)
         node.guard.mend()
-        wait_until(lambda: retained(where).session == "6b-running")
+        wait_until(lambda: holder(where) == "6b-running")
         assert len(vandal.received) == 0
 
 
@@ -237,6 +245,6 @@ def test_of_two_real_nodes_started_together_one_ends_with_an_error_and_one_goes_
         assert third.wait(20) == 1  # one that comes later finds the name taken
         os.kill(running.pid, signal.SIGKILL)
         fourth = stack.enter_context(edge(tmp_path, people_video, broker.url, prefix))
-        session = retained(where).session
+        session = holder(where)
         wait_until(lambda: (now := retained(where)).status == "online" and now.session != session, 20)
         assert fourth.poll() is None
