@@ -37,6 +37,18 @@ def aligned(size: int) -> int:
     return -(-size // _ALIGN) * _ALIGN
 
 
+def table_parts(request: int, batch: int) -> tuple[int, int, int]:
+    """Where a slot's table has its jobs and its copies, behind the request, and where it ends.
+
+    Args:
+        request: Bytes of the request.
+        batch: Pictures.
+    """
+    jobs = aligned(request)
+    copies = jobs + aligned(JOB.itemsize * batch)
+    return jobs, copies, copies + aligned(COPY.itemsize * batch)
+
+
 def largest_batch(free: int, needed: Callable[[int], int], most: int) -> int:
     """The largest number of pictures whose buffers leave a margin of free memory.
 
@@ -101,7 +113,7 @@ class SlotPlan:
         outputs = tuple(batch * kind.itemsize * int(np.prod(shape)) for shape, kind in self.outputs)
         decoded = batch if self.layout else 0
         return Sizes(
-            table=aligned(self.request) + aligned(JOB.itemsize * batch) + aligned(COPY.itemsize * batch),
+            table=table_parts(self.request, batch)[2],
             pictures=pictures,
             input=batch * self.dtype.itemsize * int(np.prod(self.input)),
             outputs=outputs,

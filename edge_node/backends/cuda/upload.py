@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_node.backends.cuda.device import Buffer, Device, Pinned
 from edge_node.backends.cuda.kernels import COPY, JOB, MAX_SIDE, Kernels
-from edge_node.backends.cuda.memory import aligned
+from edge_node.backends.cuda.memory import aligned, table_parts
 from edge_node.backends.cuda.nms import fill_request
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
@@ -148,9 +148,9 @@ class Upload:
         self.room = 0
         self._host: Pinned | None = None
         self._device: Buffer | None = None
-        jobs = aligned(request)
-        self._read = copies = jobs + aligned(JOB.itemsize * batch)
-        self._table = Pinned(gpu, copies + aligned(COPY.itemsize * batch))
+        jobs, copies, size = table_parts(request, batch)
+        self._read = copies
+        self._table = Pinned(gpu, size)
         self._table_copy: Buffer | None = None
         try:
             self._table_copy = None if gpu.shares_memory else Buffer(gpu, copies)

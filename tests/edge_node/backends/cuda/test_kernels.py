@@ -82,17 +82,18 @@ def described(image: U8, target: InputFormat) -> tuple[int, ...]:
 
 
 def letterbox(library: ctypes.CDLL, images: list[U8], target: InputFormat, dtype: str) -> npt.NDArray[Any]:
-    jobs = np.array([described(image, target) for image in images], JOB)
-    out = np.full((len(images), 3, target.height, target.width), np.nan, dtype)
-    layout = np.frombuffer(format_bytes(target), FORMAT)
+    return letterboxed(library, [described(image, target) for image in images], target, dtype)
+
+
+def letterboxed(
+    library: ctypes.CDLL, rows: list[tuple[int, ...]], target: InputFormat, dtype: str = "float32"
+) -> npt.NDArray[Any]:
+    """The input tensor that the kernel makes of these jobs."""
+    jobs, layout = np.array(rows, JOB), np.frombuffer(format_bytes(target), FORMAT)
+    out = np.full((len(rows), 3, target.height, target.width), np.nan, dtype)
+    half = int(dtype == "float16")
     library.run_letterbox(
-        address(jobs),
-        address(out),
-        target.width,
-        target.height,
-        address(layout),
-        len(images),
-        int(dtype == "float16"),
+        address(jobs), address(out), target.width, target.height, address(layout), len(rows), half
     )
     return out
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.backends.cuda.kernels import COPY, FORMAT, JOB, format_bytes
+from edge_node.backends.cuda.kernels import COPY
 from edge_node.backends.cuda.upload import Source, job
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import U8, OnGpu
@@ -19,6 +19,7 @@ from tests.edge_node.backends.cuda.test_kernels import (
     TARGETS,
     described,
     expected,
+    letterboxed,
     levels,
     nv12,
     picture,
@@ -103,24 +104,9 @@ def test_whole_pictures_and_parts_of_pictures_arrive_as_they_were(
     np.testing.assert_array_equal(table, np.arange(192, dtype=np.uint8))
 
 
-def letterboxed(library: ctypes.CDLL, row: tuple[int, ...], target: InputFormat) -> Any:
-    out = np.full((1, 3, target.height, target.width), np.nan, np.float32)
-    jobs, layout = np.array([row], JOB), np.frombuffer(format_bytes(target), FORMAT)
-    library.run_letterbox(
-        address(jobs),
-        address(out),
-        target.width,
-        target.height,
-        address(layout),
-        1,
-        0,
-    )
-    return out
-
-
 def test_a_part_of_a_picture_is_letterboxed_where_it_lies(library: ctypes.CDLL) -> None:
     part = picture(500, 400)[30:330, 11:411]
-    found = letterboxed(library, described(part, TARGET), TARGET)
+    found = letterboxed(library, [described(part, TARGET)], TARGET)
     assert levels(found, expected(np.ascontiguousarray(part), TARGET), TARGET) <= 1.001
 
 
@@ -145,7 +131,7 @@ def test_pictures_on_the_gpu_are_read_there_with_their_pitch(
     assert (source.room, rows) == (0, rows)
     assert source.address is not None
     row = job(source, source.address, source.pitch, Letterbox.fit(352, 288, TARGET))
-    assert levels(letterboxed(library, row, TARGET), expected(image, TARGET), TARGET) <= 1.001
+    assert levels(letterboxed(library, [row], TARGET), expected(image, TARGET), TARGET) <= 1.001
 
 
 @pytest.mark.parametrize(
@@ -168,7 +154,7 @@ def test_colours_are_those_of_the_stream(
     source = Source.of(on_gpu(image, colour=colour), nowhere)
     assert source.address is not None
     row = job(source, source.address, source.pitch, Letterbox.fit(4, 4, target))
-    found = letterboxed(library, row, target)[0, :, 0, 0]
+    found = letterboxed(library, [row], target)[0, :, 0, 0]
     np.testing.assert_allclose(found, bgr, atol=2)
 
 
