@@ -113,10 +113,12 @@ class Analytics:
         feet = standing_points(boxes, "bottom_center")
         stayed = roster.objects["reported_s"][slots] == last_s
         sighting = roster.see(tracks, boxes, slots, now_s, height)
-        self.heatmap.update(feet[stayed], now_s - last_s)
-        places = boxes[sighting.rows]
-        events += self._zones.update(sighting, _anchored(places, self._zones.anchors), roster.objects, links)
-        events += self._lines.update(sighting, _anchored(places, self._lines.anchors), roster.objects, aspect)
+        self.heatmap.update(feet if np.count_nonzero(stayed) == len(feet) else feet[stayed], now_s - last_s)
+        seen = sighting.rows
+        at = _anchored(boxes, seen, self._zones.anchors)
+        events += self._zones.update(sighting, at, roster.objects, links)
+        at = _anchored(boxes, seen, self._lines.anchors)
+        events += self._lines.update(sighting, at, roster.objects, aspect)
         for link in links:
             self._subject.follow(link.old, link.new)
         speed = None
@@ -204,9 +206,10 @@ class Analytics:
             self._ground.forget(slots)
 
 
-def _anchored(boxes: F64, anchors: list[Anchor]) -> F64:
-    """Where boxes ``(N, 4)`` stand by the anchor of each zone or line: points ``(Z, N, 2)``."""
+def _anchored(boxes: F64, rows: Index, anchors: list[Anchor]) -> F64:
+    """Where the boxes at `rows` stand by the anchor of each of Z zones or lines: points ``(Z, M, 2)``."""
     if not anchors:
-        return np.zeros((0, len(boxes), 2))
+        return np.zeros((0, len(rows), 2))
+    boxes = boxes[rows]
     points = {anchor: standing_points(boxes, anchor) for anchor in set(anchors)}
-    return np.array([points[anchor] for anchor in anchors]).reshape(len(anchors), len(boxes), 2)
+    return np.array([points[anchor] for anchor in anchors])

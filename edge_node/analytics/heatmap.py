@@ -41,7 +41,8 @@ class Heatmap:
         self.seconds *= kept
         if not len(feet):
             return
-        cell = (feet * self._size).astype(np.intp).clip(0, self._last)
+        cell = (feet * self._size).astype(np.intp)
+        cell = np.minimum(np.maximum(cell, 0), self._last)
         # A presence fades while it lasts. Its integral gives the same result at every frame rate. Numpy adds
         # at places in a flat array several times faster than at rows and columns.
         np.add.at(self._flat, cell @ self._strides, self._life_s * (1 - kept))

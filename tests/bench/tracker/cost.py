@@ -1,9 +1,10 @@
 """Milliseconds per frame of our trackers beside other packages', on the same simulated detections.
 
-    python tests/bench/tracker/cost.py [--json FILE] [--rounds 7]
+    python tests/bench/tracker/cost.py [--json FILE] [--rounds 7] [--alone]
 
 The trackers take turns, one short scene each, so that a busy machine slows all alike; the ratios are what to
-read.
+read. Then come several cameras, one after the other and together, by the thread's own time. `--alone` leaves
+the other packages out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import platform
 import statistics
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, 
 
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections
-from edge_node.track.tracker import create
+from edge_node.track.rows import Given
+from edge_node.track.tracker import Tracker, create
 from tests.bench.tracker.peers import PACKAGES, Frames, Peer
 
 _PEERS = ("trackers ByteTrack", "supervision ByteTrack")
@@ -62,15 +65,19 @@ def scene(objects: int, seed: int, *, busy: bool) -> Frames:
     return frames
 
 
+def _detections(boxes: list[list[float]], scores: list[float]) -> Detections:
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(scores, np.float32),
+        np.zeros(len(scores), np.int32),
+    )
+
+
 def _ours(kind: str, frames: Frames) -> list[float]:
     tracker = create(TrackerSettings(kind=kind))  # type: ignore[arg-type]
     seconds = []
     for boxes, scores in frames:
-        detections = Detections(
-            np.array(boxes, np.float32).reshape(-1, 4),
-            np.array(scores, np.float32),
-            np.zeros(len(scores), np.int32),
-        )
+        detections = _detections(boxes, scores)
         start = time.perf_counter()
         tracker.update(detections, 1.0 / _FRAME_RATE)
         seconds.append(time.perf_counter() - start)
@@ -89,6 +96,29 @@ def _measure(objects: int, rounds: int, peers: dict[str, Peer], *, busy: bool) -
     return {name: statistics.median(values) for name, values in medians.items()}
 
 
+def _cameras(cameras: int, objects: int, rounds: int) -> dict[str, float]:
+    """Median milliseconds per frame of so many cameras, one after the other and together."""
+    settings = TrackerSettings()
+    medians: dict[str, list[float]] = {"one by one": [], "together": []}
+    for seed in range(rounds):
+        scenes = [scene(objects, seed * cameras + camera, busy=True) for camera in range(cameras)]
+        alone, together = ([create(settings) for _ in scenes] for _ in range(2))
+        seconds: dict[str, list[float]] = {name: [] for name in medians}
+        for number in range(_FRAMES):
+            given = [Given(_detections(*frames[number]), 1.0 / _FRAME_RATE) for frames in scenes]
+            start = time.thread_time()
+            for tracker, one in zip(alone, given, strict=True):
+                tracker.update(one.detections, one.dt)
+            between = time.thread_time()
+            Tracker.update_all(together, given)
+            end = time.thread_time()
+            seconds["one by one"].append(between - start)
+            seconds["together"].append(end - between)
+        for name, values in seconds.items():
+            medians[name].append(1e3 * statistics.median(values[_WARM_UP:]) / cameras)
+    return {name: statistics.median(values) for name, values in medians.items()}
+
+
 def _print(title: str, results: dict[int, dict[str, float]]) -> None:
     print(f"{title:<24}" + "".join(f"{f'{count} objects':>20}" for count in results))
     for name in next(iter(results.values())):
@@ -99,20 +129,27 @@ def _print(title: str, results: dict[int, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    """Measure 10, 50 and 200 objects; print milliseconds, and each tracker's time as a multiple of ours."""
+    """Print milliseconds for 10, 50 and 200 objects and as multiples of ours, then for several cameras."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--alone", action="store_true", help="without the other packages")
     args = parser.parse_args()
     versions = [f"python {platform.python_version()}", f"numpy {np.__version__}", *PACKAGES.values()]
     print(f"medians of {args.rounds} scenes of {_FRAMES} frames, ms per frame; {', '.join(versions)}")
     document: dict[str, object] = {"versions": versions}
     with contextlib.ExitStack() as stack:
-        peers = {name: stack.enter_context(Peer(name)) for name in _PEERS}
+        peers = {name: stack.enter_context(Peer(name)) for name in _PEERS if not args.alone}
         for title, busy in (("all seen, all sure", False), ("5% missed, 10% doubtful", True)):
             results = {count: _measure(count, args.rounds, peers, busy=busy) for count in _COUNTS}
             _print(title, results)
             document[title] = results
+    print(f"{'cameras, 5% missed':<24}{'objects':>10}{'one by one':>12}{'together':>12}{'gain':>8}")
+    for cameras, objects in product((4, 16, 64), (1, 18, 39)):
+        row = _cameras(cameras, objects, max(1, args.rounds // 2))
+        gain = row["one by one"] / row["together"]
+        print(f"{cameras:<24}{objects:10}{row['one by one']:12.3f}{row['together']:12.3f}{gain:7.1f}x")
+        document[f"{cameras} cameras, {objects} objects"] = row
     if args.json:
         args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
