@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from edge_node.analytics.watch import Watch, watch
+from edge_node.analytics.watch import Watch, update_all
 from edge_node.capture.camera import capture
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
@@ -81,7 +83,9 @@ class Pipeline:
         self._paces = {
             name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
         }
-        self._inferred: Channel[Inferred] = Channel(depth=_AHEAD if hurried else 2)
+        # Room for a batch of different cameras, whose frames are tracked together.
+        together = min(len(config.cameras), max(detect.limit for detect in detects))
+        self._inferred: Channel[Inferred] = Channel(depth=max(_AHEAD if hurried else 2, together))
         names, hunts = detects[0].class_names, hunts or {}
         self.watches = {
             name: Watch(settings.analytics, definitions[name], config.tracker, names, hunts.get(name))
@@ -287,23 +291,35 @@ class Pipeline:
             self._inferred.close()
 
     def _watch(self) -> None:
-        for item in watch(self._decoded(), self.watches):
-            self._detect_of(item.frame.camera).follow(item.frame, item.tracks, item.dropped)
-            self._processed[item.frame.camera] += 1
-            self._publisher.publish(item)
+        for detected in self._decoded():
+            for item in update_all(detected, self.watches):
+                self._detect_of(item.frame.camera).follow(item.frame, item.tracks, item.dropped)
+                self._processed[item.frame.camera] += 1
+                self._publisher.publish(item)
         for one in self.watches.values():
             last = one.finish()
             if last is not None:
                 self._publisher.conclude(last)
         self._publisher.outgoing.close()
 
-    def _decoded(self) -> Iterator[Detected]:
-        """The detections of every frame, from the detector of its camera."""
-        if len(self.detects) == 1:
-            yield from self.detects[0].decode(self._inferred)
-            return
-        for item in self._inferred:
-            yield from self._detect_of(item.frame.camera).decode([item])
+    def _decoded(self) -> Iterator[list[Detected]]:
+        """The detections of the frames that wait, at most one of each camera at a time.
+
+        `Detect.follow` takes a camera's tracks before its next frame is decoded.
+        """
+        with contextlib.suppress(Closed):
+            while True:
+                waiting = self._inferred.take(math.inf)
+                while waiting:
+                    oldest: dict[str, Inferred] = {}
+                    waiting = [
+                        item for item in waiting if oldest.setdefault(item.frame.camera, item) is not item
+                    ]
+                    yield [
+                        detected
+                        for camera, item in oldest.items()
+                        for detected in self._detect_of(camera).decode([item])
+                    ]
 
     def _detect_of(self, camera: str) -> Detect:
         return self.detects[self._detector_of[camera]]

@@ -6,7 +6,7 @@ import dataclasses
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from edge_node import pipeline as module
+from edge_node.analytics.watch import Analysed, Watch, update_all
 from edge_node.capture.camera import capture as real_capture
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
@@ -170,6 +171,51 @@ def test_a_file_that_is_none_ends_the_run_with_its_error(tmp_path: Path) -> None
     pipeline.start()
     assert pipeline.join(5) == []
     assert isinstance(pipeline.error, SourceError)
+
+
+def test_frames_of_several_cameras_that_wait_are_tracked_together(
+    monkeypatch: pytest.MonkeyPatch, video: str
+) -> None:
+    """The first is held up until one of each waits. A camera's next frame is decoded after its tracks."""
+
+    class Batches(StandInDetector):
+        limit = 4
+
+        def __init__(self) -> None:
+            super().__init__(lambda _: wait_until(all_have_begun))
+            self.steps: dict[str, list[str]] = {}
+
+        def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
+            for item in inferred:
+                self.steps.setdefault(item.frame.camera, []).append(f"decode {item.frame.seq}")
+                yield from super().decode([item])
+
+        def follow(self, frame: Frame, tracks: Tracks, ignored: Detections | None = None) -> None:
+            super().follow(frame, tracks, ignored)
+            self.steps[frame.camera].append(f"follow {frame.seq}")
+
+    together: list[list[str]] = []
+
+    def recorded(detected: Sequence[Detected], watches: Mapping[str, Watch]) -> list[Analysed]:
+        if not together:
+            wait_until(lambda: len(detector.seen) >= 6)  # of these, at least four wait for this thread
+        together.append([one.frame.camera for one in detected])
+        return update_all(detected, watches)
+
+    def all_have_begun() -> bool:
+        return all(detector.seen or one.captured for one in pipeline.metrics().cameras.values())
+
+    monkeypatch.setattr(module, "update_all", recorded)
+    detector = Batches()
+    cameras = {name: CameraSettings(source=video, pace="fast") for name in "abcd"}
+    pipeline, *_ = make(cameras, detector)
+    pipeline.start()
+    assert pipeline.join(20) == []
+    assert pipeline.error is None
+    assert max(map(len, together)) == 4, "one of each camera"
+    assert all(len(set(names)) == len(names) for names in together)
+    in_turn = [f"{step} {seq}" for seq in range(30) for step in ("decode", "follow")]
+    assert detector.steps == dict.fromkeys("abcd", in_turn)
 
 
 def live(monkeypatch: pytest.MonkeyPatch, release: threading.Event, count: int) -> None:
