@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -44,6 +45,25 @@ MAX_DESCRIPTOR = 1023
 class _Paho(paho.Client):
     turns = 0
     abandoned = False
+    _writing = False
+
+    # paho tells `on_publish` of every message at QoS 0 that it has written, and makes a reason and properties
+    # for each, which costs more than writing it. Nobody asks for that: acknowledgements are read.
+    @property
+    def on_publish(self) -> Any:
+        """What is called with each acknowledgement at QoS 1."""
+        return None if self._writing else super().on_publish
+
+    @on_publish.setter
+    def on_publish(self, call: Any) -> None:
+        paho.Client.on_publish.fset(self, call)  # type: ignore[attr-defined]  # mypy takes the property for its value
+
+    def loop_write(self) -> MQTTErrorCode:
+        self._writing = True
+        try:
+            return super().loop_write()
+        finally:
+            self._writing = False
 
     def loop_misc(self) -> MQTTErrorCode:
         # paho calls this once in each turn of its network loop, at least once a second.

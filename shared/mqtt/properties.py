@@ -13,6 +13,19 @@ from shared.mqtt.received import Received
 from shared.wire.topics import Topic
 
 
+class _Constant(Properties):
+    """Properties that do not change any more once they are sent: they are packed once.
+
+    Packing them for each message costs as much as the rest of sending it.
+    """
+
+    def pack(self) -> bytes:
+        packed: bytes | None = self.__dict__.get("packed")
+        if packed is None:
+            packed = self.__dict__["packed"] = super().pack()  # type: ignore[no-untyped-call]  # paho has no type there
+        return packed
+
+
 class PublishProperties:
     """Makes the properties of messages to publish; MQTT 3.1.1 has none, so each is None there.
 
@@ -40,6 +53,7 @@ class PublishProperties:
             return self._plain[topic.name]
         properties = _made(
             PacketTypes.PUBLISH,
+            _Constant if plain else Properties,
             ContentType="image/jpeg" if topic.payload == "jpeg" else "application/json",
             MessageExpiryInterval=topic.expiry_s,
             UserProperty=list(user.items()) if user else None,
@@ -56,6 +70,7 @@ class PublishProperties:
             return None
         return _made(
             PacketTypes.PUBLISH,
+            Properties,
             ContentType=message.content_type,
             MessageExpiryInterval=message.expiry_s,
             ResponseTopic=message.response_topic,
@@ -67,7 +82,7 @@ class PublishProperties:
         """For the will, which is JSON."""
         if self._version != "5":
             return None
-        return _made(PacketTypes.WILLMESSAGE, ContentType="application/json")
+        return _made(PacketTypes.WILLMESSAGE, Properties, ContentType="application/json")
 
 
 def to_received(message: MQTTMessage) -> Received:
@@ -86,8 +101,8 @@ def to_received(message: MQTTMessage) -> Received:
     )
 
 
-def _made(packet: int, **given: object) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho has no type there
+def _made(packet: int, kind: type[Properties], **given: object) -> Properties:
+    properties = kind(packet)
     for name, value in given.items():
         if value is not None:
             setattr(properties, name, value)

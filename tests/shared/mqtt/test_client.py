@@ -209,6 +209,33 @@ def test_a_publish_that_the_access_control_denies_is_told_and_counted(tmp_path: 
     strict.kill()
 
 
+def test_only_what_the_broker_acknowledges_is_reported(broker: Mosquitto) -> None:
+    """paho would call back for each QoS 0 message that it has written, which costs more than writing it."""
+    with connected(broker.url) as client:
+        answered: list[int] = []
+        client.on_acknowledged.append(lambda number, _: answered.append(number))
+        sent = []
+        for _ in range(50):
+            assert client.publish(topics.DETECTIONS, DETECTIONS, b"{}")
+            sent.append(client.send(topics.EVENTS, EVENTS, b"{}"))
+        assert client.flush(5)
+        wait_until(lambda: len(answered) >= len(sent))
+    assert answered == sent
+
+
+def test_messages_of_one_topic_keep_their_properties(broker: Mosquitto) -> None:
+    topic = "darner/v1/alike/camera/c/detections"
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(topic)
+        assert reader.wait_subscribed(10)
+        for _ in range(3):
+            assert writer.publish(topics.DETECTIONS, topic, b"{}")
+        got = take(reader, 3)
+    assert {(one.content_type, one.expiry_s) for one in got} == {
+        ("application/json", topics.DETECTIONS.expiry_s)
+    }
+
+
 def test_publishing_and_being_acknowledged_at_the_same_time_does_not_lock_up(broker: Mosquitto) -> None:
     """A lock of ours that is held around paho's publish and taken in its callback would."""
     with connected(broker.url) as client:
