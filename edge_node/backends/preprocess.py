@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -70,11 +71,24 @@ class Letterbox:
 
     def to_source(self, xyxy: F32) -> F32:
         """Boxes ``(N, 4)`` from input pixels to source pixels, clipped to the source."""
-        boxes = (xyxy - np.array([self.left, self.top] * 2, np.float32)) / np.array(
-            [self.scale_x, self.scale_y] * 2, np.float32
-        )
-        limit = np.array([self.source_width, self.source_height] * 2, np.float32)
-        return np.asarray(np.clip(boxes, 0, limit), np.float32)
+        corner, scale, size = _to_source(self)
+        boxes = np.subtract(xyxy, corner, dtype=np.float32)
+        np.divide(boxes, scale, out=boxes)
+        np.maximum(boxes, _ZERO, out=boxes)
+        return np.minimum(boxes, size, out=boxes)
+
+
+_ZERO = np.zeros((), np.float32)
+
+
+@functools.lru_cache(512)
+def _to_source(fit: Letterbox) -> tuple[F32, F32, F32]:
+    """Corner, scale and largest values, of a box each: a camera's pictures all have the same."""
+    return (
+        np.array([fit.left, fit.top] * 2, np.float32),
+        np.array([fit.scale_x, fit.scale_y] * 2, np.float32),
+        np.array([fit.source_width, fit.source_height] * 2, np.float32),
+    )
 
 
 def letterbox(image: U8, target: InputFormat) -> tuple[U8, Letterbox]:

@@ -106,18 +106,32 @@ def fill_request(memory: U8, wanted: Wanted) -> None:
     memory[start : start + 4 * count].view(np.int32)[:] = wanted.class_ids
 
 
-def detections(result: Any) -> Detections | None:
-    """What one picture shows, in pixels of the input, best first; None if it has too many candidates.
+class Results:
+    """What the kernels wrote for the pictures of a batch.
 
     Args:
-        result: A `RESULT`; the detections are copied out of it.
+        rows: `RESULT` by picture; read again at each call.
     """
-    if result["candidates"] > CAPACITY:
-        return None
-    kept = slice(result["kept"])
-    return Detections(
-        result["xyxy"][kept].copy(), result["score"][kept].copy(), result["class_id"][kept].copy()
-    )
+
+    def __init__(self, rows: npt.NDArray[Any]) -> None:
+        self._candidates, self._kept = rows["candidates"], rows["kept"]
+        self._xyxy, self._score, self._class_id = rows["xyxy"], rows["score"], rows["class_id"]
+
+    def detections(self, count: int) -> list[Detections | None]:
+        """What the first `count` pictures show, in pixels of the input, best first.
+
+        None for a picture with too many candidates. The detections are copied, all pictures' at once.
+        """
+        candidates, kept = self._candidates[:count].tolist(), self._kept[:count].tolist()
+        most = max(kept)
+        xyxy = self._xyxy[:count, :most].copy()
+        score, class_id = self._score[:count, :most].copy(), self._class_id[:count, :most].copy()
+        return [
+            Detections(xyxy[index, :size], score[index, :size], class_id[index, :size])
+            if candidates[index] <= CAPACITY
+            else None
+            for index, size in enumerate(kept)
+        ]
 
 
 class NmsKernels:

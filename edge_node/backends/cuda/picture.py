@@ -55,14 +55,16 @@ class PinnedPool(Lender):
 
     def find(self, array: U8) -> int | None:
         """The GPU's address of an array that a pool of this GPU lent, or of a view of one; else None."""
-        base: Any = array
+        base: Any = array.base
+        if type(base) is _Lent:  # the very array that was lent, as almost always
+            return base.address if base.pool.gpu is self.gpu else None
         while isinstance(base, np.ndarray):
             base = base.base
         if type(base) is not _Lent or base.pool.gpu is not self.gpu:
             return None
         start: int = array.__array_interface__["data"][0]
-        offset: int = base.offset
-        return start + offset
+        within: int = start - base.start
+        return base.address + within
 
     def give_back(self, pinned: Pinned) -> None:
         """Take memory back that was lent; only the array's end calls this."""
@@ -109,13 +111,18 @@ class PinnedPool(Lender):
 class _Lent:
     """Owns the memory of one lent array: numpy keeps it for as long as the array or a view of it lives."""
 
-    __slots__ = ("__array_interface__", "_pinned", "offset", "pool")
+    __slots__ = ("__array_interface__", "_pinned", "address", "pool", "start")
 
     def __init__(self, pool: PinnedPool, pinned: Pinned, shape: tuple[int, ...]) -> None:
         self.pool, self._pinned = pool, pinned
-        start = pinned.array.__array_interface__["data"][0]
-        self.offset = pinned.address - start
-        self.__array_interface__ = {"data": (start, False), "shape": shape, "typestr": "|u1", "version": 3}
+        self.address: int = pinned.address
+        self.start: int = pinned.array.__array_interface__["data"][0]
+        self.__array_interface__ = {
+            "data": (self.start, False),
+            "shape": shape,
+            "typestr": "|u1",
+            "version": 3,
+        }
 
     def __del__(self) -> None:
         self.pool.give_back(self._pinned)

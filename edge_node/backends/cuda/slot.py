@@ -11,7 +11,7 @@ from edge_node.backends.cuda.graph import CudaGraph
 from edge_node.backends.cuda.kernels import Kernels, format_bytes
 from edge_node.backends.cuda.libcuda import Event
 from edge_node.backends.cuda.memory import SlotPlan
-from edge_node.backends.cuda.nms import RESULT, detections
+from edge_node.backends.cuda.nms import RESULT, Results
 from edge_node.backends.cuda.upload import Upload
 from edge_node.backends.interface import Array
 from edge_node.backends.preprocess import InputFormat
@@ -58,6 +58,8 @@ class Slot:
             self.outputs = [self._buffer(size) for size in sizes.outputs]
             self._counts, self._scratch = self._buffer(sizes.counts), self._buffer(sizes.scratch)
             self._results = self._pinned(sizes.results)
+            if plan.layout:
+                self._found = Results(self._results.view(RESULT, (batch,)))
             self._fetched = [self._pinned(size) for size in sizes.fetched]
             self.started, self.ready, self.begun = self._event(), self._event(), self._event()
             self.done = self._event(blocking=True)
@@ -126,7 +128,7 @@ class Slot:
                 for pinned, (shape, kind) in zip(self._fetched, self._plan.outputs, strict=True)
             ]
             return [[np.array(view[index]) for view in views] for index in range(count)], None
-        found = [detections(result) for result in self._results.view(RESULT, (count,))]
+        found = self._found.detections(count)
         return [[self._fetch(index)] if one is None else [] for index, one in enumerate(found)], found
 
     def _fetch(self, index: int) -> Array:

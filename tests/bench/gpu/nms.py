@@ -18,7 +18,7 @@ import numpy as np
 
 from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
 from edge_node.backends.cuda.graph import CudaGraph
-from edge_node.backends.cuda.nms import RESULT, SCRATCH, NmsKernels, detections
+from edge_node.backends.cuda.nms import RESULT, SCRATCH, NmsKernels, Results
 from edge_node.backends.interface import Wanted
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import Detections
@@ -70,7 +70,7 @@ def on_gpu(gpu: Device, given: Array, repeats: int) -> tuple[float, list[Detecti
         end.synchronize()
         found_us.append(end.time_since(begin) / TIMES * 1e3)
     graph.close()
-    found = [detections(result) for result in pinned.view(RESULT, (batch,))]
+    found = Results(pinned.view(RESULT, (batch,))).detections(batch)
     for buffer in buffers:
         buffer.free()
     pinned.free()

@@ -22,7 +22,7 @@ from edge_node.backends.cuda.nms import (
     RESULT,
     SCRATCH,
     FilterLayout,
-    detections,
+    Results,
     fill_request,
     request_size,
 )
@@ -87,7 +87,7 @@ def requested(layout: FilterLayout, wanted: Wanted) -> U8:
 
 def read(results: Array) -> Found:
     """What the kernels wrote."""
-    return results["candidates"].tolist(), [detections(result) for result in results]
+    return results["candidates"].tolist(), Results(results).detections(len(results))
 
 
 def garbage(count: int, kind: np.dtype[Any]) -> Array:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.backends.cuda.kernels import COPY
-from edge_node.backends.cuda.upload import Source, job
+from edge_node.backends.cuda.kernels import COPY, JOB
+from edge_node.backends.cuda.nms import REQUEST, fill_request, request_size
+from edge_node.backends.cuda.upload import Source, Upload, job
+from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import U8, OnGpu
 from shared.errors import ModelError
+from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.cuda.on_cpu import address
 from tests.edge_node.backends.cuda.test_kernels import (
     TARGETS,
@@ -156,6 +159,29 @@ def test_colours_are_those_of_the_stream(
     row = job(source, source.address, source.pitch, Letterbox.fit(4, 4, target))
     found = letterboxed(library, [row], target)[0, :, 0, 0]
     np.testing.assert_allclose(found, bgr, atol=2)
+
+
+def test_the_table_has_what_the_last_batch_wants_of_which_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, _ = fake_gpu(monkeypatch, 1 << 30, integrated=True)  # the kernels read what the host wrote
+    upload = Upload(gpu, request_size(80), 4)
+    images = [picture(64, 48), picture(48, 64), nv12(32, 24)]
+    ids = np.arange(3)
+    for given, wanted in (
+        (images[:1], Wanted(ids, 0.5)),
+        (images, Wanted(ids, 0.5)),
+        (images[1:], Wanted(ids, 0.25)),
+        (images[1:], Wanted(ids + 1, 0.25, iou=0.5, most=7)),
+    ):
+        fits = upload.place([Source.of(image, here) for image in given], TARGET, 4, wanted)
+        jobs = np.frombuffer(ctypes.string_at(upload.jobs, 4 * JOB.itemsize), JOB)
+        rows = [described(image, TARGET) for image in given]
+        assert jobs.tolist() == rows + [rows[0]] * (4 - len(rows))
+        assert [(fit.source_width, fit.source_height) for fit in fits] == [row[3:5] for row in rows]
+        request = np.zeros(request_size(80), np.uint8)
+        fill_request(request, wanted)
+        used = REQUEST.itemsize + 4 * len(ids)
+        assert ctypes.string_at(upload.request, used) == request[:used].tobytes()
+    upload.free()
 
 
 @pytest.mark.parametrize(
