@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 
+from edge_node import interpreter
 from edge_node.analytics.problems import all_problems
 from edge_node.assets.models import AUTO
 from edge_node.config import profiles
@@ -62,9 +63,6 @@ END_WITHIN_S = 8.0
 """How long a stop may take if something hangs; then the process ends anyhow. Docker kills after 10 s."""
 STUCK_S = 1.0
 """How long a node that has failed waits for threads that hang; then the process ends anyhow."""
-SWITCH_S = 2e-4
-"""How long a thread may keep the interpreter from others, seconds. Python's default is longer than a GPU's
-inference. With a 3 ms detector, 16 cores give 7 to 13 % more frames than with 0.5 ms; two cores as many."""
 
 
 def run(read: Callable[[], EdgeConfig]) -> int:
@@ -78,12 +76,13 @@ def run(read: Callable[[], EdgeConfig]) -> int:
     """
     config = read()
     logs.setup(config.log_level, config.log_format)
-    sys.setswitchinterval(SWITCH_S)
+    interpreter.share()
     hangup = threading.Event()
     in_terminal = sys.stdin is not None and sys.stdin.isatty()  # where SIGHUP means that the user has gone
     supervisor = Notifier()
     listening = stop_on_signals(None if in_terminal else hangup, within_s=END_WITHIN_S)
     with listening as stop, Node(read, config, stop, supervisor) as node:
+        interpreter.settle()
         node.start()
         supervisor.ready(f"node {config.node} watches {', '.join(config.cameras)}")
         node.report_until_done(hangup)

@@ -35,7 +35,7 @@ LEVELS: dict[str, list[str]] = {
         "conformance replay",
     ],
     "edge_node": [
-        "frames.py pace.py machine assets",
+        "frames.py interpreter.py pace.py machine assets",
         "config",
         "capture track ignore outbox backends progress.py",
         "detect analytics",

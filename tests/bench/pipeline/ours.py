@@ -22,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
+from edge_node import interpreter
 from edge_node import pipeline as pipeline_module
 from edge_node.analytics.watch import Analysed
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
@@ -35,7 +36,6 @@ from edge_node.detect import detector as detector_module
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
 from edge_node.frames import U8, Frame, Picture
-from edge_node.node import SWITCH_S
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
@@ -102,7 +102,7 @@ def running(
     config: EdgeConfig, also: Callable[[Analysed], None] = lambda _: None
 ) -> Iterator[tuple[Pipeline, Publisher, Client]]:
     """A pipeline at work, put together as `python -m edge_node` does it; its publisher and connection."""
-    sys.setswitchinterval(SWITCH_S)
+    interpreter.share()
     stop = threading.Event()
     with ExitStack() as stack:
         detector = stack.enter_context(Detector(config.model))
@@ -119,6 +119,7 @@ def running(
         publisher = Publisher(client, outbox, snapshots, config, live, composer, also)
         detect = Detect(detector, config.cameras, live, config.batch.wait_ms / 1e3, config.batch.limit)
         pipeline = Pipeline(config, [detect], publisher, live, definitions, stop)
+        interpreter.settle()
         pipeline.start()
         try:
             yield pipeline, publisher, client
