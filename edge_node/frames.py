@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -191,12 +191,14 @@ class Detected:
         detections: None when the network did not run on the frame.
         timings_ms: Milliseconds of each step.
         looked: Where the network looked; None: at the whole frame, as well as it can.
+        parts: Where the camera has tiles, what was found in each by itself, in the order of the tiles.
     """
 
     frame: Frame
     detections: Detections | None
     timings_ms: dict[str, float]
     looked: Looked | None = None
+    parts: Sequence[Detections] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from edge_node.analytics.watch import Watch, update_all
@@ -18,7 +18,7 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe, is_read_fast
 from edge_node.detect.choosing import Ready
-from edge_node.detect.stages import Detect, Inferred
+from edge_node.detect.stages import Detect
 from edge_node.frames import Detected
 from edge_node.ignore.suspects import SuspectHunt
 from edge_node.machine.vitals import Throughput
@@ -85,7 +85,7 @@ class Pipeline:
         }
         # Room for a batch of different cameras, whose frames are tracked together.
         together = min(len(config.cameras), max(detect.limit for detect in detects))
-        self._inferred: Channel[Inferred] = Channel(depth=max(_AHEAD if hurried else 2, together))
+        self._detected: Channel[Detected] = Channel(depth=max(_AHEAD if hurried else 2, together))
         names, hunts = detects[0].class_names, hunts or {}
         self.watches = {
             name: Watch(settings.analytics, definitions[name], config.tracker, names, hunts.get(name))
@@ -130,7 +130,7 @@ class Pipeline:
         infer = [
             Stage(
                 _infer_name(index),
-                taking(frames, self._inferred, partial(self._look_at_infer, index), lane=str(index)),
+                taking(frames, self._detected, partial(self._look_at_infer, index), lane=str(index)),
             )
             for index, frames in enumerate(self._frames)
         ]
@@ -138,7 +138,7 @@ class Pipeline:
         return [
             *cameras,
             *infer,
-            Stage("watch", taking(self._inferred, outgoing)),
+            Stage("watch", taking(self._detected, outgoing)),
             Stage("publish", taking(outgoing, also=self._publisher.waits)),
         ]
 
@@ -189,7 +189,7 @@ class Pipeline:
         stages = {
             "capture": StageMetrics(waiting=0, dropped=sum(dict(self._held_back).values())),
             "look": StageMetrics(waiting=sum(map(len, frames)), dropped=lost),  # the wire's word for `infer`
-            "watch": StageMetrics(waiting=len(self._inferred), dropped=0),
+            "watch": StageMetrics(waiting=len(self._detected), dropped=0),
         }
         runs = {str(size): batches[size] for size in sorted(batches)}
         return Throughput(cameras=self._camera_metrics(), stages=stages, batches=runs)
@@ -235,7 +235,7 @@ class Pipeline:
             self._stop.set()
             for frames in self._frames:
                 frames.close()
-            self._inferred.close()
+            self._detected.close()
             self._publisher.outgoing.close()
 
     def _capture(self, camera: str) -> None:
@@ -282,44 +282,28 @@ class Pipeline:
 
     def _infer(self, index: int) -> None:
         detect, lane = self.detects[index], str(index)
-        for item in detect.infer(detect.batches(self._frames[index])):
-            self._inferred.put(item, lane)
+        for item in detect.decode(detect.infer(detect.batches(self._frames[index]))):
+            self._detected.put(item, lane)
         with self._lock:
             self._inferring -= 1
             last = self._inferring == 0
         if last:
-            self._inferred.close()
+            self._detected.close()
 
     def _watch(self) -> None:
-        for detected in self._decoded():
-            for item in update_all(detected, self.watches):
-                self._detect_of(item.frame.camera).follow(item.frame, item.tracks, item.dropped)
-                self._processed[item.frame.camera] += 1
-                self._publisher.publish(item)
+        with contextlib.suppress(Closed):
+            while True:
+                waiting = self._detected.take(math.inf)
+                for detected, item in zip(waiting, update_all(waiting, self.watches), strict=True):
+                    camera = item.frame.camera
+                    self._detect_of(camera).follow(detected, item.tracks, item.dropped)
+                    self._processed[camera] += 1
+                    self._publisher.publish(item)
         for one in self.watches.values():
             last = one.finish()
             if last is not None:
                 self._publisher.conclude(last)
         self._publisher.outgoing.close()
-
-    def _decoded(self) -> Iterator[list[Detected]]:
-        """The detections of the frames that wait, at most one of each camera at a time.
-
-        `Detect.follow` takes a camera's tracks before its next frame is decoded.
-        """
-        with contextlib.suppress(Closed):
-            while True:
-                waiting = self._inferred.take(math.inf)
-                while waiting:
-                    oldest: dict[str, Inferred] = {}
-                    waiting = [
-                        item for item in waiting if oldest.setdefault(item.frame.camera, item) is not item
-                    ]
-                    yield [
-                        detected
-                        for camera, item in oldest.items()
-                        for detected in self._detect_of(camera).decode([item])
-                    ]
 
     def _detect_of(self, camera: str) -> Detect:
         return self.detects[self._detector_of[camera]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edge_node.analytics.analyse import Analytics, Report
@@ -201,12 +201,6 @@ class _Begun:
     ignored: Ignored | None
     definitions: Definitions | None
     closed: list[Happening]
-
-
-def watch(detected: Iterable[Detected], watches: Mapping[str, Watch]) -> Iterator[Analysed]:
-    """The stage of one film: pass each frame to the watch of its camera as soon as it comes."""
-    for item in detected:
-        yield watches[item.frame.camera].update(item)
 
 
 def update_all(detected: Sequence[Detected], watches: Mapping[str, Watch]) -> list[Analysed]:

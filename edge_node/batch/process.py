@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from edge_node.analytics.watch import Analysed, Watch, watch
+from edge_node.analytics.watch import Analysed, Watch
 from edge_node.batch.annotate import draw
 from edge_node.batch.jobs import Job, plan
 from edge_node.batch.parallel import ahead, inferred
@@ -31,7 +31,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe, printable
 from edge_node.detect.devices import for_throughput
 from edge_node.detect.stages import Detect
-from edge_node.frames import Frame
+from edge_node.frames import Detected, Frame
 from edge_node.machine.hardware import usable_cores
 from edge_node.models import auto
 from edge_node.pace import Pace
@@ -151,7 +151,7 @@ def _process(
 ) -> None:
     settings, names = job.settings, detects[0].class_names
     definitions = configured_definitions(settings)
-    watches = {job.camera: Watch(settings.analytics, definitions, config.tracker, names)}
+    watch = Watch(settings.analytics, definitions, config.tracker, names)
     extent, session = extent_of(settings.source, settings.fps), new_session()
     record = Record(Composer(config.node, session, names), session, settings)
     read = _Read(stop)
@@ -161,9 +161,7 @@ def _process(
         closing(ahead(read.frames(job, start_ns), _READ_AHEAD)) as frames,
         closing(inferred(frames, detects)) as outputs,
         # Tracking in one thread, drawing and encoding in another.
-        closing(
-            ahead(_followed(watch(detects[0].decode(outputs), watches), detects[0]), _READ_AHEAD)
-        ) as analysed,
+        closing(ahead(_watched(detects[0].decode(outputs), watch, detects[0]), _READ_AHEAD)) as analysed,
         Bar(printable(job.messages.stem), extent.seconds) as bar,
     ):
         if results.video_path is not None:
@@ -177,7 +175,7 @@ def _process(
             bar.move(item.frame.monotonic_ns / 1e9, done + 1)
         if stop.is_set():
             return
-        results.write(record.end(watches[job.camera].finish()))
+        results.write(record.end(watch.finish()))
         if video is not None:
             video.finish()
         results.keep()
@@ -191,10 +189,11 @@ def _process(
         )
 
 
-def _followed(analysed: Iterable[Analysed], detect: Detect) -> Iterator[Analysed]:
-    """The same, after the choice of where to look has learned each frame's tracks."""
-    for item in analysed:
-        detect.follow(item.frame, item.tracks, item.dropped)
+def _watched(frames: Iterable[Detected], watch: Watch, detect: Detect) -> Iterator[Analysed]:
+    """What is known of each frame, after the choice of where to look has learned its tracks."""
+    for detected in frames:
+        item = watch.update(detected)
+        detect.follow(detected, item.tracks, item.dropped)
         yield item
 
 

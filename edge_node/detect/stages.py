@@ -16,7 +16,7 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.detect.choosing import Choice, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector, Input, Output, Outputs
-from edge_node.detect.tiles.looks import Box, Layout, Looks
+from edge_node.detect.tiles.looks import Box, Looks
 from edge_node.detect.tiles.merge import merge
 from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
 from shared.channel import Channel, Closed
@@ -60,17 +60,22 @@ class _Last:
         detections: In the whole frame.
         looked: Where the network looked.
         parts: In each part of the layout.
-        layout: The parts.
     """
 
     detections: Detections
     looked: Looked | None = None
     parts: Sequence[Detections] = ()
-    layout: Layout | None = None
+
+    def of(self, frame: Frame, timings_ms: dict[str, float]) -> Detected:
+        """The same of a frame."""
+        return Detected(frame, self.detections, timings_ms, self.looked, self.parts)
 
 
 class Detect:
-    """The pipeline's stages between capture and watch: `ready`, `infer` and `decode`, each in its own thread.
+    """The pipeline's stages between capture and watch.
+
+    `ready` runs in the thread that captured the frame. `infer` and then `decode` run in the network's thread:
+    while that reads the outputs of one batch, the engine is busy with the next.
 
     A batch holds the frames that wait when the network is free: at full load batches fill by themselves, and
     on an idle box no frame waits for another. A frame of a camera with tiles is several pictures.
@@ -139,13 +144,12 @@ class Detect:
         """Choose what to do with a camera's next frame; call it once for each frame, in their order."""
         return self._choosing.choose(ready)
 
-    def follow(self, frame: Frame, tracks: Tracks, ignored: Detections | None = None) -> None:
-        """Take the tracks after a frame that `decode` gave last, for where to look next.
+    def follow(self, detected: Detected, tracks: Tracks, ignored: Detections | None = None) -> None:
+        """Take the tracks after a frame, for where to look next; call it once for each, in their order.
 
         Detections that masks and filters dropped, `ignored`, deserve no second look.
         """
-        last = self._last.get(frame.camera)
-        self._choosing.follow(frame, tracks, last.parts if last else (), ignored)
+        self._choosing.follow(detected.frame, tracks, detected.parts, ignored)
 
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
         """Batches of the frames that wait, each with at most as many as the network takes.
@@ -188,10 +192,9 @@ class Detect:
                 start = time.perf_counter()
                 last = self._last[frame.camera] = self._decoded(item)
                 decode_ms = round((time.perf_counter() - start) * 1e3, 3)
-                yield Detected(frame, last.detections, timings | {"decode": decode_ms}, last.looked)
+                yield last.of(frame, timings | {"decode": decode_ms})
             elif item.choice == "repeat":
-                last = self._last[frame.camera]
-                yield Detected(frame, last.detections, timings, last.looked)
+                yield self._last[frame.camera].of(frame, timings)
             else:
                 yield Detected(frame, None, timings)
 
@@ -211,7 +214,7 @@ class Detect:
             parts = [fresh.get(place, part) for place, part in enumerate(last.parts)]
         most = self._detector.max_detections
         found = merge(parts, layout.xyxy, layout.area, least=layout.least, whole=layout.whole, most=most)
-        return _Last(found, item.looks.looked, parts, layout)
+        return _Last(found, item.looks.looked, parts)
 
     def submit(self, frames: Sequence[Chosen]) -> Pending[list[Inferred]]:
         """Give the network the frames that were chosen for it.

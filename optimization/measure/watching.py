@@ -45,7 +45,7 @@ def watch(
     one = Watch(camera.analytics, nothing, tracking, detector.class_names)
     for detected in detect.decode(detect.infer([detect.ready(frame)] for frame in frames)):
         analysed = one.update(detected)
-        detect.follow(analysed.frame, analysed.tracks, analysed.dropped)
+        detect.follow(detected, analysed.tracks, analysed.dropped)
         yield detected, analysed
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 from contextlib import ExitStack
 
-from edge_node.analytics.watch import Watch, watch
+from edge_node.analytics.watch import Watch
 from edge_node.batch.parallel import ahead, inferred
 from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
@@ -43,7 +43,10 @@ def rate(detectors: list[Detector], video: str, frames: int) -> tuple[float, flo
     }
     source = itertools.islice(capture("c", cameras["c"], threading.Event(), lambda *_: None), frames)
     start, cpu = time.perf_counter(), time.process_time()
-    count = sum(1 for _ in watch(detects[0].decode(inferred(ahead(source, 4), detects)), watches))
+    count = 0
+    for detected in detects[0].decode(inferred(ahead(source, 4), detects)):
+        watches[detected.frame.camera].update(detected)
+        count += 1
     return count / (time.perf_counter() - start), (time.process_time() - cpu) / count * 1e3
 
 

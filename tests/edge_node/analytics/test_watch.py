@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.analytics.watch import Analysed, Watch, update_all, watch
+from edge_node.analytics.watch import Analysed, Watch, update_all
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
@@ -233,7 +233,7 @@ def test_a_new_filter_ends_what_it_drops() -> None:
 def test_every_camera_has_a_watch_of_its_own() -> None:
     watches = {"door": new_watch(), "yard": new_watch()}
     items = [seen(0.1 * step, 50, camera=camera) for step in range(4) for camera in ("door", "yard")]
-    found = list(watch(iter(items[:-1]), watches))
+    found = [watches[item.frame.camera].update(item) for item in items[:-1]]
     assert [one.frame.camera for one in found] == ["door", "yard"] * 3 + ["door"]
     assert [one.tracks.track_id.tolist() for one in found[-2:]] == [[1], [1]]
     assert watches["door"].heatmap.seconds.sum() > watches["yard"].heatmap.seconds.sum() > 0

@@ -142,7 +142,7 @@ def looks_of(networks: int, lag: int) -> list[Any]:
         found = item.detections
         count = len(found)
         detects[0].follow(
-            item.frame,
+            item,
             Tracks(
                 found.xyxy,
                 found.score,

@@ -104,6 +104,14 @@ def test_the_parts_of_a_frame_run_in_as_few_batches_as_the_engine_allows(
     assert stage.looks == {"c": {"grid": 8, "whole": 2}}
 
 
+def test_frames_decoded_ahead_of_their_tracks_keep_what_each_of_their_own_looks_showed() -> None:
+    stage = detect(Finder(max_batch=8), tiles=TileSettings(runs=2), detect_every=2)
+    shown = [image(mark=(200 + 40 * seq, 200, 240 + 40 * seq, 260)) for seq in range(3)]
+    out = through(stage, [frame(seq, image=shown[seq]) for seq in range(3)])
+    left = [sorted({float(box) for part in item.parts for box in part.xyxy[:, 0]}) for item in out]
+    assert left == [[200.0], [], [280.0]], "a frame that was skipped shows nothing new"
+
+
 def test_memory_that_runs_out_loses_no_part() -> None:
     network = Finder(max_batch=8, room=2)
     (item,) = through(detect(network, tiles=TileSettings(columns=2, rows=2)), [frame(0, image=image())])
@@ -162,7 +170,7 @@ def test_a_budget_is_kept_and_the_tracker_is_told_where_the_network_looked() -> 
         (item,) = through(stage, [frame(seq, image=image())])
         assert item.looked is not None
         assert 1 <= len(item.looked) == sum(network.runs) <= 3
-        stage.follow(item.frame, Tracks.empty())
+        stage.follow(item, Tracks.empty())
     assert sum(stage.looks["c"].values()) == 15
 
 

@@ -43,7 +43,7 @@ def watched(detector: Detector, pictures: list[U8], tiles: TileSettings | None) 
     for seq, picture in enumerate(pictures):
         frame = Frame("c", seq, 0, seq * 100_000_000, picture)
         out += list(stage.decode(stage.infer([[stage.ready(frame)]])))
-        stage.follow(frame, Tracks.empty())
+        stage.follow(out[-1], Tracks.empty())
     return out
 
 
