@@ -54,7 +54,7 @@ class CudaOnnxBackend:
         with gpu.current():
             stream = gpu.driver.Stream()
             try:
-                network = _Session(path, max_batch, index, stream.handle)
+                network = Session(path, max_batch, index, stream.handle)
             except OutOfMemory as error:
                 raise ModelError(
                     f"{error} ({gpu.free_memory() >> 20} MB of {gpu.name} are free): end other programs on "
@@ -81,8 +81,18 @@ class CudaOnnxBackend:
         self._runner.close()
 
 
-class _Session:
-    """A session whose runs are enqueued on a stream of ours; see `runner.Network`."""
+class Session:
+    """A session whose runs are enqueued on a stream of ours; see `runner.Network`.
+
+    Args:
+        path: The model.
+        max_batch: Maximum number of pictures in one batch, if the model leaves the number open.
+        index: Number of the GPU.
+        stream: Handle of the stream.
+
+    Raises:
+        ModelError: The model does not take one picture, or ONNX Runtime lacks its CUDA provider.
+    """
 
     capturable = True
 
@@ -108,6 +118,7 @@ class _Session:
         self._fixed = batch if isinstance(batch, int) else None
         self.max_batch = self._fixed or max_batch
         self._rest: dict[Shape, list[tuple[int, ...]]] = {}
+        self._bindings: dict[tuple[int, Shape], Any] = {}
         self._run_options = ort.RunOptions()
         # The runner waits for the stream; a wait inside the session could not be recorded in a CUDA graph.
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
@@ -165,23 +176,33 @@ class _Session:
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
             raise failed(f"model {self._path}: cannot run with {tensor.shape}", error) from None
 
-    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session is for both slots, and its stream is fixed
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session's stream is fixed
         """See `runner.Network`."""
-        name, names = self._names
-        binding = self._session.io_binding()
-        binding.bind_input(name, "cuda", self._index, self.input_dtype.type, shape, source)
-        for output, (full, kind), address in zip(names, self.outputs(shape), outputs, strict=True):
-            binding.bind_output(output, "cuda", self._index, kind.type, full, address)
+        binding = self._bindings.get((slot, shape))
+        if binding is None:
+            binding = self._bindings[slot, shape] = self._bound(shape, source, outputs)
         try:
             self._session.run_with_iobinding(binding, self._run_options)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this cannot run"
             raise failed(f"model {self._path}: cannot run with {shape}", error) from None
 
+    def _bound(self, shape: Shape, source: int, outputs: Sequence[int]) -> Any:
+        """What names the buffers of a slot to the session."""
+        name, names = self._names
+        binding = self._session.io_binding()
+        binding.bind_input(name, "cuda", self._index, self.input_dtype.type, shape, source)
+        for output, (full, kind), address in zip(names, self.outputs(shape), outputs, strict=True):
+            binding.bind_output(output, "cuda", self._index, kind.type, full, address)
+        return binding
+
     def forget(self, slot: int) -> None:
-        """See `slots.Shapes`: a session keeps nothing for a slot."""
+        """See `slots.Shapes`."""
+        for key in [key for key in self._bindings if key[0] == slot]:
+            del self._bindings[key]
 
     def close(self) -> None:
         """Release the session's memory."""
+        self._bindings.clear()
         del self._session
 
 
