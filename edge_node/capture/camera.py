@@ -11,10 +11,10 @@ from edge_node.capture.attempts import Attempts
 from edge_node.capture.clock import StreamClock
 from edge_node.capture.film import Film, pulled, pushed
 from edge_node.capture.opening import Source
-from edge_node.capture.readers.interface import Reader, Taken
+from edge_node.capture.readers.interface import GpuDecoder, Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import may_come_later
-from edge_node.frames import Frame
+from edge_node.frames import Frame, Lender, in_host
 from shared import clock as wall_clock
 from shared.errors import SourceError
 from shared.wire.messages import CameraState, ClockSource
@@ -30,6 +30,8 @@ def capture(
     on_status: OnStatus,
     *,
     must_end: bool = False,
+    lender: Callable[[], Lender | None] = lambda: None,
+    gpu: Callable[[], GpuDecoder | None] = lambda: None,
 ) -> Iterator[Frame]:
     """The frames of one camera, until its source ends or `stop` is set.
 
@@ -42,11 +44,13 @@ def capture(
         stop: Ends the frames, and any wait for the next one.
         on_status: Called whenever the camera's state changes.
         must_end: Refuse a live source, and do not wait for one that is away.
+        lender: Gives the memory that the camera's engine lends now; asked for each picture.
+        gpu: Gives the video decoder of the GPU that the engine runs on now; asked when the source is opened.
 
     Raises:
         SourceError: A file or folder cannot be read, or the source must end and does not.
     """
-    source, frames = Source(camera, settings, stop), _Frames(camera)
+    source, frames = Source(camera, settings, stop, lender, gpu), _Frames(camera)
     attempts = Attempts(camera, source.shown, on_status)
     waits = may_come_later(settings.source) and not must_end
     film = Film(camera, settings, stop, resumes=waits, tells=not must_end)
@@ -98,15 +102,15 @@ class _Frames:
         for taken, wall_ns, monotonic_ns, clock in _timed(reader, film, stop, self._last_ns):
             now_ns = time.monotonic_ns()
             # After a change of resolution in mid-stream, earlier pixel coordinates mean nothing.
-            restarted = self._seq > 0 and shape != taken.image.shape
-            shape, self._last_ns = taken.image.shape, monotonic_ns
+            restarted = self._seq > 0 and shape != taken.picture.shape
+            shape, self._last_ns = taken.picture.shape, monotonic_ns
             born_ns = now_ns - (wall_clock.now_ns() - wall_ns)
             yield Frame(
                 self._camera,
                 self._seq,
                 self._shown.held(wall_ns, now_ns),
                 monotonic_ns,
-                taken.image,
+                in_host(taken.picture),
                 restarted,
                 clock,
                 reader.name,

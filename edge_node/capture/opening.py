@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 from edge_node.capture.readers import web
 from edge_node.capture.readers.address import Address, parse
 from edge_node.capture.readers.device import open_device
-from edge_node.capture.readers.interface import Reader
+from edge_node.capture.readers.gstreamer import GstReader
+from edge_node.capture.readers.interface import GpuDecoder, Memory, Reader
 from edge_node.capture.readers.parts import Parts
 from edge_node.capture.readers.stills import Pictures, PolledPicture
 from edge_node.capture.readers.video import Video
 from edge_node.capture.rtsp import RtspCamera
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import IMAGES, check_source, describe, kind_of, path_of, pictures
+from edge_node.frames import Lender
 from shared.errors import SourceError
 
 log = logging.getLogger("darner.capture")
@@ -34,10 +37,20 @@ class Source:
         camera: The camera's name, for messages.
         settings: Its settings.
         stop: Ends a wait for the next picture.
+        lender: Gives the memory that the camera's engine lends now.
+        gpu: Gives the video decoder of the GPU that the engine runs on now.
     """
 
-    def __init__(self, camera: str, settings: CameraSettings, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        camera: str,
+        settings: CameraSettings,
+        stop: threading.Event,
+        lender: Callable[[], Lender | None] = lambda: None,
+        gpu: Callable[[], GpuDecoder | None] = lambda: None,
+    ) -> None:
         self._camera, self._settings, self._stop = camera, settings, stop
+        self._memory, self._gpu = Memory(lender), gpu
         source = settings.source
         self.shown = describe(source)
         self._prefix = f"camera {camera}: cannot open {self.shown}"
@@ -55,6 +68,12 @@ class Source:
         Raises:
             SourceError: It cannot be opened.
         """
+        reader = self._open()
+        if isinstance(reader, (Video, GstReader)):
+            reader.memory = self._memory
+        return reader
+
+    def _open(self) -> Reader:
         source = self._settings.source
         kind = kind_of(source)
         if kind in ("missing", "unreadable") or isinstance(source, str):

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_node.capture.readers.address import Address
 from edge_node.capture.readers.gstreamer_library import Error, Library, Map, loaded
-from edge_node.capture.readers.interface import Feed, Taken
+from edge_node.capture.readers.interface import Feed, Memory, Taken
 from shared.errors import SourceError
 from shared.secrets.redact import redact
 
@@ -42,6 +42,9 @@ class GstReader:
         stall_s: Seconds without a picture after which the stream counts as lost.
         transport: ``tcp`` or ``udp``.
 
+    Attributes:
+        memory: Where the pictures go; the caller may set it.
+
     Raises:
         SourceError: GStreamer cannot be used, or cannot open a stream of this kind.
     """
@@ -57,6 +60,7 @@ class GstReader:
         if isinstance(library, str):
             raise SourceError(f"{shown}: {library}")
         self.name = f"gstreamer, {transport.upper()}"
+        self.memory = Memory()
         self._gst = library
         self._shown, self._stall_s = shown, stall_s
         error = POINTER(Error)()
@@ -108,7 +112,8 @@ class GstReader:
             data = (ctypes.c_uint8 * mapped.size).from_address(mapped.data)
             rows = np.frombuffer(data, np.uint8).reshape(height.value, -1)
             # Rows are padded to four bytes. The memory belongs to the decoder, so the picture is copied.
-            image = rows[:, : width.value * 3].reshape(height.value, width.value, 3).copy()
+            image = self.memory.room(height.value, width.value)
+            np.copyto(image, rows[:, : width.value * 3].reshape(height.value, width.value, 3))
         pts = buffer.contents.pts
         meta = gst.gst_buffer_get_reference_timestamp_meta(buffer, self._ntp)
         wall = int(meta.contents.timestamp) - _NTP_TO_UNIX_NS if meta else None

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from edge_node.capture.readers.interface import Feed, Taken
+from edge_node.capture.readers.interface import Feed, Memory, Taken
 from shared.errors import SourceError
 
 # OpenCV and FFmpeg would bypass our logging and write addresses with passwords to standard error. Our own
@@ -85,6 +85,7 @@ class Video:
         segment_s: As for `Reader`; the caller sets it.
         seconds: As for `Reader`; known with the first picture.
         guessed: Whether FFmpeg only invents time stamps; the caller may set it.
+        memory: Where the pictures go; the caller may set it.
 
     Raises:
         SourceError: FFmpeg cannot open it.
@@ -114,13 +115,18 @@ class Video:
         self.guessed = False
         self.segment_s = 0.0
         self.seconds: float | None = None
+        self.memory = Memory()
         self._last_s: float | None = None
+        self._shape: tuple[int, ...] | None = None
 
     def read(self) -> Taken | None:
         """See `Reader`."""
-        good, image = self._video.read()
-        if not good or image is None:
+        # Where the size has changed, OpenCV takes memory of its own instead.
+        good, found = self._video.read(self.memory.like(self._shape))
+        if not good or found is None:
             return None
+        image = np.asarray(found, np.uint8)
+        self._shape = image.shape
         media_s = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1e3
         if self._last_s is None and self.length is not None and self.rate:
             # Some containers name the length, others the time of the end, whenever they begin.
@@ -129,8 +135,8 @@ class Video:
         missing = media_s == self._last_s  # a picture without a time stamp repeats the one before
         self._last_s = media_s
         if missing or self.guessed:
-            return Taken(np.asarray(image, np.uint8))
-        return Taken(np.asarray(image, np.uint8), media_s)
+            return Taken(image)
+        return Taken(image, media_s)
 
     def starts_at(self) -> float:
         """The time stamp of the first picture, seconds, which this takes away; 0 if it cannot be known."""

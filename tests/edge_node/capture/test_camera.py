@@ -273,3 +273,35 @@ def test_times_do_not_go_back_with_the_host_s_clock_and_ages_do_not_jump(
             stop.set()
     assert captured == sorted(captured)
     assert max(map(abs, ages_s)) < 1.0
+
+
+class Lends:
+    """Lends ordinary memory, and keeps it to be recognised."""
+
+    def __init__(self) -> None:
+        self.lent: list[U8] = []
+
+    def lend(self, height: int, width: int) -> U8:
+        self.lent.append(np.empty((height, width, 3), np.uint8))
+        return self.lent[-1]
+
+
+def test_a_video_is_decoded_into_the_memory_that_the_engine_lends(video: Path) -> None:
+    lender = Lends()
+    settings = CameraSettings(source=str(video), pace="fast")
+    lent = list(capture("c", settings, threading.Event(), Statuses(), lender=lambda: lender))
+    plain = list(capture("c", settings, threading.Event(), Statuses()))
+    # The first picture shows how large the others are.
+    places = [[id(one) for one in lender.lent].index(id(frame.image)) for frame in lent[1:]]
+    assert places == [0, 1, 2, 3]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(lent, plain, strict=True))
+
+
+def test_an_engine_may_begin_to_lend_memory_and_end_it_while_a_camera_runs(video: Path) -> None:
+    lender, offers = Lends(), iter([None, "lends", None, "lends", None, None])
+    settings = CameraSettings(source=str(video), pace="fast")
+    said = capture(
+        "c", settings, threading.Event(), Statuses(), lender=lambda: lender if next(offers) else None
+    )
+    assert [round(float(frame.image.mean()) / 20) for frame in said] == [0, 1, 2, 3, 4]
+    assert len(lender.lent) == 2
