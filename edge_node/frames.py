@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Literal, Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -28,8 +30,29 @@ def _expect(
         )
 
 
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom of a part of a picture, in pixels; right and bottom are outside it."""
 Colour = Literal["bt601", "bt709", "bt601-full", "bt709-full"]
 """How a picture's luma and chroma become red, green and blue; without "full", luma is from 16 to 235."""
+
+
+class Copier(Protocol):
+    """Copies pictures out of a GPU's memory, cut and scaled there. Any thread may ask.
+
+    Attributes:
+        encodes: Whether the GPU encodes JPEGs; else the host encodes a small copy.
+    """
+
+    encodes: bool
+
+    def part(self, picture: OnGpu, box: Box, width: int, height: int) -> U8:
+        """A part of a picture, scaled to width x height by the mean of areas: u8 ``(height, width, 3)``, BGR.
+
+        Any box inside the picture will do, also of NV12.
+        """
+
+    def jpeg(self, picture: OnGpu, box: Box, width: int, height: int, quality: int) -> bytes:
+        """The same as JPEG; the quality is 1..100."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +65,7 @@ class OnGpu:
         pitch: Bytes from one row to the next; the same for luma and chroma.
         width: Pixels; even for NV12.
         height: Pixels; even for NV12.
-        fetch: Gives the picture in host memory as u8 ``(H, W, 3)``, BGR.
+        copier: Copies it, or parts of it, to the host.
         owner: Whatever keeps the memory; the memory stays as it is while the owner lives.
         colour: How NV12 becomes BGR.
         ready: Handle of the CUDA event after which the picture is there; None: it is there.
@@ -53,15 +76,46 @@ class OnGpu:
     pitch: int
     width: int
     height: int
-    fetch: Callable[[], U8]
+    copier: Copier
     owner: object
     colour: Colour = "bt601"
     ready: int | None = None
+    _host: U8 | None = field(default=None, init=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and 3, as of the picture in host memory."""
         return self.height, self.width, 3
+
+    @property
+    def whole(self) -> Box:
+        """The box of the whole picture."""
+        return 0, 0, self.width, self.height
+
+    def in_host(self) -> U8:
+        """The whole picture in host memory, u8 ``(H, W, 3)``, BGR; copied when somebody asks first."""
+        host = self._host
+        if host is None:
+            host = self.copier.part(self, self.whole, self.width, self.height)
+            object.__setattr__(self, "_host", host)
+        return host
+
+    def cut(self, box: Box) -> OnGpu:
+        """A part of the picture where it lies.
+
+        Raises:
+            ValueError: Four pixels of NV12 share their colour, and the box would part them.
+        """
+        left, top, right, bottom = box
+        if box == self.whole:
+            return self
+        chroma, before = self.chroma, 3 * left
+        if chroma is not None:
+            if any(edge % 2 for edge in box):
+                raise ValueError(f"a part {box} of an NV12 picture: all four numbers must be even")
+            chroma, before = chroma + top // 2 * self.pitch + left, left
+        luma = self.luma + top * self.pitch + before
+        return replace(self, luma=luma, chroma=chroma, width=right - left, height=bottom - top)
 
 
 Picture = U8 | OnGpu
@@ -70,7 +124,24 @@ Picture = U8 | OnGpu
 
 def in_host(picture: Picture) -> U8:
     """The picture in host memory, u8 ``(H, W, 3)``, BGR."""
-    return picture.fetch() if isinstance(picture, OnGpu) else picture
+    return picture.in_host() if isinstance(picture, OnGpu) else picture
+
+
+def scaled(picture: Picture, width: int, height: int) -> U8:
+    """The picture in host memory, scaled to width x height; as it is if it has that size."""
+    if picture.shape[:2] == (height, width):
+        return in_host(picture)
+    if isinstance(picture, OnGpu):
+        return picture.copier.part(picture, picture.whole, width, height)
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def fitting(width: int, height: int, most_width: float, most_height: float) -> tuple[int, int]:
+    """Width and height of a picture that is shrunk to fit, keeping its aspect; its own if it fits."""
+    scale = min(most_width / width, most_height / height)
+    if scale >= 1:
+        return width, height
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 class Lender(Protocol):
@@ -90,7 +161,8 @@ class Frame:
         captured_ns: Wall clock (UTC) when the frame was captured, nanoseconds since 1970.
         monotonic_ns: Time for durations, nanoseconds: the monotonic clock for live sources, the media clock
             for files.
-        image: u8 ``(H, W, 3)``, BGR. Nobody writes to it after capture: several stages share it.
+        picture: u8 ``(H, W, 3)``, BGR, or in a GPU's memory. Nobody writes to it after capture: several
+            stages share it.
         restarted: Whether this is the first frame after a reconnect, or of a new pass of a looped file.
             Earlier frames then say nothing about where things are now.
         clock: The clock that `captured_ns` was derived from.
@@ -103,27 +175,77 @@ class Frame:
     seq: int
     captured_ns: int
     monotonic_ns: int
-    image: U8
+    picture: Picture
     restarted: bool = False
     clock: ClockSource = "arrival"
     reader: str = ""
     born_ns: int = field(default_factory=time.monotonic_ns)
 
     def __post_init__(self) -> None:
-        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+        picture = self.picture
+        if isinstance(picture, OnGpu):
+            return
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
             raise ValueError(
-                f"Frame.image: expected uint8 (H, W, 3), got {self.image.dtype.name} {self.image.shape}"
+                f"Frame.picture: expected uint8 (H, W, 3), got {picture.dtype.name} {picture.shape}"
             )
+
+    @property
+    def image(self) -> U8:
+        """The picture in host memory, u8 ``(H, W, 3)``, BGR; a GPU's is copied when somebody asks first.
+
+        Whoever needs a part, or less than all pixels, asks for `part`.
+        """
+        return in_host(self.picture)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and 3."""
+        return self.picture.shape
 
     @property
     def width(self) -> int:
         """Width in pixels."""
-        return int(self.image.shape[1])
+        return int(self.picture.shape[1])
 
     @property
     def height(self) -> int:
         """Height in pixels."""
-        return int(self.image.shape[0])
+        return int(self.picture.shape[0])
+
+    def aligned(self, box: Box) -> Box:
+        """The smallest box around another that `cut` takes: NV12 has a colour for every four pixels."""
+        if isinstance(self.picture, OnGpu) and self.picture.chroma is not None:
+            left, top, right, bottom = box
+            return left & ~1, top & ~1, right + right % 2, bottom + bottom % 2
+        return box
+
+    def cut(self, box: Box) -> Picture:
+        """A part of the picture where it lies, for a network; see `aligned`."""
+        if isinstance(self.picture, OnGpu):
+            return self.picture.cut(box)
+        left, top, right, bottom = box
+        return self.picture[top:bottom, left:right]
+
+    def part(self, box: Box | None = None, most_width: float = inf, most_height: float = inf) -> U8:
+        """A part of the picture in host memory, shrunk to fit and keeping its aspect, u8 ``(H, W, 3)``, BGR.
+
+        Args:
+            box: Any box inside the picture; None for all of it.
+            most_width: Maximum width, pixels.
+            most_height: Maximum height, pixels.
+
+        Returns:
+            A view of the picture if it is in host memory and fits.
+        """
+        picture = self.picture
+        if box is None:
+            return scaled(picture, *fitting(self.width, self.height, most_width, most_height))
+        left, top, right, bottom = box
+        size = fitting(right - left, bottom - top, most_width, most_height)
+        if isinstance(picture, OnGpu):
+            return picture.copier.part(picture, box, *size)
+        return scaled(picture[top:bottom, left:right], *size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

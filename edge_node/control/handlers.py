@@ -97,15 +97,15 @@ class Control:
             raise RefusedError("busy", f"camera {camera!r} has given no frame yet; ask again later")
         frame = newest.frame
         room = (self._room() - _BESIDES) * 3 // 4  # base64 turns three bytes into four
-        encoded = Fitted().encode(frame.image, 85, room)
+        encoded = Fitted().encode(frame.picture, 85, room)
         if encoded is None:
             raise RefusedError("failed", "the picture cannot be made small enough for an answer")
-        jpeg, shown = encoded
+        jpeg, (width, height) = encoded
         return {
             "seq": frame.seq,
             "captured_us": frame.captured_ns // 1000,
-            "width": shown.shape[1],
-            "height": shown.shape[0],
+            "width": width,
+            "height": height,
             "jpeg_base64": _base64(jpeg),
         }
 

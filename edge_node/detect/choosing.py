@@ -13,9 +13,9 @@ from edge_node.config.sources import is_read_fast
 from edge_node.detect.detector import Detector, Input
 from edge_node.detect.motion import MotionGate
 from edge_node.detect.tiles.budget import UNHURRIED, Budget
-from edge_node.detect.tiles.looks import Box, Looks
+from edge_node.detect.tiles.looks import Looks
 from edge_node.detect.tiles.tiling import Tiling, grid_layout
-from edge_node.frames import U8, Detections, Frame, Tracks
+from edge_node.frames import Box, Detections, Frame, Tracks
 
 Choice = Literal["infer", "repeat", "skip"]
 """Run the network, repeat its last detections because nothing moved since, or do neither."""
@@ -96,7 +96,7 @@ class Choosing:
             return Ready(frame, (self._prepared(frame, self.area(frame)),) if early else None)
         if not tiles.fixed:
             return Ready(frame, None, self._runs(camera))
-        boxes = grid_layout(tiles, self.area(frame), self._detector.target).boxes
+        boxes = grid_layout(tiles, frame, self.area(frame), self._detector.target).boxes
         inputs = tuple(self._prepared(frame, box) for box in boxes) if early else None
         return Ready(frame, inputs, len(boxes))
 
@@ -115,7 +115,7 @@ class Choosing:
         if tiles is None:
             self._tilings.pop(camera, None)
             gate = self._gates.get(camera)
-            if gate is None or gate.moved(_cut(frame, area), frame.monotonic_ns / 1e9) or first:
+            if gate is None or gate.moved(frame.cut(area), frame.monotonic_ns / 1e9) or first:
                 return Chosen(ready, "infer", (area,))
             self.still[camera] += 1
             return Chosen(ready, "repeat")
@@ -154,10 +154,11 @@ class Choosing:
             return 0, 0, frame.width, frame.height
         x1, y1, x2, y2 = region
         left, top = int(x1 * frame.width), int(y1 * frame.height)
-        return left, top, max(left + 1, round(x2 * frame.width)), max(top + 1, round(y2 * frame.height))
+        right, bottom = max(left + 1, round(x2 * frame.width)), max(top + 1, round(y2 * frame.height))
+        return frame.aligned((left, top, right, bottom))
 
     def _prepared(self, frame: Frame, box: Box) -> Input:
-        return self._detector.prepare(_cut(frame, box))
+        return self._detector.prepare(frame.cut(box))
 
     def _runs(self, camera: str) -> int:
         """Most looks at a frame of a camera whose tiles are no grid."""
@@ -175,8 +176,3 @@ class Choosing:
             elif other.fixed or other.runs:
                 fixed[name] = other.runs or other.pictures
         return self.budget.runs(every, fixed)
-
-
-def _cut(frame: Frame, box: Box) -> U8:
-    left, top, right, bottom = box
-    return frame.image[top:bottom, left:right]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import cv2
-import numpy as np
 
-from edge_node.frames import U8
+from edge_node.frames import U8, Picture, scaled
 
 _CELL = 8
 _AGAIN_S = 2.0
@@ -28,16 +27,15 @@ class MotionGate:
         self._seen: U8 | None = None
         self._seen_s = 0.0
 
-    def moved(self, image: U8, now_s: float) -> bool:
+    def moved(self, picture: Picture, now_s: float) -> bool:
         """Whether the network has to run on this frame; if so, later frames are compared with this one.
 
         Args:
-            image: u8 ``(H, W, 3)``, BGR.
+            picture: The frame's, or a part of it.
             now_s: The frame's time, seconds.
         """
-        height, width = image.shape[:2]
-        size = (max(1, width // _CELL), max(1, height // _CELL))
-        cells = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        height, width = picture.shape[:2]
+        cells = scaled(picture, max(1, width // _CELL), max(1, height // _CELL))
         seen = self._seen
         still = (
             seen is not None

@@ -16,9 +16,9 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.detect.choosing import Choice, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector, Input, Output, Outputs
-from edge_node.detect.tiles.looks import Box, Looks
+from edge_node.detect.tiles.looks import Looks
 from edge_node.detect.tiles.merge import merge
-from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
+from edge_node.frames import Box, Detected, Detections, Frame, Looked, Tracks
 from shared.channel import Channel, Closed
 from shared.geometry import F32
 

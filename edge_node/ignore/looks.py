@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.frames import U8
+from edge_node.frames import U8, OnGpu, Picture, scaled
 from shared.geometry import F32, F64, Bool, Floats
 
 Index = npt.NDArray[np.intp]
@@ -26,11 +26,12 @@ _OTHER = 6.0  # grey levels, at a usual contrast, by which a block of the pictur
 _LIGHT = 0.5  # share of the picture's blocks that change together when the light does, or the camera
 
 
-def shrink(image: U8) -> U8:
+def shrink(picture: Picture) -> U8:
     """The grey picture of a frame, ``(HEIGHT, WIDTH)``."""
-    step = max(1, min(image.shape[1] // (2 * WIDTH), image.shape[0] // (2 * HEIGHT)))
-    part = np.ascontiguousarray(image[::step, ::step])
-    small = cv2.resize(part, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    if not isinstance(picture, OnGpu):
+        step = max(1, min(picture.shape[1] // (2 * WIDTH), picture.shape[0] // (2 * HEIGHT)))
+        picture = np.ascontiguousarray(picture[::step, ::step])
+    small = scaled(picture, WIDTH, HEIGHT)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
 
 

@@ -185,7 +185,7 @@ class SuspectHunt:
         dt = min(max(since_s, 0.0), 3 * SAMPLE_S)  # what was not watched does not count
         self._last_s = now_s
         best = found[np.argsort(-found.score)[:_MOST_DETECTIONS]]
-        picture, before = looks.shrink(frame.image), None if frame.restarted else self._picture
+        picture, before = looks.shrink(frame.picture), None if frame.restarted else self._picture
         with self._lock:
             noise = 0.0 if before is None else looks.noise_of(before, picture)
             if before is not None and looks.light_changed(before, picture, noise):

@@ -9,7 +9,6 @@ import numpy as np
 
 from edge_node.config.camera_settings import SnapshotSettings
 from edge_node.frames import U8, Frame, Tracks
-from edge_node.publish.jpeg import shrink
 
 MAX_TRACKS = 256
 """The most tracks remembered per camera; beyond it, the track seen longest ago is forgotten."""
@@ -69,7 +68,7 @@ class BestViews:
             known = self._views.get(track_id)
             if x2 > x1 and y2 > y1 and value > (known.quality * _BETTER if known else 0):
                 # A copy: a slice, however small, would keep the whole frame in memory.
-                image = shrink(frame.image[y1:y2, x1:x2], self._side, self._side).copy()
+                image = frame.part((x1, y1, x2, y2), self._side, self._side).copy()
                 taken = known is not None and known.taken
                 self._views[track_id] = View(value, frame.seq, frame.captured_ns, image, taken)
             if track_id in self._views:

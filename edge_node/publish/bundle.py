@@ -12,7 +12,7 @@ from edge_node.analytics.watch import Analysed
 from edge_node.config.settings import EdgeConfig
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer
-from edge_node.publish.jpeg import encode_jpeg, shrink
+from edge_node.publish.jpeg import encode_jpeg
 from shared.channel import Channel, Closed
 from shared.log import Once
 from shared.mqtt.client import Client
@@ -81,7 +81,7 @@ class Bundles:
         most = min(self._settings.max_bytes, self._client.room(self._topic))
         room = most - len(messages.encode(message))
         while room > 0:
-            jpeg = encode_jpeg(shrink(frame.image, width, frame.height), self._settings.quality)
+            jpeg = encode_jpeg(frame.picture, (width, frame.height), self._settings.quality)
             image = base64.b64encode(jpeg).decode()
             if len(image) <= room:
                 return messages.encode(dataclasses.replace(message, image_base64=image))

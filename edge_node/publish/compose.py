@@ -14,7 +14,7 @@ import numpy as np
 from edge_node import __version__
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
-from edge_node.frames import U8, Frame, Tracks
+from edge_node.frames import Frame, Tracks
 from edge_node.ignore.rules import REASONS, Ignored
 from shared import limits
 from shared.geometry import F32, Floats
@@ -146,14 +146,14 @@ class Composer:
             prediction=self.objects(item),
         )
 
-    def jpeg_properties(self, seq: int, captured_ns: int, image: U8) -> dict[str, str]:
-        """The user properties of a JPEG: which frame it shows, and its size in pixels."""
+    def jpeg_properties(self, seq: int, captured_ns: int, size: tuple[int, int]) -> dict[str, str]:
+        """The user properties of a JPEG: which frame it shows, and its width and height in pixels."""
         return {
             "session": self._session,
             "seq": str(seq),
             "captured_us": str(captured_ns // 1000),
-            "width": str(image.shape[1]),
-            "height": str(image.shape[0]),
+            "width": str(size[0]),
+            "height": str(size[1]),
         }
 
     def _ignored(self, ignored: Ignored, frame: Frame) -> list[IgnoredObject]:

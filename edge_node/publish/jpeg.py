@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import cv2
-import numpy as np
 
-from edge_node.frames import U8
+from edge_node.frames import OnGpu, Picture, fitting, scaled
+
+Encoded = tuple[bytes, tuple[int, int]]
+"""A JPEG, and its width and height in pixels."""
 
 _STEPS = (
     (100, 1.0),
@@ -23,15 +25,6 @@ TRY_AGAIN = 100
 """Pictures after which a better step is tried again: what the camera sees may be simpler by now."""
 
 
-def shrink(image: U8, width: int, height: int) -> U8:
-    """Shrink a picture to fit into width x height, keeping its aspect; return it as it is if it fits."""
-    scale = min(width / image.shape[1], height / image.shape[0])
-    if scale >= 1:
-        return image
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 class Fitted:
     """Encodes pictures so that they fit: with less quality if they must, and then smaller.
 
@@ -47,41 +40,52 @@ class Fitted:
         """Whether the last picture did not fit as it was to be."""
         return self._step > 0
 
-    def encode(self, image: U8, quality: int, room: int) -> tuple[bytes, U8] | None:
-        """The JPEG, and the picture that it shows.
+    def encode(
+        self, picture: Picture, quality: int, room: int, most: tuple[int, int] | None = None
+    ) -> Encoded | None:
+        """The picture as JPEG.
 
         Args:
-            image: u8 ``(H, W, 3)``, BGR.
+            picture: In host memory, or in a GPU's.
             quality: The wanted quality, 1..100.
             room: Bytes that the JPEG may have.
+            most: Maximum width and height, pixels; None: as large as the picture.
 
         Returns:
             None when even the smallest picture does not fit.
         """
+        height, width = picture.shape[:2]
+        width, height = fitting(width, height, *most) if most else (width, height)
+        if not (isinstance(picture, OnGpu) and picture.copier.encodes):
+            picture = scaled(picture, width, height)
         self._since += 1
         if self._since >= TRY_AGAIN:
             self._step, self._since = max(0, self._step - 1), 0
         for step in range(self._step, len(_STEPS)):
-            most, scale = _STEPS[step]
-            if step > self._step and scale == 1.0 and quality <= most:
+            best, scale = _STEPS[step]
+            if step > self._step and scale == 1.0 and quality <= best:
                 continue  # as in the step before
-            height, width = image.shape[:2]
-            small = shrink(image, max(1, round(width * scale)), max(1, round(height * scale)))
-            jpeg = encode_jpeg(small, min(quality, most))
+            size = fitting(width, height, max(1, round(width * scale)), max(1, round(height * scale)))
+            jpeg = encode_jpeg(picture, size, min(quality, best))
             if len(jpeg) <= room:
                 if step > self._step:
                     self._step, self._since = step, 0
-                return jpeg, small
+                return jpeg, size
         return None
 
 
-def encode_jpeg(image: U8, quality: int) -> bytes:
-    """A picture as JPEG.
+def encode_jpeg(picture: Picture, most: tuple[int, int], quality: int) -> bytes:
+    """A picture as JPEG, shrunk to fit and keeping its aspect.
 
     Args:
-        image: u8 ``(H, W, 3)``, BGR.
+        picture: In host memory, or in a GPU's, which then encodes it if it can.
+        most: Maximum width and height, pixels.
         quality: 1..100.
     """
+    size = fitting(picture.shape[1], picture.shape[0], *most)
+    if isinstance(picture, OnGpu):
+        return picture.copier.jpeg(picture, picture.whole, *size, quality)
+    image = scaled(picture, *size)
     good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not good:
         raise ValueError(f"OpenCV cannot encode a picture of shape {image.shape}")

@@ -15,13 +15,13 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import is_read_fast
-from edge_node.frames import U8, Frame
+from edge_node.frames import Frame
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
 from edge_node.pace import Pace
 from edge_node.publish.best_views import BestViews
 from edge_node.publish.compose import Composer
-from edge_node.publish.jpeg import Fitted, shrink
+from edge_node.publish.jpeg import Encoded, Fitted
 from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.publish.state import NodeState
 from shared import limits
@@ -221,17 +221,17 @@ class Publisher:
             return
         with self.stopwatch.time("thumbnail"):
             settings = camera.settings.thumbnail
-            small = shrink(frame.image, settings.width, min(frame.height, limits.PICTURE_SIDE))
+            most = settings.width, min(frame.height, limits.PICTURE_SIDE)
             path = topics.THUMBNAIL.path(self._prefix, node=self._node, camera=frame.camera)
-            encoded = camera.fitted.encode(small, settings.quality, self._client.room(path))
+            encoded = camera.fitted.encode(frame.picture, settings.quality, self._client.room(path), most)
         self._say_whether_it_fits(topics.THUMBNAIL, frame.camera, camera.fitted.shrinks, encoded)
         if encoded is not None:
-            jpeg, image = encoded
-            properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, image)
+            jpeg, size = encoded
+            properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, size)
             self._offer(topics.THUMBNAIL, frame, jpeg, properties)
 
     def _say_whether_it_fits(
-        self, topic: topics.Topic, camera: str, shrinks: bool, encoded: tuple[bytes, U8] | None
+        self, topic: topics.Topic, camera: str, shrinks: bool, encoded: Encoded | None
     ) -> None:
         """Warn once about pictures that are sent smaller than configured, or not at all; count the latter."""
         if encoded is None:

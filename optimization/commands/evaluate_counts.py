@@ -216,11 +216,11 @@ def _watched(args: argparse.Namespace) -> _Scene:
     with Detector(model) as detector:
         steps = watch(source, detector, camera, model, TrackerSettings(kind=args.tracker))
         for item, _ in tqdm(steps, unit=" frames", desc=Path(args.video).name, disable=None):
-            blank = frames[0].frame.image if frames else np.zeros_like(item.frame.image)
+            blank = frames[0].frame.image if frames else np.zeros(item.frame.shape, np.uint8)
             found = item.detections
             if found is not None:  # the only class, whatever number the model gives it
                 found = Detections(found.xyxy, found.score, np.zeros_like(found.class_id))
-            frames.append(replace(item, frame=replace(item.frame, image=blank), detections=found))
+            frames.append(replace(item, frame=replace(item.frame, picture=blank), detections=found))
     if len(frames) != len(true):
         raise SourceError(f"{args.video} has {len(frames)} frames, but {args.truth} has {len(true)}")
     first, last = frames[0].frame, frames[-1].frame

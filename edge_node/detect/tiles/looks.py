@@ -7,13 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from edge_node.frames import Looked
+from edge_node.frames import Box, Looked
 from shared.geometry import F32
 
 Why = Literal["whole", "grid", "track", "motion", "sweep"]
 """What a part of a frame is looked at for."""
-Box = tuple[int, int, int, int]
-"""Left, top, right and bottom of a part of a frame, in pixels."""
 
 LEAST = 16.0
 """Side of an object in the network's input, pixels, from which on the network is expected to find it; an

@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edge_node.detect.tiles.looks import Box
-from edge_node.frames import U8
+from edge_node.frames import U8, Box, OnGpu, Picture, scaled
 from shared.geometry import F64, Bool
 
 _ACROSS = 960
@@ -32,19 +31,22 @@ class ChangedCells:
         self._now: U8 = np.zeros((1, 1), np.uint8)
         self._pixels = 1.0
 
-    def take(self, image: U8, *, afresh: bool) -> None:
+    def take(self, picture: Picture, *, afresh: bool) -> None:
         """Read a frame.
 
         Args:
-            image: u8 ``(H, W, 3)``, BGR.
+            picture: The frame's, or a part of it.
             afresh: Whether earlier frames say nothing about this one.
         """
-        height, width = image.shape[:2]
+        height, width = picture.shape[:2]
         step = max(1, max(width, height) // _ACROSS)
+        size = (max(1, -(-width // step) // _CELL), max(1, -(-height // step) // _CELL))
         # Green carries most of the brightness, and one channel is a third of the bytes.
-        thinned = np.ascontiguousarray(image[::step, ::step, 1])
-        size = (max(1, thinned.shape[1] // _CELL), max(1, thinned.shape[0] // _CELL))
-        self._now = np.asarray(cv2.resize(thinned, size, interpolation=cv2.INTER_AREA), np.uint8)
+        if isinstance(picture, OnGpu):
+            self._now = np.ascontiguousarray(scaled(picture, *size)[:, :, 1])
+        else:
+            thinned = np.ascontiguousarray(picture[::step, ::step, 1])
+            self._now = np.asarray(cv2.resize(thinned, size, interpolation=cv2.INTER_AREA), np.uint8)
         self._pixels = width / size[0]
         if afresh or self._seen is None or self._seen.shape != self._now.shape:
             self._seen = self._now.copy()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.detect.tiles.looks import LEAST, Box, Why
+from edge_node.detect.tiles.looks import LEAST, Why
+from edge_node.frames import Box
 from shared.geometry import F64, Bool
 
 _SEEDS = 48

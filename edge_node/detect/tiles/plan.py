@@ -10,10 +10,10 @@ from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.tiles.ages import Ages
 from edge_node.detect.tiles.grid import covering
 from edge_node.detect.tiles.interest import NOTHING, Followed, Spots
-from edge_node.detect.tiles.looks import CLEAR, Box
+from edge_node.detect.tiles.looks import CLEAR
 from edge_node.detect.tiles.motion import ChangedCells
 from edge_node.detect.tiles.packing import Crop, Items, Packing
-from edge_node.frames import U8
+from edge_node.frames import Box, Picture
 from shared.geometry import F64
 
 _SHRINKS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
@@ -61,16 +61,16 @@ class View:
     """One frame as the choice sees it.
 
     Attributes:
-        image: The picture, or its region of interest.
+        picture: The picture, or its region of interest.
         size: Width and height of the network's input for it, pixels.
         now_s: Time of the frame, seconds.
         runs: Most looks.
         followed: What is known from earlier frames that was not seen before, the oldest first; boxes are in
-            pixels of the image.
+            pixels of the picture.
         afresh: Whether earlier frames say nothing about this one.
     """
 
-    image: U8
+    picture: Picture
     size: tuple[int, int]
     now_s: float
     runs: int
@@ -107,11 +107,11 @@ class Plan:
 
     def choose(self, view: View) -> list[Crop]:
         """The looks at a frame: at most `runs`; none where `motion_gate` is set and nothing needs one."""
-        height, width = view.image.shape[:2]
+        height, width = view.picture.shape[:2]
         afresh = view.afresh or (width, height) != self._extent
         if afresh:
             self._begin(width, height)
-        self._cells.take(view.image, afresh=afresh)
+        self._cells.take(view.picture, afresh=afresh)
         for followed in () if afresh else view.followed:
             self._spots.take(followed, self._known)
             self._known = followed

@@ -11,9 +11,9 @@ from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.motion import MotionGate
 from edge_node.detect.tiles.grid import grid
 from edge_node.detect.tiles.interest import Followed
-from edge_node.detect.tiles.looks import LEAST, Box, Layout, Looks, Why
+from edge_node.detect.tiles.looks import LEAST, Layout, Looks, Why
 from edge_node.detect.tiles.plan import Plan, View
-from edge_node.frames import Detections, Frame, Tracks
+from edge_node.frames import Box, Detections, Frame, Tracks
 
 Target = Callable[[int, int], InputFormat]
 """The network's input for a picture of a width and a height."""
@@ -60,15 +60,14 @@ class Tiling:
             return self._of_grid(frame, area, afresh=afresh)
         left, top, right, bottom = area
         target = self._target(right - left, bottom - top)
-        image, now_s = frame.image[top:bottom, left:right], frame.monotonic_ns / 1e9
+        now_s = frame.monotonic_ns / 1e9
         until = number - self._lag if self._lag else number
         news = tuple(known for at, known in self._known if self._used <= at <= until)
         self._used = max([self._used, *(at + 1 for at, _ in self._known if at <= until)])
         size = (target.width, target.height)
-        crops = self._plan.choose(
-            View(image, size, now_s, runs, tuple(known.moved(-left, -top) for known in news), afresh)
-        )
-        boxes = tuple((x1 + left, y1 + top, x2 + left, y2 + top) for x1, y1, x2, y2 in (c.box for c in crops))
+        followed = tuple(known.moved(-left, -top) for known in news)
+        crops = self._plan.choose(View(frame.cut(area), size, now_s, runs, followed, afresh))
+        boxes = tuple(frame.aligned(_moved(crop.box, left, top)) for crop in crops)
         whole = boxes.index(area) if area in boxes else None
         layout = Layout(boxes, np.array([crop.least for crop in crops], np.float32), whole, area)
         return Looks(layout, tuple(range(len(crops))), tuple(crop.why for crop in crops), everywhere=False)
@@ -88,23 +87,23 @@ class Tiling:
 
     def _of_grid(self, frame: Frame, area: Box, *, afresh: bool) -> Looks:
         """A grid's tiles; with `motion_gate` those in which something moved."""
-        layout = grid_layout(self.settings, area, self._target)
+        layout = grid_layout(self.settings, frame, area, self._target)
         every = range(len(layout.boxes))
         places = list(every)
         if self._gate:
             if afresh or self._layout is None or layout.boxes != self._layout.boxes:
                 self._gates = [MotionGate(self._gate) for _ in every]
             now_s = frame.monotonic_ns / 1e9
-            parts = (frame.image[top:bottom, left:right] for left, top, right, bottom in layout.boxes)
+            parts = (frame.cut(box) for box in layout.boxes)
             places = [at for at, part in enumerate(parts) if self._gates[at].moved(part, now_s)]
         self._layout = layout
         why: tuple[Why, ...] = tuple("whole" if place == layout.whole else "grid" for place in places)
         return Looks(layout, tuple(places), why, everywhere=True)
 
 
-def grid_layout(settings: TileSettings, area: Box, target: Target) -> Layout:
+def grid_layout(settings: TileSettings, frame: Frame, area: Box, target: Target) -> Layout:
     """The tiles of a fixed grid, and behind them the whole if it is wanted."""
-    boxes = grid(area, settings.across, settings.down, settings.shared)
+    boxes = tuple(map(frame.aligned, grid(area, settings.across, settings.down, settings.shared)))
     whole = len(boxes) if settings.with_whole else None
     if whole is not None:
         boxes = (*boxes, area)
@@ -114,3 +113,8 @@ def grid_layout(settings: TileSettings, area: Box, target: Target) -> Layout:
         max(size[0] / one.width, size[1] / one.height) for size, one in zip(sizes, inputs, strict=True)
     ]
     return Layout(boxes, np.array(shrinks, np.float32) * np.float32(LEAST), whole, area)
+
+
+def _moved(box: Box, right: int, down: int) -> Box:
+    x1, y1, x2, y2 = box
+    return x1 + right, y1 + down, x2 + right, y2 + down

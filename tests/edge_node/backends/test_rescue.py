@@ -21,6 +21,7 @@ from edge_node.frames import OnGpu, Picture
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.small_models import write
+from tests.edge_node.gpu_pictures import NoCopier
 
 LOST = "cuEventSynchronize failed: device not available"
 PICTURES = [np.full((40, 60, 3), shade, np.uint8) for shade in (0, 90, 180)]
@@ -146,7 +147,7 @@ def test_pictures_in_the_memory_of_a_failed_gpu_are_lost_and_end_the_node(
     device, driver = gpu
     backend = Rescued(OnLostGpu(model, driver), device, lambda: OnnxBackend(model))
     driver.lost = LOST
-    picture = OnGpu(1, None, 180, 60, 40, fetch=lambda: pytest.fail("its memory is gone"), owner=None)
+    picture = OnGpu(1, None, 180, 60, 40, NoCopier(), owner=None)
     with pytest.raises(GpuFailed, match="with the pictures in its memory"):
         backend.submit([picture], TARGET, WANTED)
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.publish.jpeg import TRY_AGAIN, Fitted, encode_jpeg, shrink
+from edge_node.publish.jpeg import TRY_AGAIN, Fitted, encode_jpeg
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from edge_node.publish.jpeg import TRY_AGAIN, Fitted, encode_jpeg, shrink
 def test_a_jpeg_is_shrunk_to_fit_and_never_enlarged(
     size: tuple[int, int], limit: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    data = encode_jpeg(shrink(np.full((*size, 3), 90, np.uint8), *limit), 80)
+    data = encode_jpeg(np.full((*size, 3), 90, np.uint8), limit, 80)
     shown = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert shown is not None
     assert shown.shape[:2] == expected
@@ -30,21 +30,21 @@ NOISE = np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8)
 
 
 def test_a_picture_that_does_not_fit_loses_quality_first_and_then_size() -> None:
-    whole = len(encode_jpeg(NOISE, 95))
-    for room, size in ((whole, (360, 640)), (whole // 2, (360, 640)), (whole // 10, None), (2000, None)):
+    whole = len(encode_jpeg(NOISE, (640, 360), 95))
+    for room, size in ((whole, (640, 360)), (whole // 2, (640, 360)), (whole // 10, None), (2000, None)):
         encoded = Fitted().encode(NOISE, 95, room)
         assert encoded is not None
         jpeg, shown = encoded
         assert len(jpeg) <= room
-        assert (shown.shape[:2] == (360, 640)) == (size is not None)
+        assert (shown == (640, 360)) == (size is not None)
         decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
         assert decoded is not None
-        assert decoded.shape == shown.shape
+        assert decoded.shape == (*shown[::-1], 3)
     assert Fitted().encode(NOISE, 95, 100) is None
 
 
 def test_what_fitted_is_tried_first_and_better_again_later() -> None:
-    room = len(encode_jpeg(NOISE, 95)) // 2
+    room = len(encode_jpeg(NOISE, (640, 360), 95)) // 2
     fitted = Fitted()
     fitted.encode(NOISE, 95, room)
     assert fitted.shrinks

@@ -159,7 +159,7 @@ def test_what_is_certain_only_at_the_end_is_published_without_another_frame(part
 def test_a_broker_that_is_away_holds_the_farewell_up_for_a_moment_only(parts: Parts) -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     item = at(1.0)
-    parts.publisher.publish(dataclasses.replace(item, frame=dataclasses.replace(item.frame, image=image)))
+    parts.publisher.publish(dataclasses.replace(item, frame=dataclasses.replace(item.frame, picture=image)))
     began = time.monotonic()
     parts.publisher.farewell()
     assert time.monotonic() - began < 2

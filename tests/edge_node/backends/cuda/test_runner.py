@@ -39,6 +39,7 @@ from tests.edge_node.backends.cuda.test_kernels import (
     picture,
 )
 from tests.edge_node.backends.networks import convolution, save
+from tests.edge_node.gpu_pictures import NoCopier
 
 
 @pytest.fixture
@@ -498,7 +499,7 @@ def test_one_recording_serves_pictures_wherever_they_lie_and_of_any_size(gpu: De
         wide[:, :352] = planar
         gpu.driver.memcpy_htod(memory.address, wide)
     chroma = memory.address + 288 * 512
-    there = OnGpu(memory.address, chroma, 512, 352, 288, lambda: picture(352, 288), memory)
+    there = OnGpu(memory.address, chroma, 512, 352, 288, NoCopier(), memory)
 
     def lent(image: U8) -> U8:
         found = engine.pictures.lend(*image.shape[:2])

@@ -14,7 +14,7 @@ from edge_node.backends.cuda.nms import REQUEST, fill_request, request_size
 from edge_node.backends.cuda.upload import Source, Upload, job
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import U8, OnGpu
+from edge_node.frames import U8
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.cuda.on_cpu import address
@@ -27,6 +27,7 @@ from tests.edge_node.backends.cuda.test_kernels import (
     nv12,
     picture,
 )
+from tests.edge_node.gpu_pictures import on_gpu
 
 TARGET = TARGETS["yolov8"]
 
@@ -39,18 +40,6 @@ def here(array: U8) -> int:
 
 def nowhere(_array: U8) -> None:
     return None
-
-
-def on_gpu(image: U8, **more: Any) -> OnGpu:
-    """An NV12 or BGR array as if it lay on the GPU."""
-    rows, width = image.shape[:2]
-    pitch = image.strides[0]
-    if image.ndim == 3:
-        return OnGpu(here(image), None, pitch, width, rows, lambda: image, image, **more)
-    height = rows * 2 // 3
-    return OnGpu(
-        here(image), here(image) + height * pitch, pitch, width, height, lambda: image, image, **more
-    )
 
 
 def bring(library: ctypes.CDLL, sources: list[Source]) -> tuple[list[U8], U8]:
@@ -121,16 +110,7 @@ def test_pictures_on_the_gpu_are_read_there_with_their_pitch(
     wide = np.zeros((image.shape[0], 512, *image.shape[2:]), np.uint8)
     wide[:, :352] = image
     rows = image.shape[0]
-    held = OnGpu(
-        here(wide),
-        here(wide) + 288 * wide.strides[0] if image.ndim == 2 else None,
-        wide.strides[0],
-        352,
-        288,
-        lambda: image,
-        wide,
-    )
-    source = Source.of(held, nowhere)
+    source = Source.of(on_gpu(wide[:, :352]), nowhere)
     assert (source.room, rows) == (0, rows)
     assert source.address is not None
     row = job(source, source.address, source.pitch, Letterbox.fit(352, 288, TARGET))
