@@ -11,7 +11,7 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from tritonclient.utils import InferenceServerException
 
-from edge_node.backends.host import HostInput, PictureInput, by_picture, picture_first
+from edge_node.backends.beside import IN_FLIGHT, Beside
+from edge_node.backends.host import PictureInput, picture_first
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
@@ -89,7 +90,7 @@ class KserveBackend:
         ModelError: There is no server, or the server has no such model, or the model takes no picture.
     """
 
-    in_flight, letterboxes, pictures = 1, False, None
+    in_flight, letterboxes, pictures = IN_FLIGHT, False, None
 
     def __init__(self, settings: ModelSettings) -> None:
         self._address = Address.parse(settings.name)
@@ -119,9 +120,13 @@ class KserveBackend:
             picture_first([_tensor(item) for item in told["inputs"]]),
             tuple(_tensor(item) for item in told.get("outputs", [])),
         )
-        self._picture = PictureInput.of(self.model, settings.name)
-        self._prepare = HostInput(self.model, self._picture)
-        self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
+        picture = PictureInput.of(self.model, settings.name)
+        self._beside = Beside(
+            self.model,
+            picture,
+            lambda feeds: self._patiently(AWAY_AT_MOST_S, lambda: self._ask(feeds)),
+        )
+        self.max_batch = picture.max_batch if self.model.has_batch_axis else 1
 
     def submit(
         self,
@@ -130,20 +135,15 @@ class KserveBackend:
         wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
     ) -> Pending[Inference]:
         """See `Backend`; the whole outputs come from the server."""
-        start = time.perf_counter()
-        feeds, fits = self._prepare(images, target)
-        ready = time.perf_counter()
-        raw = self._patiently(AWAY_AT_MOST_S, lambda: self._ask(feeds))
-        done = time.perf_counter()
-        outputs = by_picture(raw, self.model, len(images))
-        return Pending.of(Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3))
+        return self._beside.submit(images, target)
 
     def close(self) -> None:
         """Close the connections."""
+        self._beside.close()
         for client in self._clients:
             client.close()
 
-    def _ask(self, feeds: dict[str, Array]) -> list[Array]:
+    def _ask(self, feeds: Mapping[str, Array]) -> list[Array]:
         http = self._address.kind == "http"
         how = {"binary_data": self._binary} if http else {}
         inputs = []

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from edge_node.backends.beside import IN_FLIGHT, Beside
 from edge_node.backends.host import HostInput, PictureInput, by_picture, picture_first
 from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
@@ -40,7 +41,7 @@ class TorchBackend:
         ModelError: PyTorch cannot load or run the file.
     """
 
-    in_flight, letterboxes, pictures = 1, False, None
+    letterboxes, pictures = False, None
 
     def __init__(self, path: Path, settings: ModelSettings | None = None, index: int = 0) -> None:
         settings = settings or ModelSettings()
@@ -66,6 +67,9 @@ class TorchBackend:
         )
         self.model = ModelFile(unknown.inputs, outputs, metadata)
         self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
+        # On a processor, a second batch would only share the cores with the first.
+        self._beside = Beside(self.model, self._picture, self._outputs) if self.device == "cuda" else None
+        self.in_flight = IN_FLIGHT if self._beside else 1
 
     def submit(
         self,
@@ -74,6 +78,8 @@ class TorchBackend:
         wanted: Wanted | None,  # noqa: ARG002 - everything is left to the decoder
     ) -> Pending[Inference]:
         """See `Backend`; everything is left to the decoder."""
+        if self._beside is not None:
+            return self._beside.submit(images, target)
         start = time.perf_counter()
         feeds, fits = self._prepare(images, target)
         ready = time.perf_counter()
@@ -84,9 +90,11 @@ class TorchBackend:
 
     def close(self) -> None:
         """Release the network's memory."""
+        if self._beside is not None:
+            self._beside.close()
         del self._run
 
-    def _outputs(self, feeds: dict[str, Array]) -> list[Array]:
+    def _outputs(self, feeds: Mapping[str, Array]) -> list[Array]:
         inputs = [torch.from_numpy(feeds[name]).to(self._device) for name in self._order]
         try:
             with torch.inference_mode():
