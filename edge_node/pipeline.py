@@ -244,7 +244,7 @@ class Pipeline:
         progress = self._captured[camera]
         on_status = partial(self._publisher.state.camera_status, camera)
         try:
-            for frame in capture(camera, settings, progress, on_status):
+            for frame in capture(camera, settings, progress, on_status, lender=lambda: detect.pictures):
                 progress.took()
                 if frame.seq == 0:
                     log.info("camera %s: %dx%d", camera, frame.width, frame.height)

@@ -18,7 +18,7 @@ from edge_node.detect.choosing import Choice, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector, Input, Output, Outputs
 from edge_node.detect.tiles.looks import Looks
 from edge_node.detect.tiles.merge import merge
-from edge_node.frames import Box, Detected, Detections, Frame, Looked, Tracks
+from edge_node.frames import Box, Detected, Detections, Frame, Lender, Looked, Tracks
 from shared.channel import Channel, Closed
 from shared.geometry import F32
 
@@ -135,6 +135,11 @@ class Detect:
     def run_s(self) -> float:
         """Seconds that the network took for one picture before the first frame."""
         return self._detector.run_s
+
+    @property
+    def pictures(self) -> Lender | None:
+        """Memory in which pictures need no copy by the CPU now; see `Backend`."""
+        return self._detector.pictures
 
     def ready(self, frame: Frame) -> Ready:
         """Prepare a frame in the thread that captured it, so that the network's thread need not."""

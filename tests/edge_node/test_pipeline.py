@@ -23,7 +23,7 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import Inferred
-from edge_node.frames import Detected, Detections, Frame, Tracks
+from edge_node.frames import U8, Detected, Detections, Frame, Lender, Tracks
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
@@ -41,6 +41,7 @@ class StandInDetector:
 
     class_names = ("person",)
     limit = 1
+    pictures: Lender | None = None
 
     def __init__(self, each: Callable[[Frame], None] = lambda _: None) -> None:
         self._each = each
@@ -120,7 +121,7 @@ def test_a_crossing_in_a_film_s_last_moments_is_published_when_the_film_ends(
 ) -> None:
     feet = (60, 70, 80, 90, 103)  # just beyond the line at last, and less than clear of it
 
-    def capture(camera: str, *_: Any) -> Iterator[Frame]:
+    def capture(camera: str, *_: Any, **__: Any) -> Iterator[Frame]:
         for seq in range(len(feet)):
             yield Frame(camera, seq, 0, seq * 10**8, np.zeros((100, 200, 3), np.uint8), clock="media")
 
@@ -216,7 +217,7 @@ def test_frames_of_several_cameras_that_wait_are_tracked_together(
 def live(monkeypatch: pytest.MonkeyPatch, release: threading.Event, count: int) -> None:
     """Cameras "live..." give `count` frames as fast as they can, then wait for `release`; others give one."""
 
-    def capture(camera: str, *_: Any) -> Iterator[Frame]:
+    def capture(camera: str, *_: Any, **__: Any) -> Iterator[Frame]:
         for seq in range(count if camera.startswith("live") else 1):
             yield Frame(camera, seq, 0, seq * 10**7, np.zeros((48, 64, 3), np.uint8))
         release.wait(20)
@@ -245,8 +246,8 @@ def test_a_camera_that_came_to_its_end_does_not_make_the_node_ill(
 ) -> None:
     release = threading.Event()
 
-    def capture(camera: str, *rest: Any) -> Iterator[Frame]:
-        yield from real_capture(camera, *rest)
+    def capture(camera: str, *rest: Any, **also: Any) -> Iterator[Frame]:
+        yield from real_capture(camera, *rest, **also)
         if camera == "endless":
             release.wait(20)
 
@@ -268,8 +269,8 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
 ) -> None:
     if source == "camera":
 
-        def filmed(*given: Any) -> Iterator[Frame]:
-            return (dataclasses.replace(frame, clock="arrival") for frame in real_capture(*given))
+        def filmed(*given: Any, **also: Any) -> Iterator[Frame]:
+            return (dataclasses.replace(frame, clock="arrival") for frame in real_capture(*given, **also))
 
         monkeypatch.setattr(module, "capture", filmed)
     detector = StandInDetector()
@@ -291,6 +292,27 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
     assert pipeline.join(5) == []
     numbers = [seq for _, seq in detector.seen]
     assert (numbers == list(range(len(numbers)))) == (source == "file"), "a file loses nothing meanwhile"
+
+
+def test_video_is_decoded_into_memory_that_the_camera_s_engine_lends(video: str) -> None:
+    class Shelf:
+        def __init__(self) -> None:
+            self.lent: list[U8] = []
+
+        def lend(self, height: int, width: int) -> U8:
+            self.lent.append(np.empty((height, width, 3), np.uint8))
+            return self.lent[-1]
+
+    shelf, other = Shelf(), Shelf()
+    images: list[U8] = []
+    first, second = StandInDetector(lambda frame: images.append(frame.image)), StandInDetector()
+    first.pictures, second.pictures = shelf, other
+    pipeline, *_ = make({name: CameraSettings(source=video, pace="fast") for name in "ab"}, first, second)
+    pipeline.start()
+    assert pipeline.join(20) == []
+    lent = set(map(id, shelf.lent))
+    assert [id(image) in lent for image in images] == [False] + [True] * 29, "the first shows the size"
+    assert len(other.lent) > 0
 
 
 def test_a_camera_that_stalls_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:

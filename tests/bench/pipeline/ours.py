@@ -215,7 +215,7 @@ Source = Callable[[str], Iterator[tuple[U8, int]]]
 def film(source: Source) -> None:
     """Let every camera of pipelines made from now on give these pictures."""
 
-    def capture(camera: str, _: object, stop: threading.Event, __: object) -> Iterator[Frame]:
+    def capture(camera: str, _: object, stop: threading.Event, *__: object, **___: object) -> Iterator[Frame]:
         for seq, (image, captured_us) in enumerate(source(camera)):
             if stop.is_set():
                 return
