@@ -56,6 +56,7 @@ LEVELS: dict[str, list[str]] = {
         "preprocess.py sizes.py",
         "interface.py",
         "host.py cuda",
+        "beside.py",
         "onnx tensorrt torch.py kserve.py rescue.py",
         "choose.py",
     ],
