@@ -21,8 +21,10 @@ _COMPARISONS = 10_000_000
 """The operator compares each box with all that stay; beyond this many, numpy's search by place is faster."""
 _CELLS = 2_000_000
 """Most scores, for each class and box, that the operator is given: 8 MB."""
+_FEW = 8_000
+"""Up to this many such scores, giving the operator each class by itself takes longer than it saves."""
 _ABSENT, _LEAST = -1.0, np.array(-0.5, np.float32)
-"""The score of a box in the classes that it does not have, and what a score must be above to count."""
+"""The score of a box that is not there or of another class, and what a score must be above to count."""
 _PAIRS = 100
 """Pairs of boxes that the operator is tried with: other rounding shows in about every fourth."""
 
@@ -50,20 +52,27 @@ class Compiled:
         Returns:
             The indices; None where numpy is faster.
         """
-        count = len(found)
+        count, xyxy, iou = len(found), found.xyxy, np.float32(threshold)
         if count * min(count, limit) > _COMPARISONS:
             return None
-        present = np.flatnonzero(np.bincount(found.class_id))
+        left, top, right, bottom = xyxy.T
+        if (left > right).any() or (top > bottom).any():  # no area: the operator would swap the corners
+            xyxy = np.concatenate([xyxy[:, :2], np.maximum(xyxy[:, :2], xyxy[:, 2:])], axis=1)
+        sizes = np.bincount(found.class_id)
+        present = np.flatnonzero(sizes)
         if len(present) == 1:
-            scores = found.score[None, None]
-        elif len(present) * count > _CELLS:
+            return self.chosen(xyxy[None], found.score[None, None], iou, limit)[1]
+        sizes = sizes[present]
+        if len(present) * count > _FEW and 3 * sizes.max() < count:
+            member, score = _by_class(found, sizes)
+            return member[self.chosen(xyxy.take(member, axis=0), score[:, None], iou, limit)]
+        if len(present) * count > _CELLS:
             return None
-        else:
-            place = np.empty(present[-1] + 1, np.intp)
-            place[present] = np.arange(len(present))
-            scores = np.full((1, len(present), count), _ABSENT, np.float32)
-            scores[0, place[found.class_id], np.arange(count)] = found.score
-        return self.chosen(found.xyxy, scores, np.float32(threshold), limit)
+        place = np.empty(present[-1] + 1, np.intp)
+        place[present] = np.arange(len(present))
+        score = np.full((1, len(present), count), _ABSENT, np.float32)
+        score[0, place[found.class_id], np.arange(count)] = found.score
+        return self.chosen(xyxy[None], score, iou, limit)[1]
 
     def is_exact(self) -> bool:
         """Whether the operator rounds as numpy does.
@@ -79,27 +88,41 @@ class Compiled:
             first = np.array([corner, corner + rng.uniform(50, 100, 2)]).ravel()
             pair = np.stack([first, first + rng.uniform(-20, 20, 4)]).astype(np.float32)
             iou = _iou(pair)
-            both = self.chosen(pair, score, iou, 2)
-            one = self.chosen(pair, score, np.nextafter(iou, np.float32(0)), 2)
+            _, both = self.chosen(pair[None], score, iou, 2)
+            _, one = self.chosen(pair[None], score, np.nextafter(iou, np.float32(0)), 2)
             if len(both) != 2 or len(one) != 1:
                 return False
         return True
 
-    def chosen(self, xyxy: F32, scores: F32, threshold: np.float32, limit: int) -> Ids:
-        """The operator's choice.
+    def chosen(self, xyxy: F32, scores: F32, threshold: np.float32, limit: int) -> tuple[Ids, Ids]:
+        """The operator's choice: which list of boxes each is from, and its index there.
 
         Args:
-            xyxy: ``(N, 4)``.
-            scores: ``(1, classes, N)``.
+            xyxy: ``(lists, N, 4)``.
+            scores: ``(lists, classes, N)``.
             threshold: Of the IoU.
-            limit: Of each class.
+            limit: Of each class of a list.
         """
-        low, high = xyxy[:, :2], xyxy[:, 2:]
-        if (low > high).any():  # no area: the operator would swap the corners
-            xyxy = np.concatenate([low, np.maximum(low, high)], axis=1)
-        given = (xyxy[None], scores, np.array(limit), np.array(threshold), _LEAST)
-        chosen: Any = self._session.run(None, dict(zip(_INPUTS, given, strict=True)))[0]
-        return np.asarray(chosen[:, 2], np.intp)
+        given = (xyxy, scores, np.array(limit), np.array(threshold), _LEAST)
+        chosen: Any = self._session.run([_OUTPUT], dict(zip(_INPUTS, given, strict=True)))[0]
+        return np.asarray(chosen[:, 0], np.intp), np.asarray(chosen[:, 2], np.intp)
+
+
+def _by_class(found: Detections, sizes: Ids) -> tuple[Ids, F32]:
+    """Indices of the boxes of each class, ``(classes, most of a class)``, and their scores.
+
+    The operator looks at every box for every class; with a list for each class it looks at each box once.
+
+    Args:
+        found: Candidates.
+        sizes: How many there are of each class that there is.
+    """
+    order = found.class_id.astype(np.uint16).argsort(kind="stable")  # so few bits are sorted by counting
+    place = np.arange(sizes.max())
+    member = order.take((np.cumsum(sizes) - sizes)[:, None] + place, mode="clip")
+    score = found.score.take(member)
+    score[place >= sizes[:, None]] = _ABSENT
+    return member, score
 
 
 @cache
@@ -113,6 +136,7 @@ def compiled() -> Compiled | None:
 
 
 _INPUTS = ("boxes", "scores", "limit", "threshold", "least")
+_OUTPUT = "chosen"
 
 
 def _model() -> bytes:
@@ -125,9 +149,9 @@ def _model() -> bytes:
     names = [name.encode() for name in _INPUTS]
     graph = {
         "name": b"nms",
-        "node": [Node(op_type=b"NonMaxSuppression", input=names, output=[b"chosen"])],
+        "node": [Node(op_type=b"NonMaxSuppression", input=names, output=[_OUTPUT.encode()])],
         "input": [value(name, INT64 if name == "limit" else FLOAT) for name in _INPUTS],
-        "output": [value("chosen", INT64)],
+        "output": [value(_OUTPUT, INT64)],
     }
     written: bytes = Model(ir_version=6, opset_import=[{"version": 11}], graph=graph).SerializeToString()
     return written

@@ -23,13 +23,13 @@ def yolov8(raw: Raw) -> Detections:
     output, wanted = raw.arrays[0], raw.wanted
     scores = output[4:] if len(wanted) == len(output) - 4 else output[4:][wanted]
     anchor, score, best = _best_of_columns(scores, raw.confidence)
-    return _from_centres(output[:4].take(anchor, axis=1).T, score, wanted[best])
+    return _from_centres(output[:4].take(anchor, axis=1), score, wanted[best])
 
 
 def yolov5(raw: Raw) -> Detections:
     """``(anchors, 5 + classes)``: as YOLOv8's, with an objectness that each class score is multiplied by."""
     chosen, score, class_id = _with_objectness(raw)
-    return _from_centres(raw.arrays[0][chosen, :4], score, class_id)
+    return _from_centres(raw.arrays[0][chosen, :4].T, score, class_id)
 
 
 def yolox(raw: Raw) -> Detections:
@@ -43,7 +43,7 @@ def yolox(raw: Raw) -> Detections:
     centre = (offsets[:, :2] + corner[chosen]) * stride
     with np.errstate(over="ignore"):  # `build` leaves infinite boxes out
         sides = np.exp(offsets[:, 2:]) * stride
-    return _from_centres(np.concatenate([centre, sides], axis=1), score, class_id)
+    return _from_centres(np.concatenate([centre, sides], axis=1).T, score, class_id)
 
 
 def nanodet(raw: Raw) -> Detections:
@@ -138,8 +138,12 @@ def _with_objectness(raw: Raw) -> tuple[Ids, F32, Ids]:
 
 
 def _from_centres(cxcywh: F32, score: F32, class_id: Ids) -> Detections:
-    centre, half = cxcywh[:, :2], cxcywh[:, 2:] / 2
-    return build(np.concatenate([centre - half, centre + half], axis=1), score, class_id)
+    """Boxes from centre, width and height ``(4, K)``."""
+    centre, half = cxcywh[:2], cxcywh[2:] / 2
+    xyxy = np.empty((len(score), 4), np.float32)
+    np.subtract(centre, half, out=xyxy.T[:2])
+    np.add(centre, half, out=xyxy.T[2:])
+    return build(xyxy, score, class_id)
 
 
 def _from_distances(

@@ -33,8 +33,9 @@ class Raw:
 
 def build(xyxy: F32, score: F32, class_id: npt.NDArray[np.generic]) -> Detections:
     """Detections of the rows whose numbers are all finite."""
-    finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(score)
-    if not finite.all():
+    numbers = np.isfinite(xyxy)
+    if not (numbers.all() and np.isfinite(score).all()):
+        finite = numbers.all(axis=1) & np.isfinite(score)
         xyxy, score, class_id = xyxy[finite], score[finite], class_id[finite]
     return Detections(
         xyxy.astype(np.float32, copy=False), score.astype(np.float32, copy=False), class_id.astype(np.int32)

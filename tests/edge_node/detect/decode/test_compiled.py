@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from edge_node.detect.decode.compiled import Compiled, compiled
+from edge_node.detect.decode.compiled import Compiled, Ids, compiled
 from shared.geometry import F32
 
 
@@ -22,7 +21,7 @@ def test_other_rounding_is_noticed(share: float) -> None:
     rng = np.random.default_rng(3)
 
     class Fused(Compiled):
-        def chosen(self, xyxy: F32, scores: F32, threshold: np.float32, limit: int) -> npt.NDArray[np.intp]:
+        def chosen(self, xyxy: F32, scores: F32, threshold: np.float32, limit: int) -> tuple[Ids, Ids]:
             if rng.random() < share:
                 threshold = np.nextafter(threshold, np.float32(0))
             return super().chosen(xyxy, scores, threshold, limit)
