@@ -48,6 +48,12 @@ class Shapes(Protocol):
             OutOfMemory: There is no memory for the run that shows the shapes.
         """
 
+    def scratch(self, shape: Shape) -> int:
+        """Bytes of the GPU's memory that the network will allocate for itself to run this shape.
+
+        0 if the network cannot tell.
+        """
+
     def forget(self, slot: int) -> None:
         """Drop what is kept for a slot whose buffers will be freed; none of its runs is in flight."""
 
@@ -189,8 +195,9 @@ class Slots:
         held = sum(one.on_gpu for one in self._kept.values()) if others else kept.on_gpu
 
         def needed(count: int) -> int:
-            sizes = kept.plan.sizes(self._network.padded(count), count * each)
-            return IN_FLIGHT * sizes.on_gpu(shares_memory=self._gpu.shares_memory)
+            batch = self._network.padded(count)
+            buffers = kept.plan.sizes(batch, count * each).on_gpu(shares_memory=self._gpu.shares_memory)
+            return IN_FLIGHT * buffers + self._network.scratch((batch, *kept.plan.input))
 
         return largest_batch(self._gpu.free_memory() + held, needed, most)
 

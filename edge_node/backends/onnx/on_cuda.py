@@ -195,6 +195,10 @@ class Session:
             binding.bind_output(output, "cuda", self._index, kind.type, full, address)
         return binding
 
+    def scratch(self, shape: Shape) -> int:  # noqa: ARG002 - ONNX Runtime does not tell
+        """See `slots.Shapes`."""
+        return 0
+
     def forget(self, slot: int) -> None:
         """See `slots.Shapes`."""
         for key in [key for key in self._bindings if key[0] == slot]:

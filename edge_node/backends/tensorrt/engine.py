@@ -8,10 +8,12 @@ Every name of TensorRT that this file uses, by the object it belongs to (test_ca
 
     trt: Runtime, TensorIOMode, __version__, init_libnvinfer_plugins
     runtime: deserialize_cuda_engine
-    engine: create_execution_context, get_tensor_dtype, get_tensor_mode, get_tensor_name,
-        get_tensor_profile_shape, get_tensor_shape, num_io_tensors, num_optimization_profiles
+    engine: get_tensor_dtype, get_tensor_mode, get_tensor_name, get_tensor_profile_shape, get_tensor_shape,
+        num_io_tensors, num_optimization_profiles
     context: execute_async_v3, get_tensor_shape, set_input_shape, set_optimization_profile_async,
         set_tensor_address
+
+`scratch.py` makes the contexts, through calls in which the versions differ.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from edge_node.backends.cuda.slots import Shape
 from edge_node.backends.interface import Axis, OutOfMemory, Tensor
 from edge_node.backends.tensorrt.description import in_order
 from edge_node.backends.tensorrt.module import logger
+from edge_node.backends.tensorrt.scratch import Prepared, Scratch
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")
@@ -99,9 +102,14 @@ class Engine:
         self.profiles = self._profiles()
         self.inputs = (_narrowed(self.inputs[0], self.profiles),)
         self.max_batch = max(largest[0] for _, _, largest in self.profiles)
-        self._contexts: dict[tuple[int, Shape], Any] = {}
-        self._shared: dict[int, Any] = {}
-        self.outputs(min(least for least, _, _ in self.profiles))  # refuses what cannot run
+        self._contexts: dict[tuple[int, Shape], Prepared] = {}
+        self._shared: dict[int, Prepared] = {}
+        self._scratch = Scratch(trt, gpu, engine)
+        try:
+            self.outputs(min(least for least, _, _ in self.profiles))  # refuses what cannot run
+        except BaseException:
+            self.close()
+            raise
 
     def _describe(self, name: str) -> tuple[bool, Tensor]:
         engine = self._engine
@@ -149,7 +157,7 @@ class Engine:
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         """See `slots.Shapes`."""
         # A context for this call only: it must not keep the profile from the contexts that will run.
-        context = self._own_context(shape) or self._shared_context(shape)
+        context = (self._own_context(shape, runs=False) or self._shared_context(shape)).context
         found = []
         for tensor in self.output_tensors:
             axes = tuple(int(axis) for axis in context.get_tensor_shape(tensor.name))
@@ -165,7 +173,7 @@ class Engine:
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
         """See `runner.Network`."""
-        context = self._context(slot, shape)
+        context = self._context(slot, shape).context
         for tensor, address in zip((*self.inputs, *self.output_tensors), (source, *outputs), strict=True):
             context.set_tensor_address(tensor.name, address)
         if not context.execute_async_v3(stream):
@@ -175,8 +183,16 @@ class Engine:
         """See `slots.Shapes`."""
         for key in [key for key in self._contexts if key[0] == slot]:
             del self._contexts[key]
+        self._scratch.keep((*self._contexts.values(), *self._shared.values()))
 
-    def _context(self, slot: int, shape: Shape) -> Any:
+    def scratch(self, shape: Shape) -> int:
+        """See `slots.Shapes`."""
+        try:
+            return self._scratch.missing(self.profile_for(shape))
+        except ModelError:  # the run itself says so
+            return 0
+
+    def _context(self, slot: int, shape: Shape) -> Prepared:
         """A context set to a shape."""
         key = slot, shape
         if key not in self._contexts:
@@ -186,11 +202,11 @@ class Engine:
             self._contexts[key] = context
         return self._contexts[key]
 
-    def _own_context(self, shape: Shape) -> Any | None:
+    def _own_context(self, shape: Shape, *, runs: bool = True) -> Prepared | None:
         """A new context; None if the engine allows only one per profile and that one is taken."""
         index = self.profile_for(shape)
         try:
-            return self._new_context(index, shape)
+            return self._new_context(index, shape, runs=runs)
         except OutOfMemory:
             raise
         except ModelError as error:
@@ -201,34 +217,39 @@ class Engine:
                 self.capturable = False
             return None
 
-    def _shared_context(self, shape: Shape) -> Any:
+    def _shared_context(self, shape: Shape) -> Prepared:
         """The one context of a profile, set to a shape."""
         index = self.profile_for(shape)
         if index not in self._shared:
             self._gpu.driver.Context.synchronize()  # a batch may be in flight
             self._contexts.clear()  # gives the profiles back
+            self._scratch.keep(self._shared.values())
             self._shared[index] = self._new_context(index, shape)
-        context = self._shared[index]
-        if not context.set_input_shape(self.inputs[0].name, shape):
+        shared = self._shared[index]
+        if not shared.context.set_input_shape(self.inputs[0].name, shape):
             raise self._failed(f"cannot take {shape}")
-        return context
+        return shared
 
-    def _new_context(self, profile: int, shape: Shape) -> Any:
-        """A context set to a shape.
+    def _new_context(self, profile: int, shape: Shape, *, runs: bool = True) -> Prepared:
+        """A context set to a shape; with `runs`, it has all that it needs to run.
 
         Raises:
             OutOfMemory: There is no memory for a context.
             ModelError: The profile is taken, or TensorRT refuses for another reason.
         """
         self._log.reason()  # forgets earlier errors
-        context = self._engine.create_execution_context()
-        if (
-            context is None
-            or not context.set_optimization_profile_async(profile, self._stream)
-            or not context.set_input_shape(self.inputs[0].name, shape)
-        ):
+
+        def prepare(context: Any) -> bool:
+            try:
+                chosen = context.set_optimization_profile_async(profile, self._stream)
+            except RuntimeError:  # the Python interface's word for False
+                return False
+            return bool(chosen and context.set_input_shape(self.inputs[0].name, shape))
+
+        prepared = self._scratch.context(profile, prepare, runs=runs)
+        if prepared is None:
             raise self._failed(f"TensorRT cannot prepare it for {shape}")
-        return context
+        return prepared
 
     def _failed(self, what: str) -> ModelError:
         """An error with TensorRT's reason; `OutOfMemory` if that is the reason."""
@@ -239,6 +260,7 @@ class Engine:
         """Release contexts and engine."""
         self._contexts.clear()
         self._shared.clear()
+        self._scratch.close()
         del self._engine, self._runtime
 
 

@@ -14,7 +14,7 @@ from optimization.measure.layers_tensorrt import tensorrt
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.small_models import write
-from tests.edge_node.backends.tensorrt.test_engine import Context, FakeTrt
+from tests.edge_node.backends.tensorrt.fake_tensorrt import Context, FakeTrt
 
 
 def node(name: str, op: str, ts: int, dur: int) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class _Allocation:
         self._driver, self._size = driver, size
         self.address = next(driver.addresses)
         driver.taken += size
+        driver.live[self.address] = size
         driver.allocations += 1
 
     def __int__(self) -> int:
@@ -40,6 +41,7 @@ class _Allocation:
     def free(self) -> None:
         assert self._size >= 0, "freed twice"
         self._driver.taken -= self._size
+        del self._driver.live[self.address]
         self._size = -1
 
 
@@ -117,6 +119,7 @@ class FakeDriver(ModuleType):
 
     Attributes:
         taken: Bytes that are allocated.
+        live: Sizes of the GPU's buffers, by address.
         pinned: Page-locked buffers that are allocated.
         allocations: How many there were.
         countdown: Allocations until one fails.
@@ -131,6 +134,7 @@ class FakeDriver(ModuleType):
     def __init__(self, total: int) -> None:
         super().__init__("pycuda.driver")
         self.total, self.taken, self.pinned, self.allocations = total, 0, 0, 0
+        self.live: dict[int, int] = {}
         self.addresses = itertools.count(1)
         self.countdown = itertools.repeat(1)
         self.integrated = 0

@@ -7,8 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,93 +25,7 @@ from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from edge_node.detect.decode.families import FAMILIES
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
-
-NO_MEMORY = "[defaultAllocator.cpp::allocate::19] Error Code 1: Cuda Runtime (out of memory)"
-TAKEN = "Error Code 3: API Usage Error (Profile 0 has been chosen by another IExecutionContext)"
-SHAPE = (2, 3, 416, 416)
-
-
-class Context:
-    def __init__(self, trt: FakeTrt) -> None:
-        self._trt, self.shape = trt, SHAPE
-        self.addresses: dict[str, int] = {}
-        trt.contexts += 1
-
-    def __del__(self) -> None:
-        self._trt.contexts -= 1
-
-    def set_optimization_profile_async(self, _index: int, _stream: int) -> bool:
-        return True
-
-    def set_input_shape(self, _name: str, shape: tuple[int, int, int, int]) -> bool:
-        self.shape = shape
-        return True
-
-    def get_tensor_shape(self, _name: str) -> tuple[int, ...]:
-        return (self.shape[0], 84, 3549)
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
-
-    def execute_async_v3(self, _stream: int) -> bool:
-        self._trt.ran.append((id(self), self.shape, tuple(self.addresses.values())))
-        return self._trt.works()
-
-
-class ILogger:
-    Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
-
-
-class FakeTrt(ModuleType):
-    """The module, with one engine of one profile in it.
-
-    Attributes:
-        most: Contexts that may be at a time, and `why` there are no more.
-        fails: What running says, if it fails.
-    """
-
-    __version__ = "11.0"
-    ILogger = ILogger
-    TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")
-    num_io_tensors, num_optimization_profiles = 2, 1
-
-    def __init__(self) -> None:
-        super().__init__("tensorrt")
-        self.most, self.why, self.fails, self.contexts = 100, NO_MEMORY, "", 0
-        self.profile: list[tuple[int, ...]] = [(1, 3, 320, 320), (8, 3, 416, 416), (16, 3, 640, 640)]
-        self.ran: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
-
-    def init_libnvinfer_plugins(self, _log: Any, _name: str) -> None: ...
-
-    def Runtime(self, log: Any) -> Any:  # noqa: N802 - TensorRT's name
-        self.log = log
-        return SimpleNamespace(deserialize_cuda_engine=lambda _blob: self)
-
-    def get_tensor_name(self, index: int) -> str:
-        return ("images", "output0")[index]
-
-    def get_tensor_dtype(self, _name: str) -> Any:
-        return SimpleNamespace(name="FLOAT")
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (-1, 3, -1, -1) if name == "images" else (-1, 84, -1)
-
-    def get_tensor_mode(self, name: str) -> str:
-        return "in" if name == "images" else "out"
-
-    def get_tensor_profile_shape(self, _name: str, _index: int) -> list[tuple[int, ...]]:
-        return self.profile
-
-    def create_execution_context(self) -> Context | None:
-        if self.contexts >= self.most:
-            self.log.log(ILogger.Severity.ERROR, self.why)
-            return None
-        return Context(self)
-
-    def works(self) -> bool:
-        if self.fails:
-            self.log.log(ILogger.Severity.ERROR, self.fails)
-        return not self.fails
+from tests.edge_node.backends.tensorrt.fake_tensorrt import NO_MEMORY, SHAPE, TAKEN, FakeTrt
 
 
 @pytest.fixture
@@ -167,10 +80,13 @@ def test_buffers_of_one_shape_have_contexts_of_their_own(engine: Engine, trt: Fa
     assert len({context for context, _, _ in trt.ran}) == 2
 
 
+@pytest.mark.parametrize("exclusive", [True, False])
 def test_where_there_is_one_context_a_profile_all_share_it(
-    engine: Engine, trt: FakeTrt, caplog: pytest.LogCaptureFixture
+    engine: Engine, trt: FakeTrt, caplog: pytest.LogCaptureFixture, *, exclusive: bool
 ) -> None:
-    trt.most, trt.why = 1, TAKEN
+    trt.exclusive = exclusive
+    if not exclusive:
+        trt.most, trt.why = 1, TAKEN
     other = (2, 3, 640, 384)
     engine.enqueue(0, SHAPE, 1, [2], 0)
     assert engine.outputs(other)[0][0] == (2, 84, 3549)  # asked while the profile is taken
@@ -192,7 +108,7 @@ def test_where_there_is_one_context_a_profile_all_share_it(
 def test_a_length_that_the_profile_leaves_no_choice_is_fixed(
     trt: FakeTrt, gpu: Device, profile: list[tuple[int, ...]], shape: tuple[int | None, ...]
 ) -> None:
-    trt.profile = profile
+    trt.profiles = [profile]
     one = Engine(trt, gpu, Path("x.engine"), b"", 0)
     assert one.inputs[0].shape == shape
     one.close()
