@@ -36,12 +36,16 @@ def settings(args: argparse.Namespace, **changes: Any) -> ModelSettings:
 def build(**keys: Any) -> ModelSettings:
     """Settings with these values; None leaves a key at its default.
 
+    A TensorRT engine is waited for: what is measured must not be the engine that runs meanwhile.
+
     Raises:
         ConfigError: A value is not allowed.
     """
     try:
         return msgspec.convert(
-            {key: value for key, value in keys.items() if value is not None}, ModelSettings
+            {"tensorrt": {"while_building": "wait"}}
+            | {key: value for key, value in keys.items() if value is not None},
+            ModelSettings,
         )
     except msgspec.ValidationError as error:
         raise ConfigError(f"settings of the detector: {error}") from None

@@ -84,6 +84,7 @@ class Detector:
         input_format: The input that the network takes for a square picture.
         backend_name: The engine and its version.
         device: The device that the engine runs on.
+        precision: What the file beside a TensorRT engine says: fp32, fp16 or int8; else empty.
         run_s: Seconds that a picture of 16:9 took when the network was warm.
     """
 
@@ -104,6 +105,7 @@ class Detector:
         self._backend: Backend = self._open_backend(with_known_size(settings), self._index)
         backend = self._backend
         self.backend_name, self.device = backend.name, backend.device
+        self.precision = backend.model.metadata.get("precision", "")
         self._places = threading.Semaphore(backend.in_flight)
         known = KNOWN.get(settings.name)
         self._picture = PictureInput.of(backend.model, settings.name)

@@ -115,7 +115,7 @@ def identity(
     parts = {"tiles": name_of(tiles), "looks": tiles.pictures} if tiles else {}
     return parts | {
         "model": settings.name,
-        "precision": precision(settings.name),
+        "precision": precision(settings.name, detector),
         "engine": detector.backend_name,
         "device": detector.device,
         "input": [target.width, target.height],
@@ -132,8 +132,10 @@ def name_of(tiles: TileSettings) -> str:
     return " ".join(words)
 
 
-def precision(name: str) -> str:
-    """FP32, FP16 or INT8, by the weights of an ONNX file; empty for other files."""
+def precision(name: str, detector: Detector) -> str:
+    """FP32, FP16 or INT8: what an engine was built as, else by the weights of an ONNX file; else empty."""
+    if detector.backend_name.startswith("tensorrt"):
+        return detector.precision.upper()
     with contextlib.suppress(DarnerError, ImportError):
         path = find_model(name)
         if path.suffix != ".onnx":

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
+from edge_node.backends.onnx.backend import OnnxBackend
+from edge_node.backends.tensorrt.description import read, sidecar
+from edge_node.config.model_settings import ModelSettings
+from edge_node.detect.detector import Detector
+from optimization import detectors
 from optimization.__main__ import main
+from optimization.measure import trial
+
+BLACK = np.zeros((72, 128, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +56,30 @@ def test_every_combination_is_timed_step_by_step_and_drawn(
     drawn = cv2.imread(str(plot))
     assert drawn is not None
     assert drawn.std() > 10
+
+
+def test_an_engine_shows_the_precision_that_the_file_beside_it_tells(tmp_path: Path, tiny: Path) -> None:
+    """A GPU runs it; here ONNX Runtime stands in, under the engine's name and with its description."""
+    engine = tmp_path / "tiny.engine"
+    engine.write_bytes(b"engine")
+    sidecar(engine).write_text('{"precision": "int8", "outputs": [], "metadata": {}}')
+
+    class OnGpu(OnnxBackend):
+        def __init__(self, settings: ModelSettings, _: int) -> None:
+            super().__init__(tiny, settings)
+            self.name = "tensorrt 10.3.0"
+            known = dict(self.model.metadata) | dict(read(engine).metadata)
+            self.model = replace(self.model, metadata=known)
+
+    for name in (str(engine), str(tiny)):  # of an ONNX file, it is the engine that was built from it
+        with Detector(ModelSettings(name=name), open_backend=OnGpu) as detector:
+            assert trial.identity(ModelSettings(name=name), detector, BLACK)["precision"] == "INT8"
+    with Detector(ModelSettings(name=str(tiny), providers=("cpu",))) as detector:
+        assert trial.precision(str(tiny), detector) == "FP32"
+
+
+def test_what_is_measured_waits_for_its_engine() -> None:
+    assert detectors.build(name="x.onnx").tensorrt.while_building == "wait"
 
 
 def test_a_grid_is_timed_beside_the_whole_picture(
