@@ -36,9 +36,10 @@ class TensorrtSettings:
         Meta(
             ge=0,
             le=5,
-            description="TensorRT's optimisation level: a higher one builds longer and may run faster",
+            description="TensorRT's optimisation level: a higher one builds longer and may run faster; "
+            "from 3 on, TensorRT also compiles kernels, which can take tens of minutes",
         ),
-    ] = 3
+    ] = 2
     while_building: Annotated[
         Literal["wait", "onnxruntime"],
         Meta(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 from edge_node.assets.download import sha256
 from edge_node.assets.models import KNOWN, find_model
 from edge_node.backends.cuda import device as cuda
-from edge_node.backends.tensorrt.build import BuildOptions, build
+from edge_node.backends.tensorrt.build import BuildOptions, build, capability_name
 from edge_node.backends.tensorrt.cache import save
-from edge_node.backends.tensorrt.description import sidecar
+from edge_node.backends.tensorrt.calibration import Calibration
+from edge_node.backends.tensorrt.description import seconds_of, sidecar
 from edge_node.backends.tensorrt.module import import_tensorrt
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
@@ -23,7 +25,7 @@ from optimization import arguments, files, pictures
 from optimization.command import Command
 from optimization.graph import calibrator
 from optimization.targets import TARGETS
-from shared.errors import ConfigError
+from shared.errors import ConfigError, ModelError
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +54,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workspace", type=int, metavar="MB", help="maximum scratch memory (default: 2048)")
     parser.add_argument(
-        "--level", type=int, choices=range(6), help="time spent on finding fast kernels (default: 3)"
+        "--level",
+        type=int,
+        choices=range(6),
+        help="time spent on finding fast kernels (default: 2; from 3 on, TensorRT also compiles some, which "
+        "can take tens of minutes)",
     )
     parser.add_argument("--timing-cache", type=Path, metavar="FILE", help="kernel timings, read and written")
     parser.add_argument(
@@ -62,13 +68,19 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--calibrate",
         type=Path,
         metavar="DIR",
-        help="pictures for TensorRT's own INT8 calibration (8 and 10)",
+        help="pictures for TensorRT's own INT8 calibration (8 and 10); means --precision int8",
     )
     parser.add_argument(
         "--calibration-cache",
         type=Path,
         metavar="FILE",
         help="read if it exists, else written (default: NAME.calib)",
+    )
+    parser.add_argument(
+        "--keep-float",
+        metavar="decoding|last|none|NODE,...",
+        help="with --calibrate: what stays in float, the layers after the last convolutions (decoding, the "
+        "default), also these convolutions (last), or those of named nodes",
     )
     parser.add_argument(
         "--compute-capability",
@@ -93,6 +105,7 @@ def options(args: argparse.Namespace) -> BuildOptions:
         raise ConfigError(f"--dla {args.dla}: {args.target} has {target.dla_cores} such cores")
     if args.dla is not None and args.precision == "fp32":
         raise ConfigError("--dla computes in half precision or INT8, not in fp32")
+    _refuse_calibration(args)
     asked = {
         "precision": args.precision,
         "profiles": tuple(args.profile) if args.profile else None,
@@ -106,6 +119,25 @@ def options(args: argparse.Namespace) -> BuildOptions:
     if known and known.size and args.size is None:
         asked["sizes"] = ((known.size, known.size),) * 3
     return replace(base, **{key: value for key, value in asked.items() if value is not None})
+
+
+def _refuse_calibration(args: argparse.Namespace) -> None:
+    """Refuse options that contradict TensorRT's own calibration.
+
+    Raises:
+        ConfigError: They do.
+    """
+    given = "--calibrate" if args.calibrate else "--calibration-cache" if args.calibration_cache else ""
+    if not given and args.keep_float is not None:
+        raise ConfigError("--keep-float: only --calibrate needs it; quantize has a --keep-float of its own")
+    if given and args.precision in ("fp16", "fp32"):
+        raise ConfigError(
+            f"{given} is for INT8, and --precision says {args.precision}: leave one of them out"
+        )
+    if given and args.compute_capability:
+        raise ConfigError(
+            f"{given} measures on the GPU that it builds for, and --compute-capability names another"
+        )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -129,10 +161,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     wanted = options(args)
     _room(output, source)
     trt = import_tensorrt()
-    # Building for another GPU needs no GPU here.
-    gpu = None if wanted.capability else cuda.device()
-    _check_gpu(args, gpu)
+    wanted, gpu = _place(args, trt, wanted)
     known = args.timing_cache.read_bytes() if args.timing_cache and args.timing_cache.is_file() else b""
+    last_s = seconds_of(sidecar(output), wanted.level)
     where = gpu.name if gpu else "compute capability {}.{}".format(*wanted.capability or (0, 0))
     print(f"building {source.name} with TensorRT {trt.__version__} for {where}")
     if gpu:
@@ -142,12 +173,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 source,
                 wanted,
                 timing_cache=known,
-                calibrator=_calibrator(args, trt, gpu, source),
+                calibration=_calibration(args, trt, gpu, source),
                 progress=_tell,
+                last_s=last_s,
             )
     else:
-        built = build(trt, source, wanted, timing_cache=known, progress=_tell)
-    built.description.update(source=source.name, source_sha256=sha256(source), gpu=gpu.name if gpu else None)
+        built = build(trt, source, wanted, timing_cache=known, progress=_tell, last_s=last_s)
+    capability = gpu.capability if gpu else wanted.capability
+    built.description.update(
+        source=source.name,
+        source_sha256=sha256(source),
+        gpu=gpu.name if gpu else None,
+        compute_capability="{}.{}".format(*capability) if capability else None,
+    )
     save(output, built)
     if args.timing_cache:
         files.save(args.timing_cache, built.timing_cache)
@@ -167,20 +205,39 @@ def _room(output: Path, source: Path) -> None:
         raise ConfigError(f"{output.parent}: disk full: {free >> 20} MB free, {needed >> 20} MB needed")
 
 
-def _check_gpu(args: argparse.Namespace, gpu: cuda.Device | None) -> None:
-    if gpu is None or args.target is None:
-        return
+def _place(
+    args: argparse.Namespace, trt: Any, wanted: BuildOptions
+) -> tuple[BuildOptions, cuda.Device | None]:
+    """The options, and the GPU to build on; None where TensorRT for RTX builds for a GPU that is not here.
+
+    Raises:
+        DarnerError: There is no GPU, or the target's engine cannot be built here.
+    """
+    if wanted.capability:
+        return wanted, None
+    if args.target is None:
+        return wanted, cuda.device()
     needed = TARGETS[args.target].capability
-    if gpu.capability != needed:
-        raise ConfigError(
-            f"--target {args.target}: that GPU has compute capability {needed[0]}.{needed[1]}, the one here "
-            f"({gpu.name}) has {gpu.capability[0]}.{gpu.capability[1]}: build where the engine will run"
-        )
+    here, why = None, "there is no GPU here"
+    with contextlib.suppress(ModelError):
+        here = cuda.device()
+    if here and here.capability == needed:
+        return wanted, here
+    if here:
+        why = f"the GPU here ({here.name}) has compute capability {here.capability[0]}.{here.capability[1]}"
+    if not hasattr(trt.IBuilderConfig, "set_compute_capability"):
+        other = "TensorRT builds only on the GPU that runs the engine; TensorRT for RTX also builds elsewhere"
+    elif not hasattr(trt.ComputeCapability, capability_name(needed)) or args.calibrate:
+        other = "elsewhere, TensorRT for RTX builds only for RTX 20 to 50, T4, A10 and L4"
+    else:
+        return replace(wanted, capability=needed), None
+    wants = "{}.{}".format(*needed)
+    raise ConfigError(
+        f"--target {args.target} has compute capability {wants}, and {why}: build there ({other})"
+    )
 
 
-def _calibrator(
-    args: argparse.Namespace, trt: Any, gpu: cuda.Device, source: Path
-) -> Callable[[Sequence[int]], Any] | None:
+def _calibration(args: argparse.Namespace, trt: Any, gpu: cuda.Device, source: Path) -> Calibration | None:
     if args.calibrate is None and args.calibration_cache is None:
         return None
     cache = args.calibration_cache or Path(f"{source.stem}.calib")
@@ -195,7 +252,7 @@ def _calibrator(
         batch, _, height, width = shape
         return calibrator.create(trt, gpu, shown, replace(target, height=height, width=width), cache, batch)
 
-    return create
+    return Calibration(create, args.keep_float or "decoding")
 
 
 def _batches(text: str) -> tuple[int, int, int]:

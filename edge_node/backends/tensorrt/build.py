@@ -10,12 +10,13 @@ import logging
 import re
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_node.backends.sizes import DEFAULT_SIDE, STRIDE, multiple
+from edge_node.backends.tensorrt.calibration import Calibration, calibrate
 from edge_node.backends.tensorrt.description import OnnxFacts, facts_of
 from edge_node.backends.tensorrt.module import logger as logger_of
 from edge_node.backends.tensorrt.precision import refuse_int8, set_precision
@@ -42,7 +43,8 @@ class BuildOptions:
         side: Longer side of the input in pixels, for such models; 0: the one in the model's metadata.
         square: Whether the input is only that square.
         workspace_mb: Maximum scratch memory for a layer, in megabytes.
-        level: 0 to 5: a higher level takes more time to look for faster kernels.
+        level: 0 to 5: a higher level takes more time to look for faster kernels. 2 is the highest that takes
+            kernels as they come and compiles none.
         dla: Core of a Jetson's deep learning accelerator; the GPU runs the layers that the core cannot.
         capability: Compute capability to build for; None for the GPU of this machine. Only TensorRT for RTX
             can build for another GPU.
@@ -54,7 +56,7 @@ class BuildOptions:
     side: int = 0
     square: bool = False
     workspace_mb: int = 2048
-    level: int = 3
+    level: int = 2
     dla: int | None = None
     capability: tuple[int, int] | None = None
 
@@ -76,8 +78,9 @@ def build(
     options: BuildOptions,
     *,
     timing_cache: bytes = b"",
-    calibrator: Callable[[Sequence[int]], Any] | None = None,
+    calibration: Calibration | None = None,
     progress: Callable[[str], None] = log.info,
+    last_s: float | None = None,
 ) -> Built:
     """Build an engine.
 
@@ -86,8 +89,9 @@ def build(
         model: An ONNX file.
         options: How to build it.
         timing_cache: Of an earlier build on the same GPU; may be empty.
-        calibrator: Makes TensorRT's own INT8 calibrator (8 and 10 only) for an input's shape.
-        progress: Called with a line of text every ten seconds.
+        calibration: For INT8 of a model that is not quantized; None: nothing is measured.
+        progress: Called with a line of text from time to time.
+        last_s: Seconds that an earlier build of the model took, for those lines; None: not known.
 
     Raises:
         ModelError: TensorRT cannot build an engine of the model; the text has the reason.
@@ -95,7 +99,7 @@ def build(
     with warnings.catch_warnings():
         # 8.6 has only the names that newer versions call deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _build(trt, model, options, timing_cache, calibrator, progress)
+        return _build(trt, model, options, timing_cache, calibration, progress, last_s)
 
 
 def _build(
@@ -103,30 +107,34 @@ def _build(
     model: Path,
     options: BuildOptions,
     timing_cache: bytes,
-    calibrator: Callable[[Sequence[int]], Any] | None,
+    calibration: Calibration | None,
     progress: Callable[[str], None],
+    last_s: float | None,
 ) -> Built:
     started = time.monotonic()
     logger = logger_of(trt)
     weak = hasattr(trt.BuilderFlag, "FP16")
     known = facts_of(model)
-    _refuse(trt, model, options, known, weak=weak, calibrated=calibrator is not None)
+    _refuse(trt, model, options, known, weak=weak, calibrated=calibration is not None)
     builder = _builder(trt, logger)
     network = builder.create_network(_network_flags(trt, weak=weak))
     _parse(trt, logger, network, model)
     config = builder.create_builder_config()
     _configure(trt, builder, config, options)
-    calibrated = calibrator is not None
+    calibrated = calibration is not None
     precision = set_precision(
         trt, config, network, options.precision, weak=weak, calibrated=calibrated, model=model
     )
     shapes = _shapes(builder, config, network, options, known.trained, model)
-    if calibrator is not None:
-        _calibrate(builder, config, network, shapes[0][1], calibrator)
+    measured: dict[str, Any] = {}
+    if calibration is not None:
+        dla = options.dla is not None
+        kept = calibrate(trt, builder, config, network, shapes[0][1], calibration, dla=dla)
+        measured["kept_float"] = kept
     cache = config.create_timing_cache(timing_cache)
     if cache is not None:
         config.set_timing_cache(cache, False)
-    with reported(trt, config, model.name, progress):
+    with reported(trt, config, model.name, progress, last_s):
         engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise ModelError(f"model {model}: TensorRT cannot build an engine of it{logger.reason()}")
@@ -135,6 +143,8 @@ def _build(
     facts = {
         "tensorrt": trt.__version__,
         "precision": precision,
+        **measured,
+        "level": options.level,
         "profiles": shapes,
         "outputs": list(known.outputs) or [network.get_output(i).name for i in range(network.num_outputs)],
         "seconds": round(seconds, 1),
@@ -159,7 +169,12 @@ def _refuse(
     if len(known.axes) == 4:
         _sizes((known.axes[2], known.axes[3]), options, known.trained, model)
     # The names of operators stand in the file as plain text.
-    if options.precision == "int8" and not calibrated and b"QuantizeLinear" not in model.read_bytes():
+    quantized = (options.precision == "int8" or calibrated) and b"QuantizeLinear" in model.read_bytes()
+    if calibrated and not hasattr(trt, "IInt8EntropyCalibrator2"):
+        refuse_int8(trt, model, weak=False)
+    if calibrated and quantized:
+        raise ModelError(f"model {model}: is quantized already: build it without --calibrate")
+    if options.precision == "int8" and not calibrated and not quantized:
         refuse_int8(trt, model, weak=weak)
 
 
@@ -275,14 +290,3 @@ def _sizes(own: Size, options: BuildOptions, trained: int | None, model: Path) -
         sizes = largest, largest, largest
     low, best, high = (tuple(h if h > 0 else w for h, w in zip(own, size, strict=True)) for size in sizes)
     return (low[0], low[1]), (best[0], best[1]), (high[0], high[1])
-
-
-def _calibrate(
-    builder: Any, config: Any, network: Any, shape: list[int], calibrator: Callable[[Sequence[int]], Any]
-) -> None:
-    """Let TensorRT measure ranges with inputs of one shape."""
-    config.int8_calibrator = calibrator(shape)
-    if min(int(axis) for axis in network.get_input(0).shape) < 0:
-        profile = builder.create_optimization_profile()
-        profile.set_shape(network.get_input(0).name, shape, shape, shape)
-        config.set_calibration_profile(profile)

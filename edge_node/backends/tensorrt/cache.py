@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import json
 import logging
@@ -15,7 +16,7 @@ from typing import Any
 
 from edge_node.assets.download import cache_dir, sha256
 from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, build
-from edge_node.backends.tensorrt.description import sidecar
+from edge_node.backends.tensorrt.description import seconds_of, sidecar
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 from shared.files import open_lock, write_whole
@@ -140,13 +141,22 @@ class EngineCache:
                 self._folder / f"{trt.__version__}-{hashlib.sha256(gpu.encode()).hexdigest()[:12]}.timing"
             )
             known = timings.read_bytes() if timings.is_file() else b""
-            built = build(trt, model, options, timing_cache=known)
+            built = build(trt, model, options, timing_cache=known, last_s=self._last_s(model, options.level))
             save(path, built)
             with contextlib.suppress(OSError):  # only speed is lost
                 write_whole(timings, built.timing_cache)
             log.info("engine of %s built in %.0f s: %s", model.name, built.seconds, path)
         self._trim(path)
         return path
+
+    def _last_s(self, model: Path, level: int) -> float | None:
+        """Seconds that the latest build of a model of this name took."""
+        beside = sorted(
+            self._folder.glob(f"{glob.escape(model.stem[:64])}-*.engine.json"),
+            key=lambda path: path.stat().st_mtime,
+        )
+        known = (seconds_of(path, level) for path in reversed(beside))
+        return next((seconds for seconds in known if seconds is not None), None)
 
     @contextlib.contextmanager
     def _locked(self, path: Path) -> Iterator[None]:

@@ -57,6 +57,20 @@ def sidecar(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
+def seconds_of(facts: Path, level: int) -> float | None:
+    """Seconds that the build of an engine took; None if nothing tells, or it had another level.
+
+    Args:
+        facts: The file beside the engine.
+        level: How long kernels are looked for, which decides how long a build takes.
+    """
+    try:
+        found = json.loads(facts.read_text(encoding="utf-8"))
+        return float(found["seconds"]) if found["level"] == level else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def facts_of(model: Path) -> OnnxFacts:
     """What an ONNX file says; empty if ONNX Runtime cannot read the file."""
     import onnxruntime as ort  # only here: an engine that is built already runs without it

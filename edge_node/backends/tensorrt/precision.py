@@ -40,6 +40,8 @@ def set_precision(
         if wanted not in ("auto", own):
             raise _other_than_model(trt, model, own, wanted)
         return own
+    if wanted == "auto" and calibrated:
+        wanted = "int8"
     if wanted == "int8" and not quantized and not calibrated:
         refuse_int8(trt, model, weak=True)
     if quantized and wanted not in ("auto", "int8"):

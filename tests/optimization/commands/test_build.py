@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.edge_node.backends.small_models import write
 pytest.importorskip(
     "tensorrt_rtx_bindings", reason="needs tensorrt-rtx-cu13-libs and -bindings (Linux, x86-64)"
 )
+WITHOUT_GPU = pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a GPU")
 ELSEWHERE = ["--compute-capability", "8.6", "--level", "0"]
 
 
@@ -41,6 +43,36 @@ def test_the_built_in_model_becomes_an_engine_of_any_size_and_by_its_old_name_of
         assert [shape[2:] for shape in profile] == sizes, (name, words)
 
 
+@WITHOUT_GPU
+def test_a_consumer_gpu_is_built_for_without_one(tmp_path: Path) -> None:
+    model, report = write(tmp_path / "model.onnx"), tmp_path / "report.json"
+    for target, capability in (("rtx-30", "8.6"), ("rtx-40", "8.9"), ("rtx-50", "12.0")):
+        output = ["-o", str(tmp_path / f"{target}.engine"), "--json", str(report), "--force"]
+        assert main(["build", str(model), "--target", target, *output]) == 0
+        facts = json.loads(report.read_text())
+        assert (facts["compute_capability"], facts["gpu"], facts["level"]) == (capability, None, 2)
+
+
+class Tesla:
+    name, capability = "Tesla T4", (7, 5)
+
+
+def test_a_target_that_is_not_here_is_refused_by_a_tensorrt_that_builds_only_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write(tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("optimization.commands.build.cuda.device", Tesla)
+    trt = SimpleNamespace(IBuilderConfig=object, __version__="10.3.0")
+    monkeypatch.setattr("optimization.commands.build.import_tensorrt", lambda: trt)
+    assert main(["build", str(model), "--target", "l4"]) > 0
+    assert capsys.readouterr().err == (
+        "error: --target l4 has compute capability 8.9, and the GPU here (Tesla T4) has compute capability "
+        "7.5: build there (TensorRT builds only on the GPU that runs the engine; TensorRT for RTX also "
+        "builds elsewhere)\n"
+    )
+
+
 def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, engine = write(tmp_path / "model.onnx"), tmp_path / "model.engine"
     engine.write_text("precious")
@@ -57,6 +89,23 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
         pytest.param(["MODEL", *ELSEWHERE, "--precision", "int8"], "quantize", id="INT8 without ranges"),
         pytest.param(["MODEL", "--target", "t4", "--dla", "0"], "--dla 0: t4 has 0", id="no such core"),
         pytest.param(["MODEL", "--dla", "0", "--precision", "fp32"], "half precision", id="DLA in float"),
+        pytest.param(
+            ["MODEL", "--calibrate", "DIR", "--precision", "fp16"],
+            "--calibrate is for INT8, and --precision says fp16",
+            id="calibration of half precision",
+        ),
+        pytest.param(
+            ["MODEL", *ELSEWHERE, "--calibration-cache", "x.calib"],
+            "--compute-capability names another",
+            id="calibration without the GPU",
+        ),
+        pytest.param(["MODEL", "--keep-float", "last"], "only --calibrate", id="nothing to keep in float"),
+        pytest.param(
+            ["MODEL", "--target", "jetson-orin-nx"],
+            "compute capability 8.7, and there is no GPU here: build there (elsewhere, TensorRT for RTX",
+            marks=WITHOUT_GPU,
+            id="a board that cannot be built for elsewhere",
+        ),
         pytest.param(["missing.onnx"], "no such file", id="no model"),
         pytest.param(["model.pt"], "is not an .onnx file", id="not ONNX"),
         pytest.param(["UNKNOWN", *ELSEWHERE], "Detectify", id="unknown operator"),
@@ -104,3 +153,4 @@ def test_targets_name_batches_that_grow() -> None:
     for target in TARGETS.values():
         for low, best, high in target.options.profiles:
             assert 0 < low <= best <= high
+        assert target.options.level <= 2, "from 3 on, kernels are compiled: hours on a board"
