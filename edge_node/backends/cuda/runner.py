@@ -2,8 +2,10 @@
 
 Pictures cross the bus as u8 and detections come back; the float tensor never leaves the GPU. The first batch
 of a size records everything as one CUDA graph, which later batches start with one call. So an engine that
-prepares itself again for every new shape does that once for each size. All batches run on one stream, so that
-the network never runs twice at a time. The second batch in flight waits on the GPU, not in this process.
+prepares itself again for every new shape does that once for each size.
+
+All networks run on one stream, so that no two run at a time. The pictures of the second batch in flight are
+copied and letterboxed on another stream meanwhile. That batch waits on the GPU, not in this process.
 
 If the GPU has no memory for a batch, nothing but time is lost: the runner finishes the batches in flight and
 gives back all buffers, and the caller may try a smaller batch.
@@ -37,8 +39,8 @@ from shared.errors import ModelError
 log = logging.getLogger(__name__)
 WARM_UP = 2
 """Runs of a batch size before it is recorded; the first runs choose kernels and allocate memory."""
-MAX_GRAPHS = 8
-"""Maximum number of recorded batch sizes of a slot; batches of other sizes are enqueued step by step."""
+MAX_GRAPHS = 16
+"""Maximum recordings of a slot, two for each batch size; batches of other sizes are enqueued step by step."""
 GRAPH_ROOM = 64 << 20
 """A recording that fails with this many bytes free did not lack memory, so recording is given up for good."""
 
@@ -79,6 +81,7 @@ class _Batch:
         sources: Its pictures, until it is collected: the GPU may read them where they are.
         fits: How each picture lies in the input.
         size: Pictures in the run of the network.
+        alone: Whether no other batch was in flight when it was submitted.
         submitted_s: When it was submitted, by `time.perf_counter`.
         inference: The result; None until it is known.
     """
@@ -87,6 +90,7 @@ class _Batch:
     sources: list[Source]
     fits: list[Letterbox]
     size: int
+    alone: bool
     submitted_s: float
     inference: Inference | None = None
 
@@ -112,6 +116,7 @@ class CudaRunner:
         self._shortage = gpu.driver.MemoryError, OutOfMemory
         with gpu.current():
             try:
+                self._beside = gpu.driver.Stream()
                 self._kernels = Kernels(gpu)
             except gpu.driver.MemoryError as error:
                 network.close()
@@ -183,23 +188,28 @@ class CudaRunner:
         for batch in list(self._in_flight):
             batch.slot.done.synchronize()
             self._finish(batch)
-        self._compute.synchronize()
+        self._synchronize()
         self._slots.shrink(count)
+
+    def _synchronize(self) -> None:
+        self._beside.synchronize()
+        self._compute.synchronize()
 
     def _start(self, sources: list[Source], target: InputFormat, wanted: Wanted | None) -> Pending[Inference]:
         size = self._network.padded(len(sources))
         room = sum(source.room for source in sources)
         slot = self._slots.get(target, wanted.anchors if wanted else None, len(sources), room)
         fits = slot.upload.place(sources, target, size, wanted)
-        stream: int = self._compute.handle
+        alone = not self._in_flight
+        first: int = (self._compute if alone else self._beside).handle
         for source in sources:
             if isinstance(source.picture, OnGpu) and source.picture.ready is not None:
-                wait_before(stream, source.picture.ready)
-        slot.started.record(stream)
-        self._run(slot, (size, 3, target.height, target.width), target)
-        slot.done.record(stream)
+                wait_before(first, source.picture.ready)
+        slot.started.record(first)
+        self._run(slot, (size, 3, target.height, target.width), target, alone=alone)
+        slot.done.record(self._compute.handle)
         slot.busy = True
-        batch = _Batch(slot, sources, fits, size, time.perf_counter())
+        batch = _Batch(slot, sources, fits, size, alone, time.perf_counter())
         self._in_flight.append(batch)
         return Pending(partial(self._collect, batch))
 
@@ -208,9 +218,9 @@ class CudaRunner:
         if batch.inference is None:
             slot = batch.slot
             with self._gpu.current():
-                # The GPU begins with a batch when it has been submitted and the one before is done.
-                begun = max(batch.submitted_s, self._done_s)
-                wait(slot.done, begun + slot.took_s.get(batch.size, 0.0))
+                # The network begins when the input is there and the batch before is done.
+                prepare_s, run_s = slot.took_s.get((batch.size, batch.alone), (0.0, 0.0))
+                wait(slot.done, max(batch.submitted_s + prepare_s, self._done_s) + run_s)
                 self._done_s = time.perf_counter()
                 with self._lock:
                     self._finish(batch)
@@ -222,8 +232,8 @@ class CudaRunner:
             slot = batch.slot
             outputs, found = slot.results(len(batch.fits))
             preprocess_ms = slot.ready.since(slot.started)
-            inference_ms = slot.done.since(slot.ready)
-            slot.took_s[batch.size] = (preprocess_ms + inference_ms) / 1e3
+            inference_ms = slot.done.since(slot.ready if batch.alone else slot.begun)
+            slot.took_s[batch.size, batch.alone] = preprocess_ms / 1e3, inference_ms / 1e3
             slot.busy = False
             self._in_flight.remove(batch)
             batch.sources.clear()
@@ -232,7 +242,7 @@ class CudaRunner:
     def close(self) -> None:
         """Release everything."""
         with self._gpu.current():
-            self._compute.synchronize()
+            self._synchronize()
             for batch in self._in_flight:
                 batch.slot.busy = False
             self._in_flight.clear()
@@ -240,35 +250,47 @@ class CudaRunner:
             self._network.close()
         self.pictures.close()
 
-    def _run(self, slot: Slot, shape: Shape, target: InputFormat) -> None:
-        batch, stream = shape[0], self._compute
+    def _run(self, slot: Slot, shape: Shape, target: InputFormat, *, alone: bool) -> None:
+        """Enqueue a batch; unless it is alone, its input is made beside the network of the batch before."""
+        batch, compute = shape[0], self._compute
         addresses = [output.address for output in slot.outputs]
 
-        def work(*, captured: bool = False) -> None:
-            slot.prepare(batch, target, self._kernels, stream)
-            slot.ready.record(stream.handle, captured=captured)
-            self._network.enqueue(slot.number, shape, slot.input.address, addresses, stream.handle)
-            slot.download(batch, self._kernels, stream)
+        def infer() -> None:
+            self._network.enqueue(slot.number, shape, slot.input.address, addresses, compute.handle)
+            slot.download(batch, self._kernels, compute)
 
+        def work(*, captured: bool = False) -> None:
+            if alone:
+                slot.prepare(batch, target, self._kernels, compute)
+                slot.ready.record(compute.handle, captured=captured)
+            infer()
+
+        if not alone:
+            slot.prepare(batch, target, self._kernels, self._beside)
+            slot.ready.record(self._beside.handle)
+            slot.ready.before(compute.handle)
+            slot.begun.record(compute.handle)
         allowed = self._use_graphs and self._network.capturable
         if not allowed and slot.graphs:
             slot.drop_graphs()
-        if allowed and batch not in slot.tried and len(slot.graphs) < MAX_GRAPHS:
-            self._record(slot, batch, work)
-        graph = slot.graphs.get(batch)
+        key = batch, alone
+        if allowed and key not in slot.tried and len(slot.graphs) < MAX_GRAPHS:
+            self._record(slot, key, work)
+        graph = slot.graphs.get(key)
         if graph:
-            graph.launch(stream.handle)
+            graph.launch(compute.handle)
         else:
             work()
 
-    def _record(self, slot: Slot, batch: int, work: Callable[..., None]) -> None:
-        for _ in range(WARM_UP):
+    def _record(self, slot: Slot, key: tuple[int, bool], work: Callable[..., None]) -> None:
+        size, alone = key
+        for _ in range(0 if (size, not alone) in slot.tried else WARM_UP):
             work()
-        slot.tried.add(batch)
+        slot.tried.add(key)
         if not self._network.capturable:
             return
         try:
-            slot.graphs[batch] = CudaGraph(self._compute.handle, partial(work, captured=True))
+            slot.graphs[key] = CudaGraph(self._compute.handle, partial(work, captured=True))
         except CaptureError as error:
             if isinstance(error.__cause__, self._shortage):
                 raise error.__cause__ from None

@@ -32,10 +32,14 @@ class Slot:
         upload: What a batch brings to the GPU.
         input: The input tensor.
         outputs: The network's outputs.
+        started: Event before the copies.
+        ready: Event after the letterbox.
+        begun: Event before the network, where the letterbox is on another stream.
+        done: Event after the results.
         busy: Whether a batch in flight uses the slot.
-        graphs: Recorded runs, by batch size.
-        took_s: Seconds that the last run took, by batch size.
-        tried: Batch sizes whose recording was tried, with or without success.
+        graphs: Recorded runs, by batch size and whether copies and letterbox are in the recording.
+        took_s: Seconds until the input was there and from there on, of the last run, by the same.
+        tried: What recording was tried, with or without success, by the same.
 
     Raises:
         pycuda.driver.MemoryError: The memory does not suffice; the slot keeps none of it.
@@ -46,9 +50,9 @@ class Slot:
         self._gpu, self._plan = gpu, plan
         self._memory: list[Buffer | Pinned | Upload] = []
         self.busy = False
-        self.graphs: dict[int, CudaGraph] = {}
-        self.tried: set[int] = set()
-        self.took_s: dict[int, float] = {}
+        self.graphs: dict[tuple[int, bool], CudaGraph] = {}
+        self.tried: set[tuple[int, bool]] = set()
+        self.took_s: dict[tuple[int, bool], tuple[float, float]] = {}
         sizes = plan.sizes(batch, 0)
         try:
             self._memory.append(upload := Upload(gpu, plan.request, batch))

@@ -77,9 +77,11 @@ class FakeLibrary:
     Attributes:
         events: Handles of the events that there are.
         reached: Asked for each event that somebody waits for.
+        done: What streams were given, in order: what, and the stream's handle.
     """
 
     def __init__(self) -> None:
+        self.done: list[tuple[str, int]] = []
         self.events: set[int] = set()
         self.reached: Callable[[], bool] = lambda: True
         self._handles = itertools.count(1)
@@ -101,12 +103,19 @@ class FakeLibrary:
         assert handle.value in self.events, "waits for an event that is gone"
         return 0
 
+    def cuStreamWaitEvent(self, stream: int, _event: int, _flags: int) -> int:  # noqa: N802 - CUDA's name
+        self.done.append(("wait", stream))
+        return 0
+
     def __getattr__(self, _name: str) -> Any:
         return lambda *_: 0
 
 
 class _Stream:
-    handle = 0
+    handles = itertools.count(1)
+
+    def __init__(self) -> None:
+        self.handle = next(self.handles)
 
     def synchronize(self) -> None: ...
 
@@ -175,9 +184,14 @@ class FakeDriver(ModuleType):
     def memset_d32_async(self, *_: Any) -> None: ...
 
     def module_from_buffer(self, _ptx: bytes) -> Any:
-        function = SimpleNamespace(prepared_async_call=lambda *_: None)
-        prepared = SimpleNamespace(prepare=lambda _arguments: function)
-        return SimpleNamespace(get_function=lambda _name: prepared)
+        def get_function(name: str) -> Any:
+            def call(_grid: Any, _block: Any, stream: _Stream, *_: Any) -> None:
+                self.library.done.append((name, stream.handle))
+
+            function = SimpleNamespace(prepared_async_call=call)
+            return SimpleNamespace(prepare=lambda _arguments: function)
+
+        return SimpleNamespace(get_function=get_function)
 
 
 def fake_gpu(monkeypatch: pytest.MonkeyPatch, total: int, *, integrated: bool = False) -> tuple[Device, Any]:

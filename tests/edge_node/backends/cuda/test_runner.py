@@ -219,6 +219,30 @@ def test_two_batches_in_flight_keep_apart(gpu: Device) -> None:
     engine.close()
 
 
+@pytest.mark.parametrize("graphs", [True, False], ids=["graph", "enqueued"])
+def test_the_input_of_a_batch_is_its_own_while_another_network_runs(gpu: Device, graphs: bool) -> None:
+    target = TARGETS["yolov8"]
+    with gpu.current():
+        stream = gpu.driver.Stream()
+        engine = CudaRunner(
+            gpu, Echo(gpu, np.zeros((4, 1), np.float32), stream, waits=False), stream, graphs=graphs
+        )
+    batches = [
+        [np.full((480, 640, 3), 10 * turn + place, np.uint8) for place in range(4)] for turn in range(20)
+    ]
+    pending = engine.submit(batches[0], target, None)
+    for turn, pictures in enumerate(batches[1:]):
+        following = engine.submit(pictures, target, None)
+        found = pending.collect()
+        for place, (output,) in enumerate(found.outputs):
+            assert output[:, 320, 320] * 255 == pytest.approx(10 * turn + place, abs=1e-3)
+        assert found.preprocess_ms > 0
+        assert found.inference_ms > 0
+        pending = following
+    pending.collect()
+    engine.close()
+
+
 def test_two_threads_may_ask_at_once(gpu: Device) -> None:
     answer = outputs("yolov8", 80, 8400, 4, 0.01)
     engine, _ = runner(gpu, answer)
