@@ -40,7 +40,7 @@ class Copier(Protocol):
     """Copies pictures out of a GPU's memory, cut and scaled there. Any thread may ask.
 
     Attributes:
-        encodes: Whether the GPU encodes JPEGs; else the host encodes a small copy.
+        encodes: Whether the GPU encodes JPEGs; else the host encodes small copies.
     """
 
     encodes: bool
@@ -51,8 +51,8 @@ class Copier(Protocol):
         Any box inside the picture will do, also of NV12.
         """
 
-    def jpeg(self, picture: OnGpu, box: Box, width: int, height: int, quality: int) -> bytes:
-        """The same as JPEG; the quality is 1..100."""
+    def jpeg(self, picture: OnGpu, box: Box, width: int, height: int, quality: int) -> bytes | None:
+        """The same as JPEG, the quality 1..100; None: the host has to encode this one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,15 +9,22 @@ from __future__ import annotations
 import argparse
 import ctypes
 import hashlib
+import re
 from pathlib import Path
 
-SOURCES = sorted((Path(__file__).parent.parent / "edge_node" / "backends" / "cuda").glob("*.cu"))
+SOURCES = sorted((Path(__file__).parent.parent / "edge_node" / "backends" / "cuda").rglob("*.cu"))
+_INCLUDE = re.compile(r'^#include "(.+)"\n', re.MULTILINE)
 OPTIONS = ("--gpu-architecture=compute_53", "--std=c++14")
+
+
+def whole(source: Path) -> str:
+    """A source with what it includes in its place: NVRTC reads no other files."""
+    return _INCLUDE.sub(lambda found: whole(source.parent / found[1]), source.read_text())
 
 
 def header(source: Path) -> str:
     """The line by which PTX names the source that it was compiled from."""
-    return f"// {source.name}, SHA-256 {hashlib.sha256(source.read_bytes()).hexdigest()}\n"
+    return f"// {source.name}, SHA-256 {hashlib.sha256(whole(source).encode()).hexdigest()}\n"
 
 
 def compile_ptx(nvrtc: ctypes.CDLL, source: Path) -> str:
@@ -27,7 +34,8 @@ def compile_ptx(nvrtc: ctypes.CDLL, source: Path) -> str:
         RuntimeError: The source does not compile; the text is the compiler's.
     """
     program = ctypes.c_void_p()
-    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.read_bytes(), source.name.encode(), 0, None, None)
+    text, name = whole(source).encode(), source.name.encode()
+    nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, name, 0, None, None)
     options = [option.encode() for option in OPTIONS]
     failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()

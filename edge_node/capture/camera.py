@@ -14,7 +14,7 @@ from edge_node.capture.opening import Source
 from edge_node.capture.readers.interface import GpuDecoder, Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import may_come_later
-from edge_node.frames import Frame, Lender, in_host
+from edge_node.frames import Frame, Lender
 from shared import clock as wall_clock
 from shared.errors import SourceError
 from shared.wire.messages import CameraState, ClockSource
@@ -110,7 +110,7 @@ class _Frames:
                 self._seq,
                 self._shown.held(wall_ns, now_ns),
                 monotonic_ns,
-                in_host(taken.picture),
+                taken.picture,
                 restarted,
                 clock,
                 reader.name,

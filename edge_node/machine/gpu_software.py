@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
+import itertools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ _NVIDIA = "0x10de"
 _DISPLAY = "0x03"
 """The beginning of the PCI classes of graphics and 3D controllers."""
 _JPEG = ("libnvjpeg.so.13", "libnvjpeg.so.12", "libnvjpeg.so.11", "libnvjpeg.so")
+_WHEELS = "*/lib/libnvjpeg.so.1[123]"
+"""Where NVIDIA's wheels have it, below the package `nvidia`."""
 Load = Callable[[str], ctypes.CDLL]
 
 
@@ -53,11 +57,19 @@ def find(root: Path = Path("/"), load: Load = ctypes.CDLL) -> GpuSoftware:
         driver=_driver(root / "proc/driver/nvidia/version"),
         cuda=_cuda(load),
         decoder=_loads(load, "libnvcuvid.so.1"),
-        jpeg=next((name for name in _JPEG if _loads(load, name)), None),
+        jpeg=jpeg_library(load),
         container=(root / ".dockerenv").exists() or (root / "run/.containerenv").exists(),
         docker=shutil.which("docker") is not None,
         toolkit=any(shutil.which(name) for name in ("nvidia-ctk", "nvidia-container-runtime")),
     )
+
+
+def jpeg_library(load: Load = ctypes.CDLL) -> str | None:
+    """Name or path of CUDA's JPEG library: the system's, else a wheel's; None: there is none."""
+    installed = importlib.util.find_spec("nvidia")
+    folders = list(installed.submodule_search_locations or ()) if installed else []
+    wheels = (str(path) for folder in folders for path in sorted(Path(folder).glob(_WHEELS), reverse=True))
+    return next((name for name in itertools.chain(_JPEG, wheels) if _loads(load, name)), None)
 
 
 def _on_bus(devices: Path) -> int:

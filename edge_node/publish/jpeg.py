@@ -83,8 +83,10 @@ def encode_jpeg(picture: Picture, most: tuple[int, int], quality: int) -> bytes:
         quality: 1..100.
     """
     size = fitting(picture.shape[1], picture.shape[0], *most)
-    if isinstance(picture, OnGpu):
-        return picture.copier.jpeg(picture, picture.whole, *size, quality)
+    if isinstance(picture, OnGpu) and picture.copier.encodes:
+        jpeg = picture.copier.jpeg(picture, picture.whole, *size, quality)
+        if jpeg is not None:
+            return jpeg
     image = scaled(picture, *size)
     good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not good:

@@ -1,4 +1,4 @@
-// kernels.cu and nms.cu for a CPU: one thread after the other. Built by conftest.py.
+// The kernels for a CPU: one thread after the other. Built by conftest.py.
 #include <ucontext.h>
 
 #include <cmath>
@@ -115,6 +115,7 @@ struct alignas(16) uint4 {
 #define CONSTANT static const
 #include "kernels.cu"
 #include "nms.cu"
+#include "video/pictures.cu"
 
 template <class Call>
 static void launch(unsigned threads_x, unsigned grid_y, unsigned grid_z, Call call) {
@@ -138,6 +139,10 @@ void run_letterbox(const Job* jobs, void* out, int width, int height, const Form
         else
             letterbox_float32(jobs, static_cast<float*>(out), width, height, *format);
     });
+}
+
+void run_part(const Part* job, u8* out) {
+    launch(job->target_width + 3, job->rows + 3, 1, [&] { part(*job, out); });
 }
 
 int sizes(int which) { return which == 0 ? sizeof(Scratch) : sizeof(Result); }
