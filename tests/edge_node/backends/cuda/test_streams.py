@@ -15,6 +15,7 @@ from edge_node.backends.preprocess import InputFormat
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import OnGpu
 from tests.edge_node.backends.cuda.fake_gpu import FakeLibrary, fake_gpu
+from tests.edge_node.gpu_pictures import NoCopier
 
 TARGET = InputFormat(640, 640)
 WANTED = Wanted(np.arange(80), 0.3, FAMILIES["yolov8"].anchors)
@@ -38,6 +39,9 @@ class Network:
 
     def enqueue(self, _slot: int, _shape: Shape, _source: int, _outputs: Any, stream: int) -> None:
         self._library.done.append(("network", stream))
+
+    def scratch(self, _shape: Shape) -> int:
+        return 0
 
     def forget(self, slot: int) -> None: ...
 
@@ -103,7 +107,7 @@ def test_a_picture_that_is_not_there_yet_holds_up_only_its_own_copies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine, library, compute = made(monkeypatch, capturable=False)
-    coming = OnGpu(1 << 20, None, 3840, 1280, 720, lambda: PICTURE, None, ready=7)
+    coming = OnGpu(1 << 20, None, 3840, 1280, 720, NoCopier(), None, ready=7)
     first = engine.submit([coming], TARGET, WANTED)
     assert given(library, compute) == (["wait", *BEFORE, *AFTER], [])
     second = engine.submit([coming], TARGET, WANTED)
