@@ -92,7 +92,10 @@ LEVELS: dict[str, list[str]] = {
 """The wings of a folder, lowest level first; what stands on one level stands side by side."""
 
 CONFINED = {
-    "paho": {f"shared/mqtt/{name}.py" for name in ("client", "connection", "properties", "subscriptions")},
+    "paho": {
+        f"shared/mqtt/{name}.py"
+        for name in ("client", "connection", "paho_client", "properties", "subscriptions")
+    },
     "flask": {"viewer_server"},
     "flask_sock": {"viewer_server"},
     "tensorrt": {"edge_node/backends/tensorrt/module.py"},

@@ -10,16 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from shared.errors import BrokerError
 from shared.mqtt import terms, tls
 from shared.mqtt.address import MqttSettings, check_secrets, parse_url, read_password
+from shared.mqtt.paho_client import PahoClient
 from shared.mqtt.properties import PublishProperties
 from shared.mqtt.troubles import BrokerTroubles
 from shared.service.watchdog import LATE_S, Look
@@ -40,43 +40,6 @@ AWAY_S = 150.0
 """How long one attempt to connect may take, seconds; a name server that does not answer delays it."""
 MAX_DESCRIPTOR = 1023
 """The highest file descriptor that paho can wait for, because it uses select()."""
-
-
-class _Paho(paho.Client):
-    turns = 0
-    abandoned = False
-    _writing = False
-
-    # paho tells `on_publish` of every message at QoS 0 that it has written, and makes a reason and properties
-    # for each, which costs more than writing it. Nobody asks for that: acknowledgements are read.
-    @property
-    def on_publish(self) -> Any:
-        """What is called with each acknowledgement at QoS 1."""
-        return None if self._writing else super().on_publish
-
-    @on_publish.setter
-    def on_publish(self, call: Any) -> None:
-        paho.Client.on_publish.fset(self, call)  # type: ignore[attr-defined]  # mypy takes the property for its value
-
-    def loop_write(self) -> MQTTErrorCode:
-        self._writing = True
-        try:
-            return super().loop_write()
-        finally:
-            self._writing = False
-
-    def loop_misc(self) -> MQTTErrorCode:
-        # paho calls this once in each turn of its network loop, at least once a second.
-        self.turns += 1
-        return super().loop_misc()
-
-    def allow_in_flight(self, most: int) -> None:
-        # The public setter refuses while there is a connection, but a broker says only then what it allows.
-        self._max_inflight_messages = most
-
-    def release(self) -> None:
-        # Without this, two descriptors stay open until the garbage collector comes.
-        self._reset_sockets()
 
 
 class Connection:
@@ -116,9 +79,9 @@ class Connection:
         self.connected = threading.Event()
         self.paho = self._make(client_id, will)
 
-    def _make(self, client_id: str, will: tuple[str, bytes] | None) -> _Paho:
+    def _make(self, client_id: str, will: tuple[str, bytes] | None) -> PahoClient:
         settings = self._settings
-        client = _Paho(
+        client = PahoClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=paho.MQTTv5 if settings.version == "5" else paho.MQTTv311,

@@ -69,7 +69,7 @@ def cameras_in_memory() -> None:
         return copies
 
     def capture(camera: str, _: object, stop: threading.Event, __: object, **given: Any) -> Iterator[Frame]:
-        pictures, seq = lent(given.get("lender")), 0
+        pictures, seq = lent(given["lender"]()), 0
         while not stop.is_set():
             # The clock of a film, because a film waits for room and a camera does not.
             yield Frame(

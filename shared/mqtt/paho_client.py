@@ -1,0 +1,133 @@
+"""paho's client, changed where it was measured to cost too much, or to leave something behind.
+
+Only this file knows paho's insides. `tests/shared/mqtt/test_paho_client.py` shows on a real broker that what
+is changed still works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import MQTTErrorCode
+
+
+class PahoClient(paho.Client):
+    """One MQTT connection.
+
+    Attributes:
+        turns: Grows with each turn of the network loop.
+        abandoned: Whether a connection that opens from now on is closed at once.
+    """
+
+    turns = 0
+    abandoned = False
+    _writing = False
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        # Whoever writes to the socket or closes it holds this. Nobody but the network thread waits for it.
+        self._wire = threading.RLock()
+        super().__init__(*given, **named)
+
+    # paho tells `on_publish` of every message at QoS 0 that it has written, and makes a reason and properties
+    # for each, which costs more than writing it. Nobody asks for that: acknowledgements are read.
+    @property
+    def on_publish(self) -> Any:
+        """What is called with each acknowledgement at QoS 1."""
+        return None if self._writing else super().on_publish
+
+    @on_publish.setter
+    def on_publish(self, call: Any) -> None:
+        paho.Client.on_publish.fset(self, call)  # type: ignore[attr-defined]  # mypy takes the property for its value
+
+    def loop_write(self) -> MQTTErrorCode:
+        """Write what waits; paho's network loop calls this."""
+        with self._wire:
+            self._writing = True
+            try:
+                return super().loop_write()
+            finally:
+                self._writing = False
+
+    def loop_misc(self) -> MQTTErrorCode:
+        """End a turn of paho's network loop, of which there is at least one a second."""
+        self.turns += 1
+        return super().loop_misc()
+
+    def allow_in_flight(self, most: int) -> None:
+        """Send at most this many messages at QoS 1 before the first of them is acknowledged."""
+        # The public setter refuses while there is a connection, but a broker says only then what it allows.
+        self._max_inflight_messages = most
+
+    def release(self) -> None:
+        """Close what paho leaves open after its end."""
+        # Without this, two descriptors stay open until the garbage collector comes.
+        self._reset_sockets()
+
+    def _packet_queue(
+        self,
+        command: int,
+        packet: bytes | bytearray,
+        mid: int,
+        qos: int,
+        info: paho.MQTTMessageInfo | None = None,
+    ) -> MQTTErrorCode:
+        # paho wakes its network thread for every message. With many messages a second, the two wake-ups and
+        # the four system calls of each, between which other threads take the interpreter, cost more than the
+        # rest of sending. So whoever publishes writes by himself, unless something waits to be written.
+        if (
+            command & 0xF0 != paho.PUBLISH
+            or not self.is_connected()
+            or not self._wire.acquire(blocking=False)
+        ):
+            return super()._packet_queue(command, packet, mid, qos, info)
+        try:
+            written = 0 if self._out_packet else self._write(packet)
+            left = len(packet) - written
+            if not left:
+                if qos == 0 and info is not None:
+                    info._set_as_published()
+                return MQTTErrorCode.MQTT_ERR_SUCCESS
+            if not written:
+                return super()._packet_queue(command, packet, mid, qos, info)
+            # Its rest comes before what other threads have queued since.
+            self._out_packet.appendleft(
+                {
+                    "command": command,
+                    "mid": mid,
+                    "qos": qos,
+                    "pos": written,
+                    "to_process": left,
+                    "packet": packet,
+                    "info": info,
+                }
+            )
+        finally:
+            self._wire.release()
+        return self._wake()
+
+    def _write(self, packet: bytes | bytearray) -> int:
+        """Write as much of a packet as the socket takes; the bytes that it took."""
+        sock = self._sock
+        # OpenSSL does not let one thread write while another one reads.
+        if type(sock) is not socket.socket:
+            return 0
+        try:
+            return sock.send(packet)
+        except OSError:  # it is full, or it is lost, which the network thread finds out by itself
+            return 0
+
+    def _wake(self) -> MQTTErrorCode:
+        """Let the network thread write what waits."""
+        if self._sockpairW is not None:
+            with contextlib.suppress(BlockingIOError):
+                self._sockpairW.send(b"\0")
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _sock_close(self) -> None:
+        # Not while another thread writes: the descriptor might be another file's by then.
+        with self._wire:
+            super()._sock_close()

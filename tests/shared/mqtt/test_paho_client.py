@@ -1,0 +1,83 @@
+"""Messages that the publishing thread writes to the socket by itself, on a real broker."""
+
+from __future__ import annotations
+
+import threading
+
+from shared.wire import topics
+from tests.conftest import Mosquitto, wait_until
+from tests.shared.mqtt.connections import connected, take
+
+LARGE = 300_000
+"""Bytes of a message that no socket takes at once."""
+
+
+def test_a_message_does_not_wait_for_the_network_thread(broker: Mosquitto) -> None:
+    topic = "darner/v1/direct/camera/c/detections"
+    held, stuck = threading.Event(), threading.Event()
+
+    def acknowledged(*_: object) -> None:
+        stuck.set()
+        held.wait(10)
+
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(topic)
+        assert reader.wait_subscribed(10)
+        writer.on_acknowledged.append(acknowledged)
+        writer.send(topics.EVENTS, "darner/v1/direct/camera/c/events", b"x")
+        assert stuck.wait(10)
+        try:
+            assert writer.publish(topics.DETECTIONS, topic, b"now")
+            assert take(reader)[0].payload == b"now"
+        finally:
+            held.set()
+
+
+def test_messages_of_several_threads_stay_whole_and_in_order(broker: Mosquitto) -> None:
+    below = "darner/v1/direct"
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(f"{below}/#", 1)
+        assert reader.wait_subscribed(10)
+
+        def large() -> None:
+            for number in range(12):
+                assert writer.publish(topics.THUMBNAIL, f"{below}/large", bytes([number]) * LARGE)
+
+        def small() -> None:
+            for number in range(60):
+                assert writer.publish(topics.DETECTIONS, f"{below}/small", bytes([number]))
+
+        def events() -> None:
+            for number in range(60):
+                assert writer.send(topics.EVENTS, f"{below}/events", bytes([number])) is not None
+
+        threads = [threading.Thread(target=work) for work in (large, small, events)]
+        for thread in threads:
+            thread.start()
+        got = take(reader, 12 + 60 + 60)
+        for thread in threads:
+            thread.join()
+    for name, size, count in (("large", LARGE, 12), ("small", 1, 60), ("events", 1, 60)):
+        payloads = [one.payload for one in got if one.topic == f"{below}/{name}"]
+        assert payloads == [bytes([number]) * size for number in range(count)]
+
+
+def test_a_connection_that_is_cut_while_it_is_written_to_comes_back(broker: Mosquitto) -> None:
+    topic = "darner/v1/direct/camera/c/thumbnail"
+    with connected(broker.url) as writer:
+        ended = threading.Event()
+
+        def pictures() -> None:
+            while not ended.is_set():
+                writer.publish(topics.THUMBNAIL, topic, bytes(LARGE))
+
+        thread = threading.Thread(target=pictures)
+        thread.start()
+        try:
+            writer.cut()
+            wait_until(lambda: writer.connections == 2 and writer.connected)
+        finally:
+            ended.set()
+            writer.hurry()
+            thread.join(10)
+        assert not thread.is_alive()
