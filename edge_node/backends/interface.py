@@ -142,6 +142,18 @@ class Inference:
     found: list[Detections | None] | None = None
 
 
+def joined(parts: Sequence[Inference]) -> Inference:
+    """The result of a batch that ran in several parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Inference(
+        [outputs for part in parts for outputs in part.outputs],
+        [fit for part in parts for fit in part.fits],
+        sum(part.preprocess_ms for part in parts),
+        sum(part.inference_ms for part in parts),
+    )
+
+
 class Pending(Generic[T]):
     """The result of a batch that may still be in the network.
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from edge_node.backends.cuda.device import Device
-from edge_node.backends.interface import Backend, Inference, OutOfMemory, Pending, Wanted
+from edge_node.backends.interface import Backend, Inference, OutOfMemory, Pending, Wanted, joined
 from edge_node.backends.preprocess import InputFormat
 from edge_node.frames import OnGpu, Picture
 from shared.errors import ModelError
@@ -105,14 +105,7 @@ class Rescued:
             count = min(len(images), self._backend.max_batch)
             parts.append(self._backend.submit(images[:count], target, wanted).collect())
             images = images[count:]
-        if len(parts) == 1:
-            return parts[0]
-        return Inference(
-            [outputs for part in parts for outputs in part.outputs],
-            [fit for part in parts for fit in part.fits],
-            sum(part.preprocess_ms for part in parts),
-            sum(part.inference_ms for part in parts),
-        )
+        return joined(parts)
 
     def _change(self, failure: str, error: Exception) -> None:
         """Let the other engine take over.

@@ -14,6 +14,7 @@ import numpy as np
 from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
+from edge_node.config.sources import is_read_fast
 from edge_node.detect.choosing import Choice, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector, Input, Output, Outputs
 from edge_node.detect.tiles.looks import Looks
@@ -114,6 +115,7 @@ class Detect:
         self._most = self._limit = min(limit or detector.max_batch, detector.max_batch)
         self.class_names = detector.class_names
         self._shrunk_at = 0.0
+        self._recorded = all(map(is_read_fast, cameras.values()))
         self._choosing = Choosing(detector, cameras, live, lag)
         self.still, self.looks = self._choosing.still, self._choosing.looks
         self._in_network: deque[Pending[list[Inferred]]] = deque()
@@ -125,6 +127,16 @@ class Detect:
     def limit(self) -> int:
         """Maximum number of pictures in a batch now; fewer than configured while memory is short."""
         return min(self._limit, self._detector.max_batch)
+
+    @property
+    def _most_in_flight(self) -> int:
+        """Maximum number of batches in the network.
+
+        A batch takes a processor long. A live frame that waited behind one would be old when its turn came,
+        and no newer one could replace it.
+        """
+        detector = self._detector
+        return 1 if detector.device == "cpu" and not self._recorded else detector.in_flight
 
     @property
     def lag(self) -> int:
@@ -184,7 +196,7 @@ class Detect:
                 pending.append(self.submit([self.choose(ready) for ready in batch]))
             elif pending:
                 yield from pending.popleft().collect()
-            while pending and (pending[0].done or len(pending) >= self._detector.in_flight):
+            while pending and (pending[0].done or len(pending) >= self._most_in_flight):
                 yield from pending.popleft().collect()
         while pending:
             yield from pending.popleft().collect()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnxruntime as ort
 
-from edge_node.backends.host import HostInput, PictureInput, by_picture, picture_first
-from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
+from edge_node.backends.host import PictureInput, picture_first
+from edge_node.backends.interface import Inference, ModelFile, Pending, Tensor, Wanted, joined
 from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.fold import FoldError, fold_input
-from edge_node.backends.preprocess import InputFormat, Letterbox, TensorFormat
+from edge_node.backends.onnx.network import Network
+from edge_node.backends.onnx.side_by_side import SideBySide
+from edge_node.backends.preprocess import InputFormat, TensorFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import Picture
 from edge_node.machine.hardware import usable_cores
@@ -23,6 +23,8 @@ from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")
 
+_TWICE_AT_MOST = 64_000_000
+"""Bytes of a file up to which its network is opened a second time, for pictures side by side."""
 _DTYPES = {"float": "float32", "float16": "float16", "double": "float64"}
 
 
@@ -39,7 +41,7 @@ class OnnxBackend:
         ModelError: The file is no ONNX model or takes no picture, or a configured provider cannot start.
     """
 
-    in_flight, letterboxes, pictures = 1, False, None
+    letterboxes, pictures = False, None
 
     def __init__(
         self, path: Path, settings: ModelSettings | None = None, index: int = 0, *, fold: bool = True
@@ -48,9 +50,10 @@ class OnnxBackend:
         self._providers = providers.wanted(
             self._settings.providers, allow_fallback=self._settings.allow_fallback
         )
-        self._session = self._open(path)
+        self._threads = self._settings.threads or usable_cores()
+        session = self._open(path, self._threads)
         self._providers = providers.started(
-            self._session,
+            session,
             self._providers,
             self._settings.providers,
             allow_fallback=self._settings.allow_fallback,
@@ -58,20 +61,25 @@ class OnnxBackend:
         self.name = f"onnxruntime {ort.__version__}"
         self.device: str = self._providers[0]
         self.model = ModelFile(
-            picture_first([_tensor(item) for item in self._session.get_inputs()]),
-            tuple(_tensor(item) for item in self._session.get_outputs()),
-            self._session.get_modelmeta().custom_metadata_map,
+            picture_first([_tensor(item) for item in session.get_inputs()]),
+            tuple(_tensor(item) for item in session.get_outputs()),
+            session.get_modelmeta().custom_metadata_map,
         )
         self._picture = PictureInput.of(self.model, str(path))
-        self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
-        self._prepare = HostInput(self.model, self._picture)
+        self._network = Network(session, self.model, self._picture)
+        self._given = self._network.new_input()
         self._may_fold = fold and self.device == "cpu" and self._picture.tensor == TensorFormat()
         self._folded_for: InputFormat | None = None
+        self._at_once = self._picture.max_batch if self.model.has_batch_axis else 1
+        self._beside = self._side_by_side()
+        # A file that takes one picture at a time gets a batch's pictures side by side.
+        self.max_batch = self._at_once if self._beside is None else max(self._at_once, self._threads)
+        self.in_flight = 1 if self._beside is None else 2
 
     @property
     def folded(self) -> bool:
         """Whether the network takes the picture's bytes; known after the first run."""
-        return self._folded_for is not None
+        return self._network.folded
 
     def submit(
         self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
@@ -79,28 +87,37 @@ class OnnxBackend:
         """See `Backend`; everything is left to the decoder."""
         if self._may_fold and wanted is not None:
             self._fold(target)
-        start = time.perf_counter()
-        feeds, fits = self._feeds(images, target)
-        ready = time.perf_counter()
-        raw = [np.asarray(output) for output in self._session.run(None, feeds)]
-        done = time.perf_counter()
-        outputs = by_picture(raw, self.model, len(images))
-        return Pending.of(Inference(outputs, fits, (ready - start) * 1e3, (done - ready) * 1e3))
+        if self._beside is not None and wanted is not None:
+            pending = self._beside.submit(images, target)
+            if pending is not None:
+                return pending
+        step = self._at_once
+        parts = [
+            self._network.infer(self._given, images[first : first + step], target)
+            for first in range(0, len(images), step)
+        ]
+        return Pending.of(joined(parts))
 
     def close(self) -> None:
-        """Release the session's memory."""
-        del self._session
+        """Release the sessions' memory."""
+        if self._beside is not None:
+            self._beside.close()
+        del self._network
 
-    def _feeds(
-        self, images: Sequence[Picture], target: InputFormat
-    ) -> tuple[dict[str, Array], list[Letterbox]]:
-        if self._folded_for is None:
-            return self._prepare(images, target)
-        # The network scales and reorders; the tensor holds plain pixels.
-        feeds, fits = self._prepare(images, replace(target, rgb=False))
-        rows = feeds[self._picture.name]
-        feeds[self._picture.name] = rows.reshape(len(rows), 1, target.height, -1)
-        return feeds, fits
+    def _side_by_side(self) -> SideBySide | None:
+        """What runs a batch's pictures at the same time; None where that is of no use."""
+        fixed = (self._picture.batch or 1) > 1
+        large = self._path.stat().st_size > _TWICE_AT_MOST
+        if self._threads == 1 or self.device != "cpu" or fixed or large:
+            return None
+        return SideBySide(self._threads, self._narrow)
+
+    def _narrow(self) -> Network:
+        """The network for one core."""
+        network = self._network
+        target = self._folded_for
+        model = self._path if target is None else fold_input(self._path, self._picture.name, target).model
+        return replace(network, session=self._open(model, 1))
 
     def _fold(self, target: InputFormat) -> None:
         """Let the first convolution take the picture's bytes, if the network begins with one."""
@@ -113,14 +130,15 @@ class OnnxBackend:
             log.debug("model %s takes floats: %s", self._path, reason)
             self._may_fold = False
             return
-        self._session = self._open(folded.model)
         tensor = TensorFormat("uint8", channels_last=True, channels=folded.channels)
-        self._prepare = HostInput(self.model, replace(self._picture, tensor=tensor))
+        session = self._open(folded.model, self._threads)
+        self._network = Network(session, self.model, replace(self._picture, tensor=tensor), folded=True)
+        self._given = self._network.new_input()
         self._folded_for = key
 
-    def _open(self, model: Path | bytes) -> ort.InferenceSession:
+    def _open(self, model: Path | bytes, threads: int) -> ort.InferenceSession:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self._settings.threads or usable_cores()
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Spinning threads gain little on an idle box, and on a busy one take time from capture and tracking.
         spinning = "1" if self._settings.spinning else "0"

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ BLANK = np.zeros((48, 64, 3), np.uint8)
 class Network:
     """Stands for a loaded detector: finds one box at (1, 2, 3, 4), whose score is the number of the run."""
 
-    class_names = ("person",)
+    class_names, device = ("person",), "a GPU"
     run_s, max_detections = 0.01, 300
 
     def __init__(self, max_batch: int = 1, room: int = 1000, in_flight: int = 1) -> None:
@@ -124,6 +126,27 @@ def test_the_next_batch_is_in_the_network_before_the_last_is_collected() -> None
     seen.append(next(out).frame.seq)  # nothing more comes: the last is not kept waiting
     assert seen == [0, 1, 2, 3]
     assert network.collected == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("pace", "ahead"),
+    [
+        pytest.param("realtime", 0, id="a live frame would be old when its turn came"),
+        pytest.param("fast", 1, id="a film keeps the cores busy"),
+    ],
+)
+def test_a_processor_is_given_the_next_batch_early_only_of_films(
+    pace: Literal["realtime", "fast"], ahead: int, tmp_path: Path
+) -> None:
+    (tmp_path / "a.avi").touch()
+    network = Network(in_flight=2)
+    network.device = "cpu"
+    detect = stage(network, {"c": CameraSettings(source=str(tmp_path / "a.avi"), pace=pace)})
+    channel = Channel[Ready](depth=2)
+    for seq in range(2):
+        channel.put(detect.ready(frame(seq)), "c")
+    assert next(detect.infer(detect.batches(channel))).frame.seq == 0
+    assert len(network.runs) - len(network.collected) == ahead
 
 
 @pytest.mark.parametrize(
