@@ -112,6 +112,7 @@ class Pipeline:
         for index in range(len(self.detects)):
             self._spawn(_infer_name(index), partial(self._infer, index))
         self._spawn("watch", self._watch)
+        self._spawn("thumbnails", self._publisher.encode)
         self._spawn("publish", self._publish)
 
     def join(self, timeout: float) -> list[str]:
@@ -138,7 +139,8 @@ class Pipeline:
         return [
             *cameras,
             *infer,
-            Stage("watch", taking(self._detected, outgoing)),
+            Stage("watch", self._look_at_watch),
+            Stage("thumbnails", taking(self._publisher.thumbnails.waiting, outgoing)),
             Stage("publish", taking(outgoing, also=self._publisher.waits)),
         ]
 
@@ -173,6 +175,10 @@ class Pipeline:
         # Of a slow network nothing is known before its first batch, except how long its last trial took.
         wait_s = max(LATE_S, SLOWER * self.detects[index].run_s) if taken == 0 else LATE_S
         return Look(taken, wait_s, max(wait_s, self._patience_s))
+
+    def _look_at_watch(self) -> Look | None:
+        publisher = self._publisher
+        return None if held_up(publisher.thumbnails.waiting) else taking(self._detected, publisher.outgoing)()
 
     @property
     def healthy(self) -> bool:
@@ -236,6 +242,7 @@ class Pipeline:
             for frames in self._frames:
                 frames.close()
             self._detected.close()
+            self._publisher.thumbnails.waiting.close()
             self._publisher.outgoing.close()
 
     def _capture(self, camera: str) -> None:
@@ -303,7 +310,7 @@ class Pipeline:
             last = one.finish()
             if last is not None:
                 self._publisher.conclude(last)
-        self._publisher.outgoing.close()
+        self._publisher.thumbnails.waiting.close()  # when these are encoded, `outgoing` is closed
 
     def _detect_of(self, camera: str) -> Detect:
         return self.detects[self._detector_of[camera]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import time
@@ -24,8 +25,9 @@ from edge_node.publish.compose import Composer
 from edge_node.publish.jpeg import Encoded, Fitted
 from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.publish.state import NodeState
+from edge_node.publish.thumbnails import Thumbnails
 from shared import limits
-from shared.channel import Channel
+from shared.channel import Channel, Closed
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
@@ -55,10 +57,9 @@ class _Camera:
 
     def __init__(self, settings: CameraSettings) -> None:
         self.settings = settings
-        self.thumbnails = Pace(settings.thumbnail.fps)
         self.detections = Pace(settings.detections_fps) if settings.detections_fps else None
         self.best_views = BestViews(settings.snapshot) if settings.snapshot.enabled else None
-        self.fitted, self.fitted_snapshots = Fitted(), Fitted()
+        self.fitted_snapshots = Fitted()
         self.reported = 0
         self.last: Analysed | None = None
 
@@ -67,8 +68,8 @@ class Publisher:
     """Turns what the pipeline found into messages.
 
     Detections and thumbnails, which may be lost, go to a channel that keeps the newest of each kind and
-    camera; `send` sends them from a thread of its own. Events go to the outbox, snapshots to their sender and
-    retained messages to `state`; none of these waits.
+    camera; `encode` makes the thumbnails and `send` sends both, each in a thread of its own. Events go to the
+    outbox, snapshots to their sender and retained messages to `state`; none of these waits.
 
     Args:
         client: The connection.
@@ -82,6 +83,7 @@ class Publisher:
     Attributes:
         state: The retained messages.
         outgoing: What waits to be sent.
+        thumbnails: Frames that wait to be encoded.
         thumbnails_sent: Number of thumbnails sent, by camera.
         stopwatch: How long each stage took.
     """
@@ -105,6 +107,7 @@ class Publisher:
         hurried = all(map(is_read_fast, config.cameras.values()))
         self.outgoing: Channel[_Outgoing] = Channel(depth=_AHEAD if hurried else 1)
         self._put = self.outgoing.put if hurried else self.outgoing.put_newest
+        self.thumbnails = Thumbnails(config.cameras, live, _AHEAD if hurried else 1, waits=hurried)
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
         self._once = Once()
@@ -133,7 +136,7 @@ class Publisher:
         for step, milliseconds in item.timings_ms.items():
             self.stopwatch.add(step, milliseconds)
         self.stopwatch.add("message", (time.perf_counter() - start) * 1e3)
-        self._thumbnail(item, camera)
+        self.thumbnails.offer(frame, item.now_s)
         self._also(item)
 
     def conclude(self, item: Analysed) -> None:
@@ -154,10 +157,34 @@ class Publisher:
         """Change the settings of thumbnails, snapshots and the rate of detections from the next frame on."""
         known = self._cameras[camera]
         before, known.settings = known.settings, settings
+        self.thumbnails.reconfigure(camera, settings.thumbnail)
         if settings.detections_fps != before.detections_fps:
             known.detections = Pace(settings.detections_fps) if settings.detections_fps else None
         if settings.snapshot != before.snapshot:
             known.best_views = BestViews(settings.snapshot) if settings.snapshot.enabled else None
+
+    def encode(self) -> None:
+        """Encode thumbnails until no frame follows, then end `send`; runs in a thread of its own."""
+        with contextlib.suppress(Closed):
+            while True:
+                self.encode_next()
+        self.outgoing.close()
+
+    def encode_next(self) -> None:
+        """Wait for a frame, and put its thumbnail into the channel.
+
+        Raises:
+            Closed: No frame follows.
+        """
+        frame = self.thumbnails.waiting.get()
+        with self.stopwatch.time("thumbnail"):
+            path = topics.THUMBNAIL.path(self._prefix, node=self._node, camera=frame.camera)
+            encoded, shrunk = self.thumbnails.encode(frame, self._client.room(path))
+        self._say_whether_it_fits(topics.THUMBNAIL, frame.camera, shrunk, encoded)
+        if encoded is not None:
+            jpeg, size = encoded
+            properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, size)
+            self._offer(topics.THUMBNAIL, frame, jpeg, properties)
 
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""
@@ -174,10 +201,13 @@ class Publisher:
         replaced: Counter[str] = Counter()
         for key, count in dict(self.outgoing.dropped).items():
             replaced[key.partition(" ")[0]] += count
+        replaced[topics.THUMBNAIL.name] += sum(dict(self.thumbnails.waiting.dropped).values())
         snapshots = self._snapshots.metrics()
         replaced.update({topics.SNAPSHOT.name: lost} if (lost := sum(snapshots.dropped.values())) else {})
         lost_here = Counter(self._client.dropped) + replaced  # a copy, because other threads go on counting
-        publish = StageMetrics(waiting=len(self.outgoing), dropped=sum(lost_here.values()))
+        publish = StageMetrics(
+            waiting=len(self.outgoing) + len(self.thumbnails.waiting), dropped=sum(lost_here.values())
+        )
         message = messages.Metrics(
             **self._composer.head(),
             **vars(vitals),
@@ -211,24 +241,6 @@ class Publisher:
         """Leave the name to another node, which then restores its own state."""
         self.state.withdraw()
         self._client.finish(1.0)
-
-    def _thumbnail(self, item: Analysed, camera: _Camera) -> None:
-        """Put a JPEG of the frame into the channel, if it is time for one."""
-        frame, fps = item.frame, self._live[item.frame.camera].thumbnail_fps
-        if camera.thumbnails.fps != fps:
-            camera.thumbnails = Pace(fps)
-        if not camera.thumbnails.ready(item.now_s):
-            return
-        with self.stopwatch.time("thumbnail"):
-            settings = camera.settings.thumbnail
-            most = settings.width, min(frame.height, limits.PICTURE_SIDE)
-            path = topics.THUMBNAIL.path(self._prefix, node=self._node, camera=frame.camera)
-            encoded = camera.fitted.encode(frame.picture, settings.quality, self._client.room(path), most)
-        self._say_whether_it_fits(topics.THUMBNAIL, frame.camera, camera.fitted.shrinks, encoded)
-        if encoded is not None:
-            jpeg, size = encoded
-            properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, size)
-            self._offer(topics.THUMBNAIL, frame, jpeg, properties)
 
     def _say_whether_it_fits(
         self, topic: topics.Topic, camera: str, shrinks: bool, encoded: Encoded | None

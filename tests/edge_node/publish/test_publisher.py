@@ -15,6 +15,7 @@ from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
+from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
@@ -68,6 +69,8 @@ def made(tmp_path: Path, url: str) -> Iterator[Parts]:
 def kinds(publisher: Publisher, item: Analysed) -> list[str]:
     """What one frame puts into the channel."""
     publisher.publish(item)
+    for _ in range(len(publisher.thumbnails.waiting)):
+        publisher.encode_next()
     waiting = len(publisher.outgoing)
     return sorted(publisher.outgoing.get().topic.name for _ in range(waiting))
 
@@ -109,6 +112,7 @@ def test_a_rate_of_detections_holds_from_the_next_frame_on_and_can_be_taken_back
 
 def test_a_jpeg_names_the_frame_that_it_shows(parts: Parts) -> None:
     parts.publisher.publish(at(0.7))
+    parts.publisher.encode_next()
     items = {(item := parts.publisher.outgoing.get()).topic.name: item for _ in range(2)}
     properties = items["thumbnail"].user_properties
     assert properties is not None
@@ -181,3 +185,23 @@ def test_a_latency_is_not_what_the_host_s_clock_was_set_by(
             parts.publisher.send()
         latency = parts.publisher.stopwatch.report()["capture_to_publish"]
         assert 0 < latency.p99 < 5000
+
+
+def test_no_frame_waits_for_a_thumbnail(parts: Parts) -> None:
+    publisher = parts.publisher
+    publisher.publish(at(0.0))
+    assert publisher.outgoing.get().topic.name == "detections", "sent before the thumbnail is encoded"
+    publisher.publish(at(1.0))
+    publisher.publish(at(2.0))
+    assert [frame.seq for frame in publisher.thumbnails.waiting.take(9)] == [20], "the newest of a camera"
+    done = Throughput(cameras={}, stages={}, batches={})
+    now = Vitals(cpu_percent=0.0, memory_mb=0.0, gpus=(), temperatures_c={}, throttled=())
+    assert publisher.metrics(1.0, done, now).publish_dropped["thumbnail"] == 2
+
+
+def test_the_sender_ends_when_the_last_thumbnail_is_encoded(parts: Parts) -> None:
+    publisher = parts.publisher
+    publisher.publish(at(0.0))
+    publisher.thumbnails.waiting.close()
+    publisher.encode()
+    assert sorted(item.topic.name for item in publisher.outgoing) == ["detections", "thumbnail"]

@@ -85,6 +85,7 @@ class Sender:
         """The one that a frame makes, as the broker would hand it over."""
         outgoing = self.publisher.outgoing
         self.publisher.publish(item)
+        self.publisher.encode_next()
         sent = {(one := outgoing.get()).topic: one for _ in range(len(outgoing))}[topics.THUMBNAIL]
         assert isinstance(sent.content, bytes)
         return Received(sent.path, sent.content, 0, False, sent.user_properties or {})
