@@ -14,13 +14,17 @@ from edge_node.frames import U8, Box, Copier, OnGpu
 class HostCopier(Copier):
     """Reads pictures where they lie, and counts.
 
+    Args:
+        encodes: Whether it encodes JPEGs.
+        refuses: Whether it leaves each of them to the host, as a GPU without memory does.
+
     Attributes:
         parts: Box and size of each part that somebody asked for.
         jpegs: The same of each JPEG, and its quality.
     """
 
-    def __init__(self, *, encodes: bool = False) -> None:
-        self.encodes = encodes
+    def __init__(self, *, encodes: bool = False, refuses: bool = False) -> None:
+        self.encodes, self._refuses = encodes, refuses
         self.parts: list[tuple[Box, tuple[int, int]]] = []
         self.jpegs: list[tuple[Box, tuple[int, int], int]] = []
 
@@ -28,8 +32,10 @@ class HostCopier(Copier):
         self.parts.append((box, (width, height)))
         return _scaled(picture, box, width, height)
 
-    def jpeg(self, picture: OnGpu, box: Box, width: int, height: int, quality: int) -> bytes:
+    def jpeg(self, picture: OnGpu, box: Box, width: int, height: int, quality: int) -> bytes | None:
         self.jpegs.append((box, (width, height), quality))
+        if self._refuses:
+            return None
         image = _scaled(picture, box, width, height)
         return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 

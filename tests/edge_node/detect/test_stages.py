@@ -16,7 +16,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.detect.choosing import Ready
 from edge_node.detect.detector import Input, Output, Outputs
 from edge_node.detect.stages import Detect
-from edge_node.frames import U8, Detected, Detections, Frame
+from edge_node.frames import U8, Detected, Detections, Frame, Picture
 from shared.channel import Channel
 
 FORMAT = InputFormat(64, 64)
@@ -79,7 +79,7 @@ def through(detect: Detect, batches: Iterable[list[Frame]]) -> list[Detected]:
     return list(detect.decode(detect.infer([detect.ready(frame) for frame in batch] for batch in batches)))
 
 
-def frame(seq: int, camera: str = "c", image: U8 = BLANK, *, restarted: bool = False) -> Frame:
+def frame(seq: int, camera: str = "c", image: Picture = BLANK, *, restarted: bool = False) -> Frame:
     return Frame(camera, seq, 0, seq * 40_000_000, image, restarted)
 
 
