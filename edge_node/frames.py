@@ -196,7 +196,8 @@ class Frame:
 
         Whoever needs a part, or less than all pixels, asks for `part`.
         """
-        return in_host(self.picture)
+        picture = self.picture
+        return picture.in_host() if isinstance(picture, OnGpu) else picture
 
     @property
     def shape(self) -> tuple[int, ...]:
