@@ -164,8 +164,13 @@ def _decoder(machine: Hardware, software: GpuSoftware) -> Finding:
 def _jpeg(software: GpuSoftware) -> Finding:
     if software.jpeg:
         return Finding(what="GPU JPEG encoder", verdict="good", found=software.jpeg)
+    newest = software.cuda[0] if software.cuda else 13
+    wheel = "nvidia-nvjpeg" if newest >= 13 else f"nvidia-nvjpeg-cu{newest}"
     return Finding(
-        what="GPU JPEG encoder", verdict="note", found="no libnvjpeg.so: the processor encodes JPEGs"
+        what="GPU JPEG encoder",
+        verdict="note",
+        found="no libnvjpeg.so: the processor encodes JPEGs",
+        advice=f"pip install {wheel}, where the GPU decodes video",
     )
 
 

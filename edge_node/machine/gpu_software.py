@@ -6,7 +6,7 @@ import ctypes
 import importlib.util
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class GpuSoftware:
         driver: Version of the kernel's driver, such as "535.183.01"; None if it is not loaded.
         cuda: The newest CUDA version that the driver's library knows; None without that library.
         decoder: Whether the driver's video decoder library (NVDEC) is there.
-        jpeg: Name of CUDA's JPEG library (nvJPEG); None if it is not there.
+        jpeg: Name or path of CUDA's JPEG library (nvJPEG); None if it is not there.
         container: Whether this process runs in a container.
         docker: Whether Docker is installed here.
         toolkit: Whether the NVIDIA Container Toolkit is installed here.
@@ -57,19 +57,19 @@ def find(root: Path = Path("/"), load: Load = ctypes.CDLL) -> GpuSoftware:
         driver=_driver(root / "proc/driver/nvidia/version"),
         cuda=_cuda(load),
         decoder=_loads(load, "libnvcuvid.so.1"),
-        jpeg=jpeg_library(load),
+        jpeg=next(jpeg_libraries(load), None),
         container=(root / ".dockerenv").exists() or (root / "run/.containerenv").exists(),
         docker=shutil.which("docker") is not None,
         toolkit=any(shutil.which(name) for name in ("nvidia-ctk", "nvidia-container-runtime")),
     )
 
 
-def jpeg_library(load: Load = ctypes.CDLL) -> str | None:
-    """Name or path of CUDA's JPEG library: the system's, else a wheel's; None: there is none."""
+def jpeg_libraries(load: Load = ctypes.CDLL) -> Iterator[str]:
+    """Name or path of each of CUDA's JPEG libraries that can be loaded, the system's first."""
     installed = importlib.util.find_spec("nvidia")
     folders = list(installed.submodule_search_locations or ()) if installed else []
     wheels = (str(path) for folder in folders for path in sorted(Path(folder).glob(_WHEELS), reverse=True))
-    return next((name for name in itertools.chain(_JPEG, wheels) if _loads(load, name)), None)
+    return (name for name in itertools.chain(_JPEG, wheels) if _loads(load, name))
 
 
 def _on_bus(devices: Path) -> int:

@@ -129,6 +129,15 @@ def test_without_a_package_that_uses_the_decoder_the_processor_decodes(
     assert "pip install PyNvVideoCodec" in str(examined(WITH_T4, WELL)["GPU video decoder"].advice)
 
 
+@pytest.mark.parametrize(("cuda", "wheel"), [((13, 0), "nvidia-nvjpeg"), ((12, 2), "nvidia-nvjpeg-cu12")])
+def test_the_jpeg_encoder_that_fits_the_driver_is_named_where_there_is_none(
+    cuda: tuple[int, int], wheel: str
+) -> None:
+    found = examined(WITH_T4, replace(WELL, cuda=cuda, jpeg=None))["GPU JPEG encoder"]
+    assert found.advice is not None
+    assert f"pip install {wheel}," in found.advice
+
+
 def test_a_tensorrt_that_is_too_new_for_the_driver_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: ["tensorrt_cu13==10.14.1"])
     found = examined(WITH_T4, WELL)["TensorRT"]

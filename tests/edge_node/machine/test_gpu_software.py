@@ -57,6 +57,19 @@ def test_a_server_is_read_from_its_files_and_libraries(tmp_path: Path) -> None:
     assert (found.decoder, found.jpeg, found.container) == (True, "libnvjpeg.so.13", False)
 
 
+def test_the_jpeg_library_of_a_wheel_is_found_where_the_system_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = tmp_path / "nvidia" / "nvjpeg" / "lib" / "libnvjpeg.so.12"
+    wheel.parent.mkdir(parents=True)
+    wheel.touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    load = loader(**{str(wheel.with_suffix("").with_suffix("")): object()})
+    assert gpu_software.find(tree(tmp_path, SERVER), load).jpeg == str(wheel)
+    both = list(gpu_software.jpeg_libraries(lambda _: None))  # type: ignore[arg-type,return-value]  # all load
+    assert both.index("libnvjpeg.so.13") < both.index(str(wheel))
+
+
 def test_the_open_driver_is_read_too(tmp_path: Path) -> None:
     found = gpu_software.find(tree(tmp_path, {"proc/driver/nvidia/version": OPEN}), loader())
     assert found.driver == "575.57.08"

@@ -7,7 +7,7 @@ import ctypes
 import logging
 
 from edge_node.backends.cuda.device import Device
-from edge_node.machine.gpu_software import jpeg_library
+from edge_node.machine.gpu_software import jpeg_libraries
 
 log = logging.getLogger("darner.backend")
 
@@ -129,11 +129,9 @@ class JpegEncoder:
 
 def find(gpu: Device) -> Nvjpeg | None:
     """nvJPEG, if it is installed and works here; the context must be current."""
-    path = jpeg_library()
-    if path is None:
-        return None
-    try:
-        return Nvjpeg(path)
-    except JpegError as error:
-        log.info("%s cannot be used on %s (%s): the processor encodes JPEGs", path, gpu.name, error)
-        return None
+    for path in jpeg_libraries():  # one may be too new for the driver
+        try:
+            return Nvjpeg(path)
+        except JpegError as error:
+            log.info("%s cannot encode on %s: %s", path, gpu.name, error)
+    return None

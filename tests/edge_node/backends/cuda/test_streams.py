@@ -37,9 +37,6 @@ class Network:
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         return [((shape[0], 84, 8400), np.dtype(np.float32))]
 
-    def scratch(self, _shape: Shape) -> int:
-        return 0
-
     def enqueue(self, _slot: int, _shape: Shape, _source: int, _outputs: Any, stream: int) -> None:
         self._library.done.append(("network", stream))
 
