@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -89,17 +89,26 @@ def _parsed(text: str) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """How the only output of a network that scores every anchor lies in memory.
-
-    A box is its centre, width and height in pixels of the input.
+    """How the outputs of a network that scores every anchor lie in memory.
 
     Attributes:
         by_anchor: The shape is ``(N, anchors, values)``; False for ``(N, values, anchors)``.
-        objectness: The values are box (4), objectness and classes; False for box (4) and classes.
+        objectness: Whether an objectness comes before the class scores, which are multiplied by it.
+        boxes: What the values of a box are. "centres": centre, width and height in pixels of the input, in
+            front of the scores. "offsets": the same as YOLOX's network has them, not yet decoded.
+            "distances": for each side a distribution over 8 distances from the anchor, behind the scores.
+        strides: Pixels between the anchors of each level, for offsets and distances. Empty for distances in
+            outputs of their own: a score map for each level, then as many maps of distributions.
+        place: Where in its cell an anchor is, for distances: 0 for the corner, 0.5 for the middle.
+        order: Indices of the engine's outputs in this order.
     """
 
     by_anchor: bool
     objectness: bool
+    boxes: Literal["centres", "offsets", "distances"] = "centres"
+    strides: tuple[int, ...] = ()
+    place: float = 0.0
+    order: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,7 @@ class Wanted:
     Attributes:
         class_ids: ``(K,)``.
         confidence: Lowest score, 0..1.
-        anchors: Where boxes and scores are in the output; None if an engine must not decode it.
+        anchors: Where boxes and scores are in the outputs; None if an engine must not decode them.
         iou: A box whose IoU with a better one of its class is larger is left out; 0..1.
         most: Maximum number of detections of a picture, the best ones.
     """

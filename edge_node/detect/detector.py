@@ -119,6 +119,8 @@ class Detector:
         self.layout: Layout = recognise(model, width, height, sample) if layout == "auto" else layout
         self._family = FAMILIES[self.layout]
         self._order = self._family.output_order(model)
+        anchors = self._family.anchors
+        self._anchors = replace(anchors, order=tuple(self._order)) if anchors else None
         self.input_format = self._family.input_format(width, height)
         named = len(model.class_names) == self._family.class_count(model)
         self._check(sample, sure=named or settings.layout != "auto")
@@ -255,7 +257,7 @@ class Detector:
     def _wanted_of(self, least: Sequence[float]) -> Wanted:
         """What a batch wants of its pictures, whose lowest scores are `least`."""
         settings = self._settings
-        return Wanted(self._wanted, min(least), self._family.anchors, settings.iou, settings.max_detections)
+        return Wanted(self._wanted, min(least), self._anchors, settings.iou, settings.max_detections)
 
     def _start(self, images: Sequence[Picture], target: InputFormat, wanted: Wanted) -> Pending[Inference]:
         """Give the engine a batch, which holds one of the engine's places until it is collected."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from edge_node.backends.cuda.kernels import COPY, JOB
-from edge_node.backends.cuda.nms import RESULT, SCRATCH, FilterLayout, request_size
+from edge_node.backends.cuda.layout import FilterLayout
+from edge_node.backends.cuda.nms import RESULT, SCRATCH, request_size
 
 IN_FLIGHT = 2
 """Batches at a time: one is copied and letterboxed while the network runs on the previous one."""
@@ -95,7 +96,7 @@ class SlotPlan:
         input: Shape of one picture's tensor, ``(3, height, width)``.
         dtype: Of the input.
         outputs: Shape for one picture and dtype of each output.
-        layout: How to decode the only output; None to copy all outputs whole.
+        layout: How to decode the outputs; None to copy them whole.
     """
 
     input: tuple[int, int, int]

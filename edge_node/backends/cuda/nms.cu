@@ -2,7 +2,7 @@
 //
 // `select` lists the anchors that score enough, `rank` sorts them, `compare` says which of them overlap too much, and
 // `keep` takes the best ones greedily. The result is that of decode/dense.py and decode/nms.py, bit for bit: the same
-// operations on 32-bit floats in the same order, none of them fused. nms.py describes the structures to Python.
+// operations on 32-bit floats in the same order, none of them fused. layout.py and nms.py describe the structures.
 //
 // Only `rank` and `keep` work in warps, whose threads exchange values; in the others, every thread works alone. There are
 // no barriers and no shared memory, so that the tests can run this source on a CPU.
@@ -13,6 +13,7 @@
 #ifdef __CUDACC_RTC__
 #define KERNEL extern "C" __global__
 #define DEVICE static __device__ __forceinline__
+#define DEVICE_CALL static __device__ __noinline__
 #endif
 
 typedef unsigned short f16;  // its bits; NVRTC has no cuda_fp16.h
@@ -29,11 +30,28 @@ struct Request {  // which detections are wanted
     int ids[1];   // their ids; the array has `classes` entries
 };
 
-struct Layout {         // how the anchors of the network's output lie in memory
-    int rows, anchors;  // 4 box values, an objectness if there is one, class scores
-    int row_stride, anchor_stride;
-    int objectness;  // 1: a class's score is its value times the objectness, which comes before the classes
-    int classes;     // row of the first class
+const int LEVELS = 8;
+
+struct Level {                           // a grid of anchors, each of which is a cell of it
+    unsigned long long scores, boxes;    // addresses of what the first picture has there
+    int score_picture, box_picture;      // values from one picture to the next
+    int first, across;                   // number of the first anchor; anchors in a row
+    float stride;                        // pixels from one anchor to the next
+    int unused;
+};
+
+enum Boxes { CENTRES, OFFSETS, DISTANCES };
+
+struct Layout {  // how the outputs of the network lie in memory
+    int anchors;
+    int score_stride, box_stride;  // values from one anchor to the next
+    int row_stride;                // from one value of an anchor to the next
+    int objectness;                // 1: a class's score is its value times the objectness, which comes before the classes
+    int boxes;                     // what the values of a box are: one of `Boxes`
+    float place;                   // of a cell's anchor: 0 at its corner, 0.5 in its middle
+    float width, height;           // of the input
+    int levels;
+    Level level[LEVELS];
 };
 
 struct alignas(16) Box {
@@ -81,8 +99,7 @@ DEVICE bool finite(float value) { return fabsf(value) <= LARGEST; }
 // The best wanted class of an anchor, the first one if several are; false if it scores too little. An anchor with a
 // score that is no number has no best one, as in numpy.
 template <class In>
-DEVICE bool best(const In* anchor, const Request* request, const Layout& layout, float likely, float* score, int* id) {
-    const In* scores = anchor + (long long)layout.classes * layout.row_stride;
+DEVICE bool best(const In* scores, const Request* request, const Layout& layout, float likely, float* score, int* id) {
     float top = -LARGEST;
     int place = 0;
     bool numbers = true;
@@ -102,31 +119,103 @@ DEVICE bool best(const In* anchor, const Request* request, const Layout& layout,
     return true;
 }
 
+// e to the power of x, as detect/decode/exponent.py has it: the same operations in the same order.
+DEVICE float exponential(float x) {
+    const float limited = x < -86.0f ? -86.0f : x > 89.0f ? 89.0f : x;
+    const float round = 12582912.0f;  // floats from here on are whole numbers
+    const float n = __fsub_rn(__fadd_rn(__fmul_rn(limited, 1.44269504f), round), round);
+    const float rest = __fsub_rn(__fsub_rn(limited, __fmul_rn(n, 0.693145752f)), __fmul_rn(n, 1.42860677e-6f));
+    float power = 1.0f / 5040.0f;
+    power = __fadd_rn(__fmul_rn(power, rest), 1.0f / 720.0f);
+    power = __fadd_rn(__fmul_rn(power, rest), 1.0f / 120.0f);
+    power = __fadd_rn(__fmul_rn(power, rest), 1.0f / 24.0f);
+    power = __fadd_rn(__fmul_rn(power, rest), 1.0f / 6.0f);
+    power = __fadd_rn(__fmul_rn(power, rest), 0.5f);
+    power = __fadd_rn(__fmul_rn(power, rest), 1.0f);
+    power = __fadd_rn(__fmul_rn(power, rest), 1.0f);
+    const int whole = n == n ? (int)n : 0;
+    return __fmul_rn(__fmul_rn(power, __int_as_float((whole + 126) << 23)), 2.0f);
+}
+
+DEVICE Box around(const float* centre, const float* sides) {
+    const float half[2] = {__fmul_rn(sides[0], 0.5f), __fmul_rn(sides[1], 0.5f)};
+    Box box;
+    box.x1 = __fsub_rn(centre[0], half[0]);
+    box.y1 = __fsub_rn(centre[1], half[1]);
+    box.x2 = __fadd_rn(centre[0], half[0]);
+    box.y2 = __fadd_rn(centre[1], half[1]);
+    return box;
+}
+
+// The expected distance from an anchor to a side of its box, in strides: the mean of a distribution over BINS.
+const int BINS = 8;
+
+template <class In>
+DEVICE_CALL float expected(const In* logits, int row_stride) {
+    float values[BINS], top = -LARGEST;
+    for (int i = 0; i < BINS; ++i) {
+        values[i] = load(logits, (long long)i * row_stride);
+        if (values[i] > top) top = values[i];
+    }
+    float total = 0.0f, moment = 0.0f;
+    for (int i = 0; i < BINS; ++i) {
+        const float weight = exponential(__fsub_rn(values[i], top));
+        total = __fadd_rn(total, weight);
+        moment = __fadd_rn(moment, __fmul_rn(weight, (float)i));
+    }
+    return __fdiv_rn(moment, total);
+}
+
+DEVICE float within(float value, float most) { return fminf(fmaxf(value, 0.0f), most); }
+
+// The box of an anchor in pixels of the input; false if one of its numbers is none or infinite.
+template <class In>
+DEVICE bool box_of(const In* values, const Layout& layout, const Level& level, int cell, Box* box) {
+    const float corner[2] = {(float)(cell % level.across), (float)(cell / level.across)};
+    float at[4];
+    if (layout.boxes == DISTANCES) {
+        for (int i = 0; i < 4; ++i) {
+            const float anchor = __fmul_rn(__fadd_rn(corner[i % 2], layout.place), level.stride);
+            const float away = expected(values + (long long)i * BINS * layout.row_stride, layout.row_stride);
+            const float distance = __fmul_rn(away, level.stride);
+            at[i] = i < 2 ? __fsub_rn(anchor, distance) : __fadd_rn(anchor, distance);
+        }
+        if (!finite(at[0]) || !finite(at[1]) || !finite(at[2]) || !finite(at[3])) return false;
+        *box = {within(at[0], layout.width), within(at[1], layout.height), within(at[2], layout.width),
+                within(at[3], layout.height)};
+        return true;
+    }
+    for (int i = 0; i < 4; ++i) {
+        at[i] = load(values, (long long)i * layout.row_stride);
+        if (layout.boxes == OFFSETS)
+            at[i] = __fmul_rn(i < 2 ? __fadd_rn(at[i], corner[i]) : exponential(at[i]), level.stride);
+    }
+    *box = around(at, at + 2);
+    return finite(box->x1) && finite(box->y1) && finite(box->x2) && finite(box->y2);
+}
+
 // One thread for each anchor. The count goes on beyond the capacity, so that the host sees that some are missing.
 template <class In>
-DEVICE void select(const In* output, const Request* request, const Layout& layout, int* counts, Scratch* scratch) {
+DEVICE void select(const Layout& layout, const Request* request, int* counts, Scratch* scratch) {
     const int number = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.y;
     if (number >= layout.anchors) return;
-    const In* anchor =
-        output + (long long)picture * layout.rows * layout.anchors + (long long)number * layout.anchor_stride;
+    Level level = layout.level[0];
+#pragma unroll
+    for (int i = 1; i < LEVELS; ++i)  // each by a constant index: else every thread would copy the whole layout
+        if (i < layout.levels && number >= layout.level[i].first) level = layout.level[i];
+    const int cell = number - level.first;
+    const In* scores = (const In*)level.scores + (long long)picture * level.score_picture +
+                       (long long)cell * layout.score_stride;
     float likely = 1.0f;
     if (layout.objectness) {
-        likely = load(anchor, (layout.classes - 1ll) * layout.row_stride);
+        likely = load(scores, -(long long)layout.row_stride);
         if (!(likely >= request->confidence)) return;
     }
     Candidate one;
-    if (!best(anchor, request, layout, likely, &one.score, &one.class_id)) return;
-    float half[2], centre[2];
-    for (int i = 0; i < 2; ++i) {
-        centre[i] = load(anchor, (long long)i * layout.row_stride);
-        half[i] = __fmul_rn(load(anchor, (2ll + i) * layout.row_stride), 0.5f);
-    }
-    one.box.x1 = __fsub_rn(centre[0], half[0]);
-    one.box.y1 = __fsub_rn(centre[1], half[1]);
-    one.box.x2 = __fadd_rn(centre[0], half[0]);
-    one.box.y2 = __fadd_rn(centre[1], half[1]);
-    const bool numbers = finite(one.box.x1) && finite(one.box.y1) && finite(one.box.x2) && finite(one.box.y2);
-    if (!numbers || !finite(one.score)) return;
+    if (!best(scores, request, layout, likely, &one.score, &one.class_id)) return;
+    const In* values =
+        (const In*)level.boxes + (long long)picture * level.box_picture + (long long)cell * layout.box_stride;
+    if (!box_of(values, layout, level, cell, &one.box) || !finite(one.score)) return;
     // A class that scores above 1 passes a confidence that the objectness fails. The host then has to look, because it
     // may want a higher confidence for this picture than for others of the batch.
     const bool odd = layout.objectness && one.score > likely;
@@ -137,12 +226,12 @@ DEVICE void select(const In* output, const Request* request, const Layout& layou
     own.found[slot] = one;
 }
 
-KERNEL void select_float32(const float* output, const Request* request, Layout layout, int* counts, Scratch* scratch) {
-    select(output, request, layout, counts, scratch);
+KERNEL void select_float32(Layout layout, const Request* request, int* counts, Scratch* scratch) {
+    select<float>(layout, request, counts, scratch);
 }
 
-KERNEL void select_float16(const f16* output, const Request* request, Layout layout, int* counts, Scratch* scratch) {
-    select(output, request, layout, counts, scratch);
+KERNEL void select_float16(Layout layout, const Request* request, int* counts, Scratch* scratch) {
+    select<f16>(layout, request, counts, scratch);
 }
 
 // --- NMS -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The kernels of `nms.cu` and the structures they read: a network's output becomes detections on the GPU.
+"""The kernels of `nms.cu` and the structures they read: a network's outputs become detections on the GPU.
 
 They give what `detect.decode` gives, bit for bit, so it makes no difference where a picture was decoded.
 """
@@ -6,7 +6,6 @@ They give what `detect.decode` gives, bit for bit, so it makes no difference whe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.backends.cuda.device import Device
-from edge_node.backends.interface import Anchors, Wanted
+from edge_node.backends.cuda.layout import LAYOUT, FilterLayout
+from edge_node.backends.interface import Wanted
 from edge_node.frames import U8, Detections
 
 PTX = Path(__file__).parent / "nms.ptx"
 CAPACITY = 1024
 """Maximum candidates of a picture that the GPU sorts out; with more, the host gets the whole output."""
 
-LAYOUT = np.dtype(
-    [(name, "<i4") for name in ("rows", "anchors", "row_stride", "anchor_stride", "objectness", "classes")]
-)
 REQUEST = np.dtype([("confidence", "<f4"), ("iou", "<f4"), ("most", "<i4"), ("classes", "<i4")])
 CANDIDATE = np.dtype([("xyxy", "<f4", 4), ("score", "<f4"), ("class_id", "<i4"), ("unused", "<i4", 2)])
 SCRATCH = np.dtype(
@@ -48,44 +45,6 @@ _THREADS = 128
 _WARPS = 8
 """Warps of a block that sorts; it and the next are as large as a whole GPU needs for a single picture."""
 _SORTERS, _COMPARERS = 32, 128
-
-
-@dataclass(frozen=True, slots=True)
-class FilterLayout:
-    """How the anchors of an output lie in memory.
-
-    Attributes:
-        rows: Values of an anchor: box, objectness if there is one, classes.
-        anchors: Number of anchors.
-        by_anchor: Whether the values of an anchor lie side by side.
-        objectness: Whether an anchor has an objectness.
-    """
-
-    rows: int
-    anchors: int
-    by_anchor: bool
-    objectness: bool
-
-    @classmethod
-    def of(cls, anchors: Anchors | None, outputs: Sequence[tuple[int, ...]]) -> FilterLayout | None:
-        """The layout of a network's outputs ``(N, ...)``; None if they must be copied whole."""
-        if anchors is None or len(outputs) != 1 or len(outputs[0]) != 3:
-            return None
-        _, first, second = outputs[0]
-        rows, count = (second, first) if anchors.by_anchor else (first, second)
-        found = cls(rows, count, anchors.by_anchor, anchors.objectness)
-        return found if found.classes > 0 else None
-
-    @property
-    def classes(self) -> int:
-        """How many classes the network knows."""
-        return self.rows - 4 - self.objectness
-
-    def to_bytes(self) -> bytes:
-        """The structure `Layout`."""
-        strides = (1, self.rows) if self.by_anchor else (self.anchors, 1)
-        first = 4 + self.objectness
-        return np.array([(self.rows, self.anchors, *strides, self.objectness, first)], LAYOUT).tobytes()
 
 
 def request_size(classes: int) -> int:
@@ -146,8 +105,8 @@ class NmsKernels:
         self._functions: dict[str, Any] = {
             name: self._module.get_function(name).prepare(arguments)
             for name, arguments in (
-                ("select_float32", f"PP{LAYOUT.itemsize}sPP"),
-                ("select_float16", f"PP{LAYOUT.itemsize}sPP"),
+                ("select_float32", f"{LAYOUT.itemsize}sPPP"),
+                ("select_float16", f"{LAYOUT.itemsize}sPPP"),
                 ("rank", "PP"),
                 ("compare", "PPP"),
                 ("keep", "PPPP"),
@@ -156,7 +115,7 @@ class NmsKernels:
 
     def detect(
         self,
-        output: int,
+        outputs: Sequence[int],
         dtype: npt.DTypeLike,
         batch: int,
         layout: FilterLayout,
@@ -166,24 +125,23 @@ class NmsKernels:
         results: int,
         stream: Any,
     ) -> None:
-        """Make detections of a network's output.
+        """Make detections of a network's outputs.
 
         Args:
-            output: Address of the output.
+            outputs: Addresses of the outputs.
             dtype: float32 or float16.
             batch: Pictures.
-            layout: How the output lies in memory.
+            layout: How the outputs lie in memory.
             request: Address of the structure `Request`.
             counts: Address of i32 ``(batch,)``, all zero; the kernels count candidates there.
             scratch: Address of a `SCRATCH` for each picture; whatever is in there.
             results: Address of a `RESULT` for each picture, which may be in the host's memory.
             stream: A stream of pycuda.
         """
-        select = self._functions[f"select_{np.dtype(dtype)}"]
+        kind = np.dtype(dtype)
+        select, given = self._functions[f"select_{kind}"], layout.to_bytes(outputs, kind.itemsize)
         anchors = (-(-layout.anchors // _THREADS), batch)
-        select.prepared_async_call(
-            anchors, (_THREADS, 1, 1), stream, output, request, layout.to_bytes(), counts, scratch
-        )
+        select.prepared_async_call(anchors, (_THREADS, 1, 1), stream, given, request, counts, scratch)
         for name, grid, block, arguments in (
             ("rank", (_SORTERS, batch), (32, _WARPS, 1), (counts, scratch)),
             ("compare", (_COMPARERS, batch), (_THREADS, 1, 1), (counts, request, scratch)),

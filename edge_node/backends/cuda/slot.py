@@ -110,7 +110,7 @@ class Slot:
             return
         driver.memset_d32_async(self._counts.address, 0, batch, stream)
         kernels.nms.detect(
-            self.outputs[0].address,
+            [output.address for output in self.outputs],
             plan.outputs[0][1],
             batch,
             layout,
@@ -133,13 +133,15 @@ class Slot:
             ]
             return [[np.array(view[index]) for view in views] for index in range(count)], None
         found = self._found.detections(count)
-        return [[self._fetch(index)] if one is None else [] for index, one in enumerate(found)], found
+        return [self._fetch(index) if one is None else [] for index, one in enumerate(found)], found
 
-    def _fetch(self, index: int) -> Array:
-        shape, kind = self._plan.outputs[0]
-        whole = np.empty(shape, kind)
-        self._gpu.driver.memcpy_dtoh(whole, self.outputs[0].address + index * whole.nbytes)
-        return whole
+    def _fetch(self, index: int) -> list[Array]:
+        """The outputs of one picture that the GPU could not decode."""
+        fetched: list[Array] = []
+        for output, (shape, kind) in zip(self.outputs, self._plan.outputs, strict=True):
+            fetched.append(whole := np.empty(shape, kind))
+            self._gpu.driver.memcpy_dtoh(whole, output.address + index * whole.nbytes)
+        return fetched
 
     def drop_graphs(self) -> None:
         """Drop all recordings."""

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from edge_node.backends.cuda.device import Device
+from edge_node.backends.cuda.layout import FilterLayout
 from edge_node.backends.cuda.memory import IN_FLIGHT, MARGIN, SlotPlan, aligned, largest_batch
-from edge_node.backends.cuda.nms import FilterLayout
 from edge_node.backends.cuda.slot import Slot
 from edge_node.backends.interface import Anchors, OutOfMemory
 from edge_node.backends.preprocess import InputFormat
@@ -24,7 +24,7 @@ KEPT = 4
 """Maximum input formats whose buffers are kept: cameras of different aspects take turns."""
 _AGAIN_S = 60.0
 """Seconds after memory ran out until larger batches are tried again."""
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float16))
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float16)}
 
 
 class Shapes(Protocol):
@@ -165,8 +165,10 @@ class Slots:
     def _plan(self, target: InputFormat, anchors: Anchors | None) -> SlotPlan:
         picture = (3, target.height, target.width)
         outputs = self._network.outputs((self._network.padded(1), *picture))
-        filtered = FilterLayout.of(anchors, [output for output, _ in outputs])
-        if filtered and outputs[0][1] not in _FLOATS:
+        size = target.width, target.height
+        filtered = FilterLayout.of(anchors, [output for output, _ in outputs], size)
+        kinds = {kind for _, kind in outputs}
+        if len(kinds) > 1 or not kinds <= _FLOATS:
             filtered = None
         return SlotPlan(
             picture, self._network.input_dtype, tuple((shape[1:], kind) for shape, kind in outputs), filtered

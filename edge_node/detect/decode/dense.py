@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
+from edge_node.detect.decode.exponent import exponential
 from edge_node.detect.decode.raw import Ids, Raw, build
 from edge_node.frames import Detections
 from shared.geometry import F32
@@ -14,6 +16,10 @@ from shared.geometry import F32
 DFL_BINS = 8
 """Bins of a distance distribution in NanoDet and PicoDet: their "reg_max", which is 7, plus one."""
 
+YOLOX_STRIDES, NANODET_STRIDES = (8, 16, 32), (8, 16, 32, 64)
+"""Pixels between the cells of each level."""
+
+_BINS = np.arange(DFL_BINS, dtype=np.float32)[:, None]
 _ALL = np.frombuffer(b"\1" * 8, np.uint64)[0]
 """Eight times True."""
 
@@ -38,11 +44,11 @@ def yolox(raw: Raw) -> Detections:
     Source: Ge et al., "YOLOX: Exceeding YOLO Series in 2021", section 2.1.
     """
     chosen, score, class_id = _with_objectness(raw)
-    corner, stride = grid(*raw.size, (8, 16, 32))
+    corner, stride = grid(*raw.size, YOLOX_STRIDES)
     offsets, stride = raw.arrays[0][chosen, :4], stride[chosen, None]
     centre = (offsets[:, :2] + corner[chosen]) * stride
     with np.errstate(over="ignore"):  # `build` leaves infinite boxes out
-        sides = np.exp(offsets[:, 2:]) * stride
+        sides = exponential(offsets[:, 2:]) * stride
     return _from_centres(np.concatenate([centre, sides], axis=1).T, score, class_id)
 
 
@@ -53,7 +59,7 @@ def nanodet(raw: Raw) -> Detections:
     """
     output = raw.arrays[0]
     chosen, score, class_id = _best(output[:, : -4 * DFL_BINS], raw.wanted, raw.confidence)
-    corner, stride = grid(*raw.size, (8, 16, 32, 64))
+    corner, stride = grid(*raw.size, NANODET_STRIDES)
     anchor = corner[chosen] * stride[chosen, None]
     sides = output[chosen, -4 * DFL_BINS :]
     return _from_distances(sides, anchor, stride[chosen], score, class_id, raw.size)
@@ -72,8 +78,12 @@ def picodet(raw: Raw) -> Detections:
     return _from_distances(sides, anchor, stride[chosen], score, class_id, raw.size)
 
 
-def grid(width: int, height: int, strides: Sequence[int]) -> tuple[F32, F32]:
-    """Corners ``(cells, 2)``, in cells, and strides ``(cells,)`` of a network's levels."""
+@lru_cache(64)
+def grid(width: int, height: int, strides: tuple[int, ...]) -> tuple[F32, F32]:
+    """Corners ``(cells, 2)``, in cells, and strides ``(cells,)`` of a network's levels.
+
+    They are remembered, so nobody may change them.
+    """
     corners, steps = [], []
     for stride in strides:
         y, x = np.mgrid[0 : math.ceil(height / stride), 0 : math.ceil(width / stride)]
@@ -161,9 +171,11 @@ def _from_distances(
         class_id: ``(K,)``.
         size: Width and height of the input.
     """
-    logits = distributions.reshape(len(stride), 4, distributions.shape[1] // 4)
-    weight = np.exp(logits - logits.max(axis=2, keepdims=True))
-    weight /= weight.sum(axis=2, keepdims=True)
-    distance = weight @ np.arange(logits.shape[2], dtype=np.float32) * stride[:, None]
+    logits = np.ascontiguousarray(distributions.reshape(-1, DFL_BINS).T)
+    weight = exponential(logits - logits.max(axis=0))
+    # Sums in this order, one bin after the other, as the GPU has them.
+    total = np.add.accumulate(weight, axis=0)[-1]
+    moment = np.add.accumulate(weight * _BINS, axis=0)[-1]
+    distance = (moment / total).reshape(-1, 4) * stride[:, None]
     xyxy = np.concatenate([anchor - distance[:, :2], anchor + distance[:, 2:]], axis=1)
     return build(np.clip(xyxy, 0, np.array(size * 2, np.float32)), score, class_id)

@@ -71,7 +71,7 @@ class Family:
         pixels: The values that the network was trained on.
         fit: How pictures of another aspect are put into the input; see `InputFormat`.
         overlaps: Whether several boxes show one object, so that NMS has to choose.
-        anchors: Where scores are in the output, for engines that filter candidates on their device.
+        anchors: Where boxes and scores are in the outputs, for engines that decode on their device.
         class_axis: None if the outputs do not tell the number of classes.
         background: Which class is no object: none, the first (the others move down by one) or the last.
     """
@@ -157,7 +157,7 @@ _ROWS = (
         pixels=_BYTES_BGR,
         fit="corner",
         overlaps=True,
-        # No anchors: boxes are offsets from cells, which only their place in the whole output tells.
+        anchors=Anchors(by_anchor=True, objectness=True, boxes="offsets", strides=dense.YOLOX_STRIDES),
         class_axis=ClassAxis(0, 2, 5),
     ),
     Family(
@@ -177,6 +177,7 @@ _ROWS = (
         pixels=_IMAGENET_BGR,
         fit="stretch",
         overlaps=True,
+        anchors=Anchors(by_anchor=True, objectness=False, boxes="distances", strides=dense.NANODET_STRIDES),
         class_axis=ClassAxis(0, 2, 4 * dense.DFL_BINS),
     ),
     Family(
@@ -187,6 +188,7 @@ _ROWS = (
         pixels=_IMAGENET,
         fit="stretch",
         overlaps=True,
+        anchors=Anchors(by_anchor=True, objectness=False, boxes="distances", place=0.5),
         class_axis=ClassAxis(0, 2, 0),
     ),
     Family(

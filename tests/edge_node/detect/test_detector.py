@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from edge_node.assets.models import BUILT_IN
-from edge_node.backends.interface import Inference, Pending, Wanted
+from edge_node.assets.names import Layout
+from edge_node.backends.interface import Array, Inference, Pending, Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
@@ -25,6 +26,8 @@ from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
 from tests.edge_node.backends import networks
 from tests.edge_node.backends.cuda.on_cpu import run_on_cpu
+from tests.edge_node.backends.cuda.outputs import anchors_of, arranged, crowd
+from tests.edge_node.detect.decode.families import SIDE, Export, save
 
 
 @pytest.fixture(scope="module")
@@ -333,8 +336,8 @@ class Decoding(OnnxBackend):
         decoded: How many pictures it decoded, and how many had too many candidates.
     """
 
-    def __init__(self) -> None:
-        super().__init__(BUILT_IN / "nanodet_g.onnx")
+    def __init__(self, path: Path = BUILT_IN / "nanodet_g.onnx") -> None:
+        super().__init__(path)
         self.decoded = [0, 0]
 
     def submit(
@@ -344,8 +347,8 @@ class Decoding(OnnxBackend):
         inference = super().submit(images, target, wanted).collect()
         if wanted is None:
             return Pending.of(inference)
-        whole = np.stack([output for (output,) in inference.outputs])
-        _, found = run_on_cpu("yolov8", whole, wanted)
+        whole = [np.stack(one) for one in zip(*inference.outputs, strict=True)]
+        _, found = run_on_cpu(wanted.anchors, whole, wanted, (target.width, target.height))
         left = [outputs if one is None else [] for one, outputs in zip(found, inference.outputs, strict=True)]
         for one in found:
             self.decoded[one is None] += 1
@@ -380,3 +383,27 @@ def test_detections_of_an_engine_that_decodes_are_those_of_one_that_does_not(key
             assert sum(map(len, found)) >= 10
     assert engine.decoded[False] >= 4
     assert engine.decoded[True] >= 1
+
+
+@pytest.mark.parametrize("layout", ["yolox", "nanodet", "picodet"])
+def test_an_engine_that_decodes_finds_the_outputs_of_every_level(layout: Layout, tmp_path: Path) -> None:
+    size, rng = (SIDE, SIDE), np.random.default_rng(3)
+    crowded = crowd(rng, classes=80, anchors=anchors_of(layout, size), candidates=150)
+    outputs = [output[None] for output in arranged(layout, crowded, size=size)]
+    if layout == "picodet":  # the coarsest level first, as some exports have it
+        outputs = outputs[3::-1] + outputs[:3:-1]
+    named: dict[str, Array] = {
+        f"output{index}": np.ascontiguousarray(output) for index, output in enumerate(outputs)
+    }
+    file = save(Export(layout, lambda: named), tmp_path / "model.onnx")
+    settings = ModelSettings(name=str(file), layout=layout)  # noise is not plausible
+    engine, picture = Decoding(Path(settings.name)), np.zeros((SIDE, SIDE, 3), np.uint8)
+    with Detector(settings) as plain, Detector(settings, open_backend=lambda *_: engine) as detector:
+        expected, _ = plain.detect(picture)
+        before = engine.decoded[False]
+        found, _ = detector.detect(picture)
+        assert engine.decoded == [before + 1, 0]
+    assert len(found) > 10
+    np.testing.assert_array_equal(found.xyxy, expected.xyxy)
+    np.testing.assert_array_equal(found.score, expected.score)
+    np.testing.assert_array_equal(found.class_id, expected.class_id)

@@ -31,6 +31,11 @@ static int __float_as_int(float value) {
     std::memcpy(&bits, &value, sizeof bits);
     return bits;
 }
+static float __int_as_float(int bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
 static unsigned short to_half(float value) {
     const _Float16 half = static_cast<_Float16>(value);
     unsigned short bits;
@@ -112,6 +117,7 @@ struct alignas(16) uint4 {
 
 #define KERNEL static
 #define DEVICE static
+#define DEVICE_CALL static
 #define CONSTANT static const
 #include "kernels.cu"
 #include "nms.cu"
@@ -145,10 +151,14 @@ void run_part(const Part* job, u8* out) {
     launch(job->target_width + 3, job->rows + 3, 1, [&] { part(*job, out); });
 }
 
-int sizes(int which) { return which == 0 ? sizeof(Scratch) : sizeof(Result); }
+int sizes(int which) { return which == 0 ? sizeof(Scratch) : which == 1 ? sizeof(Result) : sizeof(Layout); }
 
-void run_nms(const void* output, const Request* request, const Layout* layout, int* counts, Scratch* scratch,
-             Result* results, int batch, int half) {
+void run_exponential(const float* values, float* results, int count) {
+    for (int i = 0; i < count; ++i) results[i] = exponential(values[i]);
+}
+
+void run_nms(const Request* request, const Layout* layout, int* counts, Scratch* scratch, Result* results, int batch,
+             int half) {
     // Backwards, because on a GPU, too, candidates are found in any order.
     blockDim = {1, 1, 1};
     gridDim = {unsigned(layout->anchors), unsigned(batch), 1};
@@ -156,9 +166,9 @@ void run_nms(const void* output, const Request* request, const Layout* layout, i
         for (unsigned x = gridDim.x; x--;) {
             blockIdx.x = x;
             if (half)
-                select_float16(static_cast<const f16*>(output), request, *layout, counts, scratch);
+                select_float16(*layout, request, counts, scratch);
             else
-                select_float32(static_cast<const float*>(output), request, *layout, counts, scratch);
+                select_float32(*layout, request, counts, scratch);
         }
     launch(3, batch, 1, [&] { warp::start([&] { rank(counts, scratch); }); });
     launch(7, batch, 1, [&] { compare(counts, request, scratch); });

@@ -7,9 +7,10 @@ import functools
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,24 +18,24 @@ import pytest
 
 from edge_node.assets.names import Layout
 from edge_node.backends.cuda.kernels import PTX
-from edge_node.backends.cuda.nms import (
-    LAYOUT,
-    RESULT,
-    SCRATCH,
-    FilterLayout,
-    Results,
-    fill_request,
-    request_size,
-)
-from edge_node.backends.interface import Wanted
+from edge_node.backends.cuda.layout import LAYOUT, FilterLayout
+from edge_node.backends.cuda.nms import RESULT, SCRATCH, Results, fill_request, request_size
+from edge_node.backends.interface import Anchors, Wanted
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8, Detections
+from tests.edge_node.backends.cuda.outputs import SIZE
 
 Array = npt.NDArray[Any]
 Found = tuple[list[int], list[Detections | None]]
 """By picture, the number of candidates and the detections."""
-Run = Callable[[Layout, Array, Wanted], Found]
-"""Takes a network's output for a batch."""
+
+
+class Run(Protocol):
+    """Makes detections of a network's outputs for a batch, which are in the family's order."""
+
+    def __call__(
+        self, layout: Layout, outputs: Sequence[Array], wanted: Wanted, size: tuple[int, int] = SIZE
+    ) -> Found: ...
 
 
 @functools.cache
@@ -60,20 +61,29 @@ def address(array: Array) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def run_on_cpu(layout: Layout, output: Array, wanted: Wanted) -> Found:
+def run_on_cpu(
+    layout: Layout | Anchors | None, outputs: Sequence[Array], wanted: Wanted, size: tuple[int, int] = SIZE
+) -> Found:
     """See `Run`."""
-    batch, kind = len(output), layout_of(layout, output)
-    request, structure = requested(kind, wanted), np.frombuffer(kind.to_bytes(), LAYOUT)
+    outputs = [np.ascontiguousarray(output) for output in outputs]
+    batch, dtype, kind = len(outputs[0]), outputs[0].dtype, layout_of(layout, outputs, size)
+    structure = kind.to_bytes([output.ctypes.data for output in outputs], dtype.itemsize)
     counts = np.zeros(batch, np.int32)
     scratch, results = garbage(batch, SCRATCH), garbage(batch, RESULT)
-    arrays = (np.ascontiguousarray(output), request, structure, counts, scratch, results)
-    compiled().run_nms(*map(address, arrays), batch, int(output.dtype == np.float16))
+    arrays = requested(kind, wanted), np.frombuffer(structure, LAYOUT), counts, scratch, results
+    compiled().run_nms(*map(address, arrays), batch, int(dtype == np.float16))
     return read(results)
 
 
-def layout_of(layout: Layout, output: Array) -> FilterLayout:
-    """How a family's output lies in memory."""
-    found = FilterLayout.of(FAMILIES[layout].anchors, [output.shape])
+def layout_of(
+    layout: Layout | Anchors | None, outputs: Sequence[Array], size: tuple[int, int] = SIZE
+) -> FilterLayout:
+    """How outputs lie in memory: those of a family in its order, or those that anchors are told of."""
+    anchors = FAMILIES[layout].anchors if isinstance(layout, str) else layout
+    assert anchors is not None
+    if isinstance(layout, str):
+        anchors = replace(anchors, order=tuple(range(len(outputs))))
+    found = FilterLayout.of(anchors, [output.shape for output in outputs], size)
     assert found is not None
     return found
 

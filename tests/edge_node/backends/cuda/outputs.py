@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,22 @@ import numpy.typing as npt
 from edge_node.assets.names import Layout
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat
+from edge_node.detect.decode import dense
 from edge_node.detect.decode.candidates import candidates, suppress
+from edge_node.detect.decode.dense import cells
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import Detections
 
 F32 = npt.NDArray[np.float32]
-TARGET = InputFormat(640, 640)
+SIZE = (160, 128)
+"""Width and height of the input; large enough for a few hundred anchors."""
+STRIDES: dict[Layout, tuple[int, ...]] = {
+    "yolox": dense.YOLOX_STRIDES,
+    "nanodet": dense.NANODET_STRIDES,
+    "picodet": dense.NANODET_STRIDES,
+}
+DECODED: tuple[Layout, ...] = ("yolov8", "yolov5", "yolox", "nanodet", "picodet")
+"""A layout of each kind that a GPU decodes."""
 
 
 def crowd(
@@ -69,32 +80,61 @@ def broken(rng: np.random.Generator, output: F32) -> F32:
     return output
 
 
-def arranged(layout: Layout, output: F32, likely: F32 | None = None) -> F32:
+def anchors_of(layout: Layout, size: tuple[int, int] = SIZE) -> int:
+    """How many anchors a network has; of families without levels, as many as of YOLOX."""
+    return sum(cells(*size, STRIDES.get(layout, dense.YOLOX_STRIDES)))
+
+
+def arranged(
+    layout: Layout, output: F32, likely: F32 | None = None, size: tuple[int, int] = SIZE
+) -> list[F32]:
     """An output ``(4 + classes, anchors)`` as a family arranges it.
+
+    Distances of sides are distributions that have little to do with the boxes, but are as damaged.
 
     Args:
         layout: Of the family.
         output: As YOLOv8 arranges it.
         likely: The objectness of each anchor for families that have one; None: 1.
+        size: Width and height of the input.
     """
+    anchors, boxes, scores = output.shape[1], output[:4].T, output[4:].T
     if layout == "yolov8":
-        return output
-    objectness = np.ones(output.shape[1], np.float32) if likely is None else likely
-    return np.ascontiguousarray(np.concatenate([output[:4], objectness[None], output[4:]]).T)
+        return [output]
+    if layout in ("nanodet", "picodet"):
+        strides = STRIDES[layout]
+        rng = np.random.default_rng(anchors)
+        sides = rng.normal(0, 4, (anchors, 4, dense.DFL_BINS)).astype(np.float32)
+        odd = ~(np.abs(boxes) < 1e30)
+        sides[..., 3][odd] = boxes[odd]
+        sides = sides.reshape(anchors, -1)
+        if layout == "nanodet":
+            return [np.concatenate([scores, sides], axis=1)]
+        ends = np.cumsum(cells(*size, strides))[:-1]
+        return [*np.split(scores, ends), *np.split(sides, ends)]
+    if layout == "yolox":
+        corner, stride = dense.grid(*size, dense.YOLOX_STRIDES)
+        centre, sides = boxes[:, :2] / stride[:, None] - corner, np.log(boxes[:, 2:] / stride[:, None])
+        boxes = np.concatenate([centre, sides], axis=1)
+    objectness = np.ones(anchors, np.float32) if likely is None else likely
+    return [np.ascontiguousarray(np.concatenate([boxes, objectness[:, None], scores], axis=1))]
 
 
 def outputs(layout: Layout, classes: int, anchors: int, batch: int, share: float) -> F32:
     """Outputs of a batch in which a share of the anchors are candidates."""
     rng, count = np.random.default_rng(anchors), int(share * anchors)
     pictures = [crowd(rng, classes=classes, anchors=anchors, candidates=count) for _ in range(batch)]
-    return np.stack([arranged(layout, picture) for picture in pictures])
+    return np.stack([arranged(layout, picture)[0] for picture in pictures])
 
 
-def on_host(layout: Layout, output: npt.NDArray[Any], wanted: Wanted) -> Detections:
-    """What the host makes of one picture's output, in pixels of the input."""
+def on_host(
+    layout: Layout, outputs: Sequence[npt.NDArray[Any]], wanted: Wanted, size: tuple[int, int] = SIZE
+) -> Detections:
+    """What the host makes of one picture's outputs, in pixels of the input."""
     with np.errstate(all="ignore"):
-        found = candidates(FAMILIES[layout], [output], TARGET, wanted.class_ids, wanted.confidence)
-        return suppress(FAMILIES[layout], found, wanted.iou, wanted.most)
+        target, family = InputFormat(*size), FAMILIES[layout]
+        found = candidates(family, outputs, target, wanted.class_ids, wanted.confidence)
+        return suppress(family, found, wanted.iou, wanted.most)
 
 
 def assert_equal(found: Detections | None, expected: Detections) -> None:

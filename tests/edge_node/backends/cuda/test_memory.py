@@ -13,8 +13,8 @@ import pytest
 
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.graph import CaptureError
+from edge_node.backends.cuda.layout import FilterLayout
 from edge_node.backends.cuda.memory import IN_FLIGHT, MARGIN, SlotPlan, is_shortage, largest_batch
-from edge_node.backends.cuda.nms import FilterLayout
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.cuda.slots import KEPT, Shape
 from edge_node.backends.interface import OutOfMemory, Wanted
@@ -104,7 +104,7 @@ def test_a_slot_of_yolov8_at_640_takes_what_was_counted_by_hand() -> None:
 
 def test_a_slot_that_decodes_fetches_no_outputs() -> None:
     outputs = (((84, 8400), np.dtype(np.float16)),)
-    layout = FilterLayout.of(FAMILIES["yolov8"].anchors, [(1, 84, 8400)])
+    layout = FilterLayout.of(FAMILIES["yolov8"].anchors, [(1, 84, 8400)], (640, 640))
     sizes = SlotPlan((3, 640, 640), np.dtype(np.float16), outputs, layout).sizes(16, 0)
     assert sizes.fetched == (0,)
     # For each picture 1024 keys, twice as many candidates of 32 bytes, and a bit for each pair.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,15 @@ from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8, OnGpu, Picture
 from shared.errors import ModelError
 from tests.conftest import SHARED
-from tests.edge_node.backends.cuda.outputs import assert_equal, on_host, outputs
+from tests.edge_node.backends.cuda.outputs import (
+    DECODED,
+    anchors_of,
+    arranged,
+    assert_equal,
+    crowd,
+    on_host,
+    outputs,
+)
 from tests.edge_node.backends.cuda.test_kernels import (
     SIZES,
     TARGETS,
@@ -97,25 +106,27 @@ def test_nv12_and_half_precision_and_a_batch(gpu: Device, kernels: Kernels) -> N
 class Constant:
     """A network that always gives the same answer; the runner's parts around it are real."""
 
-    def __init__(self, gpu: Device, answer: npt.NDArray[Any], stream: Any, *, waits: bool) -> None:
+    def __init__(self, gpu: Device, answers: Sequence[npt.NDArray[Any]], stream: Any, *, waits: bool) -> None:
         self._waits = waits
-        self._gpu, self._answer, self._stream = gpu, answer, stream
+        self._gpu, self._answers, self._stream = gpu, answers, stream
         self.input_dtype: np.dtype[Any] = np.dtype(np.float32)
-        self.max_batch, self.capturable = len(answer), True
-        self._memory = Buffer(gpu, answer.nbytes)
-        gpu.driver.memcpy_htod(self._memory.address, answer)
+        self.max_batch, self.capturable = len(answers[0]), True
+        self._memory = [Buffer(gpu, answer.nbytes) for answer in answers]
+        for memory, answer in zip(self._memory, answers, strict=True):
+            gpu.driver.memcpy_htod(memory.address, answer)
         self.enqueued = 0
 
     def padded(self, count: int) -> int:
         return count
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        return [((shape[0], *self._answer.shape[1:]), self._answer.dtype)]
+        return [((shape[0], *answer.shape[1:]), answer.dtype) for answer in self._answers]
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - whatever comes in, the answer is the same
         self.enqueued += 1
-        size = self._answer[: shape[0]].nbytes
-        self._gpu.driver.memcpy_dtod_async(outputs[0], self._memory.address, size, self._stream)
+        for output, memory, answer in zip(outputs, self._memory, self._answers, strict=True):
+            size = answer[: shape[0]].nbytes
+            self._gpu.driver.memcpy_dtod_async(output, memory.address, size, self._stream)
         if self._waits:
             self._stream.synchronize()
 
@@ -126,15 +137,16 @@ class Constant:
         pass
 
     def close(self) -> None:
-        self._memory.free()
+        for memory in self._memory:
+            memory.free()
 
 
 def runner(
-    gpu: Device, answer: npt.NDArray[Any], *, graphs: bool = True, waits: bool = False
+    gpu: Device, *answers: npt.NDArray[Any], graphs: bool = True, waits: bool = False
 ) -> tuple[CudaRunner, Constant]:
     with gpu.current():
         stream = gpu.driver.Stream()
-        network = Constant(gpu, answer, stream, waits=waits)
+        network = Constant(gpu, answers, stream, waits=waits)
     return CudaRunner(gpu, network, stream, graphs=graphs), network
 
 
@@ -148,7 +160,7 @@ def check(result: Inference, layout: Layout, answer: npt.NDArray[Any], wanted: W
     assert result.found
     assert not any(result.outputs)
     for index, found in enumerate(result.found):
-        assert_equal(found, on_host(layout, answer[index], wanted))
+        assert_equal(found, on_host(layout, [answer[index]], wanted))
 
 
 @pytest.mark.parametrize("graphs", [True, False], ids=["graph", "enqueued"])
@@ -188,6 +200,32 @@ def test_a_flood_of_candidates_comes_back_whole(gpu: Device) -> None:
     found = engine.submit([picture(640, 480)] * 2, TARGETS["yolov8"], wanted).collect()
     for index, (output,) in enumerate(found.outputs):
         np.testing.assert_array_equal(output, answer[index])
+    engine.close()
+
+
+@pytest.mark.parametrize("layout", DECODED)
+def test_every_layout_is_decoded_on_the_gpu_and_a_flood_of_it_comes_back_whole(
+    gpu: Device, layout: Layout
+) -> None:
+    target, rng = TARGETS["yolov8"], np.random.default_rng(5)
+    size = target.width, target.height
+    pictures = [
+        arranged(layout, crowd(rng, classes=7, anchors=anchors_of(layout, size), candidates=count), size=size)
+        for count in (200, 1100)
+    ]
+    answers = [np.ascontiguousarray(np.stack(one)) for one in zip(*pictures, strict=True)]
+    engine, _ = runner(gpu, *answers)
+    kind = FAMILIES[layout].anchors
+    assert kind is not None
+    wanted = Wanted(np.arange(7), 0.25, replace(kind, order=tuple(range(len(answers)))), 0.6, 300)
+    for _ in range(2):
+        result = engine.submit([picture(640, 480)] * 2, target, wanted).collect()
+        assert result.found
+        assert_equal(result.found[0], on_host(layout, pictures[0], wanted, size))
+        assert result.found[1] is None
+        assert not result.outputs[0]
+        for output, answer in zip(result.outputs[1], answers, strict=True):
+            np.testing.assert_array_equal(output, answer[1])
     engine.close()
 
 
@@ -518,7 +556,7 @@ def test_one_recording_serves_pictures_wherever_they_lie_and_of_any_size(gpu: De
     target = TARGETS["yolov8"]
     with gpu.current():
         stream = gpu.driver.Stream()
-        network = Echo(gpu, np.zeros((4, 1), np.float32), stream, waits=False)
+        network = Echo(gpu, [np.zeros((4, 1), np.float32)], stream, waits=False)
         engine = CudaRunner(gpu, network, stream)
         planar = nv12(352, 288)
         memory = Buffer(gpu, 432 * 512)
