@@ -263,7 +263,7 @@ def test_the_input_of_a_batch_is_its_own_while_another_network_runs(gpu: Device,
     with gpu.current():
         stream = gpu.driver.Stream()
         engine = CudaRunner(
-            gpu, Echo(gpu, np.zeros((4, 1), np.float32), stream, waits=False), stream, graphs=graphs
+            gpu, Echo(gpu, [np.zeros((4, 1), np.float32)], stream, waits=False), stream, graphs=graphs
         )
     batches = [
         [np.full((480, 640, 3), 10 * turn + place, np.uint8) for place in range(4)] for turn in range(20)
