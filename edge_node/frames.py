@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -118,6 +118,18 @@ class OnGpu:
         return replace(self, luma=luma, chroma=chroma, width=right - left, height=bottom - top)
 
 
+class Decoded(NamedTuple):
+    """A picture that a GPU has decoded.
+
+    Attributes:
+        picture: Nobody writes to its memory while somebody holds it.
+        stamp: The time stamp of what was decoded; None when it had none.
+    """
+
+    picture: OnGpu
+    stamp: float | None
+
+
 Picture = U8 | OnGpu
 """A picture in host memory, u8 ``(H, W, 3)`` in BGR, or in a GPU's memory."""
 
@@ -151,6 +163,21 @@ class Lender(Protocol):
         """An array ``(height, width, 3)`` with any content; its memory returns once nobody holds it."""
 
 
+class Decoding(NamedTuple):
+    """Where a camera's video is decoded.
+
+    Attributes:
+        on: The processor or the GPU.
+        why: Why not on the GPU, where somebody may expect it; None otherwise.
+    """
+
+    on: Literal["cpu", "gpu"]
+    why: str | None = None
+
+
+ON_CPU, ON_GPU = Decoding("cpu"), Decoding("gpu")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture of one camera.
@@ -169,6 +196,7 @@ class Frame:
         reader: The library that decoded the frame.
         born_ns: When it was captured, or read from a file, on the monotonic clock, nanoseconds; latencies
             count from here.
+        decoding: Where it was decoded.
     """
 
     camera: str
@@ -180,6 +208,7 @@ class Frame:
     clock: ClockSource = "arrival"
     reader: str = ""
     born_ns: int = field(default_factory=time.monotonic_ns)
+    decoding: Decoding = ON_CPU
 
     def __post_init__(self) -> None:
         picture = self.picture

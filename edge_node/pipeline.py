@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from edge_node.analytics.watch import Watch, update_all
+from edge_node.backends.cuda.video.nvdec import decoder_for
 from edge_node.capture.camera import capture
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
@@ -251,7 +252,14 @@ class Pipeline:
         progress = self._captured[camera]
         on_status = partial(self._publisher.state.camera_status, camera)
         try:
-            for frame in capture(camera, settings, progress, on_status, lender=lambda: detect.pictures):
+            for frame in capture(
+                camera,
+                settings,
+                progress,
+                on_status,
+                lender=lambda: detect.pictures,
+                gpu=lambda: decoder_for(detect.pictures),
+            ):
                 progress.took()
                 if frame.seq == 0:
                     log.info("camera %s: %dx%d", camera, frame.width, frame.height)

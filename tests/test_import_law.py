@@ -48,6 +48,7 @@ LEVELS: dict[str, list[str]] = {
     "edge_node/doctor": ["finding.py", "gpu.py", "doctor.py"],
     "edge_node/capture": [
         "readers",
+        "decoding.py",
         "attempts.py clock.py film.py rtsp.py",
         "opening.py extent.py",
         "camera.py",

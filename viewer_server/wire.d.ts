@@ -8,6 +8,8 @@ export interface CameraInfo {
   lines: number;
   clock: "arrival" | "media" | "sender" | "stream" | null;
   reader: string | null;
+  decoder: "cpu" | "gpu" | null;
+  decoder_reason: string | null;
 }
 
 export interface CameraList {

@@ -14,7 +14,7 @@ from edge_node.capture.opening import Source
 from edge_node.capture.readers.interface import GpuDecoder, Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import may_come_later
-from edge_node.frames import Frame, Lender
+from edge_node.frames import ON_GPU, Frame, Lender, OnGpu
 from shared import clock as wall_clock
 from shared.errors import SourceError
 from shared.wire.messages import CameraState, ClockSource
@@ -63,7 +63,7 @@ def capture(
                 recorded = reader.feed == "film"
                 if must_end and not recorded:
                     raise SourceError(f"{source.shown}: is live; a batch job needs a video that ends")
-                for frame in frames.of(reader, film, stop):
+                for frame in frames.of(reader, source, film, stop):
                     attempts.frame()
                     yield frame
             if recorded and film.broke_off_s is not None:
@@ -96,7 +96,7 @@ class _Frames:
         self._seq, self._last_ns = 0, 0
         self._shown = wall_clock.SteadyClock()
 
-    def of(self, reader: Reader, film: Film, stop: threading.Event) -> Iterator[Frame]:
+    def of(self, reader: Reader, source: Source, film: Film, stop: threading.Event) -> Iterator[Frame]:
         """The frames of an open source, until it ends or is lost."""
         shape = None
         for taken, wall_ns, monotonic_ns, clock in _timed(reader, film, stop, self._last_ns):
@@ -115,6 +115,8 @@ class _Frames:
                 clock,
                 reader.name,
                 born_ns,
+                # A picture that was held back tells where it was decoded; the source may have changed since.
+                ON_GPU if isinstance(taken.picture, OnGpu) else source.decoding,
             )
             self._seq += 1
 

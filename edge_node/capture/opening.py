@@ -8,18 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from edge_node.capture.decoding import NOT_THIS_KIND, Choice
 from edge_node.capture.readers import web
 from edge_node.capture.readers.address import Address, parse
 from edge_node.capture.readers.device import open_device
 from edge_node.capture.readers.gstreamer import GstReader
 from edge_node.capture.readers.interface import GpuDecoder, Memory, Reader
+from edge_node.capture.readers.nvdec import GpuCamera, GpuVideo
 from edge_node.capture.readers.parts import Parts
 from edge_node.capture.readers.stills import Pictures, PolledPicture
 from edge_node.capture.readers.video import Video
 from edge_node.capture.rtsp import RtspCamera
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import IMAGES, check_source, describe, kind_of, path_of, pictures
-from edge_node.frames import Lender
+from edge_node.frames import Decoding, Lender
 from shared.errors import SourceError
 
 log = logging.getLogger("darner.capture")
@@ -50,7 +52,7 @@ class Source:
         gpu: Callable[[], GpuDecoder | None] = lambda: None,
     ) -> None:
         self._camera, self._settings, self._stop = camera, settings, stop
-        self._memory, self._gpu = Memory(lender), gpu
+        self._memory, self._choice = Memory(lender), Choice(camera, settings, gpu)
         source = settings.source
         self.shown = describe(source)
         self._prefix = f"camera {camera}: cannot open {self.shown}"
@@ -58,9 +60,14 @@ class Source:
         self._said: web.Said | None = None
         self._was_live = False
         if isinstance(source, str) and source.lower().startswith(("rtsp://", "rtsps://")):
-            self._rtsp = RtspCamera(camera, parse(source), self.shown, settings)
+            self._rtsp = RtspCamera(camera, parse(source), self.shown, settings, self._choice)
         elif settings.reader == "gstreamer" and kind_of(source) in ("http", "stream"):
             log.info("camera %s: FFmpeg reads %s; GStreamer reads only RTSP", camera, self.shown)
+
+    @property
+    def decoding(self) -> Decoding:
+        """Where the open source is decoded now."""
+        return self._choice.decoding
 
     def open(self) -> Reader:
         """Open it.
@@ -69,7 +76,11 @@ class Source:
             SourceError: It cannot be opened.
         """
         reader = self._open()
-        if isinstance(reader, (Video, GstReader)):
+        if isinstance(reader, (GpuCamera, GpuVideo)):
+            self._choice.on_gpu()
+        elif self._rtsp is None and not self._choice.refused:
+            self._choice.take(NOT_THIS_KIND)
+        if isinstance(reader, (Video, GstReader, GpuVideo)):
             reader.memory = self._memory
         return reader
 
@@ -106,7 +117,20 @@ class Source:
             return Pictures([Path(path)], self._settings.fps)
         if suffix in (".m3u8", ".m3u"):
             return self._open_playlist(path, web.playlist(Path(path).read_text(errors="replace")))
-        return self._film(Video(path, f"{self._prefix}: {_NO_VIDEO}"))
+
+        def by_opencv() -> Video:
+            return self._film(Video(path, f"{self._prefix}: {_NO_VIDEO}"))
+
+        gpu = self._choice.take()
+        if gpu is None:
+            return by_opencv()
+        video = by_opencv()  # what OpenCV cannot open, it explains
+        video.close()
+        try:
+            return GpuVideo(by_opencv, gpu, path, self._choice.refuse)
+        except SourceError as error:
+            self._choice.refuse(str(error))
+            return by_opencv()
 
     def _open_stream(self, address: Address) -> Reader:
         video = Video(address.full, f"{self._prefix}: {_AWAY}", self._settings.stall_s)
@@ -158,7 +182,7 @@ class Source:
         video.feed, video.segment_s = "pulled", said.target_s
         return video
 
-    def _film(self, video: Video) -> Reader:
+    def _film(self, video: Video) -> Video:
         """A film; `fps` is its rate if it has neither time stamps nor a rate of its own."""
         video.feed, video.guessed = "film", video.bare_jpegs
         if not video.rate:

@@ -6,16 +6,20 @@ import re
 import socket
 from typing import Literal
 
+from edge_node.capture.decoding import Choice
 from edge_node.capture.readers import gstreamer_library
 from edge_node.capture.readers.address import Address
-from edge_node.capture.readers.gstreamer import GstReader
+from edge_node.capture.readers.gstreamer import GstReader, Transport
 from edge_node.capture.readers.interface import Reader
+from edge_node.capture.readers.nvdec import GpuCamera, unavailable
 from edge_node.capture.readers.video import Video
 from edge_node.capture.readers.web import refused
 from edge_node.config.camera_settings import CameraSettings
+from shared.errors import SourceError
 
 _Way = tuple[Literal["gstreamer", "ffmpeg"], Literal["tcp", "udp", "auto"]]
 _NO_VIDEO = "OpenCV's FFmpeg gets no video from it"
+_FFMPEG = "FFmpeg reads the stream; the GPU decodes only what GStreamer reads"
 _ASK_S = 1.0
 _PORTS = {"rtsp": 554, "rtsps": 322}
 
@@ -31,9 +35,13 @@ class RtspCamera:
         address: Its address.
         shown: The address for messages.
         settings: The camera's settings.
+        choice: Where the stream is decoded.
     """
 
-    def __init__(self, camera: str, address: Address, shown: str, settings: CameraSettings) -> None:
+    def __init__(
+        self, camera: str, address: Address, shown: str, settings: CameraSettings, choice: Choice
+    ) -> None:
+        self._choice = choice
         self._camera, self._address, self._shown = camera, address, shown
         self._stall_s = settings.stall_s
         self._ways = _ways(settings)
@@ -47,13 +55,33 @@ class RtspCamera:
         """
         reader, transport = self._ways[self._at]
         if reader == "gstreamer":
-            over: Literal["tcp", "udp"] = "udp" if transport == "udp" else "tcp"
-            return GstReader(self._address, self._prefix(), self._stall_s, over)
+            over: Transport = "udp" if transport == "udp" else "tcp"
+            return self._on_gpu(over) or GstReader(self._address, self._prefix(), self._stall_s, over)
+        self._choice.take(_FFMPEG)
         options = None if transport == "auto" else f"rtsp_transport;{transport}"
         video = Video(self._address.full, f"{self._prefix()}: {_NO_VIDEO}", self._stall_s, options)
         if transport != "auto":
             video.name += f", {transport.upper()}"
         return video
+
+    def _on_gpu(self, over: Transport) -> Reader | None:
+        """The stream decoded on the GPU; None if the processor decodes it.
+
+        Raises:
+            SourceError: It cannot be opened over this transport.
+        """
+        gpu = self._choice.take(unavailable())
+        if gpu is None:
+            return None
+        reader = GpuCamera(self._address, self._prefix(), self._stall_s, over, gpu, self._choice.refuse)
+        try:
+            reader.begin()
+        except SourceError:
+            reader.close()
+            if self._choice.refused:
+                return None
+            raise
+        return reader
 
     def failed(self, reason: str) -> str:
         """Take in that an attempt gave no frame; return why, as far as the camera tells."""

@@ -180,6 +180,14 @@ class CameraSettings:
             "FFmpeg where GStreamer does not succeed. FFmpeg reads every other stream"
         ),
     ] = "auto"
+    decoder: Annotated[
+        Literal["auto", "gpu", "cpu"],
+        Meta(
+            description="Where video files and RTSP streams are decoded. auto: on the GPU where the network "
+            "runs on it and it knows the codec, so that their pictures stay there, else on the processor; "
+            "gpu: the same, with a warning where the GPU cannot; cpu: on the processor"
+        ),
+    ] = "auto"
     transport: Annotated[
         Literal["auto", "tcp", "udp"],
         Meta(description="How an RTSP camera sends its pictures. auto: over TCP, or over UDP if that fails"),

@@ -13,7 +13,7 @@ from edge_node import __version__
 from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
-from edge_node.frames import Frame
+from edge_node.frames import Decoding, Frame
 from edge_node.publish.compose import Composer, only_time_passed
 from shared import limits
 from shared.mqtt.client import Client
@@ -46,8 +46,14 @@ class _Camera:
         self.status: messages.CameraState | None = None
         self.counts = (0, 0)  # number of zones, number of lines
         self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, with the time of publishing
-        self.origin: tuple[messages.ClockSource, str] | None = None  # clock and reader
+        self.origin: tuple[messages.ClockSource, str, Decoding] | None = None  # clock, reader, decoder
         self.origin_at = -math.inf
+
+
+def _reason(camera: _Camera) -> str | None:
+    """Why a camera is not decoded on the GPU."""
+    why = camera.origin and camera.origin[2].why
+    return limits.clipped(why) if why else None
 
 
 class NodeState:
@@ -176,8 +182,8 @@ class NodeState:
         self._publish(topics.ZONE, messages.encode(message), camera=frame.camera, zone=numbers.zone)
 
     def origin(self, frame: Frame) -> None:
-        """Publish the manifest again if this frame's clock or reader is not the one published last."""
-        camera, origin = self._cameras[frame.camera], (frame.clock, frame.reader)
+        """Publish the manifest again if this frame's clock, reader or decoder is not what it says."""
+        camera, origin = self._cameras[frame.camera], (frame.clock, frame.reader, frame.decoding)
         if camera.origin == origin:
             return
         now = self._clock()
@@ -202,6 +208,8 @@ class NodeState:
                 lines=camera.counts[1],
                 clock=camera.origin and camera.origin[0],
                 reader=camera.origin and camera.origin[1],
+                decoder=camera.origin and camera.origin[2].on,
+                decoder_reason=_reason(camera),
             )
             for name, camera in self._cameras.items()
         )

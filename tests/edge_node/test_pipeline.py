@@ -34,6 +34,8 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire.messages import LineDefinition
 from tests.conftest import free_port, wait_until
+from tests.edge_node.gpu_decoder import FakeDecoder
+from tests.edge_node.gpu_pictures import HostCopier
 
 
 class StandInDetector:
@@ -374,3 +376,22 @@ def test_frames_that_a_rate_cap_holds_back_are_counted(video: str) -> None:
     assert pipeline.join(5) == []
     load = pipeline.metrics()
     assert load.stages["capture"].dropped == 30 - load.cameras["a"].processed > 15
+
+
+def test_pictures_that_the_gpu_decodes_go_through_the_pipeline_without_being_copied_whole(
+    monkeypatch: pytest.MonkeyPatch, video: str
+) -> None:
+    gpu, copier = FakeDecoder(), HostCopier(encodes=True)
+    gpu.copier = copier
+    monkeypatch.setattr(module, "decoder_for", lambda _lent: gpu)
+    detector = StandInDetector()
+    pipeline, _, publisher, *_ = make({"a": CameraSettings(source=video, pace="fast")}, detector)
+    pipeline.start()
+    assert pipeline.join(20) == []
+    assert pipeline.error is None
+    assert [seq for _, seq in detector.seen] == list(range(30))
+    newest = publisher.newest("a")
+    assert newest is not None
+    assert newest.frame.decoding.on == "gpu"
+    assert copier.jpegs, "thumbnails are made where the pictures lie"
+    assert (0, 0, 64, 48) not in [box for box, _ in copier.parts]

@@ -25,6 +25,7 @@ class Device:
         index: Number of the GPU, as CUDA counts.
 
     Attributes:
+        index: As given.
         driver: The module `pycuda.driver`.
         name: Such as "NVIDIA H200".
         capability: Compute capability, major and minor.
@@ -40,6 +41,7 @@ class Device:
             import pycuda.driver as driver
         except ImportError as error:
             raise ModelError(f"CUDA cannot be used ({error}): {INSTALL}") from None
+        self.index = index
         self.driver: Any = driver
         try:
             driver.init()

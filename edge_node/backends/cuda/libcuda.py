@@ -83,6 +83,11 @@ class Event:
         flags = _BLOCKING if blocking else 0
         check("cuEventCreate", self._library.cuEventCreate(ctypes.byref(self._handle), flags))
 
+    @property
+    def handle(self) -> int:
+        """Its handle, for `wait_before`."""
+        return self._handle.value or 0
+
     def record(self, stream: int, *, captured: bool = False) -> None:
         """Place the event behind the work that a stream has so far.
 
@@ -109,7 +114,7 @@ class Event:
 
     def before(self, stream: int) -> None:
         """Let a stream wait for the event before it does what comes next."""
-        wait_before(stream, self._handle.value or 0)
+        wait_before(stream, self.handle)
 
     def since(self, other: Event) -> float:
         """Milliseconds from another event to this one; the GPU has reached both."""

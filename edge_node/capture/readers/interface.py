@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
-from edge_node.frames import U8, Lender, OnGpu, Picture
+from edge_node.frames import U8, Colour, Decoded, Lender, Picture
 
 Feed = Literal["film", "pulled", "pushed"]
 """How pictures come: from a film, which has an end and is read at our pace; from a live source that lets
@@ -58,18 +58,6 @@ class Reader(Protocol):
         """Release the camera or file."""
 
 
-class Decoded(NamedTuple):
-    """A picture that a GPU has decoded.
-
-    Attributes:
-        picture: Nobody writes to its memory while somebody holds it.
-        stamp: The time stamp of what was decoded; None when it had none.
-    """
-
-    picture: OnGpu
-    stamp: float | None
-
-
 class GpuFilm(Protocol):
     """A video file that a GPU decodes; the stamps are seconds on the file's own clock."""
 
@@ -113,8 +101,12 @@ class GpuDecoder(Protocol):
             SourceError: The GPU cannot decode it; the text says why, without the file's name.
         """
 
-    def stream(self, codec: Literal["h264", "h265"]) -> GpuStream:
+    def stream(self, codec: Literal["h264", "h265"], colour: Colour) -> GpuStream:
         """Open a decoder for a stream.
+
+        Args:
+            codec: Its codec.
+            colour: How its pictures become BGR.
 
         Raises:
             SourceError: The GPU cannot decode it; the text says why.

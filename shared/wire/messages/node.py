@@ -53,6 +53,14 @@ class CameraInfo:
         ),
     ] = None
     reader: Annotated[Label | None, Meta(description="What decodes the source; null: no frame yet")] = None
+    decoder: Annotated[
+        Literal["cpu", "gpu"] | None,
+        Meta(description="Where the source is decoded; null: no frame yet, or a node that does not say"),
+    ] = None
+    decoder_reason: Annotated[
+        Text | None,
+        Meta(description="Why the source is not decoded on the GPU, where that could be expected"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

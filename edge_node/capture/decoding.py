@@ -1,0 +1,68 @@
+"""Decides whether a camera's video is decoded on the GPU, and remembers why not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from edge_node.capture.readers.interface import GpuDecoder
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.frames import ON_CPU, ON_GPU, Decoding
+
+log = logging.getLogger("darner.capture")
+
+NOT_THIS_KIND = "only video files and RTSP streams are decoded on the GPU"
+_NO_GPU = "the network does not run on an NVIDIA GPU"
+
+
+class Choice:
+    """Where one camera's video is decoded. What the GPU could not decode once is left to the processor.
+
+    Args:
+        camera: The camera's name.
+        settings: Its settings.
+        gpu: Gives the video decoder of the GPU that the camera's engine runs on now.
+
+    Attributes:
+        decoding: Where it is decoded now, as far as it is open.
+        refused: Whether the GPU could not decode it.
+    """
+
+    def __init__(self, camera: str, settings: CameraSettings, gpu: Callable[[], GpuDecoder | None]) -> None:
+        self._camera, self._wanted, self._gpu = camera, settings.decoder, gpu
+        self._told: str | None = None
+        self.decoding = ON_CPU
+        self.refused = False
+
+    def take(self, unfit: str | None = None) -> GpuDecoder | None:
+        """The decoder to try when the source is opened; None: decode on the processor.
+
+        Args:
+            unfit: Why the source is not decoded on a GPU, whatever it holds; None: it may be.
+        """
+        if self._wanted == "cpu" or self.refused:
+            return None
+        gpu = self._gpu()
+        if gpu is None:
+            unfit = _NO_GPU if self._wanted == "gpu" else None
+        elif unfit is None:
+            return gpu
+        self.on_cpu(unfit)
+        return None
+
+    def on_gpu(self) -> None:
+        """Take in that the GPU decodes."""
+        self.decoding = ON_GPU
+
+    def refuse(self, why: str) -> None:
+        """Take in that the GPU cannot decode the source, or no more."""
+        self.refused = True
+        self.on_cpu(why)
+
+    def on_cpu(self, why: str | None) -> None:
+        """Take in that the processor decodes, and tell the reason once."""
+        self.decoding = ON_CPU if why is None else Decoding("cpu", why)
+        if why is not None and why != self._told:
+            self._told = why
+            level = logging.WARNING if self._wanted == "gpu" else logging.INFO
+            log.log(level, "camera %s: its video is decoded on the processor: %s", self._camera, why)

@@ -1,0 +1,200 @@
+"""Decoding on the GPU: with a stand-in for PyNvVideoCodec, and on a GPU where there is one."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import itertools
+import sys
+from typing import Any
+
+import pytest
+
+from edge_node.backends.cuda.device import Device
+from edge_node.backends.cuda.picture import PinnedPool
+from edge_node.backends.cuda.video import nvdec
+from edge_node.backends.cuda.video.nvdec import Nvdec, decoder_for, load
+from edge_node.backends.cuda.video.surfaces import PATIENCE_S, Surfaces
+from edge_node.frames import Decoded
+from shared.errors import ModelError, SourceError
+from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
+from tests.edge_node.backends.cuda.video.fake_nvdec import NO_STAMP, FakeLibrary
+from tests.edge_node.gpu_pictures import NoCopier
+
+SIZE = 64 * 48 * 3 // 2
+
+
+@pytest.fixture
+def library() -> FakeLibrary:
+    return FakeLibrary()
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[Device, Any]:
+    return fake_gpu(monkeypatch, 1 << 20)
+
+
+def decoder(fake: tuple[Device, Any], library: FakeLibrary) -> Nvdec:
+    return Nvdec(fake[0], library, NoCopier())
+
+
+def everything(film: nvdec.Film) -> list[Decoded]:
+    return list(iter(film.read, None))
+
+
+def test_a_film_s_pictures_come_in_order_each_in_memory_of_its_own(
+    fake: tuple[Device, Any], library: FakeLibrary
+) -> None:
+    film = decoder(fake, library).film("a.mp4")
+    found = everything(film)
+    assert [one.stamp for one in found] == pytest.approx([n / 10 for n in range(10)])
+    assert len({one.picture.luma for one in found}) == 10
+    first = found[0].picture
+    assert (first.width, first.height, first.pitch, first.colour) == (64, 48, 64, "bt601")
+    assert first.chroma == first.luma + 64 * 48
+    assert library.opened[0]["latency"] == "native"
+
+
+def test_memory_of_pictures_that_nobody_holds_is_used_again(
+    fake: tuple[Device, Any], library: FakeLibrary
+) -> None:
+    driver = fake[1]
+    film = decoder(fake, library).film("a.mp4")
+    for _ in range(10):
+        film.read()
+        gc.collect()
+    film.close()
+    assert driver.taken <= 3 * SIZE
+
+
+def test_a_film_without_time_stamps_says_so(fake: tuple[Device, Any], library: FakeLibrary) -> None:
+    library.stamps = [NO_STAMP] * 4
+    assert [one.stamp for one in everything(decoder(fake, library).film("a.mp4"))] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("said", "colour"),
+    [
+        (("BT_709", "MPEG"), "bt709"),
+        (("BT_709", "JPEG"), "bt709-full"),
+        (("UNSPEC", "JPEG"), "bt601-full"),
+        (("BT_601", "UDEF"), "bt601"),
+    ],
+)
+def test_colours_are_those_of_the_video(
+    fake: tuple[Device, Any], library: FakeLibrary, said: tuple[str, str], colour: str
+) -> None:
+    library.colour = said
+    film = decoder(fake, library).film("a.mp4")
+    first = film.read()
+    assert first is not None
+    assert first.picture.colour == colour
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"kind": "JPEG"}, "only H264, HEVC, AV1, VP9 are decoded on the GPU, not JPEG"),
+        ({"size": (8192, 48)}, "a fake GPU does not decode H264 of 8192x48"),
+        ({"size": (32, 48)}, "a fake GPU decodes no H264 as small as 32x48"),
+        ({"caps": {"supported": 0}}, "a fake GPU does not decode H264 of this kind"),
+        ({"pixels": "P016"}, "the pixels are P016; only 8 bits with 4:2:0 stay on the GPU"),
+        ({"size": (64, 47)}, "its size 64x47 is odd"),
+        ({"fails_at": 1}, "the decoder fails: unknown error"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused_with_the_reason(
+    fake: tuple[Device, Any], library: FakeLibrary, change: dict[str, Any], why: str
+) -> None:
+    for name, value in change.items():
+        setattr(library, name, value)
+    with pytest.raises(SourceError) as refused:
+        decoder(fake, library).film("a.mp4").read()
+    assert str(refused.value) == why
+
+
+def test_a_broken_file_is_refused_with_the_library_s_words(
+    fake: tuple[Device, Any], library: FakeLibrary
+) -> None:
+    with pytest.raises(SourceError, match="cannot read it: Invalid data found"):
+        decoder(fake, library).film("broken.mp4")
+
+
+def test_a_stream_s_pictures_come_at_once(fake: tuple[Device, Any], library: FakeLibrary) -> None:
+    stream = decoder(fake, library).stream("h265", "bt709-full")
+    (found,) = stream.decode(4096, 17, 5)
+    assert (found.stamp, found.picture.colour) == (5, "bt709-full")
+    packet = library.packets[0]
+    assert (packet.bsl_data, packet.bsl, packet.decode_flag) == (4096, 17, "end of picture")
+    assert (library.opened[0]["codec"].name, library.opened[0]["latency"]) == ("HEVC", "low")
+    stream.close()
+
+
+def test_a_decoder_waits_a_little_for_memory_and_then_gives_up(fake: tuple[Device, Any]) -> None:
+    gpu = fake[0]
+    held: list[Any] = []
+    ticks = itertools.count()
+    pool = Surfaces(gpu, 2 * SIZE, lambda: next(ticks) / 10, lambda _: held and held.pop())
+    held += [pool.lend(SIZE), pool.lend(SIZE)]
+    assert pool.lend(SIZE).address, "somebody gave one back meanwhile"
+    kept = [pool.lend(SIZE), pool.lend(SIZE)]
+    with pytest.raises(SourceError, match="no memory left for decoded pictures"):
+        pool.lend(SIZE)
+    assert next(ticks) / 10 >= PATIENCE_S
+    assert len(kept) == 2
+
+
+def test_memory_of_another_size_is_given_back_when_it_is_needed(fake: tuple[Device, Any]) -> None:
+    gpu, driver = fake
+    pool = Surfaces(gpu, 4 * SIZE)
+    del [pool.lend(SIZE) for _ in range(4)][:]
+    assert pool.lend(3 * SIZE).address
+    assert driver.taken == pool.held == 3 * SIZE
+    pool.trim()
+    assert driver.taken == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ImportError("No module named 'PyNvVideoCodec'"), "pip install 'darner[nvdec]'"),
+        (RuntimeError("libnvidia-encode.so.1: cannot open\n\n=== STEPS"), "NVIDIA_DRIVER_CAPABILITIES"),
+        (RuntimeError("Driver version is too old\nmore"), "cannot be used: Driver version is too old"),
+    ],
+)
+def test_a_library_that_cannot_be_used_says_why(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
+) -> None:
+    def refuse(_name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    assert why in load()
+
+
+def test_an_engine_s_memory_says_which_gpu_decodes(
+    monkeypatch: pytest.MonkeyPatch, fake: tuple[Device, Any]
+) -> None:
+    gpu, _ = fake
+    monkeypatch.setitem(sys.modules, "PyNvVideoCodec", None)
+    assert decoder_for(None) is None
+    found = decoder_for(PinnedPool(gpu))
+    assert found is decoder_for(PinnedPool(gpu)), "one for all cameras"
+    assert found is not None
+    for opening in (lambda: found.film("a.mp4"), lambda: found.stream("h264", "bt601")):
+        with pytest.raises(SourceError, match="PyNvVideoCodec is not installed"):
+            opening()
+
+
+def test_a_gpu_without_memory_for_copies_leaves_decoding_to_the_processor(
+    monkeypatch: pytest.MonkeyPatch, fake: tuple[Device, Any], library: FakeLibrary
+) -> None:
+    def refuse(_gpu: Device) -> None:
+        raise ModelError("no memory left")
+
+    monkeypatch.setattr(nvdec, "load", lambda: library)
+    monkeypatch.setattr(nvdec, "copier_for", refuse)
+    found = decoder_for(PinnedPool(fake[0]))
+    assert found is not None
+    with pytest.raises(SourceError, match="no memory left"):
+        found.film("a.mp4")
