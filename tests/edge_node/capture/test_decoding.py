@@ -14,9 +14,11 @@ import pytest
 
 from edge_node.capture.camera import capture
 from edge_node.capture.readers import gstreamer_library
-from edge_node.capture.readers.nvdec import colour_of, unavailable
+from edge_node.capture.readers.address import parse
+from edge_node.capture.readers.nvdec import GpuCamera, colour_of, unavailable
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Decoding, Frame, OnGpu
+from shared.errors import SourceError
 from tests.edge_node.gpu_decoder import FakeDecoder
 from tests.sources.rtsp import RtspCamera, missing, rtsp_camera
 
@@ -180,12 +182,14 @@ def test_a_stream_that_the_gpu_refuses_or_loses_goes_on_by_the_processor(camera:
 
 
 @needs_camera
-def test_a_stream_of_jpegs_is_decoded_by_the_processor() -> None:
-    gpu = FakeDecoder()
+def test_a_stream_of_jpegs_is_refused_as_soon_as_it_is_seen() -> None:
+    said: list[str] = []
     with rtsp_camera("--fps", "50", "--codec", "mjpeg") as jpegs:
-        frames = run(gpu, jpegs.url, enough=lambda frames: len(frames) == 2)
-    why = "only H.264 and H.265 are decoded on the GPU"
-    assert {frame.decoding for frame in frames} == {Decoding("cpu", why)}
+        reader = GpuCamera(parse(jpegs.url), "c", 20, "tcp", FakeDecoder(), said.append)
+        with pytest.raises(SourceError):
+            reader.begin()
+        reader.close()
+    assert said == ["only H.264 and H.265 are decoded on the GPU"]
 
 
 @needs_camera
