@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -25,7 +27,7 @@ class Heatmap:
         self._flat = self.seconds.reshape(-1)  # the same memory
         self._size = np.array([columns, rows], np.float64)
         self._last, self._strides = np.array([columns - 1, rows - 1]), np.array([1, columns])
-        self._life_s = half_life_s / np.log(2)
+        self._life_s = half_life_s / math.log(2)
 
     def update(self, feet: F64, elapsed_s: float) -> None:
         """Add the time since the last frame.
@@ -37,7 +39,7 @@ class Heatmap:
         """
         if elapsed_s <= 0:
             return
-        kept = float(np.exp(-elapsed_s / self._life_s))
+        kept = math.exp(-elapsed_s / self._life_s)
         self.seconds *= kept
         if not len(feet):
             return

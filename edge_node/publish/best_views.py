@@ -15,6 +15,7 @@ MAX_TRACKS = 256
 
 _BETTER = 1.15  # a view that is only a little better is not worth another picture
 _MARGIN = 0.1  # of the box, on each side
+_INWARD = np.array([1, 1, -1, -1], np.float32)  # makes every edge larger the farther inside it is
 _CUT_OFF = 0.6  # factor for the quality of a view that the frame's edge cuts
 
 
@@ -47,6 +48,7 @@ class BestViews:
     def __init__(self, settings: SnapshotSettings) -> None:
         self._side = settings.side
         self._views: OrderedDict[int, View] = OrderedDict()
+        self._ids: list[int] = []  # the last frame's tracks
 
     def __len__(self) -> int:
         """How many tracks are remembered."""
@@ -54,27 +56,39 @@ class BestViews:
 
     def update(self, frame: Frame, tracks: Tracks) -> None:
         """Keep this frame's view of each track for which it is clearly better than the best so far."""
-        size = np.array([frame.width, frame.height] * 2, np.float32)
-        low, high = tracks.xyxy[:, :2], tracks.xyxy[:, 2:]
-        sides = np.maximum(high - low, 0)
-        whole = (low > 1).all(axis=1) & (high < size[2:] - 1).all(axis=1)
-        quality = tracks.score * np.sqrt(sides.prod(axis=1)) * np.where(whole, 1.0, _CUT_OFF)
-        quality[tracks.predicted] = 0
+        if not len(tracks):
+            return
+        views, ids = self._views, tracks.track_id.tolist()
+        better = {
+            row: value
+            for row, (track_id, value) in enumerate(zip(ids, _quality(frame, tracks), strict=True))
+            if value > (views[track_id].quality * _BETTER if track_id in views else 0.0)
+        }
+        if better:
+            self._keep(frame, tracks, better)
+        if better or ids != self._ids:  # else they are the last ones in this very order already
+            self._ids = ids
+            for track_id in ids:
+                if track_id in views:
+                    views.move_to_end(track_id)
+            while len(views) > MAX_TRACKS:
+                views.popitem(last=False)
+
+    def _keep(self, frame: Frame, tracks: Tracks, better: dict[int, float]) -> None:
+        """Keep this frame's view of some tracks, by row with its quality, unless the box is empty."""
+        xyxy = tracks.xyxy[list(better)]
+        sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0)
         margins = np.concatenate([-sides, sides], axis=1) * _MARGIN
-        corners = np.clip(tracks.xyxy + margins, 0, size).astype(np.intp).tolist()
-        for track_id, value, (x1, y1, x2, y2) in zip(
-            tracks.track_id.tolist(), quality.tolist(), corners, strict=True
-        ):
-            known = self._views.get(track_id)
-            if x2 > x1 and y2 > y1 and value > (known.quality * _BETTER if known else 0):
+        size = np.array([frame.width, frame.height] * 2, np.float32)
+        corners = np.clip(xyxy + margins, 0, size).astype(np.intp).tolist()
+        for (row, quality), (x1, y1, x2, y2) in zip(better.items(), corners, strict=True):
+            if x2 > x1 and y2 > y1:
+                track_id = int(tracks.track_id[row])
+                known = self._views.get(track_id)
                 # A copy: a slice, however small, would keep the whole frame in memory.
                 image = frame.part((x1, y1, x2, y2), self._side, self._side).copy()
                 taken = known is not None and known.taken
-                self._views[track_id] = View(value, frame.seq, frame.captured_ns, image, taken)
-            if track_id in self._views:
-                self._views.move_to_end(track_id)
-        while len(self._views) > MAX_TRACKS:
-            self._views.popitem(last=False)
+                self._views[track_id] = View(quality, frame.seq, frame.captured_ns, image, taken)
 
     def take(self, track_id: int) -> View | None:
         """The best view of a track; None if there is none, or it was taken before."""
@@ -88,3 +102,14 @@ class BestViews:
         """Whether any view of the track was ever taken."""
         view = self._views.get(track_id)
         return view is not None and view.taken
+
+
+def _quality(frame: Frame, tracks: Tracks) -> list[float]:
+    """How good a view of each track this frame is."""
+    sides = np.maximum(tracks.xyxy[:, 2:] - tracks.xyxy[:, :2], 0)
+    inside = np.array([1, 1, 1 - frame.width, 1 - frame.height], np.float32)
+    whole = (tracks.xyxy * _INWARD > inside).all(axis=1)
+    quality = tracks.score * np.sqrt(sides[:, 0] * sides[:, 1]) * np.where(whole, 1.0, _CUT_OFF)
+    quality[tracks.predicted] = 0
+    values: list[float] = quality.tolist()
+    return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -27,8 +27,16 @@ class Stopwatch:
 
     def add(self, stage: str, milliseconds: float) -> None:
         """Record one duration."""
+        self.add_all({stage: milliseconds})
+
+    def add_all(self, milliseconds: Mapping[str, float]) -> None:
+        """Record one duration of each of several stages."""
         with self._lock:
-            self._samples.setdefault(stage, deque(maxlen=self._keep)).append(milliseconds)
+            for stage, duration in milliseconds.items():
+                samples = self._samples.get(stage)
+                if samples is None:
+                    samples = self._samples[stage] = deque(maxlen=self._keep)
+                samples.append(duration)
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
