@@ -6,15 +6,21 @@ import gc
 import importlib
 import itertools
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.video import nvdec
+from edge_node.backends.cuda.video.copier import copier_for
 from edge_node.backends.cuda.video.nvdec import Nvdec, decoder_for, load
 from edge_node.backends.cuda.video.surfaces import PATIENCE_S, Surfaces
+from edge_node.capture.camera import capture
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Decoded
 from shared.errors import ModelError, SourceError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
@@ -22,6 +28,10 @@ from tests.edge_node.backends.cuda.video.fake_nvdec import NO_STAMP, FakeLibrary
 from tests.edge_node.gpu_pictures import NoCopier
 
 SIZE = 64 * 48 * 3 // 2
+MEAN_APART = 4.0
+"""Largest mean difference of two pictures, grey levels."""
+FILM = Path(__file__).parent / "film.mkv"
+"""40 pictures of 320x180 in H.264, a pattern of FFmpeg: B-frames, uneven times, a gap, no start at 0."""
 
 
 @pytest.fixture
@@ -198,3 +208,49 @@ def test_a_gpu_without_memory_for_copies_leaves_decoding_to_the_processor(
     assert found is not None
     with pytest.raises(SourceError, match="no memory left"):
         found.film("a.mp4")
+
+
+@pytest.fixture(scope="session")
+def real(gpu: Device) -> Nvdec:
+    """The decoder of the first GPU."""
+    library = load()
+    if isinstance(library, str):
+        pytest.skip(library)
+    return Nvdec(gpu, library, copier_for(gpu))
+
+
+def test_a_film_on_a_gpu_has_the_pictures_and_times_that_opencv_gives(real: Nvdec) -> None:
+    settings, stop = CameraSettings(source=str(FILM), pace="fast"), threading.Event()
+    by_gpu, by_opencv = (
+        list(capture("c", settings, stop, lambda *_: None, gpu=gpu)) for gpu in (lambda: real, lambda: None)
+    )
+    assert {frame.decoding.on for frame in by_gpu} == {"gpu"}
+    assert len(by_gpu) == len(by_opencv) == 40
+    for a, b in zip(by_gpu, by_opencv, strict=True):
+        assert abs(a.monotonic_ns - b.monotonic_ns) < 1000
+        apart = cv2.absdiff(a.image, b.image)
+        # At coloured edges, the two put the chroma a little differently between the pixels.
+        assert apart.mean() < MEAN_APART
+
+
+def test_a_stream_on_a_gpu_gives_pictures_in_order_although_units_are_not(real: Nvdec) -> None:
+    film = real.film(str(FILM))
+    in_order = [round((one.stamp or 0) * 1000) for one in everything(film)]
+    film.close()
+    stream, found, units = real.stream("h264", "bt601"), [], []
+    for packet in load().CreateDemuxer(filename=str(FILM)):
+        if packet.bsl:
+            units.append(packet.pts)
+            found += [one.stamp for one in stream.decode(packet.bsl_data, packet.bsl, packet.pts)]
+    stream.close()
+    assert units != sorted(units), "there are B-frames"
+    assert found == in_order[: len(found)]
+    assert len(found) >= len(in_order) - 4
+
+
+def test_what_a_gpu_cannot_read_is_refused_in_one_sentence(real: Nvdec, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(FILM.read_bytes()[2000:])
+    with pytest.raises(SourceError) as refused:
+        real.film(str(broken))
+    assert "\n" not in str(refused.value)
