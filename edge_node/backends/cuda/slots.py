@@ -82,7 +82,7 @@ class Slots:
 
     Attributes:
         max_batch: How many pictures are known to fit. It is less than the network takes while little memory
-            is free, and for a minute after a batch ran out of memory.
+            is free, and for a minute after a batch ran out of memory; then it is a batch that is not padded.
     """
 
     def __init__(self, gpu: Device, network: Shapes) -> None:
@@ -130,7 +130,7 @@ class Slots:
 
     def shrink(self, count: int) -> None:
         """After `count` pictures ran out of memory: allow fewer, and give back the unused buffers."""
-        self.max_batch = max(1, min(self.max_batch, count // 2 or self.max_batch // 2))
+        self.max_batch = self._whole(min(self.max_batch, count // 2 or self.max_batch // 2))
         self._again_at = time.monotonic() + _AGAIN_S
         self.release()
 
@@ -181,9 +181,9 @@ class Slots:
             OutOfMemory: They do not fit. A single picture is tried however little is free.
         """
         network = self._network
-        alone = self._room(kept, each, network.max_batch, others=True)
+        alone = self._whole(self._room(kept, each, network.max_batch, others=True))
         if alone < self.max_batch:
-            self.max_batch, self._again_at = max(1, alone), time.monotonic() + _AGAIN_S
+            self.max_batch, self._again_at = alone, time.monotonic() + _AGAIN_S
             self._tell(kept)
         power = 1 << (count - 1).bit_length()
         fits = self._room(kept, each, max(count, min(power, self.max_batch)), others=False)
@@ -208,7 +208,15 @@ class Slots:
         if self.max_batch < self._network.max_batch and time.monotonic() >= self._again_at:
             self._again_at = time.monotonic() + _AGAIN_S
             room = self._room(kept, each, min(2 * self.max_batch, self._network.max_batch), others=True)
-            self.max_batch = max(self.max_batch, room)
+            self.max_batch = max(self.max_batch, self._whole(room))
+
+    def _whole(self, most: int) -> int:
+        """The largest batch up to `most` that is not padded, because padding costs as much as pictures.
+
+        At least 1; `most` for a network that pads every batch to one size.
+        """
+        sizes = range(most, 0, -1)
+        return next((count for count in sizes if self._network.padded(count) == count), max(most, 1))
 
     def _tell(self, kept: _Kept) -> None:
         if not self._told:

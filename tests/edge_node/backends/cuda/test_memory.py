@@ -251,6 +251,53 @@ def test_one_picture_without_room_names_the_fix(monkeypatch: pytest.MonkeyPatch)
     assert (driver.taken, driver.pinned) == (0, 0)
 
 
+class InPowers(Greedy):
+    """Fills batches up, as TensorRT engines do: to 1, 2, 4, 8, or 12, its most."""
+
+    def __init__(self, driver: Any) -> None:
+        super().__init__(driver, 0)
+        self.max_batch = 12
+
+    def padded(self, count: int) -> int:
+        return min(1 << (count - 1).bit_length(), 12)
+
+
+@pytest.mark.parametrize(
+    ("total", "most"),
+    [
+        pytest.param(340 * MB, 12, id="room for 12, which the network takes as they are"),
+        pytest.param(325 * MB, 8, id="room for 11, which would run as 12"),
+        pytest.param(205 * MB, 4, id="room for 6, which would run as 8"),
+    ],
+)
+def test_little_memory_means_no_batch_that_is_mostly_filling(
+    monkeypatch: pytest.MonkeyPatch, total: int, most: int
+) -> None:
+    gpu, driver = fake_gpu(monkeypatch, total)
+    engine = runner(gpu, InPowers(driver))
+    engine.submit(pictures(1), SQUARE, WANTED).collect()
+    assert engine.max_batch == most
+    engine.close()
+
+
+def test_after_a_shortage_batches_are_whole_again_when_they_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, driver = fake_gpu(monkeypatch, 1 << 30)
+    engine = runner(gpu, InPowers(driver))
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    driver.countdown = itertools.repeat(0)  # no buffer finds memory
+    with pytest.raises(OutOfMemory):
+        engine.submit(pictures(12), SQUARE, WANTED)
+    driver.countdown = itertools.repeat(1)
+    sizes = [engine.max_batch]
+    for _ in range(2):
+        clock[0] += 61
+        engine.submit(pictures(1), SQUARE, WANTED).collect()
+        sizes.append(engine.max_batch)
+    assert sizes == [4, 8, 12]
+    engine.close()
+
+
 def test_a_network_of_a_fixed_batch_goes_on_with_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network always takes eight pictures: there is room for one batch's buffers and not for two."""
     gpu, driver = fake_gpu(monkeypatch, 150 * MB)
