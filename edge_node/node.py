@@ -216,6 +216,7 @@ class Node:
                 continue
             next_report = time.monotonic()
             throughput, vitals = self._pipeline.metrics(), self._monitor.read()
+            self._publisher.state.runs_with(*self._engine())
             message = self._publisher.metrics(next_report - started, throughput, vitals)
             if self._exporter is not None:
                 self._exporter.update(message)
@@ -322,10 +323,14 @@ class Node:
         self._refused.append(error)
         self._stop.set()
 
+    def _engine(self) -> tuple[str, str]:
+        """The engine that runs the model now, and its devices; TensorRT may take over from another one."""
+        return self._detectors[0].backend_name, ", ".join(one.device for one in self._detectors)
+
     def _announce(self) -> None:
         """Tell the broker and the log what runs here."""
         config, detector = self._config, self._detectors[0]
-        devices = ", ".join(one.device for one in self._detectors)
+        backend, devices = self._engine()
         target = detector.input_format
         model = ModelInfo(
             name=Path(redact_address(self._model.name)).stem,
@@ -336,7 +341,7 @@ class Node:
         )
         self._publisher.state.announce(
             model,
-            detector.backend_name,
+            backend,
             devices,
             config.tracker.kind,
             self._definitions,
@@ -348,7 +353,7 @@ class Node:
             model.name,
             target.width,
             target.height,
-            detector.backend_name,
+            backend,
             devices,
         )
         if config.model.name == AUTO:

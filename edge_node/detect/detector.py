@@ -82,8 +82,6 @@ class Detector:
         class_names: By class id.
         layout: The family of the network; see `decode/families.py`.
         input_format: The input that the network takes for a square picture.
-        backend_name: The engine and its version.
-        device: The device that the engine runs on.
         precision: What the file beside a TensorRT engine says: fp32, fp16 or int8; else empty.
         run_s: Seconds that a picture of 16:9 took when the network was warm.
     """
@@ -104,7 +102,6 @@ class Detector:
         settings = self._settings
         self._backend: Backend = self._open_backend(with_known_size(settings), self._index)
         backend = self._backend
-        self.backend_name, self.device = backend.name, backend.device
         self.precision = backend.model.metadata.get("precision", "")
         self._places = threading.Semaphore(backend.in_flight)
         known = KNOWN.get(settings.name)
@@ -147,6 +144,16 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._backend.close()
+
+    @property
+    def backend_name(self) -> str:
+        """The engine and its version now: TensorRT may take over, and the processor when a GPU fails."""
+        return self._backend.name
+
+    @property
+    def device(self) -> str:
+        """The device that the engine runs on; see `backend_name`."""
+        return self._backend.device
 
     @property
     def max_batch(self) -> int:

@@ -100,11 +100,16 @@ class NodeState:
             self.camera_status(name, "starting")
         self._about = {
             "model": dataclasses.replace(model, name=limits.clipped(model.name)),
-            "backend": limits.clipped(backend, limits.LABEL_LENGTH),
-            "device": limits.clipped(device),
+            **_running(backend, device),
             "tracker": tracker,
         }
         self._inform()
+
+    def runs_with(self, backend: str, device: str) -> None:
+        """Publish the manifest again if another engine or device runs the model now."""
+        if self._about is not None and (changed := self._about | _running(backend, device)) != self._about:
+            self._about = changed
+            self._inform()
 
     def node_status(self, status: Literal["online", "offline"], reason: str | None = None) -> None:
         """Publish whether the node is online, and what is wrong."""
@@ -224,3 +229,8 @@ class NodeState:
 
     def _publish(self, topic: topics.Topic, payload: bytes, **ids: str) -> None:
         self._client.set_state(topic, topic.path(self._prefix, node=self._node, **ids), payload)
+
+
+def _running(backend: str, device: str) -> dict[str, Any]:
+    """What the manifest says of the engine."""
+    return {"backend": limits.clipped(backend, limits.LABEL_LENGTH), "device": limits.clipped(device)}

@@ -84,6 +84,19 @@ def test_an_announcement_says_who_runs_here_and_what_every_camera_has(broker: Mo
     assert messages.decode(messages.Zones, seen["zones"]).zones.keys() == {"all", "left"}
 
 
+def test_an_engine_that_takes_over_is_said_once(broker: Mosquitto) -> None:
+    with saying(broker, "engine") as said:
+        said.state.runs_with("another", "cpu")
+        assert said.since() == [], "the node has not announced itself yet"
+        said.announce()
+        said.since()
+        for backend in ("a backend", "tensorrt 10.3", "tensorrt 10.3"):
+            said.state.runs_with(backend, "a GPU" if backend.startswith("tensorrt") else "cpu")
+        ((name, payload),) = said.since()
+    info = messages.decode(messages.NodeInfo, payload)
+    assert (name, info.backend, info.device) == ("info", "tensorrt 10.3", "a GPU")
+
+
 def test_a_cameras_status_is_said_once_until_it_changes(broker: Mosquitto) -> None:
     with saying(broker, "camera") as said:
         for status in ("streaming", "streaming", "paused", "streaming"):
