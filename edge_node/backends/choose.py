@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 from edge_node.assets.models import KNOWN, find_model
 from edge_node.backends.host import MAX_BATCH
 from edge_node.backends.interface import Backend
+from edge_node.backends.tensorrt.verdict import Verdict
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 from shared.files import at_home, is_readable
@@ -34,13 +35,30 @@ _SUFFIXES: dict[str, BackendName] = {
 _SERVERS = ("http://", "https://", "grpc://", "grpcs://")
 
 
-def choose(settings: ModelSettings, device: int = 0) -> Backend:
+@dataclass(frozen=True, kw_only=True)
+class Building:
+    """What happens where TensorRT has to build an engine first.
+
+    Attributes:
+        meanwhile: Whether another engine may run meanwhile, as the settings say; False: wait.
+        check: Compares the engine with its ONNX file, for a model and a GPU; None: it is not checked.
+    """
+
+    meanwhile: bool = False
+    check: Callable[[ModelSettings, int, Path, Path], Verdict] | None = None
+
+
+WAIT = Building()
+
+
+def choose(settings: ModelSettings, device: int = 0, building: Building = WAIT) -> Backend:
     """Load a model into the best engine.
 
     Args:
         settings: `name` is a file, a known model or a server's address; `backend` is an engine or "auto".
             Files with the same stem in the same folder count as the same model.
         device: Number of the GPU, for engines that run on one.
+        building: What happens where TensorRT has to build an engine.
 
     Raises:
         ModelError: No engine can run the model, or the named engine cannot; the text says why.
@@ -51,7 +69,7 @@ def choose(settings: ModelSettings, device: int = 0) -> Backend:
     files = _candidates(settings)
     for engine, path in files:
         try:
-            backend = _load(engine, path, settings, device)
+            backend = _load(engine, path, settings, device, building)
         except ModelError as error:
             why = str(error).removeprefix(f"model {path}: ")
             other = _on_processor(path, settings) if engine == "tensorrt" else None
@@ -98,7 +116,9 @@ def _candidates(settings: ModelSettings) -> list[tuple[BackendName, Path]]:
     return sorted(fitting, key=lambda one: one[1] != named)
 
 
-def _load(engine: BackendName, path: Path, settings: ModelSettings, device: int) -> Backend:
+def _load(
+    engine: BackendName, path: Path, settings: ModelSettings, device: int, building: Building
+) -> Backend:
     """An engine with the model in it; only this engine's packages are imported.
 
     Raises:
@@ -116,8 +136,15 @@ def _load(engine: BackendName, path: Path, settings: ModelSettings, device: int)
         from edge_node.backends.tensorrt.backend import TensorrtBackend
     except ImportError as error:
         raise ModelError(f"model {path}: needs TensorRT ({error}): pip install 'darner[trt]'") from None
-    meanwhile = partial(choose, replace(settings, backend="onnxruntime", name=str(path)), device)
-    return _rescued(TensorrtBackend(path, settings, device, meanwhile=meanwhile), path, settings, device)
+    other = partial(choose, replace(settings, backend="onnxruntime", name=str(path)), device)
+    backend = TensorrtBackend(
+        path,
+        settings,
+        device,
+        meanwhile=other if building.meanwhile else None,
+        check=partial(building.check, settings, device) if building.check else None,
+    )
+    return _rescued(backend, path, settings, device)
 
 
 def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:

@@ -43,10 +43,17 @@ class TensorrtSettings:
     while_building: Annotated[
         Literal["wait", "onnxruntime"],
         Meta(
-            description="What the node does while its engine is built. wait: it waits for the engine; "
-            "onnxruntime: it runs with ONNX Runtime meanwhile"
+            description="What the node does while its engine is built, which takes minutes. onnxruntime: it "
+            "runs with ONNX Runtime, which may be too slow for many cameras; wait: it begins with the engine"
         ),
-    ] = "wait"
+    ] = "onnxruntime"
+    check: Annotated[
+        bool,
+        Meta(
+            description="Compare a new engine with its ONNX file on pictures, and refuse one that does not "
+            "find the same"
+        ),
+    ] = True
     cache_mb: Annotated[
         int,
         Meta(

@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 
+from edge_node.backends.choose import Building, choose
 from edge_node.config.model_settings import ModelSettings
+from edge_node.detect.check import compared
 from edge_node.detect.detector import Detector
 from edge_node.machine.hardware import usable_cores
 
 
 @contextmanager
 def on_devices(settings: ModelSettings) -> Iterator[list[Detector]]:
-    """A detector on each of the devices in the settings; one where none is named."""
+    """A detector on each of the devices in the settings; one where none is named.
+
+    While TensorRT builds an engine, another one may run, as the settings say.
+    """
+    open_backend = partial(choose, building=Building(meanwhile=True, check=compared))
     devices = settings.devices or (0,)
     settings = with_share_of_cores(settings, len(devices))
     with ExitStack() as stack:
-        yield [stack.enter_context(Detector(settings, index)) for index in devices]
+        yield [stack.enter_context(Detector(settings, index, open_backend=open_backend)) for index in devices]
 
 
 @contextmanager
 def for_throughput(settings: ModelSettings, sessions: int) -> Iterator[list[Detector]]:
-    """As many detectors as keep the machine busy.
+    """As many detectors as keep the machine busy; they begin once TensorRT has built its engines.
 
     Args:
         settings: The model.
@@ -30,12 +37,12 @@ def for_throughput(settings: ModelSettings, sessions: int) -> Iterator[list[Dete
     """
     devices = settings.devices or (0,)
     settings = with_share_of_cores(settings, sessions)
+    open_backend = partial(choose, building=Building(check=compared))
+    detector = partial(Detector, settings, open_backend=open_backend)
     with ExitStack() as stack:
-        first = stack.enter_context(Detector(settings, devices[0]))
-        # While TensorRT builds its engine the model may run on the CPU, but soon it will not.
-        on_cpu = first.device == "cpu" and settings.backend != "tensorrt"
-        others = [Detector(settings, index) for index in (range(1, sessions) if on_cpu else devices[1:])]
-        yield [first, *map(stack.enter_context, others)]
+        first = stack.enter_context(detector(devices[0]))
+        others = range(1, sessions) if first.device == "cpu" else devices[1:]
+        yield [first, *(stack.enter_context(detector(index)) for index in others)]
 
 
 def with_share_of_cores(settings: ModelSettings, count: int) -> ModelSettings:

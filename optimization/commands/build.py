@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +15,23 @@ from typing import Any
 from edge_node.assets.download import sha256
 from edge_node.assets.models import KNOWN, find_model
 from edge_node.backends.cuda import device as cuda
-from edge_node.backends.tensorrt.build import BuildOptions, build, capability_name
+from edge_node.backends.tensorrt.build import BuildOptions, Built, build, capability_name
 from edge_node.backends.tensorrt.cache import save
 from edge_node.backends.tensorrt.calibration import Calibration
 from edge_node.backends.tensorrt.description import seconds_of, sidecar
 from edge_node.backends.tensorrt.module import import_tensorrt
+from edge_node.backends.tensorrt.verdict import Verdict
 from edge_node.config.model_settings import ModelSettings
+from edge_node.detect.check import compared
 from edge_node.detect.detector import Detector
 from optimization import arguments, files, pictures
 from optimization.command import Command
 from optimization.graph import calibrator
 from optimization.targets import TARGETS
 from shared.errors import ConfigError, ModelError
+
+CHECK_PICTURES = 50
+"""Maximum number of pictures on which an engine is compared with its ONNX file."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +93,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=_capability,
         metavar="X.Y",
         help="build for this GPU instead of the one here (TensorRT for RTX only)",
+    )
+    checking = parser.add_mutually_exclusive_group()
+    checking.add_argument(
+        "--check-images",
+        type=Path,
+        metavar="DIR",
+        help="pictures on which the engine must find what the ONNX file finds (default: a drawn one, and the "
+        "sample video's first frame if it was downloaded)",
+    )
+    checking.add_argument(
+        "--no-check", action="store_true", help="keep the engine without comparing it with the ONNX file"
     )
 
 
@@ -162,6 +179,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _room(output, source)
     trt = import_tensorrt()
     wanted, gpu = _place(args, trt, wanted)
+    shown = pictures.find(args.check_images, CHECK_PICTURES) if args.check_images else None
     known = args.timing_cache.read_bytes() if args.timing_cache and args.timing_cache.is_file() else b""
     last_s = seconds_of(sidecar(output), wanted.level)
     where = gpu.name if gpu else "compute capability {}.{}".format(*wanted.capability or (0, 0))
@@ -186,12 +204,47 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         gpu=gpu.name if gpu else None,
         compute_capability="{}.{}".format(*capability) if capability else None,
     )
-    save(output, built)
     if args.timing_cache:
         files.save(args.timing_cache, built.timing_cache)
+    verdict = _checked(args, source, built, output, shown, here=gpu is not None)
+    built.description["check"] = str(verdict)
+    save(output, built)
     facts: dict[str, Any] = built.description | {"output": str(output), "bytes": len(built.engine)}
     print(f"{output}: {len(built.engine) / 1e6:.1f} MB, {facts['precision']}, built in {built.seconds:.0f} s")
+    print(f"compared with {source.name}: {verdict}")
     return facts
+
+
+def _checked(
+    args: argparse.Namespace,
+    source: Path,
+    built: Built,
+    output: Path,
+    shown: Sequence[Path] | None,
+    *,
+    here: bool,
+) -> Verdict:
+    """Compare the engine with its ONNX file, before it takes the place of an earlier one.
+
+    Raises:
+        ModelError: It does not find the same.
+        DarnerError: A picture or the engine's file cannot be read or written.
+    """
+    if args.no_check:
+        return Verdict(None, "--no-check")
+    if not here:
+        return Verdict(None, "the engine's GPU is not here")
+    images = [pictures.read(path) for path in shown] if shown else None
+    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
+        trial = Path(folder) / output.name
+        save(trial, built)
+        verdict = compared(ModelSettings(name=args.model), 0, source, trial, images)
+    if verdict.good is False:
+        raise ModelError(
+            f"model {source}: the engine does not find what the ONNX file finds ({verdict}) and is not kept; "
+            "build it with --precision fp32, calibrate it on other pictures, or add --no-check"
+        )
+    return verdict
 
 
 def _tell(line: str) -> None:

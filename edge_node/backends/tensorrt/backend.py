@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edge_node.backends.tensorrt.cache import EngineCache, build_options
 from edge_node.backends.tensorrt.description import read
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.backends.tensorrt.module import import_tensorrt
+from edge_node.backends.tensorrt.verdict import Check
 from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import Lender, Picture
 from shared.errors import ModelError
@@ -33,6 +35,7 @@ class TensorrtBackend:
         index: Number of the GPU.
         graphs: Whether to record runs as CUDA graphs and replay them.
         meanwhile: Makes the other engine that runs while this one is built; None: wait until it is built.
+        check: Compares a built engine with its ONNX file; None: engines are not checked.
 
     Raises:
         ModelError: There is no TensorRT or no GPU, or the engine is for another version or GPU or takes no
@@ -50,6 +53,7 @@ class TensorrtBackend:
         *,
         graphs: bool = True,
         meanwhile: Callable[[], Backend] | None = None,
+        check: Check | None = None,
     ) -> None:
         try:
             self._trt, self._gpu = import_tensorrt(), device(index)
@@ -65,14 +69,15 @@ class TensorrtBackend:
         cache = EngineCache(limit_mb=settings.tensorrt.cache_mb)
         options = build_options(settings)
         key = (self._trt, self._gpu.name, self._gpu.capability, path, options)
-        if settings.tensorrt.while_building == "wait":
-            meanwhile = None
-        if meanwhile is None or cache.find(cache.path(*key)):
+        get = partial(cache.get, *key, check if settings.tensorrt.check else None)
+        wait = meanwhile is None or settings.tensorrt.while_building == "wait"
+        other = None if wait or cache.find(cache.path(*key)) else _other(meanwhile, path)
+        if other is None:
             with self._gpu.current():
-                engine = cache.get(*key)
+                engine = get()
             self._load(engine)
         else:
-            self._start_building(cache, key, path, meanwhile())
+            self._start_building(get, path, other)
 
     def _load(self, path: Path) -> None:
         self._loaded = loaded = _Loaded(self._trt, self._gpu, path, graphs=self._graphs)
@@ -86,7 +91,7 @@ class TensorrtBackend:
             return self._loaded.runner.pictures
         return self._meanwhile.pictures if self._meanwhile else None
 
-    def _start_building(self, cache: EngineCache, key: Any, path: Path, other: Backend) -> None:
+    def _start_building(self, get: Callable[[], Path], path: Path, other: Backend) -> None:
         """Run with another engine until this one is built."""
         self._meanwhile = other
         self.name, self.device, self.model, self.max_batch = (
@@ -99,14 +104,20 @@ class TensorrtBackend:
         def work() -> None:
             try:
                 with self._gpu.current():
-                    self._built.append(cache.get(*key))
+                    self._built.append(get())
             except ModelError as error:
                 self._built.append(error)
             except Exception as error:  # builder, CUDA and disk have no common base
                 log.debug("building failed", exc_info=True)
                 self._built.append(ModelError(f"model {path}: its engine cannot be built: {error}"))
 
-        log.info("model %s runs with %s until its TensorRT engine is built", path, other.name)
+        log.info(
+            "model %s runs with %s on %s until its TensorRT engine is built, which takes minutes; until then "
+            "it may be too slow for many cameras (model.tensorrt.while_building=wait begins with the engine)",
+            path,
+            other.name,
+            other.device,
+        )
         threading.Thread(target=work, name="engine-build", daemon=True).start()
 
     def submit(
@@ -142,6 +153,17 @@ class TensorrtBackend:
             self._loaded.runner.close()
         if self._meanwhile:
             self._meanwhile.close()
+
+
+def _other(make: Callable[[], Backend] | None, path: Path) -> Backend | None:
+    """The engine that runs while one is built; None if there is none for this model."""
+    if make is None:
+        return None
+    try:
+        return make()
+    except ModelError as error:
+        log.info("model %s waits until its TensorRT engine is built: %s", path, error)
+        return None
 
 
 class _Loaded:

@@ -17,6 +17,7 @@ from typing import Any
 from edge_node.assets.download import cache_dir, sha256
 from edge_node.backends.tensorrt.build import MB, BuildOptions, Built, build
 from edge_node.backends.tensorrt.description import seconds_of, sidecar
+from edge_node.backends.tensorrt.verdict import Check, Verdict
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
 from shared.files import open_lock, write_whole
@@ -68,6 +69,25 @@ def save(path: Path, built: Built) -> None:
         raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
 
 
+def note(path: Path, verdict: Verdict) -> None:
+    """Write into the file beside an engine what came of checking it.
+
+    Raises:
+        ModelError: The file cannot be written.
+    """
+    try:
+        facts = json.loads(sidecar(path).read_text(encoding="utf-8"))
+        write_whole(sidecar(path), json.dumps(facts | {"check": str(verdict)}, indent=2).encode())
+    except OSError as error:
+        raise ModelError(f"{sidecar(path)}: cannot be written ({error.strerror})") from None
+
+
+def discard(path: Path) -> None:
+    """Delete an engine and the file beside it."""
+    for file in (sidecar(path), path):
+        file.unlink(missing_ok=True)
+
+
 class EngineCache:
     """Engines in a folder that several processes may share.
 
@@ -98,18 +118,28 @@ class EngineCache:
 
     def find(self, path: Path) -> bool:
         """Whether there is a whole engine, which then counts as used now."""
+        return self._facts(path) is not None
+
+    def _facts(self, path: Path) -> dict[str, Any] | None:
+        """What is known about a whole engine; None if there is none."""
         try:
-            facts = json.loads(sidecar(path).read_text(encoding="utf-8"))
+            facts: dict[str, Any] = json.loads(sidecar(path).read_text(encoding="utf-8"))
             known = "outputs" in facts  # older versions did not keep their order
-            whole: bool = known and path.stat().st_size == facts["bytes"] and sha256(path) == facts["sha256"]
-            if whole:
-                os.utime(path)
+            if not known or path.stat().st_size != facts["bytes"] or sha256(path) != facts["sha256"]:
+                return None
+            os.utime(path)
         except (OSError, ValueError, KeyError, TypeError):
-            return False
-        return whole
+            return None
+        return facts
 
     def get(
-        self, trt: Any, gpu: str, capability: tuple[int, int], model: Path, options: BuildOptions
+        self,
+        trt: Any,
+        gpu: str,
+        capability: tuple[int, int],
+        model: Path,
+        options: BuildOptions,
+        check: Check | None = None,
     ) -> Path:
         """The path of a model's engine. If there is none, it is built, by one process at a time.
 
@@ -119,35 +149,47 @@ class EngineCache:
             capability: Its compute capability.
             model: The ONNX file.
             options: How to build it.
+            check: Compares an engine with the ONNX file, once; one that finds something else is not kept, and
+                not built again until somebody deletes the file that says so. None: engines are not checked.
 
         Raises:
-            ModelError: The engine cannot be built or written.
+            ModelError: The engine cannot be built or written, or it was refused.
         """
         path = self.path(trt, gpu, capability, model, options)
-        if self.find(path):
+        if self._ready(path, check):
             return path
         with self._locked(path):
-            if self.find(path):  # another process built it meanwhile
+            if self._ready(path, check):  # another process built it meanwhile
                 return path
-            if path.exists():
-                log.warning("%s is damaged or of an older Darner, and is built again", path)
-            log.info(
-                "no engine of %s for TensorRT %s, %s and these settings: building it takes minutes",
-                model.name,
-                trt.__version__,
-                gpu,
-            )
-            timings = (
-                self._folder / f"{trt.__version__}-{hashlib.sha256(gpu.encode()).hexdigest()[:12]}.timing"
-            )
-            known = timings.read_bytes() if timings.is_file() else b""
-            built = build(trt, model, options, timing_cache=known, last_s=self._last_s(model, options.level))
-            save(path, built)
-            with contextlib.suppress(OSError):  # only speed is lost
-                write_whole(timings, built.timing_cache)
-            log.info("engine of %s built in %.0f s: %s", model.name, built.seconds, path)
+            if check and (refusal := _refusal(path)):
+                raise _refused(model, refusal, path)
+            if not self.find(path):
+                self._build(trt, gpu, model, options, path)
+            if check:
+                self._check(model, path, check(model, path))
         self._trim(path)
         return path
+
+    def _ready(self, path: Path, check: Check | None) -> bool:
+        facts = self._facts(path)
+        return facts is not None and (check is None or "check" in facts)
+
+    def _build(self, trt: Any, gpu: str, model: Path, options: BuildOptions, path: Path) -> None:
+        if path.exists():
+            log.warning("%s is damaged or of an older Darner, and is built again", path)
+        log.info(
+            "no engine of %s for TensorRT %s, %s and these settings: building it takes minutes",
+            model.name,
+            trt.__version__,
+            gpu,
+        )
+        timings = self._folder / f"{trt.__version__}-{hashlib.sha256(gpu.encode()).hexdigest()[:12]}.timing"
+        known = timings.read_bytes() if timings.is_file() else b""
+        built = build(trt, model, options, timing_cache=known, last_s=self._last_s(model, options.level))
+        save(path, built)
+        with contextlib.suppress(OSError):  # only speed is lost
+            write_whole(timings, built.timing_cache)
+        log.info("engine of %s built in %.0f s: %s", model.name, built.seconds, path)
 
     def _last_s(self, model: Path, level: int) -> float | None:
         """Seconds that the latest build of a model of this name took."""
@@ -157,6 +199,22 @@ class EngineCache:
         )
         known = (seconds_of(path, level) for path in reversed(beside))
         return next((seconds for seconds in known if seconds is not None), None)
+
+    def _check(self, model: Path, path: Path, verdict: Verdict) -> None:
+        """Keep the engine if it is not known to be bad.
+
+        Raises:
+            ModelError: It is.
+        """
+        if verdict.good is False:
+            try:
+                write_whole(_refusal_file(path), verdict.text.encode())
+                discard(path)
+            except OSError as error:
+                log.warning("%s: cannot be replaced (%s)", path, error.strerror)
+            raise _refused(model, verdict.text, path)
+        note(path, verdict)
+        log.info("engine of %s compared with its ONNX file: %s", model.name, verdict)
 
     @contextlib.contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
@@ -183,5 +241,25 @@ class EngineCache:
             total += path.stat().st_size
             if total > self._limit:
                 log.info("engine %s is deleted: the cache is full", path.name)
-                for file in (sidecar(path), path, path.with_suffix(".lock")):
-                    file.unlink(missing_ok=True)
+                discard(path)
+                path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _refusal_file(path: Path) -> Path:
+    return path.with_suffix(".refused")
+
+
+def _refusal(path: Path) -> str | None:
+    """Why an engine was refused; None if it was not."""
+    try:
+        return _refusal_file(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def _refused(model: Path, why: str, path: Path) -> ModelError:
+    return ModelError(
+        f"model {model}: its TensorRT engine does not find what the ONNX file finds ({why}): set "
+        f"model.tensorrt.precision to fp32, or model.tensorrt.check to false to run it all the same; delete "
+        f"{_refusal_file(path)} to have it built and compared again"
+    )

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 
+from edge_node.backends.tensorrt.description import read
+from edge_node.backends.tensorrt.verdict import Verdict
+from edge_node.config.model_settings import ModelSettings
+from edge_node.frames import U8
 from optimization.__main__ import main
+from optimization.commands import build as commands
 from optimization.targets import TARGETS
 from tests.edge_node.backends.small_models import write
 
@@ -27,7 +36,51 @@ def test_an_onnx_file_becomes_an_engine(tmp_path: Path) -> None:
     assert facts["profiles"][1] == [[1, 3, 64, 64], [2, 3, 64, 64], [4, 3, 64, 64]]
     beside = json.loads(engine.with_name("model.engine.json").read_text())
     assert json.loads(beside["metadata"]["names"]) == {"0": "cat", "1": "dog"}
+    assert beside["check"] == "not checked: the engine's GPU is not here"
     assert cache.is_file()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [(Verdict(True, "mean best IoU 0.994"), 0), (Verdict(False, "mean best IoU 0.52"), 1)],
+)
+def test_an_engine_is_compared_before_it_takes_the_place_of_an_earlier_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verdict: Verdict,
+    code: int,
+) -> None:
+    model, engine = write(tmp_path / "model.onnx"), tmp_path / "model.engine"
+    engine.write_text("an earlier one")
+    (tmp_path / "shown").mkdir()
+    cv2.imwrite(str(tmp_path / "shown" / "a.png"), np.zeros((64, 64, 3), np.uint8))
+    gpu = SimpleNamespace(name="NVIDIA A10", capability=(8, 6), current=contextlib.nullcontext)
+    # Built for a GPU that is not here, as TensorRT for RTX can, under the name of one that is.
+    options = commands.options
+    monkeypatch.setattr(commands, "_place", lambda args, _trt, _wanted: (options(args), gpu))
+    asked: list[tuple[str, Path, int]] = []
+
+    def compared(
+        settings: ModelSettings, _index: int, onnx: Path, built: Path, shown: Sequence[U8] | None
+    ) -> Verdict:
+        assert built.read_bytes() != b"an earlier one"
+        assert read(built).metadata["names"]
+        asked.append((settings.name, onnx, len(shown or ())))
+        return verdict
+
+    monkeypatch.setattr(commands, "compared", compared)
+    words = [*ELSEWHERE, "--force", "--check-images", str(tmp_path / "shown"), "-o", str(engine)]
+    assert main(["build", str(model), *words]) == code
+    assert asked == [(str(model), model, 1)]
+    said = capsys.readouterr()
+    if code == 0:
+        assert json.loads(engine.with_name("model.engine.json").read_text())["check"] == verdict.text
+        assert f"compared with model.onnx: {verdict.text}" in said.out
+    else:
+        assert engine.read_text() == "an earlier one"
+        assert "not find what the ONNX file finds (mean best IoU 0.52)" in said.err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["shown"]
 
 
 def test_the_built_in_model_becomes_an_engine_of_any_size_and_by_its_old_name_of_one(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ class Context:
             assert self._trt.gpu.live.get(address) == size, "runs in memory that is not there"
             assert size >= self._trt.needs[self._profile], "runs in too little memory"
         self._trt.ran.append((id(self), self.shape, tuple(self.addresses.values())))
+        self._trt.named = dict(self.addresses)
         return self._trt.works()
 
 
@@ -88,6 +89,7 @@ class FakeTrt(ModuleType):
         fails: What running says, if it fails.
         needs: Bytes of scratch memory for each profile.
         outputs: Names of the outputs, in the engine's order.
+        named: Addresses by name of the tensor, in the latest run.
         contexts: How many there are, and how many were made with memory of their `own`.
     """
 
@@ -103,6 +105,7 @@ class FakeTrt(ModuleType):
         self.profiles: list[Rows] = PROFILES
         self.needs = [1000]
         self.outputs: tuple[str, ...] = ("output0",)
+        self.named: dict[str, int] = {}
         self.ran: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
 
     def init_libnvinfer_plugins(self, _log: Any, _name: str) -> None: ...

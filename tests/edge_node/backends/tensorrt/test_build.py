@@ -235,7 +235,7 @@ def test_what_an_engine_depends_on_is_in_its_key(
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "alone", "sidecar"])
-def test_a_torn_engine_is_built_again(tmp_path: Path, damage: str) -> None:
+def test_a_torn_engine_is_built_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
     path = cache.get(trt, *A10, model, FOR_AMPERE)
     whole = path.read_bytes()
@@ -251,6 +251,7 @@ def test_a_torn_engine_is_built_again(tmp_path: Path, damage: str) -> None:
     again = cache.get(trt, *A10, model, FOR_AMPERE)
     assert again == path
     assert cache.find(path)
+    assert caplog.text.count("is damaged") == 1
 
 
 def _get(folder: str, model: str) -> None:

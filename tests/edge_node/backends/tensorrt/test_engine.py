@@ -8,19 +8,21 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edge_node.assets.models import BUILT_IN
 from edge_node.backends.cuda.device import Device
-from edge_node.backends.interface import OutOfMemory, Wanted
+from edge_node.backends.interface import Backend, OutOfMemory, Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.tensorrt.backend import TensorrtBackend
 from edge_node.backends.tensorrt.cache import EngineCache
 from edge_node.backends.tensorrt.description import sidecar
 from edge_node.backends.tensorrt.engine import Engine
+from edge_node.backends.tensorrt.verdict import Verdict
 from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from edge_node.detect.decode.families import FAMILIES
 from shared.errors import ModelError
@@ -97,6 +99,15 @@ def test_where_there_is_one_context_a_profile_all_share_it(
     assert caplog.text.count("no CUDA graphs") == 1
 
 
+def test_outputs_that_the_engine_permutes_run_in_the_onnx_files_order(trt: FakeTrt, gpu: Device) -> None:
+    trt.outputs = ("boxes", "scores", "classes")
+    one = Engine(trt, gpu, Path("x.engine"), b"", 0, order=("scores", "classes", "boxes"))
+    assert [tensor.name for tensor in one.output_tensors] == ["scores", "classes", "boxes"]
+    one.enqueue(0, SHAPE, 1, [10, 20, 30], 0)
+    assert trt.named == {"images": 1, "scores": 10, "classes": 20, "boxes": 30}
+    one.close()
+
+
 @pytest.mark.parametrize(
     ("profile", "shape"),
     [
@@ -149,7 +160,7 @@ def test_while_an_engine_is_built_another_one_answers(
     monkeypatch.setattr(EngineCache, "find", lambda *_: None)
     monkeypatch.setattr(EngineCache, "path", lambda *_: built)
     monkeypatch.setattr(EngineCache, "get", get)
-    settings = ModelSettings(providers=("cpu",), tensorrt=TensorrtSettings(while_building="onnxruntime"))
+    settings = ModelSettings(providers=("cpu",))
     model = BUILT_IN / "nanodet_g.onnx"
     backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
     images, target = [np.zeros((416, 416, 3), np.uint8)], InputFormat(416, 416)
@@ -171,6 +182,52 @@ def test_while_an_engine_is_built_another_one_answers(
     backend.close()
 
 
+@pytest.mark.parametrize(
+    ("wanted", "meanwhile", "checks"),
+    [
+        pytest.param({"while_building": "wait"}, True, True, id="wait"),
+        pytest.param({}, False, True, id="no other engine is offered"),
+        pytest.param({}, True, True, id="the other engine cannot run the model"),
+        pytest.param({"check": False}, False, False, id="unchecked"),
+    ],
+)
+def test_without_another_engine_the_built_one_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+    trt: FakeTrt,
+    gpu: Device,
+    tmp_path: Path,
+    wanted: dict[str, Any],
+    meanwhile: bool,
+    checks: bool,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", trt)
+    monkeypatch.setattr("edge_node.backends.tensorrt.backend.device", lambda _index: gpu)
+    built = tmp_path / "x.engine"
+    built.write_bytes(b"engine")
+    asked: list[object] = []
+
+    def get(*given: object) -> Path:
+        asked.append(given[-1])
+        return built
+
+    def other() -> Backend:
+        if wanted:
+            raise AssertionError("another engine was made")
+        raise ModelError("an operator that it does not know")
+
+    monkeypatch.setattr(EngineCache, "find", lambda *_: None)
+    monkeypatch.setattr(EngineCache, "path", lambda *_: built)
+    monkeypatch.setattr(EngineCache, "get", get)
+    settings = ModelSettings(tensorrt=TensorrtSettings(**wanted))
+    model = BUILT_IN / "nanodet_g.onnx"
+    backend = TensorrtBackend(
+        model, settings, meanwhile=other if meanwhile else None, check=lambda *_: Verdict(True, "")
+    )
+    assert backend.name == "tensorrt 11.0"
+    assert [check is not None for check in asked] == [checks]
+    backend.close()
+
+
 def test_a_builder_that_breaks_leaves_the_model_to_the_other_engine_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
     trt: FakeTrt,
@@ -187,7 +244,7 @@ def test_a_builder_that_breaks_leaves_the_model_to_the_other_engine_and_says_why
     monkeypatch.setattr(EngineCache, "find", lambda *_: None)
     monkeypatch.setattr(EngineCache, "path", lambda *_: tmp_path / "x.engine")
     monkeypatch.setattr(EngineCache, "get", get)
-    settings = ModelSettings(providers=("cpu",), tensorrt=TensorrtSettings(while_building="onnxruntime"))
+    settings = ModelSettings(providers=("cpu",))
     model = BUILT_IN / "nanodet_g.onnx"
     backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
     for thread in [thread for thread in threading.enumerate() if thread.name == "engine-build"]:
