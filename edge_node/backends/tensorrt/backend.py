@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_node.backends.cuda.device import Device, device
 from edge_node.backends.cuda.memory import IN_FLIGHT
+from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.interface import Backend, Inference, ModelFile, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat
@@ -63,6 +64,7 @@ class TensorrtBackend:
         self._meanwhile: Backend | None = None
         self._loaded: _Loaded | None = None
         self._built: list[Path | ModelError] = []
+        self._pictures = PinnedPool(self._gpu)
         if path.suffix != ".onnx":
             self._load(path)
             return
@@ -89,7 +91,8 @@ class TensorrtBackend:
         """See `Backend`; while the engine is built, those of the other engine."""
         if self._loaded:
             return self._loaded.runner.pictures
-        return self._meanwhile.pictures if self._meanwhile else None
+        # The processor needs none, but cameras that are opened now should decode where the engine will run.
+        return (self._meanwhile.pictures if self._meanwhile else None) or self._pictures
 
     def _start_building(self, get: Callable[[], Path], path: Path, other: Backend) -> None:
         """Run with another engine until this one is built."""
@@ -146,6 +149,7 @@ class TensorrtBackend:
         log.info("the TensorRT engine is built: the model runs with %s from now on", self.name)
         self._meanwhile = None
         meanwhile.close()
+        self._pictures.close()
 
     def close(self) -> None:
         """Release everything."""
@@ -153,6 +157,7 @@ class TensorrtBackend:
             self._loaded.runner.close()
         if self._meanwhile:
             self._meanwhile.close()
+        self._pictures.close()
 
 
 def _other(make: Callable[[], Backend] | None, path: Path) -> Backend | None:

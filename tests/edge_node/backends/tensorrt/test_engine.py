@@ -15,6 +15,7 @@ import pytest
 
 from edge_node.assets.models import BUILT_IN
 from edge_node.backends.cuda.device import Device
+from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.interface import Backend, OutOfMemory, Wanted
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
@@ -168,6 +169,9 @@ def test_while_an_engine_is_built_another_one_answers(
     try:
         assert backend.submit(images, target, wanted).done
         assert backend.name.startswith("onnxruntime")
+        meanwhile = backend.pictures
+        assert isinstance(meanwhile, PinnedPool), "cameras are opened for the GPU already"
+        images = [meanwhile.lend(416, 416)]
     finally:
         build.set()
     builders = [thread for thread in threading.enumerate() if thread.name == "engine-build"]
@@ -177,6 +181,7 @@ def test_while_an_engine_is_built_another_one_answers(
     assert not pending.done
     assert backend.name == "tensorrt 11.0"
     assert backend.max_batch == 16
+    assert backend.pictures is not meanwhile
     assert len(pending.collect().outputs) == 1
     assert len(backend.submit(images, target, wanted).collect().outputs) == 1
     backend.close()
