@@ -155,11 +155,15 @@ def joined(parts: Sequence[Inference]) -> Inference:
     """The result of a batch that ran in several parts, one after the other."""
     if len(parts) == 1:
         return parts[0]
+    found = None
+    if any(part.found for part in parts):
+        found = [one for part in parts for one in part.found or [None] * len(part.outputs)]
     return Inference(
         [outputs for part in parts for outputs in part.outputs],
         [fit for part in parts for fit in part.fits],
         sum(part.preprocess_ms for part in parts),
         sum(part.inference_ms for part in parts),
+        found,
     )
 
 

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
-from edge_node.backends.interface import ModelFile, Pending
+from edge_node.backends.interface import Inference, ModelFile, Pending, joined
+from edge_node.backends.preprocess import InputFormat, Letterbox
+from edge_node.frames import Detections
 
 
 def test_a_result_that_is_there_is_done_and_stays_so_when_it_is_changed() -> None:
     pending = Pending.of([1, 2]).map(len)
     assert pending.done
     assert pending.collect() == 2
+
+
+def test_parts_of_a_batch_that_were_decoded_stay_so_when_they_are_joined() -> None:
+    fit, output, nothing = Letterbox.fit(64, 64, InputFormat(64, 64)), [np.zeros((84, 9))], Detections.empty()
+    decoded = Inference([[], output], [fit] * 2, 1.0, 2.0, [nothing, None])
+    whole = Inference([output], [fit], 1.0, 2.0)
+    found = joined([decoded, whole, decoded])
+    assert found.found == [nothing, None, None, nothing, None]
+    assert [len(outputs) for outputs in found.outputs] == [0, 1, 1, 0, 1]
+    assert (len(found.fits), found.preprocess_ms, found.inference_ms) == (5, 3.0, 6.0)
+    assert joined([whole, whole]).found is None
 
 
 def test_a_pending_result_is_collected_and_changed_only_when_it_is_asked_for() -> None:
