@@ -23,7 +23,7 @@ _CELLS = 2_000_000
 """Most scores, for each class and box, that the operator is given: 8 MB."""
 _FEW = 8_000
 """Up to this many such scores, giving the operator each class by itself takes longer than it saves."""
-_ABSENT, _LEAST = -1.0, np.array(-0.5, np.float32)
+_ABSENT, _LEAST = np.float32(-1), np.array(-0.5, np.float32)
 """The score of a box that is not there or of another class, and what a score must be above to count."""
 _PAIRS = 100
 """Pairs of boxes that the operator is tried with: other rounding shows in about every fourth."""
@@ -68,11 +68,8 @@ class Compiled:
             return member[self.chosen(xyxy.take(member, axis=0), score[:, None], iou, limit)]
         if len(present) * count > _CELLS:
             return None
-        place = np.empty(present[-1] + 1, np.intp)
-        place[present] = np.arange(len(present))
-        score = np.full((1, len(present), count), _ABSENT, np.float32)
-        score[0, place[found.class_id], np.arange(count)] = found.score
-        return self.chosen(xyxy[None], score, iou, limit)[1]
+        score = np.where(found.class_id == present[:, None], found.score, _ABSENT)
+        return self.chosen(xyxy[None], score[None], iou, limit)[1]
 
     def is_exact(self) -> bool:
         """Whether the operator rounds as numpy does.

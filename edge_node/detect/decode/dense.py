@@ -16,6 +16,8 @@ from shared.geometry import F32
 DFL_BINS = 8
 """Bins of a distance distribution in NanoDet and PicoDet: their "reg_max", which is 7, plus one."""
 
+_FEW = 1_000
+"""Up to this many scores, sorting them is faster than a table of all anchors."""
 YOLOX_STRIDES, NANODET_STRIDES = (8, 16, 32), (8, 16, 32, 64)
 """Pixels between the cells of each level."""
 
@@ -109,11 +111,18 @@ def _best(scores: F32, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
 
 def _best_of_columns(scores: F32, confidence: float) -> tuple[Ids, F32, Ids]:
     """Index, score and row of the columns of ``(classes, anchors)`` whose best class scores enough."""
-    row, column = np.divmod(_not_below(scores, confidence), scores.shape[1])
-    score = scores[row, column]
+    place = _not_below(scores, confidence)
+    score = scores.reshape(-1).take(place)
+    row, column = np.divmod(place, scores.shape[1])
+    if len(place) <= _FEW:
+        order = column.argsort(kind="stable")
+        ordered, found = column[order], score[order]
+        once = ordered[1:] != ordered[:-1]
+        if once.all() and (found >= confidence).all():  # no column is there in several rows, no score is NaN
+            return ordered, found, row[order]
     best, best_row = np.full(scores.shape[1], -np.inf, np.float32), np.empty(scores.shape[1], np.intp)
     best[column] = score
-    if np.count_nonzero(best > -np.inf) < len(column):  # some are there in several rows, or a score is NaN
+    if np.count_nonzero(best > -np.inf) < len(column):
         np.maximum.at(best, column, score)
         equal = np.flatnonzero(score == best[column])[::-1]  # of equal rows the first one is written last
         column, row = column[equal], row[equal]

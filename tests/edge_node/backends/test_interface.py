@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from edge_node.backends.interface import Inference, ModelFile, Pending, joined
+from edge_node.backends.interface import Array, Inference, ModelFile, Pending, joined
 from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import Detections
 
@@ -19,7 +19,8 @@ def test_a_result_that_is_there_is_done_and_stays_so_when_it_is_changed() -> Non
 
 
 def test_parts_of_a_batch_that_were_decoded_stay_so_when_they_are_joined() -> None:
-    fit, output, nothing = Letterbox.fit(64, 64, InputFormat(64, 64)), [np.zeros((84, 9))], Detections.empty()
+    fit, nothing = Letterbox.fit(64, 64, InputFormat(64, 64)), Detections.empty()
+    output: list[Array] = [np.zeros((84, 9), np.float32)]
     decoded = Inference([[], output], [fit] * 2, 1.0, 2.0, [nothing, None])
     whole = Inference([output], [fit], 1.0, 2.0)
     found = joined([decoded, whole, decoded])

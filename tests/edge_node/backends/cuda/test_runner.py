@@ -229,6 +229,26 @@ def test_every_layout_is_decoded_on_the_gpu_and_a_flood_of_it_comes_back_whole(
     engine.close()
 
 
+class Padded(Constant):
+    """A network that runs four pictures or none."""
+
+    def padded(self, count: int) -> int:
+        return max(count, 4)
+
+
+def test_pictures_that_fill_up_a_batch_give_no_detections(gpu: Device) -> None:
+    answer = outputs("yolov8", 80, 8400, 4, 0.01)
+    with gpu.current():
+        stream = gpu.driver.Stream()
+        engine = CudaRunner(gpu, Padded(gpu, [answer], stream, waits=False), stream)
+    wanted = asked(80, 0.3, "yolov8")
+    for count in (1, 3, 3, 4):
+        found = engine.submit([picture(640, 480)] * count, TARGETS["yolov8"], wanted).collect()
+        assert len(found.outputs) == len(found.found or ()) == count
+        check(found, "yolov8", answer, wanted)
+    engine.close()
+
+
 def test_outputs_that_must_not_be_decoded_come_back_whole(gpu: Device) -> None:
     answer = outputs("yolov5", 80, 300, 2, 0.1)
     engine, _ = runner(gpu, answer)
