@@ -297,8 +297,8 @@ class Pipeline:
 
     def _infer(self, index: int) -> None:
         detect, lane = self.detects[index], str(index)
-        for item in detect.decode(detect.infer(detect.batches(self._frames[index]))):
-            self._detected.put(item, lane)
+        for detected in detect.detect(self._frames[index]):
+            self._detected.put_all(detected, lane)
         with self._lock:
             self._inferring -= 1
             last = self._inferring == 0

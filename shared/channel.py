@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+_AT_ONCE = 3
+"""Most places of a full lane that become free before who waits for room is woken."""
 
 
 class Closed(Exception):  # noqa: N818 - a state, not a failure: it ends loops
@@ -41,6 +45,8 @@ class Channel(Generic[T]):
         cost: Callable[[T], float] = lambda _: 1,
     ) -> None:
         self._depth = depth
+        # A lane that was full has room for a few items before who waits for room is woken: not for each.
+        self._refill = depth - max(1, min(depth // 2, _AT_ONCE))
         self._room, self._size, self._cost = room, size, cost
         self._held: Counter[str] = Counter()
         self._weights = weights or {}
@@ -49,7 +55,11 @@ class Channel(Generic[T]):
         self._now = 0.0
         self._arrivals = 0
         self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        # Each thread is woken only by what it waits for: a woken one takes the interpreter from who works.
+        self._arrived = threading.Condition(self._lock)
+        self._awaited = 0
+        self._emptied: dict[str, threading.Condition] = {}
         self.dropped: Counter[str] = Counter()
         """Items that newer ones replaced before they were taken, by key."""
         self.taken = 0
@@ -67,13 +77,14 @@ class Channel(Generic[T]):
         Raises:
             Closed: The channel is closed.
         """
-        with self._changed:
+        with self._lock:
             self._check_open()
             lane = self._lanes.get(key)
             while lane and self._is_full(lane, item, key):
                 self._held[key] -= self._size(lane.popleft())
                 self.dropped[key] += 1
             self._append(item, key)
+            self._wake()
 
     def put_if_room(self, item: T, key: str = "") -> bool:
         """Put without ever waiting: a full lane stays as it is.
@@ -84,12 +95,13 @@ class Channel(Generic[T]):
         Raises:
             Closed: The channel is closed.
         """
-        with self._changed:
+        with self._lock:
             self._check_open()
             lane = self._lanes.get(key)
             if lane and self._is_full(lane, item, key):
                 return False
             self._append(item, key)
+            self._wake()
             return True
 
     def put(self, item: T, key: str = "") -> None:
@@ -98,14 +110,21 @@ class Channel(Generic[T]):
         Raises:
             Closed: The channel is closed, or was closed while waiting.
         """
-        with self._changed:
-            self.putters[key] += 1
-            try:
-                self._changed.wait_for(lambda: self._closed or len(self._lanes.get(key, ())) < self._depth)
-            finally:
-                self.putters[key] -= 1
+        self.put_all((item,), key)
+
+    def put_all(self, items: Collection[T], key: str = "") -> None:
+        """Put several items at once, and wait until the lane has room for all of them, or is empty.
+
+        Raises:
+            Closed: The channel is closed, or was closed while waiting.
+        """
+        with self._lock:
+            if not self._has_room(len(items), key):
+                self._wait_for_room(len(items), key)
             self._check_open()
-            self._append(item, key)
+            for item in items:
+                self._append(item, key)
+            self._wake()
 
     def get(self, timeout: float | None = None) -> T:
         """Take the oldest item of the lane whose turn it is.
@@ -131,32 +150,34 @@ class Channel(Generic[T]):
             Closed: The channel is closed and empty.
             TimeoutError: Nothing came in time.
         """
-        with self._changed:
-            self.takers += 1
-            try:
-                if not self._changed.wait_for(lambda: self._closed or bool(self._lanes), timeout):
-                    raise TimeoutError
-            finally:
-                self.takers -= 1
+        with self._lock:
+            if not self._lanes and not self._closed:
+                self.takers += 1
+                try:
+                    if not self._wait(lambda: self._closed or bool(self._lanes), timeout):
+                        raise TimeoutError
+                finally:
+                    self.takers -= 1
             if not self._lanes:
                 self.ended = True
                 raise Closed
             if fill_s > 0:
-                self._changed.wait_for(lambda: self._closed or self._count() >= limit, fill_s)
+                self._wait(lambda: self._closed or self._count() >= limit, fill_s)
             items: list[T] = []
             while self._lanes and limit > 0:
                 item, cost = self._pop()
                 items.append(item)
                 limit -= cost
             self.taken += len(items)
-            self._changed.notify_all()
             return items
 
     def close(self) -> None:
         """Refuse new items and wake every waiting thread; items that are in can still be taken."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._arrived.notify_all()
+            for emptied in self._emptied.values():
+                emptied.notify_all()
 
     def __iter__(self) -> Iterator[T]:
         """Items as they come, until the channel is closed and empty."""
@@ -167,7 +188,7 @@ class Channel(Generic[T]):
             return
 
     def __len__(self) -> int:
-        with self._changed:
+        with self._lock:
             return self._count()
 
     @property
@@ -181,6 +202,30 @@ class Channel(Generic[T]):
     def _is_full(self, lane: deque[T], item: T, key: str) -> bool:
         return len(lane) >= self._depth or self._held[key] + self._size(item) > self._room
 
+    def _has_room(self, count: int, key: str) -> bool:
+        lane = self._lanes.get(key)
+        return self._closed or not lane or len(lane) + count <= self._depth
+
+    def _wait_for_room(self, count: int, key: str) -> None:
+        emptied = self._emptied.setdefault(key, threading.Condition(self._lock))
+        self.putters[key] += 1
+        try:
+            emptied.wait_for(lambda: self._has_room(count, key))
+        finally:
+            self.putters[key] -= 1
+
+    def _wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait for an item to arrive, or for the end."""
+        self._awaited += 1
+        try:
+            return self._arrived.wait_for(ready, timeout)
+        finally:
+            self._awaited -= 1
+
+    def _wake(self) -> None:
+        if self._awaited:
+            self._arrived.notify_all()
+
     def _append(self, item: T, key: str) -> None:
         lane = self._lanes.get(key)
         if lane is None:
@@ -189,7 +234,6 @@ class Channel(Generic[T]):
             self._turns[key] = (max(self._turns.get(key, (0.0, 0))[0], self._now), self._arrivals)
         lane.append(item)
         self._held[key] += self._size(item)
-        self._changed.notify_all()
 
     def _pop(self) -> tuple[T, float]:
         """The next item and its cost."""
@@ -203,6 +247,8 @@ class Channel(Generic[T]):
         self._turns[key] = (self._now + cost / self._weights.get(key, 1.0), self._arrivals)
         if not lane:
             del self._lanes[key]
+        if self.putters[key] and len(lane) <= self._refill:
+            self._emptied[key].notify_all()
         return item, cost
 
     def _check_open(self) -> None:

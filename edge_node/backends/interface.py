@@ -228,8 +228,7 @@ class Backend(Protocol):
     ) -> Pending[Inference]:
         """Letterbox pictures and start the network on them.
 
-        Nobody may change a picture on a GPU, or one in memory that `pictures` lent, until the batch is
-        collected. Others may be reused once this returns.
+        Nobody may change a picture until the batch is collected.
 
         Args:
             images: In host memory or on the engine's GPU, of any sizes, at most `max_batch`.

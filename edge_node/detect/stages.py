@@ -184,22 +184,31 @@ class Detect:
                 else:
                     yield []
 
+    def detect(self, frames: Channel[Ready]) -> Iterator[list[Detected]]:
+        """Take the frames that wait through the network and decode them, batch by batch in their order."""
+        for inferred in self._inferred(self.batches(frames)):
+            yield list(self.decode(inferred))
+
     def infer(self, batches: Iterable[list[Ready]]) -> Iterator[Inferred]:
         """Take all frames through the network or past it; those of one camera keep their order.
 
         An engine that works by itself gets the next batch before the last one is collected.
         """
+        for inferred in self._inferred(batches):
+            yield from inferred
+
+    def _inferred(self, batches: Iterable[list[Ready]]) -> Iterator[list[Inferred]]:
         pending = self._in_network
         for batch in batches:
             if batch:
                 self._newest_size = len(batch)
                 pending.append(self.submit([self.choose(ready) for ready in batch]))
             elif pending:
-                yield from pending.popleft().collect()
+                yield pending.popleft().collect()
             while pending and (pending[0].done or len(pending) >= self._most_in_flight):
-                yield from pending.popleft().collect()
+                yield pending.popleft().collect()
         while pending:
-            yield from pending.popleft().collect()
+            yield pending.popleft().collect()
 
     def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
         """The detections of every frame, in the order of the frames."""

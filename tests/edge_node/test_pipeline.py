@@ -22,7 +22,6 @@ from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.choosing import Ready
-from edge_node.detect.stages import Inferred
 from edge_node.frames import U8, Detected, Detections, Frame, Lender, Tracks
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
@@ -55,22 +54,19 @@ class StandInDetector:
     def ready(self, frame: Frame) -> Ready:
         return Ready(frame, None)
 
-    def batches(self, frames: Iterable[Ready]) -> Iterable[Ready]:
-        return frames
-
-    def infer(self, frames: Iterable[Ready]) -> Iterator[Inferred]:
+    def detect(self, frames: Iterable[Ready]) -> Iterator[list[Detected]]:
         for frame in (ready.frame for ready in frames):
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))
             self.batches_run[1] += 1
-            yield Inferred(frame, "infer", (), {})
+            yield [Detected(frame, self.find(frame), {"inference": 1.0})]
+
+    def find(self, frame: Frame) -> Detections:
+        del frame
+        return Detections.empty()
 
     def follow(self, detected: Detected, tracks: Tracks, ignored: Detections | None = None) -> None:
         pass
-
-    def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
-        for item in inferred:
-            yield Detected(item.frame, Detections.empty(), {"inference": 1.0})
 
 
 @pytest.fixture
@@ -128,12 +124,10 @@ def test_a_crossing_in_a_film_s_last_moments_is_published_when_the_film_ends(
             yield Frame(camera, seq, 0, seq * 10**8, np.zeros((100, 200, 3), np.uint8), clock="media")
 
     class Walker(StandInDetector):
-        def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
-            for item in inferred:
-                x = feet[item.frame.seq]
-                box = np.array([[x - 10, 30, x + 10, 70]], np.float32)
-                found = Detections(box, np.full(1, 0.9, np.float32), np.zeros(1, np.int32))
-                yield Detected(item.frame, found, {})
+        def find(self, frame: Frame) -> Detections:
+            x = feet[frame.seq]
+            box = np.array([[x - 10, 30, x + 10, 70]], np.float32)
+            return Detections(box, np.full(1, 0.9, np.float32), np.zeros(1, np.int32))
 
     monkeypatch.setattr(module, "capture", capture)
     lines = {"middle": LineDefinition(points=((0.5, 1.0), (0.5, 0.0)), band=0.01)}

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from shared.channel import Channel, Closed
+from tests.conftest import wait_until
 
 
 def test_newest_wins_in_a_full_lane_and_the_loss_is_counted_by_key() -> None:
@@ -74,6 +75,38 @@ def test_put_waits_until_there_is_room() -> None:
     assert second_in.wait(5)
     assert channel.get() == 2
     thread.join()
+
+
+def test_who_waits_for_room_is_woken_once_there_is_some_for_several() -> None:
+    channel: Channel[int] = Channel(depth=6)
+    for number in range(6):
+        channel.put(number)
+    thread = threading.Thread(target=channel.put, args=(6,))
+    thread.start()
+    wait_until(lambda: channel.putters[""])
+    taken = [channel.get(), channel.get()]
+    assert channel.putters[""] == 1
+    taken.append(channel.get())
+    thread.join(5)
+    assert (taken, channel.take(9)) == ([0, 1, 2], [3, 4, 5, 6])
+
+
+def test_several_are_put_at_once_when_there_is_room_for_all_or_the_lane_is_empty() -> None:
+    channel: Channel[int] = Channel(depth=3)
+    channel.put_all([0, 1])
+    channel.put_all([2])
+    channel.put_all([10] * 5, "other")
+    thread = threading.Thread(target=channel.put_all, args=([3, 4, 5, 6],))
+    thread.start()
+    wait_until(lambda: channel.putters[""])
+    assert len(channel) == 8
+    taken = channel.take(8)
+    thread.join(5)
+    assert sorted(taken) == [0, 1, 2] + [10] * 5
+    assert channel.take(9) == [3, 4, 5, 6], "more than fit, but the lane was empty"
+    channel.close()
+    with pytest.raises(Closed):
+        channel.put_all([7])
 
 
 def test_a_full_lane_does_not_block_another() -> None:
