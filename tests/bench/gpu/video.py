@@ -31,6 +31,7 @@ from edge_node.backends.preprocess import InputFormat
 from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Frame
+from shared.errors import SourceError
 
 TARGET = InputFormat(640, 640)
 BATCH = 16
@@ -190,7 +191,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runner = CudaRunner(gpu, NoNetwork(), gpu.driver.Stream())
     assert isinstance(runner.pictures, PinnedPool)
     for path in args.files:
-        print(json.dumps(parity(runner, path, args.most)), flush=True)
+        try:
+            print(json.dumps(parity(runner, path, args.most)), flush=True)
+        except SourceError as error:
+            print(json.dumps({"file": path.name, "error": str(error)}), flush=True)
     for count in args.streams:
         for on in args.decoders:
             for way in args.ways:

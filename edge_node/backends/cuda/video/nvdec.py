@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -27,6 +27,8 @@ INSTALL = "pip install 'darner[nvdec]'"
 _CODECS = {"h264": "H264", "h265": "HEVC"}
 _FILMS = ("H264", "HEVC", "AV1", "VP9")
 """Codecs of files that are decoded here; the others are rare, or JPEGs, which come with other colours."""
+_WORKED = 50
+"""Units after which a stream's decoder counts as one that worked; if it fails, a new one takes its place."""
 _NO_STAMP = -(2**63)
 """PyNvVideoCodec's value for a time stamp that is not there."""
 
@@ -70,11 +72,15 @@ class Nvdec:
             SourceError: The GPU cannot decode it; the text says why.
         """
         library = self._library
-        with _as_source_error("cannot decode it"):
-            kind = getattr(library.cudaVideoCodec, _CODECS[codec])
-            decoder = self._decoder(kind, library.DisplayDecodeLatencyType.LOW)
-            decoder.colour = colour
-            return Stream(decoder, library)
+
+        def opened() -> _Decoder:
+            with _as_source_error("cannot decode it"):
+                kind = getattr(library.cudaVideoCodec, _CODECS[codec])
+                decoder = self._decoder(kind, library.DisplayDecodeLatencyType.LOW)
+                decoder.colour = colour
+                return decoder
+
+        return Stream(opened, library)
 
     def _decoder(self, codec: Any, latency: Any) -> _Decoder:
         with self._gpu.current():
@@ -136,6 +142,7 @@ class _Decoder:
         self._gpu, self._opened, self._stream = gpu, opened, stream
         self._surfaces, self._copier = surfaces, copier
         self._copied: Surface | None = None
+        self._shape: tuple[int, int] | None = None
         self.colour: Colour = "bt601"
 
     def decode(self, packet: Any) -> list[Decoded]:
@@ -158,24 +165,27 @@ class _Decoder:
             self._opened = None
 
     def _copy(self, frame: Any) -> Decoded:
-        if frame.format.name != "NV12":
-            raise SourceError(f"the pixels are {frame.format.name}; only 8 bits with 4:2:0 stay on the GPU")
-        luma, chroma = (view.__cuda_array_interface__ for view in frame.cuda())
-        (height, width), pitch = luma["shape"][:2], luma["strides"][0]
-        if height % 2 or width % 2:
-            raise SourceError(f"its size {width}x{height} is odd")
-        size = pitch * height
+        shape, stride = frame.shape, frame.strides[0]
+        if shape != self._shape:
+            self._check(frame, *shape)
+            self._shape = shape
+        height, width = shape[0] * 2 // 3, shape[1]
+        size = stride * height
         surface, copy = self._surfaces.lend(size + size // 2), self._gpu.driver.memcpy_dtod_async
         # Another stream may still be writing to this memory, if nobody waited for the picture in it.
         surface.there.before(self._stream.handle)
-        copy(surface.address, luma["data"][0], size, self._stream)
-        copy(surface.address + size, chroma["data"][0], size // 2, self._stream)
+        luma, chroma = frame.GetPtrToPlane(0), frame.GetPtrToPlane(1)
+        if chroma == luma + size:
+            copy(surface.address, luma, size + size // 2, self._stream)
+        else:
+            copy(surface.address, luma, size, self._stream)
+            copy(surface.address + size, chroma, size // 2, self._stream)
         surface.there.record(self._stream.handle)
         self._copied = surface
         picture = OnGpu(
             surface.address,
             surface.address + size,
-            pitch,
+            stride,
             width,
             height,
             self._copier,
@@ -185,6 +195,16 @@ class _Decoder:
         )
         stamp = frame.getPTS()
         return Decoded(picture, None if stamp == _NO_STAMP else stamp)
+
+    @staticmethod
+    def _check(frame: Any, rows: int, width: int) -> None:
+        """Refuse pictures that the rest of the node cannot take; rows are those of luma and chroma."""
+        if frame.format.name != "NV12":
+            raise SourceError(f"the pixels are {frame.format.name}; only 8 bits with 4:2:0 stay on the GPU")
+        if rows % 3 or width % 2:
+            raise SourceError(
+                f"its size {width}x{frame.cuda()[0].__cuda_array_interface__['shape'][0]} is odd"
+            )
 
 
 class Film:
@@ -223,10 +243,17 @@ class Film:
 
 
 class Stream:
-    """A stream that is being decoded. One thread at a time may decode."""
+    """A stream that is being decoded. One thread at a time may decode.
 
-    def __init__(self, decoder: _Decoder, library: Any) -> None:
-        self._decoder, self._library = decoder, library
+    Args:
+        opened: Opens a decoder.
+        library: The module `PyNvVideoCodec`.
+    """
+
+    def __init__(self, opened: Callable[[], _Decoder], library: Any) -> None:
+        self._opened, self._library = opened, library
+        self._decoder = opened()
+        self._units = 0
 
     def decode(self, address: int, size: int, stamp: int) -> list[Decoded]:
         """Decode one access unit, and give the pictures that are complete, often one.
@@ -242,7 +269,17 @@ class Stream:
         packet = self._library.PacketData()
         packet.bsl_data, packet.bsl, packet.pts = address, size, stamp
         packet.decode_flag = self._library.VideoPacketFlag.ENDOFPICTURE  # the next unit need not come first
-        return self._decoder.decode(packet)
+        self._units += 1
+        try:
+            return self._decoder.decode(packet)
+        except SourceError:
+            # A decoder cannot take larger pictures than its first ones. A new one can, from a key frame on.
+            if self._units < _WORKED:
+                raise
+            self._units = 0
+            self._decoder.close()
+            self._decoder = self._opened()
+            return self._decoder.decode(packet)
 
     def close(self) -> None:
         """Release the decoder. Pictures that somebody holds stay as they are."""

@@ -100,22 +100,17 @@ class _Frame:
         width, height = library.size
         self._stamp = stamp
         self.format = SimpleNamespace(name=library.pixels)
-        self._planes = [
-            np.full((height, width, 1), 16, np.uint8),
-            np.full((height // 2, width // 2, 2), 128, np.uint8),
-        ]
+        rows = height + (height + 1) // 2
+        self._memory = np.full((rows, width), 128, np.uint8)
+        self.shape, self.strides = self._memory.shape, self._memory.strides
+        self._starts = self._memory.ctypes.data, self._memory.ctypes.data + height * width
+        self._luma = {"shape": (height, width, 1)}
 
     def getPTS(self) -> int:  # noqa: N802 - the library's name
         return self._stamp
 
+    def GetPtrToPlane(self, plane: int) -> int:  # noqa: N802 - the library's name
+        return self._starts[plane]
+
     def cuda(self) -> list[Any]:
-        return [
-            SimpleNamespace(
-                __cuda_array_interface__={
-                    "shape": plane.shape,
-                    "strides": plane.strides,
-                    "data": (plane.ctypes.data, False),
-                }
-            )
-            for plane in self._planes
-        ]
+        return [SimpleNamespace(__cuda_array_interface__=self._luma)]

@@ -28,7 +28,7 @@ from tests.edge_node.backends.cuda.video.fake_nvdec import NO_STAMP, FakeLibrary
 from tests.edge_node.gpu_pictures import NoCopier
 
 SIZE = 64 * 48 * 3 // 2
-MEAN_APART = 4.0
+MEAN_APART = 1.5
 """Largest mean difference of two pictures, grey levels."""
 FILM = Path(__file__).parent / "film.mkv"
 """40 pictures of 320x180 in H.264, a pattern of FFmpeg: B-frames, uneven times, a gap, no start at 0."""
@@ -138,6 +138,20 @@ def test_a_stream_s_pictures_come_at_once(fake: tuple[Device, Any], library: Fak
     assert (packet.bsl_data, packet.bsl, packet.decode_flag) == (4096, 17, "end of picture")
     assert (library.opened[0]["codec"].name, library.opened[0]["latency"]) == ("HEVC", "low")
     stream.close()
+
+
+def test_a_stream_whose_pictures_become_larger_gets_a_new_decoder(
+    fake: tuple[Device, Any], library: FakeLibrary
+) -> None:
+    library.fails_at = 60  # of each decoder
+    stream = decoder(fake, library).stream("h264", "bt601")
+    assert [len(stream.decode(0, 1, stamp)) for stamp in range(70)] == [1] * 70
+    assert len(library.opened) == 2
+    library.fails_at = 20
+    with pytest.raises(SourceError, match="unknown error"):
+        for stamp in range(50):
+            stream.decode(0, 1, stamp)
+    assert len(library.opened) == 2, "one that fails at once is not replaced again and again"
 
 
 def test_a_decoder_waits_a_little_for_memory_and_then_gives_up(fake: tuple[Device, Any]) -> None:
