@@ -174,6 +174,18 @@ def test_a_jpeg_shows_the_part_at_the_quality_asked_for(bench: Bench) -> None:
     assert np.abs(shown.astype(int) - expected(smooth, box, size)).mean() < 2
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (17, 9), (640, 1)])
+def test_jpegs_of_odd_sizes_show_them_or_are_left_to_the_host(bench: Bench, size: tuple[int, int]) -> None:
+    if not bench.copier.encodes:
+        pytest.skip("needs a GPU with nvJPEG")
+    jpeg = bench.copier.jpeg(bench.put(np.full((72, 64, 3), 90, np.uint8)), (1, 1, 63, 71), *size, 80)
+    if jpeg is not None:
+        shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert shown is not None
+        assert shown.shape == (*size[::-1], 3)
+        assert abs(float(shown.mean()) - 90) < 2
+
+
 def test_where_memory_ends_one_desk_serves_all(monkeypatch: pytest.MonkeyPatch, library: ctypes.CDLL) -> None:
     gpu, driver = on_the_cpu(monkeypatch, library)
     copier = GpuCopier(gpu, lambda _: None)
