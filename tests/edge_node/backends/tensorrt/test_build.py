@@ -1,4 +1,4 @@
-"""Engines built without a GPU, by TensorRT for RTX: the interface of TensorRT 11, and as strongly typed."""
+"""Engines built by each TensorRT that is here: without a GPU only that for RTX, which is like TensorRT 11."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from edge_node.backends.tensorrt.description import in_order, read, sidecar
 from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from shared.errors import ModelError
 from tests.edge_node.backends.small_models import write
+from tests.edge_node.backends.tensorrt.conftest import Real
 
-trt: Any = pytest.importorskip(
-    "tensorrt_rtx_bindings", reason="needs tensorrt-rtx-cu13-libs and -bindings (Linux, x86-64)"
-)
+try:
+    import tensorrt_rtx_bindings as trt
+except ImportError:
+    trt = None
+FOR_RTX = pytest.mark.skipif(trt is None, reason="needs tensorrt-rtx-cu13-libs and -bindings (Linux, x86-64)")
 FOR_AMPERE = BuildOptions(capability=(8, 6), level=0, workspace_mb=256)
 A10 = ("NVIDIA A10", (8, 6))
 
@@ -36,18 +39,19 @@ def engine_of(blob: bytes) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["fp32", "fp16", "qdq"])
-def test_engines_of_every_precision_are_built(tmp_path: Path, kind: str) -> None:
-    built = build(trt, write(tmp_path / "model.onnx", kind), FOR_AMPERE)
+def test_engines_of_every_precision_are_built(real: Real, tmp_path: Path, kind: str) -> None:
+    built = build(real.trt, write(tmp_path / "model.onnx", kind), real.options)
     assert len(built.engine) > 1000
-    assert built.description["precision"] == {"qdq": "int8"}.get(kind, kind)
+    own = {"qdq": "int8", "fp32": "fp16" if real.weak else "fp32"}
+    assert built.description["precision"] == own.get(kind, kind)
     assert built.description["profiles"] == [
-        [[batch, 3, 64, 64] for batch in batches] for batches in FOR_AMPERE.profiles
+        [[batch, 3, 64, 64] for batch in batches] for batches in real.options.profiles
     ]
 
 
-def test_the_built_in_model_is_built_for_every_aspect_and_any_batch() -> None:
-    options = replace(FOR_AMPERE, workspace_mb=1024)
-    built = build(trt, BUILT_IN / "nanodet_g.onnx", options)
+def test_the_built_in_model_is_built_for_every_aspect_and_any_batch(real: Real) -> None:
+    options = replace(real.options, workspace_mb=1024)
+    built = build(real.trt, BUILT_IN / "nanodet_g.onnx", options)
     assert built.description["profiles"] == [
         [[1, 3, 32, 32], [1, 3, 288, 512], [1, 3, 512, 512]],
         [[1, 3, 32, 32], [8, 3, 288, 512], [16, 3, 512, 512]],
@@ -88,12 +92,13 @@ def test_the_built_in_model_is_built_for_every_aspect_and_any_batch() -> None:
     ],
 )
 def test_shapes_that_are_open_are_set(
-    tmp_path: Path, model: dict[str, Any], options: dict[str, Any], shapes: list[Any]
+    real: Real, tmp_path: Path, model: dict[str, Any], options: dict[str, Any], shapes: list[Any]
 ) -> None:
-    built = build(trt, write(tmp_path / "model.onnx", **model), replace(FOR_AMPERE, **options))
+    built = build(real.trt, write(tmp_path / "model.onnx", **model), replace(real.options, **options))
     assert built.description["profiles"] == shapes
 
 
+@FOR_RTX
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
@@ -116,17 +121,17 @@ def test_what_cannot_be_built_is_refused_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_refused(real: Real, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"not a model")
     with pytest.raises(ModelError, match=r"model\.onnx"):
-        build(trt, path, FOR_AMPERE)
+        build(real.trt, path, real.options)
 
 
-def test_the_names_of_the_classes_come_along(tmp_path: Path) -> None:
+def test_the_names_of_the_classes_come_along(real: Real, tmp_path: Path) -> None:
     model = write(tmp_path / "model.onnx")
     path = tmp_path / "model.engine"
-    built = build(trt, model, FOR_AMPERE)
+    built = build(real.trt, model, real.options)
     save(path, built)
     found = read(path)
     assert found.blob == built.engine
@@ -150,6 +155,7 @@ class WithoutBuilder:
         return getattr(trt, name)
 
 
+@FOR_RTX
 @pytest.mark.parametrize(
     "options", [{"sizes": ((32, 32),) * 3}, {"precision": "int8"}, {"capability": (5, 0)}], ids=str
 )
@@ -158,10 +164,10 @@ def test_wrong_options_are_refused_before_the_builder_starts(tmp_path: Path, opt
         build(WithoutBuilder(), write(tmp_path / "model.onnx"), replace(FOR_AMPERE, **options))
 
 
-def test_outputs_have_the_order_of_the_onnx_file(tmp_path: Path) -> None:
+def test_outputs_have_the_order_of_the_onnx_file(real: Real, tmp_path: Path) -> None:
     """TensorRT 8.6 has an order of its own."""
     model, path = write(tmp_path / "model.onnx"), tmp_path / "model.engine"
-    save(path, build(trt, model, FOR_AMPERE))
+    save(path, build(real.trt, model, real.options))
     assert list(read(path).outputs) == [one.name for one in onnx.load(model).graph.output]
     own = [Tensor(name, (1, 8)) for name in ("c0", "d0", "c1", "d1")]
     assert [one.name for one in in_order(own, ["c0", "c1", "d0", "d1"])] == ["c0", "c1", "d0", "d1"]
@@ -176,31 +182,34 @@ def test_an_engine_of_another_tool_has_the_order_of_the_onnx_file_beside_it(tmp_
     assert json.loads(found.metadata["names"]) == {"0": "cat", "1": "dog"}
 
 
-def test_an_engine_whose_order_is_not_known_is_built_again(tmp_path: Path) -> None:
+def test_an_engine_whose_order_is_not_known_is_built_again(real: Real, tmp_path: Path) -> None:
     model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
-    path = cache.get(trt, *A10, model, FOR_AMPERE)
+    path = cache.get(real.trt, *real.place, model, real.options)
     facts = json.loads(sidecar(path).read_text())
     del facts["outputs"]
     sidecar(path).write_text(json.dumps(facts))
     assert not cache.find(path)
-    assert cache.find(cache.get(trt, *A10, model, FOR_AMPERE))
+    assert cache.find(cache.get(real.trt, *real.place, model, real.options))
 
 
 def cached(folder: Path, **options: Any) -> EngineCache:
     return EngineCache(folder / "engines", **options)
 
 
-def test_an_engine_is_built_once_and_found_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_engine_is_built_once_and_found_again(
+    real: Real, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
-    first = cache.get(trt, *A10, model, FOR_AMPERE)
+    first = cache.get(real.trt, *real.place, model, real.options)
     assert "building it" in caplog.text
     caplog.clear()
     # The content counts, not the name.
-    assert cache.get(trt, *A10, model, FOR_AMPERE).read_bytes() == first.read_bytes()
+    assert cache.get(real.trt, *real.place, model, real.options).read_bytes() == first.read_bytes()
     assert "building it" not in caplog.text
 
 
+@FOR_RTX
 @pytest.mark.parametrize(
     "change",
     [
@@ -235,9 +244,11 @@ def test_what_an_engine_depends_on_is_in_its_key(
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "alone", "sidecar"])
-def test_a_torn_engine_is_built_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+def test_a_torn_engine_is_built_again(
+    real: Real, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
     model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
-    path = cache.get(trt, *A10, model, FOR_AMPERE)
+    path = cache.get(real.trt, *real.place, model, real.options)
     whole = path.read_bytes()
     if damage == "cut":
         path.write_bytes(whole[:-100])
@@ -248,7 +259,7 @@ def test_a_torn_engine_is_built_again(tmp_path: Path, caplog: pytest.LogCaptureF
     else:
         sidecar(path).write_text("{")
     assert not cache.find(path)
-    again = cache.get(trt, *A10, model, FOR_AMPERE)
+    again = cache.get(real.trt, *real.place, model, real.options)
     assert again == path
     assert cache.find(path)
     assert caplog.text.count("is damaged") == 1
@@ -258,6 +269,7 @@ def _get(folder: str, model: str) -> None:
     EngineCache(Path(folder)).get(trt, *A10, Path(model), FOR_AMPERE)
 
 
+@FOR_RTX
 def test_two_processes_build_one_engine(tmp_path: Path) -> None:
     model = write(tmp_path / "model.onnx")
     spawn = multiprocessing.get_context("spawn")
@@ -274,6 +286,7 @@ def test_two_processes_build_one_engine(tmp_path: Path) -> None:
     assert cache.find(cache.path(trt, *A10, model, FOR_AMPERE))
 
 
+@FOR_RTX
 def test_the_longest_unused_engines_go_first(tmp_path: Path) -> None:
     cache = cached(tmp_path, limit_mb=0)
     model = write(tmp_path / "model.onnx")
@@ -284,6 +297,7 @@ def test_the_longest_unused_engines_go_first(tmp_path: Path) -> None:
     assert cache.find(second)  # the newest stays, however large
 
 
+@FOR_RTX
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     model = write(tmp_path / "model.onnx")
     (tmp_path / "engines").write_text("a file, not a folder")
@@ -291,6 +305,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         cached(tmp_path).get(trt, *A10, model, FOR_AMPERE)
 
 
+@FOR_RTX
 def test_a_full_disk_is_said_and_leaves_no_half_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

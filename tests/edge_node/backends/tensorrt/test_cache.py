@@ -1,26 +1,24 @@
-"""Engines are compared with their ONNX files before they are kept; TensorRT for RTX builds without a GPU."""
+"""Engines are compared with their ONNX files before they are kept."""
 
 from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_node.backends.tensorrt import cache as caching
-from edge_node.backends.tensorrt.build import BuildOptions, Built, build
+from edge_node.backends.tensorrt.build import Built, build
 from edge_node.backends.tensorrt.cache import EngineCache
 from edge_node.backends.tensorrt.description import sidecar
 from edge_node.backends.tensorrt.verdict import Check, Verdict
 from shared.errors import ModelError
 from tests.edge_node.backends.small_models import write
+from tests.edge_node.backends.tensorrt.conftest import Real
 
-trt: Any = pytest.importorskip(
-    "tensorrt_rtx_bindings", reason="needs tensorrt-rtx-cu13-libs and -bindings (Linux, x86-64)"
-)
-OPTIONS = BuildOptions(capability=(8, 6), level=0, workspace_mb=256, profiles=((1, 1, 1),))
 GOOD, BAD = Verdict(True, "mean best IoU 0.994 of 9 detections"), Verdict(False, "mean best IoU 0.520")
 UNKNOWN = Verdict(None, "the model finds nothing")
 
@@ -28,7 +26,8 @@ UNKNOWN = Verdict(None, "the model finds nothing")
 class Asked:
     """Gives verdicts in turn, and counts builds and questions."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, real: Real) -> None:
+        self._real = real
         self.cache, self.model = EngineCache(folder / "engines"), write(folder / "model.onnx")
         self.builds, self.engines = 0, list[Path]()
         monkeypatch.setattr(caching, "build", self._build)
@@ -38,7 +37,8 @@ class Asked:
         return build(*given, **named)
 
     def get(self, check: Check | None) -> Path:
-        return self.cache.get(trt, "NVIDIA A10", (8, 6), self.model, OPTIONS, check)
+        options = replace(self._real.options, profiles=((1, 1, 1),))
+        return self.cache.get(self._real.trt, *self._real.place, self.model, options, check)
 
     def saying(self, *verdicts: Verdict) -> Check:
         left = list(verdicts)
@@ -53,8 +53,8 @@ class Asked:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
-    return Asked(monkeypatch, tmp_path)
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, real: Real) -> Asked:
+    return Asked(monkeypatch, tmp_path, real)
 
 
 @pytest.mark.parametrize(
