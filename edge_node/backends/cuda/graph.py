@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from typing import Any
 
 from edge_node.backends.cuda.libcuda import error_name, library
 from edge_node.backends.interface import OutOfMemory
@@ -20,10 +21,10 @@ class CaptureError(Exception):
     """The driver cannot record the work; the work can still be enqueued step by step."""
 
 
-def _driver() -> ctypes.CDLL:
+def _driver() -> Any:
     try:
         driver = library()
-        _ = driver.cuGraphInstantiateWithFlags, driver.cuEventRecordWithFlags
+        _ = driver.cuGraphInstantiateWithFlags
     except (OSError, AttributeError) as error:
         raise CaptureError(f"the CUDA driver has no graphs: {error}") from None
     return driver

@@ -1,4 +1,4 @@
-// The kernels that run on the GPU before the network: copy in and letterbox.
+// The kernels that run on the GPU before the network: the letterbox.
 //
 // `make kernels` compiles this file to kernels.ptx. The driver turns that into machine code when it loads it, so an edge
 // box needs neither nvcc nor NVRTC. kernels.py describes the structures to Python. There are no barriers and no shared
@@ -7,12 +7,6 @@
 #include "colour.cuh"
 
 typedef unsigned short f16;  // its bits; NVRTC has no cuda_fp16.h
-
-struct Copy {                           // one picture's way to the GPU's memory; no rows: it stays where it is
-    unsigned long long source, target;  // addresses, equal modulo 16
-    int bytes, rows;                    // bytes of a row
-    int source_pitch, target_pitch;     // from one row to the next, equal modulo 16
-};
 
 struct Job {                    // one picture of the batch
     unsigned long long luma;    // address of its first row: of the luma, or of the BGR pixels
@@ -27,47 +21,6 @@ struct Format {  // see InputFormat in preprocess.py
     float scale[3], offset[3];
     int rgb;
 };
-
-// --- copy in ---------------------------------------------------------------------------------------------------------
-
-const int AT_ONCE = 4;  // reads of a thread that are under way at a time
-
-// The word of a picture with this number; 0 if there is none.
-DEVICE uint4* word_of(unsigned long long start, int pitch, int bytes, int words, int all, int number) {
-    const int row = number / words, offset = (number - row * words) * 16;
-    const unsigned long long first = start + (long long)row * pitch;
-    const int before = (int)(first & 15);
-    return number < all && offset < before + bytes ? (uint4*)(first - before + offset) : 0;
-}
-
-// Brings the pictures of a batch from the host's memory to the GPU's, in words of 16 bytes, a row of blocks for each
-// picture. The last row of blocks brings the table with the request and the jobs, so that the other kernels read it
-// from the GPU's memory. A word may reach over the ends of a row of pixels: the buffers have room for that.
-KERNEL void copy_in(const Copy* copies, int pictures, const uint4* table, uint4* table_copy, int table_words) {
-    const int thread = blockIdx.x * blockDim.x + threadIdx.x, threads = blockDim.x * gridDim.x;
-    const int picture = blockIdx.y;
-    if (picture == pictures) {
-        for (int i = thread; i < table_words; i += threads) table_copy[i] = table[i];
-        return;
-    }
-    const Copy copy = copies[picture];
-    // Rows begin at any byte of a word, so that the last word of a row may have nothing to move.
-    const int words = copy.rows > 1 ? (copy.bytes + 30) / 16 : (int)((copy.source & 15) + copy.bytes + 15) / 16;
-    const int all = words * copy.rows;
-    uint4 moved[AT_ONCE];
-    for (int first = thread; first < all; first += AT_ONCE * threads) {
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; ++i) {
-            const uint4* word = word_of(copy.source, copy.source_pitch, copy.bytes, words, all, first + i * threads);
-            if (word) moved[i] = *word;
-        }
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; ++i) {
-            uint4* word = word_of(copy.target, copy.target_pitch, copy.bytes, words, all, first + i * threads);
-            if (word) *word = moved[i];
-        }
-    }
-}
 
 // --- letterbox -------------------------------------------------------------------------------------------------------
 

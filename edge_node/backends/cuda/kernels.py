@@ -1,4 +1,4 @@
-"""The kernels of `kernels.cu`, which run before the network, and the structures they read.
+"""The kernels of `kernels.cu`, which letterbox pictures for the network, and the structures they read.
 
 They ship as PTX, which the driver turns into machine code when it loads them: a box needs no CUDA toolkit.
 The letterbox agrees with `preprocess.Preprocessor` within one grey level: OpenCV rounds its weights from
@@ -21,10 +21,6 @@ PTX = Path(__file__).parent / "kernels.ptx"
 MAX_SIDE = 16384
 """Longest side of a picture in pixels; up to this, the letterbox's products fit into 32 bits."""
 
-COPY = np.dtype(
-    [(name, "<u8") for name in ("source", "target")]
-    + [(name, "<i4") for name in ("bytes", "rows", "source_pitch", "target_pitch")]
-)
 JOB = np.dtype(
     [(name, "<u8") for name in ("luma", "chroma")]
     + [
@@ -34,9 +30,6 @@ JOB = np.dtype(
 )
 FORMAT = np.dtype([("scale", "<f4", 3), ("offset", "<f4", 3), ("rgb", "<i4")])
 _BLOCK = (32, 8, 1)
-_COPIERS = 64
-"""Blocks that copy pictures: enough reads under way to fill the bus, and few enough to leave it to others."""
-_COPY_THREADS = 256
 
 
 def format_bytes(target: InputFormat) -> bytes:
@@ -57,29 +50,10 @@ class Kernels:
     def __init__(self, gpu: Device) -> None:
         self._module: Any = gpu.driver.module_from_buffer(PTX.read_bytes() + b"\0")
         self.nms = NmsKernels(gpu)
-        copy_in = self._module.get_function("copy_in").prepare("PiPPi")
-        self._functions: dict[str, Any] = {"copy_in": copy_in}
+        self._functions: dict[str, Any] = {}
         for name in ("letterbox_float32", "letterbox_float16"):
             function = self._module.get_function(name)
             self._functions[name] = function.prepare(f"PPii{FORMAT.itemsize}s")
-
-    def copy_in(
-        self, copies: int, pictures: int, table: int, table_copy: int, table_size: int, stream: Any
-    ) -> None:
-        """Copy the pictures of a batch to the GPU, and a table with them.
-
-        Args:
-            copies: Address of a `COPY` for each picture, in page-locked memory.
-            pictures: Number of pictures.
-            table: Address of the table, in page-locked memory.
-            table_copy: Address of its copy.
-            table_size: Bytes, a multiple of 16.
-            stream: A stream of pycuda.
-        """
-        grid = (max(4, -(-_COPIERS // pictures)), pictures + 1)
-        self._functions["copy_in"].prepared_async_call(
-            grid, (_COPY_THREADS, 1, 1), stream, copies, pictures, table, table_copy, table_size // 16
-        )
 
     def letterbox(
         self,

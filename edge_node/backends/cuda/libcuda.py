@@ -1,4 +1,8 @@
-"""What pycuda lacks of the CUDA driver: its graphs, and events that a graph can record."""
+"""What pycuda lacks of the CUDA driver: graphs, and calls that do not give the interpreter away.
+
+pycuda and `ctypes.CDLL` let another thread of the interpreter run during each call. That thread may keep it
+for milliseconds, longer than a batch takes. Most calls here only hand work over: they keep the interpreter.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,13 @@ import ctypes
 import functools
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 from edge_node.backends.cuda.device import Device
 
 _NOT_READY = 600
 _BLOCKING = 1
-_EXTERNAL = 1
 SLACK_S = 0.0002
 """Seconds by which a sleep may end late; the wait for an event begins to ask that much before it is due."""
 POLL_S = 0.0005
@@ -25,31 +30,67 @@ _ARGUMENTS: dict[str, list[type]] = {
     "cuEventElapsedTime": [ctypes.POINTER(ctypes.c_float), _POINTER, _POINTER],
     "cuEventQuery": [_POINTER],
     "cuEventRecord": [_POINTER, _POINTER],
-    "cuEventRecordWithFlags": [_POINTER, _POINTER, ctypes.c_uint],
     "cuEventSynchronize": [_POINTER],
     "cuGetErrorName": [ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)],
     "cuGraphDestroy": [_POINTER],
     "cuGraphExecDestroy": [_POINTER],
     "cuGraphInstantiateWithFlags": [_REFERENCE, _POINTER, ctypes.c_ulonglong],
     "cuGraphLaunch": [_POINTER, _POINTER],
+    "cuMemcpy2DAsync_v2": [_POINTER, _POINTER],
+    "cuMemcpyAsync": [ctypes.c_ulonglong, ctypes.c_ulonglong, ctypes.c_size_t, _POINTER],
     "cuStreamBeginCapture_v2": [_POINTER, ctypes.c_int],
     "cuStreamEndCapture": [_POINTER, _REFERENCE],
     "cuStreamWaitEvent": [_POINTER, _POINTER, ctypes.c_uint],
 }
 
 
+_MAY_WAIT = {
+    "cuEventDestroy_v2",
+    "cuEventSynchronize",
+    "cuGraphDestroy",
+    "cuGraphExecDestroy",
+    "cuGraphInstantiateWithFlags",
+    "cuStreamEndCapture",
+}
+"""Calls during which other threads of the interpreter run."""
+
+
+class _Copy2D(ctypes.Structure):
+    """`CUDA_MEMCPY2D`."""
+
+    _fields_ = (
+        *((f"source_{name}", ctypes.c_size_t) for name in ("x", "y")),
+        ("source_type", ctypes.c_uint),
+        *((f"source_{name}", ctypes.c_void_p) for name in ("host", "device", "array")),
+        ("source_pitch", ctypes.c_size_t),
+        *((f"target_{name}", ctypes.c_size_t) for name in ("x", "y")),
+        ("target_type", ctypes.c_uint),
+        *((f"target_{name}", ctypes.c_void_p) for name in ("host", "device", "array")),
+        ("target_pitch", ctypes.c_size_t),
+        ("width", ctypes.c_size_t),
+        ("height", ctypes.c_size_t),
+    )
+
+
+_BY_ADDRESS = 4
+"""Memory type: the address tells whose the memory is."""
+
+
 @functools.cache
-def library() -> ctypes.CDLL:
-    """The driver. A call that an old driver lacks is an `AttributeError` when it is made.
+def library() -> Any:
+    """The driver's calls. One that an old driver lacks is an `AttributeError` when it is made.
 
     Raises:
         OSError: There is no driver.
     """
-    driver = ctypes.CDLL("libcuda.so.1")
-    for name, arguments in _ARGUMENTS.items():
-        if hasattr(driver, name):
-            getattr(driver, name).argtypes = arguments
-    return driver
+    name = "libcuda.so.1"
+    quick, waiting, found = ctypes.PyDLL(name), ctypes.CDLL(name), SimpleNamespace()
+    for call, arguments in _ARGUMENTS.items():
+        function = getattr(waiting if call in _MAY_WAIT else quick, call, None)
+        if function is not None:
+            function.argtypes = arguments
+            setattr(found, call, function)
+    return found
 
 
 def error_name(code: int) -> str:
@@ -88,17 +129,10 @@ class Event:
         """Its handle, for `wait_before`."""
         return self._handle.value or 0
 
-    def record(self, stream: int, *, captured: bool = False) -> None:
-        """Place the event behind the work that a stream has so far.
+    def record(self, stream: int) -> None:
+        """Place the event behind the work that a stream, given by its handle, has so far."""
+        check("cuEventRecord", library().cuEventRecord(self._handle, stream))
 
-        Args:
-            stream: Handle of the stream.
-            captured: The stream is being recorded as a graph: each run of the graph records the event anew.
-        """
-        if captured:
-            check("cuEventRecord", library().cuEventRecordWithFlags(self._handle, stream, _EXTERNAL))
-        else:
-            check("cuEventRecord", library().cuEventRecord(self._handle, stream))
 
     def query(self) -> bool:
         """Whether the GPU has reached the event."""
@@ -134,6 +168,25 @@ class Event:
 def wait_before(stream: int, event: int) -> None:
     """Let a stream wait for an event, both by their handles, before it does what comes next."""
     check("cuStreamWaitEvent", library().cuStreamWaitEvent(stream, event, 0))
+
+
+def copy(stream: int, target: int, source: int, *, rows: int, piece: int, pitch: int) -> None:
+    """Let a stream copy rows between page-locked memory and the GPU's; there, they follow without a gap.
+
+    Args:
+        stream: Its handle.
+        target: Address on the GPU.
+        source: Address of the first row.
+        rows: How many.
+        piece: Bytes of each.
+        pitch: Bytes from one row to the next at the source.
+    """
+    if rows == 1:
+        check("cuMemcpyAsync", library().cuMemcpyAsync(target, source, piece, stream))
+        return
+    both = _BY_ADDRESS
+    area = _Copy2D(0, 0, both, 0, source, 0, pitch, 0, 0, both, 0, target, 0, piece, piece, rows)
+    check("cuMemcpy2DAsync", library().cuMemcpy2DAsync_v2(ctypes.byref(area), stream))
 
 
 def wait(

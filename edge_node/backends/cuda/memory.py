@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_node.backends.cuda.kernels import COPY, JOB
+from edge_node.backends.cuda.kernels import JOB
 from edge_node.backends.cuda.layout import FilterLayout
 from edge_node.backends.cuda.nms import RESULT, SCRATCH, request_size
 
@@ -38,16 +38,15 @@ def aligned(size: int) -> int:
     return -(-size // _ALIGN) * _ALIGN
 
 
-def table_parts(request: int, batch: int) -> tuple[int, int, int]:
-    """Where a slot's table has its jobs and its copies, behind the request, and where it ends.
+def table_parts(request: int, batch: int) -> tuple[int, int]:
+    """Where a slot's table has its jobs, behind the request, and where it ends.
 
     Args:
         request: Bytes of the request.
         batch: Pictures.
     """
     jobs = aligned(request)
-    copies = jobs + aligned(JOB.itemsize * batch)
-    return jobs, copies, copies + aligned(COPY.itemsize * batch)
+    return jobs, jobs + JOB.itemsize * batch
 
 
 def largest_batch(free: int, needed: Callable[[int], int], most: int) -> int:
@@ -114,7 +113,7 @@ class SlotPlan:
         outputs = tuple(batch * kind.itemsize * int(np.prod(shape)) for shape, kind in self.outputs)
         decoded = batch if self.layout else 0
         return Sizes(
-            table=table_parts(self.request, batch)[2],
+            table=table_parts(self.request, batch)[1],
             pictures=pictures,
             input=batch * self.dtype.itemsize * int(np.prod(self.input)),
             outputs=outputs,

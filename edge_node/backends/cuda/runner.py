@@ -1,8 +1,9 @@
 """Batches through the GPU: copy, letterbox, network, decode, NMS. Two batches are in flight.
 
 Pictures cross the bus as u8 and detections come back; the float tensor never leaves the GPU. The first batch
-of a size records everything as one CUDA graph, which later batches start with one call. So an engine that
-prepares itself again for every new shape does that once for each size.
+of a size records the network and all that follows as one CUDA graph, which later batches start with one call.
+So an engine that prepares itself again for every new shape does that once for each size. The copies are not
+recorded: that of the first picture is on its way while the host describes the second.
 
 All networks run on one stream, so that no two run at a time. The pictures of the second batch in flight are
 copied and letterboxed on another stream meanwhile. That batch waits on the GPU, not in this process.
@@ -39,8 +40,8 @@ from shared.errors import ModelError
 log = logging.getLogger(__name__)
 WARM_UP = 2
 """Runs of a batch size before it is recorded; the first runs choose kernels and allocate memory."""
-MAX_GRAPHS = 16
-"""Maximum recordings of a slot, two for each batch size; batches of other sizes are enqueued step by step."""
+MAX_GRAPHS = 8
+"""Maximum number of recorded batch sizes of a slot; batches of other sizes are enqueued step by step."""
 GRAPH_ROOM = 64 << 20
 """A recording that fails with this many bytes free did not lack memory, so recording is given up for good."""
 
@@ -81,8 +82,7 @@ class _Batch:
         sources: Its pictures, until it is collected: the GPU may read them where they are.
         fits: How each picture lies in the input.
         size: Pictures in the run of the network.
-        alone: Whether no other batch was in flight when it was submitted.
-        submitted_s: When it was submitted, by `time.perf_counter`.
+        started_s: When its copies began, by `time.perf_counter`.
         inference: The result; None until it is known.
     """
 
@@ -90,8 +90,7 @@ class _Batch:
     sources: list[Source]
     fits: list[Letterbox]
     size: int
-    alone: bool
-    submitted_s: float
+    started_s: float
     inference: Inference | None = None
 
 
@@ -199,17 +198,23 @@ class CudaRunner:
         size = self._network.padded(len(sources))
         room = sum(source.room for source in sources)
         slot = self._slots.get(target, wanted.anchors if wanted else None, len(sources), room)
-        fits = slot.upload.place(sources, target, size, wanted)
-        alone = not self._in_flight
-        first: int = (self._compute if alone else self._beside).handle
+        # What another batch would have to wait for is made on a stream of its own.
+        before = self._beside if self._in_flight else self._compute
+        started_s = time.perf_counter()
+        slot.started.record(before.handle)
+        fits = slot.upload.bring(sources, target, size, wanted, before.handle)
         for source in sources:
             if isinstance(source.picture, OnGpu) and source.picture.ready is not None:
-                wait_before(first, source.picture.ready)
-        slot.started.record(first)
-        self._run(slot, (size, 3, target.height, target.width), target, alone=alone)
+                wait_before(before.handle, source.picture.ready)
+        slot.letterbox(size, target, self._kernels, before)
+        slot.ready.record(before.handle)
+        if before is not self._compute:
+            slot.ready.before(self._compute.handle)
+        slot.begun.record(self._compute.handle)
+        self._run(slot, (size, 3, target.height, target.width))
         slot.done.record(self._compute.handle)
         slot.busy = True
-        batch = _Batch(slot, sources, fits, size, alone, time.perf_counter())
+        batch = _Batch(slot, sources, fits, size, started_s)
         self._in_flight.append(batch)
         return Pending(partial(self._collect, batch))
 
@@ -219,8 +224,8 @@ class CudaRunner:
             slot = batch.slot
             with self._gpu.current():
                 # The network begins when the input is there and the batch before is done.
-                prepare_s, run_s = slot.took_s.get((batch.size, batch.alone), (0.0, 0.0))
-                wait(slot.done, max(batch.submitted_s + prepare_s, self._done_s) + run_s)
+                prepare_s, run_s = slot.took_s.get(batch.size, (0.0, 0.0))
+                wait(slot.done, max(batch.started_s + prepare_s, self._done_s) + run_s)
                 self._done_s = time.perf_counter()
                 with self._lock:
                     self._finish(batch)
@@ -232,8 +237,8 @@ class CudaRunner:
             slot = batch.slot
             outputs, found = slot.results(len(batch.fits))
             preprocess_ms = slot.ready.since(slot.started)
-            inference_ms = slot.done.since(slot.ready if batch.alone else slot.begun)
-            slot.took_s[batch.size, batch.alone] = preprocess_ms / 1e3, inference_ms / 1e3
+            inference_ms = slot.done.since(slot.begun)
+            slot.took_s[batch.size] = preprocess_ms / 1e3, inference_ms / 1e3
             slot.busy = False
             self._in_flight.remove(batch)
             batch.sources.clear()
@@ -250,47 +255,34 @@ class CudaRunner:
             self._network.close()
         self.pictures.close()
 
-    def _run(self, slot: Slot, shape: Shape, target: InputFormat, *, alone: bool) -> None:
-        """Enqueue a batch; unless it is alone, its input is made beside the network of the batch before."""
-        batch, compute = shape[0], self._compute
+    def _run(self, slot: Slot, shape: Shape) -> None:
+        """Enqueue the network and what follows; its input is there, or the stream waits for it."""
+        batch, stream = shape[0], self._compute
         addresses = [output.address for output in slot.outputs]
 
-        def infer() -> None:
-            self._network.enqueue(slot.number, shape, slot.input.address, addresses, compute.handle)
-            slot.download(batch, self._kernels, compute)
+        def work() -> None:
+            self._network.enqueue(slot.number, shape, slot.input.address, addresses, stream.handle)
+            slot.download(batch, self._kernels, stream)
 
-        def work(*, captured: bool = False) -> None:
-            if alone:
-                slot.prepare(batch, target, self._kernels, compute)
-                slot.ready.record(compute.handle, captured=captured)
-            infer()
-
-        if not alone:
-            slot.prepare(batch, target, self._kernels, self._beside)
-            slot.ready.record(self._beside.handle)
-            slot.ready.before(compute.handle)
-            slot.begun.record(compute.handle)
         allowed = self._use_graphs and self._network.capturable
         if not allowed and slot.graphs:
             slot.drop_graphs()
-        key = batch, alone
-        if allowed and key not in slot.tried and len(slot.graphs) < MAX_GRAPHS:
-            self._record(slot, key, work)
-        graph = slot.graphs.get(key)
+        if allowed and batch not in slot.tried and len(slot.graphs) < MAX_GRAPHS:
+            self._record(slot, batch, work)
+        graph = slot.graphs.get(batch)
         if graph:
-            graph.launch(compute.handle)
+            graph.launch(stream.handle)
         else:
             work()
 
-    def _record(self, slot: Slot, key: tuple[int, bool], work: Callable[..., None]) -> None:
-        size, alone = key
-        for _ in range(0 if (size, not alone) in slot.tried else WARM_UP):
+    def _record(self, slot: Slot, batch: int, work: Callable[[], None]) -> None:
+        for _ in range(WARM_UP):
             work()
-        slot.tried.add(key)
+        slot.tried.add(batch)
         if not self._network.capturable:
             return
         try:
-            slot.graphs[key] = CudaGraph(self._compute.handle, partial(work, captured=True))
+            slot.graphs[batch] = CudaGraph(self._compute.handle, work)
         except CaptureError as error:
             if isinstance(error.__cause__, self._shortage):
                 raise error.__cause__ from None

@@ -34,12 +34,12 @@ class Slot:
         outputs: The network's outputs.
         started: Event before the copies.
         ready: Event after the letterbox.
-        begun: Event before the network, where the letterbox is on another stream.
+        begun: Event before the network.
         done: Event after the results.
         busy: Whether a batch in flight uses the slot.
-        graphs: Recorded runs, by batch size and whether copies and letterbox are in the recording.
-        took_s: Seconds until the input was there and from there on, of the last run, by the same.
-        tried: What recording was tried, with or without success, by the same.
+        graphs: Recorded runs of the network and what follows, by batch size.
+        took_s: Seconds until the input was there, and of the run, of the last batch by its size.
+        tried: Batch sizes whose recording was tried, with or without success.
 
     Raises:
         pycuda.driver.MemoryError: The memory does not suffice; the slot keeps none of it.
@@ -50,9 +50,9 @@ class Slot:
         self._gpu, self._plan = gpu, plan
         self._memory: list[Buffer | Pinned | Upload] = []
         self.busy = False
-        self.graphs: dict[tuple[int, bool], CudaGraph] = {}
-        self.tried: set[tuple[int, bool]] = set()
-        self.took_s: dict[tuple[int, bool], tuple[float, float]] = {}
+        self.graphs: dict[int, CudaGraph] = {}
+        self.tried: set[int] = set()
+        self.took_s: dict[int, tuple[float, float]] = {}
         sizes = plan.sizes(batch, 0)
         try:
             self._memory.append(upload := Upload(gpu, plan.request, batch))
@@ -87,9 +87,8 @@ class Slot:
         self._memory.append(pinned := Pinned(self._gpu, size))
         return pinned
 
-    def prepare(self, batch: int, target: InputFormat, kernels: Kernels, stream: Any) -> None:
-        """Enqueue the copies and the letterbox: the input tensor of the batch that is in the table."""
-        self.upload.enqueue(batch, kernels, stream)
+    def letterbox(self, batch: int, target: InputFormat, kernels: Kernels, stream: Any) -> None:
+        """Enqueue the letterbox: the input tensor of the pictures that the table names."""
         kernels.letterbox(
             self.upload.jobs,
             self.input.address,

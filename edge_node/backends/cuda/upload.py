@@ -1,8 +1,9 @@
 """What a batch brings to the GPU: the request, where each picture lies, and the pictures that must be copied.
 
-Recorded kernels read all this from a table in page-locked memory, so that no recording depends on how large
-the pictures of a batch are, or where they lie. The table only names pictures in page-locked memory and on the
-GPU. Others are first copied into page-locked memory, by several threads where there are cores for them.
+Each picture's copy begins as soon as the picture is described, so the GPU need not wait for the last one.
+Pictures in ordinary memory are first copied into page-locked memory, by several threads where there are cores
+for them. The kernels read request and jobs from a table, so that no recording depends on how large the
+pictures of a batch are, or where they lie.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge_node.backends.cuda.device import Buffer, Device, Pinned
-from edge_node.backends.cuda.kernels import COPY, JOB, MAX_SIDE, Kernels
+from edge_node.backends.cuda.kernels import JOB, MAX_SIDE
+from edge_node.backends.cuda.libcuda import copy
 from edge_node.backends.cuda.memory import aligned, table_parts
 from edge_node.backends.cuda.nms import fill_request
 from edge_node.backends.interface import Wanted
@@ -30,8 +32,6 @@ THREADS = 4
 """Maximum number of threads that copy pictures; more do not make the memory faster."""
 _CHUNK = 1 << 20
 """Bytes that a thread copies at a time."""
-_WORD = 16
-"""Bytes that the copying kernel moves at a time; it may read and write that much beyond a row."""
 
 
 class Source(NamedTuple):
@@ -48,8 +48,7 @@ class Source(NamedTuple):
         nv12: Whether this is an NV12 picture in host memory, whose chroma follows its luma.
         rows: Pieces to copy: 1 if the rows follow each other without a gap, 0 for a picture on the GPU.
         piece: Bytes of each.
-        staged_pitch: Bytes from one row to the next in the copy on the GPU, equal to `pitch` modulo a word.
-        room: Bytes of the copy on the GPU, with what the copying kernel may write beyond it; 0 on the GPU.
+        room: Bytes of room for the copy on the GPU; 0 for a picture on the GPU.
     """
 
     picture: Picture
@@ -62,7 +61,6 @@ class Source(NamedTuple):
     nv12: bool
     rows: int
     piece: int
-    staged_pitch: int
     room: int
 
     @classmethod
@@ -80,7 +78,7 @@ class Source(NamedTuple):
             _check(picture.width, picture.height)
             chroma, colour = picture.chroma or 0, COLOURS[picture.colour]
             size = picture.width, picture.height
-            return cls(picture, *size, picture.luma, chroma, picture.pitch, colour, False, 0, 0, 0, 0)
+            return cls(picture, *size, picture.luma, chroma, picture.pitch, colour, False, 0, 0, 0)
         rows, width = picture.shape[:2]
         nv12 = picture.ndim == 2
         if nv12 and (rows % 3 or width % 2):
@@ -88,22 +86,13 @@ class Source(NamedTuple):
         height = rows * 2 // 3 if nv12 else rows
         _check(width, height)
         row = width if nv12 else width * 3
-        address, piece = find(picture), rows * row
-        if picture.flags.c_contiguous:
-            return cls(picture, width, height, address, 0, row, 0, nv12, 1, piece, row, _room(piece))
-        pitch, *inner = picture.strides
-        if (
-            address is not None and not nv12 and inner == [3, 1] and pitch >= row
-        ):  # a part of a larger picture
-            least = row + 2 * _WORD
-            staged = least + (pitch - least) % _WORD
-            room = _room((height - 1) * staged + row)
-            return cls(picture, width, height, address, 0, pitch, 0, False, height, row, staged, room)
-        return cls(picture, width, height, None, 0, row, 0, nv12, 1, piece, row, _room(piece))
-
-
-def _room(size: int) -> int:
-    return aligned(size + 2 * _WORD)
+        address, size = find(picture), rows * row
+        if address is not None and not nv12 and not picture.flags.c_contiguous:
+            pitch, *inner = picture.strides
+            if inner == [3, 1] and pitch >= row:  # a part of a larger picture
+                return cls(picture, width, height, address, 0, pitch, 0, False, rows, row, aligned(size))
+            address = None
+        return cls(picture, width, height, address, 0, row, 0, nv12, 1, size, aligned(size))
 
 
 def _check(width: int, height: int) -> None:
@@ -112,7 +101,7 @@ def _check(width: int, height: int) -> None:
 
 
 @functools.lru_cache(64)
-def fits(target: InputFormat) -> Callable[[int, int], Letterbox]:
+def fits_of(target: InputFormat) -> Callable[[int, int], Letterbox]:
     """`Letterbox.fit` for one target, remembered: cameras send the same sizes again and again.
 
     Returns:
@@ -150,21 +139,20 @@ class Upload:
         self.room = 0
         self._host: Pinned | None = None
         self._device: Buffer | None = None
-        jobs, copies, size = table_parts(request, batch)
-        self._read = copies
+        self._request_size = request
+        jobs, size = table_parts(request, batch)
         self._table = Pinned(gpu, size)
         self._table_copy: Buffer | None = None
         try:
-            self._table_copy = None if gpu.shares_memory else Buffer(gpu, copies)
+            self._table_copy = None if gpu.shares_memory else Buffer(gpu, size)
         except BaseException:
             self._table.free()
             raise
         self.request = self._table_copy.address if self._table_copy else self._table.address
         self.jobs = self.request + jobs
-        self._copies_address = self._table.address + copies
         self._request_memory = self._table.array[:request]
         self._requested: Wanted | None = None
-        self._jobs, self._copies = _Rows(self._table, JOB, jobs), _Rows(self._table, COPY, copies)
+        self._jobs = _Rows(self._table, JOB, jobs)
 
     def reserve(self, room: int) -> None:
         """Make room for pictures, in place of the room there was.
@@ -188,55 +176,46 @@ class Upload:
                 memory.free()
         self._host = self._device = None
 
-    def place(
-        self, sources: Sequence[Source], target: InputFormat, batch: int, wanted: Wanted | None
+    def bring(
+        self, sources: Sequence[Source], target: InputFormat, batch: int, wanted: Wanted | None, stream: int
     ) -> list[Letterbox]:
-        """Write the table, and copy the pictures that the GPU cannot read where they are.
+        """Write the table, and enqueue the copies of it and of the pictures in host memory.
 
         Args:
             sources: The pictures; there is room for them.
             target: The network's input.
             batch: Pictures in the run of the network; the first picture stands in for missing ones.
             wanted: For the filter; None where there is none.
+            stream: Handle of the stream that copies.
 
         Returns:
             How each picture lies in the input.
         """
-        if wanted and len(self._request_memory):
-            self._request(wanted)
-        fit, found = fits(target), list[Letterbox]()
-        start, pageable = 0, []
-        first: tuple[int, ...] = ()
+        fit, fits, start = fits_of(target), list[Letterbox](), 0
         for index, source in enumerate(sources):
             address, pitch = source.address, source.pitch
             if address is None:
-                memory = self._pinned()
-                address = memory.address + start
-                pageable.append((memory.array[start : start + source.piece], source.picture))
-            copy = _STAYS
+                address = self._into_pinned(source, start)
             if source.rows and self._device:
-                staged = self._device.address + start + address % _WORD
-                copy = (address, staged, source.piece, source.rows, pitch, source.staged_pitch)
-                address, pitch = staged, source.staged_pitch
+                staged = self._device.address + start
+                copy(stream, staged, address, rows=source.rows, piece=source.piece, pitch=pitch)
+                address = staged
+                if source.rows > 1:
+                    pitch = source.piece
             one = fit(source.width, source.height)
+            fits.append(one)
             row = job(source, address, pitch, one)
-            found.append(one)
-            self._copies.put(index, copy)
             self._jobs.put(index, row)
-            first = first if index else row
+            if index == 0:
+                for missing in range(len(sources), batch):
+                    self._jobs.put(missing, row)
             start += source.room
-        for index in range(len(sources), batch):
-            self._copies.put(index, _STAYS)
-            self._jobs.put(index, first)
-        if pageable:
-            _copy(pageable)
-        return found
-
-    def enqueue(self, batch: int, kernels: Kernels, stream: Any) -> None:
-        """Enqueue the copies, of the table and of the pictures in host memory."""
+        if wanted and self._request_size:
+            self._ask(wanted)
         if self._table_copy:
-            copies, table, here = self._copies_address, self._table.address, self._table_copy.address
-            kernels.copy_in(copies, batch, table, here, self._read, stream)
+            size = self._jobs.end(batch)
+            copy(stream, self._table_copy.address, self._table.address, rows=1, piece=size, pitch=size)
+        return fits
 
     def free(self) -> None:
         """Give all memory back."""
@@ -245,7 +224,7 @@ class Upload:
         if self._table_copy:
             self._table_copy.free()
 
-    def _request(self, wanted: Wanted) -> None:
+    def _ask(self, wanted: Wanted) -> None:
         """Write the request, unless it is there: most batches want the same."""
         last = self._requested
         if (
@@ -256,15 +235,12 @@ class Upload:
             fill_request(self._request_memory, wanted)
             self._requested = wanted
 
-    def _pinned(self) -> Pinned:
-        """Page-locked memory for the pictures that are in ordinary memory; made when the first one comes."""
+    def _into_pinned(self, source: Source, start: int) -> int:
+        """Copy a picture from ordinary memory into page-locked memory, made when the first one comes."""
         if self._host is None:
             self._host = Pinned(self._gpu, self.room)
-        return self._host
-
-
-_STAYS = (0, 0, 0, 0, 0, 0)
-"""The `COPY` of a picture that the kernels read where it is."""
+        _copy(self._host.array[start : start + source.piece], source.picture)
+        return self._host.address + start
 
 
 class _Rows:
@@ -274,6 +250,10 @@ class _Rows:
         fields = [kind[name].str for name in kind.names or ()]
         self._struct = struct.Struct("<" + "".join(_CODES[one] for one in fields))
         self._memory, self._start = memoryview(memory.array.data), start
+
+    def end(self, count: int) -> int:
+        """Where the first `count` rows end, from the start of the memory."""
+        return self._start + count * self._struct.size
 
     def put(self, index: int, row: tuple[int, ...]) -> None:
         self._struct.pack_into(self._memory, self._start + index * self._struct.size, *row)
@@ -303,25 +283,22 @@ def _threads() -> ThreadPoolExecutor | None:
     return ThreadPoolExecutor(beside, "copy") if beside > 0 else None
 
 
-def _copy(pairs: Sequence[tuple[U8, Any]]) -> None:
-    """Copy arrays into flat memory of their size."""
-    parts: list[tuple[U8, U8]] = []
-    for target, array in pairs:
-        shaped = target.reshape(array.shape)
-        rows = max(1, _CHUNK * len(array) // array.nbytes)
-        parts += [(shaped[row : row + rows], array[row : row + rows]) for row in range(0, len(array), rows)]
+def _copy(target: U8, array: Any) -> None:
+    """Copy an array into flat memory of its size."""
+    shaped = target.reshape(array.shape)
+    size = max(1, _CHUNK * len(array) // array.nbytes)
+    rows = range(0, len(array), size)
     threads = _threads()
-    if threads is None or len(parts) < 2:
-        for part in parts:
-            np.copyto(*part)
+    if threads is None or len(rows) < 2:
+        np.copyto(shaped, array)
         return
-    waiting = iter(parts)  # its next() is one step of the interpreter, so that threads may share it
+    waiting = iter(rows)  # its next() is one step of the interpreter, so that threads may share it
 
     def work() -> None:
-        for part in waiting:
-            np.copyto(*part)
+        for row in waiting:
+            np.copyto(shaped[row : row + size], array[row : row + size])
 
-    helpers = [threads.submit(work) for _ in range(min(THREADS - 1, len(parts) - 1))]
+    helpers = [threads.submit(work) for _ in range(min(THREADS, len(rows)) - 1)]
     work()
     for helper in helpers:
         helper.result()

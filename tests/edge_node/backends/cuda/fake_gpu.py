@@ -103,6 +103,14 @@ class FakeLibrary:
         assert handle.value in self.events, "waits for an event that is gone"
         return 0
 
+    def cuMemcpyAsync(self, _target: int, _source: int, _size: int, stream: int) -> int:  # noqa: N802 - CUDA's name
+        self.done.append(("copy", stream))
+        return 0
+
+    def cuMemcpy2DAsync_v2(self, _area: Any, stream: int) -> int:  # noqa: N802 - CUDA's name
+        self.done.append(("copy rows", stream))
+        return 0
+
     def cuStreamWaitEvent(self, stream: int, _event: int, _flags: int) -> int:  # noqa: N802 - CUDA's name
         self.done.append(("wait", stream))
         return 0

@@ -111,10 +111,6 @@ static T __shfl_xor_sync(unsigned, T value, int mask) {
     return static_cast<T>(warp::exchange(static_cast<uint64_t>(value), static_cast<int>(threadIdx.x) ^ mask));
 }
 
-struct alignas(16) uint4 {
-    unsigned x, y, z, w;
-};
-
 #define KERNEL static
 #define DEVICE static
 #define DEVICE_CALL static
@@ -133,10 +129,6 @@ static void launch(unsigned threads_x, unsigned grid_y, unsigned grid_z, Call ca
 }
 
 extern "C" {
-void run_copy_in(const Copy* copies, int pictures, const uint4* table, uint4* table_copy, int words) {
-    launch(7, pictures + 1, 1, [&] { copy_in(copies, pictures, table, table_copy, words); });
-}
-
 void run_letterbox(const Job* jobs, void* out, int width, int height, const Format* format, int batch,
                    int half) {
     launch(width, height, batch, [&] {

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.backends.cuda.kernels import COPY, JOB
+from edge_node.backends.cuda.device import Device
+from edge_node.backends.cuda.kernels import JOB
 from edge_node.backends.cuda.nms import REQUEST, fill_request, request_size
 from edge_node.backends.cuda.upload import Source, Upload, job
 from edge_node.backends.interface import Wanted
@@ -17,7 +18,6 @@ from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import U8
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
-from tests.edge_node.backends.cuda.on_cpu import address
 from tests.edge_node.backends.cuda.test_kernels import (
     TARGETS,
     described,
@@ -42,58 +42,67 @@ def nowhere(_array: U8) -> None:
     return None
 
 
-def bring(library: ctypes.CDLL, sources: list[Source]) -> tuple[list[U8], U8]:
-    """Copy pictures as the kernel does; what of the target each one fills, and the copy of a table."""
-    room = sum(source.room for source in sources)
-    target = np.full(room + 512, 171, np.uint8)
-    start = -here(target) % 256
-    table = np.arange(200, dtype=np.uint8)
-    copied = np.zeros(208, np.uint8)
-    copies = []
-    for source in sources:
-        assert source.address is not None
-        place = here(target) + start + source.address % 16
-        row = (source.address, place, source.piece, source.rows, source.pitch, source.staged_pitch)
-        copies.append(row)
-        start += source.room
-    aligned = np.zeros(256 + table.nbytes, np.uint8)
-    begin = -here(aligned) % 16
-    aligned[begin : begin + table.nbytes] = table
-    into = np.zeros(256 + copied.nbytes, np.uint8)
-    there = -here(into) % 16
-    rows_in_memory = np.array(copies, COPY)
-    library.run_copy_in(
-        address(rows_in_memory),
-        len(copies),
-        ctypes.c_void_p(here(aligned) + begin),
-        ctypes.c_void_p(here(into) + there),
-        192 // 16,
-    )
-    filled = []
-    for _, place, piece, rows, _, pitch in copies:
-        pieces = (place - here(target) + row * pitch for row in range(rows))
-        filled.append(np.concatenate([target[first : first + piece] for first in pieces]))
-    assert (target[start:] == 171).all()  # nothing beyond the room
-    return filled, into[there : there + 192]
+class Memory:
+    """Memory of a GPU that is the CPU."""
+
+    def __init__(self, size: int) -> None:
+        self._array = np.full(size, 171, np.uint8)
+
+    def __int__(self) -> int:
+        return here(self._array)
+
+    def free(self) -> None: ...
 
 
-SIZES = [(1280, 720), (64, 48), (33, 7), (1, 1), (1919, 3)]
+def copies_rows(area: Any, _stream: int) -> int:
+    """`cuMemcpy2DAsync`."""
+    given = area._obj
+    for row in range(given.height):
+        source = given.source_device + row * given.source_pitch
+        ctypes.memmove(given.target_device + row * given.target_pitch, source, given.width)
+    return 0
 
 
+def with_memory(monkeypatch: pytest.MonkeyPatch, *, integrated: bool = False) -> Device:
+    """A GPU whose memory can be read here, and which copies at once."""
+    gpu, driver = fake_gpu(monkeypatch, 1 << 30, integrated=integrated)
+    driver.mem_alloc = Memory
+    driver.library.cuMemcpyAsync = lambda target, source, size, _: ctypes.memmove(target, source, size) and 0
+    driver.library.cuMemcpy2DAsync_v2 = copies_rows
+    return gpu
+
+
+def jobs_of(upload: Upload, count: int) -> list[tuple[int, ...]]:
+    """What the kernels find in the table."""
+    rows: list[tuple[int, ...]] = np.frombuffer(
+        ctypes.string_at(upload.jobs, count * JOB.itemsize), JOB
+    ).tolist()
+    return rows
+
+
+SIZES = [(1280, 720), (64, 48), (34, 8), (2, 2), (1918, 4)]
+
+
+@pytest.mark.parametrize("integrated", [False, True], ids=["own memory", "shared with the host"])
 @pytest.mark.parametrize("size", SIZES)
-def test_whole_pictures_and_parts_of_pictures_arrive_as_they_were(
-    library: ctypes.CDLL, size: tuple[int, int]
+def test_pictures_and_parts_of_pictures_arrive_as_they_were(
+    library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], integrated: bool
 ) -> None:
     width, height = size
-    large = picture(width + 13, height + 9)
-    part = large[5 : 5 + height, 7 : 7 + width]
-    whole = picture(width, height)
-    sources = [Source.of(image, here) for image in (whole, part, whole)]
-    assert [source.rows for source in sources] == [1, height, 1]
-    filled, table = bring(library, sources)
-    for found, image in zip(filled, (whole, part, whole), strict=True):
-        np.testing.assert_array_equal(found, image.ravel())
-    np.testing.assert_array_equal(table, np.arange(192, dtype=np.uint8))
+    whole, large = picture(width, height), picture(width + 13, height + 9)
+    part, planar = large[5 : 5 + height, 7 : 7 + width], nv12(width, height)
+    gpu = with_memory(monkeypatch, integrated=integrated)
+    upload = Upload(gpu, request_size(80), 8)
+    images = [whole, part, planar, whole, part, planar]
+    sources = [Source.of(image, here if place < 3 else nowhere) for place, image in enumerate(images)]
+    assert [source.rows for source in sources] == [1, height, 1, 1, 1, 1]
+    upload.reserve(sum(source.room for source in sources))
+    upload.bring(sources, TARGET, 8, Wanted(np.arange(3), 0.5), 0)
+    found = letterboxed(library, jobs_of(upload, 8), TARGET)
+    for place, image in enumerate([*images, whole, whole]):
+        reference = expected(np.ascontiguousarray(image), TARGET)
+        assert levels(found[place : place + 1], reference, TARGET) <= 1.001, place
+    upload.free()
 
 
 def test_a_part_of_a_picture_is_letterboxed_where_it_lies(library: ctypes.CDLL) -> None:
@@ -142,7 +151,7 @@ def test_colours_are_those_of_the_stream(
 
 
 def test_the_table_has_what_the_last_batch_wants_of_which_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu, _ = fake_gpu(monkeypatch, 1 << 30, integrated=True)  # the kernels read what the host wrote
+    gpu = with_memory(monkeypatch)
     upload = Upload(gpu, request_size(80), 4)
     images = [picture(64, 48), picture(48, 64), nv12(32, 24)]
     ids = np.arange(3)
@@ -152,10 +161,10 @@ def test_the_table_has_what_the_last_batch_wants_of_which_pictures(monkeypatch: 
         (images[1:], Wanted(ids, 0.25)),
         (images[1:], Wanted(ids + 1, 0.25, iou=0.5, most=7)),
     ):
-        fits = upload.place([Source.of(image, here) for image in given], TARGET, 4, wanted)
-        jobs = np.frombuffer(ctypes.string_at(upload.jobs, 4 * JOB.itemsize), JOB)
+        there = [on_gpu(image) for image in given]
+        fits = upload.bring([Source.of(image, nowhere) for image in there], TARGET, 4, wanted, 0)
         rows = [described(image, TARGET) for image in given]
-        assert jobs.tolist() == rows + [rows[0]] * (4 - len(rows))
+        assert jobs_of(upload, 4) == rows + [rows[0]] * (4 - len(rows))
         assert [(fit.source_width, fit.source_height) for fit in fits] == [row[3:5] for row in rows]
         request = np.zeros(request_size(80), np.uint8)
         fill_request(request, wanted)
