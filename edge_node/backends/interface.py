@@ -140,8 +140,9 @@ class Inference:
         fits: How each picture lies in the input.
         preprocess_ms: Milliseconds for the whole batch.
         inference_ms: Milliseconds for the whole batch, with the copies.
-        found: By picture, the wanted detections after NMS, in pixels of the input, best first; None for a
-            picture that the engine could not decode. None if it decodes none.
+        found: By picture, the wanted detections after NMS, in pixels of the picture and inside it, best
+            first; None for a picture that the engine could not decode. None if it decodes none, as an engine
+            that does not letterbox.
     """
 
     outputs: list[list[Array]]

@@ -70,15 +70,27 @@ class Letterbox:
         return cls(source_width, source_height, scale, scale, width, height, left, top)
 
     def to_source(self, xyxy: F32) -> F32:
-        """Boxes ``(N, 4)`` from input pixels to source pixels, clipped to the source."""
-        corner, scale, size = _to_source(self)
-        boxes = np.subtract(xyxy, corner, dtype=np.float32)
-        np.divide(boxes, scale, out=boxes)
-        np.maximum(boxes, _ZERO, out=boxes)
-        return np.minimum(boxes, size, out=boxes)
+        """Boxes ``(..., 4)`` from input pixels to source pixels, clipped to the source."""
+        return _mapped(xyxy, *_to_source(self))
+
+
+def to_sources(xyxy: F32, fits: Sequence[Letterbox]) -> F32:
+    """`Letterbox.to_source` for several pictures at once: boxes ``(N, K, 4)`` of N pictures."""
+    first = fits[0]
+    if all(fit is first for fit in fits):  # cameras of one size
+        return first.to_source(xyxy)
+    corner, scale, size = (np.stack(each)[:, None] for each in zip(*map(_to_source, fits), strict=True))
+    return _mapped(xyxy, corner, scale, size)
 
 
 _ZERO = np.zeros((), np.float32)
+
+
+def _mapped(xyxy: F32, corner: F32, scale: F32, size: F32) -> F32:
+    boxes = np.subtract(xyxy, corner, dtype=np.float32)
+    np.divide(boxes, scale, out=boxes)
+    np.maximum(boxes, _ZERO, out=boxes)
+    return np.minimum(boxes, size, out=boxes)
 
 
 @functools.lru_cache(512)

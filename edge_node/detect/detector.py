@@ -55,8 +55,8 @@ class Output:
         fit: How the picture lies in the input.
         target: The input that the network took.
         confidence: Lowest score that counts, 0..1.
-        found: What the engine made of the outputs, after NMS, in pixels of the input, best first; with those
-            that score less, if other pictures of the batch wanted them. None: `arrays` have to be decoded.
+        found: What the engine made of the outputs, as `Inference.found` has it; with those that score less,
+            if other pictures of the batch wanted them. None: `arrays` have to be decoded.
     """
 
     arrays: list[Array]
@@ -317,12 +317,13 @@ class Detector:
     def detections(self, output: Output) -> Detections:
         """Detections in pixels of the picture, best first; any thread may call this at any time."""
         settings, found = self._settings, output.found
-        if found is None:
-            found = candidates(self._family, output.arrays, output.target, self._wanted, output.confidence)
-            found = suppress(self._family, found, settings.iou, settings.max_detections)
-        elif len(found) and found.score[-1] < output.confidence:
-            # Boxes are suppressed only by better ones, so those that score enough are the same.
-            found = found[found.score >= output.confidence]
+        if found is not None:
+            if len(found) and found.score[-1] < output.confidence:
+                # Boxes are suppressed only by better ones, so those that score enough are the same.
+                return found[found.score >= output.confidence]
+            return found
+        found = candidates(self._family, output.arrays, output.target, self._wanted, output.confidence)
+        found = suppress(self._family, found, settings.iou, settings.max_detections)
         xyxy, score = output.fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
         all_found = Detections(xyxy, score, found.class_id)
         # A box in the bars around the picture shows nothing.

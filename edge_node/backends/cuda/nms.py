@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.layout import LAYOUT, FilterLayout
 from edge_node.backends.interface import Wanted
+from edge_node.backends.preprocess import Letterbox, to_sources
 from edge_node.frames import U8, Detections
 
 PTX = Path(__file__).parent / "nms.ptx"
@@ -76,21 +77,28 @@ class Results:
         self._candidates, self._kept = rows["candidates"], rows["kept"]
         self._xyxy, self._score, self._class_id = rows["xyxy"], rows["score"], rows["class_id"]
 
-    def detections(self, count: int) -> list[Detections | None]:
-        """What the first `count` pictures show, in pixels of the input, best first.
+    def detections(self, fits: Sequence[Letterbox]) -> list[Detections | None]:
+        """What the pictures show, as `Inference.found` has it; None for one with too many candidates.
 
-        None for a picture with too many candidates. The detections are copied, all pictures' at once.
+        Args:
+            fits: How each picture lies in the input.
         """
+        count = len(fits)
         candidates, kept = self._candidates[:count].tolist(), self._kept[:count].tolist()
         most = max(kept)
-        xyxy = self._xyxy[:count, :most].copy()
-        score, class_id = self._score[:count, :most].copy(), self._class_id[:count, :most].copy()
-        return [
-            Detections(xyxy[index, :size], score[index, :size], class_id[index, :size])
-            if candidates[index] <= CAPACITY
-            else None
-            for index, size in enumerate(kept)
-        ]
+        with np.errstate(all="ignore"):  # behind the last detection of a picture is whatever was there
+            xyxy = to_sources(self._xyxy[:count, :most], fits)
+            score = np.minimum(self._score[:count, :most], 1.0)
+        class_id = self._class_id[:count, :most].copy()
+        visible = (xyxy[..., 0] < xyxy[..., 2]) & (xyxy[..., 1] < xyxy[..., 3])
+        all_visible = visible.all()
+        found: list[Detections | None] = []
+        for index, size in enumerate(kept):
+            one = Detections(xyxy[index, :size], score[index, :size], class_id[index, :size])
+            if not all_visible and not (shows := visible[index, :size]).all():
+                one = one[shows]
+            found.append(one if candidates[index] <= CAPACITY else None)
+        return found
 
 
 class NmsKernels:

@@ -235,7 +235,7 @@ class CudaRunner:
     def _finish(self, batch: _Batch) -> None:
         if batch.inference is None:
             slot = batch.slot
-            outputs, found = slot.results(len(batch.fits))
+            outputs, found = slot.results(batch.fits)
             preprocess_ms = slot.ready.since(slot.started)
             inference_ms = slot.done.since(slot.begun)
             slot.took_s[batch.size] = preprocess_ms / 1e3, inference_ms / 1e3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from edge_node.backends.cuda.memory import SlotPlan
 from edge_node.backends.cuda.nms import RESULT, Results
 from edge_node.backends.cuda.upload import Upload
 from edge_node.backends.interface import Array
-from edge_node.backends.preprocess import InputFormat
+from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.frames import Detections
 
 
@@ -120,18 +121,19 @@ class Slot:
             stream,
         )
 
-    def results(self, count: int) -> tuple[list[list[Array]], list[Detections | None] | None]:
+    def results(self, fits: Sequence[Letterbox]) -> tuple[list[list[Array]], list[Detections | None] | None]:
         """Outputs and detections by picture, after the event `done`; the caller owns them.
 
-        A picture has either, as in `Inference`.
+        A picture has either, as in `Inference`; `fits` says how each lies in the input.
         """
+        count = len(fits)
         if self._plan.layout is None:
             views = [
                 pinned.view(kind, (count, *shape))
                 for pinned, (shape, kind) in zip(self._fetched, self._plan.outputs, strict=True)
             ]
             return [[np.array(view[index]) for view in views] for index in range(count)], None
-        found = self._found.detections(count)
+        found = self._found.detections(fits)
         return [self._fetch(index) if one is None else [] for index, one in enumerate(found)], found
 
     def _fetch(self, index: int) -> list[Array]:

@@ -68,7 +68,8 @@ def decode(inference: Inference, wanted: Wanted) -> list[Detections]:
         if found is None:
             seen = candidates(FAMILIES["yolov8"], outputs, TARGET, wanted.class_ids, wanted.confidence)
             found = nms(seen, wanted.iou, wanted.most)
-        all_found.append(Detections(fit.to_source(found.xyxy), found.score, found.class_id))
+            found = Detections(fit.to_source(found.xyxy), found.score, found.class_id)
+        all_found.append(found)
     return all_found
 
 

@@ -20,10 +20,10 @@ import numpy as np
 from edge_node.assets.names import Layout
 from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
 from edge_node.backends.cuda.graph import CudaGraph
-from edge_node.backends.cuda.nms import RESULT, SCRATCH, NmsKernels, Results
+from edge_node.backends.cuda.nms import RESULT, SCRATCH, NmsKernels
 from edge_node.backends.interface import Wanted
 from edge_node.frames import Detections
-from tests.edge_node.backends.cuda.on_cpu import Array, layout_of, requested
+from tests.edge_node.backends.cuda.on_cpu import Array, layout_of, read, requested
 from tests.edge_node.backends.cuda.outputs import DECODED, anchors_of, arranged, crowd, on_host
 
 SIZE = (640, 640)
@@ -75,7 +75,7 @@ def on_gpu(
         end.synchronize()
         found_us.append(end.time_since(begin) / TIMES * 1e3)
     graph.close()
-    found = Results(pinned.view(RESULT, (batch,))).detections(batch)
+    _, found = read(pinned.view(RESULT, (batch,)))
     for buffer in buffers:
         buffer.free()
     pinned.free()

@@ -26,7 +26,7 @@ from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
 from tests.edge_node.backends import networks
 from tests.edge_node.backends.cuda.on_cpu import run_on_cpu
-from tests.edge_node.backends.cuda.outputs import anchors_of, arranged, crowd
+from tests.edge_node.backends.cuda.outputs import anchors_of, arranged, crowd, in_picture
 from tests.edge_node.detect.decode.families import SIDE, Export, save
 
 
@@ -336,6 +336,8 @@ class Decoding(OnnxBackend):
         decoded: How many pictures it decoded, and how many had too many candidates.
     """
 
+    letterboxes = True
+
     def __init__(self, path: Path = BUILT_IN / "nanodet_g.onnx") -> None:
         super().__init__(path)
         self.decoded = [0, 0]
@@ -348,7 +350,10 @@ class Decoding(OnnxBackend):
         if wanted is None:
             return Pending.of(inference)
         whole = [np.stack(one) for one in zip(*inference.outputs, strict=True)]
-        _, found = run_on_cpu(wanted.anchors, whole, wanted, (target.width, target.height))
+        _, raw = run_on_cpu(wanted.anchors, whole, wanted, (target.width, target.height))
+        found = [
+            one if one is None else in_picture(one, fit) for one, fit in zip(raw, inference.fits, strict=True)
+        ]
         left = [outputs if one is None else [] for one, outputs in zip(found, inference.outputs, strict=True)]
         for one in found:
             self.decoded[one is None] += 1

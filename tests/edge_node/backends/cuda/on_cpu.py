@@ -19,7 +19,7 @@ import pytest
 from edge_node.assets.names import Layout
 from edge_node.backends.cuda.kernels import PTX
 from edge_node.backends.cuda.layout import LAYOUT, FilterLayout
-from edge_node.backends.cuda.nms import RESULT, SCRATCH, Results, fill_request, request_size
+from edge_node.backends.cuda.nms import CAPACITY, RESULT, SCRATCH, fill_request, request_size
 from edge_node.backends.interface import Anchors, Wanted
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.frames import U8, Detections
@@ -96,8 +96,13 @@ def requested(layout: FilterLayout, wanted: Wanted) -> U8:
 
 
 def read(results: Array) -> Found:
-    """What the kernels wrote."""
-    return results["candidates"].tolist(), Results(results).detections(len(results))
+    """What the kernels wrote, in pixels of the input."""
+    found: list[Detections | None] = []
+    for one in results:
+        kept = slice(one["kept"])
+        arrays = (one[name][kept].copy() for name in ("xyxy", "score", "class_id"))
+        found.append(Detections(*arrays) if one["candidates"] <= CAPACITY else None)
+    return results["candidates"].tolist(), found
 
 
 def garbage(count: int, kind: np.dtype[Any]) -> Array:

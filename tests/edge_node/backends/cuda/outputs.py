@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge_node.assets.names import Layout
 from edge_node.backends.interface import Wanted
-from edge_node.backends.preprocess import InputFormat
+from edge_node.backends.preprocess import InputFormat, Letterbox
 from edge_node.detect.decode import dense
 from edge_node.detect.decode.candidates import candidates, suppress
 from edge_node.detect.decode.dense import cells
@@ -135,6 +135,13 @@ def on_host(
         target, family = InputFormat(*size), FAMILIES[layout]
         found = candidates(family, outputs, target, wanted.class_ids, wanted.confidence)
         return suppress(family, found, wanted.iou, wanted.most)
+
+
+def in_picture(found: Detections, fit: Letterbox) -> Detections:
+    """The same in pixels of the picture, one picture by itself."""
+    xyxy = fit.to_source(found.xyxy)
+    shown = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+    return Detections(xyxy, np.minimum(found.score, 1), found.class_id)[shown]
 
 
 def assert_equal(found: Detections | None, expected: Detections) -> None:

@@ -36,6 +36,7 @@ from tests.edge_node.backends.cuda.outputs import (
     arranged,
     assert_equal,
     crowd,
+    in_picture,
     on_host,
     outputs,
 )
@@ -160,7 +161,7 @@ def check(result: Inference, layout: Layout, answer: npt.NDArray[Any], wanted: W
     assert result.found
     assert not any(result.outputs)
     for index, found in enumerate(result.found):
-        assert_equal(found, on_host(layout, [answer[index]], wanted))
+        assert_equal(found, in_picture(on_host(layout, [answer[index]], wanted), result.fits[index]))
 
 
 @pytest.mark.parametrize("graphs", [True, False], ids=["graph", "enqueued"])
