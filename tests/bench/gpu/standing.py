@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,7 @@ class StandIn:
         centre, size = output[:2, best].T, output[2:4, best].T
         xyxy = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
         self._found = Detections(xyxy, output[4, best], np.zeros(len(best), np.int32))
+        self._in_picture: dict[Letterbox, Detections] = {}
 
     def submit(
         self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
@@ -92,9 +94,15 @@ class StandIn:
             time.sleep(max(0.0, until - time.perf_counter()))
             if wanted is None or wanted.anchors != Anchors(by_anchor=False, objectness=False):
                 return Inference([[self._output] for _ in images], fits, 0.0, seconds * 1e3)
-            return Inference([[] for _ in images], fits, 0.0, seconds * 1e3, [self._found] * len(images))
+            return Inference([[] for _ in images], fits, 0.0, seconds * 1e3, [self._in(fit) for fit in fits])
 
         return Pending(collect)
+
+    def _in(self, fit: Letterbox) -> Detections:
+        """What was found, in pixels of a picture."""
+        if fit not in self._in_picture:
+            self._in_picture[fit] = replace(self._found, xyxy=fit.to_source(self._found.xyxy))
+        return self._in_picture[fit]
 
     def close(self) -> None:
         """Nothing is held."""
