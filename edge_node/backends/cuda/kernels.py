@@ -7,6 +7,7 @@ floats, the kernel from whole numbers.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ FORMAT = np.dtype([("scale", "<f4", 3), ("offset", "<f4", 3), ("rgb", "<i4")])
 _BLOCK = (32, 8, 1)
 
 
+@functools.lru_cache(64)
 def format_bytes(target: InputFormat) -> bytes:
     """The structure `Format`."""
     return np.array([(target.scale, target.offset, target.rgb)], FORMAT).tobytes()

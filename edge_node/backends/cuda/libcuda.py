@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import os
 import time
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +48,7 @@ _ARGUMENTS: dict[str, list[type]] = {
 
 _MAY_WAIT = {
     "cuEventDestroy_v2",
+    "cuEventQuery",
     "cuEventSynchronize",
     "cuGraphDestroy",
     "cuGraphExecDestroy",
@@ -133,7 +136,6 @@ class Event:
         """Place the event behind the work that a stream, given by its handle, has so far."""
         check("cuEventRecord", library().cuEventRecord(self._handle, stream))
 
-
     def query(self) -> bool:
         """Whether the GPU has reached the event."""
         code: int = library().cuEventQuery(self._handle)
@@ -189,23 +191,29 @@ def copy(stream: int, target: int, source: int, *, rows: int, piece: int, pitch:
     check("cuMemcpy2DAsync", library().cuMemcpy2DAsync_v2(ctypes.byref(area), stream))
 
 
+_yield_core: Callable[[], object] = getattr(os, "sched_yield", None) or partial(time.sleep, 0)
+
+
 def wait(
     event: Event,
     due_s: float,
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
+    yield_core: Callable[[], object] = _yield_core,
 ) -> None:
     """Wait for an event without waking late and without keeping a core busy.
 
     A thread that sleeps in the driver wakes a tenth of a millisecond late, or more. So this sleeps until
     shortly before the event is due, asks again and again until shortly after, and only then sleeps in the
-    driver. It asks for `SLACK_S` and `POLL_S` at most, and gives the core away between two questions.
+    driver. It asks for `SLACK_S` and `POLL_S` at most. With each question it offers the interpreter and the
+    core to others. No sleep of 0 s does that: it sets a timer, which takes as long as waking late.
 
     Args:
         event: Made with `blocking`.
         due_s: When the event is expected, in seconds of the clock.
         clock: Seconds; never goes back.
         sleep: Sleeps for seconds.
+        yield_core: Lets other threads run that wait for a core.
     """
     if event.query():
         return
@@ -217,4 +225,4 @@ def wait(
         if clock() >= end:
             event.synchronize()
             return
-        sleep(0)
+        yield_core()

@@ -42,6 +42,7 @@ RESULT = np.dtype(
         ("class_id", "<i4", CAPACITY),
     ]
 )
+_ONE = np.ones((), np.float32)
 _THREADS = 128
 _WARPS = 8
 """Warps of a block that sorts; it and the next are as large as a whole GPU needs for a single picture."""
@@ -70,7 +71,7 @@ class Results:
     """What the kernels wrote for the pictures of a batch.
 
     Args:
-        rows: `RESULT` by picture; read again at each call.
+        rows: `RESULT` by picture, all zero at first; read again at each call.
     """
 
     def __init__(self, rows: npt.NDArray[Any]) -> None:
@@ -86,17 +87,17 @@ class Results:
         count = len(fits)
         candidates, kept = self._candidates[:count].tolist(), self._kept[:count].tolist()
         most = max(kept)
-        with np.errstate(all="ignore"):  # behind the last detection of a picture is whatever was there
-            xyxy = to_sources(self._xyxy[:count, :most], fits)
-            score = np.minimum(self._score[:count, :most], 1.0)
-        class_id = self._class_id[:count, :most].copy()
-        visible = (xyxy[..., 0] < xyxy[..., 2]) & (xyxy[..., 1] < xyxy[..., 3])
+        # Behind the last detection of a picture is what other batches left there.
+        xyxy = to_sources(self._xyxy[:count, :most], fits)
+        score, class_id = np.minimum(self._score[:count, :most], _ONE), self._class_id[:count, :most].copy()
+        visible = xyxy[..., 2:] > xyxy[..., :2]
         all_visible = visible.all()
         found: list[Detections | None] = []
         for index, size in enumerate(kept):
             one = Detections(xyxy[index, :size], score[index, :size], class_id[index, :size])
-            if not all_visible and not (shows := visible[index, :size]).all():
-                one = one[shows]
+            if not all_visible:
+                shows = visible[index, :size]
+                one = one[shows[:, 0] & shows[:, 1]]
             found.append(one if candidates[index] <= CAPACITY else None)
         return found
 

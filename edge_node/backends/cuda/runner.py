@@ -206,7 +206,7 @@ class CudaRunner:
         for source in sources:
             if isinstance(source.picture, OnGpu) and source.picture.ready is not None:
                 wait_before(before.handle, source.picture.ready)
-        slot.letterbox(size, target, self._kernels, before)
+        self._letterbox(slot, size, target, before)
         slot.ready.record(before.handle)
         if before is not self._compute:
             slot.ready.before(self._compute.handle)
@@ -254,6 +254,19 @@ class CudaRunner:
             self._slots.release()
             self._network.close()
         self.pictures.close()
+
+    def _letterbox(self, slot: Slot, batch: int, target: InputFormat, stream: Any) -> None:
+        """Enqueue the letterbox; once the network is recorded, as a recording, which is cheaper to start."""
+
+        def work() -> None:
+            slot.letterbox(batch, target, self._kernels, stream)
+
+        if batch not in slot.graphs:
+            work()
+            return
+        if batch not in slot.letterboxes:
+            slot.letterboxes[batch] = CudaGraph(stream.handle, work)
+        slot.letterboxes[batch].launch(stream.handle)
 
     def _run(self, slot: Slot, shape: Shape) -> None:
         """Enqueue the network and what follows; its input is there, or the stream waits for it."""

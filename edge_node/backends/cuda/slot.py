@@ -39,6 +39,7 @@ class Slot:
         done: Event after the results.
         busy: Whether a batch in flight uses the slot.
         graphs: Recorded runs of the network and what follows, by batch size.
+        letterboxes: Recorded letterboxes, by batch size.
         took_s: Seconds until the input was there, and of the run, of the last batch by its size.
         tried: Batch sizes whose recording was tried, with or without success.
 
@@ -52,6 +53,7 @@ class Slot:
         self._memory: list[Buffer | Pinned | Upload] = []
         self.busy = False
         self.graphs: dict[int, CudaGraph] = {}
+        self.letterboxes: dict[int, CudaGraph] = {}
         self.tried: set[int] = set()
         self.took_s: dict[int, tuple[float, float]] = {}
         sizes = plan.sizes(batch, 0)
@@ -64,6 +66,7 @@ class Slot:
             self._counts, self._scratch = self._buffer(sizes.counts), self._buffer(sizes.scratch)
             self._results = self._pinned(sizes.results)
             if plan.layout:
+                self._results.array[:] = 0
                 self._found = Results(self._results.view(RESULT, (batch,)))
             self._fetched = [self._pinned(size) for size in sizes.fetched]
             self.started, self.ready, self.begun = self._event(), self._event(), self._event()
@@ -146,9 +149,10 @@ class Slot:
 
     def drop_graphs(self) -> None:
         """Drop all recordings."""
-        for graph in self.graphs.values():
+        for graph in (*self.graphs.values(), *self.letterboxes.values()):
             graph.close()
         self.graphs.clear()
+        self.letterboxes.clear()
         self.tried.clear()
 
     def free(self) -> None:

@@ -32,10 +32,9 @@ WANTED = Wanted(np.arange(80), 0.3)
 class OnLostGpu(OnnxBackend):
     """An engine whose calls fail as the GPU's driver does."""
 
-    in_flight = 2
-
     def __init__(self, path: Path, driver: Any) -> None:
         super().__init__(path)
+        self.in_flight = 2  # whatever the number of cores
         self.name, self.device, self._driver = "an engine on the GPU", "a fake GPU", driver
 
     def submit(

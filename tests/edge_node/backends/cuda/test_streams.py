@@ -97,12 +97,19 @@ def test_the_network_and_what_follows_are_recorded_and_started_with_one_call(
     second.collect()
     begun, _ = given(library, compute)
     assert begun.count("network") == 6  # each of the two buffers: two runs to warm up, then the recording
+    engine.submit([PICTURE], TARGET, WANTED).collect()
+    assert given(library, compute) == (BEFORE, [])  # records the letterbox
     first = engine.submit([PICTURE], TARGET, WANTED)
-    assert given(library, compute) == (BEFORE, [])
+    assert given(library, compute) == (["copy", "copy"], [])
     second = engine.submit([PICTURE], TARGET, WANTED)
     first.collect()
     second.collect()
     assert given(library, compute) == (["wait"], BEFORE)
+    first = engine.submit([PICTURE], TARGET, WANTED)
+    second = engine.submit([PICTURE], TARGET, WANTED)
+    first.collect()
+    second.collect()
+    assert given(library, compute) == (["copy", "copy", "wait"], ["copy", "copy"])
     engine.close()
 
 
