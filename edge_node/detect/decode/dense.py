@@ -8,7 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from edge_node.backends.interface import Array
 from edge_node.detect.decode.exponent import exponential
+from edge_node.detect.decode.floats import likely, single
 from edge_node.detect.decode.raw import Ids, Raw, build
 from edge_node.frames import Detections
 from shared.geometry import F32
@@ -22,8 +24,6 @@ YOLOX_STRIDES, NANODET_STRIDES = (8, 16, 32), (8, 16, 32, 64)
 """Pixels between the cells of each level."""
 
 _BINS = np.arange(DFL_BINS, dtype=np.float32)[:, None]
-_ALL = np.frombuffer(b"\1" * 8, np.uint64)[0]
-"""Eight times True."""
 
 
 def yolov8(raw: Raw) -> Detections:
@@ -31,13 +31,13 @@ def yolov8(raw: Raw) -> Detections:
     output, wanted = raw.arrays[0], raw.wanted
     scores = output[4:] if len(wanted) == len(output) - 4 else output[4:][wanted]
     anchor, score, best = _best_of_columns(scores, raw.confidence)
-    return _from_centres(output[:4].take(anchor, axis=1), score, wanted[best])
+    return _from_centres(single(output[:4].take(anchor, axis=1)), score, wanted[best])
 
 
 def yolov5(raw: Raw) -> Detections:
     """``(anchors, 5 + classes)``: as YOLOv8's, with an objectness that each class score is multiplied by."""
     chosen, score, class_id = _with_objectness(raw)
-    return _from_centres(raw.arrays[0][chosen, :4].T, score, class_id)
+    return _from_centres(single(raw.arrays[0][chosen, :4]).T, score, class_id)
 
 
 def yolox(raw: Raw) -> Detections:
@@ -47,7 +47,7 @@ def yolox(raw: Raw) -> Detections:
     """
     chosen, score, class_id = _with_objectness(raw)
     corner, stride = grid(*raw.size, YOLOX_STRIDES)
-    offsets, stride = raw.arrays[0][chosen, :4], stride[chosen, None]
+    offsets, stride = single(raw.arrays[0][chosen, :4]), stride[chosen, None]
     centre = (offsets[:, :2] + corner[chosen]) * stride
     with np.errstate(over="ignore"):  # `build` leaves infinite boxes out
         sides = exponential(offsets[:, 2:]) * stride
@@ -63,7 +63,7 @@ def nanodet(raw: Raw) -> Detections:
     chosen, score, class_id = _best(output[:, : -4 * DFL_BINS], raw.wanted, raw.confidence)
     corner, stride = grid(*raw.size, NANODET_STRIDES)
     anchor = corner[chosen] * stride[chosen, None]
-    sides = output[chosen, -4 * DFL_BINS :]
+    sides = single(output[chosen, -4 * DFL_BINS :])
     return _from_distances(sides, anchor, stride[chosen], score, class_id, raw.size)
 
 
@@ -73,10 +73,14 @@ def picodet(raw: Raw) -> Detections:
     Source: Yu et al., "PP-PicoDet: A Better Real-Time Object Detector on Mobile Devices", 2021.
     """
     levels = len(raw.arrays) // 2
-    chosen, score, class_id = _best(np.concatenate(raw.arrays[:levels]), raw.wanted, raw.confidence)
+    maps, boxes = raw.arrays[:levels], raw.arrays[levels:]
+    found = [_best(scores, raw.wanted, raw.confidence) for scores in maps]
+    sides = single(np.concatenate([sides[rows] for sides, (rows, _, _) in zip(boxes, found, strict=True)]))
+    starts = np.cumsum([0, *map(len, maps[:-1])])
+    chosen = np.concatenate([rows + start for start, (rows, _, _) in zip(starts, found, strict=True)])
+    score, class_id = (np.concatenate([one[part] for one in found]) for part in (1, 2))
     corner, stride = grid(*raw.size, tuple(8 << level for level in range(levels)))
     anchor = (corner[chosen] + 0.5) * stride[chosen, None]
-    sides = np.concatenate(raw.arrays[levels:])[chosen]
     return _from_distances(sides, anchor, stride[chosen], score, class_id, raw.size)
 
 
@@ -99,26 +103,31 @@ def cells(width: int, height: int, strides: Sequence[int]) -> list[int]:
     return [math.ceil(height / stride) * math.ceil(width / stride) for stride in strides]
 
 
-def _best(scores: F32, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
+def _best(scores: Array, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]:
     """Index, score and class of the rows ``(cells, classes)`` whose best wanted class scores enough."""
     if len(wanted) < scores.shape[1]:
         scores = scores[:, wanted]
-    chosen = np.flatnonzero(scores.max(axis=1) >= confidence)
-    few = scores[chosen]
+    row = likely(scores, confidence) // scores.shape[1]
+    chosen = row[np.flatnonzero(np.diff(row, prepend=-1))]
+    few = single(scores[chosen])
     best = few.argmax(axis=1)
-    return chosen, few[np.arange(len(chosen)), best], wanted[best]
+    score = few[np.arange(len(chosen)), best]
+    enough = score >= confidence  # NaN is not
+    if not enough.all():
+        chosen, score, best = chosen[enough], score[enough], best[enough]
+    return chosen, score, wanted[best]
 
 
-def _best_of_columns(scores: F32, confidence: float) -> tuple[Ids, F32, Ids]:
+def _best_of_columns(scores: Array, confidence: float) -> tuple[Ids, F32, Ids]:
     """Index, score and row of the columns of ``(classes, anchors)`` whose best class scores enough."""
-    place = _not_below(scores, confidence)
-    score = scores.reshape(-1).take(place)
+    place = likely(scores, confidence)
+    score = single(scores.reshape(-1).take(place))
     row, column = np.divmod(place, scores.shape[1])
     if len(place) <= _FEW:
         order = column.argsort(kind="stable")
         ordered, found = column[order], score[order]
         once = ordered[1:] != ordered[:-1]
-        if once.all() and (found >= confidence).all():  # no column is there in several rows, no score is NaN
+        if once.all() and (found >= confidence).all():  # no column is there twice, and no score is NaN
             return ordered, found, row[order]
     best, best_row = np.full(scores.shape[1], -np.inf, np.float32), np.empty(scores.shape[1], np.intp)
     best[column] = score
@@ -131,29 +140,14 @@ def _best_of_columns(scores: F32, confidence: float) -> tuple[Ids, F32, Ids]:
     return chosen, best[chosen], best_row[chosen]
 
 
-def _not_below(values: F32, least: float) -> Ids:
-    """Flat indices of what is not below `least`, which may be NaN.
-
-    Compare first: of hundreds of thousands of scores a handful is enough. Numbers are compared once, at the
-    memory's speed, and the answers, a byte each, are looked through eight at a time.
-    """
-    below = np.empty(-(-values.size // 8) * 8, np.bool_)
-    below[values.size :] = True
-    np.less(values, least, out=below[: values.size].reshape(values.shape))
-    words = below.view(np.uint64)
-    some = np.flatnonzero(words != _ALL)
-    inside = np.flatnonzero(words[some].view(np.uint8) == 0)
-    found: Ids = (some * 8)[inside >> 3] + (inside & 7)
-    return found
-
-
 def _with_objectness(raw: Raw) -> tuple[Ids, F32, Ids]:
     """The same for rows ``(cells, 5 + classes)``; a score is at most the objectness."""
     output, confidence = raw.arrays[0], raw.confidence
-    likely = np.flatnonzero(output[:, 4] >= confidence)
-    scores = output[likely, 5:] * output[likely, 4, None]
+    some = np.flatnonzero(single(output[:, 4]) >= confidence)
+    few = single(output[some, 4:])
+    scores = few[:, 1:] * few[:, :1]
     chosen, score, class_id = _best(scores, raw.wanted, confidence)
-    return likely[chosen], score, class_id
+    return some[chosen], score, class_id
 
 
 def _from_centres(cxcywh: F32, score: F32, class_id: Ids) -> Detections:

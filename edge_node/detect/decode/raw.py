@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,14 @@ class Raw:
     """A network's outputs for one picture, and which detections are wanted.
 
     Attributes:
-        arrays: The outputs without the batch axis, in the family's order.
+        arrays: The outputs without the batch axis, in the family's order. Networks that score every anchor
+            may have floats of 16 bits; of others, they are converted.
         size: Width and height of the network's input, pixels.
         wanted: Class ids to keep, ``(K,)``, K >= 1.
         confidence: Lowest score, 0..1.
     """
 
-    arrays: Sequence[F32]
+    arrays: Sequence[Any]
     size: tuple[int, int]
     wanted: Ids
     confidence: float

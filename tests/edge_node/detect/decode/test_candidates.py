@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge_node.assets.names import Layout
 from edge_node.backends.preprocess import InputFormat
 from edge_node.detect.decode.candidates import candidates
 from edge_node.detect.decode.families import FAMILIES
 from shared.geometry import F32
+from tests.edge_node.backends.cuda.outputs import DECODED, SIZE, anchors_of, arranged, broken, crowd
 
 SQUARE = InputFormat(416, 416)
 ALL = np.arange(80)
@@ -97,6 +99,27 @@ def test_half_precision_is_read_without_a_difference() -> None:
     np.testing.assert_array_equal(half.xyxy, single.xyxy)
     np.testing.assert_array_equal(half.score, single.score)
     np.testing.assert_array_equal(half.class_id, single.class_id)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow, and infinity less infinity
+@pytest.mark.parametrize("layout", DECODED)
+def test_half_precision_of_every_layout_is_that_of_its_numbers(layout: Layout) -> None:
+    """With scores around the threshold, negative ones, and numbers that are none."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        crowded = broken(rng, crowd(rng, classes=5, anchors=anchors_of(layout), candidates=120))
+        crowded[4:, rng.integers(0, crowded.shape[1], 40)] = -0.5
+        halves = [output.astype(np.float16) for output in arranged(layout, crowded)]
+        singles = [output.astype(np.float32) for output in halves]
+        some = next(score for one in singles for score in one.ravel() if 0.3 < score < 0.5)
+        for confidence in (0.0, float(some), float(some) + 1e-6, float(some) - 1e-6):
+            wanted, target = np.arange(0, 5, 2), InputFormat(*SIZE)
+            found = candidates(FAMILIES[layout], halves, target, wanted, confidence)
+            expected = candidates(FAMILIES[layout], singles, target, wanted, confidence)
+            assert len(expected) > 20
+            np.testing.assert_array_equal(found.xyxy, expected.xyxy)
+            np.testing.assert_array_equal(found.score, expected.score)
+            np.testing.assert_array_equal(found.class_id, expected.class_id)
 
 
 def test_yolox_boxes_are_offsets_from_their_cell() -> None:
