@@ -2,7 +2,7 @@
 
 Enter by `runner.py`, which takes a batch of pictures through a network. It uses `upload.py` (how pictures
 get there), `slots.py` (which buffers a batch gets), `slot.py` (those of one batch), `memory.py` (sizes),
-`picture.py` (memory that needs no copy), `kernels.py`, `nms.py`, `graph.py`, `libcuda.py` and `device.py`.
+`picture.py` (page-locked memory), `layout.py`, `kernels.py`, `nms.py`, `graph.py`, `libcuda.py`, `device.py`.
 `kernels.cu` runs before the network and `nms.cu` after it: `make kernels` compiles them to PTX. `video/` is
 the GPU's video decoder and what the node sees of its pictures.
 May import `backends/interface.py`, `backends/preprocess.py` and what lies below them.

@@ -1,20 +1,28 @@
-"""Pictures by address: page-locked memory that capture decodes into, so that no CPU copies a picture."""
+"""Page-locked memory for pictures: lent to capture, so that no CPU copies a picture, or copied into."""
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from edge_node.backends.cuda.device import Device, Pinned
 from edge_node.frames import U8, Lender
+from edge_node.machine.hardware import usable_cores
 
 LIMIT = 512 << 20
 """Maximum bytes that one pool holds; enough for six 720p frames of each of 32 cameras."""
 SHARED_LIMIT = 128 << 20
 """The same where GPU and host share one memory."""
+THREADS = 4
+"""Maximum number of threads that copy pictures; more do not make the memory faster."""
+_CHUNK = 1 << 20
+"""Bytes that a thread copies at a time."""
 
 
 class PinnedPool(Lender):
@@ -126,3 +134,55 @@ class _Lent:
 
     def __del__(self) -> None:
         self.pool.give_back(self._pinned)
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor | None:
+    """Threads that copy beside the one that asks; None where every core has work already."""
+    beside = min(THREADS, usable_cores() // 2) - 1
+    return ThreadPoolExecutor(beside, "copy") if beside > 0 else None
+
+
+class Copying:
+    """Copies of a batch's pictures from ordinary memory, by several threads where cores are free.
+
+    They begin at once; only the thread that made them may wait for them.
+
+    Args:
+        pairs: Flat memory and the picture that belongs there, of the same size.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[U8, U8]]) -> None:
+        parts: list[tuple[int, U8, U8]] = []
+        for number, (target, array) in enumerate(pairs):
+            shaped, size = target.reshape(array.shape), max(1, _CHUNK * len(array) // array.nbytes)
+            rows = [slice(row, row + size) for row in range(0, len(array), size)]
+            parts += [(number, shaped[some], array[some]) for some in rows]
+        self._parts = [0] * len(pairs)
+        for number, _, _ in parts:
+            self._parts[number] += 1
+        self._waiting = iter(parts)  # its next() is one step of the interpreter, so that threads may share it
+        self._done: list[list[None]] = [[] for _ in pairs]  # and so is append()
+        self._helpers: list[Future[None]] = []
+        threads = _threads()
+        if threads and len(parts) > 1:
+            self._helpers = [threads.submit(self._work) for _ in range(min(THREADS, len(parts)) - 1)]
+
+    def finish(self, number: int) -> None:
+        """Wait until a picture has been copied, and copy meanwhile."""
+        while len(self._done[number]) < self._parts[number]:
+            if not self._step():
+                for helper in self._helpers:
+                    helper.result()
+
+    def _work(self) -> None:
+        while self._step():
+            pass
+
+    def _step(self) -> bool:
+        """Copy the next part; False if none is left."""
+        for number, target, array in self._waiting:
+            np.copyto(target, array)
+            self._done[number].append(None)
+            return True
+        return False

@@ -1,17 +1,17 @@
 """What a batch brings to the GPU: the request, where each picture lies, and the pictures that must be copied.
 
 Each picture's copy begins as soon as the picture is described, so the GPU need not wait for the last one.
-Pictures in ordinary memory are first copied into page-locked memory, by several threads where there are cores
-for them. The kernels read request and jobs from a table, so that no recording depends on how large the
-pictures of a batch are, or where they lie.
+Pictures in ordinary memory are first copied into page-locked memory (`picture.py`). The kernels read
+request and jobs from a table, so that no recording depends on how large the pictures of a batch are, or where
+they lie.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import struct
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,17 +21,13 @@ from edge_node.backends.cuda.kernels import JOB, MAX_SIDE
 from edge_node.backends.cuda.libcuda import copy
 from edge_node.backends.cuda.memory import aligned, table_parts
 from edge_node.backends.cuda.nms import fill_request
+from edge_node.backends.cuda.picture import Copying
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import U8, Colour, OnGpu, Picture
-from edge_node.machine.hardware import usable_cores
+from edge_node.frames import U8, Colour, OnGpu, Picture, in_host
 from shared.errors import ModelError
 
 COLOURS: dict[Colour, int] = {"bt601": 0, "bt709": 1, "bt601-full": 2, "bt709-full": 3}
-THREADS = 4
-"""Maximum number of threads that copy pictures; more do not make the memory faster."""
-_CHUNK = 1 << 20
-"""Bytes that a thread copies at a time."""
 
 
 class Source(NamedTuple):
@@ -191,11 +187,15 @@ class Upload:
         Returns:
             How each picture lies in the input.
         """
-        fit, fits, start = fits_of(target), list[Letterbox](), 0
-        for index, source in enumerate(sources):
+        fit, fits = fits_of(target), list[Letterbox]()
+        copying, starts = self._into_pinned(sources)
+        copied = 0
+        for index, (source, start) in enumerate(zip(sources, starts, strict=True)):
             address, pitch = source.address, source.pitch
             if address is None:
-                address = self._into_pinned(source, start)
+                assert copying and self._host  # noqa: S101 - made for this picture
+                copying.finish(copied)
+                copied, address = copied + 1, self._host.address + start
             if source.rows and self._device:
                 staged = self._device.address + start
                 copy(stream, staged, address, rows=source.rows, piece=source.piece, pitch=pitch)
@@ -209,7 +209,6 @@ class Upload:
             if index == 0:
                 for missing in range(len(sources), batch):
                     self._jobs.put(missing, row)
-            start += source.room
         if wanted and self._request_size:
             self._ask(wanted)
         if self._table_copy:
@@ -235,12 +234,22 @@ class Upload:
             fill_request(self._request_memory, wanted)
             self._requested = wanted
 
-    def _into_pinned(self, source: Source, start: int) -> int:
-        """Copy a picture from ordinary memory into page-locked memory, made when the first one comes."""
+    def _into_pinned(self, sources: Sequence[Source]) -> tuple[Copying | None, list[int]]:
+        """Begin to copy pictures from ordinary memory into page-locked memory, made when the first one comes.
+
+        Returns:
+            The copies of such pictures, in their order; and where each of all pictures begins in the room.
+        """
+        starts = list(itertools.accumulate((source.room for source in sources[:-1]), initial=0))
+        pairs = [
+            (start, source) for start, source in zip(starts, sources, strict=True) if source.address is None
+        ]
+        if not pairs:
+            return None, starts
         if self._host is None:
             self._host = Pinned(self._gpu, self.room)
-        _copy(self._host.array[start : start + source.piece], source.picture)
-        return self._host.address + start
+        memory = self._host.array
+        return Copying([(memory[at : at + one.piece], in_host(one.picture)) for at, one in pairs]), starts
 
 
 class _Rows:
@@ -274,31 +283,3 @@ def job(source: Source, address: int, pitch: int, one: Letterbox) -> tuple[int, 
     chroma = address + source.height * pitch if source.nv12 else source.chroma
     size = one.source_width, one.source_height, one.width, one.height
     return (address, chroma, pitch, *size, one.left, one.top, source.colour)
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor | None:
-    """Threads that copy beside the one that asks; None where every core has work already."""
-    beside = min(THREADS, usable_cores() // 2) - 1
-    return ThreadPoolExecutor(beside, "copy") if beside > 0 else None
-
-
-def _copy(target: U8, array: Any) -> None:
-    """Copy an array into flat memory of its size."""
-    shaped = target.reshape(array.shape)
-    size = max(1, _CHUNK * len(array) // array.nbytes)
-    rows = range(0, len(array), size)
-    threads = _threads()
-    if threads is None or len(rows) < 2:
-        np.copyto(shaped, array)
-        return
-    waiting = iter(rows)  # its next() is one step of the interpreter, so that threads may share it
-
-    def work() -> None:
-        for row in waiting:
-            np.copyto(shaped[row : row + size], array[row : row + size])
-
-    helpers = [threads.submit(work) for _ in range(min(THREADS, len(rows)) - 1)]
-    work()
-    for helper in helpers:
-        helper.result()

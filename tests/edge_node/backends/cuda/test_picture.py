@@ -1,14 +1,16 @@
-"""Page-locked memory for pictures: who has it, when it returns, and what happens when there is no more."""
+"""Page-locked memory for pictures: who has it, when it returns, when there is no more, and copies into it."""
 
 from __future__ import annotations
 
 import gc
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from edge_node.backends.cuda.picture import PinnedPool
+from edge_node.backends.cuda import picture
+from edge_node.backends.cuda.picture import Copying, PinnedPool
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 
 MB = 1 << 20
@@ -122,3 +124,18 @@ def test_many_threads_may_lend_and_let_go(monkeypatch: pytest.MonkeyPatch) -> No
     gc.collect()
     assert not wrong
     assert pool.held <= 16 * 48 * 64 * 3  # a thread holds its last picture until it has the next one
+
+
+@pytest.mark.parametrize("threads", [0, 3])
+def test_a_picture_is_whole_once_it_is_finished(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    rng = np.random.default_rng(1)
+    images = [rng.integers(0, 256, shape, np.uint8) for shape in ((720, 1280, 3), (1, 1, 3), (1080, 1920))]
+    images += [image[1:, ::2] for image in images[:1]] * 4  # parts, as tiles are
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        monkeypatch.setattr(picture, "_threads", lambda: pool if threads else None)
+        for _ in range(10):
+            memory = [np.zeros(image.nbytes, np.uint8) for image in images]
+            copying = Copying(list(zip(memory, images, strict=True)))
+            for number, (target, image) in enumerate(zip(memory, images, strict=True)):
+                copying.finish(number)
+                assert np.array_equal(target.reshape(image.shape), image), number
