@@ -58,12 +58,12 @@ def compared(
         try:
             backend = TensorrtBackend(engine, settings, index, graphs=False)
         except ModelError as error:  # whoever runs the engine next will say so
-            return Verdict(None, f"the engine cannot be loaded now: {error}")
+            return Verdict(None, f"the engine cannot be loaded now: {error}", again=True)
         try:
             built = stack.enter_context(_running(settings, backend))
             ious = [value for picture in shown for value in _best_ious(reference, built, picture)]
         except OutOfMemory as error:
-            return Verdict(None, str(error))
+            return Verdict(None, str(error), again=True)
         except ModelError as error:  # its outputs are not those of a detector, and the file's are
             return Verdict(False, str(error))
     where = f"{len(shown)} picture{'s' if len(shown) > 1 else ''}"

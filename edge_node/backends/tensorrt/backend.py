@@ -22,6 +22,7 @@ from edge_node.backends.tensorrt.module import import_tensorrt
 from edge_node.backends.tensorrt.verdict import Check
 from edge_node.config.model_settings import ModelSettings
 from edge_node.frames import Lender, Picture
+from edge_node.machine.hardware import usable_cores
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")
@@ -60,7 +61,7 @@ class TensorrtBackend:
             self._trt, self._gpu = import_tensorrt(), device(index)
         except ModelError as error:
             raise ModelError(f"model {path}: {error}") from None
-        self._graphs = graphs
+        self._graphs, self._threads = graphs, settings.threads or usable_cores()
         self._meanwhile: Backend | None = None
         self._loaded: _Loaded | None = None
         self._built: list[Path | ModelError] = []
@@ -70,16 +71,32 @@ class TensorrtBackend:
             return
         cache = EngineCache(limit_mb=settings.tensorrt.cache_mb)
         options = build_options(settings)
+        check = check if settings.tensorrt.check else None
         key = (self._trt, self._gpu.name, self._gpu.capability, path, options)
-        get = partial(cache.get, *key, check if settings.tensorrt.check else None)
-        wait = meanwhile is None or settings.tensorrt.while_building == "wait"
-        other = None if wait or cache.find(cache.path(*key)) else _other(meanwhile, path)
-        if other is None:
+        if settings.tensorrt.while_building == "wait":
+            meanwhile = None
+        decided = cache.decided(cache.path(*key), check)
+        self._open(partial(cache.get, *key, check), path, meanwhile, decided=decided)
+
+    def _open(
+        self, get: Callable[[], Path], path: Path, meanwhile: Callable[[], Backend] | None, *, decided: bool
+    ) -> None:
+        """Load the engine that `get` gives; or run with another one until there is one, or for good."""
+        if not decided and (other := _other(meanwhile, path)):
+            self._run_with(other)
+            self._start_building(get, path, other)
+            return
+        try:
             with self._gpu.current():
                 engine = get()
             self._load(engine)
-        else:
-            self._start_building(get, path, other)
+        except ModelError as error:
+            # As in the first run, in which the engine was built.
+            another = _other(meanwhile, path) if decided else None
+            if another is None:
+                raise
+            self._run_with(another)
+            log.warning("the model stays with %s on %s: %s", another.name, another.device, error)
 
     def _load(self, path: Path) -> None:
         self._loaded = loaded = _Loaded(self._trt, self._gpu, path, graphs=self._graphs)
@@ -94,15 +111,15 @@ class TensorrtBackend:
         # The processor needs none, but cameras that are opened now should decode where the engine will run.
         return (self._meanwhile.pictures if self._meanwhile else None) or self._pictures
 
-    def _start_building(self, get: Callable[[], Path], path: Path, other: Backend) -> None:
-        """Run with another engine until this one is built."""
+    def _run_with(self, other: Backend) -> None:
         self._meanwhile = other
-        self.name, self.device, self.model, self.max_batch = (
-            other.name,
-            other.device,
-            other.model,
-            other.max_batch,
-        )
+        self.name, self.device, self.model = other.name, other.device, other.model
+        # On a CPU, a larger batch gains nothing once every thread has a picture: see `Detector.usual_batch`.
+        self._most = self._threads if other.device == "cpu" else other.max_batch
+        self.max_batch = min(self._most, other.max_batch)
+
+    def _start_building(self, get: Callable[[], Path], path: Path, other: Backend) -> None:
+        """Build the engine in a thread of its own."""
 
         def work() -> None:
             try:
@@ -136,7 +153,7 @@ class TensorrtBackend:
             # Collected here, because the other engine is closed as soon as this one is built.
             return pending if runs is not self._meanwhile else Pending.of(pending.collect())
         finally:
-            self.max_batch = runs.max_batch
+            self.max_batch = min(self._most, runs.max_batch) if runs is self._meanwhile else runs.max_batch
 
     def _switch(self, meanwhile: Backend, built: Path | ModelError) -> None:
         try:
@@ -167,7 +184,7 @@ def _other(make: Callable[[], Backend] | None, path: Path) -> Backend | None:
     try:
         return make()
     except ModelError as error:
-        log.info("model %s waits until its TensorRT engine is built: %s", path, error)
+        log.info("model %s runs with no other engine than TensorRT: %s", path, error)
         return None
 
 

@@ -120,6 +120,10 @@ class EngineCache:
         """Whether there is a whole engine, which then counts as used now."""
         return self._facts(path) is not None
 
+    def decided(self, path: Path, check: Check | None) -> bool:
+        """Whether `get` need not build: there is an engine, or it was refused."""
+        return self.find(path) or (check is not None and _refusal(path) is not None)
+
     def _facts(self, path: Path) -> dict[str, Any] | None:
         """What is known about a whole engine; None if there is none."""
         try:
@@ -213,7 +217,8 @@ class EngineCache:
             except OSError as error:
                 log.warning("%s: cannot be replaced (%s)", path, error.strerror)
             raise _refused(model, verdict.text, path)
-        note(path, verdict)
+        if not verdict.again:
+            note(path, verdict)
         log.info("engine of %s compared with its ONNX file: %s", model.name, verdict)
 
     @contextlib.contextmanager

@@ -14,10 +14,12 @@ class Verdict:
     Attributes:
         good: Whether it does; None if it could not be checked.
         text: The figures, or why it could not be checked.
+        again: Whether the check may succeed at another time, such as when more memory is free.
     """
 
     good: bool | None
     text: str
+    again: bool = False
 
     def __str__(self) -> str:
         return f"not checked: {self.text}" if self.good is None else self.text

@@ -14,6 +14,7 @@ from edge_node.assets.models import BUILT_IN
 from edge_node.backends.interface import Backend, OutOfMemory
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.tensorrt import backend as tensorrt
+from edge_node.backends.tensorrt.verdict import Verdict
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.check import LEAST, compared
 from shared.errors import ModelError
@@ -92,4 +93,4 @@ def test_a_lack_of_memory_says_nothing_about_an_engine(monkeypatch: pytest.Monke
         lambda path, settings, _index, graphs: Full(path, settings),  # noqa: ARG005 - as it is called
     )
     verdict = compared(SETTINGS, 0, MODEL, MODEL)
-    assert (verdict.good, verdict.text) == (None, "the GPU is full")
+    assert verdict == Verdict(None, "the GPU is full", again=True)

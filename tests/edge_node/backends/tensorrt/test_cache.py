@@ -71,6 +71,13 @@ def test_an_engine_is_compared_once(
     assert noted in caplog.text
 
 
+def test_a_check_that_could_not_be_made_is_made_at_the_next_start(asked: Asked) -> None:
+    path = asked.get(asked.saying(Verdict(None, "the GPU is full", again=True)))
+    assert asked.get(asked.saying(GOOD)) == path
+    assert json.loads(sidecar(path).read_text())["check"] == GOOD.text
+    assert (asked.builds, len(asked.engines)) == (1, 2)
+
+
 def test_an_engine_of_an_older_darner_is_compared_and_not_built_again(asked: Asked) -> None:
     path = asked.get(None)
     assert asked.get(asked.saying(GOOD)) == path

@@ -161,7 +161,7 @@ def test_while_an_engine_is_built_another_one_answers(
     monkeypatch.setattr(EngineCache, "find", lambda *_: None)
     monkeypatch.setattr(EngineCache, "path", lambda *_: built)
     monkeypatch.setattr(EngineCache, "get", get)
-    settings = ModelSettings(providers=("cpu",))
+    settings = ModelSettings(providers=("cpu",), threads=3)
     model = BUILT_IN / "nanodet_g.onnx"
     backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
     images, target = [np.zeros((416, 416, 3), np.uint8)], InputFormat(416, 416)
@@ -169,6 +169,7 @@ def test_while_an_engine_is_built_another_one_answers(
     try:
         assert backend.submit(images, target, wanted).done
         assert backend.name.startswith("onnxruntime")
+        assert backend.max_batch == 3, "a picture for each thread"
         meanwhile = backend.pictures
         assert isinstance(meanwhile, PinnedPool), "cameras are opened for the GPU already"
         images = [meanwhile.lend(416, 416)]
@@ -230,6 +231,46 @@ def test_without_another_engine_the_built_one_is_waited_for(
     )
     assert backend.name == "tensorrt 11.0"
     assert [check is not None for check in asked] == [checks]
+    backend.close()
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_an_engine_that_was_refused_leaves_the_model_to_the_other_engine_at_the_next_start(
+    monkeypatch: pytest.MonkeyPatch,
+    trt: FakeTrt,
+    gpu: Device,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    wait: bool,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", trt)
+    monkeypatch.setattr("edge_node.backends.tensorrt.backend.device", lambda _index: gpu)
+    built = tmp_path / "x.engine"
+    built.with_suffix(".refused").write_text("mean best IoU 0.520")
+    monkeypatch.setattr(EngineCache, "path", lambda *_: built)
+    model = BUILT_IN / "nanodet_g.onnx"
+    settings = ModelSettings(
+        providers=("cpu",), tensorrt=TensorrtSettings(while_building="wait" if wait else "onnxruntime")
+    )
+
+    def opened() -> TensorrtBackend:
+        return TensorrtBackend(
+            model,
+            settings,
+            meanwhile=lambda: OnnxBackend(model, settings),
+            check=lambda *_: Verdict(True, ""),
+        )
+
+    if wait:
+        with pytest.raises(ModelError, match=r"IoU 0\.520"):
+            opened()
+        return
+    backend = opened()
+    assert backend.name.startswith("onnxruntime")
+    assert "stays with onnxruntime" in caplog.text
+    assert "0.520" in caplog.text
+    assert "engine-build" not in {thread.name for thread in threading.enumerate()}
     backend.close()
 
 
