@@ -154,8 +154,9 @@ def _onnx_runtime(path: Path, settings: ModelSettings, device: int) -> Backend:
     if providers.prefers_cuda(settings.providers):
         from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 
+        given = settings.provider_options.get("cuda")
         try:
-            return _rescued(CudaOnnxBackend(path, MAX_BATCH, device), path, settings, device)
+            return _rescued(CudaOnnxBackend(path, MAX_BATCH, device, options=given), path, settings, device)
         except ModelError as error:
             log.warning("pictures are prepared on the CPU: %s", error)
     return OnnxBackend(path, settings, device)
@@ -178,7 +179,7 @@ def _on_processor(path: Path, settings: ModelSettings) -> Callable[[], Backend] 
     def load() -> Backend:
         from edge_node.backends.onnx.backend import OnnxBackend
 
-        return OnnxBackend(model, replace(settings, providers=("cpu",)))
+        return OnnxBackend(model, replace(settings, providers=("cpu",), provider_options={}))
 
     return load
 

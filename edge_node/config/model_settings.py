@@ -86,6 +86,13 @@ class ModelSettings:
             "empty: cuda where it works, else cpu"
         ),
     ] = ()
+    provider_options: Annotated[
+        dict[Provider, dict[str, str | int | float | bool]],
+        Meta(
+            description="Options of ONNX Runtime's execution providers, by provider, under its own names; "
+            "one that it refuses ends the node with an error"
+        ),
+    ] = field(default_factory=dict)
     allow_fallback: Annotated[
         bool,
         Meta(
@@ -159,3 +166,21 @@ class ModelSettings:
         float, Meta(gt=0, le=600, description="Longest wait for a KServe server's answer, in seconds")
     ] = 5.0
     tensorrt: TensorrtSettings = field(default_factory=TensorrtSettings)
+
+    def __post_init__(self) -> None:
+        for provider, given in self.provider_options.items():
+            where = f"provider_options.{provider}"
+            if provider == "cpu":
+                raise ValueError(f"{where}: the cpu provider ignores options: leave them out")
+            if self.backend in ("torch", "kserve"):
+                raise ValueError(f"{where} is for ONNX Runtime: leave it out with backend: {self.backend}")
+            if provider not in (self.providers or ("cuda",)):
+                raise ValueError(
+                    f"{where} has no effect unless providers names {provider}: add it, or leave it out"
+                )
+            if "device_id" in given:
+                raise ValueError(f"{where}.device_id: the numbers of the GPUs go into devices")
+            if "user_compute_stream" in given:
+                raise ValueError(
+                    f"{where}.user_compute_stream: the node has a stream of its own: leave it out"
+                )

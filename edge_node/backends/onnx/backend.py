@@ -144,9 +144,12 @@ class OnnxBackend:
         spinning = "1" if self._settings.spinning else "0"
         options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
         options.log_severity_level = 3
-        asked = providers.options(self._providers, self._index)
         try:
-            return ort.InferenceSession(model, options, providers=asked)
+            return providers.open_session(
+                model, options, self._providers, self._index, self._settings.provider_options
+            )
+        except ModelError:
+            raise
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
             first = str(error).strip().splitlines()[0]
             raise ModelError(f"model {self._path}: ONNX Runtime cannot load it: {first}") from None

@@ -15,6 +15,7 @@ from edge_node.backends.cuda.memory import IN_FLIGHT, is_shortage
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.cuda.slots import Shape
 from edge_node.backends.interface import Inference, ModelFile, OutOfMemory, Pending, Tensor, Wanted
+from edge_node.backends.onnx.providers import OfProvider
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.sizes import DEFAULT_SIDE
 from edge_node.frames import Lender, Picture
@@ -37,6 +38,7 @@ class CudaOnnxBackend:
         max_batch: Maximum number of pictures in one batch, if the model leaves the number open.
         index: Number of the GPU.
         graphs: Whether to record runs as CUDA graphs and replay them.
+        options: What the user sets for the provider.
 
     Raises:
         ModelError: The model does not take one picture, there is no GPU, or ONNX Runtime lacks its CUDA
@@ -46,7 +48,15 @@ class CudaOnnxBackend:
     letterboxes = True
     in_flight = IN_FLIGHT
 
-    def __init__(self, path: Path, max_batch: int = 16, index: int = 0, *, graphs: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_batch: int = 16,
+        index: int = 0,
+        *,
+        graphs: bool = True,
+        options: OfProvider | None = None,
+    ) -> None:
         try:
             gpu = device(index)
         except ModelError as error:
@@ -54,7 +64,7 @@ class CudaOnnxBackend:
         with gpu.current():
             stream = gpu.driver.Stream()
             try:
-                network = Session(path, max_batch, index, stream.handle)
+                network = Session(path, max_batch, index, stream.handle, options)
             except OutOfMemory as error:
                 raise ModelError(
                     f"{error} ({gpu.free_memory() >> 20} MB of {gpu.name} are free): end other programs on "
@@ -89,6 +99,7 @@ class Session:
         max_batch: Maximum number of pictures in one batch, if the model leaves the number open.
         index: Number of the GPU.
         stream: Handle of the stream.
+        given: What the user sets for the provider.
 
     Raises:
         ModelError: The model does not take one picture, or ONNX Runtime lacks its CUDA provider.
@@ -96,14 +107,20 @@ class Session:
 
     capturable = True
 
-    def __init__(self, path: Path, max_batch: int, index: int, stream: int) -> None:
+    def __init__(
+        self, path: Path, max_batch: int, index: int, stream: int, given: OfProvider | None = None
+    ) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         # Without TF32 a float32 model has the same results as on the CPU; for speed there are float16 models.
         provider = {"device_id": str(index), "user_compute_stream": str(stream), "use_tf32": "0"}
+        provider |= {key: str(value) for key, value in (given or {}).items()}
         try:
             self._session = ort.InferenceSession(
-                path, options, providers=[("CUDAExecutionProvider", provider), "CPUExecutionProvider"]
+                path,
+                options,
+                providers=[("CUDAExecutionProvider", provider), "CPUExecutionProvider"],
+                enable_fallback=int(not given),  # an option that it refuses is an error
             )
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
             raise failed(f"model {path}: ONNX Runtime cannot load it", error) from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
@@ -14,6 +16,8 @@ from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")
 
+_PLACE = re.compile(r"^\S+\.cc:\d+ .*\) ")
+"""Where in its source an error arose, which ONNX Runtime puts before what happened."""
 _NAMES: dict[Provider, str] = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -60,8 +64,22 @@ def wanted(configured: Sequence[Provider], *, allow_fallback: bool) -> tuple[Pro
     return (*kept, "cpu")
 
 
-def options(names: Sequence[Provider], index: int = 0) -> list[tuple[str, dict[str, Any]]]:
-    """ONNX Runtime's names and options for providers, on the GPU with this number."""
+OfProvider = Mapping[str, str | int | float | bool]
+"""What a user sets for a provider, under ONNX Runtime's names."""
+Options = Mapping[Provider, OfProvider]
+"""The same by provider."""
+
+
+def options(
+    names: Sequence[Provider], index: int = 0, configured: Options | None = None
+) -> list[tuple[str, dict[str, Any]]]:
+    """ONNX Runtime's names and options for providers.
+
+    Args:
+        names: The providers.
+        index: Number of the GPU.
+        configured: By the user; they replace ours.
+    """
     settings: dict[Provider, dict[str, Any]] = {
         "cuda": {"device_id": index},
         "openvino": {"device_type": "CPU"},
@@ -72,7 +90,59 @@ def options(names: Sequence[Provider], index: int = 0) -> list[tuple[str, dict[s
             "trt_engine_cache_enable": True,
             "trt_engine_cache_path": str(cache_dir() / "onnxruntime-tensorrt"),
         }
-    return [(_NAMES[name], settings.get(name, {})) for name in names]
+    given = configured or {}
+    return [
+        (
+            _NAMES[name],
+            settings.get(name, {}) | {key: str(value) for key, value in given.get(name, {}).items()},
+        )
+        for name in names
+    ]
+
+
+def open_session(
+    model: Path | bytes,
+    session_options: ort.SessionOptions,
+    names: Sequence[Provider],
+    index: int,
+    configured: Options,
+) -> ort.InferenceSession:
+    """A session with these providers.
+
+    A provider that refuses an option raises an error or, of a wrong value, only logs it and is left out.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the user's options.
+        Exception: The model cannot be loaded.
+    """
+    configured = {name: given for name, given in configured.items() if given and name in names}
+    plain = options(names, index)
+    if not configured:
+        return ort.InferenceSession(model, session_options, providers=plain)
+    why = ""
+    try:
+        # By default, it prints that it refuses an option, and goes on with the CPU.
+        session = ort.InferenceSession(
+            model, session_options, providers=options(names, index, configured), enable_fallback=0
+        )
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this option is bad"
+        why = _PLACE.sub("", str(error).strip()).partition("\n")[0]
+    else:
+        if _has(session, configured):
+            return session
+    without = ort.InferenceSession(model, session_options, providers=plain)  # else the model is to blame
+    if not _has(without, configured):
+        return without  # it does not start with any options
+    said = ", ".join(
+        f"model.provider_options.{name}.{key}={value}"
+        for name, given in configured.items()
+        for key, value in given.items()
+    )
+    raise ModelError(f"{said}: ONNX Runtime {ort.__version__} refuses this: {why or 'see its message above'}")
+
+
+def _has(session: ort.InferenceSession, names: Iterable[Provider]) -> bool:
+    return {_NAMES[name] for name in names} <= set(session.get_providers())
 
 
 def started(
