@@ -175,7 +175,10 @@ def _type(field: Node) -> str:
     if "$ref" in field:
         return "section"
     if "additionalProperties" in field:
-        return f"at most {field['maxProperties']} sections by name"
+        inner: Node = field["additionalProperties"]
+        if "$ref" in inner:
+            return f"at most {field['maxProperties']} sections by name"
+        return f"sections of {_type(inner)}" if "additionalProperties" in inner else "values by name"
     if field["type"] == "array":
         return f"list of {_count(field.get('minItems'), field.get('maxItems'))}{_type(field['items'])}"
     return _PLAIN[field["type"]] + _bounds(field)
