@@ -53,6 +53,7 @@ class SideBySide:
         if self._pool is None or self._network is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="network")
             self._network = self._pool.submit(self._opened)
+            return None
         if not self._network.done() or self._network.exception() is not None:
             return None
         network = self._network.result()
