@@ -31,6 +31,8 @@ def yolov8(raw: Raw) -> Detections:
     output, wanted = raw.arrays[0], raw.wanted
     scores = output[4:] if len(wanted) == len(output) - 4 else output[4:][wanted]
     anchor, score, best = _best_of_columns(scores, raw.confidence)
+    if not len(anchor):  # as in most pictures of most cameras
+        return Detections.empty()
     return _from_centres(single(output[:4].take(anchor, axis=1)), score, wanted[best])
 
 
@@ -121,6 +123,8 @@ def _best(scores: Array, wanted: Ids, confidence: float) -> tuple[Ids, F32, Ids]
 def _best_of_columns(scores: Array, confidence: float) -> tuple[Ids, F32, Ids]:
     """Index, score and row of the columns of ``(classes, anchors)`` whose best class scores enough."""
     place = likely(scores, confidence)
+    if not len(place):
+        return place, np.zeros(0, np.float32), place
     score = single(scores.reshape(-1).take(place))
     row, column = np.divmod(place, scores.shape[1])
     if len(place) <= _FEW:
