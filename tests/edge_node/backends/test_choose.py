@@ -11,7 +11,9 @@ import pytest
 
 from edge_node.assets.models import BUILT_IN
 from edge_node.backends.choose import BackendName, choose
+from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.config.model_settings import ModelSettings
+from edge_node.detect.devices import for_throughput, on_devices
 from shared.errors import ModelError
 
 
@@ -91,3 +93,23 @@ def test_an_address_without_a_model_is_one_clear_error(url: str) -> None:
     pytest.importorskip("tritonclient", reason="tritonclient is not installed; see `make test-engines`")
     with pytest.raises(ModelError, match="write http://HOST:PORT/MODEL"):
         choose(ModelSettings(name=url))
+
+
+@pytest.mark.parametrize("node", [True, False])
+def test_only_a_node_runs_another_engine_while_tensorrt_builds(
+    monkeypatch: pytest.MonkeyPatch, *, node: bool
+) -> None:
+    """What tools measure, and what a batch job counts, must come from one engine."""
+    given: list[tuple[bool, bool]] = []
+
+    def opened(path: Path, settings: ModelSettings, _index: int, **how: object) -> OnnxBackend:
+        given.append((how["meanwhile"] is not None, how["check"] is not None))
+        return OnnxBackend(path, settings)
+
+    monkeypatch.setattr("edge_node.backends.tensorrt.backend.TensorrtBackend", opened)
+    monkeypatch.setattr("edge_node.backends.cuda.device.device", lambda _index: None)
+    settings = ModelSettings(name="nanodet_g", backend="tensorrt", threads=1)
+    with on_devices(settings) if node else for_throughput(settings, 1):
+        assert given == [(node, True)]
+    choose(settings).close()
+    assert given[1:] == [(False, False)]
