@@ -53,6 +53,7 @@ class Node:
             "cameras.film": f"{{source: {video}, loop: true}}",
             "cameras.still": f"{{source: {picture}, loop: true, fps: 5}}",
             "model.threads": 1,
+            "model.input_size": 128,  # starts sooner
         }
         words = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
         more = {

@@ -48,7 +48,7 @@ def start(
     *words: object, limit: Callable[[], None] | None = None, settings: dict[str, Any] | None = None
 ) -> subprocess.Popen[str]:
     folder = Path(str(words[-1])).parent
-    given: list[str] = []
+    given = ["--set", "model.input_size=256"]  # as in `config`
     if settings is not None:
         file = folder / "process.yaml"
         file.write_text(yaml.safe_dump(settings))
@@ -147,11 +147,11 @@ def test_a_batch_job_finds_what_a_running_node_says_over_mqtt(
 
 def test_what_is_found_does_not_depend_on_how_many_look(short_video: Path, tmp_path: Path) -> None:
     found = []
-    for jobs in (1, 2, 3):
+    for jobs in (1, 3):
         out = tmp_path / str(jobs)
         assert run("--jobs", jobs, short_video, "--out", out)[0] == 0
         found.append([lasting(line) for line in lines(out / "short.jsonl")])
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     assert any(line.get("objects") for line in found[0])
 
 

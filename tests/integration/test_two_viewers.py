@@ -16,7 +16,7 @@ CONFIG = """
 node: shop
 mqtt: {{url: "{url}"}}
 outbox: {{path: "{outbox}"}}
-model: {{threads: 1}}
+model: {{threads: 1, input_size: 256}}
 cameras:
   yard:
     source: "{video}"

@@ -199,7 +199,12 @@ def test_garbage_under_our_name_stops_nobody(level: str, payload: bytes, retain:
 def edge(tmp_path: Path, video: Path, url: str, prefix: str) -> Iterator[subprocess.Popen[str]]:
     file = tmp_path / "edge.yaml"
     camera = {"source": str(video), "loop": True, "zones": {"all": {"polygon": [[0, 0], [1, 0], [1, 1]]}}}
-    config = {"node": NODE, "mqtt": {"url": url, "prefix": prefix}, "cameras": {"street": camera}}
+    config = {
+        "node": NODE,
+        "mqtt": {"url": url, "prefix": prefix},
+        "model": {"input_size": 256},  # starts sooner
+        "cameras": {"street": camera},
+    }
     file.write_text(yaml.safe_dump(config))
     words = [sys.executable, "-m", "edge_node", "--config", str(file)]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=REPO)
