@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_node.config import load
@@ -46,6 +46,7 @@ def test_no_printed_configuration_description_or_error_shows_a_secret(address: S
     assert not [text for text in shown for piece in address.secrets if piece in text]
 
 
+@settings(max_examples=40)  # each is seven configurations; `make fuzz` takes more
 @given(st.text(st.sampled_from(ODD + "x"), max_size=4).map(lambda odd: f"{WORDS[0]}{odd}{WORDS[1]}"))
 def test_no_error_about_settings_repeats_a_secret(word: str) -> None:
     for overrides in (
