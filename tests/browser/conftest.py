@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.conftest import unmeasured
 from tests.viewer_server.process import ViewerProcess
 
 REPO = Path(__file__).resolve().parents[2]
@@ -17,6 +19,15 @@ ARTIFACTS = REPO / "artifacts"
 
 OpenPage = Callable[..., Page]
 CheckPage = Callable[[Page], None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _not_measured() -> Iterator[None]:
+    """Do not measure which lines the programs behind the pages run: `tests/viewer_server` does."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in set(os.environ) - set(unmeasured()):
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture

@@ -74,8 +74,8 @@ def test_every_drawn_frame_carries_its_own_boxes(
     page.reload()  # a trail would lie over the pixels that are looked at
     with streaming(edge, "yard", "door", fps=40):
         page.locator(canvas_of("yard")).wait_for()
-        frames = watch(page, canvas_of("yard"), 500)
-    assert len({frame.seq for frame in frames}) == 500
+        frames = watch(page, canvas_of("yard"), 300)
+    assert len({frame.seq for frame in frames}) == 300
     for frame in frames:
         assert frame.seq == frame.boxes_seq == frame.seq_in_picture
         assert frame.box_is_on_the_block()

@@ -271,8 +271,7 @@ def test_a_drawing_outlives_a_restart_of_the_viewer(
     assert list(edge.store["yard"].lines) == ["line-1"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
 def test_the_editor_looks_right_and_is_accessible(
     viewer: ViewerProcess,
     edge: AnsweringEdge,
