@@ -66,6 +66,8 @@ demo: .venv/.run
 
 # Whole files side by side, one more than processors, since tests wait much; what measures short times by itself, after.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
+# Where Python may not keep what it has compiled, as in many containers, each program that a test starts compiles itself anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
@@ -79,7 +81,7 @@ ifdef ARGS
 else
 	rm -rf .cache/coverage
 	$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 -m "not timing"
-	$(BIN)/python -m pytest -m timing
+	$(BIN)/python -m pytest -m timing $$(grep -rl --include='test_*.py' 'mark\.timing' tests)
 	@$(BIN)/python -m tests.coverage_by_wing
 endif
 
