@@ -28,6 +28,8 @@ from tests.edge_node.backends.cuda.outputs import DECODED, anchors_of, arranged,
 
 SIZE = (640, 640)
 WANTED = Wanted(np.arange(80), 0.25, iou=0.6, most=300)
+DISTINCT = 4
+"""Pictures of a batch that differ."""
 PER_OBJECT = 6
 """Candidates that see one object."""
 TIMES = 20
@@ -42,9 +44,10 @@ def output(layout: Layout, batch: int, count: int) -> list[Array]:
         arranged(
             layout, crowd(rng, classes=80, anchors=anchors, candidates=count, objects=objects), size=SIZE
         )
-        for _ in range(batch)
+        for _ in range(min(batch, DISTINCT))
     ]
-    return [np.stack(one).astype(np.float16) for one in zip(*pictures, strict=True)]
+    outputs = [np.stack(one).astype(np.float16) for one in zip(*pictures, strict=True)]
+    return [np.resize(one, (batch, *one.shape[1:])) for one in outputs]
 
 
 def on_gpu(
