@@ -8,18 +8,15 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
-import re
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.video.copier import copier_for
-from edge_node.backends.cuda.video.surfaces import Surface, Surfaces
-from edge_node.frames import Colour, Copier, Decoded, Lender, OnGpu
+from edge_node.backends.cuda.video.decoding import Decoder, Film, Stream, as_source_error, first_line
+from edge_node.backends.cuda.video.surfaces import Surfaces
+from edge_node.frames import Colour, Copier, Lender
 from shared.errors import ModelError, SourceError
 
 _making = threading.Lock()
@@ -27,10 +24,6 @@ INSTALL = "pip install 'darner[nvdec]'"
 _CODECS = {"h264": "H264", "h265": "HEVC"}
 _FILMS = ("H264", "HEVC", "AV1", "VP9")
 """Codecs of files that are decoded here; the others are rare, or JPEGs, which come with other colours."""
-_WORKED = 50
-"""Units after which a stream's decoder counts as one that worked; if it fails, a new one takes its place."""
-_NO_STAMP = -(2**63)
-"""PyNvVideoCodec's value for a time stamp that is not there."""
 
 
 class Nvdec:
@@ -44,6 +37,7 @@ class Nvdec:
 
     def __init__(self, gpu: Device, library: Any, copier: Copier) -> None:
         self._gpu, self._library, self._copier = gpu, library, copier
+        self._can: dict[object, dict[str, int]] = {}
         with gpu.current():
             self._surfaces = Surfaces(gpu)
 
@@ -54,7 +48,7 @@ class Nvdec:
             SourceError: The GPU cannot decode it; the text says why, without the file's name.
         """
         library = self._library
-        with _as_source_error("cannot read it"):
+        with as_source_error("cannot read it"):
             demuxer = library.CreateDemuxer(filename=path)
             codec, name = demuxer.GetNvCodecId(), demuxer.GetNvCodecId().name
             if name not in _FILMS:
@@ -73,8 +67,8 @@ class Nvdec:
         """
         library = self._library
 
-        def opened() -> _Decoder:
-            with _as_source_error("cannot decode it"):
+        def opened() -> Decoder:
+            with as_source_error("cannot decode it"):
                 kind = getattr(library.cudaVideoCodec, _CODECS[codec])
                 decoder = self._decoder(kind, library.DisplayDecodeLatencyType.LOW)
                 decoder.colour = colour
@@ -82,27 +76,32 @@ class Nvdec:
 
         return Stream(opened, library)
 
-    def _decoder(self, codec: Any, latency: Any) -> _Decoder:
+    def _decoder(self, codec: Any, latency: Any) -> Decoder:
         with self._gpu.current():
-            stream = self._gpu.driver.Stream()
-            opened = self._library.CreateDecoder(
-                gpuid=self._gpu.index,
-                codec=codec,
-                cudacontext=0,
-                cudastream=stream.handle,
-                usedevicememory=True,
-                latency=latency,
-            )
-        return _Decoder(self._gpu, opened, stream, self._surfaces, self._copier)
+            shelf = self._surfaces.shelf()
+            try:
+                opened = self._library.CreateDecoder(
+                    gpuid=self._gpu.index,
+                    codec=codec,
+                    cudacontext=0,
+                    cudastream=shelf.stream.handle,
+                    usedevicememory=True,
+                    latency=latency,
+                )
+            except BaseException:
+                self._surfaces.leave(shelf)
+                raise
+        return Decoder(self._gpu, opened, self._surfaces, shelf, self._copier)
 
     def _check(self, codec: Any, demuxer: Any) -> None:
         """Refuse what the GPU says that it cannot decode; it may find more only when it decodes."""
-        can = self._library.GetDecoderCaps(
-            gpuid=self._gpu.index,
-            codec=codec,
-            chromaformat=demuxer.ChromaFormat(),
-            bitdepth=demuxer.BitDepth(),
-        )
+        chroma, depth = demuxer.ChromaFormat(), demuxer.BitDepth()
+        kind = codec.name, str(chroma), depth
+        can = self._can.get(kind)
+        if can is None:  # asking takes long, and holds the interpreter's lock meanwhile
+            can = self._can[kind] = self._library.GetDecoderCaps(
+                gpuid=self._gpu.index, codec=codec, chromaformat=chroma, bitdepth=depth
+            )
         width, height = demuxer.Width(), demuxer.Height()
         if not can.get("supported", 1):
             raise SourceError(f"{self._gpu.name} does not decode {codec.name} of this kind")
@@ -129,161 +128,6 @@ class NoDecoder:
     def stream(self, codec: Literal["h264", "h265"], colour: Colour) -> Stream:  # noqa: ARG002 - as `Nvdec` has it
         """Raises `SourceError`, with the reason."""
         raise SourceError(self._why)
-
-
-class _Decoder:
-    """A decoder and the stream that it works on. One thread at a time may decode.
-
-    Attributes:
-        colour: How its pictures become BGR.
-    """
-
-    def __init__(self, gpu: Device, opened: Any, stream: Any, surfaces: Surfaces, copier: Copier) -> None:
-        self._gpu, self._opened, self._stream = gpu, opened, stream
-        self._surfaces, self._copier = surfaces, copier
-        self._copied: Surface | None = None
-        self._shape: tuple[int, int] | None = None
-        self.colour: Colour = "bt601"
-
-    def decode(self, packet: Any) -> list[Decoded]:
-        """The pictures that are complete with this packet.
-
-        Raises:
-            SourceError: It fails.
-        """
-        with _as_source_error("the decoder fails"), self._gpu.current():
-            last, self._copied = self._copied, None
-            if last is not None and not last.there.query():
-                last.there.synchronize()  # before the decoder overwrites what is being copied
-            return [self._copy(frame) for frame in self._opened.Decode(packet)]
-
-    def close(self) -> None:
-        """Release the decoder."""
-        self._copied = None
-        with self._gpu.current():
-            self._stream.synchronize()
-            self._opened = None
-
-    def _copy(self, frame: Any) -> Decoded:
-        shape, stride = frame.shape, frame.strides[0]
-        if shape != self._shape:
-            self._check(frame, *shape)
-            self._shape = shape
-        height, width = shape[0] * 2 // 3, shape[1]
-        size = stride * height
-        surface, copy = self._surfaces.lend(size + size // 2), self._gpu.driver.memcpy_dtod_async
-        # Another stream may still be writing to this memory, if nobody waited for the picture in it.
-        surface.there.before(self._stream.handle)
-        luma, chroma = frame.GetPtrToPlane(0), frame.GetPtrToPlane(1)
-        if chroma == luma + size:
-            copy(surface.address, luma, size + size // 2, self._stream)
-        else:
-            copy(surface.address, luma, size, self._stream)
-            copy(surface.address + size, chroma, size // 2, self._stream)
-        surface.there.record(self._stream.handle)
-        self._copied = surface
-        picture = OnGpu(
-            surface.address,
-            surface.address + size,
-            stride,
-            width,
-            height,
-            self._copier,
-            surface,
-            self.colour,
-            surface.there.handle,
-        )
-        stamp = frame.getPTS()
-        return Decoded(picture, None if stamp == _NO_STAMP else stamp)
-
-    @staticmethod
-    def _check(frame: Any, rows: int, width: int) -> None:
-        """Refuse pictures that the rest of the node cannot take; rows are those of luma and chroma."""
-        if frame.format.name != "NV12":
-            raise SourceError(f"the pixels are {frame.format.name}; only 8 bits with 4:2:0 stay on the GPU")
-        if rows % 3 or width % 2:
-            raise SourceError(
-                f"its size {width}x{frame.cuda()[0].__cuda_array_interface__['shape'][0]} is odd"
-            )
-
-
-class Film:
-    """A file that is being decoded; the stamps are seconds. One thread at a time may read.
-
-    Args:
-        decoder: Its decoder.
-        demuxer: Its packets.
-        step: Seconds from one value of a time stamp to the next.
-    """
-
-    def __init__(self, decoder: _Decoder, demuxer: Any, step: float) -> None:
-        self._decoder, self._packets, self._step = decoder, iter(demuxer), step
-        self._waiting: deque[Decoded] = deque()
-
-    def read(self) -> Decoded | None:
-        """The next picture in the order of display; None at the end.
-
-        Raises:
-            SourceError: The decoder fails.
-        """
-        while not self._waiting:
-            with _as_source_error("cannot read on"):
-                packet = next(self._packets, None)
-            if packet is None:
-                return None
-            self._waiting += self._decoder.decode(packet)
-        picture, stamp = self._waiting.popleft()
-        return Decoded(picture, None if stamp is None else stamp * self._step)
-
-    def close(self) -> None:
-        """Release the file and the decoder. Pictures that somebody holds stay as they are."""
-        self._waiting.clear()
-        self._packets = iter(())
-        self._decoder.close()
-
-
-class Stream:
-    """A stream that is being decoded. One thread at a time may decode.
-
-    Args:
-        opened: Opens a decoder.
-        library: The module `PyNvVideoCodec`.
-    """
-
-    def __init__(self, opened: Callable[[], _Decoder], library: Any) -> None:
-        self._opened, self._library = opened, library
-        self._decoder = opened()
-        self._units = 0
-
-    def decode(self, address: int, size: int, stamp: int) -> list[Decoded]:
-        """Decode one access unit, and give the pictures that are complete, often one.
-
-        Args:
-            address: Of its bytes in host memory, in Annex B's form.
-            size: Number of its bytes.
-            stamp: Its time stamp, which its picture gets.
-
-        Raises:
-            SourceError: The decoder fails.
-        """
-        packet = self._library.PacketData()
-        packet.bsl_data, packet.bsl, packet.pts = address, size, stamp
-        packet.decode_flag = self._library.VideoPacketFlag.ENDOFPICTURE  # the next unit need not come first
-        self._units += 1
-        try:
-            return self._decoder.decode(packet)
-        except SourceError:
-            # A decoder cannot take larger pictures than its first ones. A new one can, from a key frame on.
-            if self._units < _WORKED:
-                raise
-            self._units = 0
-            self._decoder.close()
-            self._decoder = self._opened()
-            return self._decoder.decode(packet)
-
-    def close(self) -> None:
-        """Release the decoder. Pictures that somebody holds stay as they are."""
-        self._decoder.close()
 
 
 def decoder_for(lender: Lender | None) -> Nvdec | NoDecoder | None:
@@ -326,7 +170,7 @@ def load() -> Any:
                 "the driver's video libraries are missing; a container gets them with "
                 "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
             )
-        return f"PyNvVideoCodec cannot be used: {_first_line(text)}"
+        return f"PyNvVideoCodec cannot be used: {first_line(text)}"
 
 
 def _colour(space: str, values: str) -> Colour:
@@ -334,18 +178,3 @@ def _colour(space: str, values: str) -> Colour:
     if space == "BT_709":
         return "bt709-full" if values == "JPEG" else "bt709"
     return "bt601-full" if values == "JPEG" else "bt601"
-
-
-@contextmanager
-def _as_source_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except SourceError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the library, pycuda and the driver raise kinds of their own
-        found = re.search(r"Error Type : (.+)", str(error))
-        raise SourceError(f"{what}: {found[1].strip() if found else _first_line(str(error))}") from None
-
-
-def _first_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no reason given"])[0][:200]

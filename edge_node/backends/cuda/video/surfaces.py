@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -21,11 +22,14 @@ PATIENCE_S = 2.0
 _LOOK_S = 0.002
 
 
+Memory = tuple[Buffer, Event]
+
+
 class Surface:
-    """Memory of one picture. Whoever holds it may read it; it returns to its pool when nobody does.
+    """Memory of one picture. Whoever holds it may read it; it returns to its shelf when nobody does.
 
     Args:
-        pool: Where it returns to.
+        shelf: Where it returns to.
         memory: What it owns.
 
     Attributes:
@@ -33,18 +37,52 @@ class Surface:
         there: The event after which the picture is there.
     """
 
-    __slots__ = ("_memory", "_pool", "address", "there")
+    __slots__ = ("_memory", "_shelf", "address", "there")
 
-    def __init__(self, pool: Surfaces, memory: tuple[Buffer, Event]) -> None:
-        self._pool, self._memory = pool, memory
+    def __init__(self, shelf: Shelf, memory: Memory) -> None:
+        self._shelf, self._memory = shelf, memory
         self.address, self.there = memory[0].address, memory[1]
 
     def __del__(self) -> None:
-        self._pool.give_back(self._memory)
+        self._shelf.free.append(self._memory)
+
+
+class Shelf:
+    """The memory that one stream of the GPU fills, so that no picture has to wait for another stream.
+
+    One thread at a time may ask.
+
+    Args:
+        pool: Gives it more.
+        stream: The stream, of pycuda.
+
+    Attributes:
+        stream: As given.
+        free: What nobody holds. Pictures die in any thread and at any line: appending takes no lock.
+    """
+
+    def __init__(self, pool: Surfaces, stream: Any) -> None:
+        self._pool, self.stream = pool, stream
+        self.free: deque[Memory] = deque()
+
+    def lend(self, size: int) -> Surface:
+        """Memory of `size` bytes with any content; waits a little for what others hold.
+
+        Raises:
+            SourceError: There is none.
+        """
+        try:
+            memory = self.free.pop()
+        except IndexError:
+            return Surface(self, self._pool.make(size))
+        if memory[0].size != size:
+            self._pool.drop(memory)
+            return self.lend(size)
+        return Surface(self, memory)
 
 
 class Surfaces:
-    """Lends memory for pictures, up to a limit. Any thread may ask; the context must be current.
+    """Memory for the pictures of all decoders of a GPU, up to a limit. The context must be current.
 
     Args:
         gpu: The GPU.
@@ -66,13 +104,26 @@ class Surfaces:
         self._gpu, self._clock, self._sleep = gpu, clock, sleep
         self._limit = min(LIMIT, gpu.free_memory() // SHARE) if limit is None else limit
         self._lock = threading.Lock()
-        self._free: dict[int, list[tuple[Buffer, Event]]] = {}
-        # Filled when a picture dies, which may happen in any thread and at any line: appending takes no lock.
-        self._returned: deque[tuple[Buffer, Event]] = deque()
+        self._shelves: list[Shelf] = []
+        self._idle: list[Shelf] = []
         self.held = 0
 
-    def lend(self, size: int) -> Surface:
-        """Memory of `size` bytes with any content; waits a little for what others hold.
+    def shelf(self) -> Shelf:
+        """A shelf for one decoder, which gives it back by `leave`."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            made = Shelf(self, self._gpu.driver.Stream())
+            self._shelves.append(made)
+            return made
+
+    def leave(self, shelf: Shelf) -> None:
+        """Take a shelf back that its decoder no longer needs, for the next one."""
+        with self._lock:
+            self._idle.append(shelf)
+
+    def make(self, size: int) -> Memory:
+        """More memory; waits a little for what others hold.
 
         Raises:
             SourceError: There is none.
@@ -80,30 +131,23 @@ class Surfaces:
         until = self._clock() + PATIENCE_S
         while True:
             with self._lock:
-                self._take_back()
-                free = self._free.get(size)
-                memory = free.pop() if free else self._make(size)
+                memory = self._make(size)
             if memory is not None:
-                return Surface(self, memory)
+                return memory
             if self._clock() >= until:
                 raise SourceError(
                     f"the GPU has no memory left for decoded pictures ({self.held >> 20} MB are held)"
                 )
             self._sleep(_LOOK_S)
 
-    def give_back(self, memory: tuple[Buffer, Event]) -> None:
-        """Take memory back; only the end of a surface calls this."""
-        self._returned.append(memory)
-
-    def trim(self) -> None:
-        """Give the memory to the GPU that nobody holds."""
+    def drop(self, memory: Memory) -> None:
+        """Give memory to the GPU that nobody holds."""
         with self._lock:
-            self._take_back()
-            self._drop()
+            self._drop(memory)
 
-    def _make(self, size: int) -> tuple[Buffer, Event] | None:
+    def _make(self, size: int) -> Memory | None:
         if self.held + size > self._limit:
-            self._drop()  # what cameras with another resolution left behind
+            self._trim()
         if self.held + size > self._limit:
             return None
         try:
@@ -113,13 +157,13 @@ class Surfaces:
         self.held += size
         return memory
 
-    def _take_back(self) -> None:
-        while self._returned:
-            memory = self._returned.popleft()
-            self._free.setdefault(memory[0].size, []).append(memory)
+    def _trim(self) -> None:
+        """Drop what lies free on all shelves."""
+        for shelf in self._shelves:
+            with contextlib.suppress(IndexError):  # its decoder may take it at the same time
+                while True:
+                    self._drop(shelf.free.pop())
 
-    def _drop(self) -> None:
-        for memory, _ in (one for same in self._free.values() for one in same):
-            self.held -= memory.size
-            memory.free()
-        self._free.clear()
+    def _drop(self, memory: Memory) -> None:
+        self.held -= memory[0].size
+        memory[0].free()

@@ -24,6 +24,7 @@ class FakeLibrary:
         fails_at: Packet at which the decoder raises.
         opened: What `CreateDecoder` was asked for.
         packets: Packets of streams.
+        asked: How often `GetDecoderCaps` was called.
     """
 
     DisplayDecodeLatencyType = SimpleNamespace(NATIVE="native", LOW="low")
@@ -41,6 +42,7 @@ class FakeLibrary:
         self.fails_at = -1
         self.opened: list[dict[str, Any]] = []
         self.packets: list[Any] = []
+        self.asked = 0
 
     def CreateDemuxer(self, filename: str) -> Any:  # noqa: N802 - the library's name
         if "broken" in filename:
@@ -50,6 +52,7 @@ class FakeLibrary:
         return _Demuxer(self)
 
     def GetDecoderCaps(self, **_asked: Any) -> dict[str, int]:  # noqa: N802 - the library's name
+        self.asked += 1
         return self.caps
 
     def CreateDecoder(self, **asked: Any) -> Any:  # noqa: N802 - the library's name

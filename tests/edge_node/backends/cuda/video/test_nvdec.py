@@ -17,6 +17,7 @@ from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.video import nvdec
 from edge_node.backends.cuda.video.copier import copier_for
+from edge_node.backends.cuda.video.decoding import Film
 from edge_node.backends.cuda.video.nvdec import Nvdec, decoder_for, load
 from edge_node.backends.cuda.video.surfaces import PATIENCE_S, Surfaces
 from edge_node.capture.camera import capture
@@ -48,7 +49,7 @@ def decoder(fake: tuple[Device, Any], library: FakeLibrary) -> Nvdec:
     return Nvdec(fake[0], library, NoCopier())
 
 
-def everything(film: nvdec.Film) -> list[Decoded]:
+def everything(film: Film) -> list[Decoded]:
     return list(iter(film.read, None))
 
 
@@ -159,11 +160,13 @@ def test_a_decoder_waits_a_little_for_memory_and_then_gives_up(fake: tuple[Devic
     held: list[Any] = []
     ticks = itertools.count()
     pool = Surfaces(gpu, 2 * SIZE, lambda: next(ticks) / 10, lambda _: held and held.pop())
-    held += [pool.lend(SIZE), pool.lend(SIZE)]
-    assert pool.lend(SIZE).address, "somebody gave one back meanwhile"
-    kept = [pool.lend(SIZE), pool.lend(SIZE)]
+    shelf, other = pool.shelf(), pool.shelf()
+    held += [other.lend(SIZE), other.lend(SIZE)]
+    assert shelf.lend(SIZE).address, "somebody gave one back meanwhile"
+    held.clear()
+    kept = [shelf.lend(SIZE), shelf.lend(SIZE)]
     with pytest.raises(SourceError, match="no memory left for decoded pictures"):
-        pool.lend(SIZE)
+        shelf.lend(SIZE)
     assert next(ticks) / 10 >= PATIENCE_S
     assert len(kept) == 2
 
@@ -171,11 +174,28 @@ def test_a_decoder_waits_a_little_for_memory_and_then_gives_up(fake: tuple[Devic
 def test_memory_of_another_size_is_given_back_when_it_is_needed(fake: tuple[Device, Any]) -> None:
     gpu, driver = fake
     pool = Surfaces(gpu, 4 * SIZE)
-    del [pool.lend(SIZE) for _ in range(4)][:]
-    assert pool.lend(3 * SIZE).address
+    shelf, other = pool.shelf(), pool.shelf()
+    del [other.lend(SIZE) for _ in range(2)][:]
+    del [shelf.lend(SIZE) for _ in range(2)][:]
+    assert shelf.lend(2 * SIZE).address
+    assert driver.taken == pool.held == 4 * SIZE - 2 * SIZE + 2 * SIZE, "its own go first"
+    assert shelf.lend(3 * SIZE).address
     assert driver.taken == pool.held == 3 * SIZE
-    pool.trim()
-    assert driver.taken == 0
+
+
+def test_the_next_decoder_takes_the_stream_and_memory_that_one_has_left(
+    fake: tuple[Device, Any], library: FakeLibrary
+) -> None:
+    opener, driver = decoder(fake, library), fake[1]
+    for _ in range(3):
+        film = opener.film("a.mp4")
+        everything(film)
+        gc.collect()
+        film.close()
+        film.close()
+    assert len({one["cudastream"] for one in library.opened}) == 1
+    assert driver.allocations <= 11
+    assert library.asked == 1, "what the GPU can decode is asked once"
 
 
 @pytest.mark.parametrize(
