@@ -52,9 +52,6 @@ class GstStream:
         transport: ``tcp`` or ``udp``.
         chain: The pipeline behind `rtspsrc name=source`, in GStreamer's notation, with an appsink `sink`.
 
-    Attributes:
-        unfit: Whether GStreamer has said that the stream does not fit the chain.
-
     Raises:
         SourceError: GStreamer cannot be used, or cannot open a stream of this kind.
     """
@@ -70,7 +67,6 @@ class GstStream:
         library = loaded()
         if isinstance(library, str):
             raise SourceError(f"{shown}: {library}")
-        self.unfit = False
         self._gst = library
         self._shown, self._stall_s = shown, stall_s
         error = POINTER(Error)()
@@ -163,7 +159,6 @@ class GstStream:
             error = POINTER(Error)()
             self._gst.gst_message_parse_error(message, ctypes.byref(error), None)
             self._gst.gst_mini_object_unref(message)
-            self.unfit = bool(error) and error.contents.domain == self._gst.gst_stream_error_quark()
             raise SourceError(f"{self._shown}: {self._text(error)}")
 
     def _text(self, error: ctypes._Pointer[Error]) -> str:

@@ -86,7 +86,6 @@ _SIGNATURES: dict[str, tuple[object, ...]] = {
     "gst_sample_get_caps": (c_void_p, c_void_p),
     "gst_caps_get_structure": (c_void_p, c_void_p, c_uint32),
     "gst_caps_from_string": (c_void_p, c_char_p),
-    "gst_stream_error_quark": (c_uint32,),
     "gst_structure_get_name": (c_char_p, c_void_p),
     "gst_structure_get_string": (c_char_p, c_void_p, c_char_p),
     "gst_structure_get_int": (c_int, c_void_p, c_char_p, POINTER(c_int)),

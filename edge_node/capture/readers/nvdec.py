@@ -155,20 +155,17 @@ class GpuCamera:
         """Wait for the first picture, which shows whether the GPU can decode the stream.
 
         Raises:
-            SourceError: The pipeline reports an error, or the GPU cannot decode the stream.
+            SourceError: None comes, the pipeline reports an error, or the GPU cannot decode the stream.
         """
         self._first = self.read()
+        if self._first is None:
+            raise SourceError(f"{self._shown}: no picture comes from it")
 
     def read(self) -> Taken | None:
         """See `Reader`."""
         taken, self._first = self._first, None
         while taken is None:
-            try:
-                sample = self._stream.next()
-            except SourceError:
-                if self._stream.unfit and not self._units:
-                    self._lost("only H.264 and H.265 are decoded on the GPU")
-                raise
+            sample = self._stream.next()
             if sample is None:
                 return None
             # Units that wait have piled up: all are decoded, because later ones need them; one is given.
@@ -189,10 +186,14 @@ class GpuCamera:
         try:
             self._units += 1
             if self._decoder is None:
+                codec = _CODECS.get(stream.kind(sample))
+                if codec is None:
+                    name = stream.text(sample, b"encoding-name") or "this codec"
+                    raise SourceError(f"of streams, only H.264 and H.265 are decoded on the GPU, not {name}")
                 if sample.buffer.contents.mini_object.flags & _DELTA and self._units < _LONGEST_GROUP:
                     return None
                 colour = colour_of(stream.text(sample, b"colorimetry"), stream.number(sample, b"height"))
-                self._decoder = self._gpu.stream(_CODECS[stream.kind(sample)], colour)
+                self._decoder = self._gpu.stream(codec, colour)
             self._times[self._units] = stream.times(sample)
             with stream.mapped(sample) as mapped:
                 decoded = self._decoder.decode(mapped.data, mapped.size, self._units)
@@ -240,11 +241,14 @@ def unavailable() -> str | None:
 
 
 def _taking_apart(_library: Library) -> str:
-    """From packets to access units; a camera sends one of the two codecs, and the other branch stays idle."""
+    """From packets to access units. Video takes the first branch that fits, and the others stay idle.
+
+    Other codecs take the last branch as they are: without it, GStreamer might wait and say nothing.
+    """
     branches = "".join(
         f" source. ! application/x-rtp,media=video,encoding-name=H{n} ! rtph{n}depay ! h{n}parse"
         f" config-interval=-1 ! video/x-h{n},stream-format=byte-stream,alignment=au ! units."
         for n in ("264", "265")
     )
     sink = f" funnel name=units ! appsink name=sink sync=false max-buffers={_QUEUE}"
-    return sink + branches
+    return f"{sink}{branches} source. ! application/x-rtp,media=video ! units."

@@ -55,7 +55,10 @@ class CameraInfo:
     reader: Annotated[Label | None, Meta(description="What decodes the source; null: no frame yet")] = None
     decoder: Annotated[
         Literal["cpu", "gpu"] | None,
-        Meta(description="Where the source is decoded; null: no frame yet, or a node that does not say"),
+        Meta(
+            description="gpu: the GPU decodes the source and keeps its pictures; cpu: they are decoded into "
+            "the host's memory; null: no frame yet, or an older node"
+        ),
     ] = None
     decoder_reason: Annotated[
         Text | None,

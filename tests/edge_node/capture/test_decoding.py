@@ -189,7 +189,7 @@ def test_a_stream_of_jpegs_is_refused_as_soon_as_it_is_seen() -> None:
         with pytest.raises(SourceError):
             reader.begin()
         reader.close()
-    assert said == ["only H.264 and H.265 are decoded on the GPU"]
+    assert said == ["of streams, only H.264 and H.265 are decoded on the GPU, not JPEG"]
 
 
 @needs_camera
