@@ -14,6 +14,7 @@ from pathlib import Path
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from edge_node.analytics.watch import Analysed, Watch
+from edge_node.backends.cuda.video.nvdec import decoder_for
 from edge_node.batch.annotate import draw
 from edge_node.batch.jobs import Job, plan
 from edge_node.batch.parallel import ahead, inferred
@@ -154,7 +155,7 @@ def _process(
     watch = Watch(settings.analytics, definitions, config.tracker, names)
     extent, session = extent_of(settings.source, settings.fps), new_session()
     record = Record(Composer(config.node, session, names), session, settings)
-    read = _Read(stop)
+    read = _Read(stop, detects[0])
     done, video = -1, None
     with (
         Results(job.messages, job.annotated) as results,
@@ -202,20 +203,29 @@ class _Read:
 
     Args:
         stop: Ends the reading.
+        detect: Its engine's memory takes the pictures, and its GPU decodes. (On a GPU there is only one.)
 
     Attributes:
         seconds: When the last frame that was read ends, as far as its distance to the one before tells.
     """
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
+    def __init__(self, stop: threading.Event, detect: Detect) -> None:
+        self._stop, self._detect = stop, detect
         self.seconds = 0.0
 
     def frames(self, job: Job, start_ns: int) -> Iterator[Frame]:
         """The frames to analyse, with times that count from the beginning of the video."""
         pace = Pace(job.settings.max_fps) if job.settings.max_fps else None
         last_s = 0.0
-        for frame in capture(job.camera, job.settings, self._stop, lambda *_: None, must_end=True):
+        for frame in capture(
+            job.camera,
+            job.settings,
+            self._stop,
+            lambda *_: None,
+            must_end=True,
+            lender=lambda: self._detect.pictures,
+            gpu=lambda: decoder_for(self._detect.pictures),
+        ):
             now_s = frame.monotonic_ns / 1e9
             self.seconds, last_s = now_s + (now_s - last_s), now_s
             if pace is None or pace.ready(now_s):

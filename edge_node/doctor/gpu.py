@@ -12,8 +12,10 @@ from collections.abc import Iterator
 
 import onnxruntime as ort
 
+from edge_node.backends.cuda.video import nvdec
 from edge_node.backends.tensorrt.cache import engines_folder
 from edge_node.capture.readers import gstreamer_library
+from edge_node.capture.readers import nvdec as gpu_streams
 from edge_node.doctor.finding import Finding
 from edge_node.machine.gpu_software import GpuSoftware
 from edge_node.machine.hardware import Hardware
@@ -142,10 +144,19 @@ def _metrics(machine: Hardware) -> Iterator[Finding]:
 def _decoder(machine: Hardware, software: GpuSoftware) -> Finding:
     """Who decodes video on the GPU."""
     elements = [name for name in gstreamer_library.decoders() if name in _ON_GPU]
-    package = importlib.util.find_spec("PyNvVideoCodec") is not None
-    by = [*(["PyNvVideoCodec"] if package else []), *(f"GStreamer's {name}" for name in elements)]
-    if by and (software.decoder or machine.jetson):
-        return Finding(what="GPU video decoder", verdict="good", found=f"through {', '.join(by)}")
+    library = nvdec.load()
+    why = library if isinstance(library, str) else None
+    if why is None and software.decoder:
+        version = _version("PyNvVideoCodec") or ""
+        found = f"through PyNvVideoCodec {version}".strip()
+        if streams := gpu_streams.unavailable():
+            return Finding(
+                what="GPU video decoder", verdict="note", found=f"{found}, for files only", advice=streams
+            )
+        return Finding(what="GPU video decoder", verdict="good", found=found)
+    if elements and (software.decoder or machine.jetson):
+        found = f"through GStreamer's {', '.join(elements)}; the pictures come into the host's memory"
+        return Finding(what="GPU video decoder", verdict="good", found=found)
     if machine.jetson:
         found = "GStreamer has no nvv4l2decoder, so the processor decodes video"
         advice = "sudo apt install nvidia-l4t-gstreamer gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
@@ -157,7 +168,8 @@ def _decoder(machine: Hardware, software: GpuSoftware) -> Finding:
             else "install the driver's decoder (Debian: libnvcuvid1, Ubuntu: libnvidia-decode-VERSION)"
         )
     else:
-        found, advice = "the driver has it, but nothing here uses it", "pip install PyNvVideoCodec"
+        found = "the driver has it, but the processor decodes video"
+        advice = why or "pip install 'darner[nvdec]'"
     return Finding(what="GPU video decoder", verdict="missing", found=found, advice=advice)
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from edge_node.capture.readers import gstreamer_library
+from edge_node.capture.readers import nvdec as gpu_streams
 from edge_node.doctor import gpu
 from edge_node.doctor.finding import Finding
 from edge_node.machine.gpu_software import GpuSoftware
@@ -37,6 +38,7 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         module.__spec__ = importlib.machinery.ModuleSpec(name, None)
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(gstreamer_library, "decoders", list)
+    monkeypatch.setattr(gpu_streams, "unavailable", lambda: None)
     monkeypatch.setenv("DARNER_CACHE", str(tmp_path))
 
 
@@ -126,7 +128,14 @@ def test_without_a_package_that_uses_the_decoder_the_processor_decodes(
     monkeypatch.delitem(sys.modules, "PyNvVideoCodec")
     if importlib.util.find_spec("PyNvVideoCodec"):
         pytest.skip("PyNvVideoCodec is installed here")
-    assert "pip install PyNvVideoCodec" in str(examined(WITH_T4, WELL)["GPU video decoder"].advice)
+    assert "pip install 'darner[nvdec]'" in str(examined(WITH_T4, WELL)["GPU video decoder"].advice)
+
+
+def test_a_decoder_that_cannot_have_streams_is_for_files_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_streams, "unavailable", lambda: "GStreamer has no h264parse: apt install it")
+    found = examined(WITH_T4, WELL)["GPU video decoder"]
+    assert (found.verdict, found.advice) == ("note", "GStreamer has no h264parse: apt install it")
+    assert "for files only" in found.found
 
 
 @pytest.mark.parametrize(("cuda", "wheel"), [((13, 0), "nvidia-nvjpeg"), ((12, 2), "nvidia-nvjpeg-cu12")])
