@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from edge_node import __version__, node
+from edge_node.backends.tensorrt import builder
 from edge_node.batch import process
 from edge_node.config import load
 from edge_node.doctor import doctor
@@ -58,10 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
         if options.print_config:
             print(load.as_yaml(read()), end="")
             return 0
-        return node.run(read)
+        code = node.run(read)
     except DarnerError as error:
         log.error("%s", error)
-        return error.exit_code
+        code = error.exit_code
+    return builder.leave(code)
 
 
 if __name__ == "__main__":

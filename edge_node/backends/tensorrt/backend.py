@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.interface import Backend, Inference, ModelFile, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat
+from edge_node.backends.tensorrt import builder
 from edge_node.backends.tensorrt.cache import EngineCache, build_options
 from edge_node.backends.tensorrt.description import read
 from edge_node.backends.tensorrt.engine import Engine
@@ -138,7 +138,7 @@ class TensorrtBackend:
             other.name,
             other.device,
         )
-        threading.Thread(target=work, name="engine-build", daemon=True).start()
+        builder.start(work)
 
     def submit(
         self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None

@@ -175,7 +175,7 @@ def test_while_an_engine_is_built_another_one_answers(
         images = [meanwhile.lend(416, 416)]
     finally:
         build.set()
-    builders = [thread for thread in threading.enumerate() if thread.name == "engine-build"]
+    builders = [thread for thread in threading.enumerate() if thread.name == "engine-builder"]
     for thread in builders:
         thread.join(30)
     pending = backend.submit(images, target, wanted)
@@ -270,7 +270,7 @@ def test_an_engine_that_was_refused_leaves_the_model_to_the_other_engine_at_the_
     assert backend.name.startswith("onnxruntime")
     assert "stays with onnxruntime" in caplog.text
     assert "0.520" in caplog.text
-    assert "engine-build" not in {thread.name for thread in threading.enumerate()}
+    assert "engine-builder" not in {thread.name for thread in threading.enumerate()}
     backend.close()
 
 
@@ -293,7 +293,7 @@ def test_a_builder_that_breaks_leaves_the_model_to_the_other_engine_and_says_why
     settings = ModelSettings(providers=("cpu",))
     model = BUILT_IN / "nanodet_g.onnx"
     backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
-    for thread in [thread for thread in threading.enumerate() if thread.name == "engine-build"]:
+    for thread in [thread for thread in threading.enumerate() if thread.name == "engine-builder"]:
         thread.join(30)
     images, target = [np.zeros((416, 416, 3), np.uint8)], InputFormat(416, 416)
     assert backend.submit(images, target, None).collect().outputs
