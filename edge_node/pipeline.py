@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import wait
 from functools import partial
 
 from edge_node.analytics.watch import Watch, update_all
@@ -19,8 +20,8 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe, is_read_fast
 from edge_node.detect.choosing import Ready
-from edge_node.detect.stages import Detect
-from edge_node.frames import Detected
+from edge_node.detect.stages import NOBODY, Detect
+from edge_node.frames import U8, Detected, Detections
 from edge_node.ignore.suspects import SuspectHunt
 from edge_node.machine.vitals import Throughput
 from edge_node.pace import Pace
@@ -34,6 +35,8 @@ log = logging.getLogger("darner.pipeline")
 
 _AHEAD = 4
 """Frames of a file that may wait between two stages, so that a pause in one does not stop the next."""
+_LOOK_S = 0.5
+"""How often who waits for an answer looks whether the network's thread still runs, seconds."""
 PATIENCE_S = 75.0
 """How long a network may take that waits for another machine, or changes to a newly built engine, seconds."""
 
@@ -122,6 +125,33 @@ class Pipeline:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return [thread.name for thread in self._threads if thread.is_alive()]
+
+    def detect(self, image: U8, confidence: float) -> tuple[Detections, dict[str, float]]:
+        """The objects in a picture of no camera, which takes its turn in the cameras' batches.
+
+        Args:
+            image: u8 ``(H, W, 3)``, BGR.
+            confidence: Lowest score that counts, 0..1.
+
+        Returns:
+            Detections in pixels of the picture, best first; and the milliseconds of each step.
+        """
+        index = min(range(len(self.detects)), key=lambda at: len(self._frames[at]))
+        detect, name = self.detects[index], _infer_name(index)
+        if self._runs(name):
+            ready = detect.ask(image, confidence)
+            assert ready.asked is not None  # noqa: S101 - `ask` sets it
+            answer = ready.asked.answer
+            with contextlib.suppress(Closed):  # all films are over
+                self._frames[index].put(ready, NOBODY)
+                while self._runs(name) and not answer.done():
+                    wait([answer], _LOOK_S)
+                if answer.done():
+                    return answer.result()
+        return detect.find(image, confidence)
+
+    def _runs(self, name: str) -> bool:
+        return any(thread.name == name and thread.is_alive() for thread in self._threads)
 
     def stages(self) -> list[Stage]:
         """The stages, for a watchdog. The cameras are a group: a silent one must not end the others."""
@@ -298,7 +328,8 @@ class Pipeline:
     def _infer(self, index: int) -> None:
         detect, lane = self.detects[index], str(index)
         for detected in detect.detect(self._frames[index]):
-            self._detected.put_all(detected, lane)
+            if detected:
+                self._detected.put_all(detected, lane)
         with self._lock:
             self._inferring -= 1
             last = self._inferring == 0

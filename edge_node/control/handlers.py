@@ -36,7 +36,7 @@ class Control:
     Args:
         pipeline: The running pipeline.
         publisher: Knows each camera's newest frame.
-        detector: Answers `detect`.
+        detector: Knows the classes' names.
         live: The live settings.
         definitions: The zones, lines, masks and filters of each camera.
         suspects: What may be static false positives on each camera.
@@ -113,7 +113,7 @@ class Control:
         """The objects in the picture that came with the request."""
         picture = to_pixels(image)
         confidence = _SURE if request.confidence is None else request.confidence
-        found, timings = self._detector.detect(picture, confidence)
+        found, timings = self._pipeline.detect(picture, confidence)
         height, width = picture.shape[:2]
         boxes = fractions(found.xyxy, width, height)
         rows = zip(found.class_id.tolist(), rounded(found.score, 4), boxes, strict=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Literal
 
 from edge_node.config.camera_settings import CameraSettings
@@ -22,6 +23,19 @@ Choice = Literal["infer", "repeat", "skip"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A request for what is in a picture of no camera.
+
+    Attributes:
+        confidence: Lowest score that counts, 0..1.
+        answer: Gets the detections, and the milliseconds of each step.
+    """
+
+    confidence: float
+    answer: Future[tuple[Detections, dict[str, float]]] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Ready:
     """A frame for the network.
 
@@ -29,11 +43,13 @@ class Ready:
         frame: As captured.
         inputs: The prepared parts of the picture; None if the network's thread has to prepare them.
         cost: How many pictures it is expected to be for the network.
+        asked: Who asked for it, if it is no camera's.
     """
 
     frame: Frame
     inputs: tuple[Input, ...] | None
     cost: int = 1
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +119,8 @@ class Choosing:
     def choose(self, ready: Ready) -> Chosen:
         """Choose what to do with a camera's next frame; call it once for each frame, in their order."""
         frame = ready.frame
+        if ready.asked is not None:
+            return Chosen(ready, "infer", ((0, 0, frame.width, frame.height),))
         camera = frame.camera
         self._since[camera] += 1
         number, self._chosen[camera] = self._chosen[camera], self._chosen[camera] + 1

@@ -15,11 +15,11 @@ from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.sources import is_read_fast
-from edge_node.detect.choosing import Choice, Choosing, Chosen, Ready
+from edge_node.detect.choosing import Asked, Choice, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector, Input, Output, Outputs
 from edge_node.detect.tiles.looks import Looks
 from edge_node.detect.tiles.merge import merge
-from edge_node.frames import Box, Detected, Detections, Frame, Lender, Looked, Tracks
+from edge_node.frames import U8, Box, Detected, Detections, Frame, Lender, Looked, Tracks
 from shared.channel import Channel, Closed
 from shared.geometry import F32
 
@@ -28,6 +28,8 @@ log = logging.getLogger("darner.detect")
 _RESTORE_S = 60.0
 """Seconds after memory ran out until batches may have one more picture."""
 
+NOBODY = ""
+"""In place of a camera's name, in the frames of pictures that somebody asks about; no camera can have it."""
 Picture = tuple[Output, dict[str, float]]
 """The network's output for one picture, and the milliseconds of each step of the run that it was in."""
 
@@ -43,6 +45,7 @@ class Inferred:
         timings_ms: Milliseconds of each step, of all runs that the frame was in.
         boxes: The parts, in pixels of the frame.
         looks: What the parts are, where the camera has tiles.
+        asked: Who asked for it, if it is no camera's.
     """
 
     frame: Frame
@@ -51,6 +54,7 @@ class Inferred:
     timings_ms: dict[str, float]
     boxes: tuple[Box, ...] = ()
     looks: Looks | None = None
+    asked: Asked | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -157,6 +161,15 @@ class Detect:
         """Prepare a frame in the thread that captured it, so that the network's thread need not."""
         return self._choosing.ready(frame)
 
+    def ask(self, image: U8, confidence: float) -> Ready:
+        """Prepare a picture of no camera, in the thread of whoever asks; `decode` answers."""
+        frame = Frame(NOBODY, 0, time.time_ns(), time.monotonic_ns(), image)
+        return Ready(frame, (self._detector.prepare(image),), asked=Asked(confidence))
+
+    def find(self, image: U8, confidence: float) -> tuple[Detections, dict[str, float]]:
+        """Detections in a picture, in a run of its own: for when no batches run."""
+        return self._detector.detect(image, confidence)
+
     def choose(self, ready: Ready) -> Chosen:
         """Choose what to do with a camera's next frame; call it once for each frame, in their order."""
         return self._choosing.choose(ready)
@@ -211,11 +224,15 @@ class Detect:
             yield pending.popleft().collect()
 
     def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
-        """The detections of every frame, in the order of the frames."""
+        """The detections of every frame of a camera, in the order of the frames; others are answered."""
         for item in inferred:
             frame, timings = item.frame, item.timings_ms
-            if item.choice == "infer":
-                start = time.perf_counter()
+            start = time.perf_counter()
+            if item.asked is not None:
+                found = self._decoded(item).detections
+                decode_ms = round((time.perf_counter() - start) * 1e3, 3)
+                item.asked.answer.set_result((found, timings | {"decode": decode_ms}))
+            elif item.choice == "infer":
                 last = self._last[frame.camera] = self._decoded(item)
                 decode_ms = round((time.perf_counter() - start) * 1e3, 3)
                 yield last.of(frame, timings | {"decode": decode_ms})
@@ -257,9 +274,12 @@ class Detect:
         least: list[float] = []
         for chosen in frames:
             if chosen.choice == "infer":
-                more = self._choosing.inputs(chosen)
+                more, asked = self._choosing.inputs(chosen), chosen.ready.asked
                 inputs += more
-                least += [self._live[chosen.ready.frame.camera].confidence] * len(more)
+                lowest = (
+                    self._live[chosen.ready.frame.camera].confidence if asked is None else asked.confidence
+                )
+                least += [lowest] * len(more)
 
         def in_order(pictures: list[Picture]) -> list[Inferred]:
             rest = iter(pictures)
@@ -310,7 +330,9 @@ def _inferred(chosen: Chosen, pictures: Sequence[Picture]) -> Inferred:
     """A chosen frame with the outputs for its parts; the times of all runs that they were in are added."""
     frame, outputs = chosen.ready.frame, [output for output, _ in pictures]
     if len(pictures) == 1:
-        return Inferred(frame, chosen.choice, outputs, pictures[0][1], chosen.boxes, chosen.looks)
+        return Inferred(
+            frame, chosen.choice, outputs, pictures[0][1], chosen.boxes, chosen.looks, chosen.ready.asked
+        )
     runs = {id(timings): timings for _, timings in pictures}
     timings_ms: dict[str, float] = {}
     for timings in runs.values():

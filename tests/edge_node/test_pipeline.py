@@ -21,7 +21,7 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.detect.choosing import Ready
+from edge_node.detect.choosing import Asked, Ready
 from edge_node.frames import U8, Detected, Detections, Frame, Lender, Tracks
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
@@ -55,15 +55,26 @@ class StandInDetector:
         return Ready(frame, None)
 
     def detect(self, frames: Iterable[Ready]) -> Iterator[list[Detected]]:
-        for frame in (ready.frame for ready in frames):
+        for ready in frames:
+            frame = ready.frame
+            if ready.asked is not None:
+                ready.asked.answer.set_result((Detections.empty(), {"asked": 1.0}))
+                continue
             self._each(frame)
             self.seen.append((frame.camera, frame.seq))
             self.batches_run[1] += 1
-            yield [Detected(frame, self.find(frame), {"inference": 1.0})]
+            yield [Detected(frame, self.sees(frame), {"inference": 1.0})]
 
-    def find(self, frame: Frame) -> Detections:
+    def sees(self, frame: Frame) -> Detections:
         del frame
         return Detections.empty()
+
+    def ask(self, image: U8, confidence: float) -> Ready:
+        return Ready(Frame("", 0, 0, 0, image), None, asked=Asked(confidence))
+
+    def find(self, image: U8, confidence: float) -> tuple[Detections, dict[str, float]]:
+        del image, confidence
+        return Detections.empty(), {"alone": 1.0}
 
     def follow(self, detected: Detected, tracks: Tracks, ignored: Detections | None = None) -> None:
         pass
@@ -124,7 +135,7 @@ def test_a_crossing_in_a_film_s_last_moments_is_published_when_the_film_ends(
             yield Frame(camera, seq, 0, seq * 10**8, np.zeros((100, 200, 3), np.uint8), clock="media")
 
     class Walker(StandInDetector):
-        def find(self, frame: Frame) -> Detections:
+        def sees(self, frame: Frame) -> Detections:
             x = feet[frame.seq]
             box = np.array([[x - 10, 30, x + 10, 70]], np.float32)
             return Detections(box, np.full(1, 0.9, np.float32), np.zeros(1, np.int32))
@@ -139,6 +150,42 @@ def test_a_crossing_in_a_film_s_last_moments_is_published_when_the_film_ends(
     newest = publisher.newest("a")
     assert newest is not None
     assert newest.report.numbers["middle"].entered == 1
+
+
+def test_a_picture_that_somebody_asks_about_goes_with_the_cameras_and_alone_when_they_are_over(
+    video: str,
+) -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+    pipeline, stop, *_ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector())
+    assert pipeline.detect(image, 0.5)[1] == {"alone": 1.0}, "nothing runs yet"
+    pipeline.start()
+    assert pipeline.detect(image, 0.5)[1] == {"asked": 1.0}
+    stop.set()
+    assert pipeline.join(5) == []
+    assert pipeline.detect(image, 0.5)[1] == {"alone": 1.0}
+    assert pipeline.metrics().cameras.keys() == {"a"}
+
+
+def test_who_asks_is_answered_although_the_network_s_thread_ends_with_an_error(
+    monkeypatch: pytest.MonkeyPatch, video: str
+) -> None:
+    def explode(_: Frame) -> None:
+        begun.set()
+        asked.wait(10)
+        raise RuntimeError("the engine is gone")
+
+    def ask(image: U8, confidence: float) -> Ready:
+        asked.set()
+        return StandInDetector.ask(detector, image, confidence)
+
+    monkeypatch.setattr(module, "_LOOK_S", 0.01)
+    begun, asked, detector = threading.Event(), threading.Event(), StandInDetector(explode)
+    monkeypatch.setattr(detector, "ask", ask)
+    pipeline, *_ = make({"a": CameraSettings(source=video, loop=True)}, detector)
+    pipeline.start()
+    assert begun.wait(10)
+    assert pipeline.detect(np.zeros((48, 64, 3), np.uint8), 0.5)[1] == {"alone": 1.0}
+    assert pipeline.join(5) == []
 
 
 def test_a_stop_ends_an_endless_file_at_once(video: str) -> None:

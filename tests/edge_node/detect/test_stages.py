@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.choosing import Ready
 from edge_node.detect.detector import Input, Output, Outputs
-from edge_node.detect.stages import Detect
+from edge_node.detect.stages import NOBODY, Detect
 from edge_node.frames import U8, Detected, Detections, Frame, Picture
 from shared.channel import Channel
 
@@ -37,6 +38,7 @@ class Network:
         self.collected: list[int] = []
         self.begun: Callable[[], None] = lambda: None
         self.shapes: list[tuple[int, ...]] = []
+        self.least: list[float | None] = []
 
     def target(self, *_: int) -> InputFormat:
         return FORMAT
@@ -51,6 +53,7 @@ class Network:
             raise OutOfMemory("no room")
         self.runs.append(len(inputs))
         self.shapes += [one.image.shape for one in inputs]
+        self.least += confidences
         self.begun()
         score = np.array([len(self.runs) / 1000], np.float32)
 
@@ -189,6 +192,25 @@ def test_frames_past_the_network_keep_their_place_behind_those_in_it() -> None:
     out = through(detect, ([frame(seq)] for seq in range(5)))
     assert [item.frame.seq for item in out] == [0, 1, 2, 3, 4]
     assert seen_by_the_network(out) == [0, 2, 4]
+
+
+def test_a_picture_that_somebody_asks_about_joins_the_cameras_batch_and_is_answered() -> None:
+    network = Network(max_batch=4)
+    cameras = {name: CameraSettings(source="x", detect_every=2) for name in "ab"}
+    detect, channel = stage(network, cameras), Channel[Ready]()
+    for seq in range(2):
+        ready = detect.ask(BLANK, 0.7)
+        for name in "ab":
+            channel.put_newest(detect.ready(frame(seq, name)), name)
+        channel.put(ready, NOBODY)
+        (found,) = itertools.islice(detect.detect(channel), 1)
+        assert [item.frame.camera for item in found] == list("ab"), "the picture is no camera's"
+        assert ready.asked is not None
+        detections, timings = ready.asked.answer.result(0)
+        assert detections.xyxy.tolist() == [[1, 2, 3, 4]]
+        assert timings.keys() == {"inference", "decode"}
+    assert network.runs == [3, 1]
+    assert network.least == [0.1, 0.1, 0.7, 0.7], "its own lowest score"
 
 
 def test_one_frame_does_not_wait_for_others() -> None:
