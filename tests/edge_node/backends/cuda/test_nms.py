@@ -112,11 +112,14 @@ def test_boxes_are_those_of_the_host(
     run: Run, layout: Layout, classes: int, all_wanted: bool, steps: int, damaged: bool, most: int
 ) -> None:
     seen, anchors = 0, anchors_of(layout)
+    least = 80 * damaged  # since many of them are no candidates then
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
         pictures = [
-            crowd(rng, classes=classes, anchors=anchors, candidates=int(rng.integers(0, 200)), steps=steps)
-            for _ in range(2)
+            crowd(
+                rng, classes=classes, anchors=anchors, candidates=int(rng.integers(least, 150)), steps=steps
+            )
+            for _ in range(1 + seed // 2 % 2)
         ]
         with np.errstate(all="ignore"):
             if damaged:
@@ -199,7 +202,7 @@ def test_those_that_score_enough_are_the_same_when_others_wanted_less(run: Run, 
     anchors = anchors_of(layout)
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
-        picture = crowd(rng, classes=3, anchors=anchors, candidates=120, steps=9)
+        picture = crowd(rng, classes=3, anchors=anchors, candidates=80, steps=9)
         likely = rng.uniform(0.2, 1, anchors).astype(np.float32)
         outputs = batched([arranged(layout, picture, likely)], types(seed))
         wanted = Wanted(np.arange(3), 0.1, iou=0.5, most=20)
