@@ -85,9 +85,10 @@ def test_an_engine_is_compared_before_it_takes_the_place_of_an_earlier_one(
 
 def test_the_built_in_model_becomes_an_engine_of_any_size_and_by_its_old_name_of_one(tmp_path: Path) -> None:
     report, few = tmp_path / "report.json", ["--profile", "1,1,2", "--workspace", "1024", "--force"]
+    small = write(tmp_path / "small.onnx", size="side")
     for name, words, sizes in (
         ("nanodet_g", [], [[32, 32], [288, 512], [512, 512]]),
-        ("nanodet_g", ["--size", "32x32,320x192,320x320"], [[32, 32], [192, 320], [320, 320]]),
+        (str(small), ["--size", "32x32,320x192,320x320"], [[32, 32], [192, 320], [320, 320]]),
         ("nanodet_g_416", [], [[416, 416]] * 3),
     ):
         output = ["-o", str(tmp_path / "x.engine"), "--json", str(report)]
