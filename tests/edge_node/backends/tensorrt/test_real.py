@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from edge_node.backends.tensorrt import backend as tensorrt
 from edge_node.backends.tensorrt.backend import TensorrtBackend
 from edge_node.backends.tensorrt.build import build
 from edge_node.backends.tensorrt.cache import save
+from edge_node.backends.tensorrt.calibration import Calibration
 from edge_node.backends.tensorrt.description import read
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.check import compared
 from edge_node.frames import U8
 from shared.errors import ModelError
+from tests.conftest import REPO
 from tests.edge_node.backends.tensorrt.conftest import Real
 
 pytestmark = pytest.mark.timeout(900)  # the first test builds the engine
@@ -121,3 +123,28 @@ def test_a_file_that_is_no_engine_is_refused_in_one_sentence(
     with pytest.raises(ModelError, match="cannot load it") as caught:
         TensorrtBackend(bad, ModelSettings())
     assert "\n" not in str(caught.value)
+
+
+def test_a_calibrated_network_finds_more_where_its_decoding_stays_in_float(
+    running: Real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not running.weak or running.gpu is None:
+        pytest.skip("this version takes precisions from the model")
+    create = pytest.importorskip("optimization.graph.calibrator", reason="needs the extra optimize").create
+    monkeypatch.setattr(tensorrt, "import_tensorrt", lambda: running.trt)
+    gpu, shown = running.gpu, sorted((REPO / "docs/examples").glob("*.jpg"))
+    options = replace(running.options, workspace_mb=1024, profiles=((1, 1, 1),))
+
+    def calibrator(shape: Sequence[int]) -> object:
+        target, cache = InputFormat(shape[3], shape[2]), tmp_path / "ranges.calib"
+        return create(running.trt, gpu, shown, target, cache, shape[0])
+
+    found = {}
+    for keep in ("none", "decoding"):
+        built = build(running.trt, MODEL, options, calibration=Calibration(calibrator, keep))
+        assert built.description["precision"] == "int8"
+        assert (built.description["kept_float"] > 20) == (keep == "decoding")
+        save(tmp_path / f"{keep}.engine", built)
+        verdict = compared(ModelSettings(name="nanodet_g"), 0, MODEL, tmp_path / f"{keep}.engine")
+        found[keep] = float(verdict.text.split("IoU ")[1].split()[0])
+    assert found["decoding"] > found["none"]
