@@ -340,11 +340,12 @@ class Pipeline:
         with contextlib.suppress(Closed):
             while True:
                 waiting = self._detected.take(math.inf)
-                for detected, item in zip(waiting, update_all(waiting, self.watches), strict=True):
+                analysed = update_all(waiting, self.watches)
+                for detected, item in zip(waiting, analysed, strict=True):
                     camera = item.frame.camera
                     self._detect_of(camera).follow(detected, item.tracks, item.dropped)
                     self._processed[camera] += 1
-                    self._publisher.publish(item)
+                self._publisher.publish_all(analysed)
         for one in self.watches.values():
             last = one.finish()
             if last is not None:

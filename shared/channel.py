@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -77,13 +77,22 @@ class Channel(Generic[T]):
         Raises:
             Closed: The channel is closed.
         """
+        self.put_all_newest(((item, key),))
+
+    def put_all_newest(self, items: Iterable[tuple[T, str]]) -> None:
+        """Put several items, each with its key, as `put_newest` does, and wake the taker once.
+
+        Raises:
+            Closed: The channel is closed.
+        """
         with self._lock:
             self._check_open()
-            lane = self._lanes.get(key)
-            while lane and self._is_full(lane, item, key):
-                self._held[key] -= self._size(lane.popleft())
-                self.dropped[key] += 1
-            self._append(item, key)
+            for item, key in items:
+                lane = self._lanes.get(key)
+                while lane and self._is_full(lane, item, key):
+                    self._held[key] -= self._size(lane.popleft())
+                    self.dropped[key] += 1
+                self._append(item, key)
             self._wake()
 
     def put_if_room(self, item: T, key: str = "") -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge_node.analytics.happenings import Happening
@@ -111,10 +111,10 @@ class Publisher:
         }
         # If every source is a file that is read as fast as possible, reading waits for the sender. With a
         # live camera it must not, because the camera would wait too.
-        hurried = all(map(is_read_fast, config.cameras.values()))
-        self.outgoing: Channel[_Outgoing] = Channel(depth=_AHEAD if hurried else 1)
-        self._put = self.outgoing.put if hurried else self.outgoing.put_newest
-        self.thumbnails = Thumbnails(config.cameras, live, _AHEAD if hurried else 1, waits=hurried)
+        self._hurried = all(map(is_read_fast, config.cameras.values()))
+        ahead = _AHEAD if self._hurried else 1
+        self.outgoing: Channel[_Outgoing] = Channel(depth=ahead)
+        self.thumbnails = Thumbnails(config.cameras, live, ahead, waits=self._hurried)
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
         self._once = Once()
@@ -122,12 +122,47 @@ class Publisher:
 
     def publish(self, item: Analysed) -> None:
         """Publish one analysed frame: queue its detections and thumbnail, and hand on the rest."""
-        frame, camera = item.frame, self._cameras[item.frame.camera]
+        self._publish_together([item])
+
+    def publish_all(self, items: Sequence[Analysed]) -> None:
+        """Publish analysed frames of any cameras, each camera's in their order."""
+        together: dict[str, Analysed] = {}
+        for item in items:
+            if item.frame.camera in together:  # one of its frames would take the other's place in the channel
+                self._publish_together(list(together.values()))
+                together.clear()
+            together[item.frame.camera] = item
+        self._publish_together(list(together.values()))
+
+    def _publish_together(self, items: Sequence[Analysed]) -> None:
+        """Publish frames of different cameras.
+
+        The detections of all go first, because subscribers wait for them, and at once, because a sender that
+        is woken for each would take the interpreter from this thread as often.
+        """
+        queued: list[tuple[_Outgoing, str]] = []
+        composed_s = []
         start = time.perf_counter()
-        self.state.origin(frame)
-        best_views, pace = camera.best_views, camera.detections  # another thread may replace them
-        if pace is None or pace.ready(item.now_s):  # first, so that subscribers need not wait for the rest
-            self._offer(topics.DETECTIONS, frame, self._composer.detections(item))
+        for item in items:
+            self.state.origin(item.frame)
+            pace = self._cameras[item.frame.camera].detections  # read once: another thread may replace it
+            if pace is None or pace.ready(item.now_s):
+                queued.append(self._outgoing(topics.DETECTIONS, item.frame, self._composer.detections(item)))
+            start, began = time.perf_counter(), start
+            composed_s.append(start - began)
+        self._put_all(queued)
+        for item, seconds in zip(items, composed_s, strict=True):
+            start = time.perf_counter()
+            self._hand_on(item)
+            milliseconds = (time.perf_counter() - start + seconds) * 1e3
+            self.stopwatch.add_all(item.timings_ms | {"message": milliseconds})
+            self.thumbnails.offer(item.frame, item.now_s)
+            self._also(item)
+
+    def _hand_on(self, item: Analysed) -> None:
+        """Give all but detections and pictures of a frame to whoever sends it."""
+        frame, camera = item.frame, self._cameras[item.frame.camera]
+        best_views = camera.best_views  # read once: another thread may replace it
         if best_views is not None:
             best_views.update(frame, item.tracks)
         for happening in item.report.happenings:
@@ -140,9 +175,6 @@ class Publisher:
             self.state.suspects(frame.camera, item.suspects)
         for numbers in item.report.numbers.values():
             self.state.zone(numbers, frame)
-        self.stopwatch.add_all(item.timings_ms | {"message": (time.perf_counter() - start) * 1e3})
-        self.thumbnails.offer(frame, item.now_s)
-        self._also(item)
 
     def conclude(self, item: Analysed) -> None:
         """Publish what became certain after a camera's last frame; the frame itself was published before."""
@@ -189,7 +221,7 @@ class Publisher:
         if encoded is not None:
             jpeg, size = encoded
             properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, size)
-            self._offer(topics.THUMBNAIL, frame, jpeg, properties)
+            self._put_all([self._outgoing(topics.THUMBNAIL, frame, jpeg, properties)])
 
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""
@@ -280,15 +312,24 @@ class Publisher:
                 self._snapshots.offer(path, encoded[0], properties)
         return path if best_views.was_taken(track_id) else None
 
-    def _offer(
+    def _outgoing(
         self,
         topic: topics.Topic,
         frame: Frame,
         content: messages.DetectionsMessage | bytes,
         user_properties: dict[str, str] | None = None,
-    ) -> None:
+    ) -> tuple[_Outgoing, str]:
+        """A message, and its lane of the channel."""
         path, lane = self._cameras[frame.camera].places[topic.name]
-        self._put(_Outgoing(topic, path, frame.camera, content, user_properties, frame.born_ns), lane)
+        return _Outgoing(topic, path, frame.camera, content, user_properties, frame.born_ns), lane
+
+    def _put_all(self, queued: Sequence[tuple[_Outgoing, str]]) -> None:
+        """Put messages into the channel, each with its lane."""
+        if not self._hurried:
+            self.outgoing.put_all_newest(queued)
+            return
+        for message, lane in queued:
+            self.outgoing.put(message, lane)
 
     def _send(self, item: _Outgoing) -> None:
         content = item.content

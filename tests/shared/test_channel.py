@@ -19,6 +19,14 @@ def test_newest_wins_in_a_full_lane_and_the_loss_is_counted_by_key() -> None:
     assert channel.dropped == {"a": 4}
 
 
+def test_items_of_several_lanes_that_are_put_together_replace_older_ones() -> None:
+    channel: Channel[int] = Channel()
+    channel.put_newest(1, "a")
+    channel.put_all_newest([(2, "a"), (10, "b"), (3, "a")])
+    assert channel.take(9) == [3, 10]
+    assert channel.dropped == {"a": 2}
+
+
 def test_newest_wins_in_a_lane_that_holds_too_many_bytes() -> None:
     channel: Channel[bytes] = Channel(depth=4, room=10, size=len)
     for item in (b"a" * 4, b"b" * 4, b"c" * 3, b"d", b"e"):

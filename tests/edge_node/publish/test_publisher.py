@@ -187,6 +187,14 @@ def test_a_latency_is_not_what_the_host_s_clock_was_set_by(
         assert 0 < latency.p99 < 5000
 
 
+def test_frames_that_are_published_together_have_a_message_each(parts: Parts) -> None:
+    parts.publisher.publish_all([at(0.0), at(0.1)])
+    assert [item.now_s for item in parts.also] == [0.0, 0.1]
+    assert len(parts.publisher.outgoing) == 1
+    assert parts.publisher.outgoing.dropped == {"detections street": 1}, "the newest of a camera"
+    assert parts.publisher.stopwatch.report()["message"].count == 2
+
+
 def test_no_frame_waits_for_a_thumbnail(parts: Parts) -> None:
     publisher = parts.publisher
     publisher.publish(at(0.0))
