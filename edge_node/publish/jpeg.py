@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import cv2
 
 from edge_node.frames import OnGpu, Picture, fitting, scaled
+from shared.log import Once
+from shared.mqtt.client import Client
+from shared.wire import topics
+from shared.wire.topics import Topic
+
+log = logging.getLogger("darner.publish")
 
 Encoded = tuple[bytes, tuple[int, int]]
 """A JPEG, and its width and height in pixels."""
@@ -72,6 +80,29 @@ class Fitted:
                     self._step, self._since = step, 0
                 return jpeg, size
         return None
+
+
+class Fitting:
+    """Counts pictures that are not sent because they do not fit, and warns of those and of smaller ones.
+
+    Args:
+        client: The connection, which counts what it drops.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._once = client, Once()
+
+    def note(self, topic: Topic, camera: str, encoded: Encoded | None, *, shrunk: bool) -> None:
+        """Note what became of a picture: None if it does not fit, `shrunk` if it was made smaller to fit."""
+        if encoded is None:
+            self._client.dropped[topic.name] += 1
+        if (shrunk or encoded is None) and self._once(f"{topic.name} {camera}"):
+            key = "snapshot.side" if topic is topics.SNAPSHOT else "thumbnail.width"
+            log.warning(
+                "camera %s: its %ss are larger than a message may be, so they are %s; "
+                "lower cameras.%s.%s or its quality (said once)",
+                camera, topic.name, "made smaller" if encoded else "not sent", camera, key,
+            )  # fmt: skip
 
 
 def encode_jpeg(picture: Picture, most: tuple[int, int], quality: int) -> bytes:

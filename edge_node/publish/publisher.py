@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
@@ -19,16 +18,14 @@ from edge_node.frames import Frame
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
 from edge_node.pace import Pace
-from edge_node.publish.best_views import BestViews
 from edge_node.publish.compose import Composer
-from edge_node.publish.jpeg import Encoded, Fitted
+from edge_node.publish.jpeg import Fitting
 from edge_node.publish.snapshot_sender import SnapshotSender
+from edge_node.publish.snapshots import Snapshots
 from edge_node.publish.state import NodeState
 from edge_node.publish.thumbnails import Thumbnails
-from shared import limits
 from shared.channel import Channel, Closed
-from shared.log import Once
-from shared.mqtt.client import Client
+from shared.mqtt.client import TOGETHER, Client
 from shared.wire import messages, topics
 from shared.wire.messages import StageMetrics, now_us
 from shared.wire.stopwatch import Stopwatch
@@ -62,8 +59,6 @@ class _Camera:
         }
         """Path, and lane of the channel, by topic."""
         self.detections = Pace(settings.detections_fps) if settings.detections_fps else None
-        self.best_views = BestViews(settings.snapshot) if settings.snapshot.enabled else None
-        self.fitted_snapshots = Fitted()
         self.reported = 0
         self.last: Analysed | None = None
 
@@ -117,7 +112,8 @@ class Publisher:
         self.thumbnails = Thumbnails(config.cameras, live, ahead, waits=self._hurried)
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
-        self._once = Once()
+        self._fitting = Fitting(client)
+        self._best = Snapshots(client, snapshots, config, composer, self._fitting)
         self.state = NodeState(client, config, composer)
 
     def publish(self, item: Analysed) -> None:
@@ -162,12 +158,9 @@ class Publisher:
     def _hand_on(self, item: Analysed) -> None:
         """Give all but detections and pictures of a frame to whoever sends it."""
         frame, camera = item.frame, self._cameras[item.frame.camera]
-        best_views = camera.best_views  # read once: another thread may replace it
-        if best_views is not None:
-            best_views.update(frame, item.tracks)
+        self._best.update(frame, item.tracks)
         for happening in item.report.happenings:
-            snapshot = self._snapshot(happening, frame.camera, best_views)
-            self._outbox.add(self._composer.event(happening, item, snapshot))
+            self._outbox.add(self._composer.event(happening, item, self._best.send(happening, frame.camera)))
         camera.last = item
         if item.definitions is not None:
             self.state.define(frame.camera, item.definitions)
@@ -180,7 +173,7 @@ class Publisher:
         """Publish what became certain after a camera's last frame; the frame itself was published before."""
         camera = self._cameras[item.frame.camera]
         for happening in item.report.happenings:
-            snapshot = self._snapshot(happening, item.frame.camera, camera.best_views)
+            snapshot = self._best.send(happening, item.frame.camera)
             self._outbox.add(self._composer.event(happening, item, snapshot))
         camera.last = item
         for numbers in item.report.numbers.values():
@@ -198,7 +191,7 @@ class Publisher:
         if settings.detections_fps != before.detections_fps:
             known.detections = Pace(settings.detections_fps) if settings.detections_fps else None
         if settings.snapshot != before.snapshot:
-            known.best_views = BestViews(settings.snapshot) if settings.snapshot.enabled else None
+            self._best.reconfigure(camera, settings.snapshot)
 
     def encode(self) -> None:
         """Encode thumbnails until no frame follows, then end `send`; runs in a thread of its own."""
@@ -217,7 +210,7 @@ class Publisher:
         with self.stopwatch.time("thumbnail"):
             path, _ = self._cameras[frame.camera].places[topics.THUMBNAIL.name]
             encoded, shrunk = self.thumbnails.encode(frame, self._client.room(path))
-        self._say_whether_it_fits(topics.THUMBNAIL, frame.camera, shrunk, encoded)
+        self._fitting.note(topics.THUMBNAIL, frame.camera, encoded, shrunk=shrunk)
         if encoded is not None:
             jpeg, size = encoded
             properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, size)
@@ -225,10 +218,19 @@ class Publisher:
 
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""
-        for item in self.outgoing:
-            start = time.perf_counter()
-            self._send(item)
-            self.stopwatch.add("send", (time.perf_counter() - start) * 1e3)
+        with contextlib.suppress(Closed):
+            while True:
+                # No more at once: what is taken cannot be replaced by newer messages.
+                items = self.outgoing.take(TOGETHER)
+                start = time.perf_counter()
+                with self._client.together():
+                    sent = [item for item in items if self._send(item)]
+                now, now_ns = time.perf_counter(), time.monotonic_ns()
+                for item in sent:
+                    if item.topic is topics.DETECTIONS:
+                        self.stopwatch.add("capture_to_publish", (now_ns - item.born_ns) / 1e6)
+                for _ in items:
+                    self.stopwatch.add("send", (now - start) * 1e3 / len(items))
 
     def waits(self) -> int:
         """A number that grows while `send` waits for the network."""
@@ -280,38 +282,6 @@ class Publisher:
         self.state.withdraw()
         self._client.finish(1.0)
 
-    def _say_whether_it_fits(
-        self, topic: topics.Topic, camera: str, shrinks: bool, encoded: Encoded | None
-    ) -> None:
-        """Warn once about pictures that are sent smaller than configured, or not at all; count the latter."""
-        if encoded is None:
-            self._client.dropped[topic.name] += 1
-        if (shrinks or encoded is None) and self._once(f"{topic.name} {camera}"):
-            key = "snapshot.side" if topic is topics.SNAPSHOT else "thumbnail.width"
-            log.warning(
-                "camera %s: its %ss are larger than a message may be, so they are %s; "
-                "lower cameras.%s.%s or its quality (said once)",
-                camera, topic.name, "made smaller" if encoded else "not sent", camera, key,
-            )  # fmt: skip
-
-    def _snapshot(self, happening: Happening, camera: str, best_views: BestViews | None) -> str | None:
-        """Send the track's best view unless it was sent; return the topic of its snapshots, if any."""
-        track_id = happening.track_id
-        # The first view of a track is seldom its best: its start alone is no reason to publish one.
-        if best_views is None or track_id is None or happening.type == "track_started":
-            return None
-        path = topics.SNAPSHOT.path(self._prefix, node=self._node, camera=camera, track=str(track_id))
-        best = best_views.take(track_id)
-        if best is not None and best.image is not None:
-            known = self._cameras[camera]
-            room = min(limits.SNAPSHOT_BYTES, self._client.room(path))
-            encoded = known.fitted_snapshots.encode(best.image, known.settings.snapshot.quality, room)
-            self._say_whether_it_fits(topics.SNAPSHOT, camera, known.fitted_snapshots.shrinks, encoded)
-            if encoded is not None:
-                properties = self._composer.jpeg_properties(best.seq, best.captured_ns, encoded[1])
-                self._snapshots.offer(path, encoded[0], properties)
-        return path if best_views.was_taken(track_id) else None
-
     def _outgoing(
         self,
         topic: topics.Topic,
@@ -331,15 +301,16 @@ class Publisher:
         for message, lane in queued:
             self.outgoing.put(message, lane)
 
-    def _send(self, item: _Outgoing) -> None:
-        content = item.content
-        if isinstance(content, messages.DetectionsMessage):
-            camera = self._cameras[item.camera]
-            # Counted here, after every part that may lose frames, so that `dropped` includes all losses.
-            # As a dict, because a copy of the message costs as much as its encoding.
-            said = vars(content) | {"dropped": content.seq - camera.reported, "published_us": now_us()}
-            if self._client.publish(item.topic, item.path, messages.encode(said)):
-                camera.reported += 1
-                self.stopwatch.add("capture_to_publish", (time.monotonic_ns() - item.born_ns) / 1e6)
-        elif self._client.publish(item.topic, item.path, content, user_properties=item.user_properties):
-            self.thumbnails_sent[item.camera] += 1
+    def _send(self, item: _Outgoing) -> bool:
+        """Publish a message; whether the connection took it."""
+        content, camera = item.content, self._cameras[item.camera]
+        if isinstance(content, bytes):
+            sent = self._client.publish(item.topic, item.path, content, user_properties=item.user_properties)
+            self.thumbnails_sent[item.camera] += sent
+            return sent
+        # Counted here, after every part that may lose frames, so that `dropped` includes all losses. A dict,
+        # because a copy of the message costs as much as its encoding.
+        said = vars(content) | {"dropped": content.seq - camera.reported, "published_us": now_us()}
+        sent = self._client.publish(item.topic, item.path, messages.encode(said))
+        camera.reported += sent
+        return sent

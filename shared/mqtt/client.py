@@ -18,6 +18,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from queue import Full
 from types import TracebackType
 from typing import Literal
@@ -45,6 +46,8 @@ log = logging.getLogger("darner.mqtt")
 
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more of them would only be stale."""
+TOGETHER = WINDOW - 2
+"""The most messages that may be published in `together`."""
 MAX_WAITING, MAX_WAITING_BYTES = 2000, 32_000_000
 """Messages, and their bytes, that may wait for a reader; 2,000 pictures would be hundreds of megabytes."""
 
@@ -224,6 +227,13 @@ class Client:
         if not sent:
             self.dropped[topic.name] += 1
         return sent
+
+    def together(self) -> AbstractContextManager[None]:
+        """Write at once what this thread publishes at QoS 0 in the block: at most `TOGETHER` messages.
+
+        One thread at a time may do this.
+        """
+        return self._paho.together()
 
     def republish(self, message: Received) -> bool:
         """Send a recorded message as it was: topic, QoS, retain flag and properties.

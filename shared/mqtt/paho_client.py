@@ -9,10 +9,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
+
+
+class _Packet(NamedTuple):
+    """What paho knows of a packet that it is to write."""
+
+    command: int
+    packet: bytes | bytearray
+    mid: int
+    qos: int
+    info: paho.MQTTMessageInfo | None
 
 
 class PahoClient(paho.Client):
@@ -30,6 +41,8 @@ class PahoClient(paho.Client):
     def __init__(self, *given: Any, **named: Any) -> None:
         # Whoever writes to the socket or closes it holds this. Nobody but the network thread waits for it.
         self._wire = threading.RLock()
+        self._held: list[_Packet] = []  # what the thread `_holder` has published in `together`
+        self._holder = 0
         super().__init__(*given, **named)
 
     # paho tells `on_publish` of every message at QoS 0 that it has written, and makes a reason and properties
@@ -67,6 +80,20 @@ class PahoClient(paho.Client):
         # Without this, two descriptors stay open until the garbage collector comes.
         self._reset_sockets()
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write the messages at QoS 0 that this thread publishes meanwhile with one call.
+
+        Every call gives the interpreter to other threads, and it takes a while to get it back. One thread at
+        a time may do this. It must not wait meanwhile for a message that it has published.
+        """
+        self._held, self._holder = [], threading.get_ident()
+        try:
+            yield
+        finally:
+            held, self._held, self._holder = self._held, [], 0
+            self._hand_over(held)
+
     def _packet_queue(
         self,
         command: int,
@@ -78,36 +105,41 @@ class PahoClient(paho.Client):
         # paho wakes its network thread for every message. With many messages a second, the two wake-ups and
         # the four system calls of each, between which other threads take the interpreter, cost more than the
         # rest of sending. So whoever publishes writes by himself, unless something waits to be written.
-        if (
-            command & 0xF0 != paho.PUBLISH
-            or not self.is_connected()
-            or not self._wire.acquire(blocking=False)
-        ):
+        if command & 0xF0 != paho.PUBLISH:
             return super()._packet_queue(command, packet, mid, qos, info)
+        one = _Packet(command, packet, mid, qos, info)
+        if qos == 0 and self._holder == threading.get_ident():
+            self._held.append(one)
+        else:
+            self._hand_over([one])
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _hand_over(self, packets: Sequence[_Packet]) -> None:
+        """Write packets, and leave to the network thread what cannot be written now."""
+        if not self.is_connected() or not self._wire.acquire(blocking=False):
+            for one in packets:
+                super()._packet_queue(*one)
+            return
         try:
-            written = 0 if self._out_packet else self._write(packet)
-            left = len(packet) - written
-            if not left:
-                if qos == 0 and info is not None:
-                    info._set_as_published()
-                return MQTTErrorCode.MQTT_ERR_SUCCESS
-            if not written:
-                return super()._packet_queue(command, packet, mid, qos, info)
-            # Its rest comes before what other threads have queued since.
-            self._out_packet.appendleft(
-                {
-                    "command": command,
-                    "mid": mid,
-                    "qos": qos,
-                    "pos": written,
-                    "to_process": left,
-                    "packet": packet,
-                    "info": info,
-                }
-            )
+            alone = not self._out_packet
+            written = self._write(b"".join(one.packet for one in packets)) if alone else 0
+            rest = []
+            for one in packets:
+                position = min(written, len(one.packet))
+                written -= position
+                left = len(one.packet) - position
+                if left:
+                    rest.append({**one._asdict(), "pos": position, "to_process": left})
+                elif one.qos == 0 and one.info is not None:
+                    one.info._set_as_published()
+            if alone:  # before what other threads have queued since: a packet may be written in part
+                self._out_packet.extendleft(reversed(rest))  # type: ignore[arg-type]  # paho's own dict
+            else:
+                self._out_packet.extend(rest)  # type: ignore[arg-type]  # paho's own dict
         finally:
             self._wire.release()
-        return self._wake()
+        if rest:
+            self._wake()
 
     def _write(self, packet: bytes | bytearray) -> int:
         """Write as much of a packet as the socket takes; the bytes that it took."""
@@ -120,12 +152,11 @@ class PahoClient(paho.Client):
         except OSError:  # it is full, or it is lost, which the network thread finds out by itself
             return 0
 
-    def _wake(self) -> MQTTErrorCode:
+    def _wake(self) -> None:
         """Let the network thread write what waits."""
         if self._sockpairW is not None:
             with contextlib.suppress(BlockingIOError):
                 self._sockpairW.send(b"\0")
-        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _sock_close(self) -> None:
         # Not while another thread writes: the descriptor might be another file's by then.

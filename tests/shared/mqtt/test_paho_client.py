@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from shared.mqtt.client import TOGETHER
 from shared.wire import topics
 from tests.conftest import Mosquitto, wait_until
 from tests.shared.mqtt.connections import connected, take
@@ -62,6 +63,33 @@ def test_messages_of_several_threads_stay_whole_and_in_order(broker: Mosquitto) 
         assert payloads == [bytes([number]) * size for number in range(count)]
 
 
+def test_messages_that_are_published_together_are_written_at_once_and_in_order(broker: Mosquitto) -> None:
+    topic = "darner/v1/direct/camera/c/detections"
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(topic, 1)
+        assert reader.wait_subscribed(10)
+        with writer.together():
+            for number in range(TOGETHER):
+                assert writer.publish(topics.DETECTIONS, topic, bytes([number]))
+            assert writer.send(topics.EVENTS, topic, b"event") is not None
+            assert take(reader)[0].payload == b"event", "only what may be lost is held"
+        assert [one.payload for one in take(reader, TOGETHER)] == [bytes([n]) for n in range(TOGETHER)]
+
+
+def test_large_messages_that_are_published_together_stay_whole(broker: Mosquitto) -> None:
+    topic = "darner/v1/direct/camera/c/thumbnail"
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(topic, 1)
+        assert reader.wait_subscribed(10)
+        for turn in range(3):
+            with writer.together():
+                for number in range(TOGETHER):
+                    assert writer.publish(topics.THUMBNAIL, topic, bytes([turn * 10 + number]) * LARGE)
+        assert writer.flush(10)
+        got = [one.payload for one in take(reader, 3 * TOGETHER)]
+    assert got == [bytes([turn * 10 + number]) * LARGE for turn in range(3) for number in range(TOGETHER)]
+
+
 def test_a_connection_that_is_cut_while_it_is_written_to_comes_back(broker: Mosquitto) -> None:
     topic = "darner/v1/direct/camera/c/thumbnail"
     with connected(broker.url) as writer:
@@ -69,7 +97,9 @@ def test_a_connection_that_is_cut_while_it_is_written_to_comes_back(broker: Mosq
 
         def pictures() -> None:
             while not ended.is_set():
-                writer.publish(topics.THUMBNAIL, topic, bytes(LARGE))
+                with writer.together():
+                    for _ in range(TOGETHER):
+                        writer.publish(topics.THUMBNAIL, topic, bytes(LARGE))
 
         thread = threading.Thread(target=pictures)
         thread.start()

@@ -1,0 +1,68 @@
+"""Snapshots: when an event names a track, the best view of it so far is sent."""
+
+from __future__ import annotations
+
+from edge_node.analytics.happenings import Happening
+from edge_node.config.camera_settings import SnapshotSettings
+from edge_node.config.settings import EdgeConfig
+from edge_node.frames import Frame, Tracks
+from edge_node.publish.best_views import BestViews
+from edge_node.publish.compose import Composer
+from edge_node.publish.jpeg import Fitted, Fitting
+from edge_node.publish.snapshot_sender import SnapshotSender
+from shared import limits
+from shared.mqtt.client import Client
+from shared.wire import topics
+
+
+class _Camera:
+    def __init__(self, settings: SnapshotSettings) -> None:
+        self.quality, self.fitted = settings.quality, Fitted()
+        self.views = BestViews(settings) if settings.enabled else None
+
+
+class Snapshots:
+    """Keeps the best view of each track, and encodes it when an event needs it.
+
+    Args:
+        client: The connection.
+        sender: Takes the pictures.
+        config: The node's configuration.
+        composer: Makes the pictures' properties.
+        fitting: Is told of pictures that do not fit.
+    """
+
+    def __init__(
+        self, client: Client, sender: SnapshotSender, config: EdgeConfig, composer: Composer, fitting: Fitting
+    ) -> None:
+        self._client, self._sender, self._composer, self._fitting = client, sender, composer, fitting
+        self._node, self._prefix = config.node, config.mqtt.prefix
+        self._cameras = {name: _Camera(settings.snapshot) for name, settings in config.cameras.items()}
+
+    def reconfigure(self, camera: str, settings: SnapshotSettings) -> None:
+        """Forget a camera's views, and use other settings from now on. Any thread may call this."""
+        self._cameras[camera] = _Camera(settings)
+
+    def update(self, frame: Frame, tracks: Tracks) -> None:
+        """Look for better views in a frame."""
+        views = self._cameras[frame.camera].views
+        if views is not None:
+            views.update(frame, tracks)
+
+    def send(self, happening: Happening, camera: str) -> str | None:
+        """Send the track's best view unless it was sent; return the topic of its snapshots, if any."""
+        known, track_id = self._cameras[camera], happening.track_id
+        # The first view of a track is seldom its best: its start alone is no reason to publish one.
+        if known.views is None or track_id is None or happening.type == "track_started":
+            return None
+        path = topics.SNAPSHOT.path(self._prefix, node=self._node, camera=camera, track=str(track_id))
+        best = known.views.take(track_id)
+        if best is not None and best.image is not None:
+            room = min(limits.SNAPSHOT_BYTES, self._client.room(path))
+            encoded = known.fitted.encode(best.image, known.quality, room)
+            self._fitting.note(topics.SNAPSHOT, camera, encoded, shrunk=known.fitted.shrinks)
+            if encoded is not None:
+                jpeg, size = encoded
+                properties = self._composer.jpeg_properties(best.seq, best.captured_ns, size)
+                self._sender.offer(path, jpeg, properties)
+        return path if known.views.was_taken(track_id) else None
