@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_node import interpreter
 from edge_node import pipeline as pipeline_module
 from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
 from edge_node.config.model_settings import ModelSettings
@@ -173,6 +174,7 @@ def measure(options: argparse.Namespace, objects: int) -> dict[str, Any]:
     return {
         "objects": objects,
         "cameras": options.cameras,
+        "switch_s": interpreter.SWITCH_S,
         "tracked": float(np.mean(seen)),
         "fps": round(sum(rates), 1),
         "published_per_s": round(len(ages) / seconds, 1),
@@ -197,9 +199,12 @@ def main() -> None:
     parser.add_argument("--engine", choices=("cuda", "cpu", "stand-in"), default="cuda")
     parser.add_argument("--broker", choices=("auto", "mosquitto", "rumqttd"), default="auto")
     parser.add_argument("--py-spy", type=Path, metavar="FOLDER")
+    parser.add_argument("--switch", type=float, metavar="SECONDS", help="see edge_node/interpreter.py")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     cameras_in_memory()
+    if options.switch:
+        vars(interpreter)["SWITCH_S"] = options.switch
     rows = []
     for objects in options.objects:
         rows.append(measure(options, objects))
