@@ -66,6 +66,10 @@ def capture(
                 for frame in frames.of(reader, source, film, stop):
                     attempts.frame()
                     yield frame
+                    if source.moves():
+                        break
+            if source.moving:
+                continue
             if recorded and film.broke_off_s is not None:
                 recorded, reason = False, f"camera {camera}: {source.shown} broke off"
             elif recorded and not (attempts.frames or resumed or stop.is_set()):

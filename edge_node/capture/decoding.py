@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from edge_node.capture.readers.interface import GpuDecoder
@@ -11,6 +12,8 @@ from edge_node.frames import ON_CPU, ON_GPU, Decoding
 
 log = logging.getLogger("darner.capture")
 
+LOOK_S = 2.0
+"""Interval at which a camera without a GPU looks whether its engine has moved to one, seconds."""
 NOT_THIS_KIND = "only video files and RTSP streams are decoded on the GPU"
 _NO_GPU = "the network does not run on an NVIDIA GPU"
 
@@ -31,6 +34,7 @@ class Choice:
     def __init__(self, camera: str, settings: CameraSettings, gpu: Callable[[], GpuDecoder | None]) -> None:
         self._camera, self._wanted, self._gpu = camera, settings.decoder, gpu
         self._told: str | None = None
+        self._without, self._next_look_s = False, 0.0
         self.decoding = ON_CPU
         self.refused = False
 
@@ -43,12 +47,23 @@ class Choice:
         if self._wanted == "cpu" or self.refused:
             return None
         gpu = self._gpu()
+        self._without = gpu is None
         if gpu is None:
             unfit = _NO_GPU if self._wanted == "gpu" else None
         elif unfit is None:
             return gpu
         self.on_cpu(unfit)
         return None
+
+    def may_move(self) -> bool:
+        """Whether there was no GPU when the source was opened, and now there is one; asked for each frame."""
+        if not self._without:
+            return False
+        now_s = time.monotonic()
+        if now_s < self._next_look_s:
+            return False
+        self._next_look_s = now_s + LOOK_S
+        return self._gpu() is not None
 
     def on_gpu(self) -> None:
         """Take in that the GPU decodes."""

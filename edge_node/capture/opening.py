@@ -41,6 +41,9 @@ class Source:
         stop: Ends a wait for the next picture.
         lender: Gives the memory that the camera's engine lends now.
         gpu: Gives the video decoder of the GPU that the engine runs on now.
+
+    Attributes:
+        moving: What `moves` said last; False once the source is open again.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Source:
         self._rtsp: RtspCamera | None = None
         self._said: web.Said | None = None
         self._was_live = False
+        self.moving = False
         if isinstance(source, str) and source.lower().startswith(("rtsp://", "rtsps://")):
             self._rtsp = RtspCamera(camera, parse(source), self.shown, settings, self._choice)
         elif settings.reader == "gstreamer" and kind_of(source) in ("http", "stream"):
@@ -75,6 +79,7 @@ class Source:
         Raises:
             SourceError: It cannot be opened.
         """
+        self.moving = False
         reader = self._open()
         if isinstance(reader, (GpuCamera, GpuVideo)):
             self._choice.on_gpu()
@@ -99,6 +104,11 @@ class Source:
         if kind == "device":
             return open_device(self._camera, self._settings)
         return self._open_path(cast(str, path_of(source)), kind)
+
+    def moves(self) -> bool:
+        """Whether to open a stream again at once, because its engine has moved to a GPU, which may decode."""
+        self.moving = self._rtsp is not None and self._choice.may_move()
+        return self.moving
 
     def failed(self, reason: str) -> str:
         """Take in that an attempt gave no frame; return the best known reason."""

@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_node.capture import decoding
 from edge_node.capture.camera import capture
 from edge_node.capture.readers import gstreamer_library
 from edge_node.capture.readers.address import parse
+from edge_node.capture.readers.gstreamer import GstReader
 from edge_node.capture.readers.nvdec import GpuCamera, colour_of, unavailable
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.frames import Decoding, Frame, OnGpu
@@ -146,7 +148,11 @@ def test_pictures_are_not_decoded_on_the_gpu(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def camera() -> Iterator[RtspCamera]:
     with rtsp_camera("--fps", "50") as started:
+        # Somebody watches all the time: the server may stand still when its last client goes as another comes.
+        watching = GstReader(parse(started.url), "c", 20)
+        assert watching.read() is not None
         yield started
+        watching.close()
 
 
 @needs_camera
@@ -179,6 +185,26 @@ def test_a_stream_that_the_gpu_refuses_or_loses_goes_on_by_the_processor(camera:
     assert set(where[first:]) == {"cpu"}
     assert frames[first].restarted
     assert losing.open == 0
+
+
+@needs_camera
+def test_a_stream_moves_to_the_gpu_when_its_engine_does(
+    camera: RtspCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "LOOK_S", 0.0)
+    gpu, said = FakeDecoder(), set[str]()
+    frames: list[Frame] = []
+    settings, stop = CameraSettings(source=camera.url, stall_s=5), threading.Event()
+    offered = lambda: gpu if len(frames) > 4 else None  # noqa: E731 - short
+    for frame in capture("c", settings, stop, lambda status, _: said.add(status), gpu=offered):
+        frames.append(frame)
+        if frame.decoding.on == "gpu":
+            stop.set()
+    where = [frame.decoding.on for frame in frames]
+    first = where.index("gpu")
+    assert where[:first] == ["cpu"] * 5
+    assert frames[first].restarted
+    assert said == {"streaming", "ended"}, "it was not lost"
 
 
 @needs_camera

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.frames import Frame
+from edge_node.frames import Decoding, Frame
 from edge_node.publish.compose import Composer
 from edge_node.publish.state import ORIGIN_REFRESH_S, ZONE_REFRESH_S, NodeState
+from shared import limits
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.settings import convert
@@ -152,10 +153,14 @@ def test_another_clock_or_reader_is_another_manifest_at_most_once_a_second(broke
             said.state.origin(frame(reader))
         seen = said.since()
         assert names(seen) == ["info"]
-        assert messages.decode(messages.NodeInfo, seen[0][1]).cameras[0].reader == "a"
+        about = messages.decode(messages.NodeInfo, seen[0][1]).cameras[0]
+        assert (about.reader, about.decoder, about.decoder_reason) == ("a", "cpu", None)
         said.now_s += ORIGIN_REFRESH_S
-        said.state.origin(frame("b"))
-        assert names(said.since()) == ["info"]
+        said.state.origin(dataclasses.replace(frame("b"), decoding=Decoding("cpu", "x" * 2000)))
+        seen = said.since()
+        assert names(seen) == ["info"]
+        why = messages.decode(messages.NodeInfo, seen[0][1]).cameras[0].decoder_reason
+        assert why == limits.clipped("x" * 2000)
 
 
 def test_a_node_that_leaves_its_name_to_another_takes_its_state_back(broker: Mosquitto) -> None:
