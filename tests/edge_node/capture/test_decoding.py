@@ -148,7 +148,7 @@ def test_pictures_are_not_decoded_on_the_gpu(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def camera() -> Iterator[RtspCamera]:
     with rtsp_camera("--fps", "50") as started:
-        # Somebody watches all the time: the server may stand still when its last client goes as another comes.
+        # Somebody watches all the time: the server may stand still when its last client goes and one comes.
         watching = GstReader(parse(started.url), "c", 20)
         assert watching.read() is not None
         yield started
