@@ -120,7 +120,8 @@ def running(
         live, definitions = LiveStore(config), DefinitionStore(None, config.cameras)
         composer = Composer(config.node, "s", detector.class_names)
         publisher = Publisher(client, outbox, snapshots, config, live, composer, also)
-        detect = Detect(detector, config.cameras, live, config.batch.wait_ms / 1e3, config.batch.limit)
+        limit = config.batch.limit or detector.usual_batch
+        detect = Detect(detector, config.cameras, live, config.batch.wait_ms / 1e3, limit)
         pipeline = Pipeline(config, [detect], publisher, live, definitions, stop)
         interpreter.settle()
         pipeline.start()
