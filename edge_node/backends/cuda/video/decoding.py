@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from edge_node.backends.cuda.device import Device
-from edge_node.backends.cuda.video.surfaces import Shelf, Surfaces
+from edge_node.backends.cuda.video.surfaces import Shelf, Surface, Surfaces
 from edge_node.frames import Colour, Copier, Decoded, OnGpu
 from shared.errors import SourceError
 
@@ -22,8 +22,7 @@ _NO_STAMP = -(2**63)
 class Decoder:
     """A decoder. One thread at a time may decode.
 
-    It writes on the stream of its shelf, as the copies of its pictures do: a copy is done before the decoder
-    writes the next picture.
+    It is given the stream of its shelf, on which its pictures are copied, too.
 
     Attributes:
         colour: How its pictures become BGR.
@@ -33,6 +32,7 @@ class Decoder:
         self._gpu, self._opened = gpu, opened
         self._surfaces, self._shelf, self._copier = surfaces, shelf, copier
         self._shape: tuple[int, int] | None = None
+        self._copied: Surface | None = None
         self.colour: Colour = "bt601"
 
     def decode(self, packet: Any) -> list[Decoded]:
@@ -42,10 +42,14 @@ class Decoder:
             SourceError: It fails.
         """
         with as_source_error("the decoder fails"), self._gpu.current():
+            last, self._copied = self._copied, None
+            if last is not None and not last.there.query():
+                last.there.synchronize()  # The library does not promise that it writes in the stream's order.
             return [self._copy(frame) for frame in self._opened.Decode(packet)]
 
     def close(self) -> None:
         """Release the decoder; what was copied stays."""
+        self._copied = None
         if self._opened is not None:
             with self._gpu.current():
                 self._shelf.stream.synchronize()
@@ -68,6 +72,7 @@ class Decoder:
             copy(surface.address, luma, size, stream)
             copy(surface.address + size, chroma, size // 2, stream)
         surface.there.record(stream.handle)
+        self._copied = surface
         picture = OnGpu(
             surface.address,
             surface.address + size,
