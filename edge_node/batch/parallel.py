@@ -10,7 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from edge_node.detect.choosing import Chosen, Ready
-from edge_node.detect.stages import Detect, Inferred
+from edge_node.detect.inferred import Inferred
+from edge_node.detect.stages import Detect
 from edge_node.frames import Frame
 from shared.channel import Channel, Closed
 

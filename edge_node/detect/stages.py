@@ -15,11 +15,11 @@ from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.sources import is_read_fast
-from edge_node.detect.choosing import Asked, Choice, Choosing, Chosen, Ready
-from edge_node.detect.detector import Detector, Input, Output, Outputs
-from edge_node.detect.tiles.looks import Looks
+from edge_node.detect.choosing import Asked, Choosing, Chosen, Ready
+from edge_node.detect.detector import Detector, Input, Outputs
+from edge_node.detect.inferred import Inferred, Picture, inferred
 from edge_node.detect.tiles.merge import merge
-from edge_node.frames import U8, Box, Detected, Detections, Frame, Lender, Looked, Tracks
+from edge_node.frames import U8, Detected, Detections, Frame, Lender, Looked, Tracks
 from shared.channel import Channel, Closed
 from shared.geometry import F32
 
@@ -27,34 +27,8 @@ log = logging.getLogger("darner.detect")
 
 _RESTORE_S = 60.0
 """Seconds after memory ran out until batches may have one more picture."""
-
 NOBODY = ""
 """In place of a camera's name, in the frames of pictures that somebody asks about; no camera can have it."""
-Picture = tuple[Output, dict[str, float]]
-"""The network's output for one picture, and the milliseconds of each step of the run that it was in."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Inferred:
-    """A frame that has been through the network or past it.
-
-    Attributes:
-        frame: As captured.
-        choice: What was done with the frame.
-        outputs: The network's output for each part of the frame; none if the frame went past the network.
-        timings_ms: Milliseconds of each step, of all runs that the frame was in.
-        boxes: The parts, in pixels of the frame.
-        looks: What the parts are, where the camera has tiles.
-        asked: Who asked for it, if it is no camera's.
-    """
-
-    frame: Frame
-    choice: Choice
-    outputs: Sequence[Output]
-    timings_ms: dict[str, float]
-    boxes: tuple[Box, ...] = ()
-    looks: Looks | None = None
-    asked: Asked | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -184,7 +158,7 @@ class Detect:
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
         """Batches of the frames that wait, each with at most as many as the network takes.
 
-        An empty list asks `infer` to wait for the oldest batch in the network. While the network is busy, the
+        An empty list asks whoever runs them to wait for the oldest batch in the network. While the network is busy, the
         next batch waits until it is as large as the newest one.
         """
         with contextlib.suppress(Closed):
@@ -199,16 +173,16 @@ class Detect:
 
     def detect(self, frames: Channel[Ready]) -> Iterator[list[Detected]]:
         """Take the frames that wait through the network and decode them, batch by batch in their order."""
-        for inferred in self._inferred(self.batches(frames)):
-            yield list(self.decode(inferred))
+        for batch in self._inferred(self.batches(frames)):
+            yield list(self.decode(batch))
 
     def infer(self, batches: Iterable[list[Ready]]) -> Iterator[Inferred]:
         """Take all frames through the network or past it; those of one camera keep their order.
 
         An engine that works by itself gets the next batch before the last one is collected.
         """
-        for inferred in self._inferred(batches):
-            yield from inferred
+        for batch in self._inferred(batches):
+            yield from batch
 
     def _inferred(self, batches: Iterable[list[Ready]]) -> Iterator[list[Inferred]]:
         pending = self._in_network
@@ -223,9 +197,9 @@ class Detect:
         while pending:
             yield pending.popleft().collect()
 
-    def decode(self, inferred: Iterable[Inferred]) -> Iterator[Detected]:
+    def decode(self, items: Iterable[Inferred]) -> Iterator[Detected]:
         """The detections of every frame of a camera, in the order of the frames; others are answered."""
-        for item in inferred:
+        for item in items:
             frame, timings = item.frame, item.timings_ms
             start = time.perf_counter()
             if item.asked is not None:
@@ -283,7 +257,7 @@ class Detect:
 
         def in_order(pictures: list[Picture]) -> list[Inferred]:
             rest = iter(pictures)
-            return [_inferred(chosen, [next(rest) for _ in chosen.boxes]) for chosen in frames]
+            return [inferred(chosen, [next(rest) for _ in chosen.boxes]) for chosen in frames]
 
         return self._submit(inputs, least).map(in_order)
 
@@ -324,22 +298,6 @@ class Detect:
         """Allow larger batches some time after memory ran out: the program that took it may have ended."""
         if self._limit < self._most and self._clock() - self._shrunk_at > _RESTORE_S:
             self._limit, self._shrunk_at = self._limit + 1, self._clock()
-
-
-def _inferred(chosen: Chosen, pictures: Sequence[Picture]) -> Inferred:
-    """A chosen frame with the outputs for its parts; the times of all runs that they were in are added."""
-    frame, outputs = chosen.ready.frame, [output for output, _ in pictures]
-    if len(pictures) == 1:
-        return Inferred(
-            frame, chosen.choice, outputs, pictures[0][1], chosen.boxes, chosen.looks, chosen.ready.asked
-        )
-    runs = {id(timings): timings for _, timings in pictures}
-    timings_ms: dict[str, float] = {}
-    for timings in runs.values():
-        timings_ms = {
-            step: round(timings_ms.get(step, 0.0) + milliseconds, 3) for step, milliseconds in timings.items()
-        }
-    return Inferred(frame, chosen.choice, outputs, timings_ms, chosen.boxes, chosen.looks)
 
 
 def _moved(detections: Detections, corner: tuple[int, int]) -> Detections:
