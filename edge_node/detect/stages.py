@@ -53,8 +53,8 @@ class _Last:
 class Detect:
     """The pipeline's stages between capture and watch.
 
-    `ready` runs in the thread that captured the frame. `infer` and then `decode` run in the network's thread:
-    while that reads the outputs of one batch, the engine is busy with the next.
+    `ready` runs in the thread that captured the frame, and `detect` in the network's thread: while that reads
+    the outputs of one batch, the engine is busy with the next.
 
     A batch holds the frames that wait when the network is free: at full load batches fill by themselves, and
     on an idle box no frame waits for another. A frame of a camera with tiles is several pictures.
@@ -158,8 +158,8 @@ class Detect:
     def batches(self, frames: Channel[Ready]) -> Iterator[list[Ready]]:
         """Batches of the frames that wait, each with at most as many as the network takes.
 
-        An empty list asks whoever runs them to wait for the oldest batch in the network. While the network is busy, the
-        next batch waits until it is as large as the newest one.
+        An empty list asks to wait for the oldest batch in the network. While the network is busy, the next
+        batch waits until it is as large as the newest one.
         """
         with contextlib.suppress(Closed):
             while True:
