@@ -385,7 +385,7 @@ def test_a_picture_is_detected_on_and_a_heatmap_drawn_by_a_real_node(
     own_broker: Any, tmp_path: Path, open_page: OpenPage, people_video: Path, artifacts: Path
 ) -> None:
     command = [sys.executable, "-m", "edge_node", "--source", str(people_video)]
-    sets = f"mqtt.url={own_broker.url}", "node=real", "model.threads=1"
+    sets = f"mqtt.url={own_broker.url}", "node=real", "model.threads=1", "model.input_size=256"
     frame = cv2.VideoCapture(str(people_video)).read()[1]
     picture = tmp_path / "photo.png"
     cv2.imwrite(str(picture), cv2.resize(frame, None, fx=2, fy=2))  # too large to be sent as it is
