@@ -116,12 +116,12 @@ class Publisher:
         self._best = Snapshots(client, snapshots, config, composer, self._fitting)
         self.state = NodeState(client, config, composer)
 
-    def publish(self, item: Analysed) -> None:
-        """Publish one analysed frame: queue its detections and thumbnail, and hand on the rest."""
-        self._publish_together([item])
-
     def publish_all(self, items: Sequence[Analysed]) -> None:
-        """Publish analysed frames of any cameras, each camera's in their order."""
+        """Publish analysed frames: queue their detections and thumbnails, and hand on the rest.
+
+        Args:
+            items: Of any cameras, each camera's in their order.
+        """
         together: dict[str, Analysed] = {}
         for item in items:
             if item.frame.camera in together:  # one of its frames would take the other's place in the channel

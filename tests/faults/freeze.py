@@ -13,7 +13,7 @@ STAGES = {
     "read": ("edge_node.capture.readers.video", "Video.read", ""),
     "capture": ("edge_node.detect.stages", "Detect.ready", ""),
     "infer": ("edge_node.detect.stages", "Detect.submit", ""),
-    "watch": ("edge_node.publish.publisher", "Publisher.publish", ""),
+    "watch": ("edge_node.publish.publisher", "Publisher.publish_all", ""),
     "publish": ("shared.mqtt.client", "Client.publish", "publish"),
     "outbox": ("edge_node.outbox.sender", "Sender.send", ""),
     "disk": ("edge_node.outbox.event_file", "EventFile._transact", ""),

@@ -68,7 +68,7 @@ def made(tmp_path: Path, url: str) -> Iterator[Parts]:
 
 def kinds(publisher: Publisher, item: Analysed) -> list[str]:
     """What one frame puts into the channel."""
-    publisher.publish(item)
+    publisher.publish_all([item])
     for _ in range(len(publisher.thumbnails.waiting)):
         publisher.encode_next()
     waiting = len(publisher.outgoing)
@@ -111,7 +111,7 @@ def test_a_rate_of_detections_holds_from_the_next_frame_on_and_can_be_taken_back
 
 
 def test_a_jpeg_names_the_frame_that_it_shows(parts: Parts) -> None:
-    parts.publisher.publish(at(0.7))
+    parts.publisher.publish_all([at(0.7)])
     parts.publisher.encode_next()
     items = {(item := parts.publisher.outgoing.get()).topic.name: item for _ in range(2)}
     properties = items["thumbnail"].user_properties
@@ -130,17 +130,17 @@ def test_an_event_refers_to_the_best_view_of_its_track_which_is_sent_once(parts:
         happening = Happening(type=kind, occurred_s=1.0, track_id=track_id, class_id=0)
         return dataclasses.replace(item, report=dataclasses.replace(item.report, happenings=[happening]))
 
-    parts.publisher.publish(exited(0, "track_started"))
+    parts.publisher.publish_all([exited(0, "track_started")])
     assert parts.snapshots.metrics().waiting == 0, "the first view is seldom the best"
-    parts.publisher.publish(exited(None, "crowd_started"))
+    parts.publisher.publish_all([exited(None, "crowd_started")])
     assert parts.snapshots.metrics().waiting == 0
     for _ in range(2):
-        parts.publisher.publish(exited(0))
+        parts.publisher.publish_all([exited(0)])
     assert parts.snapshots.metrics().waiting == 1
     street = parts.config.cameras["street"]
     off = dataclasses.replace(street, snapshot=dataclasses.replace(street.snapshot, enabled=False))
     parts.publisher.reconfigure("street", off)
-    parts.publisher.publish(exited(1))
+    parts.publisher.publish_all([exited(1)])
     assert parts.snapshots.metrics().waiting == 1, "none is taken where snapshots are off"
 
 
@@ -163,7 +163,9 @@ def test_what_is_certain_only_at_the_end_is_published_without_another_frame(part
 def test_a_broker_that_is_away_holds_the_farewell_up_for_a_moment_only(parts: Parts) -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     item = at(1.0)
-    parts.publisher.publish(dataclasses.replace(item, frame=dataclasses.replace(item.frame, picture=image)))
+    parts.publisher.publish_all(
+        [dataclasses.replace(item, frame=dataclasses.replace(item.frame, picture=image))]
+    )
     began = time.monotonic()
     parts.publisher.farewell()
     assert time.monotonic() - began < 2
@@ -180,7 +182,7 @@ def test_a_latency_is_not_what_the_host_s_clock_was_set_by(
             item = at(0.0)
             captured_ns = item.frame.captured_ns + off_s * 10**9
             frame = dataclasses.replace(item.frame, captured_ns=captured_ns)
-            parts.publisher.publish(dataclasses.replace(item, frame=frame))
+            parts.publisher.publish_all([dataclasses.replace(item, frame=frame)])
             parts.publisher.outgoing.close()
             parts.publisher.send()
         latency = parts.publisher.stopwatch.report()["capture_to_publish"]
@@ -197,10 +199,10 @@ def test_frames_that_are_published_together_have_a_message_each(parts: Parts) ->
 
 def test_no_frame_waits_for_a_thumbnail(parts: Parts) -> None:
     publisher = parts.publisher
-    publisher.publish(at(0.0))
+    publisher.publish_all([at(0.0)])
     assert publisher.outgoing.get().topic.name == "detections", "sent before the thumbnail is encoded"
-    publisher.publish(at(1.0))
-    publisher.publish(at(2.0))
+    publisher.publish_all([at(1.0)])
+    publisher.publish_all([at(2.0)])
     assert [frame.seq for frame in publisher.thumbnails.waiting.take(9)] == [20], "the newest of a camera"
     done = Throughput(cameras={}, stages={}, batches={})
     now = Vitals(cpu_percent=0.0, memory_mb=0.0, gpus=(), temperatures_c={}, throttled=())
@@ -209,7 +211,7 @@ def test_no_frame_waits_for_a_thumbnail(parts: Parts) -> None:
 
 def test_the_sender_ends_when_the_last_thumbnail_is_encoded(parts: Parts) -> None:
     publisher = parts.publisher
-    publisher.publish(at(0.0))
+    publisher.publish_all([at(0.0)])
     publisher.thumbnails.waiting.close()
     publisher.encode()
     assert sorted(item.topic.name for item in publisher.outgoing) == ["detections", "thumbnail"]

@@ -84,7 +84,7 @@ class Sender:
     def thumbnail(self, item: Analysed) -> Received:
         """The one that a frame makes, as the broker would hand it over."""
         outgoing = self.publisher.outgoing
-        self.publisher.publish(item)
+        self.publisher.publish_all([item])
         self.publisher.encode_next()
         sent = {(one := outgoing.get()).topic: one for _ in range(len(outgoing))}[topics.THUMBNAIL]
         assert isinstance(sent.content, bytes)
@@ -132,7 +132,7 @@ def test_the_largest_snapshot_of_a_node_is_stored(tmp_path: Path, own_broker: An
         assert reader.wait_subscribed(10)
         sender = Sender(stack, own_broker.url, tmp_path)
         assert sender.client.wait_connected(10)
-        sender.publisher.publish(noise(1020, 1020))
+        sender.publisher.publish_all([noise(1020, 1020)])
         received = reader.received.get(10)
         assert limits.SNAPSHOT_BYTES // 4 < len(received.payload) <= limits.SNAPSHOT_BYTES
         store.add({"node": "n", "camera": "c", "track": "0"}, received)
