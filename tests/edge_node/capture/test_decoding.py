@@ -163,10 +163,9 @@ def watching(url: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[RtspCamera]:
-    with rtsp_camera("--fps", "50") as started:
-        # Somebody watches all the time: the server may stand still when its last client goes and one comes.
-        with watching(started.url):
-            yield started
+    # Somebody watches all the time: the server may stand still when its last client goes and one comes.
+    with rtsp_camera("--fps", "50") as started, watching(started.url):
+        yield started
 
 
 @needs_camera
