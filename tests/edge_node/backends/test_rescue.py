@@ -17,7 +17,7 @@ from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.rescue import GpuFailed, Rescued
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import OnGpu, Picture
+from edge_node.pictures import OnGpu, Picture
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.small_models import write
@@ -65,6 +65,10 @@ def model(tmp_path: Path) -> Path:
     return write(tmp_path / "model.onnx")
 
 
+def on_processor(model: Path, threads: int | None = None) -> OnnxBackend:
+    return OnnxBackend(model, ModelSettings(providers=("cpu",), threads=threads))
+
+
 def outputs(inference: Inference) -> list[list[Any]]:
     return [[output.tolist() for output in picture] for picture in inference.outputs]
 
@@ -74,8 +78,8 @@ def test_the_processor_takes_over_without_losing_a_picture(
     when: str, gpu: tuple[Any, Any], model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     device, driver = gpu
-    expected = outputs(OnnxBackend(model).submit(PICTURES, TARGET, WANTED).collect())
-    backend = Rescued(OnLostGpu(model, driver), device, lambda: OnnxBackend(model))
+    expected = outputs(on_processor(model).submit(PICTURES, TARGET, WANTED).collect())
+    backend = Rescued(OnLostGpu(model, driver), device, lambda: on_processor(model))
     assert (backend.device, backend.in_flight) == ("a fake GPU", 2)
     waiting = [backend.submit(PICTURES, TARGET, WANTED) for _ in range(2)]
     if when == "before a batch":
@@ -96,13 +100,13 @@ def test_a_batch_that_is_larger_than_the_processor_takes_runs_in_parts(
 ) -> None:
     device, driver = gpu
     many, one = write(tmp_path / "many.onnx"), write(tmp_path / "one.onnx", batch=1)
-    backend = Rescued(OnLostGpu(many, driver), device, lambda: OnnxBackend(one, ModelSettings(threads=1)))
+    backend = Rescued(OnLostGpu(many, driver), device, lambda: on_processor(one, threads=1))
     pending = backend.submit(PICTURES, TARGET, WANTED)
     driver.lost = LOST
     found = pending.collect()
     assert (len(found.outputs), len(found.fits), backend.max_batch) == (3, 3, 1)
     expected = [
-        outputs(OnnxBackend(one).submit([picture], TARGET, WANTED).collect())[0] for picture in PICTURES
+        outputs(on_processor(one).submit([picture], TARGET, WANTED).collect())[0] for picture in PICTURES
     ]
     assert outputs(found) == expected
 
@@ -144,7 +148,7 @@ def test_pictures_in_the_memory_of_a_failed_gpu_are_lost_and_end_the_node(
     gpu: tuple[Any, Any], model: Path
 ) -> None:
     device, driver = gpu
-    backend = Rescued(OnLostGpu(model, driver), device, lambda: OnnxBackend(model))
+    backend = Rescued(OnLostGpu(model, driver), device, lambda: on_processor(model))
     driver.lost = LOST
     picture = OnGpu(1, None, 180, 60, 40, NoCopier(), owner=None)
     with pytest.raises(GpuFailed, match="with the pictures in its memory"):
