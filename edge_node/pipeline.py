@@ -21,10 +21,11 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe, is_read_fast
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import NOBODY, Detect
-from edge_node.frames import U8, Detected, Detections
+from edge_node.frames import Detected, Detections
 from edge_node.ignore.suspects import SuspectHunt
 from edge_node.machine.vitals import Throughput
 from edge_node.pace import Pace
+from edge_node.pictures import U8
 from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import SourceError
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from edge_node.frames import U8
+from edge_node.pictures import U8
 
 
 def write(path: Path, images: Sequence[U8], times_ms: Sequence[int], says_ms: int | None = None) -> Path:

@@ -36,7 +36,8 @@ LEVELS: dict[str, list[str]] = {
         "conformance replay",
     ],
     "edge_node": [
-        "frames.py interpreter.py pace.py machine assets",
+        "pictures.py interpreter.py pace.py machine assets",
+        "frames.py",
         "config",
         "capture track ignore outbox backends progress.py",
         "detect analytics",

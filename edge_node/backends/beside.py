@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from edge_node.backends.host import HostInput, PictureInput, by_picture
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending
 from edge_node.backends.preprocess import InputFormat
-from edge_node.frames import Picture
+from edge_node.pictures import Picture
 
 IN_FLIGHT = 2
 """One batch runs, and the next one's input is made meanwhile."""

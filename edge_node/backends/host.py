@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_node.backends.interface import Array, Axis, ModelFile, Tensor
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor, TensorFormat
-from edge_node.frames import Picture, in_host
+from edge_node.pictures import Picture, in_host
 from shared.errors import ModelError
 
 MAX_BATCH = 16

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import Detections, Lender, Picture
+from edge_node.frames import Detections
+from edge_node.pictures import Lender, Picture
 from shared import limits
 from shared.errors import ModelError
 

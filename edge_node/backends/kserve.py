@@ -24,7 +24,7 @@ from edge_node.backends.host import PictureInput, picture_first
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import Picture
+from edge_node.pictures import Picture
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.geometry import F32
 
 PAD_VALUE = 114

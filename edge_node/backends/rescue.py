@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.interface import Backend, Inference, OutOfMemory, Pending, Wanted, joined
 from edge_node.backends.preprocess import InputFormat
-from edge_node.frames import OnGpu, Picture
+from edge_node.pictures import OnGpu, Picture
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")

@@ -16,8 +16,8 @@ from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Pend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.sizes import DEFAULT_SIDE
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import U8, Picture
 from edge_node.machine.hardware import usable_cores
+from edge_node.pictures import U8, Picture
 from shared.errors import ModelError
 
 _EXTRA = "config.txt"

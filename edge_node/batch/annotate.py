@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.wire.messages import Point, ZoneNumbers
 
 Colour = tuple[int, int, int]

@@ -9,7 +9,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import OutputError
 
 log = logging.getLogger("darner.process")

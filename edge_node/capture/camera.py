@@ -14,7 +14,8 @@ from edge_node.capture.opening import Source
 from edge_node.capture.readers.interface import GpuDecoder, Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import may_come_later
-from edge_node.frames import ON_GPU, Frame, Lender, OnGpu
+from edge_node.frames import Frame
+from edge_node.pictures import ON_GPU, Lender, OnGpu
 from shared import clock as wall_clock
 from shared.errors import SourceError
 from shared.wire.messages import CameraState, ClockSource

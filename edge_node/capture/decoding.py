@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from edge_node.capture.readers.interface import GpuDecoder
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.frames import ON_CPU, ON_GPU, Decoding
+from edge_node.pictures import ON_CPU, ON_GPU, Decoding
 
 log = logging.getLogger("darner.capture")
 

@@ -21,7 +21,7 @@ from edge_node.capture.readers.video import Video
 from edge_node.capture.rtsp import RtspCamera
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import IMAGES, check_source, describe, kind_of, path_of, pictures
-from edge_node.frames import Decoding, Lender
+from edge_node.pictures import Decoding, Lender
 from shared.errors import SourceError
 
 log = logging.getLogger("darner.capture")

@@ -7,7 +7,7 @@ import contextlib
 import cv2
 import numpy as np
 
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import MessageError
 from shared.pictures import refusal
 

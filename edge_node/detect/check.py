@@ -22,7 +22,8 @@ from edge_node.backends.preprocess import InputFormat, letterbox
 from edge_node.backends.tensorrt.verdict import Verdict
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector, Input
-from edge_node.frames import U8, Detections
+from edge_node.frames import Detections
+from edge_node.pictures import U8
 from shared.errors import DarnerError, ModelError
 from shared.geometry import iou
 

@@ -16,7 +16,8 @@ from edge_node.detect.motion import MotionGate
 from edge_node.detect.tiles.budget import UNHURRIED, Budget
 from edge_node.detect.tiles.looks import Looks
 from edge_node.detect.tiles.tiling import Tiling, grid_layout
-from edge_node.frames import Box, Detections, Frame, Tracks
+from edge_node.frames import Detections, Frame, Tracks
+from edge_node.pictures import Box
 
 Choice = Literal["infer", "repeat", "skip"]
 """Run the network, repeat its last detections because nothing moved since, or do neither."""

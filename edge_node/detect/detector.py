@@ -25,8 +25,9 @@ from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.decode.layouts import recognise
 from edge_node.detect.decode.outputs import observed
 from edge_node.detect.input_size import nominal_size, rectangular, with_known_size
-from edge_node.frames import U8, Detections, Lender, Picture, in_host
+from edge_node.frames import Detections
 from edge_node.machine.hardware import usable_cores
+from edge_node.pictures import U8, Lender, Picture, in_host
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from edge_node.detect.choosing import Asked, Choice, Chosen
 from edge_node.detect.detector import Output
 from edge_node.detect.tiles.looks import Looks
-from edge_node.frames import Box, Frame
+from edge_node.frames import Frame
+from edge_node.pictures import Box
 
 Picture = tuple[Output, dict[str, float]]
 """The network's output for one picture, and the milliseconds of each step of the run that it was in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 
-from edge_node.frames import U8, Picture, scaled
+from edge_node.pictures import U8, Picture, scaled
 
 _CELL = 8
 _AGAIN_S = 2.0

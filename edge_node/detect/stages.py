@@ -19,7 +19,8 @@ from edge_node.detect.choosing import Asked, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector, Input, Outputs
 from edge_node.detect.inferred import Inferred, Picture, inferred
 from edge_node.detect.tiles.merge import merge
-from edge_node.frames import U8, Detected, Detections, Frame, Lender, Looked, Tracks
+from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
+from edge_node.pictures import U8, Lender
 from shared.channel import Channel, Closed
 from shared.geometry import F32
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.frames import U8, OnGpu, Picture, scaled
+from edge_node.pictures import U8, OnGpu, Picture, scaled
 from shared.geometry import F32, F64, Bool, Floats
 
 Index = npt.NDArray[np.intp]

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.frames import U8, Detected, Detections, Frame, Looked, Tracks
+from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
 from edge_node.ignore import looks
 from edge_node.ignore.places import Glance, Place
+from edge_node.pictures import U8
 from shared import limits
 from shared.geometry import F32, F64, Bool, Floats, iou
 from shared.wire.messages import Point, Suspect

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge_node.config.camera_settings import SnapshotSettings
-from edge_node.frames import U8, Frame, Tracks
+from edge_node.frames import Frame, Tracks
+from edge_node.pictures import U8
 
 MAX_TRACKS = 256
 """The most tracks remembered per camera; beyond it, the track seen longest ago is forgotten."""

@@ -6,7 +6,7 @@ import logging
 
 import cv2
 
-from edge_node.frames import OnGpu, Picture, fitting, scaled
+from edge_node.pictures import OnGpu, Picture, fitting, scaled
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.wire import topics

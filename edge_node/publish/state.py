@@ -13,7 +13,8 @@ from edge_node import __version__
 from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
-from edge_node.frames import Decoding, Frame
+from edge_node.frames import Frame
+from edge_node.pictures import Decoding
 from edge_node.publish.compose import Composer, only_time_passed
 from shared import limits
 from shared.mqtt.client import Client

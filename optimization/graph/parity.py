@@ -15,7 +15,7 @@ from edge_node.assets.samples import NAME
 from edge_node.backends.preprocess import InputFormat, Preprocessor
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from optimization import pictures
 from shared.errors import DarnerError, ModelError
 from shared.geometry import F32

@@ -18,8 +18,8 @@ from edge_node.backends.interface import Array, ModelFile
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import U8
 from edge_node.machine.hardware import usable_cores
+from edge_node.pictures import U8
 from shared.errors import ModelError
 
 WARM_UP = 3

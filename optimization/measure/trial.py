@@ -20,7 +20,7 @@ from edge_node.config.model_settings import ModelSettings
 from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.detector import Detector
 from edge_node.detect.tiles.grid import grid
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from optimization import pictures
 from optimization.measure import stopwatch
 from optimization.measure.machine import Load

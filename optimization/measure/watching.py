@@ -13,7 +13,8 @@ from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig, TrackerSettings
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
-from edge_node.frames import U8, Detected, Detections, Frame
+from edge_node.frames import Detected, Detections, Frame
+from edge_node.pictures import U8
 
 _NAME = "video"
 """Of the camera; frames bear it."""

@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from edge_node.frames import U8, Colour, Copier, Decoded
+from edge_node.pictures import U8, Colour, Copier, Decoded
 from shared.errors import SourceError
 from tests.edge_node.gpu_pictures import HostCopier, on_gpu
 

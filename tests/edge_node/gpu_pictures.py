@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_node.frames import U8, Box, Copier, OnGpu
+from edge_node.pictures import U8, Box, Copier, OnGpu
 
 
 class HostCopier(Copier):

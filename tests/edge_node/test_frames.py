@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.frames import U8, Frame, Picture
+from edge_node.frames import Frame
+from edge_node.pictures import U8, Picture
 from tests.edge_node.gpu_pictures import HostCopier, on_gpu
 
 BGR: U8 = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)

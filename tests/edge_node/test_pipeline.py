@@ -22,8 +22,9 @@ from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.choosing import Asked, Ready
-from edge_node.frames import U8, Detected, Detections, Frame, Lender, Tracks
+from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.outbox.outbox import Outbox
+from edge_node.pictures import U8, Lender
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher

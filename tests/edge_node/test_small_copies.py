@@ -11,8 +11,9 @@ import pytest
 from edge_node.config.camera_settings import SnapshotSettings
 from edge_node.detect.motion import MotionGate
 from edge_node.detect.tiles.motion import ChangedCells
-from edge_node.frames import U8, Frame, Picture, Tracks
+from edge_node.frames import Frame, Tracks
 from edge_node.ignore import looks
+from edge_node.pictures import U8, Picture
 from edge_node.publish.best_views import BestViews
 from edge_node.publish.jpeg import Fitted, encode_jpeg
 from tests.edge_node.gpu_pictures import HostCopier, on_gpu

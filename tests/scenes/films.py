@@ -16,7 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_node.frames import I64, U8, Detections
+from edge_node.frames import I64, Detections
+from edge_node.pictures import U8
 from optimization.measure import mot
 from shared.geometry import F64
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_node.frames import U8
+from edge_node.pictures import U8
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 BLOCK = 8

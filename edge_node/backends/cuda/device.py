@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import ModelError
 
 INSTALL = "pip install 'darner[trt]' (pycuda is built with the CUDA toolkit's headers)"

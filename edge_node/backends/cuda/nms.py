@@ -16,7 +16,8 @@ from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.layout import LAYOUT, FilterLayout
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import Letterbox, to_sources
-from edge_node.frames import U8, Detections
+from edge_node.frames import Detections
+from edge_node.pictures import U8
 
 PTX = Path(__file__).parent / "nms.ptx"
 CAPACITY = 1024

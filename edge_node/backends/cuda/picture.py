@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from edge_node.backends.cuda.device import Device, Pinned
-from edge_node.frames import U8, Lender
 from edge_node.machine.hardware import usable_cores
+from edge_node.pictures import U8, Lender
 
 LIMIT = 512 << 20
 """Maximum bytes that one pool holds; enough for six 720p frames of each of 32 cameras."""

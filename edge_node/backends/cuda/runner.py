@@ -34,7 +34,7 @@ from edge_node.backends.cuda.slots import Shape, Shapes, Slots
 from edge_node.backends.cuda.upload import Source
 from edge_node.backends.interface import Inference, OutOfMemory, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import OnGpu, Picture
+from edge_node.pictures import OnGpu, Picture
 from shared.errors import ModelError
 
 log = logging.getLogger(__name__)

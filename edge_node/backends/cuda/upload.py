@@ -24,7 +24,7 @@ from edge_node.backends.cuda.nms import fill_request
 from edge_node.backends.cuda.picture import Copying
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import U8, Colour, OnGpu, Picture, in_host
+from edge_node.pictures import U8, Colour, OnGpu, Picture, in_host
 from shared.errors import ModelError
 
 COLOURS: dict[Colour, int] = {"bt601": 0, "bt709": 1, "bt601-full": 2, "bt709-full": 3}

@@ -17,8 +17,8 @@ from edge_node.backends.onnx.network import Network
 from edge_node.backends.onnx.side_by_side import SideBySide
 from edge_node.backends.preprocess import InputFormat, TensorFormat
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import Picture
 from edge_node.machine.hardware import usable_cores
+from edge_node.pictures import Picture
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")

@@ -12,7 +12,7 @@ import onnxruntime as ort
 from edge_node.backends.host import HostInput, PictureInput, by_picture
 from edge_node.backends.interface import Array, Inference, ModelFile
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import Picture
+from edge_node.pictures import Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)

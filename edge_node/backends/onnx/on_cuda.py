@@ -18,7 +18,7 @@ from edge_node.backends.interface import Inference, ModelFile, OutOfMemory, Pend
 from edge_node.backends.onnx.providers import OfProvider
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.sizes import DEFAULT_SIDE
-from edge_node.frames import Lender, Picture
+from edge_node.pictures import Lender, Picture
 from shared.errors import ModelError
 
 _TYPES: dict[str, np.dtype[Any]] = {

@@ -17,7 +17,7 @@ from dataclasses import replace
 from edge_node.backends.interface import Inference, Pending, joined
 from edge_node.backends.onnx.network import Network
 from edge_node.backends.preprocess import InputFormat
-from edge_node.frames import Picture
+from edge_node.pictures import Picture
 
 log = logging.getLogger("darner.backend")
 

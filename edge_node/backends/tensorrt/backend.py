@@ -21,8 +21,8 @@ from edge_node.backends.tensorrt.engine import Engine
 from edge_node.backends.tensorrt.module import import_tensorrt
 from edge_node.backends.tensorrt.verdict import Check
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import Lender, Picture
 from edge_node.machine.hardware import usable_cores
+from edge_node.pictures import Lender, Picture
 from shared.errors import ModelError
 
 log = logging.getLogger("darner.backend")

@@ -12,7 +12,7 @@ import numpy as np
 from edge_node.capture.readers.interface import Feed, Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import describe, path_of
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import SourceError
 from shared.pictures import read_jpeg_header
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from edge_node.frames import U8, Colour, Decoded, Lender, Picture
+from edge_node.pictures import U8, Colour, Decoded, Lender, Picture
 
 Feed = Literal["film", "pulled", "pushed"]
 """How pictures come: from a film, which has an end and is read at our pace; from a live source that lets

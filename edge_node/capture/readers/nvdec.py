@@ -10,7 +10,7 @@ from edge_node.capture.readers.gstreamer import GstStream, Sample, Transport
 from edge_node.capture.readers.gstreamer_library import Library, loaded
 from edge_node.capture.readers.interface import Feed, GpuDecoder, GpuFilm, GpuStream, Memory, Taken
 from edge_node.capture.readers.video import Video
-from edge_node.frames import Colour, Decoded
+from edge_node.pictures import Colour, Decoded
 from shared.errors import SourceError
 
 NEEDED = ("rtph264depay", "rtph265depay", "h264parse", "h265parse", "funnel")

@@ -19,7 +19,7 @@ from edge_node.capture.readers import web
 from edge_node.capture.readers.address import Address
 from edge_node.capture.readers.interface import Feed, Taken
 from edge_node.config.sources import printable
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import SourceError
 
 log = logging.getLogger("darner.capture")

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edge_node.frames import Box
+from edge_node.pictures import Box
 from shared.geometry import F64, Floats
 
 _ACROSS = 96

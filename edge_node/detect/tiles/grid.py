@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from edge_node.frames import Box
+from edge_node.pictures import Box
 
 
 def starts(length: int, size: int, count: int) -> list[int]:

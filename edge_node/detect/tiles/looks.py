@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from edge_node.frames import Box, Looked
+from edge_node.frames import Looked
+from edge_node.pictures import Box
 from shared.geometry import F32
 
 Why = Literal["whole", "grid", "track", "motion", "sweep"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edge_node.frames import U8, Box, OnGpu, Picture, scaled
+from edge_node.pictures import U8, Box, OnGpu, Picture, scaled
 from shared.geometry import F64, Bool
 
 _ACROSS = 960

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.detect.tiles.looks import LEAST, Why
-from edge_node.frames import Box
+from edge_node.pictures import Box
 from shared.geometry import F64, Bool
 
 _SEEDS = 48

@@ -13,7 +13,7 @@ from edge_node.detect.tiles.interest import NOTHING, Followed, Spots
 from edge_node.detect.tiles.looks import CLEAR
 from edge_node.detect.tiles.motion import ChangedCells
 from edge_node.detect.tiles.packing import Crop, Items, Packing
-from edge_node.frames import Box, Picture
+from edge_node.pictures import Box, Picture
 from shared.geometry import F64
 
 _SHRINKS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)

@@ -13,7 +13,8 @@ from edge_node.detect.tiles.grid import grid
 from edge_node.detect.tiles.interest import Followed
 from edge_node.detect.tiles.looks import LEAST, Layout, Looks, Why
 from edge_node.detect.tiles.plan import Plan, View
-from edge_node.frames import Box, Detections, Frame, Tracks
+from edge_node.frames import Detections, Frame, Tracks
+from edge_node.pictures import Box
 
 Target = Callable[[int, int], InputFormat]
 """The network's input for a picture of a width and a height."""

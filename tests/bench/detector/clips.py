@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from optimization.measure.mot import Boxes
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"

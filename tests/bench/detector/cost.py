@@ -33,7 +33,8 @@ from edge_node.backends.preprocess import PAD_VALUE, InputFormat, Letterbox, Pre
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.decode.candidates import candidates, suppress
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.frames import U8, Detections
+from edge_node.frames import Detections
+from edge_node.pictures import U8
 from shared.geometry import F32
 from tests.bench.detector.peers import PACKAGE, Ultralytics
 from tests.bench.gpu import yolo_shaped

@@ -30,8 +30,9 @@ from edge_node.config.definitions import Definitions
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Detector
-from edge_node.frames import U8, Detected, Detections, Frame, Tracks
+from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.ignore.suspects import SAMPLE_S, SuspectHunt
+from edge_node.pictures import U8
 from shared.geometry import F64, Bool, iou
 from tests.bench.detector import clips
 

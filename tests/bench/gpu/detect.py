@@ -39,7 +39,8 @@ from edge_node.backends.preprocess import InputFormat, Preprocessor
 from edge_node.detect.decode.candidates import candidates
 from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.decode.nms import nms
-from edge_node.frames import U8, Detections
+from edge_node.frames import Detections
+from edge_node.pictures import U8
 from tests.bench.gpu.yolo_shaped import write
 
 TARGET = InputFormat(640, 640)

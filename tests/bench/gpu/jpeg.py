@@ -20,7 +20,8 @@ import numpy as np
 
 from edge_node.backends.cuda.device import Buffer, Device, device
 from edge_node.backends.cuda.video.copier import GpuCopier, copier_for
-from edge_node.frames import U8, Frame, OnGpu
+from edge_node.frames import Frame
+from edge_node.pictures import U8, OnGpu
 from edge_node.publish.jpeg import encode_jpeg
 
 ROUNDS = 200

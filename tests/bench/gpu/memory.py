@@ -27,7 +27,7 @@ from edge_node.backends.interface import Array, Inference, OutOfMemory, Wanted
 from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import ModelError
 from tests.bench.gpu.detect import scene
 from tests.bench.gpu.yolo_shaped import CLASSES, GAINS, WIDTHS, Builder, body

@@ -39,7 +39,8 @@ from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect import detector as detector_module
-from edge_node.frames import U8, Frame, Lender
+from edge_node.frames import Frame
+from edge_node.pictures import U8, Lender
 from shared.mqtt.address import MqttSettings
 from tests.bench.gpu.detect import scene
 from tests.bench.gpu.standing import StandIn, stamped

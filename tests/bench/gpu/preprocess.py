@@ -19,7 +19,7 @@ from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
 from edge_node.backends.cuda.kernels import JOB, Kernels, format_bytes
 from edge_node.backends.cuda.upload import Source, job
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from tests.edge_node.backends.cuda.test_kernels import SIZES, TARGETS, expected, levels, nv12, picture
 
 REPEATS = 300

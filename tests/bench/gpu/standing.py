@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_node.backends.interface import Anchors, Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import Detections, Picture
+from edge_node.frames import Detections
+from edge_node.pictures import Picture
 from tests.bench.gpu.yolo_shaped import CLASSES
 
 SIDE, ANCHORS = 640, 8400

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, 
 from edge_node.assets.samples import find_video
 from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
 from edge_node.config.settings import BatchSettings, EdgeConfig
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.mqtt.address import MqttSettings
 from tests.bench.pipeline.ours import InjectedBackend, cpu_s, film, inject, running
 from tests.bench.pipeline.paced import pictures

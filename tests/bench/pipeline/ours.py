@@ -36,8 +36,9 @@ from edge_node.config.settings import EdgeConfig, OutboxSettings
 from edge_node.detect import detector as detector_module
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
-from edge_node.frames import U8, Frame, Picture
+from edge_node.frames import Frame
 from edge_node.outbox.outbox import Outbox
+from edge_node.pictures import U8, Picture
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher

@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, 
 from edge_node.capture.camera import capture
 from edge_node.capture.readers import gstreamer_library
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.frames import U8, Frame
+from edge_node.frames import Frame
+from edge_node.pictures import U8
 from shared.channel import Channel, Closed
 from tests.sources.rtsp import burnt_in_us, missing, rtsp_camera
 

@@ -19,7 +19,8 @@ from edge_node.assets.models import BUILT_IN
 from edge_node.backends.choose import BackendName
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from edge_node.frames import U8, Detections
+from edge_node.frames import Detections
+from edge_node.pictures import U8
 from shared.errors import ModelError
 from shared.geometry import iou
 from tests.conftest import REPO, SHARED, free_port, wait_for_port

@@ -16,7 +16,7 @@ from edge_node.backends.preprocess import (
     TensorFormat,
     letterbox,
 )
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.geometry import Floats
 
 

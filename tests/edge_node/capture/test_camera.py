@@ -16,7 +16,8 @@ from edge_node.capture.camera import capture
 from edge_node.capture.opening import Source
 from edge_node.capture.readers.interface import Feed, Taken
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.frames import U8, Frame
+from edge_node.frames import Frame
+from edge_node.pictures import U8
 from shared.errors import SourceError
 
 

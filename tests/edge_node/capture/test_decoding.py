@@ -20,7 +20,8 @@ from edge_node.capture.readers.address import parse
 from edge_node.capture.readers.gstreamer import GstReader
 from edge_node.capture.readers.nvdec import GpuCamera, colour_of, unavailable
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.frames import Decoding, Frame, OnGpu
+from edge_node.frames import Frame
+from edge_node.pictures import Decoding, OnGpu
 from shared.errors import SourceError
 from tests.edge_node.gpu_decoder import FakeDecoder
 from tests.sources.rtsp import RtspCamera, missing, rtsp_camera

@@ -20,8 +20,8 @@ from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
-from edge_node.frames import U8, Picture
 from edge_node.machine.hardware import usable_cores
+from edge_node.pictures import U8, Picture
 from shared.errors import ConfigError, ModelError
 from shared.geometry import iou
 from tests.edge_node.backends import networks

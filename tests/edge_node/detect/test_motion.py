@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_node.detect.motion import MotionGate
-from edge_node.frames import U8
+from edge_node.pictures import U8
 
 
 def noisy(draw: Callable[[U8], None], seed: int) -> U8:

@@ -17,7 +17,8 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.detect.choosing import Ready
 from edge_node.detect.detector import Input, Output, Outputs
 from edge_node.detect.stages import NOBODY, Detect
-from edge_node.frames import U8, Detected, Detections, Frame, Picture
+from edge_node.frames import Detected, Detections, Frame
+from edge_node.pictures import U8, Picture
 from shared.channel import Channel
 
 FORMAT = InputFormat(64, 64)

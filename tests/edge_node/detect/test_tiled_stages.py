@@ -16,7 +16,8 @@ from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.choosing import Ready
 from edge_node.detect.detector import Input, Output, Outputs
 from edge_node.detect.stages import Detect
-from edge_node.frames import U8, Detected, Detections, Frame, OnGpu, Tracks, in_host
+from edge_node.frames import Detected, Detections, Frame, Tracks
+from edge_node.pictures import U8, OnGpu, in_host
 from shared.channel import Channel
 from tests.edge_node.detect.test_stages import FIT, FORMAT, Network, frame
 from tests.edge_node.gpu_pictures import HostCopier, on_gpu

@@ -15,7 +15,8 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
-from edge_node.frames import U8, Detected, Frame, Tracks
+from edge_node.frames import Detected, Frame, Tracks
+from edge_node.pictures import U8
 from shared.geometry import iou
 
 VIDEO = Path(__file__).resolve().parents[4] / "shared" / "data" / "video" / "vtest.avi"

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_node.frames import U8, Detected, Detections, Frame, Tracks
+from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.ignore.looks import HEIGHT, WIDTH
 from edge_node.ignore.suspects import SAMPLE_S
+from edge_node.pictures import U8
 from shared.geometry import F32, F64
 
 Where = Callable[[float], tuple[float, float] | None]

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.frames import Decoding, Frame
+from edge_node.frames import Frame
+from edge_node.pictures import Decoding
 from edge_node.publish.compose import Composer
 from edge_node.publish.state import ORIGIN_REFRESH_S, ZONE_REFRESH_S, NodeState
 from shared import limits

@@ -13,7 +13,7 @@ import pytest
 from edge_node.backends.tensorrt.description import read
 from edge_node.backends.tensorrt.verdict import Verdict
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from optimization.__main__ import main
 from optimization.commands import build as commands
 from optimization.targets import TARGETS

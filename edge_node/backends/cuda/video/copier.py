@@ -15,7 +15,7 @@ from edge_node.backends.cuda.libcuda import Event, wait_before
 from edge_node.backends.cuda.video import nvjpeg
 from edge_node.backends.cuda.video.nvjpeg import JpegEncoder, JpegError, Nvjpeg
 from edge_node.backends.cuda.video.pictures import PictureKernel
-from edge_node.frames import U8, Box, Copier, OnGpu
+from edge_node.pictures import U8, Box, Copier, OnGpu
 from shared.errors import ModelError
 from shared.log import Once
 

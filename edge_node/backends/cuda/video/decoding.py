@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.video.surfaces import Shelf, Surface, Surfaces
-from edge_node.frames import Colour, Copier, Decoded, OnGpu
+from edge_node.pictures import Colour, Copier, Decoded, OnGpu
 from shared.errors import SourceError
 
 _WORKED = 50

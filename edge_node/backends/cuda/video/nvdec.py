@@ -16,7 +16,7 @@ from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.video.copier import copier_for
 from edge_node.backends.cuda.video.decoding import Decoder, Film, Stream, as_source_error, first_line
 from edge_node.backends.cuda.video.surfaces import Surfaces
-from edge_node.frames import Colour, Copier, Lender
+from edge_node.pictures import Colour, Copier, Lender
 from shared.errors import ModelError, SourceError
 
 _making = threading.Lock()

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.upload import COLOURS
-from edge_node.frames import Box, OnGpu
+from edge_node.pictures import Box, OnGpu
 
 PTX = Path(__file__).parent / "pictures.ptx"
 _PART = struct.Struct("2Q10i")

@@ -14,7 +14,7 @@ import pytest
 
 from edge_node.backends.cuda import libcuda
 from edge_node.backends.cuda.device import Device
-from edge_node.frames import U8
+from edge_node.pictures import U8
 
 
 class FakeError(Exception):

@@ -22,7 +22,8 @@ from edge_node.backends.cuda.layout import LAYOUT, FilterLayout
 from edge_node.backends.cuda.nms import CAPACITY, RESULT, SCRATCH, fill_request, request_size
 from edge_node.backends.interface import Anchors, Wanted
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.frames import U8, Detections
+from edge_node.frames import Detections
+from edge_node.pictures import U8
 from tests.edge_node.backends.cuda.outputs import SIZE
 
 Array = npt.NDArray[Any]

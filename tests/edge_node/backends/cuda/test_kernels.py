@@ -14,7 +14,7 @@ import pytest
 from edge_node.backends.cuda.kernels import FORMAT, JOB, format_bytes
 from edge_node.backends.cuda.upload import Source, job
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from tests import compile_kernels
 from tests.edge_node.backends.cuda.on_cpu import address
 

@@ -21,7 +21,7 @@ from edge_node.backends.interface import OutOfMemory, Wanted
 from edge_node.backends.onnx.on_cuda import failed
 from edge_node.backends.preprocess import InputFormat
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 

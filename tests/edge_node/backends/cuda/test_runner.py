@@ -27,7 +27,7 @@ from edge_node.backends.onnx.on_cuda import CudaOnnxBackend
 from edge_node.backends.preprocess import InputFormat, Letterbox, Preprocessor
 from edge_node.detect.decode.candidates import candidates
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.frames import U8, OnGpu, Picture
+from edge_node.pictures import U8, OnGpu, Picture
 from shared.errors import ModelError
 from tests.conftest import SHARED
 from tests.edge_node.backends.cuda.outputs import (

@@ -13,7 +13,7 @@ from edge_node.backends.cuda.slots import Shape
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.frames import OnGpu
+from edge_node.pictures import OnGpu
 from tests.edge_node.backends.cuda.fake_gpu import FakeLibrary, fake_gpu
 from tests.edge_node.gpu_pictures import NoCopier
 

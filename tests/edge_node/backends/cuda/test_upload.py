@@ -15,7 +15,7 @@ from edge_node.backends.cuda.nms import REQUEST, fill_request, request_size
 from edge_node.backends.cuda.upload import Source, Upload, job
 from edge_node.backends.interface import Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.cuda.test_kernels import (

@@ -19,7 +19,7 @@ from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import PAD_VALUE, InputFormat, Preprocessor
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.decode.families import FAMILIES
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import ModelError
 from shared.geometry import F32
 from tests.edge_node.backends import networks

@@ -16,7 +16,7 @@ from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.onnx.network import Network
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
-from edge_node.frames import U8, Picture
+from edge_node.pictures import U8, Picture
 from tests.conftest import wait_until
 from tests.edge_node.backends import networks
 

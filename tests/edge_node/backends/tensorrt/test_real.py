@@ -22,7 +22,7 @@ from edge_node.backends.tensorrt.description import read
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.check import compared
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.errors import ModelError
 from tests.conftest import REPO
 from tests.edge_node.backends.tensorrt.conftest import Real

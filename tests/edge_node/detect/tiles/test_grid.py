@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from edge_node.detect.tiles.grid import covering, grid
-from edge_node.frames import Box
+from edge_node.pictures import Box
 
 
 def covered(area: Box, boxes: tuple[Box, ...]) -> bool:

@@ -11,7 +11,7 @@ from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.tiles.interest import Followed
 from edge_node.detect.tiles.packing import Crop
 from edge_node.detect.tiles.plan import Plan, View
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from shared.geometry import F64
 
 WIDTH, HEIGHT = 1920, 1080

@@ -18,7 +18,8 @@ from edge_node.backends.cuda.device import Buffer, Device
 from edge_node.backends.cuda.video import copier as copier_module
 from edge_node.backends.cuda.video.copier import GpuCopier
 from edge_node.backends.cuda.video.nvjpeg import JpegEncoder, JpegError
-from edge_node.frames import U8, Box, Colour, Frame, OnGpu
+from edge_node.frames import Frame
+from edge_node.pictures import U8, Box, Colour, OnGpu
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import FakeDriver, fake_gpu
 from tests.edge_node.backends.cuda.test_kernels import nv12, picture

@@ -22,7 +22,7 @@ from edge_node.backends.cuda.video.nvdec import Nvdec, decoder_for, load
 from edge_node.backends.cuda.video.surfaces import PATIENCE_S, Surfaces
 from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.frames import Decoded
+from edge_node.pictures import Decoded
 from shared.errors import ModelError, SourceError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.cuda.video.fake_nvdec import NO_STAMP, FakeLibrary
