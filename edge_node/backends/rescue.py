@@ -37,7 +37,9 @@ class Rescued:
     def __init__(self, backend: Backend, gpu: Device, other: Callable[[], Backend] | None) -> None:
         self._backend, self._gpu, self._other = backend, gpu, other
         self._failed: str | None = None
-        self._lock = threading.Lock()  # for the change: two batches that are in flight fail together
+        # For the change, because two batches in flight fail together, and for the processor's engine: one
+        # thread may run a batch there again while another submits the next one.
+        self._lock = threading.Lock()
         self.letterboxes = backend.letterboxes
         self._follow()
 
@@ -57,14 +59,14 @@ class Rescued:
             GpuFailed: The GPU has failed, and no other engine may take over.
         """
         backend = self._backend
+        if self._failed is not None:
+            return self._on_processor(images, target, wanted)
         try:
             pending = backend.submit(images, target, wanted)
         except Exception as error:  # noqa: BLE001 - CUDA, TensorRT and ONNX Runtime have no common base
             return Pending.of(self._again(backend, error, images, target, wanted))
         finally:
             self._follow()
-        if self._failed is not None:  # the processor's engine runs
-            return pending
 
         def collect() -> Inference:
             try:
@@ -98,14 +100,28 @@ class Rescued:
                 if failure is None:
                     raise error
                 self._change(failure, error)
-        if any(isinstance(image, OnGpu) for image in images):
-            raise GpuFailed(f"{self._gpu.name} has failed ({self._failed}), with the pictures in its memory")
         parts = []
         while images:
             count = min(len(images), self._backend.max_batch)
-            parts.append(self._backend.submit(images[:count], target, wanted).collect())
+            parts.append(self._on_processor(images[:count], target, wanted).collect())
             images = images[count:]
         return joined(parts)
+
+    def _on_processor(
+        self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+    ) -> Pending[Inference]:
+        """Start a batch in the engine that has taken over.
+
+        Raises:
+            GpuFailed: The failed GPU has a picture in its memory.
+        """
+        if any(isinstance(image, OnGpu) for image in images):
+            raise GpuFailed(f"{self._gpu.name} has failed ({self._failed}), with the pictures in its memory")
+        with self._lock:
+            try:
+                return self._backend.submit(images, target, wanted)
+            finally:
+                self._follow()
 
     def _change(self, failure: str, error: Exception) -> None:
         """Let the other engine take over.
@@ -121,7 +137,9 @@ class Rescued:
                 "look for NVRM or Xid in the kernel's log (journalctl -k); model.allow_fallback=true lets "
                 "the node go on with the processor"
             ) from error
-        self._backend, self._failed = self._other(), failure
+        other = self._other()
+        self._failed = failure  # first: `submit` must not take the new engine for one on the GPU
+        self._backend = other
         self._follow()
         log.error(
             "%s has failed (%s): the model runs with %s on %s instead of %s, until the node is started again",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,57 @@ def test_the_processor_takes_over_without_losing_a_picture(
     assert f"a fake GPU has failed ({LOST}): the model runs with onnxruntime" in line
 
 
+def test_a_batch_that_reaches_the_gpu_while_another_one_fails_runs_on_the_processor_too(
+    gpu: tuple[Any, Any], model: Path
+) -> None:
+    device, driver = gpu
+    expected = outputs(OnnxBackend(model).submit(PICTURES, TARGET, WANTED).collect())
+    found: list[Inference] = []
+
+    class FailingMeanwhile(OnLostGpu):
+        def submit(
+            self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+        ) -> Pending[Inference]:
+            pending = super().submit(images, target, wanted)
+            if waiting:  # as the thread that collects does, before this call returns
+                driver.lost = LOST
+                found.append(waiting.pop().collect())
+            return pending
+
+    waiting: list[Pending[Inference]] = []
+    backend = Rescued(FailingMeanwhile(model, driver), device, lambda: OnnxBackend(model))
+    waiting.append(backend.submit(PICTURES, TARGET, WANTED))
+    found.append(backend.submit(PICTURES, TARGET, WANTED).collect())
+    assert [outputs(one) for one in found] == [expected, expected]
+    assert backend.device == "cpu"
+
+
+def test_the_processor_gets_one_batch_at_a_time_while_those_of_the_gpu_run_again(
+    gpu: tuple[Any, Any], model: Path
+) -> None:
+    device, driver = gpu
+    inside: list[int] = []
+
+    class Alone(OnnxBackend):
+        def submit(
+            self, images: Sequence[Picture], target: InputFormat, wanted: Wanted | None
+        ) -> Pending[Inference]:
+            inside.append(len(images))
+            if len(inside) == 1:  # the batch that runs again; the next one comes meanwhile
+                second.start()
+                second.join(0.1)
+                assert inside == [3], "two threads submit at a time"
+            return super().submit(images, target, wanted)
+
+    backend = Rescued(OnLostGpu(model, driver), device, lambda: Alone(model))
+    pending = backend.submit(PICTURES, TARGET, WANTED)
+    second = threading.Thread(target=lambda: backend.submit(PICTURES[:1], TARGET, WANTED))
+    driver.lost = LOST
+    pending.collect()
+    second.join(10)
+    assert inside == [3, 1]
+
+
 def test_a_batch_that_is_larger_than_the_processor_takes_runs_in_parts(
     gpu: tuple[Any, Any], tmp_path: Path
 ) -> None:
@@ -151,8 +203,9 @@ def test_pictures_in_the_memory_of_a_failed_gpu_are_lost_and_end_the_node(
     backend = Rescued(OnLostGpu(model, driver), device, lambda: on_processor(model))
     driver.lost = LOST
     picture = OnGpu(1, None, 180, 60, 40, NoCopier(), owner=None)
-    with pytest.raises(GpuFailed, match="with the pictures in its memory"):
-        backend.submit([picture], TARGET, WANTED)
+    for _ in range(2):  # at the failure, and from then on
+        with pytest.raises(GpuFailed, match="with the pictures in its memory"):
+            backend.submit([picture], TARGET, WANTED)
 
 
 @pytest.mark.parametrize("allowed", [True, False])
