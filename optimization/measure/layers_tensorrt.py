@@ -61,6 +61,8 @@ def tensorrt(path: Path, image: U8, *, rounds: int, index: int = 0) -> tuple[Lay
         runtime = trt.Runtime(logger(trt))  # which the engine needs for as long as it lives
         engine = runtime.deserialize_cuda_engine(file.blob)
         context = engine.create_execution_context()
+        if context is None:
+            raise ModelError(f"model {path}: TensorRT cannot prepare it{logger(trt).reason()}")
         profiler = Profiler()
         context.profiler = profiler
         feed = feeds_of(path, model, image, InputFormat(shape[3], shape[2]))[names[0]]

@@ -168,8 +168,8 @@ def _refuse(
             raise ModelError(f"TensorRT {trt.__version__} does not know compute capability {name}")
     if len(known.axes) == 4:
         _sizes((known.axes[2], known.axes[3]), options, known.trained, model)
-    # The names of operators stand in the file as plain text.
-    quantized = (options.precision == "int8" or calibrated) and b"QuantizeLinear" in model.read_bytes()
+    # QuantizeLinear or DequantizeLinear: the names of operators stand in the file as plain text.
+    quantized = (options.precision == "int8" or calibrated) and b"uantizeLinear" in model.read_bytes()
     if calibrated and not hasattr(trt, "IInt8EntropyCalibrator2"):
         refuse_int8(trt, model, weak=False)
     if calibrated and quantized:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -131,9 +131,10 @@ class EngineCache:
             known = "outputs" in facts  # older versions did not keep their order
             if not known or path.stat().st_size != facts["bytes"] or sha256(path) != facts["sha256"]:
                 return None
-            os.utime(path)
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        with contextlib.suppress(OSError):  # engines may lie on a volume that is only to be read
+            os.utime(path)
         return facts
 
     def get(
@@ -197,11 +198,8 @@ class EngineCache:
 
     def _last_s(self, model: Path, level: int) -> float | None:
         """Seconds that the latest build of a model of this name took."""
-        beside = sorted(
-            self._folder.glob(f"{glob.escape(model.stem[:64])}-*.engine.json"),
-            key=lambda path: path.stat().st_mtime,
-        )
-        known = (seconds_of(path, level) for path in reversed(beside))
+        beside = _newest_first(self._folder.glob(f"{glob.escape(model.stem[:64])}-*.engine.json"))
+        known = (seconds_of(path, level) for path, _ in beside)
         return next((seconds for seconds in known if seconds is not None), None)
 
     def _check(self, model: Path, path: Path, verdict: Verdict) -> None:
@@ -238,16 +236,24 @@ class EngineCache:
 
     def _trim(self, newest: Path) -> None:
         """Delete engines beyond the limit, the longest unused first, but never the newest."""
-        engines = sorted(self._folder.glob("*.engine"), key=lambda path: path.stat().st_mtime, reverse=True)
         total = newest.stat().st_size
-        for path in engines:
+        for path, facts in _newest_first(self._folder.glob("*.engine")):
             if path == newest:
                 continue
-            total += path.stat().st_size
+            total += facts.st_size
             if total > self._limit:
                 log.info("engine %s is deleted: the cache is full", path.name)
                 discard(path)
                 path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _newest_first(paths: Iterable[Path]) -> list[tuple[Path, os.stat_result]]:
+    """The files that are still there, by the time of their last change; other processes delete some."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found.append((path, path.stat()))
+    return sorted(found, key=lambda one: one[1].st_mtime, reverse=True)
 
 
 def _refusal_file(path: Path) -> Path:

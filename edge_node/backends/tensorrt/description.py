@@ -82,7 +82,8 @@ def facts_of(model: Path) -> OnnxFacts:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception:  # noqa: BLE001 - ONNX Runtime does not know TensorRT's plugins: nothing is known then
         return OnnxFacts()
-    axes = tuple(axis if isinstance(axis, int) else -1 for axis in session.get_inputs()[0].shape)
+    shapes = [one.shape for one in session.get_inputs()]
+    axes = tuple(axis if isinstance(axis, int) else -1 for axis in (shapes[0] if shapes else ()))
     names = tuple(one.name for one in session.get_outputs())
     return OnnxFacts(dict(session.get_modelmeta().custom_metadata_map), axes, names)
 

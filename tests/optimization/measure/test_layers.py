@@ -14,7 +14,7 @@ from optimization.measure.layers_tensorrt import tensorrt
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.small_models import write
-from tests.edge_node.backends.tensorrt.fake_tensorrt import Context, FakeTrt
+from tests.edge_node.backends.tensorrt.fake_tensorrt import NO_MEMORY, Context, FakeTrt
 
 
 def node(name: str, op: str, ts: int, dur: int) -> dict[str, Any]:
@@ -103,6 +103,25 @@ def test_an_engine_that_does_not_run_says_why(trt: ProfilingTrt, tmp_path: Path)
     path.write_bytes(b"engine")
     trt.fails = "Error Code 1: Cask (Cask convolution execution)"
     with pytest.raises(ModelError, match=r"could not run it .*Cask"):
+        tensorrt(path, np.zeros((72, 128, 3), np.uint8), rounds=1)
+
+
+def test_an_engine_that_cannot_be_prepared_says_why(
+    trt: ProfilingTrt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.engine"
+    path.write_bytes(b"engine")
+    create, left = trt.create_execution_context, [1, 2]  # the two that only tell shapes
+
+    def made() -> Context | None:
+        if left:
+            left.pop()
+            return create()
+        trt.log.log(trt.ILogger.Severity.ERROR, NO_MEMORY)
+        return None
+
+    monkeypatch.setattr(trt, "create_execution_context", made)
+    with pytest.raises(ModelError, match=r"cannot prepare it .*out of memory"):
         tensorrt(path, np.zeros((72, 128, 3), np.uint8), rounds=1)
 
 

@@ -298,6 +298,29 @@ def test_the_longest_unused_engines_go_first(tmp_path: Path) -> None:
 
 
 @FOR_RTX
+def test_engines_that_another_process_deletes_meanwhile_do_no_harm(tmp_path: Path) -> None:
+    model = write(tmp_path / "model.onnx")
+    (tmp_path / "engines").mkdir()
+    for suffix in (".engine", ".engine.json"):  # found, but no longer there when it is looked at
+        (tmp_path / "engines" / f"model-gone{suffix}").symlink_to(tmp_path / "gone")
+    assert cached(tmp_path).get(trt, *A10, model, FOR_AMPERE).is_file()
+
+
+@FOR_RTX
+def test_an_engine_on_a_volume_that_is_only_to_be_read_is_not_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
+    path = cache.get(trt, *A10, model, FOR_AMPERE)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert cache.find(path)
+
+
+@FOR_RTX
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     model = write(tmp_path / "model.onnx")
     (tmp_path / "engines").write_text("a file, not a folder")
