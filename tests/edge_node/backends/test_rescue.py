@@ -66,7 +66,7 @@ def model(tmp_path: Path) -> Path:
     return write(tmp_path / "model.onnx")
 
 
-def on_processor(model: Path, threads: int | None = None) -> OnnxBackend:
+def on_processor(model: Path, threads: int = 0) -> OnnxBackend:
     return OnnxBackend(model, ModelSettings(providers=("cpu",), threads=threads))
 
 
