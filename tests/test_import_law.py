@@ -77,7 +77,7 @@ LEVELS: dict[str, list[str]] = {
     "optimization": [
         "detectors.py files.py pictures.py targets.py",
         "arguments.py command.py",
-        "graph",
+        "build_options.py graph",
         "measure",
         "commands",
         "__main__.py",

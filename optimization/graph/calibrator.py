@@ -31,13 +31,15 @@ def create(trt: Any, gpu: Device, shown: Sequence[Path], target: InputFormat, ca
         batch: Number of pictures in a batch.
 
     Raises:
-        ConfigError: This TensorRT has no calibrators.
+        ConfigError: This TensorRT has no calibrators, or there are too few pictures for a batch.
     """
     if not hasattr(trt, "IInt8EntropyCalibrator2"):
         raise ConfigError(
             f"TensorRT {trt.__version__} has no calibration of its own: "
             "run python -m optimization quantize --for tensorrt, and build the result"
         )
+    if not cache.is_file() and len(shown) < batch:
+        raise ConfigError(f"{len(shown)} pictures are too few: calibration takes {batch} at a time")
     size = batch * 3 * target.height * target.width * 4
 
     class Calibrator(trt.IInt8EntropyCalibrator2):  # type: ignore[misc]  # untyped

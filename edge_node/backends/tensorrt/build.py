@@ -245,7 +245,7 @@ def _shapes(
 ) -> list[list[list[int]]]:
     """Add the optimisation profiles; return the input's shapes in each of them."""
     tensor = network.get_input(0)
-    axes = [int(axis) for axis in tensor.shape]
+    axes = [int(axis) for axis in tensor.shape] if tensor else []
     if len(axes) != 4 or axes[1] != 3 or network.num_inputs != 1:
         raise ModelError(f"model {model}: needs one input (N, 3, height, width), has {axes}")
     sizes = _sizes((axes[2], axes[3]), options, trained, model)

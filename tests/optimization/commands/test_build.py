@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_node.backends.tensorrt.description import read
 from edge_node.backends.tensorrt.verdict import Verdict
@@ -57,8 +59,7 @@ def test_an_engine_is_compared_before_it_takes_the_place_of_an_earlier_one(
     cv2.imwrite(str(tmp_path / "shown" / "a.png"), np.zeros((64, 64, 3), np.uint8))
     gpu = SimpleNamespace(name="NVIDIA A10", capability=(8, 6), current=contextlib.nullcontext)
     # Built for a GPU that is not here, as TensorRT for RTX can, under the name of one that is.
-    options = commands.options
-    monkeypatch.setattr(commands, "_place", lambda args, _trt, _wanted: (options(args), gpu))
+    monkeypatch.setattr(commands, "_place", lambda _args, _trt, wanted: (wanted, gpu))
     asked: list[tuple[str, Path, int]] = []
 
     def compared(
@@ -105,6 +106,14 @@ def test_a_consumer_gpu_is_built_for_without_one(tmp_path: Path) -> None:
         assert main(["build", str(model), "--target", target, *output]) == 0
         facts = json.loads(report.read_text())
         assert (facts["compute_capability"], facts["gpu"], facts["level"]) == (capability, None, 2)
+
+
+def bare(path: Path) -> None:
+    """A network that takes nothing and gives a constant."""
+    one = numpy_helper.from_array(np.ones(1, np.float32), "one")
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Identity", ["one"], ["y"])], "bare", [], [out], [one])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
 class Tesla:
@@ -160,10 +169,27 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
             marks=WITHOUT_GPU,
             id="a board that cannot be built for elsewhere",
         ),
+        pytest.param(
+            ["MODEL", "--target", "rtx-40", "--calibration-cache", "model.onnx"],
+            "there is no GPU here: build there (calibration measures on the GPU",
+            marks=WITHOUT_GPU,
+            id="known ranges without the GPU",
+        ),
+        pytest.param(
+            ["FIXED", *ELSEWHERE, "--profile", "1,8,16"], "batches of 1: leave", id="profile of a fixed batch"
+        ),
+        pytest.param(["MODEL", *ELSEWHERE, "-o", "x.onnx"], "name it .engine", id="an engine called a model"),
+        pytest.param(
+            ["MODEL", *ELSEWHERE, "--timing-cache", "."], ".: is a folder", id="timings cannot be written"
+        ),
+        pytest.param(
+            ["MODEL", *ELSEWHERE, "--check-images", "torn"], "torn/a.png: is not a picture", id="torn picture"
+        ),
         pytest.param(["missing.onnx"], "no such file", id="no model"),
         pytest.param(["model.pt"], "is not an .onnx file", id="not ONNX"),
         pytest.param(["UNKNOWN", *ELSEWHERE], "Detectify", id="unknown operator"),
         pytest.param(["GARBAGE", *ELSEWHERE], "garbage.onnx", id="no model at all"),
+        pytest.param(["BARE", *ELSEWHERE], "bare.onnx: needs one input", id="a network without an input"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(
@@ -174,8 +200,12 @@ def test_bad_input_is_refused_in_one_sentence(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    named = {"MODEL": "model.onnx", "UNKNOWN": "unknown.onnx", "GARBAGE": "garbage.onnx"}
+    named = {name: f"{name.lower()}.onnx" for name in ("MODEL", "FIXED", "UNKNOWN", "GARBAGE", "BARE")}
     write(tmp_path / "model.onnx")
+    write(tmp_path / "fixed.onnx", batch=1)
+    bare(tmp_path / "bare.onnx")
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "a.png").write_bytes(b"torn")
     write(tmp_path / "unknown.onnx", "unknown")
     (tmp_path / "garbage.onnx").write_bytes(b"garbage")
     (tmp_path / "model.pt").write_bytes(b"")
@@ -195,12 +225,32 @@ def test_bad_input_is_refused_in_one_sentence(
         ["--size", "512x512,32x32,64x64"],
         ["--size", "32x32,64x64"],
         ["--compute-capability", "new"],
+        ["--compute-capability", "-8.6"],
+        ["--compute-capability", "8"],
+        ["--workspace", "-5"],
+        ["--workspace", "99999999"],
+        ["--dla=-1"],
     ],
 )
 def test_options_say_how_they_are_written(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["build", "model.onnx", *arguments])
     assert "write " in capsys.readouterr().err
+
+
+def test_a_calibration_that_is_there_already_is_said_to_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "model.onnx")
+    (tmp_path / "model.calib").write_text("ranges")
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
+    gpu = SimpleNamespace(name="NVIDIA A10", capability=(8, 6), current=contextlib.nullcontext)
+    monkeypatch.setattr(commands, "_place", lambda _args, _trt, wanted: (wanted, gpu))
+    assert main(["build", "model.onnx", "--calibrate", "."]) > 0, "TensorRT for RTX has no calibration"
+    assert (
+        "model.calib exists and is used instead of .; delete it to measure again" in capsys.readouterr().err
+    )
 
 
 def test_targets_name_batches_that_grow() -> None:
