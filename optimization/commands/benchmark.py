@@ -127,10 +127,10 @@ def _scorer(args: argparse.Namespace) -> Callable[[ModelSettings, TileSettings |
     from optimization.measure.coco import read_truth
 
     truth = read_truth(args.annotations, args.images)
-    known: dict[tuple[ModelSettings, TileSettings | None], dict[str, Any]] = {}
+    known: dict[str, dict[str, Any]] = {}
 
     def score(settings: ModelSettings, tiles: TileSettings | None) -> dict[str, Any]:
-        key = settings, tiles
+        key = repr((settings, tiles))  # settings with options of providers are no keys themselves
         if key not in known:
             known[key] = {"accuracy": asdict(accuracy.evaluate(settings, truth, args.classes, tiles))}
         return known[key]
