@@ -55,6 +55,8 @@ class CudaGraph:
             work()
         except Exception as error:
             driver.cuStreamEndCapture(stream, ctypes.byref(graph))
+            if graph:
+                driver.cuGraphDestroy(graph)
             raise CaptureError(str(error)) from error
         _check("cuStreamEndCapture", driver.cuStreamEndCapture(stream, ctypes.byref(graph)))
         try:

@@ -224,7 +224,7 @@ class CudaRunner:
             slot = batch.slot
             with self._gpu.current():
                 # The network begins when the input is there and the batch before is done.
-                prepare_s, run_s = slot.took_s.get(batch.size, (0.0, 0.0))
+                prepare_s, run_s = slot.usual_s(batch.size)
                 wait(slot.done, max(batch.started_s + prepare_s, self._done_s) + run_s)
                 self._done_s = time.perf_counter()
                 with self._lock:
@@ -234,19 +234,21 @@ class CudaRunner:
 
     def _finish(self, batch: _Batch) -> None:
         if batch.inference is None:
+            if batch not in self._in_flight:
+                raise ModelError("the engine was closed before this batch was collected")
             slot = batch.slot
             outputs, found = slot.results(batch.fits)
             preprocess_ms = slot.ready.since(slot.started)
             inference_ms = slot.done.since(slot.begun)
-            slot.took_s[batch.size] = preprocess_ms / 1e3, inference_ms / 1e3
+            slot.took(batch.size, preprocess_ms / 1e3, inference_ms / 1e3)
             slot.busy = False
             self._in_flight.remove(batch)
             batch.sources.clear()
             batch.inference = Inference(outputs, batch.fits, preprocess_ms, inference_ms, found)
 
     def close(self) -> None:
-        """Release everything."""
-        with self._gpu.current():
+        """Release everything. A batch that is collected afterwards is a `ModelError`."""
+        with self._gpu.current(), self._lock:
             self._synchronize()
             for batch in self._in_flight:
                 batch.slot.busy = False
@@ -261,12 +263,16 @@ class CudaRunner:
         def work() -> None:
             slot.letterbox(batch, target, self._kernels, stream)
 
-        if batch not in slot.graphs:
+        if batch in slot.graphs and batch not in slot.letterboxes:
+            try:
+                slot.letterboxes[batch] = CudaGraph(stream.handle, work)
+            except CaptureError as error:  # memory is short: the next batch tries again
+                log.debug("the letterbox is not recorded: %s", error)
+        graph = slot.letterboxes.get(batch)
+        if graph:
+            graph.launch(stream.handle)
+        else:
             work()
-            return
-        if batch not in slot.letterboxes:
-            slot.letterboxes[batch] = CudaGraph(stream.handle, work)
-        slot.letterboxes[batch].launch(stream.handle)
 
     def _run(self, slot: Slot, shape: Shape) -> None:
         """Enqueue the network and what follows; its input is there, or the stream waits for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,6 @@ class Slot:
         busy: Whether a batch in flight uses the slot.
         graphs: Recorded runs of the network and what follows, by batch size.
         letterboxes: Recorded letterboxes, by batch size.
-        took_s: Seconds until the input was there, and of the run, of the last batch by its size.
         tried: Batch sizes whose recording was tried, with or without success.
 
     Raises:
@@ -55,7 +55,7 @@ class Slot:
         self.graphs: dict[int, CudaGraph] = {}
         self.letterboxes: dict[int, CudaGraph] = {}
         self.tried: set[int] = set()
-        self.took_s: dict[int, tuple[float, float]] = {}
+        self._took_s: dict[int, deque[tuple[float, float]]] = {}
         sizes = plan.sizes(batch, 0)
         try:
             self._memory.append(upload := Upload(gpu, plan.request, batch))
@@ -146,6 +146,21 @@ class Slot:
             fetched.append(whole := np.empty(shape, kind))
             self._gpu.driver.memcpy_dtoh(whole, output.address + index * whole.nbytes)
         return fetched
+
+    def took(self, batch: int, prepare_s: float, run_s: float) -> None:
+        """Note how long a batch of this size took until its input was there, and how long its run."""
+        self._took_s.setdefault(batch, deque(maxlen=2)).append((prepare_s, run_s))
+
+    def usual_s(self, batch: int) -> tuple[float, float]:
+        """How long a batch of this size takes at least, as `took` has it: the shorter of its last two times.
+
+        A single long time, such as that of the first batch, which is recorded, says nothing of the next one.
+        """
+        last = self._took_s.get(batch, ())
+        if len(last) < 2:
+            return 0.0, 0.0
+        prepare_s, run_s = zip(*last, strict=True)
+        return min(prepare_s), min(run_s)
 
     def drop_graphs(self) -> None:
         """Drop all recordings."""
