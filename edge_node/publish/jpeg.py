@@ -74,7 +74,7 @@ class Fitted:
             if step > self._step and scale == 1.0 and quality <= best:
                 continue  # as in the step before
             size = fitting(width, height, max(1, round(width * scale)), max(1, round(height * scale)))
-            jpeg = encode_jpeg(picture, size, min(quality, best))
+            jpeg = _encoded(picture, size, min(quality, best))
             if len(jpeg) <= room:
                 if step > self._step:
                     self._step, self._since = step, 0
@@ -113,7 +113,11 @@ def encode_jpeg(picture: Picture, most: tuple[int, int], quality: int) -> bytes:
         most: Maximum width and height, pixels.
         quality: 1..100.
     """
-    size = fitting(picture.shape[1], picture.shape[0], *most)
+    return _encoded(picture, fitting(picture.shape[1], picture.shape[0], *most), quality)
+
+
+def _encoded(picture: Picture, size: tuple[int, int], quality: int) -> bytes:
+    """A picture as JPEG of exactly this width and height."""
     if isinstance(picture, OnGpu) and picture.copier.encodes:
         jpeg = picture.copier.jpeg(picture, picture.whole, *size, quality)
         if jpeg is not None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from edge_node.publish.jpeg import TRY_AGAIN, Fitted, encode_jpeg
+from tests.edge_node.gpu_pictures import HostCopier, on_gpu
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,15 @@ def test_what_fitted_is_tried_first_and_better_again_later() -> None:
         encoded = fitted.encode(plain, 95, room)
         assert encoded is not None
     assert not fitted.shrinks, "the camera sees less now"
+
+
+@pytest.mark.parametrize("where", ["host", "GPU"])
+def test_the_size_that_is_told_is_the_jpeg_s_own(where: str) -> None:
+    plain = np.full((720, 1280, 3), 90, np.uint8)
+    picture = plain if where == "host" else on_gpu(plain, HostCopier(encodes=True))
+    for side in range(100, 140):
+        encoded = Fitted().encode(picture, 50, 100_000, (side, 9999))
+        assert encoded is not None
+        shown = cv2.imdecode(np.frombuffer(encoded[0], np.uint8), cv2.IMREAD_COLOR)
+        assert shown is not None
+        assert shown.shape[:2] == encoded[1][::-1]
