@@ -11,7 +11,7 @@ from edge_node.capture.attempts import Attempts
 from edge_node.capture.clock import StreamClock
 from edge_node.capture.film import Film, pulled, pushed
 from edge_node.capture.opening import Source
-from edge_node.capture.readers.interface import GpuDecoder, Reader, Taken
+from edge_node.capture.readers.interface import FindGpu, Reader, Taken
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.sources import may_come_later
 from edge_node.frames import Frame
@@ -32,7 +32,7 @@ def capture(
     *,
     must_end: bool = False,
     lender: Callable[[], Lender | None] = lambda: None,
-    gpu: Callable[[], GpuDecoder | None] = lambda: None,
+    gpu: FindGpu = lambda: None,
 ) -> Iterator[Frame]:
     """The frames of one camera, until its source ends or `stop` is set.
 
@@ -46,7 +46,7 @@ def capture(
         on_status: Called whenever the camera's state changes.
         must_end: Refuse a live source, and do not wait for one that is away.
         lender: Gives the memory that the camera's engine lends now; asked for each picture.
-        gpu: Gives the video decoder of the GPU that the engine runs on now; asked when the source is opened.
+        gpu: Finds the video decoder; asked when the source is opened.
 
     Raises:
         SourceError: A file or folder cannot be read, or the source must end and does not.

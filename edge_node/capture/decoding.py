@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 
-from edge_node.capture.readers.interface import GpuDecoder
+from edge_node.capture.readers.interface import FindGpu, GpuDecoder
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.pictures import ON_CPU, ON_GPU, Decoding
 
@@ -24,16 +23,17 @@ class Choice:
     Args:
         camera: The camera's name.
         settings: Its settings.
-        gpu: Gives the video decoder of the GPU that the camera's engine runs on now.
+        gpu: Finds the video decoder.
 
     Attributes:
         decoding: Where it is decoded now, as far as it is open.
         refused: Whether the GPU could not decode it.
     """
 
-    def __init__(self, camera: str, settings: CameraSettings, gpu: Callable[[], GpuDecoder | None]) -> None:
+    def __init__(self, camera: str, settings: CameraSettings, gpu: FindGpu) -> None:
         self._camera, self._wanted, self._gpu = camera, settings.decoder, gpu
         self._told: str | None = None
+        self._unfit: str | None = None
         self._without, self._next_look_s = False, 0.0
         self.decoding = ON_CPU
         self.refused = False
@@ -46,24 +46,32 @@ class Choice:
         """
         if self._wanted == "cpu" or self.refused:
             return None
-        gpu = self._gpu()
-        self._without = gpu is None
-        if gpu is None:
-            unfit = _NO_GPU if self._wanted == "gpu" else None
-        elif unfit is None:
-            return gpu
-        self.on_cpu(unfit)
-        return None
+        self._unfit = unfit
+        gpu = self._usable()
+        if self._without:
+            self.on_cpu(_NO_GPU if self._wanted == "gpu" else None)
+        return gpu
 
     def may_move(self) -> bool:
-        """Whether there was no GPU when the source was opened, and now there is one; asked for each frame."""
+        """Whether a GPU that can decode came after the source was opened; asked for each frame."""
         if not self._without:
             return False
         now_s = time.monotonic()
         if now_s < self._next_look_s:
             return False
         self._next_look_s = now_s + LOOK_S
-        return self._gpu() is not None
+        return self._usable() is not None
+
+    def _usable(self) -> GpuDecoder | None:
+        """The decoder; None if there is no GPU, or if something speaks against it, which is told."""
+        gpu = self._gpu()
+        self._without = gpu is None
+        if gpu is None:
+            return None
+        if self._unfit is None and not isinstance(gpu, str):
+            return gpu
+        self.on_cpu(self._unfit or str(gpu))
+        return None
 
     def on_gpu(self) -> None:
         """Take in that the GPU decodes."""

@@ -13,7 +13,7 @@ from edge_node.capture.readers import web
 from edge_node.capture.readers.address import Address, parse
 from edge_node.capture.readers.device import open_device
 from edge_node.capture.readers.gstreamer import GstReader
-from edge_node.capture.readers.interface import GpuDecoder, Memory, Reader
+from edge_node.capture.readers.interface import FindGpu, Memory, Reader
 from edge_node.capture.readers.nvdec import GpuCamera, GpuVideo
 from edge_node.capture.readers.parts import Parts
 from edge_node.capture.readers.stills import Pictures, PolledPicture
@@ -28,6 +28,7 @@ log = logging.getLogger("darner.capture")
 
 _NO_VIDEO = "it is not a video that OpenCV's FFmpeg can read"
 _AWAY = "is the camera on, not used by another program, and are user and password right?"
+_PLAYLISTS = {".m3u8", ".m3u"}
 _TARGETS = 3.0
 """An HLS stream is lost when nothing comes for this many of its longest segments."""
 
@@ -40,7 +41,7 @@ class Source:
         settings: Its settings.
         stop: Ends a wait for the next picture.
         lender: Gives the memory that the camera's engine lends now.
-        gpu: Gives the video decoder of the GPU that the engine runs on now.
+        gpu: Finds the video decoder.
 
     Attributes:
         moving: What `moves` said last; False once the source is open again.
@@ -52,7 +53,7 @@ class Source:
         settings: CameraSettings,
         stop: threading.Event,
         lender: Callable[[], Lender | None] = lambda: None,
-        gpu: Callable[[], GpuDecoder | None] = lambda: None,
+        gpu: FindGpu = lambda: None,
     ) -> None:
         self._camera, self._settings, self._stop = camera, settings, stop
         self._memory, self._choice = Memory(lender), Choice(camera, settings, gpu)
@@ -83,8 +84,6 @@ class Source:
         reader = self._open()
         if isinstance(reader, (GpuCamera, GpuVideo)):
             self._choice.on_gpu()
-        elif self._rtsp is None and not self._choice.refused:
-            self._choice.take(NOT_THIS_KIND)
         if isinstance(reader, (Video, GstReader, GpuVideo)):
             reader.memory = self._memory
         return reader
@@ -100,10 +99,15 @@ class Source:
                 raise SourceError(f"{self._prefix}: {wrong}")
             if self._rtsp is not None:
                 return self._rtsp.open()
+            self._choice.take(NOT_THIS_KIND)
             return self._open_http(address) if kind == "http" else self._open_stream(address)
+        path = cast(str, path_of(source))
+        if kind == "file" and Path(path).suffix.lower() not in IMAGES | _PLAYLISTS:
+            return self._open_file(path)
+        self._choice.take(NOT_THIS_KIND)
         if kind == "device":
             return open_device(self._camera, self._settings)
-        return self._open_path(cast(str, path_of(source)), kind)
+        return self._open_path(path, kind)
 
     def moves(self) -> bool:
         """Whether to open a stream again at once, because its engine has moved to a GPU, which may decode."""
@@ -122,11 +126,12 @@ class Source:
             video = Video(path, f"{self._prefix}: {_NO_VIDEO}", self._settings.stall_s)
             video.feed, video.guessed = ("pushed", True) if video.bare_jpegs else ("pulled", False)
             return video
-        suffix = Path(path).suffix.lower()
-        if suffix in IMAGES:
+        if Path(path).suffix.lower() in IMAGES:
             return Pictures([Path(path)], self._settings.fps)
-        if suffix in (".m3u8", ".m3u"):
-            return self._open_playlist(path, web.playlist(Path(path).read_text(errors="replace")))
+        return self._open_playlist(path, web.playlist(Path(path).read_text(errors="replace")))
+
+    def _open_file(self, path: str) -> Reader:
+        """A video file."""
 
         def by_opencv() -> Video:
             return self._film(Video(path, f"{self._prefix}: {_NO_VIDEO}"))

@@ -21,6 +21,7 @@ class FakeDecoder:
         fails_after: Pictures after which every decoder fails.
         starts_s: Time stamp of a film's first picture, seconds.
         turned: Whether films come turned by a quarter.
+        silent: Whether streams give no pictures.
 
     Attributes:
         films: The files.
@@ -36,9 +37,10 @@ class FakeDecoder:
         fails_after: int | None = None,
         starts_s: float = 0.0,
         turned: bool = False,
+        silent: bool = False,
     ) -> None:
         self.refuses, self.fails_after = refuses, fails_after
-        self.starts_s, self.turned = starts_s, turned
+        self.starts_s, self.turned, self.silent = starts_s, turned, silent
         self.copier: Copier = HostCopier()
         self.films: list[str] = []
         self.units: list[list[bytes]] = []
@@ -99,7 +101,7 @@ class Stream:
         self._units.append(ctypes.string_at(address, size)[:64])
         self._decoder.given(len(self._units))
         self._waiting.append(stamp)
-        if len(self._waiting) < 2:
+        if len(self._waiting) < 2 or self._decoder.silent:
             return []
         picture = on_gpu(np.full((540, 640), 128, np.uint8), self._decoder.copier)
         return [Decoded(picture, self._waiting.pop(0))]

@@ -113,6 +113,11 @@ class GpuDecoder(Protocol):
         """
 
 
+FindGpu = Callable[[], GpuDecoder | str | None]
+"""Gives the video decoder of the GPU that a camera's engine runs on now, or says why that GPU cannot decode.
+None: the engine does not run on a GPU."""
+
+
 class Memory:
     """Where a reader puts its pictures: where the engine needs no copy of them, if the engine lends memory.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -20,8 +22,8 @@ _DELTA = 1 << 13
 """GStreamer's flag of a unit that cannot be decoded by itself."""
 _LONGEST_GROUP = 300
 """Units after which decoding begins even if none could be decoded by itself, as with intra refresh."""
-_KNOWN_LATER = 64
-"""Maximum number of units whose times are kept until their pictures come."""
+_LATEST = 32
+"""Units by which a picture may come later than its own unit; H.264 allows half as many."""
 _QUEUE = 64
 """Units that wait to be decoded; where they come over TCP, the camera waits then."""
 _HD = 576
@@ -121,7 +123,7 @@ class GpuCamera:
     Args:
         address: Of the stream, with its credentials.
         shown: What to begin messages with; it must not have credentials.
-        stall_s: Seconds without data after which the stream counts as lost.
+        stall_s: Seconds without data, or without a picture, after which the stream counts as lost.
         transport: ``tcp`` or ``udp``.
         gpu: The decoder.
         lost: Called with the reason when the GPU cannot decode the stream, or no more; an error follows.
@@ -144,10 +146,11 @@ class GpuCamera:
         lost: Callable[[str], None],
     ) -> None:
         self._stream = GstStream(address, shown, stall_s, transport, _taking_apart)
-        self._shown, self._gpu, self._lost = shown, gpu, lost
+        self._shown, self._stall_s, self._gpu, self._lost = shown, stall_s, gpu, lost
         self.name = f"gstreamer, {transport.upper()}, PyNvVideoCodec"
         self._decoder: GpuStream | None = None
         self._units = 0
+        self._pictured, self._pictured_s = 0, 0.0  # the unit with which the last picture came, and when
         self._times: dict[int, tuple[float | None, int | None]] = {}
         self._first: Taken | None = None
 
@@ -168,10 +171,11 @@ class GpuCamera:
             sample = self._stream.next()
             if sample is None:
                 return None
+            taken = self._decode(sample)
             # Units that wait have piled up: all are decoded, because later ones need them; one is given.
-            while sample is not None:
-                taken = self._decode(sample) or taken
-                sample = self._stream.waiting()
+            # A GPU that is slower than the stream never comes to their end.
+            for waiting in itertools.islice(iter(self._stream.waiting, None), _QUEUE):
+                taken = self._decode(waiting) or taken
         return taken
 
     def close(self) -> None:
@@ -194,22 +198,31 @@ class GpuCamera:
                     return None
                 colour = colour_of(stream.text(sample, b"colorimetry"), stream.number(sample, b"height"))
                 self._decoder = self._gpu.stream(codec, colour)
+                self._pictured, self._pictured_s = self._units, time.monotonic()
             self._times[self._units] = stream.times(sample)
             with stream.mapped(sample) as mapped:
                 decoded = self._decoder.decode(mapped.data, mapped.size, self._units)
+            if not decoded:
+                self._check_that_pictures_come()
+                return None
         except SourceError as error:
             self._lost(str(error))
             raise SourceError(f"{self._shown}: {error}") from None
         finally:
             stream.done(sample)
-        if not decoded:
-            return None
+        self._pictured, self._pictured_s = self._units, time.monotonic()
         picture, unit = decoded[-1]
         times = self._times.get(int(unit or 0), (None, None))
         # Pictures come in the order of display, so the times of a few units are still wanted.
-        for old in [one for one in self._times if one <= self._units - _KNOWN_LATER]:
+        for old in [one for one in self._times if one <= self._units - _LATEST]:
             del self._times[old]
         return Taken(picture, *times)
+
+    def _check_that_pictures_come(self) -> None:
+        """Raise `SourceError` if the decoder takes units for too long without giving a picture."""
+        late = self._units - self._pictured > _LATEST
+        if late and time.monotonic() - self._pictured_s >= self._stall_s:
+            raise SourceError(f"the GPU has given no picture of it for {self._stall_s:g} s")
 
 
 def colour_of(colorimetry: str, height: int) -> Colour:

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 from edge_node.capture import decoding
 from edge_node.capture.camera import capture
-from edge_node.capture.readers import gstreamer_library
+from edge_node.capture.readers import gstreamer_library, nvdec
 from edge_node.capture.readers.address import parse
 from edge_node.capture.readers.gstreamer import GstReader
 from edge_node.capture.readers.nvdec import GpuCamera, colour_of, unavailable
@@ -44,7 +45,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(
-    gpu: FakeDecoder | None,
+    gpu: FakeDecoder | str | None,
     source: str,
     decoder: Literal["auto", "gpu", "cpu"] = "auto",
     enough: Callable[[list[Frame]], bool] = lambda _: False,
@@ -140,6 +141,32 @@ def test_a_gpu_that_is_wanted_and_not_there_is_a_warning(
     assert [(one.levelno, why in one.message) for one in caplog.records] == [(logging.WARNING, True)]
 
 
+def test_a_gpu_without_a_decoder_is_said_before_anything_is_opened_for_it(
+    video: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "PyNvVideoCodec is not installed"
+    assert {frame.decoding for frame in run(why, video)} == {Decoding("cpu", why)}
+    monkeypatch.setattr(decoding, "LOOK_S", 0.0)
+    found: list[FakeDecoder | str | None] = [None]
+    choice = decoding.Choice("c", CameraSettings(source="rtsp://c"), lambda: found[0])
+    assert choice.take() is None
+    assert not choice.may_move()
+    found[0] = why
+    assert not choice.may_move(), "the stream goes on"
+    assert choice.decoding == Decoding("cpu", why)
+
+
+def test_a_stream_that_no_gpu_may_decode_is_not_opened_again_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "LOOK_S", 0.0)
+    found: list[FakeDecoder | None] = [None]
+    choice = decoding.Choice("c", CameraSettings(source="rtsp://c"), lambda: found[0])
+    assert choice.take("FFmpeg reads it") is None
+    assert choice.decoding == Decoding("cpu")
+    found[0] = FakeDecoder()
+    assert not choice.may_move()
+    assert choice.decoding == Decoding("cpu", "FFmpeg reads it")
+
+
 def test_pictures_are_not_decoded_on_the_gpu(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "one.png"), np.zeros((8, 8, 3), np.uint8))
     why = "only video files and RTSP streams are decoded on the GPU"
@@ -230,6 +257,70 @@ def test_a_stream_of_jpegs_is_refused_as_soon_as_it_is_seen() -> None:
             reader.begin()
         reader.close()
     assert said == ["of streams, only H.264 and H.265 are decoded on the GPU, not JPEG"]
+
+
+class FullStream:
+    """GStreamer's samples of a camera that is always ahead of its reader."""
+
+    def __init__(self, *_: Any) -> None:
+        self.units = 0
+
+    def waiting(self) -> Any:
+        self.units += 1
+        assert self.units < 10_000, "nobody is given a picture"
+        return SimpleNamespace(
+            buffer=SimpleNamespace(contents=SimpleNamespace(mini_object=SimpleNamespace(flags=0)))
+        )
+
+    def next(self) -> Any:
+        return self.waiting()
+
+    def kind(self, _: Any) -> str:
+        return "video/x-h264"
+
+    def text(self, *_: Any) -> str:
+        return ""
+
+    def number(self, *_: Any) -> int:
+        return 360
+
+    def times(self, _: Any) -> tuple[float, None]:
+        return self.units / 25, None
+
+    @contextmanager
+    def mapped(self, _: Any) -> Iterator[Any]:
+        unit = b"a unit"
+        yield SimpleNamespace(data=unit, size=len(unit))
+
+    def done(self, _: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def full_camera(
+    monkeypatch: pytest.MonkeyPatch, gpu: FakeDecoder, stall_s: float, said: list[str]
+) -> GpuCamera:
+    monkeypatch.setattr(nvdec, "GstStream", FullStream)
+    return GpuCamera(parse("rtsp://c"), "c", stall_s, "tcp", gpu, said.append)
+
+
+def test_a_gpu_that_is_slower_than_the_stream_gives_pictures_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    reader = full_camera(monkeypatch, FakeDecoder(), 4, said)
+    stamps = [taken.media_s or 0.0 for taken in (reader.read(), reader.read()) if taken]
+    assert len(stamps) == 2
+    assert 0 < stamps[1] - stamps[0] < 4, "what the camera has sent meanwhile is left out"
+    assert said == []
+
+
+def test_a_gpu_that_gives_no_picture_of_a_stream_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    reader = full_camera(monkeypatch, FakeDecoder(silent=True), 0.001, said)
+    with pytest.raises(SourceError, match="no picture"):
+        reader.begin()
+    assert said == ["the GPU has given no picture of it for 0.001 s"]
 
 
 @needs_camera

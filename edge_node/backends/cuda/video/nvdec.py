@@ -111,27 +111,8 @@ class Nvdec:
             raise SourceError(f"{self._gpu.name} decodes no {codec.name} as small as {width}x{height}")
 
 
-class NoDecoder:
-    """Stands for the decoder of a GPU that cannot be used.
-
-    Args:
-        why: The reason.
-    """
-
-    def __init__(self, why: str) -> None:
-        self._why = why
-
-    def film(self, path: str) -> Film:  # noqa: ARG002 - as `Nvdec` has it
-        """Raises `SourceError`, with the reason."""
-        raise SourceError(self._why)
-
-    def stream(self, codec: Literal["h264", "h265"], colour: Colour) -> Stream:  # noqa: ARG002 - as `Nvdec` has it
-        """Raises `SourceError`, with the reason."""
-        raise SourceError(self._why)
-
-
-def decoder_for(lender: Lender | None) -> Nvdec | NoDecoder | None:
-    """The decoder of the GPU that an engine runs on.
+def decoder_for(lender: Lender | None) -> Nvdec | str | None:
+    """The decoder of the GPU that an engine runs on, or why that GPU cannot decode.
 
     Args:
         lender: What the engine lends for pictures: page-locked memory if it runs on a GPU.
@@ -146,14 +127,14 @@ def decoder_for(lender: Lender | None) -> Nvdec | NoDecoder | None:
 
 
 @functools.cache
-def _on(gpu: Device) -> Nvdec | NoDecoder:
+def _on(gpu: Device) -> Nvdec | str:
     library = load()
     if isinstance(library, str):
-        return NoDecoder(library)
+        return library
     try:
         return Nvdec(gpu, library, copier_for(gpu))
     except ModelError as error:
-        return NoDecoder(str(error))
+        return str(error)
 
 
 def load() -> Any:
