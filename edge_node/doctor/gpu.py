@@ -69,7 +69,7 @@ def _driver(machine: Hardware, software: GpuSoftware) -> Finding:
         )
     else:
         found = (
-            f"{software.on_bus or 'an'} NVIDIA GPU without a driver"
+            f"{software.on_bus or 'an'} NVIDIA GPU{'s' if software.on_bus > 1 else ''} without a driver"
             if not machine.jetson
             else "no libcuda.so.1"
         )

@@ -51,7 +51,7 @@ def examined(*what: object) -> dict[str, Finding]:
     [
         pytest.param(WITH_T4, WELL, "good", "575.57.08, CUDA up to 12.9", id="all well"),
         pytest.param(
-            machine(), replace(NOTHING, on_bus=2), "missing", "2 NVIDIA GPU without a driver", id="no driver"
+            machine(), replace(NOTHING, on_bus=2), "missing", "2 NVIDIA GPUs without a driver", id="no driver"
         ),
         pytest.param(
             machine(),

@@ -142,7 +142,7 @@ class _Desk:
 
     def _encoder(self, jpeg: Nvjpeg | None) -> JpegEncoder | None:
         try:
-            return JpegEncoder(jpeg, self._stream.handle) if jpeg else None
+            return JpegEncoder(jpeg, self._stream) if jpeg else None
         except JpegError as error:
             log.info("nvJPEG cannot be used on %s (%s): the processor encodes JPEGs", self._gpu.name, error)
             return None

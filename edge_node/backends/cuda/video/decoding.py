@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -49,12 +50,16 @@ class Decoder:
 
     def close(self) -> None:
         """Release the decoder; what was copied stays."""
-        self._copied = None
-        if self._opened is not None:
-            with self._gpu.current():
+        opened, self._opened, self._copied = self._opened, None, None
+        if opened is None:
+            return
+        # After a failure of the GPU, there is nothing to wait for; its engine says what has failed.
+        with contextlib.suppress(self._gpu.driver.Error), self._gpu.current():
+            try:
                 self._shelf.stream.synchronize()
-                self._opened = None
-            self._surfaces.leave(self._shelf)
+            finally:
+                del opened
+        self._surfaces.leave(self._shelf)
 
     def _copy(self, frame: Any) -> Decoded:
         shape, stride = frame.shape, frame.strides[0]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import logging
+from typing import Any
 
 from edge_node.backends.cuda.device import Device
 from edge_node.machine.gpu_software import jpeg_libraries
@@ -20,9 +20,7 @@ _P, _I = ctypes.c_void_p, ctypes.c_int
 _ARGUMENTS: dict[str, list[type]] = {
     "nvjpegCreateSimple": [ctypes.POINTER(_P)],
     "nvjpegEncoderStateCreate": [_P, ctypes.POINTER(_P), _P],
-    "nvjpegEncoderStateDestroy": [_P],
     "nvjpegEncoderParamsCreate": [_P, ctypes.POINTER(_P), _P],
-    "nvjpegEncoderParamsDestroy": [_P],
     "nvjpegEncoderParamsSetQuality": [_P, _I, _P],
     "nvjpegEncoderParamsSetSamplingFactors": [_P, _I, _P],
     "nvjpegEncodeImage": [_P, _P, _P, _P, _I, _I, _I, _P],
@@ -79,18 +77,18 @@ class JpegEncoder:
 
     Args:
         nvjpeg: The library.
-        stream: Handle of the stream that it works on.
+        stream: The stream that it works on, of pycuda.
 
     Raises:
         JpegError: The GPU has no memory left, for instance.
     """
 
-    def __init__(self, nvjpeg: Nvjpeg, stream: int) -> None:
+    def __init__(self, nvjpeg: Nvjpeg, stream: Any) -> None:
         self._nvjpeg, self._stream = nvjpeg, stream
         self._state, self._parameters = _P(), _P()
-        nvjpeg.call("nvjpegEncoderStateCreate", nvjpeg.handle, ctypes.byref(self._state), stream)
-        nvjpeg.call("nvjpegEncoderParamsCreate", nvjpeg.handle, ctypes.byref(self._parameters), stream)
-        nvjpeg.call("nvjpegEncoderParamsSetSamplingFactors", self._parameters, _HALVED, stream)
+        nvjpeg.call("nvjpegEncoderStateCreate", nvjpeg.handle, ctypes.byref(self._state), stream.handle)
+        nvjpeg.call("nvjpegEncoderParamsCreate", nvjpeg.handle, ctypes.byref(self._parameters), stream.handle)
+        nvjpeg.call("nvjpegEncoderParamsSetSamplingFactors", self._parameters, _HALVED, stream.handle)
 
     def encode(self, address: int, width: int, height: int, quality: int) -> bytes:
         """A picture as JPEG, after what the stream has to do before.
@@ -104,7 +102,7 @@ class JpegEncoder:
         Raises:
             JpegError: nvJPEG cannot encode it.
         """
-        call, handle, stream = self._nvjpeg.call, self._nvjpeg.handle, self._stream
+        call, handle, stream = self._nvjpeg.call, self._nvjpeg.handle, self._stream.handle
         image = _Image((_P * 4)(address), (ctypes.c_size_t * 4)(3 * width))
         call("nvjpegEncoderParamsSetQuality", self._parameters, quality, stream)
         call(
@@ -115,16 +113,8 @@ class JpegEncoder:
         call("nvjpegEncodeRetrieveBitstream", handle, self._state, None, ctypes.byref(size), stream)
         data = ctypes.create_string_buffer(size.value)
         call("nvjpegEncodeRetrieveBitstream", handle, self._state, data, ctypes.byref(size), stream)
+        self._stream.synchronize()  # The library does not promise that the bytes are there when it returns.
         return data.raw[: size.value]
-
-    def close(self) -> None:
-        """Give the encoder's memory back."""
-        for name, what in (
-            ("nvjpegEncoderParamsDestroy", self._parameters),
-            ("nvjpegEncoderStateDestroy", self._state),
-        ):
-            with contextlib.suppress(JpegError):
-                self._nvjpeg.call(name, what)
 
 
 def find(gpu: Device) -> Nvjpeg | None:

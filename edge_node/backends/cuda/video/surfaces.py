@@ -14,13 +14,12 @@ from edge_node.backends.cuda.libcuda import Event
 from shared.errors import SourceError
 
 SHARE = 4
-"""The pictures take at most the 4th part of the memory that is free when the first one is decoded."""
+"""The pictures take at most a quarter of the memory that is free when the first decoder is made."""
 LIMIT = 4 << 30
-"""And at most this many bytes: some twenty 1080p pictures for each of 64 cameras."""
+"""The pictures take at most this many bytes: some twenty 1080p pictures for each of 64 cameras."""
 PATIENCE_S = 2.0
 """How long a decoder waits for memory that others hold, seconds."""
 _LOOK_S = 0.002
-
 
 Memory = tuple[Buffer, Event]
 
@@ -71,14 +70,14 @@ class Shelf:
         Raises:
             SourceError: There is none.
         """
-        try:
-            memory = self.free.pop()
-        except IndexError:
-            return Surface(self, self._pool.make(size))
-        if memory[0].size != size:
+        while True:
+            try:
+                memory = self.free.pop()
+            except IndexError:
+                return Surface(self, self._pool.make(size))
+            if memory[0].size == size:
+                return Surface(self, memory)
             self._pool.drop(memory)
-            return self.lend(size)
-        return Surface(self, memory)
 
 
 class Surfaces:

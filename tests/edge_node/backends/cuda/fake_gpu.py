@@ -122,10 +122,9 @@ class FakeLibrary:
 class _Stream:
     handles = itertools.count(1)
 
-    def __init__(self) -> None:
+    def __init__(self, driver: FakeDriver) -> None:
         self.handle = next(self.handles)
-
-    def synchronize(self) -> None: ...
+        self.synchronize = driver.work
 
 
 class FakeDriver(ModuleType):
@@ -144,7 +143,6 @@ class FakeDriver(ModuleType):
     """
 
     Error, MemoryError = FakeError, FakeMemoryError
-    Stream = _Stream
     device_attribute = SimpleNamespace(INTEGRATED=18)
     host_alloc_flags = SimpleNamespace(DEVICEMAP=2)
 
@@ -160,6 +158,9 @@ class FakeDriver(ModuleType):
         self.library = FakeLibrary()
 
     def init(self) -> None: ...
+
+    def Stream(self) -> _Stream:  # noqa: N802 - pycuda's name
+        return _Stream(self)
 
     def Device(self, _index: int) -> Any:  # noqa: N802 - pycuda's name
         context = SimpleNamespace(push=lambda: None, pop=lambda: None)

@@ -232,6 +232,25 @@ def test_a_gpu_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch, libra
         copier.part(on_gpu(picture(64, 48)), (0, 0, 64, 48), 32, 24)
 
 
+def test_a_jpeg_is_read_after_the_stream_has_written_it() -> None:
+    class Late:
+        """Stands for nvJPEG and for its stream: the bytes come when somebody waits for the stream."""
+
+        handle, data = 1, None
+
+        def call(self, name: str, *arguments: Any) -> None:
+            if name == "nvjpegEncodeRetrieveBitstream":
+                self.data = arguments[2]
+                arguments[3]._obj.value = 4
+
+        def synchronize(self) -> None:
+            assert self.data is not None
+            self.data.raw = b"JPEG"
+
+    late = Late()
+    assert JpegEncoder(late, late).encode(4096, 32, 24, 80) == b"JPEG"  # type: ignore[arg-type]  # stands for both
+
+
 def test_a_jpeg_that_nvjpeg_refuses_is_left_to_the_host_and_said_once(
     monkeypatch: pytest.MonkeyPatch, library: ctypes.CDLL, caplog: pytest.LogCaptureFixture
 ) -> None:

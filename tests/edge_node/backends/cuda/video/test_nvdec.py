@@ -198,6 +198,17 @@ def test_the_next_decoder_takes_the_stream_and_memory_that_one_has_left(
     assert library.asked == 1, "what the GPU can decode is asked once"
 
 
+def test_a_decoder_on_a_gpu_that_has_failed_can_be_closed(
+    fake: tuple[Device, Any], library: FakeLibrary
+) -> None:
+    film = decoder(fake, library).film("a.mp4")
+    fake[1].lost = "cuStreamSynchronize failed: an illegal memory access was encountered"
+    library.fails_at = 1
+    with pytest.raises(SourceError, match="the decoder fails"):
+        film.read()
+    film.close()
+
+
 @pytest.mark.parametrize(
     ("error", "why"),
     [
