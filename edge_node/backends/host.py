@@ -45,7 +45,7 @@ class PictureInput:
         Raises:
             ModelError: The first input does not take a picture.
         """
-        found = model.inputs[0]
+        found = model.inputs[0] if model.inputs else Tensor("", ())
         shape = found.shape
         if found.dtype in ("float32", "float16", "uint8") and len(shape) in (3, 4):
             last = shape[-1] == 3 and shape[-3] != 3
@@ -57,7 +57,7 @@ class PictureInput:
         listed = ", ".join(f"{item.name} {item.dtype} {list(item.shape)}" for item in model.inputs)
         raise ModelError(
             f"model {where}: needs a picture input (1, 3, height, width) or (1, height, width, 3) "
-            f"of float32, float16 or uint8; it has {listed}"
+            f"of float32, float16 or uint8; it has {listed or 'none'}"
         )
 
     @property

@@ -126,6 +126,8 @@ def _engine(args: argparse.Namespace, path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path}: an engine shows its layers' times only: add --profile, or name the ONNX file"
         )
+    if args.nodes or args.size:
+        raise ConfigError(f"{path}: --nodes and --size are for ONNX files; an engine shows neither")
     image, name = trial.picture(args.picture, _RESOLUTION)
     times, size = layers_tensorrt.tensorrt(path, image, rounds=args.rounds)
     return {"model": str(path), "bytes": path.stat().st_size, "profile": _timed(times, name, size)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from edge_node.backends.host import extra_inputs
+from edge_node.backends.host import PictureInput, extra_inputs
 from edge_node.backends.interface import ModelFile, Tensor
 from shared.errors import ModelError
 
@@ -26,3 +26,8 @@ def test_inputs_beside_the_picture_make_boxes_come_out_in_input_pixels() -> None
 def test_an_input_of_unknown_meaning_is_an_error_that_names_it() -> None:
     with pytest.raises(ModelError, match="'prompt'"):
         extra_inputs(model(["prompt"]), 640, 384)
+
+
+def test_a_network_without_inputs_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match=r"bare\.onnx: needs a picture input .* it has none"):
+        PictureInput.of(ModelFile((), ()), "bare.onnx")

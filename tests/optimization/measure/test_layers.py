@@ -125,12 +125,15 @@ def test_an_engine_that_cannot_be_prepared_says_why(
         tensorrt(path, np.zeros((72, 128, 3), np.uint8), rounds=1)
 
 
-def test_an_engine_without_profile_is_refused_with_what_to_add(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_an_engine_does_not_tell_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "x.onnx").rename(tmp_path / "x.engine")
-    assert main(["inspect", "--model", str(path)]) != 0
-    assert "add --profile, or name the ONNX file" in capsys.readouterr().err
+    for words, said in (
+        ([], "add --profile, or name the ONNX file"),
+        (["--profile", "--nodes"], "--nodes and --size are for ONNX files"),
+        (["--profile", "--size", "64"], "--nodes and --size are for ONNX files"),
+    ):
+        assert main(["inspect", "--model", str(path), *words]) != 0
+        assert said in capsys.readouterr().err
 
 
 def test_what_the_profiler_needs_exists_in_the_newest_interface() -> None:
