@@ -1,7 +1,7 @@
 """Whether a TensorRT engine finds in pictures what the ONNX file finds that it was built from.
 
-Low precision can ruin a network: an engine that calibration took into 8 bits whole kept boxes with an IoU of
-0.52 on average. Half precision keeps 0.99 and more.
+Low precision can ruin a network. An engine whose every layer was calibrated to 8 bits gave boxes with a mean
+IoU of 0.52 with those of the ONNX file. Half precision reaches 0.99 and more.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from shared.geometry import iou
 
 log = logging.getLogger("darner.backend")
 SURE = 0.3
-"""Lowest score of a detection that the other network must have, too, with at least half of this score."""
+"""What one network finds with this score, the other must find with at least half of it."""
 LEAST = 0.8
-"""Lowest mean of the best IoUs that is good enough."""
+"""Lowest mean of the best IoUs with which an engine is kept."""
 
 
 def compared(
@@ -65,7 +65,7 @@ def compared(
             ious = [value for picture in shown for value in _best_ious(reference, built, picture)]
         except OutOfMemory as error:
             return Verdict(None, str(error), again=True)
-        except ModelError as error:  # its outputs are not those of a detector, and the file's are
+        except ModelError as error:  # the detector can read the file's outputs, but not the engine's
             return Verdict(False, str(error))
     where = f"{len(shown)} picture{'s' if len(shown) > 1 else ''}"
     if not ious:
@@ -78,7 +78,7 @@ def compared(
 @contextmanager
 def _running(settings: ModelSettings, backend: Backend) -> Iterator[Detector]:
     try:
-        # The detector closes only what it has warmed up, so the engine is closed here.
+        # A detector closes its engine only after a warm-up that succeeded, so this closes it.
         yield Detector(settings, open_backend=lambda *_: backend).__enter__()
     finally:
         backend.close()

@@ -69,14 +69,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _output(args: argparse.Namespace, source: Path) -> Path:
-    """The engine's file; it and the caches can be written after minutes of building.
+    """The engine's file; that it and the caches can be written is checked before minutes of building.
 
     Raises:
-        ConfigError: One of them cannot, or the file's name is not one of an engine.
+        ConfigError: One of them cannot be written, or the file's name does not fit an engine.
     """
     output: Path = args.output or Path(f"{source.stem}.engine")
     if output.suffix not in (".engine", ".plan"):
-        raise ConfigError(f"{output}: name it .engine or .plan, by which a node knows an engine")
+        raise ConfigError(f"{output}: the name of an engine must end in .engine or .plan")
     files.claim(output, force=args.force)
     if sidecar(output).exists() and not args.force:
         raise ConfigError(f"{sidecar(output)}: exists already; add --force to overwrite it")
@@ -89,7 +89,7 @@ def _output(args: argparse.Namespace, source: Path) -> Path:
 
 
 def _shown(args: argparse.Namespace) -> list[Path] | None:
-    """The pictures of --check-images, each of which can be read; None: those that are usual.
+    """The pictures of --check-images, after each was read once; None: the usual ones.
 
     Raises:
         DarnerError: There are none, or one cannot be read.
@@ -124,7 +124,7 @@ def _built(
     wanted: BuildOptions,
     last_s: float | None,
 ) -> Built:
-    """Build the engine, and describe where it is for.
+    """Build the engine, and describe which model and GPU it is for.
 
     Raises:
         DarnerError: It cannot be built or calibrated.

@@ -146,12 +146,12 @@ def ranked(
         ops: The operator of a layer, by the layer's name.
 
     Raises:
-        ModelError: The engine told no times.
+        ModelError: The engine reported no times.
     """
     medians = {name: statistics.median(found) for name, found in times.items()}
     total = sum(medians.values())
     if not runs or not total:
-        raise ModelError(f"{engine} told no times of layers")
+        raise ModelError(f"{engine} reported no times of layers")
     by_op: dict[str, float] = defaultdict(float)
     for name, ms in medians.items():
         if name in ops:

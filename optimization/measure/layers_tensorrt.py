@@ -1,6 +1,6 @@
 """How long each layer of a TensorRT engine takes.
 
-TensorRT tells it through calls that versions 8.6, 10 and 11 have in common: after a run, a context calls
+TensorRT reports it through calls that versions 8.6, 10 and 11 have in common: after a run, a context calls
 `IProfiler.report_layer_time`. The tests use a stand-in; no version has run this yet.
 """
 

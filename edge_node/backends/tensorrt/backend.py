@@ -81,7 +81,7 @@ class TensorrtBackend:
     def _open(
         self, get: Callable[[], Path], path: Path, meanwhile: Callable[[], Backend] | None, *, decided: bool
     ) -> None:
-        """Load the engine that `get` gives; or run with another one until there is one, or for good."""
+        """Load the engine that `get` returns; another one runs until then, or for good if it is refused."""
         if not decided and (other := _other(meanwhile, path)):
             self._run_with(other)
             self._start_building(get, path, other)
@@ -91,7 +91,7 @@ class TensorrtBackend:
                 engine = get()
             self._load(engine)
         except ModelError as error:
-            # As in the first run, in which the engine was built.
+            # In the run that built the engine and refused it, the other one went on, so it runs now, too.
             another = _other(meanwhile, path) if decided else None
             if another is None:
                 raise
@@ -184,7 +184,7 @@ def _other(make: Callable[[], Backend] | None, path: Path) -> Backend | None:
     try:
         return make()
     except ModelError as error:
-        log.info("model %s runs with no other engine than TensorRT: %s", path, error)
+        log.info("no other engine can run model %s while TensorRT builds: %s", path, error)
         return None
 
 

@@ -43,8 +43,8 @@ class BuildOptions:
         side: Longer side of the input in pixels, for such models; 0: the one in the model's metadata.
         square: Whether the input is only that square.
         workspace_mb: Maximum scratch memory for a layer, in megabytes.
-        level: 0 to 5: a higher level takes more time to look for faster kernels. 2 is the highest that takes
-            kernels as they come and compiles none.
+        level: 0 to 5: a higher level takes more time to look for faster kernels. Up to 2, TensorRT takes the
+            kernels that it brings; from 3 on, it also compiles some.
         dla: Core of a Jetson's deep learning accelerator; the GPU runs the layers that the core cannot.
         capability: Compute capability to build for; None for the GPU of this machine. Only TensorRT for RTX
             can build for another GPU.
@@ -89,9 +89,9 @@ def build(
         model: An ONNX file.
         options: How to build it.
         timing_cache: Of an earlier build on the same GPU; may be empty.
-        calibration: For INT8 of a model that is not quantized; None: nothing is measured.
+        calibration: Makes INT8 of a model that is not quantized; None: TensorRT measures nothing.
         progress: Called with a line of text from time to time.
-        last_s: Seconds that an earlier build of the model took, for those lines; None: not known.
+        last_s: Seconds that an earlier build of the model took, named in these lines; None: not known.
 
     Raises:
         ModelError: TensorRT cannot build an engine of the model; the text has the reason.

@@ -1,6 +1,6 @@
-"""The thread in which TensorRT builds while another engine runs, and a process that ends meanwhile.
+"""Builds an engine in a thread while another engine runs, and lets the process end meanwhile.
 
-TensorRT's builder cannot be interrupted. When the interpreter is taken down under it, it crashes the process.
+TensorRT's builder cannot be interrupted. It crashes the process if the interpreter shuts down while it works.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ def start(work: Callable[[], None]) -> None:
 
 
 def leave(code: int) -> int:
-    """Call it last in a program: the exit code; or end the process with it at once, while an engine is built.
+    """Return the exit code; while an engine is being built, end the process with it at once instead.
 
-    The driver takes the GPU's memory back, and files appear only when they are complete.
+    A program calls this last. The driver then frees the GPU's memory, and files appear only when they are
+    complete.
     """
     if any(thread.name == _NAME for thread in threading.enumerate()):
-        log.info("the TensorRT engine that is being built is given up; the next start builds it again")
+        log.info("the node ends before its TensorRT engine is built; the next start builds it again")
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)

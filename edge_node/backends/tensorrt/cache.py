@@ -70,7 +70,7 @@ def save(path: Path, built: Built) -> None:
 
 
 def note(path: Path, verdict: Verdict) -> None:
-    """Write into the file beside an engine what came of checking it.
+    """Write the result of checking an engine into the file beside it.
 
     Raises:
         ModelError: The file cannot be written.
@@ -121,7 +121,7 @@ class EngineCache:
         return self._facts(path) is not None
 
     def decided(self, path: Path, check: Check | None) -> bool:
-        """Whether `get` need not build: there is an engine, or it was refused."""
+        """Whether `get` returns without building: there is an engine, or it was refused before."""
         return self.find(path) or (check is not None and _refusal(path) is not None)
 
     def _facts(self, path: Path) -> dict[str, Any] | None:
@@ -213,7 +213,7 @@ class EngineCache:
                 write_whole(_refusal_file(path), verdict.text.encode())
                 discard(path)
             except OSError as error:
-                log.warning("%s: cannot be replaced (%s)", path, error.strerror)
+                log.warning("%s: the refused engine cannot be deleted (%s)", path, error.strerror)
             raise _refused(model, verdict.text, path)
         if not verdict.again:
             note(path, verdict)

@@ -1,8 +1,8 @@
 """TensorRT calibrates a network to 8 bits by itself, and keeps some layers in float.
 
 Boxes and scores often leave a network in one tensor whose values differ a thousandfold, which 8 bits cannot
-hold. `quantize` leaves those nodes alone in the ONNX file; here each layer that the parser made is told. Only
-versions that have precision flags (8.6 and 10) can be told. No such version ran this file yet.
+hold. `quantize` leaves those nodes alone in the ONNX file. Here, each layer of the parsed network gets its
+precision. Only versions with precision flags (8.6 and 10) allow that, and none of them has run this file yet.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 from shared.errors import ModelError
 
 CHOICES = ("decoding", "last", "none")
-"""After the last convolutions; also these convolutions; nothing. Anything else names nodes."""
+"""What stays in float: layers after the last convolutions; also these convolutions; nothing. Other words name
+nodes."""
 _WEIGHTED = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
 _SELECTING = ("NMS", "TOPK")
-# They compute nothing, or have a type of their own.
+# These layers compute no floats, or their type is fixed.
 _WITHOUT = re.compile(
     "CONSTANT|SHAPE|CAST|QUANTIZE|DEQUANTIZE|PLUGIN|LOOP_OUTPUT|RECURRENCE|ITERATOR|TRIP_LIMIT|CONDITION|ASSERTION"
 )
@@ -111,7 +112,7 @@ def chosen(network: Any, choice: str) -> list[Any]:
     for index, layer in enumerate(layers):
         for tensor in _inputs(layer):
             consumers.setdefault(tensor.name, []).append(index)
-    after = [0] * len(layers)  # most weighted layers between a layer and an output
+    after = [0] * len(layers)  # the most weighted layers on any way from a layer to an output
     for index in reversed(range(len(layers))):  # consumers come later
         layer = layers[index]
         names = (layer.get_output(one).name for one in range(layer.num_outputs))
@@ -127,7 +128,7 @@ def chosen(network: Any, choice: str) -> list[Any]:
 
 
 def _selecting(layers: list[Any]) -> set[int]:
-    """Layers between convolutions and a selection in the network's middle: boxes, from which it chooses."""
+    """The layers that make the boxes for a selection inside the network, such as NMS."""
     makers = {
         layer.get_output(one).name: index
         for index, layer in enumerate(layers)

@@ -62,7 +62,7 @@ def seconds_of(facts: Path, level: int) -> float | None:
 
     Args:
         facts: The file beside the engine.
-        level: How long kernels are looked for, which decides how long a build takes.
+        level: Optimisation level of the build, which decides how long a build takes.
     """
     try:
         found = json.loads(facts.read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ class _Phase:
 
 
 class Phases:
-    """The phases of a build that are active, as `IProgressMonitor` tells them; they lie in each other.
+    """The phases of a build that are active, as `IProgressMonitor` tells them; one may be inside another.
 
     Phases differ widely in what a step takes, so an estimate is made within one phase only: the innermost
     one that has taken most of the time so far.
@@ -64,7 +64,7 @@ class Phases:
             share, phase = self._share(name), self._active[name]
             text = f"{name} {phase.done}/{phase.steps}"
             if 0.02 < share < 1.0:
-                text += f", {in_words(passed[name] * (1 - share) / share)} left of that at this pace"
+                text += f", {in_words(passed[name] * (1 - share) / share)} left of this phase at its pace"
             return text
 
     def _share(self, name: str) -> float:

@@ -63,7 +63,7 @@ class _Since86:
     def create(self, engine: Any) -> Any | None:
         return engine.create_execution_context_without_device_memory()
 
-    def need(self, engine: Any, profile: int) -> int:  # noqa: ARG002 - it knows only the most of all profiles
+    def need(self, engine: Any, profile: int) -> int:  # noqa: ARG002 - it knows only the largest need of all profiles
         return int(engine.device_memory_size)
 
     def give(self, context: Any, piece: Buffer) -> None:

@@ -1,4 +1,4 @@
-"""What came of comparing an engine with the ONNX file that it was built from."""
+"""The result of comparing an engine with the ONNX file that it was built from."""
 
 from __future__ import annotations
 

@@ -178,7 +178,11 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
         pytest.param(
             ["FIXED", *ELSEWHERE, "--profile", "1,8,16"], "batches of 1: leave", id="profile of a fixed batch"
         ),
-        pytest.param(["MODEL", *ELSEWHERE, "-o", "x.onnx"], "name it .engine", id="an engine called a model"),
+        pytest.param(
+            ["MODEL", *ELSEWHERE, "-o", "x.onnx"],
+            "must end in .engine or .plan",
+            id="an engine called a model",
+        ),
         pytest.param(
             ["MODEL", *ELSEWHERE, "--timing-cache", "."], ".: is a folder", id="timings cannot be written"
         ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,15 @@ from edge_node.backends.cuda.device import Device, device
 from edge_node.backends.tensorrt.build import BuildOptions
 from shared.errors import ModelError
 
+rtx: Any = None
+"""TensorRT for RTX; None if it is not here."""
+with suppress(ImportError):
+    rtx = importlib.import_module("tensorrt_rtx_bindings")
+WITH_RTX = pytest.mark.skipif(rtx is None, reason="needs tensorrt-rtx-cu13-libs and -bindings (Linux x86-64)")
 MODULES = "tensorrt_rtx_bindings", "tensorrt"
 ELSEWHERE = "NVIDIA A10", (8, 6)
+FOR_AMPERE = BuildOptions(capability=ELSEWHERE[1], level=0, workspace_mb=256)
+"""The quickest build for a GPU that is not here."""
 FOR_RTX = (7, 5), (8, 0), (8, 6), (8, 9), (12, 0), (12, 1)
 """Compute capabilities that TensorRT for RTX knows."""
 
@@ -51,7 +58,7 @@ def _opened(name: str, stack: ExitStack, *, runs: bool) -> Real:
     except ImportError as error:
         pytest.skip(f"needs {name}: {error}")
     if name == "tensorrt_rtx_bindings" and not runs:
-        return Real(trt, ELSEWHERE, BuildOptions(capability=ELSEWHERE[1], level=0, workspace_mb=256), None)
+        return Real(trt, ELSEWHERE, FOR_AMPERE, None)
     try:
         gpu = device()
     except ModelError as error:

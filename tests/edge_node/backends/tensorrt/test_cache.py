@@ -1,109 +1,193 @@
-"""Engines are compared with their ONNX files before they are kept."""
+"""Engines are kept, found again, shared between processes and deleted."""
 
 from __future__ import annotations
 
+import errno
 import json
-import logging
+import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge_node.backends.tensorrt import cache as caching
-from edge_node.backends.tensorrt.build import Built, build
-from edge_node.backends.tensorrt.cache import EngineCache
+from edge_node.backends.tensorrt.build import BuildOptions, build
+from edge_node.backends.tensorrt.cache import EngineCache, build_options, save
 from edge_node.backends.tensorrt.description import sidecar
-from edge_node.backends.tensorrt.verdict import Check, Verdict
+from edge_node.config.model_settings import ModelSettings, TensorrtSettings
 from shared.errors import ModelError
 from tests.edge_node.backends.small_models import write
-from tests.edge_node.backends.tensorrt.conftest import Real
-
-GOOD, BAD = Verdict(True, "mean best IoU 0.994 of 9 detections"), Verdict(False, "mean best IoU 0.520")
-UNKNOWN = Verdict(None, "the model finds nothing")
+from tests.edge_node.backends.tensorrt.conftest import ELSEWHERE, FOR_AMPERE, WITH_RTX, Real, rtx
 
 
-class Asked:
-    """Gives verdicts in turn, and counts builds and questions."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, real: Real) -> None:
-        self._real = real
-        self.cache, self.model = EngineCache(folder / "engines"), write(folder / "model.onnx")
-        self.builds, self.engines = 0, list[Path]()
-        monkeypatch.setattr(caching, "build", self._build)
-
-    def _build(self, *given: Any, **named: Any) -> Built:
-        self.builds += 1
-        return build(*given, **named)
-
-    def get(self, check: Check | None) -> Path:
-        options = replace(self._real.options, profiles=((1, 1, 1),))
-        return self.cache.get(self._real.trt, *self._real.place, self.model, options, check)
-
-    def saying(self, *verdicts: Verdict) -> Check:
-        left = list(verdicts)
-
-        def check(model: Path, engine: Path) -> Verdict:
-            assert model == self.model
-            assert engine.is_file()
-            self.engines.append(engine)
-            return left.pop(0)
-
-        return check
+def test_an_engine_whose_order_is_not_known_is_built_again(real: Real, tmp_path: Path) -> None:
+    model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
+    path = cache.get(real.trt, *real.place, model, real.options)
+    facts = json.loads(sidecar(path).read_text())
+    del facts["outputs"]
+    sidecar(path).write_text(json.dumps(facts))
+    assert not cache.find(path)
+    assert cache.find(cache.get(real.trt, *real.place, model, real.options))
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, real: Real) -> Asked:
-    return Asked(monkeypatch, tmp_path, real)
+def cached(folder: Path, **options: Any) -> EngineCache:
+    return EngineCache(folder / "engines", **options)
 
 
-@pytest.mark.parametrize(
-    ("verdict", "noted"), [(GOOD, GOOD.text), (UNKNOWN, "not checked: the model finds nothing")]
-)
-def test_an_engine_is_compared_once(
-    asked: Asked, caplog: pytest.LogCaptureFixture, verdict: Verdict, noted: str
+def test_an_engine_is_built_once_and_found_again(
+    real: Real, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "darner.backend")
-    check = asked.saying(verdict)
-    assert asked.get(check) == asked.get(check)
-    assert (asked.builds, len(asked.engines)) == (1, 1)
-    assert json.loads(sidecar(asked.engines[0]).read_text())["check"] == noted
-    assert noted in caplog.text
+    caplog.set_level("INFO")
+    model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
+    first = cache.get(real.trt, *real.place, model, real.options)
+    assert "building it" in caplog.text
+    caplog.clear()
+    # The content counts, not the name.
+    assert cache.get(real.trt, *real.place, model, real.options).read_bytes() == first.read_bytes()
+    assert "building it" not in caplog.text
 
 
-def test_a_check_that_could_not_be_made_is_made_at_the_next_start(asked: Asked) -> None:
-    path = asked.get(asked.saying(Verdict(None, "the GPU is full", again=True)))
-    assert asked.get(asked.saying(GOOD)) == path
-    assert json.loads(sidecar(path).read_text())["check"] == GOOD.text
-    assert (asked.builds, len(asked.engines)) == (1, 2)
+@WITH_RTX
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"gpu": "NVIDIA A40"}, id="GPU"),
+        pytest.param({"capability": (8, 9)}, id="compute capability"),
+        pytest.param({"options": replace(FOR_AMPERE, level=1)}, id="level"),
+        pytest.param({"options": replace(FOR_AMPERE, side=320)}, id="size"),
+        pytest.param({"options": replace(FOR_AMPERE, square=True)}, id="aspect"),
+        pytest.param({"options": replace(FOR_AMPERE, profiles=((1, 1, 2),))}, id="profiles"),
+        pytest.param({"options": replace(FOR_AMPERE, precision="fp32")}, id="precision"),
+        pytest.param({"kind": "fp16"}, id="model"),
+        pytest.param({"version": "10.9.0"}, id="TensorRT"),
+    ],
+)
+def test_what_an_engine_depends_on_is_in_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    cache = cached(tmp_path)
+    model = write(tmp_path / "model.onnx")
+    before = cache.path(rtx, *ELSEWHERE, model, FOR_AMPERE)
+    write(model, change.get("kind", "fp32"))
+    if "version" in change:
+        monkeypatch.setattr(rtx, "__version__", change["version"])
+    after = cache.path(
+        rtx,
+        change.get("gpu", ELSEWHERE[0]),
+        change.get("capability", ELSEWHERE[1]),
+        model,
+        change.get("options", FOR_AMPERE),
+    )
+    assert after != before
 
 
-def test_an_engine_of_an_older_darner_is_compared_and_not_built_again(asked: Asked) -> None:
-    path = asked.get(None)
-    assert asked.get(asked.saying(GOOD)) == path
-    assert asked.builds == 1
+@pytest.mark.parametrize("damage", ["cut", "changed", "alone", "sidecar"])
+def test_a_torn_engine_is_built_again(
+    real: Real, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
+    path = cache.get(real.trt, *real.place, model, real.options)
+    whole = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(whole[:-100])
+    elif damage == "changed":
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    elif damage == "alone":
+        sidecar(path).unlink()
+    else:
+        sidecar(path).write_text("{")
+    assert not cache.find(path)
+    again = cache.get(real.trt, *real.place, model, real.options)
+    assert again == path
+    assert cache.find(path)
+    assert caplog.text.count("is damaged") == 1
 
 
-def test_a_bad_engine_is_refused_with_figures_and_not_built_again(asked: Asked) -> None:
-    with pytest.raises(ModelError, match=r"does not find what .*IoU 0\.520.*precision") as first:
-        asked.get(asked.saying(BAD))
-    assert not asked.engines[0].exists()
-    assert not sidecar(asked.engines[0]).exists()
-    with pytest.raises(ModelError) as second:
-        asked.get(asked.saying())
-    assert str(second.value) == str(first.value)
-    assert asked.builds == 1
-    refusal = asked.engines[0].with_suffix(".refused")
-    assert str(refusal) in str(first.value)
-    refusal.unlink()
-    assert asked.get(asked.saying(GOOD)).is_file()
-    assert asked.builds == 2
+def _get(folder: str, model: str) -> None:
+    EngineCache(Path(folder)).get(rtx, *ELSEWHERE, Path(model), FOR_AMPERE)
 
 
-def test_a_bad_engine_runs_where_nobody_compares(asked: Asked) -> None:
+@WITH_RTX
+def test_two_processes_build_one_engine(tmp_path: Path) -> None:
+    model = write(tmp_path / "model.onnx")
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=_get, args=(str(tmp_path / "engines"), str(model))) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    files = sorted(path.name for path in (tmp_path / "engines").iterdir())
+    assert len([name for name in files if name.endswith(".engine")]) == 1
+    assert not [name for name in files if ".part" in name]
+    cache = EngineCache(tmp_path / "engines")
+    assert cache.find(cache.path(rtx, *ELSEWHERE, model, FOR_AMPERE))
 
-    with pytest.raises(ModelError):
-        asked.get(asked.saying(BAD))
-    assert asked.get(None).is_file()
-    with pytest.raises(ModelError):  # the refusal stays
-        asked.get(asked.saying(BAD))
+
+@WITH_RTX
+def test_the_longest_unused_engines_go_first(tmp_path: Path) -> None:
+    cache = cached(tmp_path, limit_mb=0)
+    model = write(tmp_path / "model.onnx")
+    levels = [replace(FOR_AMPERE, level=level) for level in (0, 1)]
+    first, second = (cache.get(rtx, *ELSEWHERE, model, options) for options in levels)
+    assert not first.exists()
+    assert not sidecar(first).exists()
+    assert cache.find(second)  # the newest stays, however large
+
+
+@WITH_RTX
+def test_engines_that_another_process_deletes_meanwhile_do_no_harm(tmp_path: Path) -> None:
+    model = write(tmp_path / "model.onnx")
+    (tmp_path / "engines").mkdir()
+    for suffix in (".engine", ".engine.json"):  # found, but no longer there when it is looked at
+        (tmp_path / "engines" / f"model-gone{suffix}").symlink_to(tmp_path / "gone")
+    assert cached(tmp_path).get(rtx, *ELSEWHERE, model, FOR_AMPERE).is_file()
+
+
+@WITH_RTX
+def test_an_engine_on_a_volume_that_is_only_to_be_read_is_not_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, cache = write(tmp_path / "model.onnx"), cached(tmp_path)
+    path = cache.get(rtx, *ELSEWHERE, model, FOR_AMPERE)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert cache.find(path)
+
+
+@WITH_RTX
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    model = write(tmp_path / "model.onnx")
+    (tmp_path / "engines").write_text("a file, not a folder")
+    with pytest.raises(ModelError, match="engines"):
+        cached(tmp_path).get(rtx, *ELSEWHERE, model, FOR_AMPERE)
+
+
+@WITH_RTX
+def test_a_full_disk_is_said_and_leaves_no_half_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build(rtx, write(tmp_path / "model.onnx"), FOR_AMPERE)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ModelError, match="No space left"):
+        save(tmp_path / "model.engine", built)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx"]
+
+
+def test_settings_become_profiles() -> None:
+    def options(most: int, **model: Any) -> BuildOptions:
+        return build_options(ModelSettings(tensorrt=TensorrtSettings(max_batch=most), **model))
+
+    assert options(8).profiles == ((1, 1, 1), (1, 4, 8))
+    assert options(1).profiles == ((1, 1, 1),)
+    assert (options(1).side, options(1).square) == (0, False)
+    square = options(1, input_size=320, rectangular=False)
+    assert (square.side, square.square) == (320, True)

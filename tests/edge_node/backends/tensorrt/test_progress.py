@@ -37,7 +37,7 @@ def test_the_phase_that_takes_the_time_says_how_much_of_it_is_left() -> None:
     clock.now = 60.0
     for step in range(10):
         phases.step("Computing profile costs", step)
-    assert str(phases) == "Computing profile costs 10/40, about 3 min left of that at this pace"
+    assert str(phases) == "Computing profile costs 10/40, about 3 min left of this phase at its pace"
 
 
 def test_what_lies_inside_a_phase_counts_for_it() -> None:
@@ -49,7 +49,7 @@ def test_what_lies_inside_a_phase_counts_for_it() -> None:
     phases.step("inner", 0)
     phases.step("inner", 1)
     clock.now = 100.0
-    assert str(phases) == "outer 0/2, about 5 min left of that at this pace", "a quarter took 100 s"
+    assert str(phases) == "outer 0/2, about 5 min left of this phase at its pace", "a quarter took 100 s"
     phases.finish("inner")
     phases.step("outer", 0)
     phases.step("outer", 1)
