@@ -101,7 +101,7 @@ TORCH ?= torch torchvision
 	@touch $@
 
 test-engines: .cache/engines/ready
-	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py tests/optimization/commands/test_convert.py tests/optimization/commands/test_faster_rcnn.py $(ARGS)
+	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/edge_node/backends/test_kserve.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py tests/optimization/commands/test_convert.py tests/optimization/commands/test_faster_rcnn.py $(ARGS)
 
 # On a stand-in without a GPU: what pip resolves and builds, what the user may do, and that a node says what is missing.
 CONTAINERS ?= $(shell command -v podman || command -v docker)

@@ -104,6 +104,7 @@ class KserveBackend:
                 f"model {settings.name}: needs tritonclient's {kind} client ({error}): "
                 "pip install 'darner[kserve]'"
             ) from None
+        self._closed = threading.Event()
         self._clients: list[Any] = []
         self._local = threading.local()
         server = self._patiently(START_WITHIN_S, lambda: self._described("get_server_metadata"))
@@ -138,9 +139,10 @@ class KserveBackend:
         return self._beside.submit(images, target)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and stop asking a server that does not answer."""
+        self._closed.set()
         self._beside.close()
-        for client in self._clients:
+        for client in list(self._clients):  # the other thread may be dropping one
             client.close()
 
     def _ask(self, feeds: Mapping[str, Array]) -> list[Array]:
@@ -197,7 +199,7 @@ class KserveBackend:
         """The answer of `ask`, which is called again while the server does not answer.
 
         Raises:
-            ModelError: The server does not answer within `within_s` seconds, or it refuses.
+            ModelError: The server does not answer within `within_s` seconds or before `close`, or it refuses.
         """
         start = time.monotonic()
         tries = 0
@@ -210,7 +212,7 @@ class KserveBackend:
                         f"model {self._address.model} at {self.device}: {_first(error)}"
                     ) from None
                 waited = time.monotonic() - start
-                if waited >= within_s:
+                if waited >= within_s or self._closed.is_set():
                     raise ModelError(
                         f"model {self._address.model}: no answer from {self.device} for {waited:.0f} s "
                         f"({_first(error)})"
@@ -218,7 +220,7 @@ class KserveBackend:
                 if tries == 0:
                     log.warning("%s does not answer (%s); trying again", self.device, _first(error))
                 self._drop_client()
-                time.sleep(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
+                self._closed.wait(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
                 tries += 1
                 continue
             if tries:
