@@ -184,3 +184,7 @@ class ModelSettings:
                 raise ValueError(
                     f"{where}.user_compute_stream: the node has a stream of its own: leave it out"
                 )
+            if "enable_cuda_graph" in given:  # its recording would read and write the first batch's buffers
+                raise ValueError(
+                    f"{where}.enable_cuda_graph: the node records CUDA graphs itself: leave it out"
+                )

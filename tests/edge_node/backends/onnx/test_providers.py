@@ -122,6 +122,10 @@ def test_a_damaged_model_is_not_blamed_on_the_options(
             {"provider_options": {"cuda": {"user_compute_stream": "1"}}},
             "user_compute_stream: .* leave it out",
         ),
+        (
+            {"provider_options": {"cuda": {"enable_cuda_graph": 1}}},
+            "enable_cuda_graph: the node records CUDA graphs itself: leave it out",
+        ),
         ({"provider_options": {"cuda": {}}, "backend": "kserve"}, "leave it out with backend: kserve"),
     ],
 )
