@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.graph import CaptureError, CudaGraph
@@ -30,7 +30,7 @@ from edge_node.backends.cuda.libcuda import wait, wait_before
 from edge_node.backends.cuda.memory import IN_FLIGHT
 from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.slot import Slot
-from edge_node.backends.cuda.slots import Shape, Shapes, Slots
+from edge_node.backends.cuda.slots import Network, Shape, Slots
 from edge_node.backends.cuda.upload import Source
 from edge_node.backends.interface import Inference, OutOfMemory, Pending, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
@@ -44,33 +44,6 @@ MAX_GRAPHS = 8
 """Maximum number of recorded batch sizes of a slot; batches of other sizes are enqueued step by step."""
 GRAPH_ROOM = 64 << 20
 """A recording that fails with this many bytes free did not lack memory, so recording is given up for good."""
-
-
-class Network(Shapes, Protocol):
-    """The network that runs between letterbox and decoding.
-
-    Attributes:
-        capturable: Whether its runs can be recorded as a CUDA graph; may become False later.
-    """
-
-    capturable: bool
-
-    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
-        """Enqueue one run.
-
-        Args:
-            slot: Number of the slot; a slot always has the same addresses.
-            shape: Of the input.
-            source: Address of the input.
-            outputs: Addresses of the outputs.
-            stream: Handle of the stream.
-
-        Raises:
-            OutOfMemory: There is no memory for this shape; an enqueued part of the run does no harm.
-        """
-
-    def close(self) -> None:
-        """Release everything; no run is in flight."""
 
 
 @dataclass(slots=True, eq=False)

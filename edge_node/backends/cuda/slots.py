@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from edge_node.backends.preprocess import InputFormat
 
 log = logging.getLogger("darner.backend")
 Shape = tuple[int, int, int, int]
+"""Of an input: pictures, 3, height, width."""
 KEPT = 4
 """Maximum input formats whose buffers are kept: cameras of different aspects take turns."""
 _AGAIN_S = 60.0
@@ -27,16 +29,18 @@ _AGAIN_S = 60.0
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float16)}
 
 
-class Shapes(Protocol):
-    """The part of a network that decides the sizes of its buffers.
+class Network(Protocol):
+    """The network that runs between letterbox and decoding.
 
     Attributes:
         input_dtype: float32 or float16.
         max_batch: Maximum number of pictures in one run.
+        capturable: Whether its runs can be recorded as a CUDA graph; may become False later.
     """
 
     input_dtype: np.dtype[Any]
     max_batch: int
+    capturable: bool
 
     def padded(self, count: int) -> int:
         """The size of the batch that the network needs to run `count` pictures; at least `count`."""
@@ -56,6 +60,23 @@ class Shapes(Protocol):
 
     def forget(self, slot: int) -> None:
         """Drop what is kept for a slot whose buffers will be freed; none of its runs is in flight."""
+
+    def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
+        """Enqueue one run.
+
+        Args:
+            slot: Number of the slot; a slot always has the same addresses.
+            shape: Of the input.
+            source: Address of the input.
+            outputs: Addresses of the outputs.
+            stream: Handle of the stream.
+
+        Raises:
+            OutOfMemory: There is no memory for this shape; an enqueued part of the run does no harm.
+        """
+
+    def close(self) -> None:
+        """Release everything; no run is in flight."""
 
 
 @dataclass(slots=True)
@@ -85,7 +106,7 @@ class Slots:
             is free, and for a minute after a batch ran out of memory; then it is a batch that is not padded.
     """
 
-    def __init__(self, gpu: Device, network: Shapes) -> None:
+    def __init__(self, gpu: Device, network: Network) -> None:
         self._gpu, self._network = gpu, network
         self.max_batch = network.max_batch
         self._kept: OrderedDict[tuple[InputFormat, Anchors | None], _Kept] = OrderedDict()

@@ -92,7 +92,7 @@ class CudaOnnxBackend:
 
 
 class Session:
-    """A session whose runs are enqueued on a stream of ours; see `runner.Network`.
+    """A session whose runs are enqueued on a stream of ours; see `slots.Network`.
 
     Args:
         path: The model.
@@ -167,14 +167,14 @@ class Session:
         )
 
     def padded(self, count: int) -> int:
-        """See `slots.Shapes`: a power of two, so that there are few shapes.
+        """See `Network`: a power of two, so that there are few shapes.
 
         At each change of shape, ONNX Runtime 1.20 and newer plan all convolutions again (issue 23006 there).
         """
         return self._fixed or min(1 << (count - 1).bit_length(), self.max_batch)
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """See `slots.Shapes`: a few runs show the shapes that the file leaves open."""
+        """See `Network`: a few runs show the shapes that the file leaves open."""
         probe: Shape = (self._fixed or 1, *shape[1:])
         if probe not in self._rest:
             shapes = {self._shapes_for(picture) for picture in _pictures(probe, self.input_dtype)}
@@ -194,7 +194,7 @@ class Session:
             raise failed(f"model {self._path}: cannot run with {tensor.shape}", error) from None
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:  # noqa: ARG002 - the session's stream is fixed
-        """See `runner.Network`."""
+        """See `Network`."""
         binding = self._bindings.get((slot, shape))
         if binding is None:
             binding = self._bindings[slot, shape] = self._bound(shape, source, outputs)
@@ -213,11 +213,11 @@ class Session:
         return binding
 
     def scratch(self, shape: Shape) -> int:  # noqa: ARG002 - ONNX Runtime does not tell
-        """See `slots.Shapes`."""
+        """See `Network`."""
         return 0
 
     def forget(self, slot: int) -> None:
-        """See `slots.Shapes`."""
+        """See `Network`."""
         for key in [key for key in self._bindings if key[0] == slot]:
             del self._bindings[key]
 

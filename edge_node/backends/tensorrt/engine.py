@@ -49,7 +49,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
 
 
 class Engine:
-    """An engine and its execution contexts; see `runner.Network`. The CUDA context must be current.
+    """An engine and its execution contexts; see `slots.Network`. The CUDA context must be current.
 
     A recorded CUDA graph must find its execution context unchanged, so every slot and shape has a context of
     its own. Batches are filled up to powers of two, so that there are few contexts. If an engine allows only
@@ -134,7 +134,7 @@ class Engine:
         return found
 
     def padded(self, count: int) -> int:
-        """See `slots.Shapes`: a power of two, as far as the profiles allow."""
+        """See `Network`: a power of two, as far as the profiles allow."""
         power = 1 << (count - 1).bit_length()
         return min(max(min(power, high[0]), low[0]) for low, _, high in self.profiles if high[0] >= count)
 
@@ -155,7 +155,7 @@ class Engine:
         return min(fitting)[1]
 
     def outputs(self, shape: Shape) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-        """See `slots.Shapes`."""
+        """See `Network`."""
         # A context for this call only: it must not keep the profile from the contexts that will run.
         context = (self._own_context(shape, runs=False) or self._shared_context(shape)).context
         found = []
@@ -172,7 +172,7 @@ class Engine:
         return found
 
     def enqueue(self, slot: int, shape: Shape, source: int, outputs: Sequence[int], stream: int) -> None:
-        """See `runner.Network`."""
+        """See `Network`."""
         context = self._context(slot, shape).context
         for tensor, address in zip((*self.inputs, *self.output_tensors), (source, *outputs), strict=True):
             context.set_tensor_address(tensor.name, address)
@@ -180,13 +180,13 @@ class Engine:
             raise self._failed(f"TensorRT could not start {shape}")
 
     def forget(self, slot: int) -> None:
-        """See `slots.Shapes`."""
+        """See `Network`."""
         for key in [key for key in self._contexts if key[0] == slot]:
             del self._contexts[key]
         self._scratch.keep((*self._contexts.values(), *self._shared.values()))
 
     def scratch(self, shape: Shape) -> int:
-        """See `slots.Shapes`."""
+        """See `Network`."""
         try:
             return self._scratch.missing(self.profile_for(shape))
         except ModelError:  # the run itself says so

@@ -32,7 +32,8 @@ import onnxruntime as ort
 
 from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
 from edge_node.backends.cuda.graph import CudaGraph
-from edge_node.backends.cuda.runner import CudaRunner, Network
+from edge_node.backends.cuda.runner import CudaRunner
+from edge_node.backends.cuda.slots import Network
 from edge_node.backends.interface import Inference, Wanted
 from edge_node.backends.onnx.on_cuda import Session
 from edge_node.backends.preprocess import InputFormat, Preprocessor
