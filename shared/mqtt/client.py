@@ -47,7 +47,7 @@ log = logging.getLogger("darner.mqtt")
 WINDOW = 8
 """QoS 0 messages that may wait for the socket; more of them would only be stale."""
 TOGETHER = WINDOW - 2
-"""The most messages that may be published in `together`."""
+"""Messages to publish in one `together`; the rest of the window is for other threads."""
 MAX_WAITING, MAX_WAITING_BYTES = 2000, 32_000_000
 """Messages, and their bytes, that may wait for a reader; 2,000 pictures would be hundreds of megabytes."""
 
@@ -96,7 +96,7 @@ class Client:
         self._paho.on_message = self._on_message
         self._paho.on_publish = self._on_publish
         self._subscriptions = Subscriptions(self._paho, settings.version)
-        self._window = Window(WINDOW, self._connection.connected.is_set)
+        self._window = Window(WINDOW, self._connection.connected.is_set, self._paho.write_held)
         self._properties = PublishProperties(settings.version)
         self._last: paho.MQTTMessageInfo | None = None
         self._room = Room()
@@ -229,7 +229,7 @@ class Client:
         return sent
 
     def together(self) -> AbstractContextManager[None]:
-        """Write at once what this thread publishes at QoS 0 in the block: at most `TOGETHER` messages.
+        """Write at once what this thread publishes at QoS 0 in the block, unless it must wait for room.
 
         One thread at a time may do this.
         """

@@ -85,13 +85,19 @@ class PahoClient(paho.Client):
         """Write the messages at QoS 0 that this thread publishes meanwhile with one call.
 
         Every call gives the interpreter to other threads, and it takes a while to get it back. One thread at
-        a time may do this. It must not wait meanwhile for a message that it has published.
+        a time may do this. Before it waits for a message that it has published, it calls `write_held`.
         """
         self._held, self._holder = [], threading.get_ident()
         try:
             yield
         finally:
             held, self._held, self._holder = self._held, [], 0
+            self._hand_over(held)
+
+    def write_held(self) -> None:
+        """Write what this thread has published in `together` so far."""
+        if self._holder == threading.get_ident():
+            held, self._held = self._held, []
             self._hand_over(held)
 
     def _packet_queue(
@@ -110,20 +116,28 @@ class PahoClient(paho.Client):
         one = _Packet(command, packet, mid, qos, info)
         if qos == 0 and self._holder == threading.get_ident():
             self._held.append(one)
-        else:
-            self._hand_over([one])
+        elif not self._hand_over([one]):
+            return MQTTErrorCode.MQTT_ERR_NO_CONN
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def _hand_over(self, packets: Sequence[_Packet]) -> None:
-        """Write packets, and leave to the network thread what cannot be written now."""
-        if not self.is_connected() or not self._wire.acquire(blocking=False):
+    def _hand_over(self, packets: Sequence[_Packet]) -> bool:
+        """Write packets, and leave to the network thread what cannot be written now.
+
+        Returns:
+            Whether there is a connection; without one they are lost.
+        """
+        if not self._wire.acquire(blocking=False):
             for one in packets:
                 super()._packet_queue(*one)
-            return
+            return True
+        rest: list[dict[str, object]] = []
         try:
+            # Asked only now that nobody can close the socket: a new connection begins with its CONNECT.
+            if not self.is_connected():
+                _lose(packets)
+                return False
             alone = not self._out_packet
             written = self._write(b"".join(one.packet for one in packets)) if alone else 0
-            rest = []
             for one in packets:
                 position = min(written, len(one.packet))
                 written -= position
@@ -140,6 +154,7 @@ class PahoClient(paho.Client):
             self._wire.release()
         if rest:
             self._wake()
+        return True
 
     def _write(self, packet: bytes | bytearray) -> int:
         """Write as much of a packet as the socket takes; the bytes that it took."""
@@ -162,3 +177,11 @@ class PahoClient(paho.Client):
         # Not while another thread writes: the descriptor might be another file's by then.
         with self._wire:
             super()._sock_close()
+
+
+def _lose(packets: Sequence[_Packet]) -> None:
+    """Note that these were lost with the connection, as paho does when it reconnects."""
+    for one in packets:
+        if one.qos == 0 and one.info is not None:  # what is at QoS 1 waits for an acknowledgement
+            one.info.rc = MQTTErrorCode.MQTT_ERR_CONN_LOST
+            one.info._set_as_published()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -13,7 +14,11 @@ class Sent(Protocol):
     """A message that was given to paho."""
 
     def is_published(self) -> bool:
-        """Whether the message is written or, at QoS 1, acknowledged."""
+        """Whether the message is written or, at QoS 1, acknowledged.
+
+        Raises:
+            RuntimeError, ValueError: The message was lost with the connection.
+        """
         ...
 
     def wait_for_publish(self, timeout: float | None = None) -> None:
@@ -31,11 +36,14 @@ class Window:
     Args:
         size: The most unwritten messages.
         connected: Whether there is a connection; without one nobody waits.
+        before_wait: Called by a thread before it waits: what it holds back would never be written meanwhile.
     """
 
-    def __init__(self, size: int, connected: Callable[[], bool]) -> None:
+    def __init__(
+        self, size: int, connected: Callable[[], bool], before_wait: Callable[[], None] = lambda: None
+    ) -> None:
         self._size = size
-        self._connected = connected
+        self._connected, self._before_wait = connected, before_wait
         self._unwritten: deque[Sent] = deque()
         self._lock = threading.Lock()  # several threads send; it is never held while one sends or waits
         self._hurried = False
@@ -57,12 +65,7 @@ class Window:
                     return False
                 oldest = self._unwritten[0]
             self.turns += 1
-            try:
-                oldest.wait_for_publish(0.1)
-            except (RuntimeError, ValueError):  # lost with the connection
-                with self._lock:
-                    if self._unwritten and self._unwritten[0] is oldest:
-                        self._unwritten.popleft()
+            self._wait_for(oldest)
         with self._lock:
             self._unwritten.clear()
         return False
@@ -81,9 +84,22 @@ class Window:
                 if not self._unwritten:
                     break
                 oldest = self._unwritten[0]
-            oldest.wait_for_publish(0.1)
+            self._wait_for(oldest)
         return not self._unwritten
 
+    def _wait_for(self, message: Sent) -> None:
+        self._before_wait()
+        with contextlib.suppress(RuntimeError, ValueError):  # lost with the connection
+            message.wait_for_publish(0.1)
+
     def _forget_written(self) -> None:
-        while self._unwritten and self._unwritten[0].is_published():
+        while self._unwritten and _is_done(self._unwritten[0]):
             self._unwritten.popleft()
+
+
+def _is_done(message: Sent) -> bool:
+    """Whether a message is written, or was lost with its connection."""
+    try:
+        return message.is_published()
+    except (RuntimeError, ValueError):
+        return True

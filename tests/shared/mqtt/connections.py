@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
+
+CONNACK = b"\x20\x03\x00\x00\x00"
+"""The answer to a CONNECT of MQTT 5, with no properties."""
+
+
+def connecting(broker: socket.socket) -> Client:
+    """A client of a socket that plays a broker."""
+    return Client(MqttSettings(url=f"mqtt://127.0.0.1:{broker.getsockname()[1]}"), name="test")
+
+
+def accepted(broker: socket.socket) -> socket.socket:
+    """The next connection, once its CONNECT has come."""
+    connection, _ = broker.accept()
+    connection.settimeout(10)
+    assert connection.recv(4096)
+    return connection
 
 
 @contextmanager

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
-from shared.mqtt.client import TOGETHER
+import pytest
+
+from shared.mqtt.client import TOGETHER, WINDOW
 from shared.wire import topics
 from tests.conftest import Mosquitto, wait_until
-from tests.shared.mqtt.connections import connected, take
+from tests.shared.mqtt.connections import CONNACK, accepted, connected, connecting, take
 
 LARGE = 300_000
 """Bytes of a message that no socket takes at once."""
@@ -88,6 +91,39 @@ def test_large_messages_that_are_published_together_stay_whole(broker: Mosquitto
         assert writer.flush(10)
         got = [one.payload for one in take(reader, 3 * TOGETHER)]
     assert got == [bytes([turn * 10 + number]) * LARGE for turn in range(3) for number in range(TOGETHER)]
+
+
+def test_who_must_wait_for_room_writes_first_what_is_to_be_written_together(broker: Mosquitto) -> None:
+    topic = "darner/v1/direct/camera/c/detections"
+    with connected(broker.url) as reader, connected(broker.url) as writer:
+        reader.subscribe(topic)
+        assert reader.wait_subscribed(10)
+
+        def publish() -> None:
+            with writer.together():
+                for number in range(2 * WINDOW):
+                    writer.publish(topics.DETECTIONS, topic, bytes([number]))
+
+        thread = threading.Thread(target=publish, daemon=True)
+        thread.start()
+        assert [one.payload for one in take(reader, 2 * WINDOW)] == [bytes([n]) for n in range(2 * WINDOW)]
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_what_was_published_to_a_lost_connection_does_not_begin_the_next_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as broker, connecting(broker) as writer:
+        first = accepted(broker)
+        first.sendall(CONNACK)
+        assert writer.wait_connected(10)
+        with writer.together():
+            assert writer.publish(topics.DETECTIONS, "darner/v1/direct", b"old")
+            first.close()
+            second = accepted(broker)
+        second.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            second.recv(1)
+        second.close()
 
 
 def test_a_connection_that_is_cut_while_it_is_written_to_comes_back(broker: Mosquitto) -> None:
