@@ -36,7 +36,7 @@ def create(trt: Any, gpu: Device, shown: Sequence[Path], target: InputFormat, ca
     if not hasattr(trt, "IInt8EntropyCalibrator2"):
         raise ConfigError(
             f"TensorRT {trt.__version__} has no calibration of its own: "
-            "run python -m optimization quantize --for tensorrt, and build the result"
+            "run darner-optimize quantize --for tensorrt, and build the result"
         )
     if not cache.is_file() and len(shown) < batch:
         raise ConfigError(f"{len(shown)} pictures are too few: calibration takes {batch} at a time")

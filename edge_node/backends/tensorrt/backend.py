@@ -32,7 +32,7 @@ class TensorrtBackend:
     """Runs a TensorRT engine; for an ONNX file, an engine is built first and kept.
 
     Args:
-        path: An engine, as `python -m optimization build`, trtexec or Ultralytics write it, or an ONNX file.
+        path: An engine, as `darner-optimize build`, trtexec or Ultralytics write it, or an ONNX file.
         settings: How engines are built, and whether another engine runs meanwhile.
         index: Number of the GPU.
         graphs: Whether to record runs as CUDA graphs and replay them.

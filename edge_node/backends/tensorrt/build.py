@@ -1,4 +1,4 @@
-"""ONNX to a TensorRT engine, for the engine cache and for `python -m optimization build`.
+"""ONNX to a TensorRT engine, for the engine cache and for `darner-optimize build`.
 
 TensorRT 8.6 and 10 choose precisions by builder flags; 11 and TensorRT for RTX have no such flags and take
 precisions from the model (strongly typed). `hasattr` finds out what a version has.

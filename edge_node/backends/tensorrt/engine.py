@@ -84,7 +84,7 @@ class Engine:
             raise ModelError(
                 f"model {path}: TensorRT {trt.__version__} on {gpu.name} cannot load it"
                 f"{self._log.reason()}; an engine runs on the version and GPU it was built for: build it "
-                "again with python -m optimization build MODEL.onnx"
+                "again with darner-optimize build MODEL.onnx"
             )
         tensors = [self._describe(engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
         self.inputs = tuple(tensor for is_input, tensor in tensors if is_input)

@@ -64,15 +64,19 @@ def refuse_int8(trt: Any, model: Path, *, weak: bool) -> NoReturn:
     if not weak:
         raise _other_than_model(trt, model, "not quantized", "int8")
     raise ModelError(
-        f"model {model}: INT8 needs a quantized model (python -m optimization quantize) or --calibrate IMAGES"
+        f"model {model}: INT8 needs a quantized model (darner-optimize quantize), or an engine that "
+        "darner-optimize build --calibrate DIR makes"
     )
 
 
 def _other_than_model(trt: Any, model: Path, own: str, wanted: str) -> ModelError:
+    if wanted == "fp32" or own == "int8":  # no command makes a model more precise
+        cure = "take the model that it was made from, or leave the precision at auto"
+    else:
+        convert = "quantize --for tensorrt --images DIR" if wanted == "int8" else "fp16"
+        cure = f"make an {wanted} model of it first: darner-optimize {convert} --model {model}"
     return ModelError(
-        f"model {model}: is {own}, and TensorRT {trt.__version__} takes precisions from the model; "
-        f"make an {wanted} model first: python -m optimization "
-        f"{'quantize' if wanted == 'int8' else 'fp16'} {model}"
+        f"model {model}: is {own}, and TensorRT {trt.__version__} takes precisions from the model; {cure}"
     )
 
 

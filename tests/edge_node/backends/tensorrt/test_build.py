@@ -90,10 +90,21 @@ def test_shapes_that_are_open_are_set(
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
+        pytest.param(
+            {"kind": "fp16"}, {"precision": "fp32"}, ["is fp16", "was made from"], id="float of a half model"
+        ),
+        pytest.param(
+            {"kind": "qdq"}, {"precision": "fp16"}, ["is int8", "was made from"], id="half of an INT8 model"
+        ),
         pytest.param({"kind": "unknown"}, {}, ["Detectify"], id="unknown operator"),
         pytest.param({}, {"sizes": ((32, 32),) * 3}, ["64x64", "32x32"], id="another size than the model's"),
-        pytest.param({}, {"precision": "fp16"}, ["fp32", "optimization fp16"], id="half of a float model"),
-        pytest.param({}, {"precision": "int8"}, ["not quantized", "quantize"], id="INT8 of a float model"),
+        pytest.param({}, {"precision": "fp16"}, ["fp32", "fp16 --model"], id="half of a float model"),
+        pytest.param(
+            {},
+            {"precision": "int8"},
+            ["not quantized", "--for tensorrt --images"],
+            id="INT8 of a float model",
+        ),
         pytest.param({}, {"capability": (5, 0)}, ["SM50"], id="a GPU it does not know"),
         pytest.param({}, {"dla": 0}, ["no DLA core 0"], id="no accelerator"),
     ],

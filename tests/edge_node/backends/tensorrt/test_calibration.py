@@ -172,7 +172,9 @@ class WithoutBuilder:
 @pytest.mark.parametrize(
     ("real", "kind", "words"),
     [
-        pytest.param(trt, "fp32", "takes precisions from the model.*optimization quantize", id="too new"),
+        pytest.param(
+            trt, "fp32", "takes precisions from the model.*optimize quantize --for tensorrt", id="too new"
+        ),
         pytest.param(Weak(), "qdq", "is quantized already.*without --calibrate", id="quantized"),
     ],
 )
