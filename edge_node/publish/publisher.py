@@ -35,7 +35,12 @@ log = logging.getLogger("darner.publish")
 FAREWELL_S = 1.5
 """How long a farewell waits for the broker: a broker that does not answer must not hold up the exit."""
 _AHEAD = 4
-"""Messages of one kind and camera that may wait to be sent when every source is a file read fast."""
+"""Frames of one camera that may wait to be encoded when every source is a file read fast."""
+_QUEUED = 2 * TOGETHER
+"""Messages of one kind and camera that may wait to be sent then."""
+GATHER_S = 3e-3
+"""How long messages gather then before they are sent with one call, seconds: nobody waits for a film, and a
+sender that is woken for each of them takes the interpreter, or the core, from who analyses the next frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +112,8 @@ class Publisher:
         # If every source is a file that is read as fast as possible, reading waits for the sender. With a
         # live camera it must not, because the camera would wait too.
         self._hurried = all(map(is_read_fast, config.cameras.values()))
+        self.outgoing: Channel[_Outgoing] = Channel(depth=_QUEUED if self._hurried else 1)
         ahead = _AHEAD if self._hurried else 1
-        self.outgoing: Channel[_Outgoing] = Channel(depth=ahead)
         self.thumbnails = Thumbnails(config.cameras, live, ahead, waits=self._hurried)
         self.thumbnails_sent: Counter[str] = Counter()
         self.stopwatch = Stopwatch()
@@ -231,6 +236,8 @@ class Publisher:
                         self.stopwatch.add("capture_to_publish", (now_ns - item.born_ns) / 1e6)
                 for _ in items:
                     self.stopwatch.add("send", (now - start) * 1e3 / len(items))
+                if self._hurried and len(items) < TOGETHER:
+                    time.sleep(GATHER_S)
 
     def waits(self) -> int:
         """A number that grows while `send` waits for the network."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
+from edge_node.publish import publisher as publisher_module
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
@@ -46,14 +49,14 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
     yield from made(tmp_path, f"mqtt://127.0.0.1:{free_port()}")
 
 
-def made(tmp_path: Path, url: str) -> Iterator[Parts]:
+def made(tmp_path: Path, url: str, **camera: str) -> Iterator[Parts]:
     config = convert(
         EdgeConfig,
         {
             "node": "box",
             "mqtt": {"url": url},
             "outbox": {"path": str(tmp_path / "outbox.db")},
-            "cameras": {"street": {"source": "0", "thumbnail": {"fps": 5, "width": 320}}},
+            "cameras": {"street": {"source": "0", "thumbnail": {"fps": 5, "width": 320}} | camera},
         },
         where="test",
     )
@@ -207,6 +210,30 @@ def test_no_frame_waits_for_a_thumbnail(parts: Parts) -> None:
     done = Throughput(cameras={}, stages={}, batches={})
     now = Vitals(cpu_percent=0.0, memory_mb=0.0, gpus=(), temperatures_c={}, throttled=())
     assert publisher.metrics(1.0, done, now).publish_dropped["thumbnail"] == 2
+
+
+def test_messages_of_a_film_gather_while_the_sender_rests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "GATHER_S", 0.3)
+    for parts in made(tmp_path, f"mqtt://127.0.0.1:{free_port()}", source="film.mp4", pace="fast"):
+        publisher, writes, together = parts.publisher, list[float](), parts.client.together
+
+        def counted_together() -> AbstractContextManager[None]:
+            writes.append(time.monotonic())  # noqa: B023 - used inside its turn
+            return together()  # noqa: B023 - used inside its turn
+
+        vars(parts.client)["together"] = counted_together
+        sender = threading.Thread(target=publisher.send)
+        sender.start()
+        for seq in range(3):
+            publisher.publish_all([at(seq / 10)])
+            wait_until(lambda: bool(writes))  # noqa: B023 - used inside its turn
+            time.sleep(0.02)
+        publisher.outgoing.close()
+        sender.join(5)
+        assert publisher.outgoing.taken == 3
+        assert len(writes) == 2, "the first at once, and the others together"
 
 
 def test_the_sender_ends_when_the_last_thumbnail_is_encoded(parts: Parts) -> None:
