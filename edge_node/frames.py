@@ -10,7 +10,7 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.pictures import ON_CPU, U8, Box, Decoding, OnGpu, Picture, fitting, scaled
+from edge_node.pictures import ON_CPU, U8, Box, Decoding, OnGpu, Picture, fitting, in_host, scaled
 from shared.geometry import F32, Bool
 from shared.wire.messages import ClockSource
 
@@ -75,8 +75,7 @@ class Frame:
 
         Whoever needs a part, or less than all pixels, asks for `part`.
         """
-        picture = self.picture
-        return picture.in_host() if isinstance(picture, OnGpu) else picture
+        return in_host(self.picture)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -140,9 +140,8 @@ class Source:
         if gpu is None:
             return by_opencv()
         video = by_opencv()  # what OpenCV cannot open, it explains
-        video.close()
         try:
-            return GpuVideo(by_opencv, gpu, path, self._choice.refuse)
+            return GpuVideo(video, by_opencv, gpu, path, self._choice.refuse)
         except SourceError as error:
             self._choice.refuse(str(error))
             return by_opencv()

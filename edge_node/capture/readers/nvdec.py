@@ -34,7 +34,8 @@ class GpuVideo:
     """A video file that a GPU decodes, with the times that OpenCV gives; where the GPU fails, OpenCV goes on.
 
     Args:
-        reopen: Opens the file with OpenCV, which says when its pictures were taken.
+        video: The file as OpenCV has opened it, which says when its pictures were taken; this closes it.
+        reopen: Opens the file with OpenCV again.
         gpu: The decoder.
         path: Of the file.
         lost: Called with the reason when the GPU fails in mid-film.
@@ -43,19 +44,23 @@ class GpuVideo:
         memory: Where OpenCV's pictures go, if it has to go on; the caller may set it.
 
     Raises:
-        SourceError: OpenCV cannot open it, or the GPU cannot decode it.
+        SourceError: OpenCV finds no picture in it, or the GPU cannot decode it.
     """
 
     feed: Feed = "film"
     segment_s = 0.0
 
     def __init__(
-        self, reopen: Callable[[], Video], gpu: GpuDecoder, path: str, lost: Callable[[str], None]
+        self,
+        video: Video,
+        reopen: Callable[[], Video],
+        gpu: GpuDecoder,
+        path: str,
+        lost: Callable[[str], None],
     ) -> None:
         self._reopen, self._lost = reopen, lost
         self.name, self.memory = "PyNvVideoCodec", Memory()
         self._video: Video | None = None
-        video = reopen()
         try:
             first = video.read()
             self.rate, self.seconds = video.rate, video.seconds

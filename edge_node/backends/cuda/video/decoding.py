@@ -23,18 +23,23 @@ _NO_STAMP = -(2**63)
 class Decoder:
     """A decoder. One thread at a time may decode.
 
-    It is given the stream of its shelf, on which its pictures are copied, too.
-
-    Attributes:
+    Args:
+        gpu: The GPU.
+        opened: The library's decoder, which works on the stream of the shelf.
+        surfaces: Takes the shelf back in the end.
+        shelf: Lends the memory that its pictures are copied into, on the same stream.
+        copier: Copies pictures to the host.
         colour: How its pictures become BGR.
     """
 
-    def __init__(self, gpu: Device, opened: Any, surfaces: Surfaces, shelf: Shelf, copier: Copier) -> None:
+    def __init__(
+        self, gpu: Device, opened: Any, surfaces: Surfaces, shelf: Shelf, copier: Copier, colour: Colour
+    ) -> None:
         self._gpu, self._opened = gpu, opened
         self._surfaces, self._shelf, self._copier = surfaces, shelf, copier
         self._shape: tuple[int, int] | None = None
         self._copied: Surface | None = None
-        self.colour: Colour = "bt601"
+        self._colour = colour
 
     def decode(self, packet: Any) -> list[Decoded]:
         """The pictures that are complete with this packet.
@@ -86,7 +91,7 @@ class Decoder:
             height,
             self._copier,
             surface,
-            self.colour,
+            self._colour,
             surface.there.handle,
         )
         stamp = frame.getPTS()

@@ -54,9 +54,9 @@ class Nvdec:
             if name not in _FILMS:
                 raise SourceError(f"only {', '.join(_FILMS)} are decoded on the GPU, not {name}")
             self._check(codec, demuxer)
-            decoder = self._decoder(codec, library.DisplayDecodeLatencyType.NATIVE)
-            decoder.colour = _colour(demuxer.ColorSpace().name, demuxer.ColorRange().name)
+            colour = _colour(demuxer.ColorSpace().name, demuxer.ColorRange().name)
             step = demuxer.GetTimebaseNum() / demuxer.GetTimebaseDen()
+            decoder = self._decoder(codec, library.DisplayDecodeLatencyType.NATIVE, colour)
             return Film(decoder, demuxer, step)
 
     def stream(self, codec: Literal["h264", "h265"], colour: Colour) -> Stream:
@@ -70,13 +70,11 @@ class Nvdec:
         def opened() -> Decoder:
             with as_source_error("cannot decode it"):
                 kind = getattr(library.cudaVideoCodec, _CODECS[codec])
-                decoder = self._decoder(kind, library.DisplayDecodeLatencyType.LOW)
-                decoder.colour = colour
-                return decoder
+                return self._decoder(kind, library.DisplayDecodeLatencyType.LOW, colour)
 
         return Stream(opened, library)
 
-    def _decoder(self, codec: Any, latency: Any) -> Decoder:
+    def _decoder(self, codec: Any, latency: Any, colour: Colour) -> Decoder:
         with self._gpu.current():
             shelf = self._surfaces.shelf()
             try:
@@ -91,7 +89,7 @@ class Nvdec:
             except BaseException:
                 self._surfaces.leave(shelf)
                 raise
-        return Decoder(self._gpu, opened, self._surfaces, shelf, self._copier)
+        return Decoder(self._gpu, opened, self._surfaces, shelf, self._copier, colour)
 
     def _check(self, codec: Any, demuxer: Any) -> None:
         """Refuse what the GPU says that it cannot decode; it may find more only when it decodes."""
