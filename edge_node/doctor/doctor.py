@@ -167,9 +167,6 @@ def _version_of(package: str) -> str | None:
 
 
 def _cameras(machine: Hardware) -> Finding:
-    opencv = "OpenCV"
     if not machine.video_devices:
-        return Finding(
-            what="Cameras", verdict="note", found=f"no webcam (/dev/video*); {opencv} reads URLs and files"
-        )
-    return Finding(what="Cameras", verdict="good", found=f"{', '.join(machine.video_devices)}; {opencv}")
+        return Finding(what="Cameras", verdict="note", found="no webcam (/dev/video*)")
+    return Finding(what="Cameras", verdict="good", found=", ".join(machine.video_devices))

@@ -69,6 +69,9 @@ class Streams:
         path: The film.
         count: Number of cameras.
         on: Where to decode.
+
+    Attributes:
+        decoders: Where frames were decoded.
     """
 
     def __init__(self, runner: CudaRunner, path: Path, count: int, on: str) -> None:
@@ -78,6 +81,7 @@ class Streams:
         )
         self.frames: queue.Queue[Frame] = queue.Queue(2 * BATCH)
         self._stop = threading.Event()
+        self.decoders: set[str] = set()
         self._threads = [threading.Thread(target=self._read, args=(f"c{n}",)) for n in range(count)]
 
     def __enter__(self) -> Streams:
@@ -103,6 +107,7 @@ class Streams:
             lender=lambda: pool,
             gpu=lambda: decoder_for(pool),
         ):
+            self.decoders.add(frame.decoding.on)
             self.frames.put(frame)
 
 
@@ -140,7 +145,7 @@ def measure(runner: CudaRunner, path: Path, count: int, on: str, way: str, secon
     return {
         "file": path.name,
         "streams": count,
-        "decoder": on,
+        "decoder": " and ".join(sorted(streams.decoders)),
         "way": way,
         "fps": round(frames / passed, 1),
         "cores": round(busy / passed, 2),

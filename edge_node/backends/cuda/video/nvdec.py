@@ -131,8 +131,8 @@ def _on(gpu: Device) -> Nvdec | str:
         return library
     try:
         return Nvdec(gpu, library, copier_for(gpu))
-    except ModelError as error:
-        return str(error)
+    except (ModelError, gpu.driver.Error) as error:
+        return first_line(str(error))
 
 
 def load() -> Any:

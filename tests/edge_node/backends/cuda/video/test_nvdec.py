@@ -24,7 +24,7 @@ from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.pictures import Decoded
 from shared.errors import ModelError, SourceError
-from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
+from tests.edge_node.backends.cuda.fake_gpu import FakeError, fake_gpu
 from tests.edge_node.backends.cuda.video.fake_nvdec import NO_STAMP, FakeLibrary
 from tests.edge_node.gpu_pictures import NoCopier
 
@@ -238,11 +238,12 @@ def test_an_engine_s_memory_says_which_gpu_decodes(
     assert found == "PyNvVideoCodec is not installed: pip install 'darner[nvdec]'"
 
 
+@pytest.mark.parametrize("error", [ModelError("no memory left"), FakeError("no memory left")])
 def test_a_gpu_without_memory_for_copies_leaves_decoding_to_the_processor(
-    monkeypatch: pytest.MonkeyPatch, fake: tuple[Device, Any], library: FakeLibrary
+    monkeypatch: pytest.MonkeyPatch, fake: tuple[Device, Any], library: FakeLibrary, error: Exception
 ) -> None:
     def refuse(_gpu: Device) -> None:
-        raise ModelError("no memory left")
+        raise error
 
     monkeypatch.setattr(nvdec, "load", lambda: library)
     monkeypatch.setattr(nvdec, "copier_for", refuse)
