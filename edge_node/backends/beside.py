@@ -17,7 +17,7 @@ IN_FLIGHT = 2
 
 
 class Beside:
-    """Batches one after the other, each beside whoever submits the next one or reads the last one's outputs.
+    """Runs batches one after the other, while others submit the next one or read the last one's outputs.
 
     Args:
         model: What the model's file says.

@@ -142,8 +142,8 @@ class Inference:
         preprocess_ms: Milliseconds for the whole batch.
         inference_ms: Milliseconds for the whole batch, with the copies.
         found: By picture, the wanted detections after NMS, in pixels of the picture and inside it, best
-            first; None for a picture that the engine could not decode. None if it decodes none, as an engine
-            that does not letterbox.
+            first; None for a picture that the engine could not decode. The whole is None if the engine
+            decodes nothing; one that does not letterbox never does.
     """
 
     outputs: list[list[Array]]

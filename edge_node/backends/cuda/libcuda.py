@@ -206,7 +206,7 @@ def wait(
     A thread that sleeps in the driver wakes a tenth of a millisecond late, or more. So this sleeps until
     shortly before the event is due, asks again and again until shortly after, and only then sleeps in the
     driver. It asks for `SLACK_S` and `POLL_S` at most. With each question it offers the interpreter and the
-    core to others. No sleep of 0 s does that: it sets a timer, which takes as long as waking late.
+    core to others. A sleep of 0 s would not do, because it sets a timer and so wakes as late.
 
     Args:
         event: Made with `blocking`.

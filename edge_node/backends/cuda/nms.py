@@ -46,8 +46,9 @@ RESULT = np.dtype(
 _ONE = np.ones((), np.float32)
 _THREADS = 128
 _WARPS = 8
-"""Warps of a block that sorts; it and the next are as large as a whole GPU needs for a single picture."""
+"""Warps of a block of `rank`."""
 _SORTERS, _COMPARERS = 32, 128
+"""Blocks of `rank` and of `compare` for each picture: enough to fill a whole GPU with a single picture."""
 
 
 def request_size(classes: int) -> int:

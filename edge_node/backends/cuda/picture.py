@@ -138,7 +138,7 @@ class _Lent:
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor | None:
-    """Threads that copy beside the one that asks; None where every core has work already."""
+    """Threads that copy beside the one that asks; None with fewer than four cores, which are busy anyway."""
     beside = min(THREADS, usable_cores() // 2) - 1
     return ThreadPoolExecutor(beside, "copy") if beside > 0 else None
 

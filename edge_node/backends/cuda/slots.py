@@ -103,7 +103,7 @@ class Slots:
 
     Attributes:
         max_batch: How many pictures are known to fit. It is less than the network takes while little memory
-            is free, and for a minute after a batch ran out of memory; then it is a batch that is not padded.
+            is free, and for a minute after a batch ran out of memory; then it is a size without padding.
     """
 
     def __init__(self, gpu: Device, network: Network) -> None:

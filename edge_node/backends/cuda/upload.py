@@ -31,7 +31,9 @@ COLOURS: dict[Colour, int] = {"bt601": 0, "bt709": 1, "bt601-full": 2, "bt709-fu
 
 
 class Source(NamedTuple):
-    """A picture of a batch, as the kernels have to know it. A tuple, because there is one for every picture.
+    """A picture of a batch, as the kernels have to know it.
+
+    It is a tuple, because that is quicker to make, and every picture needs one.
 
     Attributes:
         picture: As given; it stays alive with this.

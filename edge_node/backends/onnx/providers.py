@@ -132,7 +132,7 @@ def open_session(
             return session
     without = ort.InferenceSession(model, session_options, providers=plain)  # else the model is to blame
     if not _has(without, configured):
-        return without  # it does not start with any options
+        return without  # the provider does not start without them either, so they are not to blame
     said = ", ".join(
         f"model.provider_options.{name}.{key}={value}"
         for name, given in configured.items()

@@ -31,11 +31,11 @@ def _halves() -> F32:
 
 
 def likely(numbers: Array, least: float) -> Ids:
-    """Flat indices of all that is not below `least`, and so of NaN. In 16 bits, a few others are among them.
+    """Flat indices of all numbers that are not below `least`, with those of NaN.
 
-    Compare first: of hundreds of thousands of scores a handful is enough. Numbers are compared once, at the
-    memory's speed. Those of 16 bits are compared by their bits, so negative ones count as large, and `least`
-    is rounded. The answers, a byte each, are looked through eight at a time.
+    Of hundreds of thousands of scores, a handful is high enough, so each is compared once and nothing else is
+    done with it. Numbers of 16 bits are compared by their bits: negative ones count as large, and `least` is
+    rounded, so the caller has to leave a few of them out. The answers, a byte each, are read eight at a time.
 
     Args:
         numbers: Floats of 16 or 32 bits, of any shape.

@@ -61,7 +61,9 @@ def nms(found: Detections, threshold: float, limit: int) -> Detections:
     Returns:
         The survivors, best first; equal scores keep their order.
     """
-    operator = compiled()
+    operator = (
+        compiled()
+    )  # also for no boxes: the first run, on a blank picture, makes it, and no frame waits
     if len(found) == 0:
         return found
     if len(found) > MAX_CANDIDATES:

@@ -156,13 +156,14 @@ def measure(options: argparse.Namespace, objects: int) -> dict[str, Any]:
             publisher.stopwatch.report()
             before, cpu, began = pipeline.metrics().cameras, cpu_s(), time.time()
             jpegs, threads = sum(publisher.thumbnails_sent.values()), thread_times()
+            lost = sum(publisher.outgoing.dropped.values()) + sum(client.dropped.values())
             time.sleep(options.seconds)
             after, ended = pipeline.metrics().cameras, time.time()
             cpu, seconds = cpu_s() - cpu, ended - began
             busy = shares(threads, thread_times(), seconds)
             jpegs = sum(publisher.thumbnails_sent.values()) - jpegs
             stages = {name: stage.p50 for name, stage in publisher.stopwatch.report().items()}
-            lost = sum(publisher.outgoing.dropped.values()) + sum(client.dropped.values())
+            lost = sum(publisher.outgoing.dropped.values()) + sum(client.dropped.values()) - lost
             seen = [len(item.tracks) for name in names if (item := publisher.newest(name))]
             if pipeline.error is not None:
                 raise pipeline.error
