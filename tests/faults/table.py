@@ -350,7 +350,9 @@ def faults() -> list[Fault]:
         Fault(
             "stage-frozen",
             "stages stand still in turn",
-            standing_still("capture", "infer", "watch", "publish", "outbox", "mqtt", "inbox", "main"),
+            standing_still(
+                "capture", "infer", "watch", "thumbnails", "publish", "outbox", "mqtt", "inbox", "main"
+            ),
             0,
             None,
             Site(freezable=True),
