@@ -27,6 +27,9 @@ BLOCK = 8
 ENCODERS = {
     "h264": "openh264enc gop-size=25 complexity=low ! h264parse ! rtph264pay config-interval=-1",
     "mjpeg": "jpegenc ! rtpjpegpay",
+    "h264 twice": "tee name=both ! queue ! openh264enc gop-size=25 complexity=low ! h264parse ! rtph264pay "
+    "config-interval=-1 name=pay1 both. ! queue ! openh264enc gop-size=25 complexity=low ! h264parse ! "
+    "rtph264pay config-interval=-1",
 }
 
 

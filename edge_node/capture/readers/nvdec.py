@@ -17,7 +17,8 @@ from shared.errors import SourceError
 
 NEEDED = ("rtph264depay", "rtph265depay", "h264parse", "h265parse", "funnel")
 """GStreamer's elements that take a stream apart without decoding it."""
-_CODECS: dict[str, Literal["h264", "h265"]] = {"video/x-h264": "h264", "video/x-h265": "h265"}
+Codec = Literal["h264", "h265"]
+_CODECS: dict[str, Codec] = {"video/x-h264": "h264", "video/x-h265": "h265"}
 _DELTA = 1 << 13
 """GStreamer's flag of a unit that cannot be decoded by itself."""
 _LONGEST_GROUP = 300
@@ -154,8 +155,10 @@ class GpuCamera:
         self._shown, self._stall_s, self._gpu, self._lost = shown, stall_s, gpu, lost
         self.name = f"gstreamer, {transport.upper()}, PyNvVideoCodec"
         self._decoder: GpuStream | None = None
+        self._codec: Codec | None = None
         self._units = 0
-        self._pictured, self._pictured_s = 0, 0.0  # the unit with which the last picture came, and when
+        # The unit with which the last picture came, and when.
+        self._pictured, self._pictured_s = 0, time.monotonic()
         self._times: dict[int, tuple[float | None, int | None]] = {}
         self._first: Taken | None = None
 
@@ -194,15 +197,15 @@ class GpuCamera:
         stream = self._stream
         try:
             self._units += 1
+            codec = self._codec_of(sample)
+            if codec is None:
+                self._check_that_pictures_come()
+                return None
             if self._decoder is None:
-                codec = _CODECS.get(stream.kind(sample))
-                if codec is None:
-                    name = stream.text(sample, b"encoding-name") or "this codec"
-                    raise SourceError(f"of streams, only H.264 and H.265 are decoded on the GPU, not {name}")
                 if sample.buffer.contents.mini_object.flags & _DELTA and self._units < _LONGEST_GROUP:
                     return None
                 colour = colour_of(stream.text(sample, b"colorimetry"), stream.number(sample, b"height"))
-                self._decoder = self._gpu.stream(codec, colour)
+                self._decoder, self._codec = self._gpu.stream(codec, colour), codec
                 self._pictured, self._pictured_s = self._units, time.monotonic()
             self._times[self._units] = stream.times(sample)
             with stream.mapped(sample) as mapped:
@@ -222,6 +225,21 @@ class GpuCamera:
         for old in [one for one in self._times if one <= self._units - _LATEST]:
             del self._times[old]
         return Taken(picture, *times)
+
+    def _codec_of(self, sample: Sample) -> Codec | None:
+        """The codec of a unit; None if it is of a second video track, which is left out.
+
+        Raises:
+            SourceError: No GPU decodes streams in it.
+        """
+        codec = _CODECS.get(self._stream.kind(sample))
+        if self._codec is not None:
+            return codec if codec == self._codec else None
+        if codec is None:
+            name = self._stream.text(sample, b"encoding-name") or "this codec"
+            if name not in ("H264", "H265"):
+                raise SourceError(f"of streams, only H.264 and H.265 are decoded on the GPU, not {name}")
+        return codec
 
     def _check_that_pictures_come(self) -> None:
         """Raise `SourceError` if the decoder takes units for too long without giving a picture."""
@@ -259,9 +277,10 @@ def unavailable() -> str | None:
 
 
 def _taking_apart(_library: Library) -> str:
-    """From packets to access units. Video takes the first branch that fits, and the others stay idle.
+    """From packets to access units. The first video track takes the first branch that fits.
 
-    Other codecs take the last branch as they are: without it, GStreamer might wait and say nothing.
+    Other codecs and a second track take the last branch as they are: without it, GStreamer might wait and say
+    nothing.
     """
     branches = "".join(
         f" source. ! application/x-rtp,media=video,encoding-name=H{n} ! rtph{n}depay ! h{n}parse"

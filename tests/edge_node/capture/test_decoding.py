@@ -249,6 +249,15 @@ def test_a_stream_moves_to_the_gpu_when_its_engine_does(
 
 
 @needs_camera
+def test_of_two_video_tracks_the_gpu_is_given_one() -> None:
+    gpu = FakeDecoder()
+    with rtsp_camera("--fps", "50", "--codec", "h264 twice") as camera:
+        frames = run(gpu, camera.url, enough=lambda frames: len(frames) == 10)
+    assert {frame.decoding.on for frame in frames} == {"gpu"}
+    assert {unit[:4] for unit in gpu.units[0]} == {b"\x00\x00\x00\x01"}, "no packets"
+
+
+@needs_camera
 def test_a_stream_of_jpegs_is_refused_as_soon_as_it_is_seen() -> None:
     said: list[str] = []
     with rtsp_camera("--fps", "50", "--codec", "mjpeg") as jpegs:
