@@ -40,5 +40,10 @@ class ConflictError(DarnerError):
     """Somebody else changed the same thing first; nothing was changed."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of a library's error, at most 300 characters; the error's type if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
+
+
 class OutputError(DarnerError):
     """A file cannot be written: it exists already, or the disk does not take it."""

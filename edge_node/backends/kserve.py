@@ -25,7 +25,7 @@ from edge_node.backends.interface import Array, Inference, ModelFile, Pending, T
 from edge_node.backends.preprocess import InputFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.pictures import Picture
-from shared.errors import ModelError
+from shared.errors import ModelError, first_line
 
 log = logging.getLogger("darner.backend")
 
@@ -209,16 +209,16 @@ class KserveBackend:
             except (InferenceServerException, OSError) as error:
                 if isinstance(error, InferenceServerException) and not _is_away(error):
                     raise ModelError(
-                        f"model {self._address.model} at {self.device}: {_first(error)}"
+                        f"model {self._address.model} at {self.device}: {first_line(error)}"
                     ) from None
                 waited = time.monotonic() - start
                 if waited >= within_s or self._closed.is_set():
                     raise ModelError(
                         f"model {self._address.model}: no answer from {self.device} for {waited:.0f} s "
-                        f"({_first(error)})"
+                        f"({first_line(error)})"
                     ) from None
                 if tries == 0:
-                    log.warning("%s does not answer (%s); trying again", self.device, _first(error))
+                    log.warning("%s does not answer (%s); trying again", self.device, first_line(error))
                 self._drop_client()
                 self._closed.wait(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
                 tries += 1
@@ -237,7 +237,3 @@ def _tensor(item: dict[str, Any]) -> Tensor:
 def _is_away(error: InferenceServerException) -> bool:
     status = error.status() or ""
     return any(word in status for word in _AWAY) or "timed out" in str(error)
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

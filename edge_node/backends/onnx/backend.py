@@ -19,7 +19,7 @@ from edge_node.backends.preprocess import InputFormat, TensorFormat
 from edge_node.config.model_settings import ModelSettings
 from edge_node.machine.hardware import usable_cores
 from edge_node.pictures import Picture
-from shared.errors import ModelError
+from shared.errors import ModelError, first_line
 
 log = logging.getLogger("darner.backend")
 
@@ -151,8 +151,9 @@ class OnnxBackend:
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
-            first = str(error).strip().splitlines()[0]
-            raise ModelError(f"model {self._path}: ONNX Runtime cannot load it: {first}") from None
+            raise ModelError(
+                f"model {self._path}: ONNX Runtime cannot load it: {first_line(error)}"
+            ) from None
 
 
 def _tensor(item: ort.NodeArg) -> Tensor:

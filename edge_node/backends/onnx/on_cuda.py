@@ -19,7 +19,7 @@ from edge_node.backends.onnx.providers import OfProvider
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.sizes import DEFAULT_SIDE
 from edge_node.pictures import Lender, Picture
-from shared.errors import ModelError
+from shared.errors import ModelError, first_line
 
 _TYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -229,8 +229,7 @@ class Session:
 
 def failed(what: str, error: Exception) -> ModelError:
     """ONNX Runtime's error as ours: `OutOfMemory` if its text says so, because its type does not."""
-    text = str(error).strip()
-    return (OutOfMemory if is_shortage(text) else ModelError)(f"{what}: {text.splitlines()[0]}")
+    return (OutOfMemory if is_shortage(str(error)) else ModelError)(f"{what}: {first_line(error)}")
 
 
 def _pictures(shape: Shape, dtype: np.dtype[Any]) -> Iterator[npt.NDArray[Any]]:
