@@ -156,7 +156,8 @@ def _decoder(machine: Hardware, software: GpuSoftware) -> Finding:
         return Finding(what="GPU video decoder", verdict="good", found=found)
     if elements and (software.decoder or machine.jetson):
         found = f"through GStreamer's {', '.join(elements)}; the pictures come into the host's memory"
-        return Finding(what="GPU video decoder", verdict="good", found=found)
+        advice = None if machine.jetson else f"to keep them on the GPU: {why}"
+        return Finding(what="GPU video decoder", verdict="good", found=found, advice=advice)
     if machine.jetson:
         found = "GStreamer has no nvv4l2decoder, so the processor decodes video"
         advice = "sudo apt install nvidia-l4t-gstreamer gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
@@ -169,7 +170,7 @@ def _decoder(machine: Hardware, software: GpuSoftware) -> Finding:
         )
     else:
         found = "the driver has it, but the processor decodes video"
-        advice = why or "pip install 'darner[nvdec]'"
+        advice = why
     return Finding(what="GPU video decoder", verdict="missing", found=found, advice=advice)
 
 

@@ -129,6 +129,10 @@ def test_without_a_package_that_uses_the_decoder_the_processor_decodes(
     if importlib.util.find_spec("PyNvVideoCodec"):
         pytest.skip("PyNvVideoCodec is installed here")
     assert "pip install 'darner[nvdec]'" in str(examined(WITH_T4, WELL)["GPU video decoder"].advice)
+    monkeypatch.setattr(gstreamer_library, "decoders", lambda: ["nvh264dec"])
+    found = examined(WITH_T4, WELL)["GPU video decoder"]
+    assert found.verdict == "good"
+    assert "pip install 'darner[nvdec]'" in str(found.advice), "its pictures leave the GPU"
 
 
 def test_a_decoder_that_cannot_have_streams_is_for_files_only(monkeypatch: pytest.MonkeyPatch) -> None:
