@@ -215,7 +215,7 @@ class Node:
             if time.monotonic() < next_report + METRICS_EVERY_S:
                 continue
             next_report = time.monotonic()
-            throughput, vitals = self._pipeline.metrics(), self._monitor.read()
+            throughput, vitals = self._pipeline.overview.metrics(), self._monitor.read()
             self._publisher.state.runs_with(*self._engine())
             message = self._publisher.metrics(next_report - started, throughput, vitals)
             if self._exporter is not None:
@@ -230,7 +230,7 @@ class Node:
         self._late_stages.close()
         self._client.hurry()
         stuck = self._pipeline.join(STOP_WITHIN_S)
-        self.hung = self._pipeline.hung()
+        self.hung = self._pipeline.overview.hung()
         if self._guard.yielded:
             self._publisher.withdraw()
         else:
@@ -300,11 +300,13 @@ class Node:
             **dict.fromkeys(topics.OF_CAMERAS, self._leftovers.handle),
         }
         self._inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._homeassistant.handle)
-        self._late_stages = LateStages(config.node, self._publisher.state.trouble, self._pipeline.note_silent)
+        self._late_stages = LateStages(
+            config.node, self._publisher.state.trouble, self._pipeline.overview.note_silent
+        )
 
     def _stages(self) -> list[Stage]:
         return [
-            *self._pipeline.stages(),
+            *self._pipeline.overview.stages(),
             Stage("bundle", self._bundles.look),
             Stage("outbox", self._outbox.look),
             Stage("snapshots", self._snapshots.look),

@@ -7,7 +7,6 @@ import logging
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
 from functools import partial
@@ -18,19 +17,17 @@ from edge_node.capture.camera import capture
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import describe, is_read_fast
+from edge_node.config.sources import is_read_fast
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import NOBODY, Detect
 from edge_node.frames import Detected, Detections
 from edge_node.ignore.suspects import SuspectHunt
-from edge_node.machine.vitals import Throughput
+from edge_node.overview import Overview, Parts, infer_name
 from edge_node.pace import Pace
 from edge_node.pictures import U8
 from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
-from shared.service.watchdog import LATE_S, SLOWER, Look, Stage, held_up, taking
-from shared.wire.messages import CameraMetrics, StageMetrics
 
 log = logging.getLogger("darner.pipeline")
 
@@ -38,8 +35,6 @@ _AHEAD = 4
 """Frames of a file that may wait between two stages, so that a pause in one does not stop the next."""
 _LOOK_S = 0.5
 """How often who waits for an answer looks whether the network's thread still runs, seconds."""
-PATIENCE_S = 75.0
-"""How long a network may take that waits for another machine, or changes to a newly built engine, seconds."""
 
 
 class Pipeline:
@@ -57,6 +52,7 @@ class Pipeline:
     Attributes:
         detects: As given.
         watches: Tracker and analytics, by camera.
+        overview: What metrics and watchdog see of the stages.
         done: Set when everything was published.
         error: The first error of any stage.
     """
@@ -97,12 +93,19 @@ class Pipeline:
             for name, settings in config.cameras.items()
         }
         self._captured = {name: Progress(settings, stop) for name, settings in config.cameras.items()}
-        self._silent: dict[str, int] = {}  # cameras whose reader does not come back, with their frames so far
-        self._held_back: Counter[str] = Counter()
-        self._processed: Counter[str] = Counter()
-        self._counted: dict[str, tuple[int, int]] = {}
-        self._reported_at = time.monotonic()
-        self._patience_s = PATIENCE_S if config.model.backend in ("kserve", "tensorrt") else LATE_S
+        self.overview = Overview(
+            config,
+            live,
+            Parts(
+                publisher,
+                detects,
+                self._detector_of,
+                self._frames,
+                self._detected,
+                self._captured,
+                self.watches,
+            ),
+        )
         self._paused: set[str] = set()
         self._streaming = len(config.cameras)
         self._lock = threading.Lock()
@@ -115,7 +118,7 @@ class Pipeline:
         for name in self._config.cameras:
             self._spawn(f"capture {name}", partial(self._capture, name), daemon=True)
         for index in range(len(self.detects)):
-            self._spawn(_infer_name(index), partial(self._infer, index))
+            self._spawn(infer_name(index), partial(self._infer, index))
         self._spawn("watch", self._watch)
         self._spawn("thumbnails", self._publisher.encode)
         self._spawn("publish", self._publish)
@@ -138,7 +141,7 @@ class Pipeline:
             Detections in pixels of the picture, best first; and the milliseconds of each step.
         """
         index = min(range(len(self.detects)), key=lambda at: len(self._frames[at]))
-        detect, name = self.detects[index], _infer_name(index)
+        detect, name = self.detects[index], infer_name(index)
         if self._runs(name):
             ready = detect.ask(image, confidence)
             assert ready.asked is not None  # noqa: S101 - `ask` sets it
@@ -154,105 +157,10 @@ class Pipeline:
     def _runs(self, name: str) -> bool:
         return any(thread.name == name and thread.is_alive() for thread in self._threads)
 
-    def stages(self) -> list[Stage]:
-        """The stages, for a watchdog. The cameras are a group: a silent one must not end the others."""
-        cameras = [
-            Stage(f"capture {name}", partial(self._look_at_capture, name), "cameras")
-            for name in self._captured
-        ]
-        infer = [
-            Stage(
-                _infer_name(index),
-                taking(frames, self._detected, partial(self._look_at_infer, index), lane=str(index)),
-            )
-            for index, frames in enumerate(self._frames)
-        ]
-        outgoing = self._publisher.outgoing
-        return [
-            *cameras,
-            *infer,
-            Stage("watch", self._look_at_watch),
-            Stage("thumbnails", taking(self._publisher.thumbnails.waiting, outgoing)),
-            Stage("publish", taking(outgoing, also=self._publisher.waits)),
-        ]
-
-    def hung(self) -> list[str]:
-        """The stages that have work and, if the pipeline was to have ended by now, do not get on with it."""
-        return [stage.name for stage in self.stages() if not stage.group and stage.probe() is not None]
-
-    def note_silent(self, late: Mapping[str, float]) -> None:
-        """Publish which cameras' readers do not come back, and which have come back with frames.
-
-        Args:
-            late: Seconds of each late stage, by name.
-        """
-        for name, progress in self._captured.items():
-            seconds = late.get(f"capture {name}")
-            if seconds is not None and name not in self._silent:
-                self._silent[name] = progress.frames
-                source = describe(self._config.cameras[name].source)
-                reason = f"camera {name}: {source} gave neither a frame nor an error for {seconds:.0f} s"
-                log.warning("%s: its driver, decoder or network is stuck", reason)
-                self._publisher.state.camera_status(name, "reconnecting", reason)
-            elif seconds is None and name in self._silent and progress.frames > self._silent.pop(name):
-                log.info("camera %s gives frames again", name)
-                self._publisher.state.camera_status(name, "streaming")
-
-    def _look_at_capture(self, camera: str) -> Look | None:
-        progress, frames = self._captured[camera], self._frames[self._detector_of[camera]]
-        waits = self._live[camera].paused or held_up(frames, camera)
-        return None if progress.holding and waits else progress.look()
-
-    def _look_at_infer(self, index: int, taken: int) -> Look:
-        # Of a slow network nothing is known before its first batch, except how long its last trial took.
-        wait_s = max(LATE_S, SLOWER * self.detects[index].run_s) if taken == 0 else LATE_S
-        return Look(taken, wait_s, max(wait_s, self._patience_s))
-
-    def _look_at_watch(self) -> Look | None:
-        publisher = self._publisher
-        return None if held_up(publisher.thumbnails.waiting) else taking(self._detected, publisher.outgoing)()
-
     @property
     def healthy(self) -> bool:
         """Whether all stages after capture are alive; a camera's own capture may have ended."""
         return self.error is None and all(thread.is_alive() for thread in self._threads if not thread.daemon)
-
-    def metrics(self) -> Throughput:
-        """Each camera's frames a second since the last call, and what waits and was lost at each stage."""
-        frames = self._frames
-        batches: Counter[int] = Counter()
-        for detect in self.detects:
-            batches.update(dict(detect.batches_run))  # a copy, because its thread goes on counting
-        lost = sum(sum(dict(channel.dropped).values()) for channel in frames)
-        stages = {
-            "capture": StageMetrics(waiting=0, dropped=sum(dict(self._held_back).values())),
-            "look": StageMetrics(waiting=sum(map(len, frames)), dropped=lost),  # the wire's word for `infer`
-            "watch": StageMetrics(waiting=len(self._detected), dropped=0),
-        }
-        runs = {str(size): batches[size] for size in sorted(batches)}
-        return Throughput(cameras=self._camera_metrics(), stages=stages, batches=runs)
-
-    def _camera_metrics(self) -> dict[str, CameraMetrics]:
-        now = time.monotonic()
-        elapsed, self._reported_at = max(now - self._reported_at, 1e-3), now
-        result = {}
-        for name in self._config.cameras:
-            detector = self._detector_of[name]
-            captured, processed = self._captured[name].frames, self._processed[name]
-            before = self._counted.get(name, (0, 0))
-            self._counted[name] = (captured, processed)
-            result[name] = CameraMetrics(
-                fps_in=round((captured - before[0]) / elapsed, 2),
-                fps_out=round((processed - before[1]) / elapsed, 2),
-                captured=captured,
-                processed=processed,
-                dropped=self._frames[detector].dropped[name],
-                thumbnails=self._publisher.thumbnails_sent[name],
-                still=self.detects[detector].still[name],
-                ignored=self.watches[name].ignored,
-                looks=dict(self.detects[detector].looks.get(name, {})),
-            )
-        return result
 
     def _spawn(self, name: str, work: Callable[[], None], *, daemon: bool = False) -> None:
         # Capture threads are daemons: one that hangs in a driver must not keep the process alive.
@@ -296,12 +204,12 @@ class Pipeline:
                     log.info("camera %s: %dx%d", camera, frame.width, frame.height)
                 pace = self._paces.get(camera)
                 if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
-                    self._held_back[camera] += 1
+                    self.overview.held_back[camera] += 1
                 elif self._may_go_on(camera, recorded=frame.clock == "media"):
                     put = frames.put if frame.clock == "media" else frames.put_newest
                     put(detect.ready(frame), camera)
                 else:
-                    self._held_back[camera] += 1
+                    self.overview.held_back[camera] += 1
                 progress.passed_on()
         finally:
             progress.ended = True
@@ -345,7 +253,7 @@ class Pipeline:
                 for detected, item in zip(waiting, analysed, strict=True):
                     camera = item.frame.camera
                     self._detect_of(camera).follow(detected, item.tracks, item.dropped)
-                    self._processed[camera] += 1
+                    self.overview.processed[camera] += 1
                 self._publisher.publish_all(analysed)
         for one in self.watches.values():
             last = one.finish()
@@ -364,7 +272,3 @@ class Pipeline:
 def _cost(ready: Ready) -> int:
     """What a frame costs the network, so that a camera with tiles takes no more than its share."""
     return ready.cost
-
-
-def _infer_name(index: int) -> str:
-    return "infer" if index == 0 else f"infer {index}"

@@ -42,6 +42,7 @@ LEVELS: dict[str, list[str]] = {
         "capture track ignore outbox backends progress.py",
         "detect analytics",
         "publish models",
+        "overview.py",
         "pipeline.py",
         "control batch",
         "node.py doctor demo.py",

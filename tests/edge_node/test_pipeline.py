@@ -120,7 +120,7 @@ def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> No
     assert pipeline.done.wait(20)
     assert pipeline.join(5) == []
     assert sorted(detector.seen) == [(name, seq) for name in ("a", "b") for seq in range(30)]
-    counts = pipeline.metrics().cameras["a"]
+    counts = pipeline.overview.metrics().cameras["a"]
     assert (counts.captured, counts.processed, counts.dropped) == (30, 30, 0)
     assert pipeline.error is None
     assert client.dropped["detections"] > 0, "nobody listens: dropped, counted, and never waited for"
@@ -164,7 +164,7 @@ def test_a_picture_that_somebody_asks_about_goes_with_the_cameras_and_alone_when
     stop.set()
     assert pipeline.join(5) == []
     assert pipeline.detect(image, 0.5)[1] == {"alone": 1.0}
-    assert pipeline.metrics().cameras.keys() == {"a"}
+    assert pipeline.overview.metrics().cameras.keys() == {"a"}
 
 
 def test_who_asks_is_answered_although_the_network_s_thread_ends_with_an_error(
@@ -243,7 +243,7 @@ def test_frames_of_several_cameras_that_wait_are_tracked_together(
         return update_all(detected, watches)
 
     def all_have_begun() -> bool:
-        return all(detector.seen or one.captured for one in pipeline.metrics().cameras.values())
+        return all(detector.seen or one.captured for one in pipeline.overview.metrics().cameras.values())
 
     monkeypatch.setattr(module, "update_all", recorded)
     detector = Batches()
@@ -275,13 +275,13 @@ def test_a_live_camera_keeps_its_newest_frame_and_counts_the_rest(monkeypatch: p
     detector = StandInDetector(lambda _: (release.wait(20), None)[1])
     pipeline, *_ = make({"live": CameraSettings(source="rtsp://x")}, detector)
     pipeline.start()
-    while pipeline.metrics().cameras["live"].captured < 50:
+    while pipeline.overview.metrics().cameras["live"].captured < 50:
         pass
     release.set()
     captured.set()
     assert pipeline.join(10) == []
     assert detector.seen[-1] == ("live", 49), "the newest one"
-    counts = pipeline.metrics().cameras["live"]
+    counts = pipeline.overview.metrics().cameras["live"]
     assert counts.dropped == 50 - counts.processed > 40
 
 
@@ -382,14 +382,14 @@ def test_cameras_are_dealt_out_to_the_detectors_and_a_slow_one_delays_only_its_o
     wait_until(lambda: len(fast.seen) == 60)
     assert len(slow.seen) == 0, "it hangs in its first frame"
     assert not pipeline.done.is_set()
-    assert pipeline.metrics().stages["look"].waiting > 0
+    assert pipeline.overview.metrics().stages["look"].waiting > 0
     release.set()
     assert pipeline.done.wait(20)
     assert pipeline.join(5) == []
     everything = [(name, seq) for name in "abcd" for seq in range(30)]
     assert sorted(slow.seen) == [one for one in everything if one[0] in "ac"]
     assert sorted(fast.seen) == [one for one in everything if one[0] in "bd"]
-    load = pipeline.metrics()
+    load = pipeline.overview.metrics()
     assert [load.cameras[name].processed for name in "abcd"] == [30] * 4
     assert load.batches == {"1": 120}
     assert {name: stage.waiting for name, stage in load.stages.items()} == {
@@ -416,7 +416,7 @@ def test_frames_that_a_rate_cap_holds_back_are_counted(video: str) -> None:
     pipeline.start()
     assert pipeline.done.wait(20)
     assert pipeline.join(5) == []
-    load = pipeline.metrics()
+    load = pipeline.overview.metrics()
     assert load.stages["capture"].dropped == 30 - load.cameras["a"].processed > 15
 
 

@@ -58,11 +58,11 @@ def measure(model: ModelSettings, video: Path, cameras: int, seconds: float) -> 
         pipeline = Pipeline(config, detects, publisher, live, DefinitionStore(None, config.cameras), stop)
         pipeline.start()
         time.sleep(1)
-        pipeline.metrics()
+        pipeline.overview.metrics()
         before = [Counter(one.batches_run) for one in detects]
         cpu, start = time.process_time(), time.perf_counter()
         time.sleep(seconds)
-        load = pipeline.metrics()
+        load = pipeline.overview.metrics()
         cpu, elapsed = time.process_time() - cpu, time.perf_counter() - start
         runs = [Counter(one.batches_run) - old for one, old in zip(detects, before, strict=True)]
         stop.set()

@@ -154,11 +154,11 @@ def measure(options: argparse.Namespace, objects: int) -> dict[str, Any]:
         ):
             time.sleep(SETTLE_S)
             publisher.stopwatch.report()
-            before, cpu, began = pipeline.metrics().cameras, cpu_s(), time.time()
+            before, cpu, began = pipeline.overview.metrics().cameras, cpu_s(), time.time()
             jpegs, threads = sum(publisher.thumbnails_sent.values()), thread_times()
             lost = sum(publisher.outgoing.dropped.values()) + sum(client.dropped.values())
             time.sleep(options.seconds)
-            after, ended = pipeline.metrics().cameras, time.time()
+            after, ended = pipeline.overview.metrics().cameras, time.time()
             cpu, seconds = cpu_s() - cpu, ended - began
             busy = shares(threads, thread_times(), seconds)
             jpegs = sum(publisher.thumbnails_sent.values()) - jpegs

@@ -74,12 +74,12 @@ def node(port: int, cameras: int, seconds: float, jpegs: float, fps: float) -> d
     )
     with running(config) as (pipeline, publisher, _):
         time.sleep(SETTLE_S)
-        before, cpu, started = pipeline.metrics().cameras, cpu_s(), time.perf_counter()
+        before, cpu, started = pipeline.overview.metrics().cameras, cpu_s(), time.perf_counter()
         threads = thread_times()
         publisher.stopwatch.report()
         batches = dict(pipeline.detects[0].batches_run)
         time.sleep(seconds)
-        after, elapsed = pipeline.metrics().cameras, time.perf_counter() - started
+        after, elapsed = pipeline.overview.metrics().cameras, time.perf_counter() - started
         cpu = cpu_s() - cpu
         busy = shares(threads, thread_times(), elapsed)
         stages = {name: stage.p50 for name, stage in publisher.stopwatch.report().items()}
