@@ -26,7 +26,7 @@ from optimization.commands import (
     triton,
 )
 from shared.errors import DarnerError
-from shared.program import called
+from shared.program import INTERRUPTED, called
 
 COMMANDS = (
     export.COMMAND,
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; None takes those of the process.
 
     Returns:
-        The exit code: 0, or the error's code after printing the error on one line.
+        The exit code: 0, or the error's code after printing the error on one line, or `INTERRUPTED`.
     """
     args = _parser().parse_args(argv)
     try:
@@ -78,6 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DarnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("error: interrupted; what was not complete was not kept", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

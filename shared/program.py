@@ -11,6 +11,9 @@ from typing import Any, NoReturn
 from shared.errors import ConfigError
 from shared.secrets.redact import redact
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as in shells."""
+
 
 def called(command: str, module: str) -> str:
     """How the user started this program: by its console command or with `python -m`.

@@ -39,13 +39,11 @@ from edge_node.pace import Pace
 from edge_node.publish.compose import Composer, new_session
 from shared import log as logs
 from shared.errors import ConfigError, DarnerError, OutputError, SourceError
-from shared.program import Parser, called
+from shared.program import INTERRUPTED, Parser, called
 from shared.signals import stop_on_signals
 
 log = logging.getLogger("darner.process")
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as in shells."""
 _READ_AHEAD = 4
 _LAG = 4
 """Frames after which a frame's tracks decide where the network looks (`tiles: auto`): enough frames for many

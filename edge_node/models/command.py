@@ -20,12 +20,9 @@ from edge_node.models.listing import listing, text
 from edge_node.models.speeds import Speeds
 from shared import log as logs
 from shared.errors import DarnerError
-from shared.program import Parser, called
+from shared.program import INTERRUPTED, Parser, called
 
 log = logging.getLogger("darner.models")
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as in shells."""
 
 
 def main(arguments: Sequence[str]) -> int:
