@@ -25,6 +25,11 @@ from optimization.commands import (
     simplify,
     triton,
 )
+from optimization.commands.dataset import check as dataset_check
+from optimization.commands.dataset import convert as dataset_convert
+from optimization.commands.dataset import merge as dataset_merge
+from optimization.commands.dataset import split as dataset_split
+from optimization.commands.dataset import stats as dataset_stats
 from shared.errors import DarnerError
 from shared.program import INTERRUPTED, called
 
@@ -46,6 +51,13 @@ EVALUATE = (
     evaluate_video.COMMAND,
     evaluate_counts.COMMAND,
 )
+DATASET = (
+    dataset_check.COMMAND,
+    dataset_stats.COMMAND,
+    dataset_split.COMMAND,
+    dataset_merge.COMMAND,
+    dataset_convert.COMMAND,
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="score a part of the pipeline against ground truth")
     parts = evaluate.add_subparsers(required=True, metavar="PART")
     for command in EVALUATE:
+        command.add_to(parts)
+    dataset = commands.add_parser("dataset", help="examine, split, join and convert annotated pictures")
+    parts = dataset.add_subparsers(required=True, metavar="COMMAND")
+    for command in DATASET:
         command.add_to(parts)
     for command in COMMANDS:
         command.add_to(commands)

@@ -29,6 +29,7 @@ class Command:
         folders: Whether --model may be a folder, for which the command runs model by model.
         needs: Packages without which the command cannot run.
         epilog: Text below the options in --help.
+        judge: Raises an error about results that are bad, once they are written.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Command:
     folders: bool = False
     needs: tuple[str, ...] = ()
     epilog: str | None = None
+    judge: Callable[[dict[str, Any]], None] | None = None
 
     def add_to(self, subparsers: SubParsers) -> None:
         """Add the command to the command line."""
@@ -66,6 +68,8 @@ class Command:
         files.save_json(args.json, document)
         if failed := document.get("failed"):
             raise ModelError(f"{failed} of {len(document['models'])} models could not be {document['verb']}")
+        if self.judge:
+            self.judge(document)
 
     def _each(self, args: argparse.Namespace) -> dict[str, Any]:
         """Run the command for every model of a folder; one that fails does not stop the others."""

@@ -10,7 +10,8 @@ import numpy as np
 from edge_node.pictures import U8
 from shared.errors import SourceError
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+"""How the name of a picture ends, in small letters."""
 
 
 def find(folder: Path, limit: int | None = None) -> list[Path]:
@@ -25,9 +26,9 @@ def find(folder: Path, limit: int | None = None) -> list[Path]:
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder of pictures")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not found:
-        raise SourceError(f"{folder}: holds no pictures ({', '.join(sorted(_SUFFIXES))})")
+        raise SourceError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
     if limit is not None and len(found) > limit:
         chosen = np.linspace(0, len(found) - 1, limit).round().astype(int)
         found = [found[index] for index in chosen]

@@ -80,9 +80,19 @@ LEVELS: dict[str, list[str]] = {
         "arguments.py command.py",
         "build_options.py graph",
         "measure",
+        "dataset",
         "commands",
         "__main__.py",
     ],
+    "optimization/dataset": [
+        "texts.py",
+        "labelled.py places.py looks.py",
+        "formats mend.py stats.py",
+        "reading.py merge.py plot.py sheet.py scenes.py",
+        "writing.py check.py split.py",
+    ],
+    "optimization/dataset/formats": ["rows.py", "coco.py voc.py yolo.py"],
+    "optimization/commands/dataset": ["options.py", "check.py convert.py merge.py split.py stats.py"],
     "optimization/commands": [  # no command imports another
         " ".join(
             f"{name}.py"
@@ -91,6 +101,7 @@ LEVELS: dict[str, list[str]] = {
                 "evaluate_video export fp16 inspect_model quantize simplify triton"
             ).split()
         )
+        + " dataset"
     ],
 }
 """The wings of a folder, lowest level first; what stands on one level stands side by side."""

@@ -1,0 +1,231 @@
+"""What is wrong with a dataset, or may be: found in its files, its boxes, and between its splits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+
+from optimization.dataset import looks, mend
+from optimization.dataset.labelled import Labelled
+from optimization.dataset.looks import Look
+from optimization.dataset.reading import Found
+from optimization.dataset.texts import shown
+
+NEAR = 6
+"""Bits of 64 in which the marks of two pictures may differ that are the same one, scaled, compressed anew or
+brighter.
+
+Measured on photos: a JPEG of quality 30, half the size, or a fifth brighter make 0 to 6 bits; of 12,000 pairs
+of different photos, the closest differ in 16. Frames of a camera that stands still differ in few bits, too.
+"""
+TINY = 4.0
+"""Pixels of the shorter side, below which a box shows nothing that a network can learn."""
+_BEYOND = 1.0
+"""Pixels by which rounding may move an edge out of the picture."""
+
+FAULTS = {
+    "picture-missing": "pictures that annotations name are missing",
+    "picture-unreadable": "pictures cannot be read",
+    "picture-cut": "pictures are cut short or damaged",
+    "size-differs": "pictures have another size than their annotations say",
+    "line-broken": "annotations cannot be read",
+    "class-unknown": "objects have an unknown class",
+    "box-broken": "boxes are no numbers",
+    "box-inverted": "boxes are the wrong way round",
+    "box-empty": "boxes have no area",
+    "box-outside": "boxes lie outside their picture",
+    "leak-exact": "pictures of one split are in another, too",
+}
+WARNINGS = {
+    "leak-near": "pictures of one split look like one of another",
+    "leak-group": "groups (videos, cameras, scenes) are in several splits",
+    "duplicate-exact": "pictures are there more than once",
+    "duplicate-near": "pictures look like another one of their split",
+    "picture-turned": "pictures are turned by their EXIF: tools that ignore EXIF put the boxes elsewhere",
+    "picture-unlabelled": "pictures have no annotations",
+    "annotation-stray": "files of annotations have no picture",
+    "box-beyond": "boxes stick out of their picture",
+    "box-tiny": f"boxes have a side below {TINY:g} pixels",
+    "box-twice": "boxes stand twice in their picture, with the same class",
+    "class-unused": "classes have no objects",
+    "class-missing": "classes have objects in one split and none in another",
+}
+"""What users look at and may want; `--strict` makes faults of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """All findings of one kind.
+
+    Attributes:
+        kind: Such as "box-outside".
+        level: Whether it is a fault.
+        title: What it means.
+        places: Where it was found, and how.
+    """
+
+    kind: str
+    level: Literal["fault", "warning"]
+    title: str
+    places: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """All of it, for a report."""
+        return {
+            "kind": self.kind,
+            "level": self.level,
+            "count": len(self.places),
+            "places": list(self.places),
+        }
+
+
+def check(found: Found, seen: Sequence[Look], near: int = NEAR) -> list[Finding]:
+    """Examine a dataset.
+
+    Args:
+        found: What was read of it.
+        seen: What the files of its pictures hold, in their order: `looks.looks`.
+        near: Bits of 64 in which the marks of pictures that look alike may differ.
+
+    Returns:
+        Faults first; nothing for a kind of which there is none.
+    """
+    places: dict[str, list[str]] = defaultdict(list)
+    for problem in found.problems:
+        places[problem.kind].append(f"{problem.where} {problem.text}")
+    places["picture-unlabelled"] += map(shown, found.unlabelled)
+    places["annotation-stray"] += map(shown, found.stray)
+    items = found.dataset.items
+    for item, look in zip(items, seen, strict=True):
+        _files(item, look, places)
+        _boxes(item, found.dataset.names, places)
+    _classes(found, places)
+    _groups(items, places)
+    _exact(items, seen, places)
+    _near(items, seen, near, places)
+    levels: tuple[tuple[Literal["fault", "warning"], dict[str, str]], ...] = (
+        ("fault", FAULTS),
+        ("warning", WARNINGS),
+    )
+    return [
+        Finding(kind, level, title, tuple(places[kind]))
+        for level, titles in levels
+        for kind, title in titles.items()
+        if places[kind]
+    ]
+
+
+def _files(item: Labelled, look: Look, places: dict[str, list[str]]) -> None:
+    name = shown(item.path)
+    if look.damage:
+        places[f"picture-{look.damage}"].append(name)
+    elif (look.width, look.height) != (item.width, item.height):
+        text = f"{name} has {look.width}x{look.height}, annotated as {item.width}x{item.height}"
+        turned = look.turned and (look.height, look.width) == (item.width, item.height)
+        places["size-differs"].append(text + (": its EXIF turns it" if turned else ""))
+    elif look.turned:
+        places["picture-turned"].append(name)
+
+
+def _boxes(item: Labelled, names: Sequence[str], places: dict[str, list[str]]) -> None:
+    if not len(item.xyxy):
+        return
+    side = (item.xyxy[:, 2:] - item.xyxy[:, :2]).min(axis=1)
+    visible = mend.inside(item)
+    outside = (visible[:, 2:] - visible[:, :2]).min(axis=1) <= 0
+    inverted, empty = side < 0, side == 0
+    outside &= ~inverted & ~empty
+    fine = ~inverted & ~empty & ~outside
+    beyond = fine & (np.abs(visible - item.xyxy).max(axis=1) > _BEYOND)
+    tiny = fine & (side < TINY)
+    for kind, which in {
+        "box-inverted": inverted,
+        "box-empty": empty,
+        "box-outside": outside,
+        "box-beyond": beyond,
+        "box-tiny": tiny,
+        "box-twice": mend.repeated(item),
+    }.items():
+        for index in np.flatnonzero(which):
+            corners = ", ".join(f"{corner:g}" for corner in item.xyxy[index].tolist())
+            places[kind].append(
+                f"{shown(item.path)} ({item.width}x{item.height}): {names[item.class_id[index]]} at {corners}"
+            )
+
+
+def _classes(found: Found, places: dict[str, list[str]]) -> None:
+    dataset = found.dataset
+    counts = {
+        split: np.bincount(
+            np.concatenate([item.class_id for item in dataset.items if item.split == split]),
+            minlength=len(dataset.names),
+        )
+        for split in dataset.splits
+    }
+    for kind, name in enumerate(dataset.names):
+        there = {split: int(count[kind]) for split, count in counts.items()}
+        if not any(there.values()):
+            places["class-unused"].append(name)
+        elif lacking := [split for split, count in there.items() if not count]:
+            places["class-missing"].append(f"{name}: none in {', '.join(lacking)}")
+
+
+def _groups(items: Sequence[Labelled], places: dict[str, list[str]]) -> None:
+    splits: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        splits[item.group].add(item.split)
+    for group, found in sorted(splits.items()):
+        if len(found) > 1:
+            places["leak-group"].append(f"{shown(group)}: {', '.join(sorted(found))}")
+
+
+def _exact(items: Sequence[Labelled], seen: Sequence[Look], places: dict[str, list[str]]) -> None:
+    same: dict[str, list[Labelled]] = defaultdict(list)
+    for item, look in zip(items, seen, strict=True):
+        if look.digest:
+            same[look.digest].append(item)
+    for found in same.values():
+        for one, other in combinations(found[:_MOST_COPIES], 2):
+            if one.split != other.split:
+                places["leak-exact"].append(_pair(one, other))
+                break
+        places["duplicate-exact"] += [
+            _pair(other, found[0]) for other in found[1:] if other.split == found[0].split
+        ]
+
+
+_MOST_COPIES = 100
+"""Copies of one picture among which splits are compared, two by two."""
+
+
+def _near(items: Sequence[Labelled], seen: Sequence[Look], most: int, places: dict[str, list[str]]) -> None:
+    """Pairs that look alike: for each picture the first that was found, so that memory stays small."""
+    marked = [index for index, look in enumerate(seen) if look.mark is not None]
+    marks = np.array([seen[index].mark for index in marked], np.uint64)
+    kinds: dict[str, dict[int, int]] = {"leak-near": {}, "duplicate-near": {}}
+    digests = np.unique([seen[index].digest for index in marked], return_inverse=True)[1].reshape(-1)
+    splits = np.unique([items[index].split for index in marked], return_inverse=True)[1].reshape(-1)
+    for ones, others in looks.near_pairs(marks, most):
+        different = digests[ones] != digests[others]
+        apart = splits[ones] != splits[others]
+        for kind, which in (("leak-near", different & apart), ("duplicate-near", different & ~apart)):
+            later, earlier = np.maximum(ones, others)[which], np.minimum(ones, others)[which]
+            new, first = np.unique(later, return_index=True)
+            for one, other in zip(new.tolist(), earlier[first].tolist(), strict=True):
+                kinds[kind].setdefault(one, other)
+    for kind, pairs in kinds.items():
+        places[kind] += [
+            _pair(items[marked[one]], items[marked[other]]) for one, other in sorted(pairs.items())
+        ]
+
+
+def _pair(one: Labelled, other: Labelled) -> str:
+    names = [
+        shown(item.path) + (f" ({item.split})" if one.split != other.split else "") for item in (one, other)
+    ]
+    return " and ".join(names)

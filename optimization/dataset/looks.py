@@ -1,0 +1,206 @@
+"""What the files of pictures hold: size, damage, and two marks by which the same picture is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from edge_node.frames import U8
+from optimization.dataset.texts import read_bytes
+from shared.errors import SourceError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+U64 = npt.NDArray[np.uint64]
+PICTURE_BYTES = 256_000_000
+MOST_PIXELS = 200_000_000
+"""A small file can unpack to gigabytes; the largest sensors have about 150 megapixels."""
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "MPO")
+_ORIENTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag, and its values that swap width and height."""
+_THREADS = 4
+_SIDE, _LOW = 32, 8
+
+Damage = Literal["missing", "unreadable", "cut", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one file holds.
+
+    Attributes:
+        width: Pixels, once the picture is turned as its EXIF says, which is how OpenCV and trainers read it;
+            0 when it cannot be read.
+        height: Pixels, likewise.
+        turned: Whether EXIF turns or mirrors it.
+        damage: What is wrong with the file; empty when nothing is.
+        digest: Its SHA-256; empty when it was not read whole.
+        mark: Its perceptual hash; None when it was not decoded, or shows nothing but one colour.
+    """
+
+    width: int
+    height: int
+    turned: bool = False
+    damage: Damage = ""
+    digest: str = ""
+    mark: int | None = None
+
+
+def size(path: Path) -> Look:
+    """The size of a picture, from its header alone."""
+    from PIL import Image
+
+    try:
+        with path.open("rb") as file, _opened(file) as header:
+            return _sized(header)
+    except FileNotFoundError:
+        return Look(0, 0, damage="missing")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return Look(0, 0, damage="unreadable")
+
+
+def sizes(paths: list[Path]) -> list[Look]:
+    """The size of each picture, from its header alone."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(size, paths))
+
+
+def look(path: Path) -> Look:
+    """All about a picture; decodes it."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        content = read_bytes(path, PICTURE_BYTES)
+    except SourceError:
+        return Look(0, 0, damage="unreadable" if path.exists() else "missing")
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        with _opened(io.BytesIO(content)) as header:
+            found = _sized(header)
+            if found.width * found.height > MOST_PIXELS:
+                return Look(found.width, found.height, found.turned, "unreadable", digest)
+            header.draft(
+                "L", (found.width // 8, found.height // 8)
+            )  # JPEGs get by with an eighth of the arithmetic
+            header.load()
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        return Look(0, 0, damage="unreadable", digest=digest)
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+    ):  # Pillow's words for data that end too early or are broken
+        return Look(0, 0, damage="cut", digest=digest)
+    flags = (
+        cv2.IMREAD_REDUCED_GRAYSCALE_8
+        if min(found.width, found.height) >= 8 * _SIDE
+        else cv2.IMREAD_GRAYSCALE
+    )
+    small = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    if small is None:
+        return Look(found.width, found.height, found.turned, "unreadable", digest)
+    return Look(found.width, found.height, found.turned, "", digest, mark(np.asarray(small, np.uint8)))
+
+
+def looks(paths: list[Path], *, progress: bool = True) -> list[Look]:
+    """All about each picture.
+
+    Args:
+        paths: The pictures.
+        progress: Whether a bar shows how far it is, where somebody looks at it.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found: Iterable[Look] = pool.map(look, paths)
+        bar = tqdm(
+            found, total=len(paths), desc="pictures", unit="", leave=False, disable=None if progress else True
+        )
+        return list(bar)
+
+
+def mark(grey: U8) -> int | None:
+    """A perceptual hash of 64 bits: few differ where pictures look alike, else about half.
+
+    The signs of the lowest 64 frequencies of a discrete cosine transform, against their median. Source:
+    Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", section 3.2.1.
+
+    Args:
+        grey: ``(H, W)``.
+
+    Returns:
+        None for a picture of one colour, which has no frequencies.
+    """
+    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    low = cv2.dct(small.astype(np.float32))[:_LOW, :_LOW].ravel()
+    if np.abs(low[1:]).max() < 1.0:
+        return None
+    bits = np.packbits(low > np.median(low[1:]))
+    return int.from_bytes(bits.tobytes(), "big")
+
+
+def near_pairs(marks: U64, most: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Pairs of marks that differ in few bits, in batches; a pair can come more than once.
+
+    Of marks that differ in at most n bits, at least one of n + 1 bands is the same. So only neighbours in the
+    order of each band are compared, and memory does not grow with the number of pairs.
+
+    Args:
+        marks: ``(N,)``.
+        most: Bits in which the two of a pair may differ.
+    """
+    edges = np.linspace(0, 64, most + 2).astype(int)
+    for low, high in pairwise(edges.tolist()):
+        band = (marks >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+        order = np.argsort(band, kind="stable")
+        band, sorted_marks = band[order], marks[order]
+        start = np.arange(len(marks) - 1)
+        for apart in range(1, len(marks)):
+            start = start[start + apart < len(marks)]
+            start = start[band[start] == band[start + apart]]
+            if not len(start):
+                break
+            near = start[_bits(sorted_marks[start] ^ sorted_marks[start + apart]) <= most]
+            if len(near):
+                yield order[near], order[near + apart]
+
+
+def _bits(words: U64) -> npt.NDArray[np.int64]:
+    """How many bits are set in each word; NumPy has this from 2.0 on only."""
+    return np.asarray(_SET[np.ascontiguousarray(words).view(np.uint16)].reshape(-1, 4).sum(axis=1), np.int64)
+
+
+_SET = np.array([bin(word).count("1") for word in range(1 << 16)], np.uint8)
+
+
+def _opened(file: IO[bytes]) -> Image.Image:
+    from PIL import Image  # an optional package: commands that need none of it start without
+
+    with warnings.catch_warnings():
+        # Sizes are bounded here; and broken EXIF is nothing to tell users about on the terminal.
+        warnings.simplefilter("ignore")
+        return Image.open(file, formats=_FORMATS)
+
+
+def _sized(header: Image.Image) -> Look:
+    width, height = header.size
+    turn = 1
+    # EXIF that cannot be read turns nothing in OpenCV, either.
+    with suppress(OSError, ValueError, SyntaxError, TypeError, KeyError):
+        turn = int(header.getexif().get(_ORIENTATION, 1))
+    if turn in _SIDEWAYS:
+        width, height = height, width
+    return Look(width, height, turn in (2, 3, 4, *_SIDEWAYS))
