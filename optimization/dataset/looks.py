@@ -64,11 +64,11 @@ def size(path: Path) -> Look:
     """The size of a picture, from its header alone."""
     from PIL import Image
 
+    if not path.is_file():  # a pipe would wait for somebody to write
+        return Look(0, 0, damage="missing")
     try:
         with path.open("rb") as file, _opened(file) as header:
             return _sized(header)
-    except FileNotFoundError:
-        return Look(0, 0, damage="missing")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return Look(0, 0, damage="unreadable")
 

@@ -75,8 +75,10 @@ def only(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """The dataset with the objects of these classes only, which keep the order given; pictures stay.
 
     Raises:
-        ConfigError: It has no such class.
+        ConfigError: It has no such class, or a name stands twice.
     """
+    if len(set(names)) != len(names):
+        raise ConfigError("--classes: a name stands twice; leave one out")
     for name in names:
         if name not in dataset.names:
             raise ConfigError(

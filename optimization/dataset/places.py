@@ -11,7 +11,9 @@ from shared.errors import SourceError
 
 _SPLITS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 _SPLIT = re.compile(
-    r"(?:^|[^a-z])(train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?)(?:[^a-z]|$)", re.IGNORECASE
+    r"(?:(?:instances|annotations|images|labels)[-_])?"
+    r"(train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?)(?:[-_]?\d{4})?(?:[-_]images)?",
+    re.IGNORECASE,
 )
 _LAYOUT = {
     *("images image img img1 imgs jpegimages labels annotations data dataset default frames".split()),
@@ -29,9 +31,14 @@ _COUNTED = re.compile(
 
 
 def split_name(text: str) -> str:
-    """The split that a name contains, such as ``val`` in ``instances_val2017``; else empty."""
-    found = _SPLIT.findall(text)
-    return _SPLITS.get(found[-1].lower(), found[-1].lower()) if found else ""
+    """The split that a name stands for, such as ``val`` for ``instances_val2017``; else empty."""
+    found = _SPLIT.fullmatch(text)
+    return _SPLITS.get(found[1].lower(), found[1].lower()) if found else ""
+
+
+def split_of(folder: Path) -> str:
+    """The split that one of the folders of a path is named after, the innermost first; else empty."""
+    return next((split for part in reversed(folder.parts) if (split := split_name(part))), "")
 
 
 def group_name(path: Path, root: Path) -> str:

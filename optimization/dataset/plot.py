@@ -37,7 +37,7 @@ def save(splits: dict[str, Stats], path: Path, title: str) -> None:
     each = {name: one.each.astype(np.float64) for name, one in splits.items()}
     _histogram(drawn.add_subplot(grid[1, 1]), each, "objects in a picture", log=False)
     aspects = {name: one.aspects for name, one in splits.items()}
-    _histogram(drawn.add_subplot(grid[2, 1]), aspects, "width of a box through its height", log=True)
+    _histogram(drawn.add_subplot(grid[2, 1]), aspects, "width of a box, divided by its height", log=True)
     drawn.suptitle(title, fontsize=10)
     figure.save(drawn, path)
 

@@ -35,7 +35,6 @@ class Found:
         lost: How many of what a dataset does not hold, such as outlines, by kind.
         unlabelled: Pictures without annotations.
         stray: Files of annotations without a picture.
-        broken: Pictures that have annotations, and whose size cannot be read.
     """
 
     dataset: Dataset
@@ -44,7 +43,6 @@ class Found:
     lost: Counter[str]
     unlabelled: tuple[Path, ...]
     stray: tuple[Path, ...]
-    broken: tuple[Path, ...]
 
 
 def read(path: Path) -> Dataset:
@@ -92,7 +90,6 @@ def find(path: Path) -> Found:
         +reading.lost,
         tuple(reading.unlabelled),
         tuple(reading.stray),
-        tuple(reading.broken),
     )
 
 

@@ -96,13 +96,13 @@ def _place(content: F64, shares: F64, random: np.random.Generator) -> tuple[list
     order = order[np.argsort(-content[order].max(axis=1), kind="stable")]
     placed = [0] * len(content)
     for group in order.tolist():
-        # How much smaller the squared distance from the wanted shares gets.
-        gain = (2 * lack * content[group] - content[group] ** 2).sum(axis=1)
+        # How much smaller the squared distance from what is wanted gets. A small split weighs more.
+        gain = (2 * lack * content[group] - content[group] ** 2).sum(axis=1) / shares
         split = int(gain.argmax())
         lack[split] -= content[group]
         placed[group] = split
     full = len(set(placed)) == len(shares)
-    return placed, float((lack**2).sum()) if full else float("inf")
+    return placed, float((lack**2).sum(axis=1) @ (1 / shares)) if full else float("inf")
 
 
 def _lacking(dataset: Dataset, splits: list[str]) -> dict[str, list[str]]:

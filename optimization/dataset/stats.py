@@ -30,7 +30,7 @@ class Stats:
         objects: ``(classes,)``: objects of each class.
         spread: ``(classes,)``: pictures that show each class.
         areas: ``(objects,)``: square pixels.
-        aspects: ``(objects,)``: width through height; only boxes that have both.
+        aspects: ``(objects,)``: width divided by height; only boxes that have both.
         classes_by_size: ``(classes, 3)``: objects of each class that are small, medium and large.
     """
 

@@ -102,7 +102,7 @@ def _fill(dataset: Dataset, part: Path, form: Format, pictures: Pictures) -> Wri
         place = part / _picture_folder(form, split)
         place.mkdir(parents=True, exist_ok=True)
         for item in kept.items:
-            copied += _place(item.path, place / names[item.path], pictures)
+            copied += _place(item.path, place / names[item], pictures)
         _FILL[form](kept, part, split, names)
     if form == "yolo":
         folders = [(split or "train", str(_picture_folder(form, split))) for split in splits]
@@ -116,22 +116,22 @@ def _picture_folder(form: Format, split: str) -> Path:
     return Path("JPEGImages") if form == "voc" else Path("images") / split
 
 
-def _fill_coco(kept: Dataset, part: Path, split: str, names: dict[Path, str]) -> None:
+def _fill_coco(kept: Dataset, part: Path, split: str, names: dict[Labelled, str]) -> None:
     file = f"instances_{split}.json" if split else "instances.json"
     _save(part / "annotations" / file, coco.document(kept, names))
 
 
-def _fill_yolo(kept: Dataset, part: Path, split: str, names: dict[Path, str]) -> None:
+def _fill_yolo(kept: Dataset, part: Path, split: str, names: dict[Labelled, str]) -> None:
     for item in kept.items:
-        _save(part / "labels" / split / f"{Path(names[item.path]).stem}.txt", yolo.labels(item).encode())
+        _save(part / "labels" / split / f"{Path(names[item]).stem}.txt", yolo.labels(item).encode())
 
 
-def _fill_voc(kept: Dataset, part: Path, split: str, names: dict[Path, str]) -> None:
+def _fill_voc(kept: Dataset, part: Path, split: str, names: dict[Labelled, str]) -> None:
     for item in kept.items:
-        name = names[item.path]
+        name = names[item]
         _save(part / "Annotations" / f"{Path(name).stem}.xml", voc.annotation(item, kept.names, name))
     if split:
-        stems = "".join(f"{Path(names[item.path]).stem}\n" for item in kept.items)
+        stems = "".join(f"{Path(names[item]).stem}\n" for item in kept.items)
         _save(part / "ImageSets" / "Main" / f"{split}.txt", stems.encode())
 
 
@@ -160,10 +160,10 @@ def _place(source: Path, target: Path, pictures: Pictures) -> int:
     return 0
 
 
-def _file_names(items: Iterable[Labelled]) -> dict[Path, str]:
+def _file_names(items: Iterable[Labelled]) -> dict[Labelled, str]:
     """A name for each picture, unlike all others also without its suffix: label files have it, too."""
     taken: set[str] = set()
-    names: dict[Path, str] = {}
+    names: dict[Labelled, str] = {}
     for item in items:
         stem = shown(item.path.with_suffix("")).rpartition("/")[2].replace("�", "_").strip() or "picture"
         while len(stem.encode()) > _NAME_BYTES:
@@ -173,5 +173,5 @@ def _file_names(items: Iterable[Labelled]) -> dict[Path, str]:
             number += 1
             unique = f"{stem}_{number}"
         taken.add(unique.casefold())
-        names[item.path] = unique + item.path.suffix
+        names[item] = unique + item.path.suffix
     return names

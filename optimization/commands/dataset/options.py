@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from optimization.dataset import mend, writing
+from optimization.dataset import looks, mend, writing
 from optimization.dataset.labelled import Dataset, digest
 from optimization.dataset.reading import FORMATS, Format, Found, find, read
 from optimization.dataset.texts import shown
-from shared.errors import ConfigError
+from shared.errors import ConfigError, SourceError
 
 NEEDS = ("PIL",)
 
@@ -85,12 +86,23 @@ def load(path: Path, args: argparse.Namespace) -> tuple[Dataset, Format]:
     print(f"{shown(path)}: {found.format}, {count(dataset)}")
     tell_lost(found)
     if args.mend:
-        dataset, counts = mend.mended(dataset)
-        print(
-            f"mended: {counts['clipped']} boxes clipped, {counts['left out']} left out; "
-            f"{len(found.problems)} annotations or pictures that cannot be read skipped"
-        )
+        dataset = _mended(path, dataset)
+        if found.problems:
+            print(f"mended: {len(found.problems)} lines and pictures that cannot be read were skipped")
     return dataset, found.format
+
+
+def _mended(path: Path, dataset: Dataset) -> Dataset:
+    seen = looks.looks([item.path for item in dataset.items])
+    whole = tuple(item for item, look in zip(dataset.items, seen, strict=True) if not look.damage)
+    if not whole:
+        raise SourceError(f"{shown(path)}: no picture can be read")
+    dataset, counts = mend.mended(replace(dataset, items=whole))
+    print(
+        f"mended: {counts['clipped']} boxes clipped, {counts['left out']} left out; {len(seen) - len(whole)} "
+        "damaged pictures left out"
+    )
+    return dataset
 
 
 def tell_lost(found: Found) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from optimization.dataset import looks, places
-from optimization.dataset.formats.rows import Reading, Rows, made
+from optimization.dataset.formats.rows import Reading, Rows, made, picture_side
 from optimization.dataset.labelled import Dataset, Labelled
 from optimization.dataset.texts import read_bytes, shown
 from shared.errors import SourceError
@@ -83,7 +83,7 @@ def read(files: Iterable[Path], root: Path, reading: Reading) -> Dataset:
         items += _items(path, document, folder, root, names, reading)
     there = {place for folder in folders if folder.is_dir() for place in places.find_pictures(folder)}
     reading.unlabelled += sorted(there - named)
-    return made(tuple(names), items, root)
+    return made(tuple(names), items, root, reading)
 
 
 def _decoded(path: Path) -> _File:
@@ -139,20 +139,19 @@ def _items(
         if not place.is_file():
             reading.problem("picture-missing", place, f"is missing, and {shown(path)} names it")
             continue
-        width, height = one.width, one.height
+        width, height = picture_side(one.width), picture_side(one.height)
         if one.id in seen:
             width, height = seen[one.id].width, seen[one.id].height
         if not width or not height:
             reading.problem("picture-unreadable", place, "is not a picture that can be read")
-            reading.broken.append(place)
             continue
         group = one.group or (f"video {one.video_id}" if one.video_id is not None else "")
         xyxy, kinds, crowds = rows[one.id].arrays()
         items.append(
             Labelled(
                 place,
-                int(width),
-                int(height),
+                width,
+                height,
                 xyxy,
                 kinds,
                 crowds,
@@ -164,7 +163,7 @@ def _items(
 
 
 def _has_size(one: _Picture) -> bool:
-    return one.width is not None and one.height is not None and one.width >= 1 and one.height >= 1
+    return picture_side(one.width) > 0 and picture_side(one.height) > 0
 
 
 def _rows(path: Path, document: _File, class_ids: Mapping[_Id, int], reading: Reading) -> dict[_Id, Rows]:
@@ -231,7 +230,7 @@ def _folder(path: Path, images: list[_Picture]) -> Path:
     return max(candidates, key=held)
 
 
-def document(dataset: Dataset, file_names: Mapping[Path, str]) -> bytes:
+def document(dataset: Dataset, file_names: Mapping[Labelled, str]) -> bytes:
     """The JSON file of one split.
 
     Args:
@@ -244,7 +243,7 @@ def document(dataset: Dataset, file_names: Mapping[Path, str]) -> bytes:
         images.append(
             {
                 "id": number,
-                "file_name": file_names[item.path],
+                "file_name": file_names[item],
                 "width": item.width,
                 "height": item.height,
                 "group": shown(item.group),

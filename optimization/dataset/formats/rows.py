@@ -43,14 +43,12 @@ class Reading:
         lost: What a `Dataset` does not hold, such as outlines, by kind and number.
         unlabelled: Pictures that are there without annotations.
         stray: Annotations without pictures.
-        broken: Pictures that have annotations and cannot be read.
     """
 
     problems: list[Problem] = field(default_factory=list)
     lost: Counter[str] = field(default_factory=Counter)
     unlabelled: list[Path] = field(default_factory=list)
     stray: list[Path] = field(default_factory=list)
-    broken: list[Path] = field(default_factory=list)
 
     def problem(self, kind: Kind, where: Path | str, text: str) -> None:
         """Note something that was skipped."""
@@ -93,7 +91,12 @@ _FAR = 1e7
 """Pixels. No picture has such a place."""
 
 
-def made(names: Sequence[str], items: Sequence[Labelled], where: Path) -> Dataset:
+def picture_side(value: float | None) -> int:
+    """The side of a picture that a file states, in pixels; 0 where it states none that can be."""
+    return int(value) if value is not None and 1 <= value < _FAR else 0
+
+
+def made(names: Sequence[str], items: Sequence[Labelled], where: Path, reading: Reading) -> Dataset:
     """The dataset of what was read.
 
     Raises:
@@ -111,5 +114,6 @@ def made(names: Sequence[str], items: Sequence[Labelled], where: Path) -> Datase
             "class a name"
         )
     if not items:
-        raise SourceError(f"{shown(where)}: no picture that the annotations name can be read")
+        first = f": {reading.problems[0].where} {reading.problems[0].text}" if reading.problems else ""
+        raise SourceError(f"{shown(where)}: has no picture with annotations that can be read{first}")
     return Dataset(tuple(names), tuple(items))

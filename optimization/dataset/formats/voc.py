@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from optimization.dataset import looks, places
-from optimization.dataset.formats.rows import Reading, Rows, made
+from optimization.dataset.formats.rows import Reading, Rows, made, picture_side
 from optimization.dataset.labelled import Dataset, Labelled
 from optimization.dataset.texts import read_text, shown
 from shared.errors import SourceError
@@ -57,19 +57,18 @@ def read(root: Path, files: Iterable[Path], reading: Reading) -> Dataset:
     items = []
     sizes = looks.sizes([picture for _, picture, _, _ in parsed])
     for (file, picture, tree, split), look in zip(parsed, sizes, strict=True):
-        width, height = (int(_number(tree.find(f"size/{side}")) or 0) for side in ("width", "height"))
+        width, height = (picture_side(_number(tree.find(f"size/{side}"))) for side in ("width", "height"))
         if width < 1 or height < 1:
             width, height = look.width, look.height
         if look.damage or width < 1 or height < 1:
             reading.problem("picture-unreadable", picture, "is not a picture that can be read")
-            reading.broken.append(picture)
             continue
         xyxy, kinds, crowds = _rows(file, tree, class_ids, reading).arrays()
         group = places.group_name(picture, root)
         items.append(Labelled(picture, width, height, xyxy, kinds, crowds, group, split))
     there = {place for folder in folders if folder.is_dir() for place in places.find_pictures(folder)}
     reading.unlabelled += sorted(there - seen)
-    return made(names, items, root)
+    return made(names, items, root, reading)
 
 
 def _parse(file: Path) -> ET.Element:

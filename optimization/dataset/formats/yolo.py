@@ -61,8 +61,7 @@ def read_folder(root: Path, reading: Reading) -> Dataset:
         SourceError: There are no pictures, or the file of names cannot be read.
     """
     found = {
-        picture: places.split_name("/".join(picture.parent.relative_to(root).parts))
-        for picture in places.find_pictures(root)
+        picture: places.split_of(picture.parent.relative_to(root)) for picture in places.find_pictures(root)
     }
     files = (folder / name for folder in (root, root / "labels") for name in NAMES)
     names = next((_lines(read_text(file)) for file in files if file.is_file()), None)
@@ -139,7 +138,6 @@ def _dataset(
             continue
         if look.damage:
             reading.problem("picture-unreadable", picture, "is not a picture that can be read")
-            reading.broken.append(picture)
             continue
         rows = Rows()
         if labels.is_file():
@@ -156,7 +154,7 @@ def _dataset(
                 path for path in folder.iterdir() if path.suffix == ".txt" and path.name not in _OTHER_TEXTS
             )
             reading.stray += sorted(set(texts) - seen_labels)
-    return made(names or [str(number) for number in range(most + 1)], items, root)
+    return made(names or [str(number) for number in range(most + 1)], items, root, reading)
 
 
 def _read_labels(
