@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,10 +30,11 @@ U64 = npt.NDArray[np.uint64]
 PICTURE_BYTES = 256_000_000
 MOST_PIXELS = 200_000_000
 """A small file can unpack to gigabytes; the largest sensors have about 150 megapixels."""
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "MPO")
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 _ORIENTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)
 """EXIF's tag, and its values that swap width and height."""
 _THREADS = 4
+_LOADING = threading.Lock()
 _SIDE, _LOW = 32, 8
 
 Damage = Literal["missing", "unreadable", "cut", ""]
@@ -189,6 +191,8 @@ _SET = np.array([bin(word).count("1") for word in range(1 << 16)], np.uint8)
 def _opened(file: IO[bytes]) -> Image.Image:
     from PIL import Image  # an optional package: commands that need none of it start without
 
+    with _LOADING:  # Pillow loads its formats at the first picture, which two threads must not do at once
+        Image.init()
     with warnings.catch_warnings():
         # Sizes are bounded here; and broken EXIF is nothing to tell users about on the terminal.
         warnings.simplefilter("ignore")

@@ -35,7 +35,8 @@ def read(root: Path, files: Iterable[Path], reading: Reading) -> Dataset:
     Raises:
         SourceError: A list of names or pictures cannot be read, or no picture is left.
     """
-    splits, order = _splits(root), _label_map(root)
+    files = list(files)
+    splits, order = _splits(root, {file.stem for file in files}), _label_map(root)
     parsed: list[tuple[Path, Path, ET.Element, str]] = []
     seen: set[Path] = set()
     folders: set[Path] = set()
@@ -101,7 +102,7 @@ def _picture(file: Path, tree: ET.Element) -> Path:
     return next((one for one in beside if one.is_file()), named)
 
 
-def _splits(root: Path) -> dict[str, str]:
+def _splits(root: Path, stems: set[str]) -> dict[str, str]:
     """The split of each picture, by the stem of its name. Lists of one class say no more."""
     found: dict[str, str] = {}
     for file in sorted((root / "ImageSets" / "Main").glob("*.txt")):
@@ -109,9 +110,8 @@ def _splits(root: Path) -> dict[str, str]:
         if file.stem in ("default", "trainval") or "_" in file.stem:
             continue
         for line in read_text(file).splitlines():
-            name = re.sub(r"\s+-?[01]$", "", line.strip())
-            if name:
-                found.setdefault(name, split)
+            name = line.strip()
+            found.setdefault(name if name in stems else re.sub(r"\s+-?[01]$", "", name), split)
     return found
 
 
