@@ -157,7 +157,7 @@ def shares(text: str) -> dict[str, float]:
         except ValueError:
             found[name] = -1.0
     total = sum(found.values())
-    if min(found.values()) <= 0 or min(abs(total - 1), abs(total - 100)) > 1e-6:
+    if not (min(found.values()) > 0 and min(abs(total - 1), abs(total - 100)) < 1e-6):  # also of NaN
         raise argparse.ArgumentTypeError(
             f"{text!r} are no shares; write a name and a share for each split, which add up to 1 or 100, "
             "such as train=80,val=20"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -30,7 +32,7 @@ def spoiled(root: Path) -> Path:
     (pictures / "copy.png").write_bytes((pictures / "one.png").read_bytes())
     Image.open(pictures / "one.png").convert("RGB").save(pictures / "again.jpg", quality=60)
     (pictures / "leaked.png").write_bytes((pictures / "one.png").read_bytes())
-    train = {
+    train: dict[str, Sequence[Sequence[float]]] = {
         name: []
         for name in ("cut.jpg", "text.jpg", "turned.jpg", "wrong.jpg", "one.png", "copy.png", "again.jpg")
     }
@@ -50,10 +52,10 @@ def spoiled(root: Path) -> Path:
         root, {"leaked.png": [(DOG, 1, 1, 50, 50)], "gate_2.png": []}, "annotations/instances_val.json", zebra
     )
     val = root / "annotations" / "instances_val.json"
-    val.write_text(val.read_text().replace('"annotations": [', '"annotations": [%s%s' % (
-        '{"image_id": 7, "category_id": 2, "bbox": [1, 1, 5, 5]}, {"image_id": 1, "category_id": 9, "bbox": [1, 1, 5, 5]},',
-        '{"image_id": 1, "category_id": 2, "bbox": [1]},',
-    )))  # fmt: skip
+    document = json.loads(val.read_text())
+    for image, kind, box in ((7, 2, [1, 1, 5, 5]), (1, 9, [1, 1, 5, 5]), (1, 2, [1])):
+        document["annotations"].append({"image_id": image, "category_id": kind, "bbox": box})
+    val.write_text(json.dumps(document))
     return root
 
 

@@ -26,7 +26,7 @@ VOC = """<annotation><filename>{name}</filename><source><database>{source}</data
 
 
 def source(folder: Path) -> Dataset:
-    """Two splits, one class without objects that comes first, crowds, fractions, a picture without objects."""
+    """Two splits, a first class without objects, crowds, fractions, a picture without objects."""
     zebra = {"categories": [{"id": n, "name": name} for n, name in enumerate(("zebra", "cat", "dog"))]}
     coco(
         folder,
@@ -269,7 +269,7 @@ def test_bad_input_ends_in_one_sentence(tmp_path: Path, what: str) -> None:
     assert str(error.value).isprintable()
 
 
-def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     file = coco(tmp_path, {"a.png": []})
     os.truncate(file, coco_format.JSON_BYTES + 1)  # takes no space: the rest is a hole
     with pytest.raises(SourceError, match="at most 1000 MB"):
