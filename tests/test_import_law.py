@@ -86,7 +86,7 @@ LEVELS: dict[str, list[str]] = {
     ],
     "optimization/dataset": [
         "texts.py",
-        "labelled.py places.py looks.py",
+        "labelled.py places.py contents.py",
         "formats mend.py stats.py",
         "reading.py merge.py plot.py sheet.py scenes.py",
         "writing.py check.py split.py",

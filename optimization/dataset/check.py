@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from optimization.dataset import looks, mend
+from optimization.dataset import contents, mend
+from optimization.dataset.contents import Content
 from optimization.dataset.labelled import Labelled
-from optimization.dataset.looks import Look
 from optimization.dataset.reading import Found
 from optimization.dataset.texts import shown
 
 NEAR = 6
-"""Bits of 64 in which the marks of two pictures may differ that are the same one, scaled, compressed anew or
+"""Bits of 64 in which the fingerprints of two pictures may differ that are the same one, scaled, compressed anew or
 brighter.
 
 Measured on photos: a JPEG of quality 30, half the size, or a fifth brighter make 0 to 6 bits; of 12,000 pairs
@@ -84,13 +84,13 @@ class Finding:
         }
 
 
-def check(found: Found, seen: Sequence[Look], near: int = NEAR) -> list[Finding]:
+def check(found: Found, seen: Sequence[Content], near: int = NEAR) -> list[Finding]:
     """Examine a dataset.
 
     Args:
         found: What was read of it.
-        seen: What the files of its pictures hold, in their order: `looks.looks`.
-        near: Bits of 64 in which the marks of pictures that look alike may differ.
+        seen: What the files of its pictures hold, in their order: `contents.contents`.
+        near: Bits of 64 in which the fingerprints of pictures that look alike may differ.
 
     Returns:
         Faults first; nothing for a kind of which there is none.
@@ -101,8 +101,8 @@ def check(found: Found, seen: Sequence[Look], near: int = NEAR) -> list[Finding]
     places["picture-unlabelled"] += map(shown, found.unlabelled)
     places["annotation-stray"] += map(shown, found.stray)
     items = found.dataset.items
-    for item, look in zip(items, seen, strict=True):
-        _files(item, look, places)
+    for item, content in zip(items, seen, strict=True):
+        _files(item, content, places)
         _boxes(item, found.dataset.names, places)
     _classes(found, places)
     _groups(items, places)
@@ -120,15 +120,15 @@ def check(found: Found, seen: Sequence[Look], near: int = NEAR) -> list[Finding]
     ]
 
 
-def _files(item: Labelled, look: Look, places: dict[str, list[str]]) -> None:
+def _files(item: Labelled, content: Content, places: dict[str, list[str]]) -> None:
     name = shown(item.path)
-    if look.damage:
-        places[f"picture-{look.damage}"].append(name)
-    elif (look.width, look.height) != (item.width, item.height):
-        text = f"{name} has {look.width}x{look.height}, annotated as {item.width}x{item.height}"
-        turned = look.turned and (look.height, look.width) == (item.width, item.height)
+    if content.damage:
+        places[f"picture-{content.damage}"].append(name)
+    elif (content.width, content.height) != (item.width, item.height):
+        text = f"{name} has {content.width}x{content.height}, annotated as {item.width}x{item.height}"
+        turned = content.turned and (content.height, content.width) == (item.width, item.height)
         places["size-differs"].append(text + (": its EXIF turns it" if turned else ""))
-    elif look.turned:
+    elif content.turned:
         places["picture-turned"].append(name)
 
 
@@ -184,11 +184,11 @@ def _groups(items: Sequence[Labelled], places: dict[str, list[str]]) -> None:
             places["leak-group"].append(f"{shown(group)}: {', '.join(sorted(found))}")
 
 
-def _exact(items: Sequence[Labelled], seen: Sequence[Look], places: dict[str, list[str]]) -> None:
+def _exact(items: Sequence[Labelled], seen: Sequence[Content], places: dict[str, list[str]]) -> None:
     same: dict[str, list[Labelled]] = defaultdict(list)
-    for item, look in zip(items, seen, strict=True):
-        if look.digest:
-            same[look.digest].append(item)
+    for item, content in zip(items, seen, strict=True):
+        if content.digest:
+            same[content.digest].append(item)
     for found in same.values():
         for one, other in combinations(found[:_MOST_COPIES], 2):
             if one.split != other.split:
@@ -203,14 +203,16 @@ _MOST_COPIES = 100
 """Copies of one picture among which splits are compared, two by two."""
 
 
-def _near(items: Sequence[Labelled], seen: Sequence[Look], most: int, places: dict[str, list[str]]) -> None:
+def _near(
+    items: Sequence[Labelled], seen: Sequence[Content], most: int, places: dict[str, list[str]]
+) -> None:
     """Pairs that look alike: for each picture the first that was found, so that memory stays small."""
-    marked = [index for index, look in enumerate(seen) if look.mark is not None]
-    marks = np.array([seen[index].mark for index in marked], np.uint64)
+    known = [index for index, content in enumerate(seen) if content.fingerprint is not None]
+    fingerprints = np.array([seen[index].fingerprint for index in known], np.uint64)
     kinds: dict[str, dict[int, int]] = {"leak-near": {}, "duplicate-near": {}}
-    digests = np.unique([seen[index].digest for index in marked], return_inverse=True)[1].reshape(-1)
-    splits = np.unique([items[index].split for index in marked], return_inverse=True)[1].reshape(-1)
-    for ones, others in looks.near_pairs(marks, most):
+    digests = np.unique([seen[index].digest for index in known], return_inverse=True)[1].reshape(-1)
+    splits = np.unique([items[index].split for index in known], return_inverse=True)[1].reshape(-1)
+    for ones, others in contents.near_pairs(fingerprints, most):
         different = digests[ones] != digests[others]
         apart = splits[ones] != splits[others]
         for kind, which in (("leak-near", different & apart), ("duplicate-near", different & ~apart)):
@@ -220,7 +222,7 @@ def _near(items: Sequence[Labelled], seen: Sequence[Look], most: int, places: di
                 kinds[kind].setdefault(one, other)
     for kind, pairs in kinds.items():
         places[kind] += [
-            _pair(items[marked[one]], items[marked[other]]) for one, other in sorted(pairs.items())
+            _pair(items[known[one]], items[known[other]]) for one, other in sorted(pairs.items())
         ]
 
 

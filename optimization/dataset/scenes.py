@@ -12,9 +12,9 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from optimization.dataset import looks, places
+from optimization.dataset import contents, places
+from optimization.dataset.contents import Content
 from optimization.dataset.labelled import Dataset, Labelled
-from optimization.dataset.looks import Look
 from shared.errors import ConfigError
 
 Groups = npt.NDArray[np.intp]
@@ -24,7 +24,7 @@ _SEQUENCE = 20
 """Bits of 64 in which neighbours in a video differ at most, in the median; different photos differ in 32."""
 
 
-def scenes(dataset: Dataset, seen: Sequence[Look], way: str, near: int) -> Groups:
+def scenes(dataset: Dataset, seen: Sequence[Content], way: str, near: int) -> Groups:
     """Join pictures into groups.
 
     Args:
@@ -33,7 +33,7 @@ def scenes(dataset: Dataset, seen: Sequence[Look], way: str, near: int) -> Group
         way: "auto" takes the groups of the dataset, but does not believe the names of files whose pictures
             show something else each; "folder" takes folders, "picture" takes each picture by itself. Anything
             else is a regular expression: what its first group, or all of it, finds in a picture's path.
-        near: Bits of 64 in which the marks of pictures that look alike may differ; they are joined, too.
+        near: Bits of 64 in which the fingerprints of pictures that look alike may differ; they are joined, too.
             Below 0, only copies are joined.
 
     Raises:
@@ -41,15 +41,17 @@ def scenes(dataset: Dataset, seen: Sequence[Look], way: str, near: int) -> Group
     """
     names = np.array(_names(dataset.items, seen, way), object)
     labels: Groups = np.unique(names.astype(str), return_inverse=True)[1].reshape(-1)
-    digests = np.array([look.digest or f"{index}" for index, look in enumerate(seen)])
+    digests = np.array([content.digest or f"{index}" for index, content in enumerate(seen)])
     _, copies = np.unique(digests, return_inverse=True)
     labels = _joined(labels, np.arange(len(labels)), _first(copies.reshape(-1)))
     if near < 0:
         return labels
-    marked = np.array([index for index, look in enumerate(seen) if look.mark is not None], np.intp)
-    marks = np.array([seen[index].mark for index in marked.tolist()], np.uint64)
-    for ones, others in looks.near_pairs(marks, near):
-        labels = _joined(labels, marked[ones], marked[others])
+    known = np.array(
+        [index for index, content in enumerate(seen) if content.fingerprint is not None], np.intp
+    )
+    fingerprints = np.array([seen[index].fingerprint for index in known.tolist()], np.uint64)
+    for ones, others in contents.near_pairs(fingerprints, near):
+        labels = _joined(labels, known[ones], known[others])
     return labels
 
 
@@ -63,7 +65,7 @@ def blocks(dataset: Dataset, groups: Groups, count: int) -> Groups:
     return np.asarray(np.unique(found, return_inverse=True)[1].reshape(-1), np.intp)
 
 
-def _names(items: Sequence[Labelled], seen: Sequence[Look], way: str) -> list[str]:
+def _names(items: Sequence[Labelled], seen: Sequence[Content], way: str) -> list[str]:
     if way == "picture":
         return [str(index) for index in range(len(items))]
     if way == "folder":
@@ -85,7 +87,7 @@ def _names(items: Sequence[Labelled], seen: Sequence[Look], way: str) -> list[st
     return [(one.group(1) if pattern.groups else one.group()) or "" for one in found if one is not None]
 
 
-def _believed(items: Sequence[Labelled], seen: Sequence[Look]) -> list[str]:
+def _believed(items: Sequence[Labelled], seen: Sequence[Content]) -> list[str]:
     """The groups of the pictures; each picture by itself where only numbered names say they belong together.
 
     `cat_1.jpg` and `cat_2.jpg` are two cats, `gate_1.jpg` and `gate_2.jpg` one camera: neighbours of a film
@@ -98,8 +100,10 @@ def _believed(items: Sequence[Labelled], seen: Sequence[Look]) -> list[str]:
     for group, there in members.items():
         if len(there) > 1 and all(places.is_numbered(items[index].path, group) for index in there):
             there.sort(key=lambda index: _natural(items[index].path.stem))
-            marks = [seen[index].mark for index in there]
-            apart = [bin(a ^ b).count("1") for a, b in pairwise(marks) if a is not None and b is not None]
+            fingerprints = [seen[index].fingerprint for index in there]
+            apart = [
+                bin(a ^ b).count("1") for a, b in pairwise(fingerprints) if a is not None and b is not None
+            ]
             if apart and np.median(apart) > _SEQUENCE:
                 for index in there:
                     names[index] = f"{group} {index}"

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from optimization import files
+from optimization.dataset.contents import PICTURE_BYTES
 from optimization.dataset.labelled import Dataset, Labelled
-from optimization.dataset.looks import PICTURE_BYTES
 from optimization.dataset.texts import read_bytes, shown
 from shared.errors import ConfigError, SourceError
 

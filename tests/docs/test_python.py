@@ -12,6 +12,7 @@ import cv2
 
 from tests.conftest import REPO
 from tests.docs.pages import DOCS, Block, blocks
+from tests.optimization.dataset.drawn import CAT, DOG, coco
 
 PAGE = DOCS / "reference" / "python.md"
 
@@ -66,3 +67,14 @@ def test_analytics_counts_who_walks_through_zone_and_line(tmp_path: Path) -> Non
     assert ["zone_exited", "till"] in types
     assert ["line_crossed", "door"] in types
     assert last == "door: 1 in, 0 out"
+
+
+def test_a_dataset_is_checked_mended_and_converted(tmp_path: Path) -> None:
+    boxes = {"a.png": [(DOG, 3, 4, 20, 30), (DOG, 90, 4, 20, 30)], "b.png": [(CAT, 1, 1, 30, 40)]}
+    coco(tmp_path / "pictures", boxes)
+    assert run(example("Datasets"), tmp_path) == [
+        "warning box-beyond 1",
+        "a.png ['dog', 'dog'] [[3.0, 4.0, 23.0, 34.0], [90.0, 4.0, 96.0, 34.0]]",
+        "b.png ['cat'] [[1.0, 1.0, 31.0, 41.0]]",
+        "True",
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 from optimization import arguments
 from optimization.command import Command
 from optimization.commands.dataset import options
-from optimization.dataset import looks
+from optimization.dataset import contents
 from optimization.dataset.check import NEAR, Finding, check
 from optimization.dataset.reading import find
 from optimization.dataset.texts import shown
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     dataset = found.dataset
     print(f"{shown(args.dataset)}: {found.format}, {options.count(dataset)}")
     options.tell_lost(found)
-    findings = check(found, looks.looks([item.path for item in dataset.items]), args.near)
+    findings = check(found, contents.contents([item.path for item in dataset.items]), args.near)
     for one in findings:
         print(_told(one))
     faults = [one for one in findings if args.strict or one.level == "fault"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from optimization.dataset import looks, mend, writing
+from optimization.dataset import contents, mend, writing
 from optimization.dataset.labelled import Dataset, digest
 from optimization.dataset.reading import FORMATS, Format, Found, find, read
 from optimization.dataset.texts import shown
@@ -50,7 +50,7 @@ def add_near(parser: argparse.ArgumentParser, default: int) -> None:
         type=near,
         default=default,
         metavar="BITS",
-        help="bits of 64 in which the marks of pictures that look alike may differ; none: look for copies "
+        help="bits of 64 in which the fingerprints of pictures that look alike may differ; none: look for copies "
         "only "
         "(default: %(default)s)",
     )
@@ -93,8 +93,8 @@ def load(path: Path, args: argparse.Namespace) -> tuple[Dataset, Format]:
 
 
 def _mended(path: Path, dataset: Dataset) -> Dataset:
-    seen = looks.looks([item.path for item in dataset.items])
-    whole = tuple(item for item, look in zip(dataset.items, seen, strict=True) if not look.damage)
+    seen = contents.contents([item.path for item in dataset.items])
+    whole = tuple(item for item, content in zip(dataset.items, seen, strict=True) if not content.damage)
     if not whole:
         raise SourceError(f"{shown(path)}: no picture can be read")
     dataset, counts = mend.mended(replace(dataset, items=whole))

@@ -8,7 +8,7 @@ from typing import Any
 from optimization import arguments
 from optimization.command import Command
 from optimization.commands.dataset import options
-from optimization.dataset import looks, writing
+from optimization.dataset import contents, writing
 from optimization.dataset.check import NEAR
 
 _NAMED = 5
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     options.refuse_negative(args.seed)
     writing.claim(args.out)
     dataset, form = options.load(args.dataset, args)
-    seen = looks.looks([item.path for item in dataset.items])
+    seen = contents.contents([item.path for item in dataset.items])
     groups = scenes.scenes(dataset, seen, args.group, -1 if args.blocks else args.near)
     if args.blocks:
         groups = scenes.blocks(dataset, groups, args.blocks)

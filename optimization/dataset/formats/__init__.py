@@ -2,5 +2,5 @@
 
 `rows.py` is what they share: boxes on their way from numbers in a file to arrays, and problems on the way.
 Enter from `reading.py` and `writing.py` one folder up. May import `labelled.py`, `texts.py`, `places.py` and
-`looks.py`.
+`contents.py`.
 """

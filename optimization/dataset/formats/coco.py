@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from optimization.dataset import looks, places
+from optimization.dataset import contents, places
 from optimization.dataset.formats.rows import Reading, Rows, made, picture_side
 from optimization.dataset.labelled import Dataset, Labelled
 from optimization.dataset.texts import read_bytes, shown
@@ -132,7 +132,7 @@ def _items(
     class_ids = {one.id: names[one.name] for one in _used(document)}
     rows = _rows(path, document, class_ids, reading)
     unsized = [one.id for one in document.images if not _has_size(one)]
-    seen = dict(zip(unsized, looks.sizes([where[one] for one in unsized]), strict=True))
+    seen = dict(zip(unsized, contents.sizes([where[one] for one in unsized]), strict=True))
     items = []
     for one in document.images:
         place = where[one.id]

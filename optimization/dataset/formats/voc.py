@@ -1,6 +1,6 @@
 """Pascal VOC: an XML file for each picture, and lists of pictures for each split.
 
-Source: Everingham and Winn, "The PASCAL Visual Object Classes Challenge 2012 Development Kit". A VOC
+Source: Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 Development Kit". A VOC
 difficult object is a crowd here: neither counts in scores. CVAT's `labelmap.txt` keeps the order of classes.
 """
 
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from optimization.dataset import looks, places
+from optimization.dataset import contents, places
 from optimization.dataset.formats.rows import Reading, Rows, made, picture_side
 from optimization.dataset.labelled import Dataset, Labelled
 from optimization.dataset.texts import read_text, shown
@@ -56,12 +56,12 @@ def read(root: Path, files: Iterable[Path], reading: Reading) -> Dataset:
     names = order + sorted({name for _, _, tree, _ in parsed for name in _names(tree)} - set(order))
     class_ids = {name: kind for kind, name in enumerate(names)}
     items = []
-    sizes = looks.sizes([picture for _, picture, _, _ in parsed])
-    for (file, picture, tree, split), look in zip(parsed, sizes, strict=True):
+    sizes = contents.sizes([picture for _, picture, _, _ in parsed])
+    for (file, picture, tree, split), content in zip(parsed, sizes, strict=True):
         width, height = (picture_side(_number(tree.find(f"size/{side}"))) for side in ("width", "height"))
         if width < 1 or height < 1:
-            width, height = look.width, look.height
-        if look.damage or width < 1 or height < 1:
+            width, height = content.width, content.height
+        if content.damage or width < 1 or height < 1:
             reading.problem("picture-unreadable", picture, "is not a picture that can be read")
             continue
         xyxy, kinds, crowds = _rows(file, tree, class_ids, reading).arrays()

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from optimization.dataset import looks, places
+from optimization.dataset import contents, places
 from optimization.dataset.formats.rows import Reading, Rows, made
 from optimization.dataset.labelled import Dataset, Labelled
 from optimization.dataset.texts import read_text, shown
@@ -130,24 +130,24 @@ def _dataset(
     items: list[Labelled] = []
     seen_labels: set[Path] = set()
     most = -1
-    for (picture, split), look in zip(found.items(), looks.sizes(list(found)), strict=True):
+    for (picture, split), content in zip(found.items(), contents.sizes(list(found)), strict=True):
         labels = label_file(picture)
         seen_labels.add(labels)
-        if look.damage == "missing":
+        if content.damage == "missing":
             reading.problem("picture-missing", picture, "is missing, and a list names it")
             continue
-        if look.damage:
+        if content.damage:
             reading.problem("picture-unreadable", picture, "is not a picture that can be read")
             continue
         rows = Rows()
         if labels.is_file():
-            _read_labels(labels, look.width, look.height, names, rows, reading, pose=pose)
+            _read_labels(labels, content.width, content.height, names, rows, reading, pose=pose)
         else:
             reading.unlabelled.append(picture)
         xyxy, kinds, crowds = rows.arrays()
         most = max(most, int(kinds.max(initial=-1)))
         group = places.group_name(picture, root)
-        items.append(Labelled(picture, look.width, look.height, xyxy, kinds, crowds, group, split))
+        items.append(Labelled(picture, content.width, content.height, xyxy, kinds, crowds, group, split))
     for folder in sorted({labels.parent for labels in seen_labels}):
         if folder.is_dir():
             texts = (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from optimization.dataset import looks
+from optimization.dataset import contents
 from optimization.dataset.check import FAULTS, NEAR, WARNINGS, check
 from optimization.dataset.reading import find
 from tests.optimization.dataset.drawn import CAT, DOG, coco, paint
@@ -61,7 +61,7 @@ def spoiled(root: Path) -> Path:
 
 def test_each_kind_of_finding_is_found_where_it_is_and_nowhere_else(tmp_path: Path) -> None:
     found = find(spoiled(tmp_path))
-    seen = looks.looks([item.path for item in found.dataset.items], progress=False)
+    seen = contents.contents([item.path for item in found.dataset.items], progress=False)
     places = {
         one.kind: [Path(place.split(" ")[0]).name for place in one.places] for one in check(found, seen)
     }
@@ -99,44 +99,47 @@ def test_a_text_file_without_its_picture_is_found(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "labels" / f"{name}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     found = find(tmp_path)
-    findings = check(found, looks.looks([tmp_path / "images" / "a.png"], progress=False))
+    findings = check(found, contents.contents([tmp_path / "images" / "a.png"], progress=False))
     assert [(one.kind, one.level, [Path(place).name for place in one.places]) for one in findings] == [
         ("annotation-stray", "warning", ["b.txt"])
     ]
 
 
 def test_the_same_picture_is_known_again_and_others_are_not(tmp_path: Path) -> None:
-    marks = []
+    fingerprints = []
     for seed in range(40):
         pixels = cv2.imread(str(paint(tmp_path / "a.png", seed, (320, 240))), cv2.IMREAD_GRAYSCALE)
         assert pixels is not None
         grey = np.asarray(pixels, np.uint8)
-        first = looks.mark(grey)
+        first = contents.fingerprint(grey)
         assert first is not None
         jpeg = cv2.imdecode(
             cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], cv2.IMREAD_GRAYSCALE
         )
         for other in (jpeg, cv2.resize(grey, (160, 120), interpolation=cv2.INTER_AREA), grey // 2 + 40):
-            again = looks.mark(np.asarray(other, np.uint8))
+            again = contents.fingerprint(np.asarray(other, np.uint8))
             assert again is not None
             assert bin(first ^ again).count("1") <= NEAR
-        marks.append(first)
-    assert list(looks.near_pairs(np.array(marks, np.uint64), NEAR)) == []
-    assert looks.mark(np.full((40, 40), 128, np.uint8)) is None
+        fingerprints.append(first)
+    assert list(contents.near_pairs(np.array(fingerprints, np.uint64), NEAR)) == []
+    assert contents.fingerprint(np.full((40, 40), 128, np.uint8)) is None
 
 
 @pytest.mark.parametrize("most", [0, 1, 6])
 def test_pairs_are_those_that_differ_in_few_bits(most: int) -> None:
     random = np.random.default_rng(most)
-    marks = random.integers(0, 2**63, 60, dtype=np.uint64)
+    fingerprints = random.integers(0, 2**63, 60, dtype=np.uint64)
     flips = [
         sum(1 << int(bit) for bit in random.choice(64, count % 9, replace=False)) for count in range(120)
     ]
-    marks = np.append(marks, marks[np.arange(120) % 60] ^ np.array(flips, np.uint64))
+    fingerprints = np.append(fingerprints, fingerprints[np.arange(120) % 60] ^ np.array(flips, np.uint64))
     want = {
-        (a, b) for a in range(180) for b in range(a) if bin(int(marks[a]) ^ int(marks[b])).count("1") <= most
+        (a, b)
+        for a in range(180)
+        for b in range(a)
+        if bin(int(fingerprints[a]) ^ int(fingerprints[b])).count("1") <= most
     }
-    pairs = ((*ones.tolist(), *others.tolist()) for ones, others in looks.near_pairs(marks, most))
+    pairs = ((*ones.tolist(), *others.tolist()) for ones, others in contents.near_pairs(fingerprints, most))
     found = {
         (max(both), min(both))
         for batch in pairs

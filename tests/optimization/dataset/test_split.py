@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from optimization.dataset import looks, scenes, split
+from optimization.dataset import contents, scenes, split
 from optimization.dataset.check import NEAR
 from optimization.dataset.labelled import Dataset, Labelled
 from optimization.dataset.places import group_name
@@ -110,7 +110,7 @@ def pictures(tmp_path: Path) -> Dataset:
 def test_frames_of_a_camera_stay_together_and_cats_do_not(
     pictures: Dataset, way: str, near: int, groups: list[str]
 ) -> None:
-    seen = looks.looks([item.path for item in pictures.items], progress=False)
+    seen = contents.contents([item.path for item in pictures.items], progress=False)
     found = scenes.scenes(pictures, seen, way, near)
     names = [item.path.stem for item in pictures.items]
     together = [" ".join(np.array(names)[found == group]) for group in range(int(found.max()) + 1)]
@@ -124,6 +124,6 @@ def test_blocks_cut_a_film_into_neighbours(pictures: Dataset) -> None:
 
 @pytest.mark.parametrize(("way", "says"), [("(", "nor a regular expression"), ("dog", "finds nothing in")])
 def test_a_pattern_that_cannot_group_is_refused(pictures: Dataset, way: str, says: str) -> None:
-    seen = looks.looks([item.path for item in pictures.items], progress=False)
+    seen = contents.contents([item.path for item in pictures.items], progress=False)
     with pytest.raises(ConfigError, match=says):
         scenes.scenes(pictures, seen, way, NEAR)

@@ -1,4 +1,4 @@
-"""What the files of pictures hold: size, damage, and two marks by which the same picture is known again."""
+"""What the files of pictures hold: size, damage, and by what the same picture is known again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Damage = Literal["missing", "unreadable", "cut", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Content:
     """What one file holds.
 
     Attributes:
@@ -51,7 +51,7 @@ class Look:
         turned: Whether EXIF turns or mirrors it.
         damage: What is wrong with the file; empty when nothing is.
         digest: Its SHA-256; empty when it was not read whole.
-        mark: Its perceptual hash; None when it was not decoded, or shows nothing but one colour.
+        fingerprint: Its perceptual hash; None when it was not decoded, or shows nothing but one colour.
     """
 
     width: int
@@ -59,67 +59,69 @@ class Look:
     turned: bool = False
     damage: Damage = ""
     digest: str = ""
-    mark: int | None = None
+    fingerprint: int | None = None
 
 
-def size(path: Path) -> Look:
+def size(path: Path) -> Content:
     """The size of a picture, from its header alone."""
     from PIL import Image
 
     if not path.is_file():  # a pipe would wait for somebody to write
-        return Look(0, 0, damage="missing")
+        return Content(0, 0, damage="missing")
     try:
         with path.open("rb") as file, _opened(file) as header:
             return _sized(header)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return Look(0, 0, damage="unreadable")
+        return Content(0, 0, damage="unreadable")
 
 
-def sizes(paths: list[Path]) -> list[Look]:
+def sizes(paths: list[Path]) -> list[Content]:
     """The size of each picture, from its header alone."""
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(size, paths))
 
 
-def look(path: Path) -> Look:
+def content(path: Path) -> Content:
     """All about a picture; decodes it."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        content = read_bytes(path, PICTURE_BYTES)
+        data = read_bytes(path, PICTURE_BYTES)
     except SourceError:
-        return Look(0, 0, damage="unreadable" if path.exists() else "missing")
-    digest = hashlib.sha256(content).hexdigest()
+        return Content(0, 0, damage="unreadable" if path.exists() else "missing")
+    digest = hashlib.sha256(data).hexdigest()
     try:
-        with _opened(io.BytesIO(content)) as header:
+        with _opened(io.BytesIO(data)) as header:
             found = _sized(header)
             if found.width * found.height > MOST_PIXELS:
-                return Look(found.width, found.height, found.turned, "unreadable", digest)
+                return Content(found.width, found.height, found.turned, "unreadable", digest)
             header.draft(
                 "L", (found.width // 8, found.height // 8)
             )  # JPEGs get by with an eighth of the arithmetic
             header.load()
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        return Look(0, 0, damage="unreadable", digest=digest)
+        return Content(0, 0, damage="unreadable", digest=digest)
     except (
         OSError,
         ValueError,
         SyntaxError,
         EOFError,
     ):  # Pillow's words for data that end too early or are broken
-        return Look(0, 0, damage="cut", digest=digest)
+        return Content(0, 0, damage="cut", digest=digest)
     flags = (
         cv2.IMREAD_REDUCED_GRAYSCALE_8
         if min(found.width, found.height) >= 8 * _SIDE
         else cv2.IMREAD_GRAYSCALE
     )
-    small = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    small = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if small is None:
-        return Look(found.width, found.height, found.turned, "unreadable", digest)
-    return Look(found.width, found.height, found.turned, "", digest, mark(np.asarray(small, np.uint8)))
+        return Content(found.width, found.height, found.turned, "unreadable", digest)
+    return Content(
+        found.width, found.height, found.turned, "", digest, fingerprint(np.asarray(small, np.uint8))
+    )
 
 
-def looks(paths: list[Path], *, progress: bool = True) -> list[Look]:
+def contents(paths: list[Path], *, progress: bool = True) -> list[Content]:
     """All about each picture.
 
     Args:
@@ -127,14 +129,14 @@ def looks(paths: list[Path], *, progress: bool = True) -> list[Look]:
         progress: Whether a bar shows how far it is, where somebody looks at it.
     """
     with ThreadPoolExecutor(_THREADS) as pool:
-        found: Iterable[Look] = pool.map(look, paths)
+        found: Iterable[Content] = pool.map(content, paths)
         bar = tqdm(
             found, total=len(paths), desc="pictures", unit="", leave=False, disable=None if progress else True
         )
         return list(bar)
 
 
-def mark(grey: U8) -> int | None:
+def fingerprint(grey: U8) -> int | None:
     """A perceptual hash of 64 bits: few differ where pictures look alike, else about half.
 
     The signs of the lowest 64 frequencies of a discrete cosine transform, against their median. Source:
@@ -154,28 +156,28 @@ def mark(grey: U8) -> int | None:
     return int.from_bytes(bits.tobytes(), "big")
 
 
-def near_pairs(marks: U64, most: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Pairs of marks that differ in few bits, in batches; a pair can come more than once.
+def near_pairs(fingerprints: U64, most: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Pairs of fingerprints that differ in few bits, in batches; a pair can come more than once.
 
-    Of marks that differ in at most n bits, at least one of n + 1 bands is the same. So only neighbours in the
-    order of each band are compared, and memory does not grow with the number of pairs.
+    Of fingerprints that differ in at most n bits, at least one of n + 1 bands is the same. So only neighbours
+    in the order of each band are compared, and memory does not grow with the number of pairs.
 
     Args:
-        marks: ``(N,)``.
+        fingerprints: ``(N,)``.
         most: Bits in which the two of a pair may differ.
     """
     edges = np.linspace(0, 64, most + 2).astype(int)
     for low, high in pairwise(edges.tolist()):
-        band = (marks >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+        band = (fingerprints >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
         order = np.argsort(band, kind="stable")
-        band, sorted_marks = band[order], marks[order]
-        start = np.arange(len(marks) - 1)
-        for apart in range(1, len(marks)):
-            start = start[start + apart < len(marks)]
+        band, ordered = band[order], fingerprints[order]
+        start = np.arange(len(fingerprints) - 1)
+        for apart in range(1, len(fingerprints)):
+            start = start[start + apart < len(fingerprints)]
             start = start[band[start] == band[start + apart]]
             if not len(start):
                 break
-            near = start[_bits(sorted_marks[start] ^ sorted_marks[start + apart]) <= most]
+            near = start[_bits(ordered[start] ^ ordered[start + apart]) <= most]
             if len(near):
                 yield order[near], order[near + apart]
 
@@ -199,7 +201,7 @@ def _opened(file: IO[bytes]) -> Image.Image:
         return Image.open(file, formats=_FORMATS)
 
 
-def _sized(header: Image.Image) -> Look:
+def _sized(header: Image.Image) -> Content:
     width, height = header.size
     turn = 1
     # EXIF that cannot be read turns nothing in OpenCV, either.
@@ -207,4 +209,4 @@ def _sized(header: Image.Image) -> Look:
         turn = int(header.getexif().get(_ORIENTATION, 1))
     if turn in _SIDEWAYS:
         width, height = height, width
-    return Look(width, height, turn in (2, 3, 4, *_SIDEWAYS))
+    return Content(width, height, turn in (2, 3, 4, *_SIDEWAYS))
