@@ -17,8 +17,7 @@ from optimization.dataset.reading import Found
 from optimization.dataset.texts import shown
 
 NEAR = 6
-"""Bits of 64 in which the fingerprints of two pictures may differ that are the same one, scaled, compressed anew or
-brighter.
+"""Bits of 64 in which the fingerprints of one picture differ when it is scaled, compressed anew or brighter.
 
 Measured on photos: a JPEG of quality 30, half the size, or a fifth brighter make 0 to 6 bits; of 12,000 pairs
 of different photos, the closest differ in 16. Frames of a camera that stands still differ in few bits, too.

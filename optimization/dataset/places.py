@@ -81,9 +81,7 @@ def below(folder: Path, name: str, where: str) -> Path:
     """
     if "\\" in name and not (folder / name).exists():
         name = name.replace("\\", "/")
-    if re.match(
-        r"^[A-Za-z]:/", name
-    ):  # a place on somebody's own disk: only the file's name says something here
+    if re.match(r"^[A-Za-z]:/", name):  # on somebody's own disk: only the file's name says something here
         name = name.rpartition("/")[2]
     pure = PurePosixPath(name)
     if not pure.name or "\0" in name:

@@ -33,8 +33,8 @@ def scenes(dataset: Dataset, seen: Sequence[Content], way: str, near: int) -> Gr
         way: "auto" takes the groups of the dataset, but does not believe the names of files whose pictures
             show something else each; "folder" takes folders, "picture" takes each picture by itself. Anything
             else is a regular expression: what its first group, or all of it, finds in a picture's path.
-        near: Bits of 64 in which the fingerprints of pictures that look alike may differ; they are joined, too.
-            Below 0, only copies are joined.
+        near: Bits of 64 in which the fingerprints of pictures that look alike may differ; they are joined,
+            too. Below 0, only copies are joined.
 
     Raises:
         ConfigError: The regular expression is none, or does not fit a picture.

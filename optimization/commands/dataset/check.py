@@ -108,8 +108,7 @@ COMMAND = Command(
     name="check",
     help="find broken pictures, wrong boxes, unknown classes, copies, and leaks between splits",
     description="Examine annotated pictures: files, boxes, classes, copies, and whether splits leak. Each "
-    "kind of finding "
-    "is a line; --json has all of them. Ends with code 1 when there are faults.",
+    "kind of finding is a line; --json has all of them. Ends with code 1 when there are faults.",
     declare=declare,
     run=run,
     judge=judge,

@@ -49,8 +49,7 @@ COMMAND = Command(
     name="convert",
     help="write them as COCO, YOLO or Pascal VOC",
     description="Write annotated pictures in another format, or with other classes. Splits stay as they "
-    "are. What the format "
-    "cannot hold is said, with numbers.",
+    "are. What the format cannot hold is said, with numbers.",
     declare=declare,
     run=run,
     needs=options.NEEDS,

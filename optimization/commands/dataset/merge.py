@@ -85,8 +85,7 @@ COMMAND = Command(
     name="merge",
     help="make several datasets one: classes by name, copies once",
     description="Join annotated pictures. Classes are matched by name, pictures of the same name are kept "
-    "apart, and copies "
-    "are taken once.",
+    "apart, and copies are taken once.",
     declare=declare,
     run=run,
     needs=options.NEEDS,

@@ -15,6 +15,7 @@ from optimization.dataset.texts import shown
 from shared.errors import ConfigError, SourceError
 
 NEEDS = ("PIL",)
+SPLITS = ("train", "val", "test")
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +34,7 @@ def add_out(parser: argparse.ArgumentParser) -> None:
         choices=writing.PICTURES,
         default="link",
         help="link: a second name of each file, which takes no space; copy; refer: symbolic links to where "
-        "they "
-        "are (default: link)",
+        "they are (default: link)",
     )
     parser.add_argument(
         "--mend",
@@ -50,9 +50,8 @@ def add_near(parser: argparse.ArgumentParser, default: int) -> None:
         type=near,
         default=default,
         metavar="BITS",
-        help="bits of 64 in which the fingerprints of pictures that look alike may differ; none: look for copies "
-        "only "
-        "(default: %(default)s)",
+        help="bits of 64 in which the fingerprints of pictures that look alike may differ; none: look for "
+        "copies only (default: %(default)s)",
     )
 
 
@@ -153,14 +152,14 @@ def shares(text: str) -> dict[str, float]:
     for part in text.split(","):
         name, equals, value = (word.strip() for word in part.partition("="))
         try:
-            found[name] = float(value) if equals and name.isidentifier() and name not in found else -1.0
+            found[name] = float(value) if equals and name in SPLITS and name not in found else -1.0
         except ValueError:
             found[name] = -1.0
     total = sum(found.values())
     if not (min(found.values()) > 0 and min(abs(total - 1), abs(total - 100)) < 1e-6):  # also of NaN
         raise argparse.ArgumentTypeError(
-            f"{text!r} are no shares; write a name and a share for each split, which add up to 1 or 100, "
-            "such as train=80,val=20"
+            f"{text!r} are no shares; write a share for each of {', '.join(SPLITS)} that you want, which add "
+            "up to 1 or 100, such as train=80,val=20"
         )
     return {name: share / total for name, share in found.items()}
 

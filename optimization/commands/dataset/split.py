@@ -30,16 +30,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default="auto",
         metavar="auto|folder|picture|PATTERN",
         help="what must stay in one split: what file names and looks say, folders, each picture by itself, "
-        "or what a "
-        "regular expression finds in the path (default: auto)",
+        "or what a regular expression finds in the path (default: auto)",
     )
     parser.add_argument(
         "--blocks",
         type=arguments.positive,
         metavar="N",
         help="cut each group into N parts in the order of names, for the film of one camera; then pictures "
-        "that look alike "
-        "are not kept together",
+        "that look alike are not kept together",
     )
     options.add_near(parser, NEAR)
     parser.add_argument(
@@ -92,9 +90,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 COMMAND = Command(
     name="split",
     help="divide them into training, validation and test, video by video",
-    description="Divide annotated pictures so that no video, camera or scene, and no two pictures that look "
-    "alike, are in two "
-    "splits, and that each split gets its share of every class.",
+    description="Divide annotated pictures so that no video, camera or scene, and no two pictures that "
+    "look alike, are in two splits, and that each split gets its share of every class.",
     declare=declare,
     run=run,
     needs=options.NEEDS,

@@ -87,8 +87,7 @@ COMMAND = Command(
     name="stats",
     help="count classes, sizes of boxes, and objects in a picture, split by split",
     description="Count what annotated pictures show. Sizes are COCO's: small is below 32x32 pixels, large "
-    "from 96x96 on. Crowds "
-    "do not count.",
+    "from 96x96 on. Crowds do not count.",
     declare=declare,
     run=run,
     needs=options.NEEDS,

@@ -93,8 +93,7 @@ def _decoded(path: Path) -> _File:
     except msgspec.ValidationError as error:
         raise SourceError(
             f"{shown(path)}: is not a COCO annotation file: {error}; it needs 'images' with id and "
-            "file_name, "
-            "'annotations' with image_id, category_id and bbox, and 'categories' with id and name"
+            "file_name, 'annotations' with image_id, category_id and bbox, and 'categories' with id and name"
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if b"NaN" in content or b"Infinity" in content:
@@ -147,18 +146,8 @@ def _items(
             continue
         group = one.group or (f"video {one.video_id}" if one.video_id is not None else "")
         xyxy, kinds, crowds = rows[one.id].arrays()
-        items.append(
-            Labelled(
-                place,
-                width,
-                height,
-                xyxy,
-                kinds,
-                crowds,
-                group or places.group_name(place, root),
-                split,
-            )
-        )
+        group = group or places.group_name(place, root)
+        items.append(Labelled(place, width, height, xyxy, kinds, crowds, group, split))
     return items
 
 
