@@ -78,8 +78,8 @@ def find(path: Path) -> Found:
     """
     need("PIL", extra="optimize")
     reading = Reading()
-    kind, take = _recognised(path)
     try:
+        kind, take = _recognised(path)
         dataset = take(reading)
     except OSError as error:
         raise SourceError(f"{shown(path)}: cannot be read ({error.strerror})") from None

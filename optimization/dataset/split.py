@@ -53,10 +53,9 @@ def divide(dataset: Dataset, groups: Groups, shares: Mapping[str, float], seed: 
     count = int(groups.max()) + 1
     sizes = np.bincount(groups)
     if count < len(shares):
-        have = "group" if count == 1 else "groups"
         raise ConfigError(
-            f"the {len(groups)} pictures are of {count} {have}, too few for {len(shares)} splits; --blocks "
-            "10 cuts each group into 10 parts in the order of names, as a film of one camera needs it"
+            f"too few groups for {len(shares)} splits: {count}, of {len(groups)} pictures; --blocks 10 cuts each "
+            "group into 10 parts in the order of names, as a film of one camera needs it"
         )
     content = _content(dataset, groups, count)
     best, least = None, np.inf

@@ -42,19 +42,19 @@ def claim(folder: Path) -> None:
         ConfigError: Something of that name is there, other than an empty folder, or its parent cannot be
             written to.
     """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise ConfigError(f"--out {shown(folder)}: is no folder; name a new one")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ConfigError(
-            f"--out {shown(folder)}: is not empty, and a dataset is never written over another; name a "
-            "new folder"
-        )
+    place = shown(folder)
     try:
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise ConfigError(f"--out {place}: is no folder; name a new one")
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ConfigError(
+                f"--out {place}: is not empty, and a dataset is never written over another; name a new folder"
+            )
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--out {shown(folder)}: cannot be made ({error.strerror})") from None
+        raise ConfigError(f"--out {place}: cannot be made ({error.strerror})") from None
     if not os.access(folder.absolute().parent, os.W_OK):
-        raise ConfigError(f"--out {shown(folder)}: cannot be made (permission denied)")
+        raise ConfigError(f"--out {place}: cannot be made (permission denied)")
 
 
 def write(dataset: Dataset, folder: Path, form: Format, pictures: Pictures = "link") -> Written:

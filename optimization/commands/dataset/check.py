@@ -96,7 +96,7 @@ def judge(document: dict[str, Any]) -> None:
 
 
 def _told(one: Finding) -> str:
-    return f"{one.level}: {len(one.places)} {one.title} ({one.kind}): {_examples(one.places)}"
+    return f"{one.level}: {one.title}: {len(one.places)} ({one.kind}): {_examples(one.places)}"
 
 
 def _examples(places: Sequence[str]) -> str:

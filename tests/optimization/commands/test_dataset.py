@@ -37,7 +37,7 @@ def test_check_ends_with_one_for_faults_with_zero_for_warnings_and_reports_all(
     told = capsys.readouterr()
     lines = [line for line in told.out.splitlines() if line.startswith("fault")]
     assert len(lines) == 1
-    assert lines[0].startswith("fault: 5 boxes lie outside their picture (box-outside): ")
+    assert lines[0].startswith("fault: boxes outside their picture: 5 (box-outside): ")
     assert lines[0].endswith("; ...")
     assert told.err == f"error: {data}: 5 faults, as listed above\n"
     findings = {one["kind"]: one for one in json.loads(report.read_text())["findings"]}
@@ -97,6 +97,8 @@ def test_what_cannot_be_read_stops_a_conversion_unless_it_is_mended(
         (["merge", "{data}", "--out", "{new}"], "at least two"),
         (["check", "{data}", "--sheet", "sheet.gif"], "'.gif'"),
         (["check", "{new}"], "no such dataset"),
+        (["check", "{new}" + 300 * "x"], "File name too long"),
+        (["convert", "{data}", "--to", "voc", "--out", "{new}" + 300 * "x"], "File name too long"),
     ],
 )
 def test_wrong_options_end_in_one_sentence_that_names_them(

@@ -57,7 +57,7 @@ def test_a_class_in_one_group_only_is_named_and_too_few_groups_are_refused() -> 
     items = [labelled(Path(f"{n}.jpg"), 1 if n == 3 else 0, group=str(n)) for n in range(10)]
     dataset = Dataset(("cat", "dog"), tuple(items))
     assert split.divide(dataset, np.arange(10), SHARES, 0).lacking.keys() == {"dog"}
-    with pytest.raises(ConfigError, match="of 1 group, too few for 2 splits; --blocks"):
+    with pytest.raises(ConfigError, match="too few groups for 2 splits: 1, of 10 pictures; --blocks"):
         split.divide(dataset, np.zeros(10, np.intp), SHARES, 0)
 
 
