@@ -54,8 +54,8 @@ def divide(dataset: Dataset, groups: Groups, shares: Mapping[str, float], seed: 
     sizes = np.bincount(groups)
     if count < len(shares):
         raise ConfigError(
-            f"too few groups for {len(shares)} splits: {count}, of {len(groups)} pictures; --blocks 10 cuts each "
-            "group into 10 parts in the order of names, as a film of one camera needs it"
+            f"too few groups for {len(shares)} splits: {count}, of {len(groups)} pictures; --blocks 10 cuts "
+            "each group into 10 parts in the order of names, as a film of one camera needs it"
         )
     content = _content(dataset, groups, count)
     best, least = None, np.inf

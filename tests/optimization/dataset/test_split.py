@@ -44,6 +44,18 @@ def test_every_split_gets_its_share_of_pictures_and_of_each_class_and_no_group_i
     assert done.lacking == {}
 
 
+def test_classes_of_few_objects_reach_the_small_split() -> None:
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        kinds = [random.choice(24, int(random.integers(1, 4)), replace=False).tolist() for _ in range(80)]
+        items = [labelled(Path(f"{n}.jpg"), *there, group=str(n)) for n, there in enumerate(kinds)]
+        done = split.divide(
+            Dataset(tuple("abcdefghijklmnopqrstuvwx"), tuple(items)), np.arange(80), SHARES, 0
+        )
+        assert len(done.dataset.part("val").items) == 16
+        assert len(done.lacking) <= 3  # of 24 classes, which have about 7 objects each
+
+
 def test_the_same_seed_gives_the_same_splits_and_another_gives_others() -> None:
     dataset, groups = many()
     splits = [
@@ -86,7 +98,7 @@ def pictures(tmp_path: Path) -> Dataset:
     for number in range(1, 5):
         frame = cv2.imread(str(paint(tmp_path / "x" / f"gate_{number}.png", 7)))
         assert frame is not None
-        cv2.circle(frame, (20 * number, 30), 6, (255, 255, 255), -1)
+        cv2.circle(frame, (20 * number, 30), 2, (255, 255, 255), -1)
         cv2.imwrite(str(tmp_path / "x" / f"gate_{number}.png"), frame)
     paths = sorted((tmp_path / "x").iterdir())
     paths += [paint(tmp_path / "x" / f"cat_{number}.png", 20 + number) for number in (1, 2)]
@@ -102,6 +114,7 @@ def pictures(tmp_path: Path) -> Dataset:
     [
         ("auto", NEAR, ["gate_1 gate_2 gate_3 gate_4 other", "cat_1", "cat_2"]),
         ("auto", -1, ["gate_1 gate_2 gate_3 gate_4 other", "cat_1", "cat_2"]),
+        ("picture", NEAR, ["gate_1 gate_2 gate_3 gate_4 other", "cat_1", "cat_2"]),
         ("picture", -1, ["gate_1", "gate_2 other", "gate_3", "gate_4", "cat_1", "cat_2"]),
         ("folder", -1, ["gate_1 gate_2 gate_3 gate_4 cat_1 cat_2 other"]),
         (r"([a-z]+)[_\d]*\.png", -1, ["gate_1 gate_2 gate_3 gate_4 other", "cat_1 cat_2"]),

@@ -99,6 +99,7 @@ def test_merged_datasets_share_classes_by_name_and_take_copies_once(tmp_path: Pa
 def test_mended_boxes_are_inside_their_picture_and_have_an_area(tmp_path: Path) -> None:
     boxes = [
         [-5, 5, 20, 30],
+        [-7, 5, 20, 30],
         [10, 10, 30, 30],
         [10, 10, 30, 30],
         [30, 10, 10, 30],
@@ -106,11 +107,11 @@ def test_mended_boxes_are_inside_their_picture_and_have_an_area(tmp_path: Path) 
         [0, 0, 9, 0],
     ]
     item = Labelled(
-        tmp_path, 96, 64, np.array(boxes, np.float32), np.zeros(6, np.int32), np.zeros(6, np.bool_), "group"
+        tmp_path, 96, 64, np.array(boxes, np.float32), np.zeros(7, np.int32), np.zeros(7, np.bool_), "group"
     )
     dataset, counts = mended(Dataset(("cat",), (item,)))
     assert dataset.items[0].xyxy.tolist() == [[0, 5, 20, 30], [10, 10, 30, 30]]
-    assert counts == {"clipped": 1, "left out": 4}
+    assert counts == {"clipped": 1, "left out": 5}
 
 
 def test_stats_count_by_class_and_size_without_crowds(tmp_path: Path) -> None:
