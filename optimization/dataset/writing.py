@@ -85,7 +85,8 @@ def write(dataset: Dataset, folder: Path, form: Format, pictures: Pictures = "li
                 target.rmdir()
             part.rename(target)
         except OSError as error:
-            about = f" ({shown(Path(error.filename))})" if error.filename else ""
+            gone = isinstance(error, FileNotFoundError) and error.filename
+            about = f" ({shown(Path(error.filename))})" if gone else ""
             raise OutputError(f"{shown(folder)}: cannot be written: {error.strerror}{about}") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
