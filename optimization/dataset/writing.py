@@ -71,9 +71,15 @@ def write(dataset: Dataset, folder: Path, form: Format, pictures: Pictures = "li
         What was lost or copied.
 
     Raises:
-        ConfigError: The folder is not new.
+        ConfigError: The folder is not new, or the format does not know a split.
         OutputError: The disk does not take it, or a picture is gone; nothing is left behind.
     """
+    odd = set(dataset.splits) - {"", *yolo.SPLITS}
+    if form != "voc" and odd:
+        raise ConfigError(
+            f"{form} knows the splits {', '.join(yolo.SPLITS)}, and not {min(odd)!r}; dataset split makes "
+            "new ones"
+        )
     claim(folder)
     target = folder.absolute()
     part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")

@@ -58,9 +58,10 @@ def test_split_convert_merge_and_stats_work_in_a_row(
     assert run("convert", parts, "--to", "voc", "--out", voc, "--classes", "dog") == 0
     assert read(voc).names == ("dog",)
     assert objects(read(voc)) == {thing for thing in objects(read(data)) if thing[1] == "dog"}
-    assert run("merge", data, voc, "--out", one) == 0
+    assert run("merge", data, voc, "--out", one, "--rename", "dog=hound") == 0
     assert "once only: 8" in capsys.readouterr().out
-    assert objects(read(one)) == objects(read(data))
+    assert read(one).names == ("cat", "hound")
+    assert {thing[2:] for thing in objects(read(one))} == {thing[2:] for thing in objects(read(data))}
     plot = tmp_path / "plot.png"
     assert run("stats", parts, "--plot", plot, "--json", tmp_path / "stats.json") == 0
     assert json.loads((tmp_path / "stats.json").read_text())["splits"]["val"]["pictures"] == 3
@@ -95,6 +96,10 @@ def test_what_cannot_be_read_stops_a_conversion_unless_it_is_mended(
         (["convert", "{data}", "--out", "{new}", "--classes", "cat,bird"], "'bird'"),
         (["convert", "{data}", "--out", "{new}", "--classes", "cat,cat"], "stands twice"),
         (["merge", "{data}", "--out", "{new}"], "at least two"),
+        (
+            ["merge", "{data}", "{data}", "--out", "{new}", "--rename", "bird=cat"],
+            "no dataset has a class 'bird'",
+        ),
         (["check", "{data}", "--sheet", "sheet.gif"], "'.gif'"),
         (["check", "{new}"], "no such dataset"),
         (["check", "{new}" + 300 * "x"], "File name too long"),

@@ -58,6 +58,16 @@ def test_nothing_is_left_behind_when_writing_fails_and_nothing_is_written_over(t
     assert [path.name for path in out.iterdir()] == ["mine"]
 
 
+def test_a_split_that_a_format_does_not_know_is_refused_where_it_would_be_lost(tmp_path: Path) -> None:
+    dataset = small(tmp_path / "in", "a.png")
+    folds = Dataset(dataset.names, tuple(replace(item, split="fold1") for item in dataset.items))
+    for form in ("coco", "yolo"):
+        with pytest.raises(ConfigError, match=f"{form} knows the splits train, val, test, and not 'fold1'"):
+            write(folds, tmp_path / "out", form)
+    write(folds, tmp_path / "out", "voc")
+    assert find(tmp_path / "out").dataset.splits == ("fold1",)
+
+
 def test_the_digest_knows_objects_and_pixels_and_no_names_or_order(tmp_path: Path) -> None:
     dataset = small(tmp_path / "in", "a.png", "b.png")
     first = digest(dataset)
