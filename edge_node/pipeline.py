@@ -34,7 +34,7 @@ log = logging.getLogger("darner.pipeline")
 _AHEAD = 4
 """Frames of a file that may wait between two stages, so that a pause in one does not stop the next."""
 _LOOK_S = 0.5
-"""How often who waits for an answer looks whether the network's thread still runs, seconds."""
+"""How often a thread that waits for an answer checks that the network's thread still runs, seconds."""
 
 
 class Pipeline:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 _AT_ONCE = 3
-"""Most places of a full lane that become free before who waits for room is woken."""
+"""How many places of a full lane become free, at most, before a thread that waits for room is woken."""
 
 
 class Closed(Exception):  # noqa: N818 - a state, not a failure: it ends loops
@@ -45,7 +45,7 @@ class Channel(Generic[T]):
         cost: Callable[[T], float] = lambda _: 1,
     ) -> None:
         self._depth = depth
-        # A lane that was full has room for a few items before who waits for room is woken: not for each.
+        # A full lane gets room for a few items before a waiting thread is woken: not for each.
         self._refill = depth - max(1, min(depth // 2, _AT_ONCE))
         self._room, self._size, self._cost = room, size, cost
         self._held: Counter[str] = Counter()
@@ -56,7 +56,7 @@ class Channel(Generic[T]):
         self._arrivals = 0
         self._closed = False
         self._lock = threading.Lock()
-        # Each thread is woken only by what it waits for: a woken one takes the interpreter from who works.
+        # Each thread is woken only by what it waits for: a thread that wakes interrupts one that works.
         self._arrived = threading.Condition(self._lock)
         self._awaited = 0
         self._emptied: dict[str, threading.Condition] = {}

@@ -138,7 +138,18 @@ class Watch:
     def _analyse(
         self, detected: Detected, begun: _Begun, tracks: Tracks, track_s: float, since: float
     ) -> tuple[Analysed, float]:
-        """Do what comes after tracking, which took `track_s`, beginning at `since`; also when it is done."""
+        """Do what comes after tracking.
+
+        Args:
+            detected: The frame.
+            begun: What `_begin` returned for it.
+            tracks: What the tracker found.
+            track_s: How long tracking took, seconds.
+            since: When this step began, on the performance counter, seconds.
+
+        Returns:
+            What is known of the frame, and when this step ended.
+        """
         frame, found = detected.frame, begun.given.detections
         now_s = frame.monotonic_ns / 1e9
         tracks = self._gate.hide(tracks, frame)

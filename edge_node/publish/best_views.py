@@ -67,7 +67,7 @@ class BestViews:
         }
         if better:
             self._keep(frame, tracks, better)
-        if better or ids != self._ids:  # else they are the last ones in this very order already
+        if better or ids != self._ids:  # otherwise they already stand last, in this order
             self._ids = ids
             for track_id in ids:
                 if track_id in views:

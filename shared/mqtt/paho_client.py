@@ -39,17 +39,17 @@ class PahoClient(paho.Client):
     _writing = False
 
     def __init__(self, *given: Any, **named: Any) -> None:
-        # Whoever writes to the socket or closes it holds this. Nobody but the network thread waits for it.
+        # A thread holds this while it writes to the socket or closes it. Only the network thread waits.
         self._wire = threading.RLock()
         self._held: list[_Packet] = []  # what the thread `_holder` has published in `together`
         self._holder = 0
         super().__init__(*given, **named)
 
-    # paho tells `on_publish` of every message at QoS 0 that it has written, and makes a reason and properties
-    # for each, which costs more than writing it. Nobody asks for that: acknowledgements are read.
+    # paho calls `on_publish` for every message at QoS 0 that it has written, and makes a reason and
+    # properties for each, which costs more than writing it. Only acknowledgements at QoS 1 matter here.
     @property
     def on_publish(self) -> Any:
-        """What is called with each acknowledgement at QoS 1."""
+        """The callback for each acknowledgement at QoS 1."""
         return None if self._writing else super().on_publish
 
     @on_publish.setter
@@ -110,7 +110,7 @@ class PahoClient(paho.Client):
     ) -> MQTTErrorCode:
         # paho wakes its network thread for every message. With many messages a second, the two wake-ups and
         # the four system calls of each, between which other threads take the interpreter, cost more than the
-        # rest of sending. So whoever publishes writes by himself, unless something waits to be written.
+        # rest of sending. So the publishing thread writes its message itself, unless others wait already.
         if command & 0xF0 != paho.PUBLISH:
             return super()._packet_queue(command, packet, mid, qos, info)
         one = _Packet(command, packet, mid, qos, info)
@@ -126,45 +126,52 @@ class PahoClient(paho.Client):
         Returns:
             Whether there is a connection; without one they are lost.
         """
-        if not self._wire.acquire(blocking=False):
-            for one in packets:
-                super()._packet_queue(*one)
-            return True
-        rest: list[dict[str, object]] = []
+        free = self._wire.acquire(blocking=False)
         try:
-            # Asked only now that nobody can close the socket: a new connection begins with its CONNECT.
+            # Asked only now that nobody can replace the socket: a connection begins with its CONNECT.
             if not self.is_connected():
                 _lose(packets)
                 return False
-            alone = not self._out_packet
-            written = self._write(b"".join(one.packet for one in packets)) if alone else 0
-            for one in packets:
-                position = min(written, len(one.packet))
-                written -= position
-                left = len(one.packet) - position
-                if left:
-                    rest.append({**one._asdict(), "pos": position, "to_process": left})
-                elif one.qos == 0 and one.info is not None:
-                    one.info._set_as_published()
-            if alone:  # before what other threads have queued since: a packet may be written in part
-                self._out_packet.extendleft(reversed(rest))  # type: ignore[arg-type]  # paho's own dict
-            else:
-                self._out_packet.extend(rest)  # type: ignore[arg-type]  # paho's own dict
+            if not free:
+                for one in packets:
+                    super()._packet_queue(*one)
+                return True
+            left = self._write_now(packets)
         finally:
-            self._wire.release()
-        if rest:
+            if free:
+                self._wire.release()
+        if left:
             self._wake()
         return True
 
+    def _write_now(self, packets: Sequence[_Packet]) -> bool:
+        """Write packets; whether something is left for the network thread."""
+        alone = not self._out_packet
+        written = self._write(b"".join(one.packet for one in packets)) if alone else 0
+        rest: list[dict[str, object]] = []
+        for one in packets:
+            position = min(written, len(one.packet))
+            written -= position
+            left = len(one.packet) - position
+            if left:
+                rest.append({**one._asdict(), "pos": position, "to_process": left})
+            elif one.qos == 0 and one.info is not None:
+                one.info._set_as_published()
+        if alone:  # before what other threads have queued since: a packet may be written in part
+            self._out_packet.extendleft(reversed(rest))  # type: ignore[arg-type]  # paho's own dict
+        else:
+            self._out_packet.extend(rest)  # type: ignore[arg-type]  # paho's own dict
+        return bool(rest)
+
     def _write(self, packet: bytes | bytearray) -> int:
-        """Write as much of a packet as the socket takes; the bytes that it took."""
+        """Write as much of a packet as the socket takes, and return how many bytes that was."""
         sock = self._sock
         # OpenSSL does not let one thread write while another one reads.
         if type(sock) is not socket.socket:
             return 0
         try:
             return sock.send(packet)
-        except OSError:  # it is full, or it is lost, which the network thread finds out by itself
+        except OSError:  # the socket is full, or the connection is lost: the network thread finds that out
             return 0
 
     def _wake(self) -> None:
