@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import onnx
 
+    from edge_node.pictures import U8
     from optimization.graph.flops import Layer
     from optimization.measure.layers import LayerTimes
 
@@ -63,7 +64,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         DarnerError: The file is not a model, or cannot be timed.
     """
     from optimization.graph import flops, graphs
+    from optimization.measure import trial
 
+    if args.picture and not args.profile:
+        raise ConfigError(f"--picture {args.picture}: only --profile needs a picture: add it")
     settings = detectors.settings(args)
     path = find_model(settings.name)
     if path.suffix in _ENGINES:
@@ -76,6 +80,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     lengths = tuple(
         have if isinstance(have, int) else want for have, want in zip(given, wanted, strict=False)
     )
+    shown = trial.picture(args.picture, _RESOLUTION) if args.profile else None
     layers = flops.layers(model, lengths)
     count = flops.parameters(model)
     document: dict[str, Any] = {
@@ -96,16 +101,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.nodes:
         document["nodes"] = [f"{node.name} {node.op_type}" for node in graphs.pre_process(model).graph.node]
     _show(document)
-    if args.profile:
-        document["profile"] = _profile(args, settings, path)
+    if shown:
+        document["profile"] = _profile(args, settings, path, *shown)
     return document
 
 
-def _profile(args: argparse.Namespace, settings: ModelSettings, path: Path) -> dict[str, Any]:
-    """Time the layers of an ONNX file, and print them."""
-    from optimization.measure import layers, trial
+def _profile(
+    args: argparse.Namespace, settings: ModelSettings, path: Path, image: U8, name: str
+) -> dict[str, Any]:
+    """Time the layers of an ONNX file on a picture with this name, and print them."""
+    from optimization.measure import layers
 
-    image, name = trial.picture(args.picture, _RESOLUTION)
     with Detector(settings) as detector:
         target = detector.target(image.shape[1], image.shape[0])
     if args.size:

@@ -94,8 +94,8 @@ def onnxruntime(path: Path, image: U8, target: InputFormat, *, rounds: int, thre
             for _ in range(WARM_UP + rounds):
                 session.run(None, feeds)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for its errors
-            first = str(error).strip().splitlines()[0]
-            raise ModelError(f"model {path}: ONNX Runtime cannot run it: {first}") from None
+            said = " ".join(str(error).split())  # which lengths it got and expected is in further lines
+            raise ModelError(f"model {path}: ONNX Runtime cannot run it: {said}") from None
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     runs, nodes, ops = read_trace(events, WARM_UP)
     return ranked(f"onnxruntime {ort.__version__}", "cpu", runs, nodes, ops)

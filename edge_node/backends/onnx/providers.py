@@ -13,8 +13,10 @@ import onnxruntime as ort
 from edge_node.assets.download import cache_dir
 from edge_node.assets.names import Provider
 from shared.errors import ModelError
+from shared.log import Once
 
 log = logging.getLogger("darner.backend")
+_said = Once()
 
 _PLACE = re.compile(r"^\S+\.cc:\d+ .*\) ")
 """Where in its source an error arose, which ONNX Runtime puts before what happened."""
@@ -115,6 +117,15 @@ def open_session(
         ModelError: ONNX Runtime refuses the user's options.
         Exception: The model cannot be loaded.
     """
+    for name, given in configured.items():
+        if given and name not in names and _said(name):
+            log.warning(
+                "model.provider_options.%s has no effect: this ONNX Runtime has no provider %r; the package "
+                "%s has it",
+                name,
+                name,
+                _PACKAGES[name],
+            )
     configured = {name: given for name, given in configured.items() if given and name in names}
     plain = options(names, index)
     if not configured:

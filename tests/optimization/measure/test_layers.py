@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_node.backends.preprocess import InputFormat
 from optimization.__main__ import main
-from optimization.measure.layers import read_trace
+from optimization.measure.layers import onnxruntime, read_trace
 from optimization.measure.layers_tensorrt import tensorrt
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
+from tests.edge_node.backends.networks import convolution
 from tests.edge_node.backends.small_models import write
 from tests.edge_node.backends.tensorrt.fake_tensorrt import NO_MEMORY, Context, FakeTrt
 
@@ -134,6 +136,29 @@ def test_what_an_engine_does_not_tell_is_refused(tmp_path: Path, capsys: pytest.
     ):
         assert main(["inspect", "--model", str(path), *words]) != 0
         assert said in capsys.readouterr().err
+
+
+def test_a_picture_without_profile_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "x.onnx")
+    assert main(["inspect", "--model", str(path), "--picture", "street.jpg"]) != 0
+    assert "only --profile needs a picture" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_read_is_told_before_the_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "x.onnx")
+    assert main(["inspect", "--model", str(path), "--profile", "--picture", str(tmp_path / "no.jpg")]) != 0
+    said = capsys.readouterr()
+    assert "no.jpg: no such picture" in said.err
+    assert "largest layers" not in said.out
+
+
+def test_a_size_that_the_network_does_not_take_is_told_with_the_one_that_it_takes(tmp_path: Path) -> None:
+    path = convolution(tmp_path / "x.onnx", (1, 3, 32, 64))
+    image, target = np.zeros((72, 128, 3), np.uint8), InputFormat(width=96, height=96)
+    with pytest.raises(ModelError, match="Got: 96 Expected: 64"):
+        onnxruntime(path, image, target, rounds=1, threads=1)
 
 
 def test_what_the_profiler_needs_exists_in_the_newest_interface() -> None:

@@ -13,6 +13,7 @@ from edge_node.backends.onnx import providers
 from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.config.model_settings import ModelSettings
 from shared.errors import ModelError
+from shared.log import Once
 from tests.edge_node.backends import networks
 
 REAL = ort.InferenceSession
@@ -99,6 +100,21 @@ def test_a_provider_that_does_not_start_is_not_blamed_on_its_options(
 ) -> None:
     with pytest.raises(ModelError, match="cannot start 'openvino' here"):
         opened(monkeypatch, path, WithOpenvino(starts=False), nonsense=1)
+
+
+def test_options_of_a_provider_that_is_not_there_are_named_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(providers, "_said", Once())
+    settings = ModelSettings(provider_options={"cuda": {"use_tf32": False}})
+    for _ in range(2):
+        OnnxBackend(path, settings).close()
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "darner.backend"]
+    assert line == (
+        "model.provider_options.cuda has no effect: this ONNX Runtime has no provider 'cuda'; the package "
+        "onnxruntime-gpu has it"
+    )
 
 
 def test_a_damaged_model_is_not_blamed_on_the_options(
