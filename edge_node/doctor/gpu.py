@@ -110,7 +110,9 @@ def _tensorrt(machine: Hardware, software: GpuSoftware, broken: list[str], versi
     if not broken:
         return Finding(what="TensorRT", verdict="good", found=", ".join(versions))
     if not machine.gpus and not machine.jetson:
-        return Finding(what="TensorRT", verdict="note", found="not installed, and there is no GPU to use it")
+        there = next((one for one in versions if one.startswith("tensorrt")), None)
+        found = f"{there or 'not installed'}, and there is no GPU to use it"
+        return Finding(what="TensorRT", verdict="note", found=found)
     advice = "pip install 'darner[trt]'"
     if machine.jetson:
         advice = "use JetPack's: create the environment with --system-site-packages, then install pycuda"

@@ -40,6 +40,13 @@ def test_an_image_for_gpus_ends_like_the_one_for_processors(name: str) -> None:
     assert ours.index("USER darner") < ours.index('ENTRYPOINT ["python", "-m", "edge_node"]')
 
 
+@pytest.mark.parametrize("name", IMAGES)
+def test_what_gstreamer_writes_lies_where_a_read_only_container_can_write(name: str) -> None:
+    variables = next(one for one in steps(name) if one.startswith("ENV PATH=/opt"))
+    for one in ("GST_REGISTRY", "XDG_CACHE_HOME"):  # without the latter, Fontconfig complains at each start
+        assert f"{one}=/tmp/" in variables
+
+
 def test_both_images_for_gpus_are_built_in_the_same_steps() -> None:
     gpu, jetson = (steps(name)[1 : steps(name).index("FROM ${BASE}")] for name in IMAGES)
     assert gpu == jetson

@@ -167,6 +167,15 @@ def test_a_pycuda_that_cannot_be_loaded_is_no_tensorrt(monkeypatch: pytest.Monke
     assert "TensorRT" not in found["Best engine"].found.partition(",")[0]
 
 
+def test_a_tensorrt_without_a_gpu_is_not_called_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
+    monkeypatch.setattr(gpu, "_version", {"tensorrt": "10.10.0"}.get)
+    found = examined(machine(), NOTHING)["TensorRT"]
+    assert (found.verdict, found.found) == ("note", "tensorrt 10.10.0, and there is no GPU to use it")
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    assert examined(machine(), NOTHING)["TensorRT"].found == "not installed, and there is no GPU to use it"
+
+
 def test_the_engines_that_are_kept_are_counted(tmp_path: Path) -> None:
     assert examined(WITH_T4, WELL)["Engines"].found == f"0 with 0 MB in {tmp_path / 'engines'}"
     (tmp_path / "engines").mkdir()
