@@ -333,6 +333,29 @@ def test_the_system_page_tells_how_nodes_are_doing(viewer: ViewerProcess, open_p
     expect(card).to_contain_text("1 waiting, 2 B, on disk")
 
 
+def test_the_system_page_tells_what_decodes_a_camera_once_a_gpu_could(
+    viewer: ViewerProcess, edge: FakeEdge, open_page: OpenPage, artifacts: Path
+) -> None:
+    page = open_page(f"{viewer.url}/system")
+    table = page.get_by_role("region", name="Node test").get_by_role("region", name="Cameras")
+    expect(table.get_by_role("columnheader", name="Captured")).to_be_visible()
+    expect(table.get_by_role("columnheader", name="Decoded by")).to_have_count(0)
+    about = {"camera": "yard", "source": "test", "zones": 1, "lines": 1, "reader": "nvdec"}
+    try:
+        for how, says in (
+            ({"decoder": "gpu"}, "GPU"),
+            (
+                {"decoder": "cpu", "decoder_reason": "the GPU does not decode MPEG-4"},
+                "processor: the GPU does not",
+            ),
+        ):
+            edge.announce("yard", told={"yard": CameraInfo(**about, **how)})  # type: ignore[arg-type]  # by name
+            expect(table.get_by_role("row", name=re.compile("yard"))).to_contain_text(says)
+        page.screenshot(path=artifacts / "system-decoder.png", full_page=True)
+    finally:
+        edge.announce("yard")
+
+
 def test_names_and_labels_from_the_wire_are_text_on_every_page(
     own_broker: Any, tmp_path: Path, open_page: OpenPage
 ) -> None:

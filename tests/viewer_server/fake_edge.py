@@ -117,8 +117,10 @@ class FakeEdge:
     def common(self) -> dict[str, object]:
         return {"node": self.node, "session": self.session, "published_us": now_us()}
 
-    def announce(self, *cameras: str, online: bool = True) -> None:
-        """Status, manifest and a streaming camera each."""
+    def announce(
+        self, *cameras: str, online: bool = True, told: Mapping[str, CameraInfo] | None = None
+    ) -> None:
+        """Status, manifest and a streaming camera each; `told` has what the manifest says of some of them."""
         status = NodeStatus(
             node=self.node,
             session=self.session,
@@ -131,7 +133,10 @@ class FakeEdge:
             session=self.session,
             published_us=now_us(),
             version="0.1.0",
-            cameras=tuple(CameraInfo(camera=name, source="test", zones=1, lines=1) for name in cameras),
+            cameras=tuple(
+                (told or {}).get(name) or CameraInfo(camera=name, source="test", zones=1, lines=1)
+                for name in cameras
+            ),
             model=ModelInfo(
                 name="nanodet_g_416", classes=("person",), input_width=416, input_height=416, layout="yolov8"
             ),

@@ -1,7 +1,7 @@
 // The system page: every node with its versions, stages and losses, and a way to try its detector.
 
 /**
- * @import { CameraMetrics, LimitReached, Metrics, NodeInfo, NodeStatus, NodeSummary, Quantiles } from "../../wire"
+ * @import { CameraInfo, CameraMetrics, LimitReached, Metrics, NodeInfo, NodeStatus, NodeSummary, Quantiles } from "../../wire"
  * @typedef {[string, string][]} Facts Name and value of each.
  */
 
@@ -63,7 +63,7 @@ function card({ node, status, info, metrics }, nowS, limits) {
   if (metrics) {
     const age = nowS - metrics.published_us / 1e6;
     if (age > STALE_S) parts.push(element("p", { class: "bad" }, `These numbers are ${duration(age)} old.`));
-    parts.push(facts(load(metrics)), cameras(node, metrics.cameras), stages(metrics.stages_ms), losses(metrics));
+    parts.push(facts(load(metrics)), cameras(node, metrics.cameras, info), stages(metrics.stages_ms), losses(metrics));
   } else {
     parts.push(element("p", { class: "quiet" }, "No metrics have come yet."));
   }
@@ -107,15 +107,26 @@ function facts(rows) {
   return element("dl", { class: "numbers" }, ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
-/** @param {string} node @param {Record<string, CameraMetrics>} known */
-function cameras(node, known) {
+/** @param {string} node @param {Record<string, CameraMetrics>} known @param {NodeInfo | null} info */
+function cameras(node, known, info) {
   const hasLooks = rates.isKnown(node);
+  // On a machine without a GPU's decoder, every row would say the same.
+  const hasDecoders = info?.cameras.some((camera) => camera.decoder === "gpu" || camera.decoder_reason) ?? false;
   const rows = Object.entries(known).map(([name, one]) => [
     name, one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored),
-    ...(hasLooks ? [looks(node, name, one)] : []),
+    ...(hasLooks ? [looks(node, name, one)] : []), ...(hasDecoders ? [decodedBy(info?.cameras.find(({ camera }) => camera === name))] : []),
   ]);
   const columns = ["Camera", "Frames in per s", "Analysed per s", "Captured", "Analysed", "Dropped", "Ignored boxes"];
-  return table("Cameras", hasLooks ? [...columns, "Looks per s"] : columns, rows);
+  if (hasLooks) columns.push("Looks per s");
+  if (hasDecoders) columns.push("Decoded by");
+  return table("Cameras", columns, rows);
+}
+
+/** What decodes a camera's video, and why not the GPU. @param {CameraInfo | undefined} camera */
+function decodedBy(camera) {
+  if (!camera?.decoder) return "–";
+  if (camera.decoder === "gpu") return "GPU";
+  return camera.decoder_reason ? `processor: ${camera.decoder_reason}` : "processor";
 }
 
 /**
