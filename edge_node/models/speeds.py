@@ -148,6 +148,7 @@ class Speeds:
             known.size,
             settings.backend,
             settings.providers,
+            settings.provider_options,
             settings.devices[:1],
             settings.threads,
             settings.spinning,
