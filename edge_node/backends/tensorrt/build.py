@@ -138,7 +138,11 @@ def _build(
     with reported(trt, config, model.name, progress, last_s):
         engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise ModelError(f"model {model}: TensorRT cannot build an engine of it{logger.reason()}")
+        reason = logger.reason()
+        # No call of ours cancels a build, but TensorRT does so when Ctrl-C interrupts a report of progress.
+        if "Build canceled" in reason:
+            raise KeyboardInterrupt
+        raise ModelError(f"model {model}: TensorRT cannot build an engine of it{reason}")
     seconds = time.monotonic() - started
     timings = bytes(cache.serialize()) if cache is not None else b""
     facts = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -88,30 +87,6 @@ def waits() -> Iterator[float]:
 
 
 @contextmanager
-def _held() -> Iterator[threading.Event]:
-    """Hold Ctrl-C back until the end, and raise it there; the event tells that it came.
-
-    `KeyboardInterrupt` is raised in whatever Python runs at that moment. In a report of progress, TensorRT
-    would swallow it. A program that handles Ctrl-C itself keeps its handler.
-
-    Raises:
-        KeyboardInterrupt: It came meanwhile.
-    """
-    came = threading.Event()
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield came
-        return
-    signal.signal(signal.SIGINT, lambda *_: came.set())
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if came.is_set():
-        raise KeyboardInterrupt
-
-
-@contextmanager
 def reported(
     trt: Any, config: Any, name: str, progress: Callable[[str], None], last_s: float | None = None
 ) -> Iterator[None]:
@@ -123,11 +98,10 @@ def reported(
         name: Name of the model.
         progress: Called with a line of text, as often as `waits` says.
         last_s: Seconds that an earlier build of this model took; None: not known.
-
-    Raises:
-        KeyboardInterrupt: The user pressed Ctrl-C. Versions with a monitor end the build at once.
     """
     phases = Phases()
+    if hasattr(trt, "IProgressMonitor"):
+        config.progress_monitor = monitor = _monitor(trt, phases)  # noqa: F841 - TensorRT does not keep it alive
     earlier = "" if last_s is None else f", the last build of it took {last_s:.0f} s"
     started, done = time.monotonic(), threading.Event()
 
@@ -142,17 +116,13 @@ def reported(
     thread = threading.Thread(target=tell, name="engine-build", daemon=True)
     thread.start()
     try:
-        with _held() as interrupted:
-            if hasattr(trt, "IProgressMonitor"):
-                # TensorRT does not keep it alive.
-                config.progress_monitor = monitor = _monitor(trt, phases, interrupted)  # noqa: F841
-            yield
+        yield
     finally:
         done.set()
         thread.join()
 
 
-def _monitor(trt: Any, phases: Phases, interrupted: threading.Event) -> Any:
+def _monitor(trt: Any, phases: Phases) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # untyped
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -165,6 +135,6 @@ def _monitor(trt: Any, phases: Phases, interrupted: threading.Event) -> Any:
 
         def step_complete(self, phase_name: str, step: int) -> bool:
             phases.step(phase_name, step)
-            return not interrupted.is_set()  # False cancels the build
+            return True
 
     return Monitor()
