@@ -12,7 +12,7 @@ from typing import Any
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.video.surfaces import Shelf, Surface, Surfaces
 from edge_node.pictures import Colour, Copier, Decoded, OnGpu
-from shared.errors import SourceError
+from shared.errors import SourceError, first_line
 
 _WORKED = 50
 """Units after which a stream's decoder counts as one that worked; if it fails, a new one takes its place."""
@@ -196,9 +196,4 @@ def as_source_error(what: str) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001 - the library, pycuda and the driver raise kinds of their own
         found = re.search(r"Error Type : (.+)", str(error))
-        raise SourceError(f"{what}: {found[1].strip() if found else first_line(str(error))}") from None
-
-
-def first_line(text: str) -> str:
-    """What a text says in its first line."""
-    return (text.strip().splitlines() or ["no reason given"])[0][:200]
+        raise SourceError(f"{what}: {found[1].strip() if found else first_line(error)}") from None

@@ -14,10 +14,10 @@ from typing import Any, Literal
 from edge_node.backends.cuda.device import Device
 from edge_node.backends.cuda.picture import PinnedPool
 from edge_node.backends.cuda.video.copier import copier_for
-from edge_node.backends.cuda.video.decoding import Decoder, Film, Stream, as_source_error, first_line
+from edge_node.backends.cuda.video.decoding import Decoder, Film, Stream, as_source_error
 from edge_node.backends.cuda.video.surfaces import Surfaces
 from edge_node.pictures import Colour, Copier, Lender
-from shared.errors import ModelError, SourceError
+from shared.errors import ModelError, SourceError, first_line
 
 _making = threading.Lock()
 INSTALL = "pip install 'darner[nvdec]'"
@@ -132,7 +132,7 @@ def _on(gpu: Device) -> Nvdec | str:
     try:
         return Nvdec(gpu, library, copier_for(gpu))
     except (ModelError, gpu.driver.Error) as error:
-        return first_line(str(error))
+        return first_line(error)
 
 
 def load() -> Any:
@@ -149,7 +149,7 @@ def load() -> Any:
                 "the driver's video libraries are missing; a container gets them with "
                 "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
             )
-        return f"PyNvVideoCodec cannot be used: {first_line(text)}"
+        return f"PyNvVideoCodec cannot be used: {first_line(error)}"
 
 
 def _colour(space: str, values: str) -> Colour:
