@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from optimization.commands import (
+    adapt,
     benchmark,
     build,
     compare,
@@ -44,6 +45,7 @@ COMMANDS = (
     benchmark.COMMAND,
     compare.COMMAND,
     triton.COMMAND,
+    adapt.COMMAND,
 )
 EVALUATE = (
     evaluate_detector.COMMAND,

@@ -81,6 +81,7 @@ LEVELS: dict[str, list[str]] = {
         "build_options.py graph",
         "measure",
         "dataset",
+        "training",
         "commands",
         "__main__.py",
     ],
@@ -97,7 +98,7 @@ LEVELS: dict[str, list[str]] = {
         " ".join(
             f"{name}.py"
             for name in (
-                "benchmark build compare convert evaluate_counts evaluate_detector evaluate_tracker "
+                "adapt benchmark build compare convert evaluate_counts evaluate_detector evaluate_tracker "
                 "evaluate_video export fp16 inspect_model quantize simplify triton"
             ).split()
         )

@@ -1,0 +1,246 @@
+"""A model becomes better for one camera: the ONNX file that the node runs is fine-tuned itself.
+
+Enter by `adapt()`. `choosing.py` says whether the new model is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from edge_node.assets.models import BUILT_IN, DEFAULT, find_model
+from edge_node.detect.detector import Detector
+from edge_node.machine.hardware import usable_cores
+from optimization import detectors
+from optimization.graph import graphs
+from optimization.measure.coco import Truth, read_truth
+from optimization.training import lineage, material, teachers
+from optimization.training.augment import Boxes
+from optimization.training.choosing import Judging, Student
+from optimization.training.fit import Example, Plan, fit
+from optimization.training.judge import Verdict
+from optimization.training.material import Still
+from optimization.training.network.answers import supported
+from optimization.training.network.interpreter import Network
+from shared.errors import ConfigError
+
+SELF = "self"
+"""The teacher that is the model itself."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted:
+    """What came of it.
+
+    Attributes:
+        written: The new file; None: the old model is better, or as good.
+        why: What decided, in a sentence with figures.
+        taught: Names of the classes that were learnt.
+        verdict: AP of those on the pictures that judge, before and after.
+        others: What became of the other classes: "objects" and "agreement" on the pictures, "ap_before" and
+            "ap_after" on annotated ones.
+        share: How much of what was learnt is in the file, 0..1; less where all of it cost other classes.
+        losses: Mean loss of each epoch.
+        pictures: How many were learnt from, and how many judged.
+        parent: SHA-256 of the model's file.
+        data: SHA-256 of the training data.
+        seconds: How long it took.
+    """
+
+    written: Path | None
+    why: str
+    taught: tuple[str, ...]
+    verdict: Verdict
+    others: dict[str, float]
+    share: float
+    losses: tuple[float, ...]
+    pictures: tuple[int, int]
+    parent: str
+    data: str
+    seconds: float
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"written": None if self.written is None else str(self.written)}
+
+
+def adapt(
+    model: str,
+    pictures: Path | None = None,
+    *,
+    out: Path,
+    video: Path | None = None,
+    frames: int | None = None,
+    labels: Path | None = None,
+    teachers: Sequence[str] = (),
+    teacher_labels: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    keep_on: tuple[Path, Path] | None = None,
+    plan: Plan | None = None,
+    say: Say = print,
+) -> Adapted:
+    """Fine-tune a model on pictures of one camera, and write it if it has become better there.
+
+    Args:
+        model: An ONNX file, the name of a known model, or "built-in".
+        pictures: A folder of pictures.
+        out: The file to write; a file that is there is kept as ``OUT.previous``.
+        video: A video instead of pictures.
+        frames: Only the first so many frames of the video.
+        labels: COCO annotations of the pictures, instead of teachers.
+        teachers: Models that label the pictures; ("self",) for the model itself, which looks longer.
+        teacher_labels: Names of the classes of teachers that do not name theirs; none: COCO's.
+        classes: What to learn; none: every class that is seen often enough.
+        keep: Other classes that must not get worse; none: all.
+        keep_on: COCO annotations and their pictures, to see that on; None: the model's own answers.
+        plan: How it learns.
+        say: Is told each step.
+
+    Returns:
+        What came of it. `written` is None where the old model stays.
+
+    Raises:
+        DarnerError: The model cannot be trained, pictures or labels are no use, or the disk takes no file.
+    """
+    start, plan = time.monotonic(), plan or Plan()
+    torch.set_num_threads(usable_cores())
+    stills = _stills(pictures, video, frames)
+    student = _student(model, stills)
+    network = Network(graphs.load(student.path))
+    truth, known = _labels(student, stills, pictures, labels, teachers, teacher_labels)
+    learn, held = material.split(stills)
+    taught = _taught(student.names, truth, known, learn, held, classes, say)
+    truth = [_only(boxes, taught) for boxes in truth]
+    names = tuple(student.names[kind] for kind in taught)
+    say(f"learning {', '.join(names)} from {len(learn)} pictures; {len(held)} others judge")
+    examples = [Example(stills[place].read, truth[place]) for place in learn]
+    weights, losses = fit(network, student.layout, student.target, examples, taught, plan)
+    data = material.digest(
+        [stills[place] for place in learn], [truth[place] for place in learn], student.names
+    )
+    judging = Judging(student, stills, truth, held, taught, keep, keep_on, video is not None, plan.seed)
+    made, share, verdict, others, why = judging.choose(network, weights)
+    if made is not None:
+        lineage.note(made, student.path, data, "adapt")
+        if out.exists():
+            lineage.keep(out)
+        graphs.save(made, out)
+    return Adapted(
+        written=None if made is None else out,
+        why=why,
+        taught=names,
+        verdict=verdict,
+        others=others,
+        share=share,
+        losses=tuple(losses),
+        pictures=(len(learn), len(held)),
+        parent=lineage.sha256(student.path),
+        data=data,
+        seconds=round(time.monotonic() - start, 1),
+    )
+
+
+def _stills(pictures: Path | None, video: Path | None, frames: int | None) -> list[Still]:
+    if (pictures is None) == (video is None):
+        raise ConfigError("name either a folder of pictures or a video to adapt to")
+    return material.of_video(video, frames) if video else material.of_folder(pictures or Path())
+
+
+def _student(model: str, stills: Sequence[Still]) -> Student:
+    path = find_model(DEFAULT if model == "built-in" else model)
+    name = model if model not in ("built-in", DEFAULT) else str(BUILT_IN / f"{DEFAULT}.onnx")
+    settings = detectors.build(name=name, backend="onnxruntime")
+    sizes = {still.read().shape[1::-1] for still in stills[:: max(len(stills) // 20, 1)]}
+    with Detector(settings) as detector:
+        targets = {detector.target(width, height) for width, height in sizes}
+        target = targets.pop() if len(targets) == 1 else detector.input_format
+        layout, names = supported(detector.layout), detector.class_names
+    settings = replace(settings, name=str(path), layout=layout, labels=names)
+    return Student(settings, path, layout, names, target)
+
+
+def _labels(
+    student: Student,
+    stills: Sequence[Still],
+    folder: Path | None,
+    labels: Path | None,
+    asked: Sequence[str],
+    names: Sequence[str],
+) -> tuple[list[Boxes], list[int]]:
+    """What is in each picture, and the classes that this is about."""
+    if (labels is None) == (not asked):
+        raise ConfigError("name either labels or a teacher (self: the model itself, which looks longer)")
+    if labels is not None:
+        if folder is None:
+            raise ConfigError("labels belong to a folder of pictures; a video has none")
+        return _annotated(read_truth(labels, folder), stills, student.names)
+    if tuple(asked) == (SELF,):
+        return teachers.labels_of_self(student.settings, stills), list(range(len(student.names)))
+    if SELF in asked:
+        raise ConfigError("the teacher self stands alone; or name the model's file among the teachers")
+    return teachers.labels_of(asked, stills, student.names, names)
+
+
+def _annotated(truth: Truth, stills: Sequence[Still], names: Sequence[str]) -> tuple[list[Boxes], list[int]]:
+    kinds = {id_: names.index(name) for name, id_ in truth.categories.items() if name in names}
+    if not kinds:
+        raise ConfigError(
+            f"--labels: none of their classes ({', '.join(list(truth.categories)[:5])}) is one of the model's"
+        )
+    by_name = {path.name: image for image, path in truth.pictures}
+    found = []
+    for still in stills:
+        if still.name not in by_name:
+            raise ConfigError(f"--labels: do not name the picture {still.name}; take it away, or label it")
+        corners, categories, crowds = truth.objects(by_name[still.name])
+        ours = np.array([kinds.get(int(one), -1) for one in categories], np.int32)
+        keep = ours >= 0
+        boxes = corners[keep].astype(np.float32)
+        found.append(Boxes(boxes, ours[keep], (~crowds[keep]).astype(np.int32)))
+    return found, sorted(kinds.values())
+
+
+def _taught(
+    names: Sequence[str],
+    truth: Sequence[Boxes],
+    known: Sequence[int],
+    learn: Sequence[int],
+    held: Sequence[int],
+    wanted: Sequence[str],
+    say: Say,
+) -> list[int]:
+    """Ids of the classes to learn: those with objects in pictures to learn from and in those that judge."""
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(f"--classes: the model has no class {name!r}; it can only learn what it has")
+    counts = []
+    for part in (learn, held):
+        kinds = np.concatenate([truth[place].class_id[truth[place].sure > 0] for place in part])
+        counts.append(np.bincount(kinds, minlength=len(names)))
+    found = [kind for kind in known if not wanted or names[kind] in wanted]
+    both = [kind for kind in found if min(counts[0][kind], counts[1][kind]) > 0]
+    for kind in found:
+        if kind not in both and max(counts[0][kind], counts[1][kind]) > 0:
+            where = "that judge" if counts[0][kind] else "to learn from"
+            if wanted:
+                raise ConfigError(f"{names[kind]}: is in no picture {where}; more pictures are needed")
+            say(f"{names[kind]}: is in no picture {where}, and is not learnt")
+    if not both:
+        raise ConfigError(
+            "there is no sure object to learn, or none to judge by: take pictures with more objects, label "
+            "them, or name a better teacher"
+        )
+    return both
+
+
+def _only(boxes: Boxes, kinds: Sequence[int]) -> Boxes:
+    keep = np.isin(boxes.class_id, kinds)
+    return Boxes(boxes.xyxy[keep], boxes.class_id[keep], boxes.sure[keep])

@@ -1,0 +1,151 @@
+"""Whether a model that has learnt takes the place of the one before.
+
+One that has lost something else by it is drawn back towards the old one. Source: Wortsman et al., "Robust
+fine-tuning of zero-shot models", CVPR 2022.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edge_node.assets.names import Layout
+from edge_node.backends.preprocess import InputFormat
+from edge_node.config.model_settings import ModelSettings
+from edge_node.detect.detector import Detector
+from edge_node.frames import Detections
+from optimization.graph import graphs
+from optimization.measure import accuracy
+from optimization.measure.coco import read_truth
+from optimization.training import judge
+from optimization.training.augment import Boxes
+from optimization.training.judge import Verdict
+from optimization.training.material import Still
+from optimization.training.network.interpreter import Network
+from shared.errors import ConfigError
+
+_DRAWN_BACK = (1.0, 0.7, 0.4)
+"""Shares of what was learnt that are tried; the first that keeps the other classes wins."""
+_AGREEMENT, _POINTS = 0.9, 1.0
+"""Other classes are kept with this share of agreement on the pictures, and at most so many points less."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Student:
+    """The model that learns: its settings, and what its detector says of it."""
+
+    settings: ModelSettings
+    path: Path
+    layout: Layout
+    names: tuple[str, ...]
+    target: InputFormat
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judging:
+    """The pictures that judge, and what must be kept."""
+
+    student: Student
+    stills: Sequence[Still]
+    truth: Sequence[Boxes]
+    held: Sequence[int]
+    taught: Sequence[int]
+    keep: Sequence[str]
+    keep_on: tuple[Path, Path] | None
+    video: bool
+    seed: int
+
+    def choose(
+        self, network: Network, weights: Mapping[str, Any]
+    ) -> tuple[onnx.ModelProto | None, float, Verdict, dict[str, float], str]:
+        """The new model if it is better, and why.
+
+        Returns:
+            The model or None, the share of what was learnt, the verdict, the other classes, and why.
+        """
+        original = graphs.load(self.student.path)
+        before, kept_before = self._see(original), self._ap(original)
+        first = Network(original).weights
+        for share in _DRAWN_BACK:
+            mixed = {name: first[name].detach().lerp(weight, share) for name, weight in weights.items()}
+            made = network.onnx(mixed)
+            after, kept_after = self._see(made), self._ap(made)
+            others = self._others(before, after, kept_before, kept_after)
+            lost = _lost(others)
+            verdict = self._verdict(before, after)
+            if lost is None or share == _DRAWN_BACK[-1]:
+                break
+        figures = (
+            f"AP {verdict.before:.1f} -> {verdict.after:.1f} (gain {verdict.low:+.1f} to {verdict.high:+.1f})"
+        )
+        if not verdict.better:
+            return (
+                None,
+                share,
+                verdict,
+                others,
+                f"not better by more than noise on the pictures that judge: {figures}",
+            )
+        if lost is not None:
+            return None, share, verdict, others, f"better where it was judged, {figures}, but {lost}"
+        return made, share, verdict, others, f"better where it was judged: {figures}"
+
+    def _see(self, model: onnx.ModelProto) -> list[Detections]:
+        """What a model sees in all pictures."""
+        settings = replace(self.student.settings, confidence=0.02, max_detections=100)
+        with tempfile.TemporaryDirectory() as folder:
+            graphs.save(model, Path(folder) / "model.onnx")
+            with Detector(replace(settings, name=str(Path(folder) / "model.onnx"))) as detector:
+                return [detector.detect(still.read())[0] for still in self.stills]
+
+    def _verdict(self, before: Sequence[Detections], after: Sequence[Detections]) -> Verdict:
+        old, new = ([found[place] for place in self.held] for found in (before, after))
+        truth = [self.truth[place] for place in self.held]
+        return judge.compare(old, new, truth, self.taught, video=self.video, seed=self.seed)
+
+    def _kept(self) -> list[int]:
+        names = self.student.names
+        others = [kind for kind in range(len(names)) if kind not in self.taught]
+        return [kind for kind in others if not self.keep or names[kind] in self.keep]
+
+    def _ap(self, model: onnx.ModelProto) -> float | None:
+        """AP of the classes to keep on the annotated pictures, in points; None without such pictures."""
+        if self.keep_on is None:
+            return None
+        truth = read_truth(*self.keep_on)
+        kept = [self.student.names[kind] for kind in self._kept()]
+        if not (there := tuple(name for name in kept if name in truth.categories)):
+            raise ConfigError(f"--keep-on {self.keep_on[0]}: has none of the classes to keep")
+        with tempfile.TemporaryDirectory() as folder:
+            graphs.save(model, Path(folder) / "model.onnx")
+            settings = replace(self.student.settings, name=str(Path(folder) / "model.onnx"))
+            return 100 * float(accuracy.evaluate(settings, truth, there).ap or 0.0)
+
+    def _others(
+        self,
+        before: Sequence[Detections],
+        after: Sequence[Detections],
+        ap: float | None,
+        new_ap: float | None,
+    ) -> dict[str, float]:
+        objects, share = judge.agreement(before, after, self._kept())
+        found = {"objects": float(objects), "agreement": share}
+        if ap is not None and new_ap is not None:
+            found |= {"ap_before": ap, "ap_after": new_ap}
+        return found
+
+
+def _lost(others: Mapping[str, float]) -> str | None:
+    """What the other classes lost, in words; None: nothing that counts."""
+    if "ap_before" in others:
+        if others["ap_after"] < others["ap_before"] - _POINTS:
+            return f"the other classes fell from AP {others['ap_before']:.1f} to {others['ap_after']:.1f}"
+        return None
+    if others["agreement"] < _AGREEMENT:
+        return f"only {others['agreement']:.0%} of the other classes' {others['objects']:.0f} objects stayed"
+    return None

@@ -1,0 +1,72 @@
+"""Where a model comes from, in its own file; and the way back to the file that it replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+import onnx
+
+from edge_node import __version__
+from optimization import files
+from shared.errors import ConfigError
+
+PARENT, DATA, MADE, BY = "darner.parent", "darner.data", "darner.made", "darner.by"
+"""Keys of the metadata: SHA-256 of the parent file and of the training data; when and by what it was made."""
+
+
+def note(model: onnx.ModelProto, parent: Path, data: str, by: str) -> None:
+    """Write into a model's metadata where it comes from; other keys stay.
+
+    Args:
+        model: The new model.
+        parent: The file that it was made of.
+        data: The training data's SHA-256.
+        by: What made it.
+    """
+    known = {item.key: item.value for item in model.metadata_props}
+    made = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    about = {PARENT: sha256(parent), DATA: data, MADE: made, BY: f"darner {__version__} {by}"}
+    onnx.helper.set_model_props(model, known | about)
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def previous(path: Path) -> Path:
+    """Where the file is kept that a new one has replaced."""
+    return path.with_name(f"{path.name}.previous")
+
+
+def keep(path: Path) -> None:
+    """Keep a copy of a file that is about to be replaced.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    if path.is_file():
+        files.save(previous(path), path.read_bytes())
+
+
+def roll_back(path: Path) -> None:
+    """Swap a model with the one that it replaced; a second time swaps them back.
+
+    Raises:
+        ConfigError: There is none, or the folder cannot be written to.
+    """
+    old, middle = previous(path), path.with_name(f"{path.name}.swapped")
+    if not (old.is_file() and path.is_file()):
+        raise ConfigError(
+            f"--rollback {path}: there is no {path.name} with a {old.name} beside it to go back to"
+        )
+    try:
+        os.link(path, middle)  # at no moment is there no model
+        old.replace(path)
+        middle.replace(old)
+    except OSError as error:
+        middle.unlink(missing_ok=True)
+        raise ConfigError(f"--rollback {path}: the files cannot be swapped ({error.strerror})") from None
