@@ -109,9 +109,10 @@ def fit(
                 for group in optimizer.param_groups:
                     group["lr"] = plan.rate * rate(done)
                 value = _step(network, layout, target, images, truth, ids, first)
-                if not math.isfinite(float(value)):
+                now = float(value.detach())
+                if not math.isfinite(now):
                     raise ModelError(
-                        f"the loss became {float(value)} in epoch {epoch + 1}; nothing was written: try a "
+                        f"the loss became {now} in epoch {epoch + 1}; nothing was written: try a "
                         f"lower learning rate than {plan.rate:g}"
                     )
                 optimizer.zero_grad()
@@ -120,7 +121,7 @@ def fit(
                 optimizer.step()
                 step += 1
                 _take_in(averaged, network.weights, min(_AVERAGE, (1 + step) / (10 + step)))
-                sums.append(float(value.detach()))
+                sums.append(now)
                 bar.update()
                 bar.set_postfix(loss=f"{np.mean(sums):.3f}", epoch=epoch + 1)
             if sums:

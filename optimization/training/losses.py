@@ -43,7 +43,7 @@ class Objects:
 
 
 def loss(said: Answers, truth: Sequence[Objects], taught: Any, before: Answers | None) -> Any:
-    """Loss of a batch, for each object in it.
+    """Loss of a batch, for each object in it; NaN where the network does not answer with numbers.
 
     Args:
         said: By the network that learns.
@@ -51,6 +51,8 @@ def loss(said: Answers, truth: Sequence[Objects], taught: Any, before: Answers |
         taught: Ids of the classes that the truth is about.
         before: What the network said before it learnt; other classes must stay so. None: they need not.
     """
+    if not bool(said.scores.isfinite().all() and said.xyxy.isfinite().all()):
+        return said.scores.sum() * float("nan")
     scores, total, quality_sum = said.scores[..., taught], said.xyxy.sum() * 0.0, said.xyxy.new_zeros(())
     target, weight = torch.zeros_like(scores), torch.ones_like(scores)
     columns = torch.full((said.scores.shape[2],), -1, device=scores.device).scatter_(
