@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 
 from optimization.commands import (
-    adapt,
     benchmark,
     build,
     compare,
@@ -31,6 +30,7 @@ from optimization.commands.dataset import convert as dataset_convert
 from optimization.commands.dataset import merge as dataset_merge
 from optimization.commands.dataset import split as dataset_split
 from optimization.commands.dataset import stats as dataset_stats
+from optimization.commands.learning import adapt
 from shared.errors import DarnerError
 from shared.program import INTERRUPTED, called
 

@@ -98,11 +98,11 @@ LEVELS: dict[str, list[str]] = {
         " ".join(
             f"{name}.py"
             for name in (
-                "adapt benchmark build compare convert evaluate_counts evaluate_detector evaluate_tracker "
+                "benchmark build compare convert evaluate_counts evaluate_detector evaluate_tracker "
                 "evaluate_video export fp16 inspect_model quantize simplify triton"
             ).split()
         )
-        + " dataset"
+        + " dataset learning"
     ],
 }
 """The wings of a folder, lowest level first; what stands on one level stands side by side."""

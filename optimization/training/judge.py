@@ -1,7 +1,7 @@
 """Whether a model has become better by more than noise, and has kept what it knew.
 
 Sources: Lin et al., "Microsoft COCO" (2014), for the average precision; Efron, "Bootstrap Methods" (1979),
-and Künsch, "The Jackknife and the Bootstrap for General Stationary Observations" (1989), for blocks of frames.
+and Künsch, "The Jackknife and the Bootstrap for General Stationary Observations" (1989), for blocks.
 """
 
 from __future__ import annotations
@@ -173,5 +173,7 @@ def _match_picture(xyxy: np.ndarray, sure: np.ndarray, unsure: np.ndarray) -> tu
             if len(near) and near.max() >= least:
                 free[near.argmax()] = False
                 hit[level, box] = True
-    doubtful = (overlaps(xyxy, unsure) >= 0.5).any(axis=1) if len(unsure) else np.zeros(len(xyxy), bool)
-    return hit, hit | ~doubtful[None]
+    doubtful = np.zeros(len(xyxy), bool)
+    if len(unsure):
+        doubtful = np.asarray((overlaps(xyxy, unsure) >= 0.5).any(axis=1))
+    return hit, np.logical_or(hit, ~doubtful[None])

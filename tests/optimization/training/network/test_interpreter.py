@@ -116,7 +116,8 @@ def test_an_operator_does_what_onnx_runtime_does(node: onnx.NodeProto) -> None:
 
 def _half(model: onnx.ModelProto) -> str:
     """The name of a weight that is stored with 16 bits."""
-    return next(item.name for item in model.graph.initializer if item.data_type == TensorProto.FLOAT16)
+    names = [item.name for item in model.graph.initializer if item.data_type == TensorProto.FLOAT16]
+    return str(names[0])
 
 
 def _small(node: onnx.NodeProto) -> onnx.ModelProto:
