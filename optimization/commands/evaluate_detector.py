@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_node.config.model_settings import ModelSettings
+from edge_node.frames import Detections
 from optimization import arguments, detectors, files
 from optimization.command import Command
 from optimization.measure import accuracy
+from optimization.training.fusion import fuse
 from shared.errors import ConfigError
 from shared.program import need
 
@@ -80,14 +83,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     document: dict[str, Any] = {}
     print(f"{'':<22}" + "".join(f"{title:>6}" for title in _COLUMNS.values()))
     if args.against:
-        seen = accuracy.look(_settings(args, args.against), truth, args.classes, args.tiles)
+        seen = _look(args, args.against, truth)
         scores = truth.score(seen.found, seen.category_ids)
-        print(_row(Path(args.against).name, scores))
+        print(_row(_name(args.against), scores))
         document["against"] = asdict(scores) | seen.ran
-    seen = accuracy.look(_settings(args, args.model), truth, args.classes, args.tiles)
+    seen = _look(args, args.model, truth)
     evaluation = truth.evaluate(seen.found, seen.category_ids)
     scores, curves = evaluation.scores(), evaluation.curves()
-    print(_row(Path(args.model).name, scores))
+    print(_row(_name(args.model), scores))
     document = asdict(scores) | seen.ran | document
     if args.against:
         document["loss"] = loss = _loss(document["against"], document)
@@ -95,7 +98,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     print(_by_class(scores.classes))
     confused = _confusion(truth, seen, args.confidence)
     if args.plots:
-        _draw(args.plots, curves, confused, f"{Path(args.model).name}, {len(seen.found)} pictures")
+        _draw(args.plots, curves, confused, f"{_name(args.model)}, {len(seen.found)} pictures")
     return document | {"confusion": confused.document(), "curves": curves.document()}
 
 
@@ -113,6 +116,41 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigError(f"--plots {args.plots}: is a file; name a folder")
         for name in _PLOTS:
             files.claim(args.plots / name, force=args.force)
+
+
+def _look(args: argparse.Namespace, model: str, truth: Truth) -> accuracy.Seen:
+    """What a model sees in the pictures; or several, with commas between them, whose boxes are fused."""
+    models = _models(model)
+    seen = [accuracy.look(_settings(args, one), truth, args.classes, args.tiles) for one in models]
+    if len(seen) == 1:
+        return seen[0]
+    from optimization.measure.coco import NOT_SCORED
+
+    # Their class ids differ, and the categories of the annotations are the same for all.
+    knows = [set(one.category_ids.tolist()) - {NOT_SCORED} for one in seen]
+    pictures = [[_by_category(found, one.category_ids) for found in one.found] for one in seen]
+    fused = [fuse(of_picture, knows) for of_picture in zip(*pictures, strict=True)]
+    ids = np.full(max(map(max, knows)) + 1, NOT_SCORED, np.intp)
+    for known in knows:
+        ids[list(known)] = list(known)
+    return accuracy.Seen(fused, ids, seen[0].ran | {"model": model, "fused": [one.ran for one in seen]})
+
+
+def _models(model: str) -> list[str]:
+    return [model] if Path(model).exists() else [one.strip() for one in model.split(",")]
+
+
+def _name(model: str) -> str:
+    """A short name for a table."""
+    models = _models(model)
+    return Path(model).name if len(models) == 1 else f"{len(models)} models, fused"
+
+
+def _by_category(found: Detections, category_ids: npt.NDArray[np.intp]) -> Detections:
+    """Detections with category ids for class ids; without those that are not scored."""
+    categories = category_ids[found.class_id].astype(np.int32)
+    scored = np.flatnonzero(categories >= 0)
+    return Detections(found.xyxy[scored], found.score[scored], categories[scored])
 
 
 def _settings(args: argparse.Namespace, model: str) -> ModelSettings:

@@ -39,11 +39,10 @@ def fuse(found: Sequence[Detections], knows: Sequence[Collection[int]] | None = 
         xyxy = np.concatenate([one.xyxy for one in of_kind]).astype(np.float64)
         score = np.concatenate([one.score for one in of_kind]).astype(np.float64)
         voter = np.concatenate([np.full(len(one), place) for place, one in enumerate(of_kind)])
-        for members in _clusters(xyxy, score):
+        for members in _clusters(xyxy, score, voter):
             weight = score[members]
             boxes.append(np.asarray((xyxy[members] * weight[:, None]).sum(0) / weight.sum(), np.float32))
-            agreed = len(set(voter[members].tolist()))
-            scores.append(float(weight.mean()) * agreed / max(voters, 1))
+            scores.append(float(weight.sum()) / max(voters, 1))  # the mean, times the share that agrees
             classes.append(kind)
     order = np.argsort(-np.array(scores), kind="stable").astype(np.intp)
     return Detections(
@@ -53,14 +52,18 @@ def fuse(found: Sequence[Detections], knows: Sequence[Collection[int]] | None = 
     )
 
 
-def _clusters(xyxy: np.ndarray, score: np.ndarray) -> list[list[int]]:
-    """Indices of the boxes that show the same object, beginning with the best box."""
+def _clusters(xyxy: np.ndarray, score: np.ndarray, voter: np.ndarray) -> list[list[int]]:
+    """Indices of the boxes that show the same object, beginning with the best box.
+
+    Unlike in the paper, a cluster has one box of each detector, whose NMS says that others are other objects.
+    """
     members: list[list[int]] = []
     middle = np.zeros((0, 4))
     for index in np.argsort(-score, kind="stable").tolist():
         if score[index] <= 0:
             continue
         overlap = overlaps(xyxy[index : index + 1], middle)[0] if len(middle) else np.zeros(0)
+        overlap[[voter[index] in voter[one] for one in members]] = 0.0
         best = int(overlap.argmax()) if len(overlap) else -1
         if best < 0 or overlap[best] <= _SAME:
             members.append([index])

@@ -72,6 +72,16 @@ def test_a_detector_that_is_its_own_truth_scores_one_and_a_shifted_truth_less(
     assert 0.3 < scores["ap"] < 0.7
 
 
+def test_several_models_are_fused_and_the_same_one_twice_scores_as_one(
+    tmp_path: Path, images: Path, seen: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, scores = run(tmp_path, images, seen, "--model", "nanodet_g,nanodet_g", "--against", "nanodet_g")
+    assert code == 0
+    assert scores["ap"] == pytest.approx(scores["against"]["ap"], abs=0.02)
+    assert [one["model"] for one in scores["fused"]] == ["nanodet_g", "nanodet_g"]
+    assert "2 models, fused" in capsys.readouterr().out
+
+
 def test_classes_are_matched_by_name_and_a_mismatch_is_named(
     tmp_path: Path, images: Path, seen: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,6 +33,8 @@ def test_a_detector_that_does_not_know_the_class_has_no_vote() -> None:
     np.testing.assert_allclose(fused.score, [0.8])
 
 
-def test_two_boxes_of_one_detector_are_one_vote() -> None:
-    fused = fuse([seen((0, 0, 10, 10, 0.8, 0), (0, 0, 10, 11, 0.4, 0)), seen()])
-    np.testing.assert_allclose(fused.score, [0.3])
+def test_two_boxes_of_one_detector_are_two_objects() -> None:
+    one = seen((0, 0, 10, 10, 0.8, 0), (0, 0, 10, 11, 0.4, 0))
+    fused = fuse([one, one])
+    np.testing.assert_allclose(fused.xyxy, one.xyxy)
+    np.testing.assert_allclose(fused.score, one.score)
