@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from edge_node.backends.preprocess import PAD_VALUE, InputFormat, Letterbox
-from edge_node.frames import I32, U8
+from edge_node.frames import I32
+from edge_node.pictures import U8
 from shared.geometry import F32
 
 _NEARER = (0.8, 1.35)

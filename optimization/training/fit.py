@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from edge_node.assets.names import Layout
 from edge_node.backends.preprocess import InputFormat
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from optimization.training.augment import Boxes, augment
 from optimization.training.losses import Objects, loss
 from optimization.training.network.answers import read

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_node.frames import U8, fitting
+from edge_node.pictures import U8, fitting
 from optimization import pictures
 from optimization.training.augment import Boxes
 from shared.errors import ConfigError, SourceError

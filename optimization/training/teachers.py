@@ -13,7 +13,8 @@ from edge_node.config.model_settings import ModelSettings
 from edge_node.config.settings import TrackerSettings
 from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.detector import Detector
-from edge_node.frames import U8, Detections, Tracks
+from edge_node.frames import Detections, Tracks
+from edge_node.pictures import U8
 from edge_node.track.tracker import create
 from optimization import detectors
 from optimization.measure.watching import detect_pictures

@@ -9,7 +9,7 @@ import pytest
 
 from edge_node.assets.models import DEFAULT, find_model
 from edge_node.backends.preprocess import InputFormat, Preprocessor
-from edge_node.frames import U8
+from edge_node.pictures import U8
 from optimization.training.augment import Boxes, augment
 from shared.errors import ConfigError, ModelError
 
