@@ -32,7 +32,7 @@ LEVELS: dict[str, list[str]] = {
         "configuration storage.py",
         "log.py settings.py pictures.py program.py service",
         "wire",
-        "mqtt documents",
+        "collected.py mqtt documents",
         "conformance replay",
     ],
     "edge_node": [
