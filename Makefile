@@ -4,14 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-brokers test-engines test-images test-install faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-brokers test-engines test-training test-images test-install faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser, and what they reach (WORKERS=... side by side; ARGS=... for pytest, in one process)"
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
-	@echo "make test-engines  PyTorch, torchvision, OpenVINO, Core ML and KServe, which are too large for .venv, in environments of their own (TORCH=... pins it)"
+	@echo "make test-engines  PyTorch, torchvision, OpenVINO, Core ML, KServe, LibreYOLO and the notebook, which are too large for .venv, in environments of their own (TORCH=... pins it)"
+	@echo "make test-training  what learns with PyTorch alone: adapt, in a smaller environment of its own"
 	@echo "make test-images  every step of the images for GPUs, on a stand-in for NVIDIA's base (needs docker or podman)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
 	@echo "make fuzz    feeds what reads strangers' bytes with inputs that grow by the code they reach, FUZZ_SECONDS=300 each (ARGS=--help)"
@@ -90,18 +91,39 @@ faults: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(BIN)/python -m tests.faults $(ARGS)
 
-# PyTorch, onnx2torch (which makes PyTorch files of the built-in model), the vendors' converters and a real KServe server.
+# PyTorch, onnx2torch (which makes PyTorch files of the built-in model), LibreYOLO, the vendors' converters, what runs a
+# notebook, and a real KServe server.
 TORCH ?= torch torchvision
+ENGINES := tests/edge_node/backends/test_engines.py tests/edge_node/backends/test_kserve.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py tests/optimization/commands/test_convert.py tests/optimization/commands/test_faster_rcnn.py
+LEARNING := tests/optimization/training tests/optimization/commands/learning
 .cache/engines/ready: pyproject.toml
 	$(PYTHON) -m venv .cache/engines
 	.cache/engines/bin/python -m pip install --disable-pip-version-check -q $(TORCH)
-	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,torchvision,kserve,optimize,openvino,coreml]' hypothesis pytest pytest-timeout
+	.cache/engines/bin/python -m pip install --disable-pip-version-check -q -e '.[torch,torchvision,kserve,train,openvino,coreml]' hypothesis ipykernel nbclient pytest pytest-timeout
 	$(PYTHON) -m venv .cache/mlserver
 	.cache/mlserver/bin/python -m pip install --disable-pip-version-check -q mlserver onnxruntime
 	@touch $@
 
 test-engines: .cache/engines/ready
-	.cache/engines/bin/python -m pytest tests/edge_node/backends/test_engines.py tests/edge_node/backends/test_kserve.py tests/optimization/commands/test_export.py tests/optimization/commands/test_triton.py tests/optimization/commands/test_convert.py tests/optimization/commands/test_faster_rcnn.py $(ARGS)
+	.cache/engines/bin/python -m pytest $(or $(ARGS),$(ENGINES) $(LEARNING) tests/examples)
+
+# What learns with PyTorch alone, and what it reaches. TORCH_ALONE="--index-url ADDRESS torch" takes a wheel without CUDA,
+# which is a tenth as large, from where pip finds one.
+TORCH_ALONE ?= torch==2.13.*
+.cache/training/ready: pyproject.toml
+	$(PYTHON) -m venv .cache/training
+	.cache/training/bin/python -m pip install --disable-pip-version-check -q $(TORCH_ALONE)
+	.cache/training/bin/python -m pip install --disable-pip-version-check -q -e '.[optimize]' coverage hypothesis pytest pytest-timeout
+	@touch $@
+
+test-training: .cache/training/ready
+ifdef ARGS
+	.cache/training/bin/python -m pytest $(ARGS)
+else
+	rm -rf .cache/coverage
+	.cache/training/bin/python -m coverage run -m pytest $(LEARNING)
+	@.cache/training/bin/python -m tests.coverage_by_wing --learning
+endif
 
 # On a stand-in without a GPU: what pip resolves and builds, what the user may do, and that a node says what is missing.
 CONTAINERS ?= $(shell command -v podman || command -v docker)

@@ -1,6 +1,7 @@
 """Combine what the processes of a test run measured, print it by wing, and fail below the floors.
 
-`make test` runs it after the tests; by itself: `python -m tests.coverage_by_wing`.
+`make test` runs it after the tests; by itself: `python -m tests.coverage_by_wing`. `make test-training` runs
+it with `--learning` for the wings that need PyTorch, which `make test` has not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ LEAST_OF = {
     "optimization/measure": 80.0,
 }
 """The wings that need more than a plain machine to be tested as a whole."""
+LEARNING = ("optimization/training", "optimization/commands/learning")
+"""What needs PyTorch, and the wings in it: `make test` skips the tests of these."""
 
 
 @dataclass(slots=True)
@@ -67,6 +70,15 @@ def by_wing(files: dict[str, dict[str, dict[str, int]]]) -> dict[str, Counts]:
     return dict(sorted(wings.items()))
 
 
+def chosen(wings: dict[str, Counts], *, learning: bool) -> dict[str, Counts]:
+    """The wings that a run judges: those that learn, or all others."""
+    return {
+        name: counts
+        for name, counts in wings.items()
+        if learning == any(name == one or name.startswith(f"{one}/") for one in LEARNING)
+    }
+
+
 def below_floor(wings: dict[str, Counts], whole: Counts, least: float) -> list[str]:
     """One sentence for each wing, and for the whole, that tests reach too little of."""
     floors = {name: LEAST_OF.get(name, LEAST) for name in wings}
@@ -80,13 +92,14 @@ def below_floor(wings: dict[str, Counts], whole: Counts, least: float) -> list[s
     return found
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    learning = arguments == ["--learning"]
     measured = coverage.Coverage()
     measured.combine()
     measured.save()
     report = Path(str(measured.get_option("run:data_file"))).with_name("report.json")
     measured.json_report(outfile=str(report))
-    wings = by_wing(orjson.loads(report.read_bytes())["files"])
+    wings = chosen(by_wing(orjson.loads(report.read_bytes())["files"]), learning=learning)
     whole = Counts()
     for counts in wings.values():
         whole.lines += counts.lines
@@ -96,7 +109,7 @@ def main() -> int:
     print(f"{'coverage, percent':<32}{'lines':>7}{'branches':>10}{'both':>7}")
     for name, counts in [*wings.items(), ("all", whole)]:
         print(counts.row(name))
-    least = float(str(measured.get_option("report:fail_under")))
+    least = LEAST if learning else float(str(measured.get_option("report:fail_under")))
     troubles = below_floor(wings, whole, least)
     for trouble in troubles:
         print(f"coverage of {trouble}: add tests, or lower the floor with a reason", file=sys.stderr)
@@ -104,4 +117,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.coverage_by_wing import LEAST, LEAST_OF, Counts, below_floor, by_wing
+from tests.coverage_by_wing import LEAST, LEAST_OF, Counts, below_floor, by_wing, chosen
 
 
 def summary(lines: int, lines_run: int, branches: int, branches_run: int) -> dict[str, dict[str, int]]:
@@ -41,3 +41,12 @@ def test_what_is_below_its_floor_is_named_with_the_figures() -> None:
         f"edge_node/track: {LEAST - 0.1:.1f} % is below {LEAST:g} %"
     ]
     assert below_floor({}, Counts(10, 8), 90.0) == ["all: 80.0 % is below 90 %"]
+
+
+def test_what_needs_pytorch_is_judged_where_pytorch_is() -> None:
+    wings = {
+        name: Counts()
+        for name in ("optimization/train", "optimization/training", "optimization/training/network", "shared")
+    }
+    assert list(chosen(wings, learning=True)) == ["optimization/training", "optimization/training/network"]
+    assert list(chosen(wings, learning=False)) == ["optimization/train", "shared"]
