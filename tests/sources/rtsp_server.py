@@ -46,6 +46,15 @@ def picture(width: int, height: int, number: int) -> bytearray:
     return image
 
 
+def plays(source: Gst.Element) -> bool:
+    """Whether the source's clock has begun.
+
+    A picture that is pushed sooner is stamped with the machine's uptime instead of the stream's time, and the
+    server keeps it, and all that follow, until the stream has run for as long.
+    """
+    return bool(source.get_state(0).state == Gst.State.PLAYING)
+
+
 class Camera:
     """Pushes pictures into every client's pipeline."""
 
@@ -69,6 +78,8 @@ class Camera:
             time.sleep(max(0.0, due - time.monotonic()))
             width, height = self.size
             for source in list(self._sources):
+                if not plays(source):
+                    continue
                 if source.get_property("caps").get_structure(0).get_int("width")[1] != width:
                     source.set_property("caps", self._caps())
                 source.emit("push-buffer", Gst.Buffer.new_wrapped(bytes(picture(width, height, number))))

@@ -153,9 +153,10 @@ def test_a_camera_that_stalls_is_opened_again_until_it_continues() -> None:
     with rtsp_camera("--fps", "50") as camera, all_watching(camera.url, stall_s=0.5) as every:
         for seen in every:
             seen.wait(10)
+        before = [seen.said.count("reconnecting") for seen in every]
         camera.tell("stall")
         deadline = time.monotonic() + 5
-        while not all("reconnecting" in seen.said for seen in every):
+        while not all(seen.said.count("reconnecting") > n for seen, n in zip(every, before, strict=True)):
             assert time.monotonic() < deadline, [seen.said for seen in every]
             time.sleep(0.02)
         time.sleep(0.3)  # the next attempt has begun
