@@ -27,6 +27,7 @@ from edge_node.control.identity import NameGuard, check_name
 from edge_node.control.inbox import Inbox
 from edge_node.control.last_words import end_frozen
 from edge_node.control.late_stages import LateStages
+from edge_node.control.model import ModelFiles, about, fingerprint
 from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
@@ -46,7 +47,6 @@ from shared import log as logs
 from shared.errors import BrokerError
 from shared.files import at_home
 from shared.mqtt.client import Client
-from shared.secrets.redact import redact_address
 from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog
 from shared.signals import end_with_stacks, stacks_after, stop_on_signals
@@ -145,6 +145,7 @@ class Node:
         check_name(config.mqtt, config.node, session)
         with ExitStack() as stack:
             self._model = auto.chosen(config.model, config.cameras)
+            known = fingerprint(self._model)
             self._detectors = stack.enter_context(on_devices(self._model))
             composer = Composer(config.node, session, self._detectors[0].class_names)
             self._client = stack.enter_context(self._connection(composer))
@@ -164,6 +165,13 @@ class Node:
                 self._live,
                 composer,
                 self._bundles.offer,
+            )
+            self._model_files = ModelFiles(
+                self._model,
+                known,
+                self._detectors,
+                on_loaded=lambda: self._publisher.state.runs_with(*self._running()),
+                on_trouble=lambda why: self._publisher.state.trouble(why, "model"),
             )
             self._build_pipeline()
             self._build_control()
@@ -216,7 +224,7 @@ class Node:
                 continue
             next_report = time.monotonic()
             throughput, vitals = self._pipeline.overview.metrics(), self._monitor.read()
-            self._publisher.state.runs_with(*self._engine())
+            self._publisher.state.runs_with(*self._running())
             message = self._publisher.metrics(next_report - started, throughput, vitals)
             if self._exporter is not None:
                 self._exporter.update(message)
@@ -275,6 +283,7 @@ class Node:
             self._pipeline,
             self._publisher,
             self._homeassistant,
+            self._model_files.renew,
         )
         self._guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
         answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
@@ -325,22 +334,16 @@ class Node:
         self._refused.append(error)
         self._stop.set()
 
-    def _engine(self) -> tuple[str, str]:
-        """The engine that runs the model now, and its devices; TensorRT may take over from another one."""
-        return self._detectors[0].backend_name, ", ".join(one.device for one in self._detectors)
+    def _running(self) -> tuple[ModelInfo, str, str]:
+        """The model, its engine now, and its devices; TensorRT may take over from another engine."""
+        first = self._detectors[0]
+        devices = ", ".join(one.device for one in self._detectors)
+        return about(self._model, first), first.backend_name, devices
 
     def _announce(self) -> None:
         """Tell the broker and the log what runs here."""
         config, detector = self._config, self._detectors[0]
-        backend, devices = self._engine()
-        target = detector.input_format
-        model = ModelInfo(
-            name=Path(redact_address(self._model.name)).stem,
-            classes=detector.class_names,
-            input_width=target.width,
-            input_height=target.height,
-            layout=detector.layout,
-        )
+        model, backend, devices = self._running()
         self._publisher.state.announce(
             model,
             backend,
@@ -353,8 +356,8 @@ class Node:
             "node %s: %s at %dx%d on %s (%s)",
             config.node,
             model.name,
-            target.width,
-            target.height,
+            model.input_width,
+            model.input_height,
             backend,
             devices,
         )

@@ -59,7 +59,7 @@ LEVELS: dict[str, list[str]] = {
     "edge_node/backends": [
         "preprocess.py sizes.py",
         "interface.py",
-        "host.py cuda",
+        "host.py cuda lineage.py",
         "beside.py",
         "onnx tensorrt torch.py kserve.py rescue.py",
         "choose.py",

@@ -241,6 +241,10 @@ export interface ModelInfo {
   input_width: number;
   input_height: number;
   layout: string;
+  sha256: string | null;
+  parent: string | null;
+  data: string | null;
+  made: string | null;
 }
 
 export interface NodeInfo {

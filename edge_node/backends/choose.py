@@ -63,10 +63,10 @@ def choose(settings: ModelSettings, device: int = 0, building: Building = WAIT) 
     Raises:
         ModelError: No engine can run the model, or the named engine cannot; the text says why.
     """
-    if settings.name.startswith(_SERVERS) or settings.backend == "kserve":
+    if is_on_server(settings):
         return _on_server(settings)
     refused: list[str] = []
-    files = _candidates(settings)
+    files = candidates(settings)
     for engine, path in files:
         try:
             backend = _load(engine, path, settings, device, building)
@@ -87,8 +87,13 @@ def choose(settings: ModelSettings, device: int = 0, building: Building = WAIT) 
     raise ModelError(f"model {settings.name!r}: {'; '.join(refused)}")
 
 
-def _candidates(settings: ModelSettings) -> list[tuple[BackendName, Path]]:
-    """Engines and files to try, best first; at least one.
+def is_on_server(settings: ModelSettings) -> bool:
+    """Whether the model is on a server, so that there is no file of it here."""
+    return settings.name.startswith(_SERVERS) or settings.backend == "kserve"
+
+
+def candidates(settings: ModelSettings) -> list[tuple[BackendName, Path]]:
+    """Engines and files to try for a model that is not on a server, best first; at least one.
 
     Raises:
         ModelError: There is no such model, or no file of it for the named engine.

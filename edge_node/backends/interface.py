@@ -45,11 +45,14 @@ class ModelFile:
         inputs: The input for the picture comes first.
         outputs: In the file's order.
         metadata: Texts by key, such as the class names under "names".
+        sha256: Of the file, in hexadecimal; of an engine, that of the ONNX file that it was built from. None:
+            nothing tells.
     """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    sha256: str | None = None
 
     @property
     def has_batch_axis(self) -> bool:

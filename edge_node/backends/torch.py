@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from edge_node.assets.download import sha256
 from edge_node.backends.beside import IN_FLIGHT, Beside
 from edge_node.backends.host import HostInput, PictureInput, by_picture, picture_first
 from edge_node.backends.interface import Array, Axis, Inference, ModelFile, Pending, Tensor, Wanted
@@ -65,7 +66,7 @@ class TorchBackend:
             Tensor(f"output{index}", _open_axes(item.shape, free=free), item.dtype.name)
             for index, item in enumerate(first)
         )
-        self.model = ModelFile(unknown.inputs, outputs, metadata)
+        self.model = ModelFile(unknown.inputs, outputs, metadata, sha256(path))
         self.max_batch = self._picture.max_batch if self.model.has_batch_axis else 1
         # On a processor, a second batch would only share the cores with the first.
         self._beside = Beside(self.model, self._picture, self._outputs) if self.device == "cuda" else None

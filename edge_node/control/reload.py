@@ -12,6 +12,7 @@ from edge_node.config.changes import changed_keys, with_definitions, with_live_c
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
+from edge_node.control.model import ANSWER_S
 from edge_node.ignore.store import SuspectStore
 from edge_node.pipeline import Pipeline
 from edge_node.publish.homeassistant import HomeAssistant
@@ -38,6 +39,7 @@ class Reload:
         pipeline: The running pipeline.
         publisher: The publisher of the running node.
         homeassistant: The node's Home Assistant discovery.
+        renew_model: Loads the model's file again if it has changed, and waits so many seconds for it.
     """
 
     def __init__(
@@ -51,24 +53,28 @@ class Reload:
         pipeline: Pipeline,
         publisher: Publisher,
         homeassistant: HomeAssistant,
+        renew_model: Callable[[float], dict[str, Any]],
     ) -> None:
         self._read = read
         self._config = config
         self._class_names = class_names
         self._live, self._definitions, self._suspects = live, definitions, suspects
         self._pipeline, self._publisher, self._homeassistant = pipeline, publisher, homeassistant
+        self._renew_model = renew_model
         self._lock = threading.RLock()
 
     def command(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
-        """The handler of `reload`; returns the keys applied, the keys that need a restart, and warnings."""
+        """The handler of `reload`; returns what was applied, what needs a restart, warnings, the model."""
         with self._lock:
-            return self._reload()
+            result = self._reload()
+        return result | {"model": self._renew_model(ANSWER_S)}
 
     def on_signal(self) -> None:
         """Reload on SIGHUP; an error is logged."""
         try:
             with self._lock:
                 self._reload()
+            self._renew_model(0.0)  # it says in the log and on the wire what came of it
         except DarnerError as error:
             log.error("reload failed, nothing was changed: %s", error)
 

@@ -7,8 +7,8 @@ IoU of 0.52 with those of the ONNX file. Half precision reaches 0.99 and more.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from edge_node.backends.interface import Backend, OutOfMemory
 from edge_node.backends.preprocess import InputFormat, letterbox
 from edge_node.backends.tensorrt.verdict import Verdict
 from edge_node.config.model_settings import ModelSettings
-from edge_node.detect.detector import Detector, Input
+from edge_node.detect.detector import Detector
+from edge_node.detect.in_and_out import Input
 from edge_node.frames import Detections
 from edge_node.pictures import U8
 from shared.errors import DarnerError, ModelError
@@ -75,13 +76,8 @@ def compared(
     return Verdict(mean >= LEAST, figures if mean >= LEAST else f"{figures}, which must be {LEAST} at least")
 
 
-@contextmanager
-def _running(settings: ModelSettings, backend: Backend) -> Iterator[Detector]:
-    try:
-        # A detector closes its engine only after a warm-up that succeeded, so this closes it.
-        yield Detector(settings, open_backend=lambda *_: backend).__enter__()
-    finally:
-        backend.close()
+def _running(settings: ModelSettings, backend: Backend) -> Detector:
+    return Detector(settings, open_backend=lambda *_: backend)
 
 
 def _best_ious(reference: Detector, built: Detector, picture: U8) -> list[float]:

@@ -11,7 +11,8 @@ from typing import Literal
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.sources import is_read_fast
-from edge_node.detect.detector import Detector, Input
+from edge_node.detect.detector import Detector
+from edge_node.detect.in_and_out import Input
 from edge_node.detect.motion import MotionGate
 from edge_node.detect.tiles.budget import UNHURRIED, Budget
 from edge_node.detect.tiles.looks import Looks

@@ -2,73 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from types import TracebackType
 
 import cv2
 import numpy as np
 
-from edge_node.assets.models import KNOWN
 from edge_node.assets.names import Layout
 from edge_node.backends.choose import choose
-from edge_node.backends.host import PictureInput
-from edge_node.backends.interface import Array, Backend, Inference, Pending, Wanted
-from edge_node.backends.preprocess import InputFormat, Letterbox, letterbox
+from edge_node.backends.interface import Inference, Pending, Wanted
+from edge_node.backends.lineage import Lineage, lineage_of
+from edge_node.backends.preprocess import InputFormat, letterbox
 from edge_node.config.model_settings import ModelSettings
-from edge_node.detect.decode import plausible
 from edge_node.detect.decode.candidates import candidates, suppress
-from edge_node.detect.decode.classes import class_ids, class_names
-from edge_node.detect.decode.families import FAMILIES
-from edge_node.detect.decode.layouts import recognise
-from edge_node.detect.decode.outputs import observed
-from edge_node.detect.input_size import nominal_size, rectangular, with_known_size
+from edge_node.detect.in_and_out import Input, Output, Outputs
+from edge_node.detect.input_size import rectangular
+from edge_node.detect.loading import Loaded, OpenBackend, load
 from edge_node.frames import Detections
 from edge_node.machine.hardware import usable_cores
 from edge_node.pictures import U8, Lender, Picture, in_host
+from shared.errors import ModelError
+
+log = logging.getLogger("darner.detect")
+
+_EMPTY_S = 10.0
+"""Seconds that a network which was exchanged has for the batches in it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Input:
-    """A picture prepared for the network.
-
-    Attributes:
-        image: Letterboxed, u8 ``(H, W, 3)``, BGR, unless the engine letterboxes on its device.
-        fit: How the picture lies in the input; None if the engine letterboxes.
-        target: The input that the network takes for this picture.
-        prepare_ms: Milliseconds of the preparation.
-    """
-
-    image: Picture
-    fit: Letterbox | None
-    target: InputFormat
-    prepare_ms: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Output:
-    """What the engine gave for one picture.
-
-    Attributes:
-        arrays: The network's outputs in the family's order, without the batch axis; not needed with `found`.
-        fit: How the picture lies in the input.
-        target: The input that the network took.
-        confidence: Lowest score that counts, 0..1.
-        found: What the engine made of the outputs, as `Inference.found` has it; with those that score less,
-            if other pictures of the batch wanted them. None: `arrays` have to be decoded.
-    """
-
-    arrays: list[Array]
-    fit: Letterbox
-    target: InputFormat
-    confidence: float
-    found: Detections | None = None
-
-
-Outputs = tuple[list[Output], dict[str, float]]
-"""The output for each picture of a batch, and the milliseconds of each step for the whole batch."""
+_Ran = tuple[Loaded, Inference]
+"""The network that a batch ran in, and its result."""
 
 
 class Detector:
@@ -80,19 +45,11 @@ class Detector:
         open_backend: Loads the model into an engine; None for `choose`.
 
     Attributes:
-        class_names: By class id.
-        layout: The family of the network; see `decode/families.py`.
-        input_format: The input that the network takes for a square picture.
-        precision: What the file beside a TensorRT engine says: fp32, fp16 or int8; else empty.
         run_s: Seconds that a picture of 16:9 took when the network was warm.
     """
 
     def __init__(
-        self,
-        settings: ModelSettings,
-        index: int = 0,
-        *,
-        open_backend: Callable[[ModelSettings, int], Backend] | None = None,
+        self, settings: ModelSettings, index: int = 0, *, open_backend: OpenBackend | None = None
     ) -> None:
         self._settings, self._index, self._open_backend = settings, index, open_backend or choose
         self._lock = threading.Lock()
@@ -100,66 +57,98 @@ class Detector:
     def __enter__(self) -> Detector:
         # OpenCV's threads would fight the engine's for the cores, and both lose.
         cv2.setNumThreads(1)
-        settings = self._settings
-        self._backend: Backend = self._open_backend(with_known_size(settings), self._index)
-        backend = self._backend
-        self.precision = backend.model.metadata.get("precision", "")
-        self._places = threading.Semaphore(backend.in_flight)
-        known = KNOWN.get(settings.name)
-        self._picture = PictureInput.of(backend.model, settings.name)
-        if known and known.size:
-            self._picture = replace(self._picture, width=known.size, height=known.size)
-        width, height = nominal_size(self._picture, settings.input_size, backend.model.trained_size)
-        blank = np.zeros((height, width, 3), np.uint8)
-        sample = backend.submit([blank], InputFormat(width, height), None).collect().outputs[0]
-        model = observed(backend.model, sample)
-        layout = known.layout if known else settings.layout
-        self.layout: Layout = recognise(model, width, height, sample) if layout == "auto" else layout
-        self._family = FAMILIES[self.layout]
-        self._order = self._family.output_order(model)
-        anchors = self._family.anchors
-        self._anchors = replace(anchors, order=tuple(self._order)) if anchors else None
-        self.input_format = self._family.input_format(width, height)
-        named = len(model.class_names) == self._family.class_count(model)
-        self._check(sample, sure=named or settings.layout != "auto")
-        coco = known is not None and not model.class_names  # all models of the table know COCO's classes
-        self.class_names = class_names(self._family, model, settings.labels or (("coco",) if coco else ()))
-        self._wanted = class_ids(settings.classes, self.class_names)
-        usual = blank[: max(width * 9 // 16, 1)]  # most cameras' aspect
-        for _ in range(2):  # the first runs allocate memory and are slow
-            start = time.perf_counter()
-            self.detect(usual)
-            self.run_s = time.perf_counter() - start
+        self._now: Loaded = load(self._settings, self._index, self._open_backend)
+        try:
+            base = self.input_format
+            # Most cameras' aspect.
+            usual = np.zeros((max(base.width * 9 // 16, 1), base.width, 3), np.uint8)
+            for _ in range(2):  # the first runs allocate memory and are slow
+                start = time.perf_counter()
+                self.detect(usual)
+                self.run_s = time.perf_counter() - start
+        except BaseException:
+            self._now.backend.close()
+            raise
         return self
-
-    def _check(self, blank: list[Array], *, sure: bool) -> None:
-        """Make sure that the outputs for a blank picture and for noise are those of a detector."""
-        target = self.input_format
-        noise = np.random.default_rng(0).integers(0, 256, (target.height, target.width, 3), np.uint8)
-        noisy = self._backend.submit([noise], target, None).collect().outputs[0]
-        for outputs in (blank, noisy):
-            ordered = [outputs[place] for place in self._order]
-            plausible.check(self.layout, ordered, (target.width, target.height), sure=sure)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._backend.close()
+        self._now.backend.close()
+
+    def take_over(self, newer: Detector) -> None:
+        """Run another detector's network from the next batch on, and release the one that ran until now.
+
+        Batches that are in the old network come back from it. Any thread may call this at any time.
+
+        Args:
+            newer: Was entered, and is not used or left by anybody from now on.
+
+        Raises:
+            ModelError: The other network has other classes, or takes or gives something else.
+        """
+        self.check_exchange(newer)
+        with self._lock:
+            before, self._now, self.run_s = self._now, newer._now, newer.run_s
+        deadline = time.monotonic() + _EMPTY_S
+        for _ in range(before.in_flight):
+            if not before.places.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                log.warning("a batch is still in the model that was exchanged: its memory is not released")
+                return
+        before.backend.close()
+
+    def check_exchange(self, newer: Detector) -> None:
+        """Make sure that `take_over` could run the other detector's network.
+
+        Raises:
+            ModelError: It has other classes, or takes or gives something else.
+        """
+        why = newer._now.differs_from(self._now)
+        if why is not None:
+            raise ModelError(
+                f"model {self._settings.name}: the new file {why}, and trackers and zones go by the old one; "
+                "restart the node to run it"
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names by class id."""
+        return self._now.class_names
+
+    @property
+    def layout(self) -> Layout:
+        """The family of the network; see `decode/families.py`."""
+        return self._now.layout
+
+    @property
+    def input_format(self) -> InputFormat:
+        """The input that the network takes for a square picture."""
+        return self._now.input_format
+
+    @property
+    def precision(self) -> str:
+        """What the file beside a TensorRT engine says: fp32, fp16 or int8; else empty."""
+        return self._now.backend.model.metadata.get("precision", "")
+
+    @property
+    def lineage(self) -> Lineage:
+        """Which file the model is now, and where it comes from."""
+        return lineage_of(self._now.backend.model)
 
     @property
     def backend_name(self) -> str:
         """The engine and its version now: TensorRT may take over, and the processor when a GPU fails."""
-        return self._backend.name
+        return self._now.backend.name
 
     @property
     def device(self) -> str:
         """The device that the engine runs on; see `backend_name`."""
-        return self._backend.device
+        return self._now.backend.device
 
     @property
     def max_batch(self) -> int:
         """Maximum number of pictures in one batch; the number may change while the engine runs."""
-        return self._backend.max_batch
+        return self._now.backend.max_batch
 
     @property
     def usual_batch(self) -> int:
@@ -176,12 +165,12 @@ class Detector:
     @property
     def pictures(self) -> Lender | None:
         """Memory in which pictures need no copy by the CPU; see `Backend`."""
-        return self._backend.pictures
+        return self._now.backend.pictures
 
     @property
     def in_flight(self) -> int:
         """Maximum number of batches that are submitted and not collected; see `Backend`."""
-        return self._backend.in_flight
+        return self._now.backend.in_flight
 
     @property
     def max_detections(self) -> int:
@@ -228,7 +217,7 @@ class Detector:
         """
         start = time.perf_counter()
         target = self.target(image.shape[1], image.shape[0])
-        if self._backend.letterboxes:
+        if self._now.backend.letterboxes:
             return Input(image, None, target, 0.0)
         canvas, fit = letterbox(in_host(image), target)
         return Input(canvas, fit, target, (time.perf_counter() - start) * 1e3)
@@ -249,42 +238,45 @@ class Detector:
         by_target: dict[InputFormat, list[int]] = {}
         for index, one in enumerate(inputs):
             by_target.setdefault(one.target, []).append(index)
-        parts: list[tuple[list[int], Pending[Inference]]] = []
+        parts: list[tuple[list[int], Pending[_Ran]]] = []
         for target, indices in by_target.items():
             # Pictures of one size run together. Of several runs only the last one stays in flight, because a
             # thread that waits for a place in flight must not hold one already.
             parts = [(those, Pending.of(pending.collect())) for those, pending in parts]
-            wanted = self._wanted_of([least[index] for index in indices])
-            parts.append((indices, self._start([inputs[index].image for index in indices], target, wanted)))
+            lowest = min(least[index] for index in indices)
+            parts.append((indices, self._start([inputs[index].image for index in indices], target, lowest)))
 
         def collect() -> Outputs:
             return self._outputs(inputs, least, [(those, pending.collect()) for those, pending in parts])
 
         return Pending(collect, done=all(pending.done for _, pending in parts))
 
-    def _wanted_of(self, least: Sequence[float]) -> Wanted:
-        """What a batch wants of its pictures, whose lowest scores are `least`."""
-        settings = self._settings
-        return Wanted(self._wanted, min(least), self._anchors, settings.iou, settings.max_detections)
-
-    def _start(self, images: Sequence[Picture], target: InputFormat, wanted: Wanted) -> Pending[Inference]:
+    def _start(self, images: Sequence[Picture], target: InputFormat, lowest: float) -> Pending[_Ran]:
         """Give the engine a batch, which holds one of the engine's places until it is collected."""
-        self._places.acquire()
-        try:
-            with self._lock:
-                pending = self._backend.submit(images, target, wanted)
-        except BaseException:
-            self._places.release()
-            raise
-        if pending.done:
-            self._places.release()
-            return pending
-
-        def collect() -> Inference:
+        settings = self._settings
+        while True:
+            now = self._now
+            now.places.acquire()
             try:
-                return pending.collect()
+                with self._lock:
+                    if now is not self._now:  # exchanged meanwhile
+                        now.places.release()
+                        continue
+                    wanted = Wanted(now.wanted, lowest, now.anchors, settings.iou, settings.max_detections)
+                    pending = now.backend.submit(images, target, wanted)
+            except BaseException:
+                now.places.release()
+                raise
+            break
+        if pending.done:
+            now.places.release()
+            return Pending.of((now, pending.collect()))
+
+        def collect() -> _Ran:
+            try:
+                return now, pending.collect()
             finally:
-                self._places.release()
+                now.places.release()
 
         return Pending(collect)
 
@@ -292,23 +284,23 @@ class Detector:
         self,
         inputs: Sequence[Input],
         least: Sequence[float],
-        parts: Sequence[tuple[list[int], Inference]],
+        parts: Sequence[tuple[list[int], _Ran]],
     ) -> Outputs:
         """The outputs of a batch in the order of its inputs, from the parts in which it ran.
 
         Args:
             inputs: The pictures of the batch.
             least: Lowest score for each.
-            parts: Indices of the pictures that ran together, and their results.
+            parts: Indices of the pictures that ran together, and what they ran in with their results.
         """
         outputs: dict[int, Output] = {}
         preprocess_ms, inference_ms = sum(one.prepare_ms for one in inputs), 0.0
-        for indices, inference in parts:
+        for indices, (ran, inference) in parts:
             finished = inference.found or [None] * len(indices)
             for index, arrays, fit, found in zip(
                 indices, inference.outputs, inference.fits, finished, strict=True
             ):
-                one, ordered = inputs[index], [arrays[place] for place in self._order] if arrays else []
+                one, ordered = inputs[index], [arrays[place] for place in ran.order] if arrays else []
                 outputs[index] = Output(ordered, one.fit or fit, one.target, least[index], found)
             preprocess_ms += inference.preprocess_ms
             inference_ms += inference.inference_ms
@@ -317,14 +309,14 @@ class Detector:
 
     def detections(self, output: Output) -> Detections:
         """Detections in pixels of the picture, best first; any thread may call this at any time."""
-        settings, found = self._settings, output.found
+        settings, now, found = self._settings, self._now, output.found
         if found is not None:
             if len(found) and found.score[-1] < output.confidence:
                 # Boxes are suppressed only by better ones, so those that score enough are the same.
                 return found[found.score >= output.confidence]
             return found
-        found = candidates(self._family, output.arrays, output.target, self._wanted, output.confidence)
-        found = suppress(self._family, found, settings.iou, settings.max_detections)
+        found = candidates(now.family, output.arrays, output.target, now.wanted, output.confidence)
+        found = suppress(now.family, found, settings.iou, settings.max_detections)
         xyxy, score = output.fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
         all_found = Detections(xyxy, score, found.class_id)
         # A box in the bars around the picture shows nothing.
@@ -341,7 +333,7 @@ class Detector:
             width: Pixels.
             height: Pixels.
         """
-        base, picture = self.input_format, self._picture
+        base, picture = self._now.input_format, self._now.picture
         free = picture.width is None and picture.height is None
         if not free or not self._settings.rectangular or base.fit == "stretch":
             return base

@@ -20,11 +20,23 @@ def on_devices(settings: ModelSettings) -> Iterator[list[Detector]]:
 
     While TensorRT builds an engine, another one may run, as the settings say.
     """
-    open_backend = partial(choose, building=Building(meanwhile=True, check=compared))
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(one) for one in to_enter(settings, Building(meanwhile=True, check=compared))
+        ]
+
+
+def to_enter(settings: ModelSettings, building: Building | None = None) -> list[Detector]:
+    """The same detectors, not entered yet.
+
+    Args:
+        settings: The model.
+        building: What happens where TensorRT has to build an engine; None: wait for it.
+    """
+    open_backend = partial(choose, building=building or Building(check=compared))
     devices = settings.devices or (0,)
     settings = with_share_of_cores(settings, len(devices))
-    with ExitStack() as stack:
-        yield [stack.enter_context(Detector(settings, index, open_backend=open_backend)) for index in devices]
+    return [Detector(settings, index, open_backend=open_backend) for index in devices]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_node.detect.choosing import Asked, Choice, Chosen
-from edge_node.detect.detector import Output
+from edge_node.detect.in_and_out import Output
 from edge_node.detect.tiles.looks import Looks
 from edge_node.frames import Frame
 from edge_node.pictures import Box

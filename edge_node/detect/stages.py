@@ -16,7 +16,8 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.sources import is_read_fast
 from edge_node.detect.choosing import Asked, Choosing, Chosen, Ready
-from edge_node.detect.detector import Detector, Input, Outputs
+from edge_node.detect.detector import Detector
+from edge_node.detect.in_and_out import Input, Outputs
 from edge_node.detect.inferred import Inferred, Picture, inferred
 from edge_node.detect.tiles.merge import merge
 from edge_node.frames import Detected, Detections, Frame, Looked, Tracks

@@ -82,6 +82,7 @@ class NodeState:
         self._status_lock = threading.Lock()
         self._node_lock = threading.Lock()
         self._said: str | None = None
+        self._troubles: dict[str, str] = {}
         self._about: dict[str, Any] | None = None
 
     def announce(
@@ -99,17 +100,14 @@ class NodeState:
             self.define(name, definitions[name])
             self.suspects(name, suspects[name])
             self.camera_status(name, "starting")
-        self._about = {
-            "model": dataclasses.replace(model, name=limits.clipped(model.name)),
-            **_running(backend, device),
-            "tracker": tracker,
-        }
+        self._about = {**_running(model, backend, device), "tracker": tracker}
         self._inform()
 
-    def runs_with(self, backend: str, device: str) -> None:
-        """Publish the manifest again if another engine or device runs the model now."""
-        if self._about is not None and (changed := self._about | _running(backend, device)) != self._about:
-            self._about = changed
+    def runs_with(self, model: messages.ModelInfo, backend: str, device: str) -> None:
+        """Publish the manifest again if another file, engine or device is the model's now."""
+        changed = _running(model, backend, device)
+        if self._about is not None and self._about | changed != self._about:
+            self._about |= changed
             self._inform()
 
     def node_status(self, status: Literal["online", "offline"], reason: str | None = None) -> None:
@@ -118,12 +116,22 @@ class NodeState:
             self._said = status
             self._publish(topics.STATUS, messages.encode(self._composer.status(status, reason)))
 
-    def trouble(self, reason: str | None) -> None:
-        """Publish what is wrong with the node while it is online, or None when all is well again."""
+    def trouble(self, reason: str | None, about: str = "stages") -> None:
+        """Publish what is wrong with a part of the node while it is online, or None when it is well again.
+
+        Args:
+            reason: What is wrong.
+            about: The part; what is wrong with other parts stays said.
+        """
         # Under the lock: a thread that is held up here must not say "online" after another's "offline".
         with self._node_lock:
+            if reason is None:
+                self._troubles.pop(about, None)
+            else:
+                self._troubles[about] = reason
             if self._said == "online":
-                self._publish(topics.STATUS, messages.encode(self._composer.status("online", reason)))
+                all_said = "; ".join(self._troubles.values()) or None
+                self._publish(topics.STATUS, messages.encode(self._composer.status("online", all_said)))
 
     def offline(self, reason: str) -> bytes:
         """The status "offline", for a connection that is not the node's own."""
@@ -232,6 +240,10 @@ class NodeState:
         self._client.set_state(topic, topic.path(self._prefix, node=self._node, **ids), payload)
 
 
-def _running(backend: str, device: str) -> dict[str, Any]:
-    """What the manifest says of the engine."""
-    return {"backend": limits.clipped(backend, limits.LABEL_LENGTH), "device": limits.clipped(device)}
+def _running(model: messages.ModelInfo, backend: str, device: str) -> dict[str, Any]:
+    """What the manifest says of the model and its engine."""
+    return {
+        "model": dataclasses.replace(model, name=limits.clipped(model.name)),
+        "backend": limits.clipped(backend, limits.LABEL_LENGTH),
+        "device": limits.clipped(device),
+    }

@@ -7,13 +7,19 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import orjson
 import pytest
 import yaml
 
+from edge_node.assets.download import sha256
+from edge_node.assets.models import BUILT_IN, DEFAULT
+from edge_node.backends.lineage import DATA, MADE, PARENT
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
@@ -21,6 +27,7 @@ from tests.conftest import Mosquitto, wait_until
 from tests.edge_node.publish.test_homeassistant import check
 from tests.integration.test_file_to_mqtt import Listener, config, edge, listening
 
+PARENT_SHA, DATA_SHA, TIME = "a" * 64, "b" * 64, "2026-01-02T03:04:05+00:00"
 SQUARE = {"polygon": [[0, 0], [0.5, 0], [0.5, 0.5]]}
 
 
@@ -68,7 +75,8 @@ def test_what_can_change_does_and_the_rest_is_named(
     settings = config(broker.url, people_video, prefix, pace="realtime", loop=True)
     settings["zones_file"] = str(tmp_path / "zones.json")
     with running(broker, tmp_path, settings, prefix) as node:
-        assert node.ask("reload").result == {"applied": [], "restart": [], "warnings": []}
+        model = {"state": "unchanged", "sha256": sha256(BUILT_IN / f"{DEFAULT}.onnx")}
+        assert node.ask("reload").result == {"applied": [], "restart": [], "warnings": [], "model": model}
 
         street = settings["cameras"]["street"]
         street |= {"detect_every": 3, "detections_fps": 2, "zones": {"corner": SQUARE}}
@@ -217,3 +225,72 @@ def test_home_assistant_follows_zones_that_are_drawn_and_configured_while_the_no
             node.write(settings)
             assert node.ask("reload").result["applied"] == ["homeassistant.enabled"]
             wait_until(lambda: not components())
+
+
+def adapted(path: Path, *, person: str = "person") -> Path:
+    """The built-in model with slightly other weights and a lineage, written whole beside `path`."""
+    model = onnx.load(BUILT_IN / f"{DEFAULT}.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith("unknown_") and tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor) * np.float32(1.0001)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    known = {item.key: item.value for item in model.metadata_props}
+    lineage = {PARENT: PARENT_SHA, DATA: DATA_SHA, MADE: TIME}
+    names = known["names"].replace("person", person)
+    onnx.helper.set_model_props(model, known | lineage | {"names": names})
+    new = path.with_name("new")
+    onnx.save(model, new)
+    return new
+
+
+def reason_says(node: Node, text: str) -> bool:
+    return text in (node.heard.of(topics.STATUS)[-1].reason or "")
+
+
+def test_frames_go_on_while_a_new_file_takes_over_and_a_bad_one_is_refused(
+    broker: Mosquitto, people_video: Path, tmp_path: Path
+) -> None:
+    prefix, model = "test-model-reload/v1", tmp_path / "yard.onnx"
+    model.write_bytes((BUILT_IN / f"{DEFAULT}.onnx").read_bytes())
+    before = sha256(model)
+    settings = config(broker.url, people_video, prefix, pace="realtime", loop=True)
+    settings["model"] = {"name": str(model), "input_size": 256}
+    with running(broker, tmp_path, settings, prefix) as node:
+        said = node.heard.of(topics.INFO)[-1].model
+        assert (said.sha256, said.parent, said.data, said.made) == (before, None, None, None)
+
+        new = adapted(model)
+        after = sha256(new)
+        new.replace(model)
+        session = node.heard.of(topics.DETECTIONS)[-1].session
+        assert node.ask("reload").result["model"] == {"state": "loaded", "sha256": after}
+        node.heard.listen_until(lambda: node.heard.of(topics.INFO)[-1].model.sha256 == after)
+        said = node.heard.of(topics.INFO)[-1].model
+        assert (said.parent, said.data, said.made) == (PARENT_SHA, DATA_SHA, TIME)
+        seen = len(node.heard.of(topics.DETECTIONS))
+        assert node.rate(topics.DETECTIONS, 0.5) > 0
+        frames = node.heard.of(topics.DETECTIONS)
+        assert {one.session for one in frames} == {session}
+        assert frames[-1].dropped == 0
+        assert any(one.objects for one in frames[seen:])
+
+        for damage, says in (
+            (model.read_bytes()[:-1000], "ONNX Runtime cannot load it"),
+            (adapted(model, person="human").read_bytes(), "has other classes"),
+            (None, "no such file"),
+        ):
+            model.unlink()
+            if damage is not None:
+                model.write_bytes(damage)
+            answer = node.ask("reload")
+            assert answer.error is None
+            refused = answer.result["model"]
+            assert (refused["state"], refused["sha256"]) == ("refused", after)
+            assert says in refused["why"]
+            node.heard.listen_until(partial(reason_says, node, says))
+            assert node.rate(topics.DETECTIONS, 0.5) > 0
+
+        model.write_bytes((BUILT_IN / f"{DEFAULT}.onnx").read_bytes())
+        node.process.send_signal(signal.SIGHUP)
+        node.heard.listen_until(lambda: node.heard.of(topics.INFO)[-1].model.sha256 == before)
+        node.heard.listen_until(lambda: node.heard.of(topics.STATUS)[-1].reason is None)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from edge_node.assets.download import sha256
 from edge_node.backends.host import PictureInput, picture_first
 from edge_node.backends.interface import Inference, ModelFile, Pending, Tensor, Wanted, joined
 from edge_node.backends.onnx import providers
@@ -64,6 +65,7 @@ class OnnxBackend:
             picture_first([_tensor(item) for item in session.get_inputs()]),
             tuple(_tensor(item) for item in session.get_outputs()),
             session.get_modelmeta().custom_metadata_map,
+            sha256(path),
         )
         self._picture = PictureInput.of(self.model, str(path))
         self._network = Network(session, self.model, self._picture)

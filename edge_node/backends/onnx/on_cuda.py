@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from edge_node.assets.download import sha256
 from edge_node.backends.cuda.device import device
 from edge_node.backends.cuda.memory import IN_FLIGHT, is_shortage
 from edge_node.backends.cuda.runner import CudaRunner
@@ -164,6 +165,7 @@ class Session:
                 for item, kind in zip(outputs, self._types, strict=True)
             ),
             self._session.get_modelmeta().custom_metadata_map,
+            sha256(self._path),
         )
 
     def padded(self, count: int) -> int:

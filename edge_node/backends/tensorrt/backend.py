@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edge_node.assets.download import sha256
 from edge_node.backends.cuda.device import Device, device
 from edge_node.backends.cuda.memory import IN_FLIGHT
 from edge_node.backends.cuda.picture import PinnedPool
@@ -66,6 +67,7 @@ class TensorrtBackend:
         self._loaded: _Loaded | None = None
         self._built: list[Path | ModelError] = []
         self._pictures = PinnedPool(self._gpu)
+        self._built_from = sha256(path) if path.suffix == ".onnx" else None
         if path.suffix != ".onnx":
             self._load(path)
             return
@@ -99,7 +101,7 @@ class TensorrtBackend:
             log.warning("the model stays with %s on %s: %s", another.name, another.device, error)
 
     def _load(self, path: Path) -> None:
-        self._loaded = loaded = _Loaded(self._trt, self._gpu, path, graphs=self._graphs)
+        self._loaded = loaded = _Loaded(self._trt, self._gpu, path, self._built_from, graphs=self._graphs)
         self.name, self.device = f"tensorrt {self._trt.__version__}", self._gpu.name
         self.model, self.max_batch = loaded.model, loaded.runner.max_batch
 
@@ -191,7 +193,7 @@ def _other(make: Callable[[], Backend] | None, path: Path) -> Backend | None:
 class _Loaded:
     """An engine ready to run."""
 
-    def __init__(self, trt: Any, gpu: Device, path: Path, *, graphs: bool) -> None:
+    def __init__(self, trt: Any, gpu: Device, path: Path, built_from: str | None, *, graphs: bool) -> None:
         file = read(path)
         metadata = file.metadata
         with gpu.current():
@@ -202,5 +204,7 @@ class _Loaded:
         trained = ModelFile((), (), metadata).trained_size
         if trained is None or trained > most:
             metadata = {**metadata, "imgsz": str(most)}
-        self.model = ModelFile(network.inputs, network.output_tensors, metadata)
+        self.model = ModelFile(
+            network.inputs, network.output_tensors, metadata, built_from or file.model_sha256
+        )
         self.runner = CudaRunner(gpu, network, stream, graphs=graphs)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_node.assets.download import sha256
 from edge_node.backends.sizes import DEFAULT_SIDE, STRIDE, multiple
 from edge_node.backends.tensorrt.calibration import Calibration, calibrate
 from edge_node.backends.tensorrt.description import OnnxFacts, facts_of
@@ -147,6 +148,7 @@ def _build(
     timings = bytes(cache.serialize()) if cache is not None else b""
     facts = {
         "tensorrt": trt.__version__,
+        "model_sha256": sha256(model),
         "precision": precision,
         **measured,
         "level": options.level,

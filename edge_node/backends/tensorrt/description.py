@@ -45,11 +45,13 @@ class EngineFile:
         blob: The engine, as TensorRT takes it.
         metadata: Texts by key, such as the class names; with "precision" if it is known.
         outputs: Names in the order of the ONNX file; empty if nothing tells.
+        model_sha256: Of the ONNX file that it was built from; None if nothing tells.
     """
 
     blob: bytes
     metadata: Mapping[str, str]
     outputs: tuple[str, ...]
+    model_sha256: str | None = None
 
 
 def sidecar(path: Path) -> Path:
@@ -99,6 +101,7 @@ def read(path: Path) -> EngineFile:
         beside = sidecar(path)
         facts = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
         found, outputs, precision = facts.get("metadata", {}), facts.get("outputs"), facts.get("precision")
+        built_from = facts.get("model_sha256")
         found = dict(found.items())
     except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"model {path}: cannot be read: {error}") from None
@@ -115,7 +118,8 @@ def read(path: Path) -> EngineFile:
         outputs, found = list(model.outputs), {**model.metadata, **found}
     if isinstance(precision, str):
         found = {**found, "precision": precision}
-    return EngineFile(blob, _texts(found), tuple(str(name) for name in outputs or ()))
+    names = tuple(str(name) for name in outputs or ())
+    return EngineFile(blob, _texts(found), names, built_from if isinstance(built_from, str) else None)
 
 
 def _texts(found: Mapping[str, Any]) -> dict[str, str]:

@@ -15,6 +15,7 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}(?!\n)$"
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Identifier: 1 to 64 letters, digits, _ or -")]
 Text = Annotated[str, Meta(max_length=limits.TEXT_LENGTH)]
 Label = Annotated[str, Meta(max_length=limits.LABEL_LENGTH)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$", description="In hexadecimal")]
 Micros = Annotated[int, Meta(ge=0, le=limits.WHOLE, description="Microseconds since 1970 UTC")]
 Count = Annotated[int, Meta(ge=0, le=limits.WHOLE)]
 Seconds = Annotated[float, Meta(ge=0, le=limits.SECONDS)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages.fields import Count, Id, Label, Micros, Pixels, Text
+from shared.wire.messages.fields import Count, Id, Label, Micros, Pixels, Sha256, Text
 from shared.wire.messages.heads import CameraMessage, NodeMessage
 
 
@@ -77,6 +77,25 @@ class ModelInfo:
     input_width: Annotated[Pixels, Meta(description="Width of the network's input, pixels")]
     input_height: Annotated[Pixels, Meta(description="Height of the network's input, pixels")]
     layout: Annotated[Label, Meta(description="How the network's outputs are laid out")]
+    sha256: Annotated[
+        Sha256 | None,
+        Meta(
+            description="SHA-256 of the model's file; of an engine, that of the ONNX file it was built from; "
+            "null: the model is on a server, or an older node"
+        ),
+    ] = None
+    parent: Annotated[
+        Sha256 | None,
+        Meta(description="SHA-256 of the model that this one was made of; null: its file does not say"),
+    ] = None
+    data: Annotated[
+        Sha256 | None,
+        Meta(description="SHA-256 of what it learnt from; null: its file does not say"),
+    ] = None
+    made: Annotated[
+        Label | None,
+        Meta(description="When it was made, as ISO 8601 writes it; null: its file does not say"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.choosing import Ready
-from edge_node.detect.detector import Input, Outputs
+from edge_node.detect.in_and_out import Input, Outputs
 from edge_node.detect.stages import Detect
 from edge_node.frames import Frame, Tracks
 from shared.errors import SourceError

@@ -14,7 +14,7 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.choosing import Ready
-from edge_node.detect.detector import Input, Output, Outputs
+from edge_node.detect.in_and_out import Input, Output, Outputs
 from edge_node.detect.stages import Detect
 from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.pictures import U8, OnGpu, in_host

@@ -88,12 +88,12 @@ def test_an_announcement_says_who_runs_here_and_what_every_camera_has(broker: Mo
 
 def test_an_engine_that_takes_over_is_said_once(broker: Mosquitto) -> None:
     with saying(broker, "engine") as said:
-        said.state.runs_with("another", "cpu")
+        said.state.runs_with(MODEL, "another", "cpu")
         assert said.since() == [], "the node has not announced itself yet"
         said.announce()
         said.since()
         for backend in ("a backend", "tensorrt 10.3", "tensorrt 10.3"):
-            said.state.runs_with(backend, "a GPU" if backend.startswith("tensorrt") else "cpu")
+            said.state.runs_with(MODEL, backend, "a GPU" if backend.startswith("tensorrt") else "cpu")
         ((name, payload),) = said.since()
     info = messages.decode(messages.NodeInfo, payload)
     assert (name, info.backend, info.device) == ("info", "tensorrt 10.3", "a GPU")

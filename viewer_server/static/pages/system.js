@@ -2,19 +2,21 @@
 
 /**
  * @import { CameraInfo, CameraMetrics, LimitReached, Metrics, NodeInfo, NodeStatus, NodeSummary, Quantiles } from "../../wire"
- * @typedef {[string, string][]} Facts Name and value of each.
+ * @typedef {[string, string | Node][]} Facts Name and value of each.
  */
 
 import { byId, element, messageOf, svg } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { countName, parts } from "../common/ignoring.js";
 import { ask, keepUp } from "../common/rest.js";
+import { Lineages } from "./lineage.js";
 import { LookRates } from "./rates.js";
 import { offerNodes } from "./try.js";
 
 const EVERY_MS = 3000;
 const STALE_S = 20; // metrics come every 5 s
 const rates = new LookRates();
+const lineages = new Lineages();
 /** @param {number} count */
 const bytes = (count) => (count < 1e3 ? `${count} B` : count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
 /** @param {number} value */
@@ -25,6 +27,7 @@ async function refresh() {
     const { now_us: now, nodes, limits } = await ask("nodes");
     for (const { node, metrics } of nodes) if (metrics) rates.add(node, metrics);
     rates.keep(nodes.map(({ node }) => node));
+    lineages.keep(nodes.map(({ node }) => node));
     const restore = places();
     byId("nodes").replaceChildren(...nodes.map((node) => card(node, now / 1e6, limits.filter((limit) => limit.node === node.node))));
     const others = limits.filter(({ node }) => !nodes.some((known) => known.node === node));
@@ -57,7 +60,7 @@ function places() {
 function card({ node, status, info, metrics }, nowS, limits) {
   const online = status?.status === "online";
   const state = element("span", { class: "pill", "data-state": online ? "good" : "bad" }, status?.status ?? "state unknown");
-  const parts = [element("div", { class: "row" }, element("h2", {}, node), state), facts(about(info, status))];
+  const parts = [element("div", { class: "row" }, element("h2", {}, node), state), facts(about(node, info, status))];
   if (status?.reason) parts.push(element("p", { class: "bad" }, `Problem: ${status.reason}.`));
   if (limits.length) parts.push(element("ul", { class: "bad", "aria-label": `Limits that ${node} has reached` }, ...limits.map(mark)));
   if (metrics) {
@@ -74,12 +77,14 @@ function card({ node, status, info, metrics }, nowS, limits) {
 const mark = ({ node, says, count, last_us: last }) =>
   element("li", {}, `${node ?? "All nodes"}: ${says}. ${count === 1 ? "Once" : `${count} times, last`} at ${time(last / 1000)}.`);
 
-/** @param {NodeInfo | null} info @param {NodeStatus | null} status @returns {Facts} */
-function about(info, status) {
+/** @param {string} node @param {NodeInfo | null} info @param {NodeStatus | null} status @returns {Facts} */
+function about(node, info, status) {
   if (!info) return [["Version", status?.version ?? "–"]];
   const { model } = info;
+  const file = lineages.show(node, model, Date.now());
   return [
     ["Version", info.version], ["Model", `${model.name}, ${model.input_width} × ${model.input_height}, ${model.layout}`],
+    .../** @type {Facts} */ (file ? [["Model file", file]] : []),
     ["Backend", info.backend], ["Device", info.device], ["Tracker", info.tracker],
   ];
 }
