@@ -30,7 +30,7 @@ from optimization.commands.dataset import convert as dataset_convert
 from optimization.commands.dataset import merge as dataset_merge
 from optimization.commands.dataset import split as dataset_split
 from optimization.commands.dataset import stats as dataset_stats
-from optimization.commands.learning import adapt
+from optimization.commands.learning import adapt, train
 from shared.errors import DarnerError
 from shared.program import INTERRUPTED, called
 
@@ -45,6 +45,7 @@ COMMANDS = (
     benchmark.COMMAND,
     compare.COMMAND,
     triton.COMMAND,
+    train.COMMAND,
     adapt.COMMAND,
 )
 EVALUATE = (

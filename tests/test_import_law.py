@@ -94,7 +94,7 @@ LEVELS: dict[str, list[str]] = {
     ],
     "optimization/dataset/formats": ["rows.py", "coco.py voc.py yolo.py"],
     "optimization/commands/dataset": ["options.py", "check.py convert.py merge.py split.py stats.py"],
-    "optimization/commands": [  # no command imports another
+    "optimization/commands": [  # no command imports another, but those that learn go on with others
         " ".join(
             f"{name}.py"
             for name in (
@@ -102,7 +102,8 @@ LEVELS: dict[str, list[str]] = {
                 "evaluate_video export fp16 inspect_model quantize simplify triton"
             ).split()
         )
-        + " dataset learning"
+        + " dataset",
+        "learning",
     ],
 }
 """The wings of a folder, lowest level first; what stands on one level stands side by side."""

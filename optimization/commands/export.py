@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
-import inspect
-import io
 import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from optimization import arguments, detectors, files
 from optimization.command import Command
 from optimization.graph import parity
 from shared.errors import ConfigError, ModelError
-from shared.geometry import F32
 from shared.program import need
 
 TOLERANCE = 1e-3
@@ -61,7 +54,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     need("torch", extra="torch")
     need("onnx", "onnxslim", "onnxscript", extra="optimize")
-    from optimization.graph import graphs, varying
+    from optimization.graph import from_torch, graphs, varying
 
     if args.opset < graphs.OPSET:
         raise ConfigError(f"--opset {args.opset}: must be at least {graphs.OPSET}")
@@ -75,7 +68,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     static = args.static or _is_recipe(args.source)
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "model.onnx"
-        convert(network, part, (height, width), args.opset, static=static)
+        from_torch.convert(network, part, (height, width), args.opset, static=static)
         model = graphs.load(part)
         if names:
             graphs.set_metadata(model, {"names": json.dumps(dict(enumerate(names)))})
@@ -84,9 +77,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         target = parity.input_format(settings, (1, 3, height, width), (width, height))
     shown = parity.feeds(target, args.images)
     if _is_recipe(args.source):
-        worst = parity.check_chosen(_torch(network), graphs.runner(model), shown, network.names, TOLERANCE)
+        worst = parity.check_chosen(
+            from_torch.runner(network), graphs.runner(model), shown, network.names, TOLERANCE
+        )
     else:
-        worst = parity.check(parity.differences(_torch(network), graphs.runner(model), shown), TOLERANCE)
+        worst = parity.check(
+            parity.differences(from_torch.runner(network), graphs.runner(model), shown), TOLERANCE
+        )
     vary = _varying(model)
     if vary:
         varying.check(model, shown[-1][1], vary, target)
@@ -163,68 +160,6 @@ def _made(source: str) -> Any:
     if not isinstance(network, torch.nn.Module):
         raise ModelError(f"{source}: returned {type(network).__name__}, not a torch.nn.Module")
     return network.eval()
-
-
-def convert(network: Any, path: Path, size: tuple[int, int], opset: int, *, static: bool) -> None:
-    """Write a network as ONNX.
-
-    Args:
-        network: What `load` returned.
-        path: File to write.
-        size: Height and width of the example input. If static, they are those of the network.
-        opset: Version of the operators.
-        static: Whether batch and size are fixed.
-
-    Raises:
-        ModelError: PyTorch cannot export the network, for example because of an operator.
-    """
-    import torch
-
-    from optimization.graph import graphs
-
-    example = torch.rand(1, 3, *size)
-    options: dict[str, Any] = {"opset_version": opset, "input_names": ["images"]}
-    parameters = inspect.signature(torch.onnx.export).parameters
-    exported = isinstance(network, torch.export.ExportedProgram)
-    if "dynamo" in parameters:
-        options["dynamo"] = exported
-    if exported:
-        options["external_data"] = False
-    elif not static:
-        outputs = [f"output{index}" for index in range(len(_flat(network(example))))]
-        options["output_names"] = outputs
-        options["dynamic_axes"] = {"images": {0: "batch", 2: "height", 3: "width"}}
-        options["dynamic_axes"] |= {name: {0: "batch"} for name in outputs}
-    if names := getattr(network, "names", None):
-        options["output_names"] = list(names)
-        options["dynamic_axes"] = {name: {0: "detections"} for name in names}
-    try:
-        with graphs.quiet(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
-            torch.onnx.export(network, (example,), str(path), **options)
-    except Exception as error:  # noqa: BLE001 - the exporters have no common base
-        raise ModelError(f"PyTorch cannot export it: {graphs.first_line(error)}") from None
-
-
-def _torch(network: Any) -> parity.Network:
-    """The PyTorch network as a function of arrays."""
-    import torch
-
-    module = network.module() if isinstance(network, torch.export.ExportedProgram) else network
-
-    def run_it(tensor: F32) -> parity.Arrays:
-        with torch.no_grad():
-            return [item.numpy() for item in _flat(module(torch.from_numpy(np.ascontiguousarray(tensor))))]
-
-    return run_it
-
-
-def _flat(outputs: Any) -> list[Any]:
-    """The output tensors, in the order in which ONNX lists them."""
-    if isinstance(outputs, Mapping):
-        return [item for value in outputs.values() for item in _flat(value)]
-    if isinstance(outputs, (list, tuple)):
-        return [item for value in outputs for item in _flat(value)]
-    return [outputs]
 
 
 def _varying(model: Any) -> str:

@@ -17,18 +17,20 @@ PARENT, DATA, MADE, BY = "darner.parent", "darner.data", "darner.made", "darner.
 """Keys of the metadata: SHA-256 of the parent file and of the training data; when and by what it was made."""
 
 
-def note(model: onnx.ModelProto, parent: Path, data: str, by: str) -> None:
+def note(model: onnx.ModelProto, parent: Path | None, data: str, by: str) -> None:
     """Write into a model's metadata where it comes from; other keys stay.
 
     Args:
         model: The new model.
-        parent: The file that it was made of.
+        parent: The file that it was made of; None: of none.
         data: The training data's SHA-256.
         by: What made it.
     """
     known = {item.key: item.value for item in model.metadata_props}
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    about = {PARENT: sha256(parent), DATA: data, MADE: made, BY: f"darner {__version__} {by}"}
+    about = {DATA: data, MADE: made, BY: f"darner {__version__} {by}"}
+    if parent:
+        about[PARENT] = sha256(parent)
     onnx.helper.set_model_props(model, known | about)
 
 

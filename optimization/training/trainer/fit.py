@@ -1,0 +1,205 @@
+"""The steps of a run: weights to start with, LibreYOLO's training, and the export of what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edge_node.machine.hardware import usable_cores
+from optimization.graph.graphs import first_line
+from optimization.training.trainer import exporting, material, networks, weights
+from optimization.training.trainer.families import Choice
+from optimization.training.trainer.material import Material
+from optimization.training.trainer.run import BEST, LAST, MODEL, WORK, Run
+from optimization.training.trainer.watch import Watch, read_metrics
+from shared.errors import DarnerError, ModelError, OutputError
+
+START = "start.onnx"
+"""What the weights computed before training, in the trainer's folder; only where there were weights."""
+_START = "start.pt"
+_DATA = "data"
+_SHOWN = 32
+"""Pictures that batch normalisation is rebuilt on."""
+_MOST_WORKERS = 8
+
+
+def begin(wanted: Run, choice: Choice, found: Material, out: Path) -> None:
+    """Lay out the dataset, and make the checkpoint that training starts from.
+
+    Raises:
+        DarnerError: The weights do not fit, or the disk does not take it.
+    """
+    work = out / WORK
+    work.mkdir(exist_ok=True)
+    material.lay_out(found, work / _DATA)
+    if (out / LAST).exists():
+        return
+    torch.manual_seed(wanted.recipe.seed)
+    side = wanted.recipe.sized(choice)
+    model = networks.build(choice, len(wanted.names))
+    model.model.head.initialize_biases(0.01)
+    if wanted.weights:
+        _take_over(model.model, wanted, choice, found)
+        exporting.export(model.model, choice, work / START, side=side, names=wanted.names, shown=None)
+    networks.save(model, choice, wanted.names, side, work / _START)
+
+
+def _take_over(network: Any, wanted: Run, choice: Choice, found: Material) -> None:
+    path = Path(str(wanted.weights))
+    if path.suffix == ".onnx":
+        names, _ = weights.read_names(path)
+        whole = networks.build(choice, len(names)).model
+        shown = material.sample(found.pictures("train"), _SHOWN)
+        weights.of_onnx(whole, choice, path, shown)
+        state = whole.state_dict()
+    else:
+        state, names = weights.of_checkpoint(path)
+    same = weights.carry_over(state, names, network, wanted.names)
+    print(f"{path}: weights taken over; it knows {', '.join(same) or 'none'} of the classes")
+
+
+def learn(wanted: Run, choice: Choice, found: Material, out: Path, device: str, workers: int | None) -> None:
+    """Train until the last epoch, from the last checkpoint if there is one.
+
+    Raises:
+        DarnerError: Training failed; the checkpoints of complete epochs are kept.
+    """
+    recipe, family = wanted.recipe, choice.family
+    going_on = (out / LAST).exists()
+    if going_on and len(read_metrics(out)) >= recipe.epochs:
+        return
+    start = out / LAST if going_on else out / WORK / _START
+    if going_on:
+        weights.of_checkpoint(start)  # the trainer would run code that is in it
+    frozen = recipe.freeze == "trunk" or (
+        recipe.freeze == "auto" and bool(wanted.weights) and str(wanted.weights).endswith(".onnx")
+    )
+    pictures = len(found.pictures("train"))
+    rate = recipe.rated(choice)
+    watch = Watch(
+        out,
+        pictures=pictures,
+        epochs=recipe.epochs,
+        seed=recipe.seed,
+        erase=recipe.erase,
+        scales=recipe.scales,
+        stride=family.stride,
+        rate=rate,
+    )
+    gpu = device != "cpu"
+    model = networks.build(choice, len(wanted.names), str(start))
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints tables
+        model.train(
+            str((out / WORK / _DATA / "data.yaml").absolute()),
+            epochs=recipe.epochs,
+            batch=min(recipe.batch, pictures),
+            imgsz=recipe.sized(choice),
+            lr0=rate,
+            device=device,
+            workers=(min(_MOST_WORKERS, usable_cores() - 1) if gpu else 0) if workers is None else workers,
+            seed=recipe.seed,
+            project=str(out.absolute()),
+            name=WORK,
+            exist_ok=True,
+            resume=str(start) if going_on else False,
+            amp=recipe.mixed and gpu,
+            ema=recipe.average,
+            patience=recipe.patience,
+            freeze=family.trunk if frozen else None,
+            warmup_epochs=recipe.warm_up,
+            no_aug_epochs=recipe.plain,
+            mosaic_prob=recipe.mosaic,
+            mixup_prob=recipe.mixup,
+            eval_interval=1,
+            save_period=0,
+            faster_coco_eval=False,
+            callbacks=watch,
+        )
+
+
+def finish(wanted: Run, choice: Choice, out: Path) -> float:
+    """Export the best checkpoint, and return how far the outputs differ from its own.
+
+    Raises:
+        DarnerError: It cannot be exported, or the disk does not take it.
+    """
+    network = networks.build(choice, len(wanted.names), str(out / BEST)).model
+    return exporting.export(
+        network,
+        choice,
+        out / MODEL,
+        side=wanted.recipe.sized(choice),
+        names=wanted.names,
+        shown=out / WORK / _DATA / "images" / "val",
+        parent=Path(wanted.weights) if wanted.weights else None,
+        data=wanted.digest,
+        by="train",
+    )
+
+
+@contextmanager
+def in_words(wanted: Run, out: Path) -> Iterator[None]:
+    """Say in one sentence what may go wrong in the trainer and in PyTorch.
+
+    Raises:
+        DarnerError: Instead of what was raised inside.
+    """
+    said: list[str] = []
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    trainer, heard = logging.getLogger("libreyolo"), Heard(logging.ERROR)
+    level, handlers, propagate = trainer.level, trainer.handlers, trainer.propagate
+    trainer.handlers, trainer.propagate = [heard], False
+    try:
+        yield
+    except DarnerError as error:
+        raise type(error)(f"{error}{_kept(out)}") from None
+    except KeyboardInterrupt:
+        raise OutputError(f"interrupted{_kept(out)}") from None
+    except torch.cuda.OutOfMemoryError:
+        raise ModelError(
+            f"the GPU's memory does not hold {wanted.recipe.batch} pictures at once; a smaller --batch or "
+            f"--size does{_kept(out)}"
+        ) from None
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written to ({error.strerror}){_kept(out)}") from None
+    except Exception as error:  # noqa: BLE001 - LibreYOLO and PyTorch raise what they like
+        if _is_full(out, error):
+            raise OutputError(f"{out}: the disk is full{_kept(out)}") from None
+        more = f" ({said[-1]})" if said else ""
+        raise ModelError(f"training failed: {first_line(error)}{more}{_kept(out)}") from None
+    finally:
+        trainer.handlers, trainer.propagate = handlers, propagate
+        trainer.setLevel(level)
+
+
+def _kept(out: Path) -> str:
+    done = len(read_metrics(out)) if (out / LAST).exists() else 0
+    return (
+        f"; {done} epochs are kept, and --resume --out {out} goes on after them"
+        if done
+        else "; nothing is kept"
+    )
+
+
+def _is_full(out: Path, error: Exception) -> bool:
+    """Whether a disk without room is behind an error: PyTorch's own says only that it could not write."""
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        return True
+    try:
+        free = os.statvfs(out)
+    except OSError:
+        return False
+    return "write" in str(error) and free.f_bavail * free.f_frsize < 64_000_000
