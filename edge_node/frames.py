@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -183,6 +184,22 @@ class Looked:
         return len(self.least)
 
 
+class Tiling(Protocol):
+    """The tiles of a frame."""
+
+    @property
+    def xyxy(self) -> F32:
+        """The tiles ``(K, 4)``, pixels of the frame."""
+
+    @property
+    def least(self) -> F32:
+        """As `Looked` has it, ``(K,)``."""
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Which of them went through the network; the others show what was found there before."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Detected:
     """A frame, its detections, and how long each step took in milliseconds.
@@ -193,6 +210,7 @@ class Detected:
         timings_ms: Milliseconds of each step.
         looked: Where the network looked; None: at the whole frame, as well as it can.
         parts: Where the camera has tiles, what was found in each by itself, in the order of the tiles.
+        tiles: Where these tiles are; None where there are none.
     """
 
     frame: Frame
@@ -200,6 +218,7 @@ class Detected:
     timings_ms: dict[str, float]
     looked: Looked | None = None
     parts: Sequence[Detections] = ()
+    tiles: Tiling | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,8 @@ from types import TracebackType
 from edge_node import interpreter
 from edge_node.analytics.problems import all_problems
 from edge_node.assets.models import AUTO
+from edge_node.collect.collector import Collector
+from edge_node.collect.keeper import Source
 from edge_node.config import profiles
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
@@ -44,6 +46,7 @@ from edge_node.publish.prometheus import Exporter
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
 from shared import log as logs
+from shared.collected import Seeing
 from shared.errors import BrokerError
 from shared.files import at_home
 from shared.mqtt.client import Client
@@ -156,6 +159,7 @@ class Node:
             self._snapshots = stack.enter_context(SnapshotSender(self._client))
             self._monitor = stack.enter_context(Monitor())
             self._exporter = stack.enter_context(_exporter(config.prometheus))
+            self._collector = stack.enter_context(self._collecting())
             self._live = LiveStore(config)
             self._publisher = Publisher(
                 self._client,
@@ -253,6 +257,15 @@ class Node:
         )
         return Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=self._on_refused)
 
+    def _collecting(self) -> Collector:
+        names = self._detectors[0].class_names
+        source = Source(self._config.node, self._session, names, self._seeing)
+        return Collector(self._config, source, lambda image, least: self._pipeline.detect(image, least)[0])
+
+    def _seeing(self) -> Seeing:
+        model = about(self._model, self._detectors[0])
+        return Seeing(name=model.name, sha256=model.sha256)
+
     def _build_pipeline(self) -> None:
         config, batch = self._config, self._config.batch
         path = _zones_path(config)
@@ -265,7 +278,14 @@ class Node:
             for one in self._detectors
         ]
         self._pipeline = Pipeline(
-            config, detects, self._publisher, self._live, self._definitions, self._stop, self._suspects.hunts
+            config,
+            detects,
+            self._publisher,
+            self._live,
+            self._definitions,
+            self._stop,
+            self._suspects.hunts,
+            self._collector,
         )
 
     def _build_control(self) -> None:
@@ -284,6 +304,7 @@ class Node:
             self._publisher,
             self._homeassistant,
             self._model_files.renew,
+            self._collector,
         )
         self._guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
         answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
@@ -317,6 +338,7 @@ class Node:
         return [
             *self._pipeline.overview.stages(),
             Stage("bundle", self._bundles.look),
+            Stage("collect", self._collector.look),
             Stage("outbox", self._outbox.look),
             Stage("snapshots", self._snapshots.look),
             Stage("inbox", self._inbox.look),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from edge_node.analytics.watch import Watch
+from edge_node.collect.collector import Collector
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
@@ -41,6 +42,7 @@ class Parts:
         detected: What waits for the trackers.
         captured: How far each camera's capture is.
         watches: Tracker and analytics, by camera.
+        collector: Keeps frames that are worth labelling.
     """
 
     publisher: Publisher
@@ -50,6 +52,7 @@ class Parts:
     detected: Channel[Detected]
     captured: Mapping[str, Progress]
     watches: Mapping[str, Watch]
+    collector: Collector | None = None
 
 
 class Overview:
@@ -152,7 +155,7 @@ class Overview:
     def _camera_metrics(self) -> dict[str, CameraMetrics]:
         now = time.monotonic()
         elapsed, self._reported_at = max(now - self._reported_at, 1e-3), now
-        result = {}
+        result, collector = {}, self._parts.collector
         for name in self._config.cameras:
             detector = self._parts.detector_of[name]
             captured, processed = self._parts.captured[name].frames, self.processed[name]
@@ -168,6 +171,7 @@ class Overview:
                 still=self._parts.detects[detector].still[name],
                 ignored=self._parts.watches[name].ignored,
                 looks=dict(self._parts.detects[detector].looks.get(name, {})),
+                collected=None if collector is None else collector.metrics(name),
             )
         return result
 

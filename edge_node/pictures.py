@@ -136,6 +136,19 @@ def fitting(width: int, height: int, most_width: float, most_height: float) -> t
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+def as_jpeg(picture: Picture, size: tuple[int, int], quality: int) -> bytes:
+    """A picture as JPEG of exactly this width and height; a GPU encodes its own if it can."""
+    if isinstance(picture, OnGpu) and picture.copier.encodes:
+        jpeg = picture.copier.jpeg(picture, picture.whole, *size, quality)
+        if jpeg is not None:
+            return jpeg
+    image = scaled(picture, *size)
+    good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not good:
+        raise ValueError(f"OpenCV cannot encode a picture of shape {image.shape}")
+    return data.tobytes()
+
+
 class Lender(Protocol):
     """Memory for pictures that an engine can take without a copy by the CPU. Any thread may ask."""
 

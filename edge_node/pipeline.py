@@ -14,6 +14,7 @@ from functools import partial
 from edge_node.analytics.watch import Watch, update_all
 from edge_node.backends.cuda.video.nvdec import decoder_for
 from edge_node.capture.camera import capture
+from edge_node.collect.collector import Collector
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
@@ -48,6 +49,7 @@ class Pipeline:
         definitions: The zones and lines to begin with.
         stop: Set by anybody to end the run: capture stops, and the later stages finish what they have.
         hunts: What looks for static false positives, by camera.
+        collector: Keeps frames that are worth labelling; None: nobody does.
 
     Attributes:
         detects: As given.
@@ -66,11 +68,13 @@ class Pipeline:
         definitions: DefinitionStore,
         stop: threading.Event,
         hunts: Mapping[str, SuspectHunt] | None = None,
+        collector: Collector | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
         self._live = live
         self._stop = stop
+        self._collector = collector
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera, for its newest frame. If every source is a file that is read as fast as possible,
@@ -104,6 +108,7 @@ class Pipeline:
                 self._detected,
                 self._captured,
                 self.watches,
+                collector,
             ),
         )
         self._paused: set[str] = set()
@@ -255,6 +260,8 @@ class Pipeline:
                     self._detect_of(camera).follow(detected, item.tracks, item.dropped)
                     self.overview.processed[camera] += 1
                 self._publisher.publish_all(analysed)
+                if self._collector is not None:
+                    self._collector.offer(waiting, analysed)
         for one in self.watches.values():
             last = one.finish()
             if last is not None:

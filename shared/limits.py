@@ -58,6 +58,8 @@ OBJECTS = 10_000
 """Objects in one message: predicted tracks come on top of what the network found."""
 RESULT_FIELDS = 64
 """Fields of a node's answer to a command."""
+COLLECTED = 20_000
+"""Pictures that a node keeps of a camera for labelling."""
 HEATMAP_SIDE = 256
 """Cells of a heatmap, across or down: with more, the answer would be larger than a payload."""
 

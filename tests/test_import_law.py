@@ -41,7 +41,7 @@ LEVELS: dict[str, list[str]] = {
         "config",
         "capture track ignore outbox backends progress.py",
         "detect analytics",
-        "publish models",
+        "collect publish models",
         "overview.py",
         "pipeline.py",
         "control batch",

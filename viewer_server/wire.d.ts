@@ -26,6 +26,7 @@ export interface CameraMetrics {
   still: number;
   looks: Record<string, number>;
   ignored: Record<string, number>;
+  collected: CollectMetrics | null;
 }
 
 export interface CameraStatus {
@@ -47,6 +48,15 @@ export interface CameraSummary {
   zones: number;
   lines: number;
   picture_url: string;
+}
+
+export interface CollectMetrics {
+  pictures: number;
+  bytes: number;
+  dropped: Record<string, number>;
+  last_reason: string | null;
+  last_captured_us: number | null;
+  trouble: string | null;
 }
 
 export interface Crowd {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from edge_node.collect.collector import WITHHELD, shows_pictures
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source, describe, is_utf8, kind_of, path_of
@@ -26,12 +27,14 @@ class Job:
         settings: Of the camera; its source is the video.
         messages: File for the messages, JSON lines.
         annotated: File for the annotated video, if one is wanted.
+        collected: Folder for the frames that are worth labelling, if they are wanted.
     """
 
     camera: str
     settings: CameraSettings
     messages: Path
     annotated: Path | None
+    collected: Path | None = None
 
 
 def plan(config: EdgeConfig, options: argparse.Namespace) -> tuple[list[Job], list[SourceError]]:
@@ -49,7 +52,9 @@ def plan(config: EdgeConfig, options: argparse.Namespace) -> tuple[list[Job], li
         raise OutputError(f"--out {str(options.out)!r}: its name is not UTF-8; choose another folder")
     jobs: list[Job] = []
     refused: list[SourceError] = []
-    for video, stem in zip(options.videos, names(options.videos), strict=True):
+    stems = names(options.videos)
+    folders = _numbered([_as_id(stem) for stem in stems])
+    for video, stem, folder in zip(options.videos, stems, folders, strict=True):
         name, settings = template or (_as_id(stem), CameraSettings(source=video))
         try:
             if kind_of(video) in ("device", "stream", "pipe"):
@@ -65,7 +70,18 @@ def plan(config: EdgeConfig, options: argparse.Namespace) -> tuple[list[Job], li
         annotated = options.out / f"{stem}.mp4" if options.annotate else None
         for path in filter(None, (messages, annotated)):
             _check_free(path, path_of(video), force=options.force)
-        jobs.append(Job(camera=name, settings=settings, messages=messages, annotated=annotated))
+        collected = None if options.collect is None else options.collect / folder[-64:]
+        if collected is not None and not shows_pictures(settings):
+            raise ConfigError(f"--collect: camera {name}: {WITHHELD}")
+        jobs.append(
+            Job(
+                camera=name,
+                settings=settings,
+                messages=messages,
+                annotated=annotated,
+                collected=collected,
+            )
+        )
     return jobs, refused
 
 

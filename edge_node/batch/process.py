@@ -25,6 +25,8 @@ from edge_node.batch.video_file import VideoFile
 from edge_node.capture.camera import capture
 from edge_node.capture.extent import extent_of
 from edge_node.capture.film import WHOLE
+from edge_node.collect.film import FilmCollector
+from edge_node.collect.keeper import Source
 from edge_node.config import load
 from edge_node.config.definitions import configured_definitions
 from edge_node.config.live import LiveStore
@@ -38,8 +40,11 @@ from edge_node.models import auto
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer, new_session
 from shared import log as logs
+from shared.collected import Seeing
 from shared.errors import ConfigError, DarnerError, OutputError, SourceError
+from shared.files import private_folder
 from shared.program import INTERRUPTED, Parser, called
+from shared.secrets.redact import redact_address
 from shared.signals import stop_on_signals
 
 log = logging.getLogger("darner.process")
@@ -64,6 +69,8 @@ def main(arguments: Sequence[str]) -> int:
         if not jobs:
             return SourceError.exit_code
         options.out.mkdir(parents=True, exist_ok=True)
+        if options.collect is not None:
+            private_folder(options.collect)
         with stop_on_signals() as stop, logging_redirect_tqdm():
             return run(config, jobs, options.jobs or usable_cores(), start_ns, stop) or min(1, len(refused))
     except OSError as error:
@@ -84,6 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--camera", help="the camera whose zones and settings apply, if the file has several")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--annotate", action="store_true", help="write a video with boxes, zones and counts")
+    parser.add_argument(
+        "--collect",
+        type=Path,
+        metavar="DIR",
+        help="keep frames that are worth labelling, in a folder of DIR for each video",
+    )
     parser.add_argument("--force", action="store_true", help="replace files that exist")
     parser.add_argument(
         "--jobs",
@@ -153,6 +166,11 @@ def _process(
     watch = Watch(settings.analytics, definitions, config.tracker, names)
     extent, session = extent_of(settings.source, settings.fps), new_session()
     record = Record(Composer(config.node, session, names), session, settings)
+    collected = None
+    if job.collected is not None:
+        name = Path(redact_address(config.model.name)).stem
+        source = Source(config.node, session, names, lambda: Seeing(name=name))
+        collected = FilmCollector(job.collected, settings.collect, config.tracker, source)
     read = _Read(stop, detects[0])
     done, video = -1, None
     with (
@@ -160,7 +178,9 @@ def _process(
         closing(ahead(read.frames(job, start_ns), _READ_AHEAD)) as frames,
         closing(inferred(frames, detects)) as outputs,
         # Tracking in one thread, drawing and encoding in another.
-        closing(ahead(_watched(detects[0].decode(outputs), watch, detects[0]), _READ_AHEAD)) as analysed,
+        closing(
+            ahead(_watched(detects[0].decode(outputs), watch, detects[0], collected), _READ_AHEAD)
+        ) as analysed,
         Bar(printable(job.messages.stem), extent.seconds) as bar,
     ):
         if results.video_path is not None:
@@ -179,6 +199,8 @@ def _process(
             video.finish()
         results.keep()
     log.info("%s: %d frames, %d events", job.messages, done + 1, record.events)
+    if collected is not None:
+        collected.finish()
     if extent.seconds is not None and read.seconds < extent.seconds * WHOLE:
         log.warning(
             "%s: ended after %.1f s, but its header says %.1f s; it is damaged or was cut off",
@@ -188,11 +210,15 @@ def _process(
         )
 
 
-def _watched(frames: Iterable[Detected], watch: Watch, detect: Detect) -> Iterator[Analysed]:
+def _watched(
+    frames: Iterable[Detected], watch: Watch, detect: Detect, collected: FilmCollector | None
+) -> Iterator[Analysed]:
     """What is known of each frame, after the choice of where to look has learned its tracks."""
     for detected in frames:
         item = watch.update(detected)
         detect.follow(detected, item.tracks, item.dropped)
+        if collected is not None:
+            collected.offer(detected, item)
         yield item
 
 

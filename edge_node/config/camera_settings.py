@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from edge_node.config.collecting import CollectSettings
 from edge_node.config.ignoring import SuspectSettings
 from edge_node.config.tile_settings import Tiles
 from shared import limits
@@ -249,6 +250,7 @@ class CameraSettings:
     ] = 0.0
     thumbnail: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     snapshot: SnapshotSettings = field(default_factory=SnapshotSettings)
+    collect: CollectSettings = field(default_factory=CollectSettings)
     zones: Annotated[
         dict[Id, ZoneDefinition],
         Meta(

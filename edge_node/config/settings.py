@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.collecting import CollectPlace
 from edge_node.config.model_settings import ModelSettings
 from shared import limits
 from shared.configuration.declared import FILE
@@ -216,6 +217,7 @@ class EdgeConfig:
         ),
     ] = "auto"
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    collect: CollectPlace = field(default_factory=CollectPlace)
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     heartbeat_file: Annotated[
         str | None,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edge_node.analytics.problems import all_problems
+from edge_node.collect.collector import Collector
 from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
@@ -40,6 +41,7 @@ class Reload:
         publisher: The publisher of the running node.
         homeassistant: The node's Home Assistant discovery.
         renew_model: Loads the model's file again if it has changed, and waits so many seconds for it.
+        collector: Keeps frames that are worth labelling; None: nobody does.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Reload:
         publisher: Publisher,
         homeassistant: HomeAssistant,
         renew_model: Callable[[float], dict[str, Any]],
+        collector: Collector | None = None,
     ) -> None:
         self._read = read
         self._config = config
@@ -61,6 +64,7 @@ class Reload:
         self._live, self._definitions, self._suspects = live, definitions, suspects
         self._pipeline, self._publisher, self._homeassistant = pipeline, publisher, homeassistant
         self._renew_model = renew_model
+        self._collector = collector
         self._lock = threading.RLock()
 
     def command(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
@@ -93,6 +97,8 @@ class Reload:
         self._suspects.reconfigure(now.cameras)
         for name, camera in now.cameras.items():
             self._publisher.reconfigure(name, camera)
+            if self._collector is not None:
+                self._collector.reconfigure(name, camera)
         for name in redefined:
             self._pipeline.watches[name].redefine(self._definitions[name])
         self.announce_zones()

@@ -19,6 +19,7 @@ from edge_node.detect.choosing import Asked, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector
 from edge_node.detect.in_and_out import Input, Outputs
 from edge_node.detect.inferred import Inferred, Picture, inferred
+from edge_node.detect.tiles.looks import Looks
 from edge_node.detect.tiles.merge import merge
 from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
 from edge_node.pictures import U8, Lender
@@ -41,15 +42,17 @@ class _Last:
         detections: In the whole frame.
         looked: Where the network looked.
         parts: In each part of the layout.
+        looks: The layout, where the camera has tiles.
     """
 
     detections: Detections
     looked: Looked | None = None
     parts: Sequence[Detections] = ()
+    looks: Looks | None = None
 
     def of(self, frame: Frame, timings_ms: dict[str, float]) -> Detected:
         """The same of a frame."""
-        return Detected(frame, self.detections, timings_ms, self.looked, self.parts)
+        return Detected(frame, self.detections, timings_ms, self.looked, self.parts, self.looks)
 
 
 class Detect:
@@ -233,7 +236,7 @@ class Detect:
             parts = [fresh.get(place, part) for place, part in enumerate(last.parts)]
         most = self._detector.max_detections
         found = merge(parts, layout.xyxy, layout.area, least=layout.least, whole=layout.whole, most=most)
-        return _Last(found, item.looks.looked, parts)
+        return _Last(found, item.looks.looked, parts, item.looks)
 
     def submit(self, frames: Sequence[Chosen]) -> Pending[list[Inferred]]:
         """Give the network the frames that were chosen for it.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 
-import cv2
-
-from edge_node.pictures import OnGpu, Picture, fitting, scaled
+from edge_node.pictures import OnGpu, Picture, as_jpeg, fitting, scaled
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.wire import topics
@@ -74,7 +72,7 @@ class Fitted:
             if step > self._step and scale == 1.0 and quality <= best:
                 continue  # as in the step before
             size = fitting(width, height, max(1, round(width * scale)), max(1, round(height * scale)))
-            jpeg = _encoded(picture, size, min(quality, best))
+            jpeg = as_jpeg(picture, size, min(quality, best))
             if len(jpeg) <= room:
                 if step > self._step:
                     self._step, self._since = step, 0
@@ -113,17 +111,4 @@ def encode_jpeg(picture: Picture, most: tuple[int, int], quality: int) -> bytes:
         most: Maximum width and height, pixels.
         quality: 1..100.
     """
-    return _encoded(picture, fitting(picture.shape[1], picture.shape[0], *most), quality)
-
-
-def _encoded(picture: Picture, size: tuple[int, int], quality: int) -> bytes:
-    """A picture as JPEG of exactly this width and height."""
-    if isinstance(picture, OnGpu) and picture.copier.encodes:
-        jpeg = picture.copier.jpeg(picture, picture.whole, *size, quality)
-        if jpeg is not None:
-            return jpeg
-    image = scaled(picture, *size)
-    good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not good:
-        raise ValueError(f"OpenCV cannot encode a picture of shape {image.shape}")
-    return data.tobytes()
+    return as_jpeg(picture, fitting(picture.shape[1], picture.shape[0], *most), quality)

@@ -70,6 +70,16 @@ class Looks:
         return tuple(self.layout.boxes[place] for place in self.places)
 
     @property
+    def xyxy(self) -> F32:
+        """All parts of the layout as ``(K, 4)``, pixels of the frame."""
+        return self.layout.xyxy
+
+    @property
+    def least(self) -> F32:
+        """What is expected to be found in each; see `Layout`."""
+        return self.layout.least
+
+    @property
     def looked(self) -> Looked | None:
         """What the tracker is told."""
         return None if self.everywhere else Looked(self.layout.xyxy, self.layout.least)

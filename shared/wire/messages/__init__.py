@@ -39,6 +39,7 @@ from shared.wire.messages.ignoring import (
 )
 from shared.wire.messages.metrics import (
     CameraMetrics,
+    CollectMetrics,
     GpuMetrics,
     Metrics,
     OutboxMetrics,
@@ -79,6 +80,7 @@ __all__ = [
     "CameraStatus",
     "ClassFilter",
     "ClockSource",
+    "CollectMetrics",
     "Count",
     "Crowd",
     "DetectedObject",

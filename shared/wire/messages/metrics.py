@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages.fields import Amount, Change, Count, Id, Label, Seconds
+from shared.wire.messages.fields import Amount, Change, Count, Id, Label, Micros, Seconds, Text
 from shared.wire.messages.heads import NodeMessage
 
 
@@ -21,6 +21,33 @@ class Quantiles:
     p90: Amount
     p95: Amount
     p99: Amount
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectMetrics:
+    """The frames of a camera that are kept for labelling."""
+
+    pictures: Annotated[Count, Meta(description="Number of pictures that are kept")]
+    bytes: Annotated[Count, Meta(description="Their size, with the files beside them")]
+    dropped: Annotated[
+        dict[Label, Count],
+        Meta(
+            max_length=8,
+            description="Frames that were worth keeping and are not kept, since the start, by reason: busy, "
+            "no_room, failed",
+        ),
+    ] = field(default_factory=dict)
+    last_reason: Annotated[
+        Label | None,
+        Meta(
+            description="Why the newest was kept: new_scene, low_score, flicker, lost_track, disagreement; "
+            "null: none was since the start"
+        ),
+    ] = None
+    last_captured_us: Annotated[
+        Micros | None, Meta(description="When the newest was captured; null: none was kept since the start")
+    ] = None
+    trouble: Annotated[Text | None, Meta(description="Why none are kept now; null: nothing is wrong")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +83,10 @@ class CameraMetrics:
             "min_aspect, max_aspect, score; and by mask:NAME for each mask that dropped some",
         ),
     ] = field(default_factory=dict)
+    collected: Annotated[
+        CollectMetrics | None,
+        Meta(description="Frames that are kept for labelling; null: the camera keeps none"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
