@@ -49,6 +49,7 @@ from shared import log as logs
 from shared.collected import Seeing
 from shared.errors import BrokerError
 from shared.files import at_home
+from shared.limits import LABEL_LENGTH, clipped
 from shared.mqtt.client import Client
 from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog
@@ -264,7 +265,7 @@ class Node:
 
     def _seeing(self) -> Seeing:
         model = about(self._model, self._detectors[0])
-        return Seeing(name=model.name, sha256=model.sha256)
+        return Seeing(name=clipped(model.name, LABEL_LENGTH), sha256=model.sha256)
 
     def _build_pipeline(self) -> None:
         config, batch = self._config, self._config.batch

@@ -39,6 +39,7 @@ from edge_node.machine.hardware import usable_cores
 from edge_node.models import auto
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer, new_session
+from shared import limits
 from shared import log as logs
 from shared.collected import Seeing
 from shared.errors import ConfigError, DarnerError, OutputError, SourceError
@@ -137,13 +138,15 @@ def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, s
     hardest = max(jobs, key=lambda job: auto.runs_per_second([job.settings]))  # they run one after another
     model = auto.chosen(config.model, {hardest.camera: hardest.settings})
     with for_throughput(model, sessions) as detectors:
+        name = limits.clipped(Path(redact_address(model.name)).stem, limits.LABEL_LENGTH)
+        seeing = Seeing(name=name, sha256=detectors[0].lineage.sha256)
         for job in jobs:
             camera = {job.camera: job.settings}
             live = LiveStore(dataclasses.replace(config, cameras=camera))
             limit = 1 if detectors[0].device == "cpu" else config.batch.limit
             detects = [Detect(detector, camera, live, limit=limit, lag=_LAG) for detector in detectors]
             try:
-                _process(config, job, detects, start_ns, stop)
+                _process(config, job, detects, start_ns, stop, seeing)
             except SourceError as error:
                 log.error("%s", error)
                 failed += 1
@@ -159,7 +162,12 @@ def run(config: EdgeConfig, jobs: Sequence[Job], sessions: int, start_ns: int, s
 
 
 def _process(
-    config: EdgeConfig, job: Job, detects: Sequence[Detect], start_ns: int, stop: threading.Event
+    config: EdgeConfig,
+    job: Job,
+    detects: Sequence[Detect],
+    start_ns: int,
+    stop: threading.Event,
+    seeing: Seeing,
 ) -> None:
     settings, names = job.settings, detects[0].class_names
     definitions = configured_definitions(settings)
@@ -168,8 +176,7 @@ def _process(
     record = Record(Composer(config.node, session, names), session, settings)
     collected = None
     if job.collected is not None:
-        name = Path(redact_address(config.model.name)).stem
-        source = Source(config.node, session, names, lambda: Seeing(name=name))
+        source = Source(config.node, session, names, lambda: seeing)
         collected = FilmCollector(job.collected, settings.collect, config.tracker, source)
     read = _Read(stop, detects[0])
     done, video = -1, None
