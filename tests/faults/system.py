@@ -70,6 +70,7 @@ class System:
         disk: The outbox's folder.
         clock: A file with the offset of the wall clock, seconds as a double.
         frozen: A file with the name of the stage that stands still.
+        started_s: Seconds from the edge's start until frames and events flowed.
     """
 
     def __init__(self, folder: Path, video: Path, site: Site) -> None:
@@ -80,6 +81,7 @@ class System:
         self.proxy: Proxy | None = None
         self.cable: Cable | None = None
         self.camera: Camera | None = None
+        self.started_s = 0.0
         self.port = free_port()
         self.host = "127.0.0.1"
         self._stack = ExitStack()
@@ -158,8 +160,10 @@ class System:
         wait_for(lambda: "listens" in self.broker.log or self.site.forgetful, START_WITHIN_S, "broker starts")
         self._stack.enter_context(self.subscriber)
         self.viewer.start()
+        began = time.time()
         self.edge.start()
-        wait_for(self.flowing_since(time.time()), START_WITHIN_S, "frames and events flow after the start")
+        wait_for(self.flowing_since(began), START_WITHIN_S, "frames and events flow after the start")
+        self.started_s = time.time() - began
         # Memory that is taken once, such as the network's for a second picture at a time, is taken now.
         self.subscriber.ask("detect", (EXAMPLES / "thumbnail.jpg").read_bytes())
 

