@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -65,11 +66,12 @@ class TensorrtBackend:
         self._graphs, self._threads = graphs, settings.threads or usable_cores()
         self._meanwhile: Backend | None = None
         self._loaded: _Loaded | None = None
-        self._built: list[Path | ModelError] = []
+        self._built: list[_Loaded | ModelError] = []
+        self._handover, self._closed = threading.Lock(), False
         self._pictures = PinnedPool(self._gpu)
         self._built_from = sha256(path) if path.suffix == ".onnx" else None
         if path.suffix != ".onnx":
-            self._load(path)
+            self._take(self._load(path))
             return
         cache = EngineCache(limit_mb=settings.tensorrt.cache_mb)
         options = build_options(settings)
@@ -91,7 +93,7 @@ class TensorrtBackend:
         try:
             with self._gpu.current():
                 engine = get()
-            self._load(engine)
+            self._take(self._load(engine))
         except ModelError as error:
             # In the run that built the engine and refused it, the other one went on, so it runs now, too.
             another = _other(meanwhile, path) if decided else None
@@ -100,8 +102,11 @@ class TensorrtBackend:
             self._run_with(another)
             log.warning("the model stays with %s on %s: %s", another.name, another.device, error)
 
-    def _load(self, path: Path) -> None:
-        self._loaded = loaded = _Loaded(self._trt, self._gpu, path, self._built_from, graphs=self._graphs)
+    def _load(self, path: Path) -> _Loaded:
+        return _Loaded(self._trt, self._gpu, path, self._built_from, graphs=self._graphs)
+
+    def _take(self, loaded: _Loaded) -> None:
+        self._loaded = loaded
         self.name, self.device = f"tensorrt {self._trt.__version__}", self._gpu.name
         self.model, self.max_batch = loaded.model, loaded.runner.max_batch
 
@@ -121,17 +126,24 @@ class TensorrtBackend:
         self.max_batch = min(self._most, other.max_batch)
 
     def _start_building(self, get: Callable[[], Path], path: Path, other: Backend) -> None:
-        """Build the engine in a thread of its own."""
+        """Build the engine in a thread of its own, and load it there: cameras need not wait for either."""
 
         def work() -> None:
+            built: _Loaded | ModelError
             try:
                 with self._gpu.current():
-                    self._built.append(get())
+                    engine = get()
+                built = self._load(engine)
             except ModelError as error:
-                self._built.append(error)
+                built = error
             except Exception as error:  # builder, CUDA and disk have no common base
                 log.debug("building failed", exc_info=True)
-                self._built.append(ModelError(f"model {path}: its engine cannot be built: {error}"))
+                built = ModelError(f"model {path}: its engine cannot be built: {error}")
+            with self._handover:
+                if not self._closed:
+                    self._built.append(built)
+                elif isinstance(built, _Loaded):
+                    built.runner.close()
 
         log.info(
             "model %s runs with %s on %s until its TensorRT engine is built, which takes minutes; until then "
@@ -157,14 +169,11 @@ class TensorrtBackend:
         finally:
             self.max_batch = min(self._most, runs.max_batch) if runs is self._meanwhile else runs.max_batch
 
-    def _switch(self, meanwhile: Backend, built: Path | ModelError) -> None:
-        try:
-            if isinstance(built, ModelError):
-                raise built
-            self._load(built)
-        except ModelError as error:
-            log.warning("the model stays with %s: %s", meanwhile.name, error)
+    def _switch(self, meanwhile: Backend, built: _Loaded | ModelError) -> None:
+        if isinstance(built, ModelError):
+            log.warning("the model stays with %s: %s", meanwhile.name, built)
             return
+        self._take(built)
         log.info("the TensorRT engine is built: the model runs with %s from now on", self.name)
         self._meanwhile = None
         meanwhile.close()
@@ -172,6 +181,11 @@ class TensorrtBackend:
 
     def close(self) -> None:
         """Release everything."""
+        with self._handover:
+            self._closed = True
+        for built in self._built:  # while nothing was submitted any more
+            if isinstance(built, _Loaded):
+                built.runner.close()
         if self._loaded:
             self._loaded.runner.close()
         if self._meanwhile:

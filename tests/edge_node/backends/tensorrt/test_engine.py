@@ -21,7 +21,7 @@ from edge_node.backends.onnx.backend import OnnxBackend
 from edge_node.backends.preprocess import InputFormat
 from edge_node.backends.tensorrt.backend import TensorrtBackend
 from edge_node.backends.tensorrt.cache import EngineCache
-from edge_node.backends.tensorrt.description import sidecar
+from edge_node.backends.tensorrt.description import EngineFile, read, sidecar
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.backends.tensorrt.verdict import Verdict
 from edge_node.config.model_settings import ModelSettings, TensorrtSettings
@@ -161,6 +161,13 @@ def test_while_an_engine_is_built_another_one_answers(
     monkeypatch.setattr(EngineCache, "find", lambda *_: None)
     monkeypatch.setattr(EngineCache, "path", lambda *_: built)
     monkeypatch.setattr(EngineCache, "get", get)
+    loads: list[str] = []
+
+    def read_and_note(path: Path) -> EngineFile:
+        loads.append(threading.current_thread().name)
+        return read(path)
+
+    monkeypatch.setattr("edge_node.backends.tensorrt.backend.read", read_and_note)
     settings = ModelSettings(providers=("cpu",), threads=3)
     model = BUILT_IN / "nanodet_g.onnx"
     backend = TensorrtBackend(model, settings, meanwhile=lambda: OnnxBackend(model, settings))
@@ -178,6 +185,7 @@ def test_while_an_engine_is_built_another_one_answers(
     builders = [thread for thread in threading.enumerate() if thread.name == "engine-builder"]
     for thread in builders:
         thread.join(30)
+    assert loads == ["engine-builder"], "no camera waits while it is loaded"
     pending = backend.submit(images, target, wanted)
     assert not pending.done
     assert backend.name == "tensorrt 11.0"
