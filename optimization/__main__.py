@@ -32,7 +32,7 @@ from optimization.commands.dataset import split as dataset_split
 from optimization.commands.dataset import stats as dataset_stats
 from optimization.commands.learning import adapt, train
 from shared.errors import DarnerError
-from shared.program import INTERRUPTED, called
+from shared.program import INTERRUPTED, UNREAD, called, nobody_reads
 
 COMMANDS = (
     export.COMMAND,
@@ -89,14 +89,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; None takes those of the process.
 
     Returns:
-        The exit code: 0, or the error's code after printing the error on one line, or `INTERRUPTED`.
+        The exit code: 0, or the error's code after printing the error on one line, `INTERRUPTED`, or
+        `UNREAD`.
     """
     args = _parser().parse_args(argv)
     try:
         args.perform(args)
+        sys.stdout.flush()
     except DarnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        nobody_reads()
+        if args.json or getattr(args, "output", None):
+            print("error: standard output was closed; what was not complete was not kept", file=sys.stderr)
+        return UNREAD
     except KeyboardInterrupt:
         print("error: interrupted; what was not complete was not kept", file=sys.stderr)
         return INTERRUPTED

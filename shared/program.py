@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +14,8 @@ from shared.secrets.redact import redact
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
+UNREAD = 141
+"""Exit code when standard output was closed before the work was done, as in shells."""
 
 
 def called(command: str, module: str) -> str:
@@ -38,6 +41,11 @@ def need(*modules: str, extra: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(f"this command needs {' and '.join(missing)}: install 'darner[{extra}]'")
+
+
+def nobody_reads() -> None:
+    """Take in that standard output was closed, as `head` does: not even the exit may write to it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _StoreOnce(argparse.Action):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from edge_node.models.listing import listing, text
 from edge_node.models.speeds import Speeds
 from shared import log as logs
 from shared.errors import DarnerError
-from shared.program import INTERRUPTED, Parser, called
+from shared.program import INTERRUPTED, Parser, called, nobody_reads
 
 log = logging.getLogger("darner.models")
 
@@ -31,8 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     logs.setup("WARNING")
     try:
         print(options.perform(options), flush=True)
-    except BrokenPipeError:  # who reads has seen enough; nothing may be written at the exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # who reads has seen enough
+        nobody_reads()
     except DarnerError as error:
         log.error("%s", error)
         return error.exit_code

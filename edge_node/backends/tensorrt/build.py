@@ -140,9 +140,6 @@ def _build(
         engine = builder.build_serialized_network(network, config)
     if engine is None:
         reason = logger.reason()
-        # No call of ours cancels a build, but TensorRT does so when Ctrl-C interrupts a report of progress.
-        if "Build canceled" in reason:
-            raise KeyboardInterrupt
         raise ModelError(f"model {model}: TensorRT cannot build an engine of it{reason}")
     seconds = time.monotonic() - started
     timings = bytes(cache.serialize()) if cache is not None else b""

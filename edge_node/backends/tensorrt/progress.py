@@ -98,10 +98,16 @@ def reported(
         name: Name of the model.
         progress: Called with a line of text, as often as `waits` says.
         last_s: Seconds that an earlier build of this model took; None: not known.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C interrupted what TensorRT told, which then cancels the build.
     """
     phases = Phases()
     if hasattr(trt, "IProgressMonitor"):
-        config.progress_monitor = monitor = _monitor(trt, phases)  # noqa: F841 - TensorRT does not keep it alive
+        # In a variable, because TensorRT does not keep it alive.
+        config.progress_monitor = monitor = _monitor(trt, phases)
+    else:
+        monitor = None
     earlier = "" if last_s is None else f", the last build of it took {last_s:.0f} s"
     started, done = time.monotonic(), threading.Event()
 
@@ -120,21 +126,31 @@ def reported(
     finally:
         done.set()
         thread.join()
+    if monitor is not None and monitor.interrupted:
+        raise KeyboardInterrupt
 
 
 def _monitor(trt: Any, phases: Phases) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # untyped
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
+            self.interrupted = False
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            phases.start(phase_name, parent_phase, num_steps)
+            self._note(phases.start, phase_name, parent_phase, num_steps)
 
         def phase_finish(self, phase_name: str) -> None:
-            phases.finish(phase_name)
+            self._note(phases.finish, phase_name)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            phases.step(phase_name, step)
-            return True
+            self._note(phases.step, phase_name, step)
+            return not self.interrupted
+
+        def _note(self, note: Callable[..., None], *about: object) -> None:
+            # TensorRT swallows what is raised here, and only a step can cancel the build.
+            try:
+                note(*about)
+            except KeyboardInterrupt:
+                self.interrupted = True
 
     return Monitor()
