@@ -20,6 +20,8 @@ from shared.errors import SourceError
 _Way = tuple[Literal["gstreamer", "ffmpeg"], Literal["tcp", "udp", "auto"]]
 _NO_VIDEO = "OpenCV's FFmpeg gets no video from it"
 _FFMPEG = "FFmpeg reads the stream; the GPU decodes only what GStreamer reads"
+_REFUSED = "allow more transport protocols"
+"""What GStreamer says of a camera that refuses TCP."""
 _ASK_S = 1.0
 _PORTS = {"rtsp": 554, "rtsps": 322}
 
@@ -86,6 +88,8 @@ class RtspCamera:
     def failed(self, reason: str) -> str:
         """Take in that an attempt gave no frame; return why, as far as the camera tells."""
         reachable, why = _why_not(self._address)
+        if _REFUSED in reason:  # by GStreamer over TCP: what it can do over UDP comes before FFmpeg
+            self._ways.sort(key=lambda way: way[0] != "gstreamer")
         self._at = (self._at + 1) % len(self._ways) if reachable else 0
         return f"{self._prefix()}: {why}" if why else reason
 

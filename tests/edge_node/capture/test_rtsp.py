@@ -254,6 +254,15 @@ def test_a_camera_that_speaks_only_udp_is_read_by_every_reader(shared: Shared, r
     assert seen.frames[-1].image.shape == (360, 640, 3)
 
 
+@pytest.mark.skipif(len(HERE) == 1, reason=str(gstreamer_library.unavailable()))
+def test_gstreamer_reads_a_camera_that_refuses_tcp_before_ffmpeg_is_tried(shared: Shared) -> None:
+    with watching(shared("--fps", "50", "--transport", "udp").url, "auto", stall_s=2.0) as seen:
+        seen.wait(1)
+    assert seen.said.count("reconnecting") == 1
+    assert seen.frames[0].reader.startswith("gstreamer")
+    assert seen.frames[0].reader.endswith("UDP")
+
+
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("wanted", ["tcp", "udp"])
 def test_the_transport_can_be_chosen_and_is_told(
