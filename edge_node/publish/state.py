@@ -139,18 +139,16 @@ class NodeState:
 
     def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
         """Publish a camera's status, unless it is the one published last."""
+        reason = reason and limits.clipped(redact(reason))
+        # Under the lock to the end: else a thread that is held up here would say its older status last.
         with self._status_lock:
             if self._cameras[camera].status == status:
                 return
             self._cameras[camera].status = status
-        message = messages.CameraStatus(
-            **self._composer.head(),
-            camera=camera,
-            status=status,
-            since_us=now_us(),
-            reason=reason and limits.clipped(redact(reason)),
-        )
-        self._publish(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
+            message = messages.CameraStatus(
+                **self._composer.head(), camera=camera, status=status, since_us=now_us(), reason=reason
+            )
+            self._publish(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
 
     def define(self, camera: str, definitions: Definitions) -> None:
         """Publish a camera's definitions, and clear the numbers of zones and lines that it no longer has."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import pytest
 
 from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.settings import EdgeConfig
@@ -108,6 +111,26 @@ def test_a_cameras_status_is_said_once_until_it_changes(broker: Mosquitto) -> No
     assert [one.status for one in seen] == ["streaming", "paused", "streaming", "reconnecting"]
     shown = "rtsp://cam/1 "
     assert seen[-1].reason == shown + "x" * (511 - len(shown)) + "…"
+
+
+def test_two_statuses_of_a_camera_leave_in_the_order_in_which_they_were_taken(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with saying(broker, "order") as said:
+        set_state, others = said.client.set_state, list[threading.Thread]()
+
+        def held_up(topic: topics.Topic, path: str, payload: bytes) -> object:
+            if not others:  # while the first is on its way, another thread says the second
+                others.append(threading.Thread(target=said.state.camera_status, args=("street", "streaming")))
+                others[0].start()
+                others[0].join(0.1)
+            return set_state(topic, path, payload)
+
+        monkeypatch.setattr(said.client, "set_state", held_up)
+        said.state.camera_status("street", "reconnecting")
+        others[0].join(5)
+        seen = [messages.decode(messages.CameraStatus, payload).status for _, payload in said.since()]
+    assert seen[-1] == "streaming", "which is what the node believes"
 
 
 def test_numbers_are_said_when_they_change_and_durations_once_a_second(broker: Mosquitto) -> None:
