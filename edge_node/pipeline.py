@@ -18,7 +18,7 @@ from edge_node.collect.collector import Collector
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import is_read_fast
+from edge_node.config.sources import are_read_fast
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import NOBODY, Detect
 from edge_node.frames import Detected, Detections
@@ -79,7 +79,7 @@ class Pipeline:
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera, for its newest frame. If every source is a file that is read as fast as possible,
         # a lane is deeper: it can fill a batch, and bridge a pause such as the start of a file's next pass.
-        hurried = all(map(is_read_fast, config.cameras.values()))
+        hurried = are_read_fast(config.cameras)
         weights = {name: settings.priority for name, settings in config.cameras.items()}
         self._frames: list[Channel[Ready]] = [
             Channel(detect.limit + _AHEAD if hurried else 1, weights, cost=_cost) for detect in detects

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote_to_bytes
@@ -78,6 +79,11 @@ def may_come_later(source: int | str) -> bool:
 def is_read_fast(settings: CameraSettings) -> bool:
     """Whether a source is a film that is read as fast as its frames can be processed (`pace: fast`)."""
     return settings.pace == "fast" and kind_of(settings.source) not in ("device", "stream", "pipe")
+
+
+def are_read_fast(cameras: Mapping[str, CameraSettings]) -> bool:
+    """Whether all sources are films that are read fast: then reading may wait for what comes after it."""
+    return all(map(is_read_fast, cameras.values()))
 
 
 def describe(source: int | str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
-from edge_node.config.sources import is_read_fast
+from edge_node.config.sources import are_read_fast
 from edge_node.detect.choosing import Asked, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector
 from edge_node.detect.in_and_out import Input, Outputs
@@ -98,7 +98,7 @@ class Detect:
         self._most = self._limit = min(limit or detector.max_batch, detector.max_batch)
         self.class_names = detector.class_names
         self._shrunk_at = 0.0
-        self._recorded = all(map(is_read_fast, cameras.values()))
+        self._recorded = are_read_fast(cameras)
         self._choosing = Choosing(detector, cameras, live, lag)
         self.still, self.looks = self._choosing.still, self._choosing.looks
         self._in_network: deque[Pending[list[Inferred]]] = deque()

@@ -13,7 +13,7 @@ from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import is_read_fast
+from edge_node.config.sources import are_read_fast
 from edge_node.frames import Frame
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
@@ -111,7 +111,7 @@ class Publisher:
         }
         # If every source is a file that is read as fast as possible, reading waits for the sender. With a
         # live camera it must not, because the camera would wait too.
-        self._hurried = all(map(is_read_fast, config.cameras.values()))
+        self._hurried = are_read_fast(config.cameras)
         self.outgoing: Channel[_Outgoing] = Channel(depth=_QUEUED if self._hurried else 1)
         ahead = _AHEAD if self._hurried else 1
         self.thumbnails = Thumbnails(config.cameras, live, ahead, waits=self._hurried)

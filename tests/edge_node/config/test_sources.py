@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.sources import check_source, describe, is_read_fast, may_come_later
+from edge_node.config.sources import are_read_fast, check_source, describe, is_read_fast, may_come_later
 from shared.errors import SourceError
 
 
@@ -25,7 +25,10 @@ def test_webcams_and_addresses_may_come_later_and_paths_must_be_there(source: in
 def test_only_files_can_be_read_faster_than_they_were_filmed(
     source: int | str, pace: Literal["realtime", "fast"], fast: bool
 ) -> None:
-    assert is_read_fast(CameraSettings(source=source, pace=pace)) is fast
+    camera = CameraSettings(source=source, pace=pace)
+    assert is_read_fast(camera) is fast
+    film = CameraSettings(source="film.mp4", pace="fast")
+    assert are_read_fast({"one": film, "other": camera}) is fast
 
 
 def test_a_source_is_shown_without_its_password_and_folder() -> None:
