@@ -29,6 +29,7 @@ _SHOWN = 20
 """Layers that --profile prints; --json has all of them."""
 _RESOLUTION = (1280, 720)
 """Width and height of the picture for --profile."""
+_ROUNDS = 50
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="picture for --profile (default: the demo video's first frame)",
     )
     parser.add_argument(
-        "--rounds", type=arguments.positive, default=50, metavar="N", help="runs for --profile (default: 50)"
+        "--rounds",
+        type=arguments.positive,
+        metavar="N",
+        help=f"runs for --profile (default: {_ROUNDS})",
     )
 
 
@@ -68,6 +72,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.picture and not args.profile:
         raise ConfigError(f"--picture {args.picture}: only --profile needs a picture: add it")
+    if args.rounds and not args.profile:
+        raise ConfigError(f"--rounds {args.rounds}: only --profile runs the network: add it")
     settings = detectors.settings(args)
     path = find_model(settings.name)
     if path.suffix in _ENGINES:
@@ -116,7 +122,7 @@ def _profile(
         target = detector.target(image.shape[1], image.shape[0])
     if args.size:
         target = replace(target, width=args.size[0], height=args.size[1])
-    times = layers.onnxruntime(path, image, target, rounds=args.rounds, threads=settings.threads)
+    times = layers.onnxruntime(path, image, target, rounds=args.rounds or _ROUNDS, threads=settings.threads)
     return _timed(times, name, (target.width, target.height))
 
 
@@ -135,7 +141,7 @@ def _engine(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     if args.nodes or args.size:
         raise ConfigError(f"{path}: --nodes and --size are for ONNX files; an engine shows neither")
     image, name = trial.picture(args.picture, _RESOLUTION)
-    times, size = layers_tensorrt.tensorrt(path, image, rounds=args.rounds)
+    times, size = layers_tensorrt.tensorrt(path, image, rounds=args.rounds or _ROUNDS)
     return {"model": str(path), "bytes": path.stat().st_size, "profile": _timed(times, name, size)}
 
 

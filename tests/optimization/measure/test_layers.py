@@ -142,6 +142,8 @@ def test_a_picture_without_profile_is_refused(tmp_path: Path, capsys: pytest.Cap
     path = write(tmp_path / "x.onnx")
     assert main(["inspect", "--model", str(path), "--picture", "street.jpg"]) != 0
     assert "only --profile needs a picture" in capsys.readouterr().err
+    assert main(["inspect", "--rounds", "3"]) == 2
+    assert "--rounds 3: only --profile runs the network: add it" in capsys.readouterr().err
 
 
 def test_a_picture_that_cannot_be_read_is_told_before_the_tables(
