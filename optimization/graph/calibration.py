@@ -90,7 +90,7 @@ def measure(
                 extra_options=options,
             )
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base
-            raise ModelError(f"the network cannot be calibrated: {graphs.first_line(error)}") from None
+            raise ModelError(f"the network cannot be calibrated: {graphs.reason(error)}") from None
         calibrator.infer_session = _NeverEmpty(calibrator.infer_session)
         preprocess = Preprocessor(target)
         name = graph.graph.input[0].name
@@ -170,7 +170,7 @@ def load(path: Path, model_sha256: str) -> Calibration:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(
-            f"{path}: is no calibration file of this version ({graphs.first_line(error)})"
+            f"{path}: is no calibration file of this version ({graphs.reason(error)})"
         ) from None
     if found.model_sha256 != model_sha256:
         raise ModelError(

@@ -68,9 +68,9 @@ def convert(
                 skip_model_load=not RUNS,
             )
     except NotImplementedError as error:
-        raise ModelError(f"onnx2torch cannot read it: {graphs.first_line(error)}") from None
+        raise ModelError(f"onnx2torch cannot read it: {graphs.reason(error)}") from None
     except Exception as error:  # noqa: BLE001 - three libraries without a common base
-        raise ModelError(f"Core ML's converter cannot convert it: {graphs.first_line(error)}") from None
+        raise ModelError(f"Core ML's converter cannot convert it: {graphs.reason(error)}") from None
     for item in model.metadata_props:
         made.user_defined_metadata[item.key] = item.value
     return (_on_macos(made, model) if RUNS else _torch(network)), partial(_save, made)

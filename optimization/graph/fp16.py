@@ -32,9 +32,7 @@ def convert(graph: onnx.ModelProto, kept: list[str], blocked: list[str], *, half
                 op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *branches.OPERATORS, *blocked],
             )
         except Exception as error:  # noqa: BLE001 - a third-party rewrite
-            raise ModelError(
-                f"the graph cannot be converted to 16 bits: {graphs.first_line(error)}"
-            ) from None
+            raise ModelError(f"the graph cannot be converted to 16 bits: {graphs.reason(error)}") from None
     _drop_repeated(result)
     _widen_captured(result)
     branches.sort(result)

@@ -51,7 +51,7 @@ def convert(network: Any, path: Path, size: tuple[int, int], opset: int, *, stat
         with graphs.quiet(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
             torch.onnx.export(network, (example,), str(path), **options)
     except Exception as error:  # noqa: BLE001 - the exporters have no common base
-        raise ModelError(f"PyTorch cannot export it: {graphs.first_line(error)}") from None
+        raise ModelError(f"PyTorch cannot export it: {graphs.reason(error)}") from None
 
 
 def runner(network: Any) -> parity.Network:

@@ -20,7 +20,7 @@ from onnx import numpy_helper, shape_inference, version_converter
 
 from edge_node.machine.hardware import usable_cores
 from optimization import files
-from shared.errors import ConfigError, ModelError
+from shared.errors import ConfigError, ModelError, first_line
 from shared.geometry import F32
 
 OPSET = 17
@@ -39,7 +39,7 @@ def load(path: Path) -> onnx.ModelProto:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
     except Exception as error:  # noqa: BLE001 - protobuf and the checker have no common base
-        raise ModelError(f"model {path}: is not a valid ONNX model ({first_line(error)})") from None
+        raise ModelError(f"model {path}: is not a valid ONNX model ({reason(error)})") from None
     weights = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in weights]
     del model.graph.input[:]
@@ -58,7 +58,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
     try:
         data = model.SerializeToString()
     except ValueError as error:
-        raise ModelError(f"{path}: the model is too large for one file ({first_line(error)})") from None
+        raise ModelError(f"{path}: the model is too large for one file ({reason(error)})") from None
     files.save(path, data)
 
 
@@ -73,7 +73,7 @@ def slim(model: onnx.ModelProto) -> onnx.ModelProto:
         with quiet():
             slimmed: onnx.ModelProto = onnxslim.slim(model)
     except Exception as error:  # noqa: BLE001 - whatever a third-party rewrite may raise
-        raise ModelError(f"the graph cannot be simplified: {first_line(error)}") from None
+        raise ModelError(f"the graph cannot be simplified: {reason(error)}") from None
     fold_padding(slimmed)
     set_metadata(slimmed, metadata)
     return slimmed
@@ -91,7 +91,7 @@ def raise_opset(model: onnx.ModelProto, least: int = OPSET) -> onnx.ModelProto:
     try:
         raised: onnx.ModelProto = version_converter.convert_version(model, least)
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError and more
-        raise ModelError(f"cannot be raised from opset {version} to {least}: {first_line(error)}") from None
+        raise ModelError(f"cannot be raised from opset {version} to {least}: {reason(error)}") from None
     return raised
 
 
@@ -131,7 +131,7 @@ def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         return shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as error:  # noqa: BLE001 - InferenceError and protobuf's errors
-        raise ModelError(f"the graph's shapes do not fit together: {first_line(error)}") from None
+        raise ModelError(f"the graph's shapes do not fit together: {reason(error)}") from None
 
 
 def name_nodes(model: onnx.ModelProto) -> None:
@@ -187,7 +187,7 @@ def session(model: onnx.ModelProto | Path, threads: int = 0) -> ort.InferenceSes
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base for "this file is bad"
-        raise ModelError(f"ONNX Runtime cannot load the model: {first_line(error)}") from None
+        raise ModelError(f"ONNX Runtime cannot load the model: {reason(error)}") from None
 
 
 def runner(model: onnx.ModelProto) -> Callable[[F32], list[npt.NDArray[np.generic]]]:
@@ -223,7 +223,7 @@ def pre_process(model: onnx.ModelProto) -> onnx.ModelProto:
         try:
             quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
         except Exception as error:  # noqa: BLE001 - a third-party rewrite
-            raise ModelError(f"the graph cannot be prepared for quantisation: {first_line(error)}") from None
+            raise ModelError(f"the graph cannot be prepared for quantisation: {reason(error)}") from None
         ready = onnx.load(str(target))
     set_metadata(ready, {item.key: item.value for item in model.metadata_props})
     name_nodes(ready)
@@ -246,14 +246,10 @@ def elements(lengths: list[int | str]) -> int | None:
     return math.prod(known) if len(known) == len(lengths) else None
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text that is not empty, without places in the library's sources."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", lines[0])
-    text = re.sub(r"\s*/\S+\.(?:h|cc|cpp):\d+ .*", "", text)
-    return text[:240].rstrip(" :.")
+def reason(error: BaseException) -> str:
+    """The first line of a library's error, without codes and places in the library's sources."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", first_line(error))
+    return re.sub(r"\s*/\S+\.(?:h|cc|cpp):\d+ .*", "", text).rstrip(" :.")
 
 
 @contextmanager

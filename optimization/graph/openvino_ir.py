@@ -42,7 +42,7 @@ def convert(model: onnx.ModelProto, *, half: bool) -> tuple[Network, Callable[[P
             openvino.save_model(made, target, compress_to_fp16=half)
             network = _load(target)
         except Exception as error:  # noqa: BLE001 - OpenVINO's exceptions have no common base
-            raise ModelError(f"OpenVINO cannot convert it: {graphs.first_line(error)}") from None
+            raise ModelError(f"OpenVINO cannot convert it: {graphs.reason(error)}") from None
         graph, weights = target.read_bytes(), target.with_suffix(".bin").read_bytes()
 
     def save(path: Path) -> int:

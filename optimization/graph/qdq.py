@@ -101,7 +101,7 @@ def convert(
             quantizer.quantize_model()
             branches.sort(quantizer.model.model)
         except Exception as error:  # noqa: BLE001 - a third-party rewrite
-            raise ModelError(f"the graph cannot be quantised: {graphs.first_line(error)}") from None
+            raise ModelError(f"the graph cannot be quantised: {graphs.reason(error)}") from None
     result: onnx.ModelProto = quantizer.model.model
     graphs.set_metadata(result, {item.key: item.value for item in graph.metadata_props})
     return result

@@ -72,7 +72,7 @@ def make(name: str, weights: str, labels: Sequence[str], size: tuple[int, int]) 
         if weights not in ("default", "none"):
             network.load_state_dict(torch.load(Path(weights), map_location="cpu", weights_only=True))
     except Exception as error:  # noqa: BLE001 - downloads, files and shapes fail in their own ways
-        raise ModelError(f"{PREFIX}{name}: --weights {weights}: {graphs.first_line(error)}") from None
+        raise ModelError(f"{PREFIX}{name}: --weights {weights}: {graphs.reason(error)}") from None
     order = ("boxes", "scores", "labels") if is_ssd else ("boxes", "labels", "scores")
     made = OnePicture(network, order, named)
     made.eval()

@@ -79,4 +79,4 @@ def check(model: onnx.ModelProto, tensor: Any, what: str, target: InputFormat) -
     except ModelError as error:
         raise ModelError(f"the graph does not allow --dynamic {what}: {error}") from None
     except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common base
-        raise ModelError(f"the graph does not allow --dynamic {what}: {graphs.first_line(error)}") from None
+        raise ModelError(f"the graph does not allow --dynamic {what}: {graphs.reason(error)}") from None

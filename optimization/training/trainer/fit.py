@@ -15,13 +15,12 @@ from typing import Any
 import torch
 
 from edge_node.machine.hardware import usable_cores
-from optimization.graph.graphs import first_line
 from optimization.training.trainer import exporting, material, networks, weights
 from optimization.training.trainer.families import Choice
 from optimization.training.trainer.material import Material
 from optimization.training.trainer.run import BEST, LAST, MODEL, WORK, Run
 from optimization.training.trainer.watch import Watch, read_metrics
-from shared.errors import DarnerError, ModelError, OutputError
+from shared.errors import DarnerError, ModelError, OutputError, first_line
 
 START = "start.onnx"
 """What the weights computed before training, in the trainer's folder; only where there were weights."""
