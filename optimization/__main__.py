@@ -27,6 +27,7 @@ from optimization.commands import (
 )
 from optimization.commands.dataset import check as dataset_check
 from optimization.commands.dataset import convert as dataset_convert
+from optimization.commands.dataset import label as dataset_label
 from optimization.commands.dataset import merge as dataset_merge
 from optimization.commands.dataset import split as dataset_split
 from optimization.commands.dataset import stats as dataset_stats
@@ -60,6 +61,7 @@ DATASET = (
     dataset_split.COMMAND,
     dataset_merge.COMMAND,
     dataset_convert.COMMAND,
+    dataset_label.COMMAND,
 )
 
 
@@ -73,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parts = evaluate.add_subparsers(required=True, metavar="PART")
     for command in EVALUATE:
         command.add_to(parts)
-    dataset = commands.add_parser("dataset", help="examine, split, join and convert annotated pictures")
+    dataset = commands.add_parser(
+        "dataset", help="label pictures; examine, split, join and convert annotated ones"
+    )
     parts = dataset.add_subparsers(required=True, metavar="COMMAND")
     for command in DATASET:
         command.add_to(parts)

@@ -67,7 +67,7 @@ LEVELS: dict[str, list[str]] = {
     "viewer_server": [
         "config.py memory.py",
         "quotas.py",
-        "live stored access",
+        "live stored access labelling",
         "mqtt pages.py serving",
         "api",
         "app.py",
@@ -93,7 +93,10 @@ LEVELS: dict[str, list[str]] = {
         "writing.py check.py split.py",
     ],
     "optimization/dataset/formats": ["rows.py", "coco.py voc.py yolo.py"],
-    "optimization/commands/dataset": ["options.py", "check.py convert.py merge.py split.py stats.py"],
+    "optimization/commands/dataset": [
+        "options.py",
+        "check.py convert.py label.py merge.py split.py stats.py",
+    ],
     "optimization/commands": [  # no command imports another, but those that learn go on with others
         " ".join(
             f"{name}.py"

@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as --set http.port=8081"
     )
     parser.add_argument(
+        "--label", type=Path, metavar="DIR", help="only label the pictures of this folder, without a broker"
+    )
+    parser.add_argument(
         "--hash-password",
         action="store_true",
         help="ask for a password, print its hash for http.password_file",
@@ -38,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(ask_for_hash())
             return 0
         log.setup()
-        config = settings.load(ViewerConfig, file=given.config, environment=os.environ, overrides=given.set)
+        label = [f"label.path={given.label.absolute()}", "label.only=true"] if given.label else []
+        overrides = [*given.set, *label]
+        config = settings.load(ViewerConfig, file=given.config, environment=os.environ, overrides=overrides)
         log.setup(config.log_level)
         from viewer_server import server  # imports gunicorn and Flask: a wrong key is reported without them
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import socket
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -21,8 +22,8 @@ from viewer_server.access.auth import LOGGED_OUT, Access
 from viewer_server.access.headers import HEADERS
 from viewer_server.access.origin import Origins
 from viewer_server.access.proxies import FRAMED
-from viewer_server.api import endpoint, openapi, routes, uploads
-from viewer_server.api.routes import Parts
+from viewer_server.api import endpoint, openapi, uploads
+from viewer_server.api.endpoint import Endpoint
 from viewer_server.live import updates, websocket
 from viewer_server.live.hub import MAX_WATCHED, Full, Hub, Mailbox
 from viewer_server.live.metrics import ViewerMetrics
@@ -33,25 +34,32 @@ mimetypes.add_type("text/javascript", ".js")
 
 
 def create_app(
-    hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber, origins: Origins, access: Access, parts: Parts
+    hub: Hub,
+    metrics: ViewerMetrics,
+    subscriber: Subscriber | None,
+    origins: Origins,
+    access: Access,
+    table: Sequence[Endpoint],
+    shown: Mapping[str, str],
 ) -> flask.Flask:
     """The application, ready to be served.
 
     Args:
         hub: Fills the browsers' mailboxes.
         metrics: Answers /metrics, and counts refused websockets.
-        subscriber: /health says whether it runs.
+        subscriber: /health says whether it runs; None for a viewer without a broker, which has no live page.
         origins: Which names and pages are answered.
         access: Decides who may look.
-        parts: What the endpoints below ``/api/v1`` read from.
+        table: The endpoints below ``/api/v1``.
+        shown: Names of the pages that there are, by address.
     """
     app = flask.Flask(__name__)
     app.config["SOCK_SERVER_OPTIONS"] = websocket.OPTIONS
     app.config["MAX_CONTENT_LENGTH"] = uploads.BODY_BYTES
     sock = Sock(app)
 
-    app.register_blueprint(pages.blueprint(access))
-    app.register_blueprint(_rest(parts))
+    app.register_blueprint(pages.blueprint(access, shown))
+    app.register_blueprint(_rest(table))
 
     @app.before_request
     def refuse_strangers() -> ResponseReturnValue | None:
@@ -77,10 +85,6 @@ def create_app(
     def bad_handshake(error: RemoteProtocolError) -> tuple[str, int]:
         return f"not a websocket handshake: {error}\n", 400
 
-    @app.get("/")
-    def page() -> str:
-        return flask.render_template("index.html")
-
     @app.get("/health")
     def health() -> tuple[Response, int]:
         return _health(hub, metrics, subscriber)
@@ -89,16 +93,17 @@ def create_app(
     def prometheus() -> Response:
         return Response(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @sock.route("/ws")  # type: ignore[untyped-decorator]  # flask-sock has no types
-    def live(ws: Any) -> None:
-        _live(ws, hub, metrics, access)
+    if subscriber is not None:
+
+        @sock.route("/ws")  # type: ignore[untyped-decorator]  # flask-sock has no types
+        def live(ws: Any) -> None:
+            _live(ws, hub, metrics, access)
 
     return app
 
 
-def _rest(parts: Parts) -> flask.Blueprint:
+def _rest(table: Sequence[Endpoint]) -> flask.Blueprint:
     api = flask.Blueprint("api", __name__, url_prefix="/api/v1")
-    table = routes.table(parts)
     endpoint.register(api, table)
     document = openapi.encoded(table)
 
@@ -163,12 +168,12 @@ def _plain(text: str, status: int) -> flask.Response:
     return flask.Response(text, status, content_type="text/plain; charset=utf-8")
 
 
-def _health(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber) -> tuple[Response, int]:
+def _health(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber | None) -> tuple[Response, int]:
     """200 as long as a restart would not help: the viewer waits for a missing broker by itself."""
-    alive, census = subscriber.alive, hub.census()
+    alive, census = subscriber is None or subscriber.alive, hub.census()
     body = {
         "status": "ok"
-        if alive and metrics.broker_connected
+        if alive and (subscriber is None or metrics.broker_connected)
         else "waiting for the broker"
         if alive
         else "broken",

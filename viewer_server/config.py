@@ -183,6 +183,23 @@ class QuotaSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelSettings:
+    """Whether people label pictures here."""
+
+    path: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="Folder of pictures to label on the page Label, such as what nodes have collected; "
+            "labels are written to annotations.json there. null: there is no such page",
+            extra=FILE,
+        ),
+    ] = None
+    only: Annotated[
+        bool, Meta(description="Only this page, without a broker; `darner-viewer --label DIR` sets it")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ViewerConfig:
     """Everything that can be configured on a viewer."""
 
@@ -190,6 +207,7 @@ class ViewerConfig:
     http: HttpSettings = field(default_factory=HttpSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
+    label: LabelSettings = field(default_factory=LabelSettings)
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Lowest level that is logged")
     ] = "INFO"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -18,26 +19,35 @@ _OURS = re.compile(r"/(?:(?!\.\.?(?:/|$))[A-Za-z0-9_.-]+/?)*")
 """Where a login may lead: to a path of this viewer, never to another address."""
 
 
-def blueprint(access: Access) -> flask.Blueprint:
+PAGES = {"./": "Live", "analytics": "Analytics", "events": "Events", "system": "System"}
+"""Names of the pages that every viewer with a broker has, by address."""
+LABEL = {"label": "Label"}
+
+
+def blueprint(access: Access, shown: Mapping[str, str]) -> flask.Blueprint:
     """The routes of these pages.
 
     Args:
         access: Decides who may look.
+        shown: Names of the pages that there are, by address.
     """
     routes = flask.Blueprint("pages", __name__)
 
     @routes.app_context_processor
     def about() -> dict[str, object]:
         logged_in = access.session_of(flask.request) is not None
-        return {"logged_in": access.required and logged_in, "entered": logged_in or not access.required}
+        entered = logged_in or not access.required
+        return {"logged_in": access.required and logged_in, "entered": entered, "pages": shown}
 
     @routes.after_app_request
     def visited(response: flask.Response) -> flask.Response:
         access.visited(response)
         return response
 
-    for name in ("analytics", "events", "system"):
+    for name in shown.keys() - {"./"}:
         routes.add_url_rule(f"/{name}", name, _page(f"{name}.html"))
+    home = _page("index.html") if "./" in shown else lambda: _to(next(iter(shown)))
+    routes.add_url_rule("/", "home", home)
 
     @routes.get("/login")
     def login() -> str | Response:

@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
@@ -25,6 +25,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from shared.errors import BrokerError, ConfigError
+from shared.files import at_home
 from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog, says
 from shared.signals import end_with_stacks, stacks_after
@@ -33,15 +34,18 @@ from viewer_server.access.auth import Access, check_address, read_password
 from viewer_server.access.login_file import LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.access.proxies import TrustedProxies
-from viewer_server.api.routes import Parts
+from viewer_server.api.endpoint import Endpoint
+from viewer_server.api.routes import Parts, label_table, table
 from viewer_server.api.schemas import LoginInfo
 from viewer_server.app import create_app
-from viewer_server.config import HistorySettings, HttpSettings, ViewerConfig
+from viewer_server.config import HistorySettings, HttpSettings, LabelSettings, ViewerConfig
+from viewer_server.labelling.desk import Desk
 from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import State
 from viewer_server.memory import few_arenas
 from viewer_server.mqtt.subscriber import Subscriber
+from viewer_server.pages import LABEL, PAGES
 from viewer_server.quotas import Quotas
 from viewer_server.serving.door import Door
 from viewer_server.serving.limits import limits_for
@@ -82,21 +86,19 @@ def run(config: ViewerConfig) -> int:
         failure[0] = error.exit_code
         os.kill(os.getppid(), signal.SIGTERM)
 
+    desk = _desk(config.label)
     hello = {"version": version("darner"), "broker": config.mqtt.url, "prefix": config.mqtt.prefix}
     quotas = Quotas(config.quotas)
     hub = Hub(State(config.mqtt.prefix, quotas), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
-    history = History(config.history, quotas=quotas)
-    versions = Versions(config.history.zones_file, quotas)
-    snapshots = SnapshotStore(config.history, quotas)
-    subscriber = Subscriber(config.mqtt, hub, metrics, history, broker_refused, versions, snapshots)
+    subscriber = None if config.label.only else _subscriber(config, hub, metrics, quotas, broker_refused)
     listener = listen(config.http.host, config.http.port)
     place, port = listener.getsockname()[:2]
     check_address(config.http, place)
     origins = Origins(config.http.allowed_origins)
     access, password = _logins(config.http, origins, port)
-    parts = _parts(config.history, hub, subscriber, access)
-    app = create_app(hub, metrics, subscriber, origins, access, parts)
+    table, shown = _table(config.history, hub, subscriber, access, desk)
+    app = create_app(hub, metrics, subscriber, origins, access, table, shown)
     app.wsgi_app = TrustedProxies(app.wsgi_app, config.http.trusted_proxies)  # type: ignore[method-assign]  # as Flask's documentation says
     print(f"Darner's viewer: {address(listener)}", flush=True)
     if password:
@@ -112,6 +114,27 @@ def run(config: ViewerConfig) -> int:
     return failure[0]
 
 
+def _desk(label: LabelSettings) -> Desk | None:
+    if label.path is None:
+        if label.only:
+            raise ConfigError("label.only is true and label.path is not set: name the folder of pictures")
+        return None
+    return Desk(at_home(label.path))
+
+
+def _subscriber(
+    config: ViewerConfig,
+    hub: Hub,
+    metrics: ViewerMetrics,
+    quotas: Quotas,
+    refused: Callable[[BrokerError], None],
+) -> Subscriber:
+    history = History(config.history, quotas=quotas)
+    versions = Versions(config.history.zones_file, quotas)
+    snapshots = SnapshotStore(config.history, quotas)
+    return Subscriber(config.mqtt, hub, metrics, history, refused, versions, snapshots)
+
+
 def _logins(http: HttpSettings, origins: Origins, port: int) -> tuple[Access, str | None]:
     """Who may look, and the password if one was generated just now."""
     kept = LoginFile(state_folder() / "viewer-login.json")
@@ -120,15 +143,22 @@ def _logins(http: HttpSettings, origins: Origins, port: int) -> tuple[Access, st
     return Access(http, kept, origins, port), password
 
 
-def _parts(history: HistorySettings, hub: Hub, subscriber: Subscriber, access: Access) -> Parts:
-    return Parts(
+def _table(
+    history: HistorySettings, hub: Hub, subscriber: Subscriber | None, access: Access, desk: Desk | None
+) -> tuple[tuple[Endpoint, ...], dict[str, str]]:
+    """The endpoints, and the names of the pages by address."""
+    login = LoginInfo(login_required=access.required, version=version("darner"))
+    if subscriber is None:
+        return label_table(desk, login) if desk else (), LABEL
+    parts = Parts(
         hub=hub,
         requests=subscriber.requests,
         versions=subscriber.versions,
         history=Database(history.file),
         pictures=Database(history.snapshots_file),
-        login=LoginInfo(login_required=access.required, version=version("darner")),
+        login=login,
     )
+    return (*table(parts), *(label_table(desk) if desk else ())), PAGES | (LABEL if desk else {})
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -166,7 +196,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         listener: socket.socket,
         app: flask.Flask,
         hub: Hub,
-        subscriber: Subscriber,
+        subscriber: Subscriber | None,
         metrics: ViewerMetrics,
     ) -> None:
         self._listener = listener
@@ -239,7 +269,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             count=lambda why: program.metrics.cut.labels(why).inc(),
         )  # fmt: skip
         with ExitStack() as stack:
-            stack.enter_context(program.subscriber)
+            if program.subscriber is not None:
+                stack.enter_context(program.subscriber)
             stack.callback(door.close)
             stack.callback(program.hub.close)
             door.open(self.PIPE[0])
@@ -257,16 +288,18 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         self.turns += 1
 
     def _watchdog(self, program: _Server) -> Watchdog:
-        stages = [
-            Stage("main", lambda: Look(self.turns)),
-            Stage("subscriber", program.subscriber.look),
-            Stage("mqtt", program.subscriber.look_at_network),
-        ]
+        stages = [Stage("main", lambda: Look(self.turns))]
+        if program.subscriber is not None:
+            stages += [
+                Stage("subscriber", program.subscriber.look),
+                Stage("mqtt", program.subscriber.look_at_network),
+            ]
         return Watchdog(stages, _say_late, _end_frozen, program.supervisor.well)
 
     def _end(self, door: Door, program: _Server) -> None:
         door.stop_listening()
-        program.subscriber.requests.close()
+        if program.subscriber is not None:
+            program.subscriber.requests.close()
         program.hub.close()
         begin = time.monotonic()
         for limit_s, then in ((GOODBYE_S, program.hub.cut), (2 * GOODBYE_S, lambda: None)):

@@ -201,6 +201,51 @@ export interface IgnoredObject {
   score: number;
 }
 
+export interface LabelBox {
+  label: string;
+  box: [number, number, number, number];
+  score: number | null;
+  id: number | string | null;
+}
+
+export interface LabelList {
+  pictures: string[];
+  matching: number;
+  progress: LabelProgress;
+  classes: string[];
+  reasons: Record<string, number>;
+  skipped: number;
+  notes: string[];
+}
+
+export interface LabelPicture {
+  name: string;
+  version: string;
+  state: "accepted" | "annotated" | "corrected" | "empty" | null;
+  width: number | null;
+  height: number | null;
+  problem: string | null;
+  boxes: LabelBox[];
+  reasons: string[];
+  camera: string | null;
+  captured_us: number | null;
+  light: number | null;
+  model: string | null;
+}
+
+export interface LabelProgress {
+  total: number;
+  decided: number;
+  hours: number;
+  hours_decided: number;
+}
+
+export interface LabelSaved {
+  state: "accepted" | "annotated" | "corrected" | "empty" | null;
+  version: string;
+  progress: LabelProgress;
+}
+
 export interface LimitReached {
   node: string | null;
   limit: string;

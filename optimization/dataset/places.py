@@ -100,8 +100,12 @@ def is_picture(path: Path) -> bool:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """The pictures in a folder and all folders below, sorted; links to folders are not followed."""
-    return sorted(path for path in folder.rglob("*") if is_picture(path) and path.is_file())
+    """The pictures in a folder and all folders below, sorted; links to folders are not followed.
+
+    Hidden folders are passed over, such as the one of a picture that was just deleted.
+    """
+    found = (path for path in folder.rglob("*") if is_picture(path) and path.is_file())
+    return sorted(path for path in found if not any(p[0] == "." for p in path.relative_to(folder).parts[:-1]))
 
 
 def is_numbered(picture: Path, group: str) -> bool:

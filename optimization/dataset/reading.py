@@ -13,11 +13,13 @@ from optimization.dataset.formats import coco, voc, yolo
 from optimization.dataset.formats.rows import Problem, Reading
 from optimization.dataset.labelled import Dataset
 from optimization.dataset.texts import shown
+from shared.collected import ANNOTATIONS
 from shared.errors import SourceError
 from shared.program import need
 
 Format = Literal["coco", "yolo", "voc"]
 FORMATS = get_args(Format)
+_YAMLS = ("data.yaml", "data.yml", "dataset.yaml")
 _WANTED = (
     "a COCO file (.json) beside its pictures, a data.yaml, pictures with YOLO's text files, or the "
     "folders Annotations and JPEGImages of Pascal VOC"
@@ -93,6 +95,24 @@ def find(path: Path) -> Found:
     )
 
 
+def annotated(folder: Path) -> Found | None:
+    """Read the annotations of a folder; None for one that has pictures and none of these.
+
+    Raises:
+        SourceError: There are annotations, and they cannot be read.
+    """
+    if not _has_annotations(folder):
+        return None
+    read(folder)  # which says what the first problem is
+    return find(folder)
+
+
+def _has_annotations(folder: Path) -> bool:
+    yamls = any((folder / name).is_file() for name in _YAMLS)
+    texts = (folder / "labels").is_dir() or any(yolo.label_file(one).is_file() for one in _some(folder))
+    return yamls or texts or bool(_voc_files(folder) or _coco_files(folder))
+
+
 def _recognised(path: Path) -> tuple[Format, Callable[[Reading], Dataset]]:
     """The format of a dataset, and what reads it."""
     if path.is_file():
@@ -103,7 +123,9 @@ def _recognised(path: Path) -> tuple[Format, Callable[[Reading], Dataset]]:
         raise SourceError(f"{shown(path)}: is no dataset; name {_WANTED}")
     if not path.is_dir():
         raise SourceError(f"{shown(path)}: no such dataset; name {_WANTED}")
-    yamls = [file for name in ("data.yaml", "data.yml", "dataset.yaml") if (file := path / name).is_file()]
+    if (path / ANNOTATIONS).is_file():  # what people labelled counts, whatever else is there
+        return "coco", lambda reading: coco.read([path / ANNOTATIONS], path, reading)
+    yamls = [file for name in _YAMLS if (file := path / name).is_file()]
     if yamls:
         return "yolo", lambda reading: yolo.read_yaml_dataset(yamls[0], reading)
     if files := _voc_files(path):
@@ -114,7 +136,11 @@ def _recognised(path: Path) -> tuple[Format, Callable[[Reading], Dataset]]:
         return "yolo", lambda reading: yolo.read_folder(path, reading)
     if not any(path.iterdir()):
         raise SourceError(f"{shown(path)}: is empty; a dataset is {_WANTED}")
-    lacks = "pictures, but no annotations" if _some(path) else "neither pictures nor annotations"
+    lacks = (
+        "pictures, but no annotations (dataset label makes them)"
+        if _some(path)
+        else "neither pictures nor annotations"
+    )
     raise SourceError(f"{shown(path)}: holds {lacks}; a dataset is {_WANTED}")
 
 
@@ -137,6 +163,9 @@ def _coco_files(root: Path) -> list[Path]:
     roboflow = [file for folder in folders if (file := folder / "_annotations.coco.json").is_file()]
     if roboflow:
         return roboflow
-    files = sorted((root / "annotations").glob("*.json")) or sorted(root.glob("*.json"))
+    beside = [
+        path for path in sorted(root.glob("*.json")) if not path.with_suffix(".jpg").exists()
+    ]  # sidecars
+    files = sorted((root / "annotations").glob("*.json")) or beside
     instances = [file for file in files if file.name.startswith("instances")]
     return instances or [file for file in files if not file.name.startswith(("captions", "person_keypoints"))]

@@ -7,10 +7,13 @@ import json
 import re
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
+
+FILES = Path(__file__).resolve().parents[2] / "viewer_server"
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,17 @@ def log_in(viewer: ViewerProcess, password: str, target: str = "/", **headers: s
     fields = urlencode({"password": password, "next": target}).encode()
     common = {"Content_Type": "application/x-www-form-urlencoded", "Origin": viewer.url}
     return request(viewer, "POST", "/login", fields, **(common | headers))
+
+
+def loaded_by(page: str) -> int:
+    """Bytes of the style sheets, pictures and modules that a page loads, by import too."""
+    wanted = [FILES / name for name in re.findall(r'(?:src|href)="(static/[^"]+)"', page)]
+    loaded: dict[Path, int] = {}
+    while wanted:
+        file = wanted.pop().resolve()
+        if file not in loaded:
+            loaded[file] = file.stat().st_size
+            imports = re.findall(r'^(?:import .*|\} )from "(\.[^"]+)";$', file.read_text(), re.MULTILINE)
+            wanted += [file.parent / name for name in imports]
+    assert any(file.suffix == ".js" for file in loaded)
+    return sum(loaded.values())

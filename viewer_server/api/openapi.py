@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -178,8 +179,9 @@ def endpoints() -> tuple[Endpoint, ...]:
     """The table, made without a broker or a database."""
     from shared.mqtt.address import MqttSettings
     from shared.mqtt.client import Client
-    from viewer_server.api.routes import Parts, table
+    from viewer_server.api.routes import Parts, label_table, table
     from viewer_server.api.schemas import LoginInfo
+    from viewer_server.labelling.desk import Desk
     from viewer_server.live.hub import Hub
     from viewer_server.live.state import State
     from viewer_server.mqtt.asking import NodeRequests
@@ -195,7 +197,8 @@ def endpoints() -> tuple[Endpoint, ...]:
         pictures=Database(None),
         login=LoginInfo(login_required=False, version=version("darner")),
     )
-    return table(parts)
+    with TemporaryDirectory() as folder:
+        return (*table(parts), *label_table(Desk(Path(folder))))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from viewer_server.api import export
 from viewer_server.api.asked import Asked
 from viewer_server.api.endpoint import Endpoint
+from viewer_server.api.labelling import Labelling
 from viewer_server.api.newest import Newest
 from viewer_server.api.past import Past
 from viewer_server.api.schemas import (
@@ -35,6 +36,7 @@ from viewer_server.api.schemas import (
     ZoneStays,
     ZoneVersions,
 )
+from viewer_server.labelling.desk import Desk
 from viewer_server.live.hub import Hub
 from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored.reading import Database
@@ -68,11 +70,8 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
     past = Past(parts.history, parts.pictures)
     asked = Asked(parts.hub, parts.requests, parts.versions)
 
-    def session(query: Nothing) -> LoginInfo:  # noqa: ARG001 - as every endpoint
-        return parts.login
-
     return (
-        Endpoint("/session", session, Nothing, LoginInfo, "Whether this request is let in"),
+        _session(parts.login),
         Endpoint("/nodes", newest.nodes, Nothing, NodeList, "Edge nodes, as they describe themselves"),
         Endpoint("/metrics", newest.metrics, Nothing, NodeMetrics, "The newest metrics of every node"),
         Endpoint("/cameras", newest.cameras, Nothing, CameraList, "Cameras and their state"),
@@ -105,3 +104,15 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
                  "What a node sees on a JPEG or PNG in the body, or in the field `image` of a form",
                  method="POST", image=True, asks_node=True),
     )  # fmt: skip
+
+
+def label_table(desk: Desk, login: LoginInfo | None = None) -> tuple[Endpoint, ...]:
+    """The endpoints for labelling; with `login`, those of a viewer that does nothing else."""
+    return (*([_session(login)] if login else []), *Labelling(desk).endpoints())
+
+
+def _session(login: LoginInfo) -> Endpoint:
+    def session(query: Nothing) -> LoginInfo:  # noqa: ARG001 - as every endpoint
+        return login
+
+    return Endpoint("/session", session, Nothing, LoginInfo, "Whether this request is let in")

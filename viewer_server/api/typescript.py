@@ -24,6 +24,7 @@ from shared.wire.messages import (
     ZoneState,
 )
 from viewer_server.api import schemas
+from viewer_server.labelling.said import LabelList, LabelPicture, LabelSaved
 
 FILE = Path(__file__).resolve().parents[1] / "wire.d.ts"
 HEAD = """// What the viewer sends to its page, as types for the check of the JavaScript; not shipped.
@@ -48,6 +49,9 @@ TYPES = (
     schemas.DetectAnswer,
     schemas.ZonesSaved,
     schemas.ZoneVersions,
+    LabelList,
+    LabelPicture,
+    LabelSaved,
 )
 _PLAIN = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}
 

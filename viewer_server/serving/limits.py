@@ -42,7 +42,11 @@ def lane_of(method: str, path: str) -> str:
         return "download"
     if "/api/v1/" in path and path.endswith(HISTORY) and method in ("GET", "HEAD"):
         return "history"
-    if "/api/v1/" in path and (method == "POST" or path.endswith("/heatmap")):
+    if (
+        "/api/v1/label/" not in path
+        and "/api/v1/" in path
+        and (method == "POST" or path.endswith("/heatmap"))
+    ):
         return "node"
     return "request"
 

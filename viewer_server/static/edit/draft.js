@@ -6,10 +6,10 @@
  */
 
 import { problemOf } from "../common/geometry.js";
+import { Steps } from "../common/steps.js";
 import { titleOf } from "./words.js";
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
-const MERGE_MS = 1000;
 
 /**
  * @param {Definitions} definitions
@@ -76,12 +76,9 @@ function filterProblems(filters, classes) {
 }
 
 export class Draft {
-  /** @type {string[]} */
-  #past = [];
-  /** @type {string[]} */
-  #future = [];
-  /** @type {{key: string | null, at: number}} */
-  #last = { key: null, at: 0 };
+  #steps = new Steps(() => JSON.stringify([this.shapes, this.filters, this.selected]), (state) => {
+    [this.shapes, this.filters, this.selected] = JSON.parse(state);
+  });
   #first = "";
   /** @type {Shape[]} */
   shapes = [];
@@ -102,8 +99,7 @@ export class Draft {
   restart(base) {
     this.base = base;
     this.#take(base);
-    this.#past = [];
-    this.#future = [];
+    this.#steps.forget();
     this.#first = this.#text();
   }
 
@@ -117,11 +113,11 @@ export class Draft {
   }
 
   get canUndo() {
-    return this.#past.length > 0;
+    return this.#steps.canUndo;
   }
 
   get canRedo() {
-    return this.#future.length > 0;
+    return this.#steps.canRedo;
   }
 
   /**
@@ -130,11 +126,7 @@ export class Draft {
    * @param {string | null} key Changes of the same key in quick succession are one step.
    */
   edit(change, key = null) {
-    const now = performance.now();
-    if (key === null || key !== this.#last.key || now - this.#last.at > MERGE_MS) this.#past.push(this.#state());
-    this.#last = { key, at: now };
-    this.#future = [];
-    change();
+    this.#steps.edit(change, key);
   }
 
   /**
@@ -149,15 +141,15 @@ export class Draft {
 
   /** Makes the next change a step of its own, however soon it comes. */
   pause() {
-    this.#last.key = null;
+    this.#steps.pause();
   }
 
   undo() {
-    this.#go(this.#past, this.#future);
+    this.#steps.undo();
   }
 
   redo() {
-    this.#go(this.#future, this.#past);
+    this.#steps.redo();
   }
 
   /**
@@ -238,15 +230,4 @@ export class Draft {
   }
 
   #text = () => JSON.stringify([this.shapes, this.filters]);
-
-  #state = () => JSON.stringify([this.shapes, this.filters, this.selected]);
-
-  /** @param {string[]} from @param {string[]} to */
-  #go(from, to) {
-    const state = from.pop();
-    if (state === undefined) return;
-    to.push(this.#state());
-    [this.shapes, this.filters, this.selected] = JSON.parse(state);
-    this.pause();
-  }
 }

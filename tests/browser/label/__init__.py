@@ -1,0 +1,1 @@
+"""The label page in real Chromium."""

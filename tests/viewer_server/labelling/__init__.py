@@ -1,0 +1,1 @@
+"""What people decide about the pictures of a folder."""
