@@ -1,7 +1,8 @@
-// Undo and redo of whatever can be written down as text; quick changes of one kind are one step.
+// Undo and redo of whatever can be written down as text.
 
 const MERGE_MS = 1000;
 
+/** @abstract */
 export class Steps {
   /** @type {string[]} */
   #past = [];
@@ -10,14 +11,13 @@ export class Steps {
   /** @type {{key: string | null, at: number}} */
   #last = { key: null, at: 0 };
 
-  /**
-   * @param {() => string} state What an undo has to bring back.
-   * @param {(state: string) => void} restore
-   */
-  constructor(state, restore) {
-    this.state = state;
-    this.restore = restore;
+  /** What an undo has to bring back. */
+  state() {
+    return "";
   }
+
+  /** @param {string} _state */
+  restore(_state) {}
 
   get canUndo() {
     return this.#past.length > 0;
@@ -45,17 +45,16 @@ export class Steps {
     this.#last.key = null;
   }
 
-  forget() {
-    this.#past = [];
-    this.#future = [];
-  }
-
   undo() {
     this.#go(this.#past, this.#future);
   }
 
   redo() {
     this.#go(this.#future, this.#past);
+  }
+
+  forget() {
+    [this.#past, this.#future] = [[], []];
   }
 
   /** @param {string[]} from @param {string[]} to */

@@ -75,10 +75,7 @@ function filterProblems(filters, classes) {
   });
 }
 
-export class Draft {
-  #steps = new Steps(() => JSON.stringify([this.shapes, this.filters, this.selected]), (state) => {
-    [this.shapes, this.filters, this.selected] = JSON.parse(state);
-  });
+export class Draft extends Steps {
   #first = "";
   /** @type {Shape[]} */
   shapes = [];
@@ -88,6 +85,7 @@ export class Draft {
 
   /** @param {Version} base The saved version: saving replaces this one. */
   constructor(base) {
+    super();
     this.base = base;
     this.restart(base);
   }
@@ -99,7 +97,7 @@ export class Draft {
   restart(base) {
     this.base = base;
     this.#take(base);
-    this.#steps.forget();
+    this.forget();
     this.#first = this.#text();
   }
 
@@ -112,23 +110,6 @@ export class Draft {
     return this.#text() !== this.#first;
   }
 
-  get canUndo() {
-    return this.#steps.canUndo;
-  }
-
-  get canRedo() {
-    return this.#steps.canRedo;
-  }
-
-  /**
-   * Makes a change that can be undone.
-   * @param {() => void} change
-   * @param {string | null} key Changes of the same key in quick succession are one step.
-   */
-  edit(change, key = null) {
-    this.#steps.edit(change, key);
-  }
-
   /**
    * Changes the selected shape, as one step.
    * @param {(shape: Shape) => void} change
@@ -137,19 +118,6 @@ export class Draft {
   editShape(change, key = null) {
     const { shape } = this;
     if (shape) this.edit(() => change(shape), key);
-  }
-
-  /** Makes the next change a step of its own, however soon it comes. */
-  pause() {
-    this.#steps.pause();
-  }
-
-  undo() {
-    this.#steps.undo();
-  }
-
-  redo() {
-    this.#steps.redo();
   }
 
   /**
@@ -230,4 +198,13 @@ export class Draft {
   }
 
   #text = () => JSON.stringify([this.shapes, this.filters]);
+
+  state() {
+    return JSON.stringify([this.shapes, this.filters, this.selected]);
+  }
+
+  /** @param {string} state */
+  restore(state) {
+    [this.shapes, this.filters, this.selected] = JSON.parse(state);
+  }
 }

@@ -11,10 +11,7 @@ import { Steps } from "../common/steps.js";
 /** @param {number} value */
 const clamp = (value) => Math.min(1, Math.max(0, value));
 
-export class Boxes {
-  #steps = new Steps(() => JSON.stringify([this.list, this.selected]), (state) => {
-    [this.list, this.selected] = JSON.parse(state);
-  });
+export class Boxes extends Steps {
   #first = "";
   /** @type {LabelBox[]} */
   list = [];
@@ -24,6 +21,7 @@ export class Boxes {
 
   /** @param {LabelPicture} picture */
   constructor(picture) {
+    super();
     this.picture = picture;
     this.list = structuredClone(picture.boxes);
     this.#first = JSON.stringify(this.list);
@@ -37,24 +35,13 @@ export class Boxes {
     return JSON.stringify(this.list) !== this.#first;
   }
 
-  get canUndo() {
-    return this.#steps.canUndo;
+  state() {
+    return JSON.stringify([this.list, this.selected]);
   }
 
-  get canRedo() {
-    return this.#steps.canRedo;
-  }
-
-  undo() {
-    this.#steps.undo();
-  }
-
-  redo() {
-    this.#steps.redo();
-  }
-
-  pause() {
-    this.#steps.pause();
+  /** @param {string} state */
+  restore(state) {
+    [this.list, this.selected] = JSON.parse(state);
   }
 
   /**
@@ -73,7 +60,7 @@ export class Boxes {
    * @param {string} label
    */
   add(box, label) {
-    this.#steps.edit(() => {
+    this.edit(() => {
       this.list.push({ label, box, score: null, id: null });
       this.selected = this.list.length - 1;
       this.grip = "all";
@@ -83,20 +70,20 @@ export class Boxes {
   /** Removes the selected box, and selects the one that takes its place. */
   remove() {
     if (!this.box) return;
-    this.#steps.edit(() => {
+    this.edit(() => {
       this.list.splice(this.selected, 1);
       this.selected = Math.min(this.selected, this.list.length - 1);
     });
   }
 
   clear() {
-    if (this.list.length) this.#steps.edit(() => { [this.list, this.selected] = [[], -1]; });
+    if (this.list.length) this.edit(() => { [this.list, this.selected] = [[], -1]; });
   }
 
   /** @param {string} label */
   name(label) {
     const { box } = this;
-    if (box && box.label !== label) this.#steps.edit(() => Object.assign(box, { label, score: null }));
+    if (box && box.label !== label) this.edit(() => Object.assign(box, { label, score: null }));
   }
 
   /**
@@ -123,7 +110,7 @@ export class Boxes {
     const [y1, y2] = [moved[1], moved[3]].sort((a, b) => a - b);
     const { width, height } = this.picture;
     if ((x2 - x1) * (width ?? 1) < 1 || (y2 - y1) * (height ?? 1) < 1) return; // narrower than a pixel
-    this.#steps.edit(() => { box.box = [x1, y1, x2, y2]; box.score = null; }, key);
+    this.edit(() => { box.box = [x1, y1, x2, y2]; box.score = null; }, key);
   }
 
   /** What a decision sends. */
