@@ -10,6 +10,7 @@ from typing import Any
 
 from optimization import arguments, files
 from optimization.command import Command
+from optimization.commands.learning import nightly
 from shared.errors import ConfigError, ModelError, OutputError
 from shared.program import need
 
@@ -74,6 +75,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rollback", type=Path, metavar="FILE", help="instead: swap this model with the one that it replaced"
     )
+    nightly.declare(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -85,12 +87,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         DarnerError: Something cannot be used, or the model did not become better.
     """
-    from optimization.training import lineage
-
     if args.rollback:
-        lineage.roll_back(args.rollback)
-        print(f"{args.rollback}: is the earlier model; the newer is {lineage.previous(args.rollback).name}")
-        return {"rolled_back": str(args.rollback)}
+        return nightly.roll_back(args)
+    if args.watch or args.once:
+        return nightly.run(args)
     if args.out is None:
         raise ConfigError("--out: name the file to write")
     files.claim(args.out, force=args.force)
