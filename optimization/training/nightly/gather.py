@@ -99,15 +99,20 @@ def place(gathered: Gathered, folder: Path) -> tuple[Path, Path | None]:
 
 
 def _labelled(folder: Path, names: set[str]) -> Dataset | None:
-    """The pictures that somebody has labelled; None where nobody has, or the file cannot be read."""
-    path = folder / collected.ANNOTATIONS
-    if not path.is_file():
+    """The pictures that somebody has labelled, in a file beside them or above them; None where nobody has.
+
+    Raises:
+        SourceError: There is a file, and it cannot be read.
+    """
+    there = [path for path in (folder, folder.parent) if (path / collected.ANNOTATIONS).is_file()]
+    if not there:
         return None
     try:
-        found = find(path).dataset
+        found = find(there[0] / collected.ANNOTATIONS).dataset
     except DarnerError as error:
         raise SourceError(f"{error}; mend the labels, or take the file away") from None
-    items = [item for item in found.items if item.path.name in names and item.path.parent == folder]
+    own = folder.resolve()
+    items = [item for item in found.items if item.path.name in names and item.path.parent.resolve() == own]
     return replace(found, items=tuple(items))
 
 

@@ -1,39 +1,21 @@
-// Which file a node's model is, where it comes from, and when another one took its place.
+// Which file a node's model is, and where it comes from.
 
 /** @import { ModelInfo } from "../../wire" */
 
 import { element } from "../common/dom.js";
 import { time } from "../common/format.js";
 
-/** Shows models' files, and remembers for as long as the page is open which ones were exchanged. */
-export class Lineages {
-  /** @type {Map<string, { sha256: string, changedMs: number | null }>} */
-  #known = new Map();
+/** @type {Map<string, [string, string]>} By node: the file's hash, and since when the page has seen it instead of another. */
+const known = new Map();
 
-  /**
-   * The file's hash, which is cut on the screen, and whole when hovered over or copied.
-   * @param {string} node
-   * @param {ModelInfo} model
-   * @param {number} nowMs
-   */
-  show(node, model, nowMs) {
-    const { sha256, parent, data, made } = model;
-    if (!sha256) return null;
-    const before = this.#known.get(node);
-    const changedMs = before && before.sha256 !== sha256 ? nowMs : (before?.changedMs ?? null);
-    this.#known.set(node, { sha256, changedMs });
-    const shown = element("span", { class: "lineage" }, hash(sha256));
-    if (parent) shown.append(" adapted from ", hash(parent));
-    if (made) shown.append(` on ${made.slice(0, 10)}`);
-    if (data) shown.append(" with pictures ", hash(data));
-    if (changedMs !== null) shown.append(` (new since ${time(changedMs)})`);
-    return shown;
-  }
-
-  /** @param {string[]} nodes Those that are still there. */
-  keep(nodes) {
-    for (const node of this.#known.keys()) if (!nodes.includes(node)) this.#known.delete(node);
-  }
+/** Hashes are cut on the screen, and whole when hovered over or copied. @param {string} node @param {ModelInfo} model */
+export function lineage(node, { sha256, parent, made }) {
+  if (!sha256) return "–";
+  const [before, since] = known.get(node) ?? [sha256, ""];
+  const now = before === sha256 ? since : ` (new since ${time(Date.now())})`;
+  known.set(node, [sha256, now]);
+  const from = parent ? [" adapted from ", hash(parent), ` on ${made?.slice(0, 10) ?? "–"}`] : [];
+  return element("span", {}, hash(sha256), ...from, now);
 }
 
 /** @param {string} text */

@@ -9,14 +9,13 @@ import { byId, element, messageOf, svg } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { countName, parts } from "../common/ignoring.js";
 import { ask, keepUp } from "../common/rest.js";
-import { Lineages } from "./lineage.js";
+import { lineage } from "./lineage.js";
 import { LookRates } from "./rates.js";
 import { offerNodes } from "./try.js";
 
 const EVERY_MS = 3000;
 const STALE_S = 20; // metrics come every 5 s
 const rates = new LookRates();
-const lineages = new Lineages();
 /** @param {number} count */
 const bytes = (count) => (count < 1e3 ? `${count} B` : count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
 /** @param {number} value */
@@ -27,7 +26,6 @@ async function refresh() {
     const { now_us: now, nodes, limits } = await ask("nodes");
     for (const { node, metrics } of nodes) if (metrics) rates.add(node, metrics);
     rates.keep(nodes.map(({ node }) => node));
-    lineages.keep(nodes.map(({ node }) => node));
     const restore = places();
     byId("nodes").replaceChildren(...nodes.map((node) => card(node, now / 1e6, limits.filter((limit) => limit.node === node.node))));
     const others = limits.filter(({ node }) => !nodes.some((known) => known.node === node));
@@ -81,11 +79,9 @@ const mark = ({ node, says, count, last_us: last }) =>
 function about(node, info, status) {
   if (!info) return [["Version", status?.version ?? "–"]];
   const { model } = info;
-  const file = lineages.show(node, model, Date.now());
   return [
     ["Version", info.version], ["Model", `${model.name}, ${model.input_width} × ${model.input_height}, ${model.layout}`],
-    .../** @type {Facts} */ (file ? [["Model file", file]] : []),
-    ["Backend", info.backend], ["Device", info.device], ["Tracker", info.tracker],
+    ["Model file", lineage(node, model)], ["Backend", info.backend], ["Device", info.device], ["Tracker", info.tracker],
   ];
 }
 

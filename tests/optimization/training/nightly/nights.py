@@ -44,7 +44,7 @@ def label(folder: Path, pictures: Sequence[Path], objects: int = 1) -> None:
     """Labels as people write them: COCO, and boxes in so many of the first pictures."""
     document = {
         "images": [
-            {"id": number, "file_name": path.name, "width": 32, "height": 24, "darner": {"state": "accepted"}}
+            {"id": number, "file_name": str(path.relative_to(folder)), "width": 32, "height": 24}
             for number, path in enumerate(pictures, 1)
         ],
         "categories": [{"id": 1, "name": "person"}],

@@ -86,6 +86,15 @@ def test_enough_labels_are_used_instead_of_the_teacher(yard: Watched) -> None:
     assert "--teacher" not in training.asked[-1]
 
 
+def test_labels_of_all_cameras_in_one_file_count_too(yard: Watched) -> None:
+    gate = collect(yard.collected.with_name("gate"), 30)
+    both = [*gate, *sorted(yard.collected.glob("*.jpg"))]
+    label(yard.collected.parent, both, objects=55)
+    training = Training()
+    found = work(replace(yard, least=25), training)
+    assert (found.source, found.pictures, training.labelled) == ("labels", 30, [25])
+
+
 def test_a_model_that_somebody_went_back_from_does_not_come_back(yard: Watched) -> None:
     work(yard, Training(weight=2.0))
     first = sha256(yard.out)
