@@ -105,7 +105,7 @@ LEARNING := tests/optimization/training tests/optimization/commands/learning
 	@touch $@
 
 test-engines: .cache/engines/ready
-	.cache/engines/bin/python -m pytest $(or $(ARGS),$(ENGINES) $(LEARNING) tests/examples)
+	.cache/engines/bin/python -m pytest $(or $(ARGS),$(ENGINES) $(LEARNING) tests/examples tests/docs/test_python.py)
 
 # What learns with PyTorch alone, and what it reaches. TORCH_ALONE="--index-url ADDRESS torch" takes a wheel without CUDA,
 # which is a tenth as large, from where pip finds one.

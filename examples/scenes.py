@@ -62,7 +62,7 @@ def draw(things: list[Thing], seed: int, *, night: bool = False) -> np.ndarray[A
         night: Dark, noisy and blurred, as a cheap camera sees it.
     """
     random = np.random.default_rng(seed)
-    coarse = random.integers(40, 216, (4, 5, 3), np.uint8)
+    coarse = random.integers(80, 176, (4, 5, 3), np.uint8)
     image = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     for thing in things:
         points = np.round(thing.outline() * (1 << _SHIFT)).astype(np.int32)
@@ -76,7 +76,7 @@ def draw(things: list[Thing], seed: int, *, night: bool = False) -> np.ndarray[A
 
 
 def dataset(folder: Path, count: int, seed: int, *, night: bool = False) -> Path:
-    """Pictures with one to four things each, and their COCO file.
+    """Pictures with three to six things each, and their COCO file.
 
     Args:
         folder: Is made; gets `images/` and `instances.json`.
@@ -141,20 +141,21 @@ def film(path: Path, seed: int, kinds: list[str], *, night: bool = False) -> flo
 
 
 def _thing(random: np.random.Generator, kind: int, x: float, y: float) -> Thing:
-    blue, green, red = random.integers(0, 256, 3).tolist()
+    light, shade = random.integers(0, 2, 3), random.integers(0, 40, 3)  # never that of the background
+    blue, green, red = np.where(light, 255 - shade, shade).tolist()
     radius, turn = random.uniform(_LEAST, _MOST), random.uniform(0, 2 * np.pi)
     return Thing(kind, x, y, radius, turn, (blue, green, red))
 
 
 def _scattered(random: np.random.Generator) -> list[Thing]:
-    """One to four things that do not touch, wholly inside the picture."""
-    found: list[Thing] = []
-    wanted = random.integers(1, 5)
-    while len(found) < wanted:
+    """Three to six things that do not touch, wholly inside the picture."""
+    places: list[tuple[float, float]] = []
+    wanted = random.integers(3, 7)
+    while len(places) < wanted:
         x, y = random.uniform(_MOST, WIDTH - _MOST), random.uniform(_MOST, HEIGHT - _MOST)
-        if all(np.hypot(x - one.x, y - one.y) > 2 * _MOST for one in found):
-            found.append(_thing(random, int(random.integers(len(NAMES))), x, y))
-    return found
+        if all(np.hypot(x - other[0], y - other[1]) > 2 * _MOST for other in places):
+            places.append((x, y))
+    return [_thing(random, int(random.integers(len(NAMES))), x, y) for x, y in places]
 
 
 def _travelling(random: np.random.Generator, kinds: list[str]) -> Iterator[list[Thing]]:

@@ -6,28 +6,35 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import pytest
 
+from examples import scenes
 from tests.conftest import REPO
 from tests.docs.pages import DOCS, Block, blocks
 from tests.optimization.dataset.drawn import CAT, DOG, coco
 
 PAGE = DOCS / "reference" / "python.md"
+LONG_S = 300
+"""For examples that learn: 15 s where nothing else runs."""
+PATIENT = {"OMP_NUM_THREADS": "1"}
+"""Threads of PyTorch would wait for each other while the tests beside have the processor."""
 
 
-def run(block: Block, folder: Path) -> list[str]:
+def run(block: Block, folder: Path, seconds: float = 100) -> list[str]:
     """What an example prints, line by line."""
     script = folder / "example.py"
     script.write_text(block.text)
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
         cwd=folder,
-        env={"PYTHONPATH": str(REPO), "HOME": str(folder), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(REPO), "HOME": str(folder), "PATH": "/usr/bin:/bin", **PATIENT},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=seconds,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -78,3 +85,37 @@ def test_a_dataset_is_checked_mended_and_converted(tmp_path: Path) -> None:
         "b.png ['cat'] [[1.0, 1.0, 31.0, 41.0]]",
         "True",
     ]
+
+
+@pytest.mark.timeout(2.5 * LONG_S)
+def test_a_network_is_trained_and_adapted(tmp_path: Path) -> None:
+    for package in ("torch", "torchvision", "libreyolo"):
+        pytest.importorskip(package, reason=f"{package} is not installed; `make test-engines` runs this")
+    scenes.dataset(tmp_path / "drawn", 30, 1)
+    scenes.dataset(tmp_path / "night", 24, 2, night=True)
+    divide(tmp_path / "drawn", tmp_path / "parts")
+    train = quicker(example("Train"), ("epochs=50", "epochs=2"), ("side=320", "side=64"))
+    *epochs, last = run(train, tmp_path, LONG_S)
+    assert [line.partition(":")[0] for line in epochs if re.fullmatch(r"\d: loss .+, AP .+", line)] == [
+        "1",
+        "2",
+    ]
+    assert re.fullmatch(r"model\.onnx \('ball', 'box', 'cone'\) 0\.\d+", last)
+    adapt = quicker(example("Adapt"), ("minutes=3", "epochs=1"))
+    *_, why, figures = run(adapt, tmp_path, LONG_S)
+    assert why.startswith(("None not better", "night.onnx better"))
+    assert re.fullmatch(r"\(.*'ball'.*\) AP [\d.]+ -> [\d.]+", figures)
+
+
+def divide(dataset: Path, out: Path) -> None:
+    words = ("dataset", "split", dataset, "--out", out, "--shares", "train=80,val=20")
+    subprocess.run([sys.executable, "-m", "optimization", *map(str, words)], cwd=REPO, check=True)
+
+
+def quicker(block: Block, *changes: tuple[str, str]) -> Block:
+    """An example that learns for less time than a reader would let it."""
+    text = block.text
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return replace(block, text=text)
