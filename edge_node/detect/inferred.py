@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_node.detect.choosing import Asked, Choice, Chosen
 from edge_node.detect.in_and_out import Output
 from edge_node.detect.tiles.looks import Looks
-from edge_node.frames import Frame
+from edge_node.frames import Detected, Detections, Frame, Looked
 from edge_node.pictures import Box
 
 Picture = tuple[Output, dict[str, float]]
@@ -36,6 +36,27 @@ class Inferred:
     boxes: tuple[Box, ...] = ()
     looks: Looks | None = None
     asked: Asked | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Last:
+    """What was found in a camera's last frame that went through the network.
+
+    Attributes:
+        detections: In the whole frame.
+        looked: Where the network looked.
+        parts: In each part of the layout.
+        looks: The layout, where the camera has tiles.
+    """
+
+    detections: Detections
+    looked: Looked | None = None
+    parts: Sequence[Detections] = ()
+    looks: Looks | None = None
+
+    def of(self, frame: Frame, timings_ms: dict[str, float]) -> Detected:
+        """The same of a frame."""
+        return Detected(frame, self.detections, timings_ms, self.looked, self.parts, self.looks)
 
 
 def inferred(chosen: Chosen, pictures: Sequence[Picture]) -> Inferred:

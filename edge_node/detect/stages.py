@@ -7,9 +7,6 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
 
 from edge_node.backends.interface import OutOfMemory, Pending
 from edge_node.config.camera_settings import CameraSettings
@@ -18,13 +15,11 @@ from edge_node.config.sources import are_read_fast
 from edge_node.detect.choosing import Asked, Choosing, Chosen, Ready
 from edge_node.detect.detector import Detector
 from edge_node.detect.in_and_out import Input, Outputs
-from edge_node.detect.inferred import Inferred, Picture, inferred
-from edge_node.detect.tiles.looks import Looks
-from edge_node.detect.tiles.merge import merge
-from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
+from edge_node.detect.inferred import Inferred, Last, Picture, inferred
+from edge_node.detect.tiles.merge import merge, moved
+from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.pictures import U8, Lender
 from shared.channel import Channel, Closed
-from shared.geometry import F32
 
 log = logging.getLogger("darner.detect")
 
@@ -32,27 +27,6 @@ _RESTORE_S = 60.0
 """Seconds after memory ran out until batches may have one more picture."""
 NOBODY = ""
 """In place of a camera's name, in the frames of pictures that somebody asks about; no camera can have it."""
-
-
-@dataclass(slots=True, eq=False)
-class _Last:
-    """What was found in a camera's last frame that went through the network.
-
-    Attributes:
-        detections: In the whole frame.
-        looked: Where the network looked.
-        parts: In each part of the layout.
-        looks: The layout, where the camera has tiles.
-    """
-
-    detections: Detections
-    looked: Looked | None = None
-    parts: Sequence[Detections] = ()
-    looks: Looks | None = None
-
-    def of(self, frame: Frame, timings_ms: dict[str, float]) -> Detected:
-        """The same of a frame."""
-        return Detected(frame, self.detections, timings_ms, self.looked, self.parts, self.looks)
 
 
 class Detect:
@@ -103,7 +77,7 @@ class Detect:
         self.still, self.looks = self._choosing.still, self._choosing.looks
         self._in_network: deque[Pending[list[Inferred]]] = deque()
         self._newest_size = 0
-        self._last: dict[str, _Last] = {}
+        self._last: dict[str, Last] = {}
         self.batches_run: Counter[int] = Counter()
 
     @property
@@ -220,14 +194,14 @@ class Detect:
             else:
                 yield Detected(frame, None, timings)
 
-    def _decoded(self, item: Inferred) -> _Last:
+    def _decoded(self, item: Inferred) -> Last:
         """What was found in a frame, in its pixels."""
         parts = [
-            _moved(self._detector.detections(output), box[:2])
+            moved(self._detector.detections(output), box[:2])
             for output, box in zip(item.outputs, item.boxes, strict=True)
         ]
         if item.looks is None:
-            return _Last(parts[0])
+            return Last(parts[0])
         layout = item.looks.layout
         if len(parts) < len(layout.boxes):
             # The other parts are as they were: a camera's first look is at all of them.
@@ -236,7 +210,7 @@ class Detect:
             parts = [fresh.get(place, part) for place, part in enumerate(last.parts)]
         most = self._detector.max_detections
         found = merge(parts, layout.xyxy, layout.area, least=layout.least, whole=layout.whole, most=most)
-        return _Last(found, item.looks.looked, parts, item.looks)
+        return Last(found, item.looks.looked, parts, item.looks)
 
     def submit(self, frames: Sequence[Chosen]) -> Pending[list[Inferred]]:
         """Give the network the frames that were chosen for it.
@@ -303,12 +277,3 @@ class Detect:
         """Allow larger batches some time after memory ran out: the program that took it may have ended."""
         if self._limit < self._most and self._clock() - self._shrunk_at > _RESTORE_S:
             self._limit, self._shrunk_at = self._limit + 1, self._clock()
-
-
-def _moved(detections: Detections, corner: tuple[int, int]) -> Detections:
-    """Detections in a part of the picture as detections in the picture."""
-    left, top = corner
-    if not left and not top:
-        return detections
-    offset: F32 = np.array([left, top, left, top], np.float32)
-    return replace(detections, xyxy=detections.xyxy + offset)

@@ -7,9 +7,8 @@ through a step side by side in one table: the step of one camera is that of a ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from edge_node.frames import I32, Detections, Looked, Tracks
 from edge_node.track import kalman
 from edge_node.track.association import Matching, changes
 from edge_node.track.overlooked import looked_for
+from edge_node.track.report import parts, report
 from edge_node.track.rows import Given, Index, Rows, Seen, State
 from edge_node.track.scores import TypicalScores
 from shared.geometry import F64, Bool, Floats
@@ -124,14 +124,14 @@ class TrackTable:
         rows, states = self._rows, self._states
         if len(states) == 1:
             states[0].columns = rows.columns
-            return _report(rows, self._now, states)
+            return report(rows, self._now, states)
         if np.count_nonzero(rows.camera[1:] < rows.camera[:-1]):  # new tracks stand behind all others
             rows = rows.only(rows.camera.argsort(kind="stable"))
-        for state, start, stop in _parts(rows, states):
+        for state, start, stop in parts(rows, states):
             # Copies, so that no camera keeps the tracks of all others in memory.
             numbers, counts, marks = (part[:, start:stop].copy() for part in rows.columns)
             state.columns = numbers, counts, marks
-        return _report(rows, self._now, states)
+        return report(rows, self._now, states)
 
     def _grade(self, found: Sequence[Detections], cameras: Sequence[int]) -> Seen:
         """Grade detections by their scores, relative to the typical score of their class."""
@@ -286,33 +286,3 @@ def _vote(rows: Rows, index: Index, class_id: I32) -> None:
     against = rows.against[index] = np.where(differs, rows.against[index] + 1, 0)
     change = against >= _MIN_AGAINST
     rows.class_id[index[change]] = class_id[change]
-
-
-def _parts(rows: Rows, states: Sequence[State]) -> Iterator[tuple[State, int, int]]:
-    """Each camera, and where its tracks begin and end."""
-    if len(states) == 1:
-        return iter([(states[0], 0, len(rows))])
-    bounds = rows.camera.searchsorted(np.arange(len(states) + 1)).tolist()
-    return zip(states, bounds[:-1], bounds[1:], strict=True)
-
-
-def _report(rows: Rows, now: F64, states: Sequence[State]) -> list[Tracks]:
-    """The visible tracks of each camera."""
-    if np.count_nonzero(rows.visible) < len(rows):
-        rows = rows.only(rows.visible.nonzero()[0])
-    columns = (
-        kalman.to_corners(rows.pos).T.astype(np.float32, order="C"),
-        rows.score.astype(np.float32),
-        rows.class_id.astype(np.int32),
-        rows.id.copy(),
-        (now[rows.camera] - rows.born).astype(np.float32),
-        rows.state[kalman.VEL][:2].T.astype(np.float32, order="C"),
-        rows.frames > 0,
-    )
-    reports = []
-    for state, start, stop in _parts(rows, states):
-        ended, state.ended = np.array(state.ended, np.int64), []
-        mine: Sequence[Any] = columns if len(states) == 1 else [column[start:stop] for column in columns]
-        xyxy, score, class_id, track_id, age_s, velocity, predicted = mine
-        reports.append(Tracks(xyxy, score, class_id, track_id, age_s, velocity, predicted, ended))
-    return reports

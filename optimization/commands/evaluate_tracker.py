@@ -13,6 +13,7 @@ from edge_node.track.tracker import create
 from optimization import arguments
 from optimization.command import Command
 from optimization.measure import mot, report
+from optimization.measure.track_scores import Scorer
 from shared.errors import SourceError
 
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ConfigError: `trackeval` is not installed.
     """
     folders = mot.find(args.mot)
-    scorer = mot.Scorer()
+    scorer = Scorer()
     sequences: dict[str, dict[str, float]] = {}
     print(report.header())
     for folder in folders:

@@ -21,6 +21,7 @@ from edge_node.frames import Detections
 from optimization import arguments
 from optimization.command import Command
 from optimization.measure import mot, report
+from optimization.measure.track_scores import Scorer
 from optimization.measure.watching import watch
 from shared.errors import SourceError
 
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         SourceError: The video or the ground truth cannot be used, or they differ in length.
         ConfigError: `trackeval` is not installed.
     """
-    scorer = mot.Scorer()
+    scorer = Scorer()
     frame_rate, truth = mot.read_truth(args.truth)
     model = ModelSettings(name=args.model, classes=(args.class_name,))
     detections, tracks = watch_video(args.video, model, TrackerSettings(kind=args.tracker), args.tiles)

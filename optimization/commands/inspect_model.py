@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from edge_node.pictures import U8
     from optimization.graph.flops import Layer
-    from optimization.measure.layers import LayerTimes
+    from optimization.measure.layers.host import LayerTimes
 
 _LARGEST = 8
 _ENGINES = (".engine", ".plan")
@@ -116,13 +116,13 @@ def _profile(
     args: argparse.Namespace, settings: ModelSettings, path: Path, image: U8, name: str
 ) -> dict[str, Any]:
     """Time the layers of an ONNX file on a picture with this name, and print them."""
-    from optimization.measure import layers
+    from optimization.measure.layers import host
 
     with Detector(settings) as detector:
         target = detector.target(image.shape[1], image.shape[0])
     if args.size:
         target = replace(target, width=args.size[0], height=args.size[1])
-    times = layers.onnxruntime(path, image, target, rounds=args.rounds or _ROUNDS, threads=settings.threads)
+    times = host.onnxruntime(path, image, target, rounds=args.rounds or _ROUNDS, threads=settings.threads)
     return _timed(times, name, (target.width, target.height))
 
 
@@ -132,7 +132,8 @@ def _engine(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: Other things were asked for, which an engine does not tell.
     """
-    from optimization.measure import layers_tensorrt, trial
+    from optimization.measure import trial
+    from optimization.measure.layers import tensorrt
 
     if not args.profile:
         raise ConfigError(
@@ -141,7 +142,7 @@ def _engine(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     if args.nodes or args.size:
         raise ConfigError(f"{path}: --nodes and --size are for ONNX files; an engine shows neither")
     image, name = trial.picture(args.picture, _RESOLUTION)
-    times, size = layers_tensorrt.tensorrt(path, image, rounds=args.rounds or _ROUNDS)
+    times, size = tensorrt.tensorrt(path, image, rounds=args.rounds or _ROUNDS)
     return {"model": str(path), "bytes": path.stat().st_size, "profile": _timed(times, name, size)}
 
 

@@ -8,7 +8,7 @@ test needs no tuning for people side by side: a neighbour's box does not agree t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -259,3 +259,12 @@ def _intersection(a: F32, b: F32) -> F32:
 def _iou(a: F32, b: F32) -> F32:
     shared = _intersection(a, b)
     return np.asarray(shared / np.maximum(_area(a) + _area(b) - shared, 1e-6))
+
+
+def moved(detections: Detections, corner: tuple[int, int]) -> Detections:
+    """Detections in a part of the picture as detections in the picture."""
+    left, top = corner
+    if not left and not top:
+        return detections
+    offset: F32 = np.array([left, top, left, top], np.float32)
+    return replace(detections, xyxy=detections.xyxy + offset)

@@ -211,11 +211,11 @@ def vtest(mirrored: Path, watched: Callable[..., Answer]) -> dict[str, float]:
 
 
 def _scores(said: Answer, true: list[Boxes], rate: float, shapes: Shapes) -> dict[str, float]:
-    from optimization.measure import mot
     from optimization.measure.counts import truth as counts
     from optimization.measure.counts.errors import Errors
+    from optimization.measure.track_scores import Scorer
 
-    scores = mot.Scorer().add("vtest", true, said["tracks"])
+    scores = Scorer().add("vtest", true, said["tracks"])
     row = {key.upper(): float(scores[key]) for key in ("hota", "mota", "idf1")}
     row["id switches"] = scores["idsw"]
     happened = counts.count(counts.ways(true, rate, clips.SIZE), len(true), rate, clips.SIZE, shapes)

@@ -24,7 +24,7 @@ from edge_node.config.settings import TrackerSettings
 from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.detector import Detector
 from optimization.detectors import default_model
-from optimization.measure import mot
+from optimization.measure.track_scores import Scorer
 from tests.scenes import scores
 from tests.scenes.films import Scene, film
 
@@ -49,7 +49,7 @@ def measure(way: str, scene: Scene, detector: Detector, model: ModelSettings, tr
     detected, reported = scores.of_detections(watched), scores.of_tracks(watched)
     ids = scores.identities(watched)
     tracks = [(one.track_id, one.xyxy.astype(float)) for one in watched.tracks]
-    hota = mot.Scorer().add("film", watched.truth, tracks)
+    hota = Scorer().add("film", watched.truth, tracks)
     return {
         "seed": scene.seed,
         "way": way,

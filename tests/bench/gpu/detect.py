@@ -30,8 +30,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from edge_node.backends.cuda.device import Buffer, Device, Pinned, device
-from edge_node.backends.cuda.graph import CudaGraph
+from edge_node.backends.cuda.device import Device, device
 from edge_node.backends.cuda.runner import CudaRunner
 from edge_node.backends.cuda.slots import Network
 from edge_node.backends.interface import Inference, Wanted
@@ -42,6 +41,7 @@ from edge_node.detect.decode.families import FAMILIES
 from edge_node.detect.decode.nms import nms
 from edge_node.frames import Detections
 from edge_node.pictures import U8
+from tests.bench.gpu.bare import Bare
 from tests.bench.gpu.yolo_shaped import write
 
 TARGET = InputFormat(640, 640)
@@ -135,46 +135,6 @@ class Whole:
         return found
 
 
-class Bare:
-    """The network's own run, recorded, with the copies of its input and outputs; the context must be current.
-
-    Args:
-        gpu: The GPU.
-        network: Runs on the stream.
-        stream: A stream of pycuda.
-        batch: Pictures.
-    """
-
-    def __init__(self, gpu: Device, network: Network, stream: Any, batch: int) -> None:
-        shape = (batch, 3, TARGET.height, TARGET.width)
-        driver, self._stream = gpu.driver, stream
-        given = int(np.prod(shape)) * network.input_dtype.itemsize
-        taken = [int(np.prod(full)) * kind.itemsize for full, kind in network.outputs(shape)]
-        source, tensor = Pinned(gpu, given), Buffer(gpu, given)
-        there, here = [Buffer(gpu, size) for size in taken], [Pinned(gpu, size) for size in taken]
-        source.array[:] = 0
-        self._memory: list[Buffer | Pinned] = [source, tensor, *there, *here]
-
-        def work() -> None:
-            driver.memcpy_htod_async(tensor.address, source.array, stream)
-            network.enqueue(-batch, shape, tensor.address, [one.address for one in there], stream.handle)
-            for one, pinned in zip(there, here, strict=True):
-                driver.memcpy_dtoh_async(pinned.array, one.address, stream)
-
-        for _ in range(3):
-            work()
-        self._graph = CudaGraph(stream.handle, work)
-
-    def __call__(self) -> None:
-        self._graph.launch(self._stream.handle)
-        self._stream.synchronize()
-
-    def close(self) -> None:
-        self._graph.close()
-        for one in self._memory:
-            one.free()
-
-
 def usual(path: Path, pictures: Sequence[U8], wanted: Wanted) -> Callable[[], object]:
     """The usual code: letterbox on the CPU, floats over the bus, the whole output back, the same decoding."""
     options = ort.SessionOptions()
@@ -245,7 +205,7 @@ def measure(path: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         pageable = scenes[:batch]
         pictures = whole.lent(pageable)
         with gpu.current():
-            bare = Bare(gpu, networks[0], streams[0], batch)
+            bare = Bare(gpu, networks[0], streams[0], (batch, 3, TARGET.height, TARGET.width))
         pinned = replace(whole, on_gpu=[])
         ways: dict[str, Way] = {
             "bare": one_by_one(bare),

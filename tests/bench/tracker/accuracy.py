@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, 
 from edge_node.config.settings import TrackerSettings
 from optimization.commands import evaluate_tracker
 from optimization.measure import mot
+from optimization.measure.track_scores import Scorer
 from tests.bench.tracker.peers import PACKAGES, TRACKERS, Frames, Peer
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "mot15"
@@ -43,7 +44,7 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
 
     def report(name: str, tracks: list[list[mot.Boxes]]) -> None:
-        scorer = mot.Scorer()
+        scorer = Scorer()
         for sequence, found in zip(sequences, tracks, strict=True):
             scorer.add(sequence.name, sequence.truth, found)
         results[name] = scorer.combined()

@@ -10,8 +10,8 @@ import pytest
 
 from edge_node.backends.preprocess import InputFormat
 from optimization.__main__ import main
-from optimization.measure.layers import onnxruntime, read_trace
-from optimization.measure.layers_tensorrt import tensorrt
+from optimization.measure.layers.host import onnxruntime, read_trace
+from optimization.measure.layers.tensorrt import tensorrt
 from shared.errors import ModelError
 from tests.edge_node.backends.cuda.fake_gpu import fake_gpu
 from tests.edge_node.backends.networks import convolution
@@ -83,7 +83,7 @@ class ProfilingTrt(FakeTrt):
 def trt(monkeypatch: pytest.MonkeyPatch) -> ProfilingTrt:
     device, driver = fake_gpu(monkeypatch, 1 << 33)
     driver.memcpy_htod = lambda *_: None
-    monkeypatch.setattr("optimization.measure.layers_tensorrt.device", lambda _index: device)
+    monkeypatch.setattr("optimization.measure.layers.tensorrt.device", lambda _index: device)
     module = ProfilingTrt()
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     return module

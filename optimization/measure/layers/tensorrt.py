@@ -19,7 +19,7 @@ from edge_node.backends.tensorrt.description import read
 from edge_node.backends.tensorrt.engine import Engine
 from edge_node.backends.tensorrt.module import import_tensorrt, logger
 from edge_node.pictures import U8
-from optimization.measure.layers import WARM_UP, LayerTimes, feeds_of, ranked
+from optimization.measure.layers.host import WARM_UP, LayerTimes, feeds_of, ranked
 from shared.errors import ModelError
 
 
