@@ -1,6 +1,6 @@
 """Chooses frames of one camera that are worth labelling, without looking at a pixel.
 
-It runs beside tracking, for every frame, so it costs next to nothing while no picture is due.
+It runs in the thread that tracks. So it looks a few times a second, and not at all while no picture is due.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from edge_node.frames import Detected, Detections, Tracks
 from shared.collected import Collected, Reason
 from shared.geometry import F32
 
+_CHECK_S = 0.18
+"""How often a frame is looked at, seconds; while an object is missing, every frame is."""
 _TILES_EVERY_S = 1.0
 _FORGET_S = 15.0  # how long an object may be missing before nobody asks any more whether it comes back
 _TURNS = 4  # intervals for which a reason waits after it was the one that decided, so that others have a turn
@@ -89,9 +91,9 @@ class Chooser:
         self._looks_again = looks_again
         self._doubts = Doubts(tracking)
         self._before: Tracks | None = None
-        self._guess: Analysed | None = None
+        self._guess: tuple[Tracks, float] | None = None
         self._missed: _Missed | None = None
-        self._next_s = self._scene_s = self._look_s = self._tiles_s = -inf
+        self._check_s = self._next_s = self._scene_s = self._look_s = self._tiles_s = -inf
         self._turns: defaultdict[Reason, float] = defaultdict(lambda: -inf)
 
     def choose(self, detected: Detected, item: Analysed) -> Candidate | None:
@@ -104,22 +106,30 @@ class Chooser:
         Returns:
             A frame for `Keeper.take`, if there is one: this one, or one that was held.
         """
+        now_s = item.now_s
+        if detected.detections is None:
+            self._guess = item.tracks, now_s
+            return None
+        if now_s < self._check_s and self._missed is None and not item.frame.restarted:
+            self._guess = None
+            return None
         if item.frame.restarted:
             self.forget()
-        if detected.detections is None:
-            self._guess = item
-            return None
-        before, guess, now_s = self._before, self._guess, item.now_s
+        before, guess = self._before, self._guess
         self._before, self._guess = item.tracks, None
+        self._check_s = now_s + _CHECK_S
         if self._missed is not None and (settled := self._settle(self._missed, item.tracks, now_s)):
             return settled
         if now_s < self._next_s:
+            if self._missed is None and self._next_s - now_s > 2 * _CHECK_S:
+                self._before, self._check_s = None, self._next_s - _CHECK_S
             return None
         return self._doubted(detected, item, before, guess) or self._sampled(detected, item)
 
     def forget(self) -> None:
         """Forget the frames before: they say nothing about the next one."""
         self._before = self._guess = self._missed = None
+        self._check_s = -inf
 
     def kept(self, reason: Reason, now_s: float, pause_s: float) -> None:
         """Take note that a frame was kept; any thread may call this.
@@ -158,7 +168,7 @@ class Chooser:
         return self._handed_on(missed.candidate, now_s)
 
     def _doubted(
-        self, detected: Detected, item: Analysed, before: Tracks | None, guess: Analysed | None
+        self, detected: Detected, item: Analysed, before: Tracks | None, guess: tuple[Tracks, float] | None
     ) -> Candidate | None:
         """The frame, if what the network found in it is doubtful."""
         now_s, tracks = item.now_s, item.tracks
@@ -167,7 +177,8 @@ class Chooser:
             reasons.append("low_score")
         if self._wants("disagreement", now_s):
             if guess is not None:
-                if guess_fails(guess.tracks, now_s - guess.now_s, tracks):
+                expected, at_s = guess
+                if guess_fails(expected, now_s - at_s, tracks):
                     reasons.append("disagreement")
             elif detected.tiles is not None and now_s >= self._tiles_s:
                 self._tiles_s = now_s + _TILES_EVERY_S

@@ -55,10 +55,10 @@ class Doubts:
 
 
 def vanished(before: Tracks, item: Analysed) -> tuple[int, ...]:
-    """The objects that were seen in the frame before, and are not seen now although they should be.
+    """The objects that were seen a moment ago, and are not seen now although they should be.
 
     Args:
-        before: The tracks of the frame before.
+        before: The tracks of a frame a moment ago.
         item: The frame now.
     """
     tracks, frame = item.tracks, item.frame
