@@ -57,7 +57,7 @@ def export(
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / "model.onnx"
             from_torch.convert(network, part, (side, side), graphs.OPSET, static=False)
-            model = graphs.slim(graphs.load(part))
+            model = graphs.load(part)
             about = {"names": json.dumps(dict(enumerate(names))), "imgsz": json.dumps([side, side])}
             graphs.set_metadata(model, about | {"task": "detect", "description": choice.name})
             lineage.note(model, parent, data, by)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,7 +97,7 @@ def learn(wanted: Run, choice: Choice, found: Material, out: Path, device: str, 
     )
     gpu = device != "cpu"
     model = networks.build(choice, len(wanted.names), str(start))
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints tables
+    with contextlib.redirect_stdout(io.StringIO()), _finite(model, watch):  # pycocotools prints tables
         model.train(
             str((out / WORK / _DATA / "data.yaml").absolute()),
             epochs=recipe.epochs,
@@ -123,6 +124,17 @@ def learn(wanted: Run, choice: Choice, found: Material, out: Path, device: str, 
             faster_coco_eval=False,
             callbacks=watch,
         )
+
+
+@contextmanager
+def _finite(model: Any, watch: Watch) -> Iterator[None]:
+    """Say that the loss is no number, where that is what an error inside comes from."""
+    try:
+        yield
+    except RuntimeError:
+        if all(bool(torch.isfinite(weight).all()) for weight in model.model.parameters()):
+            raise
+        raise watch.no_number(math.nan) from None
 
 
 def finish(wanted: Run, choice: Choice, out: Path) -> float:
@@ -201,4 +213,7 @@ def _is_full(out: Path, error: Exception) -> bool:
         free = os.statvfs(out)
     except OSError:
         return False
-    return "write" in str(error) and free.f_bavail * free.f_frsize < 64_000_000
+    return (
+        any(word in str(error) for word in ("write", "inline_container"))
+        and free.f_bavail * free.f_frsize < 64_000_000
+    )

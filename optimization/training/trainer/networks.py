@@ -25,6 +25,7 @@ class YOLOX(LibreYOLOX):  # type: ignore[misc]  # LibreYOLO says no types
     def train(self, data: str, **options: Any) -> dict[str, Any]:
         """Train; `callbacks` is the `Watch` of this run."""
         options["callbacks"].attach(self.model)
+        options.pop("mixup", None)  # resuming adds it for classifiers; here it would contradict mixup_prob
         found: dict[str, Any] = super().train(data, **options)
         return found
 

@@ -90,6 +90,7 @@ def load(out: Path) -> Run:
 
 def tidy(out: Path, *, done: bool) -> None:
     """Remove the trainer's folder once all is done, and everything of a run without a complete epoch."""
+    shutil.rmtree(out / WORK / "weights", ignore_errors=True)  # a checkpoint in it may be cut short
     if done or not (out / LAST).exists():
         shutil.rmtree(out / WORK, ignore_errors=True)
     if not (done or (out / LAST).exists()):

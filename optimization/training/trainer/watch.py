@@ -57,8 +57,9 @@ class Watch:
 
     def on_train_start(self, event: Any) -> None:
         """Begin, or go on with an earlier run's rows."""
-        self._rows = [row for row in read_metrics(self._out) if int(row["epoch"]) <= event.start_epoch]
-        self._sow(event.start_epoch)
+        done = event.start_epoch - 1  # the trainer counts from 1
+        self._rows = [row for row in read_metrics(self._out) if int(row["epoch"]) <= done]
+        self._sow(done)
 
     def on_train_epoch_end(self, event: Any) -> None:
         """Write what the epoch gave: figures first, then the checkpoints, each of them whole or not at all.
@@ -68,7 +69,7 @@ class Watch:
             ConfigError: The disk takes no more.
         """
         if not math.isfinite(event.train_loss):
-            raise self._no_number(event.train_loss, event.epoch)
+            raise self.no_number(event.train_loss, event.epoch)
         if not event.validated:
             raise ModelError(f"epoch {event.epoch} could not be judged on the pictures of val")
         measured = event.val_metrics
@@ -100,12 +101,10 @@ class Watch:
         np.random.seed(seed)  # noqa: NPY002 - the trainer draws from the global generator
         torch.manual_seed(seed)
 
-    def _no_number(self, loss: float, epoch: int | None = None) -> ModelError:
+    def no_number(self, loss: float, epoch: int | None = None) -> ModelError:
+        """The error about a loss that is no finite number."""
         when = f" in epoch {epoch}" if epoch else ""
-        return ModelError(
-            f"the loss became {loss}{when}; the checkpoints before it are kept: try a lower learning rate "
-            f"than {self._rate:g}"
-        )
+        return ModelError(f"the loss became {loss}{when}: try a lower learning rate than {self._rate:g}")
 
     def _change(self, network: torch.nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Erase parts of pictures and vary the size of all, while the network learns."""
@@ -122,7 +121,7 @@ class Watch:
         if network.training and isinstance(output, dict):
             loss = float(output["total_loss"].detach())
             if not math.isfinite(loss):
-                raise self._no_number(loss)
+                raise self.no_number(loss)
 
 
 def read_metrics(out: Path) -> list[dict[str, Any]]:

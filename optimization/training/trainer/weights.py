@@ -8,7 +8,8 @@ pictures give there, with the scale and shift that undo them: the network comput
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from onnx import numpy_helper
 from edge_node.backends.preprocess import Preprocessor
 from edge_node.detect.detector import Detector
 from optimization import detectors, pictures
-from optimization.graph import graphs
+from optimization.graph import from_torch, graphs
 from optimization.training.trainer.families import Choice
 from shared.errors import ModelError
 
@@ -51,7 +52,7 @@ def of_onnx(network: Any, choice: Choice, path: Path, shown: Sequence[Path]) -> 
     with torch.no_grad():
         layers = _layers(network, tensors[0])
         normalised = _normalised(network)
-        _copy(model, layers, normalised, choice, path)
+        _copy(network, model, layers, normalised, choice, path)
         _undo_folding(network, normalised, tensors)
         _compare(network, graphs.runner(model), tensors[0], path)
     return names
@@ -166,19 +167,26 @@ def _normalised(network: Any) -> dict[Any, Any]:
 
 
 def _copy(
-    model: onnx.ModelProto, layers: list[Any], normalised: dict[Any, Any], choice: Choice, path: Path
+    network: Any,
+    model: onnx.ModelProto,
+    layers: list[Any],
+    normalised: dict[Any, Any],
+    choice: Choice,
+    path: Path,
 ) -> None:
     """Give each convolution its folded weights; batch normalisation only adds, for now."""
-    values = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
-    nodes = [node for node in model.graph.node if node.op_type == "Conv"]
-    folded = [[values.get(name) for name in node.input[1:]] for node in nodes]
-    fits = len(folded) == len(layers) and all(
-        given[0] is not None and given[0].shape == tuple(layer.weight.shape)
-        for given, layer in zip(folded, layers, strict=True)
-    )
-    if not fits:
+    folded = _fitting(_folded(model), layers)
+    if folded is None:  # a tool has sorted the nodes anew: their order in depth is that of the network's own
+        own = _own_graph(network)
+        places = {node.output[0]: place for place, node in enumerate(_convolutions(own.graph.node))}
+        order = [places[node.output[0]] for node in _in_depth(own)]
+        sorted_layers = [layers[place] for place in order]
+        folded = _fitting(_folded(model, in_depth=True), sorted_layers)
+        layers = sorted_layers
+    if folded is None:
+        count = len(_convolutions(model.graph.node))
         raise ModelError(
-            f"--weights {path}: has {len(nodes)} convolutions that do not fit those of {choice.name}; a "
+            f"--weights {path}: has {count} convolutions that do not fit those of {choice.name}; a "
             "checkpoint (.pt) of it does, and --weights none starts from nothing"
         )
     for (weight, *bias), layer in zip(folded, layers, strict=True):
@@ -192,6 +200,57 @@ def _copy(
             following.running_var.fill_(1 - following.eps)
             following.weight.fill_(1)
             following.bias.copy_(shift)
+
+
+def _convolutions(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    return [node for node in nodes if node.op_type == "Conv"]
+
+
+def _folded(model: onnx.ModelProto, *, in_depth: bool = False) -> list[list[Any]]:
+    """Weight and bias of each convolution; None for what is computed."""
+    values = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    nodes = _in_depth(model) if in_depth else _convolutions(model.graph.node)
+    return [[values.get(name) for name in node.input[1:]] for node in nodes]
+
+
+def _fitting(folded: list[list[Any]], layers: list[Any]) -> list[list[Any]] | None:
+    """What was given, if the layers can take it."""
+    fits = len(folded) == len(layers) and all(
+        given[0] is not None and given[0].shape == tuple(layer.weight.shape)
+        for given, layer in zip(folded, layers, strict=True)
+    )
+    return folded if fits else None
+
+
+def _in_depth(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The convolutions, each after those that it needs, from the outputs inwards: sorting changes nothing."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    found: list[onnx.NodeProto] = []
+    done: set[int] = set()
+    waiting = [(output.name, False) for output in reversed(model.graph.output)]
+    while waiting:
+        name, ready = waiting.pop()
+        node = makers.get(name)
+        if node is None or id(node) in done:
+            continue
+        if ready:
+            done.add(id(node))
+            found.append(node)
+        else:
+            waiting += [(name, True), *((needed, False) for needed in reversed(node.input))]
+    return _convolutions(found)
+
+
+def _own_graph(network: Any) -> onnx.ModelProto:
+    """The network as PyTorch exports it, whose convolutions stand in the order in which they run."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "own.onnx"
+        network.head.export = True
+        try:
+            from_torch.convert(network, path, (64, 64), graphs.OPSET, static=True)
+        finally:
+            network.head.export = False
+        return graphs.load(path)
 
 
 def _undo_folding(network: Any, normalised: dict[Any, Any], tensors: Sequence[Any]) -> None:

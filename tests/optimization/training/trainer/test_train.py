@@ -1,0 +1,207 @@
+"""A network learns coloured boxes, comes back after a kill, and its export runs in the detector."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from edge_node.detect.detector import Detector
+from optimization import detectors
+from optimization.__main__ import main
+from optimization.graph import graphs
+from shared.errors import DarnerError
+from tests.optimization.training.trainer.conftest import write_dataset
+
+HOW = "the extra train is not installed; `make test-engines` installs it and runs these"
+pytest.importorskip("libreyolo", reason=HOW)
+from optimization.training.trainer.recipe import Recipe  # noqa: E402 - only where it can be imported
+from optimization.training.trainer.train import Trained, resume, train  # noqa: E402
+
+QUICK: dict[str, Any] = {"batch": 4, "side": 64, "scales": 0.5, "erase": 0.5, "mixup": 0.5}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train") / "data"
+    return write_dataset(folder, {"train": {"red": 4, "blue": 4}, "val": {"red": 2, "blue": 2}})
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    out = tmp_path_factory.mktemp("out") / "run"
+    return train(data, model="yolox-nano", out=out, recipe=Recipe(epochs=2, **QUICK))
+
+
+def losses(out: Path) -> list[tuple[str, str]]:
+    """Epoch and loss of each row."""
+    with (out / "metrics.csv").open(newline="") as file:
+        return [(row["epoch"], row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_training_leaves_what_the_page_promises_and_nothing_else(trained: Trained) -> None:
+    names = {path.name for path in trained.model.parent.iterdir()}
+    assert names == {
+        "best.pt", "last.pt", "model.onnx", "run.json",
+        "confusion.png", "metrics.csv", "precision_recall.png", "training.png",
+    }  # fmt: skip
+    assert [row["epoch"] for row in trained.metrics] == [1, 2]
+    assert {"loss", "loss_iou", "loss_obj", "loss_cls", "ap", "ap50", "rate", "seconds", "pictures_s"} <= set(
+        trained.metrics[0]
+    )
+    assert trained.difference < 1e-3
+
+
+def test_the_export_runs_in_the_detector_at_several_sizes_and_says_where_it_comes_from(
+    trained: Trained,
+) -> None:
+    about = {item.key: item.value for item in onnx.load(str(trained.model)).metadata_props}
+    assert about["darner.data"] == trained.digest
+    assert "darner.parent" not in about
+    for side in (None, 96):
+        settings = detectors.build(name=str(trained.model), backend="onnxruntime", input_size=side)
+        with Detector(settings) as detector:
+            assert detector.class_names == ("red", "blue")
+            assert detector.input_format.width == (side or 64)
+            detector.detect(np.zeros((48, 80, 3), np.uint8))
+
+
+@pytest.mark.parametrize("sort", [False, True])
+def test_weights_of_an_export_start_where_it_ended(
+    trained: Trained, data: Path, tmp_path: Path, sort: bool
+) -> None:
+    weights = trained.model
+    if sort:  # the nodes, in an order that is not that of the network
+        weights = tmp_path / "sorted.onnx"
+        graphs.save(graphs.slim(graphs.load(trained.model)), weights)
+    again = train(
+        data,
+        model="yolox-nano",
+        out=tmp_path / "run",
+        weights=weights,
+        recipe=Recipe(epochs=1, rate=1e-9, average=False, **QUICK),
+    )
+    assert again.before == again.after == trained.after
+    known = onnx.load(str(again.model)).metadata_props
+    assert any(item.key == "darner.parent" and len(item.value) == 64 for item in known)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [("nothing.pt", "no such file"), ("text.pt", "is no checkpoint"), ("small.onnx", "do not fit those of")],
+)
+def test_weights_that_do_not_fit_are_refused_and_nothing_is_left(
+    data: Path, tmp_path: Path, tiny: Path, weights: str, said: str
+) -> None:
+    (tmp_path / "text.pt").write_text("no weights")
+    (tmp_path / "small.onnx").write_bytes(tiny.read_bytes())
+    out = tmp_path / "run"
+    with pytest.raises(DarnerError, match=said):
+        train(data, model="yolox-nano", out=out, weights=tmp_path / weights, recipe=Recipe(epochs=1, **QUICK))
+    assert list(out.iterdir()) == []
+
+
+def test_code_in_a_checkpoint_does_not_run(data: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    bad = f"cposix\nsystem\n(S'touch {ran}'\ntR."
+    (tmp_path / "bad.pt").write_text(bad)
+    with pytest.raises(DarnerError, match="without running code"):
+        train(data, model="yolox-nano", out=tmp_path / "run", weights=tmp_path / "bad.pt")
+    assert not ran.exists()
+
+
+def test_a_loss_that_is_no_number_ends_in_a_sentence_and_keeps_earlier_epochs(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(DarnerError, match=r"the loss became (nan|inf).*lower learning rate than 0\.99"):
+        train(data, model="yolox-nano", out=out, recipe=Recipe(epochs=30, rate=0.99, **QUICK))
+
+
+def test_a_killed_run_goes_on_with_the_same_figures(data: Path, tmp_path: Path) -> None:
+    recipe = Recipe(epochs=4, **QUICK)
+    whole = train(data, model="yolox-nano", out=tmp_path / "whole", recipe=recipe)
+    out = tmp_path / "killed"
+    words = [sys.executable, "-m", "optimization", "train", "--data", str(data), "--out", str(out)]
+    words += [
+        "--epochs",
+        "4",
+        "--batch",
+        "4",
+        "--size",
+        "64",
+        "--scales",
+        "0.5",
+        "--erase",
+        "0.5",
+        "--mixup",
+        "0.5",
+    ]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 90
+        while not (out / "last.pt").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert 1 <= len(losses(out)) < 4
+    done = resume(out)
+    assert losses(out) == losses(tmp_path / "whole")
+    assert done.after == whole.after
+
+
+def test_a_second_run_needs_a_word(trained: Trained, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = trained.model.parent
+    assert main(["train", "--data", str(data), "--out", str(out)]) != 0
+    assert "holds a run already; --resume goes on with it" in capsys.readouterr().err
+    assert main(["train", "--resume", "--out", str(out)]) != 0
+    assert "is complete" in capsys.readouterr().err
+
+
+def test_a_changed_dataset_is_not_gone_on_with(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", {"train": {"red": 2, "blue": 2}, "val": {"red": 1, "blue": 1}})
+    out = tmp_path / "run"
+    train(data, model="yolox-nano", out=out, recipe=Recipe(epochs=1, **QUICK))
+    (out / "model.onnx").unlink()
+    picture = data / "images" / "train" / "train_1.png"
+    cv2.imwrite(str(picture), cv2.imread(str(picture)) // 2)
+    with pytest.raises(DarnerError, match="has changed since the run"):
+        resume(out)
+
+
+def test_int8_and_a_comparison_follow(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, report = tmp_path / "run", tmp_path / "report.json"
+    words = ["train", "--data", str(data), "--out", str(out), "--epochs", "1", "--size", "64", "--batch", "4"]
+    assert main([*words, "--quantize", "--compare", str(out / "model.onnx"), "--json", str(report)]) == 0
+    assert f"model.name: {out / 'model_int8.onnx'}" in capsys.readouterr().out
+    document = json.loads(report.read_text())
+    assert document["quantize"]["output"] == str(out / "model_int8.onnx")
+    assert set(document["compare"]["accuracy"]) == {"a", "b", "c"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk can be mounted only by root")
+def test_a_full_disk_ends_in_a_sentence(data: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with pytest.raises(DarnerError, match="the disk is full"):
+            train(data, model="yolox-nano", out=disk / "run", recipe=Recipe(epochs=3, **QUICK))
+        assert not list(disk.rglob("*.part"))
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
