@@ -20,6 +20,7 @@ import yaml
 from edge_node.assets.download import sha256
 from edge_node.assets.models import BUILT_IN, DEFAULT
 from edge_node.backends.lineage import DATA, MADE, PARENT
+from optimization.training.nightly import ask
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
@@ -256,17 +257,19 @@ def test_frames_go_on_while_a_new_file_takes_over_and_a_bad_one_is_refused(
     settings = config(broker.url, people_video, prefix, pace="realtime", loop=True)
     settings["model"] = {"name": str(model), "input_size": 256}
     with running(broker, tmp_path, settings, prefix) as node:
-        said = node.heard.of(topics.INFO)[-1].model
-        assert (said.sha256, said.parent, said.data, said.made) == (before, None, None, None)
+        about = node.heard.of(topics.INFO)[-1].model
+        assert (about.sha256, about.parent, about.data, about.made) == (before, None, None, None)
 
         new = adapted(model)
         after = sha256(new)
         new.replace(model)
         session = node.heard.of(topics.DETECTIONS)[-1].session
-        assert node.ask("reload").result["model"] == {"state": "loaded", "sha256": after}
+        said = ask.reload(MqttSettings(url=broker.url, prefix=prefix), "box")
+        assert said == {"state": "loaded", "sha256": after}
+        assert ask.words("box", said) == "node box runs the new file"
         node.heard.listen_until(lambda: node.heard.of(topics.INFO)[-1].model.sha256 == after)
-        said = node.heard.of(topics.INFO)[-1].model
-        assert (said.parent, said.data, said.made) == (PARENT_SHA, DATA_SHA, TIME)
+        about = node.heard.of(topics.INFO)[-1].model
+        assert (about.parent, about.data, about.made) == (PARENT_SHA, DATA_SHA, TIME)
         seen = len(node.heard.of(topics.DETECTIONS))
         assert node.rate(topics.DETECTIONS, 0.5) > 0
         frames = node.heard.of(topics.DETECTIONS)

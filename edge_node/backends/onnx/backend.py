@@ -52,6 +52,7 @@ class OnnxBackend:
             self._settings.providers, allow_fallback=self._settings.allow_fallback
         )
         self._threads = self._settings.threads or usable_cores()
+        self._stamp = _stamp(path)
         session = self._open(path, self._threads)
         self._providers = providers.started(
             session,
@@ -115,7 +116,13 @@ class OnnxBackend:
         return SideBySide(self._threads, self._narrow)
 
     def _narrow(self) -> Network:
-        """The network for one core."""
+        """The network for one core.
+
+        Raises:
+            ModelError: The file is another one by now.
+        """
+        if _stamp(self._path) != self._stamp:
+            raise ModelError(f"model {self._path}: its file is a new one, which a reload loads")
         network = self._network
         target = self._folded_for
         model = self._path if target is None else fold_input(self._path, self._picture.name, target).model
@@ -127,6 +134,8 @@ class OnnxBackend:
         if key == self._folded_for:
             return
         try:
+            if _stamp(self._path) != self._stamp:
+                raise FoldError("its file is a new one, which a reload loads")
             folded = fold_input(self._path, self._picture.name, target)
         except FoldError as reason:
             log.debug("model %s takes floats: %s", self._path, reason)
@@ -156,6 +165,15 @@ class OnnxBackend:
             raise ModelError(
                 f"model {self._path}: ONNX Runtime cannot load it: {first_line(error)}"
             ) from None
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from the one that takes its place."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _tensor(item: ort.NodeArg) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import string
 import time
 from typing import Any
 
@@ -30,8 +31,8 @@ def reload(settings: MqttSettings, node: str, within_s: float = WITHIN_S) -> dic
     Raises:
         BrokerError: There is no broker, no answer, or the node refuses the command.
     """
-    mark = secrets.token_hex(8)
-    answers = topics.RESPONSE.path(settings.prefix, node=node, command=f"adapt-{mark}")
+    mark = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+    answers = topics.RESPONSE.path(settings.prefix, node=node, command=f"adapt.{mark}")
     asked = topics.REQUEST.path(settings.prefix, node=node, command="reload")
     general = topics.RESPONSE.path(settings.prefix, node=node, command="reload")
     until = time.monotonic() + within_s

@@ -143,3 +143,17 @@ def test_where_it_gains_nothing_batches_run_as_they_did(
     assert backend.in_flight == 1
     for _ in range(3):
         assert backend.submit(pictures(2), TARGET, WANTED).done
+
+
+def test_a_file_that_took_the_models_place_is_not_half_of_what_runs(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = opened(path)
+    backend.submit(pictures(1), TARGET, WANTED).collect()  # as the detector does before the first frame
+    expected = one_by_one(path, pictures(2))
+    new = networks.convolution(path.with_name("new"), (1, 3, 32, 64), pads=[0, 0, 0, 0])
+    new.replace(path)
+    for _ in range(2):
+        assert outputs(backend.submit(pictures(2), TARGET, WANTED).collect()) == expected
+        wait_until(lambda: "its file is a new one, which a reload loads" in caplog.text)
+    backend.close()
