@@ -7,11 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_node.assets.download import sha256
 from edge_node.assets.models import find_model
+from edge_node.backends.lineage import BY, DATA, MADE, PARENT
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from optimization import arguments, detectors
 from optimization.command import Command
+from shared import limits
 from shared.errors import ConfigError, DarnerError
 
 if TYPE_CHECKING:
@@ -92,6 +95,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     document: dict[str, Any] = {
         "model": str(path),
         "bytes": path.stat().st_size,
+        "sha256": sha256(path),
         "opset": {item.domain or "ai.onnx": item.version for item in model.opset_import},
         "inputs": [_tensor(item) for item in model.graph.input],
         "outputs": [_tensor(item) for item in model.graph.output],
@@ -210,6 +214,11 @@ def _count(names: Iterable[str]) -> dict[str, int]:
 def _show(document: dict[str, Any]) -> None:
     sizes = document["megabytes_by_precision"]
     print(f"{document['model']}: {document['bytes'] / 1e6:.2f} MB, opset {document['opset'].get('ai.onnx')}")
+    print(f"SHA-256 {document['sha256']}")
+    said = document["metadata"]
+    for key, what in ((PARENT, "made of"), (DATA, "learnt from"), (MADE, "made at"), (BY, "made by")):
+        if key in said:
+            print(f"  {what}: {limits.clipped(said[key])}")
     for kind in ("inputs", "outputs"):
         for item in document[kind]:
             print(f"  {kind[:-1]:<7} {item['name']}: {item['type']} {item['shape']}")

@@ -333,6 +333,25 @@ def test_the_system_page_tells_how_nodes_are_doing(viewer: ViewerProcess, open_p
     expect(card).to_contain_text("1 waiting, 2 B, on disk")
 
 
+def test_the_system_page_tells_which_file_the_model_is_and_that_another_took_its_place(
+    viewer: ViewerProcess, edge: FakeEdge, open_page: OpenPage
+) -> None:
+    page = open_page(f"{viewer.url}/system")
+    card = page.get_by_role("region", name="Node test")
+    expect(card).to_contain_text("Model file")
+    try:
+        edge.announce("yard", lineage={"sha256": "a" * 64})
+        expect(card.get_by_title("a" * 64)).to_be_visible()
+        assert "new since" not in card.inner_text()
+        made = {"parent": "a" * 64, "made": "2026-05-04T03:02:01Z"}
+        edge.announce("yard", lineage={"sha256": "b" * 64, **made})
+        expect(card).to_contain_text(re.compile("adapted from a+ on 2026-05-04 \\(new since"))
+        box = card.get_by_title("b" * 64).bounding_box()
+        assert box is not None and box["width"] < 150, "the hash is cut on the screen"
+    finally:
+        edge.announce("yard")
+
+
 def test_the_system_page_tells_what_decodes_a_camera_once_a_gpu_could(
     viewer: ViewerProcess, edge: FakeEdge, open_page: OpenPage, artifacts: Path
 ) -> None:

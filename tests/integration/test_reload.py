@@ -266,7 +266,8 @@ def test_frames_go_on_while_a_new_file_takes_over_and_a_bad_one_is_refused(
         session = node.heard.of(topics.DETECTIONS)[-1].session
         said = ask.reload(MqttSettings(url=broker.url, prefix=prefix), "box")
         assert said == {"state": "loaded", "sha256": after}
-        assert ask.words("box", said) == "node box runs the new file"
+        assert ask.words("box", said, model) == "node box runs the new file"
+        assert "runs another model: set model.name" in ask.words("box", {**said, "sha256": before}, model)
         node.heard.listen_until(lambda: node.heard.of(topics.INFO)[-1].model.sha256 == after)
         about = node.heard.of(topics.INFO)[-1].model
         assert (about.parent, about.data, about.made) == (PARENT_SHA, DATA_SHA, TIME)

@@ -118,9 +118,16 @@ class FakeEdge:
         return {"node": self.node, "session": self.session, "published_us": now_us()}
 
     def announce(
-        self, *cameras: str, online: bool = True, told: Mapping[str, CameraInfo] | None = None
+        self,
+        *cameras: str,
+        online: bool = True,
+        told: Mapping[str, CameraInfo] | None = None,
+        lineage: Mapping[str, str] | None = None,
     ) -> None:
-        """Status, manifest and a streaming camera each; `told` has what the manifest says of some of them."""
+        """Status, manifest and a streaming camera each.
+
+        The manifest has what `told` says of some cameras, and `lineage` of the model's file.
+        """
         status = NodeStatus(
             node=self.node,
             session=self.session,
@@ -138,7 +145,12 @@ class FakeEdge:
                 for name in cameras
             ),
             model=ModelInfo(
-                name="nanodet_g_416", classes=("person",), input_width=416, input_height=416, layout="yolov8"
+                name="nanodet_g_416",
+                classes=("person",),
+                input_width=416,
+                input_height=416,
+                layout="yolov8",
+                **(lineage or {}),
             ),
             backend="onnx",
             device="cpu",

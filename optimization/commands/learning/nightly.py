@@ -114,7 +114,7 @@ def roll_back(args: argparse.Namespace) -> dict[str, Any]:
     if settings is None:
         return done
     answer = ask.reload(settings, args.node)
-    print(ask.words(args.node, answer))
+    print(ask.words(args.node, answer, args.rollback))
     return done | {"node": answer}
 
 
@@ -141,7 +141,7 @@ def _watched(args: argparse.Namespace) -> Watched:
     def asked() -> tuple[str, str]:
         assert settings is not None  # noqa: S101 - only called where there is a broker
         answer = ask.reload(settings, args.node)
-        return str(answer.get("state")), ask.words(args.node, answer)
+        return str(answer.get("state")), ask.words(args.node, answer, args.out)
 
     return Watched(
         collected=args.collected,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import string
 import time
+from pathlib import Path
 from typing import Any
 
+from edge_node.assets.download import sha256
 from shared.errors import BrokerError, MessageError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.command_line import connected
@@ -56,12 +58,21 @@ def reload(settings: MqttSettings, node: str, within_s: float = WITHIN_S) -> dic
     raise BrokerError(f"node {node}: gave no answer to reload within {within_s:.0f} s; is it running?")
 
 
-def words(node: str, model: dict[str, Any]) -> str:
-    """What a node said, in a sentence."""
+def words(node: str, model: dict[str, Any], out: Path) -> str:
+    """What a node said, in a sentence.
+
+    Args:
+        node: The node's name.
+        model: What the answer says of the model.
+        out: The file that it was to load.
+    """
+    state, other = model.get("state"), model.get("sha256") != sha256(out)
+    if state in ("loaded", "unchanged") and other:
+        return f"node {node} runs another model: set model.name to {out}, and restart it"
     said = {
         "loaded": "runs the new file",
-        "unchanged": "runs this file already, or has another one as its model",
+        "unchanged": "runs this file already",
         "loading": "is loading the new file",
         "refused": f"did not take the new file: {model.get('why')}",
     }
-    return f"node {node} {said.get(str(model.get('state')), 'is of an older version: restart it')}"
+    return f"node {node} {said.get(str(state), 'is of an older version: restart it')}"

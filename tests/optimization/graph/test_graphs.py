@@ -8,6 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from edge_node.assets.download import sha256
 from edge_node.assets.models import find_model
 from optimization.__main__ import main
 from optimization.graph import flops, graphs
@@ -32,6 +33,16 @@ def test_inspect_says_what_the_built_in_model_is(tmp_path: Path, capsys: pytest.
     assert found["inputs"] == [{"name": "images", "type": "float", "shape": ["batch", 3, "height", "width"]}]
     assert found["largest"][0]["gflops"] >= found["largest"][1]["gflops"] > 0
     assert "4.195 GFLOPs" in capsys.readouterr().out
+
+
+def test_inspect_says_where_a_model_comes_from(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tiny.with_name("made.onnx")
+    model = graphs.load(tiny)
+    onnx.helper.set_model_props(model, {"darner.parent": "a" * 64, "darner.data": "b" * 64})
+    onnx.save(model, made)
+    assert main(["inspect", "--model", str(made)]) == 0
+    said = capsys.readouterr().out
+    assert f"SHA-256 {sha256(made)}\n  made of: {'a' * 64}\n  learnt from: {'b' * 64}\n" in said
 
 
 def test_flops_are_those_counted_by_hand(tiny: Path) -> None:
