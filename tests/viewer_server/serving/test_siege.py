@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -40,11 +41,14 @@ def test_others_are_answered_beside_an_attack(besieged: ViewerProcess, kind: str
     [worker] = psutil.Process(besieged.process.pid).children()
     with attacking(besieged.port, kind, count):
         time.sleep(0.3)  # without bounds, every thread is taken by now
+        took_s = []
         for _ in range(5):
             begin = time.monotonic()
             assert get(besieged, "/health").status == 200
             assert get(besieged, "/analytics").status == 200
-            assert time.monotonic() - begin < 5  # a second and a half, on a machine with nothing else to do
+            took_s.append(time.monotonic() - begin)
+        # A second and a half, on a machine with nothing else to do; a busy one can hold up a single answer.
+        assert statistics.median(took_s) < 5, took_s
         assert worker.memory_info().rss < 150_000_000
         assert worker.num_fds() < 500
     assert "Traceback" not in besieged.log
