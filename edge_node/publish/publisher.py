@@ -7,7 +7,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
@@ -20,14 +19,15 @@ from edge_node.outbox.outbox import Outbox
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer
 from edge_node.publish.jpeg import Fitting
+from edge_node.publish.sending import Outgoing, Sending
 from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.publish.snapshots import Snapshots
 from edge_node.publish.state import NodeState
 from edge_node.publish.thumbnails import Thumbnails
-from shared.channel import Channel, Closed
-from shared.mqtt.client import TOGETHER, Client
+from shared.channel import Closed
+from shared.mqtt.client import Client
 from shared.wire import messages, topics
-from shared.wire.messages import StageMetrics, now_us
+from shared.wire.messages import StageMetrics
 from shared.wire.stopwatch import Stopwatch
 
 log = logging.getLogger("darner.publish")
@@ -36,21 +36,6 @@ FAREWELL_S = 1.5
 """How long a farewell waits for the broker: a broker that does not answer must not hold up the exit."""
 _AHEAD = 4
 """Frames of one camera that may wait to be encoded when every source is a file read fast."""
-_QUEUED = 2 * TOGETHER
-"""Messages of one kind and camera that may wait to be sent then."""
-GATHER_S = 3e-3
-"""How long messages gather then before they are sent with one call, seconds: nobody waits for a film, and a
-sender that is woken for each of them takes the interpreter, or the core, from who analyses the next frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Outgoing:
-    topic: topics.Topic
-    path: str
-    camera: str
-    content: messages.DetectionsMessage | bytes
-    user_properties: dict[str, str] | None
-    born_ns: int
 
 
 class _Camera:
@@ -64,7 +49,6 @@ class _Camera:
         }
         """Path, and lane of the channel, by topic."""
         self.detections = Pace(settings.detections_fps) if settings.detections_fps else None
-        self.reported = 0
         self.last: Analysed | None = None
 
 
@@ -111,12 +95,11 @@ class Publisher:
         }
         # If every source is a file that is read as fast as possible, reading waits for the sender. With a
         # live camera it must not, because the camera would wait too.
-        self._hurried = are_read_fast(config.cameras)
-        self.outgoing: Channel[_Outgoing] = Channel(depth=_QUEUED if self._hurried else 1)
-        ahead = _AHEAD if self._hurried else 1
-        self.thumbnails = Thumbnails(config.cameras, live, ahead, waits=self._hurried)
-        self.thumbnails_sent: Counter[str] = Counter()
+        hurried = are_read_fast(config.cameras)
         self.stopwatch = Stopwatch()
+        self._sending = Sending(client, self.stopwatch, hurried=hurried)
+        self.outgoing, self.thumbnails_sent = self._sending.waiting, self._sending.thumbnails
+        self.thumbnails = Thumbnails(config.cameras, live, _AHEAD if hurried else 1, waits=hurried)
         self._fitting = Fitting(client)
         self._best = Snapshots(client, snapshots, config, composer, self._fitting)
         self.state = NodeState(client, config, composer)
@@ -141,7 +124,7 @@ class Publisher:
         The detections of all go first, because subscribers wait for them, and at once, because a sender that
         is woken for each would take the interpreter from this thread as often.
         """
-        queued: list[tuple[_Outgoing, str]] = []
+        queued: list[tuple[Outgoing, str]] = []
         composed_s = []
         start = time.perf_counter()
         for item in items:
@@ -151,7 +134,7 @@ class Publisher:
                 queued.append(self._outgoing(topics.DETECTIONS, item.frame, self._composer.detections(item)))
             start, began = time.perf_counter(), start
             composed_s.append(start - began)
-        self._put_all(queued)
+        self._sending.put_all(queued)
         for item, seconds in zip(items, composed_s, strict=True):
             start = time.perf_counter()
             self._hand_on(item)
@@ -219,25 +202,11 @@ class Publisher:
         if encoded is not None:
             jpeg, size = encoded
             properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, size)
-            self._put_all([self._outgoing(topics.THUMBNAIL, frame, jpeg, properties)])
+            self._sending.put_all([self._outgoing(topics.THUMBNAIL, frame, jpeg, properties)])
 
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""
-        with contextlib.suppress(Closed):
-            while True:
-                # No more at once: what is taken cannot be replaced by newer messages.
-                items = self.outgoing.take(TOGETHER)
-                start = time.perf_counter()
-                with self._client.together():
-                    sent = [item for item in items if self._send(item)]
-                now, now_ns = time.perf_counter(), time.monotonic_ns()
-                for item in sent:
-                    if item.topic is topics.DETECTIONS:
-                        self.stopwatch.add("capture_to_publish", (now_ns - item.born_ns) / 1e6)
-                for _ in items:
-                    self.stopwatch.add("send", (now - start) * 1e3 / len(items))
-                if self._hurried and len(items) < TOGETHER:
-                    time.sleep(GATHER_S)
+        self._sending.run()
 
     def waits(self) -> int:
         """A number that grows while `send` waits for the network."""
@@ -295,29 +264,7 @@ class Publisher:
         frame: Frame,
         content: messages.DetectionsMessage | bytes,
         user_properties: dict[str, str] | None = None,
-    ) -> tuple[_Outgoing, str]:
+    ) -> tuple[Outgoing, str]:
         """A message, and its lane of the channel."""
         path, lane = self._cameras[frame.camera].places[topic.name]
-        return _Outgoing(topic, path, frame.camera, content, user_properties, frame.born_ns), lane
-
-    def _put_all(self, queued: Sequence[tuple[_Outgoing, str]]) -> None:
-        """Put messages into the channel, each with its lane."""
-        if not self._hurried:
-            self.outgoing.put_all_newest(queued)
-            return
-        for message, lane in queued:
-            self.outgoing.put(message, lane)
-
-    def _send(self, item: _Outgoing) -> bool:
-        """Publish a message; whether the connection took it."""
-        content, camera = item.content, self._cameras[item.camera]
-        if isinstance(content, bytes):
-            sent = self._client.publish(item.topic, item.path, content, user_properties=item.user_properties)
-            self.thumbnails_sent[item.camera] += sent
-            return sent
-        # Counted here, after every part that may lose frames, so that `dropped` includes all losses. A dict,
-        # because a copy of the message costs as much as its encoding.
-        said = vars(content) | {"dropped": content.seq - camera.reported, "published_us": now_us()}
-        sent = self._client.publish(item.topic, item.path, messages.encode(said))
-        camera.reported += sent
-        return sent
+        return Outgoing(topic, path, frame.camera, content, user_properties, frame.born_ns), lane

@@ -19,7 +19,7 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
-from edge_node.publish import publisher as publisher_module
+from edge_node.publish import sending
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
@@ -215,7 +215,7 @@ def test_no_frame_waits_for_a_thumbnail(parts: Parts) -> None:
 def test_messages_of_a_film_gather_while_the_sender_rests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher_module, "GATHER_S", 0.3)
+    monkeypatch.setattr(sending, "GATHER_S", 0.3)
     for parts in made(tmp_path, f"mqtt://127.0.0.1:{free_port()}", source="film.mp4", pace="fast"):
         publisher, writes, together = parts.publisher, list[float](), parts.client.together
 
