@@ -21,6 +21,7 @@ from werkzeug.security import generate_password_hash
 from shared.wire import topics
 from shared.wire.messages import (
     CameraInfo,
+    CollectMetrics,
     LineDefinition,
     ModelInfo,
     NodeInfo,
@@ -373,6 +374,24 @@ def test_the_system_page_tells_what_decodes_a_camera_once_a_gpu_could(
         page.screenshot(path=artifacts / "system-decoder.png", full_page=True)
     finally:
         edge.announce("yard")
+
+
+def test_the_system_page_tells_what_is_kept_for_labelling(
+    viewer: ViewerProcess, edge: FakeEdge, open_page: OpenPage, artifacts: Path
+) -> None:
+    page = open_page(f"{viewer.url}/system")
+    table = page.get_by_role("region", name="Node test").get_by_role("region", name="Cameras")
+    expect(table.get_by_role("columnheader", name="Kept for labelling")).to_have_count(0)
+    full = "less than 100 MB are free on the disk"
+    for kept, says in (
+        (CollectMetrics(pictures=12, bytes=3_400_000, last_reason="lost_track"), "12 pictures, 3.4 MB, lost track"),
+        (CollectMetrics(pictures=0, bytes=0, trouble=full), f"0 pictures, 0 B, {full}"),
+    ):
+        edge.metrics("yard", {}, collected=kept)
+        expect(table.get_by_role("row", name=re.compile("yard"))).to_contain_text(says)
+    page.screenshot(path=artifacts / "system-kept.png", full_page=True)
+    edge.metrics("yard", {})
+    expect(table.get_by_role("columnheader", name="Kept for labelling")).to_have_count(0)
 
 
 def test_names_and_labels_from_the_wire_are_text_on_every_page(

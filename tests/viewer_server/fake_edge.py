@@ -21,6 +21,7 @@ from shared.wire.messages import (
     CameraInfo,
     CameraMetrics,
     CameraStatus,
+    CollectMetrics,
     DetectedObject,
     DetectionsMessage,
     Dwell,
@@ -271,6 +272,7 @@ class FakeEdge:
         ignored: Mapping[str, int],
         *,
         looks: Mapping[str, int] | None = None,
+        collected: CollectMetrics | None = None,
         published_us: int | None = None,
     ) -> None:
         """Metrics of one camera that has ignored so many boxes, and was looked at so often."""
@@ -283,6 +285,7 @@ class FakeEdge:
             thumbnails=50,
             ignored=dict(ignored),
             looks=dict(looks or {}),
+            collected=collected,
         )
         message = Metrics(
             node=self.node,

@@ -113,13 +113,16 @@ function cameras(node, known, info) {
   const hasLooks = rates.isKnown(node);
   // On a machine without a GPU's decoder, every row would say the same.
   const hasDecoders = info?.cameras.some((camera) => camera.decoder === "gpu" || camera.decoder_reason) ?? false;
+  const hasKept = Object.values(known).some((one) => one.collected);
   const rows = Object.entries(known).map(([name, one]) => [
     name, one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored),
     ...(hasLooks ? [looks(node, name, one)] : []), ...(hasDecoders ? [decodedBy(info?.cameras.find(({ camera }) => camera === name))] : []),
+    ...(hasKept ? [kept(one.collected)] : []),
   ]);
   const columns = ["Camera", "Frames in per s", "Analysed per s", "Captured", "Analysed", "Dropped", "Ignored boxes"];
   if (hasLooks) columns.push("Looks per s");
   if (hasDecoders) columns.push("Decoded by");
+  if (hasKept) columns.push("Kept for labelling");
   return table("Cameras", columns, rows);
 }
 
@@ -129,6 +132,9 @@ function decodedBy(camera) {
   if (camera.decoder === "gpu") return "GPU";
   return camera.decoder_reason ? `processor: ${camera.decoder_reason}` : "processor";
 }
+
+/** What is kept for labelling, why the newest was, and what is wrong. @param {CameraMetrics["collected"]} one */
+const kept = (one) => one ? [`${one.pictures} pictures`, bytes(one.bytes), one.last_reason?.replace("_", " "), one.trouble].filter(Boolean).join(", ") : "–";
 
 /**
  * How often the network looks at a part of this camera's pictures, by what for.
