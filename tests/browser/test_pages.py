@@ -384,7 +384,10 @@ def test_the_system_page_tells_what_is_kept_for_labelling(
     expect(table.get_by_role("columnheader", name="Kept for labelling")).to_have_count(0)
     full = "less than 100 MB are free on the disk"
     for kept, says in (
-        (CollectMetrics(pictures=12, bytes=3_400_000, last_reason="lost_track"), "12 pictures, 3.4 MB, lost track"),
+        (
+            CollectMetrics(pictures=12, bytes=3_400_000, last_reason="lost_track"),
+            "12 pictures, 3.4 MB, lost track",
+        ),
         (CollectMetrics(pictures=0, bytes=0, trouble=full), f"0 pictures, 0 B, {full}"),
     ):
         edge.metrics("yard", {}, collected=kept)
