@@ -13,12 +13,11 @@ import numpy as np
 
 from edge_node.assets.names import Layout
 from edge_node.backends.choose import choose
-from edge_node.backends.interface import Inference, Pending, Wanted
+from edge_node.backends.interface import Pending, Wanted
 from edge_node.backends.lineage import Lineage, lineage_of
 from edge_node.backends.preprocess import InputFormat, letterbox
 from edge_node.config.model_settings import ModelSettings
-from edge_node.detect.decode.candidates import candidates, suppress
-from edge_node.detect.in_and_out import Input, Output, Outputs
+from edge_node.detect.in_and_out import Input, Output, Outputs, Ran, found_in, outputs_of
 from edge_node.detect.input_size import rectangular
 from edge_node.detect.loading import Loaded, OpenBackend, load
 from edge_node.frames import Detections
@@ -30,10 +29,6 @@ log = logging.getLogger("darner.detect")
 
 _EMPTY_S = 10.0
 """Seconds that a network which was exchanged has for the batches in it."""
-
-
-_Ran = tuple[Loaded, Inference]
-"""The network that a batch ran in, and its result."""
 
 
 class Detector:
@@ -238,7 +233,7 @@ class Detector:
         by_target: dict[InputFormat, list[int]] = {}
         for index, one in enumerate(inputs):
             by_target.setdefault(one.target, []).append(index)
-        parts: list[tuple[list[int], Pending[_Ran]]] = []
+        parts: list[tuple[list[int], Pending[Ran]]] = []
         for target, indices in by_target.items():
             # Pictures of one size run together. Of several runs only the last one stays in flight, because a
             # thread that waits for a place in flight must not hold one already.
@@ -247,11 +242,11 @@ class Detector:
             parts.append((indices, self._start([inputs[index].image for index in indices], target, lowest)))
 
         def collect() -> Outputs:
-            return self._outputs(inputs, least, [(those, pending.collect()) for those, pending in parts])
+            return outputs_of(inputs, least, [(those, pending.collect()) for those, pending in parts])
 
         return Pending(collect, done=all(pending.done for _, pending in parts))
 
-    def _start(self, images: Sequence[Picture], target: InputFormat, lowest: float) -> Pending[_Ran]:
+    def _start(self, images: Sequence[Picture], target: InputFormat, lowest: float) -> Pending[Ran]:
         """Give the engine a batch, which holds one of the engine's places until it is collected."""
         settings = self._settings
         while True:
@@ -272,7 +267,7 @@ class Detector:
             now.places.release()
             return Pending.of((now, pending.collect()))
 
-        def collect() -> _Ran:
+        def collect() -> Ran:
             try:
                 return now, pending.collect()
             finally:
@@ -280,48 +275,10 @@ class Detector:
 
         return Pending(collect)
 
-    def _outputs(
-        self,
-        inputs: Sequence[Input],
-        least: Sequence[float],
-        parts: Sequence[tuple[list[int], _Ran]],
-    ) -> Outputs:
-        """The outputs of a batch in the order of its inputs, from the parts in which it ran.
-
-        Args:
-            inputs: The pictures of the batch.
-            least: Lowest score for each.
-            parts: Indices of the pictures that ran together, and what they ran in with their results.
-        """
-        outputs: dict[int, Output] = {}
-        preprocess_ms, inference_ms = sum(one.prepare_ms for one in inputs), 0.0
-        for indices, (ran, inference) in parts:
-            finished = inference.found or [None] * len(indices)
-            for index, arrays, fit, found in zip(
-                indices, inference.outputs, inference.fits, finished, strict=True
-            ):
-                one, ordered = inputs[index], [arrays[place] for place in ran.order] if arrays else []
-                outputs[index] = Output(ordered, one.fit or fit, one.target, least[index], found)
-            preprocess_ms += inference.preprocess_ms
-            inference_ms += inference.inference_ms
-        timings = {"preprocess": round(preprocess_ms, 3), "inference": round(inference_ms, 3)}
-        return [outputs[index] for index in range(len(inputs))], timings
-
     def detections(self, output: Output) -> Detections:
         """Detections in pixels of the picture, best first; any thread may call this at any time."""
-        settings, now, found = self._settings, self._now, output.found
-        if found is not None:
-            if len(found) and found.score[-1] < output.confidence:
-                # Boxes are suppressed only by better ones, so those that score enough are the same.
-                return found[found.score >= output.confidence]
-            return found
-        found = candidates(now.family, output.arrays, output.target, now.wanted, output.confidence)
-        found = suppress(now.family, found, settings.iou, settings.max_detections)
-        xyxy, score = output.fit.to_source(found.xyxy), np.minimum(found.score, 1.0)
-        all_found = Detections(xyxy, score, found.class_id)
-        # A box in the bars around the picture shows nothing.
-        visible = (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
-        return all_found if visible.all() else all_found[visible]
+        settings = self._settings
+        return found_in(output, self._now, settings.iou, settings.max_detections)
 
     def target(self, width: int, height: int) -> InputFormat:
         """The input that the network takes for a picture of this size.
