@@ -100,7 +100,10 @@ def _declare_recipe(parser: argparse.ArgumentParser) -> None:
             )
     parser.add_argument("--size", type=int, dest="side", metavar="N", help="width and height of the input")
     parser.add_argument(
-        "--rate", type=float, metavar="R", help="learning rate (default: as its authors for --batch)"
+        "--rate",
+        type=float,
+        metavar="R",
+        help="learning rate (default: as its authors for --batch, a tenth of it with --weights)",
     )
     parser.add_argument(
         "--freeze",
@@ -135,6 +138,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         trained = _train(args)
         document = trained.document()
         print(_told(trained))
+        if trained.before and trained.after.ap <= trained.before.ap:
+            print("no epoch is better than the weights were; more pictures or a lower --rate may help")
         known = [str(trained.model)]
         if args.quantize or args.compare:
             document |= _beyond(args, trained, known)

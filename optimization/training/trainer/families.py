@@ -22,6 +22,7 @@ class Family:
         licence: Of the code and of the weights that its authors published.
         rate: The learning rate of its authors, for `rate_batch` pictures a step.
         rate_batch: Pictures.
+        layered: Whether its layers stand in an ONNX file as they are, so that training can start from one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Family:
     licence: str
     rate: float
     rate_batch: int
+    layered: bool
 
 
 FAMILIES = (
@@ -46,6 +48,19 @@ FAMILIES = (
         licence="Apache-2.0",
         rate=0.01,
         rate_batch=16,
+        layered=True,
+    ),
+    Family(
+        name="dfine",
+        sizes={"n": "n", "s": "s", "m": "m", "l": "l", "x": "x"},
+        sides=dict.fromkeys("nsmlx", 640),
+        stride=640,
+        layout="rtdetr_queries",
+        trunk="backbone",
+        licence="Apache-2.0",
+        rate=2e-4,
+        rate_batch=16,
+        layered=False,
     ),
 )
 

@@ -8,6 +8,7 @@ import io
 import logging
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from optimization.training.trainer.families import Choice
 from optimization.training.trainer.material import Material
 from optimization.training.trainer.run import BEST, LAST, MODEL, WORK, Run
 from optimization.training.trainer.watch import Watch, read_metrics
-from shared.errors import DarnerError, ModelError, OutputError, first_line
+from shared.errors import ConfigError, DarnerError, ModelError, OutputError, first_line
 
 START = "start.onnx"
 """What the weights computed before training, in the trainer's folder; only where there were weights."""
@@ -45,8 +46,7 @@ def begin(wanted: Run, choice: Choice, found: Material, out: Path) -> None:
         return
     torch.manual_seed(wanted.recipe.seed)
     side = wanted.recipe.sized(choice)
-    model = networks.build(choice, len(wanted.names))
-    model.model.head.initialize_biases(0.01)
+    model = networks.fresh(choice, len(wanted.names))
     if wanted.weights:
         _take_over(model.model, wanted, choice, found)
         exporting.export(model.model, choice, work / START, side=side, names=wanted.names, shown=None)
@@ -55,6 +55,10 @@ def begin(wanted: Run, choice: Choice, found: Material, out: Path) -> None:
 
 def _take_over(network: Any, wanted: Run, choice: Choice, found: Material) -> None:
     path = Path(str(wanted.weights))
+    if path.suffix == ".onnx" and not choice.family.layered:
+        raise ConfigError(
+            f"--weights {path}: {choice.name} starts from a checkpoint (.pt) or none, not from ONNX"
+        )
     if path.suffix == ".onnx":
         names, _ = weights.read_names(path)
         whole = networks.build(choice, len(names)).model
@@ -84,7 +88,7 @@ def learn(wanted: Run, choice: Choice, found: Material, out: Path, device: str, 
         recipe.freeze == "auto" and bool(wanted.weights) and str(wanted.weights).endswith(".onnx")
     )
     pictures = len(found.pictures("train"))
-    rate = recipe.rated(choice)
+    rate = recipe.rated(choice, knows=bool(wanted.weights))
     watch = Watch(
         out,
         pictures=pictures,
@@ -97,7 +101,12 @@ def learn(wanted: Run, choice: Choice, found: Material, out: Path, device: str, 
     )
     gpu = device != "cpu"
     model = networks.build(choice, len(wanted.names), str(start))
-    with contextlib.redirect_stdout(io.StringIO()), _finite(model, watch):  # pycocotools prints tables
+    with (
+        contextlib.redirect_stdout(io.StringIO()),  # pycocotools prints tables
+        warnings.catch_warnings(),
+        _finite(model, watch),
+    ):
+        warnings.simplefilter("ignore")
         model.train(
             str((out / WORK / _DATA / "data.yaml").absolute()),
             epochs=recipe.epochs,

@@ -5,14 +5,17 @@ The classes stand here by name because LibreYOLO makes them anew, by name, in th
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing may be downloaded: weights are local files
 
 import torch
+from libreyolo.models.dfine.model import LibreDFINE
 from libreyolo.models.yolox.model import LibreYOLOX
 from libreyolo.utils.serialization import wrap_libreyolo_checkpoint
 
@@ -30,7 +33,52 @@ class YOLOX(LibreYOLOX):  # type: ignore[misc]  # LibreYOLO says no types
         return found
 
 
-_CLASSES = {"yolox": YOLOX}
+class DFINE(LibreDFINE):  # type: ignore[misc]  # LibreYOLO says no types
+    """D-FINE, whose trainer changes the pictures' size itself."""
+
+    def train(self, data: str, **options: Any) -> dict[str, Any]:
+        """Train; `callbacks` is the `Watch` of this run."""
+        options.pop("mixup", None)
+        found: dict[str, Any] = super().train(data, **options)
+        return found
+
+
+_CLASSES = {"yolox": YOLOX, "dfine": DFINE}
+
+
+class _Queries(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not there where types are checked
+    """D-FINE as a node reads it: scores before the sigmoid, and boxes in fractions of the picture."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, images: Any) -> tuple[Any, Any]:
+        """Logits ``(1, queries, classes)`` and boxes ``(1, queries, 4)``."""
+        found = self._network(images)
+        return found["pred_logits"], found["pred_boxes"]
+
+
+@contextmanager
+def exportable(network: Any, choice: Choice) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """The network as it is exported, and the names of its outputs if the node knows them by name."""
+    if choice.family.name == "dfine":
+        yield _Queries(copy.deepcopy(network).deploy()).eval(), ("logits", "pred_boxes")
+        return
+    network.eval()
+    network.head.export = True
+    try:
+        yield network, ()
+    finally:
+        network.head.export = False
+
+
+def fresh(choice: Choice, classes: int) -> Any:
+    """A network with random weights, on the processor."""
+    model = build(choice, classes)
+    if choice.family.name == "yolox":
+        model.model.head.initialize_biases(0.01)
+    return model
 
 
 def build(choice: Choice, classes: int, weights: str | None = None) -> Any:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from optimization.training.trainer.families import Choice
 from shared.errors import ConfigError
 
+_GENTLE = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -17,7 +19,8 @@ class Recipe:
         epochs: How often it sees each picture.
         batch: Pictures for one step, over all GPUs.
         side: Width and height of the input, pixels; None: as the network is made for.
-        rate: The learning rate at its highest; None: its authors', for this batch.
+        rate: The learning rate at its highest; None: its authors' for this batch, or a tenth of it for a
+            network that starts with weights.
         average: Whether an average of the weights of many steps (EMA) is judged and kept.
         mixed: Whether a GPU computes in half precision where that is safe (AMP). A processor never does.
         freeze: "trunk" keeps what finds features as it is, and trains what finds objects; "none" trains all;
@@ -68,15 +71,21 @@ class Recipe:
         """
         side = self.side or choice.side
         if side % choice.family.stride or not 64 <= side <= 2048:
+            takes = f"multiples of {choice.family.stride} from 64 to 2048"
             raise ConfigError(
-                f"--size {side}: {choice.name} takes multiples of {choice.family.stride} from 64 to 2048"
+                f"--size {side}: {choice.name} takes {takes if choice.family.layered else choice.side}"
             )
         return side
 
-    def rated(self, choice: Choice) -> float:
-        """The learning rate at its highest."""
+    def rated(self, choice: Choice, *, knows: bool) -> float:
+        """The learning rate at its highest.
+
+        Args:
+            choice: The network.
+            knows: Whether it starts with weights, which a high rate would destroy.
+        """
         family = choice.family
-        return self.rate or family.rate * self.batch / family.rate_batch
+        return self.rate or family.rate * self.batch / family.rate_batch * (_GENTLE if knows else 1.0)
 
     @property
     def plain(self) -> int:

@@ -54,5 +54,11 @@ def test_a_size_that_the_network_cannot_take_is_refused(side: int) -> None:
 
 def test_the_rate_grows_with_the_batch() -> None:
     choice = families.choose("yolox-s")
-    assert Recipe(batch=32).rated(choice) == 2 * Recipe(batch=16).rated(choice)
-    assert Recipe(batch=32, rate=0.003).rated(choice) == 0.003
+    small, large = (Recipe(batch=batch).rated(choice, knows=False) for batch in (16, 32))
+    assert large == 2 * small
+    assert Recipe(batch=32, rate=0.003).rated(choice, knows=True) == 0.003
+
+
+def test_a_network_that_knows_something_learns_gently() -> None:
+    choice = families.choose("yolox-s")
+    assert Recipe().rated(choice, knows=True) == Recipe().rated(choice, knows=False) / 10

@@ -163,6 +163,15 @@ def test_a_killed_run_goes_on_with_the_same_figures(data: Path, tmp_path: Path) 
     assert done.after == whole.after
 
 
+def test_a_transformer_is_trained_and_runs_in_the_detector(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", {"train": {"red": 1, "blue": 1}, "val": {"red": 1, "blue": 1}})
+    done = train(data, model="dfine-n", out=tmp_path / "run", recipe=Recipe(epochs=1, batch=2))
+    assert 0 < done.difference < 1e-3
+    with Detector(detectors.build(name=str(done.model), backend="onnxruntime")) as detector:
+        assert detector.layout == "rtdetr_queries"
+        assert detector.class_names == ("red", "blue")
+
+
 def test_a_second_run_needs_a_word(trained: Trained, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = trained.model.parent
     assert main(["train", "--data", str(data), "--out", str(out)]) != 0
@@ -177,7 +186,7 @@ def test_a_changed_dataset_is_not_gone_on_with(tmp_path: Path) -> None:
     train(data, model="yolox-nano", out=out, recipe=Recipe(epochs=1, **QUICK))
     (out / "model.onnx").unlink()
     picture = data / "images" / "train" / "train_1.png"
-    cv2.imwrite(str(picture), cv2.imread(str(picture)) // 2)
+    cv2.imwrite(str(picture), np.zeros((96, 96, 3), np.uint8))
     with pytest.raises(DarnerError, match="has changed since the run"):
         resume(out)
 
