@@ -27,6 +27,7 @@ CLASSES = 1000
 State = Literal["accepted", "corrected", "empty", "annotated"]
 """What became of a picture; "annotated": a person or program without this page said what is in it."""
 STATES: tuple[State, ...] = get_args(State)
+_BETWEEN = b",\n"
 _Id = int | str
 _Stamp = tuple[int, int, int]
 
@@ -59,21 +60,21 @@ class Entry:
     Attributes:
         id: Of the picture.
         image: Its row of `images`, encoded.
-        objects: Its rows of `annotations`, each encoded.
+        objects: Its rows of `annotations`, encoded, with commas between them.
         state: What was decided.
         kinds: Categories of its objects, where they were written here.
     """
 
     id: _Id
     image: bytes
-    objects: tuple[bytes, ...]
+    objects: bytes
     state: State
     kinds: tuple[_Id, ...] = ()
 
     @property
     def version(self) -> str:
         """Changes with anything that the file says of the picture, whoever has written it."""
-        return hashlib.blake2b(b"\n".join((self.image, *self.objects)), digest_size=9).hexdigest()
+        return hashlib.blake2b(self.image + b"\n" + self.objects, digest_size=9).hexdigest()
 
 
 class Annotations:
@@ -167,7 +168,7 @@ class Annotations:
                 self._loose_objects += by_image.pop(one.id, [])
                 continue
             self.entries[one.file_name] = Entry(
-                one.id, row, tuple(by_image.pop(one.id, ())), _decided(one.darner)
+                one.id, row, _BETWEEN.join(by_image.pop(one.id, ())), _decided(one.darner)
             )
         self._next_image = 1 + max((one.id for one, _ in images if isinstance(one.id, int)), default=0)
         self._next_object = 1 + max(
@@ -179,7 +180,7 @@ class Annotations:
         entry = self.entries.get(name)
         if entry is None:
             return {}, []
-        return msgspec.json.decode(entry.image), [msgspec.json.decode(row) for row in entry.objects]
+        return msgspec.json.decode(entry.image), msgspec.json.decode(b"[%s]" % entry.objects)
 
     def put(
         self,
@@ -217,7 +218,7 @@ class Annotations:
         try:
             rows = [self._object(one, image_id) for one in objects]
             kinds = tuple({one["category_id"] for one in rows})
-            entry = Entry(image_id, _encoded(row), tuple(map(_encoded, rows)), state, kinds)
+            entry = Entry(image_id, _encoded(row), _BETWEEN.join(map(_encoded, rows)), state, kinds)
             self._save({**self.entries, name: entry})
         except (OSError, ConfigError):
             self.categories, self._category_rows, self._added, self._next_object = had
@@ -279,14 +280,14 @@ class Annotations:
                 self.categories.pop(unused, None)
                 self._category_rows.pop(unused, None)
         images = [*self._loose_images, *(one.image for one in entries.values())]
-        objects = [*self._loose_objects, *(row for one in entries.values() for row in one.objects)]
+        objects = [*self._loose_objects, *(one.objects for one in entries.values() if one.objects)]
         parts = [_encoded(name) + b": " + bytes(value) for name, value in self._rest.items()]
         for name, rows in (
             (b"images", images),
             (b"annotations", objects),
             (b"categories", list(self._category_rows.values())),
         ):
-            parts.append(b'"%s": [\n%s\n]' % (name, b",\n".join(rows)))
+            parts.append(b'"%s": [\n%s\n]' % (name, _BETWEEN.join(rows)))
         write_whole(self.path, b"{" + b",\n".join(parts) + b"}\n")
         self.entries = entries
         self._stamp = self._seen()

@@ -16,8 +16,9 @@ from shared.pictures import Header, read_header, refusal
 from shared.wire.messages import now_us
 from viewer_server.labelling import boxes, said
 from viewer_server.labelling.boxes import Box
+from viewer_server.labelling.catalogue import SUFFIXES, About, Catalogue
 from viewer_server.labelling.coco import Annotations, Entry, State
-from viewer_server.labelling.gallery import SUFFIXES, About, Gallery, Unreadable
+from viewer_server.labelling.gallery import Gallery, Unreadable
 from viewer_server.labelling.listing import listed, progress
 
 LOCK = ".labelling.lock"
@@ -50,6 +51,7 @@ class Desk:
         self.folder = folder
         self._clock = clock
         self._turn = threading.Lock()
+        self._catalogue = Catalogue(folder)
         self._gallery = Gallery(folder)
         self._annotations = Annotations(folder / ANNOTATIONS)
         self._deleted: tuple[str, Entry | None] | None = None
@@ -84,7 +86,7 @@ class Desk:
             ConfigError: The annotations cannot be used.
             OSError: The folder cannot be read.
         """
-        contents = self._gallery.contents()
+        contents = self._catalogue.contents()
         with self._turn:
             self._annotations.refresh()
             entries, categories = self._annotations.entries, list(self._annotations.categories.values())
@@ -192,6 +194,7 @@ class Desk:
                 if entry is not None:
                     self._annotations.bring_back(name, entry)
                 raise
+            self._catalogue.take_out(name)
             self._deleted = name, entry
         return self._saved(None)
 
@@ -212,17 +215,18 @@ class Desk:
             self._deleted = None
             if entry is not None:
                 self._annotations.bring_back(name, entry)
+        self._catalogue.contents()
         return self._saved(entry)
 
     def _saved(self, entry: Entry | None) -> said.LabelSaved:
         return said.LabelSaved(
             state=entry.state if entry else None,
             version=entry.version if entry else "",
-            progress=progress(self._gallery.known, self._annotations.entries),
+            progress=progress(self._catalogue.known, self._annotations.entries),
         )
 
     def _check(self, name: str) -> About:
-        about = self._gallery.about(name)
+        about = self._catalogue.about(name)
         if about is None:
             raise Gone(f"there is no picture {clipped(name, 200)!r} any more")
         return about

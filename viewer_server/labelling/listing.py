@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from shared.limits import clipped
+from viewer_server.labelling.catalogue import About, Contents, order
 from viewer_server.labelling.coco import Entry
-from viewer_server.labelling.gallery import About, Contents, order
 from viewer_server.labelling.said import LabelList, LabelProgress, LabelQuery
 
 

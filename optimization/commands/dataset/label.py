@@ -92,6 +92,8 @@ def _serve(folder: Path, host: str, port: int) -> None:
             viewer.kill()
             code = viewer.wait()
         ended.join(1.0)
+        if viewer.stdout is not None:
+            viewer.stdout.close()
     if code not in _ENDED:
         raise SystemExit(code)  # the viewer has said why
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from shared.wire.messages import now_us
 from tests.browser.lived import Past
 from tests.viewer_server.asking import get, request
+from tests.viewer_server.labelling.folders import collect
 from tests.viewer_server.process import ViewerProcess
 from viewer_server.api.openapi import FILE
 
@@ -93,7 +94,10 @@ def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViewerProcess]:
     with past:
         past.days(3, per_hour=20)
     folder = tmp_path_factory.mktemp("viewer")
-    with ViewerProcess("mqtt://127.0.0.1:9", folder, f"history.path={past.path}") as process:
+    pictures = tmp_path_factory.mktemp("pictures")
+    collect(pictures, 2)
+    keys = f"history.path={past.path}", f"label.path={pictures}"
+    with ViewerProcess("mqtt://127.0.0.1:9", folder, *keys) as process:
         process.health()
         yield process
 

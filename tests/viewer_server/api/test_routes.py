@@ -77,7 +77,8 @@ def viewer(
     broker: Mosquitto, past: Past, edge: FakeEdge, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ViewerProcess]:
     folder = tmp_path_factory.mktemp("viewer")
-    with ViewerProcess(broker.url, folder, f"history.path={past.path}", "mqtt.prefix=rest/v1") as process:
+    keys = f"history.path={past.path}", "mqtt.prefix=rest/v1", f"label.path={folder}"
+    with ViewerProcess(broker.url, folder, *keys) as process:
         edge.announce("yard")
         edge.zones("yard", SQUARE, GATE)
         process.wait(broker_connected=True, cameras=1)
