@@ -7,6 +7,7 @@ import re
 import sys
 import typing
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import MISSING, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -197,8 +198,8 @@ def endpoints() -> tuple[Endpoint, ...]:
         pictures=Database(None),
         login=LoginInfo(login_required=False, version=version("darner")),
     )
-    with TemporaryDirectory() as folder:
-        return (*table(parts), *label_table(Desk(Path(folder))))
+    with TemporaryDirectory() as folder, closing(Desk(Path(folder))) as desk:
+        return (*table(parts), *label_table(desk))
 
 
 if __name__ == "__main__":
