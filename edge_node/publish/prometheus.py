@@ -33,6 +33,8 @@ _GPU_GAUGES = {
     "temperature_c": "Degrees Celsius",
     "power_w": "Watts",
 }
+_COLLECTED = {"pictures": "Pictures kept for labelling", "bytes": "Bytes of the pictures kept for labelling"}
+_NOT_COLLECTED = "Frames that were worth labelling and are not kept, by reason"
 _CAMERA_GAUGES = {"fps_in": "Frames read a second", "fps_out": "Frames analysed a second"}
 
 
@@ -135,6 +137,19 @@ def _cameras(cameras: dict[str, CameraMetrics]) -> Iterator[Metric]:
         for camera, metrics in cameras.items():
             gauge.add_metric([camera], getattr(metrics, name))
         yield gauge
+    kept = {camera: metrics.collected for camera, metrics in cameras.items() if metrics.collected}
+    for name, about in _COLLECTED.items():
+        gauge = GaugeMetricFamily(f"darner_edge_camera_collected_{name}", about, labels=["camera"])
+        for camera, collected in kept.items():
+            gauge.add_metric([camera], getattr(collected, name))
+        yield gauge
+    lost = CounterMetricFamily(
+        "darner_edge_camera_not_collected", _NOT_COLLECTED, labels=["camera", "reason"]
+    )
+    for camera, collected in kept.items():
+        for reason, count in collected.dropped.items():
+            lost.add_metric([camera, reason], count)
+    yield lost
 
 
 def _stages(message: Metrics) -> Iterator[Metric]:

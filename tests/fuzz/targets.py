@@ -25,7 +25,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.control.commands import Commands
 from edge_node.control.image import to_pixels
 from edge_node.frames import Tracks
-from shared import settings
+from shared import collected, settings
 from shared.errors import ConfigError, ConflictError, MessageError
 from shared.mqtt.received import Received
 from shared.pictures import read_header, refusal
@@ -132,6 +132,15 @@ def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="darner-fuzz-")) / "input"
 
 
+def sidecars(data: bytes) -> None:
+    """What is said of a collected picture is refused, or can be written again and stays the same."""
+    try:
+        said = collected.parse(data)
+    except MessageError:
+        return
+    assert collected.parse(collected.serialise(said)) == said
+
+
 def recordings(data: bytes) -> None:
     """A recording is read up to its first damaged line, and what is read can be recorded."""
     path = _scratch()
@@ -221,6 +230,7 @@ def addresses(data: bytes) -> None:
 
 TARGETS: dict[str, Target] = {
     "addresses": addresses,
+    "collected": sidecars,
     "configuration": configuration,
     "cursors": cursors,
     "decode": decode,

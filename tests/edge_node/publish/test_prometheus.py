@@ -7,7 +7,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_node.publish.prometheus import Exporter
 from shared.errors import ConfigError
-from shared.wire.messages import CameraMetrics, GpuMetrics, Metrics, OutboxMetrics, Quantiles, StageMetrics
+from shared.wire.messages import (
+    CameraMetrics,
+    CollectMetrics,
+    GpuMetrics,
+    Metrics,
+    OutboxMetrics,
+    Quantiles,
+    StageMetrics,
+)
 
 MESSAGE = Metrics(
     node="n",
@@ -25,7 +33,9 @@ MESSAGE = Metrics(
             still=5,
             looks={"whole": 20, "track": 70},
             ignored={"mask": 7, "mask:tree": 4, "mask:pond": 3, "min_size": 2},
-        )
+            collected=CollectMetrics(pictures=12, bytes=3_400, dropped={"busy": 2}),
+        ),
+        "back": CameraMetrics(fps_in=0, fps_out=0, captured=0, processed=0, dropped=0, thumbnails=0),
     },
     stages_ms={"inference": Quantiles(count=50, p50=3.0, p90=4.0, p95=5.0, p99=6.0)},
     cpu_percent=40.0,
@@ -73,6 +83,10 @@ def test_prometheus_reads_the_newest_metrics_message() -> None:
     assert found["darner_edge_camera_fps_out camera=front"] == 12.5
     assert found["darner_edge_stage_milliseconds quantile=0.95 stage=inference"] == 5.0
     assert found["darner_edge_publish_dropped_total topic=detections"] == 7
+    assert found["darner_edge_camera_collected_pictures camera=front"] == 12
+    assert found["darner_edge_camera_collected_bytes camera=front"] == 3400
+    assert found["darner_edge_camera_not_collected_total camera=front reason=busy"] == 2
+    assert "darner_edge_camera_collected_pictures camera=back" not in found
     assert found["darner_edge_outbox_events"] == 3
     assert found["darner_edge_camera_still_total camera=front"] == 5
     ignored = {key: value for key, value in found.items() if key.startswith("darner_edge_camera_ignored")}
