@@ -86,6 +86,18 @@ def test_settings_change_while_it_runs(tmp_path: Path) -> None:
     assert len(pictures(tmp_path)) == 1
 
 
+def test_what_was_there_before_a_pause_of_collecting_says_nothing(tmp_path: Path) -> None:
+    off, on = config(tmp_path, enabled=False), config(tmp_path)
+    frames = list(show([LOST], clock(10, 6)))
+    with Collector(on, SOURCE) as collector:
+        play(collector, frames[:16])
+        collector.reconfigure("street", off.cameras["street"])
+        collector.reconfigure("street", on.cameras["street"])
+        play(collector, frames[21:])  # without the object, and then with it
+        wait_until(lambda: collector.look() is None)
+    assert pictures(tmp_path) == []
+
+
 def test_a_lowered_limit_takes_effect_without_another_frame(tmp_path: Path) -> None:
     with Collector(config(tmp_path, reasons=("new_scene",), interval_s=0.2), SOURCE) as collector:
         for number in range(3):
