@@ -28,6 +28,7 @@ class Command:
         run: Does the work and returns the document for --json.
         folders: Whether --model may be a folder, for which the command runs model by model.
         needs: Packages without which the command cannot run.
+        extra: The extra of this project that installs them.
         epilog: Text below the options in --help.
         judge: Raises an error about results that are bad, once they are written.
     """
@@ -39,6 +40,7 @@ class Command:
     run: Callable[[argparse.Namespace], dict[str, Any]]
     folders: bool = False
     needs: tuple[str, ...] = ()
+    extra: str = "optimize"
     epilog: str | None = None
     judge: Callable[[dict[str, Any]], None] | None = None
 
@@ -62,7 +64,7 @@ class Command:
             DarnerError: A package is missing, a file cannot be used or written, or the work failed.
         """
         files.claim(args.json, force=args.force)
-        need(*self.needs, extra="optimize")
+        need(*self.needs, extra=self.extra)
         many = self.folders and files.is_folder(args.model)
         document = self._each(args) if many else self.run(args)
         files.save_json(args.json, document)

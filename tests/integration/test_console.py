@@ -108,6 +108,14 @@ def test_the_wheel_holds_every_file_that_is_not_code_as_well(installed: Path) ->
             "this command needs onnx and onnxslim: install 'darner[optimize]'",
         ),
         (
+            ["darner-optimize", "adapt", "--video", "x", "--out", "y"],
+            "this command needs onnx: install 'darner[train]'",
+        ),
+        (
+            ["darner-optimize", "train", "--data", "x", "--out", "y"],
+            "this command needs onnx: install 'darner[train]'",
+        ),
+        (
             ["darner-broker", "--engine", "rumqttd"],
             "no MQTT broker is installed: apt install mosquitto, or install 'darner[broker]'",
         ),

@@ -172,4 +172,5 @@ COMMAND = Command(
     declare=declare,
     run=run,
     needs=("onnx", "pycocotools"),
+    extra="train",
 )

@@ -222,4 +222,5 @@ COMMAND = Command(
     declare=declare,
     run=run,
     needs=("onnx", "pycocotools"),
+    extra="train",
 )
