@@ -25,6 +25,11 @@ LEAST_OF = {
     "optimization/commands": 70.0,  # ground truth, too, which is not part of the project
     "optimization/graph": 65.0,  # OpenVINO, Core ML and torchvision, too: `make test-engines`
     "optimization/measure": 80.0,
+    "optimization/commands/learning": 40.0,  # LibreYOLO, as in the next but two: `make test-engines`
+    "optimization/training": 75.0,  # real models on videos that are not part of the project
+    "optimization/training/network": 80.0,  # operators that no model in the tests has
+    "optimization/training/nightly": 80.0,
+    "optimization/training/trainer": 15.0,
 }
 """The wings that need more than a plain machine to be tested as a whole."""
 LEARNING = ("optimization/training", "optimization/commands/learning")
@@ -109,7 +114,7 @@ def main(arguments: list[str]) -> int:
     print(f"{'coverage, percent':<32}{'lines':>7}{'branches':>10}{'both':>7}")
     for name, counts in [*wings.items(), ("all", whole)]:
         print(counts.row(name))
-    least = LEAST if learning else float(str(measured.get_option("report:fail_under")))
+    least = 0.0 if learning else float(str(measured.get_option("report:fail_under")))
     troubles = below_floor(wings, whole, least)
     for trouble in troubles:
         print(f"coverage of {trouble}: add tests, or lower the floor with a reason", file=sys.stderr)
