@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import sys
 
@@ -23,3 +25,13 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def give_back() -> None:
+    """Give the system the memory of large parts that were let go, such as a model that was exchanged.
+
+    The C library keeps it for later: 150 MB after a model of 8 MB.
+    """
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # another C library than GNU's
+        ctypes.CDLL(None).malloc_trim(0)

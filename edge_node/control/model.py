@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from edge_node import interpreter
 from edge_node.assets.download import sha256
 from edge_node.backends.choose import candidates, is_on_server
 from edge_node.config.model_settings import ModelSettings
@@ -93,11 +94,16 @@ class ModelFiles:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._state = {"state": "loading"}
-                self._thread = threading.Thread(target=self._renew, name="model", daemon=True)
+                self._thread = threading.Thread(target=self._work, name="model", daemon=True)
                 self._thread.start()
             thread = self._thread
         thread.join(wait_s)
         return {**self._state, "sha256": self._detectors[0].lineage.sha256}
+
+    def _work(self) -> None:
+        self._renew()
+        if self._state["state"] != "unchanged":
+            interpreter.give_back()  # only now: an error holds on to what it has met
 
     def _renew(self) -> None:
         try:

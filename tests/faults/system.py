@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from edge_node.assets.models import BUILT_IN, DEFAULT
 from tests.conftest import free_port, mosquitto_binary
 from tests.faults.account import Account, Key, judge, read_archive, read_promises
 from tests.faults.camera import Camera
@@ -44,6 +45,7 @@ class Site:
         own_clock: Whether the wall clock of edge and viewer can be set.
         viewer: Settings of the viewer, such as ``history.max_mb=2``.
         freezable: Whether a stage of the edge can be made to stand still.
+        own_model: Whether the edge runs a file of its own, which may be changed.
     """
 
     forgetful: bool = False
@@ -53,6 +55,7 @@ class Site:
     own_clock: bool = False
     viewer: tuple[str, ...] = ()
     freezable: bool = False
+    own_model: bool = False
 
 
 class System:
@@ -70,6 +73,7 @@ class System:
         disk: The outbox's folder.
         clock: A file with the offset of the wall clock, seconds as a double.
         frozen: A file with the name of the stage that stands still.
+        model: The edge's own model, if the site has one.
         started_s: Seconds from the edge's start until frames and events flowed.
     """
 
@@ -78,6 +82,7 @@ class System:
         self.disk = folder / "outbox"
         self.clock = folder / "clock"
         self.frozen = folder / "frozen"
+        self.model = folder / "model.onnx"
         self.proxy: Proxy | None = None
         self.cable: Cable | None = None
         self.camera: Camera | None = None
@@ -137,11 +142,14 @@ class System:
     def _configuration(self, url: str) -> dict[str, Any]:
         """People walk through many small zones and over many lines: about 50 real events a second."""
         side = self.camera.url if self.camera else str(self._video)
+        own = {"name": str(self.model)} if self.site.own_model else {}
+        if own:
+            shutil.copyfile(BUILT_IN / f"{DEFAULT}.onnx", self.model)
         return {
             "node": NODE,
             "zones_file": str(self.folder / "zones.json"),
             "mqtt": {"url": url},
-            "model": {"classes": ["person"], "threads": 1},
+            "model": {"classes": ["person"], "threads": 1, **own},
             "outbox": {"path": str(self.disk / "outbox.db")},
             "cameras": {
                 "front": _view(str(self._video), lines=100, detect_every=2),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from tests.bench.viewer.attackers import attacking
 from tests.conftest import REPO
 from tests.faults.evil.answers import check_answers
+from tests.faults.model import exchanged
 from tests.faults.network import cable_possible
 from tests.faults.processes import FaultError, Program, wait_for
 from tests.faults.system import CAMERAS, NODE, Site, System, disk_possible
@@ -25,6 +26,8 @@ FLOOD_PER_S = 300
 EVIL_PER_S = 500
 EVIL_MB = 150.0
 """What the limits allow: 32 MB of messages, 64 MB of pictures, 32 MB that wait, and what SQLite holds."""
+MODELS_MB = 160.0
+"""A second network is there while it takes the first one's place: 125 MB, however often."""
 RANDOM_KILLS = 6
 SAID_WITHIN_S = 15.0
 """How long a stage may stand still until the edge has said so and ended."""
@@ -358,4 +361,13 @@ def faults() -> list[Fault]:
             Site(freezable=True),
         ),
         Fault("camera", "camera hangs, dies", camera_gone, 12, 2, Site(ip_camera=True), stop=True),
+        Fault(
+            "model-file",
+            "model's file exchanged, damaged",
+            exchanged,
+            2,
+            1,
+            Site(own_model=True),
+            growth_mb=MODELS_MB,
+        ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -126,7 +127,7 @@ def _work(
     if found.new < watched.new:
         return kept, replace(said, why=f"{found.new} pictures are new; {watched.new} are needed (--new)")
     folder = out.with_name(f".{out.name}.night")
-    shutil.rmtree(folder, ignore_errors=True)  # of a night that was cut off
+    _tidy(out, folder)
     try:
         folder.mkdir(mode=0o700)
         parent = out if out.is_file() else _first(watched.model)
@@ -146,6 +147,13 @@ def _work(
         return _written(watched, kept, said, new)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tidy(out: Path, folder: Path) -> None:
+    """Delete what a night has left behind that was cut off; the lock says that none goes on."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for part in out.parent.glob(f".{glob.escape(out.name)}.*.part.*"):
+        part.unlink(missing_ok=True)
 
 
 def _first(model: str) -> Path:
