@@ -21,7 +21,7 @@ from optimization.training.trainer import exporting, material, networks, weights
 from optimization.training.trainer.families import Choice
 from optimization.training.trainer.material import Material
 from optimization.training.trainer.run import BEST, LAST, MODEL, WORK, Run
-from optimization.training.trainer.watch import Watch, read_metrics
+from optimization.training.trainer.watch import Watch, epochs_done
 from shared.errors import ConfigError, DarnerError, ModelError, OutputError, first_line
 
 START = "start.onnx"
@@ -31,6 +31,8 @@ _DATA = "data"
 _SHOWN = 32
 """Pictures that batch normalisation is rebuilt on."""
 _MOST_WORKERS = 8
+_NMS = 0.65
+"""The overlap from which the trainer takes two boxes for one, when it judges an epoch."""
 
 
 def begin(wanted: Run, choice: Choice, found: Material, out: Path) -> None:
@@ -77,62 +79,75 @@ def learn(wanted: Run, choice: Choice, found: Material, out: Path, device: str, 
     Raises:
         DarnerError: Training failed; the checkpoints of complete epochs are kept.
     """
-    recipe, family = wanted.recipe, choice.family
+    recipe = wanted.recipe
     going_on = (out / LAST).exists()
-    if going_on and len(read_metrics(out)) >= recipe.epochs:
+    if going_on and epochs_done(out) >= recipe.epochs:
         return
     start = out / LAST if going_on else out / WORK / _START
     if going_on:
         weights.of_checkpoint(start)  # the trainer would run code that is in it
-    frozen = recipe.freeze == "trunk" or (
-        recipe.freeze == "auto" and bool(wanted.weights) and str(wanted.weights).endswith(".onnx")
-    )
-    pictures = len(found.pictures("train"))
-    rate = recipe.rated(choice, knows=bool(wanted.weights))
     watch = Watch(
         out,
-        pictures=pictures,
+        pictures=len(found.pictures("train")),
         epochs=recipe.epochs,
         seed=recipe.seed,
         erase=recipe.erase,
         scales=recipe.scales,
-        stride=family.stride,
-        rate=rate,
+        stride=choice.family.stride,
+        rate=recipe.rated(choice, knows=bool(wanted.weights)),
     )
-    gpu = device != "cpu"
     model = networks.build(choice, len(wanted.names), str(start))
+    shared = _shared(wanted, choice, found, device, workers)
+    data = str((out / WORK / _DATA / "data.yaml").absolute())
     with (
         contextlib.redirect_stdout(io.StringIO()),  # pycocotools prints tables
         warnings.catch_warnings(),
         _finite(model, watch),
     ):
         warnings.simplefilter("ignore")
+        if wanted.weights and not going_on:
+            first = device if device.startswith("c") else f"cuda:{device.partition(',')[0]}"
+            place = {"project": str((out / WORK).absolute()), "name": "start", "exist_ok": True}
+            watch.begin(model.val(data, iou=_NMS, verbose=False, **shared | place | {"device": first}))
+        resumed = str(start) if going_on else False
+        place = {"project": str(out.absolute()), "name": WORK, "exist_ok": True}
         model.train(
-            str((out / WORK / _DATA / "data.yaml").absolute()),
-            epochs=recipe.epochs,
-            batch=min(recipe.batch, pictures),
-            imgsz=recipe.sized(choice),
-            lr0=rate,
-            device=device,
-            workers=(min(_MOST_WORKERS, usable_cores() - 1) if gpu else 0) if workers is None else workers,
-            seed=recipe.seed,
-            project=str(out.absolute()),
-            name=WORK,
-            exist_ok=True,
-            resume=str(start) if going_on else False,
-            amp=recipe.mixed and gpu,
-            ema=recipe.average,
-            patience=recipe.patience,
-            freeze=family.trunk if frozen else None,
-            warmup_epochs=recipe.warm_up,
-            no_aug_epochs=recipe.plain,
-            mosaic_prob=recipe.mosaic,
-            mixup_prob=recipe.mixup,
-            eval_interval=1,
-            save_period=0,
-            faster_coco_eval=False,
-            callbacks=watch,
+            data, resume=resumed, callbacks=watch, **shared | place | _learning(wanted, choice, device)
         )
+
+
+def _shared(wanted: Run, choice: Choice, found: Material, device: str, workers: int | None) -> dict[str, Any]:
+    """What training and judging have in common."""
+    own = min(_MOST_WORKERS, usable_cores() - 1) if device != "cpu" else 0
+    return {
+        "batch": min(wanted.recipe.batch, len(found.pictures("train"))),
+        "imgsz": wanted.recipe.sized(choice),
+        "workers": own if workers is None else workers,
+        "device": device,
+        "faster_coco_eval": False,
+    }
+
+
+def _learning(wanted: Run, choice: Choice, device: str) -> dict[str, Any]:
+    """How it learns, in the trainer's words."""
+    recipe, family = wanted.recipe, choice.family
+    folded = bool(wanted.weights) and str(wanted.weights).endswith(".onnx")
+    frozen = recipe.freeze == "trunk" or (recipe.freeze == "auto" and folded)
+    return {
+        "epochs": recipe.epochs,
+        "lr0": recipe.rated(choice, knows=bool(wanted.weights)),
+        "seed": recipe.seed,
+        "amp": recipe.mixed and device != "cpu",
+        "ema": recipe.average,
+        "patience": recipe.patience,
+        "freeze": family.trunk if frozen else None,
+        "warmup_epochs": recipe.warm_up,
+        "no_aug_epochs": recipe.plain,
+        "mosaic_prob": recipe.mosaic,
+        "mixup_prob": recipe.mixup,
+        "eval_interval": 1,
+        "save_period": 0,
+    }
 
 
 @contextmanager
@@ -206,7 +221,7 @@ def in_words(wanted: Run, out: Path) -> Iterator[None]:
 
 
 def _kept(out: Path) -> str:
-    done = len(read_metrics(out)) if (out / LAST).exists() else 0
+    done = epochs_done(out) if (out / LAST).exists() else 0
     return (
         f"; {done} epochs are kept, and --resume --out {out} goes on after them"
         if done

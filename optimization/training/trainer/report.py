@@ -46,7 +46,7 @@ def write(choice: Choice, found: Material, out: Path) -> tuple[Scores | None, Sc
     title = f"{choice.name} on {len(truth.pictures)} pictures of val"
     curves.save_all(evaluation.curves(), out / PRECISION, title)
     matrix.save(confusion(truth, seen.found, seen.category_ids, _SURE), out / CONFUSION, title)
-    draw(rows, out / CURVES, before.ap if before else None)
+    draw(rows, out / CURVES)
     return before, after, rows
 
 
@@ -59,13 +59,12 @@ def _settings(path: Path) -> ModelSettings:
     )
 
 
-def draw(rows: list[dict[str, Any]], path: Path, before: float | None) -> None:
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the loss, its parts, and the average precision over the epochs.
 
     Args:
         rows: Of `metrics.csv`.
         path: The picture.
-        before: Average precision of the weights before training, 0..1; None where there is none.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -73,7 +72,7 @@ def draw(rows: list[dict[str, Any]], path: Path, before: float | None) -> None:
     drawn = figure.blank(10, 4.2)
     losses, scores = drawn.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
-    parts = [name for name in rows[0] if name.startswith("loss")]
+    parts = [name for name in rows[-1] if name.startswith("loss")]
     for place, name in enumerate(parts):
         losses.plot(
             epochs,
@@ -86,8 +85,6 @@ def draw(rows: list[dict[str, Any]], path: Path, before: float | None) -> None:
     for name, label, colour in (("ap", "AP", figure.COLOURS[0]), ("ap50", "AP50", figure.COLOURS[1])):
         values = [row[name] for row in rows]
         scores.plot(epochs, values, color=colour, marker="." if len(rows) < 30 else None, label=label)
-    if before is not None:
-        scores.axhline(100 * before, color="#888888", ls="--", lw=1, label="AP before training")
     losses.set(xlabel="epoch", ylabel="loss", title="train")
     scores.set(xlabel="epoch", ylabel="percent", ylim=(0, None), title="val")
     for axes in (losses, scores):

@@ -29,7 +29,8 @@ class Trained:
         last: The checkpoint of the last epoch.
         dataset: What it learnt from and was judged on; its names are the model's, by class id.
         digest: The dataset's SHA-256, in hexadecimal.
-        metrics: A row for each epoch, as `metrics.csv` has it: loss and its parts, AP, AP50, seconds.
+        metrics: A row for each epoch, as `metrics.csv` has it: loss and its parts, AP, AP50, seconds. Epoch
+            0 is what the weights were worth before.
         before: What the weights scored on val before training, as the node would have seen it; None for
             random ones.
         after: What the ONNX file scores on val, as the node sees it.
@@ -89,10 +90,11 @@ def train(
     Raises:
         DarnerError: Something cannot be used, or training failed; what is complete is kept.
     """
-    _need()
     recipe, out, data = recipe or Recipe(), Path(out), Path(data)
     choice = families.choose(model)
     recipe.sized(choice)
+    _need()
+    device = _device(device)
     found = material.load(data)
     wanted = Run(
         model=choice.name,
@@ -104,7 +106,7 @@ def train(
     )
     run.begin(out, force=force)
     run.save(out, wanted)
-    return _train(wanted, choice, found, out, _device(device), workers)
+    return _train(wanted, choice, found, out, device, workers)
 
 
 def resume(out: str | Path, *, device: str = "auto", workers: int | None = None) -> Trained:

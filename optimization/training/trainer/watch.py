@@ -8,6 +8,7 @@ import math
 import os
 import random
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ class Watch:
         network.register_forward_pre_hook(self._change)
         network.register_forward_hook(self._check)
 
+    def begin(self, measured: Mapping[str, float]) -> None:
+        """Write what the weights are worth before the first epoch, as epoch 0."""
+        files.save(self._out / METRICS, _table([{"epoch": 0, **_scores(measured)}]))
+
     def on_train_start(self, event: Any) -> None:
         """Begin, or go on with an earlier run's rows."""
         done = event.start_epoch - 1  # the trainer counts from 1
@@ -75,7 +80,7 @@ class Watch:
         measured = event.val_metrics
         row: dict[str, Any] = {"epoch": event.epoch, "loss": event.train_loss}
         row |= {f"loss_{name}": value for name, value in event.train_loss_items.items()}
-        row |= {"ap": 100 * measured["metrics/mAP50-95"], "ap50": 100 * measured["metrics/mAP50"]}
+        row |= _scores(measured)
         row |= {"rate": max(event.lr.values()), "seconds": event.epoch_seconds}
         row["pictures_s"] = self._pictures / max(event.epoch_seconds, 1e-9)
         self._rows.append(row)
@@ -136,9 +141,18 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
         ]
 
 
+def epochs_done(out: Path) -> int:
+    """The last epoch of a run's `metrics.csv`; 0 where there is none."""
+    return max((int(row["epoch"]) for row in read_metrics(out)), default=0)
+
+
+def _scores(measured: Mapping[str, float]) -> dict[str, float]:
+    return {"ap": 100 * measured["metrics/mAP50-95"], "ap50": 100 * measured["metrics/mAP50"]}
+
+
 def _table(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO(newline="")
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys(name for row in reversed(rows) for name in row))
     table = csv.DictWriter(text, names, lineterminator="\n")
     table.writeheader()
     table.writerows({name: _shown(value) for name, value in row.items()} for row in rows)

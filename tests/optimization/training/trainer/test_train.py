@@ -93,6 +93,8 @@ def test_weights_of_an_export_start_where_it_ended(
         recipe=Recipe(epochs=1, rate=1e-9, average=False, **QUICK),
     )
     assert again.before == again.after == trained.after
+    assert [row["epoch"] for row in again.metrics] == [0, 1]
+    assert again.metrics[0]["ap"] == again.metrics[1]["ap"]
     known = onnx.load(str(again.model)).metadata_props
     assert any(item.key == "darner.parent" and len(item.value) == 64 for item in known)
 
