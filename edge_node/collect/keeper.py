@@ -186,10 +186,11 @@ class Keeper:
             if found is not None:
                 candidate.reasons = ("disagreement",)
                 more = self._source.proposals(found, frame.width, frame.height)
-        if "new_scene" in self._chooser.settings.reasons and self._scenes.is_new(scene):
-            candidate.reasons += ("new_scene",)
-        if not candidate.reasons and candidate.step != "hold":
-            return None
+        if candidate.step != "hold":  # the reasons of a held frame follow, perhaps at this moment
+            if "new_scene" in self._chooser.settings.reasons and self._scenes.is_new(scene):
+                candidate.reasons += ("new_scene",)
+            if not candidate.reasons:
+                return None
         jpeg = as_jpeg(frame.picture, (frame.width, frame.height), self._chooser.settings.quality)
         said = self._source.says(self._camera, item, scene.light)
         boxes = (said.boxes + more)[: limits.DETECTIONS]
