@@ -82,6 +82,13 @@ def test_what_a_mask_dropped_is_not_lost() -> None:
         assert one.choose(*shown(tracks, t, ignored=dropped)) is None
 
 
+def test_nobody_waits_long_for_an_object_that_stands_still() -> None:
+    one = chooser("flicker", "lost_track")
+    for tracks, t in film([Actor(1, unseen(HERE, (2.0, 20.0)))], clock(FPS, 22), give_up_s=60):
+        candidate = one.choose(*shown(tracks, t))
+        assert candidate is None or candidate.step == "hold"
+
+
 def test_nothing_is_lost_by_a_restart_of_the_picture() -> None:
     one = chooser("lost_track", "flicker")
     for tracks, t in film([Actor(1, stand(0.5, 0.6, 0, 3))], clock(FPS, 8)):
