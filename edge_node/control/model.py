@@ -22,8 +22,11 @@ from shared.wire.messages import ModelInfo
 
 log = logging.getLogger("darner.model")
 
-ANSWER_S = 20.0
-"""How long the answer to `reload` waits for the new file, seconds; an engine may take minutes to build."""
+ANSWER_S = 8.0
+"""How long the answer to `reload` waits for the new file, seconds; an engine may take minutes to build.
+
+After 10 s, the watchdog would call the thread of the commands late.
+"""
 
 
 def about(settings: ModelSettings, detector: Detector) -> ModelInfo:

@@ -83,11 +83,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         DarnerError: The options do not fit together, or a night that was to be worked once has failed.
     """
-    need("torch", extra="train")
     from optimization.training.nightly import watch
     from optimization.training.nightly.night import night
 
     watched = _watched(args)
+    need("torch", extra="train")
     with watch.locked(watched), stop_on_signals() as stop:
         if not args.once:
             watch.watch(watched, args.at or time(3), stop, say=_say)

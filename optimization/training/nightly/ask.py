@@ -16,7 +16,7 @@ from shared.wire import messages, topics
 from shared.wire.messages import Request, Response
 
 WITHIN_S = 30.0
-"""How long the node may take to answer; it waits 20 s for the file itself."""
+"""How long the node may take to answer; it waits 8 s for the file itself."""
 
 
 def reload(settings: MqttSettings, node: str, within_s: float = WITHIN_S) -> dict[str, Any]:
