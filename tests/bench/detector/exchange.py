@@ -1,7 +1,7 @@
 """How long frames wait while another file of the model is loaded and takes its place.
 
-`python -m tests.bench.detector.exchange` prints the time of one picture with the built-in model, alone and while
-another thread loads and exchanges it, and what an exchange takes.
+`python -m tests.bench.detector.exchange` prints the time of one picture with the built-in model, alone and
+while another thread loads and exchanges it, and what an exchange takes.
 """
 
 from __future__ import annotations
