@@ -62,7 +62,7 @@ function refresh() {
   buttonById("redo").disabled = !boxes?.canRedo;
   const unsaved = drafts.size ? `, ${drafts.size} not saved` : "";
   const { decided = 0, total = 0, hours = 0, hours_decided: seen = 0 } = progress ?? {};
-  byId("progress").textContent = `${decided} of ${total} labelled${hours ? `, from ${seen} of ${hours} hours` : ""}${unsaved}`;
+  byId("progress").textContent = `${decided} of ${total} labelled${hours > 1 ? `, from ${seen} of ${hours} hours` : ""}${unsaved}`;
 }
 
 /**
@@ -126,7 +126,7 @@ async function show() {
   view.show(shown, boxes);
   panel.about(picture);
   const list = boxes.list.map(({ label }) => label);
-  say(picture.problem ?? (shown ? `${list.length} boxes${list.length ? `: ${list.join(", ")}` : ""}` : "The browser cannot show this picture."));
+  say(picture.problem ?? (shown ? `${list.length || "No"} ${list.length === 1 ? "box" : "boxes"}${list.length ? `: ${list.join(", ")}` : ""}` : "The browser cannot show this picture."));
   if (!(document.activeElement instanceof HTMLElement && document.activeElement.matches("#filters *"))) view.focus();
   refresh();
   const { following } = queue;

@@ -14,6 +14,15 @@ export const REASONS = {
   lost_track: "an object that was lost", disagreement: "two looks that disagree",
 };
 
+/**
+ * When a picture was taken. A video counts from its start, which looks like 1970.
+ * @param {number} us
+ */
+function taken(us) {
+  const at = new Date(us / 1000);
+  return at.getUTCFullYear() > 1970 ? at.toLocaleString() : `${at.toISOString().slice(11, 21)} in the video`;
+}
+
 export class Panel {
   /** @type {string[]} */
   classes = [];
@@ -82,7 +91,7 @@ export class Panel {
     const facts = picture ? [
       ["State", picture.state ?? "open"],
       ["Camera", picture.camera],
-      ["Taken", picture.captured_us === null ? null : new Date(picture.captured_us / 1000).toLocaleString()],
+      ["Taken", picture.captured_us === null ? null : taken(picture.captured_us)],
       ["Kept for", picture.reasons.map((reason) => REASONS[reason] ?? reason).join(", ")],
       ["Light", picture.light === null ? null : `${Math.round(picture.light * 100)} %`],
       ["Boxes by", picture.model],
