@@ -72,6 +72,20 @@ def stop_on_signals(
         os.close(told)
 
 
+@contextmanager
+def interrupt_on_sigterm() -> Iterator[None]:
+    """SIGTERM raises `KeyboardInterrupt` in the main thread, as SIGINT does.
+
+    For commands whose work is in the main thread, and which need not end in an orderly way: the exception
+    may come anywhere.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _nothing(*_: object) -> None:
     pass
 

@@ -68,20 +68,22 @@ def read(path: Path) -> Dataset:
     return found.dataset
 
 
-def find(path: Path) -> Found:
+def find(path: Path, pictures: Path | None = None) -> Found:
     """Read a dataset, and skip what cannot be read.
 
     Args:
         path: Its folder, a COCO file or a `data.yaml`.
+        pictures: Folder of the pictures that a COCO file names; None: it is looked for beside the file.
 
     Raises:
-        SourceError: It has no known format, or nothing in it can be read.
+        SourceError: It has no known format, or nothing in it can be read; or a folder of pictures is named
+            for another format than COCO's.
         ConfigError: Pillow is not installed.
     """
     need("PIL", extra="optimize")
     reading = Reading()
     try:
-        kind, take = _recognised(path)
+        kind, take = _recognised(path, pictures)
         dataset = take(reading)
     except OSError as error:
         raise SourceError(f"{shown(path)}: cannot be read ({error.strerror})") from None
@@ -113,11 +115,15 @@ def _has_annotations(folder: Path) -> bool:
     return yamls or texts or bool(_voc_files(folder) or _coco_files(folder))
 
 
-def _recognised(path: Path) -> tuple[Format, Callable[[Reading], Dataset]]:
+def _recognised(path: Path, pictures: Path | None) -> tuple[Format, Callable[[Reading], Dataset]]:
     """The format of a dataset, and what reads it."""
+    if path.is_file() and path.suffix.lower() == ".json":
+        return "coco", lambda reading: coco.read([path], pictures or path.parent, reading, pictures)
+    if pictures is not None:
+        raise SourceError(
+            f"{shown(path)}: is no COCO file (.json), and only such a file has its pictures elsewhere"
+        )
     if path.is_file():
-        if path.suffix.lower() == ".json":
-            return "coco", lambda reading: coco.read([path], path.parent, reading)
         if path.suffix.lower() in (".yaml", ".yml"):
             return "yolo", lambda reading: yolo.read_yaml_dataset(path, reading)
         raise SourceError(f"{shown(path)}: is no dataset; name {_WANTED}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,16 @@ from edge_node.detect.detector import Detector
 from edge_node.machine.hardware import usable_cores
 from optimization import detectors
 from optimization.graph import graphs
-from optimization.measure.coco import Truth, read_truth
-from optimization.training import lineage, material, teachers
+from optimization.training import annotated, lineage, material, teachers
+from optimization.training.annotated import Annotated
 from optimization.training.augment import Boxes
 from optimization.training.choosing import Judging, Student
-from optimization.training.fit import Example, Plan, fit
+from optimization.training.fit import Example, Plan, chosen_device, fit
 from optimization.training.judge import Verdict
 from optimization.training.material import Still
 from optimization.training.network.answers import supported
 from optimization.training.network.interpreter import Network
+from optimization.training.schedule import Allowance
 from shared.errors import ConfigError
 
 SELF = "self"
@@ -95,7 +97,8 @@ def adapt(
         out: The file to write; a file that is there is kept as ``OUT.previous``.
         video: A video instead of pictures.
         frames: Only the first so many frames of the video.
-        labels: COCO annotations of the pictures, instead of teachers.
+        labels: An annotated dataset, instead of teachers: a folder, COCO file or ``data.yaml``. With it,
+            `pictures` says where a COCO file's pictures are, if not where the file says.
         teachers: Models that label the pictures; ("self",) for the model itself, which looks longer.
         teacher_labels: Names of the classes of teachers that do not name theirs; none: COCO's.
         classes: What to learn; none: every class that is seen often enough.
@@ -110,29 +113,36 @@ def adapt(
     Raises:
         DarnerError: The model cannot be trained, pictures or labels are no use, or the disk takes no file.
     """
-    start, plan = time.monotonic(), plan or Plan()
-    torch.set_num_threads(usable_cores())
-    stills = _stills(pictures, video, frames)
-    student = _student(model, stills)
-    network = Network(graphs.load(student.path))
-    truth, known = _labels(student, stills, pictures, labels, teachers, teacher_labels)
-    learn, held = material.split(stills)
+    plan = plan or Plan()
+    time_left = Allowance(plan.minutes)
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
+    device = chosen_device(plan.device)
+    gather = partial(_gather, pictures, video, frames, labels, teachers, say)
+    student, given = _student(model, gather)
+    original = graphs.load(student.path)
+    network = Network(original, device)
+    truth, known = given.truth, given.known
+    if not given.digest:
+        truth, known = _taught_by(student, given.stills, teachers, teacher_labels, time_left)
+    learn, held = given.parts or material.split(given.stills)
     taught = _taught(student.names, truth, known, learn, held, classes, say)
     truth = [_only(boxes, taught) for boxes in truth]
     names = tuple(student.names[kind] for kind in taught)
     say(f"learning {', '.join(names)} from {len(learn)} pictures; {len(held)} others judge")
-    examples = [Example(stills[place].read, truth[place]) for place in learn]
-    weights, losses = fit(network, student.layout, student.target, examples, taught, plan)
-    data = material.digest(
-        [stills[place] for place in learn], [truth[place] for place in learn], student.names
+    judging = Judging(student, given.stills, truth, held, taught, keep, keep_on, plan.seed)
+    begun = time.monotonic()
+    before = judging.see(original)
+    seconds = time_left.for_learning(time.monotonic() - begun)
+    examples = [Example(given.stills[place].read, truth[place]) for place in learn]
+    weights, losses = fit(network, student.layout, student.target, examples, taught, plan, seconds)
+    data = given.digest or material.digest(
+        [given.stills[place] for place in learn], [truth[place] for place in learn], student.names
     )
-    judging = Judging(student, stills, truth, held, taught, keep, keep_on, video is not None, plan.seed)
-    made, share, verdict, others, why = judging.choose(network, weights)
+    made, share, verdict, others, why = judging.choose(network, weights, before)
+    parent = lineage.sha256(student.path)
     if made is not None:
         lineage.note(made, student.path, data, "adapt")
-        if out.exists():
-            lineage.keep(out)
-        graphs.save(made, out)
+        lineage.replace(out, made)
     return Adapted(
         written=None if made is None else out,
         why=why,
@@ -142,70 +152,66 @@ def adapt(
         share=share,
         losses=tuple(losses),
         pictures=(len(learn), len(held)),
-        parent=lineage.sha256(student.path),
+        parent=parent,
         data=data,
-        seconds=round(time.monotonic() - start, 1),
+        seconds=round(time_left.spent(), 1),
     )
 
 
-def _stills(pictures: Path | None, video: Path | None, frames: int | None) -> list[Still]:
-    if (pictures is None) == (video is None):
+def _gather(
+    pictures: Path | None,
+    video: Path | None,
+    frames: int | None,
+    labels: Path | None,
+    teachers: Sequence[str],
+    say: Say,
+    names: Sequence[str],
+) -> Annotated:
+    """The pictures; where labels are given, with what is in them."""
+    if labels is None and (pictures is None) == (video is None):
         raise ConfigError("name either a folder of pictures or a video to adapt to")
-    return material.of_video(video, frames) if video else material.of_folder(pictures or Path())
+    if (labels is None) == (not teachers):
+        raise ConfigError("name either labels or a teacher (self: the model itself, which looks longer)")
+    if labels is not None:
+        if video is not None:
+            raise ConfigError("labels belong to pictures; a video has none: leave --video out")
+        return annotated.read(labels, pictures, names, say)
+    stills = material.of_video(video, frames) if video else material.of_folder(pictures or Path())
+    return Annotated(stills, [], [], None, "")
 
 
-def _student(model: str, stills: Sequence[Still]) -> Student:
+def _student(model: str, gather: Callable[[Sequence[str]], Annotated]) -> tuple[Student, Annotated]:
+    """The model that learns, and the pictures that decide which input it learns with."""
     path = find_model(DEFAULT if model == "built-in" else model)
     name = model if model not in ("built-in", DEFAULT) else str(BUILT_IN / f"{DEFAULT}.onnx")
     settings = detectors.build(name=name, backend="onnxruntime")
-    sizes = {still.read().shape[1::-1] for still in stills[:: max(len(stills) // 20, 1)]}
     with Detector(settings) as detector:
+        layout, names = supported(detector.layout), detector.class_names
+        given = gather(names)
+        sizes = {still.read().shape[1::-1] for still in given.stills[:: max(len(given.stills) // 20, 1)]}
         targets = {detector.target(width, height) for width, height in sizes}
         target = targets.pop() if len(targets) == 1 else detector.input_format
-        layout, names = supported(detector.layout), detector.class_names
     settings = replace(settings, name=str(path), layout=layout, labels=names)
-    return Student(settings, path, layout, names, target)
+    return Student(settings, path, layout, names, target), given
 
 
-def _labels(
+def _taught_by(
     student: Student,
     stills: Sequence[Still],
-    folder: Path | None,
-    labels: Path | None,
     asked: Sequence[str],
     names: Sequence[str],
+    time_left: Allowance,
 ) -> tuple[list[Boxes], list[int]]:
-    """What is in each picture, and the classes that this is about."""
-    if (labels is None) == (not asked):
-        raise ConfigError("name either labels or a teacher (self: the model itself, which looks longer)")
-    if labels is not None:
-        if folder is None:
-            raise ConfigError("labels belong to a folder of pictures; a video has none")
-        return _annotated(read_truth(labels, folder), stills, student.names)
+    """What teachers see in each picture, and the classes that they know."""
+    seconds = time_left.for_labels()
     if tuple(asked) == (SELF,):
-        return teachers.labels_of_self(student.settings, stills), list(range(len(student.names)))
+        return (
+            teachers.labels_of_self(student.settings, stills, seconds=seconds),
+            list(range(len(student.names))),
+        )
     if SELF in asked:
         raise ConfigError("the teacher self stands alone; or name the model's file among the teachers")
-    return teachers.labels_of(asked, stills, student.names, names)
-
-
-def _annotated(truth: Truth, stills: Sequence[Still], names: Sequence[str]) -> tuple[list[Boxes], list[int]]:
-    kinds = {id_: names.index(name) for name, id_ in truth.categories.items() if name in names}
-    if not kinds:
-        raise ConfigError(
-            f"--labels: none of their classes ({', '.join(list(truth.categories)[:5])}) is one of the model's"
-        )
-    by_name = {path.name: image for image, path in truth.pictures}
-    found = []
-    for still in stills:
-        if still.name not in by_name:
-            raise ConfigError(f"--labels: do not name the picture {still.name}; take it away, or label it")
-        corners, categories, crowds = truth.objects(by_name[still.name])
-        ours = np.array([kinds.get(int(one), -1) for one in categories], np.int32)
-        keep = ours >= 0
-        boxes = corners[keep].astype(np.float32)
-        found.append(Boxes(boxes, ours[keep], (~crowds[keep]).astype(np.int32)))
-    return found, sorted(kinds.values())
+    return teachers.labels_of(asked, stills, student.names, names, seconds=seconds)
 
 
 def _taught(

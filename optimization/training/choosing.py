@@ -47,6 +47,19 @@ class Student:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What one model sees.
+
+    Attributes:
+        found: In each picture.
+        kept: AP of the classes to keep on annotated pictures, in points; None without such pictures.
+    """
+
+    found: list[Detections]
+    kept: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Judging:
     """The pictures that judge, and what must be kept."""
 
@@ -57,27 +70,37 @@ class Judging:
     taught: Sequence[int]
     keep: Sequence[str]
     keep_on: tuple[Path, Path] | None
-    video: bool
     seed: int
 
+    def see(self, model: onnx.ModelProto) -> Seen:
+        """What a model sees in all pictures.
+
+        Raises:
+            DarnerError: A picture cannot be read, or the pictures to keep classes on are no use.
+        """
+        return Seen(self._see(model), self._ap(model))
+
     def choose(
-        self, network: Network, weights: Mapping[str, Any]
+        self, network: Network, weights: Mapping[str, Any], before: Seen
     ) -> tuple[onnx.ModelProto | None, float, Verdict, dict[str, float], str]:
         """The new model if it is better, and why.
+
+        Args:
+            network: Has learnt.
+            weights: What it learnt.
+            before: What the old model sees.
 
         Returns:
             The model or None, the share of what was learnt, the verdict, the other classes, and why.
         """
-        original = graphs.load(self.student.path)
-        before, kept_before = self._see(original), self._ap(original)
-        first = Network(original).weights
+        first = Network(graphs.load(self.student.path)).weights
         for share in _DRAWN_BACK:
-            mixed = {name: first[name].detach().lerp(weight, share) for name, weight in weights.items()}
+            mixed = {name: first[name].detach().lerp(weight.cpu(), share) for name, weight in weights.items()}
             made = network.onnx(mixed)
-            after, kept_after = self._see(made), self._ap(made)
-            others = self._others(before, after, kept_before, kept_after)
+            after = self.see(made)
+            others = self._others(before, after)
             lost = _lost(others)
-            verdict = self._verdict(before, after)
+            verdict = self._verdict(before.found, after.found)
             if lost is None or share == _DRAWN_BACK[-1]:
                 break
         figures = (
@@ -106,7 +129,9 @@ class Judging:
     def _verdict(self, before: Sequence[Detections], after: Sequence[Detections]) -> Verdict:
         old, new = ([found[place] for place in self.held] for found in (before, after))
         truth = [self.truth[place] for place in self.held]
-        return judge.compare(old, new, truth, self.taught, video=self.video, seed=self.seed)
+        scenes = {self.stills[place].group for place in self.held}
+        alike = len(scenes) < len(self.held) / 2  # most pictures have a neighbour that shows the same
+        return judge.compare(old, new, truth, self.taught, video=alike, seed=self.seed)
 
     def _kept(self) -> list[int]:
         names = self.student.names
@@ -126,17 +151,11 @@ class Judging:
             settings = replace(self.student.settings, name=str(Path(folder) / "model.onnx"))
             return 100 * float(accuracy.evaluate(settings, truth, there).ap or 0.0)
 
-    def _others(
-        self,
-        before: Sequence[Detections],
-        after: Sequence[Detections],
-        ap: float | None,
-        new_ap: float | None,
-    ) -> dict[str, float]:
-        objects, share = judge.agreement(before, after, self._kept())
+    def _others(self, before: Seen, after: Seen) -> dict[str, float]:
+        objects, share = judge.agreement(before.found, after.found, self._kept())
         found = {"objects": float(objects), "agreement": share}
-        if ap is not None and new_ap is not None:
-            found |= {"ap_before": ap, "ap_after": new_ap}
+        if before.kept is not None and after.kept is not None:
+            found |= {"ap_before": before.kept, "ap_after": after.kept}
         return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from edge_node import __version__
-from optimization import files
+from optimization.graph import graphs
 from shared.errors import ConfigError
 
 PARENT, DATA, MADE, BY = "darner.parent", "darner.data", "darner.made", "darner.by"
@@ -45,13 +45,39 @@ def previous(path: Path) -> Path:
 
 
 def keep(path: Path) -> None:
-    """Keep a copy of a file that is about to be replaced.
+    """Keep a file that is about to be replaced by another under its name.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: The folder cannot be written to.
     """
-    if path.is_file():
-        files.save(previous(path), path.read_bytes())
+    if not path.is_file():
+        return
+    old = path.with_name(f"{path.name}.old")
+    try:
+        old.unlink(missing_ok=True)
+        os.link(path, old)  # at no moment is there no model
+        old.replace(previous(path))
+    except OSError as error:
+        raise ConfigError(f"{previous(path)}: cannot be written ({error.strerror})") from None
+
+
+def replace(path: Path, model: onnx.ModelProto) -> None:
+    """Write a model; a file that is there is kept as the previous one.
+
+    Whatever goes wrong, the files that are there stay as they are.
+
+    Raises:
+        DarnerError: It cannot be written.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        graphs.save(model, fresh)
+        keep(path)
+        fresh.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def roll_back(path: Path) -> None:

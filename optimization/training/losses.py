@@ -41,8 +41,13 @@ class Objects:
     ignored: Any
     ignored_class: Any
 
+    def to(self, device: str) -> Objects:
+        """The same on another device."""
+        moved = (self.xyxy, self.class_id, self.ignored, self.ignored_class)
+        return Objects(*(one.to(device) for one in moved))
 
-def loss(said: Answers, truth: Sequence[Objects], taught: Any, before: Answers | None) -> Any:
+
+def loss(said: Answers, truth: Sequence[Objects], taught: Any, before: Answers | None, every: int = 1) -> Any:
     """Loss of a batch, for each object in it; NaN where the network does not answer with numbers.
 
     Args:
@@ -50,6 +55,7 @@ def loss(said: Answers, truth: Sequence[Objects], taught: Any, before: Answers |
         truth: What is in each picture.
         taught: Ids of the classes that the truth is about.
         before: What the network said before it learnt; other classes must stay so. None: they need not.
+        every: Of how many pictures one is in `before`, from the first on.
     """
     if not bool(said.scores.isfinite().all() and said.xyxy.isfinite().all()):
         return said.scores.sum() * float("nan")
@@ -70,7 +76,8 @@ def loss(said: Answers, truth: Sequence[Objects], taught: Any, before: Answers |
         quality_sum = quality_sum + found.quality.sum()
     total = total + _varifocal(scores, target, weight)
     if before is not None:
-        total = total + _unlike(said, before, taught)
+        same = Answers(said.xyxy[::every], said.scores[::every], said.points)
+        total = total + len(said.scores) / len(same.scores) * _unlike(same, before, taught)
     return total / quality_sum.clamp(min=1.0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from edge_node.pictures import U8, fitting
 from optimization import pictures
+from optimization.dataset import places
 from optimization.training.augment import Boxes
 from shared.errors import ConfigError, SourceError
 
@@ -51,10 +51,11 @@ def of_folder(folder: Path, limit: int | None = None) -> list[Still]:
         SourceError: There are too few.
     """
     found = [
-        Still(path.name, _reader(path), path.read_bytes, None, re.sub(r"\d+$", "", path.stem))
+        Still(path.name, _reader(path), path.read_bytes, None, places.group_name(path, folder))
         for path in pictures.find(folder)[:limit]
     ]
-    return _enough(found, folder)
+    enough(len(found), folder)
+    return found
 
 
 def of_video(video: Path, frames: int | None = None) -> list[Still]:
@@ -92,7 +93,8 @@ def of_video(video: Path, frames: int | None = None) -> list[Still]:
         Still(f"frame {number}", _decoder(data), _same(data), number / rate, video.name)
         for number, data in kept
     ]
-    return _enough(found, video)
+    enough(len(found), video)
+    return found
 
 
 def split(stills: Sequence[Still]) -> tuple[list[int], list[int]]:
@@ -113,7 +115,11 @@ def split(stills: Sequence[Still]) -> tuple[list[int], list[int]]:
 
 
 def digest(stills: Sequence[Still], boxes: Sequence[Boxes], names: Sequence[str]) -> str:
-    """What tells one set of training data from another: a SHA-256 over pictures and boxes, in any order."""
+    """What tells one set of training data from another: a SHA-256 over pictures and boxes, in any order.
+
+    It is `optimization.dataset.labelled.digest`, for pictures that need not be files; what is not sure counts
+    as a crowd.
+    """
     rows = []
     for still, truth in zip(stills, boxes, strict=True):
         corners = np.round(truth.xyxy.astype(np.float64) * 100).astype(np.int64).tolist()
@@ -123,12 +129,16 @@ def digest(stills: Sequence[Still], boxes: Sequence[Boxes], names: Sequence[str]
     return hashlib.sha256("\n\n".join(sorted(rows)).encode()).hexdigest()
 
 
-def _enough(found: list[Still], where: Path) -> list[Still]:
-    if len(found) < _LEAST:
+def enough(count: int, where: Path) -> None:
+    """Refuse too few pictures.
+
+    Raises:
+        ConfigError: There are too few.
+    """
+    if count < _LEAST:
         raise ConfigError(
-            f"{where}: has {len(found)} pictures; adapting needs {_LEAST}, and 100 or more do better"
+            f"{where}: has {count} pictures; adapting needs {_LEAST}, and 100 or more do better"
         )
-    return found
 
 
 def _reader(path: Path) -> Callable[[], U8]:

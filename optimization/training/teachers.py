@@ -1,45 +1,71 @@
-"""Detectors label pictures for another one: what they are sure of, and what nothing shall be said about."""
+"""Detectors label pictures for another one: what they are sure of, and what nothing shall be said about.
+
+A teacher looks longer than a node has time for: mirrored and, where its input has any size, larger. What it
+sees is fused. Source of the looks: Solovyev et al., see `fusion.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.model_settings import ModelSettings
-from edge_node.config.settings import TrackerSettings
 from edge_node.config.tile_settings import TileSettings
 from edge_node.detect.detector import Detector
-from edge_node.frames import Detections, Tracks
+from edge_node.frames import Detections
 from edge_node.pictures import U8
-from edge_node.track.tracker import create
 from optimization import detectors
 from optimization.measure.watching import detect_pictures
 from optimization.training.augment import Boxes
-from optimization.training.fusion import fuse, overlaps
+from optimization.training.following import SURE, UNSURE, settled
+from optimization.training.fusion import fuse
 from optimization.training.material import Still
 from shared.errors import ConfigError, ModelError
 
-SURE, UNSURE = 0.4, 0.15
-"""From the first score on, a box is an object; below the second it is nothing; between, it is ignored."""
 _LARGER = 1.5
-_TRACKED_SURE, _TRACKED_FRAMES, _SAME = 0.35, 4, 0.5
-"""A weak box is sure, too, where its object was seen so well in the mean of so many frames, both ways."""
+_GRID = 2
+_TILES = TileSettings(columns=_GRID, rows=_GRID)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """One way to look at pictures.
+
+    Attributes:
+        see: What is seen in each picture, with the student's class ids.
+        knows: The student's classes that are seen in this way.
+        cost: Time of this look, in usual looks of the same detector.
+        optional: Whether it is left out where time is short.
+    """
+
+    see: Callable[[Iterable[U8]], Iterator[Detections]]
+    knows: frozenset[int]
+    cost: float
+    optional: bool = True
 
 
 def labels_of(
-    models: Sequence[str], stills: Sequence[Still], names: Sequence[str], labels: Sequence[str] = ()
+    models: Sequence[str],
+    stills: Sequence[Still],
+    names: Sequence[str],
+    labels: Sequence[str] = (),
+    *,
+    seconds: float | None = None,
 ) -> tuple[list[Boxes], list[int]]:
     """What one or several teachers see.
 
     Args:
         models: Files or names of known models.
-        stills: The pictures.
+        stills: The pictures; those with times follow each other.
         names: Of the student's classes.
         labels: Of the classes of teachers that do not name theirs; none: COCO's.
+        seconds: How long they may take; when that is short, they look less often. None: as long as it takes.
 
     Returns:
         The boxes of each picture, and the ids of the classes that a teacher knows.
@@ -49,100 +75,96 @@ def labels_of(
         DarnerError: A teacher cannot run, or a picture cannot be read.
     """
     with ExitStack() as stack:
-        ready = [_opened(stack, model, labels or ("coco",)) for model in models]
-        maps = [[names.index(name) if name in names else -1 for name in one.class_names] for one in ready]
-        knows = [{kind for kind in one if kind >= 0} for one in maps]
-        if not any(knows):
+        ways = []
+        for model in models:
+            settings, detector = _opened(stack, model, labels or ("coco",))
+            ids = [names.index(name) if name in names else -1 for name in detector.class_names]
+            ways.append(_looks(stack, detector, settings, ids))
+        knows = frozenset[int]().union(*(looks[0].knows for looks in ways))
+        if not knows:
             raise ConfigError(
                 f"--teacher {','.join(models)}: knows none of the model's classes ({', '.join(names[:3])}...)"
             )
-        found = []
-        for still in tqdm(stills, desc="teacher", unit=" pictures", disable=None):
-            image = still.read()
-            seen = [_renamed(one.detect(image)[0], ids) for one, ids in zip(ready, maps, strict=True)]
-            found.append(fuse(seen, knows) if len(seen) > 1 else seen[0])
-    return [_boxes(one, one.score >= SURE) for one in found], sorted(set().union(*knows))
+        return _labels(ways, stills, seconds), sorted(knows)
 
 
-def labels_of_self(settings: ModelSettings, stills: Sequence[Still]) -> list[Boxes]:
-    """What a model sees if it looks longer: larger, mirrored, in tiles, forwards and backwards in time.
+def labels_of_self(
+    settings: ModelSettings, stills: Sequence[Still], *, seconds: float | None = None
+) -> list[Boxes]:
+    """What a model sees if it looks longer: larger, mirrored, in tiles.
 
     Args:
         settings: Of the model.
-        stills: The pictures; only those with times follow each other.
+        stills: The pictures; those with times follow each other.
+        seconds: How long it may take; None: as long as it takes.
     """
     with ExitStack() as stack:
         usual = stack.enter_context(Detector(settings))
-        looks: list[Iterator[Detections]] = [
-            (usual.detect(still.read())[0] for still in stills),
-            (_mirrored(usual, still.read()) for still in stills),
-            detect_pictures(
-                (still.read() for still in stills),
-                usual,
-                CameraSettings(source="pictures", tiles=TileSettings(columns=2, rows=2)),
-                settings,
-            ),
-        ]
-        if larger := _larger(usual, settings):
-            large = stack.enter_context(Detector(larger))
-            looks.append(large.detect(still.read())[0] for still in stills)
-        bar = tqdm(
-            zip(*looks, strict=True), total=len(stills), desc="teacher", unit=" pictures", disable=None
-        )
-        found = [fuse(seen) for seen in bar]
+        looks = _looks(stack, usual, settings, range(len(usual.class_names)))
+        camera = CameraSettings(source="pictures", tiles=_TILES)
+
+        def tiled(images: Iterable[U8]) -> Iterator[Detections]:
+            return detect_pictures(images, usual, camera, settings)
+
+        parts = 1.0 + _GRID**2
+        return _labels([[*looks, _Look(tiled, looks[0].knows, parts)]], stills, seconds)
+
+
+def _looks(stack: ExitStack, detector: Detector, settings: ModelSettings, ids: Sequence[int]) -> list[_Look]:
+    """The ways in which a detector looks, the usual one first."""
+    knows = frozenset(kind for kind in ids if kind >= 0)
+
+    def plain(images: Iterable[U8]) -> Iterator[Detections]:
+        return (_renamed(detector.detect(image)[0], ids) for image in images)
+
+    def mirrored(images: Iterable[U8]) -> Iterator[Detections]:
+        return (_renamed(_mirrored(detector, image), ids) for image in images)
+
+    found = [_Look(plain, knows, 1.0, optional=False), _Look(mirrored, knows, 1.0)]
+    if larger := _larger(detector, settings):
+        large = stack.enter_context(Detector(larger))
+
+        def nearer(images: Iterable[U8]) -> Iterator[Detections]:
+            return (_renamed(large.detect(image)[0], ids) for image in images)
+
+        found.append(_Look(nearer, knows, _LARGER**2))
+    return found
+
+
+def _labels(ways: Sequence[Sequence[_Look]], stills: Sequence[Still], seconds: float | None) -> list[Boxes]:
+    """Fuse the looks that there is time for, and follow what is seen in a video."""
+    start, seen, knows = time.monotonic(), [], []
+    for looks in ways:
+        usual_s = 0.0
+        for look in looks:
+            left = float("inf") if seconds is None else seconds - (time.monotonic() - start)
+            if look.optional and look.cost * usual_s > left:
+                continue
+            begun = time.monotonic()
+            images = tqdm(stills, desc="teacher", unit=" pictures", disable=None, leave=False)
+            seen.append(list(look.see(still.read() for still in images)))
+            knows.append(look.knows)
+            usual_s = usual_s or time.monotonic() - begun
+    found = [fuse(one, knows) for one in zip(*seen, strict=True)] if len(seen) > 1 else seen[0]
+    found = [one[np.flatnonzero(one.score >= UNSURE)] for one in found]
     if stills[0].second is None:
-        return [_boxes(one, one.score >= SURE) for one in found]
-    seconds = [still.second or 0.0 for still in stills]
-    return [_boxes(one, sure) for one, sure in zip(found, smoothed(found, seconds), strict=True)]
-
-
-def smoothed(found: Sequence[Detections], seconds: Sequence[float]) -> list[np.ndarray]:
-    """Which boxes are sure: by themselves, or because the object was seen well before and after.
-
-    Args:
-        found: Of each frame, in order.
-        seconds: When each frame was taken.
-    """
-    ahead = _support(found, seconds)
-    back = _support(found[::-1], [-second for second in seconds[::-1]])[::-1]
+        return [Boxes(one.xyxy, one.class_id, (one.score >= SURE).astype(np.int32)) for one in found]
+    boxes, sure = settled(found, [still.second or 0.0 for still in stills])
     return [
-        (one.score >= SURE) | ((one.score >= UNSURE) & before & after)
-        for one, before, after in zip(found, ahead, back, strict=True)
+        Boxes(xyxy, one.class_id, certain.astype(np.int32))
+        for one, xyxy, certain in zip(found, boxes, sure, strict=True)
     ]
 
 
-def _support(found: Sequence[Detections], seconds: Sequence[float]) -> list[np.ndarray]:
-    """Which boxes of each frame belong to a track that is long and well seen on the mean."""
-    steps = np.diff(seconds, prepend=seconds[0] - 0.1).clip(1e-3).tolist()
-    tracker = create(TrackerSettings(lost_s=max(1.5, 4 * float(np.median(steps)))))
-    frames: list[Tracks] = [tracker.update(one, dt) for one, dt in zip(found, steps, strict=True)]
-    scores: dict[int, list[float]] = {}
-    owners: list[np.ndarray] = []
-    for one, tracks in zip(found, frames, strict=True):
-        owner = np.zeros(len(one), np.int64)
-        if len(one) and len(tracks.track_id):
-            overlap = overlaps(one.xyxy, tracks.xyxy) * (one.class_id[:, None] == tracks.class_id[None])
-            best = overlap.argmax(1)
-            near = overlap[np.arange(len(one)), best] > _SAME
-            owner[near] = tracks.track_id[best[near]]
-        for identity, score in zip(owner.tolist(), one.score.tolist(), strict=True):
-            scores.setdefault(identity, []).append(score)
-        owners.append(owner)
-    good = [
-        identity
-        for identity, seen in scores.items()
-        if identity and len(seen) >= _TRACKED_FRAMES and float(np.mean(seen)) >= _TRACKED_SURE
-    ]
-    return [np.isin(owner, good) for owner in owners]
-
-
-def _opened(stack: ExitStack, model: str, labels: Sequence[str]) -> Detector:
+def _opened(stack: ExitStack, model: str, labels: Sequence[str]) -> tuple[ModelSettings, Detector]:
     """A teacher, ready to run; with these names if it has none."""
     keys = {"name": model, "backend": "onnxruntime", "confidence": UNSURE}
+    settings = detectors.build(**keys)
     try:
-        return stack.enter_context(Detector(detectors.build(**keys)))
+        return settings, stack.enter_context(Detector(settings))
     except ModelError:  # if something else is wrong, that is said again
-        return stack.enter_context(Detector(detectors.build(**keys, labels=list(labels))))
+        settings = detectors.build(**keys, labels=list(labels))
+        return settings, stack.enter_context(Detector(settings))
 
 
 def _larger(usual: Detector, settings: ModelSettings) -> ModelSettings | None:
@@ -173,8 +195,3 @@ def _renamed(seen: Detections, ids: Sequence[int]) -> Detections:
     kinds = np.asarray(ids, np.int32)[seen.class_id]
     known = np.flatnonzero(kinds >= 0)
     return Detections(seen.xyxy[known], seen.score[known], kinds[known])
-
-
-def _boxes(seen: Detections, sure: np.ndarray) -> Boxes:
-    likely = seen.score >= UNSURE
-    return Boxes(seen.xyxy[likely], seen.class_id[likely], sure[likely].astype(np.int32))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
+import os
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from optimization import arguments, files
 from optimization.command import Command
 from optimization.commands.learning import nightly
-from shared.errors import ConfigError, ModelError, OutputError
+from shared.errors import ConfigError, ModelError
 from shared.program import need
+from shared.signals import interrupt_on_sigterm
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames", type=arguments.positive, metavar="N", help="only the video's first N frames"
     )
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="COCO annotations of the pictures")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="PATH",
+        help="annotated pictures instead: a folder, COCO file or data.yaml; --pictures then says where "
+        "the pictures of a COCO file are, if not where it says",
+    )
     parser.add_argument(
         "--teacher",
         type=arguments.names,
@@ -58,9 +64,19 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep-images", type=Path, metavar="DIR", help="or with their pictures here")
     parser.add_argument(
-        "--epochs", type=arguments.positive, default=8, metavar="N", help="default: %(default)s"
+        "--epochs",
+        type=arguments.positive,
+        metavar="N",
+        help="how often each picture is learnt from (default: so often that there are about 200 steps)",
     )
-    parser.add_argument("--minutes", type=_minutes, metavar="M", help="learn for at most so long")
+    parser.add_argument(
+        "--minutes",
+        type=_minutes,
+        default=5.0,
+        metavar="M",
+        help="how long all may take, labelling and judging included; 0: as long as it takes (default: "
+        "%(default)g)",
+    )
     parser.add_argument(
         "--batch", type=arguments.positive, default=8, metavar="N", help="default: %(default)s"
     )
@@ -69,6 +85,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--no-average", action="store_true", help="take the last weights, not an average (EMA)"
+    )
+    parser.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="auto: a GPU where there is one"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices (default: 0)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the new model")
@@ -96,13 +115,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     files.claim(args.out, force=args.force)
     files.claim(args.json, force=args.force)
     need("torch", extra="train")
-    before = signal.signal(signal.SIGTERM, _stop)
-    try:
+    with interrupt_on_sigterm():
         document = _adapt(args)
-    except KeyboardInterrupt:
-        raise OutputError(f"interrupted; {args.out} was not written") from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
     if document["written"] is None:
         files.save_json(args.json, document)
         raise ModelError(f"{args.out}: was not written: the new model is {document['why']}")
@@ -110,6 +124,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _adapt(args: argparse.Namespace) -> dict[str, Any]:
+    # PyTorch's threads else wait for each other in a loop, which on a busy machine takes the time of those
+    # that work: twice as much in all.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from optimization.training.adapt import adapt
     from optimization.training.fit import Plan
 
@@ -130,11 +147,12 @@ def _adapt(args: argparse.Namespace) -> dict[str, Any]:
         keep_on=keep_on,
         plan=Plan(
             epochs=args.epochs,
-            minutes=args.minutes,
+            minutes=args.minutes or None,
             batch=args.batch,
             rate=args.rate,
             average=not args.no_average,
             seed=args.seed,
+            device=args.device,
         ),
     )
     if done.written:
@@ -150,17 +168,13 @@ def _others(others: dict[str, float]) -> str:
     return f"{others['agreement']:.0%} of the other classes' {others['objects']:.0f} objects stayed"
 
 
-def _stop(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def _minutes(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
-    if not 0 < value < 1e5:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
+        value = -1.0
+    if not 0 <= value < 1e5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes: 0 or more")
     return value
 
 

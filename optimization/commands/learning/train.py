@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import tempfile
 from dataclasses import fields
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from optimization import files
@@ -16,6 +14,7 @@ from optimization.commands import compare, quantize
 from optimization.training.trainer import families
 from optimization.training.trainer.recipe import Recipe
 from shared.errors import ConfigError, OutputError
+from shared.signals import interrupt_on_sigterm
 
 if TYPE_CHECKING:
     from optimization.training.trainer.train import Trained
@@ -133,20 +132,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         DarnerError: Something cannot be used, or training failed.
     """
     files.claim(args.json, force=args.force)
-    before = signal.signal(signal.SIGTERM, _stop)
     try:
-        trained = _train(args)
-        document = trained.document()
-        print(_told(trained))
-        if trained.before and trained.after.ap <= trained.before.ap:
-            print("no epoch is better than the weights were; more pictures or a lower --rate may help")
-        known = [str(trained.model)]
-        if args.quantize or args.compare:
-            document |= _beyond(args, trained, known)
+        with interrupt_on_sigterm():
+            trained = _train(args)
+            document = trained.document()
+            print(_told(trained))
+            if trained.before and trained.after.ap <= trained.before.ap:
+                print("no epoch is better than the weights were; more pictures or a lower --rate may help")
+            known = [str(trained.model)]
+            if args.quantize or args.compare:
+                document |= _beyond(args, trained, known)
     except KeyboardInterrupt:
         raise OutputError(f"interrupted; what is complete is in {args.out}") from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
     print(f"the node runs it with: model.name: {known[-1]}")
     return document
 
@@ -208,10 +205,6 @@ def _called(command: Command, words: list[str]) -> dict[str, Any]:
     command.declare(parser)
     parser.add_argument("--force", action="store_true")
     return command.run(parser.parse_args(words))
-
-
-def _stop(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 COMMAND = Command(

@@ -56,13 +56,14 @@ class _File(msgspec.Struct):
     annotations: list[_Object] = []
 
 
-def read(files: Iterable[Path], root: Path, reading: Reading) -> Dataset:
+def read(files: Iterable[Path], root: Path, reading: Reading, pictures: Path | None = None) -> Dataset:
     """Read the files of a dataset, one for each split.
 
     Args:
         files: The JSON files.
         root: The dataset's folder.
         reading: Takes what has no place in the dataset.
+        pictures: Folder of the pictures; None: it is looked for beside the files.
 
     Raises:
         SourceError: A file cannot be read, is not COCO's, or names pictures outside its folder.
@@ -77,7 +78,7 @@ def read(files: Iterable[Path], root: Path, reading: Reading) -> Dataset:
     folders: set[Path] = set()
     named: set[Path] = set()
     for path, document in documents.items():
-        folder = _folder(path, document.images)
+        folder = pictures or _folder(path, document.images)
         folders.add(folder)
         named |= {places.below(folder, one.file_name, shown(path)) for one in document.images}
         items += _items(path, document, folder, root, names, reading)

@@ -28,6 +28,7 @@ class Network:
         device: Where PyTorch computes.
 
     Attributes:
+        device: Where PyTorch computes.
         weights: What is learnt, by the name of its initializer: f32, whatever the file stores.
 
     Raises:
@@ -36,7 +37,7 @@ class Network:
 
     def __init__(self, model: onnx.ModelProto, device: str = "cpu") -> None:
         _check(model)
-        self._model, self._device = model, device
+        self._model, self.device = model, device
         learnt = _learnt(model.graph)
         self.weights: dict[str, Any] = {}
         self._constants: dict[str, Any] = {}

@@ -117,13 +117,13 @@ def test_a_layout_that_chooses_boxes_is_refused() -> None:
         supported("rtmdet")
 
 
-def test_rolling_back_swaps_the_two_files(tmp_path: Path) -> None:
-    model = tmp_path / "m.onnx"
-    model.write_bytes(b"old")
-    lineage.keep(model)
-    model.write_bytes(b"new")
-    lineage.roll_back(model)
-    assert (model.read_bytes(), lineage.previous(model).read_bytes()) == (b"old", b"new")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "m.onnx.previous"]
+def test_rolling_back_without_an_earlier_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="to go back to"):
         lineage.roll_back(tmp_path / "other.onnx")
+
+
+def test_a_plan_has_enough_steps_for_few_pictures_and_not_too_many_for_many() -> None:
+    assert Plan().steps(150) == (11, 19)
+    assert Plan().steps(16) == (60, 2)
+    assert Plan().steps(2000) == (4, 250)
+    assert Plan(epochs=3).steps(16) == (3, 2)

@@ -57,9 +57,9 @@ def test_it_asks_for_what_is_missing(
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"pictures": 19, "objects": 1}, "do not name the picture 19.png"),
-        ({"category": "unicorn", "objects": 20}, "none of their classes (unicorn) is one of the model's"),
-        ({"objects": 3}, "there is no sure object to learn, or none to judge by"),  # none in the last fifth
+        ({"pictures": 19, "objects": 1}, "has 19 pictures; adapting needs 20"),
+        ({"category": "unicorn", "objects": 20}, "none of its classes (unicorn) is one of the model's"),
+        ({"objects": 1}, "there is no sure object to learn, or none to judge by"),
     ],
 )
 def test_labels_that_are_no_use_are_refused(
