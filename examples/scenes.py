@@ -18,7 +18,9 @@ NAMES = ("ball", "box", "cone")
 """The classes, in the order of their ids."""
 WIDTH, HEIGHT, FPS = 320, 256, 10
 _CORNERS = {"ball": 48, "box": 4, "cone": 3}
-_LEAST, _MOST = 14, 30
+_COLOURS = {"ball": (50, 50, 215), "box": (60, 205, 80), "cone": (215, 130, 45)}
+"""About which colour things have: blue, green, red."""
+_LEAST, _MOST = 18, 32
 """Radii of the circles that things are drawn in, pixels."""
 _SHIFT = 4
 """OpenCV draws in fractions of a pixel, of so many bits: edges are smooth and boxes exact."""
@@ -141,8 +143,7 @@ def film(path: Path, seed: int, kinds: list[str], *, night: bool = False) -> flo
 
 
 def _thing(random: np.random.Generator, kind: int, x: float, y: float) -> Thing:
-    light, shade = random.integers(0, 2, 3), random.integers(0, 40, 3)  # never that of the background
-    blue, green, red = np.where(light, 255 - shade, shade).tolist()
+    blue, green, red = (np.array(_COLOURS[NAMES[kind]]) + random.integers(-35, 36, 3)).tolist()
     radius, turn = random.uniform(_LEAST, _MOST), random.uniform(0, 2 * np.pi)
     return Thing(kind, x, y, radius, turn, (blue, green, red))
 

@@ -30,8 +30,8 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Every page that people read: those of the site, and those at the top of the repository."""
-    return [*sorted(DOCS.rglob("*.md")), *sorted(REPO.glob("*.md"))]
+    """Every page that people read: those of the site, those at the top of the repository, and of examples."""
+    return [*sorted(DOCS.rglob("*.md")), *sorted(REPO.glob("*.md")), *sorted(REPO.glob("examples/*.md"))]
 
 
 def blocks(page: Path, language: str | None = None) -> Iterator[Block]:
