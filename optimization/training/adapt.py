@@ -235,7 +235,7 @@ def _taught(
     both = [kind for kind in found if min(counts[0][kind], counts[1][kind]) > 0]
     for kind in found:
         if kind not in both and max(counts[0][kind], counts[1][kind]) > 0:
-            where = "that judge" if counts[0][kind] else "to learn from"
+            where = "that judges" if counts[0][kind] else "to learn from"
             if wanted:
                 raise ConfigError(f"{names[kind]}: is in no picture {where}; more pictures are needed")
             say(f"{names[kind]}: is in no picture {where}, and is not learnt")

@@ -167,3 +167,46 @@ def test_pictures_without_labels_are_counted_and_left_out(
     said = capsys.readouterr().out
     assert "3 pictures are not labelled, and are left out" in said
     assert "from 29 pictures; 8 others judge" in said
+
+
+def test_a_teacher_teaches_and_the_classes_to_keep_are_scored(
+    adapted: Path, bench: Bench, tmp_path: Path
+) -> None:
+    document = write_pictures(tmp_path / "kept", 4)
+    document["categories"] = [{"id": 1, "name": "other"}]
+    (tmp_path / "kept" / "labels.json").write_text(json.dumps(document))
+    figures = tmp_path / "figures.json"
+    given = ["--model", str(bench.model), "--pictures", str(bench.labels), "--teacher", str(adapted)]
+    kept = ["--keep-on", str(tmp_path / "kept" / "labels.json"), "--json", str(figures)]
+    assert main(["adapt", *given, *LEARN, *kept, "--out", str(tmp_path / "pupil.onnx")]) == 0
+    found = json.loads(figures.read_text())
+    assert found["others"]["ap_after"] >= found["others"]["ap_before"] - 1
+    assert found["verdict"]["low"] > 0
+
+
+def test_a_class_that_no_picture_shows_that_judges_is_refused_by_name(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = write_pictures(tmp_path / "pictures", 40)
+    document["categories"] = [{"id": 1, "name": "square"}, {"id": 2, "name": "other"}]
+    only = {"id": 99, "image_id": 1, "category_id": 2, "bbox": [5, 5, 20, 20]}
+    document["annotations"] = [*document["annotations"], only]  # type: ignore[misc] # a list
+    (tmp_path / "pictures" / "annotations.json").write_text(json.dumps(document))
+    rare = Bench(tmp_path, bench.model, tmp_path / "pictures")
+    assert main(rare.words(tmp_path / "new.onnx", "--classes", "other")) != 0
+    assert "other: is in no picture that judges; more pictures are needed" in capsys.readouterr().err
+    assert not (tmp_path / "new.onnx").exists()
+
+
+def test_a_teacher_with_no_time_looks_once(adapted: Path, bench: Bench) -> None:
+    from optimization.training import material, teachers
+
+    stills = material.of_folder(bench.labels)[:20]
+    short, _ = teachers.labels_of([str(adapted)], stills, NAMES, seconds=0.0)
+    long, _ = teachers.labels_of([str(adapted)], stills, NAMES)
+    with Detector(ModelSettings(name=str(adapted), confidence=0.15)) as detector:
+        once = [detector.detect(still.read())[0].xyxy for still in stills]
+    assert all((one.xyxy == seen).all() for one, seen in zip(short, once, strict=True))
+    assert any(
+        len(one.xyxy) != len(seen) or (one.xyxy != seen).any() for one, seen in zip(long, once, strict=True)
+    )
