@@ -18,8 +18,6 @@ from edge_node.frames import Detections, Tracks
 from edge_node.track.scores import TypicalScores
 from shared.geometry import F32, Bool, iou
 
-_SURE = 0.9
-"""The share of its class's typical score from which on an object should be found in every look."""
 _OLD_S = 0.5  # how old a track is, seconds, before it says something
 _EDGE = 0.03  # of the frame: who was last seen nearer to its edge has left
 _AHEAD_S = 1.0  # for how long it would have gone on as it did, seconds
@@ -36,12 +34,13 @@ class Doubts:
     def __init__(self, tracking: TrackerSettings) -> None:
         # Between these shares of the typical score a detection can continue a track and not begin one.
         self._low = (tracking.low_score + tracking.high_score) / 2
+        self._sure = tracking.high_score
         self._typical = TypicalScores([np.zeros((2, 0))])
 
     def sure(self) -> F32:
         """By class id: the score from which on an object should be found in every look."""
         sums, counts = self._typical.parts()[0]
-        return np.asarray(_SURE * sums / counts, np.float32)
+        return np.asarray(self._sure * sums / counts, np.float32)
 
     def hardly_seen(self, tracks: Tracks) -> bool:
         """Whether an object that has been followed for a while is hardly recognised now."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_node.analytics.watch import Analysed
 from edge_node.collect.chooser import Candidate, Chooser, Encoded
-from edge_node.collect.looks import mirrored, missing
+from edge_node.collect.looks import Known, contested, mirrored
 from edge_node.collect.scenes import HEIGHT, WIDTH, Scene, Scenes
 from edge_node.collect.shelf import NoRoom, Shelf
 from edge_node.frames import Detections
@@ -109,7 +109,7 @@ class Keeper:
     ) -> None:
         self._camera, self._chooser, self._shelf, self._source = camera, chooser, shelf, source
         self._second_look, self._hourly = second_look, hourly
-        self._scenes = Scenes()
+        self._scenes, self._contested = Scenes(), Known()
         self._recent: deque[int] = deque()
         self._opened = False
         self._last: tuple[Reason | None, int | None] = (None, None)
@@ -197,11 +197,17 @@ class Keeper:
         return Encoded(jpeg, msgspec.structs.replace(said, boxes=boxes), scene)
 
     def _look_again(self, candidate: Candidate, image: U8) -> Detections | None:
-        """What only a second look has found; None if both looks agree."""
+        """What only a second look has found; None if both looks agree, or disagree about what is known."""
         first, sure = candidate.first, candidate.sure
         if self._second_look is None or first is None or sure is None:
             return None
-        return missing(first, self._second_look(mirrored(image), _LEAST), image.shape[1], sure)
+        second = self._second_look(mirrored(image), _LEAST)
+        gone, new = contested(first, second, image.shape[1], sure)
+        if not (self._contested.are_news(gone) or self._contested.are_news(new)):
+            return None
+        self._contested.learn(gone)
+        self._contested.learn(new)
+        return new
 
     def _keep(self, candidate: Candidate, encoded: Encoded) -> bool:
         settings = self._chooser.settings

@@ -7,15 +7,19 @@ overlap, what the tracker expects where the network skips frames, and a mirrored
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from edge_node.frames import Detected, Detections, Tracks
 from edge_node.pictures import U8
 from shared.geometry import F32, Bool, box_area, iou
 
+_FAINT = 0.6  # what has less than this share of a sure score is not found: the tracker ignores it
 _SAME = 0.3  # least IoU of two boxes of one object
 _EXPECTED = 0.2  # least IoU of a box with where the tracker expected it
 _INSIDE = 0.02  # how far inside both tiles a box must be, in the tile's size, so that neither cuts it
+_REMEMBERED = 32
 _LARGER = 1.5  # how much larger than the smallest object that a tile shows it must be
 
 
@@ -40,7 +44,7 @@ def tiles_disagree(detected: Detected, sure: F32) -> bool:
                 continue
             shown = _within(found.xyxy, xyxy[one]) & _within(found.xyxy, xyxy[other])
             shown &= side >= _LARGER * max(least[one], least[other])
-            if shown.any() and _unmet(found[shown], detected.parts[other]).any():
+            if shown.any() and _unmet(found[shown], _sure(detected.parts[other], sure * _FAINT)).any():
                 return True
     return False
 
@@ -71,27 +75,46 @@ def mirrored(image: U8) -> U8:
     return np.ascontiguousarray(image[:, ::-1])
 
 
-def missing(detections: Detections, second: Detections, width: int, sure: F32) -> Detections | None:
-    """What the second look, at the mirrored frame, found and the first did not.
+def contested(first: Detections, second: Detections, width: int, sure: F32) -> tuple[Detections, Detections]:
+    """What only one of two looks found.
 
     Args:
-        detections: What the first look found.
+        first: What the first look found.
         second: What the second look found, in pixels of the mirrored frame.
         width: Of the frame, pixels.
         sure: As above.
 
     Returns:
-        It, in pixels of the frame as it is; empty where only the second look missed something; None where
-        both agree.
+        What only the first look found, and what only the second did, both in pixels of the frame as it is.
     """
     back = second.xyxy.copy()
     back[:, [0, 2]] = width - back[:, [2, 0]]
     again = Detections(back, second.score, second.class_id)
-    first_sure, again_sure = _sure(detections, sure), _sure(again, sure)
-    new = again_sure[_unmet(again_sure, detections)]
-    if len(new) or _unmet(first_sure, again).any():
-        return new
-    return None
+    one, other = _sure(first, sure), _sure(again, sure)
+    return one[_unmet(one, _sure(again, sure * _FAINT))], other[_unmet(other, _sure(first, sure * _FAINT))]
+
+
+class Known:
+    """What looks have disagreed about before: a thing that stands there all day is worth one picture.
+
+    A few are remembered, the newest.
+    """
+
+    def __init__(self) -> None:
+        self._boxes: deque[tuple[int, F32]] = deque(maxlen=_REMEMBERED)
+
+    def are_news(self, found: Detections) -> bool:
+        """Whether something of this is new."""
+        return any(
+            not any(
+                kind == known and iou(box[None], where[None])[0, 0] >= _SAME for known, where in self._boxes
+            )
+            for kind, box in zip(found.class_id.tolist(), found.xyxy, strict=True)
+        )
+
+    def learn(self, found: Detections) -> None:
+        """Remember this."""
+        self._boxes.extend(zip(found.class_id.tolist(), found.xyxy, strict=True))
 
 
 def _sure(found: Detections, sure: F32) -> Detections:

@@ -130,7 +130,8 @@ def looks(*boxes: tuple[float, float]) -> SecondLook:
     [
         ([(0.5, 0.8)], False, 0),
         ([(0.5, 0.8), (0.1, 0.3)], False, 0),  # what only the second look sees is not sure
-        ([(0.5, 0.2)], False, 0),  # unsure, but there
+        ([(0.5, 0.35)], False, 0),  # unsure, but there
+        ([(0.5, 0.2)], True, 1),  # so faint that the tracker would ignore it
         ([(0.5, 0.8), (0.1, 0.8)], True, 2),  # the second look sees one more
         ([], True, 1),  # the second look sees nothing
     ],
@@ -149,6 +150,16 @@ def test_a_second_look_that_finds_something_else(
         assert one.boxes[1].xyxy[0] == pytest.approx(
             0.9 - 26 / WIDTH, abs=1e-4
         )  # as it is, not in the mirror
+
+
+def test_looks_that_disagree_about_one_thing_all_day_give_one_picture(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, looks((0.5, 0.8), (0.1, 0.8)), reasons=("disagreement",))
+    taken = []
+    for t in (1.0, 61.0, 121.0):
+        detected, item = shown(TRACKS, t)
+        sure = np.array([0.5], np.float32)
+        taken.append(kept.keeper.take(Candidate("look", t, item, first=detected.detections, sure=sure)))
+    assert taken == [True, False, False]
 
 
 def test_an_hour_has_its_limit_also_over_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
