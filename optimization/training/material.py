@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 
 from edge_node.pictures import U8, fitting
 from optimization import pictures
-from optimization.dataset import places
 from optimization.training.augment import Boxes
 from shared.errors import ConfigError, SourceError
 
@@ -51,7 +51,7 @@ def of_folder(folder: Path, limit: int | None = None) -> list[Still]:
         SourceError: There are too few.
     """
     found = [
-        Still(path.name, _reader(path), path.read_bytes, None, places.group_name(path, folder))
+        Still(path.name, _reader(path), path.read_bytes, None, re.sub(r"\d+$", "", path.stem))
         for path in pictures.find(folder)[:limit]
     ]
     enough(len(found), folder)
