@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from edge_node.backends.interface import Inference, Pending
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.pictures import U8
@@ -26,7 +28,11 @@ def settings(path: Path, names: str = NAMES, size: str = "256") -> ModelSettings
 class Closing(Beside):
     """An engine that knows whether it is closed, and refuses batches from then on."""
 
-    closed = False
+    closed, submitted = False, 0
+
+    def submit(self, *given: Any) -> Pending[Inference]:
+        self.submitted += 1
+        return super().submit(*given)
 
     def close(self) -> None:
         self.closed = True
@@ -59,6 +65,27 @@ def test_batches_come_back_from_the_network_that_they_are_in(tmp_path: Path) -> 
         assert (engines[0].closed, engines[1].closed) == (True, False)
         assert len(detector.detect(picture)[0])
     assert engines[1].closed
+
+
+def test_the_old_network_is_released_once_its_batches_are_collected_and_gets_no_more(tmp_path: Path) -> None:
+    one = settings(tmp_path / "one.onnx")
+    engines = [Closing(Path(one.name)) for _ in range(2)]
+    with Detector(one, open_backend=lambda *_: engines[0]) as detector:
+        newer = Detector(one, open_backend=lambda *_: engines[1]).__enter__()
+        prepared, before = [detector.prepare(spots())], engines[0].submitted
+        both = [detector.submit(prepared, [None]) for _ in range(2)]
+        third = threading.Thread(target=lambda: detector.submit(prepared, [None]).collect())
+        third.start()  # and waits for a place in the old network
+        third.join(0.1)
+        exchange = threading.Thread(target=detector.take_over, args=(newer,))
+        exchange.start()
+        exchange.join(0.1)
+        assert (exchange.is_alive(), engines[0].closed) == (True, False)
+        for pending in both:
+            pending.collect()
+        third.join(10)
+        exchange.join(10)
+        assert (engines[0].closed, engines[0].submitted) == (True, before + 2)
 
 
 def test_the_lineage_is_that_of_the_file_that_runs(tmp_path: Path) -> None:

@@ -210,3 +210,18 @@ def test_trouble_that_is_said_too_late_does_not_bring_a_node_back_online(broker:
         ]
         said.state.trouble(None)
         assert said.since() == []
+
+
+def test_what_is_wrong_with_one_part_stays_said_while_another_is_well_again(broker: Mosquitto) -> None:
+    with saying(broker, "troubles") as said:
+        said.announce()
+        said.since()
+        said.state.node_status("online")
+        said.state.trouble("a stage is late")
+        said.state.trouble("the file is damaged", "model")
+        said.state.trouble(None)
+        said.state.trouble(None, "model")
+        reasons = [messages.decode(messages.NodeStatus, body).reason for name, body in said.since()]
+    assert reasons[-4:] == [
+        "a stage is late", "a stage is late; the file is damaged", "the file is damaged", None,
+    ]  # fmt: skip

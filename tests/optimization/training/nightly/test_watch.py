@@ -60,6 +60,11 @@ def nights(one: Watched, clock: Clock) -> tuple[list[str], list[str]]:
     [
         pytest.param({}, ["06-11 03:00", "06-12 03:00"], id="every night"),
         pytest.param({"2026-06-11 04:00": -4}, ["06-11 03:00", "06-12 03:00"], id="set back: not twice"),
+        pytest.param(
+            {"2026-06-10 20:00": -48},
+            ["06-09 03:00", "06-10 03:00", "06-11 03:00", "06-12 03:00"],
+            id="set back by days",
+        ),
         pytest.param({"2026-06-10 20:00": 6}, ["06-11 03:00", "06-12 03:00"], id="set on"),
         pytest.param({"2026-06-11 02:00": 6}, ["06-12 03:00"], id="slept through"),
         pytest.param({"2026-06-11 02:30": 1}, ["06-11 03:30", "06-12 03:00"], id="a little late"),
