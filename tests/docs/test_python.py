@@ -96,10 +96,8 @@ def test_a_network_is_trained_and_adapted(tmp_path: Path) -> None:
     divide(tmp_path / "drawn", tmp_path / "parts")
     train = quicker(example("Train"), ("epochs=50", "epochs=2"), ("side=320", "side=64"))
     *epochs, last = run(train, tmp_path, LONG_S)
-    assert [line.partition(":")[0] for line in epochs if re.fullmatch(r"\d: loss .+, AP .+", line)] == [
-        "1",
-        "2",
-    ]
+    assert all(re.fullmatch(r"\d: AP [\d.]+", line) for line in epochs[-2:])
+    assert [line[0] for line in epochs[-2:]] == ["1", "2"]
     assert re.fullmatch(r"model\.onnx \('ball', 'box', 'cone'\) 0\.\d+", last)
     adapt = quicker(example("Adapt"), ("minutes=3", "epochs=1"))
     *_, why, figures = run(adapt, tmp_path, LONG_S)
