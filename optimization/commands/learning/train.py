@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from dataclasses import fields
 from pathlib import Path
@@ -137,8 +138,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             trained = _train(args)
             document = trained.document()
             print(_told(trained))
-            if trained.before and trained.after.ap <= trained.before.ap:
-                print("no epoch is better than the weights were; more pictures or a lower --rate may help")
+            if trained.before == trained.after:
+                print(
+                    "no epoch is better than the weights were, so they are kept: more pictures or a lower "
+                    "--rate may help"
+                )
             known = [str(trained.model)]
             if args.quantize or args.compare:
                 document |= _beyond(args, trained, known)
@@ -149,6 +153,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> Trained:
+    # PyTorch's threads else wait for each other in a loop, which takes the time of those that work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from optimization.training.trainer import train
 
     if args.resume:

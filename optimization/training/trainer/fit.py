@@ -21,7 +21,7 @@ from optimization.training.trainer import exporting, material, networks, weights
 from optimization.training.trainer.families import Choice
 from optimization.training.trainer.material import Material
 from optimization.training.trainer.run import BEST, LAST, MODEL, WORK, Run
-from optimization.training.trainer.watch import Watch, epochs_done
+from optimization.training.trainer.watch import Watch, epochs_done, read_metrics
 from shared.errors import ConfigError, DarnerError, ModelError, OutputError, first_line
 
 START = "start.onnx"
@@ -164,9 +164,15 @@ def _finite(model: Any, watch: Watch) -> Iterator[None]:
 def finish(wanted: Run, choice: Choice, out: Path) -> float:
     """Export the best checkpoint, and return how far the outputs differ from its own.
 
+    Where no epoch is better than the weights that training began with, these are the best.
+
     Raises:
         DarnerError: It cannot be exported, or the disk does not take it.
     """
+    first, *others = read_metrics(out)
+    start = out / WORK / _START
+    if first["epoch"] == 0 and start.exists() and all(row["ap"] <= first["ap"] for row in others):
+        start.replace(out / BEST)
     network = networks.build(choice, len(wanted.names), str(out / BEST)).model
     return exporting.export(
         network,

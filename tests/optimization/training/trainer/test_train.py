@@ -26,7 +26,9 @@ from tests.optimization.training.trainer.conftest import write_dataset
 
 HOW = "the extra train is not installed; `make test-engines` installs it and runs these"
 pytest.importorskip("libreyolo", reason=HOW)
+from optimization.training.trainer import families, fit, networks  # noqa: E402
 from optimization.training.trainer.recipe import Recipe  # noqa: E402 - only where it can be imported
+from optimization.training.trainer.run import Run  # noqa: E402
 from optimization.training.trainer.train import Trained, resume, train  # noqa: E402
 
 QUICK: dict[str, Any] = {"batch": 4, "side": 64, "scales": 0.5, "erase": 0.5, "mixup": 0.5}
@@ -97,6 +99,26 @@ def test_weights_of_an_export_start_where_it_ended(
     assert again.metrics[0]["ap"] == again.metrics[1]["ap"]
     known = onnx.load(str(again.model)).metadata_props
     assert any(item.key == "darner.parent" and len(item.value) == 64 for item in known)
+
+
+@pytest.mark.parametrize(("epoch", "kept"), [("9.5", "start"), ("10.5", "epoch")])
+def test_weights_are_kept_where_no_epoch_is_better(tmp_path: Path, epoch: str, kept: str) -> None:
+    choice = families.choose("yolox-nano")
+    pictures = tmp_path / "work" / "data" / "images" / "val"
+    pictures.mkdir(parents=True)
+    cv2.imwrite(str(pictures / "one.png"), np.zeros((64, 64, 3), np.uint8))
+    for path in (tmp_path / "work" / "start.pt", tmp_path / "best.pt"):
+        networks.save(networks.fresh(choice, 2), choice, ("red", "blue"), 64, path)
+    found = {
+        "start": (tmp_path / "work" / "start.pt").read_bytes(),
+        "epoch": (tmp_path / "best.pt").read_bytes(),
+    }
+    (tmp_path / "metrics.csv").write_text(f"epoch,ap\n0,10\n1,{epoch}\n")
+    wanted = Run(
+        model="yolox-nano", data="", weights=None, digest="0", names=("red", "blue"), recipe=Recipe(side=64)
+    )
+    fit.finish(wanted, choice, tmp_path)
+    assert (tmp_path / "best.pt").read_bytes() == found[kept]
 
 
 @pytest.mark.parametrize(
