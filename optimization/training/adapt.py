@@ -34,6 +34,8 @@ from shared.errors import ConfigError
 
 SELF = "self"
 """The teacher that is the model itself."""
+_OFTEN = 0.1
+"""A class that teachers see in a smaller share of the pictures is more often a mistake than there."""
 Say = Callable[[str], None]
 
 
@@ -125,7 +127,8 @@ def adapt(
     if not given.digest:
         truth, known = _taught_by(student, given.stills, teachers, teacher_labels, time_left)
     learn, held = given.parts or material.split(given.stills)
-    taught = _taught(student.names, truth, known, learn, held, classes, say)
+    often = 0.0 if given.digest else _OFTEN
+    taught = classes_to_learn(student.names, truth, known, (learn, held), classes, often, say)
     truth = [_only(boxes, taught) for boxes in truth]
     names = tuple(student.names[kind] for kind in taught)
     say(f"learning {', '.join(names)} from {len(learn)} pictures; {len(held)} others judge")
@@ -214,31 +217,36 @@ def _taught_by(
     return teachers.labels_of(asked, stills, student.names, names, seconds=seconds)
 
 
-def _taught(
+def classes_to_learn(
     names: Sequence[str],
     truth: Sequence[Boxes],
     known: Sequence[int],
-    learn: Sequence[int],
-    held: Sequence[int],
+    parts: tuple[Sequence[int], Sequence[int]],
     wanted: Sequence[str],
+    often: float,
     say: Say,
 ) -> list[int]:
-    """Ids of the classes to learn: those with objects in pictures to learn from and in those that judge."""
+    """Ids of the classes to learn: those in enough pictures to learn from and in enough that judge."""
     for name in wanted:
         if name not in names:
             raise ConfigError(f"--classes: the model has no class {name!r}; it can only learn what it has")
-    counts = []
-    for part in (learn, held):
-        kinds = np.concatenate([truth[place].class_id[truth[place].sure > 0] for place in part])
-        counts.append(np.bincount(kinds, minlength=len(names)))
+    counts = [np.zeros(len(names), np.int64) for _ in parts]
+    for count, part in zip(counts, parts, strict=True):
+        for place in part:
+            count[np.unique(truth[place].class_id[truth[place].sure > 0])] += 1
+    least = [1 if wanted else max(1, round(often * len(part))) for part in parts]
     found = [kind for kind in known if not wanted or names[kind] in wanted]
-    both = [kind for kind in found if min(counts[0][kind], counts[1][kind]) > 0]
+    both = [kind for kind in found if counts[0][kind] >= least[0] and counts[1][kind] >= least[1]]
     for kind in found:
-        if kind not in both and max(counts[0][kind], counts[1][kind]) > 0:
+        if kind in both or not counts[0][kind] + counts[1][kind]:
+            continue
+        if wanted or not min(counts[0][kind], counts[1][kind]):
             where = "that judges" if counts[0][kind] else "to learn from"
             if wanted:
                 raise ConfigError(f"{names[kind]}: is in no picture {where}; more pictures are needed")
             say(f"{names[kind]}: is in no picture {where}, and is not learnt")
+        else:
+            say(f"{names[kind]}: is in few pictures, and is not learnt; --classes would learn it")
     if not both:
         raise ConfigError(
             "there is no sure object to learn, or none to judge by: take pictures with more objects, label "

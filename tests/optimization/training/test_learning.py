@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
 from optimization.graph import graphs  # noqa: E402 - after the skip
 from optimization.training import lineage  # noqa: E402
+from optimization.training.adapt import classes_to_learn  # noqa: E402
 from optimization.training.assign import assign  # noqa: E402
 from optimization.training.fit import Example, Plan, fit  # noqa: E402
 from optimization.training.losses import Objects, giou, loss  # noqa: E402
@@ -127,3 +128,19 @@ def test_a_plan_has_enough_steps_for_few_pictures_and_not_too_many_for_many() ->
     assert Plan().steps(16) == (60, 2)
     assert Plan().steps(2000) == (4, 250)
     assert Plan(epochs=3).steps(16) == (3, 2)
+
+
+def test_a_class_that_teachers_seldom_see_is_learnt_only_by_name() -> None:
+    often, seldom = boxes((10, 10, 50, 50)), boxes((10, 10, 50, 50), (0, 0, 9, 9))
+    seldom = Boxes(seldom.xyxy, np.array([0, 1], np.int32), seldom.sure)
+    truth = [seldom if place in (3, 22) else often for place in range(30)]
+    parts = (list(range(20)), list(range(20, 30)))
+    said: list[str] = []
+
+    def taught(share: float, *wanted: str) -> list[int]:
+        return classes_to_learn(("person", "bird"), truth, [0, 1], parts, wanted, share, said.append)
+
+    assert taught(0.15) == [0]
+    assert said == ["bird: is in few pictures, and is not learnt; --classes would learn it"]
+    assert taught(0.15, "bird") == [1]
+    assert taught(0.0) == [0, 1]
