@@ -13,7 +13,11 @@ MOST = 1000
 """Boxes of one picture."""
 _SAME = 1e-6
 """Of the picture's side: what a box that nobody has moved may differ by, after sums in floating point."""
+_WHOLE = 2**53
+"""JavaScript would round a larger id."""
 Corners = tuple[float, float, float, float]
+Row = Mapping[str, Any]
+"""Of `annotations`, decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,9 @@ def proposed(proposal: Collected | None) -> list[Box]:
 
 
 def annotated(
-    rows: Sequence[Mapping[str, Any]], names: Mapping[Any, str], width: float, height: float
-) -> list[Box]:
-    """The boxes of rows of `annotations`; rows without a box, or of an unknown class, are left out.
+    rows: Sequence[Row], names: Mapping[Any, str], width: float, height: float
+) -> list[tuple[Row, Box]]:
+    """The rows of `annotations` that can be shown, with their boxes: each has a box and a known class.
 
     Args:
         rows: As they stand in the file.
@@ -53,16 +57,16 @@ def annotated(
     found = []
     for row in rows:
         corners = _corners(row.get("bbox"), width, height)
-        label, known = names.get(_hashable(row.get("category_id"))), row.get("id")
-        if corners and label is not None and isinstance(known, (int, str)):
-            found.append(Box(label, corners, None, known))
+        label = names.get(_usable(row.get("category_id")))
+        if corners and label is not None:
+            found.append((row, Box(label, corners, None, _usable(row.get("id")))))
     return found
 
 
 def rows_of(
     boxes: Sequence[Box],
-    before: Sequence[Mapping[str, Any]],
-    shown: Sequence[Box],
+    before: Sequence[Row],
+    shown: Sequence[tuple[Row, Box]],
     size: tuple[int, int],
     *,
     same_size: bool,
@@ -75,17 +79,18 @@ def rows_of(
     Args:
         boxes: The decision.
         before: The rows that the file has for the picture.
-        shown: The boxes of these rows.
+        shown: Those of them that were shown, with their boxes.
         size: Width and height of the picture, pixels.
         same_size: Whether the file says so, too; if not, all boxes are written anew.
     """
-    by_id = {box.id: box for box in shown}
-    rows = {row.get("id"): row for row in before if isinstance(row.get("id"), (int, str))}
-    made = [dict(row) | {"category": None} for row in before if row.get("id") not in by_id]
+    by_id: dict[int | str | None, tuple[Row, Box]] = {box.id: (row, box) for row, box in shown}
+    by_id.pop(None, None)
+    were_shown = {id(row) for row, _ in shown}
+    made = [dict(row) | {"category": None} for row in before if id(row) not in were_shown]
     for box in boxes:
-        old = by_id.pop(box.id, None) if box.id is not None else None
-        row: dict[str, Any] = dict(rows[old.id]) if old else {"iscrowd": 0}
-        if old is None or not same_size or not _is_same(box.corners, old.corners):
+        old = by_id.pop(box.id, None)
+        row: dict[str, Any] = dict(old[0]) if old else {"iscrowd": 0}
+        if old is None or not same_size or not _is_same(box.corners, old[1].corners):
             row = {name: value for name, value in row.items() if name not in ("segmentation", "keypoints")}
             row |= _bbox(box.corners, size)
         made.append(row | {"category": box.label})
@@ -127,5 +132,8 @@ def _corners(bbox: Any, width: float, height: float) -> Corners | None:
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _hashable(value: Any) -> Any:
-    return value if isinstance(value, (int, str)) else None
+def _usable(known: Any) -> int | str | None:
+    """An id as the file gives it; None where it is none that can be asked for."""
+    if isinstance(known, int):
+        return known if abs(known) < _WHOLE else None
+    return known if isinstance(known, str) else None

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from shared import collected
 from shared.collected import Collected
 from shared.errors import MessageError
+from viewer_server.labelling.gallery import sidecar_of
 
 MOST = 100_000
 """Pictures of one folder; further ones are counted and not shown."""
@@ -134,7 +135,14 @@ class Catalogue:
         folder = self._folders.get(below)
         changed = place.lstat().st_mtime_ns
         if folder is None or folder.changed != changed:
-            folder = self._listed(place, below, folder)
+            try:
+                folder = self._listed(place, below, folder)
+            except PermissionError as error:  # such as lost+found on a disk of its own
+                if not below:
+                    raise
+                folder = _Folder(
+                    0, bad=[f"{place}: cannot be read ({error.strerror}); its pictures are left out"]
+                )
             # What is added within the same step of the file system's clock would not be noticed.
             folder.changed = changed if time.time_ns() - changed > SETTLED_S * 1e9 else 0
         yield below, folder
@@ -156,12 +164,13 @@ class Catalogue:
                 elif entry.is_dir(follow_symlinks=False) and below.count("/") < DEPTH:
                     listed.inner.append(entry.name)
         for last in files:
-            stem, dot, suffix = last.rpartition(".")
-            kind = (dot + suffix).lower()
+            kind = Path(last).suffix.lower()
             name = below + last
             if kind in SUFFIXES and _is_askable(name):
                 known = before.pictures.get(name) if before else None
-                listed.pictures[name] = self._about(name, files.get(f"{stem}.json"), known, listed.bad)
+                listed.pictures[name] = self._about(
+                    name, files.get(sidecar_of(last) or ""), known, listed.bad
+                )
             else:
                 listed.skipped += kind in OTHERS or kind in SUFFIXES
         listed.inner.sort()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,37 +19,13 @@ import msgspec
 
 from shared.errors import ConfigError
 from shared.files import write_whole
+from viewer_server.labelling.coco_file import NOT_JSON, Id, Stamp, content_of, parsed, stamp_of, unusable
 
-BYTES = 400_000_000
-"""The largest file that is read."""
 CLASSES = 1000
 State = Literal["accepted", "corrected", "empty", "annotated"]
 """What became of a picture; "annotated": a person or program without this page said what is in it."""
 STATES: tuple[State, ...] = get_args(State)
 _BETWEEN = b",\n"
-_Id = int | str
-_Stamp = tuple[int, int, int]
-
-
-class _Image(msgspec.Struct):
-    id: _Id
-    file_name: str
-    darner: Any = None
-
-
-class _Object(msgspec.Struct):
-    image_id: _Id
-
-
-class _Category(msgspec.Struct):
-    id: _Id
-    name: str
-
-
-class _File(msgspec.Struct):
-    images: list[msgspec.Raw]
-    annotations: list[msgspec.Raw] = []
-    categories: list[msgspec.Raw] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +40,11 @@ class Entry:
         kinds: Categories of its objects, where they were written here.
     """
 
-    id: _Id
+    id: Id
     image: bytes
     objects: bytes
     state: State
-    kinds: tuple[_Id, ...] = ()
+    kinds: tuple[Id, ...] = ()
 
     @property
     def version(self) -> str:
@@ -86,15 +61,15 @@ class Annotations:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stamp: _Stamp | None = None
+        self._stamp: Stamp | None = None
         self.entries: dict[str, Entry] = {}
-        self.categories: dict[_Id, str] = {}
-        self._category_rows: dict[_Id, bytes] = {}
+        self.categories: dict[Id, str] = {}
+        self._category_rows: dict[Id, bytes] = {}
         self._rest: dict[str, msgspec.Raw] = {}
         self._loose_images: list[bytes] = []
         self._loose_objects: list[bytes] = []
-        self._added: set[_Id] = set()
-        self._dropped: tuple[_Id, ...] = ()
+        self._added: set[Id] = set()
+        self._dropped: tuple[Id, ...] = ()
         self._next_image = 1
         self._next_object = 1
 
@@ -104,65 +79,26 @@ class Annotations:
         Raises:
             ConfigError: It is no COCO file, or cannot be read.
         """
-        stamp = self._seen()
+        stamp = stamp_of(self.path)
         if stamp == self._stamp:
             return
         if stamp is None:
             self._take(b'{"images": []}')
         else:
-            self._take(self._read())
+            self._take(content_of(self.path))
         self._stamp = stamp
 
-    def _seen(self) -> _Stamp | None:
-        try:
-            about = self.path.lstat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ConfigError(f"{self.path}: cannot be read ({error.strerror})") from None
-        if not stat.S_ISREG(about.st_mode):
-            raise ConfigError(f"{self.path}: is no regular file; put the file itself there")
-        return about.st_ino, about.st_size, about.st_mtime_ns
-
-    def _read(self) -> bytes:
-        try:
-            with self.path.open("rb") as file:
-                content = file.read(BYTES + 1)
-        except OSError as error:
-            raise ConfigError(f"{self.path}: cannot be read ({error.strerror})") from None
-        if len(content) > BYTES:
-            raise ConfigError(
-                f"{self.path}: has more than {BYTES // 10**6} MB; split the pictures into several folders"
-            )
-        return content
-
     def _take(self, content: bytes) -> None:
-        try:
-            rest = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-            file = msgspec.json.decode(content, type=_File)
-            images = [(msgspec.json.decode(row, type=_Image), bytes(row)) for row in file.images]
-            objects = [
-                (msgspec.json.decode(row, type=_Object).image_id, bytes(row)) for row in file.annotations
-            ]
-            rows = [(msgspec.json.decode(row, type=_Category), bytes(row)) for row in file.categories]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ConfigError(
-                f"{self.path}: is not a COCO annotation file ({error}); mend it, or move it "
-                "away to begin anew"
-            ) from None
-        self._rest = {
-            name: msgspec.Raw(bytes(value))
-            for name, value in rest.items()
-            if name not in ("images", "annotations", "categories")
-        }
-        self.categories = {one.id: one.name for one, _ in rows}
-        self._category_rows = {one.id: row for one, row in rows}
-        by_image: dict[_Id, list[bytes]] = {one.id: [] for one, _ in images}
+        found = parsed(content, self.path)
+        self._rest = found.rest
+        self.categories = {one.id: one.name for one, _ in found.categories}
+        self._category_rows = {one.id: row for one, row in found.categories}
+        by_image: dict[Id, list[bytes]] = {one.id: [] for one, _ in found.images}
         self._loose_images, self._loose_objects, self.entries = [], [], {}
         self._added = set()
-        for image_id, row in objects:
+        for image_id, row in found.objects:
             by_image.get(image_id, self._loose_objects).append(row)
-        for one, row in images:
+        for one, row in found.images:
             if one.file_name in self.entries:  # a second row of one picture: nobody's to edit
                 self._loose_images.append(row)
                 self._loose_objects += by_image.pop(one.id, [])
@@ -170,17 +106,27 @@ class Annotations:
             self.entries[one.file_name] = Entry(
                 one.id, row, _BETWEEN.join(by_image.pop(one.id, ())), _decided(one.darner)
             )
-        self._next_image = 1 + max((one.id for one, _ in images if isinstance(one.id, int)), default=0)
-        self._next_object = 1 + max(
-            (known for row in file.annotations if isinstance(known := _id_of(row), int)), default=0
+        # Never lower than before: a deleted picture that is brought back has its numbers still.
+        self._next_image = max(
+            [self._next_image, *(one.id + 1 for one, _ in found.images if isinstance(one.id, int))]
+        )
+        self._next_object = max(
+            [self._next_object, *(one + 1 for one in found.object_ids if isinstance(one, int))]
         )
 
     def fields(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """A picture's row, and the rows of its objects; empty for one that the file does not name."""
+        """A picture's row, and the rows of its objects; empty for one that the file does not name.
+
+        Raises:
+            ConfigError: They hold what no program can read, such as a number that is too large.
+        """
         entry = self.entries.get(name)
         if entry is None:
             return {}, []
-        return msgspec.json.decode(entry.image), msgspec.json.decode(b"[%s]" % entry.objects)
+        try:
+            return msgspec.json.decode(entry.image), msgspec.json.decode(b"[%s]" % entry.objects)
+        except NOT_JSON as error:
+            raise unusable(self.path, error) from None
 
     def put(
         self,
@@ -207,7 +153,7 @@ class Annotations:
         """
         before = self.entries.get(name)
         if before is None:
-            image_id: _Id = self._next_image
+            image_id: Id = self._next_image
             self._next_image += 1
         else:
             image_id = before.id
@@ -217,7 +163,7 @@ class Annotations:
         had = dict(self.categories), dict(self._category_rows), set(self._added), self._next_object
         try:
             rows = [self._object(one, image_id) for one in objects]
-            kinds = tuple({one["category_id"] for one in rows})
+            kinds = tuple({kind for one in rows if isinstance(kind := one["category_id"], (int, str))})
             entry = Entry(image_id, _encoded(row), _BETWEEN.join(map(_encoded, rows)), state, kinds)
             self._save({**self.entries, name: entry})
         except (OSError, ConfigError):
@@ -250,7 +196,7 @@ class Annotations:
         if name not in self.entries:
             self._save({**self.entries, name: entry})
 
-    def _object(self, given: Mapping[str, Any], image_id: _Id) -> dict[str, Any]:
+    def _object(self, given: Mapping[str, Any], image_id: Id) -> dict[str, Any]:
         row = dict(given)
         label = row.pop("category")
         if "id" not in row:
@@ -259,7 +205,7 @@ class Annotations:
         category = row.get("category_id") if label is None else self._category(label)
         return row | {"image_id": image_id, "category_id": category}
 
-    def _category(self, name: str) -> _Id:
+    def _category(self, name: str) -> Id:
         """The id of a class; a new one where there is none of this name."""
         for known, called in self.categories.items():
             if called == name:
@@ -290,7 +236,7 @@ class Annotations:
             parts.append(b'"%s": [\n%s\n]' % (name, _BETWEEN.join(rows)))
         write_whole(self.path, b"{" + b",\n".join(parts) + b"}\n")
         self.entries = entries
-        self._stamp = self._seen()
+        self._stamp = stamp_of(self.path)
 
 
 def _decided(mark: Any) -> State:
@@ -302,11 +248,3 @@ def _decided(mark: Any) -> State:
 def _encoded(value: object) -> bytes:
     """Not with orjson, which refuses whole numbers of more than 64 bits; foreign fields may have them."""
     return json.dumps(value).encode()
-
-
-def _id_of(row: msgspec.Raw) -> object:
-    return msgspec.json.decode(row, type=_WithId).id
-
-
-class _WithId(msgspec.Struct):
-    id: Any = None

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 from shared.collected import ANNOTATIONS
 from shared.errors import ConfigError
-from shared.files import open_lock
 from shared.limits import clipped
 from shared.pictures import Header, read_header, refusal
 from shared.wire.messages import now_us
@@ -20,8 +17,7 @@ from viewer_server.labelling.catalogue import SUFFIXES, About, Catalogue
 from viewer_server.labelling.coco import Annotations, Entry, State
 from viewer_server.labelling.gallery import Gallery, Unreadable
 from viewer_server.labelling.listing import listed, progress
-
-LOCK = ".labelling.lock"
+from viewer_server.labelling.lock import lock
 
 
 class Gone(Exception):  # noqa: N818 - an answer, not a failure
@@ -55,7 +51,7 @@ class Desk:
         self._gallery = Gallery(folder)
         self._annotations = Annotations(folder / ANNOTATIONS)
         self._deleted: tuple[str, Entry | None] | None = None
-        self._locked = _lock(folder)
+        self._locked = lock(folder)
         try:
             self._gallery.empty()
             self._annotations.refresh()
@@ -105,7 +101,9 @@ class Desk:
         with self._turn:
             self._annotations.refresh()
             entry = self._annotations.entries.get(name)
-            shown = self._decided(name, header) if entry else boxes.proposed(proposal)
+            image, rows = self._annotations.fields(name)
+        decided = [box for _, box in self._decided(image, rows, header)]
+        shown = decided if entry else boxes.proposed(proposal)
         return said.LabelPicture(
             name=name,
             version=entry.version if entry else "",
@@ -148,27 +146,21 @@ class Desk:
         """
         name = decision.name
         about = self._check(name)
-        header, problem = self._header(name)
-        if header is None:
-            raise Senseless(f"{problem}; delete it, or pass over it")
-        if sorted(decision.size) != sorted((header.width, header.height)):
-            raise Senseless(
-                f"{name} has {header.width} x {header.height} pixels and not {decision.size[0]} x "
-                f"{decision.size[1]}: load the page again"
-            )
-        wanted = [_checked(number, one, decision.size) for number, one in enumerate(decision.boxes, 1)]
         proposal = self._gallery.proposal(name)
-        with self._turn:
+        with self._turn:  # from here on, so that nobody deletes it meanwhile
+            header = self._fitting(name, decision.size)
             self._annotations.refresh()
             self._expect(name, decision.version)
             image, rows = self._annotations.fields(name)
-            shown = self._decided(name, header) if image else []
+            pairs = self._decided(image, rows, header)
+            shown = [box for _, box in pairs]
+            wanted = _checked(decision, shown)
             state = _state(wanted, shown, boxes.proposed(proposal), self._annotations.entries.get(name))
             same = (image.get("width"), image.get("height")) == decision.size
             image |= {"width": decision.size[0], "height": decision.size[1]}
             if about.group and "group" not in image:
                 image["group"] = about.group
-            made = boxes.rows_of(wanted, rows, shown, decision.size, same_size=same)
+            made = boxes.rows_of(wanted, rows, pairs, decision.size, same_size=same)
             entry = self._annotations.put(name, image, made, state, at_us=self._clock())
         return self._saved(entry)
 
@@ -246,9 +238,22 @@ class Desk:
             return None, clipped(f"{name}: {why}")
         return read_header(data), None
 
-    def _decided(self, name: str, header: Header | None) -> list[Box]:
+    def _fitting(self, name: str, size: tuple[int, int]) -> Header:
+        """The picture's header, if the picture can be shown and has this size."""
+        header, problem = self._header(name)
+        if header is None:
+            raise Senseless(f"{problem}; delete it, or pass over it")
+        if sorted(size) != sorted((header.width, header.height)):
+            raise Senseless(
+                f"{name} has {header.width} x {header.height} pixels and not {size[0]} x {size[1]}: "
+                "load the page again"
+            )
+        return header
+
+    def _decided(
+        self, image: boxes.Row, rows: Sequence[boxes.Row], header: Header | None
+    ) -> list[tuple[boxes.Row, Box]]:
         """The boxes that the annotations have of a picture, whose size they may state."""
-        image, rows = self._annotations.fields(name)
         width, height = _side(image.get("width")), _side(image.get("height"))
         if not (width and height) and header:
             width, height = header.width, header.height
@@ -260,26 +265,6 @@ def _side(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) and 1 <= value < 1e6 else 0.0
 
 
-def _lock(folder: Path) -> IO[bytes]:
-    """A lock on the folder, which ends with the process."""
-    if not folder.is_dir():
-        raise ConfigError(f"label.path {folder}: there is no such folder of pictures")
-    try:
-        file = open_lock(folder / LOCK)
-    except OSError as error:
-        raise ConfigError(
-            f"label.path {folder}: cannot be written to ({error.strerror}); labels are kept there"
-        ) from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise ConfigError(
-            f"label.path {folder}: another process labels it; end that one, or use its page"
-        ) from None
-    return file
-
-
 def _state(wanted: list[Box], shown: list[Box], proposed: list[Box], before: Entry | None) -> State:
     if not wanted:
         return "empty"
@@ -288,12 +273,21 @@ def _state(wanted: list[Box], shown: list[Box], proposed: list[Box], before: Ent
     return "accepted" if boxes.are_same(wanted, proposed) else "corrected"
 
 
-def _checked(number: int, one: said.LabelBox, size: tuple[int, int]) -> Box:
-    """A box that a person drew or left as it is."""
-    label = one.label.strip()
+def _checked(decision: said.LabelDecision, shown: list[Box]) -> list[Box]:
+    """The boxes of a decision; those that another tool wrote may be any, as long as they stay as they are."""
+    kept = {(box.label, box.corners) for box in shown}
+    wanted = []
+    for number, one in enumerate(decision.boxes, 1):
+        label = one.label if (one.label, one.box) in kept else one.label.strip()
+        if (label, one.box) not in kept:
+            _check_drawn(f"box {number}", label, one.box, decision.size)
+        wanted.append(Box(label, one.box, one.score, one.id))
+    return wanted
+
+
+def _check_drawn(which: str, label: str, corners: boxes.Corners, size: tuple[int, int]) -> None:
     if not label or not label.isprintable():
-        raise Senseless(f"box {number}: its class {one.label!r} is no name; give it one that can be read")
-    left, top, right, bottom = one.box
+        raise Senseless(f"{which}: its class {label!r} is no name; give it one that can be read")
+    left, top, right, bottom = corners
     if (right - left) * size[0] < 1 or (bottom - top) * size[1] < 1:
-        raise Senseless(f"box {number} ({label}): is narrower or lower than one pixel; draw it larger")
-    return Box(label, one.box, one.score, one.id)
+        raise Senseless(f"{which} ({label}): is narrower or lower than one pixel; draw it larger")

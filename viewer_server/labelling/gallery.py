@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared import collected
-from shared.collected import Collected
+from shared.collected import ANNOTATIONS, Collected
 from shared.errors import MessageError
 
 PICTURE_BYTES = 32_000_000
@@ -76,9 +76,7 @@ class Gallery:
         (self.root / PUT_ASIDE).mkdir(mode=0o700)
         with self._above(name) as (folder, last), self._aside() as aside:
             os.rename(last, last, src_dir_fd=folder, dst_dir_fd=aside)
-            with suppress(FileNotFoundError):
-                sidecar = _sidecar(last)
-                os.rename(sidecar, sidecar, src_dir_fd=folder, dst_dir_fd=aside)
+            _move(sidecar_of(last), folder, aside)
 
     def bring_back(self, name: str) -> None:
         """Bring back what `put_aside` took away.
@@ -87,9 +85,7 @@ class Gallery:
             OSError: It is not there any more, or cannot be moved.
         """
         with self._above(name) as (folder, last), self._aside() as aside:
-            sidecar = _sidecar(last)
-            with suppress(FileNotFoundError):  # a node, too, writes the sidecar first
-                os.rename(sidecar, sidecar, src_dir_fd=aside, dst_dir_fd=folder)
+            _move(sidecar_of(last), aside, folder)  # first, as a node writes it
             os.rename(last, last, src_dir_fd=aside, dst_dir_fd=folder)
         self.empty()
 
@@ -128,5 +124,14 @@ class Gallery:
             os.close(folder)
 
 
-def _sidecar(last: str) -> str:
-    return Path(last).with_suffix(".json").name
+def sidecar_of(last: str) -> str | None:
+    """The name of a picture's sidecar; None for a picture whose sidecar would be the labels themselves."""
+    name = Path(last).with_suffix(".json").name
+    return None if name == ANNOTATIONS else name
+
+
+def _move(sidecar: str | None, source: int, target: int) -> None:
+    """Move a sidecar, where there is one, from one folder to another."""
+    if sidecar is not None:
+        with suppress(FileNotFoundError):
+            os.rename(sidecar, sidecar, src_dir_fd=source, dst_dir_fd=target)

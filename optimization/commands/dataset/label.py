@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -111,15 +112,23 @@ def _tell(lines: Iterable[str] | None, stop: threading.Event) -> None:
 def _counted(folder: Path) -> dict[str, Any]:
     """How many pictures are labelled, by what was decided."""
     target = folder / ANNOTATIONS
-    states: dict[str, int] = {}
-    if target.exists():
-        for image in json.loads(target.read_bytes())["images"]:
-            mark = image.get("darner")
-            state = mark.get("state", "annotated") if isinstance(mark, dict) else "annotated"
-            states[state] = states.get(state, 0) + 1
+    try:
+        images = json.loads(target.read_bytes())["images"] if target.exists() else []
+        marks = [image.get("darner") for image in images]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ConfigError(
+            f"{shown(target)}: another program has written it meanwhile, and it cannot be read; mend it"
+        ) from None
+    states = dict(Counter(_state(mark) for mark in marks))
     listed = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     print(f"{shown(target)}: {sum(states.values())} pictures labelled{f' ({listed})' if listed else ''}")
     return {"annotations": str(target), "pictures": states}
+
+
+def _state(mark: object) -> str:
+    """The state in a row's field `darner`; that of a picture that the page has not changed without one."""
+    state = mark.get("state") if isinstance(mark, dict) else None
+    return state if isinstance(state, str) else "annotated"
 
 
 COMMAND = Command(

@@ -104,6 +104,17 @@ def test_annotations_of_another_format_are_taken_over_once(tmp_path: Path) -> No
     assert read(folder).objects == 2
 
 
+def test_rubbish_in_the_file_at_the_end_is_told_in_a_sentence(tmp_path: Path) -> None:
+    collect(tmp_path, 1)
+    labelling = Labelling(tmp_path)
+    (tmp_path / "annotations.json").write_text('{"images": 7')
+    labelling.process.terminate()
+    _, said = labelling.process.communicate(timeout=20)
+    assert labelling.process.returncode == 2
+    assert "annotations.json: another program has written it meanwhile" in said
+    assert said.count("\n") == 1
+
+
 def test_sidecars_are_no_annotations_and_the_error_says_how_to_make_some(tmp_path: Path) -> None:
     collect(tmp_path, 2)
     with pytest.raises(SourceError, match=r"pictures, but no annotations \(dataset label makes them"):

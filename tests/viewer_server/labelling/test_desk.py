@@ -24,6 +24,7 @@ from tests.viewer_server.labelling.folders import (
     picture,
     written,
 )
+from viewer_server.labelling.catalogue import Catalogue
 from viewer_server.labelling.desk import Changed, Desk, Gone, Senseless
 from viewer_server.labelling.said import (
     LabelBox,
@@ -372,8 +373,87 @@ def test_annotations_that_cannot_be_used_end_in_a_sentence_and_are_left_alone(
     assert (tmp_path / "annotations.json").read_bytes() == content
 
 
+@pytest.mark.parametrize("extra", [b'"width": 1e999', b'"width": ' + b"9" * 5000])
+def test_a_row_that_cannot_be_read_is_told_with_its_file(
+    desk: Desk, tmp_path: Path, names: list[str], extra: bytes
+) -> None:
+    content = b'{"images": [{"id": 1, "file_name": "%s", %s}]}' % (names[0].encode(), extra)
+    (tmp_path / "annotations.json").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"annotations\.json: is not a COCO annotation file"):
+        desk.picture(names[0])
+    assert desk.picture(names[1]).state is None
+
+
+def test_boxes_of_other_tools_can_be_accepted_whatever_they_are(tmp_path: Path) -> None:
+    picture(tmp_path / "gate.jpg")
+    row = {"image_id": 1, "category_id": 1, "bbox": [64, 36, 64, 36]}
+    rows = [
+        row | {"id": 1, "bbox": [10, 10, 0.5, 20]},  # narrower than a pixel
+        row | {"id": 2, "category_id": 2},  # a class that a person could not give
+        row,  # without an id
+        row | {"id": 2**80},  # one that JavaScript would round
+        row | {"id": [3], "category_id": [1]},  # of no class
+    ]
+    document = {"images": [{"id": 1, "file_name": "gate.jpg", "width": WIDTH, "height": HEIGHT}],
+                "annotations": rows,
+                "categories": [{"id": 1, "name": "dog"}, {"id": 2, "name": "a\nb"}]}  # fmt: skip
+    (tmp_path / "annotations.json").write_text(json.dumps(document))
+    desk = Desk(tmp_path)
+    assert [one.id for one in desk.picture("gate.jpg").boxes] == [1, 2, None, None]
+    assert decide(desk, "gate.jpg").state == "accepted"
+    found = written(tmp_path)["annotations"]
+    assert [one for one in found if one.get("id") in (1, 2)] == rows[:2]
+    assert rows[4] in found
+    assert [one["bbox"] for one in found].count(row["bbox"]) == 4
+    decide(desk, "gate.jpg", [])
+    assert written(tmp_path)["annotations"] == [rows[4]]
+    desk.close()
+
+
+def test_what_is_brought_back_has_its_numbers_for_itself(
+    desk: Desk, tmp_path: Path, names: list[str]
+) -> None:
+    decide(desk, names[0])
+    saved = decide(desk, names[1])
+    desk.delete(LabelDeletion(name=names[1], version=saved.version))
+    (tmp_path / "annotations.json").write_text(json.dumps(written(tmp_path)))  # another program
+    decide(desk, names[2])
+    desk.restore(names[1])
+    for rows in (written(tmp_path)["images"], written(tmp_path)["annotations"]):
+        assert len({row["id"] for row in rows}) == len(rows)
+
+
+def test_labels_are_no_sidecar_of_a_picture_of_that_name(
+    desk: Desk, tmp_path: Path, names: list[str]
+) -> None:
+    picture(tmp_path / "annotations.jpg")
+    decide(desk, names[0])
+    assert desk.listed(LabelQuery()).notes == []
+    desk.delete(LabelDeletion(name="annotations.jpg", version=""))
+    assert list(images(tmp_path)) == [names[0]]
+    desk.restore("annotations.jpg")
+    assert list(images(tmp_path)) == [names[0]]
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_shown(
+    tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lost+found").mkdir()
+    scandir = os.scandir
+
+    def closed(place: Path) -> Any:  # which root, who may run the tests, does not meet
+        if place.name == "lost+found":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    found = Catalogue(tmp_path).contents()
+    assert list(found.pictures) == names
+    assert "lost+found: cannot be read" in found.bad[0]
+
+
 def test_a_folder_is_labelled_by_one_process_at_a_time(desk: Desk, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="another process labels it"):
+    with pytest.raises(ConfigError, match=f"process {os.getpid()} labels it"):
         Desk(tmp_path)
     desk.close()
     Desk(tmp_path).close()
