@@ -47,7 +47,7 @@ COMMAND_S = 60.0
 """How long a command may take until the node counts as frozen, seconds."""
 MAX_WAITING, ROOM = 32, 32_000_000
 """The most requests, and bytes of requests, that may wait while another one is carried out."""
-SLOW, MAX_SLOW = frozenset({"detect"}), 4
+SLOW, MAX_SLOW = frozenset({"detect", "reload"}), 4
 """Commands that have a thread of their own, so that no other waits for them; and how many may wait there."""
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger("darner.model")
 ANSWER_S = 8.0
 """How long the answer to `reload` waits for the new file, seconds; an engine may take minutes to build.
 
-After 10 s, the watchdog would call the thread of the commands late.
+Clients should wait longer for the answer.
 """
 
 
@@ -145,6 +145,9 @@ class ModelFiles:
                 detector.take_over(one)
 
     def _refuse(self, why: str) -> None:
+        why = why.rstrip(".")
+        if self._settings.name not in why:
+            why = f"model {self._settings.name}: {why}"
         self._state = {"state": "refused", "why": why}
         log.error("%s; the file that was loaded before goes on", why)
         self._in_trouble = True

@@ -84,7 +84,8 @@ def node(broker: Mosquitto, detect: SlowDetect) -> Iterator[tuple[list[Received]
     with Client(MqttSettings(url=broker.url, prefix=PREFIX), name="node") as client:
         client.subscribe(f"{PREFIX}/box/ack/+", 1)
         client.subscribe("another/prefix", 1)
-        handlers: dict[str, Handler] = {"detect": detect, "heatmap": detect, "ping": lambda *_: {}}
+        slow = dict.fromkeys(("detect", "heatmap", "reload"), detect)
+        handlers: dict[str, Handler] = {**slow, "ping": lambda *_: {}}
         with Commands(client, PREFIX, "box", "s", handlers) as commands:
             routes = {topics.REQUEST: commands.accept, topics.ACK: take_ack}
             Inbox(client, PREFIX, "box", routes, others.append).start()
@@ -147,12 +148,13 @@ def test_when_too_many_requests_wait_the_next_is_refused_at_once_and_the_others_
         assert all(one.error is None for one in answers)
 
 
-def test_other_commands_are_answered_while_pictures_are_decoded(
-    broker: Mosquitto, asker: Asker, detect: SlowDetect
+@pytest.mark.parametrize("command", ["detect", "reload"])
+def test_other_commands_are_answered_while_pictures_are_decoded_or_a_model_is_loaded(
+    broker: Mosquitto, asker: Asker, detect: SlowDetect, command: str
 ) -> None:
     with node(broker, detect):
         for number in range(MAX_SLOW):
-            asker.ask("detect", orjson.dumps({"transaction": f"slow-{number}"}))
+            asker.ask(command, orjson.dumps({"transaction": f"slow-{number}"}))
         assert detect.begun.wait(WITHIN_S)
         asker.ask("ping", b'{"transaction": "quick"}')
         assert asker.answer().transaction == "quick"
