@@ -93,6 +93,15 @@ class Frame:
         """Height in pixels."""
         return int(self.picture.shape[0])
 
+    def area(self, region: tuple[float, float, float, float] | None) -> Box:
+        """A region of interest, in fractions, as pixels that `cut` takes; None for the whole picture."""
+        if region is None:
+            return 0, 0, self.width, self.height
+        x1, y1, x2, y2 = region
+        left, top = int(x1 * self.width), int(y1 * self.height)
+        right, bottom = max(left + 1, round(x2 * self.width)), max(top + 1, round(y2 * self.height))
+        return self.aligned((left, top, right, bottom))
+
     def aligned(self, box: Box) -> Box:
         """The smallest box around another that `cut` takes: NV12 has a colour for every four pixels."""
         if isinstance(self.picture, OnGpu) and self.picture.chroma is not None:

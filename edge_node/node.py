@@ -17,6 +17,7 @@ from edge_node.analytics.problems import all_problems
 from edge_node.assets.models import AUTO
 from edge_node.collect.collector import Collector
 from edge_node.collect.keeper import Source
+from edge_node.collect.looks import SecondLook
 from edge_node.config import profiles
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
@@ -33,6 +34,7 @@ from edge_node.control.model import ModelFiles, about, fingerprint
 from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
+from edge_node.ignore.rules import Rules
 from edge_node.ignore.store import SuspectStore
 from edge_node.machine.vitals import Monitor
 from edge_node.models import auto
@@ -261,7 +263,12 @@ class Node:
     def _collecting(self) -> Collector:
         names = self._detectors[0].class_names
         source = Source(self._config.node, self._session, names, self._seeing)
-        return Collector(self._config, source, lambda image, least: self._pipeline.detect(image, least)[0])
+        second_look = SecondLook(
+            lambda image, least: self._pipeline.detect(image, least)[0],
+            lambda camera: self._config.cameras[camera].region,
+            lambda camera: Rules(self._definitions[camera].masks, self._definitions[camera].filters, names),
+        )
+        return Collector(self._config, source, second_look)
 
     def _seeing(self) -> Seeing:
         model = about(self._model, self._detectors[0])

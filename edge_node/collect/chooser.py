@@ -208,7 +208,9 @@ class Chooser:
         if now_s >= self._scene_s and self._wants("new_scene", now_s):
             self._scene_s = now_s + settings.interval_s
             return Candidate("sample", now_s, item)
-        second = self._looks_again and settings.second_look_s > 0 and now_s >= self._look_s
+        # A look at the whole frame would miss all that only a tile shows.
+        looks = self._looks_again and settings.second_look_s > 0 and detected.tiles is None
+        second = looks and now_s >= self._look_s
         if second and self._wants("disagreement", now_s):
             self._look_s = now_s + settings.second_look_s
             sure = self._doubts.sure()

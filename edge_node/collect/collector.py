@@ -12,7 +12,8 @@ from types import TracebackType
 
 from edge_node.analytics.watch import Analysed
 from edge_node.collect.chooser import Candidate, Chooser
-from edge_node.collect.keeper import Keeper, SecondLook, Source
+from edge_node.collect.keeper import Keeper, Source
+from edge_node.collect.looks import SecondLook
 from edge_node.collect.shelf import Shelf
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
@@ -68,9 +69,8 @@ class Collector:
         self._cameras: dict[str, _Camera] = {}
         for name, settings in config.cameras.items():
             chooser = Chooser(settings.collect, config.tracker, looks_again=second_look is not None)
-            self._cameras[name] = _Camera(
-                chooser, Keeper(name, chooser, Shelf(root / name), source, second_look)
-            )
+            keeper = Keeper(name, chooser, Shelf(root / name), source, second_look)
+            self._cameras[name] = _Camera(chooser, keeper)
         self._on = False
         self._waiting: Channel[_Job] = Channel(depth=_WAITING)
         self._once, self._ending = Once(), False

@@ -13,11 +13,11 @@ import numpy as np
 
 from edge_node.analytics.watch import Analysed
 from edge_node.collect.chooser import Candidate, Chooser, Encoded
-from edge_node.collect.looks import Known, contested, mirrored
+from edge_node.collect.looks import Known, SecondLook
 from edge_node.collect.scenes import HEIGHT, WIDTH, Scene, Scenes
 from edge_node.collect.shelf import NoRoom, Shelf
-from edge_node.frames import Detections
-from edge_node.pictures import U8, as_jpeg
+from edge_node.frames import Detections, Frame
+from edge_node.pictures import as_jpeg
 from shared import limits
 from shared.collected import VERSION, Collected, Proposal, Reason, Seeing
 from shared.pictures import refusal
@@ -25,10 +25,6 @@ from shared.wire.messages import CollectMetrics, now_us
 
 log = logging.getLogger("darner.collect")
 
-SecondLook = Callable[[U8, float], Detections]
-"""Lets the network look at a picture, u8 ``(H, W, 3)``, BGR, for what has at least a score; the result is in
-its pixels."""
-_LEAST = 0.1  # score with which a second look may find what the first one did
 _HOUR_US = 3_600_000_000
 _REMEMBERED = 64
 _RETRY_S = 30.0
@@ -182,7 +178,7 @@ class Keeper:
         scene = Scene.of(frame.picture)
         more: tuple[Proposal, ...] = ()
         if candidate.step == "look":
-            found = self._look_again(candidate, frame.image)
+            found = self._look_again(candidate, frame)
             if found is not None:
                 candidate.reasons = ("disagreement",)
                 more = self._source.proposals(found, frame.width, frame.height)
@@ -196,13 +192,12 @@ class Keeper:
         boxes = (said.boxes + more)[: limits.DETECTIONS]
         return Encoded(jpeg, msgspec.structs.replace(said, boxes=boxes), scene)
 
-    def _look_again(self, candidate: Candidate, image: U8) -> Detections | None:
+    def _look_again(self, candidate: Candidate, frame: Frame) -> Detections | None:
         """What only a second look has found; None if both looks agree, or disagree about what is known."""
         first, sure = candidate.first, candidate.sure
         if self._second_look is None or first is None or sure is None:
             return None
-        second = self._second_look(mirrored(image), _LEAST)
-        gone, new = contested(first, second, image.shape[1], sure)
+        gone, new = self._second_look.contested(frame, first, sure)
         if not (self._contested.are_news(gone) or self._contested.are_news(new)):
             return None
         self._contested.learn(gone)

@@ -8,13 +8,19 @@ overlap, what the tracker expects where the network skips frames, and a mirrored
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
-from edge_node.frames import Detected, Detections, Tracks
+from edge_node.frames import Detected, Detections, Frame, Tracks
+from edge_node.ignore.rules import Rules
 from edge_node.pictures import U8
 from shared.geometry import F32, Bool, box_area, iou
 
+Find = Callable[[U8, float], Detections]
+"""Lets the network look at a picture, u8 ``(H, W, 3)``, BGR, for what has at least a score; the result is in
+its pixels."""
+_LEAST = 0.1  # score with which a second look may find what the first one did
 _FAINT = 0.6  # what has less than this share of a sure score is not found: the tracker ignores it
 _SAME = 0.3  # least IoU of two boxes of one object
 _EXPECTED = 0.2  # least IoU of a box with where the tracker expected it
@@ -70,28 +76,53 @@ def guess_fails(guess: Tracks, dt: float, tracks: Tracks) -> bool:
     )
 
 
-def mirrored(image: U8) -> U8:
-    """A picture as in a mirror, u8 ``(H, W, 3)``."""
-    return np.ascontiguousarray(image[:, ::-1])
-
-
-def contested(first: Detections, second: Detections, width: int, sure: F32) -> tuple[Detections, Detections]:
-    """What only one of two looks found.
+class SecondLook:
+    """Lets the network look at frames once more, mirrored: at the part where it looked at first.
 
     Args:
-        first: What the first look found.
-        second: What the second look found, in pixels of the mirrored frame.
-        width: Of the frame, pixels.
-        sure: As above.
-
-    Returns:
-        What only the first look found, and what only the second did, both in pixels of the frame as it is.
+        find: Lets the network look at a picture.
+        region: Of a camera's picture, as fractions, where its network looks; None: everywhere.
+        rules: What a camera ignores now; None: nothing.
     """
-    back = second.xyxy.copy()
-    back[:, [0, 2]] = width - back[:, [2, 0]]
-    again = Detections(back, second.score, second.class_id)
-    one, other = _sure(first, sure), _sure(again, sure)
-    return one[_unmet(one, _sure(again, sure * _FAINT))], other[_unmet(other, _sure(first, sure * _FAINT))]
+
+    def __init__(
+        self,
+        find: Find,
+        region: Callable[[str], tuple[float, float, float, float] | None] = lambda _: None,
+        rules: Callable[[str], Rules] | None = None,
+    ) -> None:
+        self._find, self._region, self._rules = find, region, rules
+
+    def contested(self, frame: Frame, first: Detections, sure: F32) -> tuple[Detections, Detections]:
+        """What only one of two looks found, without what the camera ignores.
+
+        Args:
+            frame: What both look at.
+            first: What the first look found.
+            sure: As above.
+
+        Returns:
+            What only the first look found, and what only the second did, both in pixels of the frame.
+        """
+        left, top, right, bottom = frame.area(self._region(frame.camera))
+        mirrored = np.ascontiguousarray(frame.image[top:bottom, left:right][:, ::-1])
+        found = self._find(mirrored, _LEAST)
+        xyxy = found.xyxy + np.array([0, top, 0, top], np.float32)
+        xyxy[:, [0, 2]] = right - found.xyxy[:, [2, 0]]
+        second = Detections(xyxy, found.score, found.class_id)
+        gone = _only(first, second, sure)
+        new = _only(second, first, sure)
+        if self._rules is None:
+            return gone, new
+        rules = self._rules(frame.camera)
+        gone, new = (one[~rules.drops(one, frame.width, frame.height)] for one in (gone, new))
+        return gone, new
+
+
+def _only(found: Detections, others: Detections, sure: F32) -> Detections:
+    """What one look is sure of, and another one has not found at all."""
+    found = _sure(found, sure)
+    return found[_unmet(found, _sure(others, sure * _FAINT))]
 
 
 class Known:

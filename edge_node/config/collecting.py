@@ -58,7 +58,8 @@ class CollectSettings:
             ge=0,
             le=86_400,
             description="Seconds after which the network looks at a frame a second time, mirrored, to see "
-            "whether it finds the same things; 0: never. It does so only where disagreement is a reason",
+            "whether it finds the same things; 0: never. It does so only where disagreement is a reason, and "
+            "the camera has no tiles",
         ),
     ] = 60.0
     quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 92

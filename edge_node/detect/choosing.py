@@ -169,13 +169,7 @@ class Choosing:
 
     def area(self, frame: Frame) -> Box:
         """The picture, or its region of interest, in pixels."""
-        region = self._cameras[frame.camera].region
-        if region is None:
-            return 0, 0, frame.width, frame.height
-        x1, y1, x2, y2 = region
-        left, top = int(x1 * frame.width), int(y1 * frame.height)
-        right, bottom = max(left + 1, round(x2 * frame.width)), max(top + 1, round(y2 * frame.height))
-        return frame.aligned((left, top, right, bottom))
+        return frame.area(self._cameras[frame.camera].region)
 
     def _prepared(self, frame: Frame, box: Box) -> Input:
         return self._detector.prepare(frame.cut(box))

@@ -205,6 +205,14 @@ def test_tiles_that_show_one_place_and_find_different_things(
     assert bool(picked) == disagree
 
 
+def test_a_camera_with_tiles_gets_no_second_look_at_the_whole_frame() -> None:
+    one = chooser("disagreement", looks_again=True, second_look_s=1.0)
+    for tracks, t in film([Actor(1, stand(0.2, 0.6))], clock(FPS, 3)):
+        detected, item = shown(tracks, t)
+        parts = (found(tracks), Detections.empty())
+        assert one.choose(replace(detected, parts=parts, tiles=Tiles(0, 1)), item) is None
+
+
 def test_tiles_that_find_the_same_do_not_disagree() -> None:
     one = chooser("disagreement", "low_score")
     for tracks, t in film([Actor(1, stand(0.5, 0.6))], clock(FPS, 3)):

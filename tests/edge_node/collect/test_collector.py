@@ -14,6 +14,7 @@ import pytest
 from edge_node.analytics.watch import Analysed
 from edge_node.collect.collector import Collector, folder
 from edge_node.collect.keeper import Source
+from edge_node.collect.looks import SecondLook
 from edge_node.config.camera_settings import CameraSettings, SnapshotSettings, ThumbnailSettings
 from edge_node.config.collecting import CollectPlace, CollectSettings
 from edge_node.config.settings import EdgeConfig
@@ -144,7 +145,7 @@ def hanging(root: Path) -> Iterator[tuple[Collector, threading.Event]]:
         "second_look_s": 1.0,
         "interval_s": 0.2,
     }
-    with Collector(config(root, **values), SOURCE, look) as collector:
+    with Collector(config(root, **values), SOURCE, SecondLook(look)) as collector:
         try:
             yield collector, go
         finally:

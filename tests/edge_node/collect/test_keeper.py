@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 
 from edge_node.collect.chooser import Candidate, Chooser, Step
-from edge_node.collect.keeper import Keeper, SecondLook, Source
+from edge_node.collect.keeper import Keeper, Source
+from edge_node.collect.looks import SecondLook
 from edge_node.collect.shelf import Shelf
 from edge_node.config.collecting import CollectSettings
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detections
+from edge_node.ignore.rules import Rules
 from edge_node.pictures import U8
 from shared import collected
 from shared.collected import Collected, Reason, Seeing
+from shared.wire.messages import MaskDefinition
 from tests.edge_node.collect.shown import PICTURE, landscape, show, shown
 from tests.edge_node.gpu_pictures import HostCopier, on_gpu
 from tests.edge_node.scenes import CLASSES, HEIGHT, WIDTH, Actor, film, stand
@@ -112,7 +115,7 @@ def test_a_scene_that_is_new_is_said_beside_another_reason(tmp_path: Path) -> No
     assert [one.reasons for one in kept.pictures()] == [("low_score", "new_scene"), ("low_score",)]
 
 
-def looks(*boxes: tuple[float, float]) -> SecondLook:
+def looks(*boxes: tuple[float, float], rules: Callable[[str], Rules] | None = None) -> SecondLook:
     """A second look that finds people at these places of the mirrored picture, fractions of its width."""
 
     def look(image: U8, least: float) -> Detections:
@@ -122,7 +125,7 @@ def looks(*boxes: tuple[float, float]) -> SecondLook:
         score = np.array([score for _, score in boxes], np.float32)
         return Detections(np.array(xyxy, np.float32).reshape(-1, 4), score, np.zeros(len(boxes), np.int32))
 
-    return look
+    return SecondLook(look, rules=rules)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +163,33 @@ def test_looks_that_disagree_about_one_thing_all_day_give_one_picture(tmp_path: 
         sure = np.array([0.5], np.float32)
         taken.append(kept.keeper.take(Candidate("look", t, item, first=detected.detections, sure=sure)))
     assert taken == [True, False, False]
+
+
+def test_a_second_look_goes_where_the_first_one_went_and_nowhere_else(tmp_path: Path) -> None:
+    def look(image: U8, least: float) -> Detections:  # noqa: ARG001 - as every look
+        np.testing.assert_array_equal(image[:, ::-1], PICTURE[HEIGHT // 4 :, : WIDTH // 2])
+        box = np.array([[10, 20, 60, 120]], np.float32)
+        return Detections(box, np.array([0.8], np.float32), np.zeros(1, np.int32))
+
+    kept = Kept(tmp_path, SecondLook(look, lambda _: (0.0, 0.25, 0.5, 1.0)), reasons=("disagreement",))
+    _, item = shown(next(film([], [0.0]))[0], 1.0)
+    sure = np.array([0.5], np.float32)
+    assert kept.keeper.take(Candidate("look", 1.0, item, first=Detections.empty(), sure=sure))
+    [path] = collected.pictures(tmp_path)
+    [box] = collected.read(path).boxes
+    left, top, right, bottom = box.xyxy
+    assert (left * WIDTH, right * WIDTH) == pytest.approx((WIDTH / 2 - 60, WIDTH / 2 - 10), abs=0.1)
+    assert (top * HEIGHT, bottom * HEIGHT) == pytest.approx((HEIGHT / 4 + 20, HEIGHT / 4 + 120), abs=0.1)
+
+
+def test_what_a_camera_ignores_is_not_contested(tmp_path: Path) -> None:
+    everywhere = MaskDefinition(polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
+    # It finds one thing more, and does not find another one.
+    second = looks((0.1, 0.8), rules=lambda _: Rules({"all": everywhere}, {}, CLASSES))
+    kept = Kept(tmp_path, second, reasons=("disagreement",))
+    detected, item = shown(TRACKS, 1.0)
+    sure = np.array([0.5], np.float32)
+    assert not kept.keeper.take(Candidate("look", 1.0, item, first=detected.detections, sure=sure))
 
 
 def test_an_hour_has_its_limit_also_over_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
