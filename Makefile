@@ -68,7 +68,7 @@ demo: .venv/.run
 # Whole files side by side, one more than processors, since tests wait much; what measures short times by itself, after.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
 # Where Python may not keep what it has compiled, as in many containers, each program that a test starts compiles itself anew.
-test: export PYTHONDONTWRITEBYTECODE =
+test test-timing: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
@@ -89,7 +89,7 @@ endif
 # Those that fail run once more, by themselves: other users of the machine can take the processor away for a second. It is
 # said, because what passes only then may be broken all the same.
 TIMING := $(BIN)/python -m pytest -m timing -o cache_dir=.cache/timing
-test-timing:
+test-timing: .venv/.dev
 	@rm -rf .cache/timing; files=$$(grep -rl --include='test_*.py' 'mark\.timing' tests); \
 	$(TIMING) $$files && exit; code=$$?; test $$code = 1 || exit $$code; \
 	echo "make test: TIMING TESTS FAILED; those that failed run once more, by themselves" >&2; \

@@ -104,6 +104,20 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> None:
         part.keep()
 
 
+def move_whole(path: Path, target: Path) -> None:
+    """Rename a file: after a crash, `target` has either its old content or all of the new.
+
+    Args:
+        path: The file, complete.
+        target: Its new place, on the same file system.
+
+    Raises:
+        OSError: The disk does not take the content, or `target` cannot be replaced.
+    """
+    _sync(path)
+    _rename(path, target)
+
+
 def set_aside(path: Path) -> str:
     """Rename a file that cannot be read, so that its program starts without it.
 
@@ -165,13 +179,7 @@ class PartFile:
         _sync(self.path)
         if self._mode is not None:
             self.path.chmod(self._mode)
-        self.path.replace(self._target)
-        try:
-            _sync(self._target.parent)
-        except OSError as error:
-            # Some network file systems cannot sync a folder; the file is in its place all the same.
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
-                raise
+        _rename(self.path, self._target)
 
 
 def _sync(path: Path) -> None:
@@ -180,3 +188,13 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _rename(path: Path, target: Path) -> None:
+    path.replace(target)
+    try:
+        _sync(target.parent)
+    except OSError as error:
+        # Some network file systems cannot sync a folder; the file is in its place all the same.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+            raise

@@ -93,6 +93,12 @@ LEVELS: dict[str, list[str]] = {
         "writing.py check.py split.py",
     ],
     "optimization/dataset/formats": ["rows.py", "coco.py voc.py yolo.py"],
+    "optimization/training": [
+        "assign.py augment.py fusion.py lineage.py network schedule.py",
+        "following.py judge.py losses.py material.py nightly trainer",
+        "annotated.py choosing.py fit.py teachers.py",
+        "adapt.py",
+    ],
     "optimization/commands/dataset": [
         "options.py",
         "check.py convert.py label.py merge.py split.py stats.py",
@@ -120,6 +126,7 @@ CONFINED = {
     "flask_sock": {"viewer_server"},
     "tensorrt": {"edge_node/backends/tensorrt/module.py"},
     "pycuda": {"edge_node/backends/cuda/device.py"},
+    "libreyolo": {"optimization/training/trainer/networks.py"},
 }
 """Packages that one file, or one program, has to itself."""
 

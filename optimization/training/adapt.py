@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from edge_node.assets.download import sha256
 from edge_node.assets.models import BUILT_IN, DEFAULT, find_model
 from edge_node.detect.detector import Detector
 from edge_node.machine.hardware import usable_cores
@@ -142,7 +143,7 @@ def adapt(
         [given.stills[place] for place in learn], [truth[place] for place in learn], student.names
     )
     made, share, verdict, others, why = judging.choose(network, weights, before)
-    parent = lineage.sha256(student.path)
+    parent = sha256(student.path)
     if made is not None:
         lineage.note(made, student.path, data, "adapt")
         lineage.replace(out, made)

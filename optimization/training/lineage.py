@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,11 +9,11 @@ from pathlib import Path
 import onnx
 
 from edge_node import __version__
+from edge_node.assets.download import sha256
+from edge_node.backends.lineage import BY, DATA, MADE, PARENT
 from optimization.graph import graphs
 from shared.errors import ConfigError
-
-PARENT, DATA, MADE, BY = "darner.parent", "darner.data", "darner.made", "darner.by"
-"""Keys of the metadata: SHA-256 of the parent file and of the training data; when and by what it was made."""
+from shared.files import move_whole
 
 
 def note(model: onnx.ModelProto, parent: Path | None, data: str, by: str) -> None:
@@ -32,11 +31,6 @@ def note(model: onnx.ModelProto, parent: Path | None, data: str, by: str) -> Non
     if parent:
         about[PARENT] = sha256(parent)
     onnx.helper.set_model_props(model, known | about)
-
-
-def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def previous(path: Path) -> Path:
@@ -73,7 +67,7 @@ def replace(path: Path, model: onnx.ModelProto) -> None:
     try:
         graphs.save(model, fresh)
         keep(path)
-        fresh.replace(path)
+        move_whole(fresh, path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
     finally:

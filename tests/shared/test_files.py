@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -13,6 +14,7 @@ from shared.files import (
     PartFile,
     create_private,
     make_private,
+    move_whole,
     open_lock,
     private_folder,
     write_whole,
@@ -103,6 +105,24 @@ def test_what_is_on_disk_is_synced_before_it_gets_its_name(
     monkeypatch.setattr(Path, "replace", replaced)
     write_whole(tmp_path / "file", b"data")
     assert done == ["file", "name", "folder"]
+    move_whole(tmp_path / "file", tmp_path / "place")
+    assert done == 2 * ["file", "name", "folder"]
+
+
+def test_a_file_system_that_cannot_sync_folders_takes_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def of_files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files_only)
+    write_whole(tmp_path / "file", b"data")
+    move_whole(tmp_path / "file", tmp_path / "place")
+    assert (tmp_path / "place").read_bytes() == b"data"
 
 
 def test_a_file_about_people_and_its_folder_are_their_owners_alone(tmp_path: Path) -> None:

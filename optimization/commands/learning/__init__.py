@@ -1,4 +1,5 @@
-"""Commands whose models learn; a file per command, as in the wing around it.
+"""Commands whose models learn: `train.py`, and `adapt.py`, whose options for every night `nightly.py` has.
 
-PyTorch is imported only when such a command runs. May import what `commands` may.
+PyTorch is imported only when such a command runs. May import what `commands` may, and the
+commands with which `train` goes on: `quantize` and `compare`.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import os
 import shutil
 import threading
 import time as clocks
@@ -22,6 +21,7 @@ from optimization.training.nightly import gather, record, work
 from optimization.training.nightly.record import Model, Night, Record
 from optimization.training.nightly.work import Bounds, Outcome
 from shared.errors import DarnerError
+from shared.files import move_whole
 
 Train = Callable[[Sequence[str], Path, Bounds, threading.Event], Outcome]
 """Runs `darner-optimize adapt` with these options; see `work.adapt`."""
@@ -189,7 +189,7 @@ def _written(watched: Watched, kept: Record, said: Night, new: Path) -> tuple[Re
             said, verdict="no better", why="this model was gone back from; it does not come back"
         )
     lineage.keep(out)
-    _replace(new, out)
+    move_whole(new, out)
     figures = f"AP {said.before} -> {said.after}, from {said.pictures} pictures ({said.source})"
     kept = replace(kept, last=model)
     said = replace(said, verdict="written", why=f"{out} is the new model: {figures}")
@@ -207,18 +207,6 @@ def _written(watched: Watched, kept: Record, said: Night, new: Path) -> tuple[Re
             said, verdict="failed", why=f"{answer}; {out} is the earlier model again", node=answer
         )
     return kept, replace(said, node=answer)
-
-
-def _replace(new: Path, out: Path) -> None:
-    """Rename a file that is on disk to its place; after a power cut, the old one or the new one is there."""
-    for path in (new, out.parent):
-        if path == out.parent:
-            new.replace(out)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _weights(path: Path) -> str:

@@ -24,6 +24,7 @@ from tests.optimization.training.dense import NAMES, square, write_model, write_
 
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
+from edge_node.assets.download import sha256  # noqa: E402
 from optimization.graph import graphs  # noqa: E402 - after the skip
 from optimization.training import lineage  # noqa: E402
 from shared.errors import ConfigError  # noqa: E402
@@ -79,7 +80,7 @@ def test_the_new_file_finds_what_the_old_one_did_not(adapted: Path, bench: Bench
 
 def test_the_new_file_says_where_it_comes_from(adapted: Path, bench: Bench) -> None:
     about = {item.key: item.value for item in onnx.load(adapted).metadata_props}
-    assert about["darner.parent"] == lineage.sha256(bench.model)
+    assert about["darner.parent"] == sha256(bench.model)
     assert about["darner.data"] == digest(reading.read(bench.labels))
     assert about["darner.made"] and "adapt" in about["darner.by"]
     assert about["names"] == str(dict(enumerate(NAMES)))
