@@ -57,7 +57,8 @@ def scenes(dataset: Dataset, seen: Sequence[Content], way: str, near: int) -> Gr
 
 def blocks(dataset: Dataset, groups: Groups, count: int) -> Groups:
     """Cut each group into parts of neighbours, in the order of their names, each a group of its own."""
-    order = np.array(sorted(range(len(dataset.items)), key=lambda index: dataset.items[index].path), np.intp)
+    keys = [_natural(item.path.as_posix()) for item in dataset.items]
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), np.intp)
     found = np.zeros(len(groups), np.intp)
     for group in range(int(groups.max()) + 1):
         there = order[groups[order] == group]

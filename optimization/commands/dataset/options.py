@@ -131,7 +131,11 @@ def save(dataset: Dataset, form: Format, args: argparse.Namespace) -> dict[str, 
         print(f"not kept, because {chosen} has no place for them: {_listed(written.lost)}")
     if written.copied:
         print(f"copied instead of linked, because they are on another disk: {written.copied} pictures")
-    print(f"written: {shown(args.out)}: {chosen}, {count(dataset)}")
+    objects = dataset.objects - written.lost["crowds"]
+    print(
+        f"written: {shown(args.out)}: {chosen}, {len(dataset.items)} pictures, {objects} objects, "
+        f"{len(dataset.names)} classes"
+    )
     parts = {split: len(dataset.part(split).items) for split in dataset.splits}
     return {
         "out": str(args.out),

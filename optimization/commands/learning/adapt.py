@@ -110,6 +110,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return nightly.roll_back(args)
     if args.watch or args.once:
         return nightly.run(args)
+    nightly.refuse_alone(args)
+    tell = nightly.teller(args)
     if args.out is None:
         raise ConfigError("--out: name the file to write")
     files.claim(args.out, force=args.force)
@@ -120,7 +122,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if document["written"] is None:
         files.save_json(args.json, document)
         raise ModelError(f"{args.out}: was not written: the new model is {document['why']}")
-    return document
+    return document if tell is None else document | {"node": tell(args.out)}
 
 
 def _adapt(args: argparse.Namespace) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_node.assets.models import find_model
 from optimization import arguments, files
 from optimization.training.nightly import ask
 from shared.errors import ConfigError, OutputError
@@ -18,7 +20,7 @@ from shared.signals import stop_on_signals
 if TYPE_CHECKING:
     from optimization.training.nightly.night import Watched
 
-_PASSED_ON = ("minutes", "epochs", "batch", "rate", "seed", "keep_on", "keep_images")
+_PASSED_ON = ("minutes", "epochs", "batch", "rate", "seed", "device", "keep_on", "keep_images")
 _LISTS = ("teacher_labels", "classes", "keep")
 
 
@@ -99,6 +101,35 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(found, name) for name in found.__dataclass_fields__}
 
 
+def refuse_alone(args: argparse.Namespace) -> None:
+    """Refuse options that say something of a night only, where no night is asked for.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    for name in ("collected", "at"):
+        if getattr(args, name) is not None:
+            raise ConfigError(f"--{name}: goes with --watch or --once; --pictures names pictures for one run")
+
+
+def teller(args: argparse.Namespace) -> Callable[[Path], dict[str, Any]] | None:
+    """What has a node load a file, prints its answer and returns it; None without --reload.
+
+    Raises:
+        ConfigError: The options that name the node do not fit together.
+    """
+    settings = _broker(args)
+    if settings is None:
+        return None
+
+    def tell(path: Path) -> dict[str, Any]:
+        answer = ask.reload(settings, args.node)
+        print(ask.words(args.node, answer, path))
+        return answer
+
+    return tell
+
+
 def roll_back(args: argparse.Namespace) -> dict[str, Any]:
     """Go back to the earlier file, and tell the node.
 
@@ -107,15 +138,11 @@ def roll_back(args: argparse.Namespace) -> dict[str, Any]:
     """
     from optimization.training.nightly import night
 
-    settings = _broker(args)
+    tell = teller(args)
     night.roll_back(args.rollback)
     print(f"{args.rollback}: is the earlier model; the newer is {args.rollback.name}.previous")
     done: dict[str, Any] = {"rolled_back": str(args.rollback)}
-    if settings is None:
-        return done
-    answer = ask.reload(settings, args.node)
-    print(ask.words(args.node, answer, args.rollback))
-    return done | {"node": answer}
+    return done if tell is None else done | {"node": tell(args.rollback)}
 
 
 def _watched(args: argparse.Namespace) -> Watched:
@@ -136,6 +163,8 @@ def _watched(args: argparse.Namespace) -> Watched:
             f"--collected {args.collected}: is no folder; the node makes it with its first picture"
         )
     files.claim(args.out, force=True)
+    if args.watch:
+        _find_models(args)
     settings = _broker(args)
 
     def asked() -> tuple[str, str]:
@@ -154,6 +183,21 @@ def _watched(args: argparse.Namespace) -> Watched:
         bounds=Bounds(minutes=args.night_minutes, memory_mb=args.night_memory),
         ask=None if settings is None else asked,
     )
+
+
+def _find_models(args: argparse.Namespace) -> None:
+    """Find now, and not at night, that a model's name is wrong.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    from optimization.training.nightly.night import first_model
+
+    if not args.out.is_file():
+        first_model(args.model)
+    for name in args.teacher:
+        if name != "self" and "://" not in name:  # a model on a server may start later
+            find_model(name)
 
 
 def _passed_on(args: argparse.Namespace) -> list[str]:

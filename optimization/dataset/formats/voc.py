@@ -19,6 +19,8 @@ from optimization.dataset.texts import read_text, shown
 from shared.errors import SourceError
 
 LABEL_MAP = "labelmap.txt"
+_COMMENT = re.compile(r"# label:|#(?!.*:.*:.*:)")
+"""The heading of that file, and comments. A class may begin with #, too, but its line has three colons."""
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _FROM_ONE = ("The VOC", "PASCAL VOC")
 """How the source's name begins where the first pixel is 1, as the challenge counts; tools count from 0."""
@@ -119,7 +121,7 @@ def _label_map(root: Path) -> list[str]:
     file = root / LABEL_MAP
     if not file.is_file():
         return []
-    lines = (line for line in read_text(file).splitlines() if line.strip() and not line.startswith("#"))
+    lines = [line for line in read_text(file).splitlines() if line.strip() and not _COMMENT.match(line)]
     return [line.rsplit(":", 3)[0].strip() for line in lines]
 
 

@@ -76,7 +76,9 @@ def night(
     try:
         kept, damaged = record.read(watched.out)
         kept = _noticed(kept, watched.out)
+        kept, missed = _asked_again(watched, kept)
         kept, found = _work(watched, kept, at, stop, train)
+        found = replace(found, node=found.node or missed)
         if damaged:
             found = replace(found, why=f"{found.why}; {damaged}")
     except DarnerError as error:
@@ -130,7 +132,7 @@ def _work(
     _tidy(out, folder)
     try:
         folder.mkdir(mode=0o700)
-        parent = out if out.is_file() else _first(watched.model)
+        parent = out if out.is_file() else first_model(watched.model)
         before = sha256(parent)
         options = _options(watched, found, parent, folder)
         outcome = train(options, folder / "result.json", watched.bounds, stop)
@@ -156,7 +158,12 @@ def _tidy(out: Path, folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _first(model: str) -> Path:
+def first_model(model: str) -> Path:
+    """The file that the first night begins with.
+
+    Raises:
+        ModelError: There is no such model.
+    """
     return find_model(DEFAULT if model == "built-in" else model)
 
 
@@ -191,22 +198,40 @@ def _written(watched: Watched, kept: Record, said: Night, new: Path) -> tuple[Re
     lineage.keep(out)
     move_whole(new, out)
     figures = f"AP {said.before} -> {said.after}, from {said.pictures} pictures ({said.source})"
-    kept = replace(kept, last=model)
+    kept = replace(kept, last=model, asked=watched.ask is None)
     said = replace(said, verdict="written", why=f"{out} is the new model: {figures}")
     record.save(out, kept)  # before anybody is asked: a night that is cut off here is remembered
+    kept, answer = _ask(watched, kept, model)
+    if model in kept.refused:
+        said = replace(said, verdict="failed", why=str(answer))
+    return kept, replace(said, node=answer)
+
+
+def _asked_again(watched: Watched, kept: Record) -> tuple[Record, str | None]:
+    """Ask the node about the last model, if it gave no answer the night before; what it says now."""
+    model = kept.last
+    if kept.asked or model is None or not watched.out.is_file() or sha256(watched.out) != model.sha256:
+        return kept, None
+    return _ask(watched, kept, model)
+
+
+def _ask(watched: Watched, kept: Record, model: Model) -> tuple[Record, str | None]:
+    """Ask the node to load the file at `out`. If it refuses, the earlier file comes back.
+
+    Returns:
+        The record, and what the node says in a sentence; None: there is no node to ask.
+    """
     if watched.ask is None:
-        return kept, said
+        return kept, None
     try:
         state, answer = watched.ask()
     except DarnerError as error:
-        return kept, replace(said, node=f"{error}; the file runs once the node reloads or starts")
-    if state == "refused" and lineage.previous(out).is_file():
-        lineage.roll_back(out)
+        return kept, f"{error}; the next night asks again"
+    if state == "refused" and lineage.previous(watched.out).is_file():
+        lineage.roll_back(watched.out)
         kept = kept.refuse(model)
-        return kept, replace(
-            said, verdict="failed", why=f"{answer}; {out} is the earlier model again", node=answer
-        )
-    return kept, replace(said, node=answer)
+        answer = f"{answer}; {watched.out} is the earlier model again"
+    return replace(kept, asked=state != "loading"), answer
 
 
 def _weights(path: Path) -> str:

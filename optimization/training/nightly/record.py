@@ -69,6 +69,7 @@ class Record:
     Attributes:
         schema: Always this.
         last: The model that was written last.
+        asked: Whether the node has said what it makes of that model; else it is asked again.
         refused: Models that somebody went back from, or that the node did not take.
         seen: The pictures of the last night that came to a verdict, each with a short hash of its labels.
         nights: The newest last.
@@ -76,6 +77,7 @@ class Record:
 
     schema: Literal["darner/nights/1"] = "darner/nights/1"
     last: Model | None = None
+    asked: bool = True
     refused: tuple[Model, ...] = ()
     seen: dict[str, str] = field(default_factory=dict)
     nights: tuple[Night, ...] = ()

@@ -159,6 +159,18 @@ def test_the_layouts_that_tools_write_are_read(tmp_path: Path, layout: str) -> N
     assert {item.path.stem: item.split for item in found.dataset.items} == {"train": "train", "val": "val"}
 
 
+def test_class_names_that_look_like_comments_numbers_or_yaml_keep_their_order(tmp_path: Path) -> None:
+    names = ("#1 van", "zebra: crossing", '"a" & <b>', "yes", "1", "null", "# note")
+    categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+    boxes = [(number, 1, 2, 30, 40) for number in range(1, len(names))]
+    coco(tmp_path / "source", {"a.png": boxes}, changes={"categories": categories})
+    for form in FORMATS:
+        write(read(tmp_path / "source"), tmp_path / form, form)
+        found = read(tmp_path / form)
+        assert found.names == names
+        assert objects(found) == objects(read(tmp_path / "source"))
+
+
 def test_what_a_dataset_has_no_place_for_is_counted(tmp_path: Path) -> None:
     file = coco(tmp_path, {"a.png": [(CAT, 1, 1, 9, 9)]})
     document = json.loads(file.read_text())

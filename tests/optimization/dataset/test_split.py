@@ -130,6 +130,12 @@ def test_frames_of_a_camera_stay_together_and_cats_do_not(
     assert sorted(together) == sorted(groups)
 
 
+def test_blocks_go_by_numbers_that_have_no_leading_zeros() -> None:
+    items = tuple(labelled(Path(f"gate_{number}.jpg"), group="gate") for number in range(1, 13))
+    found = scenes.blocks(Dataset(("a",), items), np.zeros(12, np.intp), 3)
+    assert found.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
 def test_blocks_cut_a_film_into_neighbours(pictures: Dataset) -> None:
     frames = Dataset(("cat",), pictures.items[:4])
     assert scenes.blocks(frames, np.zeros(4, np.intp), 2).tolist() == [0, 0, 1, 1]

@@ -32,6 +32,10 @@ USUAL = ["--collected", "{tmp}", "--out", "{tmp}/m.onnx"]
         (["--watch", *USUAL, "--json", "{tmp}/j"], "a watch writes {tmp}/m.onnx.nights.json"),
         (["--once", *USUAL, "--reload", "mqtt://localhost"], "name the node, too"),
         (["--once", *USUAL, "--node", "box"], "go with --reload URL"),
+        (["--watch", *USUAL, "--model", "{tmp}/none.onnx"], "none.onnx': no such file to read"),
+        (["--watch", *USUAL, "--teacher", "self,{tmp}/none.onnx"], "none.onnx': no such file to read"),
+        (["--collected", "{tmp}", "--out", "{tmp}/m.onnx"], "--collected: goes with --watch or --once"),
+        (["--out", "{tmp}/m.onnx", "--video", "v.mp4", "--reload", "mqtt://localhost"], "name the node, too"),
         (["--rollback", "{tmp}/m.onnx"], "there is no m.onnx with a m.onnx.previous beside it"),
     ],
 )

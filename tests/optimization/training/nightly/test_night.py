@@ -156,6 +156,39 @@ def test_the_node_has_the_last_word(
     assert len(record.read(yard.out)[0].refused) == stays
 
 
+def test_a_node_that_could_not_be_reached_is_asked_again_the_next_night(yard: Watched) -> None:
+    answers: list[tuple[str, str] | BrokerError] = []
+
+    def ask() -> tuple[str, str]:
+        answer = answers.pop(0)
+        if isinstance(answer, BrokerError):
+            raise answer
+        return answer
+
+    one = replace(yard, ask=ask)
+    before = sha256(one.out)
+    answers[:] = [BrokerError("no broker answers")]
+    assert work(one, Training()).node == "no broker answers; the next night asks again"
+    answers[:] = [("loading", "node box is loading the new file")]
+    found = work(one, Training())
+    assert (found.verdict, found.node) == ("nothing new", "node box is loading the new file")
+    answers[:] = [("refused", "node box did not take the new file: bad")]
+    found = work(one, Training())
+    assert found.node == f"node box did not take the new file: bad; {one.out} is the earlier model again"
+    assert sha256(one.out) == before
+    assert len(record.read(one.out)[0].refused) == 1
+    assert work(one, Training()).node is None, "it has said what it thinks"
+
+
+def test_a_model_that_somebody_has_exchanged_is_not_asked_about(yard: Watched) -> None:
+    def ask() -> tuple[str, str]:
+        raise BrokerError("no broker answers")
+
+    work(replace(yard, ask=ask), Training())
+    model(yard.out, 9.0)
+    assert work(replace(yard, ask=ask), Training()).node is None
+
+
 def test_what_is_gone_or_damaged_is_the_nights_verdict(yard: Watched) -> None:
     record.place(yard.out).write_text("[")
     found = work(yard, Training(weight=None))
