@@ -51,7 +51,7 @@ class Adapted:
         verdict: AP of those on the pictures that judge, before and after.
         others: What became of the other classes: "objects" and "agreement" on the pictures, "ap_before" and
             "ap_after" on annotated ones.
-        share: How much of what was learnt is in the file, 0..1; less where all of it cost other classes.
+        share: How much of what was learnt is in the file, 0..1: most, unless that costs other classes.
         losses: Mean loss of each epoch.
         pictures: How many were learnt from, and how many judged.
         parent: SHA-256 of the model's file.
@@ -133,7 +133,8 @@ def adapt(
     truth = [_only(boxes, taught) for boxes in truth]
     names = tuple(student.names[kind] for kind in taught)
     say(f"learning {', '.join(names)} from {len(learn)} pictures; {len(held)} others judge")
-    judging = Judging(student, given.stills, truth, held, taught, keep, keep_on, plan.seed)
+    itself = tuple(teachers) == (SELF,)
+    judging = Judging(student, given.stills, truth, held, taught, keep, keep_on, itself, plan.seed)
     begun = time.monotonic()
     before = judging.see(original)
     seconds = time_left.for_learning(time.monotonic() - begun)

@@ -12,8 +12,8 @@ _WARM_UP = 0.1
 _LAST = 0.02
 _LABELS, _LEAST = 0.35, 0.25
 """Shares of all the time: what teachers may take, and what is left for learning at least."""
-_JUDGING = 1.5
-"""Judging a model takes about as long as looking with it; more on a machine that gets busier."""
+_JUDGING = 2.5
+"""Judging a model takes about as long as looking with it, and often one is judged more than once."""
 
 
 def rate(done: float) -> float:

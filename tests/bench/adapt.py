@@ -123,7 +123,7 @@ def hota(model: str, frames: Sequence[U8], truth: Sequence[mot.Boxes]) -> float:
     camera = CameraSettings(source="video", pace="fast")
     with Detector(settings) as detector:
         moments = (
-            Frame("video", number, 0, int(number * 1e6 / RATE), frame, restarted=number == 0)
+            Frame("video", number, 0, int(number * 1e9 / RATE), frame, restarted=number == 0)
             for number, frame in enumerate(frames)
         )
         tracks = [
