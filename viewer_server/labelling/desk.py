@@ -15,7 +15,7 @@ from viewer_server.labelling import boxes, said
 from viewer_server.labelling.boxes import Box
 from viewer_server.labelling.catalogue import SUFFIXES, About, Catalogue
 from viewer_server.labelling.coco import Annotations, Entry, State
-from viewer_server.labelling.gallery import Gallery, Unreadable
+from viewer_server.labelling.gallery import Gallery, Missing, Unreadable
 from viewer_server.labelling.listing import listed, progress
 from viewer_server.labelling.lock import lock
 
@@ -232,6 +232,9 @@ class Desk:
         """The picture's header; else why it cannot be shown."""
         try:
             data = self._gallery.read(name)
+        except Missing as reason:
+            self._catalogue.take_out(name)
+            raise Gone(str(reason)) from None
         except Unreadable as reason:
             return None, clipped(str(reason))
         if why := refusal(data):

@@ -27,6 +27,10 @@ class Unreadable(Exception):  # noqa: N818 - an answer, not a failure
     """A picture that is gone or cannot be shown; the text says why."""
 
 
+class Missing(Unreadable):
+    """A picture that is gone."""
+
+
 class Gallery:
     """The files of a folder and of those below it.
 
@@ -48,7 +52,8 @@ class Gallery:
         """The file of a picture.
 
         Raises:
-            Unreadable: It is gone, too large, or no regular file.
+            Missing: It is gone.
+            Unreadable: It is too large, or no regular file.
         """
         try:
             with self._above(name) as (folder, last):
@@ -63,6 +68,8 @@ class Gallery:
                             "shown: make it smaller"
                         )
                     return file.read(PICTURE_BYTES)
+        except FileNotFoundError:
+            raise Missing(f"{name} is not in the folder any more") from None
         except OSError as error:
             raise Unreadable(f"{name} cannot be read ({error.strerror})") from None
 

@@ -140,6 +140,72 @@ def test_the_second_tab_is_told_and_chooses(
     assert images(tmp_path)[names[0]]["darner"]["state"] == "empty"
 
 
+def test_a_key_that_is_held_down_decides_about_one_picture(
+    viewer: ViewerProcess, open_page: OpenPage, tmp_path: Path, names: list[str]
+) -> None:
+    page = open_page(f"{viewer.url}/label")
+    shown(page, names[0])
+    page.keyboard.down("Enter")
+    for shown_then in (names[1], names[1]):
+        shown(page, shown_then)
+        page.keyboard.down("Enter")  # as the keyboard repeats it
+    page.keyboard.up("Enter")
+    page.keyboard.down("x")
+    shown(page, names[2])
+    page.keyboard.down("x")
+    page.keyboard.up("x")
+    press(page, "n")
+    shown(page, names[3])
+    assert list(images(tmp_path)) == names[:1]
+    assert [(tmp_path / name).exists() for name in names] == [True, False, *[True] * 5]
+
+
+def test_keys_pressed_while_a_decision_is_saved_change_no_boxes(
+    viewer: ViewerProcess, open_page: OpenPage, names: list[str]
+) -> None:
+    page = open_page(f"{viewer.url}/label")
+    shown(page, names[0])
+    page.route("**/label/decide", lambda route: (page.keyboard.press("e"), route.continue_()))  # type: ignore[func-returns-value]
+    press(page, ".", "Enter")
+    shown(page, names[1])
+    expect(page.locator("#progress")).to_have_text("1 of 7 labelled, from 1 of 2 hours")
+    press(page, "p")
+    shown(page, names[0])
+    expect(page.locator("#boxes button")).to_have_count(2)
+
+
+def test_pictures_that_the_node_has_replaced_are_passed_over(
+    viewer: ViewerProcess, open_page: OpenPage, tmp_path: Path, names: list[str]
+) -> None:
+    page = open_page(f"{viewer.url}/label", expect_errors=True)
+    shown(page, names[0])
+    for name in names[2:5]:
+        (tmp_path / name).unlink()
+    press(page, "Enter")
+    shown(page, names[1])
+    press(page, "Enter")
+    shown(page, names[5])
+    expect(page.locator("#notes")).to_contain_text("3 pictures are not in the folder any more")
+    press(page, "Enter")
+    shown(page, names[6])
+    assert list(images(tmp_path)) == [names[0], names[1], names[5]]
+
+
+def test_deleting_what_somebody_else_has_decided_about_is_asked_again(
+    viewer: ViewerProcess, open_page: OpenPage, tmp_path: Path, names: list[str]
+) -> None:
+    mine = open_page(f"{viewer.url}/label")
+    theirs = open_page(f"{viewer.url}/label", expect_errors=True)
+    shown(mine, names[0])
+    shown(theirs, names[0])
+    press(mine, "Enter")
+    shown(mine, names[1])
+    press(theirs, "x")
+    theirs.get_by_role("button", name="Delete it all the same").click()
+    shown(theirs, names[1])
+    assert not (tmp_path / names[0]).exists()
+
+
 def test_corrections_that_were_not_accepted_are_kept_in_the_window(
     viewer: ViewerProcess, open_page: OpenPage, names: list[str]
 ) -> None:

@@ -423,6 +423,17 @@ def test_what_is_brought_back_has_its_numbers_for_itself(
         assert len({row["id"] for row in rows}) == len(rows)
 
 
+def test_a_picture_that_the_node_has_replaced_is_gone(desk: Desk, tmp_path: Path, names: list[str]) -> None:
+    assert desk.picture(names[0]).problem is None
+    (tmp_path / names[0]).unlink()
+    with pytest.raises(Gone, match="not in the folder any more"):
+        desk.picture(names[0])
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(Gone):
+        desk.decide(LabelDecision(name=names[1], version="", size=SIZE, boxes=[]))
+    assert not (tmp_path / "annotations.json").exists()
+
+
 def test_labels_are_no_sidecar_of_a_picture_of_that_name(
     desk: Desk, tmp_path: Path, names: list[str]
 ) -> None:

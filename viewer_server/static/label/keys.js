@@ -32,8 +32,14 @@ const HELP = [
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @param {Actions} actions */
-export function listen(actions) {
+/** Keys that do nothing more while they are held down: they would decide about pictures that nobody has seen. */
+const ONCE = new Set(["enter", "x", "e"]);
+
+/**
+ * @param {Actions} actions
+ * @param {() => boolean} isBusy Keys do nothing then.
+ */
+export function listen(actions, isBusy) {
   const help = /** @type {HTMLDialogElement} */ (byId("help"));
   byId("keys").replaceChildren(...HELP.map(([keys, what]) =>
     element("div", {}, element("dt", {}, ...keys.split(/(?<=, )/).map((key) => element("kbd", {}, key))), element("dd", {}, what))));
@@ -68,6 +74,7 @@ export function listen(actions) {
     else action = plain[small];
     if (!action) return;
     event.preventDefault();
-    action();
+    const isHeld = event.repeat && (ONCE.has(small) || action === actions.discard);
+    if (!isHeld && !isBusy()) action();
   });
 }

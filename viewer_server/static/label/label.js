@@ -9,6 +9,7 @@ import { button, byId, buttonById, element, inputById, messageOf, selectById } f
 import { Refusal } from "../common/rest.js";
 import { Boxes } from "./boxes.js";
 import { listen } from "./keys.js";
+import { note, say } from "./notes.js";
 import { Panel, REASONS } from "./panel.js";
 import { imageOf, pictureOf, Queue, send } from "./queue.js";
 import { View } from "./view.js";
@@ -32,21 +33,6 @@ let progress = null;
 const panel = new Panel({ select, name });
 const view = new View(byId("view"), byId("frame"), (label) => panel.indexOf(label), { changed: refresh, drew: (box) => draw(box) });
 
-/** @param {string} text */
-function say(text) {
-  byId("said").textContent = text;
-}
-
-/**
- * @param {string} title
- * @param {string} text
- * @param {...HTMLElement} buttons
- */
-function note(title, text, ...buttons) {
-  byId("notes").replaceChildren(element("div", { class: "note", role: "alert" },
-    element("strong", {}, title), element("p", {}, text), ...(buttons.length ? [element("div", { class: "bar" }, ...buttons)] : [])));
-}
-
 function refresh() {
   const { picture } = boxes ?? {};
   if (boxes && picture) {
@@ -66,18 +52,27 @@ function refresh() {
 }
 
 /**
+ * While a picture is saved or loaded, nothing changes its boxes: what is pressed then was meant for the next one.
+ * @param {boolean} value
+ */
+function setBusy(value) {
+  busy = value;
+  byId("frame").toggleAttribute("data-busy", value);
+}
+
+/**
  * Waits for something of which only one may run; says what went wrong.
  * @param {() => Promise<void>} work
  */
 async function once(work) {
   if (busy) return;
-  busy = true;
+  setBusy(true);
   try {
     await work();
   } catch (error) {
     note("That did not work", messageOf(error));
   } finally {
-    busy = false;
+    setBusy(false);
     refresh();
   }
 }
@@ -105,23 +100,39 @@ async function begin() {
   await show();
 }
 
-/** Shows the picture whose turn it is. */
+/** Shows the picture whose turn it is; a node may have replaced some, and another window deleted some. */
 async function show() {
+  byId("notes").replaceChildren();
+  let gone = 0;
+  while (!(await showOne())) {
+    drafts.delete(queue.name ?? "");
+    queue.remove();
+    gone += 1;
+  }
+  if (gone) note("Gone meanwhile", `${gone} ${gone === 1 ? "picture is" : "pictures are"} not in the folder any more.`);
+}
+
+/** @returns {Promise<boolean>} False: the picture whose turn it is is gone. */
+async function showOne() {
   const { name } = queue;
   const mine = (turn += 1);
-  byId("notes").replaceChildren();
   if (name === undefined) {
     boxes = null;
     view.show(null, null);
     panel.about(null);
     say(progress?.total ? "No more pictures of this kind. Choose others above." : "There are no pictures in this folder yet.");
-    return refresh();
+    refresh();
+    return true;
   }
-  const image = ahead?.name === name ? ahead.image : imageOf(name);
-  const picture = await pictureOf(name);
+  const image = (ahead?.name === name ? ahead.image : imageOf(name)).catch(() => null);
+  const picture = await pictureOf(name).catch((error) => {
+    if (error instanceof Refusal && error.status === 404) return null;
+    throw error;
+  });
+  if (!picture) return false;
   const draft = drafts.get(name);
-  const shown = picture.problem ? null : await image.catch(() => null);
-  if (mine !== turn) return;
+  const shown = picture.problem ? null : await image;
+  if (mine !== turn) return true;
   boxes = draft ?? new Boxes(picture);
   view.show(shown, boxes);
   panel.about(picture);
@@ -132,6 +143,7 @@ async function show() {
   const { following } = queue;
   ahead = following === undefined ? null : { name: following, image: imageOf(following) };
   ahead?.image.catch(() => {});
+  return true;
 }
 
 /** @param {1 | -1} way */
@@ -151,7 +163,7 @@ async function save(version) {
     ({ progress } = await send("decide", { name, version, size: view.size, boxes: current.decided }));
   } catch (error) {
     if (!(error instanceof Refusal) || error.status !== 409) throw error;
-    return conflict(name, messageOf(error));
+    return conflict(name, messageOf(error), "Overwrite with mine", save);
   }
   drafts.delete(name);
   if (await queue.go(1)) return show();
@@ -159,21 +171,30 @@ async function save(version) {
   say("Saved. That was the last picture of this kind.");
 }
 
-/** @param {string} name @param {string} text */
-function conflict(name, text) {
+/**
+ * Tells that somebody else has decided meanwhile, and lets the person choose.
+ * @param {string} name
+ * @param {string} text
+ * @param {string} title Of the button that does it all the same.
+ * @param {(version: string) => Promise<void>} again
+ */
+function conflict(name, text, title, again) {
   note("Not saved", text,
     button("Take theirs", () => { drafts.delete(name); once(show); }),
-    button("Overwrite with mine", () => once(async () => save((await pictureOf(name)).version))));
+    button(title, () => once(async () => again((await pictureOf(name)).version))));
 }
 
-const discard = () => once(async () => {
+const discard = () => once(() => erase(boxes?.picture.version ?? ""));
+
+/** @param {string} version Of what is deleted. */
+async function erase(version) {
   const { picture } = boxes ?? {};
   if (!picture) return;
   try {
-    ({ progress } = await send("delete", { name: picture.name, version: picture.version }));
+    ({ progress } = await send("delete", { name: picture.name, version }));
   } catch (error) {
     if (!(error instanceof Refusal) || error.status !== 409) throw error;
-    return conflict(picture.name, messageOf(error));
+    return conflict(picture.name, messageOf(error), "Delete it all the same", erase);
   }
   drafts.delete(picture.name);
   const goesOn = await queue.go(1);
@@ -182,13 +203,18 @@ const discard = () => once(async () => {
   await show();
   if (!goesOn) say("That was the last picture of this kind.");
   byId("notes").replaceChildren(element("div", { class: "note" }, element("p", {}, `${picture.name} is deleted.`), element("div", { class: "bar" }, button("Bring it back", restore))));
-});
+}
 
 const restore = () => once(async () => {
   if (deleted === null) return;
   const { name, place } = deleted;
+  try {
+    ({ progress } = await send("restore", { name }));
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 404) deleted = null; // else it can be tried again
+    throw error;
+  }
   deleted = null;
-  ({ progress } = await send("restore", { name }));
   queue.insert(name, place);
   await show();
 });
@@ -258,10 +284,10 @@ const actions = {
   /** @param {number} factor */
   zoom: (factor) => view.zoom(factor),
 };
-listen(actions);
+listen(actions, () => busy);
 for (const id of /** @type {const} */ (["accept", "next", "previous", "add", "remove", "clear", "undo", "redo", "discard", "help"])) {
   buttonById(id === "help" ? "help-open" : id).addEventListener("click", (event) => {
-    actions[id]();
+    if (!busy || id === "help") actions[id]();
     if (event.detail && id !== "help") view.focus(); // the next Enter is for the picture, not for this button
   });
 }
