@@ -24,6 +24,7 @@ from shared.geometry import F32
 _CHECK_S = 0.18
 """How often a frame is looked at, seconds; while an object is missing, every frame is."""
 _TILES_EVERY_S = 1.0
+_HOLD_EVERY_S = 1.0  # least time between two frames that are encoded in case they are to be kept
 _FORGET_S = 15.0  # how long an object may be missing before nobody asks any more whether it comes back
 _TURNS = 4  # intervals for which a reason waits after it was the one that decided, so that others have a turn
 
@@ -94,6 +95,7 @@ class Chooser:
         self._guess: tuple[Tracks, float] | None = None
         self._missed: _Missed | None = None
         self._check_s = self._next_s = self._scene_s = self._look_s = self._tiles_s = -inf
+        self._hold_s = -inf
         self._turns: defaultdict[Reason, float] = defaultdict(lambda: -inf)
 
     def choose(self, detected: Detected, item: Analysed) -> Candidate | None:
@@ -193,11 +195,13 @@ class Chooser:
     def _hold(self, before: Tracks, item: Analysed) -> Candidate | None:
         """The frame, if an object is missing in it: whether it comes back or not, that is worth a label."""
         now_s = item.now_s
-        if not (self._wants("flicker", now_s) or self._wants("lost_track", now_s)):
+        wanted = self._wants("flicker", now_s) or self._wants("lost_track", now_s)
+        if not wanted or now_s < self._hold_s:
             return None
         gone = vanished(before, item)
         if not gone:
             return None
+        self._hold_s = now_s + _HOLD_EVERY_S
         held = Candidate("hold", now_s, item)
         self._missed = _Missed(gone, now_s, held)
         return held

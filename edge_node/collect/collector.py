@@ -101,7 +101,14 @@ class Collector:
         for found, item in zip(detected, analysed, strict=True):
             name = item.frame.camera
             camera = self._cameras[name]
-            if camera.on and (candidate := camera.chooser.choose(found, item)) is not None:
+            if not camera.on:
+                continue
+            try:
+                candidate = camera.chooser.choose(found, item)
+            except Exception:  # noqa: BLE001 - an extra must not end the node; `_fault` says it
+                self._fault()
+                continue
+            if candidate is not None:
                 self._hand_on(camera, candidate, name)
 
     def reconfigure(self, name: str, settings: CameraSettings) -> None:
@@ -151,9 +158,13 @@ class Collector:
                     camera.keeper.open()
                 elif camera.on:
                     camera.keeper.take(candidate)
-            except Exception:  # an extra must not end the node
-                if self._once("fault"):
-                    log.exception("a frame was not kept for labelling, because of a fault (said once)")
+            except Exception:  # noqa: BLE001 - an extra must not end the node; `_fault` says it
+                self._fault()
+
+    def _fault(self) -> None:
+        """Log the error that is being handled, once."""
+        if self._once("fault"):
+            log.exception("a frame was not kept for labelling, because of a fault (said once)")
 
 
 def shows_pictures(settings: CameraSettings) -> bool:

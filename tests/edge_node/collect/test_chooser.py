@@ -52,6 +52,22 @@ def test_an_object_that_is_only_predicted_is_missed() -> None:
     assert times([one]) == [2.2]
 
 
+def test_while_a_reason_has_had_its_turn_few_frames_are_encoded_in_vain() -> None:
+    gaps = [(t, t + 0.3) for t in np.arange(1.0, 30.0, 0.6)]
+    film = show([Actor(1, unseen(HERE, *gaps))], clock(10, 30))
+    one = chooser("flicker", "lost_track")
+    held, kept = 0, 0
+    for frame in film:
+        candidate = one.choose(*frame)
+        if candidate is not None and candidate.step == "hold":
+            held += 1
+        elif candidate is not None:
+            one.kept(candidate.reasons[0], candidate.now_s, 5.0)
+            kept += 1
+    assert kept == 2
+    assert held < 25
+
+
 def test_a_track_that_ends_in_the_middle_is_lost() -> None:
     [one] = chosen(chooser("lost_track"), show([Actor(1, stand(0.5, 0.6, 0, 3))], clock(FPS, 8)))
     assert one.reasons == ("lost_track",)

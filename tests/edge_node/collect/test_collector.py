@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edge_node.analytics.watch import Analysed
+from edge_node.collect.chooser import Chooser
 from edge_node.collect.collector import Collector, folder
 from edge_node.collect.keeper import Source
 from edge_node.collect.looks import SecondLook
@@ -129,6 +130,19 @@ def test_a_camera_that_publishes_no_pictures_keeps_none_and_says_so(
         collector.reconfigure("street", quiet.cameras["street"])
         play(collector, ((d, replace(i, now_s=i.now_s + 600)) for d, i in show([LOST], clock(10, 6))))
     assert len(pictures(tmp_path)) == 1
+
+
+def test_a_fault_in_choosing_is_said_once_and_does_not_end_the_thread_that_tracks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(Chooser, "choose", choose)
+    with Collector(config(tmp_path), SOURCE) as collector:
+        play(collector, show([LOST], clock(10, 1)))
+    assert caplog.text.count("because of a fault (said once)") == 1
+    assert "RuntimeError: a fault" in caplog.text
 
 
 @contextmanager
