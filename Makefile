@@ -12,7 +12,8 @@ help:
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
 	@echo "make test-engines  PyTorch, torchvision, OpenVINO, Core ML, KServe, LibreYOLO and the notebook, which are too large for .venv, in environments of their own (TORCH=... pins it)"
-	@echo "make test-training  what learns with PyTorch alone: adapt, in a smaller environment of its own"
+	@echo "make test-timing  the last part of make test by itself: what measures fractions of a second; what fails runs once more"
+	@echo "make test-training  what needs PyTorch but not LibreYOLO, such as adapt, in a smaller environment of its own"
 	@echo "make test-images  every step of the images for GPUs, on a stand-in for NVIDIA's base (needs docker or podman)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
 	@echo "make fuzz    feeds what reads strangers' bytes with inputs that grow by the code they reach, FUZZ_SECONDS=300 each (ARGS=--help)"
@@ -86,8 +87,8 @@ else
 	@$(BIN)/python -m tests.coverage_by_wing
 endif
 
-# Those that fail run once more, by themselves: other users of the machine can take the processor away for a second. It is
-# said, because what passes only then may be broken all the same.
+# Tests that fail run once more, by themselves: other users of the machine can take the processor away for a second. Make
+# says so, because a test that passes only then may have found a fault all the same.
 TIMING := $(BIN)/python -m pytest -m timing -o cache_dir=.cache/timing
 test-timing: .venv/.dev
 	@rm -rf .cache/timing; files=$$(grep -rl --include='test_*.py' 'mark\.timing' tests); \
@@ -117,8 +118,8 @@ LEARNING := tests/optimization/training tests/optimization/commands/learning
 test-engines: .cache/engines/ready
 	.cache/engines/bin/python -m pytest $(or $(ARGS),$(ENGINES) $(LEARNING) tests/examples tests/docs/test_python.py)
 
-# What learns with PyTorch alone, and what it reaches. TORCH_ALONE="--index-url ADDRESS torch" takes a wheel without CUDA,
-# which is a tenth as large, from where pip finds one.
+# What needs PyTorch but not LibreYOLO, and which code its tests reach. TORCH_ALONE="--index-url ADDRESS torch" takes a
+# wheel without CUDA, which is a tenth as large, from where pip finds one.
 TORCH_ALONE ?= torch==2.13.*
 .cache/training/ready: pyproject.toml
 	$(PYTHON) -m venv .cache/training

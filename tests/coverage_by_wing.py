@@ -25,15 +25,15 @@ LEAST_OF = {
     "optimization/commands": 70.0,  # ground truth, too, which is not part of the project
     "optimization/graph": 65.0,  # OpenVINO, Core ML and torchvision, too: `make test-engines`
     "optimization/measure": 80.0,
-    "optimization/commands/learning": 40.0,  # LibreYOLO, as in the next but two: `make test-engines`
+    "optimization/commands/learning": 40.0,  # `train` needs LibreYOLO: `make test-engines`
     "optimization/training": 75.0,  # real models on videos that are not part of the project
     "optimization/training/network": 80.0,  # operators that no model in the tests has
     "optimization/training/nightly": 80.0,
-    "optimization/training/trainer": 15.0,
+    "optimization/training/trainer": 15.0,  # LibreYOLO: `make test-engines`
 }
 """The wings that need more than a plain machine to be tested as a whole."""
 LEARNING = ("optimization/training", "optimization/commands/learning")
-"""What needs PyTorch, and the wings in it: `make test` skips the tests of these."""
+"""Wings that need PyTorch, with the wings inside them: `make test` skips their tests."""
 
 
 @dataclass(slots=True)
