@@ -161,8 +161,11 @@ class Keeper:
         return candidate.encoded is not None and self._keep(candidate, candidate.encoded)
 
     def _look(self) -> None:
-        """See, once, what is kept already."""
+        """See, once, what is kept already; and forget it when people have deleted the folder."""
         if self._opened:
+            if len(self._shelf) and not self._shelf.folder.exists():
+                self._shelf.look()
+                self._scenes, self._contested = Scenes(), Known()
             return
         self._shelf.tidy()
         self._shelf.look()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,15 @@ def test_a_sampled_frame_is_kept_if_its_scene_is_new(tmp_path: Path) -> None:
     again = Kept(tmp_path, reasons=("new_scene",))  # after a restart
     assert not again.take(40.0, "sample")
     assert again.take(50.0, "sample", landscape(seed=9))
+
+
+def test_a_deleted_folder_is_forgotten(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "street", reasons=("new_scene",))
+    assert kept.take(1.0, "sample")
+    shutil.rmtree(kept.folder)
+    assert kept.take(11.0, "sample")
+    assert not kept.take(21.0, "sample")
+    assert kept.keeper.metrics().pictures == 1
 
 
 def test_a_scene_that_is_new_is_said_beside_another_reason(tmp_path: Path) -> None:
