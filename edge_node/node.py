@@ -30,7 +30,7 @@ from edge_node.control.identity import NameGuard, check_name
 from edge_node.control.inbox import Inbox
 from edge_node.control.last_words import end_frozen
 from edge_node.control.late_stages import LateStages
-from edge_node.control.model import ModelFiles, about, fingerprint
+from edge_node.control.model import ModelFiles, about, hashes
 from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
@@ -151,7 +151,7 @@ class Node:
         check_name(config.mqtt, config.node, session)
         with ExitStack() as stack:
             self._model = auto.chosen(config.model, config.cameras)
-            known = fingerprint(self._model)
+            known = hashes(self._model)
             self._detectors = stack.enter_context(on_devices(self._model))
             composer = Composer(config.node, session, self._detectors[0].class_names)
             self._client = stack.enter_context(self._connection(composer))

@@ -42,7 +42,7 @@ def about(settings: ModelSettings, detector: Detector) -> ModelInfo:
     )
 
 
-def fingerprint(settings: ModelSettings) -> Mapping[Path, str]:
+def hashes(settings: ModelSettings) -> Mapping[Path, str]:
     """The files that the model's name stands for, with their SHA-256; of a model on a server, none.
 
     Raises:
@@ -110,7 +110,7 @@ class ModelFiles:
 
     def _renew(self) -> None:
         try:
-            found = fingerprint(self._settings)
+            found = hashes(self._settings)
             changed = found != self._known
             if changed:
                 self._load()
