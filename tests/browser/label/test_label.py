@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from optimization.dataset.reading import read
 from shared import collected
@@ -160,15 +160,21 @@ def test_a_key_that_is_held_down_decides_about_one_picture(
     assert [(tmp_path / name).exists() for name in names] == [True, False, *[True] * 5]
 
 
-def test_keys_pressed_while_a_decision_is_saved_change_no_boxes(
+def test_keys_pressed_before_the_next_picture_is_there_change_no_boxes(
     viewer: ViewerProcess, open_page: OpenPage, names: list[str]
 ) -> None:
     page = open_page(f"{viewer.url}/label")
     shown(page, names[0])
-    page.route("**/label/decide", lambda route: (page.keyboard.press("e"), route.continue_()))  # type: ignore[func-returns-value]
+
+    def impatient(route: Route) -> None:
+        press(page, "e")
+        route.continue_()
+
+    page.route("**/label/picture?*", impatient)  # the next one: the first is saved, and shown still
     press(page, ".", "Enter")
     shown(page, names[1])
     expect(page.locator("#progress")).to_have_text("1 of 7 labelled, from 1 of 2 hours")
+    page.unroute("**/label/picture?*")
     press(page, "p")
     shown(page, names[0])
     expect(page.locator("#boxes button")).to_have_count(2)
