@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from optimization import files
 from optimization.command import Command
 from optimization.commands import compare, quantize
 from optimization.training.trainer import families
+from optimization.training.trainer import run as settings
 from optimization.training.trainer.recipe import Recipe
 from shared.errors import ConfigError, OutputError
 from shared.signals import interrupt_on_sigterm
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from optimization.training.trainer.train import Trained
 
 _DEFAULT = Recipe()
+_OPTIONS = {"side": "--size", "average": "--no-ema", "mixed": "--no-amp"}
+"""Options whose names are not those of what they set."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -158,8 +161,7 @@ def _train(args: argparse.Namespace) -> Trained:
     from optimization.training.trainer import train
 
     if args.resume:
-        if args.data:
-            raise ConfigError("--resume: goes on with the dataset that the run began with; leave --data out")
+        _check_resumed(args)
         return train.resume(args.out, device=args.device, workers=args.workers)
     if args.data is None:
         raise ConfigError("--data: name the dataset to learn from")
@@ -173,6 +175,30 @@ def _train(args: argparse.Namespace) -> Trained:
         workers=args.workers,
         force=args.force,
     )
+
+
+def _check_resumed(args: argparse.Namespace) -> None:
+    """Refuse options that a resumed run would not follow.
+
+    Raises:
+        ConfigError: One is given; the text names it.
+    """
+    if args.data:
+        raise ConfigError("--resume: goes on with the dataset that the run began with; leave --data out")
+    parser = argparse.ArgumentParser()
+    declare(parser)
+    begun = settings.load(args.out)
+    known = {"model": begun.model, "weights": begun.weights} | asdict(begun.recipe)
+    changed = [
+        _OPTIONS.get(name, f"--{name}")
+        for name, value in known.items()
+        if getattr(args, name) not in (value, parser.get_default(name))
+    ]
+    if changed:
+        raise ConfigError(
+            f"--resume: goes on with the options that the run began with; leave {', '.join(changed)} out, or "
+            "begin a new run"
+        )
 
 
 def _told(trained: Trained) -> str:

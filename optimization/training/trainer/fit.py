@@ -81,11 +81,9 @@ def learn(wanted: Run, choice: Choice, found: Material, out: Path, device: str, 
     """
     recipe = wanted.recipe
     going_on = (out / LAST).exists()
-    if going_on and epochs_done(out) >= recipe.epochs:
-        return
     start = out / LAST if going_on else out / WORK / _START
-    if going_on:
-        weights.of_checkpoint(start)  # the trainer would run code that is in it
+    if going_on and weights.epochs_of(start) >= recipe.epochs:
+        return
     watch = Watch(
         out,
         pictures=len(found.pictures("train")),

@@ -98,8 +98,8 @@ def train(
     found = material.load(data)
     wanted = Run(
         model=choice.name,
-        data=str(data),
-        weights=str(weights) if weights else None,
+        data=str(data.absolute()),  # a run is resumed from any folder
+        weights=str(Path(weights).absolute()) if weights else None,
         digest=found.digest,
         names=found.dataset.names,
         recipe=recipe,

@@ -83,13 +83,14 @@ class Watch:
         row |= _scores(measured)
         row |= {"rate": max(event.lr.values()), "seconds": event.epoch_seconds}
         row["pictures_s"] = self._pictures / max(event.epoch_seconds, 1e-9)
+        best = all(row["ap"] > earlier["ap"] for earlier in self._rows)  # epoch 0 is among them
         self._rows.append(row)
         files.save(self._out / METRICS, _table(self._rows))
         made = self._out / WORK / "weights"
         if event.is_best:
             _promote(made / BEST, self._out / BEST)
         _promote(made / LAST, self._out / LAST)
-        tqdm.write(self._told(row, best=event.is_best), file=sys.stderr)
+        tqdm.write(self._told(row, best=best), file=sys.stderr)
         self._sow(event.epoch)
 
     def _told(self, row: dict[str, Any], *, best: bool) -> str:

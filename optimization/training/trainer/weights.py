@@ -76,13 +76,7 @@ def of_checkpoint(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """
     if not path.is_file():
         raise ModelError(f"--weights {path}: no such file")
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # noqa: BLE001 - pickle, zip and PyTorch have no common base
-        raise ModelError(
-            f"--weights {path}: is no checkpoint that PyTorch reads without running code"
-        ) from None
-    state = loaded
+    state = loaded = _loaded(path, f"--weights {path}")
     for key in ("ema", "model", "state_dict"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             state = loaded[key]
@@ -92,6 +86,25 @@ def of_checkpoint(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     said = loaded.get("names")
     names = tuple(said.values()) if isinstance(said, dict) else tuple(said or ())
     return {key: value for key, value in state.items() if torch.is_tensor(value)}, names
+
+
+def epochs_of(path: Path) -> int:
+    """How many epochs a checkpoint of this run has behind it; code that is in it does not run.
+
+    Raises:
+        ModelError: The file is no checkpoint of a run.
+    """
+    loaded = _loaded(path, f"--resume: {path}")
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("epoch"), int):
+        raise ModelError(f"--resume: {path}: is no checkpoint of a run")
+    return int(loaded["epoch"]) + 1
+
+
+def _loaded(path: Path, called: str) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001 - pickle, zip and PyTorch have no common base
+        raise ModelError(f"{called}: is no checkpoint that PyTorch reads without running code") from None
 
 
 def carry_over(state: dict[str, Any], known: Sequence[str], network: Any, wanted: Sequence[str]) -> list[str]:

@@ -81,7 +81,7 @@ def test_the_export_runs_in_the_detector_at_several_sizes_and_says_where_it_come
 
 @pytest.mark.parametrize("sort", [False, True])
 def test_weights_of_an_export_start_where_it_ended(
-    trained: Trained, data: Path, tmp_path: Path, sort: bool
+    trained: Trained, data: Path, tmp_path: Path, sort: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = trained.model
     if sort:  # the nodes, in an order that is not that of the network
@@ -95,6 +95,7 @@ def test_weights_of_an_export_start_where_it_ended(
         recipe=Recipe(epochs=1, rate=1e-9, average=False, **QUICK),
     )
     assert again.before == again.after == trained.after
+    assert "best so far" not in capsys.readouterr().err
     assert [row["epoch"] for row in again.metrics] == [0, 1]
     assert again.metrics[0]["ap"] == again.metrics[1]["ap"]
     known = onnx.load(str(again.model)).metadata_props
@@ -202,6 +203,44 @@ def test_a_second_run_needs_a_word(trained: Trained, data: Path, capsys: pytest.
     assert "holds a run already; --resume goes on with it" in capsys.readouterr().err
     assert main(["train", "--resume", "--out", str(out)]) != 0
     assert "is complete" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--epochs", "9"], "leave --epochs out"),
+        (["--size", "96", "--no-ema"], "leave --size, --no-ema out"),
+        (["--epochs", "2", "--size", "64"], "is complete"),
+    ],
+)
+def test_options_that_a_resumed_run_would_not_follow_are_refused(
+    trained: Trained, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert main(["train", "--resume", "--out", str(trained.model.parent), *words]) != 0
+    assert said in capsys.readouterr().err
+
+
+def test_an_epoch_counts_once_its_checkpoint_is_there(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(DarnerError), monkeypatch.context() as broken:
+        broken.setattr(fit, "finish", _broken)
+        train(data, model="yolox-nano", out=out, recipe=Recipe(epochs=1, **QUICK))
+    rows = (out / "metrics.csv").read_text().splitlines()
+    settings = json.loads((out / "run.json").read_text())
+    settings["recipe"]["epochs"] = 2
+    (out / "run.json").write_text(json.dumps(settings))
+    # killed after the figures of the last epoch, before its checkpoint
+    (out / "metrics.csv").write_text("\n".join([*rows, rows[-1].replace("1,", "2,", 1)]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    done = resume(out)
+    assert [row["epoch"] for row in done.metrics] == [1, 2]
+    assert done.metrics[1]["loss"] != done.metrics[0]["loss"]
+
+
+def _broken(*_: object) -> float:
+    raise DarnerError("no export today")
 
 
 def test_a_changed_dataset_is_not_gone_on_with(tmp_path: Path) -> None:
