@@ -122,6 +122,8 @@ def adapt(
     device = chosen_device(plan.device)
     gather = partial(_gather, pictures, video, frames, labels, teachers, say)
     student, given = _student(model, gather)
+    _known(student.names, "--keep", keep)
+    _known(student.names, "--classes", classes)
     original = graphs.load(student.path)
     network = Network(original, device)
     truth, known = given.truth, given.known
@@ -229,9 +231,6 @@ def classes_to_learn(
     say: Say,
 ) -> list[int]:
     """Ids of the classes to learn: those in enough pictures to learn from and in enough that judge."""
-    for name in wanted:
-        if name not in names:
-            raise ConfigError(f"--classes: the model has no class {name!r}; it can only learn what it has")
     counts = [np.zeros(len(names), np.int64) for _ in parts]
     for count, part in zip(counts, parts, strict=True):
         for place in part:
@@ -255,6 +254,13 @@ def classes_to_learn(
             "them, or name a better teacher"
         )
     return both
+
+
+def _known(names: Sequence[str], option: str, wanted: Sequence[str]) -> None:
+    """Refuse a class that the model does not have, before teachers spend minutes."""
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(f"{option}: the model has no class {name!r}; name classes that it has")
 
 
 def _only(boxes: Boxes, kinds: Sequence[int]) -> Boxes:

@@ -49,6 +49,8 @@ class Network:
                 self._constants[item.name] = value
         self._steps = [_step(node, device) for node in model.graph.node]
         self._last = _last_uses(model.graph)
+        # A graph exported for one picture has that number in its reshapes, so that it takes no batch.
+        self._one_by_one = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
 
     def __call__(self, images: Any, weights: Mapping[str, Any] | None = None) -> list[Any]:
         """The graph's outputs.
@@ -57,6 +59,9 @@ class Network:
             images: What the graph's input takes: f32 ``(N, 3, H, W)``.
             weights: Others than its own, such as an average of earlier ones.
         """
+        if self._one_by_one and len(images) > 1:
+            answers = [self(image, weights) for image in images.split(1)]
+            return [torch.cat(parts) for parts in zip(*answers, strict=True)]
         values: dict[str, Any] = {"": None, **self._constants, **(weights or self.weights)}
         values[self._model.graph.input[0].name] = images
         for place, (operator, inputs, outputs, attributes) in enumerate(self._steps):

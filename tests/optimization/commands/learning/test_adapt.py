@@ -75,6 +75,14 @@ def test_labels_that_are_no_use_are_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["labels.json"]
 
 
+@pytest.mark.parametrize("option", ["--keep", "--classes"])
+def test_a_class_that_the_model_lacks_is_refused(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    words = ("--pictures", str(pictures), "--teacher", "self", "--out", str(tmp_path / "new.onnx"))
+    assert f"{option}: the model has no class 'dgo'" in refused(capsys, *words, option, "car,dgo")
+
+
 def test_a_video_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")

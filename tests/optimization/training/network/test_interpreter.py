@@ -36,6 +36,19 @@ def test_the_built_in_model_says_the_same_in_pytorch(
     assert np.abs(said[:, 4:] - expected[:, 4:]).max() < 1e-5  # scores
 
 
+def test_a_graph_exported_for_one_picture_takes_a_batch() -> None:
+    reshape = helper.make_node("Reshape", ["images", "shape"], ["rows"])
+    shape = numpy_helper.from_array(np.array([1, 3, -1], np.int64), "shape")
+    sides = [
+        helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 4, 4]),
+        helper.make_tensor_value_info("rows", TensorProto.FLOAT, [1, 3, 16]),
+    ]
+    graph = helper.make_graph([reshape], "one", sides[:1], sides[1:], [shape])
+    images = torch.arange(2 * 48, dtype=torch.float32).reshape(2, 3, 4, 4)
+    said = Network(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))(images)[0]
+    assert torch.equal(said, images.reshape(2, 3, 16))
+
+
 def test_a_network_that_learnt_nothing_is_the_same_file(built_in: onnx.ModelProto) -> None:
     assert Network(built_in).onnx().SerializeToString() == built_in.SerializeToString()
 
