@@ -21,6 +21,7 @@ from edge_node.detect.detector import Detector
 from edge_node.machine.hardware import usable_cores
 from optimization import detectors
 from optimization.graph import graphs
+from optimization.measure.coco import read_truth
 from optimization.training import annotated, lineage, material, teachers
 from optimization.training.annotated import Annotated
 from optimization.training.augment import Boxes
@@ -124,6 +125,8 @@ def adapt(
     student, given = _student(model, gather)
     _known(student.names, "--keep", keep)
     _known(student.names, "--classes", classes)
+    if keep_on is not None:
+        read_truth(*keep_on)  # a mistake in it is said now, and not after teachers have looked
     original = graphs.load(student.path)
     network = Network(original, device)
     truth, known = given.truth, given.known

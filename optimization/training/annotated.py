@@ -19,6 +19,8 @@ from optimization.training.material import Still
 from shared.errors import ConfigError
 
 _LEARN, _JUDGE = ("train",), ("val", "test")
+_LEAST_JUDGES = 4
+"""One or two pictures, drawn again and again, would show no chance: any gain there would count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +52,7 @@ def read(labels: Path, folder: Path | None, names: Sequence[str], say: Callable[
         say: Is told what is left out.
 
     Raises:
-        ConfigError: None of its classes is one of the model's, or too few pictures are there.
+        ConfigError: None of its classes is one of the model's, or too few pictures are there or judge.
         DarnerError: It cannot be read.
     """
     found = reading.find(labels, folder)
@@ -80,7 +82,14 @@ def _parts(items: Sequence[Labelled]) -> tuple[list[int], list[int]] | None:
     parts = [
         [place for place, item in enumerate(items) if item.split in splits] for splits in (_LEARN, _JUDGE)
     ]
-    return (parts[0], parts[1]) if all(parts) else None
+    if not all(parts):
+        return None
+    if len(parts[1]) < _LEAST_JUDGES:
+        raise ConfigError(
+            f"--labels: val and test have {len(parts[1])} pictures, and judging needs {_LEAST_JUDGES}: move "
+            "more there, or give the dataset without a split"
+        )
+    return parts[0], parts[1]
 
 
 def _boxes(item: Labelled, ids: np.ndarray) -> Boxes:

@@ -114,6 +114,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     tell = nightly.teller(args)
     if args.out is None:
         raise ConfigError("--out: name the file to write")
+    for option, needed in (("frames", "video"), ("keep_images", "keep_on")):
+        if getattr(args, option) is not None and getattr(args, needed) is None:
+            raise ConfigError(f"--{option.replace('_', '-')}: goes with --{needed.replace('_', '-')}")
     files.claim(args.out, force=args.force)
     files.claim(args.json, force=args.force)
     need("torch", extra="train")

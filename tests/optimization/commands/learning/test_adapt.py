@@ -50,6 +50,10 @@ def test_it_asks_for_what_is_missing(
     assert "--out: name the file" in refused(capsys, "--pictures", str(pictures))
     assert "either a folder of pictures or a video" in refused(capsys, *out)
     assert "either labels or a teacher" in refused(capsys, *out, "--pictures", str(pictures))
+    assert "--frames: goes with --video" in refused(
+        capsys, *out, "--pictures", str(pictures), "--frames", "9"
+    )
+    assert "--keep-images: goes with --keep-on" in refused(capsys, *out, "--keep-images", str(pictures))
     assert "--rate 2.0: must be" in refused(capsys, *out, "--rate", "2", "--pictures", str(pictures))
     assert not list(tmp_path.iterdir())
 
@@ -81,6 +85,29 @@ def test_a_class_that_the_model_lacks_is_refused(
 ) -> None:
     words = ("--pictures", str(pictures), "--teacher", "self", "--out", str(tmp_path / "new.onnx"))
     assert f"{option}: the model has no class 'dgo'" in refused(capsys, *words, option, "car,dgo")
+
+
+def test_a_dataset_whose_split_leaves_too_few_judges_is_refused(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = sorted(pictures.iterdir())
+    for split, chosen in (("train", places[:-1]), ("val", places[-1:])):
+        (tmp_path / "images" / split).mkdir(parents=True)
+        (tmp_path / "labels" / split).mkdir(parents=True)
+        for path in chosen:
+            (tmp_path / "images" / split / path.name).write_bytes(path.read_bytes())
+            (tmp_path / "labels" / split / f"{path.stem}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    config = tmp_path / "data.yaml"
+    config.write_text("train: images/train\nval: images/val\nnames: [person]\n")
+    said = refused(capsys, "--labels", str(config), "--out", str(tmp_path / "new.onnx"))
+    assert "val and test have 1 pictures, and judging needs 4" in said
+
+
+def test_annotations_to_keep_classes_on_are_read_before_teachers_look(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--pictures", str(pictures), "--teacher", "no.onnx", "--out", str(tmp_path / "new.onnx"))
+    assert "gone.json: cannot be read" in refused(capsys, *words, "--keep-on", str(tmp_path / "gone.json"))
 
 
 def test_a_video_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
