@@ -114,8 +114,13 @@ def fit(
         The weights to use, and the mean loss of each epoch.
 
     Raises:
-        ModelError: The loss is no finite number.
+        ModelError: The loss is no finite number, or nothing in the network can be learnt.
     """
+    if not network.weights:
+        raise ModelError(
+            "the model stores no weights that can be learnt, perhaps because they are constants of its "
+            "graph: `darner-optimize simplify` makes them weights"
+        )
     chance = np.random.default_rng(plan.seed)
     torch.manual_seed(plan.seed)
     # Convolutions of pictures take a fifth less time where a pixel's channels lie together.

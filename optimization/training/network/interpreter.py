@@ -10,6 +10,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
+from optimization.graph import graphs
 from optimization.training.network.operators import OPERATORS
 from shared.errors import ModelError
 
@@ -50,7 +51,7 @@ class Network:
         self._steps = [_step(node, device) for node in model.graph.node]
         self._last = _last_uses(model.graph)
         # A graph exported for one picture has that number in its reshapes, so that it takes no batch.
-        self._one_by_one = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+        self._one_by_one = graphs.shape(model.graph.input[0])[:1] == [1]
 
     def __call__(self, images: Any, weights: Mapping[str, Any] | None = None) -> list[Any]:
         """The graph's outputs.

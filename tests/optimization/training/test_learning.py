@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_node.assets.models import DEFAULT, find_model
 from edge_node.backends.preprocess import InputFormat, Preprocessor
@@ -111,6 +112,18 @@ def test_a_loss_that_is_no_number_ends_in_a_sentence(network: Network) -> None:
     examples = [Example(picture, boxes((10, 10, 50, 50)))] * 2
     with pytest.raises(ModelError, match="the loss became nan in epoch 1; nothing was written"):
         fit(network, "yolov8", SMALL, examples, [0], Plan(epochs=1, batch=1, rate=1e20))
+
+
+def test_a_graph_whose_weights_are_constants_is_sent_to_simplify() -> None:
+    weight = numpy_helper.from_array(np.ones((8, 3, 3, 3), np.float32))
+    nodes = [
+        helper.make_node("Constant", [], ["weight"], value=weight),
+        helper.make_node("Conv", ["images", "weight"], ["rows"]),
+    ]
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("images", "rows")]
+    model = helper.make_model(helper.make_graph(nodes, "constant", sides[:1], sides[1:]))
+    with pytest.raises(ModelError, match=r"no weights that can be learnt.*simplify"):
+        fit(Network(model), "yolov8", SMALL, [Example(picture, boxes())], [0], Plan())
 
 
 def test_a_layout_that_chooses_boxes_is_refused() -> None:
