@@ -35,6 +35,8 @@ _SHARES, _SHARES_OF_ITSELF = (0.6, 0.4, 0.25), (0.4, 0.25)
 itself comes with its own mistakes, of which the pictures that judge say nothing, so less of it is taken."""
 _NOTHING = 10.0
 """A model with less AP than this knows nothing that would be worth going back to: all is taken."""
+_OTHERS = 80
+"""At most so many pictures that do not judge are looked at for other classes."""
 _AGREEMENT, _POINTS = 0.9, 1.0
 """Other classes are kept with this share of agreement on the pictures, and at most so many points less."""
 
@@ -55,7 +57,7 @@ class Seen:
     """What one model sees.
 
     Attributes:
-        found: In each picture.
+        found: In each picture that is shown.
         kept: AP of the classes to keep on annotated pictures, in points; None without such pictures.
     """
 
@@ -88,8 +90,16 @@ class Judging:
     itself: bool
     seed: int
 
+    @property
+    def shown(self) -> list[int]:
+        """Places of the pictures that are shown: those that judge, and some more for other classes."""
+        held = set(self.held)
+        others = [place for place in range(len(self.stills)) if place not in held]
+        step = max(1, -(-len(others) // _OTHERS))
+        return sorted([*held, *others[::step]])
+
     def see(self, model: onnx.ModelProto) -> Seen:
-        """What a model sees in all pictures.
+        """What a model sees in the pictures that are shown.
 
         Raises:
             DarnerError: A picture cannot be read, or the pictures to keep classes on are no use.
@@ -139,16 +149,18 @@ class Judging:
         return _Judged(made, share, self._verdict(before.found, after.found), others, _lost(others))
 
     def _see(self, model: onnx.ModelProto) -> list[Detections]:
-        """What a model sees in all pictures."""
+        """What a model sees."""
         settings = replace(self.student.settings, confidence=0.02, max_detections=100)
         with tempfile.TemporaryDirectory() as folder:
             graphs.save(model, Path(folder) / "model.onnx")
             with Detector(replace(settings, name=str(Path(folder) / "model.onnx"))) as detector:
-                return [detector.detect(still.read())[0] for still in self.stills]
+                return [detector.detect(self.stills[place].read())[0] for place in self.shown]
 
     def _verdict(self, before: Sequence[Detections], after: Sequence[Detections]) -> Verdict:
-        old, new = ([found[place] for place in self.held] for found in (before, after))
-        truth = [self.truth[place] for place in self.held]
+        held = set(self.held)
+        at = [number for number, place in enumerate(self.shown) if place in held]
+        old, new = ([found[place] for place in at] for found in (before, after))
+        truth = [self.truth[place] for place in sorted(self.held)]
         scenes = {self.stills[place].group for place in self.held}
         alike = len(scenes) < len(self.held) / 2  # most pictures have a neighbour that shows the same
         return judge.compare(old, new, truth, self.taught, video=alike, seed=self.seed)

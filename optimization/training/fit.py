@@ -50,7 +50,7 @@ class Plan:
     """
 
     epochs: int | None = None
-    minutes: float | None = 5.0
+    minutes: float | None = 4.5
     batch: int = 8
     rate: float = 3e-4
     average: bool = True

@@ -72,7 +72,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=_minutes,
-        default=5.0,
+        default=4.5,
         metavar="M",
         help="how long all may take, labelling and judging included; 0: as long as it takes (default: "
         "%(default)g)",
