@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,14 @@ hypothesis.settings.load_profile("darner")
 REPO = Path(__file__).resolve().parent.parent
 SHARED = REPO.parent / "shared"
 """Detectors, videos and ground truth that are not part of the project."""
+
+
+def pytest_sessionfinish() -> None:
+    """Write what was measured while pytest-xdist still waits: it kills workers that take over 10 s to end."""
+    coverage = sys.modules.get("coverage")
+    if coverage is not None and (measuring := coverage.Coverage.current()):
+        measuring.stop()
+        measuring.save()
 
 
 @pytest.fixture(autouse=True)
