@@ -27,7 +27,7 @@ from optimization.training.annotated import Annotated
 from optimization.training.augment import Boxes
 from optimization.training.choosing import Judging, Student
 from optimization.training.fit import Example, Plan, chosen_device, fit
-from optimization.training.judge import Verdict
+from optimization.training.judge import OFTEN, Verdict
 from optimization.training.material import Still
 from optimization.training.network.answers import supported
 from optimization.training.network.interpreter import Network
@@ -36,8 +36,6 @@ from shared.errors import ConfigError
 
 SELF = "self"
 """The teacher that is the model itself."""
-_OFTEN = 0.1
-"""A class that teachers see in a smaller share of the pictures is more often a mistake than there."""
 Say = Callable[[str], None]
 
 
@@ -133,7 +131,7 @@ def adapt(
     if not given.digest:
         truth, known = _taught_by(student, given.stills, teachers, teacher_labels, time_left)
     learn, held = given.parts or material.split(given.stills)
-    often = 0.0 if given.digest else _OFTEN
+    often = 0.0 if given.digest else OFTEN
     taught = classes_to_learn(student.names, truth, known, (learn, held), classes, often, say)
     truth = [_only(boxes, taught) for boxes in truth]
     names = tuple(student.names[kind] for kind in taught)

@@ -184,7 +184,8 @@ class Judging:
             return 100 * float(accuracy.evaluate(settings, truth, there).ap or 0.0)
 
     def _others(self, before: Seen, after: Seen) -> dict[str, float]:
-        objects, share = judge.agreement(before.found, after.found, self._kept())
+        kept = self._kept() if self.keep else judge.often(before.found, self._kept())
+        objects, share = judge.agreement(before.found, after.found, kept)
         found = {"objects": float(objects), "agreement": share}
         if before.kept is not None and after.kept is not None:
             found |= {"ap_before": before.kept, "ap_after": after.kept}

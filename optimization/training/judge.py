@@ -21,6 +21,8 @@ _ROUNDS, _LOW, _HIGH = 400, 5.0, 95.0
 _BLOCKS = 16
 """Neighbouring frames show the same, so they are drawn together: a video has as many draws as this."""
 _SURE, _AGAIN = 0.4, 0.25
+OFTEN = 0.1
+"""A class that is seen in a smaller share of the pictures is more often a mistake than there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,12 @@ def agreement(
             total += len(sure)
             both += int(((overlaps(sure.xyxy, seen.xyxy) * same) >= 0.5).any(axis=1).sum())
     return total, both / total if total else 1.0
+
+
+def often(found: Sequence[Detections], classes: Sequence[int]) -> list[int]:
+    """The classes among these that a model is sure of in enough pictures not to be mistaken each time."""
+    seen = [set(one.class_id[one.score >= _SURE].tolist()) for one in found]
+    return [kind for kind in classes if sum(kind in one for one in seen) >= OFTEN * len(found)]
 
 
 def _match(found: Sequence[Detections], truth: Sequence[Boxes], kind: int) -> _Matches:

@@ -65,3 +65,13 @@ def test_agreement_counts_what_both_models_see() -> None:
     assert judge.agreement([RIGHT], [RIGHT], [0]) == (2, 1.0)
     assert judge.agreement([RIGHT], [WRONG], [0]) == (2, 0.0)
     assert judge.agreement([RIGHT], [WRONG], [3]) == (0, 1.0)
+
+
+def test_a_class_that_is_seldom_seen_is_not_missed() -> None:
+    def seen(*kinds: int, score: float = 0.6) -> Detections:
+        boxes = np.tile(np.array([10, 10, 50, 50], np.float32), (len(kinds), 1))
+        return Detections(boxes, np.full(len(kinds), score, np.float32), np.array(kinds, np.int32))
+
+    pictures = [seen(1, 2), *[seen(1)] * 9, *[seen(3, score=0.3)] * 10]
+    assert judge.often(pictures, [0, 1, 2, 3]) == [1]
+    assert judge.often(pictures[:10], [0, 1, 2, 3]) == [1, 2]
