@@ -123,8 +123,8 @@ def adapt(
     student, given = _student(model, gather)
     _known(student.names, "--keep", keep)
     _known(student.names, "--classes", classes)
-    if keep_on is not None:
-        read_truth(*keep_on)  # a mistake in it is said now, and not after teachers have looked
+    # A mistake in it is said now, and not after teachers have looked.
+    kept_on = None if keep_on is None else (keep_on[0], read_truth(*keep_on))
     original = graphs.load(student.path)
     network = Network(original, device)
     truth, known = given.truth, given.known
@@ -137,7 +137,7 @@ def adapt(
     names = tuple(student.names[kind] for kind in taught)
     say(f"learning {', '.join(names)} from {len(learn)} pictures; {len(held)} others judge")
     itself = tuple(teachers) == (SELF,)
-    judging = Judging(student, given.stills, truth, held, taught, keep, keep_on, itself, plan.seed)
+    judging = Judging(student, given.stills, truth, held, taught, keep, kept_on, itself, plan.seed)
     begun = time.monotonic()
     before = judging.see(original)
     seconds = time_left.for_learning(time.monotonic() - begun)

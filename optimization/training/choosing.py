@@ -22,7 +22,7 @@ from edge_node.detect.detector import Detector
 from edge_node.frames import Detections
 from optimization.graph import graphs
 from optimization.measure import accuracy
-from optimization.measure.coco import read_truth
+from optimization.measure.coco import Truth
 from optimization.training import judge
 from optimization.training.augment import Boxes
 from optimization.training.judge import Verdict
@@ -86,7 +86,7 @@ class Judging:
     held: Sequence[int]
     taught: Sequence[int]
     keep: Sequence[str]
-    keep_on: tuple[Path, Path] | None
+    keep_on: tuple[Path, Truth] | None
     itself: bool
     seed: int
 
@@ -174,10 +174,10 @@ class Judging:
         """AP of the classes to keep on the annotated pictures, in points; None without such pictures."""
         if self.keep_on is None:
             return None
-        truth = read_truth(*self.keep_on)
+        annotations, truth = self.keep_on
         kept = [self.student.names[kind] for kind in self._kept()]
         if not (there := tuple(name for name in kept if name in truth.categories)):
-            raise ConfigError(f"--keep-on {self.keep_on[0]}: has none of the classes to keep")
+            raise ConfigError(f"--keep-on {annotations}: has none of the classes to keep")
         with tempfile.TemporaryDirectory() as folder:
             graphs.save(model, Path(folder) / "model.onnx")
             settings = replace(self.student.settings, name=str(Path(folder) / "model.onnx"))
