@@ -42,7 +42,7 @@ from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.bundle import Bundles
 from edge_node.publish.compose import Composer, new_session
-from edge_node.publish.homeassistant import HomeAssistant
+from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.leftovers import Leftovers
 from edge_node.publish.prometheus import Exporter
 from edge_node.publish.publisher import Publisher

@@ -16,7 +16,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.control.model import ANSWER_S
 from edge_node.ignore.store import SuspectStore
 from edge_node.pipeline import Pipeline
-from edge_node.publish.homeassistant import HomeAssistant
+from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.publisher import Publisher
 from shared import log as logs
 from shared.errors import DarnerError

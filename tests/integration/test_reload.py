@@ -25,7 +25,7 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
 from tests.conftest import Mosquitto, wait_until
-from tests.edge_node.publish.test_homeassistant import check
+from tests.edge_node.publish.homeassistant.test_announcing import check
 from tests.integration.test_file_to_mqtt import Listener, config, edge, listening
 
 PARENT_SHA, DATA_SHA, TIME = "a" * 64, "b" * 64, "2026-01-02T03:04:05+00:00"

@@ -20,7 +20,8 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.inbox import Inbox
-from edge_node.publish.homeassistant import HomeAssistant, device
+from edge_node.publish.homeassistant.announcing import HomeAssistant
+from edge_node.publish.homeassistant.camera import device
 from shared.errors import ConfigError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
