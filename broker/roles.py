@@ -18,6 +18,8 @@ USER = "%u"
 """Mosquitto puts the user's name in its place, in a line that begins with "pattern"."""
 FROM_NODES = tuple(row for row in topics.TABLE if row not in topics.TO_NODES)
 """What other users may read: no requests, which can carry a visitor's picture, and no acknowledgements."""
+FOR_HOME_ASSISTANT = ("set", "reload")
+"""The commands that its switches, numbers and buttons send."""
 
 _TEXT = """\
 # Who may publish and read what: by user name, or the name in the client certificate, but never by client id.
@@ -29,9 +31,9 @@ _TEXT = """\
 {node_writes}
 # It reads its requests, its acknowledgements, what it retains, and what tells it that its name is taken.
 {node_reads}
-# Home Assistant: a node announces its own cameras and learns when Home Assistant starts. (Mosquitto warns
-# that the second line has no %u: it is for everybody.)
-pattern readwrite {device}
+# Home Assistant: a node announces itself and its cameras, and learns when Home Assistant starts. (Mosquitto
+# warns that the last line has no %u: it is for everybody.)
+{own_devices}
 pattern read {discovery}/status
 
 # Only where nodes publish bundles (bundle: {{enabled: true}}); their readers need a line of their own, too.
@@ -49,12 +51,15 @@ user reader
 {reader_denied}
 {reader_reads}
 
-# Home Assistant reads, and publishes on its own topic that it has started.
+# Home Assistant reads, publishes on its own topic that it has started, sends the commands of its switches,
+# numbers and buttons, and clears a device that its user deletes.
 user homeassistant
 {homeassistant_denied}
 {reader_reads}
+{homeassistant_writes}
 topic read {discovery}/#
 topic write {discovery}/status
+{devices}
 """
 
 
@@ -85,14 +90,14 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
         ConfigError: A prefix cannot begin a topic.
     """
     topics.check_prefix(prefix)
-    device = _own(topics.check_prefix(discovery), topics.DISCOVERY)
+    devices = [row.filter(topics.check_prefix(discovery)) for row in topics.OF_HOME_ASSISTANT]
+    own_devices = [_own(discovery, row) for row in topics.OF_HOME_ASSISTANT]
     ping = _own(prefix, topics.REQUEST).replace("+", "ping")
     answer = _own(prefix, topics.RESPONSE).replace("+", "ping")
     requests = _own(prefix, topics.REQUEST).replace("+", "#")  # also what cannot be a command gets an answer
 
     def denied(user: str) -> str:
-        own = (f"{prefix}/{user}/#", device.replace(USER, user).replace("+/config", "#"))
-        return _lines("topic deny", own)
+        return _lines("topic deny", (f"{prefix}/{user}/#", f"{discovery}/device/{user}/#"))
 
     return _TEXT.format(
         node_writes=_lines("pattern write", [*(_own(prefix, row) for row in FROM_NODES), ping]),
@@ -104,7 +109,7 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
                 answer,
             ],
         ),
-        device=device,
+        own_devices=_lines("pattern readwrite", own_devices),
         discovery=discovery,
         viewer_denied=denied("viewer"),
         viewer_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
@@ -112,6 +117,10 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
         reader_denied=denied("reader"),
         reader_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
         homeassistant_denied=denied("homeassistant"),
+        homeassistant_writes=_lines(
+            "topic write", (f"{requests.replace(USER, '+')[:-1]}{command}" for command in FOR_HOME_ASSISTANT)
+        ),
+        devices=_lines("topic write", devices),
     )
 
 

@@ -34,35 +34,44 @@ TOPICS = {
     "own ack": f"darner/v1/{EDGE}/ack/viewer-1",
     "own response": f"darner/v1/{EDGE}/response/ping",
     "own discovery": f"homeassistant/device/{EDGE}/c/config",
+    "own node's discovery": f"homeassistant/device/{EDGE}/config",
     "own junk": f"darner/v1/{EDGE}/junk/1",
     "own zone of a zone": f"darner/v1/{EDGE}/camera/c/zone/z/1",
     "other status": f"darner/v1/{OTHER_EDGE}/status",
     "other zone": f"darner/v1/{OTHER_EDGE}/camera/c/zone/z",
     "other request": f"darner/v1/{OTHER_EDGE}/request/detect",
+    "other set": f"darner/v1/{OTHER_EDGE}/request/set",
+    "other reload": f"darner/v1/{OTHER_EDGE}/request/reload",
     "other ack": f"darner/v1/{OTHER_EDGE}/ack/viewer-1",
     "other discovery": f"homeassistant/device/{OTHER_EDGE}/c/config",
+    "other node's discovery": f"homeassistant/device/{OTHER_EDGE}/config",
     "as viewer": "darner/v1/viewer/status",
     "as reader": "darner/v1/reader/status",
     "as reader to home assistant": "homeassistant/device/reader/c/config",
     "home assistant": "homeassistant/status",
     "elsewhere": "elsewhere",
 }
-COMMANDS = {"own ping", "own picture to try", "own ack", "other request", "other ack"}
+SWITCHES = {"other set", "other reload"}
+COMMANDS = {"own ping", "own picture to try", "own ack", "other request", "other ack", *SWITCHES}
+DEVICES = {"own discovery", "own node's discovery", "other discovery", "other node's discovery"}
 SAID_BY_EDGES = {"own status", "own events", "own zone", "own response", "other status", "other zone"}
 MAY_WRITE = {
-    EDGE: {"own status", "own events", "own zone", "own ping", "own response", "own discovery"},
+    EDGE: {
+        *("own status", "own events", "own zone", "own ping", "own response", "own discovery"),
+        "own node's discovery",
+    },
     "viewer": COMMANDS,
     "reader": set(),
-    "homeassistant": {"home assistant"},
+    "homeassistant": {"home assistant", *SWITCHES, *DEVICES, "as reader to home assistant"},
 }
 MAY_READ = {
     EDGE: {
         *("own status", "own zone", "own ping", "own picture to try", "own ack", "own response"),
-        *("own discovery", "home assistant"),
+        *("own discovery", "own node's discovery", "home assistant"),
     },
     "viewer": SAID_BY_EDGES | {"home assistant"},
     "reader": SAID_BY_EDGES | {"home assistant"},
-    "homeassistant": SAID_BY_EDGES | {"own discovery", "other discovery", "home assistant"},
+    "homeassistant": SAID_BY_EDGES | DEVICES | {"home assistant", "as reader to home assistant"},
 }
 
 
