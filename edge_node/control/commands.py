@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -215,6 +216,10 @@ class Commands:
         return [own]
 
 
+_WRITTEN = re.compile(rb'"transaction"\s*:\s*("(?:[^"\\]|\\.)*")')
+"""Where a transaction stands in JSON that cannot be read, such as one with NaN in it."""
+
+
 class _Asked(msgspec.Struct):
     """The field of a request that its answer repeats, even if the rest of the request is invalid."""
 
@@ -222,12 +227,18 @@ class _Asked(msgspec.Struct):
 
 
 def _transaction(payload: bytes) -> str | None:
-    """The request's transaction, even if the rest of the request breaks the contract."""
+    """The request's transaction, even if the rest of the request breaks the contract or is no JSON."""
     if is_picture(payload) or len(payload) > limits.PAYLOAD_BYTES:
         return None
     try:
         return msgspec.json.decode(payload, type=_Asked).transaction
+    except msgspec.ValidationError:
+        return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _WRITTEN.search(payload)
+    try:
+        return msgspec.json.decode(found[1], type=Text) if found else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -168,9 +168,23 @@ def test_what_cannot_be_done_is_answered_with_the_reason(
 
 
 @pytest.mark.usefixtures("node")
-def test_the_answer_to_a_request_that_breaks_the_contract_repeats_its_transaction(broker: Mosquitto) -> None:
-    _, _, response = ask(broker, "echo", b'{"confidence": 7, "transaction": "t1"}')
-    assert (response.code, response.transaction) == ("invalid", "t1")
+@pytest.mark.parametrize(
+    ("payload", "repeated"),
+    [
+        (b'{"confidence": 7, "transaction": "t1"}', "t1"),
+        (b'{"transaction": "t1", "confidence": NaN}', "t1"),  # as Python writes what is no number
+        (b'{"transaction": "a\\"b", "camera": "yard"', 'a"b'),  # cut off
+        (b'{"transaction": "t1", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}", "t1"),
+        (b'{"transaction": 5}', None),
+        (b'{"transaction": "' + b"t" * 600 + b'", "confidence": NaN}', None),
+        (b"no JSON at all", None),
+    ],
+)
+def test_the_answer_to_a_request_that_breaks_the_contract_repeats_its_transaction(
+    broker: Mosquitto, payload: bytes, repeated: str | None
+) -> None:
+    _, _, response = ask(broker, "echo", payload)
+    assert (response.code, response.transaction) == ("invalid", repeated)
 
 
 @pytest.mark.usefixtures("node")
