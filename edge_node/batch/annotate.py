@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import colorsys
+import re
 from collections.abc import Sequence
 
 import cv2
@@ -14,6 +16,10 @@ from edge_node.pictures import U8
 from shared.wire.messages import Point, ZoneNumbers
 
 Colour = tuple[int, int, int]
+Size = tuple[int, int]
+WHOLE_SIZE: Size = (1_000_000, 1_000_000)
+"""A box, width and height in pixels, that no picture exceeds: each keeps its size."""
+_SIZE = re.compile(r"([1-9]\d{1,3})(?:x([1-9]\d{1,3}))?")
 _ZONE: Colour = (80, 200, 255)
 _LINE: Colour = (255, 160, 60)
 _MASK: Colour = (170, 170, 170)
@@ -26,19 +32,40 @@ def colour_of(track_id: int) -> Colour:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def draw(item: Analysed, definitions: Definitions, class_names: Sequence[str]) -> U8:
+def is_size(text: str) -> bool:
+    """Whether a command line's word is a size, such as 640 or 1280x720."""
+    return bool(_SIZE.fullmatch(text))
+
+
+def size_of(text: str) -> Size:
+    """The box that a size on the command line stands for; an empty text stands for `WHOLE_SIZE`.
+
+    Raises:
+        argparse.ArgumentTypeError: It is no size.
+    """
+    if not text:
+        return WHOLE_SIZE
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size in pixels, such as 640 or 1280x720")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def draw(item: Analysed, definitions: Definitions, class_names: Sequence[str], size: Size = WHOLE_SIZE) -> U8:
     """A copy of a frame with its boxes, track ids, zones, lines, masks and counts.
 
     Args:
         item: The analysed frame.
         definitions: Zones, lines and masks of the camera.
         class_names: By class id.
+        size: The box, width and height in pixels, that the copy fits into; no frame is enlarged.
 
     Returns:
-        u8 ``(H, W, 3)``, BGR.
+        u8 ``(h, w, 3)``, BGR.
     """
-    image: U8 = item.frame.image.copy()
-    scale = max(0.4, item.frame.height / 1200)
+    image = _fitted(item.frame.image, size)
+    ratio = np.tile(np.divide(image.shape[1::-1], (item.frame.width, item.frame.height)), 2)
+    scale = max(0.4, image.shape[0] / 1200)
     numbers = item.report.numbers
     for name, zone in definitions.zones.items():
         corners = [_pixels(point, image) for point in zone.polygon]
@@ -58,7 +85,7 @@ def draw(item: Analysed, definitions: Definitions, class_names: Sequence[str]) -
     rows = zip(
         tracks.track_id.tolist(),
         tracks.class_id.tolist(),
-        tracks.xyxy.round().astype(int).tolist(),
+        (tracks.xyxy * ratio).round().astype(int).tolist(),
         tracks.predicted.tolist(),
         strict=True,
     )
@@ -67,6 +94,19 @@ def draw(item: Analysed, definitions: Definitions, class_names: Sequence[str]) -
         cv2.rectangle(image, (x1, y1), (x2, y2), colour, 1 if predicted else 2)
         _text(image, f"{class_names[class_id]} {track_id}", (x1, y1), colour, scale)
     return image
+
+
+def _fitted(image: U8, size: Size) -> U8:
+    """A copy of a picture that fits into a box.
+
+    A smaller copy has an even width and height: there are players that show no other video.
+    """
+    height, width = image.shape[:2]
+    ratio = min(1.0, size[0] / width, size[1] / height)
+    if ratio == 1.0:
+        return image.copy()
+    even = [max(2, round(side * ratio / 2) * 2) for side in (width, height)]
+    return np.asarray(cv2.resize(image, even, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _zone_counts(numbers: ZoneNumbers | None) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from edge_node.batch.annotate import WHOLE_SIZE, Size
 from edge_node.collect.collector import WITHHELD, shows_pictures
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
@@ -27,6 +28,7 @@ class Job:
         settings: Of the camera; its source is the video.
         messages: File for the messages, JSON lines.
         annotated: File for the annotated video, if one is wanted.
+        annotated_size: The box in pixels, (width, height), that the annotated video fits into.
         collected: Folder for the frames that are worth labelling, if they are wanted.
     """
 
@@ -34,6 +36,7 @@ class Job:
     settings: CameraSettings
     messages: Path
     annotated: Path | None
+    annotated_size: Size = WHOLE_SIZE
     collected: Path | None = None
 
 
@@ -67,7 +70,7 @@ def plan(config: EdgeConfig, options: argparse.Namespace) -> tuple[list[Job], li
             continue
         settings = dataclasses.replace(settings, source=video, pace="fast", loop=False)
         messages = options.out / f"{stem}.jsonl"
-        annotated = options.out / f"{stem}.mp4" if options.annotate else None
+        annotated = None if options.annotate is None else options.out / f"{stem}.mp4"
         for path in filter(None, (messages, annotated)):
             _check_free(path, path_of(video), force=options.force)
         collected = None if options.collect is None else options.collect / folder[-64:]
@@ -79,6 +82,7 @@ def plan(config: EdgeConfig, options: argparse.Namespace) -> tuple[list[Job], li
                 settings=settings,
                 messages=messages,
                 annotated=annotated,
+                annotated_size=options.annotate or WHOLE_SIZE,
                 collected=collected,
             )
         )

@@ -15,7 +15,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from edge_node.analytics.watch import Analysed, Watch
 from edge_node.backends.cuda.video.nvdec import decoder_for
-from edge_node.batch.annotate import draw
+from edge_node.batch.annotate import WHOLE_SIZE, draw, is_size, size_of
 from edge_node.batch.jobs import Job, plan
 from edge_node.batch.parallel import ahead, inferred
 from edge_node.batch.progress import Bar
@@ -58,7 +58,7 @@ networks side by side, and the same on every machine."""
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and run the jobs; return the process's exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_size_apart(arguments))
     logs.setup()
     try:
         config = load.configuration(options.config, options.set)
@@ -91,7 +91,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file, as a node reads it")
     parser.add_argument("--camera", help="the camera whose zones and settings apply, if the file has several")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
-    parser.add_argument("--annotate", action="store_true", help="write a video with boxes, zones and counts")
+    parser.add_argument(
+        "--annotate",
+        nargs="?",
+        const=WHOLE_SIZE,
+        type=size_of,
+        metavar="SIZE",
+        help="write a video with boxes, zones and counts; SIZE is its longer side in pixels, or the box "
+        "that it must fit into, such as 1280x720 (default: the size of the source)",
+    )
     parser.add_argument(
         "--collect",
         type=Path,
@@ -111,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
         help="when the videos begin, such as 2026-05-01T08:00:00Z; default: times count from 1970",
     )
     return parser
+
+
+def _size_apart(arguments: Sequence[str]) -> list[str]:
+    """The arguments with an empty size where none follows ``--annotate``: a video after it is no size."""
+    return [
+        "--annotate=" if one == "--annotate" and not any(map(is_size, arguments[at + 1 : at + 2])) else one
+        for at, one in enumerate(arguments)
+    ]
 
 
 def _positive(text: str) -> int:
@@ -196,7 +212,7 @@ def _process(
         for item in analysed:
             results.write(record.of(item))
             if video is not None:
-                video.write(draw(item, definitions, names), item.frame.monotonic_ns / 1e9)
+                video.write(draw(item, definitions, names, job.annotated_size), item.frame.monotonic_ns / 1e9)
             done = item.frame.seq
             bar.move(item.frame.monotonic_ns / 1e9, done + 1)
         if stop.is_set():

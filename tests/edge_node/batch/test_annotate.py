@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from edge_node.analytics.analyse import Analytics
 from edge_node.analytics.watch import Analysed
-from edge_node.batch.annotate import colour_of, draw
+from edge_node.batch.annotate import colour_of, draw, size_of
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.frames import Frame, Tracks
@@ -45,6 +47,34 @@ def test_a_copy_shows_boxes_zones_and_lines_where_they_are() -> None:
     assert tuple(image[290, 402]) == colour_of(7), "the ground of the track's name"
     bold, thin = (draw(analysed(predicted), DEFINITIONS, ("person",)) for predicted in (False, True))
     assert bold[350, 390:410].any(axis=1).sum() > thin[350, 390:410].any(axis=1).sum()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ("", (640, 480)),
+        ("320", (320, 240)),
+        ("320x120", (160, 120)),
+        ("4000", (640, 480)),
+        ("213", (212, 160)),
+    ],
+)
+def test_a_smaller_copy_shows_boxes_where_they_are(size: str, expected: tuple[int, int]) -> None:
+    item = analysed()
+    nothing = Definitions(version=1, zones={}, lines={})
+    image = draw(item, nothing, ("person",), size_of(size))
+    assert (image.shape[1], image.shape[0]) == expected
+    ratio = image.shape[1] / item.frame.width
+    x1, y1, x2, y2 = (item.tracks.xyxy[0] * ratio).round().astype(int)
+    middle = image[(y1 + y2) // 2, x1 - 3 : x2 + 4]
+    drawn = np.flatnonzero((middle == colour_of(7)).all(axis=1)) + x1 - 3
+    assert (abs(drawn.min() - x1) <= 1, abs(drawn.max() - x2) <= 1) == (True, True)
+
+
+@pytest.mark.parametrize("text", ["0", "1280x", "x720", "12.5", "-3", "99999", "1280X720", "big"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no size in pixels"):
+        size_of(text)
 
 
 def test_a_mask_is_drawn_with_what_it_is_about() -> None:
