@@ -54,6 +54,8 @@ DETECTIONS = 3000
 """Detections that are kept of one picture."""
 LOOKS = 64
 """Parts of one frame that the network looks at by themselves, the whole frame included."""
+LOITERING = 64
+"""Track ids of loitering objects that a zone message names."""
 OBJECTS = 10_000
 """Objects in one message: predicted tracks come on top of what the network found."""
 RESULT_FIELDS = 64

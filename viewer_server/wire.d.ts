@@ -70,6 +70,7 @@ export interface DetectAnswer {
   height: number;
   timings_ms: Record<string, number>;
   objects: FoundObject[];
+  backend: string | null;
 }
 
 export interface DetectedObject {
@@ -478,6 +479,7 @@ export interface ZoneState {
   dwell: Dwell;
   queue: Queue | null;
   loitering: number;
+  loitering_ids: number[];
   crowded: boolean;
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edge_node.analytics.happenings import TICK_S, Happening
+from shared import limits
 from shared.wire.messages import Crowd, Dwell, Flow, Queue, ZoneNumbers
 
 WINDOW = 1000
@@ -177,8 +178,17 @@ class Tally:
             if was_crowded:
                 yield self._crowd_event(last_s, 0)
 
-    def numbers(self, occupancy: int, loitering: int, total_s: float, longest_s: float) -> ZoneNumbers:
-        """The message about this zone; `total_s` and `longest_s` cover the ongoing stays."""
+    def numbers(
+        self, occupancy: int, total_s: float, longest_s: float, loitering: Sequence[int]
+    ) -> ZoneNumbers:
+        """The message about this zone.
+
+        Args:
+            occupancy: Objects in it.
+            total_s: Of their stays until now.
+            longest_s: The longest of these.
+            loitering: Track ids of the objects that loiter, longest stay first.
+        """
         average_s = total_s / occupancy if occupancy else 0.0
         return ZoneNumbers(
             zone=self.name,
@@ -191,7 +201,8 @@ class Tally:
             by_class=self.flows.by_class,
             dwell=self.stays.dwell(average_s, longest_s),
             queue=self._queue(occupancy, average_s, longest_s) if self.queue else None,
-            loitering=loitering,
+            loitering=len(loitering),
+            loitering_ids=tuple(loitering[: limits.LOITERING]),
             crowded=self.crowding is not None and self.crowding.crowded,
         )
 

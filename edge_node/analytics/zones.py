@@ -172,14 +172,18 @@ class ZoneStays:
             return {}
         inside = self._stays["phase"] >= _INSIDE
         dwell = np.where(inside, self._dwell(objects), 0.0)
-        columns = (
-            inside.sum(axis=1),
-            (inside & self._stays["loitered"]).sum(axis=1),
-            dwell.sum(axis=1),
-            dwell.max(axis=1, initial=0.0),
-        )
+        columns = (inside.sum(axis=1), dwell.sum(axis=1), dwell.max(axis=1, initial=0.0))
         rows = zip(self._tallies, *(column.tolist() for column in columns), strict=True)
-        return {tally.name: tally.numbers(*row) for tally, *row in rows}
+        loitering = self._loitering_ids(inside, dwell, objects)
+        return {tally.name: tally.numbers(*row, loitering.get(z, ())) for z, (tally, *row) in enumerate(rows)}
+
+    def _loitering_ids(self, inside: Bool, dwell: F64, objects: Objects) -> dict[int, list[int]]:
+        """Track ids of the objects that loiter, longest stay first, for each zone that has any."""
+        found: dict[int, list[int]] = {}
+        z, slots = np.nonzero(inside & self._stays["loitered"])
+        for i in np.argsort(-dwell[z, slots], kind="stable").tolist():
+            found.setdefault(int(z[i]), []).append(int(objects["track_id"][slots[i]]))
+        return found
 
     def _dwell(self, objects: Objects) -> F64:
         """Seconds that each stay has lasted, ``(Z, C)``; meaningless where there is no stay."""

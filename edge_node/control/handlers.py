@@ -121,7 +121,13 @@ class Control:
             {"class_id": class_id, "label": self._detector.class_names[class_id], "score": score, "box": box}
             for class_id, score, box in rows
         ]
-        return {"width": width, "height": height, "timings_ms": timings, "objects": objects}
+        return {
+            "width": width,
+            "height": height,
+            "backend": limits.clipped(self._detector.backend_name, limits.LABEL_LENGTH),
+            "timings_ms": timings,
+            "objects": objects,
+        }
 
     def set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """Change live settings of one camera or of all, and return all their live settings."""

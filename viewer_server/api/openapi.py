@@ -119,7 +119,8 @@ def _operation(row: Endpoint, by_type: dict[type, Any]) -> dict[str, Any]:
         },
     }
     if row.image:
-        form = {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}}
+        picture = {"type": "string", "format": "binary"}
+        form = {"type": "object", "properties": {"image": picture, "file": picture}, "maxProperties": 1}
         operation["requestBody"] = {
             "required": True,
             "content": {"image/jpeg": {}, "image/png": {}, "multipart/form-data": {"schema": form}},

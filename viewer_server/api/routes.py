@@ -101,7 +101,7 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
         Endpoint("/heatmap", asked.heatmap, CameraQuery, HeatmapAnswer, "Where objects spent their time",
                  asks_node=True),
         Endpoint("/detect", asked.detect, DetectQuery, DetectAnswer,
-                 "What a node sees on a JPEG or PNG in the body, or in the field `image` of a form",
+                 "What a node sees on a JPEG or PNG in the body, or in the field `image` or `file` of a form",
                  method="POST", image=True, asks_node=True),
     )  # fmt: skip
 

@@ -359,6 +359,8 @@ class DetectAnswer:
     height: Pixels
     timings_ms: Annotated[dict[Label, Amount], Meta(max_length=32)]
     objects: Annotated[list[FoundObject], Meta(max_length=limits.OBJECTS)]
+    backend: Label | None = None
+    """The engine that ran the network; null: an older node."""
 
 
 @dataclass(frozen=True, kw_only=True)

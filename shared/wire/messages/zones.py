@@ -161,6 +161,13 @@ class ZoneNumbers:
     loitering: Annotated[
         Count, Meta(description="Objects inside that have stayed longer than loitering_s")
     ] = 0
+    loitering_ids: Annotated[
+        tuple[Count, ...],
+        Meta(
+            max_length=limits.LOITERING,
+            description="Track ids of those, longest stay first; of more than 64 the first 64",
+        ),
+    ] = ()
     crowded: Annotated[bool, Meta(description="Whether the zone is crowded now")] = False
 
 

@@ -439,6 +439,7 @@ def test_loitering_fires_once_a_stay_at_the_moment_the_limit_is_reached(fps: flo
     back_s = played.of("zone_entered")[-1].occurred_s
     assert second.occurred_s == pytest.approx(back_s + 6.0)
     assert played.numbers["z"].loitering == 1
+    assert played.numbers["z"].loitering_ids == (second.track_id,)
 
 
 def test_loitering_goes_on_over_an_id_switch_and_fires_once() -> None:

@@ -318,6 +318,12 @@ def png(width: int, height: int) -> bytes:
     )
 
 
+def form(field: str, data: bytes) -> bytes:
+    """The body of a form with one file."""
+    head = f'--x\r\nContent-Disposition: form-data; name="{field}"; filename="a.jpg"\r\n\r\n'
+    return head.encode() + data + b"\r\n--x--\r\n"
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "said"),
     [
@@ -329,6 +335,9 @@ def png(width: int, height: int) -> bytes:
         (picture_of(1) + bytes(700_000), "image/jpeg", 413, "more than 700000 bytes"),
         (bytes(3_000_000), "image/jpeg", 413, "more than 1048576 bytes"),
         (b"--x\r\n\r\nx\r\n--x--", "multipart/form-data; boundary=x", 400, "no picture"),
+        (form("image", b"hello"), "multipart/form-data; boundary=x", 415, "a JPEG or PNG"),
+        (form("file", b"hello"), "multipart/form-data; boundary=x", 415, "a JPEG or PNG"),
+        (form("other", b"hello"), "multipart/form-data; boundary=x", 400, "the field `image` or `file`"),
     ],
 )
 def test_an_upload_is_judged_before_anybody_decodes_it(

@@ -118,9 +118,12 @@ function fill({ root, big, more }, numbers) {
   more.replaceChildren(parts.join(" · "));
   const alerts = [];
   if (numbers.crowded) alerts.push("crowded");
-  if (numbers.loitering) alerts.push(`${numbers.loitering} loitering`);
+  if (numbers.loitering) alerts.push(`${numbers.loitering} loitering${who(numbers.loitering_ids ?? [])}`);
   if (alerts.length) more.append(" ", element("span", { class: "alert" }, alerts.join(", ")));
 }
+
+/** @param {number[]} ids */
+const who = (ids) => ids.length ? ` (${ids.slice(0, 3).map((id) => `#${id}`).join(" ")}${ids.length > 3 ? " …" : ""})` : "";
 
 /** @param {string} text */
 const small = (text) => element("small", {}, text);

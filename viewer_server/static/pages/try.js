@@ -79,7 +79,7 @@ function show(bitmap, found) {
   for (const { label } of found.objects) counts[label] = (counts[label] ?? 0) + 1;
   const said = Object.entries(counts).map(([label, count]) => `${count} ${label}`).join(", ") || "nothing that it knows";
   const spent = Object.entries(found.timings_ms).map(([name, value]) => `${name} ${value.toFixed(1)} ms`).join(", ");
-  byId("try-note").textContent = `Node ${found.node} sees ${said}. ${spent}`;
+  byId("try-note").textContent = `Node ${found.node} sees ${said}. ${spent}${found.backend ? ` (${found.backend})` : ""}`;
   canvas.setAttribute("aria-label", `Your picture: ${said}`);
   byId("try-table").replaceChildren(...list(found.objects));
 }
