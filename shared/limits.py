@@ -20,6 +20,8 @@ AMOUNT = 10**15
 # Texts, in characters.
 ID_LENGTH = 64
 LABEL_LENGTH = 128
+NAME_LENGTH = 64
+"""What people call a node, camera, zone or line."""
 TEXT_LENGTH = 512
 PREFIX_LENGTH = 256
 """`mqtt.prefix`: the longest topic below it still fits into the text field of an event."""

@@ -25,14 +25,22 @@ PREFIX = topics.DEFAULT_PREFIX
 LISTEN_S = 20.0
 CONFIG: dict[str, Any] = {
     "node": "shop",
+    "node_name": "Corner shop",
     "model": {"classes": ["person"]},
     "cameras": {
         "street": {
+            "name": "High Street",
             "pace": "realtime",
             "thumbnail": {"fps": 1, "width": 160},
             "snapshot": {"quality": 60},
-            "zones": {"path": {"polygon": [[0.3, 0.2], [0.9, 0.2], [0.9, 0.9], [0.3, 0.9]], "queue": True}},
-            "lines": {"gate": {"points": [[0.5, 1.0], [0.5, 0.0]]}},
+            "zones": {
+                "path": {
+                    "name": "Way to the door",
+                    "polygon": [[0.3, 0.2], [0.9, 0.2], [0.9, 0.9], [0.3, 0.9]],
+                    "queue": True,
+                }
+            },
+            "lines": {"gate": {"name": "Gate", "points": [[0.5, 1.0], [0.5, 0.0]]}},
         }
     },
 }

@@ -6,6 +6,7 @@ export interface CameraInfo {
   source: string;
   zones: number;
   lines: number;
+  name: string | null;
   clock: "arrival" | "media" | "sender" | "stream" | null;
   reader: string | null;
   decoder: "cpu" | "gpu" | null;
@@ -258,6 +259,7 @@ export interface LimitReached {
 
 export interface LineDefinition {
   points: [[number, number], [number, number]];
+  name: string | null;
   classes: string[];
   anchor: "bottom_center" | "center" | "center_left" | "center_right" | "top_center";
   band: number;
@@ -315,6 +317,7 @@ export interface NodeInfo {
   tracker: string;
   capabilities: string[];
   schema: "darner.info/1";
+  name: string | null;
 }
 
 export interface NodeList {
@@ -432,6 +435,7 @@ export interface Suspects {
 
 export interface ZoneDefinition {
   polygon: [number, number][];
+  name: string | null;
   classes: string[];
   anchor: "bottom_center" | "center" | "center_left" | "center_right" | "top_center";
   enter_after_s: number;

@@ -23,6 +23,7 @@ from shared.wire.messages import (
     Label,
     LineDefinition,
     MaskDefinition,
+    Named,
     Point,
     ZoneDefinition,
 )
@@ -147,7 +148,7 @@ class AnalyticsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CameraSettings:
+class CameraSettings(Named):
     """One camera, and what is counted in its picture."""
 
     source: Annotated[

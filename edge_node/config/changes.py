@@ -21,6 +21,7 @@ def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
     """The running configuration, with those values of `wanted` that can change without a restart."""
     return replace(
         running,
+        node_name=wanted.node_name,
         cameras={
             name: _with_live_changes(camera, wanted.cameras.get(name, camera))
             for name, camera in running.cameras.items()
@@ -34,6 +35,7 @@ def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
 def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> CameraSettings:
     return replace(
         running,
+        name=wanted.name,
         detect_every=wanted.detect_every,
         tiles=wanted.tiles,
         detections_fps=wanted.detections_fps,

@@ -31,6 +31,7 @@ from shared.wire.messages import (
     LineDefinition,
     MaskDefinition,
     ZoneDefinition,
+    as_before_names,
 )
 
 log = logging.getLogger("darner.definitions")
@@ -222,8 +223,12 @@ def refuse_too_much(camera: str, definitions: Definitions) -> None:
 
 
 def _hash(definitions: Definitions) -> str:
-    # Masks and filters only where there are some: else an upgrade would take the saved zones for outdated.
-    hashed = {key: one for key, one in definitions.by_key().items() if one or key in ("zones", "lines")}
+    # Masks, filters and names only where there are some: else an upgrade would take the saved zones for
+    # outdated.
+    hashed: dict[str, Any] = {
+        key: one for key, one in definitions.by_key().items() if one or key in ("zones", "lines")
+    }
+    hashed |= {key: as_before_names(hashed[key]) for key in ("zones", "lines")}
     return hashlib.sha256(orjson.dumps(hashed)).hexdigest()
 
 

@@ -20,7 +20,7 @@ from shared.configuration.declared import FILE
 from shared.log import Format
 from shared.mqtt.address import MqttSettings
 from shared.wire import topics
-from shared.wire.messages import Fraction, Id
+from shared.wire.messages import Fraction, Id, Name, tidy
 
 UpToADay = Annotated[float, Meta(ge=0, le=86_400)]
 """Seconds, at most a day."""
@@ -191,6 +191,13 @@ class EdgeConfig:
             "by default the host's name"
         ),
     ] = field(default_factory=_host_name)
+    node_name: Annotated[
+        Name | None,
+        Meta(
+            description="What people call the node, in any language; null: its name above. No control "
+            "characters, and none that turn the direction of writing"
+        ),
+    ] = None
     profile: Annotated[
         str,
         Meta(
@@ -233,3 +240,7 @@ class EdgeConfig:
     log_format: Annotated[
         Format, Meta(description="text: a line for people; json: one JSON object a line")
     ] = "text"
+
+    def __post_init__(self) -> None:
+        if self.node_name is not None:
+            object.__setattr__(self, "node_name", tidy(self.node_name, "node_name"))

@@ -32,6 +32,7 @@ CAPABILITIES = (
     "commands",
     "masks",
     "suspects",
+    "names",
 )
 ZONE_REFRESH_S = 1.0
 """How often a zone's durations are published while nothing else changes in it."""
@@ -42,8 +43,8 @@ ORIGIN_REFRESH_S = 1.0
 class _Camera:
     """What was last published about one camera."""
 
-    def __init__(self, source: int | str) -> None:
-        self.source = source
+    def __init__(self, source: int | str, name: str | None) -> None:
+        self.source, self.name = source, name
         self.status: messages.CameraState | None = None
         self.counts = (0, 0)  # number of zones, number of lines
         self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, with the time of publishing
@@ -77,8 +78,8 @@ class NodeState:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._composer, self._clock = client, composer, clock
-        self._node, self._prefix = config.node, config.mqtt.prefix
-        self._cameras = {name: _Camera(camera.source) for name, camera in config.cameras.items()}
+        self._node, self._prefix, self._name = config.node, config.mqtt.prefix, config.node_name
+        self._cameras = {name: _Camera(camera.source, camera.name) for name, camera in config.cameras.items()}
         self._status_lock = threading.Lock()
         self._node_lock = threading.Lock()
         self._said: str | None = None
@@ -108,6 +109,15 @@ class NodeState:
         changed = _running(model, backend, device)
         if self._about is not None and self._about | changed != self._about:
             self._about |= changed
+            self._inform()
+
+    def rename(self, config: EdgeConfig) -> None:
+        """Publish the manifest again if people call the node or a camera something else now."""
+        before = self._names()
+        self._name = config.node_name
+        for name, camera in self._cameras.items():
+            camera.name = config.cameras[name].name
+        if self._names() != before:
             self._inform()
 
     def node_status(self, status: Literal["online", "offline"], reason: str | None = None) -> None:
@@ -208,6 +218,9 @@ class NodeState:
         self._client.clear_state(self._prefix)
         self.node_status("offline")
 
+    def _names(self) -> list[str | None]:
+        return [self._name, *(camera.name for camera in self._cameras.values())]
+
     def _inform(self) -> None:
         """Publish the manifest, once the node has announced itself."""
         if self._about is None:
@@ -215,6 +228,7 @@ class NodeState:
         cameras = tuple(
             messages.CameraInfo(
                 camera=name,
+                name=camera.name,
                 source=limits.clipped(describe(camera.source)),
                 zones=camera.counts[0],
                 lines=camera.counts[1],
@@ -227,6 +241,7 @@ class NodeState:
         )
         info = messages.NodeInfo(
             **self._composer.head(),
+            name=self._name,
             version=__version__,
             cameras=cameras,
             capabilities=CAPABILITIES,

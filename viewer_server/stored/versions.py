@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from shared.storage import open_database
-from shared.wire.messages import Zones, now_us
+from shared.wire.messages import Zones, as_before_names, now_us
 from viewer_server.quotas import Quotas
 
 log = logging.getLogger("darner.versions")
@@ -79,6 +79,7 @@ class Versions:
         kept = {name: getattr(zones, name) for name in ("zones", "lines", *ADDED)}
         # Older viewers kept neither: an empty one is left out, so that an upgrade makes no new version.
         kept = {name: value for name, value in kept.items() if value or name not in ADDED}
+        kept |= {kind: as_before_names(kept[kind]) for kind in ("zones", "lines")}  # for the same reason
         definitions = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
         key = zones.node, zones.camera
         with self._lock:

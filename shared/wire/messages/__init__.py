@@ -47,6 +47,7 @@ from shared.wire.messages.metrics import (
     SnapshotMetrics,
     StageMetrics,
 )
+from shared.wire.messages.names import Name, Named, as_before_names, tidy
 from shared.wire.messages.node import (
     CameraInfo,
     CameraState,
@@ -103,6 +104,8 @@ __all__ = [
     "MaskDefinition",
     "Metrics",
     "ModelInfo",
+    "Name",
+    "Named",
     "NodeInfo",
     "NodeMessage",
     "NodeStatus",
@@ -122,8 +125,10 @@ __all__ = [
     "ZoneNumbers",
     "ZoneState",
     "Zones",
+    "as_before_names",
     "check_json",
     "decode",
     "encode",
     "now_us",
+    "tidy",
 ]

@@ -10,6 +10,7 @@ from msgspec import Meta
 from shared import limits
 from shared.wire.messages.fields import Count, Id, Label, Micros, Pixels, Sha256, Text
 from shared.wire.messages.heads import CameraMessage, NodeMessage
+from shared.wire.messages.names import Named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ arrived fastest; "sender" is the sender's own wall clock; "media" is the time wi
 
 
 @dataclass(frozen=True, kw_only=True)
-class CameraInfo:
+class CameraInfo(Named):
     """One camera in a node's manifest."""
 
     camera: Annotated[Id, Meta(description="Name of the camera")]
@@ -99,7 +100,7 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeInfo(NodeMessage):
+class NodeInfo(Named, NodeMessage):
     """A node's manifest: what it runs, and on what."""
 
     schema: Literal["darner.info/1"] = "darner.info/1"

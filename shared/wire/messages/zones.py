@@ -13,6 +13,7 @@ from shared.wire.messages.codec import write_out_defaults
 from shared.wire.messages.fields import ClassFilter, Count, Id, Label, Point, Seconds
 from shared.wire.messages.heads import CameraMessage, FrameMessage
 from shared.wire.messages.ignoring import FilterDefinition, MaskDefinition, Polygon
+from shared.wire.messages.names import Named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Crowd:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZoneDefinition:
+class ZoneDefinition(Named):
     """A polygon in which objects are counted and timed."""
 
     polygon: Polygon
@@ -58,7 +59,7 @@ class ZoneDefinition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineDefinition:
+class LineDefinition(Named):
     """A line that counts what crosses it.
 
     "in" is a crossing towards the right hand of somebody who walks from the first point to the second one on

@@ -45,10 +45,12 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         filters={"all": FilterDefinition(score=0.5)},
         suspects=SuspectSettings(after_s=60),
         source=1,
+        name="Der Hof",
     )
     wanted = replace(
         RUNNING,
         node="m",
+        node_name="Der Laden",
         cameras={"yard": yard, "gate": YARD},
         model=ModelSettings(name="yolox_s", confidence=0.4),
         homeassistant=HomeAssistantSettings(enabled=True, prefix="ha"),
@@ -56,6 +58,8 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
     )
     now = with_live_changes(RUNNING, wanted)
     assert list(changed_keys(RUNNING, now)) == [
+        "node_name",
+        "cameras.yard.name",
         "cameras.yard.detect_every",
         "cameras.yard.lines",
         "cameras.yard.masks",

@@ -14,6 +14,7 @@ from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinitio
 
 SQUARE = ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)))
 OTHER = ZoneDefinition(polygon=((0, 0), (0.5, 0), (0.5, 0.5)))
+NAMELESS = {key: value for key, value in vars(SQUARE).items() if key != "name"}
 LINE = LineDefinition(points=((0, 0), (1, 1)))
 MASK = MaskDefinition(polygon=((0, 0), (1, 0), (1, 1)))
 SMALL = FilterDefinition(min_size=0.1)
@@ -141,13 +142,28 @@ def test_zones_that_a_version_without_masks_saved_stay_after_the_upgrade(tmp_pat
                 "version": 4,
                 "zones": {"drawn": {"polygon": [[0, 0], [1, 0], [1, 1]]}},
                 "lines": {},
-                "configured": hashlib.sha256(orjson.dumps({"zones": {"a": SQUARE}, "lines": {}})).hexdigest(),
+                "configured": hashlib.sha256(
+                    orjson.dumps({"zones": {"a": NAMELESS}, "lines": {}})
+                ).hexdigest(),
             }
         }
     }
     path.write_bytes(orjson.dumps(old))
     yard = DefinitionStore(path, cameras(a=SQUARE))["yard"]
     assert (yard.version, list(yard.zones), yard.masks) == (4, ["drawn"], {})
+
+
+def test_names_are_kept_over_a_restart_and_an_upgrade_to_them_keeps_what_was_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "zones.json"
+    named = ZoneDefinition(polygon=OTHER.polygon, name="Haustür")
+    DefinitionStore(path, cameras(a=SQUARE)).save("yard", {"b": named}, {"l": LINE}, replacing=1)
+    saved = orjson.loads(path.read_bytes())["cameras"]["yard"]
+    hashed = {"zones": {"a": NAMELESS}, "lines": {}}
+    assert saved["configured"] == hashlib.sha256(orjson.dumps(hashed)).hexdigest(), (
+        "as versions without names"
+    )
+    again = DefinitionStore(path, cameras(a=SQUARE))["yard"]
+    assert (again.zones["b"].name, again.lines["l"].name) == ("Haustür", None)
 
 
 def test_masks_that_the_configuration_has_changed_win(tmp_path: Path) -> None:

@@ -102,6 +102,19 @@ def test_an_engine_that_takes_over_is_said_once(broker: Mosquitto) -> None:
     assert (name, info.backend, info.device) == ("info", "tensorrt 10.3", "a GPU")
 
 
+def test_a_new_name_for_people_is_said_once(broker: Mosquitto) -> None:
+    with saying(broker, "names") as said:
+        said.announce()
+        said.since()
+        street = dataclasses.replace(said.config.cameras["street"], name="Die Straße")
+        renamed = dataclasses.replace(said.config, node_name="Laden", cameras={"street": street})
+        said.state.rename(renamed)
+        said.state.rename(renamed)
+        [(row, payload)] = said.since()
+        info = messages.decode(messages.NodeInfo, payload)
+        assert (row, info.name, info.cameras[0].name) == ("info", "Laden", "Die Straße")
+
+
 def test_a_cameras_status_is_said_once_until_it_changes(broker: Mosquitto) -> None:
     with saying(broker, "camera") as said:
         for status in ("streaming", "streaming", "paused", "streaming"):

@@ -56,6 +56,15 @@ def test_masks_and_filters_are_kept_and_a_node_without_any_changes_nothing(tmp_p
         assert (first["masks"], first["filters"]) == ({}, {})
 
 
+def test_a_name_makes_a_version_and_no_name_makes_none() -> None:
+    zone = zones_of(1).zones["z"]
+    with Versions(None) as kept:
+        kept.add(zones_of(1))
+        assert "name" not in kept.of("n", "yard")[0]["zones"]["z"], "as older viewers kept it"
+        kept.add(replace(zones_of(2), zones={"z": replace(zone, name="Tür")}))
+        assert [one["zones"]["z"].get("name") for one in kept.of("n", "yard")] == ["Tür", None]
+
+
 def test_all_cameras_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("viewer_server.stored.versions.MAX_BYTES", 20_000)
     with Versions(None) as kept:
