@@ -11,6 +11,7 @@ from edge_node import __version__, node
 from edge_node.backends.tensorrt import builder
 from edge_node.batch import process
 from edge_node.config import load
+from edge_node.discover import command as discover
 from edge_node.doctor import doctor
 from edge_node.models import command as models
 from shared import log as logs
@@ -28,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Parser(
         prog=program,
         description=__doc__,
-        epilog=f"`{program} doctor` says what this machine has and lacks; "
+        epilog=f"`{program} discover` finds cameras and prints a configuration to paste; "
+        f"`{program} doctor` says what this machine has and lacks; "
         f"`{program} models` lists the known detectors and gets better ones than the built-in; "
         f"`{program} process` analyses video files as fast as possible and writes the messages to files.",
     )
@@ -48,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["doctor"]:
         return doctor.main()
+    if arguments[:1] == ["discover"]:
+        return discover.main(arguments[1:])
     if arguments[:1] == ["models"]:
         return models.main(arguments[1:])
     if arguments[:1] == ["process"]:

@@ -24,7 +24,7 @@ from shared.secrets.redact import keep_address
 
 T = TypeVar("T")
 ENV_PREFIX = "DARNER_"
-NOT_SETTINGS = {"DARNER_CACHE", "DARNER_STATE"}
+NOT_SETTINGS = {"DARNER_CACHE", "DARNER_STATE", "DARNER_CAMERA_USER", "DARNER_CAMERA_PASSWORD"}
 """Environment variables with our prefix that are not configuration keys."""
 
 log = logging.getLogger("darner.settings")

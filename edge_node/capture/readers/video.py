@@ -81,6 +81,7 @@ class Video:
         feed: As for `Reader`; the caller, who knows more, may change it.
         rate: As for `Reader`; 0 when FFmpeg gives no sane one.
         length: Number of frames that the container promises; None when it does not say.
+        codec: The four letters by which FFmpeg calls the codec; empty if it does not.
         bare_jpegs: Whether it is JPEGs one after the other, as far as can be seen.
         segment_s: As for `Reader`; the caller sets it.
         seconds: As for `Reader`; known with the first picture.
@@ -110,8 +111,9 @@ class Video:
         self.rate = rate if _RATES[0] <= rate <= _RATES[1] else 0.0
         frames = self._video.get(cv2.CAP_PROP_FRAME_COUNT)
         self.length = int(frames) if 0 < frames < 2**53 else None
-        jpegs = int(self._video.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
-        self.bare_jpegs = self.length is None and jpegs
+        letters = int(self._video.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+        self.codec = letters.to_bytes(4, "little").decode("latin-1").strip("\0 ")
+        self.bare_jpegs = self.length is None and self.codec == "MJPG"
         self.guessed = False
         self.segment_s = 0.0
         self.seconds: float | None = None
