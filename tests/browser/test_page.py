@@ -206,6 +206,15 @@ def test_the_page_says_what_it_waits_for(
         page.screenshot(path=artifacts / "waiting.png")
         own_broker.start()
         expect(now).to_contain_text("An edge node must announce itself on darner/v1/…/status", timeout=10_000)
+        commands = now.locator("code")
+        expect(commands).to_have_text(
+            [
+                "darner-edge discover --output darner.yaml",
+                f"darner-edge --config darner.yaml --set mqtt.url={own_broker.url}",
+            ]
+        )
+        accessible(page)
+        page.screenshot(path=artifacts / "no-node.png")
         with FakeEdge(own_broker.url) as edge:
             edge.announce()
             expect(now).to_contain_text("cameras will appear here")

@@ -44,27 +44,13 @@ function nodeLabel(name, { status, info, metrics }) {
 }
 
 /**
- * Shows the steps until a camera is on the screen, and which step comes next; hides them once there is a camera.
+ * Shows the steps until a camera is on the screen; hides them once there is one.
  * @param {About} about
  * @param {string[]} nodes Their names.
  * @param {number} cameras How many are known.
  */
-export function showSteps(about, nodes, cameras) {
+export async function showSteps(about, nodes, cameras) {
   byId("events").dataset.cameras = String(cameras);
   byId("waiting").hidden = cameras > 0;
-  if (cameras > 0) return;
-  const known = nodes.length > 0;
-  const broker = about.connected && about.broker === true;
-  /** @type {[boolean, string][]} */
-  const steps = [
-    [about.connected, about.connected ? "This page is connected to the viewer." : "Connecting to the viewer."],
-    [broker, about.broker ? `The viewer is connected to the broker at ${about.brokerUrl}.`
-      : `The viewer looks for the broker${about.brokerUrl ? ` at ${about.brokerUrl}` : ""}. Is it running (mqtt.url)?`],
-    [known, known ? `Edge node ${nodes.join(", ")} is known.`
-      : `An edge node must announce itself on ${about.prefix || "darner/v1"}/…/status. Start one with: python -m edge_node`],
-    [false, "The node's cameras will appear here by themselves."],
-  ];
-  const now = steps.findIndex(([isDone]) => !isDone);
-  byId("steps").replaceChildren(...steps.map(([isDone, text], index) =>
-    element("li", { "data-done": isDone, "data-now": index === now }, element("span", {}, text))));
+  if (!cameras) (await import("../cameras/steps.js")).showSteps(about, nodes);
 }
