@@ -8,9 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from edge_node import interpreter
 from edge_node.analytics.problems import all_problems
@@ -22,7 +23,7 @@ from edge_node.config import profiles
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
-from edge_node.config.settings import EdgeConfig, PrometheusSettings
+from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control
@@ -44,9 +45,9 @@ from edge_node.publish.bundle import Bundles
 from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.leftovers import Leftovers
-from edge_node.publish.prometheus import Exporter
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
+from edge_node.telemetry.meter import Meter
 from shared import log as logs
 from shared.collected import Seeing
 from shared.errors import BrokerError
@@ -59,6 +60,9 @@ from shared.signals import end_with_stacks, stacks_after, stop_on_signals
 from shared.storage import state_folder
 from shared.wire import messages, topics
 from shared.wire.messages import ModelInfo
+
+if TYPE_CHECKING:
+    from edge_node.control.monitoring import Monitoring
 
 log = logging.getLogger("darner.edge")
 
@@ -150,10 +154,13 @@ class Node:
         config, session = self._config, self._session
         check_name(config.mqtt, config.node, session)
         with ExitStack() as stack:
+            self._monitoring = _monitoring(config, stack)
             self._model = auto.chosen(config.model, config.cameras)
             known = hashes(self._model)
             self._detectors = stack.enter_context(on_devices(self._model))
-            composer = Composer(config.node, session, self._detectors[0].class_names)
+            class_names = self._detectors[0].class_names
+            composer = Composer(config.node, session, class_names)
+            self._meter = None if self._monitoring is None else Meter(config.cameras, class_names)
             self._client = stack.enter_context(self._connection(composer))
             self._bundles = stack.enter_context(Bundles(self._client, config, composer))
             self._outbox = stack.enter_context(
@@ -161,7 +168,6 @@ class Node:
             )
             self._snapshots = stack.enter_context(SnapshotSender(self._client))
             self._monitor = stack.enter_context(Monitor())
-            self._exporter = stack.enter_context(_exporter(config.prometheus))
             self._collector = stack.enter_context(self._collecting())
             self._live = LiveStore(config)
             self._publisher = Publisher(
@@ -172,6 +178,7 @@ class Node:
                 self._live,
                 composer,
                 self._bundles.offer,
+                self._meter,
             )
             self._model_files = ModelFiles(
                 self._model,
@@ -211,6 +218,7 @@ class Node:
         self._watchdog = self._stack.enter_context(
             Watchdog(self._stages(), self._late_stages.note, self._on_frozen, self._supervisor.well)
         )
+        self._show()
 
     def report_until_done(self, hangup: threading.Event) -> None:
         """Publish metrics and touch the heartbeat file until the sources have ended or `stop` is set.
@@ -233,8 +241,8 @@ class Node:
             throughput, vitals = self._pipeline.overview.metrics(), self._monitor.read()
             self._publisher.state.runs_with(*self._running())
             message = self._publisher.metrics(next_report - started, throughput, vitals)
-            if self._exporter is not None:
-                self._exporter.update(message)
+            if self._monitoring is not None:
+                self._monitoring.update(message)
             self._suspects.keep()
             if heartbeat and self._pipeline.healthy and self._watchdog.well:
                 at_home(heartbeat).touch()
@@ -282,7 +290,14 @@ class Node:
         suspects = path and path.with_name(f"suspects-{config.node}.json")
         self._suspects = SuspectStore(suspects, config.cameras, self._detectors[0].class_names)
         detects = [
-            Detect(one, config.cameras, self._live, batch.wait_ms / 1e3, batch.limit or one.usual_batch)
+            Detect(
+                one,
+                config.cameras,
+                self._live,
+                batch.wait_ms / 1e3,
+                batch.limit or one.usual_batch,
+                stopwatch=None if self._meter is None else self._publisher.stopwatch,
+            )
             for one in self._detectors
         ]
         self._pipeline = Pipeline(
@@ -294,6 +309,7 @@ class Node:
             self._stop,
             self._suspects.hunts,
             self._collector,
+            self._meter,
         )
 
     def _build_control(self) -> None:
@@ -356,6 +372,24 @@ class Node:
             Stage("main", lambda: None if self._finishing else Look(self._turns)),
         ]
 
+    def _show(self) -> None:
+        """Let monitors see the parts."""
+        if self._monitoring is not None and self._meter is not None:
+            from edge_node.control.monitoring import Parts
+
+            self._monitoring.begin(
+                Parts(
+                    client=self._client,
+                    publisher=self._publisher,
+                    pipeline=self._pipeline,
+                    watchdog=self._watchdog,
+                    late=self._late_stages,
+                    meter=self._meter,
+                    running=self._running,
+                    stopping=lambda: self._stop.is_set() or self._finishing,
+                )
+            )
+
     def _on_frozen(self, reason: str) -> None:
         self._supervisor.status(reason)
         end_frozen(reason, self._client, self._publisher.state, self._config.mqtt, self._config.node)
@@ -408,5 +442,11 @@ def _zones_path(config: EdgeConfig) -> Path | None:
     return None if config.zones_file is None else at_home(config.zones_file)
 
 
-def _exporter(settings: PrometheusSettings) -> AbstractContextManager[Exporter | None]:
-    return nullcontext() if settings.port is None else Exporter(settings.host, settings.port)
+def _monitoring(config: EdgeConfig, stack: ExitStack) -> Monitoring | None:
+    """What answers monitors, already while the model is loaded; None where nobody asks."""
+    if config.prometheus.port is None:
+        return None
+    # A node without it need not load asyncio and Prometheus' library: 0.2 s on a small processor.
+    from edge_node.control.monitoring import Monitoring
+
+    return stack.enter_context(Monitoring(config.prometheus, config.node))

@@ -28,6 +28,7 @@ from edge_node.pace import Pace
 from edge_node.pictures import U8
 from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
+from edge_node.telemetry.meter import Meter
 from shared.channel import Channel, Closed
 
 log = logging.getLogger("darner.pipeline")
@@ -50,6 +51,7 @@ class Pipeline:
         stop: Set by anybody to end the run: capture stops, and the later stages finish what they have.
         hunts: What looks for static false positives, by camera.
         collector: Keeps frames that are worth labelling; None: nobody does.
+        meter: Counts for Prometheus; None: nobody reads it.
 
     Attributes:
         detects: As given.
@@ -69,12 +71,13 @@ class Pipeline:
         stop: threading.Event,
         hunts: Mapping[str, SuspectHunt] | None = None,
         collector: Collector | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
         self._live = live
         self._stop = stop
-        self._collector = collector
+        self._collector, self._meter = collector, meter
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera, for its newest frame. If every source is a file that is read as fast as possible,
@@ -260,12 +263,16 @@ class Pipeline:
                     self._detect_of(camera).follow(detected, item.tracks, item.dropped)
                     self.overview.processed[camera] += 1
                 self._publisher.publish_all(analysed)
+                if self._meter is not None:
+                    self._meter.note(analysed)
                 if self._collector is not None:
                     self._collector.offer(waiting, analysed)
         for one in self.watches.values():
             last = one.finish()
             if last is not None:
                 self._publisher.conclude(last)
+                if self._meter is not None:
+                    self._meter.happened(last.frame.camera, last.report.happenings)
         self._publisher.thumbnails.waiting.close()  # when these are encoded, `outgoing` is closed
 
     def _detect_of(self, camera: str) -> Detect:

@@ -144,12 +144,12 @@ class BundleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PrometheusSettings:
-    """The newest metrics message, for Prometheus to fetch."""
+    """A small HTTP server for monitors: /metrics for Prometheus, /health and /ready."""
 
     host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 listens on all")] = "127.0.0.1"
     port: Annotated[
         Annotated[int, Meta(ge=0, le=65_535)] | None,
-        Meta(description="Port of /metrics; 0: a free one; null: Prometheus is not served"),
+        Meta(description="Port of the server, such as 9108; 0: a free one; null: there is no server"),
     ] = None
 
 

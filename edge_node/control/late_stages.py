@@ -41,6 +41,11 @@ class LateStages:
         # In a thread of its own, because the late stage may hold what publishing needs.
         threading.Thread(target=self._pass_on, name="late", daemon=True).start()
 
+    @property
+    def late(self) -> Mapping[str, float]:
+        """Seconds of each stage that is late now, by name."""
+        return self._late
+
     def close(self) -> None:
         """Say nothing more: the node's farewell has the last word."""
         self._closed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -46,12 +47,14 @@ class Ready:
         inputs: The prepared parts of the picture; None if the network's thread has to prepare them.
         cost: How many pictures it is expected to be for the network.
         asked: Who asked for it, if it is no camera's.
+        since_ns: When it was ready, on the monotonic clock, nanoseconds.
     """
 
     frame: Frame
     inputs: tuple[Input, ...] | None
     cost: int = 1
     asked: Asked | None = None
+    since_ns: int = field(default_factory=time.monotonic_ns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,6 +20,7 @@ from edge_node.detect.tiles.merge import merge, moved
 from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.pictures import U8, Lender
 from shared.channel import Channel, Closed
+from shared.wire.stopwatch import Stopwatch
 
 log = logging.getLogger("darner.detect")
 
@@ -47,6 +48,7 @@ class Detect:
         clock: Gives the time in seconds; it never goes back.
         lag: How many frames later a frame's tracks are used to choose where to look; 0: as soon as they are
             known.
+        stopwatch: Told how old frames were when they were ready, and how long they waited; None: nobody is.
 
     Attributes:
         class_names: By class id.
@@ -65,9 +67,10 @@ class Detect:
         limit: int = 0,
         clock: Callable[[], float] = time.monotonic,
         lag: int = 0,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self._detector = detector
-        self._live = live
+        self._live, self._stopwatch = live, stopwatch
         self._fill_s, self._clock = fill_s, clock
         self._most = self._limit = min(limit or detector.max_batch, detector.max_batch)
         self.class_names = detector.class_names
@@ -167,6 +170,8 @@ class Detect:
         pending = self._in_network
         for batch in batches:
             if batch:
+                if self._stopwatch is not None:
+                    _time(batch, self._stopwatch)
                 self._newest_size = len(batch)
                 pending.append(self.submit([self.choose(ready) for ready in batch]))
             elif pending:
@@ -277,3 +282,12 @@ class Detect:
         """Allow larger batches some time after memory ran out: the program that took it may have ended."""
         if self._limit < self._most and self._clock() - self._shrunk_at > _RESTORE_S:
             self._limit, self._shrunk_at = self._limit + 1, self._clock()
+
+
+def _time(batch: Iterable[Ready], stopwatch: Stopwatch) -> None:
+    """Note what came before the network: capture with its preparation, and the wait for a free network."""
+    now_ns = time.monotonic_ns()
+    for ready in batch:
+        if ready.asked is None:
+            captured_ms = max(0, ready.since_ns - ready.frame.born_ns) / 1e6
+            stopwatch.add_all({"capture": captured_ms, "wait": (now_ns - ready.since_ns) / 1e6})

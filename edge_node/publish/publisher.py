@@ -24,6 +24,7 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.publish.snapshots import Snapshots
 from edge_node.publish.state import NodeState
 from edge_node.publish.thumbnails import Thumbnails
+from edge_node.telemetry.meter import Meter
 from shared.channel import Closed
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
@@ -67,6 +68,7 @@ class Publisher:
         live: The live settings.
         composer: Makes the messages.
         also: Called with every analysed frame as well; it must not wait.
+        meter: Counts for Prometheus; None: nobody reads it.
 
     Attributes:
         state: The retained messages.
@@ -85,6 +87,7 @@ class Publisher:
         live: LiveStore,
         composer: Composer,
         also: Callable[[Analysed], None] = lambda _: None,
+        meter: Meter | None = None,
     ) -> None:
         self._client, self._outbox, self._snapshots = client, outbox, snapshots
         self._node, self._prefix = config.node, config.mqtt.prefix
@@ -96,8 +99,8 @@ class Publisher:
         # If every source is a file that is read as fast as possible, reading waits for the sender. With a
         # live camera it must not, because the camera would wait too.
         hurried = are_read_fast(config.cameras)
-        self.stopwatch = Stopwatch()
-        self._sending = Sending(client, self.stopwatch, hurried=hurried)
+        self.stopwatch = Stopwatch(histograms=meter is not None)
+        self._sending = Sending(client, self.stopwatch, hurried=hurried, meter=meter)
         self.outgoing, self.thumbnails_sent = self._sending.waiting, self._sending.thumbnails
         self.thumbnails = Thumbnails(config.cameras, live, _AHEAD if hurried else 1, waits=hurried)
         self._fitting = Fitting(client)

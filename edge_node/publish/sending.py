@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_node.telemetry.meter import Meter
 from shared.channel import Channel, Closed
 from shared.mqtt.client import TOGETHER, Client
 from shared.wire import messages, topics
@@ -49,14 +50,17 @@ class Sending:
         client: The connection.
         stopwatch: Takes the times.
         hurried: Whether every source is a file read fast: then whoever puts a message waits for the sender.
+        meter: Told how old a frame was when its detections were sent; None: nobody is.
 
     Attributes:
         waiting: What waits to be sent.
         thumbnails: Number of thumbnails sent, by camera.
     """
 
-    def __init__(self, client: Client, stopwatch: Stopwatch, *, hurried: bool) -> None:
-        self._client, self._stopwatch, self._hurried = client, stopwatch, hurried
+    def __init__(
+        self, client: Client, stopwatch: Stopwatch, *, hurried: bool, meter: Meter | None = None
+    ) -> None:
+        self._client, self._stopwatch, self._hurried, self._meter = client, stopwatch, hurried, meter
         self.waiting: Channel[Outgoing] = Channel(depth=_QUEUED if hurried else 1)
         self.thumbnails: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
@@ -82,6 +86,8 @@ class Sending:
                 for item in sent:
                     if item.topic is topics.DETECTIONS:
                         self._stopwatch.add("capture_to_publish", (now_ns - item.born_ns) / 1e6)
+                        if self._meter is not None:
+                            self._meter.sent(item.camera, (now_ns - item.born_ns) / 1e9)
                 for _ in items:
                     self._stopwatch.add("send", (now - start) * 1e3 / len(items))
                 if self._hurried and len(items) < TOGETHER:

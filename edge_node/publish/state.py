@@ -6,6 +6,7 @@ import dataclasses
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -46,6 +47,7 @@ class _Camera:
     def __init__(self, source: int | str, name: str | None) -> None:
         self.source, self.name = source, name
         self.status: messages.CameraState | None = None
+        self.reason: str | None = None  # for the status
         self.counts = (0, 0)  # number of zones, number of lines
         self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, with the time of publishing
         self.origin: tuple[messages.ClockSource, str, Decoding] | None = None  # clock, reader, decoder
@@ -68,6 +70,9 @@ class NodeState:
         config: The node's configuration.
         composer: Makes the messages.
         clock: Monotonic seconds.
+
+    Attributes:
+        reconnects: How often each camera was lost, or could not be opened.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class NodeState:
         self._client, self._composer, self._clock = client, composer, clock
         self._node, self._prefix, self._name = config.node, config.mqtt.prefix, config.node_name
         self._cameras = {name: _Camera(camera.source, camera.name) for name, camera in config.cameras.items()}
+        self.reconnects: Counter[str] = Counter()
         self._status_lock = threading.Lock()
         self._node_lock = threading.Lock()
         self._said: str | None = None
@@ -154,11 +160,16 @@ class NodeState:
         with self._status_lock:
             if self._cameras[camera].status == status:
                 return
-            self._cameras[camera].status = status
+            self._cameras[camera].status, self._cameras[camera].reason = status, reason
+            self.reconnects[camera] += status == "reconnecting"
             message = messages.CameraStatus(
                 **self._composer.head(), camera=camera, status=status, since_us=now_us(), reason=reason
             )
             self._publish(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
+
+    def camera_states(self) -> dict[str, tuple[messages.CameraState | None, str | None]]:
+        """Each camera's state and the reason for it; no state before its first."""
+        return {name: (camera.status, camera.reason) for name, camera in self._cameras.items()}
 
     def define(self, camera: str, definitions: Definitions) -> None:
         """Publish a camera's definitions, and clear the numbers of zones and lines that it no longer has."""
