@@ -194,7 +194,7 @@ mutants: .venv/.dev
 	@$(BIN)/python -m tests.mutants_by_wing
 
 # Markdown that is formatted: all pages but those that programs write, whole or in part.
-WRITTEN := accuracy commands configuration models rest wire
+WRITTEN := accuracy commands configuration metrics models rest wire
 MARKDOWN = $(filter-out $(WRITTEN:%=docs/reference/%.md),$(shell git ls-files '*.md'))
 check: .venv/.dev check-js
 	$(BIN)/ruff format --check .
@@ -225,6 +225,7 @@ docs: .venv/.run
 	@$(BIN)/python -m viewer_server.api.typescript
 	@$(BIN)/python -m tests.document_configuration
 	@$(BIN)/python -m tests.document_commands
+	@$(BIN)/python -m tests.docs.document_metrics
 	@$(BIN)/python -m tests.document_models
 	@$(BIN)/python -m tests.document_rest
 

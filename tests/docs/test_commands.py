@@ -14,6 +14,7 @@ import pytest
 
 from tests import document_commands, document_models, document_rest
 from tests.conftest import REPO
+from tests.docs import document_metrics
 from tests.docs.pages import Block, blocks, pages, prose
 from tests.document_commands import PROGRAMS, Program, actions, subcommands
 
@@ -181,7 +182,9 @@ def test_the_console_commands_are_those_that_the_package_installs() -> None:
 
 
 @pytest.mark.parametrize(
-    "writer", [document_commands, document_models, document_rest], ids=lambda writer: writer.PAGE.name
+    "writer",
+    [document_commands, document_metrics, document_models, document_rest],
+    ids=lambda writer: writer.PAGE.name,
 )
 def test_the_generated_pages_are_those_of_this_code(writer: object) -> None:
     assert writer.main(["--check"]) == 0, "run: make docs"  # type: ignore[attr-defined]  # two modules alike

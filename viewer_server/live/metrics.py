@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -20,6 +20,8 @@ class ViewerMetrics(Collector):
     """
 
     def __init__(self, hub: Hub) -> None:
+        # Without a time for each counter, which nobody asks for. The library forgot this function's types.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._hub = hub
         self.broker_connected = False
         self.registry = CollectorRegistry(auto_describe=False)

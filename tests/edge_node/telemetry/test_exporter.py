@@ -68,6 +68,7 @@ def test_gpus_are_told_in_base_units_and_without_what_they_do_not_tell() -> None
             "darner_edge_gpu_own_memory_bytes gpu=1": 900e6,
             "darner_edge_gpu_own_memory_peak_bytes gpu=1": 2400e6,
             "darner_edge_gpu_temperature_celsius gpu=1": 81,
+            "darner_edge_gpu_power_watts gpu=2": 65.5,
         }
     )
 
