@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-timing test-brokers test-engines test-training test-images test-install faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-timing test-brokers test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-training  what needs PyTorch but not LibreYOLO, such as adapt, in a smaller environment of its own"
 	@echo "make test-images  every step of the images for GPUs, on a stand-in for NVIDIA's base (needs docker or podman)"
 	@echo "make test-install  the wheel as users install it, with pipx and with uv: a few minutes, from the registry"
+	@echo "make test-homeassistant  a real Home Assistant beside a real node: entities, restarts, the examples (HOMEASSISTANT=2024.11.3 takes another version)"
 	@echo "make fuzz    feeds what reads strangers' bytes with inputs that grow by the code they reach, FUZZ_SECONDS=300 each (ARGS=--help)"
 	@echo "make mutants change the code in thousands of places, one by one, and count what no test notices (MUTANTS=names)"
 	@echo "make check   formatting, lint, types, spelling"
@@ -174,6 +175,25 @@ test-install: .venv/.dev
 	  $(INSTALL)/pipx/bin/uv tool install "darner[viewer,broker] @ file://$$(echo $(INSTALL)/darner-*.whl)"
 	cd $(INSTALL) && for command in pipx-bin/darner-* uv-bin/darner-*; do $$command --help >/dev/null && echo "$$command works" || exit 1; done
 	rm -rf $(INSTALL)
+
+# Home Assistant in an environment of its own, about 1 GB. Its wheel has the list of versions that it was
+# tested with: without that list, pip tries versions for many minutes.
+HOMEASSISTANT ?= 2025.4.4
+HOMEASSISTANT_NEEDS := $(if $(filter 2024.%,$(HOMEASSISTANT)),3.12,3.13)
+HOMEASSISTANT_PYTHON ?= $(shell for python in python$(HOMEASSISTANT_NEEDS) $(HOME)/.pyenv/versions/$(HOMEASSISTANT_NEEDS)*/bin/python; do \
+  $$python -c "" 2>/dev/null && echo $$python && break; done)
+HOMEASSISTANT_HOME := .cache/homeassistant/$(HOMEASSISTANT)
+$(HOMEASSISTANT_HOME)/ready: tests/homeassistant/requirements.txt
+	@test -n "$(HOMEASSISTANT_PYTHON)" || { echo "Home Assistant $(HOMEASSISTANT) needs Python $(HOMEASSISTANT_NEEDS); name one with: make test-homeassistant HOMEASSISTANT_PYTHON=/path/to/python" >&2; exit 1; }
+	$(HOMEASSISTANT_PYTHON) -m venv $(HOMEASSISTANT_HOME)
+	$(HOMEASSISTANT_HOME)/bin/python -m pip install --disable-pip-version-check -q --no-deps homeassistant==$(HOMEASSISTANT)
+	$(HOMEASSISTANT_HOME)/bin/python -m pip install --disable-pip-version-check -q homeassistant==$(HOMEASSISTANT) -r $< \
+	  -c $$(echo $(HOMEASSISTANT_HOME)/lib/python3*/site-packages/homeassistant/package_constraints.txt)
+	@touch $@
+
+test-homeassistant: .venv/.dev $(HOMEASSISTANT_HOME)/ready
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	HOMEASSISTANT_PROGRAM=$(CURDIR)/$(HOMEASSISTANT_HOME)/bin/hass $(BIN)/python -m pytest -s -o faulthandler_timeout=0 $(or $(ARGS),tests/homeassistant)
 
 # Atheris has packages for few versions of Python, so it has an environment of its own.
 FUZZ_SECONDS ?= 300

@@ -25,12 +25,13 @@ class Camera:
 
     Attributes:
         hanging: Whether it keeps its connections, but answers and sends nothing.
+        frames: What it shows, JPEGs.
         deaths: How often it was switched off.
         url: Its address.
     """
 
     def __init__(self, video: Path) -> None:
-        self._frames = _jpegs(video)
+        self.frames = _jpegs(video)
         self._server: http.server.ThreadingHTTPServer | None = None
         self._port = 0
         self._connections: list[socket.socket] = []
@@ -88,7 +89,8 @@ class Camera:
         for _ in itertools.count():
             self._wait()
             number = int((time.monotonic() - self._began) * FPS)
-            jpeg = self._frames[number % len(self._frames)]
+            frames = self.frames
+            jpeg = frames[number % len(frames)]
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             handler.wfile.write(head.encode() + jpeg + b"\r\n")
             time.sleep(max(0.0, self._began + (number + 1) / FPS - time.monotonic()))

@@ -1,0 +1,30 @@
+"""One Home Assistant for each file of tests; in `make test` there is none, and only the judge is tested."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.homeassistant.site import Site
+
+PROGRAM = os.environ.get("HOMEASSISTANT_PROGRAM")
+"""Path of Home Assistant's program, as `make test-homeassistant` sets it: its environment has 1 GB."""
+
+if not PROGRAM:
+    collect_ignore = ["test_entities.py", "test_restarts.py"]
+
+
+@pytest.fixture(scope="module")
+def site(people_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Broker, camera, node and Home Assistant, which has found the node."""
+    assert PROGRAM is not None
+    folder = tmp_path_factory.mktemp("site")
+    with Site(folder, Path(PROGRAM), people_video) as site:
+        site.start()
+        yield site
+    if kept := os.environ.get("HOMEASSISTANT_KEEP"):
+        shutil.copytree(folder, Path(kept) / folder.name, dirs_exist_ok=True)

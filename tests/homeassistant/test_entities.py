@@ -1,0 +1,89 @@
+"""What Home Assistant makes of a node: entities, values, picture and availability."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+
+from shared.geometry import F32
+from tests.conftest import wait_until
+from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, Site
+
+
+def test_the_cameras_first_entities_are_there_and_say_what_the_node_says(site: Site) -> None:
+    site.scene.people()
+    found = {unique_id.removeprefix(f"{DEVICE}.") for unique_id in site.server.entities()}
+    zones = {f"zone-{zone}-{what}" for zone in ("all", "left", "right") for what in ("count", "occupied")}
+    assert found >= zones | {"objects", "picture", "line-path-in", "line-path-out"}
+    for zone in ("all", "left", "right"):
+        site.wait_state(f"zone-{zone}-occupied", "on")
+    wait_until(lambda: _agrees(site), SETTLES_WITHIN_S)
+
+
+def _agrees(site: Site) -> bool:
+    """Whether all numbers are, at one moment, those that the node published last."""
+    said = {
+        zone: site.recorder.last[f"{NODE}/camera/{CAMERA}/zone/{zone}"].body
+        for zone in ("all", "left", "path")
+    }
+    pairs = [("zone-all-count", "all", "occupancy"), ("zone-left-count", "left", "occupancy")]
+    pairs += [("line-path-in", "path", "entered"), ("line-path-out", "path", "exited")]
+    return all((body := said[zone]) and site.state(key) == str(body[field]) for key, zone, field in pairs)
+
+
+def test_the_picture_is_what_the_camera_sees(site: Site) -> None:
+    site.scene.nobody()
+    entity = site.server.entities()[f"{DEVICE}.picture"]["entity_id"]
+    wanted = _grey(site.scene.frames[0])
+    wait_until(
+        lambda: np.abs(_grey(site.server.bytes(f"/api/camera_proxy/{entity}")) - wanted).mean() < 4,
+        SETTLES_WITHIN_S,
+    )
+
+
+def _grey(jpeg: bytes) -> F32:
+    """A small grey picture, in which the noise of JPEG is no difference."""
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
+    return cv2.resize(picture, (96, 72), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def test_an_empty_place_is_not_occupied(site: Site) -> None:
+    site.scene.nobody()
+    for zone in ("all", "left", "right"):
+        site.wait_state(f"zone-{zone}-occupied", "off")
+        assert site.state(f"zone-{zone}-count") == "0"
+
+
+def test_a_node_that_ends_is_unavailable_and_comes_back(site: Site) -> None:
+    site.node.ask_to_end()
+    site.node.ended(time.monotonic())
+    site.wait_state("zone-all-count", "unavailable")
+    site.node.start()
+    site.wait_state("zone-all-count", lambda state: state.isdigit())
+
+
+def test_a_camera_that_is_lost_is_unavailable_and_comes_back(site: Site) -> None:
+    site.scene.die()
+    site.wait_state("zone-all-count", "unavailable")
+    site.scene.start()
+    site.wait_state("zone-all-count", lambda state: state.isdigit())
+
+
+def test_a_zone_comes_and_goes_with_its_entities(site: Site) -> None:
+    zones = {name: {"polygon": polygon} for name, polygon in (("door", [[0, 0], [1, 0], [1, 1]]),)}
+    before = site.recorder.last[f"{NODE}/camera/{CAMERA}/zones"].body
+    assert before is not None
+    keep = {"zones": before["zones"], "lines": before["lines"]}
+    answer = site.ask("zones.set", camera=CAMERA, **(keep | {"zones": keep["zones"] | zones}))
+    assert answer["ok"], answer
+    wait_until(lambda: f"{DEVICE}.zone-door-count" in site.server.entities(), SETTLES_WITHIN_S)
+    assert site.ask("zones.set", camera=CAMERA, **keep)["ok"]
+    wait_until(lambda: not any("door" in one for one in site.server.entities()), SETTLES_WITHIN_S)
+    assert not any("door" in name for name in site.server.states())
+
+
+def test_home_assistant_has_nothing_to_complain_about(site: Site) -> None:
+    assert site.server.complaints() == []

@@ -1,0 +1,80 @@
+"""No automation runs without a reason, and no count is lost, whatever is restarted."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests.homeassistant.account import arrivals, compare
+from tests.homeassistant.automations import Triggered, install, triggered
+from tests.homeassistant.restarts import RESTARTS, Restart
+from tests.homeassistant.site import DEVICE, SETTLES_WITHIN_S, ZONES, Site
+
+SETTLED_S = 2.0
+"""How long nothing may happen after everything is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one restart did.
+
+    Attributes:
+        name: Of the restart.
+        down_at: When something ended, seconds since 1970.
+        settled_at: When everything was back for a while.
+        false: Runs of occupancy automations in between, when nobody was there.
+    """
+
+    name: str
+    down_at: float
+    settled_at: float
+    false: tuple[Triggered, ...]
+
+
+@pytest.mark.timeout(3600)
+def test_no_restart_tells_of_people_who_are_not_there(site: Site) -> None:
+    install(site.server, DEVICE)
+    outcomes = [_suffer(site, restart) for restart in RESTARTS for _ in range(restart.times)]
+    for outcome in outcomes:
+        print(f"{len(outcome.false)} false  {outcome.settled_at - outcome.down_at:5.1f} s  {outcome.name}")
+        for one in outcome.false:
+            print(f"    {one.of}: {one.before} -> {one.after} after {one.at - outcome.down_at:.1f} s")
+    assert len(outcomes) >= 20
+    assert not [outcome.name for outcome in outcomes if outcome.false]
+    _every_arrival_was_told(site, outcomes)
+
+
+def _suffer(site: Site, restart: Restart) -> Outcome:
+    """Let people in, restart something while they leave, and wait until everything is as before."""
+    site.scene.people()
+    for zone in ZONES:
+        site.wait_state(f"zone-{zone}-occupied", "on")
+    down_at = time.time()
+    restart.down(site)
+    site.scene.nobody()
+    restart.up(site)
+    for zone in ZONES:
+        site.wait_state(f"zone-{zone}-occupied", "off", 2 * SETTLES_WITHIN_S)
+    time.sleep(SETTLED_S)
+    told = triggered(site.server.log, down_at)
+    false = tuple(one for one in told if one.of.endswith("occupied"))
+    return Outcome(restart.name, down_at, time.time(), false)
+
+
+def _every_arrival_was_told(site: Site, outcomes: list[Outcome]) -> None:
+    """Between the restarts, each arrival in a zone ran its automation once."""
+    told = triggered(site.server.log)
+    for before, after in itertools.pairwise(outcomes):
+        begin, end = before.settled_at, after.down_at
+        for zone in ZONES:
+            runs = [one.at for one in told if one.of == f"{DEVICE}.zone-{zone}-occupied"]
+            messages = [one for one in site.recorder.since(0, f"/zone/{zone}") if not one.retained]
+            verdict = compare(
+                [at for at in runs if begin <= at <= end],
+                [at for at in arrivals(messages) if begin <= at <= end],
+            )
+            assert not verdict.false, f"{zone}: ran {verdict} before {after.name}"
+            assert not verdict.lost, f"{zone}: did not run {verdict} before {after.name}"
