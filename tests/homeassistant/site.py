@@ -93,6 +93,19 @@ class Site:
         assert answer is not None
         return answer
 
+    def definitions(self) -> dict[str, Any]:
+        """The camera's zones and lines, as the node published them last."""
+        body = self.recorder.last[f"{NODE}/camera/{CAMERA}/zones"].body
+        assert body is not None
+        return body
+
+    def define(self, zones: dict[str, Any], lines: dict[str, Any]) -> None:
+        """Replace the camera's zones and lines."""
+        version = self.definitions()["version"]
+        answer = self.ask("zones.set", camera=CAMERA, zones=zones, lines=lines, version=version)
+        assert answer["error"] is None, answer
+        wait_until(lambda: self.definitions()["version"] != version)
+
     def state(self, key: str) -> str:
         """The state of one of the camera's entities; "absent" where Home Assistant has no such entity."""
         entity = self.server.entities().get(f"{DEVICE}.{key}")
