@@ -180,6 +180,7 @@ class Node:
                 self._bundles.offer,
                 self._meter,
             )
+            stack.enter_context(self._publisher.tracks)
             self._model_files = ModelFiles(
                 self._model,
                 known,
@@ -365,6 +366,7 @@ class Node:
             Stage("collect", self._collector.look),
             Stage("outbox", self._outbox.look),
             Stage("snapshots", self._snapshots.look),
+            Stage("tracks", self._publisher.tracks.look),
             Stage("inbox", self._inbox.look),
             Stage("commands", self._commands.look),
             Stage("detect", self._commands.look_at_slow),

@@ -60,6 +60,12 @@ LOITERING = 64
 """Track ids of loitering objects that a zone message names."""
 OBJECTS = 10_000
 """Objects in one message: predicted tracks come on top of what the network found."""
+PATH_POINTS = 64
+"""Points of the path of a finished track."""
+TRACK_VISITS = 64
+"""Stays in zones that the message of a finished track lists; as many crossings of lines besides."""
+TRACK_CLASSES = 16
+"""Classes that the detector gave one track."""
 RESULT_FIELDS = 64
 """Fields of a node's answer to a command."""
 COLLECTED = 20_000

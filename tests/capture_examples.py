@@ -33,6 +33,7 @@ CONFIG: dict[str, Any] = {
             "pace": "realtime",
             "thumbnail": {"fps": 1, "width": 160},
             "snapshot": {"quality": 60},
+            "tracks": {"enabled": True},
             "zones": {
                 "path": {
                     "name": "Way to the door",

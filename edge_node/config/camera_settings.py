@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from edge_node.config.collecting import CollectSettings
 from edge_node.config.ignoring import SuspectSettings
+from edge_node.config.publishing import TrackSettings
 from edge_node.config.tile_settings import Tiles
 from shared import limits
 from shared.configuration.declared import ADDRESS
@@ -251,6 +252,7 @@ class CameraSettings(Named):
     ] = 0.0
     thumbnail: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     snapshot: SnapshotSettings = field(default_factory=SnapshotSettings)
+    tracks: TrackSettings = field(default_factory=TrackSettings)
     collect: CollectSettings = field(default_factory=CollectSettings)
     zones: Annotated[
         dict[Id, ZoneDefinition],

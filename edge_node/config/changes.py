@@ -41,6 +41,7 @@ def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> Camer
         detections_fps=wanted.detections_fps,
         thumbnail=wanted.thumbnail,
         snapshot=wanted.snapshot,
+        tracks=wanted.tracks,
         collect=wanted.collect,
         zones=wanted.zones,
         lines=wanted.lines,

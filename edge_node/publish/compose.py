@@ -14,6 +14,7 @@ import numpy as np
 from edge_node import __version__
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
+from edge_node.consolidate.followed import Summary
 from edge_node.frames import Frame, Tracks
 from edge_node.ignore.rules import REASONS, Ignored
 from shared import limits
@@ -135,6 +136,28 @@ class Composer:
     def zone(self, numbers: ZoneNumbers, frame: Frame) -> messages.ZoneState:
         """The numbers of a zone or line as of a frame."""
         return messages.ZoneState(**self._frame_head(frame), **_short(vars(numbers)))
+
+    def track(self, summary: Summary, frame: Frame, snapshot: str | None) -> messages.Track:
+        """A finished track.
+
+        Args:
+            summary: What is known of it.
+            frame: The camera's newest frame.
+            snapshot: Topic of the track's best view.
+        """
+        facts = _short({item.name: getattr(summary, item.name) for item in dataclasses.fields(summary)})
+        votes, score = facts.pop("votes"), facts.pop("best_score")
+        facts["path"] = [_short(point) for point in summary.path]
+        class_id = next(iter(votes))
+        return messages.Track(
+            **self._frame_head(frame),
+            **facts,
+            class_id=class_id,
+            label=self._class_names[class_id],
+            classes={self._class_names[one]: cast.message() for one, cast in votes.items()},
+            score=score,
+            snapshot=snapshot,
+        )
 
     def bundle(self, item: Analysed) -> messages.Bundle:
         """A bundle with a frame's objects; its caller adds the picture."""

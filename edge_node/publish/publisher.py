@@ -13,6 +13,8 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import are_read_fast
+from edge_node.consolidate.consolidation import Consolidation
+from edge_node.consolidate.followed import Summary
 from edge_node.frames import Frame
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.outbox.outbox import Outbox
@@ -24,6 +26,7 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.publish.snapshots import Snapshots
 from edge_node.publish.state import NodeState
 from edge_node.publish.thumbnails import Thumbnails
+from edge_node.publish.track_sender import TrackSender
 from edge_node.telemetry.meter import Meter
 from shared.channel import Closed
 from shared.mqtt.client import Client
@@ -72,6 +75,7 @@ class Publisher:
 
     Attributes:
         state: The retained messages.
+        tracks: Finished tracks that the broker does not have yet; to be entered by whoever wants them sent.
         outgoing: What waits to be sent.
         thumbnails: Frames that wait to be encoded.
         thumbnails_sent: Number of thumbnails sent, by camera.
@@ -106,6 +110,8 @@ class Publisher:
         self._fitting = Fitting(client)
         self._best = Snapshots(client, snapshots, config, composer, self._fitting)
         self.state = NodeState(client, config, composer)
+        self._consolidation = Consolidation(config.cameras)
+        self.tracks = TrackSender(client)
 
     def publish_all(self, items: Sequence[Analysed]) -> None:
         """Publish analysed frames: queue their detections and thumbnails, and hand on the rest.
@@ -152,6 +158,8 @@ class Publisher:
         self._best.update(frame, item.tracks)
         for happening in item.report.happenings:
             self._outbox.add(self._composer.event(happening, item, self._best.send(happening, frame.camera)))
+        for summary in self._consolidation.update(item):
+            self._send_track(summary, frame)
         camera.last = item
         if item.definitions is not None:
             self.state.define(frame.camera, item.definitions)
@@ -166,9 +174,17 @@ class Publisher:
         for happening in item.report.happenings:
             snapshot = self._best.send(happening, item.frame.camera)
             self._outbox.add(self._composer.event(happening, item, snapshot))
+        self._consolidation.conclude(item)
         camera.last = item
         for numbers in item.report.numbers.values():
             self.state.zone(numbers, item.frame)
+
+    def _send_track(self, summary: Summary, frame: Frame) -> None:
+        """Send a finished track, with the best view of it, if that was not sent yet."""
+        snapshot = self._best.send_best(summary.track_id, frame.camera)
+        message = messages.encode(self._composer.track(summary, frame, snapshot))
+        path = topics.TRACK.path(self._prefix, node=self._node, camera=frame.camera)
+        self.tracks.offer(path, message, key=f"{frame.camera} {summary.track_id}")
 
     def newest(self, camera: str) -> Analysed | None:
         """The last frame of a camera that was analysed."""
@@ -183,6 +199,8 @@ class Publisher:
             known.detections = Pace(settings.detections_fps) if settings.detections_fps else None
         if settings.snapshot != before.snapshot:
             self._best.reconfigure(camera, settings.snapshot)
+        if settings.tracks != before.tracks:
+            self._consolidation.reconfigure(camera, settings.tracks)
 
     def encode(self) -> None:
         """Encode thumbnails until no frame follows, then end `send`; runs in a thread of its own."""
@@ -223,6 +241,8 @@ class Publisher:
         replaced[topics.THUMBNAIL.name] += sum(dict(self.thumbnails.waiting.dropped).values())
         snapshots = self._snapshots.metrics()
         replaced.update({topics.SNAPSHOT.name: lost} if (lost := sum(snapshots.dropped.values())) else {})
+        lost_tracks = sum(self.tracks.dropped.values()) + self._consolidation.not_followed
+        replaced.update({topics.TRACK.name: lost_tracks} if lost_tracks else {})
         lost_here = Counter(self._client.dropped) + replaced  # a copy, because other threads go on counting
         publish = StageMetrics(
             waiting=len(self.outgoing) + len(self.thumbnails.waiting), dropped=sum(lost_here.values())
@@ -245,14 +265,19 @@ class Publisher:
 
     def farewell(self) -> None:
         """Publish the last numbers and "offline", and wait a moment for the broker to have them."""
+        states = self.state.camera_states()
         for name, camera in self._cameras.items():
             if camera.last is not None:
                 for numbers in camera.last.report.numbers.values():
                     self.state.zone(numbers, camera.last.frame, at_once=True)
+                how: messages.TrackEnd = "camera_stopped" if states[name][0] == "ended" else "node_stopped"
+                for summary in self._consolidation.end(name, how):
+                    self._send_track(summary, camera.last.frame)
             self.state.camera_status(name, "ended")
         until = time.monotonic() + FAREWELL_S
         self._outbox.drain(FAREWELL_S / 2)
         self._snapshots.drain(until - time.monotonic())
+        self.tracks.drain(until - time.monotonic())
         self.state.node_status("offline")
         self._client.finish(max(0.3, until - time.monotonic()))
 

@@ -50,10 +50,16 @@ class Snapshots:
             views.update(frame, tracks)
 
     def send(self, happening: Happening, camera: str) -> str | None:
-        """Send the track's best view unless it was sent; return the topic of its snapshots, if any."""
-        known, track_id = self._cameras[camera], happening.track_id
+        """Send the best view of a happening's track unless it was sent; return its topic, if any."""
         # The first view of a track is seldom its best: its start alone is no reason to publish one.
-        if known.views is None or track_id is None or happening.type == "track_started":
+        if happening.track_id is None or happening.type == "track_started":
+            return None
+        return self.send_best(happening.track_id, camera)
+
+    def send_best(self, track_id: int, camera: str) -> str | None:
+        """Send a track's best view unless it was sent; return the topic of its snapshots, if any."""
+        known = self._cameras[camera]
+        if known.views is None:
             return None
         path = topics.SNAPSHOT.path(self._prefix, node=self._node, camera=camera, track=str(track_id))
         best = known.views.take(track_id)

@@ -15,7 +15,15 @@ from shared.errors import MessageError
 from shared.mqtt.received import Received
 from shared.pictures import is_whole_jpeg, read_jpeg_header
 from shared.wire import topics
-from shared.wire.messages import DetectionsMessage, Event, FrameMessage, NodeStatus, Response, decode
+from shared.wire.messages import (
+    DetectionsMessage,
+    Event,
+    FrameMessage,
+    NodeStatus,
+    Response,
+    Track,
+    decode,
+)
 
 SETTLED_S = 5.0
 """A picture expires after this time; a frame number that no detections message reached by then is wrong."""
@@ -71,7 +79,7 @@ class _Stream:
     seq: int = 0
     dropped: int = 0
     reported: int | None = None
-    events: dict[str, None] = field(default_factory=dict)
+    events: dict[str | int, None] = field(default_factory=dict)
 
     def frame(self, seq: int, captured_us: int) -> Iterator[tuple[str, str]]:
         """Take in the number and time of a frame; yield what is wrong with them."""
@@ -203,11 +211,12 @@ class Checker:
 
     def _order_problems(self, message: Any, received: Received, now_s: float) -> Iterator[tuple[str, str]]:
         stream = self._streams.setdefault((received.topic, message.session), _Stream())
-        if isinstance(message, Event):
-            if message.historical or message.event_id in stream.events:
+        if isinstance(message, (Event, Track)):
+            identity = message.event_id if isinstance(message, Event) else message.track_id
+            if (isinstance(message, Event) and message.historical) or identity in stream.events:
                 self._repeated += 1
                 return
-            stream.events[message.event_id] = None
+            stream.events[identity] = None
             if len(stream.events) > REMEMBERED_EVENTS:
                 del stream.events[next(iter(stream.events))]
         # The will was written when the node connected, before all later messages.

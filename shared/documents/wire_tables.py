@@ -118,6 +118,8 @@ def _type(field: Mapping[str, Any]) -> str:
         return "object"
     if field.get("type") == "array":
         size = f" of {field['maxItems']}" if field.get("minItems") == field.get("maxItems") else ""
+        if "prefixItems" in field:  # each of its own type
+            return f"array{size}: {', '.join(map(_type, field['prefixItems']))}"
         inner = field["items"]
         return f"array{size}" if "$ref" in inner else f"array{size}: {_type(inner)}"
     return str(field.get("type", "any")) + _range(field)

@@ -66,6 +66,7 @@ ZONES = Topic("zones", "{node}/camera/{camera}/zones", messages.Zones, 1, True)
 SUSPECTS = Topic("suspects", "{node}/camera/{camera}/suspects", messages.Suspects, 1, True)
 ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1, True)
 SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 1, False, 86_400)
+TRACK = Topic("track", "{node}/camera/{camera}/track", messages.Track, 1, False)
 REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
 ACK = Topic("ack", "{node}/ack/{archive}", messages.Ack, 1, True)
 RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
@@ -86,6 +87,7 @@ TABLE = (
     THUMBNAIL,
     EVENTS,
     SNAPSHOT,
+    TRACK,
     ZONES,
     ZONE,
     SUSPECTS,

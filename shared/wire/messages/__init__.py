@@ -57,6 +57,7 @@ from shared.wire.messages.node import (
     NodeInfo,
     NodeStatus,
 )
+from shared.wire.messages.tracks import ClassVotes, Track, TrackCrossing, TrackEnd, TrackStay
 from shared.wire.messages.zones import (
     Crowd,
     Dwell,
@@ -80,6 +81,7 @@ __all__ = [
     "CameraState",
     "CameraStatus",
     "ClassFilter",
+    "ClassVotes",
     "ClockSource",
     "CollectMetrics",
     "Count",
@@ -121,6 +123,10 @@ __all__ = [
     "Suspect",
     "Suspects",
     "Text",
+    "Track",
+    "TrackCrossing",
+    "TrackEnd",
+    "TrackStay",
     "ZoneDefinition",
     "ZoneNumbers",
     "ZoneState",

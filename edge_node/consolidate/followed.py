@@ -1,0 +1,260 @@
+"""One track while it lasts, and the summary that is left of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from edge_node.analytics.happenings import Box, Happening
+from edge_node.consolidate.path import Path, Point
+from shared import limits
+from shared.wire.messages import ClassVotes, TrackCrossing, TrackEnd, TrackStay
+
+STILL_AFTER_S = 1.0
+"""How far an object has moved is looked at once in so many seconds, because its box shakes."""
+STILL_SIDES = 0.2
+"""An object that moved less than this in that time stood still; in sides of its box, the root of its area."""
+EDGE = 0.02
+"""A box that is nearer to the picture's edge than this, in fractions of the frame, is at the edge."""
+AHEAD_S = 0.5
+"""An object that would have reached the edge in so many seconds has left the picture, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Votes:
+    """How many detections of a class there were, and the sum of their scores."""
+
+    detections: int
+    scores: float
+
+    def message(self) -> ClassVotes:
+        """The same, as the wire has it."""
+        score = round(min(1.0, self.scores / self.detections), 4)
+        return ClassVotes(detections=self.detections, score=score)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a detection says of a track in one frame.
+
+    Attributes:
+        at_s: Time of the frame, seconds on the clock of analytics.
+        captured_us: The same, microseconds since 1970 UTC.
+        class_id: Class of the detection.
+        score: Its score.
+        box: x1, y1, x2, y2, fractions of the frame; it may reach beyond the frame.
+        velocity: Of the box's centre, fractions of the frame per second.
+        aspect: The frame's width over its height.
+        speed_m_s: Speed over the ground; NaN: unknown.
+    """
+
+    at_s: float
+    captured_us: int
+    class_id: int
+    score: float
+    box: tuple[float, float, float, float]
+    velocity: tuple[float, float]
+    aspect: float
+    speed_m_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A finished track, as `shared.wire.messages.Track` describes it."""
+
+    track_id: int
+    votes: dict[int, Votes]
+    detections: int
+    best_score: float
+    started_us: int
+    ended_us: int
+    duration_s: float
+    ended: TrackEnd
+    path: list[Point]
+    path_error: float
+    first_box: Box
+    last_box: Box
+    stays: tuple[TrackStay, ...]
+    crossings: tuple[TrackCrossing, ...]
+    left_out: int
+    stationary_share: float
+    speed_average_m_s: float | None
+    speed_max_m_s: float | None
+    continues: int | None
+
+
+class Followed:
+    """A track, from the first frame that shows it.
+
+    Args:
+        track_id: Its id.
+        age_s: How long the tracker has known it when it is first seen here.
+        first: The first frame.
+        points: The most points of its path.
+    """
+
+    __slots__ = (
+        "_best",
+        "_continues",
+        "_crossings",
+        "_detections",
+        "_first",
+        "_inside",
+        "_last",
+        "_left_out",
+        "_mark",
+        "_path",
+        "_speed",
+        "_started_s",
+        "_stays",
+        "_still_s",
+        "_track_id",
+        "_votes",
+        "started_us",
+    )
+
+    def __init__(self, track_id: int, age_s: float, first: Seen, points: int) -> None:
+        self._track_id = track_id
+        self._started_s = first.at_s - age_s
+        self.started_us = first.captured_us - round(age_s * 1e6)
+        self._first = self._last = self._mark = first
+        self._path = Path(points)
+        self._votes: dict[int, list[float]] = {}  # number of detections, sum of their scores
+        self._detections, self._best, self._still_s = 0, 0.0, 0.0
+        self._speed = [0.0, 0.0, 0.0]  # seconds for which it is known, metres in them, highest
+        self._inside: dict[
+            str, float
+        ] = {}  # when its open stays began, seconds after the start; may be below 0
+        self._stays: list[TrackStay] = []
+        self._crossings: list[TrackCrossing] = []
+        self._left_out = 0
+        self._continues: int | None = None
+        self.see(first)
+
+    def see(self, seen: Seen) -> None:
+        """Take in one frame in which a detection supports the track."""
+        self._detections += 1
+        if (votes := self._votes.get(seen.class_id)) is not None:
+            votes[0] += 1
+            votes[1] += seen.score
+        elif len(self._votes) < limits.TRACK_CLASSES:
+            self._votes[seen.class_id] = [1, seen.score]
+        self._best = max(self._best, seen.score)
+        x1, _, x2, y2 = seen.box
+        self._path.add(max(0.0, seen.at_s - self._started_s), _inside((x1 + x2) / 2), _inside(y2))
+        self._note_speed(seen)
+        if seen.at_s - self._mark.at_s >= STILL_AFTER_S:
+            if _moved(self._mark, seen) < STILL_SIDES:
+                self._still_s += seen.at_s - self._mark.at_s
+            self._mark = seen
+        self._last = seen
+
+    def experience(self, happening: Happening) -> None:
+        """Take in something that happened to the track in a zone or at a line."""
+        place, kind = happening.zone, happening.type
+        if kind == "track_linked":
+            self._continues = happening.linked_track_id
+            if place is not None:
+                self._inside[place] = self._since_start(happening) - (happening.dwell_s or 0.0)
+        elif place is None:
+            return
+        elif kind == "zone_entered":
+            if len(self._inside) < limits.ZONES:
+                self._inside[place] = self._since_start(happening)
+        elif kind in ("zone_exited", "zone_lost"):
+            dwell_s = happening.dwell_s or 0.0
+            self._inside.pop(place, None)
+            self._stay(place, self._since_start(happening) - dwell_s, dwell_s, exited=kind == "zone_exited")
+        elif happening.direction is not None and self._has_room(len(self._crossings)):
+            at_s = round(max(0.0, self._since_start(happening)), 3)
+            self._crossings.append(TrackCrossing(line=place, direction=happening.direction, at_s=at_s))
+
+    def end(self, how: TrackEnd | None) -> Summary:
+        """Conclude the track.
+
+        Args:
+            how: How it ended; None: it left the picture or was lost, whatever its last frame says.
+        """
+        last = self._last
+        duration_s = max(0.0, last.at_s - self._started_s)
+        for place, entered_s in self._inside.items():
+            self._stay(place, entered_s, max(0.0, duration_s - entered_s), exited=False)
+        known_s, metres, highest = self._speed
+        return Summary(
+            track_id=self._track_id,
+            votes={
+                class_id: Votes(detections=int(detections), scores=scores)
+                for class_id, (detections, scores) in sorted(
+                    self._votes.items(), key=lambda one: (-one[1][0], -one[1][1])
+                )
+            },
+            detections=self._detections,
+            best_score=self._best,
+            started_us=max(0, self.started_us),
+            ended_us=max(0, last.captured_us, self.started_us),
+            duration_s=duration_s,
+            ended=how or ("left" if _leaves(last) else "lost"),
+            path=self._path.points(),
+            path_error=self._path.error,
+            first_box=_cut(self._first.box),
+            last_box=_cut(last.box),
+            stays=tuple(self._stays),
+            crossings=tuple(self._crossings),
+            left_out=self._left_out,
+            stationary_share=min(1.0, self._still_s / duration_s) if duration_s > 0 else 0.0,
+            speed_average_m_s=metres / known_s if known_s else None,
+            speed_max_m_s=highest if known_s else None,
+            continues=self._continues,
+        )
+
+    def _note_speed(self, seen: Seen) -> None:
+        elapsed_s = seen.at_s - self._last.at_s
+        if elapsed_s > 0 and not math.isnan(seen.speed_m_s):
+            self._speed[0] += elapsed_s
+            self._speed[1] += seen.speed_m_s * elapsed_s
+            self._speed[2] = max(self._speed[2], seen.speed_m_s)
+
+    def _stay(self, place: str, entered_s: float, dwell_s: float, *, exited: bool) -> None:
+        if self._has_room(len(self._stays)):
+            self._stays.append(
+                TrackStay(
+                    zone=place,
+                    entered_s=round(max(0.0, entered_s), 3),  # below 0: the stay of the track it continues
+                    dwell_s=round(dwell_s, 3),
+                    ended="exited" if exited else "inside",
+                )
+            )
+
+    def _has_room(self, count: int) -> bool:
+        if count < limits.TRACK_VISITS:
+            return True
+        self._left_out += 1
+        return False
+
+    def _since_start(self, happening: Happening) -> float:
+        return happening.occurred_s - self._started_s
+
+
+def _moved(before: Seen, after: Seen) -> float:
+    """How far a box's centre moved, in sides of the box."""
+    (x1, y1, x2, y2), (u1, v1, u2, v2) = before.box, after.box
+    side = math.sqrt(max((u2 - u1) * after.aspect * (v2 - v1), 1e-12))
+    return math.hypot((u1 + u2 - x1 - x2) / 2 * after.aspect, (v1 + v2 - y1 - y2) / 2) / side
+
+
+def _leaves(seen: Seen) -> bool:
+    """Whether an object that was last seen like this has left the picture."""
+    x1, y1, x2, y2 = seen.box
+    dx, dy = (speed * AHEAD_S for speed in seen.velocity)
+    left, right = min(x1, x1 + dx), max(x2, x2 + dx)
+    top, bottom = min(y1, y1 + dy), max(y2, y2 + dy)
+    return left < EDGE or top < EDGE or right > 1 - EDGE or bottom > 1 - EDGE
+
+
+def _inside(fraction: float) -> float:
+    return min(max(fraction, 0.0), 1.0)
+
+
+def _cut(box: Box) -> Box:
+    x1, y1, x2, y2 = map(_inside, box)
+    return x1, y1, x2, y2
