@@ -1,10 +1,12 @@
 """The path of a track, in few points.
 
-The points to keep are chosen while they come: of the points in a full buffer, the one goes whose loss moves the
-path least. Places are compared at equal times, so the times of the path are as true as its shape. How far the
-path is from what was left out is known all the time, as a bound: the sum of what was accepted at each loss, as
-in SQUISH-E, or the diagonal of all places between two points where that is less. Without the latter, the bound
-would grow for ever while a parked car's box trembles, and the car's last metres would seem worth less than that.
+The points to keep are chosen while they come: of the points in a full buffer, the one goes whose loss moves
+the path least. Places are compared at equal times, so the times of the path are as true as its shape.
+
+How far the path is from what was left out is known all the time, as a bound. It is the sum of what was
+accepted at each loss, as in SQUISH-E, or the diagonal of all places between two points where that is less.
+Without the latter, the bound would grow for ever while a parked car's box trembles, and the car's last metres
+would seem worth less than that.
 
 Source: Muckell et al., "Compression of trajectory data: a comprehensive evaluation and new approach",
 GeoInformatica 18, 2014.
@@ -39,8 +41,8 @@ class Path:
     def __init__(self, most: int = limits.PATH_POINTS) -> None:
         self._most = most
         self._points: list[Point] = []
-        # For the way from each point to the next: how far it may be from what was left out there, and the area
-        # in which all of it lies.
+        # For the way from each point to the next: how far it may be from what was left out there, and the
+        # area in which all of it lies.
         self._strayed: list[float] = []
         self._areas: list[_Area] = []
         self._costs: list[float] = []  # for each point: how far the way would be that its loss makes

@@ -117,10 +117,12 @@ def plain_tuples(node: Any) -> None:
     """Rewrite tuples of equal elements as arrays of a fixed length, in place.
 
     They say the same in a third of the lines. Readers of older drafts understand them, too; in those drafts
-    ``items: false`` after ``prefixItems`` would refuse every array.
+    ``items: false`` after ``prefixItems`` would refuse every array, and the length says the same.
     """
     if isinstance(node, dict):
         elements = node.get("prefixItems", [])
+        if elements:
+            node.pop("items", None)
         if elements and all(element == elements[0] for element in elements):
             del node["prefixItems"]
             node["items"] = elements[0]

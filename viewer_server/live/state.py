@@ -33,7 +33,9 @@ from viewer_server.live.updates import Key, Update
 from viewer_server.quotas import Quotas
 
 SHOWN = tuple(
-    row for row in topics.TABLE if row not in (topics.SNAPSHOT, topics.REQUEST, topics.RESPONSE, topics.ACK)
+    row
+    for row in topics.TABLE
+    if row not in (topics.SNAPSHOT, topics.TRACK, topics.REQUEST, topics.RESPONSE, topics.ACK)
 )
 """The topics that the page shows."""
 MAX_CLASSES = 400

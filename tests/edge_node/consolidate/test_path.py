@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -14,7 +15,7 @@ from edge_node.consolidate.path import TOLERANCE, Path, Point
 
 def away(points: list[Point], true: Point) -> float:
     """How far a path is from where the object was, at that time."""
-    for (t1, x1, y1), (t2, x2, y2) in zip(points, points[1:], strict=False):
+    for (t1, x1, y1), (t2, x2, y2) in itertools.pairwise(points):
         if t1 <= true[0] <= t2:
             share = (true[0] - t1) / (t2 - t1)
             return math.hypot(x1 + share * (x2 - x1) - true[1], y1 + share * (y2 - y1) - true[2])
