@@ -31,6 +31,7 @@ from edge_node.control.identity import NameGuard, check_name
 from edge_node.control.inbox import Inbox
 from edge_node.control.last_words import end_frozen
 from edge_node.control.late_stages import LateStages
+from edge_node.control.leftovers import Leftovers
 from edge_node.control.model import ModelFiles, about, hashes
 from edge_node.control.reload import Reload
 from edge_node.detect.devices import on_devices
@@ -44,7 +45,6 @@ from edge_node.pipeline import Pipeline
 from edge_node.publish.bundle import Bundles
 from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant.announcing import HomeAssistant
-from edge_node.publish.leftovers import Leftovers
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.telemetry.meter import Meter
@@ -212,9 +212,10 @@ class Node:
         self._guard.subscribe()
         self._stack.enter_context(self._commands)
         self._inbox.start()
-        self._announce()
-        self._leftovers.subscribe()
+        # First, so that Home Assistant forgets what is gone before its topics are cleared.
         self._homeassistant.announce()
+        self._leftovers.subscribe()
+        self._announce()
         self._pipeline.start()
         self._watchdog = self._stack.enter_context(
             Watchdog(self._stages(), self._late_stages.note, self._on_frozen, self._supervisor.well)
@@ -236,6 +237,7 @@ class Node:
                 hangup.clear()
                 self._reload.on_signal()
             self._guard.mend()
+            self._publisher.state.attend(self._publisher.newest, self._live)
             if time.monotonic() < next_report + METRICS_EVERY_S:
                 continue
             next_report = time.monotonic()
@@ -417,6 +419,7 @@ class Node:
             config.tracker.kind,
             self._definitions,
             self._suspects.offers(),
+            self._live,
         )
         log.info(
             "node %s: %s at %dx%d on %s (%s)",

@@ -485,6 +485,7 @@ export interface ZoneState {
   loitering: number;
   loitering_ids: number[];
   crowded: boolean;
+  started_us: number | null;
 }
 
 export interface ZoneStays {

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -133,9 +133,30 @@ class Composer:
             snapshot=snapshot,
         )
 
-    def zone(self, numbers: ZoneNumbers, frame: Frame) -> messages.ZoneState:
-        """The numbers of a zone or line as of a frame."""
-        return messages.ZoneState(**self._frame_head(frame), **_short(vars(numbers)))
+    def zone(self, numbers: ZoneNumbers, frame: Frame, started_us: int | None = None) -> messages.ZoneState:
+        """The numbers of a zone or line as of a frame.
+
+        Args:
+            numbers: As analytics has computed them.
+            frame: The frame.
+            started_us: When the counters began at zero.
+        """
+        return messages.ZoneState(**self._frame_head(frame), **_short(vars(numbers)), started_us=started_us)
+
+    def first_zone(self, camera: str, numbers: ZoneNumbers, started_us: int) -> messages.ZoneState:
+        """The numbers of a zone or line before the camera's first frame."""
+        return messages.ZoneState(
+            **self.head(),
+            camera=camera,
+            seq=0,
+            captured_us=started_us,
+            **vars(numbers),
+            started_us=started_us,
+        )
+
+    def by_label(self, found: Mapping[int, int]) -> dict[str, int]:
+        """Numbers by name of the class instead of its id."""
+        return {self._class_names[class_id]: number for class_id, number in found.items()}
 
     def track(self, summary: Summary, frame: Frame, snapshot: str | None) -> messages.Track:
         """A finished track.

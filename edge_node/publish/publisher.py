@@ -165,8 +165,7 @@ class Publisher:
             self.state.define(frame.camera, item.definitions)
         if item.suspects is not None:
             self.state.suspects(frame.camera, item.suspects)
-        for numbers in item.report.numbers.values():
-            self.state.zone(numbers, frame)
+        self.state.analysed(item)
 
     def conclude(self, item: Analysed) -> None:
         """Publish what became certain after a camera's last frame; the frame itself was published before."""
@@ -176,8 +175,7 @@ class Publisher:
             self._outbox.add(self._composer.event(happening, item, snapshot))
         self._consolidation.conclude(item)
         camera.last = item
-        for numbers in item.report.numbers.values():
-            self.state.zone(numbers, item.frame)
+        self.state.analysed(item)
 
     def _send_track(self, summary: Summary, frame: Frame) -> None:
         """Send a finished track, with the best view of it, if that was not sent yet."""
@@ -268,12 +266,10 @@ class Publisher:
         states = self.state.camera_states()
         for name, camera in self._cameras.items():
             if camera.last is not None:
-                for numbers in camera.last.report.numbers.values():
-                    self.state.zone(numbers, camera.last.frame, at_once=True)
                 how: messages.TrackEnd = "camera_stopped" if states[name][0] == "ended" else "node_stopped"
                 for summary in self._consolidation.end(name, how):
                     self._send_track(summary, camera.last.frame)
-            self.state.camera_status(name, "ended")
+            self.state.end(name, camera.last)
         until = time.monotonic() + FAREWELL_S
         self._outbox.drain(FAREWELL_S / 2)
         self._snapshots.drain(until - time.monotonic())

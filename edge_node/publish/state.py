@@ -6,22 +6,23 @@ import dataclasses
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from edge_node import __version__
+from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions, DefinitionStore
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.frames import Frame
 from edge_node.pictures import Decoding
-from edge_node.publish.compose import Composer, only_time_passed
+from edge_node.publish.camera_state import CameraState
+from edge_node.publish.compose import Composer
 from shared import limits
 from shared.mqtt.client import Client
-from shared.secrets.redact import redact
 from shared.wire import messages, topics
-from shared.wire.messages import Suspect, ZoneNumbers, now_us
+from shared.wire.messages import Suspect
 
 CAPABILITIES = (
     "detections",
@@ -35,21 +36,18 @@ CAPABILITIES = (
     "suspects",
     "names",
 )
-ZONE_REFRESH_S = 1.0
-"""How often a zone's durations are published while nothing else changes in it."""
+AGAIN_S = 60.0
+"""How often the status of the node and the state of its cameras are published again, although unchanged."""
 ORIGIN_REFRESH_S = 1.0
 """The least time between two manifests that report a changed clock or reader of one camera."""
 
 
 class _Camera:
-    """What was last published about one camera."""
+    """What the manifest says of one camera, and its own state."""
 
-    def __init__(self, source: int | str, name: str | None) -> None:
-        self.source, self.name = source, name
-        self.status: messages.CameraState | None = None
-        self.reason: str | None = None  # for the status
+    def __init__(self, source: int | str, name: str | None, state: CameraState) -> None:
+        self.source, self.name, self.state = source, name, state
         self.counts = (0, 0)  # number of zones, number of lines
-        self.numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, with the time of publishing
         self.origin: tuple[messages.ClockSource, str, Decoding] | None = None  # clock, reader, decoder
         self.origin_at = -math.inf
 
@@ -58,6 +56,33 @@ def _reason(camera: _Camera) -> str | None:
     """Why a camera is not decoded on the GPU."""
     why = camera.origin and camera.origin[2].why
     return limits.clipped(why) if why else None
+
+
+class Again:
+    """Publishes state again although it has not changed, evenly over each minute.
+
+    Subscribers then know what still lives, although a broker may have kept it for longer than the node.
+
+    Args:
+        client: Publishes it.
+        said: Gives the topics.
+        now_s: Monotonic seconds.
+    """
+
+    def __init__(self, client: Client, said: Callable[[], list[str]], now_s: float) -> None:
+        self._client, self._said = client, said
+        self._round: list[str] = []
+        self._began_s, self._done = now_s, 0
+
+    def due(self, now_s: float) -> None:
+        """Publish what is due by now."""
+        passed = (now_s - self._began_s) / AGAIN_S
+        wanted = min(len(self._round), int(len(self._round) * passed))
+        for path in self._round[self._done : wanted]:
+            self._client.refresh(path)
+        self._done = wanted
+        if passed >= 1.0:
+            self._round, self._began_s, self._done = self._said(), now_s, 0
 
 
 class NodeState:
@@ -84,9 +109,11 @@ class NodeState:
     ) -> None:
         self._client, self._composer, self._clock = client, composer, clock
         self._node, self._prefix, self._name = config.node, config.mqtt.prefix, config.node_name
-        self._cameras = {name: _Camera(camera.source, camera.name) for name, camera in config.cameras.items()}
-        self.reconnects: Counter[str] = Counter()
-        self._status_lock = threading.Lock()
+        self._cameras = {
+            name: _Camera(camera.source, camera.name, CameraState(name, composer, self._publish))
+            for name, camera in config.cameras.items()
+        }
+        self._again = Again(client, self._paths, clock())
         self._node_lock = threading.Lock()
         self._said: str | None = None
         self._troubles: dict[str, str] = {}
@@ -100,15 +127,19 @@ class NodeState:
         tracker: str,
         definitions: DefinitionStore,
         suspects: Mapping[str, tuple[Suspect, ...]],
+        live: LiveStore,
     ) -> None:
-        """Publish that the node is online, its manifest, and all about every camera."""
-        self.node_status("online")
-        for name in self._cameras:
+        """Publish all about every camera and the manifest, and only then that the node is online.
+
+        Before "online", nobody takes what the broker retains for live, so an earlier run's numbers go first.
+        """
+        for name, camera in self._cameras.items():
+            camera.state.begin(definitions[name], live[name])
             self.define(name, definitions[name])
             self.suspects(name, suspects[name])
-            self.camera_status(name, "starting")
         self._about = {**_running(model, backend, device), "tracker": tracker}
         self._inform()
+        self.node_status("online")
 
     def runs_with(self, model: messages.ModelInfo, backend: str, device: str) -> None:
         """Publish the manifest again if another file, engine or device is the model's now."""
@@ -154,22 +185,17 @@ class NodeState:
         return messages.encode(self._composer.status("offline", reason))
 
     def camera_status(self, camera: str, status: messages.CameraState, reason: str | None = None) -> None:
-        """Publish a camera's status, unless it is the one published last."""
-        reason = reason and limits.clipped(redact(reason))
-        # Under the lock to the end: else a thread that is held up here would say its older status last.
-        with self._status_lock:
-            if self._cameras[camera].status == status:
-                return
-            self._cameras[camera].status, self._cameras[camera].reason = status, reason
-            self.reconnects[camera] += status == "reconnecting"
-            message = messages.CameraStatus(
-                **self._composer.head(), camera=camera, status=status, since_us=now_us(), reason=reason
-            )
-            self._publish(topics.CAMERA_STATUS, messages.encode(message), camera=camera)
+        """Publish a camera's status, unless it is the one published last; see `CameraState.status`."""
+        self._cameras[camera].state.status(status, reason)
 
     def camera_states(self) -> dict[str, tuple[messages.CameraState | None, str | None]]:
         """Each camera's state and the reason for it; no state before its first."""
-        return {name: (camera.status, camera.reason) for name, camera in self._cameras.items()}
+        return {name: camera.state.said for name, camera in self._cameras.items()}
+
+    @property
+    def reconnects(self) -> dict[str, int]:
+        """How often each camera was lost."""
+        return {name: camera.state.reconnects for name, camera in self._cameras.items()}
 
     def define(self, camera: str, definitions: Definitions) -> None:
         """Publish a camera's definitions, and clear the numbers of zones and lines that it no longer has."""
@@ -185,34 +211,40 @@ class NodeState:
         if counts != known.counts:
             known.counts = counts
             self._inform()
-        for gone in known.numbers.keys() - definitions.zones.keys() - definitions.lines.keys():
-            del known.numbers[gone]
-            self._publish(topics.ZONE, b"", camera=camera, zone=gone)
+        known.state.define(definitions)
 
     def suspects(self, camera: str, suspects: tuple[Suspect, ...]) -> None:
         """Publish what may be static false positives on a camera."""
         message = messages.Suspects(**self._composer.head(), camera=camera, suspects=suspects)
         self._publish(topics.SUSPECTS, messages.encode(message), camera=camera)
 
-    def zone(self, numbers: ZoneNumbers, frame: Frame, *, at_once: bool = False) -> None:
-        """Publish the numbers of a zone or line, if they have changed.
+    def analysed(self, item: Analysed) -> None:
+        """Publish the numbers of an analysed frame, and behind them, where that is news, "streaming"."""
+        now_s, state = self._clock(), self._cameras[item.frame.camera].state
+        for numbers in item.report.numbers.values():
+            state.zone(numbers, item.frame, now_s)
+        state.analysed(item, now_s)
+
+    def attend(self, newest: Callable[[str], Analysed | None], live: LiveStore) -> None:
+        """Publish counts and live settings that have changed, and some state again; call this often.
 
         Args:
-            numbers: As of the frame.
-            frame: The camera's newest frame.
-            at_once: Publish grown durations even within `ZONE_REFRESH_S` of the last message.
+            newest: Gives each camera's newest frame.
+            live: The live settings.
         """
-        known = self._cameras[frame.camera].numbers
-        last, at = known.get(numbers.zone, (None, 0.0))
-        if numbers == last:
-            return
-        now = self._clock()
-        fresh = last is not None and now - at < ZONE_REFRESH_S and only_time_passed(last, numbers)
-        if fresh and not at_once:
-            return
-        known[numbers.zone] = (numbers, now)
-        message = self._composer.zone(numbers, frame)
-        self._publish(topics.ZONE, messages.encode(message), camera=frame.camera, zone=numbers.zone)
+        now_s = self._clock()
+        for name, camera in self._cameras.items():
+            camera.state.attend(newest(name), live[name], now_s)
+        self._again.due(now_s)
+
+    def end(self, camera: str, item: Analysed | None) -> None:
+        """Say that a camera has ended, behind numbers that say that nobody is there any more.
+
+        Args:
+            camera: The camera.
+            item: Its last frame; None if there was none.
+        """
+        self._cameras[camera].state.end(item, self._clock())
 
     def origin(self, frame: Frame) -> None:
         """Publish the manifest again if this frame's clock, reader or decoder is not what it says."""
@@ -259,6 +291,14 @@ class NodeState:
             **self._about,
         )
         self._publish(topics.INFO, messages.encode(info))
+
+    def _paths(self) -> list[str]:
+        """Topics of what lives: the node's status, and what the cameras say."""
+        return [topics.STATUS.path(self._prefix, node=self._node)] + [
+            topic.path(self._prefix, node=self._node, camera=name, **zone)
+            for name, camera in self._cameras.items()
+            for topic, zone in camera.state.retained
+        ]
 
     def _publish(self, topic: topics.Topic, payload: bytes, **ids: str) -> None:
         self._client.set_state(topic, topic.path(self._prefix, node=self._node, **ids), payload)

@@ -22,6 +22,7 @@ from shared.wire.messages import (
     NodeStatus,
     Response,
     Track,
+    ZoneState,
     decode,
 )
 
@@ -226,7 +227,11 @@ class Checker:
         if not will:
             stream.published_us = _latest(stream.published_us, message.published_us)
         if isinstance(message, FrameMessage):
+            before_us = stream.captured_us
             yield from stream.frame(message.seq, message.captured_us)
+            if isinstance(message, ZoneState) and message.seq == 0:
+                # Before the first frame it has the node's time, which may be ahead of the camera's own clock.
+                stream.captured_us = before_us
         if isinstance(message, DetectionsMessage):
             yield from self._loss_problems(message, stream)
             camera = (message.node, message.camera, message.session)

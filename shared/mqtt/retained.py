@@ -6,19 +6,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 from queue import Full
 
 from shared.mqtt.window import Sent
-from shared.wire.topics import STATUS, Topic
+from shared.wire.topics import CAMERA_STATUS, STATUS, Topic
 
 STATE_WINDOW = 64
 """Unacknowledged retained messages on the connection; beyond them, only the newest of each topic waits."""
+OFFERED_TOGETHER = 100
+"""Most topics of one such attempt."""
 OFFER_AGAIN_S = 0.05
 """Seconds between attempts to publish state that had to wait."""
 
 
+_VOUCHES = {CAMERA_STATUS: 1, STATUS: 2}
+"""Topics that say that other state is live, by rank. They never overtake state of a lower rank."""
+
+
 class Retained:
     """The newest payload of each topic, published as soon as the connection has room.
+
+    Topics leave in the order in which they were set first. A status vouches for what was set before it, so it
+    goes behind all of that, also when it is set again or the connection is made anew.
 
     Args:
         publish: Sends one retained payload; returns None when there is no connection, and raises `Full` when
@@ -31,6 +41,7 @@ class Retained:
         self._lock = threading.Lock()
         self._payloads: dict[str, tuple[Topic, bytes]] = {}
         self._waiting: dict[str, None] = {}  # paths that found no room, in order
+        self._vouched: set[str] = set()  # statuses of nodes that this connection has had
         self._unconfirmed: deque[Sent] = deque()
         self._connected = False
         self._offering = threading.Event()
@@ -56,6 +67,8 @@ class Retained:
         with self._lock:
             self._payloads[path] = (topic, payload)
             if self._connected:
+                if topic in _VOUCHES:
+                    self._waiting.pop(path, None)  # behind all that has come to wait meanwhile
                 self._publish_all([path])
 
     def clear_foreign(self, topic: Topic, path: str) -> bool:
@@ -77,7 +90,8 @@ class Retained:
     def refresh(self, path: str | None = None) -> None:
         """Publish the payload of one topic again, or all of them."""
         with self._lock:
-            self._publish_all(self._payloads if path is None else self._payloads.keys() & {path})
+            if self._connected:  # otherwise the next connection starts with all state
+                self._publish_all(self._ranked() if path is None else self._payloads.keys() & {path})
 
     def clear(self, below: str) -> list[str]:
         """Forget all payloads; return the paths of those below a topic."""
@@ -85,6 +99,7 @@ class Retained:
             paths = [path for path in self._payloads if path.startswith(f"{below}/")]
             self._payloads.clear()
             self._waiting.clear()
+            self._vouched.clear()
         return paths
 
     def restore(self) -> None:
@@ -92,18 +107,25 @@ class Retained:
         with self._lock:
             self._unconfirmed.clear()
             self._waiting.clear()
-            self._publish_all(self._payloads)
+            self._vouched.clear()
+            self._publish_all(self._ranked())
             self._connected = True
 
     def lost(self) -> None:
         """Publish nothing until the next connection, which starts with `restore`."""
         self._connected = False  # without the lock: the thread that calls this may hold it while it publishes
 
+    def _ranked(self) -> list[str]:
+        return sorted(self._payloads, key=lambda path: _VOUCHES.get(self._payloads[path][0], 0))
+
     def _publish_all(self, paths: Iterable[str]) -> None:
+        """Publish what overtakes nothing and finds room; the rest waits."""
         for path in paths:
             topic, payload = self._payloads[path]
-            # A status goes out at once even when the numbers of zones must wait.
-            if topic is not STATUS and not self._room():
+            # A later status of a node goes out at once even when the numbers of zones must wait: those for
+            # which it vouches went before the first one.
+            behind = self._waiting and path != next(iter(self._waiting)) and path not in self._vouched
+            if behind or (topic is not STATUS and not self._room()):
                 self._wait(path)
                 continue
             try:
@@ -112,6 +134,8 @@ class Retained:
                 self._wait(path)
                 continue
             self._waiting.pop(path, None)
+            if topic is STATUS:
+                self._vouched.add(path)
             if sent is not None:
                 self._unconfirmed.append(sent)
 
@@ -129,6 +153,6 @@ class Retained:
             time.sleep(OFFER_AGAIN_S)
             with self._lock:
                 if self._connected:  # otherwise the next connection starts with all state
-                    self._publish_all(list(self._waiting)[:100])
+                    self._publish_all(list(islice(self._waiting, OFFERED_TOGETHER)))
                 if not self._waiting:
                     self._offering.clear()

@@ -65,6 +65,8 @@ EVENTS = Topic("events", "{node}/camera/{camera}/events", messages.Event, 1, Fal
 ZONES = Topic("zones", "{node}/camera/{camera}/zones", messages.Zones, 1, True)
 SUSPECTS = Topic("suspects", "{node}/camera/{camera}/suspects", messages.Suspects, 1, True)
 ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1, True)
+COUNT = Topic("count", "{node}/camera/{camera}/count", messages.CountState, 1, True)
+SETTINGS = Topic("settings", "{node}/camera/{camera}/settings", messages.SettingsState, 1, True)
 SNAPSHOT = Topic("snapshot", "{node}/camera/{camera}/snapshot/{track}", "jpeg", 1, False, 86_400)
 TRACK = Topic("track", "{node}/camera/{camera}/track", messages.Track, 1, False)
 REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
@@ -91,6 +93,8 @@ TABLE = (
     ZONES,
     ZONE,
     SUSPECTS,
+    COUNT,
+    SETTINGS,
     REQUEST,
     RESPONSE,
     ACK,

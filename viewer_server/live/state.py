@@ -32,11 +32,16 @@ from viewer_server.live.recent import Recent
 from viewer_server.live.updates import Key, Update
 from viewer_server.quotas import Quotas
 
-SHOWN = tuple(
-    row
-    for row in topics.TABLE
-    if row not in (topics.SNAPSHOT, topics.TRACK, topics.REQUEST, topics.RESPONSE, topics.ACK)
+_NOT_SHOWN = (
+    topics.SNAPSHOT,
+    topics.TRACK,
+    topics.COUNT,
+    topics.SETTINGS,
+    topics.REQUEST,
+    topics.RESPONSE,
+    topics.ACK,
 )
+SHOWN = tuple(row for row in topics.TABLE if row not in _NOT_SHOWN)
 """The topics that the page shows."""
 MAX_CLASSES = 400
 """Maximum class names passed on for filters; a longer list is left out."""

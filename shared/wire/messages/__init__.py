@@ -13,6 +13,7 @@ the types as JSON Schema.
 
 from shared.wire.messages.codec import check_json, decode, encode
 from shared.wire.messages.commands import ErrorCode, Request, Response
+from shared.wire.messages.current import CountState, SettingsState
 from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage
 from shared.wire.messages.events import Ack, Event, EventType, Gap
 from shared.wire.messages.fields import (
@@ -85,6 +86,7 @@ __all__ = [
     "ClockSource",
     "CollectMetrics",
     "Count",
+    "CountState",
     "Crowd",
     "DetectedObject",
     "DetectionsMessage",
@@ -118,6 +120,7 @@ __all__ = [
     "Queue",
     "Request",
     "Response",
+    "SettingsState",
     "SnapshotMetrics",
     "StageMetrics",
     "Suspect",

@@ -10,7 +10,7 @@ from msgspec import Meta
 from shared import limits
 from shared.geometry import Anchor
 from shared.wire.messages.codec import write_out_defaults
-from shared.wire.messages.fields import ClassFilter, Count, Id, Label, Point, Seconds
+from shared.wire.messages.fields import ClassFilter, Count, Id, Label, Micros, Point, Seconds
 from shared.wire.messages.heads import CameraMessage, FrameMessage
 from shared.wire.messages.ignoring import FilterDefinition, MaskDefinition, Polygon
 from shared.wire.messages.names import Named
@@ -177,3 +177,10 @@ class ZoneState(ZoneNumbers, FrameMessage):
     """The numbers of a zone or line at one frame."""
 
     schema: Literal["darner.zone/1"] = "darner.zone/1"
+    started_us: Annotated[
+        Micros | None,
+        Meta(
+            description="When entered, exited, lost and the other counters began at zero, microseconds since "
+            "1970 UTC; null: an older node"
+        ),
+    ] = None

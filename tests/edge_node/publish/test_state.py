@@ -9,12 +9,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions, DefinitionStore
+from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame
 from edge_node.pictures import Decoding
+from edge_node.publish.camera_state import COUNT_S, DRAINED_S, ZONE_REFRESH_S
 from edge_node.publish.compose import Composer
-from edge_node.publish.state import ORIGIN_REFRESH_S, ZONE_REFRESH_S, NodeState
+from edge_node.publish.state import AGAIN_S, ORIGIN_REFRESH_S, NodeState
 from shared import limits
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
@@ -39,12 +42,25 @@ class Said:
         self.now_s = 100.0
         self.client = Client(MqttSettings(url=broker.url), name="edge")
         self.reader = Client(MqttSettings(url=broker.url), name="reader")
+        self.live = LiveStore(self.config)
+        self.newest: Analysed | None = None
         composer = Composer("box", "s", CLASSES)
         self.state = NodeState(self.client, self.config, composer, lambda: self.now_s)
 
     def announce(self) -> None:
         definitions = DefinitionStore(None, self.config.cameras)
-        self.state.announce(MODEL, "a backend", "cpu", "bytetrack", definitions, {"street": ()})
+        self.state.announce(MODEL, "a backend", "cpu", "bytetrack", definitions, {"street": ()}, self.live)
+
+    def saw(self, *numbers: ZoneNumbers, objects: int = 2) -> None:
+        """Analyse a frame."""
+        item = analysed(objects)
+        report = dataclasses.replace(item.report, numbers={one.zone: one for one in numbers})
+        self.newest = dataclasses.replace(item, report=report)
+        self.state.analysed(self.newest)
+
+    def attend(self, later_s: float = 0.0) -> None:
+        self.now_s += later_s
+        self.state.attend(lambda _: self.newest, self.live)
 
     def since(self) -> list[tuple[str, bytes]]:
         """Row and payload of everything said since the last call."""
@@ -81,12 +97,169 @@ def names(said: list[tuple[str, bytes]]) -> list[str]:
 def test_an_announcement_says_who_runs_here_and_what_every_camera_has(broker: Mosquitto) -> None:
     with saying(broker, "announce") as said:
         said.announce()
-        seen = dict(said.since())
-    assert set(seen) == {"status", "info", "zones", "suspects", "camera_status"}
-    info = messages.decode(messages.NodeInfo, seen["info"])
+        seen = said.since()
+    about = dict(seen)
+    info = messages.decode(messages.NodeInfo, about["info"])
     assert (info.model, info.backend, info.device, info.tracker) == (MODEL, "a backend", "cpu", "bytetrack")
     assert [(camera.camera, camera.zones, camera.lines) for camera in info.cameras] == [("street", 2, 0)]
-    assert messages.decode(messages.Zones, seen["zones"]).zones.keys() == {"all", "left"}
+    assert messages.decode(messages.Zones, about["zones"]).zones.keys() == {"all", "left"}
+    live = messages.decode(messages.SettingsState, about["settings"])
+    assert vars(said.live["street"]).items() <= vars(live).items()
+
+
+def test_before_a_node_is_online_nothing_is_left_of_what_an_earlier_run_has_counted(
+    broker: Mosquitto,
+) -> None:
+    with saying(broker, "begin") as said:
+        before_us = messages.now_us()
+        said.announce()
+        seen = said.since()
+    order = names(seen)
+    assert order[0] == "camera_status"
+    assert order[-1] == "status"
+    assert order.count("zone") == 2
+    zones = [messages.decode(messages.ZoneState, payload) for name, payload in seen if name == "zone"]
+    assert {(one.zone, one.occupancy, one.entered) for one in zones} == {("all", 0, 0), ("left", 0, 0)}
+    assert all(one.started_us is not None and one.started_us >= before_us for one in zones)
+    count = messages.decode(messages.CountState, dict(seen)["count"])
+    assert (count.total, count.classes) == (0, {})
+
+
+def test_a_camera_streams_only_behind_the_numbers_of_a_frame(broker: Mosquitto) -> None:
+    with saying(broker, "streams") as said:
+        said.announce()
+        said.since()
+        said.state.camera_status("street", "streaming")
+        said.attend(COUNT_S)
+        assert said.since() == [], "no frame is analysed yet"
+        said.saw(NUMBERS)
+        assert names(said.since()) == ["zone", "count", "camera_status"]
+        said.saw(NUMBERS)
+        assert said.since() == []
+        said.state.camera_status("street", "reconnecting", "gone")
+        said.saw(NUMBERS)
+        assert names(said.since()) == ["camera_status"], "a frame from before does not bring it back"
+        said.state.camera_status("street", "streaming")
+        said.state.camera_status("street", "paused")
+        said.saw(NUMBERS)
+        assert [b'"paused"' in payload for _, payload in said.since()] == [True]
+
+
+def test_a_count_is_said_once_a_second_where_it_has_changed_and_the_last_is_never_lost(
+    broker: Mosquitto,
+) -> None:
+    def counts() -> list[tuple[int, dict[str, int]]]:
+        seen = [messages.decode(messages.CountState, body) for name, body in said.since() if name == "count"]
+        return [(one.total, one.classes) for one in seen]
+
+    with saying(broker, "count") as said:
+        said.announce()
+        said.state.camera_status("street", "streaming")
+        said.saw(objects=2)
+        assert counts() == [(0, {}), (2, {CLASSES[0]: 2})]
+        for objects in (3, 1, 4):
+            said.saw(objects=objects)
+            said.attend(COUNT_S / 4)
+        assert counts() == [], "within a second nothing is said"
+        said.attend(COUNT_S / 4)
+        assert counts() == [(4, {CLASSES[0]: 4})], "and then the newest"
+        said.saw(objects=4)
+        said.attend(COUNT_S)
+        assert counts() == [], "the same is no news"
+        said.saw(objects=0)
+        said.attend()
+        assert counts() == [(0, {CLASSES[0]: 0})], "a class that was seen stays"
+
+
+def test_live_settings_are_said_when_anybody_has_changed_them(broker: Mosquitto) -> None:
+    with saying(broker, "live") as said:
+        said.announce()
+        said.since()
+        said.attend()
+        assert said.since() == []
+        said.live.change("street", paused=True, confidence=0.7)
+        said.attend()
+        ((name, payload),) = said.since()
+    live = messages.decode(messages.SettingsState, payload)
+    assert (name, live.paused, live.confidence) == ("settings", True, 0.7)
+
+
+def test_what_a_camera_has_said_is_said_again_once_a_minute_a_little_at_a_time(broker: Mosquitto) -> None:
+    with saying(broker, "again") as said:
+        said.announce()
+        said.state.camera_status("street", "streaming")
+        said.saw(NUMBERS)
+        first = said.since()
+        said.attend(AGAIN_S)
+        assert said.since() == []
+        halves = []
+        for _ in range(2):
+            said.attend(AGAIN_S / 2)
+            halves.append(said.since())
+        assert [len(half) for half in halves] == [2, 3]
+        assert set(halves[0] + halves[1]) <= set(first), "the same, to the letter"
+        said.state.camera_status("street", "ended")
+        said.since()
+        said.attend(AGAIN_S)
+        said.since()
+        said.attend(AGAIN_S)
+        assert sorted(names(said.since())) == ["camera_status", "settings"], (
+            "its numbers are no longer of now"
+        )
+
+
+def test_of_a_camera_that_has_ended_nobody_is_left_inside(broker: Mosquitto) -> None:
+    with saying(broker, "ended") as said:
+        said.announce()
+        said.state.camera_status("street", "streaming")
+        said.saw(
+            dataclasses.replace(NUMBERS, entered=3, exited=1, loitering=1, loitering_ids=(7,), crowded=True)
+        )
+        said.attend()
+        said.state.camera_status("street", "ended")
+        said.since()
+        said.attend(DRAINED_S / 2)
+        assert said.since() == [], "frames may still be on their way"
+        said.attend(DRAINED_S)
+        said.attend(DRAINED_S)
+        seen = said.since()
+    assert names(seen) == ["zone", "count"]
+    zone = messages.decode(messages.ZoneState, seen[0][1])
+    assert (zone.occupancy, zone.loitering, zone.loitering_ids, zone.crowded) == (0, 0, (), False)
+    assert zone.dwell.ongoing_max_s == 0
+    assert (zone.entered, zone.exited) == (3, 1), "what was counted stays"
+    assert messages.decode(messages.CountState, seen[1][1]).total == 0
+
+
+def test_a_farewell_leaves_nobody_inside_and_comes_before_the_end(broker: Mosquitto) -> None:
+    with saying(broker, "farewell") as said:
+        said.announce()
+        said.state.camera_status("street", "streaming")
+        said.saw(NUMBERS)
+        said.since()
+        said.state.end("street", said.newest)
+        seen = said.since()
+    assert names(seen) == ["zone", "count", "camera_status"]
+    assert messages.decode(messages.ZoneState, seen[0][1]).occupancy == 0
+    assert b'"ended"' in seen[2][1]
+
+
+def test_counters_say_since_when_they_count(broker: Mosquitto) -> None:
+    def started() -> dict[str, int | None]:
+        zones = [messages.decode(messages.ZoneState, body) for name, body in said.since() if name == "zone"]
+        return {one.zone: one.started_us for one in zones}
+
+    with saying(broker, "started") as said:
+        said.announce()
+        first = started()
+        other = {**ZONE, "queue": True}
+        changed = convert(EdgeConfig, {"node": "box", "cameras": {"street": {
+            "source": "0", "zones": {"all": ZONE, "left": other}}}}, where="test")  # fmt: skip
+        said.state.define("street", Definitions(version=2, zones=changed.cameras["street"].zones, lines={}))
+        said.saw(NUMBERS, dataclasses.replace(NUMBERS, zone="left"))
+        now = started()
+    assert now["all"] == first["all"], "a zone that stays counts on"
+    assert (now["left"] or 0) > (first["left"] or 0), "a changed one counts from zero"
 
 
 def test_an_engine_that_takes_over_is_said_once(broker: Mosquitto) -> None:
@@ -117,10 +290,15 @@ def test_a_new_name_for_people_is_said_once(broker: Mosquitto) -> None:
 
 def test_a_cameras_status_is_said_once_until_it_changes(broker: Mosquitto) -> None:
     with saying(broker, "camera") as said:
-        for status in ("streaming", "streaming", "paused", "streaming"):
+        for status in ("streaming", "streaming", "paused", "paused", "streaming"):
             said.state.camera_status("street", status)
+            said.saw()
         said.state.camera_status("street", "reconnecting", "rtsp://me:pw@cam/1 " + "x" * 600)
-        seen = [messages.decode(messages.CameraStatus, payload) for _, payload in said.since()]
+        seen = [
+            messages.decode(messages.CameraStatus, payload)
+            for name, payload in said.since()
+            if name == "camera_status"
+        ]
     assert [one.status for one in seen] == ["streaming", "paused", "streaming", "reconnecting"]
     shown = "rtsp://cam/1 "
     assert seen[-1].reason == shown + "x" * (511 - len(shown)) + "…"
@@ -134,7 +312,7 @@ def test_two_statuses_of_a_camera_leave_in_the_order_in_which_they_were_taken(
 
         def held_up(topic: topics.Topic, path: str, payload: bytes) -> object:
             if not others:  # while the first is on its way, another thread says the second
-                others.append(threading.Thread(target=said.state.camera_status, args=("street", "streaming")))
+                others.append(threading.Thread(target=said.state.camera_status, args=("street", "paused")))
                 others[0].start()
                 others[0].join(0.1)
             return set_state(topic, path, payload)
@@ -143,32 +321,29 @@ def test_two_statuses_of_a_camera_leave_in_the_order_in_which_they_were_taken(
         said.state.camera_status("street", "reconnecting")
         others[0].join(5)
         seen = [messages.decode(messages.CameraStatus, payload).status for _, payload in said.since()]
-    assert seen[-1] == "streaming", "which is what the node believes"
+    assert seen[-1] == "paused", "which is what the node believes"
 
 
 def test_numbers_are_said_when_they_change_and_durations_once_a_second(broker: Mosquitto) -> None:
     longer = dataclasses.replace(NUMBERS, dwell=Dwell(completed=0, ongoing_max_s=2.0))
     with saying(broker, "numbers") as said:
-        said.state.zone(NUMBERS, frame())
-        said.state.zone(NUMBERS, frame())
+        said.saw(NUMBERS)
+        said.saw(NUMBERS)
         assert names(said.since()) == ["zone"]
         said.now_s += ZONE_REFRESH_S / 2
-        said.state.zone(longer, frame())
+        said.saw(longer)
         assert names(said.since()) == [], "only time has passed"
-        said.state.zone(longer, frame(), at_once=True)
-        assert names(said.since()) == ["zone"], "at the end nothing is held back"
-        said.state.zone(dataclasses.replace(longer, occupancy=2), frame())
+        said.saw(dataclasses.replace(longer, occupancy=2))
         assert names(said.since()) == ["zone"], "a person more is news at once"
         said.now_s += ZONE_REFRESH_S
-        said.state.zone(dataclasses.replace(NUMBERS, occupancy=2), frame())
+        said.saw(dataclasses.replace(NUMBERS, occupancy=2))
         assert names(said.since()) == ["zone"]
 
 
 def test_a_zone_that_is_gone_has_its_numbers_cleared(broker: Mosquitto) -> None:
     with saying(broker, "gone") as said:
         said.announce()
-        for name in ("all", "left"):
-            said.state.zone(dataclasses.replace(NUMBERS, zone=name), frame())
+        said.saw(*(dataclasses.replace(NUMBERS, zone=name) for name in ("all", "left")))
         said.since()
         zones = said.config.cameras["street"].zones
         said.state.define("street", Definitions(version=2, zones={"all": zones["all"]}, lines={}))
@@ -206,7 +381,7 @@ def test_a_node_that_leaves_its_name_to_another_takes_its_state_back(broker: Mos
         said.since()
         said.state.withdraw()
         seen: list[tuple[str, bytes]] = []
-        while len(seen) < 5:
+        while not (seen and seen[-1][0] == "status" and b'"offline"' in seen[-1][1]):
             received = said.reader.received.get(10)
             seen.append((received.topic.rpartition("/")[2], received.payload))
     assert {name for name, payload in seen if not payload} >= {"info", "zones"}

@@ -83,7 +83,7 @@ def status(word: Any = "online", number: int = 0, **changes: Any) -> Received:
 
 def zone(**body: Any) -> Received:
     return sent(
-        topics.ZONE, messages.encode(messages.ZoneState(**frame(1), **{"zone": "z", "kind": "zone"} | body))
+        topics.ZONE, messages.encode(messages.ZoneState(**frame(1) | {"zone": "z", "kind": "zone"} | body))
     )
 
 
@@ -197,6 +197,8 @@ KEPT: list[Any] = [
     ([boxes(0), boxes(1), boxes(4, dropped=2), boxes(5, dropped=2)], {}),
     ([boxes(0), boxes(4), boxes(9, dropped=2)], {"lost": 5}),
     ([boxes(7, dropped=5), boxes(0, session="t", published_us=1, captured_us=1)], {}),
+    # Zeros before the first frame have the node's time; the camera's own clock may be behind it.
+    ([zone(seq=0, captured_us=9000, published_us=1), zone(seq=3, captured_us=1003)], {}),
     # The host's clock was set back by an hour.
     ([boxes(5, captured_us=4 * 10**9, published_us=4 * 10**9), boxes(6, captured_us=7, published_us=7)], {}),
     ([picture(3), boxes(3)], {}),

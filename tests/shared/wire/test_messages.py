@@ -133,6 +133,10 @@ EXAMPLES: list[Any] = [
             ),
         ),
     ),
+    messages.CountState(**HEAD, camera="c", captured_us=1, total=2, classes={"person": 2, "dog": 0}),
+    messages.SettingsState(
+        **HEAD, camera="c", confidence=0.3, detect_every=1, paused=False, thumbnail_fps=5.0
+    ),
     messages.Request(transaction="1", camera="c", format="png"),
     messages.Response(**HEAD, command="ping", transaction="1", result={"version": "1"}),
     messages.Response(**HEAD, command="ping", error="no such camera", code="unknown"),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.inbox import Inbox
-from edge_node.publish.leftovers import LISTENS_S, Leftovers
+from edge_node.control.leftovers import LISTENS_S, Leftovers
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.settings import convert

@@ -1,0 +1,247 @@
+"""What the broker retains of one camera, in an order that can be trusted: status, numbers, count, settings.
+
+Whoever reads "streaming" may take the numbers for those of this run. So the numbers of an earlier run are
+replaced before anybody can read that this node is online, and "streaming" is said only directly behind the
+numbers of an analysed frame.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import replace
+from typing import Protocol
+
+from edge_node.analytics.watch import Analysed
+from edge_node.config.definitions import Definitions
+from edge_node.config.live import LiveSettings
+from edge_node.frames import Frame
+from edge_node.publish.compose import Composer, only_time_passed
+from shared import limits
+from shared.secrets.redact import redact
+from shared.wire import messages, topics
+from shared.wire.messages import Dwell, LineDefinition, Queue, ZoneDefinition, ZoneNumbers, now_us
+from shared.wire.topics import Topic
+
+ZONE_REFRESH_S = 1.0
+"""How often a zone's durations are published while nothing else changes in it."""
+COUNT_S = 1.0
+"""The least time between two counts of objects."""
+DRAINED_S = 3.0
+"""Seconds without a frame after which no frame of a camera that has ended can still be on its way."""
+
+Definition = ZoneDefinition | LineDefinition
+
+
+class Say(Protocol):
+    """What publishes retained state."""
+
+    def __call__(self, topic: Topic, payload: bytes, **ids: str) -> None:
+        """Publish a payload; an empty one clears what the broker keeps."""
+
+
+class CameraState:
+    """Publishes one camera's status, numbers, count and live settings when they change.
+
+    Nothing here waits for the network. Threads may call all of it at once.
+
+    Args:
+        camera: The camera's name.
+        composer: Makes the messages.
+        say: Publishes them.
+
+    Attributes:
+        reconnects: How often the camera was lost.
+    """
+
+    def __init__(self, camera: str, composer: Composer, say: Say) -> None:
+        self._camera, self._composer, self._say = camera, composer, say
+        # Held while publishing: a thread that is held up here must not say something older last.
+        self._lock = threading.Lock()
+        self._said: tuple[messages.CameraState | None, str | None] = None, None
+        self.reconnects = 0
+        self._awaited = False  # whether the camera gives frames, of which none is analysed yet
+        self._defined: dict[str, Definition] = {}
+        self._started_us: dict[str, int] = {}
+        self._numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, with the time of publishing
+        self._classes: dict[str, int] = {}
+        self._counted_at = float("-inf")
+        self._counted: Analysed | None = None
+        self._newest: tuple[Analysed | None, float] = None, 0.0  # and since when
+        self._settings: LiveSettings | None = None
+
+    @property
+    def said(self) -> tuple[messages.CameraState | None, str | None]:
+        """The status that was published last, and the reason for it; None before the first."""
+        return self._said
+
+    @property
+    def _status(self) -> messages.CameraState | None:
+        return self._said[0]
+
+    @property
+    def retained(self) -> list[tuple[Topic, dict[str, str]]]:
+        """What the broker is to have of a camera that goes on: the topics, and the zones in them."""
+        always: list[tuple[Topic, dict[str, str]]] = [(topics.CAMERA_STATUS, {}), (topics.SETTINGS, {})]
+        if self._status == "ended":
+            return always
+        return [*always, (topics.COUNT, {}), *((topics.ZONE, {"zone": name}) for name in list(self._defined))]
+
+    def begin(self, definitions: Definitions, live: LiveSettings) -> None:
+        """Say that the camera starts, and put zeros in the place of what an earlier run has counted."""
+        self.status("starting")
+        self.define(definitions)
+        self.settings(live)
+        with self._lock:
+            for name, definition in self._defined.items():
+                message = self._composer.first_zone(
+                    self._camera, _nothing(name, definition), self._started_us[name]
+                )
+                self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=name)
+            self._say_count(now_us())
+
+    def status(self, status: messages.CameraState, reason: str | None = None) -> None:
+        """Publish the status, unless it is the one published last; "streaming" waits for a frame."""
+        with self._lock:
+            self._awaited = status == "streaming" and self._status != "streaming"
+            if not self._awaited:
+                self._say_status(status, reason)
+
+    def define(self, definitions: Definitions) -> None:
+        """Note the zones and lines, and clear the numbers of those that are gone.
+
+        Counters of a changed zone or line begin at zero, as analytics has it.
+        """
+        now: dict[str, Definition] = {**definitions.zones, **definitions.lines}
+        with self._lock:
+            for name in self._defined.keys() - now.keys():
+                self._numbers.pop(name, None)
+                self._started_us.pop(name, None)
+                self._say(topics.ZONE, b"", camera=self._camera, zone=name)
+            changed = [name for name, one in now.items() if self._defined.get(name) != one]
+            self._started_us.update(dict.fromkeys(changed, now_us()))
+            self._defined = now
+
+    def zone(self, numbers: ZoneNumbers, frame: Frame, now_s: float) -> None:
+        """Publish the numbers of a zone or line, if they have changed.
+
+        Args:
+            numbers: As of the frame.
+            frame: The newest frame.
+            now_s: Monotonic seconds.
+        """
+        last, at = self._numbers.get(numbers.zone, (None, 0.0))
+        if numbers == last:
+            return
+        if last is not None and now_s - at < ZONE_REFRESH_S and only_time_passed(last, numbers):
+            return
+        with self._lock:
+            self._say_zone(numbers, frame, now_s)
+
+    def analysed(self, item: Analysed, now_s: float) -> None:
+        """Say "streaming" behind the numbers of the first frame, if the camera gives frames again."""
+        if self._awaited:  # read without the lock: seldom true, and else true at the next frame, too
+            with self._lock:
+                if self._awaited:
+                    self._awaited = False
+                    self._count(item, now_s, at_once=True)
+                    self._say_status("streaming")
+
+    def attend(self, item: Analysed | None, live: LiveSettings, now_s: float) -> None:
+        """Publish count and live settings where they have changed; call this several times a second.
+
+        Args:
+            item: The newest frame; None before the first.
+            live: The live settings.
+            now_s: Monotonic seconds.
+        """
+        if live != self._settings:
+            self.settings(live)
+        if item is not self._newest[0]:
+            self._newest = item, now_s
+        if item is None:
+            return
+        with self._lock:
+            if self._status == "ended":
+                if self._counted is not None and now_s - self._newest[1] >= DRAINED_S:
+                    self._leave(item, now_s)
+            elif item is not self._counted and now_s - self._counted_at >= COUNT_S and not self._awaited:
+                self._count(item, now_s)
+
+    def settings(self, live: LiveSettings) -> None:
+        """Publish the live settings."""
+        with self._lock:
+            self._settings = live
+            message = messages.SettingsState(**self._composer.head(), camera=self._camera, **vars(live))
+            self._say(topics.SETTINGS, messages.encode(message), camera=self._camera)
+
+    def end(self, item: Analysed | None, now_s: float) -> None:
+        """Say that the camera has ended, behind numbers that say that nobody is there any more.
+
+        Args:
+            item: The last frame; None if there was none.
+            now_s: Monotonic seconds.
+        """
+        with self._lock:
+            self._awaited = False
+            if item is not None:
+                self._leave(item, now_s)
+            self._say_status("ended")
+
+    def _leave(self, item: Analysed, now_s: float) -> None:
+        """Publish the last numbers without those who are there, because nobody looks at them any more."""
+        for numbers in item.report.numbers.values():
+            if numbers.zone in self._defined:
+                self._say_zone(_left(numbers), item.frame, now_s)
+        self._classes, self._counted = dict.fromkeys(self._classes, 0), None
+        self._say_count(item.frame.captured_ns // 1000)
+
+    def _say_status(self, status: messages.CameraState, reason: str | None = None) -> None:
+        if self._status == status:
+            return
+        reason = reason and limits.clipped(redact(reason))
+        self._said = status, reason
+        self.reconnects += status == "reconnecting"
+        message = messages.CameraStatus(
+            **self._composer.head(), camera=self._camera, status=status, since_us=now_us(), reason=reason
+        )
+        self._say(topics.CAMERA_STATUS, messages.encode(message), camera=self._camera)
+
+    def _say_zone(self, numbers: ZoneNumbers, frame: Frame, now_s: float) -> None:
+        self._numbers[numbers.zone] = (numbers, now_s)
+        message = self._composer.zone(numbers, frame, self._started_us.get(numbers.zone))
+        self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=numbers.zone)
+
+    def _count(self, item: Analysed, now_s: float, *, at_once: bool = False) -> None:
+        self._counted = item
+        found = Counter(item.tracks.class_id.tolist())
+        classes = dict.fromkeys(self._classes, 0) | self._composer.by_label(found)
+        if classes != self._classes or at_once:
+            self._classes, self._counted_at = classes, now_s
+            self._say_count(item.frame.captured_ns // 1000)
+
+    def _say_count(self, captured_us: int) -> None:
+        message = messages.CountState(
+            **self._composer.head(),
+            camera=self._camera,
+            captured_us=captured_us,
+            total=sum(self._classes.values()),
+            classes=self._classes,
+        )
+        self._say(topics.COUNT, messages.encode(message), camera=self._camera)
+
+
+def _nothing(name: str, definition: Definition) -> ZoneNumbers:
+    """The numbers of a zone or line that has counted nothing yet."""
+    if isinstance(definition, LineDefinition):
+        return ZoneNumbers(zone=name, kind="line")
+    return ZoneNumbers(zone=name, kind="zone", queue=Queue() if definition.queue else None)
+
+
+def _left(numbers: ZoneNumbers) -> ZoneNumbers:
+    """The numbers with what they have counted, and without those who are there now."""
+    queue = numbers.queue and replace(numbers.queue, length=0, wait_average_s=0.0, wait_longest_s=0.0)
+    dwell: Dwell = replace(numbers.dwell, ongoing_average_s=0.0, ongoing_max_s=0.0)
+    return replace(
+        numbers, occupancy=0, loitering=0, loitering_ids=(), crowded=False, dwell=dwell, queue=queue
+    )
