@@ -388,6 +388,7 @@ class Node:
                     pipeline=self._pipeline,
                     watchdog=self._watchdog,
                     late=self._late_stages,
+                    definitions=self._definitions,
                     meter=self._meter,
                     running=self._running,
                     stopping=lambda: self._stop.is_set() or self._finishing,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from edge_node import __version__
+from edge_node.config.definitions import DefinitionStore
 from edge_node.config.settings import PrometheusSettings
 from edge_node.control.late_stages import LateStages
 from edge_node.pipeline import Pipeline
@@ -31,6 +32,7 @@ class Parts:
         pipeline: Knows whether its stages are alive.
         watchdog: Knows whether they get on.
         late: Knows which do not.
+        definitions: Zones and lines.
         meter: Counts on the frame path.
         running: Gives the model, its engine and its devices.
         stopping: Says whether the node is about to end.
@@ -41,6 +43,7 @@ class Parts:
     pipeline: Pipeline
     watchdog: Watchdog
     late: LateStages
+    definitions: DefinitionStore
     meter: Meter
     running: Callable[[], tuple[ModelInfo, str, str]]
     stopping: Callable[[], bool]
@@ -99,7 +102,15 @@ def _now(parts: Parts) -> Now:
     states = publisher.state.camera_states()
     newest = {camera: item for camera in states if (item := publisher.newest(camera)) is not None}
     return Now(
-        about={"version": __version__, "model": model.name, "backend": backend, "device": device},
+        about={
+            "name": publisher.state.node_name(),
+            "version": __version__,
+            "model": model.name,
+            "backend": backend,
+            "device": device,
+        },
+        names=publisher.state.names(),
+        definitions={camera: parts.definitions[camera] for camera in states},
         connected=parts.client.connected,
         connections=parts.client.connections,
         states={camera: state for camera, (state, _) in states.items()},

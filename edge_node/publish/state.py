@@ -261,6 +261,14 @@ class NodeState:
         self._client.clear_state(self._prefix)
         self.node_status("offline")
 
+    def names(self) -> dict[str, str]:
+        """What people call each camera; its key where it has no name."""
+        return {name: camera.name or name for name, camera in self._cameras.items()}
+
+    def node_name(self) -> str:
+        """What people call the node."""
+        return self._name or self._node
+
     def _names(self) -> list[str | None]:
         return [self._name, *(camera.name for camera in self._cameras.values())]
 

@@ -38,6 +38,13 @@ def cameras(families: Families, seen: Seen) -> Iterator[Family]:
     """Throughput, losses and state of every camera."""
     now = seen.now
     yield families.gauge(
+        "darner_edge_camera_info",
+        "1; `name` is what people call the camera",
+        (((camera, name), 1) for camera, name in now.names.items()),
+        "camera",
+        "name",
+    )
+    yield families.gauge(
         "darner_edge_camera_status",
         "1 for the state that the camera is in, 0 for the others",
         (
@@ -144,7 +151,9 @@ def sights(families: Families, now: Now) -> Iterator[Family]:
     ]
     zones = [(camera, numbers) for camera, numbers in places if numbers.kind == "zone"]
     yield from _zones(families, now, zones)
-    yield from _lines(families, [(camera, numbers) for camera, numbers in places if numbers.kind == "line"])
+    yield from _lines(
+        families, now, [(camera, numbers) for camera, numbers in places if numbers.kind == "line"]
+    )
 
 
 def _objects(now: Now) -> Iterator[tuple[tuple[str, str], float]]:
@@ -157,6 +166,17 @@ def _objects(now: Now) -> Iterator[tuple[tuple[str, str], float]]:
 
 def _zones(families: Families, now: Now, zones: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
     place = ("camera", "zone")
+    yield families.gauge(
+        "darner_zone_info",
+        "1; `name` is what people call the zone",
+        (
+            ((camera, zone, definition.name or zone), 1)
+            for camera, known in now.definitions.items()
+            for zone, definition in known.zones.items()
+        ),
+        *place,
+        "name",
+    )
     visible = [(camera, numbers) for camera, numbers in zones if now.states.get(camera) in _VISIBLE]
     for name, about in _GAUGES.items():
         rows = (((camera, numbers.zone), getattr(numbers, name)) for camera, numbers in visible)
@@ -192,7 +212,19 @@ def _zones(families: Families, now: Now, zones: list[tuple[str, ZoneNumbers]]) -
     )
 
 
-def _lines(families: Families, lines: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
+def _lines(families: Families, now: Now, lines: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
+    yield families.gauge(
+        "darner_line_info",
+        "1; `name` is what people call the line",
+        (
+            ((camera, line, definition.name or line), 1)
+            for camera, known in now.definitions.items()
+            for line, definition in known.lines.items()
+        ),
+        "camera",
+        "line",
+        "name",
+    )
     yield families.counter(
         "darner_line_crossed",
         "Objects that crossed the line, by direction",

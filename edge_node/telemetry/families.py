@@ -15,6 +15,7 @@ from prometheus_client.core import (
 from prometheus_client.core import Metric as Family
 
 from edge_node.analytics.watch import Analysed
+from edge_node.config.definitions import Definitions
 from edge_node.telemetry.meter import Meter
 from shared.wire.messages import CameraState, Metrics
 from shared.wire.stopwatch import BOUNDS_S, Histogram
@@ -28,9 +29,11 @@ class Now:
     """What is known of a running node beside its metrics message.
 
     Attributes:
-        about: What the node runs, by label: version, model, backend, device.
+        about: What the node is called and runs, by label: name, version, model, backend, device.
         connected: Whether the broker is connected.
         connections: How often it has been since the start.
+        names: What people call each camera.
+        definitions: Zones and lines of each camera.
         states: State of each camera; none before its first one.
         reconnects: How often each camera was lost.
         newest: The newest analysed frame of each camera that has one.
@@ -41,6 +44,8 @@ class Now:
     about: Mapping[str, str]
     connected: bool
     connections: int
+    names: Mapping[str, str]
+    definitions: Mapping[str, Definitions]
     states: Mapping[str, CameraState | None]
     reconnects: Mapping[str, int]
     newest: Mapping[str, Analysed]

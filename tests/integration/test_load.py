@@ -33,8 +33,11 @@ def test_a_node_says_where_its_frames_come_from_and_what_waits(
     settings["prometheus"] = {"port": port}
     with listening(broker.url, prefix) as heard, edge(tmp_path, settings):
         heard.listen_until(lambda: len(heard.of(topics.METRICS)) == 2)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            exported = answer.read().decode()
+        exported, ready = (
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5).read().decode()
+            for page in ("metrics", "ready")
+        )
+    assert '"status": "ready"' in ready
     infos = heard.of(topics.INFO)
     assert (infos[0].cameras[0].clock, infos[0].cameras[0].reader) == (None, None), "no frame yet"
     assert (infos[-1].cameras[0].clock, infos[-1].cameras[0].reader) == ("media", "opencv ffmpeg")
@@ -46,8 +49,12 @@ def test_a_node_says_where_its_frames_come_from_and_what_waits(
     assert metrics.stages["capture"].dropped > 10, "what max_fps holds back"
     assert sum(int(size) * runs for size, runs in metrics.batches.items()) + street.still >= street.processed
     assert {"send", "capture_to_publish", "inference"} <= set(metrics.stages_ms)
-    assert 'darner_edge_stage_dropped_total{stage="capture"}' in exported
-    assert 'darner_edge_batches_total{frames="1"}' in exported
+    node = metrics.node
+    assert f'darner_edge_stage_dropped_total{{node="{node}",stage="capture"}}' in exported
+    assert f'darner_edge_batches_total{{frames="1",node="{node}"}}' in exported
+    latency = f'darner_edge_latency_seconds_count{{camera="street",node="{node}"}} '
+    assert float(exported.partition(latency)[2].split()[0]) > 0
+    assert f'darner_edge_stage_seconds_count{{node="{node}",stage="wait"}}' in exported
 
 
 def test_cameras_on_two_detectors_see_what_they_see_on_one(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge_node.analytics.happenings import Happening
+from edge_node.config.definitions import Definitions
 from edge_node.telemetry.exporter import Exporter
 from edge_node.telemetry.families import Now
 from edge_node.telemetry.meter import Meter
@@ -16,12 +17,14 @@ from shared.wire.messages import (
     Dwell,
     Flow,
     GpuMetrics,
+    LineDefinition,
     Metrics,
     OutboxMetrics,
     Quantiles,
     Queue,
     SnapshotMetrics,
     StageMetrics,
+    ZoneDefinition,
     ZoneNumbers,
 )
 from shared.wire.stopwatch import Stopwatch
@@ -85,6 +88,12 @@ MESSAGE = Metrics(
     snapshots=SnapshotMetrics(waiting=1, bytes=900, dropped={"no_room": 4}),
 )
 
+CORNERS = ((0.1, 0.1), (0.9, 0.1), (0.5, 0.9))
+PLACES = Definitions(
+    version=1,
+    zones={"door": ZoneDefinition(polygon=CORNERS, name="Tür")},
+    lines={"kerb": LineDefinition(points=CORNERS[:2])},
+)
 NUMBERS = {
     "door": ZoneNumbers(
         zone="door",
@@ -125,9 +134,11 @@ def everything(state: str = "streaming") -> Now:
     stopwatch.add("inference", 60_000.0)
     assert stopwatch.histograms is not None
     return Now(
-        about={"version": "1", "model": "nanodet", "backend": "onnx", "device": "cpu"},
+        about={"name": "Laden", "version": "1", "model": "nanodet", "backend": "onnx", "device": "cpu"},
         connected=True,
         connections=2,
+        names={"street": "Straße", "back": "back"},
+        definitions={"street": PLACES, "back": Definitions(version=1, zones={}, lines={})},
         states={"street": state, "back": None},  # type: ignore[dict-item]  # a table of tests names states
         reconnects={"street": 3},
         newest={"street": frame},

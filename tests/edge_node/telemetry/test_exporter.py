@@ -108,6 +108,15 @@ def test_a_camera_that_sees_nothing_now_tells_no_old_occupancy() -> None:
     assert found["darner_zone_entered_total camera=street zone=door"] == 10, "what was counted stays"
 
 
+def test_what_people_call_things_stands_beside_the_keys() -> None:
+    found = scrape(exporter(everything()))
+    assert found["darner_edge_info backend=onnx device=cpu model=nanodet name=Laden version=1"] == 1
+    assert found["darner_edge_camera_info camera=street name=Straße"] == 1
+    assert found["darner_edge_camera_info camera=back name=back"] == 1
+    assert found["darner_zone_info camera=street name=Tür zone=door"] == 1
+    assert found["darner_line_info camera=street line=kerb name=kerb"] == 1
+
+
 def test_latencies_are_histograms_in_seconds() -> None:
     found = scrape(exporter(everything()))
     latency = "darner_edge_latency_seconds"
