@@ -138,3 +138,16 @@ def test_the_ports_that_prometheus_reads_are_those_that_the_documentation_names(
     assert [scrape["job_name"] for scrape in scrapes] == ["darner-edge", "darner-viewer"]
     assert "port: 9108" in (REPO / "docs/how-to/grafana.md").read_text()
     assert scrapes[0]["static_configs"][0]["targets"] == ["127.0.0.1:9108"]
+
+
+def test_the_compose_file_adds_to_the_services_that_there_are_and_mounts_what_exists() -> None:
+    ours = yaml.safe_load((REPO / "docker-compose.yml").read_text())
+    added = yaml.safe_load((GRAFANA / "compose.yml").read_text())
+    assert added["services"].keys() - ours["services"].keys() == {"prometheus", "grafana"}
+    port = added["services"]["edge"]["environment"]["DARNER_PROMETHEUS__PORT"]
+    scrapes = yaml.safe_load((GRAFANA / "compose-prometheus.yml").read_text())["scrape_configs"]
+    assert scrapes[0]["static_configs"][0]["targets"] == [f"edge:{port}"]
+    for service in ("prometheus", "grafana"):
+        for mount in added["services"][service]["volumes"]:
+            source = mount.split(":")[0]
+            assert (REPO / source).exists() if source.startswith("./") else source in added["volumes"]
