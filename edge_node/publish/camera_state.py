@@ -190,9 +190,9 @@ class CameraState:
 
     def _leave(self, item: Analysed, now_s: float) -> None:
         """Publish the last numbers without those who are there, because nobody looks at them any more."""
-        for numbers in item.report.numbers.values():
-            if numbers.zone in self._defined:
-                self._say_zone(_left(numbers), item.frame, now_s)
+        for numbers in map(_left, item.report.numbers.values()):
+            if numbers.zone in self._defined and numbers != self._numbers.get(numbers.zone, (None, 0.0))[0]:
+                self._say_zone(numbers, item.frame, now_s)
         self._classes, self._counted = dict.fromkeys(self._classes, 0), None
         self._say_count(item.frame.captured_ns // 1000)
 

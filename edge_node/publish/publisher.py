@@ -274,6 +274,7 @@ class Publisher:
         self._outbox.drain(FAREWELL_S / 2)
         self._snapshots.drain(until - time.monotonic())
         self.tracks.drain(until - time.monotonic())
+        self._client.wait_offered(until - time.monotonic())  # else "offline" would overtake the last numbers
         self.state.node_status("offline")
         self._client.finish(max(0.3, until - time.monotonic()))
 

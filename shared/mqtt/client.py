@@ -304,12 +304,17 @@ class Client:
         for path in self._state.clear(below):
             self._paho.publish(path, b"", 1, True)
 
-    def finish(self, timeout: float) -> bool:
-        """Wait until everything at QoS 1 is acknowledged; False when it is not after `timeout` seconds."""
+    def wait_offered(self, timeout: float) -> bool:
+        """Wait until no retained state waits for room; False when some does after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self._state.waiting and self.connected and time.monotonic() < deadline:
             time.sleep(OFFER_AGAIN_S)
-        if not self.connected or self._state.waiting:
+        return self.connected and not self._state.waiting
+
+    def finish(self, timeout: float) -> bool:
+        """Wait until everything at QoS 1 is acknowledged; False when it is not after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        if not self.wait_offered(timeout):
             return False
         if self._last is None:
             return True

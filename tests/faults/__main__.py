@@ -114,6 +114,7 @@ def measure(fault: Fault, video: Path, folder: Path, seed: int, *, quick: bool) 
         row.lost, row.missed = account.lost, account.missed
         row.subscriber_repeated = account.repeated
         row.failures += account.problems
+        row.failures += system.subscriber.truth.problems
     except FaultError as error:
         row.failures.append(str(error))
     return row

@@ -15,9 +15,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from tests.faults.account import Arrival, Key
+from shared.wire import topics
+from tests.faults.judges.account import Arrival, Key
+from tests.faults.judges.truth import HEEDED, Truth
 
-PREFIX = "darner/v1"
+PREFIX = topics.DEFAULT_PREFIX
 
 
 class Subscriber:
@@ -37,6 +39,7 @@ class Subscriber:
         status: The node's status, and when it last changed.
         reason: Why it changed, if the node said so.
         rejected: Messages on the node's topics that could not be read.
+        truth: Whether what it believed was true.
     """
 
     def __init__(self, host: str, port: int, node: str) -> None:
@@ -49,6 +52,7 @@ class Subscriber:
         self.status = ("", 0.0)
         self.reason = ""
         self.rejected = 0
+        self.truth = Truth(PREFIX)
         self._ready = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "somebody", protocol=paho.MQTTv5)
         self._client.suppress_exceptions = True
@@ -79,14 +83,19 @@ class Subscriber:
         return self.archived.get(boot, (0, 0.0))[0]
 
     def _on_connect(self, *_: object) -> None:
-        topics = ("camera/+/events", "camera/+/detections", "status", "ack/#", "metrics")
-        self._client.subscribe([(f"{PREFIX}/{self._node}/{topic}", 1) for topic in topics])
+        self.truth.forget()
+        rows = {*HEEDED, topics.EVENTS, topics.DETECTIONS, topics.ACK, topics.METRICS}
+        filters = [row.filter(PREFIX).replace("+", self._node, 1) for row in rows]
+        self._client.subscribe([(one, 1) for one in filters])
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002
+        self.truth.take(message.topic, bytes(message.payload))
         try:
-            body = orjson.loads(message.payload)
             levels = message.topic.split("/")
             kind = "ack" if levels[3] == "ack" else levels[-1]
+            if len(levels) > 4 and kind not in ("events", "detections", "ack"):
+                return  # a camera's state, which only the truth heeds
+            body = orjson.loads(message.payload)
             if kind == "events":
                 self._event(body)
             elif kind == "detections":

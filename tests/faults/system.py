@@ -19,9 +19,9 @@ import yaml
 
 from edge_node.assets.models import BUILT_IN, DEFAULT
 from tests.conftest import free_port, mosquitto_binary
-from tests.faults.account import Account, Key, judge, read_archive, read_promises
 from tests.faults.camera import Camera
 from tests.faults.garbage import EXAMPLES
+from tests.faults.judges.account import Account, Key, judge, read_archive, read_promises
 from tests.faults.network import Cable, Proxy
 from tests.faults.processes import Program, Viewer, broker, end_all, forgetful_broker, wait_for
 from tests.faults.subscriber import Subscriber

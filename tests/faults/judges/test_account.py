@@ -12,8 +12,8 @@ import pytest
 
 from shared.errors import MessageError
 from shared.wire import messages, topics
-from tests.faults.account import Arrival, Key, Stored, judge, read_archive, read_promises
 from tests.faults.garbage import EXAMPLES, MAKERS, Maker
+from tests.faults.judges.account import Arrival, Key, Stored, judge, read_archive, read_promises
 from viewer_server.config import HistorySettings
 from viewer_server.stored.history import History
 
