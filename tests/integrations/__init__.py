@@ -1,0 +1,1 @@
+"""The examples for other programs, run with the real ones: `make test-integrations`."""

@@ -1,0 +1,107 @@
+"""examples/sinks/postgresql with a real PostgreSQL, broker, node and video."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.wire import topics
+from tests.conftest import REPO, MosquittoProcess, wait_until
+from tests.integration.test_file_to_mqtt import config, edge, listening
+from tests.integrations.postgresql import PostgreSql
+
+SINK = REPO / "examples" / "sinks" / "postgresql"
+TOPIC = "darner/v1/box/camera/street/events"
+
+
+@pytest.fixture
+def database() -> Iterator[PostgreSql]:
+    with PostgreSql() as server:
+        server.run(SINK / "schema.sql")
+        server.run(SINK / "schema.sql")  # again, as an update would
+        yield server
+
+
+@contextmanager
+def loader(broker: MosquittoProcess, database: PostgreSql) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [SINK / "load.sh"],
+        env=os.environ | database.environment | {"MQTT_OPTIONS": f"-p {broker.port}"},
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def event(number: int, **more: Any) -> dict[str, Any]:
+    example = json.loads((REPO / "docs/examples/events.json").read_text())["payload"]
+    ids = {"node": "box", "camera": "street", "boot": "b-1", "number": number, "oldest": 1}
+    return example | ids | {"event_id": f"box-b-1-{number}"} | more
+
+
+def store(database: PostgreSql, *messages: dict[str, Any] | str, topic: str = TOPIC) -> str:
+    """What the function that takes a batch says is to be acknowledged."""
+    lines = [f"{topic} {m if isinstance(m, str) else json.dumps(m)}".replace("'", "''") for m in messages]
+    wanted = ", ".join(f"'{line}'" for line in lines)
+    return database.ask(f"select number from darner.store(array[{wanted}])")
+
+
+def test_what_is_acknowledged_has_no_hole_below_it(database: PostgreSql) -> None:
+    assert store(database, event(1), event(2)) == "2"
+    assert store(database, event(5)) == "2", "3 and 4 are missing"
+    assert store(database, event(4)) == "2"
+    assert store(database, event(3)) == "5"
+    assert store(database, event(3)) == "5", "once more is no harm, and says so"
+    assert store(database, event(9, oldest=8)) == "7", "6 and 7 will not come any more"
+    gap = {"boot": "b-1", "first": 8, "last": 8, "count": 1}
+    assert store(database, event(10, oldest=8, type="gap", gap=gap)) == "10"
+    assert database.ask("select string_agg(number::text, ' ' order by number) from darner.event") == "1 2 3 4 5 9 10"
+
+
+def test_a_line_that_is_no_message_holds_up_no_other(database: PostgreSql) -> None:
+    strange = event(1, label="it's a \0 name")
+    assert store(database, "{", event(1, occurred_us="x"), strange, event(2, node="other"), event(3)) == ""
+    assert database.ask("select count(*) from darner.refused") == "4"
+    assert store(database, event(1), event(2)) == "3"
+    assert store(database, event(4, camera="entrance"), topic=TOPIC) == "", "speaks for another camera"
+
+
+def test_everything_is_stored_although_database_and_loader_are_killed(
+    own_broker: MosquittoProcess, database: PostgreSql, people_video: Path, tmp_path: Path
+) -> None:
+    def stored() -> int:
+        return int(database.ask("select count(*) from darner.event", check=False) or 0)
+
+    with listening(own_broker.url) as heard:
+        acks = lambda: [m.number for m in heard.of(topics.ACK)]  # noqa: E731 - read in three places
+        with edge(tmp_path, config(own_broker.url, people_video, pace="realtime", loop=True)):
+            with loader(own_broker, database):
+                heard.listen_until(lambda: bool(acks()))
+                database.kill()
+                known = len(heard.of(topics.EVENTS))
+                heard.listen_until(lambda: len(heard.of(topics.EVENTS)) >= known + 5)
+            # The loader dies with what it had read, and events come while nobody takes them.
+            known = len(heard.of(topics.EVENTS))
+            heard.listen_until(lambda: len(heard.of(topics.EVENTS)) >= known + 5)
+            database.start()
+            last = max(m.number for m in heard.of(topics.EVENTS))
+            with loader(own_broker, database):
+                heard.listen_until(lambda: max(acks()) >= last, 90)
+    wanted = {m.number: m for m in heard.of(topics.EVENTS) if m.number <= last}
+    assert set(wanted) == set(range(1, last + 1)), "the node lost none itself"
+    rows = database.ask(f"select number, type from darner.event where number <= {last} order by number").splitlines()
+    assert rows == [f"{number}|{wanted[number].type}" for number in sorted(wanted)]
+    assert database.ask("select count(*) from darner.refused") == "0"
+    assert int(database.ask("select max(entered) from darner.zone where zone = 'all'")) > 0
+    wait_until(lambda: stored() >= last)
