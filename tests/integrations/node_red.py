@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -107,4 +107,7 @@ class NodeRed:
         """Press the button of an inject node, by its name."""
         nodes = json.loads((self._folder / "flows.json").read_text())
         (found,) = (node["id"] for node in nodes if node["type"] == "inject" and node["name"] == button)
-        urllib.request.urlopen(urllib.request.Request(f"{self.url}/inject/{found}", method="POST")).close()
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("POST", f"/inject/{found}")
+        assert connection.getresponse().status == 200
+        connection.close()

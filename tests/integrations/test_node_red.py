@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from simple_websocket import Client as Websocket
+from simple_websocket import Client as Websocket  # type: ignore[import-untyped]  # has no types
 from simple_websocket import ConnectionClosed
 
 from shared.wire import topics
@@ -85,11 +85,11 @@ class Lab:
 
     def crosses(self, **more: Any) -> dict[str, Any]:
         """Publish a crossing of the line "test", now unless said otherwise; its event."""
-        example = json.loads((EXAMPLES / "events.json").read_text())["payload"]
-        event = example | CAMERA | {"type": "line_crossed", "direction": "in", "zone": "test", "snapshot": None}
-        event |= {"event_id": f"box-{time.time_ns()}", "occurred_us": time.time_ns() // 1000}
-        self.publish(topics.EVENTS.path(PREFIX, **CAMERA), event | more)
-        return event | more
+        event: dict[str, Any] = json.loads((EXAMPLES / "events.json").read_text())["payload"]
+        event |= CAMERA | {"type": "line_crossed", "direction": "in", "zone": "test", "snapshot": None}
+        event |= {"event_id": f"box-{time.time_ns()}", "occurred_us": time.time_ns() // 1000} | more
+        self.publish(topics.EVENTS.path(PREFIX, **CAMERA), event)
+        return event
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Phone() as phone:
         environment = {"ALERT_URL": phone.url, "ALERT_FOLDER": str(folder / "alerts")}
         environment |= {"DARNER_NODE": "box", "DARNER_CAMERA": "street"}
-        with NodeRed(folder / "node-red", flows("count", "alert", "set"), broker.port, environment) as node_red:
+        with NodeRed(
+            folder / "node-red", flows("count", "alert", "set"), broker.port, environment
+        ) as node_red:
             yield Lab(broker, phone, node_red, folder)
     broker.kill()
 
@@ -109,23 +111,26 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def node(lab: Lab, people_video: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A node on a video of people who walk past, over and over."""
-    with listening(lab.broker.url) as heard:
-        with edge(tmp_path, config(lab.broker.url, people_video, pace="realtime", loop=True)) as process:
-            heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)))
-            yield process
+    settings = config(lab.broker.url, people_video, pace="realtime", loop=True)
+    with listening(lab.broker.url) as heard, edge(tmp_path, settings) as process:
+        heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)))
+        yield process
 
 
 def ends_with(lab: Lab, title: str) -> Callable[[], bool]:
     return lambda: any(title in each for each in lab.phone.titles())
 
 
-def test_every_crossing_alerts_once_with_its_picture(lab: Lab, node: subprocess.Popen[str]) -> None:
+@pytest.mark.usefixtures("node")
+def test_every_crossing_alerts_once_with_its_picture(lab: Lab) -> None:
     lab.phone.taken.clear()
     with listening(lab.broker.url) as heard:
         heard.listen_until(lambda: len(crossed_in(heard)) >= 3, 90)
         wait_until(lambda: len(lab.phone.taken) >= len(crossed_in(heard)))
         pictures = [received.payload for row, _, received, _ in heard.seen if row is topics.SNAPSHOT]
-    assert {(title, kind) for title, kind, _ in lab.phone.taken} == {("person in at gate (box)", "image/jpeg")}
+    assert {(title, kind) for title, kind, _ in lab.phone.taken} == {
+        ("person in at gate (box)", "image/jpeg")
+    }
     assert all(body.startswith(b"\xff\xd8") for _, _, body in lab.phone.taken)
     assert {body for _, _, body in lab.phone.taken} & set(pictures), "as the node sent it"
     newest = (lab.folder / "alerts" / "box-street-gate.jpg").read_bytes()
@@ -178,7 +183,7 @@ def test_what_happened_while_node_red_was_away_arrives_afterwards(lab: Lab) -> N
 
 
 def test_the_dashboard_shows_what_is_true_now(
-    lab: Lab, node: subprocess.Popen[str], chromium: Browser, tmp_path: Path
+    lab: Lab, node: subprocess.Popen[str], chromium: Browser
 ) -> None:
     page = chromium.new_page(viewport={"width": 1300, "height": 760})
     said: list[str] = []
@@ -197,7 +202,9 @@ def test_the_dashboard_shows_what_is_true_now(
 
 
 def cells(page: Page) -> list[list[str]]:
-    return [[cell.inner_text().strip() for cell in row.locator("td").all()] for row in page.locator("tr").all()]
+    return [
+        [cell.inner_text().strip() for cell in row.locator("td").all()] for row in page.locator("tr").all()
+    ]
 
 
 def counted(page: Page) -> bool:
@@ -210,7 +217,8 @@ def counted(page: Page) -> bool:
     )
 
 
-def test_a_setting_is_changed_and_answered(lab: Lab, node: subprocess.Popen[str]) -> None:
+@pytest.mark.usefixtures("node")
+def test_a_setting_is_changed_and_answered(lab: Lab) -> None:
     with listening(lab.broker.url) as heard:
         says = debug(lab)
         lab.node_red.press("pause")
