@@ -86,20 +86,20 @@ def test_everything_is_stored_although_database_and_loader_are_killed(
     def stored() -> int:
         return int(database.ask("select count(*) from darner.event", check=False) or 0)
 
-    with listening(own_broker.url) as heard:
-        with edge(tmp_path, config(own_broker.url, people_video, pace="realtime", loop=True)):
-            with loader(own_broker, database):
-                heard.listen_until(lambda: bool(heard.of(topics.ACK)))
-                database.kill()
-                known = len(heard.of(topics.EVENTS))
-                heard.listen_until(lambda: len(heard.of(topics.EVENTS)) >= known + 5)
-            # The loader dies with what it had read, and events come while nobody takes them.
+    settings = config(own_broker.url, people_video, pace="realtime", loop=True)
+    with listening(own_broker.url) as heard, edge(tmp_path, settings):
+        with loader(own_broker, database):
+            heard.listen_until(lambda: bool(heard.of(topics.ACK)))
+            database.kill()
             known = len(heard.of(topics.EVENTS))
             heard.listen_until(lambda: len(heard.of(topics.EVENTS)) >= known + 5)
-            database.start()
-            last = max(m.number for m in heard.of(topics.EVENTS))
-            with loader(own_broker, database):
-                heard.listen_until(lambda: max(m.number for m in heard.of(topics.ACK)) >= last, 90)
+        # The loader dies with what it had read, and events come while nobody takes them.
+        known = len(heard.of(topics.EVENTS))
+        heard.listen_until(lambda: len(heard.of(topics.EVENTS)) >= known + 5)
+        database.start()
+        last = max(m.number for m in heard.of(topics.EVENTS))
+        with loader(own_broker, database):
+            heard.listen_until(lambda: max(m.number for m in heard.of(topics.ACK)) >= last, 90)
     wanted = {m.number: m for m in heard.of(topics.EVENTS) if m.number <= last}
     assert set(wanted) == set(range(1, last + 1)), "the node lost none itself"
     rows = database.ask("select number, type from darner.event order by number").splitlines()[:last]
