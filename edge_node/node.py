@@ -238,6 +238,7 @@ class Node:
                 self._reload.on_signal()
             self._guard.mend()
             self._publisher.state.attend(self._publisher.newest, self._live)
+            self._homeassistant.attend()
             if time.monotonic() < next_report + METRICS_EVERY_S:
                 continue
             next_report = time.monotonic()
@@ -319,7 +320,11 @@ class Node:
         """Build the parts that handle incoming messages, and the inbox that hands out the messages."""
         config, client, definitions = self._config, self._client, self._definitions
         detector = self._detectors[0]
-        self._homeassistant = HomeAssistant(client, with_definitions(config, definitions))
+        vitals = self._monitor.read()
+        warm = [vitals.temperatures_c, *(gpu.temperature_c is not None for gpu in vitals.gpus)]
+        self._homeassistant = HomeAssistant(
+            client, with_definitions(config, definitions), thermometer=any(warm)
+        )
         self._reload = Reload(
             self._read,
             config,

@@ -24,9 +24,11 @@ from shared.wire.messages import (
     Label,
     LineDefinition,
     MaskDefinition,
+    Name,
     Named,
     Point,
     ZoneDefinition,
+    tidy,
 )
 
 _Metre = Annotated[float, Meta(ge=-1_000_000, le=1_000_000)]
@@ -285,6 +287,19 @@ class CameraSettings(Named):
         ),
     ] = field(default_factory=dict)
     suspects: SuspectSettings = field(default_factory=SuspectSettings)
+    area: Annotated[
+        Name | None,
+        Meta(
+            description="Area of the home into which Home Assistant puts the camera when it first sees it, "
+            "such as Garden; null: none"
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.area is not None:
+            object.__setattr__(self, "area", tidy(self.area, "area"))
+
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
 
 

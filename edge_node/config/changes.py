@@ -27,7 +27,11 @@ def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
             for name, camera in running.cameras.items()
         },
         model=replace(running.model, confidence=wanted.model.confidence),
-        homeassistant=replace(running.homeassistant, enabled=wanted.homeassistant.enabled),
+        homeassistant=replace(
+            running.homeassistant,
+            enabled=wanted.homeassistant.enabled,
+            viewer_url=wanted.homeassistant.viewer_url,
+        ),
         log_level=wanted.log_level,
     )
 
@@ -48,6 +52,7 @@ def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> Camer
         masks=wanted.masks,
         filters=wanted.filters,
         suspects=wanted.suspects,
+        area=wanted.area,
     )
 
 

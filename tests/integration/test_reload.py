@@ -25,7 +25,7 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
 from tests.conftest import Mosquitto, wait_until
-from tests.edge_node.publish.homeassistant.test_announcing import check
+from tests.edge_node.publish.homeassistant.rules import check, present
 from tests.integration.test_file_to_mqtt import Listener, config, edge, listening
 
 PARENT_SHA, DATA_SHA, TIME = "a" * 64, "b" * 64, "2026-01-02T03:04:05+00:00"
@@ -197,19 +197,17 @@ def test_home_assistant_follows_zones_that_are_drawn_and_configured_while_the_no
             while len(ha.received):
                 payload = ha.received.get().payload
                 came.append(orjson.loads(payload) if payload else {"components": {}})
-            return set(came[-1]["components"]) if came else set()
+            return set(present(came[-1])["components"]) if came else set()
 
         with running(broker, tmp_path, settings, prefix) as node:
             wait_until(lambda: {"zone-all-count", "line-gate-in"} <= components())
             node.ask("zones.set", camera="street", zones={"drawn": SQUARE}, lines={}, version=1)
             wait_until(lambda: "zone-drawn-count" in components() and "zone-all-count" not in components())
-            farewell, now = came[-2:]
             gone = {"zone-all-count": "sensor", "zone-all-occupied": "binary_sensor"}
             gone |= {"line-gate-in": "sensor", "line-gate-out": "sensor"}
             for key, platform in gone.items():
-                assert farewell["components"][key] == {"platform": platform}
-            assert farewell["components"].keys() - gone.keys() == now["components"].keys()
-            check(now)
+                assert came[-1]["components"][key] == {"platform": platform}
+            check(present(came[-1]))
             before = len(came)
             node.ask("set", detect_every=2)
             node.ask("reload")
@@ -221,7 +219,7 @@ def test_home_assistant_follows_zones_that_are_drawn_and_configured_while_the_no
             node.ask("reload")
             wait_until(lambda: "zone-filed-count" in components() and "zone-drawn-count" not in components())
             assert "picture" not in components()
-            check(came[-1])
+            check(present(came[-1]))
             settings["homeassistant"]["enabled"] = False
             node.write(settings)
             assert node.ask("reload").result["applied"] == ["homeassistant.enabled"]

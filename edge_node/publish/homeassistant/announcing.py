@@ -3,44 +3,78 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from edge_node.config.settings import EdgeConfig
-from edge_node.publish.homeassistant.camera import ORIGIN, device
+from edge_node.publish.homeassistant.camera import device
+from edge_node.publish.homeassistant.gone import (
+    Platforms,
+    platforms,
+    platforms_of,
+    shell,
+    with_farewell,
+    with_gone,
+)
+from edge_node.publish.homeassistant.node import node_device
+from edge_node.publish.homeassistant.parts import fitting
 from shared import limits
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.topics import check_prefix
 
+MEETS_S = 10.0
+"""How long Home Assistant gets, after its start, to take in what it is to lose."""
+MOST_GONE = 2 * limits.CAMERAS
+"""The most devices of which a farewell is kept; a node has never had so many."""
+
 
 class HomeAssistant:
-    """Announces a node's cameras to Home Assistant, and withdraws those of earlier runs that are gone.
+    """Announces a node and its cameras to Home Assistant, and withdraws those of earlier runs that are gone.
 
     Args:
         client: The connection.
         config: The node's configuration. Discovery is off unless `homeassistant.enabled` is set.
+        thermometer: Whether the node's machine says how warm it is.
+        clock: Monotonic seconds.
 
     Raises:
         ConfigError: `homeassistant.prefix` cannot begin a topic.
     """
 
-    def __init__(self, client: Client, config: EdgeConfig) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: Client,
+        config: EdgeConfig,
+        *,
+        thermometer: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._thermometer, self._clock = client, thermometer, clock
         self._prefix = check_prefix(config.homeassistant.prefix)
         self._node = config.node
-        self._lock = threading.Lock()  # guards the devices and the order of their messages
+        self._nothing = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="gone")
+        self._lock = threading.Lock()  # guards all below, and the order of the messages
         self._devices = self._of(config)
+        self._gone: dict[str, Platforms] = {}
+        """By a device's topic: what Home Assistant may still have of it."""
+        self._leaving: list[str] = []
+        self._due: float | None = None
         self._birth = f"{self._prefix}/status"
 
     def announce(self) -> None:
         """Publish every device, and subscribe to Home Assistant's status and to devices of earlier runs."""
-        self._client.subscribe(self._path("x")[: -len("x/config")] + "+/config", 1)
+        own = self._node_path()
+        self._client.subscribe(own, 1)
+        self._client.subscribe(own.removesuffix("config") + "+/config", 1)
         self._client.subscribe(self._birth, 0)
         with self._lock:
-            self._publish()
+            for path in self._devices:
+                self._say(path)
 
     def update(self, config: EdgeConfig) -> None:
         """Announce devices that have changed, and withdraw those that are gone.
@@ -51,75 +85,95 @@ class HomeAssistant:
         """
         with self._lock:
             before, self._devices = self._devices, self._of(config)
-            for path in before.keys() | self._devices.keys():
-                if before.get(path) == self._devices.get(path):
-                    continue
-                if path in before:
-                    self._replace(path, _platforms(before[path]))
-                else:
-                    self._client.set_state(topics.DISCOVERY, path, orjson.dumps(self._devices[path]))
+            # The node first, as in `_of`.
+            for path in dict.fromkeys([*self._devices, *before]):
+                if before.get(path) != self._devices.get(path):
+                    self._replace(path, platforms(before[path]) if path in before else {})
 
     def handle(self, received: Received) -> None:
         """Handle one message; messages that do not concern discovery are ignored."""
         if received.topic == self._birth:
             if received.payload == b"online" and not received.retain:
                 with self._lock:
-                    self._publish()
+                    self._welcome()
         elif received.retain and received.payload and received.topic.startswith(f"{self._prefix}/device/"):
-            before = _components(received.payload)
+            before = platforms_of(received.payload)
             with self._lock:
                 if before is not None:
                     self._replace(received.topic, before)
 
+    def attend(self) -> None:
+        """Let go for good what Home Assistant has met since it started; call this often."""
+        if self._due is None or self._clock() < self._due:
+            return
+        with self._lock:
+            self._due = None
+            leaving, self._leaving = self._leaving, []
+            for path in leaving:
+                if path in self._gone and path in self._devices:
+                    self._say(path)
+                    # Once more without it when Home Assistant has done that: it skips what comes meanwhile.
+                    self._gone.pop(path)
+                    self._later(path)
+                else:
+                    self._gone.pop(path, None)
+                    self._say(path)
+
     def _of(self, config: EdgeConfig) -> dict[str, dict[str, Any]]:
-        """The discovery payload of every camera, by topic; none where discovery is off."""
-        cameras = config.cameras if config.homeassistant.enabled else {}
-        return {self._path(name): device(config, name, cameras[name]) for name in cameras}
+        """The discovery payload of the node and of every camera, by topic; none where discovery is off."""
+        if not config.homeassistant.enabled:
+            return {}
+        # The node first: its cameras name it as the device by which they are connected.
+        devices = {self._node_path(): node_device(config, thermometer=self._thermometer)}
+        for name, camera in config.cameras.items():
+            path = topics.DISCOVERY.path(self._prefix, node=self._node, camera=name)
+            devices[path] = fitting(device(config, name, camera), f"camera {name}")
+        return devices
 
-    def _publish(self) -> None:
-        for path, payload in self._devices.items():
-            self._client.set_state(topics.DISCOVERY, path, orjson.dumps(payload))
+    def _welcome(self) -> None:
+        """Home Assistant has started: it learns of every device, and meets what it is to lose."""
+        for path in dict.fromkeys([*self._devices, *self._gone]):
+            if gone := self._gone.get(path):
+                self._publish(path, with_gone(self._device(path), gone, self._nothing))
+                self._later(path)
+            else:
+                self._say(path)
 
-    def _replace(self, path: str, before: dict[str, str]) -> None:
+    def _replace(self, path: str, before: Platforms) -> None:
         """Announce a device, and remove the components that it had before and no longer has.
 
         Args:
             path: The device's topic.
             before: The platform of each component that it had.
         """
-        now = self._devices.get(path)
-        if now is None:
+        now = self._devices.get(path, {"components": {}})["components"]
+        gone = {key: one for key, one in (self._gone.get(path, {}) | before).items() if key not in now}
+        if gone and (path in self._gone or len(self._gone) < MOST_GONE):
+            self._gone[path] = gone
+        else:
+            self._gone.pop(path, None)
+        self._say(path)
+
+    def _say(self, path: str) -> None:
+        """Publish a device with what it lets go; nothing where neither is left."""
+        gone = self._gone.get(path)
+        if gone or path in self._devices:
+            self._publish(path, with_farewell(self._device(path), gone or {}))
+        else:
             self._client.set_state(topics.DISCOVERY, path, b"")
-            return
-        gone = {key: platform for key, platform in before.items() if key not in now["components"]}
-        if gone:
-            # Home Assistant removes a component that is announced with its platform alone.
-            last = {key: {"platform": platform} for key, platform in gone.items()}
-            farewell = now | {"components": now["components"] | last}
-            self._client.set_state(topics.DISCOVERY, path, orjson.dumps(farewell))
-        self._client.set_state(topics.DISCOVERY, path, orjson.dumps(now))
 
-    def _path(self, camera: str) -> str:
-        return topics.DISCOVERY.path(self._prefix, node=self._node, camera=camera)
+    def _device(self, path: str) -> dict[str, Any]:
+        names = path.removeprefix(f"{self._prefix}/device/").removesuffix("/config").split("/")
+        return self._devices.get(path) or shell(".".join(["darner", *names]))
 
+    def _publish(self, path: str, payload: dict[str, Any]) -> None:
+        payload = fitting(payload, path)
+        self._client.set_state(topics.DISCOVERY, path, orjson.dumps(payload))
 
-def _components(payload: bytes) -> dict[str, str] | None:
-    """The platform of each component, if Darner announced the device; None if somebody else did."""
-    try:
-        message = orjson.loads(payload) if len(payload) <= limits.PAYLOAD_BYTES else None
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(message, dict) or not isinstance(message.get("origin"), dict):
-        return None
-    if message["origin"].get("name") != ORIGIN or not isinstance(message.get("components"), dict):
-        return None
-    return _platforms(message)
+    def _later(self, path: str) -> None:
+        if path not in self._leaving:
+            self._leaving.append(path)
+        self._due = self._clock() + MEETS_S
 
-
-def _platforms(message: dict[str, Any]) -> dict[str, str]:
-    """The platform of each component."""
-    return {
-        key: component["platform"]
-        for key, component in message["components"].items()
-        if isinstance(component, dict) and isinstance(component.get("platform"), str)
-    }
+    def _node_path(self) -> str:
+        return topics.NODE_DISCOVERY.path(self._prefix, node=self._node)

@@ -1,76 +1,163 @@
-"""One camera as a device of Home Assistant, made of topics that are published anyway.
-
-Source of the keys: https://www.home-assistant.io/integrations/mqtt/ (device discovery) and the pages of the
-platforms sensor, binary_sensor and camera.
-"""
+"""One camera as a device of Home Assistant, made of topics that are published anyway."""
 
 from __future__ import annotations
 
+import itertools
+import typing
 from typing import Any
 
-from edge_node import __version__
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
+from edge_node.publish.homeassistant.parts import (
+    ALWAYS,
+    DIAGNOSTIC,
+    EXPIRES_S,
+    MEASURED,
+    QUIET,
+    SETTING,
+    Components,
+    Keys,
+    attributes,
+    described,
+    literal,
+    metric,
+    on_if,
+    short,
+    state,
+)
+from edge_node.publish.homeassistant.places import add_line, add_line_events, add_zone, add_zone_events
 from shared.wire import topics
+from shared.wire.messages import CameraState
 from shared.wire.topics import Topic
 
-ORIGIN = "Darner"
-_NODE_THERE = "{{ value_json.status }}"
-_CAMERA_THERE = "{{ 'online' if value_json.status == 'streaming' else 'offline' }}"
+# A paused camera is well: its entities keep their values, and the switch says that it is paused.
+_CAMERA_THERE = "{{ 'online' if value_json.status in ['streaming', 'paused'] else 'offline' }}"
+_SINCE = "{{ {'since': (value_json.since_us / 1000000) | timestamp_utc} | tojson }}"
 
 
 def device(config: EdgeConfig, name: str, camera: CameraSettings) -> dict[str, Any]:
     """The discovery payload of one camera."""
-    where = {"node": config.node, "camera": name}
-    identifier = f"darner.{config.node}.{name}"  # no name has a dot, so two pairs never make one identifier
+    return _Camera(config, name, camera).payload()
 
-    def path(topic: Topic, **more: str) -> str:
-        return topic.path(config.mqtt.prefix, **where, **more)
 
-    node_status = topics.STATUS.path(config.mqtt.prefix, node=config.node)
-    components = {"objects": _sensor("Objects", path(topics.DETECTIONS), "{{ value_json.objects | count }}")}
-    if camera.thumbnail.fps:
-        components["picture"] = {"platform": "camera", "name": "Picture", "topic": path(topics.THUMBNAIL)}
-    for zone in camera.zones:
-        state = path(topics.ZONE, zone=zone)
-        components[f"zone-{zone}-count"] = _sensor(f"{zone} count", state, "{{ value_json.occupancy }}")
-        components[f"zone-{zone}-occupied"] = {
-            "platform": "binary_sensor",
-            "name": f"{zone} occupied",
-            "device_class": "occupancy",
-            "state_topic": state,
-            "value_template": "{{ 'ON' if value_json.occupancy > 0 else 'OFF' }}",
-        }
-    for line in camera.lines:
-        state = path(topics.ZONE, zone=line)
-        for key, word in (("entered", "in"), ("exited", "out")):
-            template = f"{{{{ value_json.{key} }}}}"
-            components[f"line-{line}-{word}"] = _sensor(f"{line} {word}", state, template, "total_increasing")
-    for key, component in components.items():
-        component["unique_id"] = f"{identifier}.{key}"
-    return {
-        "device": {
-            "identifiers": [identifier],
-            "name": f"{config.node} {name}",
-            "manufacturer": ORIGIN,
+class _Camera:
+    def __init__(self, config: EdgeConfig, name: str, camera: CameraSettings) -> None:
+        self._config, self._name, self._camera = config, name, camera
+        # No name has a dot, so two pairs never make one identifier.
+        self._components = Components(f"darner.{config.node}.{name}")
+        node_status = topics.STATUS.path(config.mqtt.prefix, node=config.node)
+        self._node_there: Keys = {"topic": node_status, "value_template": "{{ value_json.status }}"}
+        self._with_node: Keys = {"availability": [self._node_there]}
+        self._events = self._path(topics.EVENTS)
+
+    def payload(self) -> dict[str, Any]:
+        """The discovery payload. What matters most comes first, because a message holds only so much."""
+        self._add_objects()
+        self._add_pictures()
+        self._add_status()
+        self._add_settings()
+        for zone, definition in self._camera.zones.items():
+            topic = self._path(topics.ZONE, zone=zone)
+            add_zone(self._components, zone, definition.name or zone, definition, topic)
+        for line, drawn in self._camera.lines.items():
+            add_line(self._components, line, drawn.name or line, self._path(topics.ZONE, zone=line))
+        self._add_metrics()
+        for line, drawn in self._camera.lines.items():
+            add_line_events(self._components, line, drawn.name or line, self._events)
+        for zone, definition in self._camera.zones.items():
+            add_zone_events(self._components, zone, definition.name or zone, definition, self._events)
+        there = {"topic": self._path(topics.CAMERA_STATUS), "value_template": _CAMERA_THERE}
+        return described(self._components, self._about(), [self._node_there, there])
+
+    def _about(self) -> Keys:
+        config = self._config
+        about: Keys = {
+            # A name for people says enough; an identifier may be no more than "front".
+            "name": self._camera.name or f"{config.node_name or config.node} {self._name}",
             "model": "Camera",
-            "sw_version": __version__,
-        },
-        "origin": {"name": ORIGIN, "sw_version": __version__},
-        "availability": [
-            {"topic": node_status, "value_template": _NODE_THERE},
-            {"topic": path(topics.CAMERA_STATUS), "value_template": _CAMERA_THERE},
-        ],
-        "availability_mode": "all",
-        "components": components,
-    }
+            "via_device": f"darner.{config.node}",
+        }
+        if self._camera.area is not None:
+            about["suggested_area"] = self._camera.area
+        if config.homeassistant.viewer_url is not None:
+            about["configuration_url"] = config.homeassistant.viewer_url
+        return about
 
+    def _path(self, topic: Topic, **more: str) -> str:
+        return topic.path(self._config.mqtt.prefix, node=self._config.node, camera=self._name, **more)
 
-def _sensor(name: str, state_topic: str, template: str, state_class: str = "measurement") -> dict[str, Any]:
-    return {
-        "platform": "sensor",
-        "name": name,
-        "state_topic": state_topic,
-        "value_template": template,
-        "state_class": state_class,
-    }
+    def _add_objects(self) -> None:
+        topic, entity = self._path(topics.COUNT), self._components.entity
+        expires = {"expire_after": EXPIRES_S}
+        by_class = attributes(topic, "{{ value_json.classes | tojson }}")
+        total = state(topic, "{{ value_json.total }}")
+        entity("objects", "sensor", "Objects", total, expires, MEASURED, by_class)
+        occupied = state(topic, on_if("value_json.total > 0"))
+        entity("occupied", "binary_sensor", "Occupied", occupied, expires, {"device_class": "occupancy"})
+        # The classes that its owner has named: a model may know a thousand others.
+        named = [zone.classes for zone in self._camera.zones.values()]
+        named += [line.classes for line in self._camera.lines.values()]
+        for label in dict.fromkeys(itertools.chain.from_iterable(named)):
+            one = state(topic, f"{{{{ value_json.classes.get({literal(label)}, 0) }}}}")
+            name = f"{label[:1].upper()}{label[1:]} count"
+            entity(f"class-{label}", "sensor", name, one, expires, MEASURED)
+
+    def _add_pictures(self) -> None:
+        entity = self._components.entity
+        if self._camera.thumbnail.fps:
+            entity("picture", "camera", "Picture", {"topic": self._path(topics.THUMBNAIL), "qos": 0})
+        if self._camera.snapshot.enabled:
+            every_track = f"{self._path(topics.SNAPSHOT, track='x').removesuffix('x')}+"
+            newest = {"image_topic": every_track, "content_type": "image/jpeg", "qos": 1}
+            entity("last_event", "image", "Last event", newest, ALWAYS)
+
+    def _add_status(self) -> None:
+        topic, entity = self._path(topics.CAMERA_STATUS), self._components.entity
+        states = {"device_class": "enum", "options": list(typing.get_args(CameraState))}
+        said: Keys = {"expire_after": EXPIRES_S, **DIAGNOSTIC, **self._with_node}
+        status = {**state(topic, "{{ value_json.status }}"), **attributes(topic, _SINCE)}
+        entity("status", "sensor", "Status", status, states, said)
+        entity("reason", "sensor", "Reason", state(topic, short("reason")), said)
+
+    def _add_settings(self) -> None:
+        topic = self._path(topics.SETTINGS)
+        prefix, node = self._config.mqtt.prefix, self._config.node
+        command: Keys = {
+            "command_topic": topics.REQUEST.path(prefix, node=node, command="set"),
+            **SETTING,
+            **self._with_node,
+        }
+
+        def request(key: str, value: str) -> str:
+            return f'{{"camera": "{self._name}", "{key}": {value}}}'
+
+        def number(key: str, name: str, template: str, *more: Keys) -> None:
+            now = {**state(topic, f"{{{{ value_json.{key} }}}}"), "command_template": request(key, template)}
+            self._components.entity(key, "number", name, now, command, *more)
+
+        pause = {
+            **state(topic, on_if("value_json.paused")),
+            "state_on": "ON",
+            "state_off": "OFF",
+            "payload_on": request("paused", "true"),
+            "payload_off": request("paused", "false"),
+        }
+        self._components.entity("paused", "switch", "Pause", pause, command)
+        number("confidence", "Confidence", "{{ value }}", {"min": 0, "max": 1, "step": 0.01})
+        every = {"min": 1, "max": 100, "step": 1, "mode": "box", "unit_of_measurement": "frames"}
+        number("detect_every", "Detect every", "{{ value | int }}", every)
+        rate = {"min": 0, "max": 60, "step": 0.5, "mode": "box", "unit_of_measurement": "fps"}
+        number("thumbnail_fps", "Picture rate", "{{ value }}", rate, QUIET)
+
+    def _add_metrics(self) -> None:
+        topic = topics.METRICS.path(self._config.mqtt.prefix, node=self._config.node)
+        entity = self._components.entity
+
+        def of_camera(field: str) -> Keys:
+            return {**metric(topic, f"{{{{ value_json.cameras['{self._name}'].{field} }}}}"), **QUIET}
+
+        rate = {"unit_of_measurement": "fps", **MEASURED}
+        entity("fps_in", "sensor", "Frames captured", of_camera("fps_in"), rate)
+        entity("fps_out", "sensor", "Frames analysed", of_camera("fps_out"), rate)
+        dropped = {"state_class": "total_increasing", "unit_of_measurement": "frames"}
+        entity("dropped", "sensor", "Frames dropped", of_camera("dropped"), dropped)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,156 +17,70 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
 
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.inbox import Inbox
-from edge_node.publish.homeassistant.announcing import HomeAssistant
-from edge_node.publish.homeassistant.camera import device
+from edge_node.publish.homeassistant.announcing import MEETS_S, HomeAssistant
 from shared.errors import ConfigError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
-from shared.settings import convert
 from shared.wire import messages, topics
 from tests.conftest import REPO, Mosquitto, wait_until
-
-# What Home Assistant's schemas take (homeassistant/components/mqtt: schemas.py, sensor.py, binary_sensor.py,
-# camera.py); a key that is not here makes it refuse or ignore the entity.
-SHARED = {"availability", "availability_mode", "state_topic", "command_topic", "qos", "encoding"}
-TOP = SHARED | {"device", "origin", "components"}
-DEVICE = {
-    "identifiers",
-    "connections",
-    "manufacturer",
-    "model",
-    "model_id",
-    "name",
-    "hw_version",
-    "sw_version",
-}
-DEVICE |= {"serial_number", "suggested_area", "via_device", "configuration_url"}
-ENTITY = {"platform", "name", "unique_id", "icon", "entity_category", "enabled_by_default", "object_id"}
-PLATFORMS: dict[str, tuple[set[str], set[str]]] = {  # required, and allowed besides
-    "sensor": ({"state_topic"}, {"value_template", "state_class", "unit_of_measurement", "device_class"}),
-    "binary_sensor": ({"state_topic"}, {"value_template", "device_class", "payload_on", "payload_off"}),
-    "camera": ({"topic"}, {"image_encoding"}),
-}
-STATE_CLASSES = {"measurement", "total", "total_increasing"}
+from tests.edge_node.publish.homeassistant.rules import PLATFORMS, check, config, present, rendered
 
 
-def config(camera: dict[str, Any] | None = None, **changes: Any) -> EdgeConfig:
-    polygon = [[0, 0], [1, 0], [1, 1], [0, 1]]
-    street = {
-        "source": "0",
-        "zones": {"all": {"polygon": polygon}, "a-count": {"polygon": polygon}},
-        "lines": {"gate": {"points": [[0.5, 1], [0.5, 0]]}},
-    }
-    given = {
-        "node": "box",
-        "cameras": {"street": street | (camera or {})},
-        "homeassistant": {"enabled": True},
-    }
-    return convert(EdgeConfig, given | changes, where="test")
+@dataclass
+class Announcing:
+    """A node's connection with discovery on it."""
 
-
-def check(payload: dict[str, Any]) -> None:
-    """The published rules."""
-    assert set(payload) <= TOP
-    assert payload["origin"]["name"]
-    assert set(payload["origin"]) <= {"name", "sw_version", "support_url"}
-    assert payload["device"]["identifiers"]
-    assert set(payload["device"]) <= DEVICE
-    assert payload["availability_mode"] in {"all", "any", "latest"}
-    for item in payload["availability"]:
-        assert set(item) <= {"topic", "payload_available", "payload_not_available", "value_template"}
-        assert item["topic"]
-    for component in payload["components"].values():
-        required, optional = PLATFORMS[component["platform"]]
-        assert required | {"unique_id", "platform"} <= set(component) <= required | optional | ENTITY
-        assert component.get("state_class", "measurement") in STATE_CLASSES
-        assert component.get("device_class", "occupancy") == "occupancy"
-    ids = [component["unique_id"] for component in payload["components"].values()]
-    assert len(set(ids)) == len(ids)
-
-
-def rendered(template: str, payload: bytes) -> str:
-    """As Home Assistant does: its templates are sandboxed Jinja with value and value_json."""
-    environment = SandboxedEnvironment(undefined=StrictUndefined)
-    return environment.from_string(template).render(value=payload.decode(), value_json=orjson.loads(payload))
-
-
-def test_a_device_keeps_the_published_rules() -> None:
-    settings = config()
-    payload = device(settings, "street", settings.cameras["street"])
-    check(payload)
-    kinds = [(component["platform"], component["name"]) for component in payload["components"].values()]
-    assert kinds == [
-        ("sensor", "Objects"),
-        ("camera", "Picture"),
-        ("sensor", "all count"),
-        ("binary_sensor", "all occupied"),
-        ("sensor", "a-count count"),
-        ("binary_sensor", "a-count occupied"),
-        ("sensor", "gate in"),
-        ("sensor", "gate out"),
-    ]
-    classes = [component.get("state_class") for component in payload["components"].values()]
-    assert classes[-2:] == ["total_increasing"] * 2
-    no_pictures = config({"thumbnail": {"fps": 0}})
-    assert "picture" not in device(no_pictures, "street", no_pictures.cameras["street"])["components"]
-
-
-NAME = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
-
-
-@given(node=NAME, cameras=st.sets(NAME, min_size=1, max_size=4), zones=st.sets(NAME, max_size=6))
-def test_no_two_entities_of_any_configuration_share_an_id(
-    node: str, cameras: set[str], zones: set[str]
-) -> None:
-    half = sorted(zones)[: len(zones) // 2]
-    camera = {
-        "zones": {name: {"polygon": [[0, 0], [1, 0], [1, 1]]} for name in zones - set(half)},
-        "lines": {name: {"points": [[0, 0], [1, 1]]} for name in half},
-    }
-    settings = config(node=node, cameras={name: {"source": "0"} | camera for name in cameras})
-    payloads = [device(settings, name, one) for name, one in settings.cameras.items()]
-    ids = [c["unique_id"] for payload in payloads for c in payload["components"].values()]
-    assert len(set(ids)) == len(ids)
-    for payload in payloads:
-        check(payload)
+    client: Client
+    discovery: HomeAssistant
 
 
 @contextmanager
-def announcing(broker: Mosquitto, settings: EdgeConfig) -> Iterator[Client]:
-    """A node's connection with discovery on it, as `python -m edge_node` wires it."""
+def announcing(
+    broker: Mosquitto, settings: EdgeConfig, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Announcing]:
+    """Discovery as `python -m edge_node` wires it."""
     with Client(MqttSettings(url=broker.url), name="edge") as client:
         assert client.wait_connected(10)
-        discovery = HomeAssistant(client, settings)
+        discovery = HomeAssistant(client, settings, clock=clock)
         Inbox(client, "darner/v1", settings.node, {}, discovery.handle).start()
         discovery.announce()
-        yield client
+        yield Announcing(client, discovery)
 
 
-def retained(broker: Mosquitto, prefix: str) -> dict[str, dict[str, Any]]:
-    """What Home Assistant would find if it started now."""
-    found = {}
-    with Client(MqttSettings(url=broker.url), name="reader") as reader:
-        reader.subscribe(f"{prefix}/#", 1)
+class Found:
+    """What Home Assistant would find if it started now: the devices below a prefix."""
+
+    def __init__(self, reader: Client, prefix: str) -> None:
+        self._reader, self._found = reader, dict[str, dict[str, Any]]()
+        reader.subscribe(f"{prefix}/device/#", 1)
+
+    def now(self) -> dict[str, dict[str, Any]]:
         try:
             while True:
-                received = reader.received.get(0.4)
-                if received.retain and received.topic.endswith("/config"):
-                    found[received.topic] = orjson.loads(received.payload)
+                received = self._reader.received.get(0.01)
+                if received.payload:
+                    self._found[received.topic] = orjson.loads(received.payload)
+                else:
+                    self._found.pop(received.topic, None)
         except TimeoutError:
-            return found
+            return dict(self._found)
+
+
+@contextmanager
+def reading(broker: Mosquitto, prefix: str) -> Iterator[Found]:
+    with Client(MqttSettings(url=broker.url), name="reader") as reader:
+        yield Found(reader, prefix)
 
 
 def test_devices_go_with_their_cameras_zones_and_the_setting(broker: Mosquitto) -> None:
     prefix = "ha-life"
     enabled = {"enabled": True, "prefix": prefix}
     foreign = f"{prefix}/device/box/printer/config"
+    box, street, yard = (f"{prefix}/device/box{one}/config" for one in ("", "/street", "/yard"))
     with Client(MqttSettings(url=broker.url), name="other") as other:
         assert other.wait_connected(10)
         other.set_state(topics.DISCOVERY, foreign, b'{"origin": {"name": "other"}, "components": {}}')
@@ -173,42 +89,81 @@ def test_devices_go_with_their_cameras_zones_and_the_setting(broker: Mosquitto) 
         "street": {"source": "0", "zones": {"all": {"polygon": [[0, 0], [1, 0], [1, 1]]}}},
         "yard": {"source": "1"},
     }
-    with announcing(broker, config(cameras=two, homeassistant=enabled)):
-        wait_until(lambda: len(retained(broker, prefix)) == 3)
-    street, yard = f"{prefix}/device/box/street/config", f"{prefix}/device/box/yard/config"
-    assert set(retained(broker, prefix)) == {street, yard, foreign}
+    with reading(broker, prefix) as ha, announcing(broker, config(cameras=two, homeassistant=enabled)):
+        wait_until(lambda: set(ha.now()) == {box, street, yard, foreign})
 
-    with Client(MqttSettings(url=broker.url), name="ha") as listener:
-        listener.subscribe(f"{prefix}/#", 1)
-        assert listener.wait_subscribed(10)
-        with announcing(broker, config(cameras={"street": {"source": "0"}}, homeassistant=enabled)):
-            wait_until(lambda: set(retained(broker, prefix)) == {street, foreign})
-            live = []
-            try:
-                while True:
-                    received = listener.received.get(0.3)
-                    live += [received.payload] if received.topic == street and not received.retain else []
-            except TimeoutError:
-                pass
-    removed = {"zone-all-count": {"platform": "sensor"}, "zone-all-occupied": {"platform": "binary_sensor"}}
-    said = [orjson.loads(payload)["components"] for payload in live]
-    # Once is enough; a subscription that met the moment of connecting is made twice and answered twice.
-    assert any({name: one.get(name) for name in removed} == removed for one in said[:-1])
-    assert set(said[-1]) == {"objects", "picture"}
+    now = [0.0]
+    one = config(cameras={"street": {"source": "0"}}, homeassistant=enabled)
+    with reading(broker, prefix) as ha, announcing(broker, one, lambda: now[0]) as node:
+        # A Home Assistant that is there loses them now. One that is down has to meet them first.
+        wait_until(lambda: {street, yard} <= set(ha.now()) and not whole(ha.now()[yard]))
+        wait_until(lambda: "zone-all-count" not in whole(ha.now()[street]))
+        found = ha.now()
+        assert found[street]["components"]["zone-all-count"] == {"platform": "sensor"}
+        assert found[street]["components"]["zone-all-event"] == {"platform": "event"}
+        assert found[street]["components"]["zone-all-on_entered"] == {"platform": "device_automation"}
+        assert found[yard]["components"]["objects"] == {"platform": "sensor"}
 
-    with announcing(broker, config(homeassistant={"enabled": False, "prefix": prefix})):
-        wait_until(lambda: set(retained(broker, prefix)) == {foreign})
+        node.client.publish(topics.EVENTS, f"{prefix}/status", b"online")
+        wait_until(lambda: whole(ha.now()[yard]))
+        found = ha.now()
+        met = found[street]["components"]["zone-all-count"]
+        assert met["unique_id"] == "darner.box.street.zone-all-count"
+        assert found[yard]["device"] == {"identifiers": ["darner.box.yard"]}
+        for device in (found[street], found[yard]):
+            for gone in device["components"].values():
+                required = PLATFORMS.get(gone["platform"], (set(), set()))[0]
+                assert required <= set(gone), "Home Assistant would refuse it"
+
+        node.discovery.attend()
+        assert whole(ha.now()[yard]), "it has had no time to meet them"
+        now[0] += MEETS_S
+        node.discovery.attend()
+        wait_until(lambda: set(ha.now()) == {box, street, foreign})
+        assert ha.now()[street]["components"]["zone-all-count"] == {"platform": "sensor"}
+        now[0] += MEETS_S
+        node.discovery.attend()
+        wait_until(lambda: "zone-all-count" not in ha.now()[street]["components"])
+
+        node.discovery.update(config(homeassistant={"enabled": False, "prefix": prefix}))
+        wait_until(lambda: not whole(ha.now()[box]))
+        wait_until(lambda: not whole(ha.now()[street]))
+
+
+def whole(device: dict[str, Any]) -> set[str]:
+    return set(present(device)["components"])
+
+
+def test_a_zone_that_comes_back_is_no_longer_let_go(broker: Mosquitto) -> None:
+    prefix = "ha-back"
+    enabled = {"enabled": True, "prefix": prefix}
+    street = f"{prefix}/device/box/street/config"
+    with reading(broker, prefix) as ha, announcing(broker, config(homeassistant=enabled)) as node:
+        wait_until(lambda: street in ha.now())
+        node.discovery.update(config({"zones": {}}, homeassistant=enabled))
+        wait_until(lambda: "zone-all-count" not in whole(ha.now()[street]))
+        node.discovery.update(config(homeassistant=enabled))
+        wait_until(lambda: "zone-all-count" in whole(ha.now()[street]))
+        everything = ha.now()[street]
+        assert whole(everything) == set(everything["components"])
 
 
 def test_home_assistants_start_is_answered(broker: Mosquitto) -> None:
     prefix = "ha-birth"
     settings = config(homeassistant={"enabled": True, "prefix": prefix})
     with Client(MqttSettings(url=broker.url), name="ha") as ha, announcing(broker, settings):
-        wait_until(lambda: retained(broker, prefix))
+        with reading(broker, prefix) as found:
+            wait_until(lambda: len(found.now()) == 2)
         ha.subscribe(f"{prefix}/device/#", 1)
-        assert ha.received.get(10).retain
+        assert [ha.received.get(10).retain for _ in range(2)] == [True, True]
         ha.publish(topics.EVENTS, f"{prefix}/status", b"online")
-        assert not ha.received.get(10).retain
+        answers = [ha.received.get(10) for _ in range(2)]
+        assert [one.retain for one in answers] == [False, False]
+        # A camera names the node as the device that it is connected by, so that one must be there first.
+        assert [one.topic.removeprefix(f"{prefix}/device/") for one in answers] == [
+            "box/config",
+            "box/street/config",
+        ]
         ha.publish(topics.EVENTS, f"{prefix}/status", b"offline")
         with pytest.raises(TimeoutError):
             ha.received.get(0.5)
@@ -266,24 +221,27 @@ def test_what_a_real_node_announces_is_there_and_its_templates_render(
         ha.subscribe("ha-real/#", 1)
         path = "ha-real/discovery/device/box/street/config"
         base = f"{prefix}/box/camera/street"
-        needed = {path, f"{base}/thumbnail", f"{base}/detections", f"{base}/zone/all", f"{base}/zone/gate"}
+        own = "ha-real/discovery/device/box/config"
+        of_camera = ("thumbnail", "count", "settings", "status", "zone/all", "zone/gate")
+        needed = {path, own, f"{prefix}/box/info", *(f"{base}/{one}" for one in of_camera)}
         while not needed <= set(last):
             received = ha.received.get(30)
             last[received.topic] = received.payload
     process.terminate()
     said = process.communicate(timeout=20)[1]
     assert process.returncode == 0, said
-    payload = orjson.loads(last[path])
-    check(payload)
-    assert [rendered(a["value_template"], last[a["topic"]]) for a in payload["availability"]] == [
-        "online"
-    ] * 2
-    for key, component in payload["components"].items():
-        if component["platform"] == "camera":
-            assert last[component["topic"]].startswith(b"\xff\xd8")
-            continue
-        value = rendered(component["value_template"], last[component["state_topic"]])
-        assert value in ("ON", "OFF") if key.endswith("occupied") else int(value) >= 0
+    assert orjson.loads(last[own])["device"]["identifiers"] == ["darner.box"]
+    for device in (orjson.loads(last[path]), orjson.loads(last[own])):
+        check(device)
+        for key, component in device["components"].items():
+            if "value_template" not in component or component.get("qos") == 0:  # metrics come after 5 s
+                continue
+            topic = component.get("state_topic", component.get("topic"))
+            if topic.endswith("/events") and topic not in last:
+                continue
+            value = rendered(component["value_template"], last[topic])
+            assert value or topic.endswith("/events"), key
+    assert last[f"{base}/thumbnail"].startswith(b"\xff\xd8")
     assert "hunter2" not in said
     assert not any(b"hunter2" in payload for payload in last.values())
     assert messages.decode(messages.NodeInfo, last[f"{prefix}/box/info"]).node == "box"

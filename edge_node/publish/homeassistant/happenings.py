@@ -1,0 +1,106 @@
+"""Events of zones and lines in Home Assistant: an event entity for each, and device triggers.
+
+Both take live events only. One that comes late or again is `historical`: by then it is no reason to act, and
+Home Assistant would enter it under the time at which it came. Totals do not depend on events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_node.publish.homeassistant.parts import ALWAYS, Components
+from shared.wire.messages import EventType, ZoneDefinition
+
+ATTRIBUTES = ("label", "track_id", "dwell_s", "count", "snapshot", "event_id")
+"""What an event entity says of its last event, where the event has it."""
+
+
+@dataclass(frozen=True)
+class Happens:
+    """Something that can happen in a zone or at a line.
+
+    Attributes:
+        event: Its type on the wire.
+        name: Its type in Home Assistant.
+        trigger: What the automation editor calls it; None: it offers no trigger.
+        direction: Of a crossing.
+    """
+
+    event: EventType
+    name: str
+    trigger: str | None = None
+    direction: Literal["in", "out"] | None = None
+
+
+CROSSINGS = (
+    Happens("line_crossed", "in", "crossed in", "in"),
+    Happens("line_crossed", "out", "crossed out", "out"),
+)
+
+
+def of_zone(zone: ZoneDefinition) -> Iterator[Happens]:
+    """What can happen in a zone, by its definition."""
+    yield Happens("zone_entered", "entered", "entered")
+    yield Happens("zone_exited", "exited", "exited")
+    yield Happens("zone_lost", "lost")
+    if zone.loitering_s is not None:
+        yield Happens("loitering", "loitering", "loitering")
+    # These have states, whose changes the automation editor offers anyway.
+    if zone.queue:
+        yield Happens("queue_started", "queue_started")
+        yield Happens("queue_ended", "queue_ended")
+    if zone.crowd is not None:
+        yield Happens("crowd_started", "crowd_started")
+        yield Happens("crowd_ended", "crowd_ended")
+
+
+def add_event(
+    components: Components, key: str, name: str, topic: str, place: str, kinds: Sequence[Happens]
+) -> None:
+    """Add the event entity of a zone or line.
+
+    Args:
+        components: The device's entities.
+        key: The entity's key.
+        name: Its name for people.
+        topic: The topic of the camera's events.
+        place: The identifier of the zone or line.
+        kinds: What can happen there.
+    """
+    # A crossing's type in Home Assistant is its direction.
+    known = {kind.event: "value_json.direction" if kind.direction else f"'{kind.name}'" for kind in kinds}
+    names = ", ".join(f"'{event}': {name}" for event, name in known.items())
+    template = (
+        f"{{% set kind = {{{names}}}.get(value_json.type) %}}"
+        f"{{% if kind and value_json.zone == '{place}' and not value_json.historical %}}"
+        f"{{{{ dict(value_json.items() | selectattr(0, 'in', {list(ATTRIBUTES)}) | rejectattr(1, 'none'), "
+        "event_type=kind) | tojson }}{% endif %}"
+    )
+    components.entity(
+        key,
+        "event",
+        name,
+        {"state_topic": topic, "value_template": template, "qos": 1},
+        {"event_types": [kind.name for kind in kinds]},
+        ALWAYS,
+    )
+
+
+_TOLD = (
+    "{{ '' if value_json.historical else "
+    "value_json.type ~ ' ' ~ value_json.zone ~ ' ' ~ value_json.direction }}"
+)
+
+
+def add_triggers(
+    components: Components, prefix: str, topic: str, place: str, kinds: Sequence[Happens]
+) -> None:
+    """Add the device triggers of a zone or line; the arguments are as in `add_event`, with a key's prefix."""
+    for kind in kinds:
+        if kind.trigger is None:
+            continue
+        key = f"{prefix}-on_{kind.name}"
+        match = (_TOLD, f"{kind.event} {place} {kind.direction}")
+        components.trigger(key, place, kind.trigger, topic, match)

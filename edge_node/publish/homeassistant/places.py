@@ -1,0 +1,94 @@
+"""The entities of zones and lines."""
+
+from __future__ import annotations
+
+from edge_node.publish.homeassistant.happenings import CROSSINGS, add_event, add_triggers, of_zone
+from edge_node.publish.homeassistant.parts import (
+    EXPIRES_S,
+    MEASURED,
+    SECONDS,
+    Components,
+    Keys,
+    on_if,
+    state,
+)
+from shared.wire.messages import ZoneDefinition
+
+# A total begins again at 0 when the node starts. Home Assistant's statistics go on where they were, because
+# the node says since when it counts; a node of an earlier version does not.
+_SINCE: Keys = {
+    "state_class": "total",
+    "last_reset_value_template": "{{ (value_json.started_us / 1000000) | timestamp_utc "
+    "if value_json.get('started_us') else '' }}",
+}
+
+
+def _tens(field: str) -> str:
+    """The template of a duration that grows all the time: each new state is a row in a database."""
+    return f"{{{{ (value_json.{field} / 10) | int * 10 }}}}"
+
+
+def add_zone(components: Components, zone: str, name: str, definition: ZoneDefinition, topic: str) -> None:
+    """Add the entities of a zone's numbers.
+
+    None is disabled by default: Home Assistant keeps a disabled one for ever when its zone goes.
+
+    Args:
+        components: The device's entities.
+        zone: The zone's identifier.
+        name: Its name for people.
+        definition: Decides which of its rules have entities.
+        topic: The topic of its numbers.
+    """
+
+    def numbers(template: str) -> Keys:
+        return {**state(topic, template), "expire_after": EXPIRES_S}
+
+    def number(field: str) -> Keys:
+        return numbers(f"{{{{ value_json.{field} }}}}")
+
+    # No key has a dash behind the identifier, which may have some: so two zones never share a unique id.
+    entity, key = components.entity, f"zone-{zone}"
+    entity(f"{key}-count", "sensor", f"{name} count", number("occupancy"), MEASURED)
+    occupied = numbers(on_if("value_json.occupancy > 0"))
+    entity(f"{key}-occupied", "binary_sensor", f"{name} occupied", occupied, {"device_class": "occupancy"})
+    entity(f"{key}-entered", "sensor", f"{name} entered", number("entered"), _SINCE)
+    entity(f"{key}-exited", "sensor", f"{name} exited", number("exited"), _SINCE)
+    entity(f"{key}-stay", "sensor", f"{name} average stay", number("dwell.average_s | round(1)"), SECONDS)
+    if definition.loitering_s is not None:
+        entity(
+            f"{key}-loitering", "binary_sensor", f"{name} loitering", numbers(on_if("value_json.loitering"))
+        )
+    if definition.crowd is not None:
+        crowded = numbers(on_if("value_json.crowded"))
+        entity(f"{key}-crowded", "binary_sensor", f"{name} crowded", crowded)
+    if definition.queue:
+        wait = number("queue.completed_average_s | round(1)")
+        entity(f"{key}-queue", "sensor", f"{name} queue length", number("queue.length"), MEASURED)
+        entity(f"{key}-wait", "sensor", f"{name} average wait", wait, SECONDS)
+        longest = numbers(_tens("queue.wait_longest_s"))
+        entity(f"{key}-longest_wait", "sensor", f"{name} longest wait now", longest, SECONDS)
+    longest = numbers(_tens("dwell.ongoing_max_s"))
+    entity(f"{key}-longest_stay", "sensor", f"{name} longest stay now", longest, SECONDS)
+
+
+def add_line(components: Components, line: str, name: str, topic: str) -> None:
+    """Add the totals of a line; the arguments are as in `add_zone`."""
+    for field, word in (("entered", "in"), ("exited", "out")):
+        total = {**state(topic, f"{{{{ value_json.{field} }}}}"), "expire_after": EXPIRES_S}
+        components.entity(f"line-{line}-{word}", "sensor", f"{name} {word}", total, _SINCE)
+
+
+def add_zone_events(
+    components: Components, zone: str, name: str, definition: ZoneDefinition, topic: str
+) -> None:
+    """Add the event entity and the device triggers of a zone, from the topic of its camera's events."""
+    kinds = tuple(of_zone(definition))
+    add_event(components, f"zone-{zone}-event", f"{name} activity", topic, zone, kinds)
+    add_triggers(components, f"zone-{zone}", topic, zone, kinds)
+
+
+def add_line_events(components: Components, line: str, name: str, topic: str) -> None:
+    """Add the event entity and the device triggers of a line, from the topic of its camera's events."""
+    add_event(components, f"line-{line}-event", f"{name} crossing", topic, line, CROSSINGS)
+    add_triggers(components, f"line-{line}", topic, line, CROSSINGS)
