@@ -486,6 +486,7 @@ export interface ZoneState {
   loitering_ids: number[];
   crowded: boolean;
   started_us: number | null;
+  watched: boolean;
 }
 
 export interface ZoneStays {

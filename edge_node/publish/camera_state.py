@@ -192,7 +192,7 @@ class CameraState:
         """Publish the last numbers without those who are there, because nobody looks at them any more."""
         for numbers in map(_left, item.report.numbers.values()):
             if numbers.zone in self._defined and numbers != self._numbers.get(numbers.zone, (None, 0.0))[0]:
-                self._say_zone(numbers, item.frame, now_s)
+                self._say_zone(numbers, item.frame, now_s, watched=False)
         self._classes, self._counted = dict.fromkeys(self._classes, 0), None
         self._say_count(item.frame.captured_ns // 1000)
 
@@ -207,9 +207,9 @@ class CameraState:
         )
         self._say(topics.CAMERA_STATUS, messages.encode(message), camera=self._camera)
 
-    def _say_zone(self, numbers: ZoneNumbers, frame: Frame, now_s: float) -> None:
+    def _say_zone(self, numbers: ZoneNumbers, frame: Frame, now_s: float, *, watched: bool = True) -> None:
         self._numbers[numbers.zone] = (numbers, now_s)
-        message = self._composer.zone(numbers, frame, self._started_us.get(numbers.zone))
+        message = self._composer.zone(numbers, frame, self._started_us.get(numbers.zone), watched=watched)
         self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=numbers.zone)
 
     def _count(self, item: Analysed, now_s: float, *, at_once: bool = False) -> None:

@@ -133,15 +133,20 @@ class Composer:
             snapshot=snapshot,
         )
 
-    def zone(self, numbers: ZoneNumbers, frame: Frame, started_us: int | None = None) -> messages.ZoneState:
+    def zone(
+        self, numbers: ZoneNumbers, frame: Frame, started_us: int | None = None, *, watched: bool = True
+    ) -> messages.ZoneState:
         """The numbers of a zone or line as of a frame.
 
         Args:
             numbers: As analytics has computed them.
             frame: The frame.
             started_us: When the counters began at zero.
+            watched: Whether the frame shows who is there; False: nobody looks any more.
         """
-        return messages.ZoneState(**self._frame_head(frame), **_short(vars(numbers)), started_us=started_us)
+        return messages.ZoneState(
+            **self._frame_head(frame), **_short(vars(numbers)), started_us=started_us, watched=watched
+        )
 
     def first_zone(self, camera: str, numbers: ZoneNumbers, started_us: int) -> messages.ZoneState:
         """The numbers of a zone or line before the camera's first frame."""
@@ -152,6 +157,7 @@ class Composer:
             captured_us=started_us,
             **vars(numbers),
             started_us=started_us,
+            watched=False,
         )
 
     def by_label(self, found: Mapping[int, int]) -> dict[str, int]:

@@ -128,7 +128,8 @@ class Rollup:
         """Note the numbers that a node publishes, of a frame that was captured at a believed time."""
         session = self._places.session(state.node, state.session, at_us)
         place = self._places.place(state.node, state.camera, state.zone, state.kind)
-        if state.kind != "zone":
+        # Zeros of a camera that gives no frames say nothing about who is inside.
+        if state.kind != "zone" or not state.watched:
             return
         standing = self._standing(place, session)
         if standing.told is None and not standing.recent:

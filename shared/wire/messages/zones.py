@@ -184,3 +184,10 @@ class ZoneState(ZoneNumbers, FrameMessage):
             "1970 UTC; null: an older node"
         ),
     ] = None
+    watched: Annotated[
+        bool,
+        Meta(
+            description="False: occupancy, queue and loitering are 0 because the camera has given no frame "
+            "yet or has ended, and not because the zone was seen to be empty"
+        ),
+    ] = True

@@ -122,6 +122,7 @@ def test_before_a_node_is_online_nothing_is_left_of_what_an_earlier_run_has_coun
     assert order.count("zone") == 2
     zones = [messages.decode(messages.ZoneState, payload) for name, payload in seen if name == "zone"]
     assert {(one.zone, one.occupancy, one.entered) for one in zones} == {("all", 0, 0), ("left", 0, 0)}
+    assert not any(one.watched for one in zones)
     assert all(one.started_us is not None and one.started_us >= before_us for one in zones)
     count = messages.decode(messages.CountState, dict(seen)["count"])
     assert (count.total, count.classes) == (0, {})
@@ -243,7 +244,8 @@ def test_a_farewell_leaves_nobody_inside_and_comes_before_the_end(broker: Mosqui
         said.state.end("street", said.newest)
         seen = said.since()
     assert names(seen) == ["zone", "count", "camera_status"]
-    assert messages.decode(messages.ZoneState, seen[0][1]).occupancy == 0
+    zone = messages.decode(messages.ZoneState, seen[0][1])
+    assert (zone.occupancy, zone.watched) == (0, False), "not because anybody was seen to leave"
     assert b'"ended"' in seen[2][1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 import sqlite3
@@ -157,6 +158,14 @@ def test_a_viewer_that_missed_the_beginning_learns_the_difference_from_the_zones
     assert read(database, T0 + MINUTE_US, T0 + 9 * MINUTE_US, 60).occupancy_mean == [
         1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0,
     ]  # fmt: skip
+
+
+def test_the_zeros_of_a_camera_that_has_ended_take_nobody_away_before_its_end(path: Path) -> None:
+    inside = Scene("s", []).event("zone_entered", T0 + MINUTE_US)
+    end = T0 + 4 * MINUTE_US
+    farewell = dataclasses.replace(numbers("s", end, 0), watched=False)
+    database = stored(path, inside, states=(numbers("s", end, 1), farewell))
+    assert read(database, T0 + MINUTE_US, end, 60).occupancy_mean == [1.0, 1.0, 1.0]
 
 
 def test_old_retained_numbers_change_nothing(path: Path) -> None:
