@@ -349,12 +349,15 @@ def test_states_of_nodes_and_cameras_are_shown(
     page = open_page(viewer.url)
     state = page.locator(".tile .state")
     expect(state).to_have_text("streaming")
+    edge.zone("yard", "square", occupancy=2)
+    expect(page.locator(".camera-zones")).to_have_attribute("data-live", "true")
     edge.camera_status("yard", "reconnecting", reason="connection refused")
     expect(state).to_have_text("reconnecting")
     expect(page.locator(".notice")).to_contain_text("connection refused")
     edge.announce("yard", online=False)
     expect(state).to_have_text("node offline")
     expect(page.locator(".notice")).to_have_text("The node is offline")
+    expect(page.locator(".camera-zones")).to_have_attribute("data-live", "false")
     expect(page.locator(".node")).to_have_text("test offline")
 
 

@@ -92,11 +92,13 @@ class Newest:
                         "queue": definition.get("queue", False),
                         "classes": definition["classes"],
                     }
+        live = _live(self._hub)
         for message in messages(self._hub, "zone"):
             numbers, key = message["message"], (message["node"], message["camera"], message["zone"])
             zone = found.setdefault(key, _zone(*key, numbers["kind"]))
             zone |= {name: numbers[name] for name in ("entered", "exited")}
-            zone["occupancy"] = numbers["occupancy"] if numbers["kind"] == "zone" else None
+            is_live = numbers["kind"] == "zone" and live.get(key[:2]) == numbers["session"]
+            zone["occupancy"] = numbers["occupancy"] if is_live else None
         if self._history.exists:
             with self._history.reading() as db:
                 for place in series.places(db):
@@ -110,6 +112,19 @@ def messages(hub: Hub, *kinds: str) -> Iterable[dict[str, Any]]:
     for update in hub.known(*kinds):
         message: dict[str, Any] = orjson.loads(updates.content(update.payload))
         yield message
+
+
+def _live(hub: Hub) -> dict[tuple[str, str], str]:
+    """The session of each camera whose numbers are of now (docs/reference/wire.md: live, or left over)."""
+    online: dict[str, str] = {}
+    live: dict[tuple[str, str], str] = {}
+    for message in messages(hub, "status", "camera_status"):
+        said = message["message"]
+        if message["type"] == "status":
+            online[message["node"]] = said["session"] if said["status"] == "online" else ""
+        elif said["status"] in ("streaming", "paused"):
+            live[message["node"], message["camera"]] = said["session"]
+    return {key: session for key, session in live.items() if session == online.get(key[0])}
 
 
 def _camera(found: dict[tuple[str, str], dict[str, Any]], node: str, camera: str) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class ZoneSummary:
     Attributes:
         current: Whether it is defined now.
         queue: Whether it is read as a queue, so that its stays are waits.
-        occupancy: Objects inside now; null for lines, and until numbers arrive.
+        occupancy: Objects inside now; null for lines, and while the camera gives no frames.
     """
 
     node: Id

@@ -137,6 +137,27 @@ def test_nodes_cameras_and_zones_are_those_on_the_broker(viewer: ViewerProcess) 
     assert square["classes"] == ["person"]
 
 
+def test_nobody_is_said_to_be_inside_while_the_camera_gives_no_frames(
+    viewer: ViewerProcess, edge: FakeEdge
+) -> None:
+    def inside() -> int | None:
+        _, square = get(viewer, "/api/v1/zones").json["zones"]
+        assert square["entered"] == 5, "what was counted stays"
+        number: int | None = square["occupancy"]
+        return number
+
+    try:
+        edge.camera_status("yard", "reconnecting")
+        wait_until(lambda: inside() is None)
+        edge.camera_status("yard", "streaming")
+        wait_until(lambda: inside() == 2)
+        edge.announce("yard", online=False)
+        wait_until(lambda: inside() is None)
+    finally:
+        edge.announce("yard")
+    wait_until(lambda: inside() == 2)
+
+
 def test_the_picture_of_a_camera_is_its_newest(viewer: ViewerProcess) -> None:
     answer = get(viewer, "/api/v1/cameras/test/yard/picture")
     assert answer.headers["Content-Type"] == "image/jpeg"

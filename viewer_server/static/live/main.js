@@ -154,6 +154,7 @@ class LivePage {
   #tellTile(tile) {
     const { status, info, metrics } = this.#nodes.get(tile.node) ?? {};
     tile.nodeStatus = status;
+    this.#zones.setLive(keyOf(tile.node, tile.camera), tile.isLive);
     tile.canMask = info?.capabilities.includes("masks") ?? false;
     tile.metrics = metrics?.cameras[tile.camera];
   }
@@ -164,6 +165,7 @@ class LivePage {
     this.#announced.add(keyOf(node, camera));
     const tile = this.#tileOf(node, camera);
     tile.status = status;
+    this.#zones.setLive(keyOf(node, camera), tile.isLive);
     tile.refresh();
   }
 

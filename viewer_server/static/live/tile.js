@@ -274,6 +274,11 @@ export class Tile {
     this.#canvas.setAttribute("aria-label", `${this.#paused ? "Held" : "Live"} picture of camera ${this.camera}: ${about}`);
   }
 
+  /** Whether the numbers that were heard last are of now: docs/reference/wire.md, "Live, or left over". */
+  get isLive() {
+    return this.nodeStatus?.status === "online" && ["streaming", "paused"].includes(this.status?.status ?? "");
+  }
+
   #refreshState() {
     const offline = this.nodeStatus?.status === "offline";
     const status = offline ? "node offline" : (this.status?.status ?? "unknown");

@@ -18,6 +18,8 @@ export class ZonePanel {
   #defined = new Map(); // how many zones and lines there are, by "node/camera"
   /** @type {Map<string, Home>} */
   #cameras = new Map(); // by "node/camera"
+  /** @type {Map<string, boolean>} */
+  #live = new Map(); // whether the numbers are of now, by "node/camera"
 
   /**
    * Shows the numbers of a zone or line; null removes them.
@@ -48,6 +50,16 @@ export class ZonePanel {
   }
 
   /**
+   * Says whether a camera's numbers are of now, or were left by a run that has ended.
+   * @param {string} id "node/camera"
+   * @param {boolean} live
+   */
+  setLive(id, live) {
+    this.#live.set(id, live);
+    this.#refresh();
+  }
+
+  /**
    * Shows the zones and lines of one camera, or of all.
    * @param {string | null} id "node/camera"; null for all.
    */
@@ -60,6 +72,7 @@ export class ZonePanel {
     this.#cameras.forEach(({ section }) => section.remove());
     this.#cameras.clear();
     this.#defined.clear();
+    this.#live.clear();
     this.#refresh();
   }
 
@@ -96,7 +109,10 @@ export class ZonePanel {
   }
 
   #refresh() {
-    this.#cameras.forEach(({ section }, id) => { section.hidden = this.#only !== null && id !== this.#only; });
+    this.#cameras.forEach(({ section }, id) => {
+      section.hidden = this.#only !== null && id !== this.#only;
+      section.dataset.live = String(this.#live.get(id) ?? false);
+    });
     byId("no-zones").hidden = [...this.#defined].some(([id, count]) => count && (this.#only ?? id) === id);
   }
 }
