@@ -46,6 +46,7 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         suspects=SuspectSettings(after_s=60),
         source=1,
         name="Der Hof",
+        area="Garten",
     )
     wanted = replace(
         RUNNING,
@@ -53,7 +54,7 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         node_name="Der Laden",
         cameras={"yard": yard, "gate": YARD},
         model=ModelSettings(name="yolox_s", confidence=0.4),
-        homeassistant=HomeAssistantSettings(enabled=True, prefix="ha"),
+        homeassistant=HomeAssistantSettings(enabled=True, prefix="ha", viewer_url="http://v"),
         log_level="DEBUG",
     )
     now = with_live_changes(RUNNING, wanted)
@@ -65,8 +66,10 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         "cameras.yard.masks",
         "cameras.yard.filters",
         "cameras.yard.suspects.after_s",
+        "cameras.yard.area",
         "model.confidence",
         "homeassistant.enabled",
+        "homeassistant.viewer_url",
         "log_level",
     ]
     assert list(changed_keys(now, wanted)) == [

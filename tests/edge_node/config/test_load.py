@@ -74,3 +74,28 @@ def test_a_source_beside_another_camera_is_an_error(
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError, match=r"--source watches one camera.*cameras\.door is set as well"):
         load.node(None, "rtsp://cam/1", [])
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("viewer.local:8080", "write http:// or https://"),
+        ("ftp://viewer.local", "write http:// or https://"),
+        ("http://", "write http:// or https://"),
+        ("http://viewer local", "write http:// or https://"),
+        ("http://[::1", "write http:// or https://"),
+        ("https://me:hunter2@viewer.local", "leave the login out"),
+    ],
+)
+def test_an_address_to_which_home_assistant_cannot_link_is_refused(url: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as error:
+        load.configuration(None, [f"homeassistant.viewer_url={url}"])
+    assert "viewer_url" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+def test_an_area_is_tidied_like_a_name() -> None:
+    cameras = load.configuration(None, ["cameras.yard.source=0", "cameras.yard.area= Cafe\u0301 "]).cameras
+    assert cameras["yard"].area == "Caf\u00e9"
+    with pytest.raises(ConfigError, match="area holds the character U\\+202E"):
+        load.configuration(None, ["cameras.yard.source=0", "cameras.yard.area=a\u202eb"])
