@@ -30,7 +30,10 @@ export type Settings = Partial<
 /** A zone, line or mask while it is edited. */
 export interface Shape {
   kind: Kind;
+  /** The identifier; what people call it is in `more`. */
   name: string;
+  /** Whether the identifier follows the name for people: it was drawn just now, and nobody has chosen one. */
+  follows?: boolean;
   points: Point[];
   more: Settings;
 }
@@ -47,6 +50,8 @@ export interface EditedCamera {
   hidesZones: boolean;
   /** Whether the node knows masks. */
   readonly canMask: boolean;
+  /** The same of names for people. */
+  readonly canName: boolean;
   readonly tracks: {
     readonly overMs: number;
     inside(points: Point[], anchor: Anchor | undefined, classes: string[]): number;

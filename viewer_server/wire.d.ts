@@ -44,6 +44,8 @@ export interface CameraStatus {
 export interface CameraSummary {
   node: string;
   camera: string;
+  name: string | null;
+  node_name: string | null;
   status: CameraStatus | null;
   source: string | null;
   zones: number;
@@ -409,6 +411,9 @@ export interface StoredEvent {
   oldest: number | null;
   gap: Gap | null;
   historical: boolean;
+  node_name: string | null;
+  camera_name: string | null;
+  zone_name: string | null;
   snapshot_url: string | null;
 }
 
@@ -504,6 +509,7 @@ export interface ZoneSummary {
   node: string;
   camera: string;
   zone: string;
+  name: string | null;
   kind: string;
   current: boolean;
   queue: boolean;

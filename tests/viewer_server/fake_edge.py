@@ -98,7 +98,7 @@ class FakeEdge:
     session: str = "s1"
     prefix: str = topics.DEFAULT_PREFIX
     version: str = "5"
-    capabilities: tuple[str, ...] = ("masks",)
+    capabilities: tuple[str, ...] = ("masks", "names")
 
     def __enter__(self) -> FakeEdge:
         settings = MqttSettings(
@@ -124,10 +124,12 @@ class FakeEdge:
         online: bool = True,
         told: Mapping[str, CameraInfo] | None = None,
         lineage: Mapping[str, str] | None = None,
+        name: str | None = None,
     ) -> None:
         """Status, manifest and a streaming camera each.
 
         The manifest has what `told` says of some cameras, and `lineage` of the model's file.
+        People call the node `name`.
         """
         status = NodeStatus(
             node=self.node,
@@ -140,6 +142,7 @@ class FakeEdge:
             node=self.node,
             session=self.session,
             published_us=now_us(),
+            name=name,
             version="0.1.0",
             cameras=tuple(
                 (told or {}).get(name) or CameraInfo(camera=name, source="test", zones=1, lines=1)

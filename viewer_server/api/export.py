@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,7 @@ import flask
 import orjson
 
 from shared.wire.messages import Event
+from viewer_server.api.called import Called
 from viewer_server.stored import feed
 from viewer_server.stored.feed import Filter, Position
 from viewer_server.stored.reading import EXPORT_TURN_S, Database
@@ -24,6 +26,8 @@ EVENT_COLUMNS = (
     "time", "node", "camera", "type", "zone", "label", "track_id", "direction", "dwell_s", "count",
     "event_id", "historical",
 )  # fmt: skip
+NAME_COLUMNS = ("node_name", "camera_name", "zone_name")
+"""At the end, because programs count columns."""
 
 
 def series_csv(series: dict[str, Any]) -> flask.Response:
@@ -34,11 +38,11 @@ def series_csv(series: dict[str, Any]) -> flask.Response:
     return _download((_lines([header, *rows]),), "text/csv; charset=utf-8", "series.csv")
 
 
-def events_csv(history: Database, wanted: Filter) -> flask.Response:
-    """Events as a table."""
-    return _events(
-        history, wanted, _lines([EVENT_COLUMNS]), _row_lines, "text/csv; charset=utf-8", "events.csv"
-    )
+def events_csv(history: Database, wanted: Filter, names: Called) -> flask.Response:
+    """Events as a table, with what people call their places now."""
+    head = _lines([(*EVENT_COLUMNS, *NAME_COLUMNS)])
+    lines = functools.partial(_row_lines, names)
+    return _events(history, wanted, head, lines, "text/csv; charset=utf-8", "events.csv")
 
 
 def events_ndjson(history: Database, wanted: Filter) -> flask.Response:
@@ -75,10 +79,14 @@ def _json_lines(events: list[Event]) -> bytes:
     return b"".join(orjson.dumps(event) + b"\n" for event in events)
 
 
-def _row_lines(events: list[Event]) -> bytes:
+def _row_lines(names: Called, events: list[Event]) -> bytes:
     return _lines(
         [
-            (_time(event.occurred_us), *(getattr(event, name) for name in EVENT_COLUMNS[1:]))
+            (
+                _time(event.occurred_us),
+                *(getattr(event, name) for name in EVENT_COLUMNS[1:]),
+                *names.of(event.node, event.camera, event.zone).values(),
+            )
             for event in events
         ]
     )

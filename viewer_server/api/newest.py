@@ -64,7 +64,8 @@ class Newest:
             if message["type"] == "info":
                 for about in message["message"]["cameras"]:
                     one = _camera(found, message["node"], about["camera"])
-                    one |= {name: about[name] for name in ("source", "zones", "lines")}
+                    one |= {name: about[name] for name in ("name", "source", "zones", "lines")}
+                    one["node_name"] = message["message"]["name"]
             else:
                 _camera(found, message["node"], message["camera"])["status"] = message["message"]
         return {"cameras": [found[key] for key in sorted(found)]}
@@ -88,6 +89,7 @@ class Newest:
                 for name, definition in message["message"][f"{kind}s"].items():
                     key = message["node"], message["camera"], name
                     found[key] = _zone(*key, kind) | {
+                        "name": definition["name"],
                         "current": True,
                         "queue": definition.get("queue", False),
                         "classes": definition["classes"],
@@ -131,6 +133,8 @@ def _camera(found: dict[tuple[str, str], dict[str, Any]], node: str, camera: str
     empty = {
         "node": node,
         "camera": camera,
+        "name": None,
+        "node_name": None,
         "status": None,
         "source": None,
         "zones": 0,
@@ -145,6 +149,7 @@ def _zone(node: str, camera: str, zone: str, kind: str) -> dict[str, Any]:
         "node": node,
         "camera": camera,
         "zone": zone,
+        "name": None,
         "kind": kind,
         "current": False,
         "queue": False,

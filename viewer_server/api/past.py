@@ -8,6 +8,7 @@ import flask
 
 from shared.wire.messages import now_us
 from viewer_server.api import export
+from viewer_server.api.called import called
 from viewer_server.api.endpoint import Refused, jpeg
 from viewer_server.api.schemas import (
     DAY_US,
@@ -19,6 +20,7 @@ from viewer_server.api.schemas import (
     SnapshotQuery,
     ZoneRange,
 )
+from viewer_server.live.hub import Hub
 from viewer_server.stored import feed, series, snapshots
 from viewer_server.stored.feed import Filter, Position
 from viewer_server.stored.reading import Database
@@ -31,11 +33,13 @@ class Past:
     """The endpoints, one method each.
 
     Args:
+        hub: Knows what people call nodes, cameras and zones.
         history: Events and sums.
         pictures: The best picture of each track.
     """
 
-    def __init__(self, history: Database, pictures: Database) -> None:
+    def __init__(self, hub: Hub, history: Database, pictures: Database) -> None:
+        self._hub = hub
         self._history = history
         self._pictures = pictures
 
@@ -71,12 +75,15 @@ class Past:
             if event.track_id is not None
         }
         kept: set[TrackKey] = set()
+        names = called(self._hub)
         if self._pictures.exists:
             with self._pictures.reading() as db:
                 kept = snapshots.stored(db, set(tracks.values()))
         return {
             "events": [
-                vars(event) | {"snapshot_url": _snapshot_url(track) if track in kept else None}
+                vars(event)
+                | names.of(event.node, event.camera, event.zone)
+                | {"snapshot_url": _snapshot_url(track) if track in kept else None}
                 for event in found
                 for track in [tracks.get(event.event_id)]
             ],
@@ -85,7 +92,7 @@ class Past:
 
     def events_csv(self, query: EventQuery) -> flask.Response:
         """Streamed."""
-        return export.events_csv(self._history, _filter(query))
+        return export.events_csv(self._history, _filter(query), called(self._hub))
 
     def events_ndjson(self, query: EventQuery) -> flask.Response:
         """Streamed."""

@@ -67,7 +67,7 @@ class Parts:
 def table(parts: Parts) -> tuple[Endpoint, ...]:
     """Every endpoint, in the document's order."""
     newest = Newest(parts.hub, parts.history)
-    past = Past(parts.history, parts.pictures)
+    past = Past(parts.hub, parts.history, parts.pictures)
     asked = Asked(parts.hub, parts.requests, parts.versions)
 
     return (

@@ -21,6 +21,7 @@ from shared.wire.messages import (
     LineDefinition,
     MaskDefinition,
     Metrics,
+    Name,
     NodeInfo,
     NodeStatus,
     Pixels,
@@ -101,10 +102,12 @@ class NodeMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSummary:
-    """A camera of a node."""
+    """A camera of a node; its name and that of its node are null where there is none."""
 
     node: Id
     camera: Id
+    name: Name | None
+    node_name: Name | None
     status: CameraStatus | None
     source: Text | None
     zones: int
@@ -126,12 +129,14 @@ class ZoneSummary:
     Attributes:
         current: Whether it is defined now.
         queue: Whether it is read as a queue, so that its stays are waits.
+        name: What people call it; null where there is no name, or the zone is not defined now.
         occupancy: Objects inside now; null for lines, and while the camera gives no frames.
     """
 
     node: Id
     camera: Id
     zone: Id
+    name: Name | None
     kind: Annotated[str, Meta(description="zone or line")]
     current: bool
     queue: bool
@@ -285,8 +290,11 @@ class EventPage(EventQuery):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredEvent(Event):
-    """An event, with the address of its track's best picture; null when none is kept."""
+    """An event, what people call its places now, and its track's best picture; null where there is none."""
 
+    node_name: Name | None = None
+    camera_name: Name | None = None
+    zone_name: Name | None = None
     snapshot_url: Text | None = None
 
 

@@ -46,14 +46,15 @@ def test_a_zone_is_drawn_shaped_named_saved_and_deleted_with_the_mouse(
     drag(page, (0.4, 0.5), (0.45, 0.55))  # all of it
     save(page, 2)
     saved = edge.store["yard"].zones["front-door"]
+    assert saved.name == "front door"
     shape = [(0.25, 0.35), (0.5, 0.25), (0.75, 0.35), (0.85, 0.95), (0.25, 0.85)]
     assert_near(saved.polygon, shape)
     assert (saved.queue, saved.loitering_s, saved.classes) == (True, 20, ("person",))
     assert saved.crowd is not None
     assert saved.crowd.count == 4
     button(page, "Edit zones, lines and masks").click()
-    page.locator("#editor").get_by_role("button", name="front-door").click()
-    button(page, "Delete front-door").click()
+    page.locator("#editor").get_by_role("button", name="front door").click()
+    button(page, "Delete front door").click()
     save(page, 3)
     assert edge.store["yard"].zones == {}
 
@@ -196,11 +197,15 @@ def test_what_cannot_work_is_said_before_it_is_saved(
     page.get_by_label("Counts", exact=True).press("Enter")
     expect(problems).to_contain_text("asks for unicorn, which the model does not know")
     expect(button(page, "Save")).to_be_enabled()  # odd, but the author's to decide
-    for name, reason in (("", "needs a name"), ("ö", "needs a name"), ("square", "has the name of another")):
-        page.get_by_label("Name", exact=True).fill(name)
+    for name, reason in (
+        ("", "needs an identifier"),
+        ("ö", "needs an identifier"),
+        ("square", "has the identifier of another"),
+    ):
+        page.get_by_label("Identifier").fill(name)
         expect(problems).to_contain_text(reason)
         expect(button(page, "Save")).to_be_disabled()
-    page.get_by_label("Name", exact=True).fill("gate")
+    page.get_by_label("Identifier").fill("gate")
     save(page, 2)
     expect(page.locator(".said")).to_contain_text("Warning: line 'gate' asks for class 'unicorn'")
 

@@ -1,6 +1,7 @@
 // What has to happen until a camera is on the screen, and what to do next. Only pages without a camera load this.
 
 import { byId, element } from "../common/dom.js";
+import { called, isolated } from "../common/names.js";
 
 /** @param {import("../live/status.js").About} about @param {string[]} nodes Their names. */
 export function showSteps(about, nodes) {
@@ -11,7 +12,7 @@ export function showSteps(about, nodes) {
     [about.connected, about.connected ? "This page is connected to the viewer." : "Connecting to the viewer."],
     [broker, about.broker ? `The viewer is connected to the broker at ${about.brokerUrl}.`
       : `The viewer looks for the broker${about.brokerUrl ? ` at ${about.brokerUrl}` : ""}. Is it running (mqtt.url)?`],
-    known ? [true, `Edge node ${nodes.join(", ")} is known.`] : [false,
+    known ? [true, `Edge node ${nodes.map((node) => isolated(called(node))).join(", ")} is known.`] : [false,
       `An edge node must announce itself on ${about.prefix || "darner/v1"}/…/status. On the machine that reaches the `
         + "cameras, the first of these commands finds them, and the second starts a node:",
       "darner-edge discover --output darner.yaml",

@@ -1,11 +1,12 @@
 // Events in words.
 
-/** @import { Event } from "../../wire" */
+/** @import { Event, StoredEvent } from "../../wire" */
 
 import { element } from "./dom.js";
 import { duration } from "./format.js";
+import { label, named } from "./names.js";
 
-/** @type {Record<Event["type"], (event: Event) => (string | Node)[]>} */
+/** @type {Record<Event["type"], (event: Event | StoredEvent) => (string | Node)[]>} */
 const SAYS = {
   track_started: (e) => [who(e), " appeared"],
   track_ended: (e) => [who(e), " left the picture", after(e)],
@@ -24,8 +25,9 @@ const SAYS = {
 
 /** @param {Event} e */
 const who = (e) => `${e.label ?? "Track"} ${e.track_id ?? ""}`.trim();
-/** @param {Event} e */
-const name = (e) => element("strong", {}, e.zone ?? "?");
+/** The name of the zone or line: a stored event brings it along. @param {Event | StoredEvent} e */
+const name = ({ zone, ...e }) => element("strong", {},
+  zone == null ? "?" : "zone_name" in e ? named(e.zone_name, zone) : label(e.node, e.camera, zone));
 /** @param {Event} e */
 const after = (e) => (e.dwell_s == null ? "" : ` after ${duration(e.dwell_s)}`);
 /** @param {Event} e */
@@ -33,6 +35,6 @@ const number = (e) => (e.count == null ? "" : ` of ${e.count}`);
 
 /**
  * An event in words: text and elements. A type that only newer nodes know is shown by its name.
- * @param {Event} event
+ * @param {Event | StoredEvent} event
  */
 export const sentence = (event) => SAYS[event.type]?.(event) ?? [event.type];

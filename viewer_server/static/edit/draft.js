@@ -6,8 +6,9 @@
  */
 
 import { problemOf } from "../common/geometry.js";
+import { isolated } from "../common/names.js";
 import { Steps } from "../common/steps.js";
-import { titleOf } from "./words.js";
+import { nameOf, titleOf } from "./words.js";
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -52,10 +53,15 @@ export function differences(before, after) {
   const flat = ({ zones, lines, masks, filters }) => new Map([...Object.entries({ ...zones, ...lines, ...masks }),
     ...Object.entries(filters).map(/** @returns {[string, object]} */ ([name, filter]) => [`the filter of ${name}`, filter])]);
   const [old, now] = [flat(before), flat(after)];
+  /** @param {string} key */
+  const shown = (key) => {
+    const one = now.get(key) ?? old.get(key);
+    return isolated((one && "name" in one && typeof one.name === "string" && one.name) || key);
+  };
   return {
-    added: [...now.keys()].filter((name) => !old.has(name)),
-    changed: [...now.keys()].filter((name) => old.has(name) && JSON.stringify(old.get(name)) !== JSON.stringify(now.get(name))),
-    removed: [...old.keys()].filter((name) => !now.has(name)),
+    added: [...now.keys()].filter((key) => !old.has(key)).map(shown),
+    changed: [...now.keys()].filter((key) => old.has(key) && JSON.stringify(old.get(key)) !== JSON.stringify(now.get(key))).map(shown),
+    removed: [...old.keys()].filter((key) => !now.has(key)).map(shown),
   };
 }
 
@@ -127,9 +133,22 @@ export class Draft extends Steps {
    */
   add(kind, points) {
     this.edit(() => {
-      this.shapes.push({ kind, name: this.#freeName(kind), points, more: {} });
+      this.shapes.push({ kind, name: this.#freeName(kind), follows: true, points, more: {} });
       this.selected = this.shapes.length - 1;
     });
+  }
+
+  /**
+   * Gives a shape a name for people; without one, or with one that is its identifier, it goes by its identifier.
+   * @param {Shape} shape
+   * @param {string} name
+   */
+  call(shape, name) {
+    const identifier = name.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 64);
+    const isFree = !this.shapes.some((other) => other !== shape && other.name === identifier);
+    if (shape.follows && identifier && isFree) shape.name = identifier;
+    if (name && name !== shape.name) shape.more.name = name;
+    else if (shape.more.name) shape.more.name = null;
   }
 
   /** @param {number} index */
@@ -167,12 +186,13 @@ export class Draft extends Steps {
   problems(classes) {
     /** @type {{stops: boolean, text: string}[]} */
     const found = [];
-    this.shapes.forEach(({ kind, name, points, more }, index) => {
-      const who = `${titleOf(kind)} ${name || "without a name"}`;
+    this.shapes.forEach((shape, index) => {
+      const { kind, name, points, more } = shape;
+      const who = `${titleOf(kind)} ${nameOf(shape) || "without a name"}`;
       /** @param {string} text */
       const say = (text, stops = false) => found.push({ stops, text: `${who} ${text}` });
-      if (!NAME.test(name)) say("needs a name of letters, digits, - or _", true);
-      else if (this.shapes.findIndex((other) => other.name === name) < index) say("has the name of another", true);
+      if (!NAME.test(name)) say("needs an identifier of letters, digits, - or _", true);
+      else if (this.shapes.findIndex((other) => other.name === name) < index) say("has the identifier of another", true);
       const problem = problemOf(kind, points);
       if (problem) say(problem);
       if (!classes.length) return;

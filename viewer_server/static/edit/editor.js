@@ -11,7 +11,7 @@ import { filterForm } from "./filters.js";
 import { formFor } from "./form.js";
 import { Overlay } from "./overlay.js";
 import { listOf, save } from "./versions.js";
-import { advice, preview } from "./words.js";
+import { advice, nameOf, preview } from "./words.js";
 
 const PREVIEW_MS = 250;
 
@@ -109,7 +109,7 @@ export class Editor {
     finish.disabled = !this.#overlay.canFinish;
     turn.hidden = shape?.kind !== "line";
     remove.hidden = !shape;
-    if (shape) remove.setAttribute("aria-label", `Delete ${shape.name}`);
+    if (shape) remove.setAttribute("aria-label", `Delete ${nameOf(shape)}`);
     undo.disabled = tool ? !this.#overlay.corners : !draft.canUndo;
     redo.hidden = Boolean(tool);
     redo.disabled = !draft.canRedo;
@@ -120,11 +120,11 @@ export class Editor {
   /** @param {Shape | undefined} shape */
   #refreshPanel(shape) {
     const { draft } = this;
-    const built = JSON.stringify([draft.selected, draft.shapes.map(({ kind }) => kind), Boolean(shape), this.#stamp, this.tile.canMask]);
+    const built = JSON.stringify([draft.selected, draft.shapes.map(({ kind }) => kind), Boolean(shape), this.#stamp, this.tile.canMask, this.tile.canName]);
     if (built !== this.#built) this.#buildPanel(shape);
     this.#built = built;
     this.#rows.forEach((row, index) => {
-      row.name.textContent = draft.shapes[index].name || "(no name)";
+      row.name.textContent = nameOf(draft.shapes[index]) || "(no name)";
       row.root.setAttribute("aria-pressed", String(index === draft.selected));
     });
     const problems = draft.problems(this.classes()).map(({ text }) => text);
@@ -138,7 +138,7 @@ export class Editor {
     const { draft } = this;
     const focused = this.#rows.findIndex(({ root }) => root === document.activeElement);
     this.#rows = draft.shapes.map(({ kind }, index) => {
-      const name = element("span", { class: "name" });
+      const name = element("bdi", { class: "name" });
       const count = element("span", { class: "quiet" });
       const root = button("", () => this.#overlay.select(index), { class: "row-button", "data-kind": kind });
       root.append(name, count);
@@ -150,7 +150,7 @@ export class Editor {
       element("div", { class: "bar" }, button("Draw a line", () => this.draw("line")), button("Draw a zone", () => this.draw("zone")),
         ...(this.tile.canMask ? [button("Draw a mask", () => this.draw("mask"))] : [])),
       element("div", { class: "rows" }, ...this.#rows.map(({ root }) => root)),
-      ...(shape ? [formFor(draft, this.classes(), () => this.#refresh())] : []),
+      ...(shape ? [formFor(draft, this.classes(), () => this.#refresh(), this.tile.canName)] : []),
       ...(this.tile.canMask ? [this.#filters()] : []),
       element("div", { role: "status" }, element("ul", { id: "problems", class: "problems" })),
       element("p", { class: "quiet" }, "A changed zone or line starts counting anew; the others keep their counts. " +

@@ -6,7 +6,7 @@
  */
 
 import { svg } from "../common/dom.js";
-import { titleOf } from "./words.js";
+import { nameOf, titleOf } from "./words.js";
 
 /** @param {number} value */
 const percent = (value) => `${Math.round(value * 100)} %`;
@@ -26,7 +26,9 @@ export const hatching = () => svg("defs", {}, svg("pattern", { id: "hatch", widt
  * @param {number} width Of the overlay.
  * @param {{isSelected: boolean, isReachable: boolean}} state Reachable: with the Tab key.
  */
-export function figureOf({ kind, name, points }, index, at, width, { isSelected, isReachable }) {
+export function figureOf(shape, index, at, width, { isSelected, isReachable }) {
+  const { kind, points } = shape;
+  const name = nameOf(shape);
   const corners = points.map(at);
   const list = pointList(corners);
   const label = svg("text", {}, name);
@@ -54,7 +56,9 @@ export function figureOf({ kind, name, points }, index, at, width, { isSelected,
  * @param {Shape} shape
  * @param {Scale} at
  */
-export function handlesOf({ kind, name, points }, at) {
+export function handlesOf(shape, at) {
+  const { kind, points } = shape;
+  const name = nameOf(shape);
   const count = points.length;
   /** @param {"corner" | "middle"} role @param {number} index @param {Point} where @param {string} about */
   const handle = (role, index, where, about) => {

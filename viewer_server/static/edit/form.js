@@ -8,6 +8,7 @@
 
 import { element } from "../common/dom.js";
 import { anchorNames } from "../common/geometry.js";
+import { REFUSED } from "../common/names.js";
 
 /** @type {(keyof Settings)[]} */
 const CAN_BE_NULL = ["loitering_s", "crowd"];
@@ -63,11 +64,12 @@ export function number(text, value, unit, set, { min = 0, step = "any", max } = 
  * @param {Draft} draft
  * @param {string[]} classes The model's; empty when they are not known.
  * @param {() => void} changed
+ * @param {boolean} canName Whether the node keeps names for people.
  */
-export function formFor(draft, classes, changed) {
+export function formFor(draft, classes, changed, canName) {
   const { shape, selected: index } = draft;
   if (!shape) return element("div");
-  const { kind, name, more } = shape;
+  const { kind, more } = shape;
   /** @type {Setter} */
   const set = (key) => (value) => {
     draft.editShape((edited) => {
@@ -76,18 +78,62 @@ export function formFor(draft, classes, changed) {
     }, `${index}-${key}`);
     changed();
   };
-  const nameBox = element("input", { type: "text", value: name, maxlength: 64, spellcheck: "false", autocomplete: "off" });
-  const nameField = field("Name", nameBox, (text) => {
-    const clean = text.replace(/\s/g, "-");
-    if (clean !== text) nameBox.value = clean;
-    draft.editShape((edited) => { edited.name = clean; }, `${index}-name`);
+  const names = kind !== "mask" && canName ? nameFields(draft, changed) : [identifierField("Name", draft, changed)];
+  const wanted = classFilter(draft, classes, set("classes"));
+  if (kind === "mask") return element("div", { class: "form" }, ...names, wanted, ...maskFields(more, set));
+  const rest = kind === "zone" ? zoneFields(more, set) : [];
+  return element("div", { class: "form" }, ...names, wanted, ...rest, finer(kind, more, set));
+}
+
+/**
+ * What topics and files call a shape.
+ * @param {string} text
+ * @param {Draft} draft
+ * @param {() => void} changed
+ */
+function identifierField(text, draft, changed) {
+  const { selected: index } = draft;
+  const box = nameBox(draft.shape?.name ?? "");
+  return field(text, box, (typed) => {
+    const clean = typed.replace(/\s/g, "-");
+    if (clean !== typed) box.value = clean;
+    draft.editShape((edited) => Object.assign(edited, { name: clean, follows: false }), `${index}-name`);
     changed();
   });
-  const wanted = classFilter(draft, classes, set("classes"));
-  if (kind === "mask") return element("div", { class: "form" }, nameField, wanted, ...maskFields(more, set));
-  const rest = kind === "zone" ? zoneFields(more, set) : [];
-  return element("div", { class: "form" }, nameField, wanted, ...rest, finer(kind, more, set));
 }
+
+/**
+ * What people call a shape, and its identifier, which follows until the shape is saved.
+ * @param {Draft} draft
+ * @param {() => void} changed
+ */
+function nameFields(draft, changed) {
+  const { shape, selected: index } = draft;
+  const box = nameBox(shape?.more.name ?? "");
+  box.dir = "auto";
+  const identifier = identifierField("Identifier", draft, () => {
+    show();
+    changed();
+  });
+  const identifierBox = identifier.querySelector("input");
+  const show = () => {
+    box.placeholder = draft.shape?.name ?? "";
+    if (identifierBox && identifierBox.value !== draft.shape?.name) identifierBox.value = draft.shape?.name ?? "";
+  };
+  const name = field("Name", box, (typed) => {
+    const clean = typed.replace(REFUSED, "");
+    if (clean !== typed) box.value = clean;
+    draft.editShape((edited) => draft.call(edited, clean.trim()), `${index}-called`);
+    show();
+    changed();
+  });
+  show();
+  identifier.title = "In topics, files and other programs: letters, digits, - and _";
+  return [name, identifier];
+}
+
+/** @param {string} value */
+const nameBox = (value) => element("input", { type: "text", value, maxlength: 64, spellcheck: "false", autocomplete: "off" });
 
 /** @param {Settings} more @param {Setter} set */
 function zoneFields(more, set) {

@@ -7,12 +7,15 @@
  */
 
 import { svg } from "../common/dom.js";
+import { isolated, shortened } from "../common/names.js";
 import { clamp, Drawing } from "./drawing.js";
 import { figureOf, handlesOf, hatching, middleOf } from "./figures.js";
+import { nameOf } from "./words.js";
 
 const STEP = 0.005; // of the picture, for each press of an arrow key
 const LEAP = 0.05; // with Shift
 const NEAR = 14; // CSS pixels
+const MOST = 24; // characters of a name, so that what stands behind it has room
 /** @type {Record<string, Point>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -114,7 +117,8 @@ export class Overlay {
   label(texts) {
     this.#texts = texts;
     this.#labels.forEach((label, index) => {
-      const text = `${this.draft.shapes[index]?.name}  ${this.#texts[index] ?? ""}`.trim();
+      const shape = this.draft.shapes[index];
+      const text = `${shape ? isolated(shortened(nameOf(shape), MOST)) : ""}  ${this.#texts[index] ?? ""}`.trim();
       if (label.textContent !== text) label.textContent = text;
     });
   }

@@ -11,6 +11,12 @@
 export const titleOf = (kind) => ({ zone: "Zone", line: "Line", mask: "Mask" })[kind];
 
 /**
+ * What people call a shape.
+ * @param {Shape} shape
+ */
+export const nameOf = ({ name, more }) => more.name || name;
+
+/**
  * What to do next.
  * @param {Kind | null} tool What is drawn; null for nothing.
  * @param {number} corners How many of it are drawn.

@@ -19,6 +19,7 @@
 
 import { colourOf, inkOn } from "../common/colours.js";
 import { maskName, reasonOf } from "../common/ignoring.js";
+import { isolated, shortened } from "../common/names.js";
 import { drawLooks } from "./looks.js";
 
 const ZONE = "#7fe3f2";
@@ -27,6 +28,7 @@ const HALO = "rgb(0 0 0 / 0.6)";
 const PLATE = "rgb(8 24 28 / 0.72)";
 
 const TRAIL_MS = 4000;
+const MOST = 24; // characters of a name, so that its numbers stay on the plate
 
 /**
  * @param {Context} context
@@ -45,11 +47,11 @@ export function draw(context, picture, detections, over, scale) {
   context.textBaseline = "top";
   if (show.looks) drawLooks(context, over.looks.recent(), scale);
   if (over.zones && show.zones) {
-    /** @param {string} name */
-    const text = (name) => name + spoken(over.numbers.get(name));
-    for (const [name, zone] of Object.entries(over.zones.zones)) drawZone(context, text(name), zone.polygon.map(at), scale);
+    /** @param {string} key @param {{name?: string | null}} definition */
+    const text = (key, { name }) => isolated(shortened(name ?? key, MOST)) + spoken(over.numbers.get(key));
+    for (const [key, zone] of Object.entries(over.zones.zones)) drawZone(context, text(key, zone), zone.polygon.map(at), scale);
     for (const [name, mask] of Object.entries(over.zones.masks)) drawMask(context, maskName(name), mask.polygon.map(at), scale);
-    for (const [name, line] of Object.entries(over.zones.lines)) drawLine(context, text(name), line.points.map(at), scale);
+    for (const [key, line] of Object.entries(over.zones.lines)) drawLine(context, text(key, line), line.points.map(at), scale);
   }
   if (show.ignored) {
     drawIgnored(context, detections.ignored, (one) => reasonOf(one, over.filters, detections.height), scale);

@@ -5,6 +5,7 @@
 import { colourOf } from "../common/colours.js";
 import { byId, childrenOf, element, inputById } from "../common/dom.js";
 import { time } from "../common/format.js";
+import { label } from "../common/names.js";
 import { sentence } from "../common/sentences.js";
 
 const KEPT = 100; // track events kept, and as many others
@@ -60,7 +61,7 @@ export class EventFeed {
     const dot = element("span", { class: "dot", "aria-hidden": "true" });
     if (event.track_id != null) dot.style.background = colourOf(event.track_id);
     const what = element("span", { class: "what" }, ...sentence(event));
-    what.append(" ", element("span", { class: "where" }, event.camera));
+    what.append(" ", element("span", { class: "where" }, label(event.node, event.camera)));
     const ms = event.occurred_us / 1000;
     const at = element("time", { datetime: new Date(ms).toISOString() }, time(ms));
     const item = element("li", {

@@ -8,6 +8,7 @@
 import { colourOf } from "../common/colours.js";
 import { button, byId, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
+import { called, isolated } from "../common/names.js";
 import { address } from "../common/rest.js";
 
 const SIDE = 160; // CSS pixels
@@ -54,7 +55,8 @@ function swatch(id) {
 /** @param {Tile} tile @param {DetectedObject} object @param {DetectionsMessage} detections */
 function life(tile, object, detections) {
   const at = detections.captured_us / 1000;
-  const zones = tile.tracks.zonesOf(object.track_id).map(([name, since]) => `${name} (${time(since)})`);
+  const zones = tile.tracks.zonesOf(object.track_id).map(([name, since]) =>
+    `${isolated(called(tile.node, tile.camera, name))} (${time(since)})`);
   const facts = {
     "First seen": time(at - object.age_s * 1000),
     Duration: duration(object.age_s),

@@ -8,6 +8,7 @@
 
 import { ServerClock } from "../common/clock.js";
 import { byId } from "../common/dom.js";
+import { called, isolated, learnNode, learnZones } from "../common/names.js";
 import { nextOf } from "../common/sorted.js";
 import { CameraPage } from "./camera.js";
 import { Connection } from "./connection.js";
@@ -55,7 +56,10 @@ class LivePage {
     },
     pong: (m) => this.#clock.pong(m.client_ms, m.server_us / 1000),
     status: (m) => this.#setNode(m.node, { status: m.message }),
-    info: (m) => this.#setNode(m.node, { info: m.message }),
+    info: (m) => {
+      if (learnNode(m.node, m.message)) this.#renamed();
+      this.#setNode(m.node, { info: m.message });
+    },
     metrics: (m) => this.#setNode(m.node, { metrics: m.message }),
     camera_status: (m) => this.#cameraStatus(m),
     zones: (m) => this.#zonesMessage(m),
@@ -150,12 +154,19 @@ class LivePage {
     this.#refresh();
   }
 
+  /** Brings up to date what says names in a sentence. */
+  #renamed() {
+    this.#tiles.forEach((tile) => tile.refresh());
+    this.#route();
+  }
+
   /** @param {Tile} tile */
   #tellTile(tile) {
     const { status, info, metrics } = this.#nodes.get(tile.node) ?? {};
     tile.nodeStatus = status;
     this.#zones.setLive(keyOf(tile.node, tile.camera), tile.isLive);
     tile.canMask = info?.capabilities.includes("masks") ?? false;
+    tile.canName = info?.capabilities.includes("names") ?? false;
     tile.metrics = metrics?.cameras[tile.camera];
   }
 
@@ -173,6 +184,7 @@ class LivePage {
   #zonesMessage({ node, camera, message: zones }) {
     this.#announced.add(keyOf(node, camera));
     this.#zones.define(node, camera, zones);
+    learnZones(node, camera, zones);
     if (!zones) {
       this.#tiles.get(keyOf(node, camera))?.setZones(null);
       return;
@@ -232,7 +244,7 @@ class LivePage {
     const { key, node, camera, tool } = address();
     const tile = key === null ? undefined : this.#tiles.get(key);
     document.body.dataset.view = key === null ? "grid" : "camera";
-    document.title = key === null ? "Darner" : `${camera} · Darner`;
+    document.title = key === null ? "Darner" : `${isolated(called(node, camera))} · Darner`;
     byId("all").hidden = key === null;
     byId("missing").hidden = key === null || Boolean(tile) || !this.#tiles.size;
     byId("missing").textContent = key === null ? "" : `There is no camera ${camera} on a node ${node} now.`;

@@ -13,6 +13,7 @@
 
 import { byId, element } from "../common/dom.js";
 import { time } from "../common/format.js";
+import { called, isolated, label } from "../common/names.js";
 
 /** @param {About} about */
 export function showConnection(about) {
@@ -32,15 +33,18 @@ export function showNodes(nodes) {
 /** @param {string} name @param {KnownNode} node */
 function nodeLabel(name, { status, info, metrics }) {
   const online = status?.status === "online";
-  const facts = [`Node ${name}: ${status?.status ?? "state unknown"}`];
+  const shown = called(name);
+  const facts = [`Node ${shown === name ? name : `${isolated(shown)} (${name})`}: ${status?.status ?? "state unknown"}`];
   if (status?.reason) facts.push(status.reason);
   if (info) facts.push(`${info.model.name} on ${info.backend}, ${info.device}`, `version ${info.version}`);
   if (metrics) {
     facts.push(`last heard of at ${time(metrics.published_us / 1000)}`,
       `processor ${Math.round(metrics.cpu_percent)} % of one core, ${Math.round(metrics.memory_mb)} MB`);
   }
-  const text = `${name} ${online ? "" : (status?.status ?? "")}`.trim();
-  return element("span", { class: "node", "data-state": online ? "good" : "bad", title: facts.join("\n") }, text);
+  const made = label(name);
+  made.removeAttribute("title"); // that of the whole says more
+  const state = online || !status ? [] : [` ${status.status}`];
+  return element("span", { class: "node", "data-state": online ? "good" : "bad", title: facts.join("\n") }, made, ...state);
 }
 
 /**

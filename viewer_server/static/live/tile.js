@@ -8,6 +8,7 @@
 
 import { context2d, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
+import { called, label } from "../common/names.js";
 import { draw } from "./draw.js";
 import { LookLog } from "./looks.js";
 import { show } from "./options.js";
@@ -69,6 +70,7 @@ export class Tile {
   /** @type {CameraMetrics | undefined} */
   metrics = undefined;
   canMask = false; // whether the node knows masks: older ones do not
+  canName = false; // the same of names for people
 
   /**
    * @param {string} node
@@ -97,10 +99,10 @@ export class Tile {
     this.#canvas.addEventListener("click", (event) => this.onpick?.(this.objectAt(event)));
     return element(
       "article",
-      { class: "tile", "aria-label": `Camera ${this.camera}`, "data-node": this.node, "data-camera": this.camera },
+      { class: "tile", "data-node": this.node, "data-camera": this.camera },
       element("header", {},
-        element("h2", {}, element("a", { href: linkTo(this.node, this.camera) }, this.camera)),
-        element("span", { class: "quiet" }, this.node), this.#state),
+        element("h2", {}, element("a", { href: linkTo(this.node, this.camera) }, label(this.node, this.camera))),
+        element("span", { class: "quiet" }, label(this.node)), this.#state),
       this.stage,
       this.suspects.root,
       this.tools,
@@ -271,7 +273,9 @@ export class Tile {
     this.#refreshMore();
     this.suspects.refresh();
     const about = this.#shown ? `${count} objects in the last picture` : "no picture yet";
-    this.#canvas.setAttribute("aria-label", `${this.#paused ? "Held" : "Live"} picture of camera ${this.camera}: ${about}`);
+    const name = called(this.node, this.camera);
+    this.root.setAttribute("aria-label", `Camera ${name}`);
+    this.#canvas.setAttribute("aria-label", `${this.#paused ? "Held" : "Live"} picture of camera ${name}: ${about}`);
   }
 
   /** Whether the numbers that were heard last are of now: docs/reference/wire.md, "Live, or left over". */

@@ -9,6 +9,7 @@
 
 import { byId, element } from "../common/dom.js";
 import { duration } from "../common/format.js";
+import { label } from "../common/names.js";
 import { nextOf } from "../common/sorted.js";
 
 export class ZonePanel {
@@ -32,7 +33,7 @@ export class ZonePanel {
     const id = `${node}/${camera}`;
     if (!numbers) return this.#remove(id, name);
     const home = this.#cameras.get(id) ?? this.#addCamera(id, camera, node);
-    const row = home.zones.get(name) ?? this.#addZone(home, name);
+    const row = home.zones.get(name) ?? this.#addZone(home, [node, camera, name]);
     fill(row, numbers);
     this.#refresh();
   }
@@ -78,18 +79,19 @@ export class ZonePanel {
 
   /** @param {string} id @param {string} camera @param {string} node */
   #addCamera(id, camera, node) {
-    const section = element("div", { class: "camera-zones" }, element("h3", {}, `${camera} · ${node}`));
+    const section = element("div", { class: "camera-zones" }, element("h3", {}, label(node, camera), " · ", label(node)));
     const home = { section, zones: new Map() };
     this.#cameras.set(id, home);
     byId("zones").insertBefore(section, nextOf(this.#cameras, id)?.section ?? null);
     return home;
   }
 
-  /** @param {Home} home @param {string} name */
-  #addZone(home, name) {
+  /** @param {Home} home @param {[string, string, string]} path Node, camera, zone or line. */
+  #addZone(home, path) {
+    const name = path[2];
     const big = element("span", { class: "big" });
     const more = element("span", { class: "more" });
-    const root = element("div", { class: "zone", "data-zone": name }, element("span", { class: "name" }, name), big, more);
+    const root = element("div", { class: "zone", "data-zone": name }, element("span", { class: "name" }, label(...path)), big, more);
     const row = { root, big, more };
     home.zones.set(name, row);
     home.section.insertBefore(root, nextOf(home.zones, name)?.root ?? null);

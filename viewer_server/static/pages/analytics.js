@@ -7,6 +7,7 @@
 
 import { byId, element, messageOf } from "../common/dom.js";
 import { duration } from "../common/format.js";
+import { named } from "../common/names.js";
 import { address, ask, keepUp } from "../common/rest.js";
 import { moment } from "./axes.js";
 import { FlowChart, LevelChart, sum } from "./charts.js";
@@ -36,9 +37,10 @@ class Panel {
     const charts = [this.#level, this.#flow, this.#stays].flatMap((chart) => (chart ? [chart.root] : []));
     const kind = line ? "line" : (zone.queue ? "queue" : "zone");
     this.root = element(
-      "section", { class: "card zone-panel", "aria-label": `${kind} ${zone.zone}`, "data-zone": zone.zone },
+      "section", { class: "card zone-panel", "aria-label": `${kind} ${zone.name ?? zone.zone}`, "data-zone": zone.zone },
       element("div", { class: "row" },
-        element("h2", {}, zone.zone, " ", element("span", { class: "quiet" }, zone.current ? kind : `${kind}, not defined any more`)),
+        element("h2", {}, named(zone.name, zone.zone), " ",
+          element("span", { class: "quiet" }, [...(zone.name ? [zone.zone] : []), kind, ...(zone.current ? [] : ["not defined any more"])].join(", "))),
         element("span", { class: "exports" }, "Export ", this.#csv, " ", this.#json)),
       this.#facts,
       element("div", { class: "charts" }, ...charts),
@@ -92,7 +94,7 @@ async function load() {
   try {
     const { zones } = await ask("zones");
     const { cameras } = await ask("cameras");
-    choice.offer([...cameras, ...zones]);
+    choice.offer(cameras, zones);
     const chosen = choice.camera;
     if (chosen !== shownCamera) {
       panels.forEach((panel) => panel.root.remove());
@@ -102,7 +104,7 @@ async function load() {
     }
     const range = choice.range();
     const mine = zones.filter((zone) => `${zone.node}/${zone.camera}` === chosen);
-    mine.sort((a, b) => Number(b.current) - Number(a.current) || a.zone.localeCompare(b.zone));
+    mine.sort((a, b) => Number(b.current) - Number(a.current) || (a.name ?? a.zone).localeCompare(b.name ?? b.zone));
     arrange(mine);
     await Promise.all([...panels.values()].map((panel) => panel.load(range)));
     byId("note").textContent = note(mine, range);
@@ -134,7 +136,7 @@ function arrange(zones) {
  * @param {ZoneSummary} a
  * @param {ZoneSummary} b
  */
-const isAlike = (a, b) => a.kind === b.kind && a.queue === b.queue && a.current === b.current;
+const isAlike = (a, b) => a.name === b.name && a.kind === b.kind && a.queue === b.queue && a.current === b.current;
 
 /** @param {ZoneSummary[]} zones @param {Range} range */
 function note(zones, range) {

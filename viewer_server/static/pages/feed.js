@@ -1,11 +1,13 @@
 // The events page: stored events, newest first, filtered, page by page.
 
-/** @import { StoredEvent } from "../../wire" */
+/** @import { StoredEvent, ZoneSummary } from "../../wire" */
 
 import { buttonById, byId, childrenOf, element, inputById, linkById, messageOf, selectById } from "../common/dom.js";
+import { isolated, named } from "../common/names.js";
 import { address, ask, keepUp, ours } from "../common/rest.js";
 import { sentence } from "../common/sentences.js";
 import { moment } from "./axes.js";
+import { cameraOptions, distinct } from "./cameras.js";
 
 /** @type {[string, string][]} */
 const KINDS = [
@@ -108,7 +110,7 @@ function item(event) {
   const title = "The node sent it late, after an outage, or again";
   const late = event.historical ? [element("span", { class: "badge", title }, "late")] : [];
   const what = element("p", { class: "what" }, ...sentence(event), " ", ...late);
-  const where = element("p", { class: "quiet" }, when, ` · ${event.camera} · ${event.node}`);
+  const where = element("p", { class: "quiet" }, when, " · ", named(event.camera_name, event.camera), " · ", named(event.node_name, event.node));
   return element("li", { tabindex: -1, "data-id": event.event_id, "data-at": event.occurred_us, "data-type": event.type },
     picture(event), element("div", {}, what, where));
 }
@@ -126,11 +128,21 @@ function picture(event) {
 /** Offers cameras and zones to choose from; the current choice stays. */
 async function offer() {
   const [{ cameras }, { zones }] = await Promise.all([ask("cameras"), ask("zones")]);
-  const names = [...new Set([...cameras, ...zones].map((one) => `${one.node}/${one.camera}`))].sort();
-  fill("camera", [["", "all"], ...names.map((name) => pair(name, name.split("/").reverse().join(" · ")))]);
+  fill("camera", [["", "all"], ...cameraOptions(cameras, zones)]);
   const chosen = fields.camera.value;
-  const here = zones.filter((zone) => !chosen || chosen === `${zone.node}/${zone.camera}`).map((zone) => zone.zone);
-  fill("zone", [["", "all"], ...[...new Set(here)].sort().map((name) => pair(name, name))]);
+  const here = zones.filter((zone) => !chosen || chosen === `${zone.node}/${zone.camera}`);
+  const names = [...new Set(here.map(({ zone }) => zone))].map((zone) => pair(zone, zoneName(zone, here)));
+  fill("zone", [["", "all"], ...distinct(names)]);
+}
+
+/**
+ * What people call a zone or line. Those of several cameras may have one identifier: then all their names.
+ * @param {string} zone
+ * @param {ZoneSummary[]} zones
+ */
+function zoneName(zone, zones) {
+  const names = new Set(zones.filter((one) => one.zone === zone).map(({ name }) => name ?? zone));
+  return [...names].sort().map(isolated).join(" / ");
 }
 
 /** @param {string} value @param {string} text @returns {[string, string]} */
@@ -142,7 +154,7 @@ const pair = (value, text) => [value, text];
  */
 function fill(name, options) {
   const select = fields[name];
-  if (options.map(([value]) => value).join("\n") === [...select.options].map((one) => one.value).join("\n")) return;
+  if (options.join("\n") === [...select.options].map(({ value, text }) => pair(value, text)).join("\n")) return;
   const kept = select.options.length ? select.value : asked.get(name);
   select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
   if (kept !== null && options.some(([value]) => value === kept)) select.value = kept;

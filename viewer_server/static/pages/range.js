@@ -2,7 +2,10 @@
 
 /** @typedef {{fromUs: number, toUs: number, live: boolean}} Range `live`: it ends now. */
 
+/** @import { CameraSummary, ZoneSummary } from "../../wire" */
+
 import { byId, element, inputById, selectById } from "../common/dom.js";
+import { cameraOptions } from "./cameras.js";
 
 const MINUTE = 60_000;
 /** @type {[string, string, number][]} */
@@ -47,13 +50,15 @@ export class Choice {
 
   /**
    * Offers the known cameras.
-   * @param {{node: string, camera: string}[]} known
+   * @param {CameraSummary[]} cameras
+   * @param {ZoneSummary[]} zones Some may be of cameras that are gone.
    */
-  offer(known) {
-    const names = [...new Set(known.map((one) => `${one.node}/${one.camera}`))].sort();
+  offer(cameras, zones) {
+    const options = cameraOptions(cameras, zones);
+    const names = options.map(([value]) => value);
     const select = this.#camera;
-    if (names.join() !== [...select.options].map((option) => option.value).join()) {
-      select.replaceChildren(...names.map((value) => element("option", { value }, value.split("/").reverse().join(" · "))));
+    if (options.join("\n") !== [...select.options].map(({ value, text }) => [value, text]).join("\n")) {
+      select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
     }
     if (this.camera === null || !names.includes(this.camera)) this.camera = names[0] ?? null;
     if (this.camera) select.value = this.camera;

@@ -8,6 +8,7 @@
 import { byId, element, messageOf, svg } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { countName, parts } from "../common/ignoring.js";
+import { isolated, named } from "../common/names.js";
 import { ask, keepUp } from "../common/rest.js";
 import { lineage } from "./lineage.js";
 import { LookRates } from "./rates.js";
@@ -34,7 +35,7 @@ async function refresh() {
     restore();
     byId("empty").hidden = nodes.length > 0;
     byId("note").textContent = `As of ${time(Date.now())}`;
-    offerNodes(nodes.filter((node) => node.status?.status === "online").map((node) => node.node));
+    offerNodes(nodes.filter((node) => node.status?.status === "online").map(({ node, info }) => [node, isolated(info?.name ?? node)]));
   } catch (error) {
     byId("note").textContent = messageOf(error);
   }
@@ -58,9 +59,9 @@ function places() {
 function card({ node, status, info, metrics }, nowS, limits) {
   const online = status?.status === "online";
   const state = element("span", { class: "pill", "data-state": online ? "good" : "bad" }, status?.status ?? "state unknown");
-  const parts = [element("div", { class: "row" }, element("h2", {}, node), state), facts(about(node, info, status))];
+  const parts = [element("div", { class: "row" }, element("h2", {}, named(info?.name, node), ...(info?.name ? [" ", element("span", { class: "quiet" }, node)] : [])), state), facts(about(node, info, status))];
   if (status?.reason) parts.push(element("p", { class: "bad" }, `Problem: ${status.reason}.`));
-  if (limits.length) parts.push(element("ul", { class: "bad", "aria-label": `Limits that ${node} has reached` }, ...limits.map(mark)));
+  if (limits.length) parts.push(element("ul", { class: "bad", "aria-label": `Limits that ${info?.name ?? node} has reached` }, ...limits.map(mark)));
   if (metrics) {
     const age = nowS - metrics.published_us / 1e6;
     if (age > STALE_S) parts.push(element("p", { class: "bad" }, `These numbers are ${duration(age)} old.`));
@@ -68,7 +69,7 @@ function card({ node, status, info, metrics }, nowS, limits) {
   } else {
     parts.push(element("p", { class: "quiet" }, "No metrics have come yet."));
   }
-  return element("section", { class: "card node-card", "aria-label": `Node ${node}`, "data-node": node }, ...parts);
+  return element("section", { class: "card node-card", "aria-label": `Node ${info?.name ?? node}`, "data-node": node }, ...parts);
 }
 
 /** A limit that was reached, as an item of a list. @param {LimitReached} limit */
@@ -115,7 +116,7 @@ function cameras(node, known, info) {
   const hasDecoders = info?.cameras.some((camera) => camera.decoder === "gpu" || camera.decoder_reason) ?? false;
   const hasKept = Object.values(known).some((one) => one.collected);
   const rows = Object.entries(known).map(([name, one]) => [
-    name, one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored),
+    named(info?.cameras.find(({ camera }) => camera === name)?.name, name), one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored),
     ...(hasLooks ? [looks(node, name, one)] : []), ...(hasDecoders ? [decodedBy(info?.cameras.find(({ camera }) => camera === name))] : []),
     ...(hasKept ? [kept(one.collected)] : []),
   ]);

@@ -11,15 +11,15 @@ const SIDES = [1920, 1280, 960, 640]; // tried one after the other until the pic
 
 /**
  * Offers the nodes that can be asked.
- * @param {string[]} names
+ * @param {[string, string][]} nodes Identifier and name of each.
  */
-export function offerNodes(names) {
+export function offerNodes(nodes) {
   const select = selectById("try-node");
-  const wanted = names.length ? names : [""];
-  if (wanted.join() === [...select.options].map((option) => option.value).join()) return;
+  const wanted = nodes.length ? nodes : [["", "none is online"]];
+  if (wanted.join("\n") === [...select.options].map(({ value, text }) => [value, text]).join("\n")) return;
   const kept = select.value;
-  select.replaceChildren(...wanted.map((value) => element("option", { value }, value || "none is online")));
-  if (wanted.includes(kept)) select.value = kept;
+  select.replaceChildren(...wanted.map(([value, text]) => element("option", { value }, text)));
+  if (wanted.some(([value]) => value === kept)) select.value = kept;
 }
 
 /**
@@ -79,10 +79,13 @@ function show(bitmap, found) {
   for (const { label } of found.objects) counts[label] = (counts[label] ?? 0) + 1;
   const said = Object.entries(counts).map(([label, count]) => `${count} ${label}`).join(", ") || "nothing that it knows";
   const spent = Object.entries(found.timings_ms).map(([name, value]) => `${name} ${value.toFixed(1)} ms`).join(", ");
-  byId("try-note").textContent = `Node ${found.node} sees ${said}. ${spent}${found.backend ? ` (${found.backend})` : ""}`;
+  byId("try-note").textContent = `Node ${nodeName(found.node)} sees ${said}. ${spent}${found.backend ? ` (${found.backend})` : ""}`;
   canvas.setAttribute("aria-label", `Your picture: ${said}`);
   byId("try-table").replaceChildren(...list(found.objects));
 }
+
+/** The option's text of a node that was asked. @param {string} node */
+const nodeName = (node) => [...selectById("try-node").options].find(({ value }) => value === node)?.text ?? node;
 
 /** @param {CanvasRenderingContext2D} context @param {FoundObject} object @param {string} colour @param {number} scale */
 function outline(context, { label, score, box: [x1, y1, x2, y2] }, colour, scale) {
