@@ -182,7 +182,8 @@ class Analytics:
     ) -> list[Happening]:
         """Replace the zones and lines.
 
-        Zones and lines whose name and definition stay the same keep their counts and stays. Open stays in all
+        Zones and lines whose identifier and definition stay the same keep their counts and stays, also if
+        people call them something else now. Open stays in all
         other zones are closed as `restart` closes them. A changed zone or line counts from zero.
 
         Args:

@@ -30,7 +30,7 @@ from edge_node.analytics.roster import Index, Sighting
 from edge_node.analytics.tally import Flows
 from edge_node.analytics.zones import Objects, allowed_classes
 from shared.geometry import F64, HAIR, Anchor, Bool
-from shared.wire.messages import LineDefinition, ZoneNumbers
+from shared.wire.messages import LineDefinition, ZoneNumbers, nameless
 
 _MOTION = np.dtype(
     [
@@ -71,7 +71,7 @@ class LineCrossings:
         before: LineCrossings | None = None,
     ) -> None:
         lines = list(definitions.values())
-        self._definitions = dict(definitions)
+        self._definitions = nameless(definitions)  # another name for people counts nothing anew
         self.names = list(definitions)
         self.anchors: list[Anchor] = [line.anchor for line in lines]
         self._points = np.array([line.points for line in lines], np.float64).reshape(-1, 2, 2)

@@ -25,7 +25,7 @@ from edge_node.analytics.happenings import TICK_S, Happening, wire_box
 from edge_node.analytics.roster import Index, Link, Sighting
 from edge_node.analytics.tally import Crowding, Flows, Tally
 from shared.geometry import F64, Anchor, Bool, Polygons
-from shared.wire.messages import ZoneDefinition, ZoneNumbers
+from shared.wire.messages import ZoneDefinition, ZoneNumbers, nameless
 
 _OUTSIDE, _ENTERING, _INSIDE, _LEAVING = range(4)
 _STAY = np.dtype(
@@ -71,7 +71,7 @@ class ZoneStays:
         before: ZoneStays | None = None,
     ) -> None:
         zones = list(definitions.values())
-        self._definitions = dict(definitions)
+        self._definitions = nameless(definitions)  # another name for people counts nothing anew
         self.names = list(definitions)
         self.anchors: list[Anchor] = [zone.anchor for zone in zones]
         self._polygons = Polygons([np.asarray(zone.polygon) for zone in zones])

@@ -48,7 +48,7 @@ from shared.wire.messages.metrics import (
     SnapshotMetrics,
     StageMetrics,
 )
-from shared.wire.messages.names import Name, Named, as_before_names, tidy
+from shared.wire.messages.names import Name, Named, as_before_names, nameless, tidy
 from shared.wire.messages.node import (
     CameraInfo,
     CameraState,
@@ -138,6 +138,7 @@ __all__ = [
     "check_json",
     "decode",
     "encode",
+    "nameless",
     "now_us",
     "tidy",
 ]

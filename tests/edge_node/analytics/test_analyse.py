@@ -172,6 +172,18 @@ def test_what_is_defined_alike_keeps_its_state_and_the_rest_begins_anew() -> Non
     assert played.reports[-1].zones_of == [["new", "changed", "kept"]]
 
 
+def test_another_name_for_people_counts_nothing_anew() -> None:
+    path = walk((0, 0.1, 0.5), (4, 0.9, 0.5))
+    frames = list(film([Actor(1, path)], clock(10, 4)))
+    played = play(frames[:20], {"z": ZONE}, {"l": LINE})
+    before = played.numbers["z"].entered
+    renamed = {"z": dataclasses.replace(ZONE, name="Hof")}, {"l": dataclasses.replace(LINE, name="Tür")}
+    assert played.analytics.redefine(*renamed) == []
+    played.feed(frames[20:])
+    assert (played.numbers["z"].entered, played.numbers["l"].entered) == (before, 1)
+    assert before == 1
+
+
 def test_a_line_defined_alike_counts_a_crossing_that_began_before() -> None:
     path = walk((0, 0.1, 0.5), (4, 0.9, 0.5))
     frames = list(film([Actor(1, path)], clock(10, 4)))

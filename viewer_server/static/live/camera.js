@@ -2,11 +2,11 @@
 
 /**
  * @import { Kind } from "../../page"
+ * @import { Editor } from "../edit/editor.js"
  * @import { Tile } from "./tile.js"
  */
 
-import { button, element } from "../common/dom.js";
-import { Editor } from "../edit/editor.js";
+import { button, element, messageOf } from "../common/dom.js";
 import { showIgnored } from "./ignored.js";
 import { toggles } from "./options.js";
 
@@ -78,11 +78,13 @@ export class CameraPage {
   }
 
   /** @param {Kind} [tool] Begins to draw one. */
-  edit(tool) {
+  async edit(tool) {
     const { tile } = this;
     if (!tile) return;
     this.#resume();
-    this.#editor ??= new Editor(tile, () => this.classesOf(tile.node), (said) => this.#edited(tile, said));
+    const editing = await import("../edit/editor.js").catch((error) => this.#showTools(tile, `The editor cannot be loaded: ${messageOf(error)}`));
+    if (!editing || tile !== this.tile) return; // the page was left meanwhile
+    this.#editor ??= new editing.Editor(tile, () => this.classesOf(tile.node), (said) => this.#edited(tile, said));
     if (tool) this.#editor.draw(tool);
   }
 
