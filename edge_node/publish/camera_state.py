@@ -20,7 +20,7 @@ from edge_node.publish.compose import Composer, only_time_passed
 from shared import limits
 from shared.secrets.redact import redact
 from shared.wire import messages, topics
-from shared.wire.messages import Dwell, LineDefinition, Queue, ZoneDefinition, ZoneNumbers, now_us
+from shared.wire.messages import Dwell, LineDefinition, Queue, ZoneDefinition, ZoneNumbers, nameless, now_us
 from shared.wire.topics import Topic
 
 ZONE_REFRESH_S = 1.0
@@ -112,7 +112,7 @@ class CameraState:
 
         Counters of a changed zone or line begin at zero, as analytics has it.
         """
-        now: dict[str, Definition] = {**definitions.zones, **definitions.lines}
+        now: dict[str, Definition] = {**nameless(definitions.zones), **nameless(definitions.lines)}
         with self._lock:
             for name in self._defined.keys() - now.keys():
                 self._numbers.pop(name, None)

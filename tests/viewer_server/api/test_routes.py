@@ -9,6 +9,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 
 from shared.wire import topics
 from shared.wire.messages import (
+    CameraInfo,
     CameraMetrics,
     LineDefinition,
     Metrics,
@@ -262,6 +264,33 @@ def test_tables_to_take_away_hold_the_same(viewer: ViewerProcess, past: Past) ->
     assert table[0]["time"].endswith("+00:00")
     lines = get(viewer, f"/api/v1/events.ndjson?to_us={to}").body.splitlines()
     assert [json.loads(line)["event_id"] for line in lines] == [event.event_id for event in past.events]
+
+
+def test_answers_and_tables_say_what_people_call_things(
+    viewer: ViewerProcess, edge: FakeEdge, document: Any, past: Past
+) -> None:
+    told = {"yard": CameraInfo(camera="yard", name="חצר", source="test", zones=1, lines=1)}
+    events = f"to_us={past.events[0].occurred_us + 1}"
+    [zone_event] = [one for one in past.events if one.zone == "square"][:1]
+    try:
+        edge.announce("yard", name="=1+1", told=told)
+        edge.zones("yard", {"square": replace(SQUARE["square"], name="Tür; =cmd")}, GATE, version=2)
+        wait_until(lambda: get(viewer, "/api/v1/zones").json["zones"][1]["name"] == "Tür; =cmd")
+        [camera] = checked(document, "/api/v1/cameras", get(viewer, "/api/v1/cameras").json)["cameras"]
+        assert (camera["node"], camera["node_name"], camera["name"]) == ("test", "=1+1", "חצר")
+        assert [one["name"] for one in get(viewer, "/api/v1/zones").json["zones"]] == [None, "Tür; =cmd"]
+        page = checked(document, "/api/v1/events", get(viewer, f"/api/v1/events?{events}&limit=200").json)
+        [found] = [one for one in page["events"] if one["event_id"] == zone_event.event_id]
+        names = [found[f"{what}_name"] for what in ("node", "camera", "zone")]
+        assert names == ["=1+1", "חצר", "Tür; =cmd"]
+        rows = list(csv.reader(io.StringIO(get(viewer, f"/api/v1/events.csv?{events}").body.decode())))
+        assert rows[0][-4:] == ["historical", "node_name", "camera_name", "zone_name"]
+        [row] = [row for row in rows if row[10] == zone_event.event_id]
+        assert row[-3:] == ["'=1+1", "חצר", "Tür;' =cmd"], "no cell that a spreadsheet would run"
+    finally:
+        edge.announce("yard")
+        edge.zones("yard", SQUARE, GATE, version=3)
+        wait_until(lambda: get(viewer, "/api/v1/zones").json["zones"][1]["name"] is None)
 
 
 def test_an_event_names_the_picture_of_its_track(viewer: ViewerProcess, past: Past) -> None:

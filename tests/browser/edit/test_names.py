@@ -1,4 +1,4 @@
-"""Names for people on every page, in any language; topics and addresses keep their identifiers."""
+"""Names for people are given in the editor and shown on every page; topics keep their identifiers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from shared.wire.messages import CameraInfo, LineDefinition, ZoneDefinition
@@ -88,27 +87,21 @@ def look_at_the_other_pages(page: Page, url: str, artifacts: Path) -> None:
     page.screenshot(path=artifacts / "names-system-phone.png", full_page=True)
 
 
-@pytest.fixture
-def answering(own_broker: Any) -> Any:
-    with AnsweringEdge(own_broker.url) as node:
-        yield node
-
-
 def name_of(page: Page) -> Any:
     return page.get_by_label("Name", exact=True)
 
 
 def test_the_editor_gives_changes_and_takes_names(
-    viewer: ViewerProcess, answering: AnsweringEdge, open_page: OpenPage, artifacts: Path
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage, artifacts: Path
 ) -> None:
-    answering.begin({"square": SQUARE})
-    page = open_camera(open_page, viewer, answering)
+    edge.begin({"square": SQUARE})
+    page = open_camera(open_page, viewer, edge)
     button(page, "Draw a counting line").click()
     click(page, (0.2, 0.3), (0.8, 0.3))
     name_of(page).fill("Tür \u202e1\u0007")  # what no name may hold is left out while it is typed
     expect(page.get_by_label("Identifier")).to_have_value("Tur-1")
     save(page, 2)
-    assert answering.store["yard"].lines["Tur-1"].name == "Tür 1"
+    assert edge.store["yard"].lines["Tur-1"].name == "Tür 1"
     button(page, "Edit zones, lines and masks").click()
     row = page.locator("#editor").get_by_role("button", name="square")
     row.focus()
@@ -119,23 +112,23 @@ def test_the_editor_gives_changes_and_takes_names(
     expect(page.locator(".overlay text").first).to_contain_text(HEBREW)
     page.screenshot(path=artifacts / "names-editor.png", full_page=True)
     save(page, 3)
-    assert answering.store["yard"].zones["square"].name == HEBREW
+    assert edge.store["yard"].zones["square"].name == HEBREW
     button(page, "Edit zones, lines and masks").click()
     page.locator("#editor").get_by_role("button", name=HEBREW).click()
     name_of(page).fill("")
     save(page, 4)
-    assert answering.store["yard"].zones["square"].name is None
+    assert edge.store["yard"].zones["square"].name is None
 
 
 def test_the_editor_of_an_older_node_has_identifiers_only(
-    viewer: ViewerProcess, answering: AnsweringEdge, open_page: OpenPage
+    viewer: ViewerProcess, edge: AnsweringEdge, open_page: OpenPage
 ) -> None:
-    answering.capabilities = ("masks",)
-    answering.begin({"square": SQUARE})
-    page = open_camera(open_page, viewer, answering)
+    edge.capabilities = ("masks",)
+    edge.begin({"square": SQUARE})
+    page = open_camera(open_page, viewer, edge)
     button(page, "Edit zones, lines and masks").click()
     page.locator("#editor").get_by_role("button", name="square").click()
     name_of(page).fill("front door")
     expect(page.get_by_label("Identifier")).to_have_count(0)
     save(page, 2)
-    assert list(answering.store["yard"].zones) == ["front-door"]
+    assert list(edge.store["yard"].zones) == ["front-door"]
