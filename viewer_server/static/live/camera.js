@@ -13,6 +13,8 @@ import { toggles } from "./options.js";
 /** @param {Parameters<typeof import("./inspect.js").inspect>} given */
 const inspect = async (...given) => (await import("./inspect.js")).inspect(...given); // loaded when needed
 
+const editor = async () => import("../edit/editor.js"); // the page of all cameras does without
+
 export class CameraPage {
   /** @type {Editor | null} */
   #editor = null;
@@ -40,6 +42,7 @@ export class CameraPage {
       tile.onpick = (object) => object && this.#select(object.track_id);
       this.#showTools(tile);
       this.refresh();
+      editor().catch(() => {}); // so that it is there when somebody draws, who is told if it is not
     }
     if (tool) this.edit(tool);
   }
@@ -82,7 +85,7 @@ export class CameraPage {
     const { tile } = this;
     if (!tile) return;
     this.#resume();
-    const editing = await import("../edit/editor.js").catch((error) => this.#showTools(tile, `The editor cannot be loaded: ${messageOf(error)}`));
+    const editing = await editor().catch((error) => this.#showTools(tile, `The editor cannot be loaded: ${messageOf(error)}`));
     if (!editing || tile !== this.tile) return; // the page was left meanwhile
     this.#editor ??= new editing.Editor(tile, () => this.classesOf(tile.node), (said) => this.#edited(tile, said));
     if (tool) this.#editor.draw(tool);
