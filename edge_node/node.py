@@ -40,6 +40,7 @@ from edge_node.ignore.rules import Rules
 from edge_node.ignore.store import SuspectStore
 from edge_node.machine.vitals import Monitor
 from edge_node.models import auto
+from edge_node.monitoring.meter import Meter
 from edge_node.outbox.outbox import Outbox
 from edge_node.pipeline import Pipeline
 from edge_node.publish.bundle import Bundles
@@ -47,7 +48,6 @@ from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
-from edge_node.telemetry.meter import Meter
 from shared import log as logs
 from shared.collected import Seeing
 from shared.errors import BrokerError
@@ -62,7 +62,7 @@ from shared.wire import messages, topics
 from shared.wire.messages import ModelInfo
 
 if TYPE_CHECKING:
-    from edge_node.control.monitoring import Monitoring
+    from edge_node.control.monitored import Monitoring
 
 log = logging.getLogger("darner.edge")
 
@@ -384,7 +384,7 @@ class Node:
     def _show(self) -> None:
         """Let monitors see the parts."""
         if self._monitoring is not None and self._meter is not None:
-            from edge_node.control.monitoring import Parts
+            from edge_node.control.monitored import Parts
 
             self._monitoring.begin(
                 Parts(
@@ -458,6 +458,6 @@ def _monitoring(config: EdgeConfig, stack: ExitStack) -> Monitoring | None:
     if config.prometheus.port is None:
         return None
     # A node without it need not load asyncio and Prometheus' library: 0.2 s on a small processor.
-    from edge_node.control.monitoring import Monitoring
+    from edge_node.control.monitored import Monitoring
 
     return stack.enter_context(Monitoring(config.prometheus, config.node))

@@ -23,12 +23,12 @@ from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import NOBODY, Detect
 from edge_node.frames import Detected, Detections
 from edge_node.ignore.suspects import SuspectHunt
+from edge_node.monitoring.meter import Meter
 from edge_node.overview import Overview, Parts, infer_name
 from edge_node.pace import Pace
 from edge_node.pictures import U8
 from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
-from edge_node.telemetry.meter import Meter
 from shared.channel import Channel, Closed
 
 log = logging.getLogger("darner.pipeline")

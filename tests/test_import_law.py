@@ -41,7 +41,7 @@ LEVELS: dict[str, list[str]] = {
         "config",
         "capture track ignore outbox backends progress.py",
         "detect analytics",
-        "consolidate telemetry",
+        "consolidate monitoring",
         "collect publish models",
         "overview.py discover",
         "pipeline.py",

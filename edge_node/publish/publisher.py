@@ -17,6 +17,7 @@ from edge_node.consolidate.consolidation import Consolidation
 from edge_node.consolidate.followed import Summary
 from edge_node.frames import Frame
 from edge_node.machine.vitals import Throughput, Vitals
+from edge_node.monitoring.meter import Meter
 from edge_node.outbox.outbox import Outbox
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer
@@ -27,7 +28,6 @@ from edge_node.publish.snapshots import Snapshots
 from edge_node.publish.state import NodeState
 from edge_node.publish.thumbnails import Thumbnails
 from edge_node.publish.track_sender import TrackSender
-from edge_node.telemetry.meter import Meter
 from shared.channel import Closed
 from shared.mqtt.client import Client
 from shared.wire import messages, topics

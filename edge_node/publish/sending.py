@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_node.telemetry.meter import Meter
+from edge_node.monitoring.meter import Meter
 from shared.channel import Channel, Closed
 from shared.mqtt.client import TOGETHER, Client
 from shared.wire import messages, topics

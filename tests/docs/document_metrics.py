@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.wire import topics
-from tests.edge_node.telemetry.seen import everything, exporter
+from tests.edge_node.monitoring.seen import everything, exporter
+from tests.viewer_server.wire import status
 from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import State
@@ -22,7 +24,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
 
 _INTRO = """\
 # Metrics
-<!-- Written by `make docs` from edge_node/telemetry and viewer_server/live/metrics.py: change those. -->
+<!-- Written by `make docs` from edge_node/monitoring and viewer_server/live/metrics.py: change those. -->
 
 What [Prometheus](../how-to/grafana.md) reads at `/metrics`. A metric whose name ends in `_total` only rises.
 Durations are in seconds, sizes in bytes.
@@ -49,7 +51,9 @@ def edge_text() -> str:
 def viewer_text() -> str:
     """What a viewer shows."""
     quotas = Quotas()
-    metrics = ViewerMetrics(Hub(State(topics.DEFAULT_PREFIX, quotas), 1, {}))
+    hub = Hub(State(topics.DEFAULT_PREFIX, quotas), 1, {})
+    hub.handle(status())
+    metrics = ViewerMetrics(hub)
     quotas.hit("n", "clock", 1)
     for counter in (metrics.received, metrics.refused, metrics.turned_away, metrics.cut):
         counter.labels("x").inc()
@@ -97,4 +101,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.disable()  # the viewer's warning about the limit that is hit to show it
     sys.exit(main())

@@ -159,6 +159,11 @@ class Hub:
                 "unnamed": self.state.unnamed,
             }
 
+    def online(self) -> dict[str, bool]:
+        """Whether each node that is known is online."""
+        with self._lock:
+            return self.state.online
+
     @property
     def counts(self) -> Counter[str]:
         """Frames sent and replaced, for all browsers since the start."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
+from importlib.metadata import version
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -22,7 +27,7 @@ class ViewerMetrics(Collector):
     def __init__(self, hub: Hub) -> None:
         # Without a time for each counter, which nobody asks for. The library forgot this function's types.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._hub = hub
+        self._hub, self._started_s = hub, time.monotonic()
         self.broker_connected = False
         self.registry = CollectorRegistry(auto_describe=False)
         self.received = Counter(
@@ -60,13 +65,26 @@ class ViewerMetrics(Collector):
     def collect(self) -> list[Metric]:
         """The numbers that the hub has."""
         hub, census, counts = self._hub, self._hub.census(), self._hub.counts
+        online = GaugeMetricFamily(
+            "darner_viewer_node_online",
+            "1 while the node says on the broker that it is online",
+            labels=["node"],
+        )
+        for node, is_online in hub.online().items():
+            online.add_metric([node], is_online)
+        info = GaugeMetricFamily("darner_viewer_info", "1; the labels say what runs", labels=["version"])
+        info.add_metric([version("darner")], 1)
         gauges = {
+            "uptime_seconds": ("Seconds since the start", time.monotonic() - self._started_s),
             "broker_connected": ("Whether the broker is connected", self.broker_connected),
             "browsers": ("Live pages connected now", len(hub)),
             "nodes": ("Edge nodes known", census["nodes"]),
             "cameras": ("Cameras known", census["cameras"]),
         }
+        if (memory := _memory()) is not None:
+            gauges["memory_bytes"] = "Resident memory", memory
         counters = {
+            "cpu_seconds": ("Processor time", time.process_time()),
             "frames_joined": ("Pictures that found their boxes", census["joined"]),
             "frames_unmatched": ("Pictures whose boxes never came", census["unmatched"]),
             "pictures_not_joinable": (
@@ -84,6 +102,8 @@ class ViewerMetrics(Collector):
         for one in hub.state.quotas.reached():
             limits.add_metric([one.node, one.limit], one.count)
         return [
+            info,
+            online,
             limits,
             *(GaugeMetricFamily(f"darner_viewer_{name}", *about) for name, about in gauges.items()),
             *(CounterMetricFamily(f"darner_viewer_{name}", *about) for name, about in counters.items()),
@@ -92,3 +112,11 @@ class ViewerMetrics(Collector):
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _memory() -> int | None:
+    """Bytes of resident memory; None where the system is not Linux."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None

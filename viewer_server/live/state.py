@@ -91,6 +91,11 @@ class State:
         return {node.name for node in self._nodes if node.announced}
 
     @property
+    def online(self) -> dict[str, bool]:
+        """Whether each node that is known says it is online."""
+        return {node.name: bool(node.online) for node in self._nodes if node.announced}
+
+    @property
     def cameras(self) -> list[tuple[str, str]]:
         """Node and camera of every camera that is shown."""
         return [(node.name, camera) for node in self._nodes for camera in node.shown_cameras()]

@@ -18,13 +18,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
 from edge_node.machine.vitals import Monitor
-from edge_node.telemetry.meter import Meter
+from edge_node.monitoring.meter import Meter
 from shared.channel import Channel
 from shared.wire.messages import now_us
 from shared.wire.stopwatch import Stopwatch
+from tests.edge_node.monitoring.seen import MESSAGE, everything, exporter
 from tests.edge_node.publish.analysed import analysed
 from tests.edge_node.scenes import CLASSES
-from tests.edge_node.telemetry.seen import MESSAGE, everything, exporter
 
 STEPS = ("preprocess", "inference", "decode", "track", "analyse")
 FPS = 25

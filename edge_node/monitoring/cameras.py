@@ -8,7 +8,7 @@ from typing import get_args
 
 from prometheus_client.core import Metric as Family
 
-from edge_node.telemetry.families import Families, Now, Seen
+from edge_node.monitoring.families import Families, Now, Seen
 from shared.wire.messages import CameraMetrics, CameraState, EventType, Flow, ZoneNumbers
 
 _COUNTERS = {

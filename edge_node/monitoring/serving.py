@@ -85,8 +85,11 @@ class HttpServer:
 
     def __enter__(self) -> HttpServer:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        both = self._host == "::" and socket.has_dualstack_ipv6()
         try:
-            self._listener = socket.create_server((self._host, self.port), family=family, backlog=_BACKLOG)
+            self._listener = socket.create_server(
+                (self._host, self.port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
+            )
         except OSError as error:
             why = f"{self._host}:{self.port}: {error.strerror}"
             raise ConfigError(f"prometheus: {why}; choose another prometheus.port or host") from None

@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from edge_node.telemetry.cameras import cameras, sights
-from edge_node.telemetry.families import Families, Now, Seen
-from edge_node.telemetry.machine import process, reported
-from edge_node.telemetry.serving import Answer
+from edge_node.monitoring.cameras import cameras, sights
+from edge_node.monitoring.families import Families, Now, Seen
+from edge_node.monitoring.machine import process, reported
+from edge_node.monitoring.serving import Answer
 from shared.wire.messages import Metrics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

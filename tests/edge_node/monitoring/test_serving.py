@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_node.telemetry import serving
-from edge_node.telemetry.serving import CONNECTIONS, HEAD_BYTES, Answer, HttpServer, as_json
+from edge_node.monitoring import serving
+from edge_node.monitoring.serving import CONNECTIONS, HEAD_BYTES, Answer, HttpServer, as_json
 from shared.errors import ConfigError
 
 LONG = b"darner_x 1\n" * 20_000

@@ -16,7 +16,7 @@ from prometheus_client.core import Metric as Family
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions
-from edge_node.telemetry.meter import Meter
+from edge_node.monitoring.meter import Meter
 from shared.wire.messages import CameraState, Metrics
 from shared.wire.stopwatch import BOUNDS_S, Histogram
 

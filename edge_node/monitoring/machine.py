@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import Metric as Family
 
-from edge_node.telemetry.families import Families, Now
+from edge_node.monitoring.families import Families, Now
 from shared.wire.messages import GpuMetrics, Metrics
 
 _MB = 1e6

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from edge_node.telemetry.health import Condition, Health
-from edge_node.telemetry.serving import Answer
+from edge_node.monitoring.health import Condition, Health
+from edge_node.monitoring.serving import Answer
 
 WELL: dict[str, Any] = {"connected": True, "cameras": {"door": ("streaming", None)}}
 

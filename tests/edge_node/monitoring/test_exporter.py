@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_node.telemetry.exporter import Exporter
+from edge_node.monitoring.exporter import Exporter
+from tests.edge_node.monitoring.seen import MESSAGE, everything, exporter
 from tests.edge_node.scenes import CLASSES
-from tests.edge_node.telemetry.seen import MESSAGE, everything, exporter
 
 
 def scrape(asked: Exporter) -> dict[str, float]:

@@ -8,9 +8,9 @@ import numpy as np
 
 from edge_node.analytics.happenings import Happening
 from edge_node.config.definitions import Definitions
-from edge_node.telemetry.exporter import Exporter
-from edge_node.telemetry.families import Now
-from edge_node.telemetry.meter import Meter
+from edge_node.monitoring.exporter import Exporter
+from edge_node.monitoring.families import Now
+from edge_node.monitoring.meter import Meter
 from shared.wire.messages import (
     CameraMetrics,
     CollectMetrics,

@@ -10,13 +10,13 @@ from edge_node import __version__
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.settings import PrometheusSettings
 from edge_node.control.late_stages import LateStages
+from edge_node.monitoring.exporter import Exporter
+from edge_node.monitoring.families import Now
+from edge_node.monitoring.health import Condition, Health
+from edge_node.monitoring.meter import Meter
+from edge_node.monitoring.serving import HttpServer
 from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
-from edge_node.telemetry.exporter import Exporter
-from edge_node.telemetry.families import Now
-from edge_node.telemetry.health import Condition, Health
-from edge_node.telemetry.meter import Meter
-from edge_node.telemetry.serving import HttpServer
 from shared.mqtt.client import Client
 from shared.service.watchdog import Watchdog, says
 from shared.wire.messages import Metrics, ModelInfo

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edge_node.telemetry.serving import Answer, as_json
+from edge_node.monitoring.serving import Answer, as_json
 from shared.wire.messages import CameraState
 
 AT_WORK: frozenset[CameraState | None] = frozenset(("streaming", "paused", "ended"))
