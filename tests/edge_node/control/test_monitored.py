@@ -26,30 +26,27 @@ class Scene:
     """A node whose parts are there, and do not run."""
 
     def __init__(self, monitoring: Monitoring) -> None:
-        cameras = {"door": CameraSettings(source="0", name="Tür")}
         self.monitoring, self.now_s, self.stopping = monitoring, 0.0, False
-        made = make(cameras, StandInDetector())
-        self.pipeline, self.state = made.pipeline, made.publisher.state
-        late = LateStages("n", lambda _: None, lambda _: None)
-        self.watchdog = Watchdog(
-            [Stage("infer", lambda: Look(1))], late.note, lambda _: None, clock=lambda: self.now_s
-        )
-        self._begin = lambda: monitoring.begin(
+        self.cameras = {"door": CameraSettings(source="0", name="Tür")}
+        self.pipeline, _, self.publisher, _, self.client = make(self.cameras, StandInDetector())
+        self.late = LateStages("n", lambda _: None, lambda _: None)
+        stages = [Stage("infer", lambda: Look(1))]
+        self.watchdog = Watchdog(stages, self.late.note, lambda _: None, clock=lambda: self.now_s)
+
+    def begin(self) -> None:
+        self.monitoring.begin(
             Parts(
-                client=made.client,
-                publisher=made.publisher,
-                pipeline=made.pipeline,
+                client=self.client,
+                publisher=self.publisher,
+                pipeline=self.pipeline,
                 watchdog=self.watchdog,
-                late=late,
-                definitions=DefinitionStore(None, cameras),
-                meter=Meter(cameras, ("person",)),
+                late=self.late,
+                definitions=DefinitionStore(None, self.cameras),
+                meter=Meter(self.cameras, ("person",)),
                 running=lambda: (MODEL, "onnx", "cpu"),
                 stopping=lambda: self.stopping,
             )
         )
-
-    def begin(self) -> None:
-        self._begin()
 
     def get(self, page: str) -> tuple[int, str]:
         try:
@@ -79,7 +76,7 @@ def test_the_port_answers_before_the_parts_are_there(scene: Scene) -> None:
 
 def test_a_node_without_broker_and_frames_is_alive_and_says_what_is_missing(scene: Scene) -> None:
     scene.begin()
-    scene.state.camera_status("door", "reconnecting", "no route to host")
+    scene.publisher.state.camera_status("door", "reconnecting", "no route to host")
     assert scene.reasons("health") == (200, [])
     missing = ["the broker is not connected", "camera door is reconnecting: no route to host"]
     assert scene.reasons("ready") == (503, missing)
