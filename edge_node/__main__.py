@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from edge_node import __version__, node
 from edge_node.backends.tensorrt import builder
 from edge_node.batch import process
 from edge_node.config import load
+from edge_node.config.remote import CameraStore
 from edge_node.discover import command as discover
 from edge_node.doctor import doctor
 from edge_node.models import command as models
@@ -24,6 +28,7 @@ log = logging.getLogger("darner.edge")
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
+    environment = dict(os.environ)  # before anybody takes something out of it
     hide_arguments()
     program = called("darner-edge", "edge_node")
     parser = Parser(
@@ -59,15 +64,28 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logs.setup()
     try:
-        read = partial(load.node, options.config, options.source, options.set)
+        store = None if options.source is not None else CameraStore()
+        read = partial(load.node, options.config, options.source, options.set, store)
         if options.print_config:
             print(load.as_yaml(read()), end="")
             return 0
-        code = node.run(read)
+        code = node.run(read, store)
+        if code == node.AGAIN:
+            start_again(environment)
     except DarnerError as error:
         log.error("%s", error)
         code = error.exit_code
     return builder.leave(code)
+
+
+def start_again(environment: Mapping[str, str]) -> NoReturn:
+    """Take a fresh start in the same process: whatever a driver or an engine holds is let go.
+
+    Args:
+        environment: As it was at the start.
+    """
+    logging.shutdown()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(environment))  # noqa: S606 - ourselves
 
 
 if __name__ == "__main__":

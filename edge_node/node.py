@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_node import interpreter
 from edge_node.analytics.problems import all_problems
@@ -23,8 +22,10 @@ from edge_node.config import profiles
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.remote import CameraStore, zones_path
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
+from edge_node.control.cameras import CameraCommands
 from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control
 from edge_node.control.identity import NameGuard, check_name
@@ -57,7 +58,6 @@ from shared.mqtt.client import Client
 from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog
 from shared.signals import end_with_stacks, stacks_after, stop_on_signals
-from shared.storage import state_folder
 from shared.wire import messages, topics
 from shared.wire.messages import ModelInfo
 
@@ -71,15 +71,20 @@ STOP_WITHIN_S = 2.5
 """How long the stages may take to stop. A whole stop may take 5 s; the other half is for the farewell."""
 END_WITHIN_S = 8.0
 """How long a stop may take if something hangs; then the process ends anyhow. Docker kills after 10 s."""
+AGAIN = -1
+"""What `run` returns when the node is to be started again: its cameras have changed."""
+AGAIN_AFTER_S = 0.5
+"""How long a change of cameras waits for its answer to be sent, and for further changes, seconds."""
 STUCK_S = 1.0
 """How long a node that has failed waits for threads that hang; then the process ends anyhow."""
 
 
-def run(read: Callable[[], EdgeConfig]) -> int:
-    """Run until the sources end or a signal comes; the process's exit code.
+def run(read: Callable[[], EdgeConfig], store: CameraStore | None = None) -> int:
+    """Run until the sources end or a signal comes; the process's exit code, or `AGAIN`.
 
     Args:
         read: Reads the configuration, now and at every reload.
+        store: The cameras that were saved over MQTT; None: cameras cannot be changed in this run.
 
     Raises:
         DarnerError: The first thing that went wrong and cannot be retried.
@@ -90,13 +95,17 @@ def run(read: Callable[[], EdgeConfig]) -> int:
     hangup = threading.Event()
     in_terminal = sys.stdin is not None and sys.stdin.isatty()  # where SIGHUP means that the user has gone
     supervisor = Notifier()
-    listening = stop_on_signals(None if in_terminal else hangup, within_s=END_WITHIN_S)
-    with listening as stop, Node(read, config, stop, supervisor) as node:
+    signalled = threading.Event()
+    listening = stop_on_signals(None if in_terminal else hangup, within_s=END_WITHIN_S, signalled=signalled)
+    with listening as stop, Node(read, config, stop, supervisor, store) as node:
         interpreter.settle()
         node.start()
         supervisor.ready(f"node {config.node} watches {', '.join(config.cameras)}")
         node.report_until_done(hangup)
-        supervisor.stopping()
+        if node.again:
+            supervisor.status("starting again with changed cameras")
+        else:
+            supervisor.stopping()
         stacks_after(END_WITHIN_S)  # also where no signal has begun the stop
         stuck = node.finish()
     if node.error is not None:
@@ -105,6 +114,9 @@ def run(read: Callable[[], EdgeConfig]) -> int:
             log.warning("these threads did not end within %.1f s: %s", STOP_WITHIN_S, ", ".join(stuck))
             stacks_after(STUCK_S)
         raise node.error
+    if node.again and not signalled.is_set():
+        log.info("starting again with changed cameras")
+        return AGAIN
     log.info("stopped")
     if stuck:
         # A thread that hangs in a camera's driver would keep the interpreter from ending.
@@ -127,8 +139,10 @@ class Node:
         config: The configuration to start with.
         stop: Set by anybody to end the run; the node sets it when the broker or another node refuses it.
         supervisor: Is told how the node is.
+        store: The cameras that were saved over MQTT; None: cameras cannot be changed.
 
     Attributes:
+        again: Whether the node stops in order to start again with changed cameras.
         hung: After `finish`, the stages that stood still with work to do, other than cameras.
 
     Raises:
@@ -141,8 +155,12 @@ class Node:
         config: EdgeConfig,
         stop: threading.Event,
         supervisor: Notifier,
+        store: CameraStore | None = None,
     ) -> None:
         self._read, self._config, self._stop, self._supervisor = read, config, stop, supervisor
+        self._store = store
+        self._again_at: float | None = None
+        self.again = False
         self._turns = 0
         self._finishing = False
         self.hung: list[str] = []
@@ -159,7 +177,7 @@ class Node:
             known = hashes(self._model)
             self._detectors = stack.enter_context(on_devices(self._model))
             class_names = self._detectors[0].class_names
-            composer = Composer(config.node, session, class_names)
+            self._composer = composer = Composer(config.node, session, class_names)
             self._meter = None if self._monitoring is None else Meter(config.cameras, class_names)
             self._client = stack.enter_context(self._connection(composer))
             self._bundles = stack.enter_context(Bundles(self._client, config, composer))
@@ -215,6 +233,7 @@ class Node:
         # First, so that Home Assistant forgets what is gone before its topics are cleared.
         self._homeassistant.announce()
         self._leftovers.subscribe()
+        self._cameras.announce()
         self._announce()
         self._pipeline.start()
         self._watchdog = self._stack.enter_context(
@@ -239,6 +258,7 @@ class Node:
             self._guard.mend()
             self._publisher.state.attend(self._publisher.newest, self._live)
             self._homeassistant.attend()
+            self._start_again_if_due()
             if time.monotonic() < next_report + METRICS_EVERY_S:
                 continue
             next_report = time.monotonic()
@@ -254,6 +274,7 @@ class Node:
     def finish(self) -> list[str]:
         """Let the stages end and say farewell; return the names of the stages that did not end in time."""
         self._finishing = True
+        self._cameras.close()
         self._late_stages.close()
         self._client.hurry()
         stuck = self._pipeline.join(STOP_WITHIN_S)
@@ -288,7 +309,7 @@ class Node:
 
     def _build_pipeline(self) -> None:
         config, batch = self._config, self._config.batch
-        path = _zones_path(config)
+        path = zones_path(config)
         self._definitions = DefinitionStore(path, config.cameras)
         # Beside the zones, and not kept where they are not.
         suspects = path and path.with_name(f"suspects-{config.node}.json")
@@ -351,7 +372,10 @@ class Node:
             lambda: client.room(answer),
         )
         self._leftovers = Leftovers(client, config.mqtt.prefix, config.node, definitions)
-        handlers = {**control.handlers(), "reload": self._reload.command}
+        self._cameras = CameraCommands(
+            config, self._store, self._read, self._reload.apply, self._tell_cameras, self._start_again
+        )
+        handlers = {**control.handlers(), **self._cameras.handlers(), "reload": self._reload.command}
         handlers["ping"] = self._guard.watched(handlers["ping"])
         self._commands = Commands(client, config.mqtt.prefix, config.node, self._session, handlers)
         routes = {
@@ -377,6 +401,7 @@ class Node:
             Stage("inbox", self._inbox.look),
             Stage("commands", self._commands.look),
             Stage("detect", self._commands.look_at_slow),
+            Stage("cameras", self._commands.look_at_outward),
             Stage("mqtt", self._client.look),
             Stage("main", lambda: None if self._finishing else Look(self._turns)),
         ]
@@ -399,6 +424,20 @@ class Node:
                     stopping=lambda: self._stop.is_set() or self._finishing,
                 )
             )
+
+    def _tell_cameras(self, fields: dict[str, Any]) -> None:
+        config = self._config
+        message = messages.Cameras(**self._composer.head(), **fields)
+        path = topics.CAMERAS.path(config.mqtt.prefix, node=config.node)
+        self._client.set_state(topics.CAMERAS, path, messages.encode(message))
+
+    def _start_again(self) -> None:
+        self._again_at = time.monotonic() + AGAIN_AFTER_S
+
+    def _start_again_if_due(self) -> None:
+        if self._again_at is not None and time.monotonic() >= self._again_at:
+            self.again = not self._stop.is_set()
+            self._stop.set()
 
     def _on_frozen(self, reason: str) -> None:
         self._supervisor.status(reason)
@@ -445,12 +484,6 @@ class Node:
             confidence = self._live[name].confidence
             for problem in all_problems(self._definitions[name], detector.class_names, confidence):
                 log.warning("camera %s: %s", name, problem)
-
-
-def _zones_path(config: EdgeConfig) -> Path | None:
-    if config.zones_file == "auto":
-        return state_folder() / f"zones-{config.node}.json"
-    return None if config.zones_file is None else at_home(config.zones_file)
 
 
 def _monitoring(config: EdgeConfig, stack: ExitStack) -> Monitoring | None:

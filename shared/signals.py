@@ -36,6 +36,7 @@ def stop_on_signals(
     *,
     within_s: float | None = None,
     at_once: Callable[[], None] = lambda: None,
+    signalled: threading.Event | None = None,
 ) -> Iterator[threading.Event]:
     """An event that is set by the first SIGINT or SIGTERM; afterwards the old handlers are back.
 
@@ -47,6 +48,7 @@ def stop_on_signals(
         within_s: Seconds that the block may take after the first signal. Then the stacks of all threads are
             written to standard error, and the process ends with exit code 1.
         at_once: Called before a second signal ends the process, such as to kill child processes.
+        signalled: Set by the first SIGINT or SIGTERM; the yielded event may be set by others, too.
     """
     stop = threading.Event()
     numbers = (*STOPS, signal.SIGHUP) if hangup is not None else STOPS
@@ -58,7 +60,10 @@ def stop_on_signals(
     # signal has a handler.
     before = {number: signal.signal(number, _nothing) for number in numbers}
     listener = threading.Thread(
-        target=_listen, args=(told, stop, hangup, within_s, at_once), name="signals", daemon=True
+        target=_listen,
+        args=(told, (stop, signalled or stop), hangup, within_s, at_once),
+        name="signals",
+        daemon=True,
     )
     listener.start()
     try:
@@ -92,7 +97,7 @@ def _nothing(*_: object) -> None:
 
 def _listen(
     told: int,
-    stop: threading.Event,
+    stops: tuple[threading.Event, ...],
     hangup: threading.Event | None,
     within_s: float | None,
     at_once: Callable[[], None],
@@ -113,7 +118,8 @@ def _listen(
                 continue
             elif first is None:
                 first = time.monotonic()
-                stop.set()
+                for stop in stops:
+                    stop.set()
                 if within_s is not None:
                     stacks_after(within_s + GRACE_S)
             elif time.monotonic() - first > SAME_S:

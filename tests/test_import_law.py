@@ -52,7 +52,7 @@ LEVELS: dict[str, list[str]] = {
     "edge_node/discover": [
         "markup.py",
         "soap.py",
-        "found.py multicast.py onvif.py probing.py webcams.py",
+        "found.py multicast.py onvif.py probing.py wanted.py webcams.py",
         "find.py printed.py",
         "command.py",
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from edge_node.config import profiles
 from edge_node.config.camera_settings import refuse_shared_names
 from edge_node.config.ignoring import refuse_contradictions
+from edge_node.config.remote import CameraStore, laid_over
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source
 from shared import settings
@@ -28,13 +30,20 @@ ONLY = "camera"
 """The name of the camera that ``--source`` gives."""
 
 
-def configuration(file: Path | None, overrides: Sequence[str], *, alone: bool = False) -> EdgeConfig:
+def configuration(
+    file: Path | None,
+    overrides: Sequence[str],
+    *,
+    alone: bool = False,
+    saved: Mapping[str, Mapping[str, Any]] | None = None,
+) -> EdgeConfig:
     """Read the configuration; it need not have any cameras.
 
     Args:
         file: A YAML file; None for none.
         overrides: ``key=value`` from the command line.
         alone: Leaves out the file's cameras, except for the one that ``--source`` is about.
+        saved: Values of cameras' keys that were saved over MQTT, by camera; they replace the file's.
 
     Raises:
         ConfigError: A key or a value is wrong.
@@ -45,7 +54,7 @@ def configuration(file: Path | None, overrides: Sequence[str], *, alone: bool = 
         environment=os.environ,
         overrides=overrides,
         base=_only_camera if alone else profiles.base,
-        reshape=_leave_out_cameras if alone else None,
+        reshape=_leave_out_cameras if alone else partial(laid_over, saved=saved) if saved else None,
     )
     for name, camera in config.cameras.items():
         try:
@@ -59,13 +68,16 @@ def configuration(file: Path | None, overrides: Sequence[str], *, alone: bool = 
     return config
 
 
-def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> EdgeConfig:
+def node(
+    file: Path | None, source: str | None, overrides: Sequence[str], store: CameraStore | None = None
+) -> EdgeConfig:
     """Read the configuration of a node, which has at least one camera.
 
     Args:
         file: A YAML file; None for none.
         source: The only source to watch; None for the cameras of the configuration.
         overrides: ``key=value`` from the command line.
+        store: The cameras that were saved over MQTT; they count only without `source`.
 
     Raises:
         ConfigError: A key or a value is wrong, or there is no camera.
@@ -74,6 +86,11 @@ def node(file: Path | None, source: str | None, overrides: Sequence[str]) -> Edg
     if source is not None:
         overrides = [*overrides, f"cameras.{ONLY}.source={source}"]
     config = configuration(file, overrides, alone=source is not None)
+    if store is not None and source is None:
+        saved = store.over(config)
+        if saved:
+            config = configuration(file, overrides, saved=saved)
+        store.current = config.cameras
     if not config.cameras:
         raise ConfigError(
             "no cameras: name one with --source (0 for a webcam, a file or a URL), "

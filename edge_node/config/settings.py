@@ -21,7 +21,7 @@ from shared.configuration.declared import FILE
 from shared.log import Format
 from shared.mqtt.address import MqttSettings
 from shared.wire import topics
-from shared.wire.messages import Fraction, Id, Label, Name, tidy
+from shared.wire.messages import Fraction, Id, Label, Name, RemoteCameras, tidy
 
 UpToADay = Annotated[float, Meta(ge=0, le=86_400)]
 """Seconds, at most a day."""
@@ -257,6 +257,15 @@ class EdgeConfig:
             extra=FILE,
         ),
     ] = "auto"
+    remote_cameras: Annotated[
+        RemoteCameras,
+        Meta(
+            description="Which sources a camera may get over MQTT, as from the viewer. network: streams from "
+            "the network (rtsp, rtsps, rtmp, rtmps, srt, http, https); any: also files and devices of this "
+            "machine; off: cameras are changed in the configuration only. What is saved is kept beside "
+            "zones_file"
+        ),
+    ] = "network"
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     collect: CollectPlace = field(default_factory=CollectPlace)
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)

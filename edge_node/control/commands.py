@@ -46,10 +46,14 @@ UNKNOWN = "unknown"
 """The command name in the answer to a request whose topic holds no possible command name."""
 COMMAND_S = 60.0
 """How long a command may take until the node counts as frozen, seconds."""
+OUTWARD_S = 120.0
+"""The same for a command that waits for a camera."""
 MAX_WAITING, ROOM = 32, 32_000_000
 """The most requests, and bytes of requests, that may wait while another one is carried out."""
 SLOW, MAX_SLOW = frozenset({"detect", "reload"}), 4
 """Commands that have a thread of their own, so that no other waits for them; and how many may wait there."""
+OUTWARD, MAX_OUTWARD = frozenset({"cameras.probe", "cameras.discover"}), 2
+"""The same for those that wait for what is outside, such as a camera that does not answer."""
 
 
 class RefusedError(DarnerError):
@@ -86,9 +90,9 @@ class Commands:
         self._prefix, self._node, self._session = prefix, node, session
         self._handlers = handlers
         self._requests = topics.REQUEST.path(prefix, node=node, command="x").removesuffix("x")
-        self._quick, self._slow = (
+        self._quick, self._slow, self._outward = (
             Channel[Received](depth, room=ROOM, size=lambda one: len(one.payload))
-            for depth in (MAX_WAITING, MAX_SLOW)
+            for depth in (MAX_WAITING, MAX_SLOW, MAX_OUTWARD)
         )
         self._stopping = False
         self._once = Once()
@@ -96,7 +100,8 @@ class Commands:
     def __enter__(self) -> Commands:
         # "#" also matches topics that cannot be commands: these requests are answered as well.
         self._client.subscribe(f"{self._requests}#", 1)
-        for name, waiting in (("commands", self._quick), ("detect", self._slow)):
+        lanes = {"commands": self._quick, "detect": self._slow, "cameras": self._outward}
+        for name, waiting in lanes.items():
             threading.Thread(target=self._run, args=(waiting,), name=name, daemon=True).start()
         return self
 
@@ -104,7 +109,7 @@ class Commands:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping = True
-        for waiting in (self._quick, self._slow):
+        for waiting in (self._quick, self._slow, self._outward):
             waiting.close()
             for received in waiting:
                 self._refuse(received, "the node is stopping")
@@ -117,11 +122,16 @@ class Commands:
         """What a watchdog sees of the thread that decodes pictures."""
         return taking(self._slow, look=lambda taken: Look(taken, COMMAND_S, COMMAND_S))()
 
+    def look_at_outward(self) -> Look | None:
+        """What a watchdog sees of the thread that waits for cameras, which may take a while."""
+        return taking(self._outward, look=lambda taken: Look(taken, OUTWARD_S, OUTWARD_S))()
+
     def accept(self, received: Received) -> None:
         """Queue a request, or refuse it when too many wait already; returns at once."""
         if received.retain:
             return  # sent before the node listened
-        waiting = self._slow if self._command(received) in SLOW else self._quick
+        command = self._command(received)
+        waiting = self._slow if command in SLOW else self._outward if command in OUTWARD else self._quick
         try:
             if waiting.put_if_room(received):
                 return

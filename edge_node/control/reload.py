@@ -73,6 +73,15 @@ class Reload:
             result = self._reload()
         return result | {"model": self._renew_model(ANSWER_S)}
 
+    def apply(self) -> dict[str, Any]:
+        """Apply what a running node can change; the model's file is left alone.
+
+        Raises:
+            DarnerError: The configuration is wrong; nothing was changed.
+        """
+        with self._lock:
+            return self._reload()
+
     def on_signal(self) -> None:
         """Reload on SIGHUP; an error is logged."""
         try:

@@ -119,12 +119,24 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
-def _host(text: str) -> tuple[str, int]:
+def host_and_port(text: str) -> tuple[str, int]:
+    """A camera's IPv4 address, and its port or that of HTTP.
+
+    Raises:
+        ValueError: It is neither IP nor IP:PORT.
+    """
     found = re.fullmatch(r"((?:\d{1,3}\.){3}\d{1,3})(?::(\d{1,5}))?", text)
     numbers = [] if found is None else [int(part) for part in found[1].split(".")]
     if found is None or max(numbers) > 255 or not 0 < int(found[2] or _HTTP) < 65_536:
-        raise argparse.ArgumentTypeError("must be an IPv4 address, such as 192.168.1.20 or 192.168.1.20:8000")
+        raise ValueError("must be an IPv4 address, such as 192.168.1.20 or 192.168.1.20:8000")
     return found[1], int(found[2] or _HTTP)
+
+
+def _host(text: str) -> tuple[str, int]:
+    try:
+        return host_and_port(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _wish(options: argparse.Namespace, config: EdgeConfig) -> Wish:

@@ -105,9 +105,9 @@ def _examine(answer: Answer, wish: Wish) -> list[FoundCamera]:
         device = onvif.examine(answer.service, wish.login(host))
     except DarnerError as error:
         note = str(error).removeprefix(f"{host}: ")
-        if isinstance(error, DeniedError):
-            note += "; give it with --user, or by host with --logins"
-        return [FoundCamera(id="", kind="onvif", title=said or host, address=host, notes=(note,))]
+        denied = isinstance(error, DeniedError)
+        title = said or host
+        return [FoundCamera(id="", kind="onvif", title=title, address=host, notes=(note,), denied=denied)]
     title = " ".join(part for part in (device.maker, device.model) if part) or said or host
     several = len(device.cameras) > 1
     cameras = [

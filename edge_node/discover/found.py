@@ -52,6 +52,7 @@ class FoundCamera:
         streams: The largest first.
         chosen: Index of the stream that suits the detector; None where there is none.
         notes: What could not be found out, and why.
+        denied: Whether it wants a login, or another one.
     """
 
     id: str
@@ -61,6 +62,7 @@ class FoundCamera:
     streams: tuple[FoundStream, ...] = ()
     chosen: int | None = None
     notes: tuple[str, ...] = ()
+    denied: bool = False
 
 
 def suiting(streams: Sequence[FoundStream], side: int) -> int | None:

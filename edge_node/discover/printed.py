@@ -28,7 +28,8 @@ def table(cameras: Sequence[FoundCamera]) -> str:
             rows.append((mark, *head, stream.profile or "-", *_numbers(stream), stream.trouble or ""))
             head = "", ""
         for note in camera.notes:
-            rows.append(("", *head, "-", "-", "-", "-", note))
+            cure = "; give them with --user, or by host with --logins" if camera.denied else ""
+            rows.append(("", *head, "-", "-", "-", "-", note + cure))
             head = "", ""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     lines = [

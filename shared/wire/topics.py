@@ -57,6 +57,7 @@ class Topic:
 
 STATUS = Topic("status", "{node}/status", messages.NodeStatus, 1, True)
 INFO = Topic("info", "{node}/info", messages.NodeInfo, 1, True)
+CAMERAS = Topic("cameras", "{node}/cameras", messages.Cameras, 1, True)
 METRICS = Topic("metrics", "{node}/metrics", messages.Metrics, 0, False, 30)
 CAMERA_STATUS = Topic("camera_status", "{node}/camera/{camera}/status", messages.CameraStatus, 1, True)
 DETECTIONS = Topic("detections", "{node}/camera/{camera}/detections", messages.DetectionsMessage, 0, False, 2)
@@ -84,6 +85,7 @@ BUNDLE = Topic("bundle", "webcam-detections", messages.Bundle, 0, False, 5)
 TABLE = (
     STATUS,
     INFO,
+    CAMERAS,
     METRICS,
     CAMERA_STATUS,
     DETECTIONS,

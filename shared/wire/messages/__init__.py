@@ -11,6 +11,7 @@ the types as JSON Schema.
 `__all__` is what others use, from here; nobody outside imports the package's modules, one for each subject.
 """
 
+from shared.wire.messages.cameras import CameraChange, CameraEdit, CameraEntry, Cameras, RemoteCameras
 from shared.wire.messages.codec import check_json, decode, encode
 from shared.wire.messages.commands import ErrorCode, Request, Response
 from shared.wire.messages.current import CountState, SettingsState
@@ -76,11 +77,15 @@ __all__ = [
     "Ack",
     "Amount",
     "Bundle",
+    "CameraChange",
+    "CameraEdit",
+    "CameraEntry",
     "CameraInfo",
     "CameraMessage",
     "CameraMetrics",
     "CameraState",
     "CameraStatus",
+    "Cameras",
     "ClassFilter",
     "ClassVotes",
     "ClockSource",
@@ -118,6 +123,7 @@ __all__ = [
     "Point",
     "Quantiles",
     "Queue",
+    "RemoteCameras",
     "Request",
     "Response",
     "SettingsState",

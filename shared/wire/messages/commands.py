@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from shared import limits
+from shared.wire.messages.cameras import CameraChange, Secret
 from shared.wire.messages.codec import check_json
 from shared.wire.messages.fields import Count, Fraction, Id, Label, Text
 from shared.wire.messages.heads import NodeMessage
@@ -40,7 +41,8 @@ class Request:
         Annotated[float, Meta(ge=0, le=60, description="set: thumbnails per second; 0 for none")] | None
     ) = None
     version: Annotated[
-        Count | None, Meta(description="zones.set: version of the definitions that these replace")
+        Count | None,
+        Meta(description="zones.set, cameras.set: version of the definitions or cameras that these replace"),
     ] = None
     zones: (
         Annotated[
@@ -76,6 +78,23 @@ class Request:
         ]
         | None
     ) = None
+    cameras: (
+        Annotated[
+            dict[Id, CameraChange | None],
+            Meta(
+                max_length=limits.CAMERAS,
+                description="cameras.set: the cameras to add or change, by name; null removes one, or takes "
+                "back what was saved of it. cameras.probe: the one to try",
+            ),
+        ]
+        | None
+    ) = None
+    host: Annotated[
+        Text | None,
+        Meta(description="cameras.discover: ask this camera, as IP or IP:PORT; null: ask the network"),
+    ] = None
+    user: Annotated[Secret | None, Meta(description="cameras.discover: user of the cameras")] = None
+    password: Annotated[Secret | None, Meta(description="cameras.discover: password of that user")] = None
     id: Annotated[Id | None, Meta(description="suspects.dismiss: the suspect that is real")] = None
     image_base64: Annotated[
         Annotated[str, Meta(max_length=limits.PAYLOAD_BYTES)] | None,
