@@ -87,6 +87,12 @@ EXAMPLES: list[Any] = [
         oldest=2,
         gap=messages.Gap(boot="b", first=1, last=1, count=1),
     ),
+    messages.Cameras(
+        **HEAD,
+        version=2,
+        changeable="network",
+        cameras={"yard": messages.CameraEntry(source="rtsp://h/yard", login=True, origin="added")},
+    ),
     messages.Track(
         **FRAME,
         track_id=1,
