@@ -15,6 +15,7 @@ from edge_node.backends.tensorrt import builder
 from edge_node.batch import process
 from edge_node.config import load
 from edge_node.config.remote import CameraStore
+from edge_node.control import forget
 from edge_node.discover import command as discover
 from edge_node.doctor import doctor
 from edge_node.models import command as models
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=f"`{program} discover` finds cameras and prints a configuration to paste; "
         f"`{program} doctor` says what this machine has and lacks; "
         f"`{program} models` lists the known detectors and gets better ones than the built-in; "
+        f"`{program} forget` clears what a renamed node has left on the broker; "
         f"`{program} process` analyses video files as fast as possible and writes the messages to files.",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")
@@ -57,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         return doctor.main()
     if arguments[:1] == ["discover"]:
         return discover.main(arguments[1:])
+    if arguments[:1] == ["forget"]:
+        return forget.main(arguments[1:])
     if arguments[:1] == ["models"]:
         return models.main(arguments[1:])
     if arguments[:1] == ["process"]:

@@ -62,6 +62,7 @@ PROGRAMS = (
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("process",)),
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("models",)),
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("discover",)),
+    Program("darner-edge", "edge_node", edge_node.__main__.main, ("forget",)),
     Program("darner-viewer", "viewer_server", viewer_server.__main__.main),
     Program("darner-broker", "broker", broker.__main__.main),
     Program(None, "broker.certificates", broker.certificates.main),

@@ -43,6 +43,23 @@ def check_name(settings: MqttSettings, node: str, session: str) -> None:
     Raises:
         BrokerError: Another node answers, or the broker refuses this one for good.
     """
+    found = holder(settings, node, session, f"{_ASKING}{session}")
+    if found is not None:
+        raise _taken(node, found)
+
+
+def holder(settings: MqttSettings, node: str, session: str, transaction: str) -> Response | None:
+    """What the running node of this name answers; None if none runs, or the broker cannot be reached.
+
+    Args:
+        settings: The broker.
+        node: The name.
+        session: The session that asks, which does not count.
+        transaction: Says to the node who asks.
+
+    Raises:
+        BrokerError: The broker refuses the connection for good.
+    """
     refused: list[BrokerError] = []
     # A connection of its own, without a will: its end must not change the other node's status.
     with Client(settings, name=f"darner-{node}-start", on_refused=refused.append) as client:
@@ -54,11 +71,10 @@ def check_name(settings: MqttSettings, node: str, session: str) -> None:
             continue
         if refused:
             raise refused[0]
-        if client.connected:
-            _ask(client, settings.prefix, node, session)
-            answer = _answer(client, settings.prefix, session)
-            if answer is not None:
-                raise _taken(node, answer)
+        if not client.connected:
+            return None
+        _ask(client, settings.prefix, node, transaction)
+        return _answer(client, settings.prefix, session)
 
 
 def _answer(client: Client, prefix: str, session: str) -> Response | None:
@@ -177,7 +193,7 @@ class NameGuard:
             if len(self._asked) >= 100:
                 self._asked.clear()
             self._asked[message.session] = now
-            _ask(self._client, self._prefix, self._node, self._session)
+            _ask(self._client, self._prefix, self._node, f"{_ASKING}{self._session}")
 
     def _on_answer(self, message: object) -> None:
         if isinstance(message, Response) and message.session in self._asked and not self.yielded:
@@ -189,9 +205,9 @@ def _watched(prefix: str, node: str) -> tuple[str, str]:
     return topics.STATUS.path(prefix, node=node), topics.RESPONSE.path(prefix, node=node, command="ping")
 
 
-def _ask(client: Client, prefix: str, node: str, session: str) -> None:
+def _ask(client: Client, prefix: str, node: str, transaction: str) -> None:
     path = topics.REQUEST.path(prefix, node=node, command="ping")
-    client.publish(topics.REQUEST, path, messages.encode(Request(transaction=f"{_ASKING}{session}")))
+    client.publish(topics.REQUEST, path, messages.encode(Request(transaction=transaction)))
 
 
 def _read(prefix: str, received: Received) -> tuple[topics.Topic, object]:

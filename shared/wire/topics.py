@@ -76,7 +76,6 @@ RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, 
 
 # These are not in the table because their topics do not begin with our prefix: Home Assistant's discovery, in
 # its format, and the bundle, whose topic the user names.
-NODE_DISCOVERY = Topic("node_discovery", "device/{node}/config", dict, 1, True)  # type: ignore[arg-type]  # not ours
 DISCOVERY = Topic("discovery", "device/{node}/{camera}/config", dict, 1, True)  # type: ignore[arg-type]  # not ours
 NODE_DISCOVERY = Topic("discovery", "device/{node}/config", dict, 1, True)  # type: ignore[arg-type]  # not ours
 OF_HOME_ASSISTANT = (NODE_DISCOVERY, DISCOVERY)
