@@ -9,6 +9,7 @@ from edge_node.publish.homeassistant.parts import (
     SECONDS,
     Components,
     Keys,
+    attributes,
     on_if,
     state,
 )
@@ -21,6 +22,7 @@ _SINCE: Keys = {
     "last_reset_value_template": "{{ (value_json.started_us / 1000000) | timestamp_utc "
     "if value_json.get('started_us') else '' }}",
 }
+_WHO = "{{ {'track_ids': value_json.loitering_ids | default([])} | tojson }}"
 
 
 def _tens(field: str) -> str:
@@ -56,9 +58,8 @@ def add_zone(components: Components, zone: str, name: str, definition: ZoneDefin
     entity(f"{key}-exited", "sensor", f"{name} exited", number("exited"), _SINCE)
     entity(f"{key}-stay", "sensor", f"{name} average stay", number("dwell.average_s | round(1)"), SECONDS)
     if definition.loitering_s is not None:
-        entity(
-            f"{key}-loitering", "binary_sensor", f"{name} loitering", numbers(on_if("value_json.loitering"))
-        )
+        loiters = {**numbers(on_if("value_json.loitering")), **attributes(topic, _WHO)}
+        entity(f"{key}-loitering", "binary_sensor", f"{name} loitering", loiters)
     if definition.crowd is not None:
         crowded = numbers(on_if("value_json.crowded"))
         entity(f"{key}-crowded", "binary_sensor", f"{name} crowded", crowded)

@@ -42,7 +42,7 @@ PLATFORMS: dict[str, tuple[set[str], set[str]]] = {  # required, and allowed bes
         | READING
         | ATTRIBUTES,
     ),
-    "binary_sensor": ({"state_topic"}, {"value_template", "device_class", "expire_after"}),
+    "binary_sensor": ({"state_topic"}, {"value_template", "device_class", "expire_after"} | ATTRIBUTES),
     "camera": ({"topic"}, {"image_encoding"}),
     "image": ({"image_topic"}, {"content_type"}),
     "event": ({"state_topic", "event_types"}, {"value_template"}),

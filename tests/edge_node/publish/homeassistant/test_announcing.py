@@ -146,6 +146,8 @@ def test_a_zone_that_comes_back_is_no_longer_let_go(broker: Mosquitto) -> None:
         wait_until(lambda: "zone-all-count" in whole(ha.now()[street]))
         everything = ha.now()[street]
         assert whole(everything) == set(everything["components"])
+        node.discovery.update(config(node_name="Laden", homeassistant=enabled))
+        wait_until(lambda: ha.now()[street]["device"]["name"] == "Laden street")
 
 
 def test_home_assistants_start_is_answered(broker: Mosquitto) -> None:

@@ -121,6 +121,8 @@ def test_every_template_of_a_zone_renders_what_a_real_node_says() -> None:
     assert float(state("stay")) == pytest.approx(numbers["dwell"]["average_s"], abs=0.06)
     assert float(state("wait")) == pytest.approx(numbers["queue"]["completed_average_s"], abs=0.06)
     assert float(state("longest_stay")) == float(state("longest_wait")) == 10
+    who = components["zone-path-loitering"]["json_attributes_template"]
+    assert json.loads(rendered(who, example("zone", loitering_ids=[7, 3]))) == {"track_ids": [7, 3]}
     reset = components["zone-path-entered"]["last_reset_value_template"]
     assert rendered(reset, said) == "2026-11-22T04:31:40+00:00"
     older = json.dumps({key: one for key, one in numbers.items() if key != "started_us"}).encode()
