@@ -85,9 +85,17 @@ def triggered(log: Path, since: float = 0.0) -> list[Triggered]:
         log: Its log.
         since: The moment, seconds since 1970.
     """
+    return [Triggered(at=at, **one) for at, one in told(log) if at >= since and "before" in one]
+
+
+def told(log: Path) -> list[tuple[float, dict[str, Any]]]:
+    """Everything that automations and scripts wrote down, with the time in seconds since 1970.
+
+    Args:
+        log: Home Assistant's log.
+    """
     found = []
     for stamp, text in _LINE.findall(log.read_text(errors="replace")):
         at = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc).timestamp()
-        if at >= since:
-            found.append(Triggered(at=at, **orjson.loads(text)))
+        found.append((at, orjson.loads(text)))
     return found

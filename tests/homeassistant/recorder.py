@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import paho.mqtt.client as paho
+from paho.mqtt import subscribe
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -46,6 +47,7 @@ class Recorder:
     """
 
     def __init__(self, port: int) -> None:
+        self._port = port
         self.heard: list[Heard] = []
         self.last: dict[str, Heard] = {}
         self._connected = threading.Event()
@@ -76,6 +78,12 @@ class Recorder:
             topic_ends: The end of their topics.
         """
         return [one for one in list(self.heard) if one.at >= at and one.topic.endswith(topic_ends)]
+
+    def retained(self, topic: str) -> dict[str, Any]:
+        """The message that the broker keeps on any topic, such as one of discovery."""
+        message = subscribe.simple(topic, port=self._port)  # type: ignore[no-untyped-call]  # paho has none
+        body: dict[str, Any] = orjson.loads(message.payload)
+        return body
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send something."""

@@ -22,17 +22,19 @@ class Restart:
         down: Ends something, while people are in every zone.
         up: Brings it back, when the place is empty.
         times: How often.
+        broker: Whether the broker is gone meanwhile. When it is back, Home Assistant first shows what it or the
+            broker remembers, which a node that is away cannot help: one run of each automation is not its own.
     """
 
     name: str
     down: Callable[[Site], None]
     up: Callable[[Site], None]
     times: int = 1
+    broker: bool = False
 
 
 def _terminate(site: Site) -> None:
-    site.node.ask_to_end()
-    site.node.ended(time.monotonic())
+    site.end_node()
 
 
 def _node_sees_nobody(site: Site) -> None:
@@ -95,21 +97,41 @@ def _start_broker(site: Site) -> None:
     site.broker.start()
 
 
+_keeps = _all(_alone, _start_broker)
+_forgets = _all(_alone, _forgetful_start)
 RESTARTS = (
     Restart("node: kill -9", _kill_node, _start_node, 4),
     Restart("node: SIGTERM", _terminate, _start_node, 4),
-    Restart("broker killed, keeps its state", _kill_broker, _all(_alone, _start_broker), 2),
-    Restart("broker killed, forgets", _kill_broker, _all(_alone, _forgetful_start), 2),
+    Restart("broker, keeps its state", _kill_broker, _keeps, 2, broker=True),
+    Restart("broker, forgets", _kill_broker, _forgets, 2, broker=True),
     Restart("Home Assistant: restart", _stop_server, _start_server, 2),
     Restart("Home Assistant: kill -9", _kill_server, _start_server),
-    Restart("node and Home Assistant, which is back first", _all(_kill_node, _kill_server),
-            _all(_server_alone, _start_node)),
-    Restart("Home Assistant and node, which is back first", _all(_stop_server, _kill_node),
-            _all(_start_node, _alone, _server_alone)),
-    Restart("broker and node, broker back alone", _all(_kill_broker, _kill_node),
-            _all(_start_broker, _alone, _start_node)),
-    Restart("node and broker, which forgets", _all(_kill_node, _kill_broker),
-            _all(_forgetful_start, _alone, _start_node)),
-    Restart("all three at once", _all(_kill_server, _kill_node, _kill_broker),
-            _all(_start_broker, _server_alone, _start_node)),
-)  # fmt: skip
+    Restart(
+        "node and Home Assistant, which is back first",
+        _all(_kill_node, _kill_server),
+        _all(_server_alone, _start_node),
+    ),
+    Restart(
+        "Home Assistant and node, which is back first",
+        _all(_kill_node, _kill_server),
+        _all(_start_node, _alone, _server_alone),
+    ),
+    Restart(
+        "broker and node, broker back alone",
+        _all(_kill_broker, _kill_node),
+        _all(_start_broker, _alone, _start_node),
+        broker=True,
+    ),
+    Restart(
+        "node and broker, which forgets",
+        _all(_kill_node, _kill_broker),
+        _all(_forgetful_start, _alone, _start_node),
+        broker=True,
+    ),
+    Restart(
+        "all three at once",
+        _all(_kill_server, _kill_node, _kill_broker),
+        _all(_start_broker, _server_alone, _start_node),
+        broker=True,
+    ),
+)

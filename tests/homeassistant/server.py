@@ -34,7 +34,7 @@ logbook:
 onboarding:
 persistent_notification:
 recorder: {{commit_interval: 1}}
-script:
+script: !include scripts.yaml
 system_log:
 websocket_api:
 """
@@ -71,6 +71,7 @@ class HomeAssistant:
         folder.mkdir()
         (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port))
         (folder / "automations.yaml").write_text("[]\n")
+        (folder / "scripts.yaml").write_text("{}\n")
 
     @property
     def folder(self) -> Path:

@@ -17,12 +17,18 @@ from tests.homeassistant.recorder import PREFIX, Recorder
 from tests.homeassistant.scene import Scene
 from tests.homeassistant.server import HomeAssistant
 
-NODE, CAMERA = "lab", "street"
+# The names of `make demo`, which the examples for users have, too.
+NODE, CAMERA = "demo", "street"
 DEVICE = f"darner.{NODE}.{CAMERA}"
 ZONES = {
-    "all": [[0, 0], [1, 0], [1, 1], [0, 1]],
-    "left": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]],
-    "right": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]],
+    "everywhere": [[0, 0], [1, 0], [1, 1], [0, 1]],
+    "pavement": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]],
+    "junction": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]],
+}
+RULES: dict[str, dict[str, Any]] = {
+    "everywhere": {"crowd": {"count": 3, "after_s": 1}},
+    "junction": {"loitering_s": 3},
+    "pavement": {"queue": True},
 }
 SETTLES_WITHIN_S = 60.0
 _REMEMBERS = "persistence true\npersistence_location {}/\nautosave_on_changes true\nautosave_interval 1"
@@ -50,13 +56,13 @@ class Site:
         self.broker = MosquittoProcess(folder, extra=_REMEMBERS.format(folder))
         self.scene = Scene(video)
         self.server = HomeAssistant(folder / "homeassistant", program)
-        self.node = Program("node", self._command(NODE), folder, {"DARNER_STATE": str(folder / "state")})
+        self.node = self._program(NODE, CAMERA)
         self.recorder = Recorder(self.broker.port)
 
     def __enter__(self) -> Site:
         self._stack.enter_context(self.scene)
         self._stack.callback(self.broker.kill)
-        self._stack.callback(self.node.kill)
+        self._stack.callback(lambda: self.node.kill())  # the node may be another by then
         self._stack.callback(self.server.kill)
         return self
 
@@ -71,16 +77,40 @@ class Site:
         self.server.connect(self.broker.port)
         self.node.start()
         wait_until(lambda: DEVICE in self.server.devices(), SETTLES_WITHIN_S)
-        self.wait_state("zone-all-count", lambda state: state.isdigit())
+        self.wait_state("zone-everywhere-count", lambda state: state.isdigit())
+
+    def end_node(self) -> None:
+        """As `systemctl stop` does."""
+        self.node.ask_to_end()
+        self.node.ended(time.monotonic())
+
+    def restart_node(self) -> None:
+        """As `systemctl restart` does."""
+        self.end_node()
+        self.node.start()
+
+    def restart_broker(self) -> None:
+        """As after a crash."""
+        self.broker.kill()
+        self.broker.start()
+
+    def restart_server(self) -> None:
+        """As its own page does."""
+        self.server.stop()
+        self.server.start()
 
     def forget(self) -> None:
         """Make the broker, which does not run, forget all that it kept."""
         (self._folder / "mosquitto.db").unlink(missing_ok=True)
 
-    def restart_as(self, node: str) -> None:
-        """Start the node, which does not run, under another name."""
-        self.node = Program("node", self._command(node), self._folder, {"DARNER_STATE": str(self._folder)})
-        self._stack.callback(self.node.kill)
+    def start_as(self, node: str, camera: str) -> None:
+        """Start the node, which does not run, with other names.
+
+        Args:
+            node: Its name.
+            camera: The camera's name.
+        """
+        self.node = self._program(node, camera)
         self.node.start()
 
     def ask(self, command: str, **body: Any) -> dict[str, Any]:
@@ -123,16 +153,17 @@ class Site:
         holds = wanted if callable(wanted) else lambda state: state == wanted
         wait_until(lambda: holds(self.state(key)), timeout)
 
-    def _command(self, node: str) -> list[str]:
-        config = self._folder / f"{node}.yaml"
-        config.write_text(yaml.safe_dump(self._configuration(node)))
-        return [sys.executable, "-m", "edge_node", "--config", str(config)]
+    def _program(self, node: str, camera: str) -> Program:
+        config = self._folder / "darner.yaml"
+        config.write_text(yaml.safe_dump(self._configuration(node, camera)))
+        words = [sys.executable, "-m", "edge_node", "--config", str(config)]
+        return Program("node", words, self._folder, {"DARNER_STATE": str(self._folder / "state")})
 
-    def _configuration(self, node: str) -> dict[str, Any]:
-        camera = {
+    def _configuration(self, node: str, camera: str) -> dict[str, Any]:
+        settings = {
             "source": self.scene.url,
             "detect_every": 2,
-            "zones": {name: {"polygon": polygon} for name, polygon in ZONES.items()},
+            "zones": {name: {"polygon": polygon} | RULES[name] for name, polygon in ZONES.items()},
             "lines": {"path": {"points": [[0.47, 0.64], [0.47, 0.28]]}},
             "thumbnail": {"fps": 1},
         }
@@ -141,5 +172,5 @@ class Site:
             "mqtt": {"url": self.broker.url},
             "model": {"classes": ["person"], "threads": 1},
             "homeassistant": {"enabled": True},
-            "cameras": {CAMERA: camera},
+            "cameras": {camera: settings},
         }

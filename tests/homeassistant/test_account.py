@@ -27,7 +27,7 @@ def test_runs_are_matched_with_what_happened(
 
 def said(at: float, session: str, occupancy: int, entered: int = 0) -> Heard:
     body = {"session": session, "occupancy": occupancy, "entered": entered}
-    return Heard(at, "lab/camera/street/zone/all", retained=False, body=body)
+    return Heard(at, "demo/camera/street/zone/all", retained=False, body=body)
 
 
 def test_somebody_arrives_when_a_zone_was_empty_before_or_the_session_is_new() -> None:
@@ -36,7 +36,7 @@ def test_somebody_arrives_when_a_zone_was_empty_before_or_the_session_is_new() -
 
 
 def test_a_cleared_topic_is_an_empty_zone() -> None:
-    cleared = Heard(2, "lab/camera/street/zone/all", retained=False, body=None)
+    cleared = Heard(2, "demo/camera/street/zone/all", retained=False, body=None)
     assert arrivals([said(1, "a", 1), cleared, said(3, "a", 1)]) == [1, 3]
 
 

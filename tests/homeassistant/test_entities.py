@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
-
 import cv2
 import numpy as np
 
 from shared.geometry import F32
 from tests.conftest import wait_until
-from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, Site
+from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, ZONES, Site
 
 
 def test_the_cameras_first_entities_are_there_and_say_what_the_node_says(site: Site) -> None:
     site.scene.people()
     found = {unique_id.removeprefix(f"{DEVICE}.") for unique_id in site.server.entities()}
-    zones = {f"zone-{zone}-{what}" for zone in ("all", "left", "right") for what in ("count", "occupied")}
+    zones = {f"zone-{zone}-{what}" for zone in ZONES for what in ("count", "occupied")}
     assert found >= zones | {"objects", "picture", "line-path-in", "line-path-out"}
-    for zone in ("all", "left", "right"):
+    for zone in ZONES:
         site.wait_state(f"zone-{zone}-occupied", "on")
     wait_until(lambda: _agrees(site), SETTLES_WITHIN_S)
 
@@ -26,9 +24,12 @@ def _agrees(site: Site) -> bool:
     """Whether all numbers are, at one moment, those that the node published last."""
     said = {
         zone: site.recorder.last[f"{NODE}/camera/{CAMERA}/zone/{zone}"].body
-        for zone in ("all", "left", "path")
+        for zone in ("everywhere", "pavement", "path")
     }
-    pairs = [("zone-all-count", "all", "occupancy"), ("zone-left-count", "left", "occupancy")]
+    pairs = [
+        ("zone-everywhere-count", "everywhere", "occupancy"),
+        ("zone-pavement-count", "pavement", "occupancy"),
+    ]
     pairs += [("line-path-in", "path", "entered"), ("line-path-out", "path", "exited")]
     return all((body := said[zone]) and site.state(key) == str(body[field]) for key, zone, field in pairs)
 
@@ -54,24 +55,23 @@ def _grey(jpeg: bytes) -> F32:
 
 def test_an_empty_place_is_not_occupied(site: Site) -> None:
     site.scene.nobody()
-    for zone in ("all", "left", "right"):
+    for zone in ZONES:
         site.wait_state(f"zone-{zone}-occupied", "off")
         assert site.state(f"zone-{zone}-count") == "0"
 
 
 def test_a_node_that_ends_is_unavailable_and_comes_back(site: Site) -> None:
-    site.node.ask_to_end()
-    site.node.ended(time.monotonic())
-    site.wait_state("zone-all-count", "unavailable")
+    site.end_node()
+    site.wait_state("zone-everywhere-count", "unavailable")
     site.node.start()
-    site.wait_state("zone-all-count", lambda state: state.isdigit())
+    site.wait_state("zone-everywhere-count", lambda state: state.isdigit())
 
 
 def test_a_camera_that_is_lost_is_unavailable_and_comes_back(site: Site) -> None:
     site.scene.die()
-    site.wait_state("zone-all-count", "unavailable")
+    site.wait_state("zone-everywhere-count", "unavailable")
     site.scene.start()
-    site.wait_state("zone-all-count", lambda state: state.isdigit())
+    site.wait_state("zone-everywhere-count", lambda state: state.isdigit())
 
 
 def test_a_zone_comes_and_goes_with_its_entities(site: Site) -> None:

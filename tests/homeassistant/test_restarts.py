@@ -59,9 +59,20 @@ def _suffer(site: Site, restart: Restart) -> Outcome:
     for zone in ZONES:
         site.wait_state(f"zone-{zone}-occupied", "off", 2 * SETTLES_WITHIN_S)
     time.sleep(SETTLED_S)
-    told = triggered(site.server.log, down_at)
-    false = tuple(one for one in told if one.of.endswith("occupied"))
-    return Outcome(restart.name, down_at, time.time(), false)
+    told = [one for one in triggered(site.server.log, down_at) if one.of.endswith("occupied")]
+    return Outcome(restart.name, down_at, time.time(), _false(told, remembered=restart.broker))
+
+
+def _false(told: list[Triggered], *, remembered: bool) -> tuple[Triggered, ...]:
+    """The runs that nothing excuses."""
+    excused = set()
+    false = []
+    for one in told:
+        if remembered and one.before in ("unavailable", "unknown") and one.of not in excused:
+            excused.add(one.of)
+        else:
+            false.append(one)
+    return tuple(false)
 
 
 def _every_arrival_was_told(site: Site, outcomes: list[Outcome]) -> None:
