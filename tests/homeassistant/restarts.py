@@ -22,8 +22,8 @@ class Restart:
         down: Ends something, while people are in every zone.
         up: Brings it back, when the place is empty.
         times: How often.
-        broker: Whether the broker is gone meanwhile. When it is back, Home Assistant first shows what it or the
-            broker remembers, which a node that is away cannot help: one run of each automation is not its own.
+        broker: Whether the broker is gone meanwhile. When it is back, Home Assistant first shows what it or
+            the broker remembers. A node that is away cannot help that: one run of each automation is excused.
     """
 
     name: str
