@@ -14,8 +14,8 @@ from tests.homeassistant.server import HomeAssistant
 
 _LINE = re.compile(r"^(\S+ \S+) \S+ \([^)]*\) \[triggered\] (.*)$", re.MULTILINE)
 _MESSAGE = (
-    "{{ {'of': '%s', 'before': (trigger.from_state.state if trigger.from_state else none),"
-    " 'after': (trigger.to_state.state if trigger.to_state else none)} | to_json }}"
+    "{{ {'of': '%s', 'before': (trigger.from_state.state if trigger.get('from_state') else none),"
+    " 'after': (trigger.to_state.state if trigger.get('to_state') else none)} | to_json }}"
 )
 
 
@@ -62,7 +62,7 @@ def install(server: HomeAssistant, identifier: str) -> set[str]:
     for one in server.ask("device_automation/trigger/list", device_id=device):
         if one["domain"] == "mqtt":
             wanted = {key: one[key] for key in one if key != "metadata"}
-            triggers[f"{one['type']} {one['subtype']}"] = {"trigger": "device"} | wanted
+            triggers[f"{one['type']} {one['subtype']}"] = wanted
     for number, (of, trigger) in enumerate(sorted(triggers.items())):
         action = {"level": "warning", "logger": "triggered", "message": _MESSAGE % of}
         server.post(

@@ -136,6 +136,20 @@ class Site:
         assert answer["error"] is None, answer
         wait_until(lambda: self.definitions()["version"] != version)
 
+    def announced(self, part: str = "") -> dict[str, dict[str, Any]]:
+        """The components of the node's and the camera's discovery messages, by unique id; triggers have none.
+
+        Args:
+            part: What their keys contain.
+        """
+        found = {}
+        for device in (NODE, f"{NODE}/{CAMERA}"):
+            message = self.recorder.retained(f"homeassistant/device/{device}/config")
+            for key, one in message["components"].items():
+                if part in key and "unique_id" in one:
+                    found[one["unique_id"]] = one
+        return found
+
     def state(self, key: str) -> str:
         """The state of one of the camera's entities; "absent" where Home Assistant has no such entity."""
         entity = self.server.entities().get(f"{DEVICE}.{key}")

@@ -78,7 +78,9 @@ def test_a_zone_comes_and_goes_with_its_entities(site: Site) -> None:
     before = site.definitions()
     door = {"door": {"polygon": [[0, 0], [1, 0], [1, 1]]}}
     site.define(before["zones"] | door, before["lines"])
-    wait_until(lambda: f"{DEVICE}.zone-door-count" in site.server.entities(), SETTLES_WITHIN_S)
+    wait_until(
+        lambda: site.announced("door") and site.announced("door").keys() <= site.server.entities().keys()
+    )
     site.define(before["zones"], before["lines"])
     wait_until(lambda: not any("door" in one for one in site.server.entities()), SETTLES_WITHIN_S)
     assert not any("door" in name for name in site.server.states())

@@ -13,7 +13,6 @@ from tests.homeassistant.automations import install, triggered
 from tests.homeassistant.recorder import Heard
 from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, ZONES, Site
 
-DEVICES = (f"darner.{NODE}", DEVICE)
 SETTINGS = f"{NODE}/camera/{CAMERA}/settings"
 
 
@@ -28,18 +27,8 @@ def all_enabled(site: Site) -> None:
     site.scene.people()
 
 
-def announced(site: Site) -> dict[str, dict[str, Any]]:
-    """The components in the discovery messages, by unique id; device triggers are none."""
-    found = {}
-    for topic in (f"homeassistant/device/{NODE}/config", f"homeassistant/device/{NODE}/{CAMERA}/config"):
-        for component in site.recorder.retained(topic)["components"].values():
-            if component["platform"] != "device_automation":
-                found[component["unique_id"]] = component
-    return found
-
-
 def test_every_component_is_an_entity_with_a_state(site: Site) -> None:
-    wanted = announced(site)
+    wanted = site.announced()
     assert len(wanted) >= 31
     assert wanted.keys() == site.server.entities().keys()
 

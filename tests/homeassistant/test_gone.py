@@ -18,7 +18,9 @@ def test_a_zone_that_goes_while_home_assistant_is_down(site: Site) -> None:
     before = site.definitions()
     door = {"door": {"polygon": [[0, 0], [1, 0], [1, 1]]}}
     site.define(before["zones"] | door, before["lines"])
-    wait_until(lambda: f"{DEVICE}.zone-door-count" in site.server.entities(), SETTLES_WITHIN_S)
+    wait_until(
+        lambda: site.announced("door") and site.announced("door").keys() <= site.server.entities().keys()
+    )
     site.server.stop()
     site.define(before["zones"], before["lines"])
     site.server.start()
