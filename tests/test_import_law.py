@@ -38,11 +38,11 @@ LEVELS: dict[str, list[str]] = {
     "edge_node": [
         "pictures.py interpreter.py pace.py machine assets",
         "frames.py",
-        "config",
+        "config onvif",
         "capture track ignore outbox backends progress.py",
         "detect analytics",
         "consolidate monitoring",
-        "collect publish models",
+        "collect mirror models publish",
         "overview.py discover",
         "pipeline.py",
         "control batch",

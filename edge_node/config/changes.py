@@ -32,6 +32,7 @@ def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
             enabled=wanted.homeassistant.enabled,
             viewer_url=wanted.homeassistant.viewer_url,
         ),
+        onvif=replace(wanted.onvif, prefix=running.onvif.prefix),
         log_level=wanted.log_level,
     )
 

@@ -16,6 +16,7 @@ from msgspec import Meta
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.collecting import CollectPlace
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.publishing import OnvifSettings
 from shared import limits
 from shared.configuration.declared import FILE
 from shared.log import Format
@@ -248,6 +249,7 @@ class EdgeConfig:
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     homeassistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
     bundle: BundleSettings = field(default_factory=BundleSettings)
+    onvif: OnvifSettings = field(default_factory=OnvifSettings)
     zones_file: Annotated[
         str | None,
         Meta(

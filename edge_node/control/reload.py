@@ -15,6 +15,7 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.model import ANSWER_S
 from edge_node.ignore.store import SuspectStore
+from edge_node.mirror.mirror import Mirror
 from edge_node.pipeline import Pipeline
 from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.publisher import Publisher
@@ -42,6 +43,7 @@ class Reload:
         homeassistant: The node's Home Assistant discovery.
         renew_model: Loads the model's file again if it has changed, and waits so many seconds for it.
         collector: Keeps frames that are worth labelling; None: nobody does.
+        mirror: Says the same in the words of a standard; None: nobody does.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Reload:
         homeassistant: HomeAssistant,
         renew_model: Callable[[float], dict[str, Any]],
         collector: Collector | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
         self._read = read
         self._config = config
@@ -64,7 +67,7 @@ class Reload:
         self._live, self._definitions, self._suspects = live, definitions, suspects
         self._pipeline, self._publisher, self._homeassistant = pipeline, publisher, homeassistant
         self._renew_model = renew_model
-        self._collector = collector
+        self._collector, self._mirror = collector, mirror
         self._lock = threading.RLock()
 
     def command(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
@@ -109,6 +112,8 @@ class Reload:
             self._publisher.reconfigure(name, camera)
             if self._collector is not None:
                 self._collector.reconfigure(name, camera)
+        if self._mirror is not None and now.onvif != before.onvif:
+            self._mirror.reconfigure(now.onvif)
         for name in redefined:
             self._pipeline.watches[name].redefine(self._definitions[name])
         self.announce_zones()

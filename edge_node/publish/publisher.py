@@ -72,6 +72,7 @@ class Publisher:
         composer: Makes the messages.
         also: Called with every analysed frame as well; it must not wait.
         meter: Counts for Prometheus; None: nobody reads it.
+        concluded: Called with what became certain after a camera's last frame; it must not wait.
 
     Attributes:
         state: The retained messages.
@@ -92,10 +93,12 @@ class Publisher:
         composer: Composer,
         also: Callable[[Analysed], None] = lambda _: None,
         meter: Meter | None = None,
+        concluded: Callable[[Analysed], None] = lambda _: None,
     ) -> None:
         self._client, self._outbox, self._snapshots = client, outbox, snapshots
         self._node, self._prefix = config.node, config.mqtt.prefix
-        self._live, self._composer, self._also = live, composer, also
+        self._live, self._composer = live, composer
+        self._also, self._concluded = also, concluded
         self._cameras = {
             name: _Camera(name, settings, config.node, config.mqtt.prefix)
             for name, settings in config.cameras.items()
@@ -112,6 +115,7 @@ class Publisher:
         self.state = NodeState(client, config, composer)
         self._consolidation = Consolidation(config.cameras)
         self.tracks = TrackSender(client)
+        self._over: set[str] = set()
 
     def publish_all(self, items: Sequence[Analysed]) -> None:
         """Publish analysed frames: queue their detections and thumbnails, and hand on the rest.
@@ -176,6 +180,7 @@ class Publisher:
         self._consolidation.conclude(item)
         camera.last = item
         self.state.analysed(item)
+        self._concluded(item)
 
     def _send_track(self, summary: Summary, frame: Frame) -> None:
         """Send a finished track, with the best view of it, if that was not sent yet."""
@@ -183,6 +188,10 @@ class Publisher:
         message = messages.encode(self._composer.track(summary, frame, snapshot))
         path = topics.TRACK.path(self._prefix, node=self._node, camera=frame.camera)
         self.tracks.offer(path, message, key=f"{frame.camera} {summary.track_id}")
+
+    def source_ended(self, camera: str) -> None:
+        """Note that a camera's source came to its end by itself. Any thread may call this."""
+        self._over.add(camera)
 
     def newest(self, camera: str) -> Analysed | None:
         """The last frame of a camera that was analysed."""
@@ -263,10 +272,9 @@ class Publisher:
 
     def farewell(self) -> None:
         """Publish the last numbers and "offline", and wait a moment for the broker to have them."""
-        states = self.state.camera_states()
         for name, camera in self._cameras.items():
             if camera.last is not None:
-                how: messages.TrackEnd = "camera_stopped" if states[name][0] == "ended" else "node_stopped"
+                how: messages.TrackEnd = "camera_stopped" if name in self._over else "node_stopped"
                 for summary in self._consolidation.end(name, how):
                     self._send_track(summary, camera.last.frame)
             self.state.end(name, camera.last)

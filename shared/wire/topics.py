@@ -74,11 +74,15 @@ REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, Fals
 ACK = Topic("ack", "{node}/ack/{archive}", messages.Ack, 1, True)
 RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
 
-# These are not in the table because their topics do not begin with our prefix: Home Assistant's discovery, in
-# its format, and the bundle, whose topic the user names.
+# These are not in the table because their topics do not begin with our prefix: Home Assistant's discovery and
+# ONVIF's messages, in their formats, and the bundle, whose topic the user names.
 DISCOVERY = Topic("discovery", "device/{node}/{camera}/config", dict, 1, True)  # type: ignore[arg-type]  # not ours
 NODE_DISCOVERY = Topic("discovery", "device/{node}/config", dict, 1, True)  # type: ignore[arg-type]  # not ours
 OF_HOME_ASSISTANT = (NODE_DISCOVERY, DISCOVERY)
+ONVIF_SCENE = Topic("onvif_scene", "onvif-mj/VideoAnalytics/{camera}/Darner", dict, 0, False, 2)  # type: ignore[arg-type]  # not ours
+# The levels below are those of ONVIF's topics: see edge_node/onvif/event.py.
+ONVIF_EVENT = Topic("onvif_event", "onvif-ej", dict, 1, False)  # type: ignore[arg-type]  # not ours
+ONVIF_PROPERTY = Topic("onvif_property", "onvif-ej", dict, 1, True)  # type: ignore[arg-type]  # not ours
 BUNDLE = Topic("bundle", "webcam-detections", messages.Bundle, 0, False, 5)
 
 TABLE = (

@@ -7,6 +7,7 @@ from edge_node.config.changes import changed_keys, with_definitions, with_live_c
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.ignoring import SuspectSettings
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.publishing import OnvifSettings, TrackSettings
 from edge_node.config.settings import EdgeConfig, HomeAssistantSettings
 from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 
@@ -44,6 +45,7 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         masks={"m": MaskDefinition(polygon=ZONE.polygon)},
         filters={"all": FilterDefinition(score=0.5)},
         suspects=SuspectSettings(after_s=60),
+        tracks=TrackSettings(enabled=True),
         source=1,
         name="Der Hof",
         area="Garten",
@@ -55,6 +57,7 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         cameras={"yard": yard, "gate": YARD},
         model=ModelSettings(name="yolox_s", confidence=0.4),
         homeassistant=HomeAssistantSettings(enabled=True, prefix="ha", viewer_url="http://v"),
+        onvif=OnvifSettings(events=True, prefix="p"),
         log_level="DEBUG",
     )
     now = with_live_changes(RUNNING, wanted)
@@ -62,6 +65,7 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         "node_name",
         "cameras.yard.name",
         "cameras.yard.detect_every",
+        "cameras.yard.tracks.enabled",
         "cameras.yard.lines",
         "cameras.yard.masks",
         "cameras.yard.filters",
@@ -70,6 +74,7 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         "model.confidence",
         "homeassistant.enabled",
         "homeassistant.viewer_url",
+        "onvif.events",
         "log_level",
     ]
     assert list(changed_keys(now, wanted)) == [
@@ -78,6 +83,7 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         "cameras.yard.source",
         "model.name",
         "homeassistant.prefix",
+        "onvif.prefix",
     ]
 
 

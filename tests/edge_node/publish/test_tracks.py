@@ -83,7 +83,7 @@ def test_a_camera_that_came_to_its_end_before_the_node_says_so(tmp_path: Path, b
         assert reader.wait_subscribed(10)
         for item in items(ACTORS[1:], clock(10, 1)):
             publisher.publish_all([item])
-        publisher.state.camera_status("street", "ended")
+        publisher.source_ended("street")
         publisher.farewell()
         found = [reader.received.get(10) for _ in range(2)]
     (track,) = (messages.decode(Track, one.payload) for one in found if one.topic.endswith("/track"))
