@@ -125,7 +125,7 @@ def everything(state: str = "streaming") -> Now:
     frame.report.happenings.append(Happening(type="line_crossed", occurred_s=0.0))
     meter = Meter(("street", "back"), CLASSES)
     odd = replace(
-        frame.tracks, class_id=np.array([999, 0], np.int32), predicted=np.array([False, True], np.bool_)
+        frame.tracks, class_id=np.array([1000, 0], np.int32), predicted=np.array([False, True], np.bool_)
     )
     meter.note([frame, replace(frame, tracks=odd, report=analysed().report)])
     meter.sent("street", 0.042)

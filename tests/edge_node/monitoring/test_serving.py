@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import select
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -100,18 +102,28 @@ def test_what_is_no_request_for_a_page_is_refused_in_a_sentence(
 
 
 def test_a_body_that_nobody_reads_does_not_cost_the_client_its_answer(server: HttpServer) -> None:
-    request = get("/health", "Content-Length: 50000", method="POST") + b"x" * 50_000
-    assert call(server, request)[0] == 405
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+        sock.sendall(get("/health", "Content-Length: 50000", method="POST") + b"x" * 50_000)
+        ended = select.poll()
+        ended.register(sock, select.POLLRDHUP)
+        assert ended.poll(5000), "the server has said all it will say"
+        assert sock.recv(65_536).startswith(b"HTTP/1.1 405 ")
+        assert sock.recv(1) == b"", "an end, not a reset"
 
 
-def test_silent_connections_give_way_to_those_that_ask(server: HttpServer) -> None:
-    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(CONNECTIONS + 8)]
-    try:
-        assert call(server, get("/health"))[0] == 200
-        assert silent[0].recv(1) == b"", "the oldest was cut"
-    finally:
-        for sock in silent:
-            sock.close()
+def test_the_oldest_silent_connections_give_way_to_those_that_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "WITHIN_S", 60.0)
+    with HttpServer("127.0.0.1", 0, {"/health": lambda: as_json({})}) as running, ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=5))
+            for _ in range(CONNECTIONS + 8)
+        ]
+        assert call(running, get("/health"))[0] == 200
+        assert [silent[at].recv(1) for at in range(9)] == [b""] * 9
+        for left in silent[9:]:
+            left.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                left.recv(1)
 
 
 def test_a_client_that_is_slow_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
