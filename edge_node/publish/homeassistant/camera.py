@@ -18,7 +18,9 @@ from edge_node.publish.homeassistant.parts import (
     Components,
     Keys,
     attributes,
+    called,
     described,
+    icon,
     literal,
     metric,
     on_if,
@@ -58,14 +60,14 @@ class _Camera:
         self._add_settings()
         for zone, definition in self._camera.zones.items():
             topic = self._path(topics.ZONE, zone=zone)
-            add_zone(self._components, zone, definition.name or zone, definition, topic)
+            add_zone(self._components, zone, called(definition.name, zone), definition, topic)
         for line, drawn in self._camera.lines.items():
-            add_line(self._components, line, drawn.name or line, self._path(topics.ZONE, zone=line))
+            add_line(self._components, line, called(drawn.name, line), self._path(topics.ZONE, zone=line))
         self._add_metrics()
         for line, drawn in self._camera.lines.items():
-            add_line_events(self._components, line, drawn.name or line, self._events)
+            add_line_events(self._components, line, called(drawn.name, line), self._events)
         for zone, definition in self._camera.zones.items():
-            add_zone_events(self._components, zone, definition.name or zone, definition, self._events)
+            add_zone_events(self._components, zone, called(definition.name, zone), definition, self._events)
         there = {"topic": self._path(topics.CAMERA_STATUS), "value_template": _CAMERA_THERE}
         return described(self._components, self._about(), [self._node_there, there])
 
@@ -80,7 +82,8 @@ class _Camera:
         if self._camera.area is not None:
             about["suggested_area"] = self._camera.area
         if config.homeassistant.viewer_url is not None:
-            about["configuration_url"] = config.homeassistant.viewer_url
+            viewer = config.homeassistant.viewer_url.rstrip("/")
+            about["configuration_url"] = f"{viewer}/#/camera/{config.node}/{self._name}"
         return about
 
     def _path(self, topic: Topic, **more: str) -> str:
@@ -91,7 +94,7 @@ class _Camera:
         expires = {"expire_after": EXPIRES_S}
         by_class = attributes(topic, "{{ value_json.classes | tojson }}")
         total = state(topic, "{{ value_json.total }}")
-        entity("objects", "sensor", "Objects", total, expires, MEASURED, by_class)
+        entity("objects", "sensor", "Objects", total, expires, MEASURED, by_class, icon("counter"))
         occupied = state(topic, on_if("value_json.total > 0"))
         entity("occupied", "binary_sensor", "Occupied", occupied, expires, {"device_class": "occupancy"})
         # The classes that its owner has named: a model may know a thousand others.
@@ -99,8 +102,15 @@ class _Camera:
         named += [line.classes for line in self._camera.lines.values()]
         for label in dict.fromkeys(itertools.chain.from_iterable(named)):
             one = state(topic, f"{{{{ value_json.classes.get({literal(label)}, 0) }}}}")
-            name = f"{label[:1].upper()}{label[1:]} count"
-            entity(f"class-{label}", "sensor", name, one, expires, MEASURED)
+            entity(
+                f"class-{label}",
+                "sensor",
+                f"{called(None, label)} count",
+                one,
+                expires,
+                MEASURED,
+                icon("counter"),
+            )
 
     def _add_pictures(self) -> None:
         entity = self._components.entity
@@ -116,8 +126,8 @@ class _Camera:
         states = {"device_class": "enum", "options": list(typing.get_args(CameraState))}
         said: Keys = {"expire_after": EXPIRES_S, **DIAGNOSTIC, **self._with_node}
         status = {**state(topic, "{{ value_json.status }}"), **attributes(topic, _SINCE)}
-        entity("status", "sensor", "Status", status, states, said)
-        entity("reason", "sensor", "Reason", state(topic, short("reason")), said)
+        entity("status", "sensor", "Status", status, states, said, icon("cctv"))
+        entity("reason", "sensor", "Reason", state(topic, short("reason")), said, icon("information-outline"))
 
     def _add_settings(self) -> None:
         topic = self._path(topics.SETTINGS)
@@ -142,12 +152,12 @@ class _Camera:
             "payload_on": request("paused", "true"),
             "payload_off": request("paused", "false"),
         }
-        self._components.entity("paused", "switch", "Pause", pause, command)
-        number("confidence", "Confidence", "{{ value }}", {"min": 0, "max": 1, "step": 0.01})
+        self._components.entity("paused", "switch", "Pause", pause, command, icon("pause"))
+        number("confidence", "Confidence", "{{ value }}", {"min": 0, "max": 1, "step": 0.01}, icon("tune"))
         every = {"min": 1, "max": 100, "step": 1, "mode": "box", "unit_of_measurement": "frames"}
-        number("detect_every", "Detect every", "{{ value | int }}", every)
+        number("detect_every", "Detect every", "{{ value | int }}", every, icon("skip-next"))
         rate = {"min": 0, "max": 60, "step": 0.5, "mode": "box", "unit_of_measurement": "fps"}
-        number("thumbnail_fps", "Picture rate", "{{ value }}", rate, QUIET)
+        number("thumbnail_fps", "Picture rate", "{{ value }}", rate, QUIET, icon("image-multiple"))
 
     def _add_metrics(self) -> None:
         topic = topics.METRICS.path(self._config.mqtt.prefix, node=self._config.node)
@@ -157,7 +167,7 @@ class _Camera:
             return {**metric(topic, f"{{{{ value_json.cameras['{self._name}'].{field} }}}}"), **QUIET}
 
         rate = {"unit_of_measurement": "fps", **MEASURED}
-        entity("fps_in", "sensor", "Frames captured", of_camera("fps_in"), rate)
-        entity("fps_out", "sensor", "Frames analysed", of_camera("fps_out"), rate)
+        entity("fps_in", "sensor", "Frames captured", of_camera("fps_in"), rate, icon("speedometer"))
+        entity("fps_out", "sensor", "Frames analysed", of_camera("fps_out"), rate, icon("speedometer"))
         dropped = {"state_class": "total_increasing", "unit_of_measurement": "frames"}
-        entity("dropped", "sensor", "Frames dropped", of_camera("dropped"), dropped)
+        entity("dropped", "sensor", "Frames dropped", of_camera("dropped"), dropped, icon("debug-step-over"))

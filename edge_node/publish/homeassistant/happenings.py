@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_node.publish.homeassistant.parts import ALWAYS, Components
+from edge_node.publish.homeassistant.parts import ALWAYS, Components, icon
 from shared.wire.messages import EventType, ZoneDefinition
 
 ATTRIBUTES = ("label", "track_id", "dwell_s", "count", "snapshot", "event_id")
@@ -69,12 +69,11 @@ def add_event(
         place: The identifier of the zone or line.
         kinds: What can happen there.
     """
-    # A crossing's type in Home Assistant is its direction.
-    known = {kind.event: "value_json.direction" if kind.direction else f"'{kind.name}'" for kind in kinds}
-    names = ", ".join(f"'{event}': {name}" for event, name in known.items())
+    names = [kind.name for kind in kinds]
     template = (
-        f"{{% set kind = {{{names}}}.get(value_json.type) %}}"
-        f"{{% if kind and value_json.zone == '{place}' and not value_json.historical %}}"
+        # What Home Assistant calls it: a crossing by its direction, else without the word zone.
+        "{% set kind = value_json.direction or value_json.type | replace('zone_', '') %}"
+        f"{{% if value_json.zone == '{place}' and kind in {names} and not value_json.historical %}}"
         f"{{{{ dict(value_json.items() | selectattr(0, 'in', {list(ATTRIBUTES)}) | rejectattr(1, 'none'), "
         "event_type=kind) | tojson }}{% endif %}"
     )
@@ -83,8 +82,9 @@ def add_event(
         "event",
         name,
         {"state_topic": topic, "value_template": template, "qos": 1},
-        {"event_types": [kind.name for kind in kinds]},
+        {"event_types": names},
         ALWAYS,
+        icon("swap-horizontal"),
     )
 
 

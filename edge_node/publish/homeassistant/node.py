@@ -15,6 +15,7 @@ from edge_node.publish.homeassistant.parts import (
     Keys,
     attributes,
     described,
+    icon,
     metric,
     on_if,
     short,
@@ -48,18 +49,41 @@ def node_device(config: EdgeConfig, *, thermometer: bool) -> dict[str, Any]:
     entity = components.entity
     online = {**state(status, on_if("value_json.status == 'online'")), "device_class": "connectivity"}
     entity("online", "binary_sensor", "Status", online, DIAGNOSTIC, ALWAYS)
-    entity("reason", "sensor", "Reason", state(status, short("reason")), DIAGNOSTIC, ALWAYS)
-    entity("version", "sensor", "Version", state(status, "{{ value_json.version }}"), DIAGNOSTIC)
+    entity(
+        "reason",
+        "sensor",
+        "Reason",
+        state(status, short("reason")),
+        DIAGNOSTIC,
+        ALWAYS,
+        icon("information-outline"),
+    )
+    entity(
+        "version",
+        "sensor",
+        "Version",
+        state(status, "{{ value_json.version }}"),
+        DIAGNOSTIC,
+        icon("tag-outline"),
+    )
     more = attributes(info, _MODEL)
-    entity("model", "sensor", "Model", state(info, short("model.name")), more, DIAGNOSTIC)
+    entity("model", "sensor", "Model", state(info, short("model.name")), more, DIAGNOSTIC, icon("brain"))
     device = attributes(info, "{{ {'device': value_json.device} | tojson }}")
-    entity("engine", "sensor", "Engine", state(info, short("backend")), device, DIAGNOSTIC)
+    entity(
+        "engine",
+        "sensor",
+        "Engine",
+        state(info, short("backend")),
+        device,
+        DIAGNOSTIC,
+        icon("engine-outline"),
+    )
     _add_metrics(components, metrics, thermometer=thermometer)
     press: Keys = {
         "command_topic": topics.REQUEST.path(prefix, node=node, command="reload"),
         "payload_press": "{}",
-        "icon": "mdi:reload",
         "qos": 1,
+        **icon("reload"),
     }
     entity("reload", "button", "Reload configuration", press, SETTING)
     about: Keys = {"name": config.node_name or node, "model": "Edge node"}
@@ -74,12 +98,12 @@ def _add_metrics(components: Components, topic: str, *, thermometer: bool) -> No
         warm = {"device_class": "temperature", "unit_of_measurement": "°C", **MEASURED}
         entity("temperature", "sensor", "Temperature", metric(topic, _HOTTEST), warm)
     waiting = {"unit_of_measurement": "events", **MEASURED}
-    entity("backlog", "sensor", "Events waiting", metric(topic, _BACKLOG), waiting)
+    entity("backlog", "sensor", "Events waiting", metric(topic, _BACKLOG), waiting, icon("tray-full"))
     percent = {"unit_of_measurement": "%", "suggested_display_precision": 0, **MEASURED, **QUIET}
-    entity("cpu", "sensor", "CPU", metric(topic, "{{ value_json.cpu_percent }}"), percent)
+    entity("cpu", "sensor", "CPU", metric(topic, "{{ value_json.cpu_percent }}"), percent, icon("cpu-64-bit"))
     memory = {"device_class": "data_size", "unit_of_measurement": "MB", **MEASURED, **QUIET}
     entity("memory", "sensor", "Memory", metric(topic, "{{ value_json.memory_mb }}"), memory)
     latency = {"device_class": "duration", "unit_of_measurement": "ms", **MEASURED, **QUIET}
     entity("latency", "sensor", "Latency", metric(topic, _LATENCY), latency)
     frames = {"unit_of_measurement": "frames", **MEASURED, **QUIET}
-    entity("frames_waiting", "sensor", "Frames waiting", metric(topic, _LOOK), frames)
+    entity("frames_waiting", "sensor", "Frames waiting", metric(topic, _LOOK), frames, icon("tray-full"))

@@ -84,6 +84,16 @@ class Components:
         }
 
 
+def icon(name: str) -> Keys:
+    """The key that shows an entity with one of the Material Design Icons, https://pictogrammers.com/library/mdi."""
+    return {"icon": f"mdi:{name}"}
+
+
+def called(name: str | None, identifier: str) -> str:
+    """What people read: a name, or the identifier as the names of other entities begin."""
+    return name or f"{identifier[:1].upper()}{identifier[1:]}"
+
+
 def state(topic: str, template: str) -> Keys:
     """The keys of an entity whose state comes from a topic at QoS 1."""
     return {"state_topic": topic, "value_template": template, "qos": 1}

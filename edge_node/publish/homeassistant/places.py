@@ -10,6 +10,7 @@ from edge_node.publish.homeassistant.parts import (
     Components,
     Keys,
     attributes,
+    icon,
     on_if,
     state,
 )
@@ -23,6 +24,14 @@ _SINCE: Keys = {
     "if value_json.get('started_us') else '' }}",
 }
 _WHO = "{{ {'track_ids': value_json.loitering_ids | default([])} | tojson }}"
+
+
+def _numbers(topic: str, template: str) -> Keys:
+    return {**state(topic, template), "expire_after": EXPIRES_S}
+
+
+def _number(topic: str, field: str) -> Keys:
+    return _numbers(topic, f"{{{{ value_json.{field} }}}}")
 
 
 def _tens(field: str) -> str:
@@ -42,42 +51,43 @@ def add_zone(components: Components, zone: str, name: str, definition: ZoneDefin
         definition: Decides which of its rules have entities.
         topic: The topic of its numbers.
     """
-
-    def numbers(template: str) -> Keys:
-        return {**state(topic, template), "expire_after": EXPIRES_S}
-
-    def number(field: str) -> Keys:
-        return numbers(f"{{{{ value_json.{field} }}}}")
-
     # No key has a dash behind the identifier, which may have some: so two zones never share a unique id.
     entity, key = components.entity, f"zone-{zone}"
-    entity(f"{key}-count", "sensor", f"{name} count", number("occupancy"), MEASURED)
-    occupied = numbers(on_if("value_json.occupancy > 0"))
+    entity(f"{key}-count", "sensor", f"{name} count", _number(topic, "occupancy"), MEASURED, icon("counter"))
+    occupied = _numbers(topic, on_if("value_json.occupancy > 0"))
     entity(f"{key}-occupied", "binary_sensor", f"{name} occupied", occupied, {"device_class": "occupancy"})
-    entity(f"{key}-entered", "sensor", f"{name} entered", number("entered"), _SINCE)
-    entity(f"{key}-exited", "sensor", f"{name} exited", number("exited"), _SINCE)
-    entity(f"{key}-stay", "sensor", f"{name} average stay", number("dwell.average_s | round(1)"), SECONDS)
-    if definition.loitering_s is not None:
-        loiters = {**numbers(on_if("value_json.loitering")), **attributes(topic, _WHO)}
-        entity(f"{key}-loitering", "binary_sensor", f"{name} loitering", loiters)
-    if definition.crowd is not None:
-        crowded = numbers(on_if("value_json.crowded"))
-        entity(f"{key}-crowded", "binary_sensor", f"{name} crowded", crowded)
-    if definition.queue:
-        wait = number("queue.completed_average_s | round(1)")
-        entity(f"{key}-queue", "sensor", f"{name} queue length", number("queue.length"), MEASURED)
-        entity(f"{key}-wait", "sensor", f"{name} average wait", wait, SECONDS)
-        longest = numbers(_tens("queue.wait_longest_s"))
-        entity(f"{key}-longest_wait", "sensor", f"{name} longest wait now", longest, SECONDS)
-    longest = numbers(_tens("dwell.ongoing_max_s"))
+    for field, picture in (("entered", "location-enter"), ("exited", "location-exit")):
+        entity(f"{key}-{field}", "sensor", f"{name} {field}", _number(topic, field), _SINCE, icon(picture))
+    stay, longest = (
+        _number(topic, "dwell.average_s | round(1)"),
+        _numbers(topic, _tens("dwell.ongoing_max_s")),
+    )
+    entity(f"{key}-stay", "sensor", f"{name} average stay", stay, SECONDS)
     entity(f"{key}-longest_stay", "sensor", f"{name} longest stay now", longest, SECONDS)
+    _add_rules(components, key, name, definition, topic)
+
+
+def _add_rules(components: Components, key: str, name: str, definition: ZoneDefinition, topic: str) -> None:
+    entity = components.entity
+    if definition.loitering_s is not None:
+        loiters = {**_numbers(topic, on_if("value_json.loitering")), **attributes(topic, _WHO)}
+        entity(f"{key}-loitering", "binary_sensor", f"{name} loitering", loiters, icon("account-clock"))
+    if definition.crowd is not None:
+        crowded = _numbers(topic, on_if("value_json.crowded"))
+        entity(f"{key}-crowded", "binary_sensor", f"{name} crowded", crowded, icon("account-group"))
+    if definition.queue:
+        length, wait = _number(topic, "queue.length"), _number(topic, "queue.completed_average_s | round(1)")
+        entity(f"{key}-queue", "sensor", f"{name} queue length", length, MEASURED, icon("human-queue"))
+        entity(f"{key}-wait", "sensor", f"{name} average wait", wait, SECONDS)
+        longest = _numbers(topic, _tens("queue.wait_longest_s"))
+        entity(f"{key}-longest_wait", "sensor", f"{name} longest wait now", longest, SECONDS)
 
 
 def add_line(components: Components, line: str, name: str, topic: str) -> None:
     """Add the totals of a line; the arguments are as in `add_zone`."""
-    for field, word in (("entered", "in"), ("exited", "out")):
-        total = {**state(topic, f"{{{{ value_json.{field} }}}}"), "expire_after": EXPIRES_S}
-        components.entity(f"line-{line}-{word}", "sensor", f"{name} {word}", total, _SINCE)
+    for field, word, way in (("entered", "in", "right"), ("exited", "out", "left")):
+        total, picture = _number(topic, field), icon(f"arrow-{way}-bold")
+        components.entity(f"line-{line}-{word}", "sensor", f"{name} {word}", total, _SINCE, picture)
 
 
 def add_zone_events(

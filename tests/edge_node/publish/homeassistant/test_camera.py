@@ -37,26 +37,26 @@ def test_a_camera_is_a_device_with_an_entity_for_everything_that_can_be_seen_or_
         ("number", "Confidence"),
         ("number", "Detect every"),
         ("number", "Picture rate"),
-        ("sensor", "all count"),
-        ("binary_sensor", "all occupied"),
-        ("sensor", "all entered"),
-        ("sensor", "all exited"),
-        ("sensor", "all average stay"),
-        ("sensor", "all longest stay now"),
-        ("sensor", "a-count count"),
-        ("binary_sensor", "a-count occupied"),
-        ("sensor", "a-count entered"),
-        ("sensor", "a-count exited"),
-        ("sensor", "a-count average stay"),
-        ("sensor", "a-count longest stay now"),
-        ("sensor", "gate in"),
-        ("sensor", "gate out"),
+        ("sensor", "All count"),
+        ("binary_sensor", "All occupied"),
+        ("sensor", "All entered"),
+        ("sensor", "All exited"),
+        ("sensor", "All average stay"),
+        ("sensor", "All longest stay now"),
+        ("sensor", "A-count count"),
+        ("binary_sensor", "A-count occupied"),
+        ("sensor", "A-count entered"),
+        ("sensor", "A-count exited"),
+        ("sensor", "A-count average stay"),
+        ("sensor", "A-count longest stay now"),
+        ("sensor", "Gate in"),
+        ("sensor", "Gate out"),
         ("sensor", "Frames captured"),
         ("sensor", "Frames analysed"),
         ("sensor", "Frames dropped"),
-        ("event", "gate crossing"),
-        ("event", "all activity"),
-        ("event", "a-count activity"),
+        ("event", "Gate crossing"),
+        ("event", "All activity"),
+        ("event", "A-count activity"),
     ]
     assert payload["device"]["via_device"] == "darner.box"
 
@@ -99,7 +99,7 @@ def test_people_read_names_and_topics_keep_identifiers() -> None:
     check(payload)
     assert payload["device"]["name"] == "Haustür"
     assert payload["device"]["suggested_area"] == "Garten"
-    assert payload["device"]["configuration_url"] == "https://viewer.example/darner"
+    assert payload["device"]["configuration_url"] == "https://viewer.example/darner/#/camera/box/street"
     count, gate = payload["components"]["zone-all-count"], payload["components"]["line-gate-on_in"]
     assert (count["name"], count["state_topic"]) == ("Weg 🚶 count", "darner/v1/box/camera/street/zone/all")
     assert gate["subtype"] == "gate", "automations find a trigger by it, so a new name must not change it"
