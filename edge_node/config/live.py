@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.tile_settings import TileSettings, chosen
 
+DECIMALS = 6
+"""Of a live setting that is set."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LiveSettings:
@@ -62,7 +65,11 @@ class LiveStore:
             All its values after the change.
         """
         with self._lock:
-            changed = replace(self._live[camera], **changes)  # type: ignore[arg-type]  # checked as a request
+            # Programs that count in 32 bits send 0.30000001192092896 for 0.3; everybody would read it again.
+            plain = {
+                key: round(one, DECIMALS) if isinstance(one, float) else one for key, one in changes.items()
+            }
+            changed = replace(self._live[camera], **plain)  # type: ignore[arg-type]  # checked as a request
             self._live = {**self._live, camera: changed}
         return changed
 

@@ -148,17 +148,17 @@ class _Content:
 
 
 def _saved(place: Place, label: str) -> _Offered:
-    x1, y1, x2, y2 = np.clip(place.box, 0.0, 1.0).tolist()
+    x1, y1, x2, y2 = np.clip(place.box, 0.0, 1.0).round(5).tolist()
     return _Offered(
         id=place.id,
         label=label,
         box=(x1, y1, x2, y2),
         since_us=place.since_us,
         last_us=place.last_us,
-        watched_s=place.watched_s,
+        watched_s=round(place.watched_s, 3),
         samples=place.samples,
         seen=place.seen,
-        score=min(place.score, 1.0),
+        score=round(min(place.score, 1.0), 4),
     )
 
 

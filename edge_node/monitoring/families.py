@@ -53,6 +53,10 @@ class Now:
     meter: Meter
 
 
+DECIMALS = 6
+"""Of numbers: microseconds are enough, and sums of floats have more than they mean."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """All that a scrape shows: what is known now, and the newest metrics message if there is one."""
@@ -75,14 +79,14 @@ class Families:
         """Numbers that rise and fall."""
         family = GaugeMetricFamily(name, about, labels=["node", *labels])
         for values, number in rows:
-            family.add_metric([self._node, *values], number)
+            family.add_metric([self._node, *values], round(number, DECIMALS))
         return family
 
     def counter(self, name: str, about: str, rows: Rows, *labels: str) -> Family:
         """Numbers that only rise; Prometheus' text adds `_total` to the name."""
         family = CounterMetricFamily(name, about, labels=["node", *labels])
         for values, number in rows:
-            family.add_metric([self._node, *values], number)
+            family.add_metric([self._node, *values], round(number, DECIMALS))
         return family
 
     def histogram(self, name: str, about: str, rows: Mapping[str, Histogram], label: str) -> Family:
@@ -92,7 +96,7 @@ class Families:
         for value, histogram in rows.items():
             counts = accumulate(list(histogram.counts))
             buckets: list[tuple[str, float]] = list(zip(bounds, counts, strict=True))
-            family.add_metric([self._node, value], buckets, histogram.total_s)
+            family.add_metric([self._node, value], buckets, round(histogram.total_s, DECIMALS))
         return family
 
     def summary(
@@ -101,5 +105,5 @@ class Families:
         """Durations by their number and sum."""
         family = SummaryMetricFamily(name, about, labels=["node", *labels])
         for values, count, total in rows:
-            family.add_metric([self._node, *values], count, total)
+            family.add_metric([self._node, *values], count, round(total, DECIMALS))
         return family

@@ -123,7 +123,7 @@ def test_filters_are_set_checked_and_saved_with_the_zones(
     expect(person).to_contain_text("drops 0 now")
     person.get_by_label("Smaller than").fill("31")
     expect(person).to_contain_text("drops 1 now")  # the block is 30 % of the height
-    person.get_by_label("Smaller than").fill("4")
+    person.get_by_label("Smaller than").fill("4.1")
     every.get_by_label("Score below").fill("90")
     expect(every).to_contain_text("drops 1 now")
     person.get_by_label("Score below").fill("80")
@@ -133,10 +133,10 @@ def test_filters_are_set_checked_and_saved_with_the_zones(
     person.get_by_label("Wider than").fill("2.5")
     save(page, 2)
     saved = edge.store["yard"].filters
-    assert saved["person"] == FilterDefinition(min_size=0.04, max_aspect=2.5)
+    assert saved["person"] == FilterDefinition(min_size=0.041, max_aspect=2.5)
     assert saved["all"].score == 0.5
     panel = page.locator("#ignored")
-    expect(panel).to_contain_text("drops: smaller than 4 % of the height, wider than 2.5 : 1")
+    expect(panel).to_contain_text("drops: smaller than 4.1 % of the height, wider than 2.5 : 1")
     button(page, EDIT).click()
     page.get_by_text("Filters by size, shape and score: all, person").click()
     button(page, "Remove the filter of all").click()

@@ -29,6 +29,13 @@ def test_a_change_concerns_one_camera_and_leaves_its_other_values() -> None:
     assert live["gate"] == gate
 
 
+def test_a_number_of_32_bits_is_set_as_it_was_meant() -> None:
+    live = LiveStore(CONFIG)
+    changed = live.change("yard", confidence=0.30000001192092896, thumbnail_fps=2.0999999046325684)
+    assert (changed.confidence, changed.thumbnail_fps) == (0.3, 2.1)
+    assert live.change("yard", paused=True).paused is True
+
+
 def test_a_camera_that_is_not_configured_has_no_live_settings() -> None:
     with pytest.raises(KeyError):
         LiveStore(CONFIG)["elsewhere"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_what_was_offered_is_offered_again_at_once_and_goes_on(tmp_path: Path) -
     assert len(before) == 2
     store.keep()
     assert path.stat().st_mode & 0o777 == 0o600
+    assert not re.search(rb"\d\.\d{6}", path.read_bytes()), "numbers that people can read"
     again = SuspectStore(path, CAMERAS, CLASSES)
     assert {(one.id, one.label, one.since_us) for one in again.offers()["yard"]} == {
         (one.id, one.label, one.since_us) for one in before

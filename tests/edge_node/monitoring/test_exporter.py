@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_node.monitoring.exporter import Exporter
+from edge_node.monitoring.families import Families
 from tests.edge_node.monitoring.seen import MESSAGE, everything, exporter
 from tests.edge_node.scenes import CLASSES
 
@@ -154,3 +155,10 @@ def test_names_and_units_are_those_that_prometheus_asks_for() -> None:
         assert family.name.startswith("darner_")
         assert not family.name.endswith(("_mb", "_ms", "_percent", "_c", "_w", "_milliseconds"))
         assert (family.type == "counter") == any(one.name.endswith("_total") for one in family.samples)
+
+
+def test_a_sum_of_floats_has_no_more_decimals_than_it_means() -> None:
+    families = Families("n")
+    [_, total] = families.summary("x", "about", [((), 6, sum([3.2] * 6))]).samples
+    [used] = families.gauge("y", "about", [((), 0.1 + 0.2)]).samples
+    assert (total.value, used.value) == (19.2, 0.3)

@@ -59,7 +59,7 @@ function one(draft, name, changed, rebuilt) {
     const value = draft.filters[name][key];
     /** @param {number | null} typed */
     const set = (typed) => {
-      draft.edit(() => { draft.filters[name][key] = typed === null ? null : typed / factor; }, `${name}-${key}`);
+      draft.edit(() => { draft.filters[name][key] = typed === null ? null : Math.round((typed / factor) * 1e6) / 1e6; }, `${name}-${key}`);
       changed();
     };
     return number(label, value === null ? null : Math.round(value * factor * 1e4) / 1e4, unit, set, key === "score" ? { max: 100 } : {});

@@ -154,7 +154,7 @@ function zoneFields(more, set) {
 function maskFields(more, set) {
   const point = field("Point", choice(anchorNames, more.anchor ?? ANCHOR), set("anchor"));
   const share = number("At least", Math.round((more.overlap ?? OVERLAP) * 100), "% of the box",
-    (value) => value && set("overlap")(value / 100), { min: 1, max: 100 });
+    (value) => value && set("overlap")(Math.round(value * 1e4) / 1e6), { min: 1, max: 100 });
   const by = element("select", {}, element("option", { value: "anchor" }, "a point is in it"),
     element("option", { value: "overlap" }, "the box is in it"));
   const show = () => { [point.hidden, share.hidden] = [by.value !== "anchor", by.value !== "overlap"]; };
