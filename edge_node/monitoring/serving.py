@@ -1,7 +1,8 @@
 """A small HTTP server for monitors: one thread, a bounded number of connections, and a deadline for each.
 
 It answers GET and HEAD with a few pages, each on a connection of its own. Whoever is slow, silent or many
-takes a bounded share of memory, descriptors and processor.
+takes a bounded share of memory, descriptors and processor. (Prometheus' own library has a server, too, with a
+thread for every connection, as many as come, and no deadline.)
 """
 
 from __future__ import annotations
