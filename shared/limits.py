@@ -50,7 +50,7 @@ NAMED_CLASSES = 256
 """Classes that one zone, line or mask names."""
 CLASSES = 10_000
 """Classes of a model."""
-CLASSES_BYTES = 350_000
+CLASSES_BYTES = 300_000
 """All names of a model's classes together, as JSON: a node's manifest has them beside its cameras."""
 DETECTIONS = 3000
 """Detections that are kept of one picture."""

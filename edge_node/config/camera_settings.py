@@ -260,15 +260,15 @@ class CameraSettings(Named):
         dict[Id, ZoneDefinition],
         Meta(
             max_length=limits.ZONES,
-            description="Zones by name. What is saved over MQTT replaces zones, lines, masks and filters "
-            "until one of them changes here",
+            description="Zones by identifier. What is saved over MQTT replaces zones, lines, masks and "
+            "filters until one of them changes here",
         ),
     ] = field(default_factory=dict)
     lines: Annotated[
         dict[Id, LineDefinition],
         Meta(
             max_length=limits.ZONES,
-            description="Lines by name; see zones for what replaces them",
+            description="Lines by identifier; see zones for what replaces them",
         ),
     ] = field(default_factory=dict)
     masks: Annotated[

@@ -222,15 +222,15 @@ class EdgeConfig:
     node: Annotated[
         Id,
         Meta(
-            description="The node's name: 1 to 64 letters, digits, _ or -, unique on its broker; "
+            description="The node's identifier: 1 to 64 letters, digits, _ or -, unique on its broker; "
             "by default the host's name"
         ),
     ] = field(default_factory=_host_name)
     node_name: Annotated[
         Name | None,
         Meta(
-            description="What people call the node, in any language; null: its name above. No control "
-            "characters, and none that turn the direction of writing"
+            description="What people call the node, in any language; null: its identifier, node. It has no "
+            "control characters, and none that turn the direction of writing"
         ),
     ] = None
     profile: Annotated[
@@ -241,7 +241,7 @@ class EdgeConfig:
         ),
     ] = "auto"
     cameras: Annotated[
-        dict[Id, CameraSettings], Meta(max_length=limits.CAMERAS, description="The cameras by name")
+        dict[Id, CameraSettings], Meta(max_length=limits.CAMERAS, description="The cameras by identifier")
     ] = field(default_factory=dict)
     model: ModelSettings = field(default_factory=ModelSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)

@@ -57,7 +57,7 @@ class Event(FrameMessage):
     track_id: Annotated[Count | None, Meta(description="Track that the event is about")] = None
     class_id: Annotated[Count | None, Meta(description="Index of the track's class")] = None
     label: Annotated[Label | None, Meta(description="Name of the track's class")] = None
-    zone: Annotated[Id | None, Meta(description="Name of the zone or line")] = None
+    zone: Annotated[Id | None, Meta(description="Identifier of the zone or line")] = None
     direction: Annotated[
         Literal["in", "out"] | None, Meta(description="Of a line_crossed event: towards which side")
     ] = None

@@ -15,7 +15,7 @@ class NodeMessage:
     """The fields of every JSON message."""
 
     schema: str
-    node: Annotated[Id, Meta(description="Name of the node")]
+    node: Annotated[Id, Meta(description="Identifier of the node")]
     session: Annotated[Id, Meta(description="Identifies one run of the node")]
     published_us: Annotated[
         Micros, Meta(description="When the message was made, microseconds since 1970 UTC")
@@ -26,7 +26,7 @@ class NodeMessage:
 class CameraMessage(NodeMessage):
     """The fields of every message about a camera."""
 
-    camera: Annotated[Id, Meta(description="Name of the camera")]
+    camera: Annotated[Id, Meta(description="Identifier of the camera")]
 
 
 @dataclass(frozen=True, kw_only=True)

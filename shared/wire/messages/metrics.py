@@ -170,7 +170,7 @@ class Metrics(NodeMessage):
     schema: Literal["darner.metrics/1"] = "darner.metrics/1"
     uptime_s: Annotated[Seconds, Meta(description="Seconds since the node started")]
     cameras: Annotated[
-        dict[Id, CameraMetrics], Meta(max_length=limits.CAMERAS, description="By name of the camera")
+        dict[Id, CameraMetrics], Meta(max_length=limits.CAMERAS, description="By identifier of the camera")
     ]
     stages_ms: Annotated[
         dict[Label, Quantiles], Meta(max_length=64, description="Durations of each stage of the pipeline")

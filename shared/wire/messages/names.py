@@ -66,7 +66,7 @@ class Named:
         Name | None,
         Meta(
             description="What people call it, in any language; null: its identifier. Two may have the same "
-            "name. No control characters, and none that turn the direction of writing"
+            "name. It has no control characters, and none that turn the direction of writing"
         ),
     ] = None
 

@@ -41,7 +41,7 @@ arrived fastest; "sender" is the sender's own wall clock; "media" is the time wi
 class CameraInfo(Named):
     """One camera in a node's manifest."""
 
-    camera: Annotated[Id, Meta(description="Name of the camera")]
+    camera: Annotated[Id, Meta(description="Identifier of the camera")]
     source: Annotated[Text, Meta(description="Address of the source, without its password")]
     zones: Annotated[Count, Meta(description="Number of zones")]
     lines: Annotated[Count, Meta(description="Number of lines")]

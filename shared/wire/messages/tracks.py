@@ -34,7 +34,7 @@ class ClassVotes:
 class TrackStay:
     """One stay of a track in a zone."""
 
-    zone: Annotated[Id, Meta(description="Name of the zone")]
+    zone: Annotated[Id, Meta(description="Identifier of the zone")]
     entered_s: Annotated[
         Seconds,
         Meta(description="When it entered, seconds after started_us; 0 where it was inside from the start"),
@@ -53,7 +53,7 @@ class TrackStay:
 class TrackCrossing:
     """One crossing of a line."""
 
-    line: Annotated[Id, Meta(description="Name of the line")]
+    line: Annotated[Id, Meta(description="Identifier of the line")]
     direction: Annotated[Literal["in", "out"], Meta(description="Towards which side")]
     at_s: Annotated[Seconds, Meta(description="When, seconds after started_us")]
 

@@ -90,8 +90,8 @@ class Zones(CameraMessage):
 
     schema: Literal["darner.zones/1"] = "darner.zones/1"
     version: Annotated[Count, Meta(description="Goes up with every change of the camera's definitions")]
-    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=limits.ZONES, description="By name")]
-    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=limits.ZONES, description="By name")]
+    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=limits.ZONES, description="By identifier")]
+    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=limits.ZONES, description="By identifier")]
     masks: Annotated[dict[Id, MaskDefinition], Meta(max_length=limits.ZONES, description="By name")] = field(
         default_factory=dict
     )
@@ -146,7 +146,7 @@ class ZoneNumbers:
     For a line, `entered` and `exited` are the crossings "in" and "out"; occupancy and dwell stay zero.
     """
 
-    zone: Annotated[Id, Meta(description="Name of the zone or line")]
+    zone: Annotated[Id, Meta(description="Identifier of the zone or line")]
     kind: Literal["zone", "line"]
     occupancy: Annotated[Count, Meta(description="Objects in the zone now")] = 0
     entered: Annotated[Count, Meta(description="Objects that entered, or crossed the line inwards")] = 0

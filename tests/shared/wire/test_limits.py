@@ -173,14 +173,17 @@ def vars_of(definitions: Any) -> dict[str, Any]:
 
 def test_the_largest_manifest_is_read() -> None:
     text = "\U0001f600" * limits.TEXT_LENGTH  # four bytes each
-    info = messages.CameraInfo(camera="c" * limits.ID_LENGTH, source=text, zones=1, lines=1)
+    name = "\U0001f600" * limits.NAME_LENGTH
+    info = messages.CameraInfo(
+        camera="c" * limits.ID_LENGTH, name=name, source=text, zones=1, lines=1, decoder_reason="r" * 64
+    )
     each = limits.CLASSES_BYTES // limits.CLASSES - 3
     model = messages.ModelInfo(
         name=text, classes=("x" * each,) * limits.CLASSES, input_width=1, input_height=1, layout="l"
     )
     whole = messages.NodeInfo(
-        **HEAD, version="1", cameras=(info,) * limits.CAMERAS, model=model, backend="b", device=text,
-        tracker="t", capabilities=(),
+        **HEAD, name=name, version="1", cameras=(info,) * limits.CAMERAS, model=model, backend="b",
+        device=text, tracker="t", capabilities=(),
     )  # fmt: skip
     payload = messages.encode(whole)
     assert len(payload) > limits.PAYLOAD_BYTES // 2
