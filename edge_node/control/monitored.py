@@ -18,6 +18,7 @@ from edge_node.monitoring.serving import HttpServer
 from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
 from shared.mqtt.client import Client
+from shared.secrets.redact import redact
 from shared.service.watchdog import Watchdog, says
 from shared.wire.messages import Metrics, ModelInfo
 
@@ -125,7 +126,7 @@ def _condition(parts: Parts) -> Condition:
     stopping = parts.stopping()
     faults = []
     if parts.pipeline.error is not None:
-        faults.append(str(parts.pipeline.error) or type(parts.pipeline.error).__name__)
+        faults.append(redact(str(parts.pipeline.error)) or type(parts.pipeline.error).__name__)
     elif not stopping and not parts.pipeline.done.is_set() and not parts.pipeline.healthy:
         faults.append("a stage of the pipeline has ended")
     if not parts.watchdog.well:

@@ -93,6 +93,15 @@ def test_an_error_of_a_stage_is_told(scene: Scene) -> None:
     assert scene.reasons("health") == (503, ["the network has gone"])
 
 
+def test_no_reason_tells_a_password(scene: Scene) -> None:
+    scene.begin()
+    scene.pipeline.error = RuntimeError("cannot open rtsp://admin:hunter2@10.0.0.9/live")
+    scene.publisher.state.camera_status("door", "reconnecting", "rtsp://admin:hunter2@10.0.0.9/live: refused")
+    for page in ("health", "ready", "metrics"):
+        assert "hunter2" not in scene.get(page)[1]
+    assert "10.0.0.9" in scene.get("ready")[1]
+
+
 def test_a_stage_that_stands_still_is_named(scene: Scene) -> None:
     scene.begin()
     for _ in range(12):
