@@ -23,6 +23,7 @@ from edge_node.publish.homeassistant.parts import (
     icon,
     literal,
     metric,
+    now,
     on_if,
     short,
     state,
@@ -45,11 +46,12 @@ def device(config: EdgeConfig, name: str, camera: CameraSettings) -> dict[str, A
 class _Camera:
     def __init__(self, config: EdgeConfig, name: str, camera: CameraSettings) -> None:
         self._config, self._name, self._camera = config, name, camera
-        # No name has a dot, so two pairs never make one identifier.
-        self._components = Components(f"darner.{config.node}.{name}")
         node_status = topics.STATUS.path(config.mqtt.prefix, node=config.node)
         self._node_there: Keys = {"topic": node_status, "value_template": "{{ value_json.status }}"}
         self._with_node: Keys = {"availability": [self._node_there]}
+        there = {"topic": self._path(topics.CAMERA_STATUS), "value_template": _CAMERA_THERE}
+        # No name has a dot, so two pairs never make one identifier.
+        self._components = Components(f"darner.{config.node}.{name}", [self._node_there, there])
         self._events = self._path(topics.EVENTS)
 
     def payload(self) -> dict[str, Any]:
@@ -68,8 +70,7 @@ class _Camera:
             add_line_events(self._components, line, called(drawn.name, line), self._events)
         for zone, definition in self._camera.zones.items():
             add_zone_events(self._components, zone, called(definition.name, zone), definition, self._events)
-        there = {"topic": self._path(topics.CAMERA_STATUS), "value_template": _CAMERA_THERE}
-        return described(self._components, self._about(), [self._node_there, there])
+        return described(self._components, self._about())
 
     def _about(self) -> Keys:
         config = self._config
@@ -91,26 +92,19 @@ class _Camera:
 
     def _add_objects(self) -> None:
         topic, entity = self._path(topics.COUNT), self._components.entity
-        expires = {"expire_after": EXPIRES_S}
         by_class = attributes(topic, "{{ value_json.classes | tojson }}")
-        total = state(topic, "{{ value_json.total }}")
-        entity("objects", "sensor", "Objects", total, expires, MEASURED, by_class, icon("counter"))
-        occupied = state(topic, on_if("value_json.total > 0"))
-        entity("occupied", "binary_sensor", "Occupied", occupied, expires, {"device_class": "occupancy"})
+        total = now(self._components, topic, "{{ value_json.total }}")
+        entity("objects", "sensor", "Objects", total, MEASURED, by_class, icon("counter"))
+        occupied = now(self._components, topic, on_if("value_json.total > 0"))
+        entity("occupied", "binary_sensor", "Occupied", occupied, {"device_class": "occupancy"})
         # The classes that its owner has named: a model may know a thousand others.
         named = [zone.classes for zone in self._camera.zones.values()]
         named += [line.classes for line in self._camera.lines.values()]
         for label in dict.fromkeys(itertools.chain.from_iterable(named)):
-            one = state(topic, f"{{{{ value_json.classes.get({literal(label)}, 0) }}}}")
-            entity(
-                f"class-{label}",
-                "sensor",
-                f"{called(None, label)} count",
-                one,
-                expires,
-                MEASURED,
-                icon("counter"),
-            )
+            name = f"{called(None, label)} count"
+            template = f"{{{{ value_json.classes.get({literal(label)}, 0) }}}}"
+            one = now(self._components, topic, template)
+            entity(f"class-{label}", "sensor", name, one, MEASURED, icon("counter"))
 
     def _add_pictures(self) -> None:
         entity = self._components.entity
@@ -142,8 +136,8 @@ class _Camera:
             return f'{{"camera": "{self._name}", "{key}": {value}}}'
 
         def number(key: str, name: str, template: str, *more: Keys) -> None:
-            now = {**state(topic, f"{{{{ value_json.{key} }}}}"), "command_template": request(key, template)}
-            self._components.entity(key, "number", name, now, command, *more)
+            live = {**state(topic, f"{{{{ value_json.{key} }}}}"), "command_template": request(key, template)}
+            self._components.entity(key, "number", name, live, command, *more)
 
         pause = {
             **state(topic, on_if("value_json.paused")),

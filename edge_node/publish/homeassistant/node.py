@@ -41,11 +41,12 @@ def node_device(config: EdgeConfig, *, thermometer: bool) -> dict[str, Any]:
         config: The node's configuration.
         thermometer: Whether its machine says how warm it is.
     """
-    components = Components(f"darner.{config.node}")
     prefix, node = config.mqtt.prefix, config.node
     status, info, metrics = (
         topic.path(prefix, node=node) for topic in (topics.STATUS, topics.INFO, topics.METRICS)
     )
+    there = {"topic": status, "value_template": "{{ value_json.status }}"}
+    components = Components(f"darner.{config.node}", [there])
     entity = components.entity
     online = {**state(status, on_if("value_json.status == 'online'")), "device_class": "connectivity"}
     entity("online", "binary_sensor", "Status", online, DIAGNOSTIC, ALWAYS)
@@ -89,7 +90,7 @@ def node_device(config: EdgeConfig, *, thermometer: bool) -> dict[str, Any]:
     about: Keys = {"name": config.node_name or node, "model": "Edge node"}
     if config.homeassistant.viewer_url is not None:
         about["configuration_url"] = config.homeassistant.viewer_url
-    return described(components, about, [{"topic": status, "value_template": "{{ value_json.status }}"}])
+    return described(components, about)
 
 
 def _add_metrics(components: Components, topic: str, *, thermometer: bool) -> None:

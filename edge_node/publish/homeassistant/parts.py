@@ -41,10 +41,11 @@ class Components:
 
     Args:
         identifier: The device's; the unique ids of its entities begin with it.
+        availability: All that must be there for its entities to be available, unless they say otherwise.
     """
 
-    def __init__(self, identifier: str) -> None:
-        self.identifier = identifier
+    def __init__(self, identifier: str, availability: list[Keys]) -> None:
+        self.identifier, self.availability = identifier, availability
         self.by_key: dict[str, Keys] = {}
 
     def entity(self, key: str, platform: str, name: str, *more: Mapping[str, Any]) -> None:
@@ -99,6 +100,20 @@ def state(topic: str, template: str) -> Keys:
     return {"state_topic": topic, "value_template": template, "qos": 1}
 
 
+def now(components: Components, topic: str, template: str) -> Keys:
+    """The keys of an entity that says how it is now, which expires.
+
+    What expires is restored by Home Assistant from its own memory when it starts, which may be what was true
+    before. So the entity is available only once a message has come on its topic since.
+    """
+    came = {"topic": topic, "value_template": "{{ 'online' }}"}
+    return {
+        **state(topic, template),
+        "expire_after": EXPIRES_S,
+        "availability": [*components.availability, came],
+    }
+
+
 def metric(topic: str, template: str) -> Keys:
     """The keys of a diagnostic entity whose state comes from the metrics."""
     return {
@@ -130,13 +145,12 @@ def literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def described(components: Components, device: Keys, availability: list[Keys]) -> Keys:
+def described(components: Components, device: Keys) -> Keys:
     """The discovery payload of a device.
 
     Args:
         components: Its entities.
         device: What it is; its identifier and maker are added.
-        availability: All that must be there for its entities to be available, unless they say otherwise.
     """
     return {
         "device": {
@@ -146,7 +160,7 @@ def described(components: Components, device: Keys, availability: list[Keys]) ->
             **device,
         },
         "origin": {"name": ORIGIN, "sw_version": __version__},
-        "availability": availability,
+        "availability": components.availability,
         "availability_mode": "all",
         "components": components.by_key,
     }

