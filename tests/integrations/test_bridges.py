@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from broker import certificates
 from tests.conftest import REPO, MosquittoProcess, free_port
@@ -80,7 +81,7 @@ def reading(cloud: Cloud) -> Iterator[SimpleQueue[str]]:
     """The payloads that arrive in the cloud from now on."""
     payloads: SimpleQueue[str] = SimpleQueue()
     subscribed = threading.Event()
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_message = lambda *a: payloads.put(a[2].payload.decode())
     client.on_subscribe = lambda *_: subscribed.set()
     client.connect("127.0.0.1", cloud.port)
