@@ -104,7 +104,7 @@ def _fitted(image: U8, size: Size) -> U8:
     height, width = image.shape[:2]
     ratio = min(1.0, size[0] / width, size[1] / height)
     if ratio == 1.0:
-        return image.copy()
+        return np.array(image)
     even = [max(2, round(side * ratio / 2) * 2) for side in (width, height)]
     return np.asarray(cv2.resize(image, even, interpolation=cv2.INTER_AREA), np.uint8)
 
