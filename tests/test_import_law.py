@@ -46,6 +46,7 @@ LEVELS: dict[str, list[str]] = {
         "overview.py discover",
         "pipeline.py",
         "control batch",
+        "parts.py",
         "node.py doctor demo.py",
         "__main__.py",
     ],

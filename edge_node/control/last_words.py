@@ -37,7 +37,7 @@ def end_frozen(reason: str, client: Client, state: NodeState, settings: MqttSett
 
     def orderly() -> bool:
         log.error("node %s: %s: it ends, so that it can be started again", node, reason)
-        state.node_status("offline", reason)
+        state.gone(reason)
         if not client.finish(SAY_WITHIN_S / 2):
             return False
         client.__exit__(None, None, None)  # else the broker would publish the will over the reason

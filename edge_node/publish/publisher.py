@@ -283,7 +283,7 @@ class Publisher:
         self._snapshots.drain(until - time.monotonic())
         self.tracks.drain(until - time.monotonic())
         self._client.wait_offered(until - time.monotonic())  # else "offline" would overtake the last numbers
-        self.state.node_status("offline")
+        self.state.gone()
         self._client.finish(max(0.3, until - time.monotonic()))
 
     def withdraw(self) -> None:

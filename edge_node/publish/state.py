@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from edge_node import __version__
 from edge_node.analytics.watch import Analysed
@@ -129,7 +129,7 @@ class NodeState:
         suspects: Mapping[str, tuple[Suspect, ...]],
         live: LiveStore,
     ) -> None:
-        """Publish all about every camera and the manifest, and only then that the node is online.
+        """Publish all about every camera and the manifest; `online` comes later.
 
         Before "online", nobody takes what the broker retains for live, so an earlier run's numbers go first.
         """
@@ -139,7 +139,12 @@ class NodeState:
             self.suspects(name, suspects[name])
         self._about = {**_running(model, backend, device), "tracker": tracker}
         self._inform()
-        self.node_status("online")
+
+    def online(self) -> None:
+        """Publish that the node is online: what the broker retains of it is of this run now."""
+        with self._node_lock:
+            self._said = "online"
+            self._say_online()
 
     def runs_with(self, model: messages.ModelInfo, backend: str, device: str) -> None:
         """Publish the manifest again if another file, engine or device is the model's now."""
@@ -157,11 +162,11 @@ class NodeState:
         if self._names() != before:
             self._inform()
 
-    def node_status(self, status: Literal["online", "offline"], reason: str | None = None) -> None:
-        """Publish whether the node is online, and what is wrong."""
+    def gone(self, reason: str | None = None) -> None:
+        """Publish that the node is offline, and why if something is wrong."""
         with self._node_lock:
-            self._said = status
-            self._publish(topics.STATUS, messages.encode(self._composer.status(status, reason)))
+            self._said = "offline"
+            self._publish(topics.STATUS, self.offline(reason))
 
     def trouble(self, reason: str | None, about: str = "stages") -> None:
         """Publish what is wrong with a part of the node while it is online, or None when it is well again.
@@ -177,10 +182,13 @@ class NodeState:
             else:
                 self._troubles[about] = reason
             if self._said == "online":
-                all_said = "; ".join(self._troubles.values()) or None
-                self._publish(topics.STATUS, messages.encode(self._composer.status("online", all_said)))
+                self._say_online()
 
-    def offline(self, reason: str) -> bytes:
+    def _say_online(self) -> None:
+        all_said = "; ".join(self._troubles.values()) or None
+        self._publish(topics.STATUS, messages.encode(self._composer.status("online", all_said)))
+
+    def offline(self, reason: str | None) -> bytes:
         """The status "offline", for a connection that is not the node's own."""
         return messages.encode(self._composer.status("offline", reason))
 
@@ -259,7 +267,7 @@ class NodeState:
     def withdraw(self) -> None:
         """Clear all state and publish "offline": another node has the name, and publishes its own state."""
         self._client.clear_state(self._prefix)
-        self.node_status("offline")
+        self.gone()
 
     def names(self) -> dict[str, str]:
         """What people call each camera; its key where it has no name."""

@@ -135,7 +135,7 @@ def test_a_file_becomes_every_documented_message_and_the_node_ends_by_itself(
         listen_to_the_end(heard)
         assert process.wait(15) == 0
     counts = heard.names()
-    asked_for = {"request", "response", "ack"}
+    asked_for = {"request", "response", "ack", "track"}
     assert min(count for name, count in counts.items() if name not in asked_for) >= 1, counts
     assert [m.status for m in heard.of(topics.STATUS)] == ["online", "offline"]
     assert [m.status for m in heard.of(topics.CAMERA_STATUS)] == ["starting", "streaming", "ended"]
@@ -223,7 +223,7 @@ def test_zones_drawn_elsewhere_are_in_force_at_once_and_after_a_restart(
     path = topics.REQUEST.path(prefix, node="box", command="zones.set")
     with listening(broker.url, prefix) as heard, Client(MqttSettings(url=broker.url), name="asker") as asker:
         with edge(tmp_path, settings):
-            heard.listen_until(lambda: heard.names()["zone"] >= 2)
+            heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)))
             for _ in range(2):
                 asker.publish(topics.REQUEST, path, orjson.dumps(request))
             heard.listen_until(lambda: heard.names()["response"] >= 2)

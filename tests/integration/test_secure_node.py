@@ -56,7 +56,7 @@ def test_a_node_does_all_its_work_within_its_role_and_says_no_secret(
             Client(broker.settings("homeassistant"), name="ha") as ha,
         ):
             viewer.subscribe("darner/v1/#", 1)
-            ha.subscribe("homeassistant/device/#", 1)
+            ha.subscribe("homeassistant/device/+/+/config", 1)
             assert viewer.wait_subscribed(10)
             assert ha.wait_subscribed(10)
             node = start(tmp_path, settings)

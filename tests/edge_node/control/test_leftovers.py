@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.inbox import Inbox
-from edge_node.control.leftovers import LISTENS_S, Leftovers
+from edge_node.control.leftovers import LISTENS_S, SETTLED_S, Leftovers
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.settings import convert
 from shared.wire import topics
-from tests.conftest import Mosquitto, wait_until
+from tests.conftest import Mosquitto, free_port, wait_until
 
 TRIANGLE = {"polygon": [[0, 0], [1, 0], [1, 1]]}
 DOOR = {"points": [[0, 0], [1, 1]]}
@@ -37,14 +38,16 @@ STAYS = {
 class Node:
     def __init__(self, client: Client, prefix: str) -> None:
         self.client, self.prefix, self.now_s = client, prefix, 0.0
+        self.asked: list[Received] = []
         config = convert(EdgeConfig, {"node": "box", "cameras": CAMERAS}, where="test")
         store = DefinitionStore(None, config.cameras)
-        self.leftovers = Leftovers(client, prefix, "box", store, lambda: self.now_s)
+        self.leftovers = Leftovers(client, prefix, "box", "s", store, lambda: self.now_s)
 
     def start(self) -> None:
-        Inbox(
-            self.client, self.prefix, "box", dict.fromkeys(topics.OF_CAMERAS, self.leftovers.handle)
-        ).start()
+        self.client.subscribe(f"{self.prefix}/box/request/ping", 1)
+        requests = self.leftovers.before(self.asked.append)
+        routes = {topics.REQUEST: requests, **dict.fromkeys(topics.OF_CAMERAS, self.leftovers.handle)}
+        Inbox(self.client, self.prefix, "box", routes).start()
         self.leftovers.subscribe()
 
     def say(self, path: str) -> None:
@@ -112,3 +115,38 @@ def test_the_node_listens_only_for_a_while(broker: Mosquitto) -> None:
         box.say(STAYS["its zone"])
         box.say("box/status")
         assert box.client.received.get(10).topic == f"{prefix}/box/status", "and not the zone before it"
+
+
+def test_a_node_knows_when_all_of_an_earlier_run_is_cleared(broker: Mosquitto) -> None:
+    prefix = "left/v4"
+    leave(broker, prefix, *OLD.values())
+    with node(broker, prefix) as box, Client(MqttSettings(url=broker.url), name="reader") as reader:
+        reader.subscribe(f"{prefix}/box/#", 1, as_published=True)
+        assert reader.wait_subscribed(10)
+        box.start()
+        wait_until(box.leftovers.settled)
+        assert not box.asked, "its own request needs no answer"
+        box.say("box/settled")
+        after: list[Received] = []
+        while not after or after[-1].topic != f"{prefix}/box/settled":
+            after.append(reader.received.get(10))
+    cleared = {received.topic for received in after if not received.payload}
+    assert cleared == {f"{prefix}/{path}" for path in OLD.values()}, "before the node says anything more"
+
+
+def test_a_broker_that_does_not_send_the_request_back_is_not_waited_for_for_long(broker: Mosquitto) -> None:
+    with node(broker, "left/v5") as box:
+        box.leftovers.subscribe()  # and nobody hands on what comes
+        assert box.client.wait_subscribed(10)
+        assert not box.leftovers.settled()
+        box.now_s = SETTLED_S
+        assert box.leftovers.settled()
+
+
+def test_without_a_broker_nothing_is_settled() -> None:
+    with Client(MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"), name="edge") as client:
+        box = Node(client, "left/v6")
+        box.leftovers.subscribe()
+        box.now_s = SETTLED_S
+        assert not box.leftovers.settled()
+        assert not client.dropped, "what could not be sent is no loss"

@@ -50,6 +50,7 @@ class Said:
     def announce(self) -> None:
         definitions = DefinitionStore(None, self.config.cameras)
         self.state.announce(MODEL, "a backend", "cpu", "bytetrack", definitions, {"street": ()}, self.live)
+        self.state.online()
 
     def saw(self, *numbers: ZoneNumbers, objects: int = 2) -> None:
         """Analyse a frame."""
@@ -66,7 +67,7 @@ class Said:
         """Row and payload of everything said since the last call."""
         self.marks += 1
         mark = f"mark {self.marks}"
-        self.state.node_status("offline", mark)
+        self.state.gone(mark)
         seen: list[tuple[str, bytes]] = []
         while True:
             received = self.reader.received.get(10)
@@ -410,7 +411,7 @@ def test_what_is_wrong_with_one_part_stays_said_while_another_is_well_again(brok
     with saying(broker, "troubles") as said:
         said.announce()
         said.since()
-        said.state.node_status("online")
+        said.state.online()
         said.state.trouble("a stage is late")
         said.state.trouble("the file is damaged", "model")
         said.state.trouble(None)

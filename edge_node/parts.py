@@ -1,0 +1,291 @@
+"""The parts of an edge node, built and wired to each other; `node.py` starts and ends them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from edge_node.analytics.watch import Analysed
+from edge_node.collect.collector import Collector
+from edge_node.collect.keeper import Source
+from edge_node.collect.looks import SecondLook
+from edge_node.config.changes import with_definitions
+from edge_node.config.definitions import DefinitionStore
+from edge_node.config.live import LiveStore
+from edge_node.config.remote import CameraStore, zones_path
+from edge_node.config.settings import EdgeConfig
+from edge_node.control.cameras import CameraCommands
+from edge_node.control.commands import Commands
+from edge_node.control.handlers import Control
+from edge_node.control.identity import NameGuard, check_name
+from edge_node.control.inbox import Inbox
+from edge_node.control.late_stages import LateStages
+from edge_node.control.leftovers import Leftovers
+from edge_node.control.model import ModelFiles, about, hashes
+from edge_node.control.reload import Reload
+from edge_node.detect.devices import on_devices
+from edge_node.detect.stages import Detect
+from edge_node.ignore.rules import Rules
+from edge_node.ignore.store import SuspectStore
+from edge_node.machine.vitals import Monitor
+from edge_node.mirror.mirror import Mirror
+from edge_node.models import auto
+from edge_node.monitoring.meter import Meter
+from edge_node.outbox.outbox import Outbox
+from edge_node.pipeline import Pipeline
+from edge_node.publish.bundle import Bundles
+from edge_node.publish.compose import Composer, new_session
+from edge_node.publish.homeassistant.announcing import HomeAssistant
+from edge_node.publish.publisher import Publisher
+from edge_node.publish.snapshot_sender import SnapshotSender
+from shared.collected import Seeing
+from shared.errors import BrokerError
+from shared.limits import LABEL_LENGTH, clipped
+from shared.mqtt.client import Client
+from shared.mqtt.received import Received
+from shared.service.watchdog import Stage
+from shared.wire import messages, topics
+from shared.wire.messages import ModelInfo
+
+if TYPE_CHECKING:
+    from edge_node.control.monitored import Monitoring
+
+
+class Parts:
+    """The parts of one edge node.
+
+    `with` checks the name, opens engines, connection and files, and builds the other parts on them.
+
+    Args:
+        read: Reads the configuration again.
+        config: The configuration to start with.
+        stop: Set by anybody to end the run.
+        store: The cameras that were saved over MQTT; None: cameras cannot be changed.
+        on_refused: Called when the broker or another node refuses this one.
+        start_again: Called when the node has to start again, because its cameras have changed.
+
+    Raises:
+        DarnerError: On entering: something that cannot be retried.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], EdgeConfig],
+        config: EdgeConfig,
+        stop: threading.Event,
+        store: CameraStore | None,
+        on_refused: Callable[[BrokerError], None],
+        start_again: Callable[[], None],
+    ) -> None:
+        self._read, self._config, self._stop, self._store = read, config, stop, store
+        self._on_refused, self._start_again = on_refused, start_again
+        self._session = new_session()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Parts:
+        config, session = self._config, self._session
+        check_name(config.mqtt, config.node, session)
+        with ExitStack() as stack:
+            self.monitoring = _monitoring(config, stack)
+            self.model = auto.chosen(config.model, config.cameras)
+            known = hashes(self.model)
+            self.detectors = stack.enter_context(on_devices(self.model))
+            class_names = self.detectors[0].class_names
+            self.composer = composer = Composer(config.node, session, class_names)
+            self.meter = None if self.monitoring is None else Meter(config.cameras, class_names)
+            self.client = stack.enter_context(self._connection(composer))
+            self.bundles = stack.enter_context(Bundles(self.client, config, composer))
+            self.mirror = stack.enter_context(Mirror(self.client, config, class_names))
+            self.outbox = stack.enter_context(
+                Outbox(self.client, config.outbox, config.node, config.mqtt.prefix, session)
+            )
+            self.snapshots = stack.enter_context(SnapshotSender(self.client))
+            self.monitor = stack.enter_context(Monitor())
+            self.collector = stack.enter_context(self._collecting())
+            self.live = LiveStore(config)
+            self.publisher = Publisher(
+                self.client,
+                self.outbox,
+                self.snapshots,
+                config,
+                self.live,
+                composer,
+                self._offer,
+                self.meter,
+                self.mirror.conclude,
+            )
+            stack.enter_context(self.publisher.tracks)
+            self.model_files = ModelFiles(
+                self.model,
+                known,
+                self.detectors,
+                on_loaded=lambda: self.publisher.state.runs_with(*self.running()),
+                on_trouble=lambda why: self.publisher.state.trouble(why, "model"),
+            )
+            self._build_pipeline()
+            self._build_control()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def running(self) -> tuple[ModelInfo, str, str]:
+        """The model, its engine now, and its devices; TensorRT may take over from another engine."""
+        first = self.detectors[0]
+        devices = ", ".join(one.device for one in self.detectors)
+        return about(self.model, first), first.backend_name, devices
+
+    def stages(self) -> list[Stage]:
+        """What a watchdog can look at."""
+        return [
+            *self.pipeline.overview.stages(),
+            Stage("bundle", self.bundles.look),
+            Stage("onvif", self.mirror.look),
+            Stage("collect", self.collector.look),
+            Stage("outbox", self.outbox.look),
+            Stage("snapshots", self.snapshots.look),
+            Stage("tracks", self.publisher.tracks.look),
+            Stage("inbox", self.inbox.look),
+            Stage("commands", self.commands.look),
+            Stage("detect", self.commands.look_at_slow),
+            Stage("cameras", self.commands.look_at_outward),
+            Stage("mqtt", self.client.look),
+        ]
+
+    def _tell_cameras(self, fields: dict[str, Any]) -> None:
+        config = self._config
+        message = messages.Cameras(**self.composer.head(), **fields)
+        path = topics.CAMERAS.path(config.mqtt.prefix, node=config.node)
+        self.client.set_state(topics.CAMERAS, path, messages.encode(message))
+
+    def _offer(self, item: Analysed) -> None:
+        """Give an analysed frame to those who publish it in a form of their own."""
+        self.bundles.offer(item)
+        self.mirror.offer(item)
+
+    def _elsewhere(self, received: Received) -> None:
+        """Take a message whose topic is not in the table."""
+        self.homeassistant.handle(received)
+        self.mirror.handle(received)
+
+    def _connection(self, composer: Composer) -> Client:
+        config = self._config
+        will = (
+            topics.STATUS.path(config.mqtt.prefix, node=config.node),
+            messages.encode(composer.status("offline", "the connection to the broker was lost")),
+        )
+        return Client(config.mqtt, name=f"darner-{config.node}", will=will, on_refused=self._on_refused)
+
+    def _collecting(self) -> Collector:
+        names = self.detectors[0].class_names
+        source = Source(self._config.node, self._session, names, self._seeing)
+        second_look = SecondLook(
+            lambda image, least: self.pipeline.detect(image, least)[0],
+            lambda camera: self._config.cameras[camera].region,
+            lambda camera: Rules(self.definitions[camera].masks, self.definitions[camera].filters, names),
+        )
+        return Collector(self._config, source, second_look)
+
+    def _seeing(self) -> Seeing:
+        model = about(self.model, self.detectors[0])
+        return Seeing(name=clipped(model.name, LABEL_LENGTH), sha256=model.sha256)
+
+    def _build_pipeline(self) -> None:
+        config, batch = self._config, self._config.batch
+        path = zones_path(config)
+        self.definitions = DefinitionStore(path, config.cameras)
+        # Beside the zones, and not kept where they are not.
+        suspects = path and path.with_name(f"suspects-{config.node}.json")
+        self.suspects = SuspectStore(suspects, config.cameras, self.detectors[0].class_names)
+        detects = [
+            Detect(
+                one,
+                config.cameras,
+                self.live,
+                batch.wait_ms / 1e3,
+                batch.limit or one.usual_batch,
+                stopwatch=None if self.meter is None else self.publisher.stopwatch,
+            )
+            for one in self.detectors
+        ]
+        self.pipeline = Pipeline(
+            config,
+            detects,
+            self.publisher,
+            self.live,
+            self.definitions,
+            self._stop,
+            self.suspects.hunts,
+            self.collector,
+            self.meter,
+        )
+
+    def _build_control(self) -> None:
+        """Build the parts that handle incoming messages, and the inbox that hands out the messages."""
+        config, client, definitions = self._config, self.client, self.definitions
+        detector = self.detectors[0]
+        vitals = self.monitor.read()
+        warm = [vitals.temperatures_c, *(gpu.temperature_c is not None for gpu in vitals.gpus)]
+        self.homeassistant = HomeAssistant(
+            client, with_definitions(config, definitions), thermometer=any(warm)
+        )
+        self.reload = Reload(
+            self._read,
+            config,
+            detector.class_names,
+            self.live,
+            definitions,
+            self.suspects,
+            self.pipeline,
+            self.publisher,
+            self.homeassistant,
+            self.model_files.renew,
+            self.collector,
+            self.mirror,
+        )
+        self.guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
+        answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
+        control = Control(
+            self.pipeline,
+            self.publisher,
+            detector,
+            self.live,
+            definitions,
+            self.suspects,
+            self.reload.announce_zones,
+            lambda: client.room(answer),
+        )
+        self.leftovers = Leftovers(client, config.mqtt.prefix, config.node, self._session, definitions)
+        self.cameras = CameraCommands(
+            config, self._store, self._read, self.reload.apply, self._tell_cameras, self._start_again
+        )
+        handlers = {**control.handlers(), **self.cameras.handlers(), "reload": self.reload.command}
+        handlers["ping"] = self.guard.watched(handlers["ping"])
+        self.commands = Commands(client, config.mqtt.prefix, config.node, self._session, handlers)
+        routes = {
+            topics.REQUEST: self.leftovers.before(self.commands.accept),
+            topics.ACK: self.outbox.handle,
+            topics.STATUS: self.guard.handle,
+            topics.RESPONSE: self.guard.handle,
+            **dict.fromkeys(topics.OF_CAMERAS, self.leftovers.handle),
+        }
+        self.inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._elsewhere)
+        self.late_stages = LateStages(
+            config.node, self.publisher.state.trouble, self.pipeline.overview.note_silent
+        )
+
+
+def _monitoring(config: EdgeConfig, stack: ExitStack) -> Monitoring | None:
+    """What answers monitors, already while the model is loaded; None where nobody asks."""
+    if config.prometheus.port is None:
+        return None
+    # A node without it need not load asyncio and Prometheus' library: 0.2 s on a small processor.
+    from edge_node.control.monitored import Monitoring
+
+    return stack.enter_context(Monitoring(config.prometheus, config.node))
