@@ -65,6 +65,36 @@ def arrivals(messages: Sequence[Heard]) -> list[float]:
     return found
 
 
+_TRIGGERS = {
+    "crossed in": ("line_crossed", "in"),
+    "crossed out": ("line_crossed", "out"),
+    "entered": ("zone_entered", None),
+    "exited": ("zone_exited", None),
+    "loitering": ("loitering", None),
+}
+
+
+def reasons(of: str, heard: Iterable[Heard]) -> list[float]:
+    """When the node said what makes an automation run.
+
+    Args:
+        of: What the automation waits for: the unique id of an event entity, or a device trigger.
+        heard: Messages with events.
+    """
+    if of.endswith("-event"):
+        place = of.rpartition(".")[2].removesuffix("-event").partition("-")[2]
+    else:
+        trigger, _, place = of.rpartition(" ")
+    found = []
+    for one in heard:
+        body = one.body
+        if body is None or body["historical"] or body["zone"] != place or body["type"] == "track_linked":
+            continue
+        if of.endswith("-event") or _TRIGGERS[trigger] == (body["type"], body["direction"]):
+            found.append(one.at)
+    return found
+
+
 def counted(messages: Sequence[Heard], what: str) -> int:
     """How often a line was crossed, over all sessions.
 

@@ -39,7 +39,8 @@ class Triggered:
 def install(server: HomeAssistant, identifier: str) -> set[str]:
     """Make an automation for every occupancy, event and device trigger of a device, as its editor does.
 
-    Each is as simple as a user's first one: "when it turns on", "when it changes".
+    Each is as simple as a user's first one: "when it turns on", "when it changes". An entity that comes back
+    has its old state, which those of events leave out, as our page for users says.
 
     Args:
         server: Home Assistant.
@@ -58,7 +59,8 @@ def install(server: HomeAssistant, identifier: str) -> set[str]:
         if states[name]["attributes"].get("device_class") == "occupancy":
             triggers[unique_id] = {"trigger": "state", "entity_id": name, "to": "on"}
         elif name.startswith("event."):
-            triggers[unique_id] = {"trigger": "state", "entity_id": name}
+            come = {"not_from": "unavailable", "not_to": ["unavailable", "unknown"]}
+            triggers[unique_id] = {"trigger": "state", "entity_id": name} | come
     for one in server.ask("device_automation/trigger/list", device_id=device):
         if one["domain"] == "mqtt":
             wanted = {key: one[key] for key in one if key != "metadata"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.homeassistant.account import arrivals, compare, counted
+from tests.homeassistant.account import arrivals, compare, counted, reasons
 from tests.homeassistant.recorder import Heard
 
 
@@ -43,3 +43,24 @@ def test_a_cleared_topic_is_an_empty_zone() -> None:
 def test_crossings_are_counted_over_all_sessions() -> None:
     messages = [said(1, "a", 0, 3), said(2, "a", 0, 5), said(3, "b", 0, 0), said(4, "b", 0, 2)]
     assert counted(messages, "entered") == 7
+
+
+def test_an_event_is_the_reason_for_its_entity_and_its_trigger_alone() -> None:
+    def event(
+        at: float, kind: str, zone: str, direction: str | None = None, historical: bool = False
+    ) -> Heard:
+        body = {"type": kind, "zone": zone, "direction": direction, "historical": historical}
+        return Heard(at, "demo/camera/street/events", retained=False, body=body)
+
+    heard = [
+        event(1, "line_crossed", "my-path", "in"),
+        event(2, "line_crossed", "my-path", "out"),
+        event(3, "line_crossed", "my-path", "in", historical=True),
+        event(4, "zone_entered", "door"),
+        event(5, "track_linked", "door"),
+        event(6, "loitering", "door"),
+    ]
+    assert reasons("darner.demo.street.line-my-path-event", heard) == [1, 2]
+    assert reasons("darner.demo.street.zone-door-event", heard) == [4, 6]
+    assert reasons("crossed in my-path", heard) == [1]
+    assert reasons("entered door", heard) == [4]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
-from tests.homeassistant.account import arrivals, compare
+from tests.conftest import wait_until
+from tests.homeassistant.account import arrivals, compare, counted, reasons
 from tests.homeassistant.automations import Triggered, install, triggered
 from tests.homeassistant.restarts import RESTARTS, Restart
 from tests.homeassistant.site import DEVICE, SETTLES_WITHIN_S, ZONES, Site
@@ -35,8 +38,9 @@ class Outcome:
 
 
 @pytest.mark.timeout(3600)
-def test_no_restart_tells_of_people_who_are_not_there(site: Site) -> None:
-    install(site.server, DEVICE)
+def test_no_restart_tells_what_is_not_true(site: Site) -> None:
+    began = time.time()
+    waiting = install(site.server, DEVICE)
     outcomes = [_suffer(site, restart) for restart in RESTARTS for _ in range(restart.times)]
     for outcome in outcomes:
         print(f"{len(outcome.false)} false  {outcome.settled_at - outcome.down_at:5.1f} s  {outcome.name}")
@@ -45,6 +49,39 @@ def test_no_restart_tells_of_people_who_are_not_there(site: Site) -> None:
     assert len(outcomes) >= 20
     assert not [outcome.name for outcome in outcomes if outcome.false]
     _every_arrival_was_told(site, outcomes)
+    runs, said = triggered(site.server.log, began), site.recorder.since(began, "/events")
+    for of in waiting - {one for one in waiting if one.endswith("occupied")}:
+        verdict = compare([one.at for one in runs if one.of == of], reasons(of, said))
+        print(f"{of}: {len(verdict.false)} false of {len([one for one in runs if one.of == of])}")
+        assert not verdict.false, of
+
+
+@pytest.mark.timeout(900)
+def test_no_crossing_is_lost_in_the_statistics(site: Site) -> None:
+    site.scene.nobody()
+    for zone in ZONES:
+        site.wait_state(f"zone-{zone}-occupied", "off")
+    finished = time.time()
+    heard = [one for one in site.recorder.since(0, "/zone/path") if not one.retained]
+    for way, field in (("in", "entered"), ("out", "exited")):
+        name = site.server.entities()[f"{DEVICE}.line-path-{way}"]["entity_id"]
+        crossed = counted(heard, field)
+        assert crossed > 10
+        assert _sum(site, name, finished) == crossed, way
+
+
+def _sum(site: Site, name: str, finished: float) -> float:
+    """The sum in the statistics of an entity, once they reach beyond a moment."""
+    begin = datetime.fromtimestamp(finished - 7200, timezone.utc).isoformat()
+    wanted = {"start_time": begin, "statistic_ids": [name], "period": "5minute", "types": ["sum"]}
+
+    def rows() -> list[dict[str, Any]]:
+        found = site.server.ask("recorder/statistics_during_period", **wanted).get(name, [])
+        return [row for row in found if row["end"] / 1000 > finished]
+
+    wait_until(rows, 660)
+    total: float = rows()[0]["sum"]
+    return total
 
 
 def _suffer(site: Site, restart: Restart) -> Outcome:
