@@ -16,6 +16,7 @@ from tests.homeassistant.automations import Triggered, install, triggered
 from tests.homeassistant.restarts import RESTARTS, Restart
 from tests.homeassistant.site import DEVICE, SETTLES_WITHIN_S, ZONES, Site
 
+OCCUPIED = [f"zone-{zone}-occupied" for zone in ZONES] + ["occupied"]
 SETTLED_S = 2.0
 """How long nothing may happen after everything is back."""
 
@@ -87,14 +88,14 @@ def _sum(site: Site, name: str, finished: float) -> float:
 def _suffer(site: Site, restart: Restart) -> Outcome:
     """Let people in, restart something while they leave, and wait until everything is as before."""
     site.scene.people()
-    for zone in ZONES:
-        site.wait_state(f"zone-{zone}-occupied", "on")
+    for key in OCCUPIED:
+        site.wait_state(key, "on")
     down_at = time.time()
     restart.down(site)
     site.scene.nobody()
     restart.up(site)
-    for zone in ZONES:
-        site.wait_state(f"zone-{zone}-occupied", "off", 2 * SETTLES_WITHIN_S)
+    for key in OCCUPIED:
+        site.wait_state(key, "off", 2 * SETTLES_WITHIN_S)
     time.sleep(SETTLED_S)
     told = [one for one in triggered(site.server.log, down_at) if one.of.endswith("occupied")]
     return Outcome(restart.name, down_at, time.time(), _false(told, remembered=restart.broker))
