@@ -56,6 +56,6 @@ def test_a_node_that_has_another_name_now_can_be_forgotten(site: Site) -> None:
 
 
 def test_home_assistant_has_nothing_to_complain_about(site: Site) -> None:
-    # When a disabled entity goes, it clears the topic of its device itself and wonders about what it gets back.
+    # When a disabled entity goes, it clears the topic of the device itself, and wonders about what it gets.
     itself = "No device components to cleanup"
     assert [one for one in site.server.complaints() if itself not in one] == []
