@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.publishing import TrackSettings
-from edge_node.consolidate.followed import Followed, Seen, Summary
+from edge_node.consolidate.followed import Followed, Moment, Summary
 from shared.wire.messages import TrackEnd
 
 MAX_TRACKS = 512
@@ -82,40 +81,32 @@ class Consolidation:
     def _see(self, camera: _Camera, item: Analysed) -> None:
         """Take in where the tracks of a frame are, as far as a detection supports it."""
         tracks, frame = item.tracks, item.frame
-        size = np.array([frame.width, frame.height], np.float64)
+        now = Moment(item.now_s, frame.captured_ns // 1000, frame.width / frame.height)
+        size = np.array([frame.width, frame.height] * 2, np.float64)
         speeds = item.report.speed_m_s
         rows = zip(
             tracks.track_id.tolist(),
             tracks.predicted.tolist(),
             tracks.class_id.tolist(),
             tracks.score.tolist(),
-            tracks.age_s.tolist(),
-            (tracks.xyxy / np.tile(size, 2)).tolist(),
-            (tracks.velocity / size).tolist(),
-            [math.nan] * len(tracks) if speeds is None else speeds.tolist(),
+            (tracks.xyxy / size).tolist(),
+            (tracks.velocity / size[:2]).tolist(),
+            [None] * len(tracks) if speeds is None else speeds.tolist(),
             strict=True,
         )
-        captured_us, aspect = frame.captured_ns // 1000, frame.width / frame.height
-        for track_id, predicted, class_id, score, age_s, box, velocity, speed in rows:
-            if predicted or track_id in camera.unfollowed:
+        followed, unfollowed = camera.followed, camera.unfollowed
+        for row, (track_id, predicted, class_id, score, box, velocity, speed) in enumerate(rows):
+            if predicted or track_id in unfollowed:
                 continue
-            seen = Seen(
-                at_s=item.now_s,
-                captured_us=captured_us,
-                class_id=class_id,
-                score=score,
-                box=tuple(box),
-                velocity=tuple(velocity),
-                aspect=aspect,
-                speed_m_s=speed,
-            )
-            if (followed := camera.followed.get(track_id)) is not None:
-                followed.see(seen)
-            elif len(camera.followed) < MAX_TRACKS:
-                camera.followed[track_id] = Followed(track_id, age_s, seen, camera.settings.points)
-            else:
-                self.not_followed += 1
-                camera.unfollowed.add(track_id)
+            one = followed.get(track_id)
+            if one is None:
+                if len(followed) >= MAX_TRACKS:
+                    self.not_followed += 1
+                    unfollowed.add(track_id)
+                    continue
+                age_s, points = float(tracks.age_s[row]), camera.settings.points
+                one = followed[track_id] = Followed(track_id, age_s, now, tuple(box), points)
+            one.see(now, class_id, score, box, velocity, speed)
 
 
 def _worth(ended: list[Summary], settings: TrackSettings) -> list[Summary]:

@@ -10,6 +10,8 @@ from edge_node.consolidate.path import Path, Point
 from shared import limits
 from shared.wire.messages import ClassVotes, TrackCrossing, TrackEnd, TrackStay
 
+POINT_EVERY_S = 0.2
+"""So often a place is noted for the path; the first and the last place are noted, too."""
 STILL_AFTER_S = 1.0
 """How far an object has moved is looked at once in so many seconds, because its box shakes."""
 STILL_SIDES = 0.2
@@ -33,29 +35,19 @@ class Votes:
         return ClassVotes(detections=self.detections, score=score)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What a detection says of a track in one frame.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a frame was captured, and its shape.
 
     Attributes:
-        at_s: Time of the frame, seconds on the clock of analytics.
+        at_s: Seconds on the clock of analytics.
         captured_us: The same, microseconds since 1970 UTC.
-        class_id: Class of the detection.
-        score: Its score.
-        box: x1, y1, x2, y2, fractions of the frame; it may reach beyond the frame.
-        velocity: Of the box's centre, fractions of the frame per second.
         aspect: The frame's width over its height.
-        speed_m_s: Speed over the ground; NaN: unknown.
     """
 
     at_s: float
     captured_us: int
-    class_id: int
-    score: float
-    box: tuple[float, float, float, float]
-    velocity: tuple[float, float]
     aspect: float
-    speed_m_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,64 +82,84 @@ class Followed:
         track_id: Its id.
         age_s: How long the tracker has known it when it is first seen here.
         first: The first frame.
+        box: Its box there: x1, y1, x2, y2, fractions of the frame; it may reach beyond the frame.
         points: The most points of its path.
     """
 
     __slots__ = (
         "_best",
+        "_box",
         "_continues",
         "_crossings",
         "_detections",
-        "_first",
+        "_first_box",
         "_inside",
         "_last",
         "_left_out",
         "_mark",
+        "_noted_s",
         "_path",
         "_speed",
         "_started_s",
         "_stays",
         "_still_s",
         "_track_id",
+        "_velocity",
         "_votes",
         "started_us",
     )
 
-    def __init__(self, track_id: int, age_s: float, first: Seen, points: int) -> None:
+    def __init__(self, track_id: int, age_s: float, first: Moment, box: Box, points: int) -> None:
         self._track_id = track_id
         self._started_s = first.at_s - age_s
         self.started_us = first.captured_us - round(age_s * 1e6)
-        self._first = self._last = self._mark = first
-        self._path = Path(points)
+        self._last, self._box, self._velocity = first, box, (0.0, 0.0)
+        self._first_box, self._mark = box, (first.at_s, box)
+        self._path, self._noted_s = Path(points), -math.inf
         self._votes: dict[int, list[float]] = {}  # number of detections, sum of their scores
         self._detections, self._best, self._still_s = 0, 0.0, 0.0
         self._speed = [0.0, 0.0, 0.0]  # seconds for which it is known, metres in them, highest
         self._inside: dict[
             str, float
-        ] = {}  # when its open stays began, seconds after the start; may be below 0
+        ] = {}  # when its open stays began, seconds after the start, even below 0
         self._stays: list[TrackStay] = []
         self._crossings: list[TrackCrossing] = []
         self._left_out = 0
         self._continues: int | None = None
-        self.see(first)
 
-    def see(self, seen: Seen) -> None:
-        """Take in one frame in which a detection supports the track."""
-        self._detections += 1
-        if (votes := self._votes.get(seen.class_id)) is not None:
+    def see(
+        self,
+        now: Moment,
+        class_id: int,
+        score: float,
+        box: Box,
+        velocity: tuple[float, float],
+        speed_m_s: float | None,
+    ) -> None:
+        """Take in one frame in which a detection supports the track.
+
+        Args:
+            now: The frame.
+            class_id: Class of the detection.
+            score: Its score.
+            box: x1, y1, x2, y2, fractions of the frame; it may reach beyond the frame.
+            velocity: Of the box's centre, fractions of the frame per second.
+            speed_m_s: Speed over the ground; NaN or None: unknown.
+        """
+        votes = self._votes.get(class_id)
+        if votes is not None:
             votes[0] += 1
-            votes[1] += seen.score
+            votes[1] += score
         elif len(self._votes) < limits.TRACK_CLASSES:
-            self._votes[seen.class_id] = [1, seen.score]
-        self._best = max(self._best, seen.score)
-        x1, _, x2, y2 = seen.box
-        self._path.add(max(0.0, seen.at_s - self._started_s), _inside((x1 + x2) / 2), _inside(y2))
-        self._note_speed(seen)
-        if seen.at_s - self._mark.at_s >= STILL_AFTER_S:
-            if _moved(self._mark, seen) < STILL_SIDES:
-                self._still_s += seen.at_s - self._mark.at_s
-            self._mark = seen
-        self._last = seen
+            self._votes[class_id] = [1, score]
+        self._detections += 1
+        if score > self._best:
+            self._best = score
+        if speed_m_s is not None:
+            self._note_speed(speed_m_s, now.at_s - self._last.at_s)
+        self._last, self._box, self._velocity = now, box, velocity
+        if now.at_s - self._noted_s >= POINT_EVERY_S:
+            self._note_place()
 
     def experience(self, happening: Happening) -> None:
         """Take in something that happened to the track in a zone or at a line."""
@@ -176,6 +188,7 @@ class Followed:
             how: How it ended; None: it left the picture or was lost, whatever its last frame says.
         """
         last = self._last
+        self._note_place()
         duration_s = max(0.0, last.at_s - self._started_s)
         for place, entered_s in self._inside.items():
             self._stay(place, entered_s, max(0.0, duration_s - entered_s), exited=False)
@@ -193,11 +206,11 @@ class Followed:
             started_us=max(0, self.started_us),
             ended_us=max(0, last.captured_us, self.started_us),
             duration_s=duration_s,
-            ended=how or ("left" if _leaves(last) else "lost"),
+            ended=how or ("left" if _leaves(self._box, self._velocity) else "lost"),
             path=self._path.points(),
             path_error=self._path.error,
-            first_box=_cut(self._first.box),
-            last_box=_cut(last.box),
+            first_box=_cut(self._first_box),
+            last_box=_cut(self._box),
             stays=tuple(self._stays),
             crossings=tuple(self._crossings),
             left_out=self._left_out,
@@ -207,12 +220,23 @@ class Followed:
             continues=self._continues,
         )
 
-    def _note_speed(self, seen: Seen) -> None:
-        elapsed_s = seen.at_s - self._last.at_s
-        if elapsed_s > 0 and not math.isnan(seen.speed_m_s):
+    def _note_place(self) -> None:
+        """Note where it is for the path, and once in a while whether it stands still."""
+        now = self._last
+        self._noted_s = now.at_s
+        x1, _, x2, y2 = self._box
+        self._path.add(max(0.0, now.at_s - self._started_s), _inside((x1 + x2) / 2), _inside(y2))
+        since_s, before = self._mark
+        if now.at_s - since_s >= STILL_AFTER_S:
+            if _moved(before, self._box, now.aspect) < STILL_SIDES:
+                self._still_s += now.at_s - since_s
+            self._mark = now.at_s, self._box
+
+    def _note_speed(self, speed_m_s: float, elapsed_s: float) -> None:
+        if elapsed_s > 0 and not math.isnan(speed_m_s):
             self._speed[0] += elapsed_s
-            self._speed[1] += seen.speed_m_s * elapsed_s
-            self._speed[2] = max(self._speed[2], seen.speed_m_s)
+            self._speed[1] += speed_m_s * elapsed_s
+            self._speed[2] = max(self._speed[2], speed_m_s)
 
     def _stay(self, place: str, entered_s: float, dwell_s: float, *, exited: bool) -> None:
         if self._has_room(len(self._stays)):
@@ -235,17 +259,17 @@ class Followed:
         return happening.occurred_s - self._started_s
 
 
-def _moved(before: Seen, after: Seen) -> float:
+def _moved(before: Box, after: Box, aspect: float) -> float:
     """How far a box's centre moved, in sides of the box."""
-    (x1, y1, x2, y2), (u1, v1, u2, v2) = before.box, after.box
-    side = math.sqrt(max((u2 - u1) * after.aspect * (v2 - v1), 1e-12))
-    return math.hypot((u1 + u2 - x1 - x2) / 2 * after.aspect, (v1 + v2 - y1 - y2) / 2) / side
+    (x1, y1, x2, y2), (u1, v1, u2, v2) = before, after
+    side = math.sqrt(max((u2 - u1) * aspect * (v2 - v1), 1e-12))
+    return math.hypot((u1 + u2 - x1 - x2) / 2 * aspect, (v1 + v2 - y1 - y2) / 2) / side
 
 
-def _leaves(seen: Seen) -> bool:
+def _leaves(box: Box, velocity: tuple[float, float]) -> bool:
     """Whether an object that was last seen like this has left the picture."""
-    x1, y1, x2, y2 = seen.box
-    dx, dy = (speed * AHEAD_S for speed in seen.velocity)
+    x1, y1, x2, y2 = box
+    dx, dy = (speed * AHEAD_S for speed in velocity)
     left, right = min(x1, x1 + dx), max(x2, x2 + dx)
     top, bottom = min(y1, y1 + dy), max(y2, y2 + dy)
     return left < EDGE or top < EDGE or right > 1 - EDGE or bottom > 1 - EDGE

@@ -44,6 +44,7 @@ class Rules:
         self._inside: dict[str, dict[int, str]] = {}  # by zone: the type of each object in it
         self._loitering: dict[str, dict[int, int]] = {}  # by zone: since when each object loiters
         self._properties: dict[Rule, dict[str, Any]] = {}
+        self._counts: list[tuple[str, int, int, int]] | None = None  # those that the properties are of
         self._types: tuple[str, ...] = ()
         self._types_s = float("-inf")
         self._began = False
@@ -62,10 +63,14 @@ class Rules:
         for happening in item.report.happenings:
             ago_us = max(0, round((item.now_s - happening.occurred_s) * 1e6))
             yield from self._happened(happening, max(0, captured_us - ago_us))
-        wanted: dict[Rule, dict[str, Any]] = {}
-        for name, numbers in item.report.numbers.items():
-            wanted |= self._properties_of(name, numbers)
-        yield from self._changed(wanted, captured_us)
+        numbers = item.report.numbers
+        counts = [(name, one.entered, one.exited, one.occupancy) for name, one in numbers.items()]
+        if item.report.happenings or counts != self._counts:  # else nothing has changed
+            self._counts = counts
+            wanted: dict[Rule, dict[str, Any]] = {}
+            for name, one in numbers.items():
+                wanted |= self._properties_of(name, one)
+            yield from self._changed(wanted, captured_us)
         if not ends:
             yield from self._in_view(item, captured_us)
 

@@ -76,7 +76,7 @@ class Kept:
         self._dropped: Counter[str] = Counter()
         self._thread: threading.Thread | None = None
         self._send_from = 0.0
-        self._entered = self._closing = False
+        self._entered = self._ending = self._closing = False
         self._turns = 0
         self._wake = threading.Event()
         self._in_flight: InFlight[_Message] = InFlight(client, bounds.in_flight, self._wake.set)
@@ -141,7 +141,13 @@ class Kept:
         return None if self._thread is None else Look(self._turns)
 
     def drain(self, timeout: float) -> bool:
-        """Wait until the broker has every message; False if it does not after `timeout` seconds."""
+        """Send without waiting for anybody, until the broker has every message: for a program about to end.
+
+        Returns:
+            False when the broker does not have them within `timeout` seconds, or cannot be reached.
+        """
+        self._ending = True
+        self._wake.set()
         deadline = time.monotonic() + timeout
         while self._waiting:
             if time.monotonic() > deadline or not self._client.connected:
@@ -171,7 +177,7 @@ class Kept:
             self._send_from = self._clock() + (0.0 if first else self._bounds.settle_s)
         for message, taken in self._in_flight.answers():
             self._done(message, None if taken else "refused")
-        if self._clock() < self._send_from:
+        if self._clock() < self._send_from and not self._ending:
             return
         with self._lock:
             flying = set(map(id, self._in_flight))

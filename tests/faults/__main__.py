@@ -40,6 +40,7 @@ HEAD = (
     "deliv.",
     "dup.",
     "lost",
+    "tracks",
     "noticed",
     "will",
     "recov.",
@@ -62,6 +63,8 @@ class Row:
         produced: Events that the node promised.
         delivered: Events in the archive.
         lost: Events promised that are not in the archive.
+        tracks_ended: Tracks whose end an event told the subscriber.
+        tracks_lost: Those of which no message of their own told.
         missed: Events that the subscriber never saw; it asks for nothing again.
         archive_repeated: Events that the archive got again and left out.
         subscriber_repeated: Events that the subscriber got again and left out.
@@ -83,6 +86,8 @@ class Row:
     delivered: int = 0
     lost: int = 0
     missed: int = 0
+    tracks_ended: int = 0
+    tracks_lost: int = 0
     archive_repeated: int = 0
     subscriber_repeated: int = 0
     noticed_s: float | None = None
@@ -115,6 +120,11 @@ def measure(fault: Fault, video: Path, folder: Path, seed: int, *, quick: bool) 
         row.subscriber_repeated = account.repeated
         row.failures += account.problems
         row.failures += system.subscriber.truth.problems
+        tracks, kills = system.subscriber.tracks, system.broker.kills + system.edge.kills
+        row.tracks_ended, row.tracks_lost = len(tracks.ended), tracks.lost
+        row.failures += tracks.problems(
+            may_lose=kills > 0 or fault.stop
+        )  # a node that stops tells what it can
     except FaultError as error:
         row.failures.append(str(error))
     return row
@@ -181,6 +191,7 @@ def line(row: Row) -> tuple[str, ...]:
         str(row.delivered),
         f"{row.archive_repeated}/{row.subscriber_repeated}",
         str(row.lost),
+        f"{row.tracks_ended - row.tracks_lost}/{row.tracks_ended}",
         *map(seconds, times),
         "-" if not row.growth_mb else f"{max(row.growth_mb.values()):.1f}",
         "FAILED" if row.failures else "ok",

@@ -17,6 +17,7 @@ from paho.mqtt.properties import Properties
 
 from shared.wire import topics
 from tests.faults.judges.account import Arrival, Key
+from tests.faults.judges.tracks import Tracks
 from tests.faults.judges.truth import HEEDED, Truth
 
 PREFIX = topics.DEFAULT_PREFIX
@@ -40,6 +41,7 @@ class Subscriber:
         reason: Why it changed, if the node said so.
         rejected: Messages on the node's topics that could not be read.
         truth: Whether what it believed was true.
+        tracks: The finished tracks that it was told of.
     """
 
     def __init__(self, host: str, port: int, node: str) -> None:
@@ -53,6 +55,7 @@ class Subscriber:
         self.reason = ""
         self.rejected = 0
         self.truth = Truth(PREFIX)
+        self.tracks = Tracks()
         self._ready = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "somebody", protocol=paho.MQTTv5)
         self._client.suppress_exceptions = True
@@ -84,7 +87,7 @@ class Subscriber:
 
     def _on_connect(self, *_: object) -> None:
         self.truth.forget()
-        rows = {*HEEDED, topics.EVENTS, topics.DETECTIONS, topics.ACK, topics.METRICS}
+        rows = {*HEEDED, topics.EVENTS, topics.TRACK, topics.DETECTIONS, topics.ACK, topics.METRICS}
         filters = [row.filter(PREFIX).replace("+", self._node, 1) for row in rows]
         self._client.subscribe([(one, 1) for one in filters])
 
@@ -93,11 +96,13 @@ class Subscriber:
         try:
             levels = message.topic.split("/")
             kind = "ack" if levels[3] == "ack" else levels[-1]
-            if len(levels) > 4 and kind not in ("events", "detections", "ack"):
+            if len(levels) > 4 and kind not in ("events", "detections", "ack", "track"):
                 return  # a camera's state, which only the truth heeds
             body = orjson.loads(message.payload)
             if kind == "events":
                 self._event(body)
+            elif kind == "track":
+                self.tracks.track(body)
             elif kind == "detections":
                 self.frames[body["camera"]] = max(self.frames.get(body["camera"], 0), body["captured_us"] + 0)
             elif kind == "ack" and int(body["number"]) > self.archived_through(body["boot"]):
@@ -117,5 +122,6 @@ class Subscriber:
         if not (isinstance(boot, str) and isinstance(number, int) and isinstance(captured_us, int)):
             raise TypeError("no event")
         self.arrivals.append(Arrival(Key(boot, number), bool(historical)))
+        self.tracks.event(body)
         if not historical:
             self.event_us = captured_us

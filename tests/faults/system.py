@@ -286,6 +286,7 @@ def _view(source: str, *, lines: int, detect_every: int) -> dict[str, Any]:
         "loop": True,
         "detect_every": detect_every,
         "thumbnail": {"fps": 5, "width": 320},
+        "tracks": {"enabled": True},
         "lines": {f"line{x:.3f}".replace(".", "_"): {"points": [[x, 1], [x, 0]]} for x in xs},
         "zones": {
             f"strip{x:.1f}".replace(".", "_"): {"polygon": [[x, 0], [x + 0.1, 0], [x + 0.1, 1], [x, 1]]}

@@ -85,6 +85,17 @@ def test_snapshots_of_an_outage_come_when_the_brokers_other_clients_are_back(
     assert snapshots.metrics().dropped == {}, "a view that a better one replaced is no loss"
 
 
+def test_a_farewell_does_not_wait_for_the_brokers_other_clients(own_broker: MosquittoProcess) -> None:
+    with sending(own_broker, Clock()) as (client, snapshots):
+        assert client.wait_connected(10)
+        own_broker.kill()
+        wait_until(lambda: not client.connected)
+        snapshots.offer(path(1), b"jpeg", about(1))
+        own_broker.start()
+        wait_until(lambda: client.connected)
+        assert snapshots.drain(5), "the clock stands still, so the time to settle never passes"
+
+
 def test_what_the_broker_had_not_acknowledged_when_it_died_is_sent_again(
     own_broker: MosquittoProcess,
 ) -> None:
