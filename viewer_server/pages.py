@@ -19,7 +19,13 @@ _OURS = re.compile(r"/(?:(?!\.\.?(?:/|$))[A-Za-z0-9_.-]+/?)*")
 """Where a login may lead: to a path of this viewer, never to another address."""
 
 
-PAGES = {"./": "Live", "analytics": "Analytics", "events": "Events", "system": "System"}
+PAGES = {
+    "./": "Live",
+    "analytics": "Analytics",
+    "events": "Events",
+    "cameras": "Cameras",
+    "system": "System",
+}
 """Names of the pages that every viewer with a broker has, by address."""
 LABEL = {"label": "Label"}
 

@@ -1,6 +1,27 @@
 // What the viewer sends to its page, as types for the check of the JavaScript; not shipped.
 // `make docs` makes them from the Python types of the wire and of the REST API.
 
+export interface CameraEntry {
+  source: string;
+  login: boolean;
+  origin: "added" | "changed" | "configuration";
+  name: string | null;
+  transport: "auto" | "tcp" | "udp";
+  reader: "auto" | "ffmpeg" | "gstreamer";
+  detect_every: number;
+  max_fps: number;
+}
+
+export interface CameraFound {
+  id: string;
+  title: string;
+  address: string;
+  streams: StreamFound[];
+  chosen: number | null;
+  notes: string[];
+  denied: boolean;
+}
+
 export interface CameraInfo {
   camera: string;
   source: string;
@@ -30,6 +51,10 @@ export interface CameraMetrics {
   collected: CollectMetrics | null;
 }
 
+export interface CameraSettingsList {
+  nodes: NodeCameras[];
+}
+
 export interface CameraStatus {
   node: string;
   session: string;
@@ -51,6 +76,37 @@ export interface CameraSummary {
   zones: number;
   lines: number;
   picture_url: string;
+}
+
+export interface CameraTried {
+  codec: string | null;
+  width: number;
+  height: number;
+  fps: number | null;
+  first_s: number;
+  jpeg_base64: string;
+}
+
+export interface Cameras {
+  node: string;
+  session: string;
+  published_us: number;
+  version: number;
+  changeable: "any" | "network" | "off";
+  schema: "darner.cameras/1";
+  why_not: string | null;
+  cameras: Record<string, CameraEntry>;
+}
+
+export interface CamerasFound {
+  detector_side: number;
+  cameras: CameraFound[];
+  left_out: number;
+}
+
+export interface CamerasSaved {
+  version: number;
+  restarts: boolean;
 }
 
 export interface CollectMetrics {
@@ -307,6 +363,13 @@ export interface ModelInfo {
   made: string | null;
 }
 
+export interface NodeCameras {
+  node: string;
+  name: string | null;
+  online: boolean;
+  settings: Cameras | null;
+}
+
 export interface NodeInfo {
   node: string;
   session: string;
@@ -415,6 +478,15 @@ export interface StoredEvent {
   camera_name: string | null;
   zone_name: string | null;
   snapshot_url: string | null;
+}
+
+export interface StreamFound {
+  source: string;
+  profile: string;
+  codec: string | null;
+  width: number | null;
+  height: number | null;
+  fps: number | null;
 }
 
 export interface Suspect {

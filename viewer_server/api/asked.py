@@ -51,7 +51,7 @@ class Asked:
     def save_zones(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
         """Save definitions; 409 when the defined version is not the one that the request replaces."""
         self._check_camera(node, camera)
-        wanted = _body("version, zones and lines")
+        wanted = body_of("version, zones and lines")
         try:
             version = wanted["version"]
             body = {"camera": camera, "version": version, "zones": wanted["zones"], "lines": wanted["lines"]}
@@ -72,19 +72,19 @@ class Asked:
         if answer.error is not None and answer.code is None:  # an older node sends no code
             is_conflict = self._hub.zones_version(node, camera) != version
             raise Refused(409 if is_conflict else 422, answer.error)
-        return _checked(ZonesSaved, answer, saved=True)
+        return checked(ZonesSaved, answer, saved=True)
 
     def dismiss_suspect(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
         """Tell the node that a suspect is real."""
         self._check_camera(node, camera)
-        wanted = _body("id")
+        wanted = body_of("id")
         if not isinstance(wanted.get("id"), str):
             raise Refused(400, "expected a JSON object with id, the suspect's identifier")
         try:
             answer = self._requests.ask(node, "suspects.dismiss", {"camera": camera, "id": wanted["id"]})
         except MessageError as error:
             raise Refused(422, str(error)) from None
-        return _checked(SuspectDismissed, answer, id=wanted["id"])
+        return checked(SuspectDismissed, answer, id=wanted["id"])
 
     def zone_versions(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
         """The saved versions, newest first, including the one that is defined now."""
@@ -95,7 +95,7 @@ class Asked:
         """The node's heatmap of a camera."""
         self._check_node(query.node)
         answer = self._requests.ask(query.node, "heatmap", {"camera": query.camera}, deadline_s=HEATMAP_S)
-        return _checked(HeatmapAnswer, answer, node=query.node, camera=query.camera)
+        return checked(HeatmapAnswer, answer, node=query.node, camera=query.camera)
 
     def detect(self, query: DetectQuery) -> dict[str, Any]:
         """What a node sees on the request's picture; the node does not learn who sent it."""
@@ -104,7 +104,7 @@ class Asked:
         self._check_node(node)
         body = {} if query.confidence is None else {"confidence": query.confidence}
         answer = self._requests.ask(node, "detect", body, image, query.deadline_s)
-        return _checked(DetectAnswer, answer, node=node)
+        return checked(DetectAnswer, answer, node=node)
 
     def _check_camera(self, node: str, camera: str) -> None:
         if self._hub.zones_version(node, camera) is None:
@@ -131,7 +131,7 @@ class Asked:
         return online[0]
 
 
-def _body(expected: str) -> dict[str, Any]:
+def body_of(expected: str) -> dict[str, Any]:
     """The request's JSON object."""
     try:
         wanted = orjson.loads(flask.request.get_data())
@@ -148,7 +148,7 @@ def _body(expected: str) -> dict[str, Any]:
     return wanted
 
 
-def _checked(kind: type[Any], answer: Response, **ours: Any) -> dict[str, Any]:
+def checked(kind: type[Any], answer: Response, **ours: Any) -> dict[str, Any]:
     """A node's answer as the API has declared it; what the viewer knows better replaces what the node says.
 
     Raises:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from viewer_server.api import export
 from viewer_server.api.asked import Asked
+from viewer_server.api.cameras import CameraAdmin
 from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.labelling import Labelling
 from viewer_server.api.newest import Newest
@@ -77,6 +78,7 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
         Endpoint("/cameras", newest.cameras, Nothing, CameraList, "Cameras and their state"),
         Endpoint("/cameras/<node>/<camera>/picture", newest.camera_picture, Nothing, "image/jpeg",
                  "The newest picture of a camera"),
+        *CameraAdmin(parts.hub, parts.requests).endpoints(),
         Endpoint("/zones", newest.zones, Nothing, ZoneList, "Zones and lines, defined now or with a history"),
         Endpoint("/zones/<node>/<camera>", asked.save_zones, Nothing, ZonesSaved,
                  "Replace a camera's zones, lines, masks and filters, unless another version was saved",

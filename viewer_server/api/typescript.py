@@ -23,7 +23,7 @@ from shared.wire.messages import (
     Zones,
     ZoneState,
 )
-from viewer_server.api import schemas
+from viewer_server.api import cameras, schemas
 from viewer_server.labelling.said import LabelList, LabelPicture, LabelSaved
 
 FILE = Path(__file__).resolve().parents[1] / "wire.d.ts"
@@ -49,6 +49,10 @@ TYPES = (
     schemas.DetectAnswer,
     schemas.ZonesSaved,
     schemas.ZoneVersions,
+    cameras.CameraSettingsList,
+    cameras.CamerasSaved,
+    cameras.CameraTried,
+    cameras.CamerasFound,
     LabelList,
     LabelPicture,
     LabelSaved,

@@ -67,11 +67,12 @@ export async function ask(path, parameters = {}, options = {}) {
  * The API's answer, for an editor with unsaved changes: the page stays where it is when the login has ended.
  * @param {string} path
  * @param {object} [body] Sent as JSON with POST; without one it is a GET.
+ * @param {number} [patienceMs]
  */
-export async function askInPlace(path, body) {
+export async function askInPlace(path, body, patienceMs = PATIENCE_MS) {
   const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   try {
-    return await answerOf(address(path), body ? post : {});
+    return await answerOf(address(path), { ...body ? post : {}, signal: AbortSignal.timeout(patienceMs) });
   } catch (error) {
     if (!(error instanceof Refusal) || error.status !== 401) throw error;
     throw new Refusal(401, "The login has ended: log in on another tab, then try again here");

@@ -1,0 +1,106 @@
+// The page of cameras: what each node has, and forms to add, change, remove, try and find them.
+
+/** @import { CameraSettingsList } from "../../wire" */
+
+import { button, byId, element, messageOf } from "../common/dom.js";
+import { named } from "../common/names.js";
+import { askInPlace, keepUp } from "../common/rest.js";
+import { Editor } from "./editor.js";
+import { Search } from "./search.js";
+
+/**
+ * @typedef {CameraSettingsList["nodes"][number]} NodeCameras
+ * @typedef {NonNullable<NodeCameras["settings"]>} Settings
+ * @typedef {Settings["cameras"][string]} Entry
+ */
+
+const EVERY_MS = 3000;
+const PICTURE_MS = 15_000;
+const WHERE = { configuration: "from the node's configuration", changed: "configuration, changed here", added: "added here" };
+
+class CamerasPage {
+  /** @type {Map<string, NodeCameras>} */
+  #nodes = new Map();
+  #failed = false;
+  #shown = "";
+  #shownAt = 0;
+  #editor = new Editor((node) => this.#nodes.get(node)?.settings ?? null, () => this.refresh());
+  #search = new Search((node, camera, wanted) => this.#editor.open(node, camera, null, wanted));
+  refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
+
+  async #refresh() {
+    try {
+      /** @type {CameraSettingsList} */
+      const { nodes } = await askInPlace("cameras/settings");
+      this.#nodes = new Map(nodes.map((node) => [node.node, node]));
+      byId("empty").hidden = nodes.length > 0;
+      if (this.#failed) byId("note").textContent = "";
+      this.#failed = false;
+      this.#show(nodes);
+    } catch (error) {
+      this.#failed = true;
+      byId("note").textContent = messageOf(error);
+    }
+  }
+
+  /** Builds the lists anew when something has changed, and every so often for fresh pictures. @param {NodeCameras[]} nodes */
+  #show(nodes) {
+    const now = JSON.stringify(nodes.map(({ settings, ...node }) => [node, settings?.version, settings?.cameras, settings?.why_not]));
+    if (now === this.#shown && Date.now() - this.#shownAt < PICTURE_MS) return;
+    if (now === this.#shown && byId("nodes").contains(document.activeElement)) return; // it would lose the focus
+    [this.#shown, this.#shownAt] = [now, Date.now()];
+    const focused = document.activeElement?.getAttribute("data-key");
+    byId("nodes").replaceChildren(...nodes.map((node) => this.#card(node)));
+    if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
+  }
+
+  /** @param {NodeCameras} node */
+  #card({ node, name, online, settings }) {
+    const head = element("div", { class: "row" }, element("h2", {}, named(name, node)),
+      element("span", { class: "pill", "data-state": online ? "good" : "bad" }, online ? "online" : "offline"));
+    /** @type {HTMLElement[]} */
+    const parts = [head];
+    if (!settings) parts.push(element("p", { class: "quiet" }, "This node is of a version whose cameras can be changed in its configuration only."));
+    else if (settings.why_not) parts.push(element("p", { class: "quiet" }, `Cameras can be changed in the node's configuration only: ${settings.why_not}.`));
+    const may = Boolean(settings && !settings.why_not && online);
+    if (may) {
+      parts.push(element("div", { class: "bar" },
+        button("Add a camera", () => this.#editor.open(node), { "data-key": `${node}+` }),
+        button("Look for cameras", () => this.#search.open(node), { "data-key": `${node}?` })));
+    }
+    const cameras = Object.entries(settings?.cameras ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+    parts.push(element("ul", { class: "cameras", "aria-label": `Cameras of ${node}` }, ...cameras.map(([camera, entry]) => this.#row(node, camera, entry, may))));
+    return element("section", { class: "card", "aria-label": `Node ${node}` }, ...parts);
+  }
+
+  /** @param {string} node @param {string} camera @param {Entry} entry @param {boolean} may */
+  #row(node, camera, entry, may) {
+    const about = [entry.source, entry.login ? "with a login" : "", WHERE[entry.origin]].filter(Boolean).join(" · ");
+    const text = element("div", {}, element("h3", {}, named(entry.name, camera)), element("p", { class: "quiet" }, about));
+    const key = `${node}/${camera}`;
+    const undoing = entry.origin === "changed";
+    const tools = may ? [
+      button("Change", () => this.#editor.open(node, camera, entry), { "data-key": `${key} change`, "aria-label": `Change ${camera}` }),
+      ...entry.origin === "configuration" ? [] : [button(undoing ? "Undo changes" : "Remove", () => this.#remove(node, camera, undoing),
+        { "data-key": `${key} remove`, "aria-label": `${undoing ? "Undo changes of" : "Remove"} ${camera}` })],
+    ] : [];
+    return element("li", { "data-camera": key }, picture(node, camera), text, element("div", { class: "bar" }, ...tools));
+  }
+
+  /** @param {string} node @param {string} camera @param {boolean} undoing */
+  async #remove(node, camera, undoing) {
+    const asked = undoing ? `Use the configuration's settings of ${camera} again?`
+      : `Remove ${camera}? Its zones and its history stay stored, but nothing watches it any more.`;
+    if (!confirm(asked)) return;
+    await this.#editor.send(node, { [camera]: null }, byId("note"));
+  }
+}
+
+/** The newest picture of a camera, or a place for it. @param {string} node @param {string} camera */
+function picture(node, camera) {
+  const shown = element("img", { src: `api/v1/cameras/${node}/${camera}/picture`, alt: "", loading: "lazy" });
+  shown.addEventListener("error", () => shown.replaceWith(element("div", { class: "none" })));
+  return shown;
+}
+
+new CamerasPage();
