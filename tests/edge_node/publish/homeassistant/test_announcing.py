@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,16 @@ def test_devices_go_with_their_cameras_zones_and_the_setting(broker: Mosquitto) 
 
 def whole(device: dict[str, Any]) -> set[str]:
     return set(present(device)["components"])
+
+
+def test_nothing_is_published_where_discovery_is_off(broker: Mosquitto) -> None:
+    prefix = "ha-off"
+    off = config(homeassistant={"enabled": False, "prefix": prefix})
+    with reading(broker, prefix) as ha, announcing(broker, off) as node:
+        node.discovery.update(replace(off, node_name="Laden"))
+        node.client.publish(topics.EVENTS, f"{prefix}/device/last", b"{}")
+        wait_until(ha.now)
+        assert set(ha.now()) == {f"{prefix}/device/last"}
 
 
 def test_a_zone_that_comes_back_is_no_longer_let_go(broker: Mosquitto) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import example as hypothesis_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -204,6 +205,14 @@ def test_numbers_that_come_once_a_minute_expire() -> None:
         assert one["qos"] == (0 if one["state_topic"].endswith("/metrics") else 1), key
 
 
+def test_totals_say_since_when_they_count_so_that_statistics_go_on_after_a_restart() -> None:
+    components = street()["components"]
+    for key in ("zone-all-entered", "zone-all-exited", "line-gate-in", "line-gate-out"):
+        assert components[key]["state_class"] == "total"
+        since = rendered(components[key]["last_reset_value_template"], example("zone", started_us=1_000_000))
+        assert since == "1970-01-01T00:00:01+00:00"
+
+
 NAME = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
 
 
@@ -228,6 +237,7 @@ def test_no_two_entities_of_any_configuration_share_an_id(
 
 
 @settings(max_examples=40)
+@hypothesis_example("}} {{ 1 %} {# \" ' \\ \n 信号 😀")
 @given(st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()))
 def test_a_class_may_be_called_anything(label: str) -> None:
     components = street({"zones": {"all": {**EVERY_RULE, "classes": [label]}}})["components"]
