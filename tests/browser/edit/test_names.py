@@ -63,11 +63,11 @@ def test_every_page_shows_what_people_call_things(
         page.set_viewport_size({"width": 400, "height": 850})
         page.emulate_media(color_scheme="dark")
         page.screenshot(path=artifacts / "names-live-phone.png", full_page=True)
-        look_at_the_other_pages(page, viewer.url, artifacts)
+        look_at_the_other_pages(page, viewer.url, edge, artifacts)
         accessible(page)
 
 
-def look_at_the_other_pages(page: Page, url: str, artifacts: Path) -> None:
+def look_at_the_other_pages(page: Page, url: str, edge: FakeEdge, artifacts: Path) -> None:
     page.goto(f"{url}/events")
     item = page.locator("#feed li").first
     expect(item.locator("strong")).to_have_text(HEBREW)
@@ -80,9 +80,11 @@ def look_at_the_other_pages(page: Page, url: str, artifacts: Path) -> None:
     expect(panel.get_by_role("heading").first).to_contain_text(f"{HEBREW} square, zone")
     expect(page.get_by_label("Camera")).to_have_value("test/yard")
     page.screenshot(path=artifacts / "names-analytics-phone.png", full_page=True)
+    edge.metrics("yard", {})
     page.goto(f"{url}/system")
     card = page.get_by_role("region", name=f"Node {SHOP}")
     expect(card.get_by_role("heading")).to_have_text(f"{SHOP} test")
+    expect(card.get_by_role("row", name=f"{GERMAN} yard")).to_be_visible()
     expect(page.locator("#try-node")).to_have_value("test")
     page.screenshot(path=artifacts / "names-system-phone.png", full_page=True)
 

@@ -59,7 +59,7 @@ function places() {
 function card({ node, status, info, metrics }, nowS, limits) {
   const online = status?.status === "online";
   const state = element("span", { class: "pill", "data-state": online ? "good" : "bad" }, status?.status ?? "state unknown");
-  const parts = [element("div", { class: "row" }, element("h2", {}, named(info?.name, node), ...(info?.name ? [" ", element("span", { class: "quiet" }, node)] : [])), state), facts(about(node, info, status))];
+  const parts = [element("div", { class: "row" }, element("h2", {}, ...both(info?.name, node)), state), facts(about(node, info, status))];
   if (status?.reason) parts.push(element("p", { class: "bad" }, `Problem: ${status.reason}.`));
   if (limits.length) parts.push(element("ul", { class: "bad", "aria-label": `Limits that ${info?.name ?? node} has reached` }, ...limits.map(mark)));
   if (metrics) {
@@ -71,6 +71,9 @@ function card({ node, status, info, metrics }, nowS, limits) {
   }
   return element("section", { class: "card node-card", "aria-label": `Node ${info?.name ?? node}`, "data-node": node }, ...parts);
 }
+
+/** A name with its identifier, by which it is found in topics. @param {string | null | undefined} name @param {string} identifier */
+const both = (name, identifier) => [named(name, identifier), ...(name ? [" ", element("span", { class: "quiet" }, identifier)] : [])];
 
 /** A limit that was reached, as an item of a list. @param {LimitReached} limit */
 const mark = ({ node, says, count, last_us: last }) =>
@@ -116,7 +119,7 @@ function cameras(node, known, info) {
   const hasDecoders = info?.cameras.some((camera) => camera.decoder === "gpu" || camera.decoder_reason) ?? false;
   const hasKept = Object.values(known).some((one) => one.collected);
   const rows = Object.entries(known).map(([name, one]) => [
-    named(info?.cameras.find(({ camera }) => camera === name)?.name, name), one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored),
+    element("span", {}, ...both(info?.cameras.find(({ camera }) => camera === name)?.name, name)), one.fps_in.toFixed(1), one.fps_out.toFixed(1), one.captured, one.processed, one.dropped, ignored(one.ignored),
     ...(hasLooks ? [looks(node, name, one)] : []), ...(hasDecoders ? [decodedBy(info?.cameras.find(({ camera }) => camera === name))] : []),
     ...(hasKept ? [kept(one.collected)] : []),
   ]);
