@@ -80,7 +80,8 @@ def test_what_can_change_does_and_the_rest_is_named(
         assert node.ask("reload").result == {"applied": [], "restart": [], "warnings": [], "model": model}
 
         street = settings["cameras"]["street"]
-        street |= {"detect_every": 3, "detections_fps": 2, "zones": {"corner": SQUARE}}
+        street |= {"detect_every": 3, "detections_fps": 2, "zones": {"corner": {**SQUARE, "name": "Ecke"}}}
+        street["name"], settings["node_name"] = "Straße", "Laden"
         street["thumbnail"] = {"fps": 0}
         settings["model"] = {**settings.get("model", {}), "confidence": 0.2, "iou": 0.5}
         settings["cameras"]["second"] = {"source": str(people_video)}
@@ -88,6 +89,8 @@ def test_what_can_change_does_and_the_rest_is_named(
         answer = node.ask("reload")
         assert answer.error is None
         assert set(answer.result["applied"]) == {
+            "node_name",
+            "cameras.street.name",
             "model.confidence",
             "cameras.street.detect_every",
             "cameras.street.detections_fps",
@@ -98,6 +101,9 @@ def test_what_can_change_does_and_the_rest_is_named(
         assert set(answer.result["restart"]) == {"cameras.second", "model.iou"}
         node.heard.listen_until(lambda: node.heard.of(topics.ZONES)[-1].zones.keys() == {"corner"})
         node.heard.listen_until(lambda: node.heard.of(topics.INFO)[-1].cameras[0].zones == 1)
+        assert node.heard.of(topics.ZONES)[-1].zones["corner"].name == "Ecke"
+        info = node.heard.of(topics.INFO)[-1]
+        assert (info.name, info.cameras[0].name) == ("Laden", "Straße")
         # More than once: what was sent before may still be on its way to us.
         assert any(node.rate(topics.DETECTIONS) <= 3 for _ in range(5))
         assert any(node.rate(topics.THUMBNAIL) == 0 for _ in range(5))
