@@ -98,8 +98,9 @@ def _retained(settings: MqttSettings, node: str, discovery: str) -> list[str]:
         row.filter(discovery).replace("+", node, 1) for row in (topics.NODE_DISCOVERY, topics.DISCOVERY)
     ]
     state = f"{settings.prefix}/{node}/"
+    mirrored = f"{node}/{topics.ONVIF_EVENT.pattern}/"
     found: set[str] = set()
-    with connected(settings, "darner-forget", *devices, f"{state}#") as client:
+    with connected(settings, "darner-forget", *devices, f"{state}#", f"{mirrored}#") as client:
         until = time.monotonic() + MOST_S
         while time.monotonic() < until:
             try:
@@ -108,7 +109,7 @@ def _retained(settings: MqttSettings, node: str, discovery: str) -> list[str]:
                 break
             if not (received.retain and received.payload):
                 continue
-            if received.topic.startswith(state) or platforms_of(received.payload) is not None:
+            if received.topic.startswith((state, mirrored)) or platforms_of(received.payload) is not None:
                 found.add(received.topic)
     return sorted(found, key=lambda path: (path.startswith(state), path))
 
@@ -123,7 +124,8 @@ def _listed(found: Sequence[str], node: str, settings: MqttSettings) -> Iterable
             levels = path.removeprefix(state).split("/")
             groups["/".join(levels[:2] if levels[0] in ("camera", "ack") else levels[:1])] += 1
         else:
-            yield f"  {path}  (a device of Home Assistant)"
+            mirrored = path.startswith(f"{node}/{topics.ONVIF_EVENT.pattern}/")
+            yield f"  {path}  ({'a property of ONVIF' if mirrored else 'a device of Home Assistant'})"
     for place, count in groups.items():
         yield f"  {state}{place}" + (f"/...  ({count} topics)" if place.startswith("camera/") else "")
 

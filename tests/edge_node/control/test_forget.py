@@ -27,6 +27,7 @@ OURS = {
     "x/v1/old/camera/front/zone/porch": b"{}",
     "x/v1/old/of_a_later_version": b"{}",
     "x/v1/old/ack/viewer": b"{}",
+    "old/onvif-ej/RuleEngine/CountAggregation/Counter/front/z": b"{}",
     "ha/device/old/config": DEVICE,
     "ha/device/old/front/config": DEVICE,
 }
@@ -45,15 +46,21 @@ def run(broker: Mosquitto, *arguments: str, node: str = "old") -> int:
 
 def retained(broker: Mosquitto) -> set[str]:
     with Client(MqttSettings(url=broker.url), name="reader") as reader:
-        for topic_filter in ("x/#", "ha/#"):
+        for topic_filter in ("x/#", "ha/#", "old/#"):
             reader.subscribe(topic_filter, 1)
         assert reader.wait_subscribed(10)
         found = set()
         while True:
             try:
-                found.add(reader.received.get(0.2).topic)
+                found.add(reader.received.get(0.1).topic)
             except TimeoutError:
                 return found
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This broker hands out what it retains at once."""
+    monkeypatch.setattr(forget, "QUIET_S", 0.1)
 
 
 @pytest.fixture
