@@ -68,6 +68,7 @@ class CameraState:
         self._counted_at = float("-inf")
         self._counted: Analysed | None = None
         self._newest: tuple[Analysed | None, float] = None, 0.0  # and since when
+        self._left = True  # whether nobody counts as inside because nobody looks
         self._settings: LiveSettings | None = None
 
     @property
@@ -163,7 +164,7 @@ class CameraState:
             return
         with self._lock:
             if self._status == "ended":
-                if self._counted is not None and now_s - self._newest[1] >= DRAINED_S:
+                if not self._left and now_s - self._newest[1] >= DRAINED_S:
                     self._leave(item, now_s)
             elif item is not self._counted and now_s - self._counted_at >= COUNT_S and not self._awaited:
                 self._count(item, now_s)
@@ -193,7 +194,7 @@ class CameraState:
         for numbers in map(_left, item.report.numbers.values()):
             if numbers.zone in self._defined and numbers != self._numbers.get(numbers.zone, (None, 0.0))[0]:
                 self._say_zone(numbers, item.frame, now_s, watched=False)
-        self._classes, self._counted = dict.fromkeys(self._classes, 0), None
+        self._classes, self._left = dict.fromkeys(self._classes, 0), True
         self._say_count(item.frame.captured_ns // 1000)
 
     def _say_status(self, status: messages.CameraState, reason: str | None = None) -> None:
@@ -208,12 +209,12 @@ class CameraState:
         self._say(topics.CAMERA_STATUS, messages.encode(message), camera=self._camera)
 
     def _say_zone(self, numbers: ZoneNumbers, frame: Frame, now_s: float, *, watched: bool = True) -> None:
-        self._numbers[numbers.zone] = (numbers, now_s)
+        self._numbers[numbers.zone], self._left = (numbers, now_s), not watched
         message = self._composer.zone(numbers, frame, self._started_us.get(numbers.zone), watched=watched)
         self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=numbers.zone)
 
     def _count(self, item: Analysed, now_s: float, *, at_once: bool = False) -> None:
-        self._counted = item
+        self._counted, self._left = item, False
         found = Counter(item.tracks.class_id.tolist())
         classes = dict.fromkeys(self._classes, 0) | self._composer.by_label(found)
         if classes != self._classes or at_once:

@@ -17,6 +17,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.frames import Frame
 from edge_node.pictures import Decoding
+from edge_node.publish.again import Again
 from edge_node.publish.camera_state import CameraState
 from edge_node.publish.compose import Composer
 from shared import limits
@@ -36,8 +37,6 @@ CAPABILITIES = (
     "suspects",
     "names",
 )
-AGAIN_S = 60.0
-"""How often the status of the node and the state of its cameras are published again, although unchanged."""
 ORIGIN_REFRESH_S = 1.0
 """The least time between two manifests that report a changed clock or reader of one camera."""
 
@@ -56,33 +55,6 @@ def _reason(camera: _Camera) -> str | None:
     """Why a camera is not decoded on the GPU."""
     why = camera.origin and camera.origin[2].why
     return limits.clipped(why) if why else None
-
-
-class Again:
-    """Publishes state again although it has not changed, evenly over each minute.
-
-    Subscribers then know what still lives, although a broker may have kept it for longer than the node.
-
-    Args:
-        client: Publishes it.
-        said: Gives the topics.
-        now_s: Monotonic seconds.
-    """
-
-    def __init__(self, client: Client, said: Callable[[], list[str]], now_s: float) -> None:
-        self._client, self._said = client, said
-        self._round: list[str] = []
-        self._began_s, self._done = now_s, 0
-
-    def due(self, now_s: float) -> None:
-        """Publish what is due by now."""
-        passed = (now_s - self._began_s) / AGAIN_S
-        wanted = min(len(self._round), int(len(self._round) * passed))
-        for path in self._round[self._done : wanted]:
-            self._client.refresh(path)
-        self._done = wanted
-        if passed >= 1.0:
-            self._round, self._began_s, self._done = self._said(), now_s, 0
 
 
 class NodeState:

@@ -15,9 +15,10 @@ from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame
 from edge_node.pictures import Decoding
+from edge_node.publish.again import AGAIN_S
 from edge_node.publish.camera_state import COUNT_S, DRAINED_S, ZONE_REFRESH_S
 from edge_node.publish.compose import Composer
-from edge_node.publish.state import AGAIN_S, ORIGIN_REFRESH_S, NodeState
+from edge_node.publish.state import ORIGIN_REFRESH_S, NodeState
 from shared import limits
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
@@ -234,6 +235,22 @@ def test_of_a_camera_that_has_ended_nobody_is_left_inside(broker: Mosquitto) -> 
     assert zone.dwell.ongoing_max_s == 0
     assert (zone.entered, zone.exited) == (3, 1), "what was counted stays"
     assert messages.decode(messages.CountState, seen[1][1]).total == 0
+
+
+def test_a_film_that_is_over_before_its_first_frame_is_analysed_leaves_nobody_inside(
+    broker: Mosquitto,
+) -> None:
+    with saying(broker, "short") as said:
+        said.announce()
+        for status in ("streaming", "ended"):
+            said.state.camera_status("street", status)
+        said.saw(NUMBERS)
+        said.attend()
+        said.since()
+        said.attend(DRAINED_S)
+        seen = said.since()
+    assert names(seen) == ["zone", "count"]
+    assert messages.decode(messages.ZoneState, seen[0][1]).occupancy == 0
 
 
 def test_a_farewell_leaves_nobody_inside_and_comes_before_the_end(broker: Mosquitto) -> None:
