@@ -24,9 +24,10 @@ from edge_node.config.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.commands import Commands
 from edge_node.control.image import to_pixels
+from edge_node.discover import markup, multicast
 from edge_node.frames import Tracks
 from shared import collected, settings
-from shared.errors import ConfigError, ConflictError, MessageError
+from shared.errors import ConfigError, ConflictError, MessageError, SourceError
 from shared.mqtt.received import Received
 from shared.pictures import read_header, refusal
 from shared.replay import recording
@@ -219,6 +220,17 @@ def metadata(data: bytes) -> None:
     assert size is None or (type(size) is int and size > 0)
 
 
+def answers(data: bytes) -> None:
+    """What a camera answers is refused, or names a service on its own host, in words that can be shown."""
+    try:
+        found = multicast.read(data, "192.0.2.1")
+    except (markup.MarkupError, SourceError):
+        return
+    if found is not None:
+        assert found.service.url.startswith(("http://192.0.2.1:", "https://192.0.2.1:"))
+        assert (found.name + found.hardware + found.service.url).isprintable()
+
+
 def addresses(data: bytes) -> None:
     """What is shown of an address can be printed, and a batch job finds a name for it."""
     text = data.decode("utf-8", "surrogateescape")
@@ -230,6 +242,7 @@ def addresses(data: bytes) -> None:
 
 TARGETS: dict[str, Target] = {
     "addresses": addresses,
+    "answers": answers,
     "collected": sidecars,
     "configuration": configuration,
     "cursors": cursors,

@@ -15,7 +15,7 @@ import { Search } from "./search.js";
  */
 
 const EVERY_MS = 3000;
-const PICTURE_MS = 15_000;
+const PICTURE_MS = 6000;
 const WHERE = { configuration: "from the node's configuration", changed: "configuration, changed here", added: "added here" };
 
 class CamerasPage {
@@ -23,7 +23,7 @@ class CamerasPage {
   #nodes = new Map();
   #failed = false;
   #shown = "";
-  #shownAt = 0;
+  #seenAt = 0;
   #editor = new Editor((node) => this.#nodes.get(node)?.settings ?? null, () => this.refresh());
   #search = new Search((node, camera, wanted) => this.#editor.open(node, camera, null, wanted));
   refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
@@ -43,12 +43,15 @@ class CamerasPage {
     }
   }
 
-  /** Builds the lists anew when something has changed, and every so often for fresh pictures. @param {NodeCameras[]} nodes */
+  /** Builds the lists anew when something has changed, and looks for fresh pictures every so often. @param {NodeCameras[]} nodes */
   #show(nodes) {
     const now = JSON.stringify(nodes.map(({ settings, ...node }) => [node, settings?.version, settings?.cameras, settings?.why_not]));
-    if (now === this.#shown && Date.now() - this.#shownAt < PICTURE_MS) return;
-    if (now === this.#shown && byId("nodes").contains(document.activeElement)) return; // it would lose the focus
-    [this.#shown, this.#shownAt] = [now, Date.now()];
+    if (now === this.#shown) {
+      if (Date.now() - this.#seenAt < PICTURE_MS) return;
+      this.#seenAt = Date.now();
+      return /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-picture]")).forEach(freshen);
+    }
+    [this.#shown, this.#seenAt] = [now, Date.now()];
     const focused = document.activeElement?.getAttribute("data-key");
     byId("nodes").replaceChildren(...nodes.map((node) => this.#card(node)));
     if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
@@ -96,11 +99,17 @@ class CamerasPage {
   }
 }
 
-/** The newest picture of a camera, or a place for it. @param {string} node @param {string} camera */
+/** A place for the newest picture of a camera. @param {string} node @param {string} camera */
 function picture(node, camera) {
-  const shown = element("img", { src: `api/v1/cameras/${node}/${camera}/picture`, alt: "", loading: "lazy" });
-  shown.addEventListener("error", () => shown.replaceWith(element("div", { class: "none" })));
-  return shown;
+  const place = element("div", { class: "shot", "data-picture": `api/v1/cameras/${node}/${camera}/picture` });
+  freshen(place);
+  return place;
+}
+
+/** Shows the newest picture once it has come; until then, what is there stays. @param {HTMLElement} place */
+function freshen(place) {
+  const shown = element("img", { src: `${place.dataset.picture}#${Date.now()}`, alt: "" }); // the fragment makes it another picture
+  shown.addEventListener("load", () => place.replaceChildren(shown));
 }
 
 new CamerasPage();
