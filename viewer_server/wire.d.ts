@@ -415,6 +415,12 @@ export interface OutboxMetrics {
   on_disk: boolean;
 }
 
+export interface PathList {
+  node: string;
+  camera: string;
+  tracks: TrackPath[];
+}
+
 export interface Quantiles {
   count: number;
   p50: number;
@@ -508,6 +514,15 @@ export interface Suspects {
   camera: string;
   suspects: Suspect[];
   schema: "darner.suspects/1";
+}
+
+export interface TrackPath {
+  track_id: number;
+  label: string;
+  started_us: number;
+  ended_us: number;
+  ended: "camera_stopped" | "left" | "lost" | "node_stopped";
+  path: [number, number, number][];
 }
 
 export interface ZoneDefinition {

@@ -35,6 +35,7 @@ from tests.browser.lived import HOUR_US, Past
 from tests.conftest import Mosquitto
 from tests.viewer_server.api.test_routes import metrics
 from tests.viewer_server.fake_edge import FakeEdge
+from tests.viewer_server.live.test_paths import track
 from tests.viewer_server.process import ViewerProcess
 
 SQUARE = {"square": ZoneDefinition(polygon=((0.1, 0.5), (0.6, 0.45), (0.7, 0.95), (0.05, 0.9)))}
@@ -262,6 +263,21 @@ def test_an_event_that_happens_is_counted_and_shown_while_the_pages_are_open(
     edge.event("yard", "line_crossed", 1, zone="gate", direction="in", boot="now", label="bus")
     expect(gate).to_have_attribute("data-entered", str(before + 1), timeout=10_000)
     expect(events.locator("#feed li").first).to_contain_text("bus 1 crossed gate, in", timeout=10_000)
+
+
+def test_paths_of_finished_tracks_are_drawn_where_a_node_tells_of_them(
+    viewer: ViewerProcess, edge: FakeEdge, open_page: OpenPage, artifacts: Path
+) -> None:
+    page = open_page(f"{viewer.url}/analytics?range=15m", expect_errors=True)
+    expect(page.locator("#zones")).to_contain_text("gate")
+    expect(page.locator("#paths")).to_be_hidden()
+    path = edge.path(topics.TRACK, camera="yard")
+    for number, label in enumerate(("person", "person", "car"), 1):
+        way = [(0.0, 0.1, 0.2 * number), (1.0, 0.5, 0.3), (2.0, 0.9, 0.25 * number)]
+        edge.client.publish(topics.TRACK, path, encode(track(number, node=edge.node, label=label, path=way)))
+    expect(page.locator("#paths-note")).to_contain_text("last 3 finished tracks", timeout=15_000)
+    expect(page.locator("#paths-canvas")).to_have_attribute("aria-label", "Paths: 1 car, 2 person")
+    page.locator("#paths").screenshot(path=artifacts / "paths.png")
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

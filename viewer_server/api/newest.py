@@ -10,7 +10,7 @@ import orjson
 
 from shared.wire.messages import now_us
 from viewer_server.api.endpoint import Refused, jpeg
-from viewer_server.api.schemas import Nothing
+from viewer_server.api.schemas import CameraQuery, Nothing
 from viewer_server.live import updates
 from viewer_server.live.hub import Hub
 from viewer_server.stored import series
@@ -76,6 +76,11 @@ class Newest:
         if frame is None:
             raise Refused(404, f"no picture of camera {camera} of node {node} has arrived yet")
         return jpeg(updates.jpeg_of(frame.payload))
+
+    def paths(self, query: CameraQuery) -> dict[str, Any]:
+        """The last finished tracks of a camera, which nodes tell of where that is turned on."""
+        tracks = self._hub.paths.of(query.node, query.camera)
+        return {"node": query.node, "camera": query.camera, "tracks": tracks}
 
     def suspects(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
         """What the nodes take for static false positives."""

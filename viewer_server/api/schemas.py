@@ -27,8 +27,10 @@ from shared.wire.messages import (
     Pixels,
     Suspects,
     Text,
+    TrackEnd,
     ZoneDefinition,
 )
+from viewer_server.live.paths import MOST_TRACKS
 from viewer_server.stored.feed import PAGE_MAX
 from viewer_server.stored.series import MAX_POINTS, Series, StayLengths
 
@@ -316,6 +318,33 @@ class CameraQuery:
 
     node: Id
     camera: Id
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackPath:
+    """Where the object of a finished track went."""
+
+    track_id: Count
+    label: Label
+    started_us: Moment
+    ended_us: Moment
+    ended: TrackEnd
+    path: Annotated[
+        list[tuple[Amount, Fraction, Fraction]],
+        Meta(
+            max_length=limits.PATH_POINTS,
+            description="Seconds after started_us, x and y, as the node sent them",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathList:
+    """The last finished tracks of a camera since the viewer started, newest first."""
+
+    node: Id
+    camera: Id
+    tracks: Annotated[list[TrackPath], Meta(max_length=MOST_TRACKS)]
 
 
 @dataclass(frozen=True, kw_only=True)

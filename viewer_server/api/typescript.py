@@ -46,6 +46,7 @@ TYPES = (
     schemas.ZoneSeries,
     schemas.ZoneStays,
     schemas.HeatmapAnswer,
+    schemas.PathList,
     schemas.DetectAnswer,
     schemas.ZonesSaved,
     schemas.ZoneVersions,

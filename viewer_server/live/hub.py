@@ -10,6 +10,7 @@ from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.messages import Event, NodeMessage
 from viewer_server.live import updates
+from viewer_server.live.paths import Paths
 from viewer_server.live.state import RefusedPicture, State
 from viewer_server.live.updates import Key, Update
 
@@ -137,6 +138,7 @@ class Hub:
 
     def __init__(self, state: State, max_browsers: int, hello: dict[str, str]) -> None:
         self.state = state
+        self.paths = Paths()
         self.max_browsers = max_browsers
         self._hello = hello
         self._lock = threading.Lock()

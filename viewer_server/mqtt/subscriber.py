@@ -26,6 +26,7 @@ from shared.wire.messages import (
     Metrics,
     NodeMessage,
     NodeStatus,
+    Track,
     Zones,
     ZoneState,
     decode,
@@ -143,7 +144,7 @@ class Subscriber:
 
     def _subscribe(self) -> None:
         self.requests.subscribe()
-        for row in (*SHOWN, topics.SNAPSHOT):
+        for row in (*SHOWN, topics.SNAPSHOT, topics.TRACK):
             self._client.subscribe(row.filter(self._prefix), row.qos)
 
     def _ask_again(self) -> None:
@@ -207,6 +208,13 @@ class Subscriber:
             if not self._hub.knows(ids["node"]) and not self._history.knows(ids["node"]):
                 raise MessageError("its node has not announced itself in a retained topic")
             self._snapshots.add(ids, received, self._sessions.get(ids["node"], ""))
+            return
+        if row is topics.TRACK:
+            if not self._hub.knows(ids["node"]):
+                raise MessageError("its node has not announced itself in a retained topic")
+            track = decode(Track, received.payload)
+            check_names(ids, track)
+            self._hub.paths.add(track)
             return
         if (
             row is topics.THUMBNAIL

@@ -34,6 +34,7 @@ from tests.browser.lived import Past
 from tests.conftest import Mosquitto, wait_until
 from tests.viewer_server.asking import get, request
 from tests.viewer_server.fake_edge import FakeEdge, picture_of
+from tests.viewer_server.live.test_paths import track
 from tests.viewer_server.process import ViewerProcess
 from viewer_server.api.openapi import FILE, encoded, endpoints
 
@@ -427,3 +428,16 @@ def test_an_event_that_comes_late_is_counted_in_its_own_time(viewer: ViewerProce
     span = {"from_us": then - HOUR_US, "to_us": then + 2 * HOUR_US, "step_s": 3600}
     query = urlencode({"node": "test", "camera": "yard", "zone": "late"} | span)
     wait_until(lambda: get(viewer, f"/api/v1/series?{query}").json["entered"] == [0, 1, 0])
+
+
+def test_the_paths_of_finished_tracks_come_newest_first(viewer: ViewerProcess, edge: FakeEdge) -> None:
+    asked = "/api/v1/paths?node=test&camera=yard"
+    assert json.loads(get(viewer, asked).body)["tracks"] == []
+    path = edge.path(topics.TRACK, camera="yard")
+    for number in (1, 2, 2):
+        edge.client.publish(topics.TRACK, path, encode(track(number, node="test")))
+    edge.client.publish(topics.TRACK, path, encode(track(3, node="test", camera="elsewhere")))
+    wait_until(lambda: viewer.metric('darner_viewer_messages_refused_total{topic="track"}') == 1)
+    said = json.loads(get(viewer, asked).body)
+    assert [one["track_id"] for one in said["tracks"]] == [2, 1]
+    assert said["tracks"][0]["path"] == [[0.0, 0.1, 0.2], [1.0, 0.3, 0.4]]

@@ -1,9 +1,9 @@
 // Asks the viewer's REST API. Every failure is an error whose message people can read.
 
 /**
- * @import { CameraList, DetectAnswer, EventList, HeatmapAnswer, NodeList, ZoneList, ZoneSeries, ZoneStays } from "../../wire"
+ * @import { CameraList, DetectAnswer, EventList, HeatmapAnswer, NodeList, PathList, ZoneList, ZoneSeries, ZoneStays } from "../../wire"
  * @typedef {{
- *   cameras: CameraList, detect: DetectAnswer, events: EventList, heatmap: HeatmapAnswer, nodes: NodeList,
+ *   cameras: CameraList, detect: DetectAnswer, events: EventList, heatmap: HeatmapAnswer, nodes: NodeList, paths: PathList,
  *   series: ZoneSeries, stays: ZoneStays, zones: ZoneList,
  * }} Answers By path.
  * @typedef {Record<string, string | number | string[] | null | undefined>} Parameters Empty ones are left out.

@@ -1,7 +1,7 @@
 // The analytics page: the zones and lines of one camera over a range of time.
 
 /**
- * @import { ZoneSeries, ZoneStays, ZoneSummary } from "../../wire"
+ * @import { CameraSummary, ZoneSeries, ZoneStays, ZoneSummary } from "../../wire"
  * @import { Range } from "./range.js"
  */
 
@@ -107,10 +107,18 @@ async function load() {
     mine.sort((a, b) => Number(b.current) - Number(a.current) || (a.name ?? a.zone).localeCompare(b.name ?? b.zone));
     arrange(mine);
     await Promise.all([...panels.values()].map((panel) => panel.load(range)));
+    await showPaths(cameras.find((one) => `${one.node}/${one.camera}` === chosen) ?? null);
     byId("note").textContent = note(mine, range);
   } catch (error) {
     byId("note").textContent = messageOf(error);
   }
+}
+
+/** @param {CameraSummary | null} camera */
+async function showPaths(camera) {
+  const { tracks } = camera ? await ask("paths", { node: camera.node, camera: camera.camera }) : { tracks: [] };
+  byId("paths").hidden = !tracks.length;
+  if (camera && tracks.length) await (await import("../paths/draw.js")).drawPaths(camera, tracks);
 }
 
 /**

@@ -69,7 +69,7 @@ function draw(picture, seconds) {
 }
 
 /** @param {string} url */
-async function newest(url) {
+export async function newest(url) {
   const answer = await fetch(url);
   return answer.ok ? createImageBitmap(await answer.blob()) : null;
 }
