@@ -52,6 +52,15 @@ def test_a_stop_at_the_moment_at_which_its_handler_is_installed_is_not_lost(
         assert stop.wait(5)
 
 
+def test_a_stop_by_a_signal_is_told_apart_from_a_stop_by_the_program() -> None:
+    signalled = threading.Event()
+    with stop_on_signals(signalled=signalled) as stop:
+        stop.set()
+        assert not signalled.wait(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signalled.wait(5)
+
+
 def test_sighup_is_told_apart_from_a_stop_and_may_come_often() -> None:
     hangup = threading.Event()
     with stop_on_signals(hangup) as stop:

@@ -53,7 +53,8 @@ def test_cameras_are_added_changed_and_removed_without_losing_an_event(
 
         assert node.ask("cameras.set", version=2, cameras={"yard": None, "away": None}).result["restarts"]
         heard.listen_until(lambda: [one.camera for one in heard.of(topics.INFO)[-1].cameras] == ["street"])
-        node.process.terminate()
+        assert node.ask("cameras.set", version=3, cameras={"late": away}).result["restarts"]
+        node.process.terminate()  # somebody stops the node while it is about to start again
         assert node.process.wait(15) == 0
         heard.listen_until(lambda: heard.of(topics.STATUS)[-1].status == "offline")
     boots: dict[str, list[int]] = {}
