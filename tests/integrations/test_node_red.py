@@ -111,7 +111,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def node(lab: Lab, people_video: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A node on a video of people who walk past, over and over."""
-    settings = config(lab.broker.url, people_video, pace="realtime", loop=True)
+    settings = config(lab.broker.url, people_video, pace="realtime", loop=True, name="Straße")
+    settings["cameras"]["street"]["lines"]["gate"]["name"] = "大門"
     with listening(lab.broker.url) as heard, edge(tmp_path, settings) as process:
         heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)))
         yield process
@@ -129,12 +130,12 @@ def test_every_crossing_alerts_once_with_its_picture(lab: Lab) -> None:
         wait_until(lambda: len(lab.phone.taken) >= len(crossed_in(heard)))
         pictures = [received.payload for row, _, received, _ in heard.seen if row is topics.SNAPSHOT]
     assert {(title, kind) for title, kind, _ in lab.phone.taken} == {
-        ("person in at gate (box)", "image/jpeg")
+        ("person in at 大門 (box)", "image/jpeg")
     }
     assert all(body.startswith(b"\xff\xd8") for _, _, body in lab.phone.taken)
     assert {body for _, _, body in lab.phone.taken} & set(pictures), "as the node sent it"
-    newest = (lab.folder / "alerts" / "box-street-gate.jpg").read_bytes()
-    wait_until(lambda: newest in [body for _, _, body in lab.phone.taken])
+    newest = lab.folder / "alerts" / "box-street-gate.jpg"
+    wait_until(lambda: newest.read_bytes() in [body for _, _, body in lab.phone.taken])
 
 
 def crossed_in(heard: Any) -> set[str]:
@@ -192,8 +193,8 @@ def test_the_dashboard_shows_what_is_true_now(
     wait_until(lambda: counted(page), 30)
     page.screenshot(path=REPO / ".cache" / "node-red" / "dashboard.png")
     node.kill()
-    wait_until(lambda: ["box · street", "the whole picture", "offline", "", ""] in cells(page), 30)
-    assert ["box · street", "all", "", "", ""] in cells(page), "nothing of what the dead node left"
+    wait_until(lambda: ["box · Straße", "the whole picture", "offline", "", ""] in cells(page), 30)
+    assert ["box · Straße", "all", "", "", ""] in cells(page), "nothing of what the dead node left"
     assert said == []
     page.goto(f"{lab.node_red.url}/#flow/da24e22000000001")
     page.get_by_text("Once, and only what is new").wait_for()
@@ -213,7 +214,7 @@ def counted(page: Page) -> bool:
     return (
         rows.get("the whole picture", [""])[0].isdigit()
         and all(cell.isdigit() for cell in rows.get("all", [""]))
-        and [cell.isdigit() for cell in rows.get("gate", [])] == [False, True, True]
+        and [cell.isdigit() for cell in rows.get("大門", [])] == [False, True, True]
     )
 
 
