@@ -94,7 +94,7 @@ def node(
     if not config.cameras:
         raise ConfigError(
             "no cameras: name one with --source (0 for a webcam, a file or a URL), "
-            "or give a configuration that has cameras with --config"
+            "or give a configuration that has cameras with --config; darner-edge discover finds them"
         )
     for name, camera in config.cameras.items():
         check_source(name, camera.source)

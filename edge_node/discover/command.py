@@ -49,8 +49,9 @@ def main(arguments: Sequence[str]) -> int:
             raise OutputError(f"--output {options.output}: is there already; name another file")
         found = find(wish, stop, _tell)
         print(_json(found, wish) if options.json else _text(found, wish, options.output), flush=True)
-        if options.output is not None:
-            _write(options.output, configuration(found, wish.side, wish.login))
+        text = configuration(found, wish.side, wish.login)
+        if options.output is not None and text:
+            _write(options.output, text)
     except BrokenPipeError:  # who reads has seen enough
         nobody_reads()
     except DarnerError as error:

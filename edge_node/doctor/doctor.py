@@ -168,5 +168,7 @@ def _version_of(package: str) -> str | None:
 
 def _cameras(machine: Hardware) -> Finding:
     if not machine.video_devices:
-        return Finding(what="Cameras", verdict="note", found="no webcam (/dev/video*)")
+        found = "no webcam (/dev/video*)"
+        advice = "darner-edge discover: finds those in the network"
+        return Finding(what="Cameras", verdict="note", found=found, advice=advice)
     return Finding(what="Cameras", verdict="good", found=", ".join(machine.video_devices))

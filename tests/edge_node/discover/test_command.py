@@ -78,8 +78,12 @@ def test_streams_that_give_no_picture_say_why(capsys: pytest.CaptureFixture[str]
     assert WORD not in shown
 
 
-def test_where_nothing_is_found_the_reasons_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--interface", "lo", "--timeout", "0.1"]) == 0
+def test_where_nothing_is_found_the_reasons_are_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "found.yaml"
+    assert command.main(["--interface", "lo", "--timeout", "0.1", "--output", str(file)]) == 0
+    assert not file.exists() or Path("/dev/video0").exists()
     assert "A container sees none" in capsys.readouterr().out or Path("/dev/video0").exists()
 
 
