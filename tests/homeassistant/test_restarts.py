@@ -17,6 +17,7 @@ from tests.homeassistant.restarts import RESTARTS, Restart
 from tests.homeassistant.site import DEVICE, SETTLES_WITHIN_S, ZONES, Site
 
 OCCUPIED = [f"zone-{zone}-occupied" for zone in ZONES] + ["occupied"]
+TOTALS = [(f"zone-{zone}-entered", zone, "entered") for zone in ZONES] + [("line-path-in", "path", "entered")]
 SETTLED_S = 2.0
 """How long nothing may happen after everything is back."""
 
@@ -58,17 +59,18 @@ def test_no_restart_tells_what_is_not_true(site: Site) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_no_crossing_is_lost_in_the_statistics(site: Site) -> None:
+def test_no_count_is_lost_in_the_statistics(site: Site) -> None:
     site.scene.nobody()
-    for zone in ZONES:
-        site.wait_state(f"zone-{zone}-occupied", "off")
+    for key in OCCUPIED:
+        site.wait_state(key, "off")
     finished = time.time()
-    heard = [one for one in site.recorder.since(0, "/zone/path") if not one.retained]
-    for way, field in (("in", "entered"), ("out", "exited")):
-        name = site.server.entities()[f"{DEVICE}.line-path-{way}"]["entity_id"]
-        crossed = counted(heard, field)
-        assert crossed > 10
-        assert _sum(site, name, finished) == crossed, way
+    for key, zone, field in TOTALS:
+        heard = [one for one in site.recorder.since(0, f"/zone/{zone}") if not one.retained]
+        name = site.server.entities()[f"{DEVICE}.{key}"]["entity_id"]
+        total = counted(heard, field)
+        print(f"{key}: {total} by the node, {_sum(site, name, finished):.0f} in the statistics")
+        assert total > 0
+        assert _sum(site, name, finished) == total, key
 
 
 def _sum(site: Site, name: str, finished: float) -> float:
@@ -115,15 +117,13 @@ def _false(told: list[Triggered], *, remembered: bool) -> tuple[Triggered, ...]:
 
 def _every_arrival_was_told(site: Site, outcomes: list[Outcome]) -> None:
     """Between the restarts, each arrival in a zone ran its automation once."""
-    told = triggered(site.server.log)
-    for before, after in itertools.pairwise(outcomes):
-        begin, end = before.settled_at, after.down_at
-        for zone in ZONES:
-            runs = [one.at for one in told if one.of == f"{DEVICE}.zone-{zone}-occupied"]
-            messages = [one for one in site.recorder.since(0, f"/zone/{zone}") if not one.retained]
-            verdict = compare(
-                [at for at in runs if begin <= at <= end],
-                [at for at in arrivals(messages) if begin <= at <= end],
-            )
-            assert not verdict.false, f"{zone}: ran {verdict} before {after.name}"
-            assert not verdict.lost, f"{zone}: did not run {verdict} before {after.name}"
+    told = [one for one in triggered(site.server.log) if one.before != "unavailable"]
+    for zone in ZONES:
+        runs = [one.at for one in told if one.of == f"{DEVICE}.zone-{zone}-occupied"]
+        messages = [one for one in site.recorder.since(0, f"/zone/{zone}") if not one.retained]
+        verdict = compare(runs, arrivals(messages))
+        for before, after in itertools.pairwise(outcomes):
+            begin, end = before.settled_at, after.down_at
+            assert not [at for at in verdict.false if begin <= at <= end], f"{zone} before {after.name}"
+            # What is said in the last moment, Home Assistant may not have heard.
+            assert not [at for at in verdict.lost if begin <= at <= end - 1], f"{zone} before {after.name}"
