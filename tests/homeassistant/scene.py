@@ -14,7 +14,7 @@ _LOOKS = 60
 
 
 class Scene(Camera):
-    """A camera before which people come and go when a test wants it.
+    """A camera before which people come and go when a test wants it; at first there is nobody.
 
     Args:
         video: People who walk.
@@ -24,6 +24,7 @@ class Scene(Camera):
         self._empty = [_without_people(video)]
         super().__init__(video)
         self._people = self.frames
+        self.nobody()
 
     def people(self) -> None:
         """Show the people."""
