@@ -12,6 +12,8 @@ from tests.homeassistant.account import compare, reasons
 from tests.homeassistant.automations import install, triggered
 from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, ZONES, Site
 
+SAME_MOMENT_S = 0.05
+"""Time in which what is sent together may arrive here."""
 SETTINGS = f"{NODE}/camera/{CAMERA}/settings"
 
 
@@ -115,9 +117,12 @@ def test_each_event_and_trigger_runs_once(site: Site) -> None:
     time.sleep(2)
     said, runs = site.recorder.since(began, "/events"), triggered(site.server.log, began)
     for of in waiting - {one for one in waiting if one.endswith("occupied")}:
-        verdict = compare([one.at for one in runs if one.of == of], reasons(of, said))
+        wanted = reasons(of, said)
+        verdict = compare([one.at for one in runs if one.of == of], wanted)
         assert not verdict.false, of
-        assert not verdict.lost, of
+        # The state of an event entity is a time, so two events in one millisecond are one change of it.
+        single = [at for at in verdict.lost if sum(abs(at - other) < SAME_MOMENT_S for other in wanted) < 2]
+        assert not (single if of.endswith("-event") else verdict.lost), of
     assert {"zone_entered", "line_crossed"} <= {one.body["type"] for one in said if one.body}
 
 
