@@ -20,7 +20,7 @@ from edge_node.config import load
 from edge_node.config.settings import EdgeConfig
 from edge_node.discover.find import LISTEN_S, Wish, find
 from edge_node.discover.found import FoundCamera
-from edge_node.discover.printed import configuration, table
+from edge_node.discover.printed import EXAMPLE, configuration, table
 from edge_node.discover.probing import WATCH_S
 from edge_node.discover.soap import Login
 from edge_node.models import auto
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
             raise OutputError(f"--output {options.output}: is there already; name another file")
         found = find(wish, stop, _tell)
         print(_json(found, wish) if options.json else _text(found, wish, options.output), flush=True)
-        text = configuration(found, wish.side, wish.login)
+        text = configuration(found, wish.side, wish.login, secrets=True)
         if options.output is not None and text:
             _write(options.output, text)
     except BrokenPipeError:  # who reads has seen enough
@@ -202,14 +202,13 @@ def _json(found: list[FoundCamera], wish: Wish) -> str:
 
 
 def _text(found: list[FoundCamera], wish: Wish, output: Path | None) -> str:
-    text = configuration(found, wish.side)
+    text = configuration(found, wish.side, wish.login)
     if not text:
         return table(found)
     if output is not None:
         return f"{table(found)}\n\nThe configuration is in {output}."
-    onvif = any(one.kind == "onvif" for one in found)
     where = "Write each camera's user and password where USER:PASSWORD stands, or use --output FILE.\n"
-    return f"{table(found)}\n\n* suits the detector. {where if onvif else ''}\n{text}".rstrip()
+    return f"{table(found)}\n\n* suits the detector. {where if EXAMPLE in text else ''}\n{text}".rstrip()
 
 
 def _write(file: Path, text: str) -> None:

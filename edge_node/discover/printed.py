@@ -13,7 +13,8 @@ NOBODY = (
     "No camera answers and there is no webcam. Cameras answer only in their own network, and only with ONVIF "
     "switched on. A container sees none: run this on the host. For a camera elsewhere: --host ADDRESS."
 )
-_EXAMPLE = "USER:PASSWORD@"
+EXAMPLE = "USER:PASSWORD@"
+"""What stands in the place of a login."""
 
 
 def table(cameras: Sequence[FoundCamera]) -> str:
@@ -40,14 +41,19 @@ def table(cameras: Sequence[FoundCamera]) -> str:
 
 
 def configuration(
-    cameras: Sequence[FoundCamera], side: int, logins: Callable[[str], Login | None] | None = None
+    cameras: Sequence[FoundCamera],
+    side: int,
+    logins: Callable[[str], Login | None],
+    *,
+    secrets: bool = False,
 ) -> str:
     """The cameras as YAML: each with the stream that suits the detector, and its others as comments.
 
     Args:
         cameras: What was found.
         side: Longer side of the network's input, pixels.
-        logins: Gives each host's login, to write it; None: write where it belongs instead.
+        logins: Gives each host's login.
+        secrets: Whether to write logins; else the text says where they belong.
     """
     usable = [one for one in cameras if one.chosen is not None]
     if not usable:
@@ -55,11 +61,12 @@ def configuration(
     lines = [f"# The detector looks at {side} pixels. A smaller stream costs less to decode.", "cameras:"]
     for camera in usable:
         lines.append(f"  {camera.id}: # {_comment(camera.title)}, {camera.address}")
-        login = logins(camera.address) if logins and camera.kind == "onvif" else None
+        login = logins(camera.address) if camera.kind == "onvif" else None
         for index, stream in sorted(enumerate(camera.streams), key=lambda one: one[0] != camera.chosen):
-            source = with_login(stream.source, login)
-            if camera.kind == "onvif" and login is None:
-                source = source.replace("://", f"://{_EXAMPLE}", 1)
+            source = with_login(stream.source, login if secrets else None)
+            # Without a login it may want one, if it gave no picture.
+            if camera.kind == "onvif" and ((login and not secrets) or (stream.trouble and not login)):
+                source = source.replace("://", f"://{EXAMPLE}", 1)
             told = "" if stream.trouble is None else ", gave no picture just now"
             said = f"{' '.join(_numbers(stream))} fps{told}"
             mark = "" if index == camera.chosen else "# "

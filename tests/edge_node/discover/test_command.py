@@ -39,6 +39,17 @@ def test_cameras_in_the_network_become_a_configuration_to_paste(
     assert "# source: rtsp://USER:PASSWORD@127.0.0.1:1/main # H.264 2560x1440 20 fps" in shown.out
 
 
+def test_a_camera_that_wants_no_login_gets_no_place_for_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DARNER_CAMERA_USER")
+    monkeypatch.delenv("DARNER_CAMERA_PASSWORD")
+    with onvif_camera(camera(login=None)) as running:
+        words = ["--host", f"127.0.0.1:{running.port}", "--no-open"]
+        assert command.main(words) == 0
+    assert "    source: rtsp://127.0.0.1:1/sub # " in capsys.readouterr().out
+
+
 def test_a_written_configuration_has_the_login_and_is_its_owners_alone(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
