@@ -197,6 +197,20 @@ def test_a_stop_ends_an_endless_file_at_once(video: str) -> None:
     assert pipeline.error is None
 
 
+@pytest.mark.parametrize("loop", [False, True], ids=["it ends by itself", "it is stopped"])
+def test_a_film_that_ends_is_told_from_one_that_is_stopped(
+    video: str, loop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    pipeline, stop, publisher, *_ = make({"a": CameraSettings(source=video, loop=loop)}, StandInDetector())
+    monkeypatch.setattr(publisher, "source_ended", ended.append)
+    pipeline.start()
+    if loop:
+        stop.set()
+    assert pipeline.join(20) == []
+    assert ended == ([] if loop else ["a"])
+
+
 def test_the_first_error_of_a_stage_ends_all_of_them_and_is_kept(video: str) -> None:
     def explode(frame: Frame) -> None:
         if frame.seq == 3:

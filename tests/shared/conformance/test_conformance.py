@@ -76,6 +76,30 @@ def event(seq: int, number: int, **body: Any) -> Received:
     return sent(topics.EVENTS, messages.encode(message))
 
 
+def track(seq: int, number: int) -> Received:
+    known: dict[str, Any] = {
+        "track_id": number,
+        "class_id": 0,
+        "label": "person",
+        "classes": {},
+        "score": 0.9,
+    }
+    when: dict[str, Any] = {
+        "started_us": 1,
+        "ended_us": 2,
+        "duration_s": 0.1,
+        "ended": "left",
+        "detections": 1,
+    }
+    where: dict[str, Any] = {
+        "path": [],
+        "path_error": 0.0,
+        "first_box": (0, 0, 1, 1),
+        "last_box": (0, 0, 1, 1),
+    }
+    return sent(topics.TRACK, messages.encode(messages.Track(**frame(seq) | known | when | where)))
+
+
 def status(word: Any = "online", number: int = 0, **changes: Any) -> Received:
     message = messages.NodeStatus(**head(number), status=word, version="1")
     return sent(topics.STATUS, messages.encode(message), **changes)
@@ -207,6 +231,7 @@ KEPT: list[Any] = [
     ([boxes(1), boxes(6, dropped=4), picture(3)], {"unpaired": 1}),
     ([event(5, 1), event(6, 2), event(5, 1)], {"repeated": 1}),
     ([event(5, 2), event(4, 1, historical=True)], {"repeated": 1}),
+    ([track(5, 1), track(6, 2), track(5, 1)], {"repeated": 1}),
     ([status(number=9), status("offline", number=1)], {}),
     ([sent(topics.STATUS, b"")], {}),
     ([response()], {}),
