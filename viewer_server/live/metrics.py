@@ -75,7 +75,7 @@ class ViewerMetrics(Collector):
         info = GaugeMetricFamily("darner_viewer_info", "1; the labels say what runs", labels=["version"])
         info.add_metric([version("darner")], 1)
         gauges = {
-            "uptime_seconds": ("Seconds since the start", time.monotonic() - self._started_s),
+            "uptime_seconds": ("Seconds since the start", round(time.monotonic() - self._started_s, 6)),
             "broker_connected": ("Whether the broker is connected", self.broker_connected),
             "browsers": ("Live pages connected now", len(hub)),
             "nodes": ("Edge nodes known", census["nodes"]),
@@ -84,7 +84,7 @@ class ViewerMetrics(Collector):
         if (memory := _memory()) is not None:
             gauges["memory_bytes"] = "Resident memory", memory
         counters = {
-            "cpu_seconds": ("Processor time", time.process_time()),
+            "cpu_seconds": ("Processor time", round(time.process_time(), 6)),
             "frames_joined": ("Pictures that found their boxes", census["joined"]),
             "frames_unmatched": ("Pictures whose boxes never came", census["unmatched"]),
             "pictures_not_joinable": (

@@ -73,6 +73,13 @@ def test_who_takes_gzip_gets_it(server: HttpServer) -> None:
     assert len(body) < len(LONG) / 20
 
 
+@pytest.mark.parametrize("refusal", ["gzip;q=0", "gzip; q=0.0, br", "identity"])
+def test_who_refuses_gzip_gets_plain_text(server: HttpServer, refusal: str) -> None:
+    _, headers, body = call(server, get("/metrics", f"Accept-Encoding: {refusal}"))
+    assert "Content-Encoding" not in headers
+    assert body == LONG
+
+
 def test_a_status_of_503_comes_with_its_reasons(server: HttpServer) -> None:
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(f"http://127.0.0.1:{server.port}/ready", timeout=5)
@@ -124,6 +131,20 @@ def test_the_oldest_silent_connections_give_way_to_those_that_ask(monkeypatch: p
             left.setblocking(False)
             with pytest.raises(BlockingIOError):
                 left.recv(1)
+
+
+def test_who_sends_byte_after_byte_wakes_the_server_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "READ_PAUSE_S", 0.3)
+    with HttpServer("127.0.0.1", 0, {"/health": lambda: as_json({})}) as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=5) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            began = time.monotonic()
+            sock.sendall(b"G")
+            time.sleep(0.05)  # so that the server reads this byte by itself
+            sock.sendall(get("/health")[1:])
+            assert sock.recv(65_536).startswith(b"HTTP/1.1 200 ")
+            assert time.monotonic() - began > 0.29
+        assert call(running, get("/health"))[0] == 200
 
 
 def test_a_client_that_is_slow_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,3 +25,10 @@ def test_the_viewer_tells_of_itself_what_a_node_tells() -> None:
     assert before <= (seen("darner_viewer_cpu_seconds_total") or 0) <= time.process_time()
     assert (seen("darner_viewer_memory_bytes") or 0) > 1e7
     assert 0 <= (seen("darner_viewer_uptime_seconds") or -1) < 10
+
+
+def test_no_number_has_more_decimals_than_it_means() -> None:
+    metrics = ViewerMetrics(Hub(State(topics.DEFAULT_PREFIX), 1, {}))
+    numbers = [line.split()[-1] for line in metrics.text().decode().splitlines() if line[0] != "#"]
+    assert numbers
+    assert [one for one in numbers if len(one.partition(".")[2].partition("e")[0]) > 9] == []
