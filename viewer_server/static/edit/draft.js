@@ -133,7 +133,7 @@ export class Draft extends Steps {
    */
   add(kind, points) {
     this.edit(() => {
-      this.shapes.push({ kind, name: this.#freeName(kind), follows: true, points, more: {} });
+      this.shapes.push({ kind, name: this.#freeIdentifier(kind), follows: true, points, more: {} });
       this.selected = this.shapes.length - 1;
     });
   }
@@ -145,8 +145,7 @@ export class Draft extends Steps {
    */
   call(shape, name) {
     const identifier = name.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 64);
-    const isFree = !this.shapes.some((other) => other !== shape && other.name === identifier);
-    if (shape.follows && identifier && isFree) shape.name = identifier;
+    if (shape.follows) shape.name = this.#freeIdentifier(shape.kind, identifier, shape);
     if (name && name !== shape.name) shape.more.name = name;
     else if (shape.more.name) shape.more.name = null;
   }
@@ -201,11 +200,18 @@ export class Draft extends Steps {
     return [...found, ...filterProblems(this.filters, classes)];
   }
 
-  /** @param {Kind} kind */
-  #freeName(kind) {
-    for (let number = 1; ; number += 1) {
-      const name = `${kind}-${number}`;
-      if (!this.shapes.some((shape) => shape.name === name)) return name;
+  /**
+   * An identifier that no other shape has: the wanted one, else one with a number.
+   * @param {Kind} kind
+   * @param {string} wanted Empty: whatever is free.
+   * @param {Shape | null} self The shape that gets it.
+   */
+  #freeIdentifier(kind, wanted = "", self = null) {
+    const taken = new Set(this.shapes.filter((shape) => shape !== self).map(({ name }) => name));
+    if (wanted && !taken.has(wanted)) return wanted;
+    for (let number = wanted ? 2 : 1; ; number += 1) {
+      const numbered = `${(wanted || kind).slice(0, 60)}-${number}`;
+      if (!taken.has(numbered)) return numbered;
     }
   }
 
