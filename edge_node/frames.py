@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
@@ -193,6 +193,31 @@ class Looked:
         return len(self.least)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Followed:
+    """Which object each detection is, where the camera follows its objects itself.
+
+    Attributes:
+        ids: The camera's ids, one for each detection, none twice.
+        predicted: bool ``(N,)``: True where the camera guessed the box.
+        ended: Ids that will not come again.
+        renamed: Objects that go on under another id: the old one and the new one.
+    """
+
+    ids: Sequence[str]
+    predicted: Bool
+    ended: Sequence[str] = ()
+    renamed: Sequence[tuple[str, str]] = ()
+
+    def __post_init__(self) -> None:
+        _expect(self, "predicted", self.predicted, (len(self.ids),), np.bool_)
+
+    def only(self, rows: Bool) -> Followed:
+        """Of some of the detections."""
+        ids = [name for name, kept in zip(self.ids, rows.tolist(), strict=True) if kept]
+        return replace(self, ids=ids, predicted=self.predicted[rows])
+
+
 class Tiling(Protocol):
     """The tiles of a frame."""
 
@@ -220,6 +245,7 @@ class Detected:
         looked: Where the network looked; None: at the whole frame, as well as it can.
         parts: Where the camera has tiles, what was found in each by itself, in the order of the tiles.
         tiles: Where these tiles are; None where there are none.
+        followed: Which objects they are, where the camera itself says so; None: our tracker finds out.
     """
 
     frame: Frame
@@ -228,6 +254,7 @@ class Detected:
     looked: Looked | None = None
     parts: Sequence[Detections] = ()
     tiles: Tiling | None = None
+    followed: Followed | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

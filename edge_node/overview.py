@@ -66,6 +66,8 @@ class Overview:
     Attributes:
         held_back: Frames that were captured and not passed on, by camera; the capture threads count them.
         processed: Frames that were tracked, by camera; the thread that tracks counts them.
+        left_out: What was left out of the messages of cameras that detect by themselves, by camera and
+            reason; the threads that receive them count.
     """
 
     def __init__(self, config: EdgeConfig, live: LiveStore, parts: Parts) -> None:
@@ -76,6 +78,7 @@ class Overview:
         self._reported_at = time.monotonic()
         self.held_back: Counter[str] = Counter()
         self.processed: Counter[str] = Counter()
+        self.left_out: dict[str, Counter[str]] = {name: Counter() for name in config.cameras}
 
     def stages(self) -> list[Stage]:
         """The stages, for a watchdog. The cameras are a group: a silent one must not end the others."""
@@ -169,7 +172,7 @@ class Overview:
                 dropped=self._parts.frames[detector].dropped[name],
                 thumbnails=self._parts.publisher.thumbnails_sent[name],
                 still=self._parts.detects[detector].still[name],
-                ignored=self._parts.watches[name].ignored,
+                ignored=self._parts.watches[name].ignored | dict(+self.left_out[name]),
                 looks=dict(self._parts.detects[detector].looks.get(name, {})),
                 collected=None if collector is None else collector.metrics(name),
             )

@@ -18,11 +18,12 @@ from edge_node.collect.collector import Collector
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
-from edge_node.config.sources import are_read_fast
+from edge_node.config.sources import are_read_fast, has_pictures
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import NOBODY, Detect
 from edge_node.frames import Detected, Detections
 from edge_node.ignore.suspects import SuspectHunt
+from edge_node.inbound.receive import receive
 from edge_node.monitoring.meter import Meter
 from edge_node.overview import Overview, Parts, infer_name
 from edge_node.pace import Pace
@@ -30,6 +31,7 @@ from edge_node.pictures import U8
 from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
+from shared.wire import topics
 
 log = logging.getLogger("darner.pipeline")
 
@@ -57,6 +59,7 @@ class Pipeline:
         detects: As given.
         watches: Tracker and analytics, by camera.
         overview: What metrics and watchdog see of the stages.
+        without_pictures: The cameras whose detections come over MQTT.
         done: Set when everything was published.
         error: The first error of any stage.
     """
@@ -114,6 +117,9 @@ class Pipeline:
                 collector,
             ),
         )
+        self.without_pictures = {
+            name for name, settings in config.cameras.items() if not has_pictures(settings.source)
+        }
         self._paused: set[str] = set()
         self._streaming = len(config.cameras)
         self._lock = threading.Lock()
@@ -194,31 +200,12 @@ class Pipeline:
             self._publisher.outgoing.close()
 
     def _capture(self, camera: str) -> None:
-        settings = self._config.cameras[camera]
-        detect, frames = self.detects[self._detector_of[camera]], self._frames[self._detector_of[camera]]
         progress = self._captured[camera]
-        on_status = partial(self._publisher.state.camera_status, camera)
         try:
-            for frame in capture(
-                camera,
-                settings,
-                progress,
-                on_status,
-                lender=lambda: detect.pictures,
-                gpu=lambda: decoder_for(detect.pictures),
-            ):
-                progress.took()
-                if frame.seq == 0:
-                    log.info("camera %s: %dx%d", camera, frame.width, frame.height)
-                pace = self._paces.get(camera)
-                if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
-                    self.overview.held_back[camera] += 1
-                elif self._may_go_on(camera, recorded=frame.clock == "media"):
-                    put = frames.put if frame.clock == "media" else frames.put_newest
-                    put(detect.ready(frame), camera)
-                else:
-                    self.overview.held_back[camera] += 1
-                progress.passed_on()
+            if camera in self.without_pictures:
+                self._receive(camera, progress)
+            else:
+                self._read(camera, progress)
         finally:
             progress.ended = True
             if not self._stop.is_set():
@@ -229,6 +216,56 @@ class Pipeline:
             if last:
                 for channel in self._frames:
                     channel.close()
+
+    def _read(self, camera: str, progress: Progress) -> None:
+        """Give the network the frames of a camera."""
+        settings = self._config.cameras[camera]
+        detect, frames = self.detects[self._detector_of[camera]], self._frames[self._detector_of[camera]]
+        on_status = partial(self._publisher.state.camera_status, camera)
+        for frame in capture(
+            camera,
+            settings,
+            progress,
+            on_status,
+            lender=lambda: detect.pictures,
+            gpu=lambda: decoder_for(detect.pictures),
+        ):
+            progress.took()
+            if frame.seq == 0:
+                log.info("camera %s: %dx%d", camera, frame.width, frame.height)
+            pace = self._paces.get(camera)
+            if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
+                self.overview.held_back[camera] += 1
+            elif self._may_go_on(camera, recorded=frame.clock == "media"):
+                put = frames.put if frame.clock == "media" else frames.put_newest
+                put(detect.ready(frame), camera)
+            else:
+                self.overview.held_back[camera] += 1
+            progress.passed_on()
+
+    def _receive(self, camera: str, progress: Progress) -> None:
+        """Give the trackers what a camera has detected itself, past the network."""
+        config, pace = self._config, self._paces.get(camera)
+        for detected in receive(
+            camera,
+            config.cameras[camera],
+            progress,
+            partial(self._publisher.state.camera_status, camera),
+            config.mqtt,
+            topics.DETECTIONS.path(config.mqtt.prefix, node=config.node, camera=camera),
+            self.detects[0].class_names,
+            self.overview.left_out[camera],
+            lambda: self._live[camera].confidence,
+        ):
+            progress.took()
+            frame = detected.frame
+            # What ends everything must not be left out.
+            due = pace is None or frame.restarted or pace.ready(frame.monotonic_ns / 1e9)
+            if due and self._may_go_on(camera, recorded=False):
+                self._detected.put(detected, f"{camera} given")
+            else:
+                self.overview.held_back[camera] += 1
+            progress.passed_on()
 
     def _may_go_on(self, camera: str, *, recorded: bool) -> bool:
         """Whether to analyse a frame. In a pause, a film waits, and live frames are dropped."""

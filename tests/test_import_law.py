@@ -36,11 +36,11 @@ LEVELS: dict[str, list[str]] = {
         "conformance replay",
     ],
     "edge_node": [
-        "pictures.py interpreter.py pace.py machine assets",
+        "pictures.py interpreter.py pace.py mqtt_source.py machine assets",
         "frames.py",
         "config onvif",
         "capture track ignore outbox backends progress.py",
-        "detect analytics",
+        "detect analytics inbound",
         "consolidate monitoring",
         "collect mirror models publish",
         "overview.py discover",

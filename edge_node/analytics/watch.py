@@ -13,11 +13,12 @@ from edge_node.analytics.heatmap import Heatmap
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
+from edge_node.frames import Detected, Detections, Followed, Frame, Looked, Tracks
 from edge_node.ignore.gate import IgnoreGate
 from edge_node.ignore.rules import Ignored
 from edge_node.ignore.suspects import SuspectHunt
 from edge_node.track import tracker
+from edge_node.track.adopted import Adopted
 from edge_node.track.rows import Given
 from edge_node.track.tracker import Tracker
 from shared.wire.messages import Suspect
@@ -74,7 +75,7 @@ class Watch:
         class_names: Sequence[str],
         hunt: SuspectHunt | None = None,
     ) -> None:
-        self._tracker = tracker.create(tracking)
+        self._tracker, self._adopted = tracker.create(tracking), Adopted(tracking)
         self._analytics = Analytics(definitions.zones, definitions.lines, class_names, settings)
         self._gate = IgnoreGate(definitions, class_names)
         self._hunt, self._changed = hunt, True
@@ -97,6 +98,8 @@ class Watch:
 
     def update(self, detected: Detected) -> Analysed:
         """Pass one frame to tracker and analytics."""
+        if detected.followed is not None:
+            return self._adopt(detected, detected.followed)
         return self.update_each([self], [detected])[0]
 
     @staticmethod
@@ -118,6 +121,20 @@ class Watch:
             analysed.append(item)
         return analysed
 
+    def _adopt(self, detected: Detected, followed: Followed) -> Analysed:
+        """Pass a frame of a camera that follows its objects itself to analytics."""
+        start = time.perf_counter()
+        whole = detected.detections
+        assert whole is not None  # noqa: S101 - such a camera always says what it sees
+        begun = self._begin(detected)
+        found = begun.given.detections
+        if found is None or len(found) < len(whole):
+            kept = ~self._gate.covered(whole, detected.frame)
+            found, followed = whole[kept], followed.only(kept)
+        tracks = self._adopted.update(found, followed, begun.given.dt)
+        since = time.perf_counter()
+        return self._analyse(detected, begun, tracks, since - start, since)[0]
+
     def _begin(self, detected: Detected) -> _Begun:
         """Do what comes before tracking."""
         frame = detected.frame
@@ -128,6 +145,7 @@ class Watch:
             closed += self._redefine(definitions)
         if frame.restarted:
             self._tracker.reset()
+            self._adopted.reset()
             closed += self._analytics.restart()
         dt = 0.0 if self._last is None else (frame.monotonic_ns - self._last.frame.monotonic_ns) / 1e9
         found, ignored = detected.detections, None
@@ -193,6 +211,7 @@ class Watch:
         if changed and self._last is not None:
             gone = self._gate.gone(self._last.tracks, self._last.frame)
             self._tracker.end(gone)
+            self._adopted.end(gone)
             closed += self._analytics.dismiss(gone.tolist())
         return closed
 
@@ -231,13 +250,16 @@ def update_all(detected: Sequence[Detected], watches: Mapping[str, Watch]) -> li
         return [watches[detected[0].frame.camera].update(detected[0])]
     rounds: list[list[int]] = []
     turns: Counter[str] = Counter()
+    found: dict[int, Analysed] = {}
     for place, item in enumerate(detected):
+        if item.followed is not None:
+            found[place] = watches[item.frame.camera].update(item)
+            continue
         turn = turns[item.frame.camera]
         turns[item.frame.camera] += 1
         if turn == len(rounds):
             rounds.append([])
         rounds[turn].append(place)
-    found: dict[int, Analysed] = {}
     for places in rounds:
         items = [detected[place] for place in places]
         found |= zip(

@@ -60,7 +60,7 @@ def plan(config: EdgeConfig, options: argparse.Namespace) -> tuple[list[Job], li
     for video, stem, folder in zip(options.videos, stems, folders, strict=True):
         name, settings = template or (_as_id(stem), CameraSettings(source=video))
         try:
-            if kind_of(video) in ("device", "stream", "pipe"):
+            if kind_of(video) in ("device", "mqtt", "stream", "pipe"):
                 raise SourceError(
                     f"{describe(video)}: not a file or folder; a batch job needs a video that ends"
                 )

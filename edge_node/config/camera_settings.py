@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from edge_node import mqtt_source
 from edge_node.config.collecting import CollectSettings
 from edge_node.config.ignoring import SuspectSettings
 from edge_node.config.publishing import TrackSettings
@@ -158,7 +159,8 @@ class CameraSettings(Named):
         int | str,
         Meta(
             description="Number of a webcam, its path below /dev, the URL of a stream (rtsp://, http://, "
-            "rtmp://, srt://, udp://), a video file, a pipe, or a folder of pictures",
+            "rtmp://, srt://, udp://), a video file, a pipe, a folder of pictures, or detections that others "
+            "publish (mqtt://HOST/TOPIC?format=axis, onvif, frigate or darner)",
             extra=ADDRESS,
         ),
     ]
@@ -297,10 +299,31 @@ class CameraSettings(Named):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if mqtt_source.is_mqtt(self.source):
+            self._do_without_pictures()
         if self.area is not None:
             object.__setattr__(self, "area", tidy(self.area, "area"))
 
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
+
+    def _do_without_pictures(self) -> None:
+        """Turn off what needs pictures, and refuse what somebody has asked for in vain."""
+        wanted = {
+            "motion_gate": self.motion_gate > 0,
+            "region": self.region is not None,
+            "tiles": self.tiles is not None,
+            "collect.enabled": self.collect.enabled,
+        }
+        for key, is_wanted in wanted.items():
+            if is_wanted:
+                raise ValueError(f"{key}: detections over MQTT come without pictures; leave it out")
+        off = {
+            "thumbnail": replace(self.thumbnail, fps=0.0),
+            "snapshot": replace(self.snapshot, enabled=False),
+            "suspects": replace(self.suspects, after_s=0.0),
+        }
+        for name, value in off.items():
+            object.__setattr__(self, name, value)
 
 
 def refuse_shared_names(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
+from edge_node import mqtt_source
 from edge_node.config.camera_settings import CameraSettings
 from shared.errors import SourceError
 from shared.files import at_home
@@ -18,9 +19,9 @@ from shared.secrets.redact import redact_address
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 """Extensions of the files that count as pictures of a folder."""
 
-SourceKind = Literal["device", "file", "folder", "pipe", "http", "stream", "missing", "unreadable"]
-"""A webcam; a regular file; a folder; a FIFO; an HTTP address, whose server says what it is; another
-address; a path at which nothing is; a path that is none of these."""
+SourceKind = Literal["device", "file", "folder", "pipe", "http", "mqtt", "stream", "missing", "unreadable"]
+"""A webcam; a regular file; a folder; a FIFO; an HTTP address, whose server says what it is; detections over
+MQTT; another address; a path at which nothing is; a path that is none of these."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)
@@ -35,6 +36,8 @@ def kind_of(source: int | str) -> SourceKind:
         return "device"
     path = path_of(source)
     if path is None:
+        if mqtt_source.is_mqtt(source):
+            return "mqtt"
         return "http" if source.lower().startswith(("http://", "https://")) else "stream"
     try:
         mode = Path(path).stat().st_mode
@@ -73,12 +76,17 @@ def may_come_later(source: int | str) -> bool:
 
     Only an HTTP server can tell whether its address is a film: then each frame's clock is "media".
     """
-    return kind_of(source) in ("device", "http", "stream", "pipe")
+    return kind_of(source) in ("device", "http", "mqtt", "stream", "pipe")
+
+
+def has_pictures(source: int | str) -> bool:
+    """Whether a source gives pictures; else it gives what its camera has detected itself."""
+    return not mqtt_source.is_mqtt(source)
 
 
 def is_read_fast(settings: CameraSettings) -> bool:
     """Whether a source is a film that is read as fast as its frames can be processed (`pace: fast`)."""
-    return settings.pace == "fast" and kind_of(settings.source) not in ("device", "stream", "pipe")
+    return settings.pace == "fast" and kind_of(settings.source) not in ("device", "mqtt", "stream", "pipe")
 
 
 def are_read_fast(cameras: Mapping[str, CameraSettings]) -> bool:
@@ -130,7 +138,8 @@ def _trouble(source: int | str) -> str | None:
         return "is empty; name a webcam (0), a file, a folder or a URL"
     path = path_of(source)
     if path is None:
-        return _unsendable(str(source))
+        wrong = mqtt_source.trouble(str(source)) if mqtt_source.is_mqtt(source) else None
+        return _unsendable(str(source)) or wrong
     kind = kind_of(source)
     if kind == "missing":
         if isinstance(source, str) and source.startswith("~") and path.endswith(source):

@@ -92,6 +92,7 @@ class Control:
     def snapshot(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """The newest analysed frame of one camera, as large as an answer may be."""
         camera = self._camera(request)
+        self._refuse_without_pictures(camera)
         newest = self._publisher.newest(camera)
         if newest is None:
             raise RefusedError("busy", f"camera {camera!r} has given no frame yet; ask again later")
@@ -135,9 +136,13 @@ class Control:
         if not changes:
             raise MessageError(f"nothing to set; settings are: {', '.join(_CHANGEABLE)}")
         cameras = [self._camera(request)] if request.camera else list(self._pipeline.watches)
+        if request.camera and "thumbnail_fps" in changes:
+            self._refuse_without_pictures(request.camera)
         values = {}
         for camera in cameras:
-            changed = self._live.change(camera, **changes)
+            blind = camera in self._pipeline.without_pictures
+            fitting = {key: value for key, value in changes.items() if key != "thumbnail_fps" or not blind}
+            changed = self._live.change(camera, **fitting)
             values[camera] = vars(changed)
         return {"cameras": values}
 
@@ -173,6 +178,10 @@ class Control:
         left = self._suspects.hunts[camera].offers()
         self._publisher.state.suspects(camera, left)
         return {"suspects": list(left)}
+
+    def _refuse_without_pictures(self, camera: str) -> None:
+        if camera in self._pipeline.without_pictures:
+            raise RefusedError("failed", f"camera {camera!r} has no pictures: its detections come over MQTT")
 
     def _camera(self, request: Request) -> str:
         known = ", ".join(self._pipeline.watches)

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.settings import EdgeConfig
+from edge_node.config.sources import has_pictures
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer
 from edge_node.publish.jpeg import encode_jpeg
@@ -30,7 +31,8 @@ class Bundles:
 
     Args:
         client: The connection.
-        config: The node's configuration; no bundles are sent unless it enables them.
+        config: The node's configuration; no bundles are sent unless it enables them, and none of cameras
+            without pictures.
         composer: Makes the messages.
 
     Attributes:
@@ -45,7 +47,8 @@ class Bundles:
         self._settings = config.bundle
         self._topic = topics.check_prefix(config.bundle.topic)
         self._composer = composer
-        self._paces = {name: Pace(config.bundle.fps) for name in config.cameras}
+        pictured = [name for name, camera in config.cameras.items() if has_pictures(camera.source)]
+        self._paces = {name: Pace(config.bundle.fps) for name in pictured}
         self.outgoing: Channel[Analysed] = Channel()
         self._once = Once()
         self._thread = threading.Thread(target=self._send, name="bundle", daemon=True)
@@ -64,7 +67,8 @@ class Bundles:
 
     def offer(self, item: Analysed) -> None:
         """Take a frame if it is time for one; never waits, and leaves the encoding to the thread."""
-        if self._settings.enabled and self._paces[item.frame.camera].ready(item.now_s):
+        pace = self._paces.get(item.frame.camera) if self._settings.enabled else None
+        if pace is not None and pace.ready(item.now_s):
             try:
                 self.outgoing.put_newest(item, item.frame.camera)
             except Closed:
