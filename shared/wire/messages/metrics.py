@@ -81,8 +81,8 @@ class CameraMetrics:
             max_length=limits.ZONES + 16,
             description="Detections dropped since the start, by reason: mask, min_size, max_size, "
             "min_aspect, max_aspect, score; and by mask:NAME for each mask that dropped some. Where a camera "
-            "detects by itself, also objects (unknown_class, without_id, malformed) and messages (unreadable, "
-            "late, retained, too_large, overrun) that were left out",
+            "detects by itself, also objects (unknown_class, without_id, malformed) and messages "
+            "(unreadable, late, retained, too_large, overrun) that were left out",
         ),
     ] = field(default_factory=dict)
     collected: Annotated[

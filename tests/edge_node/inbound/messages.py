@@ -12,7 +12,7 @@ def axis(at: str = "2026-03-08T09:00:19.320111Z", *observations: dict[str, Any])
     return json.dumps({"frame": {"timestamp": at, "observations": list(observations)}}).encode()
 
 
-def observed(name: object = "1", kind: str = "Human", score: float = 0.6, **box: float) -> dict[str, Any]:
+def observed(name: object = "1", kind: str = "Human", score: float = 0.6, **box: Any) -> dict[str, Any]:
     return {"track_id": name, "bounding_box": BOX | box, "class": {"type": kind, "score": score}}
 
 

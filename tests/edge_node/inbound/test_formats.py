@@ -142,7 +142,7 @@ def test_a_frigate_that_never_ends_an_object_does_not_fill_the_memory() -> None:
         ({"top": 0.75}, False),  # no area
     ],
 )
-def test_a_box_counts_as_far_as_it_is_in_the_frame(box: dict[str, float], good: bool) -> None:
+def test_a_box_counts_as_far_as_it_is_in_the_frame(box: dict[str, Any], good: bool) -> None:
     scene = axis.read(said.axis(AT, said.observed(**box)))
     assert (len(scene.seen), scene.lacking) == ((1, 0) if good else (0, 1))
     for one in scene.seen:
