@@ -8,9 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages import Label
-
-Level = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}(?!\n)$")]
+from shared.wire.messages import Id, Label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +32,7 @@ class OnvifSettings:
     frames: Annotated[bool, Meta(description="Publish the objects of frames (onvif-mj)")] = False
     events: Annotated[bool, Meta(description="Publish events and counts (onvif-ej)")] = False
     prefix: Annotated[
-        Level | None,
+        Id | None,
         Meta(description="First level of their topics (TopicPrefix); null: the node's name"),
     ] = None
     fps: Annotated[float, Meta(gt=0, le=60, description="Most frames a second of each camera")] = 5.0
