@@ -32,8 +32,7 @@ HEAD_BYTES = 8192
 WITHIN_S = 5.0
 """How long a connection may take from its beginning to its end, seconds."""
 READ_PAUSE_S = 0.05
-"""Least time between two reads of a connection, seconds: who sends byte after byte wakes the server 20 times a
-second, not thousands of times."""
+"""Least time between two reads of a connection, seconds: sending byte by byte wakes the server seldom."""
 PAUSE_S = 5e-3
 """Least time between two new connections, seconds: however many come, the pipeline keeps the processor."""
 _BACKLOG = 128
