@@ -36,7 +36,7 @@ from viewer_server.access.origin import Origins
 from viewer_server.access.proxies import TrustedProxies
 from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.routes import Parts, label_table, table
-from viewer_server.api.schemas import LoginInfo
+from viewer_server.api.schemas.common import LoginInfo
 from viewer_server.app import create_app
 from viewer_server.config import HistorySettings, HttpSettings, LabelSettings, ViewerConfig
 from viewer_server.labelling.desk import Desk

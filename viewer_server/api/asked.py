@@ -13,15 +13,14 @@ from shared.errors import MessageError
 from shared.wire.messages import Response, check_json
 from viewer_server.api.endpoint import Refused
 from viewer_server.api.newest import messages
-from viewer_server.api.schemas import (
-    CameraQuery,
+from viewer_server.api.schemas.asked import (
     DetectAnswer,
     DetectQuery,
     HeatmapAnswer,
-    Nothing,
     SuspectDismissed,
     ZonesSaved,
 )
+from viewer_server.api.schemas.common import CameraQuery, Nothing
 from viewer_server.api.uploads import picture_of
 from viewer_server.live.hub import Hub
 from viewer_server.mqtt.asking import NodeRequests

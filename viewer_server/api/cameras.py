@@ -14,7 +14,7 @@ from shared.wire.messages import CameraChange, Cameras, Count, Id, Label, Text
 from viewer_server.api.asked import body_of, checked
 from viewer_server.api.endpoint import Endpoint, Refused
 from viewer_server.api.newest import messages
-from viewer_server.api.schemas import Nothing
+from viewer_server.api.schemas.common import Nothing
 from viewer_server.live.hub import Hub
 from viewer_server.mqtt.asking import NodeRequests
 

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.errors import ConfigError
 from viewer_server.api.endpoint import SAID, Endpoint, Refused
-from viewer_server.api.schemas import Nothing
+from viewer_server.api.schemas.common import Nothing
 from viewer_server.labelling.desk import Changed, Desk, Gone, Senseless
 from viewer_server.labelling.said import (
     LabelDecision,

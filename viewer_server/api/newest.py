@@ -10,7 +10,7 @@ import orjson
 
 from shared.wire.messages import now_us
 from viewer_server.api.endpoint import Refused, jpeg
-from viewer_server.api.schemas import CameraQuery, Nothing
+from viewer_server.api.schemas.common import CameraQuery, Nothing
 from viewer_server.live import updates
 from viewer_server.live.hub import Hub
 from viewer_server.stored import series

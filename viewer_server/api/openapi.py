@@ -20,7 +20,7 @@ import orjson
 from shared import limits
 from shared.wire.messages import Id
 from viewer_server.api.endpoint import Endpoint
-from viewer_server.api.schemas import Problem, TrackNumber
+from viewer_server.api.schemas.common import Problem, TrackNumber
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 _REFERENCE = "#/components/schemas/{name}"
@@ -182,7 +182,7 @@ def endpoints() -> tuple[Endpoint, ...]:
     from shared.mqtt.address import MqttSettings
     from shared.mqtt.client import Client
     from viewer_server.api.routes import Parts, label_table, table
-    from viewer_server.api.schemas import LoginInfo
+    from viewer_server.api.schemas.common import LoginInfo
     from viewer_server.labelling.desk import Desk
     from viewer_server.live.hub import Hub
     from viewer_server.live.state import State

@@ -10,7 +10,7 @@ from shared.wire.messages import now_us
 from viewer_server.api import export
 from viewer_server.api.called import called
 from viewer_server.api.endpoint import Refused, jpeg
-from viewer_server.api.schemas import (
+from viewer_server.api.schemas.past import (
     DAY_US,
     MAX_RANGE_US,
     EventPage,

@@ -11,32 +11,28 @@ from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.labelling import Labelling
 from viewer_server.api.newest import Newest
 from viewer_server.api.past import Past
-from viewer_server.api.schemas import (
-    CameraList,
-    CameraQuery,
+from viewer_server.api.schemas.asked import (
     DetectAnswer,
     DetectQuery,
+    HeatmapAnswer,
+    SuspectAnswer,
+    SuspectDismissed,
+    ZoneChange,
+    ZonesSaved,
+    ZoneVersions,
+)
+from viewer_server.api.schemas.common import CameraQuery, LoginInfo, Nothing
+from viewer_server.api.schemas.now import CameraList, NodeList, NodeMetrics, SuspectList, ZoneList
+from viewer_server.api.schemas.past import (
     EventList,
     EventPage,
     EventQuery,
-    HeatmapAnswer,
-    LoginInfo,
-    NodeList,
-    NodeMetrics,
-    Nothing,
     PathList,
     SeriesQuery,
     SnapshotQuery,
-    SuspectAnswer,
-    SuspectDismissed,
-    SuspectList,
-    ZoneChange,
-    ZoneList,
     ZoneRange,
     ZoneSeries,
-    ZonesSaved,
     ZoneStays,
-    ZoneVersions,
 )
 from viewer_server.labelling.desk import Desk
 from viewer_server.live.hub import Hub

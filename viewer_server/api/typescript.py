@@ -23,7 +23,8 @@ from shared.wire.messages import (
     Zones,
     ZoneState,
 )
-from viewer_server.api import cameras, schemas
+from viewer_server.api import cameras
+from viewer_server.api.schemas import asked, now, past
 from viewer_server.labelling.said import LabelList, LabelPicture, LabelSaved
 
 FILE = Path(__file__).resolve().parents[1] / "wire.d.ts"
@@ -39,17 +40,17 @@ TYPES = (
     Zones,
     ZoneState,
     Suspects,
-    schemas.NodeList,
-    schemas.CameraList,
-    schemas.ZoneList,
-    schemas.EventList,
-    schemas.ZoneSeries,
-    schemas.ZoneStays,
-    schemas.HeatmapAnswer,
-    schemas.PathList,
-    schemas.DetectAnswer,
-    schemas.ZonesSaved,
-    schemas.ZoneVersions,
+    now.NodeList,
+    now.CameraList,
+    now.ZoneList,
+    past.EventList,
+    past.ZoneSeries,
+    past.ZoneStays,
+    asked.HeatmapAnswer,
+    past.PathList,
+    asked.DetectAnswer,
+    asked.ZonesSaved,
+    asked.ZoneVersions,
     cameras.CameraSettingsList,
     cameras.CamerasSaved,
     cameras.CameraTried,

@@ -25,7 +25,8 @@ from tests.viewer_server.process import ARRIVES_S, ViewerProcess
 from tests.viewer_server.wire import camera, status, zones
 from viewer_server.api.asked import Asked
 from viewer_server.api.endpoint import Endpoint, register
-from viewer_server.api.schemas import Nothing, ZoneChange, ZonesSaved
+from viewer_server.api.schemas.asked import ZoneChange, ZonesSaved
+from viewer_server.api.schemas.common import Nothing
 from viewer_server.live.hub import Hub
 from viewer_server.live.state import State
 from viewer_server.mqtt.asking import NodeRequests
