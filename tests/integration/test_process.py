@@ -77,6 +77,11 @@ def lasting(line: dict[str, Any], without: set[str] = PASSING) -> dict[str, Any]
     return {key: value for key, value in line.items() if key not in without}
 
 
+def counted(dwell: dict[str, Any]) -> dict[str, Any]:
+    """What is said of stays that ended."""
+    return {key: value for key, value in dwell.items() if not key.startswith("ongoing")}
+
+
 @pytest.mark.parametrize(
     ("more", "reported"),
     [
@@ -138,11 +143,18 @@ def test_a_batch_job_finds_what_a_running_node_says_over_mqtt(
     ]
     assert [event["number"] for event in of["darner.event/1"]] == list(range(1, len(live_events) + 1))
 
-    final = {state.zone: orjson.loads(messages.encode(state)) for state in heard.of(topics.ZONE)}
+    states = [orjson.loads(messages.encode(state)) for state in heard.of(topics.ZONE)]
+    final = {one["zone"]: one for one in states}
+    watched = {one["zone"]: one for one in states if one["watched"]}
     assert {line["zone"] for line in of["darner.zone/1"]} == {"all", "gate"} == set(final)
+    # A node does not repeat numbers that have not changed since an earlier frame, and leaves nobody inside.
+    of_now = {"occupancy", "queue", "loitering", "loitering_ids", "crowded", "dwell"}
+    now = {"seq", "started_us", "watched"} | of_now
     for line in of["darner.zone/1"]:
-        # A node does not repeat numbers that have not changed since an earlier frame.
-        assert lasting(line, ignored | {"seq"}) == lasting(final[line["zone"]], ignored | {"seq"})
+        last = final[line["zone"]]
+        assert lasting(line, ignored | now) == lasting(last, ignored | now)
+        assert counted(line["dwell"]) == counted(last["dwell"])
+        assert line["occupancy"] == watched[line["zone"]]["occupancy"]
 
 
 def test_what_is_found_does_not_depend_on_how_many_look(short_video: Path, tmp_path: Path) -> None:

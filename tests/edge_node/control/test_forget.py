@@ -69,7 +69,7 @@ def left(broker: Mosquitto) -> Iterator[Mosquitto]:
     with Client(MqttSettings(url=broker.url), name="earlier") as client:
         for path, payload in {**OURS, **OTHERS}.items():
             client.set_state(topics.INFO, path, payload)
-        assert client.wait_connected(10)
+        assert client.wait_subscribed(10)
         assert client.finish(10)
         yield broker
         for path in {**OURS, **OTHERS}:
