@@ -15,7 +15,7 @@ PROGRAM = os.environ.get("HOMEASSISTANT_PROGRAM")
 """Path of Home Assistant's program, as `make test-homeassistant` sets it: its environment has 1 GB."""
 
 if not PROGRAM:
-    needing = ("entities", "everything", "examples", "gone", "restarts")
+    needing = ("entities", "everything", "examples", "gone", "restarts", "statistics")
     collect_ignore = [f"test_{name}.py" for name in needing]
 
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Any
 
 import pytest
 
-from tests.conftest import wait_until
-from tests.homeassistant.account import arrivals, compare, counted, reasons
+from tests.homeassistant.account import arrivals, compare, reasons
 from tests.homeassistant.automations import Triggered, install, triggered
 from tests.homeassistant.restarts import RESTARTS, Restart
 from tests.homeassistant.site import DEVICE, SETTLES_WITHIN_S, ZONES, Site
 
 OCCUPIED = [f"zone-{zone}-occupied" for zone in ZONES] + ["occupied"]
-TOTALS = [(f"zone-{zone}-entered", zone, "entered") for zone in ZONES] + [("line-path-in", "path", "entered")]
 SETTLED_S = 2.0
 """How long nothing may happen after everything is back."""
 
@@ -28,12 +24,14 @@ class Outcome:
 
     Attributes:
         name: Of the restart.
+        broker: Whether the broker was gone.
         down_at: When something ended, seconds since 1970.
         settled_at: When everything was back for a while.
         false: Runs of occupancy automations in between, when nobody was there.
     """
 
     name: str
+    broker: bool
     down_at: float
     settled_at: float
     false: tuple[Triggered, ...]
@@ -58,35 +56,6 @@ def test_no_restart_tells_what_is_not_true(site: Site) -> None:
         assert not verdict.false, of
 
 
-@pytest.mark.timeout(900)
-def test_no_count_is_lost_in_the_statistics(site: Site) -> None:
-    site.scene.nobody()
-    for key in OCCUPIED:
-        site.wait_state(key, "off")
-    finished = time.time()
-    for key, zone, field in TOTALS:
-        heard = [one for one in site.recorder.since(0, f"/zone/{zone}") if not one.retained]
-        name = site.server.entities()[f"{DEVICE}.{key}"]["entity_id"]
-        total = counted(heard, field)
-        print(f"{key}: {total} by the node, {_sum(site, name, finished):.0f} in the statistics")
-        assert total > 0
-        assert _sum(site, name, finished) == total, key
-
-
-def _sum(site: Site, name: str, finished: float) -> float:
-    """The sum in the statistics of an entity, once they reach beyond a moment."""
-    begin = datetime.fromtimestamp(finished - 7200, timezone.utc).isoformat()
-    wanted = {"start_time": begin, "statistic_ids": [name], "period": "5minute", "types": ["sum"]}
-
-    def rows() -> list[dict[str, Any]]:
-        found = site.server.ask("recorder/statistics_during_period", **wanted).get(name, [])
-        return [row for row in found if row["end"] / 1000 > finished]
-
-    wait_until(rows, 660)
-    total: float = rows()[0]["sum"]
-    return total
-
-
 def _suffer(site: Site, restart: Restart) -> Outcome:
     """Let people in, restart something while they leave, and wait until everything is as before."""
     site.scene.people()
@@ -100,7 +69,9 @@ def _suffer(site: Site, restart: Restart) -> Outcome:
         site.wait_state(key, "off", 2 * SETTLES_WITHIN_S)
     time.sleep(SETTLED_S)
     told = [one for one in triggered(site.server.log, down_at) if one.of.endswith("occupied")]
-    return Outcome(restart.name, down_at, time.time(), _false(told, remembered=restart.broker))
+    return Outcome(
+        restart.name, restart.broker, down_at, time.time(), _false(told, remembered=restart.broker)
+    )
 
 
 def _false(told: list[Triggered], *, remembered: bool) -> tuple[Triggered, ...]:
@@ -123,6 +94,8 @@ def _every_arrival_was_told(site: Site, outcomes: list[Outcome]) -> None:
         messages = [one for one in site.recorder.since(0, f"/zone/{zone}") if not one.retained]
         verdict = compare(runs, arrivals(messages))
         for before, after in itertools.pairwise(outcomes):
+            if before.broker:
+                continue  # the recorder may be back later than Home Assistant, too
             begin, end = before.settled_at, after.down_at
             assert not [at for at in verdict.false if begin <= at <= end], f"{zone} before {after.name}"
             # What is said in the last moment, Home Assistant may not have heard.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edge_node.publish.homeassistant.happenings import CROSSINGS, add_event, add_triggers, of_zone
 from edge_node.publish.homeassistant.parts import (
-    EXPIRES_S,
     MEASURED,
     SECONDS,
     Components,
@@ -28,8 +27,12 @@ _WHO = "{{ {'track_ids': value_json.loitering_ids | default([])} | tojson }}"
 
 
 def _number(topic: str, field: str) -> Keys:
-    """The keys of a total or an average, which may be shown as it was until the next message comes."""
-    return {**state(topic, f"{{{{ value_json.{field} }}}}"), "expire_after": EXPIRES_S}
+    """The keys of a total or an average.
+
+    It does not expire: it stays true. What expires, Home Assistant restores from its own memory, but
+    without the time of the last reset: its statistics would count a stale total once more.
+    """
+    return state(topic, f"{{{{ value_json.{field} }}}}")
 
 
 def _tens(field: str) -> str:

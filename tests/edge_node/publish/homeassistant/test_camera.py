@@ -201,6 +201,10 @@ def test_numbers_that_come_once_a_minute_expire() -> None:
     for key, one in street({"zones": {"all": EVERY_RULE}})["components"].items():
         if one["platform"] not in ("sensor", "binary_sensor"):
             continue
+        if one.get("state_class") == "total" or "average" in one["name"]:
+            # Home Assistant would restore it without the time of its reset, and count it once more.
+            assert "expire_after" not in one, key
+            continue
         assert one["expire_after"] == (60 if one["state_topic"].endswith("/metrics") else 180), key
         assert one["qos"] == (0 if one["state_topic"].endswith("/metrics") else 1), key
 
