@@ -123,6 +123,15 @@ class Site:
         assert answer is not None
         return answer
 
+    def wait_nobody(self) -> None:
+        """Wait until the node, which runs and has a broker, says that all zones are empty."""
+
+        def empty() -> bool:
+            said = [self.recorder.last[f"{NODE}/camera/{CAMERA}/zone/{zone}"].body for zone in ZONES]
+            return all(body is not None and body["occupancy"] == 0 for body in said)
+
+        wait_until(empty, SETTLES_WITHIN_S)
+
     def definitions(self) -> dict[str, Any]:
         """The camera's zones and lines, as the node published them last."""
         body = self.recorder.last[f"{NODE}/camera/{CAMERA}/zones"].body
