@@ -9,7 +9,7 @@ from typing import get_args
 from prometheus_client.core import Metric as Family
 
 from edge_node.monitoring.families import Families, Now, Seen
-from shared.wire.messages import CameraMetrics, CameraState, EventType, Flow, ZoneNumbers
+from shared.wire.messages import CameraMetrics, CameraState, EventType, Flow, IgnoreReason, ZoneNumbers
 
 _COUNTERS = {
     "captured": "Frames read",
@@ -30,6 +30,7 @@ _COUNTS = {
     "exited": "Objects that left the zone",
     "lost": "Stays that ended because the object was lost inside",
 }
+_IGNORED = frozenset(get_args(IgnoreReason))
 _HAPPENING = tuple(kind for kind in get_args(EventType) if kind != "gap")
 _VISIBLE: frozenset[CameraState | None] = frozenset(("streaming", "paused"))
 
@@ -98,11 +99,23 @@ def _throughput(families: Families, known: dict[str, CameraMetrics]) -> Iterator
             for camera, metrics in known.items()
             for key, count in metrics.ignored.items()
             for reason, _, mask in [key.partition(":")]
-            if mask or reason != "mask"  # the count of all masks would count each of them twice
+            if reason in _IGNORED and (mask or reason != "mask")  # "mask" alone is the sum over the masks
         ),
         "camera",
         "reason",
         "mask",
+    )
+    yield families.counter(
+        "darner_edge_camera_left_out",
+        "Objects and messages that were left out, by reason; of cameras that detect by themselves",
+        (
+            ((camera, reason), count)
+            for camera, metrics in known.items()
+            for reason, count in metrics.ignored.items()
+            if reason.partition(":")[0] not in _IGNORED
+        ),
+        "camera",
+        "reason",
     )
 
 

@@ -86,6 +86,7 @@ class HttpServer:
     def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], Answer]]) -> None:
         self._host, self.port, self._pages = host, port, pages
         self._open: dict[asyncio.Task[None], str] = {}
+        self._newest_zipped: tuple[bytes, bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def __enter__(self) -> HttpServer:
@@ -179,7 +180,7 @@ class HttpServer:
         if len(body) >= _WORTH_GZIP:
             headers["Vary"] = "Accept-Encoding"
             if _TAKES_GZIP.search(head):
-                body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+                body, headers["Content-Encoding"] = self._zipped(body), "gzip"
         headers |= {
             "Content-Length": str(len(body)),
             "Cache-Control": "no-store",
@@ -189,6 +190,12 @@ class HttpServer:
         status = HTTPStatus(answer.status)
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{k}: {v}" for k, v in headers.items())]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if is_head else body)
+
+    def _zipped(self, body: bytes) -> bytes:
+        """A body compressed: once, however many ask for the same one."""
+        if self._newest_zipped is None or self._newest_zipped[0] is not body:
+            self._newest_zipped = body, gzip.compress(body, 1)
+        return self._newest_zipped[1]
 
     def _page(self, head: bytes, request: re.Match[bytes] | None) -> Answer:
         if b"\r\n\r\n" not in head[: HEAD_BYTES + 4]:

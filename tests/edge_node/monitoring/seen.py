@@ -46,7 +46,7 @@ MESSAGE = Metrics(
             thumbnails=9,
             still=5,
             looks={"whole": 20, "track": 70},
-            ignored={"mask": 7, "mask:tree": 4, "mask:pond": 3, "min_size": 2},
+            ignored={"mask": 7, "mask:tree": 4, "mask:pond": 3, "min_size": 2, "late": 6},
             collected=CollectMetrics(pictures=12, bytes=3_400, dropped={"busy": 2}),
         ),
         "back": CameraMetrics(fps_in=0, fps_out=0, captured=0, processed=0, dropped=0, thumbnails=0),

@@ -46,6 +46,7 @@ def test_prometheus_reads_the_newest_metrics_message() -> None:
         "darner_edge_camera_ignored_total camera=street mask=pond reason=mask": 3,
         "darner_edge_camera_ignored_total camera=street mask= reason=min_size": 2,
     }, "their sum is the number of detections"
+    assert found["darner_edge_camera_left_out_total camera=street reason=late"] == 6
     assert found["darner_edge_camera_looks_total camera=street purpose=whole"] == 20
     assert found["darner_edge_camera_looks_total camera=street purpose=track"] == 70
     assert found["darner_edge_stage_waiting stage=look"] == 2

@@ -73,6 +73,21 @@ def test_who_takes_gzip_gets_it(server: HttpServer) -> None:
     assert len(body) < len(LONG) / 20
 
 
+def test_the_same_page_is_compressed_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    compress, compressed = gzip.compress, []
+
+    def counted(body: bytes, level: int) -> bytes:
+        compressed.append(body)
+        return compress(body, level)
+
+    monkeypatch.setattr(gzip, "compress", counted)
+    pages = [LONG, LONG, LONG + b"darner_x 2\n"]
+    with HttpServer("127.0.0.1", 0, {"/metrics": lambda: Answer(pages.pop(0))}) as running:
+        bodies = [call(running, get("/metrics", "Accept-Encoding: gzip"))[2] for _ in range(3)]
+    assert [gzip.decompress(body) for body in bodies] == [LONG, LONG, LONG + b"darner_x 2\n"]
+    assert len(compressed) == 2
+
+
 @pytest.mark.parametrize("refusal", ["gzip;q=0", "gzip; q=0.0, br", "identity"])
 def test_who_refuses_gzip_gets_plain_text(server: HttpServer, refusal: str) -> None:
     _, headers, body = call(server, get("/metrics", f"Accept-Encoding: {refusal}"))
