@@ -181,7 +181,9 @@ class BundleSettings:
 class PrometheusSettings:
     """A small HTTP server for monitors: /metrics for Prometheus, /health and /ready."""
 
-    host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 listens on all")] = "127.0.0.1"
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on; 0.0.0.0 listens on all")] = (
+        "127.0.0.1"
+    )
     port: Annotated[
         Annotated[int, Meta(ge=0, le=65_535)] | None,
         Meta(description="Port of the server, such as 9108; 0: a free one; null: there is no server"),

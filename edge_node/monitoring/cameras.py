@@ -93,7 +93,7 @@ def _throughput(families: Families, known: dict[str, CameraMetrics]) -> Iterator
     )
     yield families.counter(
         "darner_edge_camera_ignored",
-        "Detections that masks and filters dropped, by reason and name of the mask",
+        "Detections that masks and filters dropped, by reason and mask",
         (
             ((camera, reason, mask), count)
             for camera, metrics in known.items()
@@ -126,7 +126,7 @@ def _collected(families: Families, known: dict[str, CameraMetrics]) -> Iterator[
         yield families.gauge(f"darner_edge_camera_collected_{name}", about, rows, "camera")
     yield families.counter(
         "darner_edge_camera_not_collected",
-        "Frames that were worth labelling and are not kept, by reason",
+        "Frames worth labelling that were not kept, by reason",
         (
             ((camera, reason), count)
             for camera, collected in kept.items()
@@ -141,7 +141,7 @@ def sights(families: Families, now: Now) -> Iterator[Family]:
     """What the cameras see. What stands where is told only of cameras that see it now."""
     yield families.counter(
         "darner_detections",
-        "Objects in all analysed frames together, as often as a detection of the frame showed them",
+        "Detections of objects: an object counts once for each analysed frame that shows it",
         (
             ((camera, label), count)
             for camera in now.states
@@ -196,7 +196,7 @@ def _zones(families: Families, now: Now, zones: list[tuple[str, ZoneNumbers]]) -
         yield families.gauge(f"darner_zone_{name}", about, rows, *place)
     yield families.gauge(
         "darner_zone_queue_longest_wait_seconds",
-        "How long whoever waits longest has waited; of zones that are queues",
+        "The longest wait of those who wait now; of zones that are queues",
         (
             ((camera, numbers.zone), numbers.queue.wait_longest_s)
             for camera, numbers in visible

@@ -44,12 +44,12 @@ class Health:
         self.look: Callable[[], Condition] | None = None
 
     def health(self) -> Answer:
-        """200 while every stage gets on, also while the node starts; else 503. To restart it may help."""
+        """200 while every stage gets on, also while the node starts; else 503: a restart may help."""
         faults = [] if self.look is None else list(self.look().faults)
         return self._said("failing" if faults else "ok", faults)
 
     def ready(self) -> Answer:
-        """200 while the broker is connected and every camera at work; else 503. To wait may help."""
+        """200 while the broker is connected and every camera at work; else 503: it may be so later."""
         if self.look is None:
             return self._said("starting", ["the model is being loaded"])
         condition = self.look()

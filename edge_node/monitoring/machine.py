@@ -18,10 +18,10 @@ _GPU_GAUGES = {
         "Share of the time during which the GPU was busy, 0..1",
     ),
     "memory_used_bytes": ("memory_used_mb", _MB, "Memory in use"),
-    "memory_peak_bytes": ("memory_peak_mb", _MB, "Most memory in use that a report saw since the start"),
+    "memory_peak_bytes": ("memory_peak_mb", _MB, "Highest memory in use in a report since the start"),
     "memory_total_bytes": ("memory_total_mb", _MB, "Memory"),
     "own_memory_bytes": ("own_memory_mb", _MB, "Memory that the node itself uses"),
-    "own_memory_peak_bytes": ("own_memory_peak_mb", _MB, "Most memory of the node itself that a report saw"),
+    "own_memory_peak_bytes": ("own_memory_peak_mb", _MB, "Highest memory of the node itself in a report"),
     "temperature_celsius": ("temperature_c", 1.0, "Temperature"),
     "power_watts": ("power_w", 1.0, "Power"),
 }
@@ -48,7 +48,7 @@ def reported(families: Families, message: Metrics) -> Iterator[Family]:
     """What the newest metrics message says of process, stages and machine."""
     yield families.gauge(
         "darner_edge_report_timestamp_seconds",
-        "When the numbers that are made every 5 s were made, seconds since 1970",
+        "When the node made its last report, seconds since 1970; it makes one every 5 s",
         [((), message.published_us / 1e6)],
     )
     yield families.gauge("darner_edge_uptime_seconds", "Seconds since the start", [((), message.uptime_s)])
@@ -93,10 +93,12 @@ def _stages(families: Families, message: Metrics) -> Iterator[Family]:
 
 
 def _losses(families: Families, message: Metrics) -> Iterator[Family]:
+    # An alert asks for the rise of what the broker refused: it must be seen at 0 first.
+    lost = {"refused": 0, **message.publish_dropped}
     yield families.counter(
         "darner_edge_publish_dropped",
-        "Messages not sent, by name of the topic",
-        (((topic,), count) for topic, count in message.publish_dropped.items()),
+        "Messages not sent, by name of the topic; refused: the broker did not take them",
+        (((topic,), count) for topic, count in lost.items()),
         "topic",
     )
     if (outbox := message.outbox) is not None:

@@ -1,8 +1,8 @@
 """A small HTTP server for monitors: one thread, a bounded number of connections, and a deadline for each.
 
-It answers GET and HEAD with a few pages, each on a connection of its own. Whoever is slow, silent or many
-takes a bounded share of memory, descriptors and processor. (Prometheus' own library has a server, too, with a
-thread for every connection, as many as come, and no deadline.)
+It answers GET and HEAD with a few pages, each on a connection of its own. Clients that are slow, silent or
+many take a bounded share of memory, descriptors and processor. (Prometheus' own library has a server, too. It
+starts a thread for every connection, has no limit of connections, and no deadline.)
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ class HttpServer:
                 (self._host, self.port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
             )
         except OSError as error:
-            why = f"{self._host}:{self.port}: {error.strerror}"
+            reason, _, _ = (error.strerror or str(error)).partition(" (while ")  # the address follows
+            why = f"{self._host}:{self.port}: {reason}"
             raise ConfigError(f"prometheus: {why}; choose another prometheus.port or host") from None
         self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]

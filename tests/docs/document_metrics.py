@@ -29,8 +29,8 @@ _INTRO = """\
 What [Prometheus](../how-to/grafana.md) reads at `/metrics`. A metric whose name ends in `_total` only rises.
 Durations are in seconds, sizes in bytes.
 
-- A line or zone, and each type of event, is counted from 0, so that the first one is a rise. A class appears
-  when it is first seen.
+- A line or zone, each type of event, and what the broker refuses are counted from 0, so that the first one
+  is a rise. A class appears when it is first seen.
 - `darner_zone_occupancy`, `darner_objects` and the like are there only while their camera is `streaming` or
   `paused`: of a camera that is lost, nobody knows what it would see.
 - `darner_edge_stage_seconds` has a stage for each step of a frame: `capture` (from the camera's time stamp

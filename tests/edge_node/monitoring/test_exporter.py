@@ -33,6 +33,7 @@ def test_prometheus_reads_the_newest_metrics_message() -> None:
     assert found["darner_edge_camera_dropped_total camera=street"] == 48
     assert found["darner_edge_camera_fps_out camera=street"] == 12.5
     assert found["darner_edge_publish_dropped_total topic=detections"] == 7
+    assert found["darner_edge_publish_dropped_total topic=refused"] == 0, "so that the first one is a rise"
     assert found["darner_edge_camera_collected_pictures camera=street"] == 12
     assert found["darner_edge_camera_collected_bytes camera=street"] == 3400
     assert found["darner_edge_camera_not_collected_total camera=street reason=busy"] == 2

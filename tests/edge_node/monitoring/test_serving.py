@@ -178,6 +178,15 @@ def test_a_port_that_is_taken_is_one_clear_error(server: HttpServer) -> None:
         HttpServer("127.0.0.1", server.port, {}).__enter__()
 
 
-def test_an_address_that_is_not_this_machines_is_one_clear_error() -> None:
-    with pytest.raises(ConfigError, match=r"prometheus: 192\.0\.2\.1:0: Cannot assign requested address"):
-        HttpServer("192.0.2.1", 0, {}).__enter__()
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("192.0.2.1", "Cannot assign requested address"),
+        ("nobody.invalid", "Name or service not known"),
+    ],
+)
+def test_an_address_that_is_not_this_machines_is_one_clear_error(host: str, why: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^prometheus: {host}:0: {why}; choose another prometheus\.port or host$"
+    ):
+        HttpServer(host, 0, {}).__enter__()
