@@ -6,6 +6,7 @@ import argparse
 import colorsys
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ Size = tuple[int, int]
 WHOLE_SIZE: Size = (1_000_000, 1_000_000)
 """A box, width and height in pixels, that no picture exceeds: each keeps its size."""
 _SIZE = re.compile(r"([1-9]\d{1,3})(?:x([1-9]\d{1,3}))?")
+_LIKE_SIZE = re.compile(r"\d\w*")
 _ZONE: Colour = (80, 200, 255)
 _LINE: Colour = (255, 160, 60)
 _MASK: Colour = (170, 170, 170)
@@ -32,9 +34,9 @@ def colour_of(track_id: int) -> Colour:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def is_size(text: str) -> bool:
-    """Whether a command line's word is a size, such as 640 or 1280x720."""
-    return bool(_SIZE.fullmatch(text))
+def is_meant_as_size(text: str) -> bool:
+    """Whether a command line's word is a size, such as 1280x720, or was meant as one, such as 720p."""
+    return bool(_SIZE.fullmatch(text) or (_LIKE_SIZE.fullmatch(text) and not Path(text).exists()))
 
 
 def size_of(text: str) -> Size:
@@ -47,7 +49,9 @@ def size_of(text: str) -> Size:
         return WHOLE_SIZE
     found = _SIZE.fullmatch(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size in pixels, such as 640 or 1280x720")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size in pixels (10 to 9999), such as 640 or 1280x720"
+        )
     return int(found[1]), int(found[2] or found[1])
 
 
@@ -105,7 +109,10 @@ def _fitted(image: U8, size: Size) -> U8:
     ratio = min(1.0, size[0] / width, size[1] / height)
     if ratio == 1.0:
         return np.array(image)
-    even = [max(2, round(side * ratio / 2) * 2) for side in (width, height)]
+    even = [
+        max(2, min(round(side * ratio / 2), most // 2) * 2)
+        for side, most in zip((width, height), size, strict=True)
+    ]
     return np.asarray(cv2.resize(image, even, interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -15,7 +15,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from edge_node.analytics.watch import Analysed, Watch
 from edge_node.backends.cuda.video.nvdec import decoder_for
-from edge_node.batch.annotate import WHOLE_SIZE, draw, is_size, size_of
+from edge_node.batch.annotate import WHOLE_SIZE, draw, is_meant_as_size, size_of
 from edge_node.batch.jobs import Job, plan
 from edge_node.batch.parallel import ahead, inferred
 from edge_node.batch.progress import Bar
@@ -123,9 +123,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _size_apart(arguments: Sequence[str]) -> list[str]:
     """The arguments with an empty size where none follows ``--annotate``: a video after it is no size."""
+    following = [*arguments[1:], ""]
     return [
-        "--annotate=" if one == "--annotate" and not any(map(is_size, arguments[at + 1 : at + 2])) else one
-        for at, one in enumerate(arguments)
+        "--annotate=" if one == "--annotate" and not is_meant_as_size(after) else one
+        for one, after in zip(arguments, following, strict=True)
     ]
 
 

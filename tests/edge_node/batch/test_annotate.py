@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_node.analytics.analyse import Analytics
 from edge_node.analytics.watch import Analysed
-from edge_node.batch.annotate import colour_of, draw, size_of
+from edge_node.batch.annotate import colour_of, draw, is_meant_as_size, size_of
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.frames import Frame, Tracks
@@ -57,6 +58,7 @@ def test_a_copy_shows_boxes_zones_and_lines_where_they_are() -> None:
         ("320x120", (160, 120)),
         ("4000", (640, 480)),
         ("213", (212, 160)),
+        ("215", (214, 162)),
     ],
 )
 def test_a_smaller_copy_shows_boxes_where_they_are(size: str, expected: tuple[int, int]) -> None:
@@ -75,6 +77,34 @@ def test_a_smaller_copy_shows_boxes_where_they_are(size: str, expected: tuple[in
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is no size in pixels"):
         size_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("640", True),
+        ("1280x720", True),
+        ("720p", True),
+        ("0", True),
+        ("1280X720", True),
+        ("5.mp4", False),
+        ("2026-05", False),
+        ("--force", False),
+        ("", False),
+    ],
+)
+def test_a_word_that_was_meant_as_a_size_is_taken_for_one_so_that_the_error_names_it(
+    text: str, meant: bool
+) -> None:
+    assert is_meant_as_size(text) is meant
+
+
+def test_a_folder_of_pictures_that_is_there_is_no_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "2pictures").mkdir()
+    assert not is_meant_as_size("2pictures")
 
 
 def test_a_mask_is_drawn_with_what_it_is_about() -> None:
