@@ -23,12 +23,14 @@ from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
+from shared.errors import SourceError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import messages
 from shared.wire.messages import LineDefinition, ZoneDefinition
-from tests.conftest import Mosquitto, wait_until
+from tests.conftest import Mosquitto, MosquittoProcess, wait_until
+from tests.edge_node.inbound import messages as said
 from tests.edge_node.test_pipeline import StandInDetector
 
 WIDTH, HEIGHT, FPS, FRAMES = 640, 480, 50, 60
@@ -61,6 +63,11 @@ class Node(NamedTuple):
     def numbers(self) -> dict[str, Any]:
         newest = self.publisher.newest("yard")
         return {} if newest is None else newest.report.numbers
+
+    @property
+    def ids(self) -> list[int] | None:
+        newest = self.publisher.newest("yard")
+        return None if newest is None else newest.tracks.track_id.tolist()
 
     def counted(self) -> list[tuple[object, ...]]:
         """What of the numbers does not depend on when the last frame was taken."""
@@ -136,3 +143,66 @@ def test_a_recording_of_a_run_is_counted_as_the_run_was(broker: Mosquitto, walk:
             wait_until(lambda: copy.pipeline.overview.processed["yard"] == FRAMES)
             assert copy.counted() == expected
             assert ("streaming", None) in copy.statuses
+
+
+def test_an_outage_ends_what_was_seen_and_says_why_until_the_messages_are_back(
+    own_broker: MosquittoProcess,
+) -> None:
+    source = f"mqtt://127.0.0.1:{own_broker.port}/scene?format=axis"
+    with (
+        Client(MqttSettings(url=own_broker.url), name="camera") as camera,
+        node(own_broker.url, "copy", source, StandInDetector(), stall_s=0.5) as copy,
+    ):
+        assert camera.wait_connected(10)
+
+        def occupancy() -> int:
+            now = f"{np.datetime64(time.time_ns() // 1000, 'us')}Z"
+            payload = said.axis(now, said.observed(left=0.4, right=0.6))
+            camera.republish(Received("scene", payload, 0, False, {}))
+            return copy.numbers["middle"].occupancy if copy.numbers else 0
+
+        wait_until(occupancy)
+        wait_until(lambda: copy.statuses and copy.statuses[-1][0] == "reconnecting")  # nobody tells any more
+        assert "no message that can be read has come for 0.5 s" in str(copy.statuses[-1][1])
+        wait_until(lambda: copy.numbers["middle"].occupancy == 0)
+        wait_until(lambda: occupancy() and copy.statuses[-1][0] == "streaming")
+        own_broker.kill()
+        wait_until(lambda: copy.statuses[-1][0] == "reconnecting")
+        assert "there is no connection to its broker" in str(copy.statuses[-1][1])
+        wait_until(lambda: copy.numbers["middle"].occupancy == 0)
+        own_broker.start()
+        wait_until(lambda: occupancy() and copy.statuses[-1][0] == "streaming")
+        assert {status for status, _ in copy.statuses} == {"reconnecting", "streaming"}
+        assert +copy.pipeline.overview.left_out["yard"] == {}
+
+
+def test_what_is_old_or_too_much_is_left_out_and_counted(broker: Mosquitto) -> None:
+    path = "test/flood/scene"
+    with Client(MqttSettings(url=broker.url), name="camera") as camera:
+        assert camera.wait_connected(10)
+        camera.republish(Received(path, said.axis("2026-01-01T00:00:00Z"), 1, True, {}))
+        assert camera.flush(5)
+        with node(broker.url, "flood", f"mqtt:///{path}?format=axis&quiet=yes", StandInDetector()) as copy:
+            counts, overview = copy.pipeline.overview.left_out["yard"], copy.pipeline.overview
+            wait_until(lambda: counts["retained"] == 1)
+            wait_until(
+                lambda: overview.processed["yard"]
+            )  # silence is a frame, where it means that nobody is there
+            assert copy.publisher.newest("yard").tracks.track_id.tolist() == []  # type: ignore[union-attr]  # there is one
+            for number in range(400):
+                moment = f"2026-01-01T00:00:{number // 10:02}.{number % 10}Z"
+                camera.republish(Received(path, said.axis(moment, said.observed()), 1, False, {}))
+            assert camera.flush(10)
+            wait_until(lambda: copy.publisher.newest("yard").tracks.track_id.tolist() == [1])  # type: ignore[union-attr]  # as above
+            wait_until(
+                lambda: overview.processed["yard"] + counts["overrun"] + overview.held_back["yard"] > 400
+            )
+        camera.republish(Received(path, b"", 1, True, {}))
+
+
+def test_a_camera_that_would_read_what_it_writes_is_refused(broker: Mosquitto) -> None:
+    source = "mqtt:///test/loop/loop/camera/yard/detections?format=darner"
+    with node(broker.url, "loop", source, StandInDetector()) as copy:
+        wait_until(lambda: copy.pipeline.error is not None)
+        assert isinstance(copy.pipeline.error, SourceError)
+        assert "is what this camera itself publishes; name another topic" in str(copy.pipeline.error)
