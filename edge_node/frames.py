@@ -200,22 +200,35 @@ class Followed:
     Attributes:
         ids: The camera's ids, one for each detection, none twice.
         predicted: bool ``(N,)``: True where the camera guessed the box.
+        age_s: f32 ``(N,)``: seconds since the object was first seen; NaN where the camera does not say.
+        velocity: f32 ``(N, 2)``: of the box centre, pixels per second; NaN where the camera does not say.
         ended: Ids that will not come again.
         renamed: Objects that go on under another id: the old one and the new one.
     """
 
     ids: Sequence[str]
     predicted: Bool
+    age_s: F32
+    velocity: F32
     ended: Sequence[str] = ()
     renamed: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
-        _expect(self, "predicted", self.predicted, (len(self.ids),), np.bool_)
+        n = len(self.ids)
+        _expect(self, "predicted", self.predicted, (n,), np.bool_)
+        _expect(self, "age_s", self.age_s, (n,), np.float32)
+        _expect(self, "velocity", self.velocity, (n, 2), np.float32)
 
     def only(self, rows: Bool) -> Followed:
         """Of some of the detections."""
         ids = [name for name, kept in zip(self.ids, rows.tolist(), strict=True) if kept]
-        return replace(self, ids=ids, predicted=self.predicted[rows])
+        return replace(
+            self,
+            ids=ids,
+            predicted=self.predicted[rows],
+            age_s=self.age_s[rows],
+            velocity=self.velocity[rows],
+        )
 
 
 class Tiling(Protocol):

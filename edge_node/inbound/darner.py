@@ -6,7 +6,9 @@ what it predicted.
 
 from __future__ import annotations
 
-from edge_node.inbound.scene import Scene, kept, object_of
+from dataclasses import replace
+
+from edge_node.inbound.scene import Scene, Seen, kept, object_of
 from shared.wire import messages
 
 
@@ -17,11 +19,7 @@ def read(payload: bytes) -> Scene:
         MessageError: It is no such message.
     """
     message = messages.decode(messages.DetectionsMessage, payload)
-    objects = [
-        object_of(one["track_id"], one["label"], one["score"], one["box"], predicted=one["predicted"])
-        for one in message.objects
-    ]
-    seen, others = kept(objects)
+    seen, others = kept(map(_seen, message.objects))
     return Scene(
         message.captured_us,
         seen,
@@ -29,3 +27,8 @@ def read(payload: bytes) -> Scene:
         session=message.session,
         lacking=others,
     )
+
+
+def _seen(one: messages.DetectedObject) -> Seen | None:
+    seen = object_of(one["track_id"], one["label"], one["score"], one["box"], predicted=one["predicted"])
+    return seen and replace(seen, age_s=one["age_s"], velocity=one["velocity"])

@@ -140,8 +140,15 @@ class Moments:
         )
         followed = None
         if not self._source.ours:
-            predicted = np.array([one.predicted for one, _ in rows], np.bool_)
-            followed = Followed([one.id for one, _ in rows], predicted, scene.ended, scene.renamed)
+            moving = np.array([one.velocity for one, _ in rows], np.float64).reshape(-1, 2) * size[:2]
+            followed = Followed(
+                [one.id for one, _ in rows],
+                np.array([one.predicted for one, _ in rows], np.bool_),
+                np.array([one.age_s for one, _ in rows], np.float32),
+                moving.astype(np.float32),
+                scene.ended,
+                scene.renamed,
+            )
         return Detected(frame, found, {}, followed=followed)
 
     def _wanted(self, one: Seen) -> int | None:

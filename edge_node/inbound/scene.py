@@ -33,6 +33,8 @@ class Seen:
         score: 0..1.
         box: Left, top, right and bottom, fractions of the frame.
         predicted: Whether the sender guessed the box.
+        age_s: Seconds since it was first seen; NaN: the sender does not say.
+        velocity: Of the box's centre, fractions of the frame a second; NaN: the sender does not say.
     """
 
     id: str
@@ -40,6 +42,8 @@ class Seen:
     score: float
     box: Box
     predicted: bool = False
+    age_s: float = math.nan
+    velocity: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)

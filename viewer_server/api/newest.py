@@ -75,7 +75,12 @@ class Newest:
         frame = self._hub.last_frame((node, camera))
         if frame is None:
             raise Refused(404, f"no picture of camera {camera} of node {node} has arrived yet")
-        return jpeg(updates.jpeg_of(frame.payload))
+        picture = updates.jpeg_of(frame.payload)
+        if not picture:
+            raise Refused(
+                404, f"camera {camera} of node {node} has no pictures: its detections come over MQTT"
+            )
+        return jpeg(picture)
 
     def paths(self, query: CameraQuery) -> dict[str, Any]:
         """The last finished tracks of a camera, which nodes tell of where that is turned on."""

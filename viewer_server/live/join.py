@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from shared.wire.messages import DetectionsMessage
+from shared.wire.messages import DetectionsMessage, now_us
 
 T = TypeVar("T")
 
@@ -38,6 +38,11 @@ class Thumbnail:
     received_us: int
     jpeg: bytes
     matched: bool = True
+
+
+def no_picture(detections: DetectionsMessage) -> Thumbnail:
+    """In place of the picture of a camera that gives none: empty, and as large as its frames."""
+    return Thumbnail(detections.session, detections.seq, detections.width, detections.height, now_us(), b"")
 
 
 Pair = tuple[Thumbnail, DetectionsMessage]

@@ -18,6 +18,9 @@ from viewer_server.live.updates import Key, Update, text
 OVERHEAD = 300
 """Bytes of memory of an entry beside its payload."""
 
+READER = "mqtt"
+"""What reads a camera that gives no pictures, as nodes say in `info`."""
+
 
 class Camera:
     """A camera's newest frame, and the halves of frames that wait.
@@ -68,6 +71,7 @@ class Node:
         versions: Version of the zones and lines, by camera.
         heard_s: When anything came last.
         online: What its status says; None while there is none.
+        without_pictures: The cameras whose detections come over MQTT.
     """
 
     def __init__(self, name: str, now_s: float) -> None:
@@ -80,6 +84,7 @@ class Node:
         self.versions: dict[str, int] = {}
         self.heard_s = now_s
         self.online: bool | None = None
+        self.without_pictures: frozenset[str] = frozenset()
         self._listed: frozenset[str] | None = None
         self._defined: dict[str, frozenset[str]] = {}
 
@@ -163,6 +168,7 @@ class Node:
         if isinstance(message, NodeStatus):
             self.online = message.status == "online"
         elif isinstance(message, NodeInfo):
+            self.without_pictures = frozenset(one.camera for one in message.cameras if one.reader == READER)
             return self._list(frozenset(info.camera for info in message.cameras))
         elif isinstance(message, Zones):
             self.versions[message.camera] = message.version

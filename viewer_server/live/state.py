@@ -25,7 +25,7 @@ from shared.wire.messages import (
 )
 from shared.wire.topics import Topic
 from viewer_server.live import updates
-from viewer_server.live.join import Pair, Thumbnail
+from viewer_server.live.join import Pair, Thumbnail, no_picture
 from viewer_server.live.node import Camera, Node
 from viewer_server.live.nodes import Nodes
 from viewer_server.live.recent import Recent
@@ -188,7 +188,10 @@ class State:
         node, camera = self._known(ids)
         if not node.shows(ids["camera"]):
             return []
-        return self._joined(node, ids["camera"], camera.joiner.add_detections(message, size))
+        pair = camera.joiner.add_detections(message, size)
+        if pair is None and ids["camera"] in node.without_pictures:
+            pair = camera.joiner.add_picture(no_picture(message))
+        return self._joined(node, ids["camera"], pair)
 
     def _picture(self, ids: Mapping[str, str], received: Received) -> list[Update]:
         node, camera = self._known(ids)

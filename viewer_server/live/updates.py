@@ -21,10 +21,11 @@ Text messages are JSON objects with a `type`:
 ========================  ====================================================================================
 
 A binary message is one frame of one camera: the length of a JSON header (4 bytes, big-endian), the header,
-the JPEG. The header has `node`, `camera`, `picture` (session, seq, width, height, received_us, matched),
-`detections` (the node's message; its session and seq are always those of the picture) and `lost` (how many
-detections messages of the session did not reach the viewer). When `matched` is false, the picture did not say
-which frame it shows, and `detections` is the newest message, which may be of another frame.
+the JPEG, which is empty where the camera gives no pictures. The header has `node`, `camera`, `picture`
+(session, seq, width, height, received_us, matched), `detections` (the node's message; its session and seq are
+always those of the picture) and `lost` (how many detections messages of the session did not reach the
+viewer). When `matched` is false, the picture did not say which frame it shows, and `detections` is the newest
+message, which may be of another frame.
 
 Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
 "cameras": [[node, camera], ...]}` asks for frames of these cameras only (null, the default: of all), and

@@ -22,7 +22,9 @@ def update(
     count = len(ids)
     boxes = np.array([[x, 0, x + 10, 10]] * count, np.float32).reshape(-1, 4)
     found = Detections(boxes, np.ones(count, np.float32), np.zeros(count, np.int32))
-    return adopted.update(found, Followed(list(ids), np.zeros(count, np.bool_), ended, renamed), dt)
+    unsaid = np.full((count, 3), np.nan, np.float32)
+    followed = Followed(list(ids), np.zeros(count, np.bool_), unsaid[:, 0], unsaid[:, 1:], ended, renamed)
+    return adopted.update(found, followed, dt)
 
 
 def test_an_id_is_one_track_while_it_comes_and_for_a_moment_longer() -> None:
@@ -59,3 +61,22 @@ def test_velocity_is_that_of_the_boxes() -> None:
     for step in range(20):
         tracks = update(adopted, "a", x=step * 4.0)
     assert tracks.velocity[0] == pytest.approx([40.0, 0.0], rel=0.05)
+
+
+def test_what_stood_still_is_awaited_for_longer() -> None:
+    adopted = Adopted(TrackerSettings(lost_s=1.0, stationary_lost_s=5.0))
+    for _ in range(30):
+        update(adopted, "a")
+    update(adopted, "", dt=4.0)
+    assert update(adopted, "a").track_id.tolist() == [1]
+    assert update(adopted, "", dt=0.1).ended.tolist() == []
+    assert update(adopted, "", dt=5.0).ended.tolist() == [1]
+
+
+def test_age_and_velocity_are_the_senders_where_it_tells_them() -> None:
+    found = Detections(np.array([[0, 0, 10, 10]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32))
+    told = Followed(
+        ["a"], np.zeros(1, np.bool_), np.array([3.0], np.float32), np.array([[7.0, -2.0]], np.float32)
+    )
+    tracks = Adopted(TrackerSettings()).update(found, told, 0.0)
+    assert (tracks.age_s.tolist(), tracks.velocity.tolist()) == ([3.0], [[7.0, -2.0]])

@@ -18,6 +18,7 @@ import { TrackLog } from "./tracks.js";
 const STALE_MS = 1000; // a frame that the server received longer ago is not drawn
 const FPS_OVER_MS = 3000;
 const BELIEVABLE_AGE_MS = 60_000;
+const GROUND_WIDTH = 960; // of what is drawn where a camera gives no pictures, pixels at most
 
 /**
  * The address of a camera's page.
@@ -26,6 +27,19 @@ const BELIEVABLE_AGE_MS = 60_000;
  * @param {Kind} [tool] Begins to draw one.
  */
 export const linkTo = (node, camera, tool) => `#/camera/${node}/${camera}${tool ? `/${tool}` : ""}`;
+
+/**
+ * What boxes are drawn on where a camera gives no pictures.
+ * @param {FrameHeader["picture"]} picture
+ */
+function ground({ width, height }) {
+  const scale = Math.min(1, GROUND_WIDTH / width);
+  const canvas = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.fillStyle = "#1b262b";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  return canvas.transferToImageBitmap();
+}
 
 export class Tile {
   #canvas = element("canvas", { role: "img" });
@@ -37,6 +51,7 @@ export class Tile {
   #decoding = false;
   #fresh = true; // the first frame of a connection is drawn however old it is
   #paused = false;
+  #blind = false; // whether the camera gives no pictures
   /** @type {number[]} */
   #drawn = []; // when each frame of the last seconds was drawn, for the frame rate
   /** @type {number[]} */
@@ -135,7 +150,10 @@ export class Tile {
       const { header, jpeg } = this.#next;
       this.#next = null;
       try {
-        const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+        const bitmap = jpeg.length
+          ? await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }))
+          : ground(header.picture);
+        this.#blind = !jpeg.length;
         if (this.#paused) bitmap.close();
         else this.#show(bitmap, header);
       } catch (error) {
@@ -310,6 +328,7 @@ export class Tile {
     if (!this.#shown) return "Waiting for the first picture";
     const { picture, detections } = this.#shown.header;
     if (this.#paused) return `Paused at ${time(detections.captured_us / 1000)}`;
+    if (this.#blind && !quiet) return "No pictures: this camera sends only what it has detected";
     if (!quiet && picture.matched === false) return "The boxes may be of another frame: this picture does not say which one it shows";
     return quiet ? `No new picture for ${duration((now - picture.received_us / 1000) / 1000)}` : "";
   }
