@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.commands import RefusedError
@@ -17,10 +18,14 @@ from tests.edge_node.publish.analysed import analysed
 
 
 def control(room: int) -> Control:
-    """The commands of a node whose camera has given one frame, of which a JPEG cannot be small."""
-    parts = SimpleNamespace(watches={"street": None}, newest=lambda _: analysed(noise=True))
+    """The commands of a node. A JPEG of one camera's frame cannot be small; the other has no pictures."""
+    cameras = {"street": CameraSettings(source=0), "gate": CameraSettings(source="mqtt:///t?format=axis")}
+    parts = SimpleNamespace(
+        watches=dict.fromkeys(cameras), without_pictures={"gate"}, newest=lambda _: analysed(noise=True)
+    )
     some = cast(Any, parts)
-    return Control(some, some, some, LiveStore(EdgeConfig()), some, some, lambda: None, lambda: room)
+    live = LiveStore(EdgeConfig(cameras=cameras))
+    return Control(some, some, some, live, some, some, lambda: None, lambda: room)
 
 
 @pytest.mark.parametrize("room", [1_000_000, 128_000, 30_000])
@@ -35,3 +40,20 @@ def test_a_snapshot_is_made_small_enough_for_the_broker(room: int) -> None:
 def test_a_snapshot_for_which_there_is_no_room_is_refused() -> None:
     with pytest.raises(RefusedError, match="cannot be made small enough"):
         control(500).snapshot(Request(camera="street"), None)
+
+
+def test_a_camera_without_pictures_refuses_what_needs_them_and_takes_the_rest() -> None:
+    node = control(1_000_000)
+    for request, handler in (
+        (Request(camera="gate"), node.snapshot),
+        (Request(camera="gate", thumbnail_fps=2.0), node.set),
+    ):
+        with pytest.raises(
+            RefusedError, match="camera 'gate' has no pictures: its detections come over MQTT"
+        ):
+            handler(request, None)
+    cameras = node.set(Request(thumbnail_fps=2.0, confidence=0.3), None)["cameras"]
+    assert {name: (one["thumbnail_fps"], one["confidence"]) for name, one in cameras.items()} == {
+        "street": (2.0, 0.3),
+        "gate": (0.0, 0.3),
+    }

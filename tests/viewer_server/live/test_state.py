@@ -29,7 +29,7 @@ from tests.viewer_server.wire import (
 )
 from viewer_server.live.recent import MAX_EVENTS
 from viewer_server.live.state import RefusedPicture, State
-from viewer_server.live.updates import Update
+from viewer_server.live.updates import Update, jpeg_of
 
 
 def told(updates: list[Update]) -> list[dict[str, Any]]:
@@ -187,6 +187,21 @@ HOSTILE = [
     (received("n/camera/unseen/thumbnail", raw=b"\xff\xd8"), "has not announced"),
     (received("other/metrics", COMMON | {"node": "other"}), "missing"),
 ]
+
+
+def test_a_camera_without_pictures_is_told_by_its_boxes_alone(state: State) -> None:
+    about = {"camera": "c", "source": "mqtt://h/t", "zones": 0, "lines": 0, "reader": "mqtt"}
+    manifest = json.loads(info().payload) | {"cameras": [about]}
+    state.apply(received("n/info", manifest))
+    [update] = state.apply(detections(1))
+    [frame] = told([update])
+    assert (frame["picture"]["seq"], frame["detections"]["seq"]) == (1, 1)
+    assert (frame["picture"]["width"], frame["picture"]["height"]) == (
+        frame["detections"]["width"],
+        frame["detections"]["height"],
+    )
+    assert jpeg_of(update.payload) == b""
+    assert state.apply(detections(1)) == []
 
 
 @pytest.mark.parametrize(("message", "reason"), HOSTILE)

@@ -15,6 +15,17 @@ const SAYS = {
   max_aspect: (bound) => (bound === null ? "too wide" : `wider than ${bound} : 1`),
   score: (bound) => (bound === null ? "score too low" : `score below ${percent(bound)}`),
 };
+/** What is left out of the messages of a camera that detects by itself. @type {Record<string, string>} */
+const LEFT_OUT = {
+  unreadable: "messages that cannot be read",
+  late: "late or repeated messages",
+  retained: "retained messages",
+  too_large: "messages that are too large",
+  overrun: "messages that came too fast",
+  malformed: "objects without a proper box",
+  without_id: "objects without an id",
+  unknown_class: "objects of classes that the model has not",
+};
 const BOUNDS = /** @type {(keyof FilterDefinition)[]} */ (["min_size", "max_size", "min_aspect", "max_aspect", "score"]);
 
 /** @param {number} value */
@@ -60,6 +71,12 @@ export function filterText(filter) {
   return parts.join(", ") || "nothing";
 }
 
+/**
+ * Whether a count is of what was left out of a camera's messages, and not of what a mask or filter dropped.
+ * @param {string} key Of a count.
+ */
+export const isLeftOut = (key) => key in LEFT_OUT;
+
 /** @param {string} key Of a count. */
 const isMask = (key) => key.startsWith("mask:");
 
@@ -69,7 +86,7 @@ const isMask = (key) => key.startsWith("mask:");
  */
 export function countName(key) {
   if (isMask(key)) return maskName(key.slice(5));
-  return SAYS[/** @type {Reason} */ (key)]?.(null, 0) ?? key;
+  return LEFT_OUT[key] ?? SAYS[/** @type {Reason} */ (key)]?.(null, 0) ?? key;
 }
 
 /**

@@ -3,7 +3,7 @@
 /** @import { Tile } from "./tile.js" */
 
 import { byId, element } from "../common/dom.js";
-import { countName, filterText, maskName, parts } from "../common/ignoring.js";
+import { countName, filterText, isLeftOut, maskName, parts } from "../common/ignoring.js";
 
 /**
  * Fills the panel's section; hides it when the camera ignores nothing.
@@ -17,13 +17,20 @@ export function showIgnored(tile) {
       row(maskName(name), counts[`mask:${name}`] ?? 0, `never reports ${classes.join(", ") || "anything"}`)),
     ...Object.entries(filters).map(([name, filter]) => row(name === "all" ? "any class" : name, null, `drops: ${filterText(filter)}`)),
   ];
-  const dropped = parts(counts).filter(([key]) => !key.startsWith("mask")).map(([key, count]) => `${count} ${countName(key)}`);
-  const said = dropped.length ? [element("p", { class: "quiet" }, `Dropped by filters since the node started: ${dropped.join(", ")}`)] : [];
+  const others = parts(counts).filter(([key]) => !key.startsWith("mask"));
+  const said = [
+    sentence("Dropped by filters since the node started", others.filter(([key]) => !isLeftOut(key))),
+    sentence("Left out of what the camera sent since the node started", others.filter(([key]) => isLeftOut(key))),
+  ].flat();
   const section = byId("ignored");
   section.hidden = !rows.length && !said.length;
   const fresh = element("div", {}, element("h2", {}, "Ignored"), element("div", { class: "camera-zones" }, ...rows), ...said);
   if (fresh.innerHTML !== section.innerHTML) section.replaceChildren(...fresh.children); // else somebody may be reading it
 }
+
+/** @param {string} start @param {[string, number][]} counts */
+const sentence = (start, counts) =>
+  counts.length ? [element("p", { class: "quiet" }, `${start}: ${counts.map(([key, count]) => `${count} ${countName(key)}`).join(", ")}`)] : [];
 
 /**
  * @param {string} name
