@@ -19,6 +19,7 @@ from shared.mqtt.command_line import add_broker_options, broker_settings, connec
 from shared.program import Parser, called
 from shared.replay.recording import Header, Line, Writer, read, read_header
 from shared.replay.retell import Retelling, retell
+from shared.replay.withheld import without_passwords
 from shared.secrets.arguments import hide_arguments
 from shared.signals import stop_on_signals
 from shared.wire import topics
@@ -91,7 +92,8 @@ def record(
                 received = client.received.get(0.2)
             except TimeoutError:
                 continue
-            if not writer.write(Line.of(round((time.monotonic() - start) * 1e6), received)):
+            kept = without_passwords(received, settings.prefix)
+            if not writer.write(Line.of(round((time.monotonic() - start) * 1e6), kept)):
                 logger.warning("%s: has reached --max-mb %g; the recording ends here", path, max_bytes / 1e6)
                 break
             count += 1

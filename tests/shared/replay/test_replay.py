@@ -35,7 +35,11 @@ def story() -> list[Received]:
     """A short session with everything a message can have."""
     live = [message for seq in range(20) for message in (boxes(seq), picture(seq), event(seq, seq))]
     request = sent(
-        topics.REQUEST, b"{}", response_topic="answers/here", correlation=b"\x00\xff", content_type=None
+        topics.REQUEST,
+        b'{"host":"192.168.1.20","password":"swordfish-77"}',
+        response_topic="answers/here",
+        correlation=b"\x00\xff",
+        content_type=None,
     )
     return [status(), *live, sent(topics.SNAPSHOT, JPEG), request, status("offline")]
 
@@ -109,6 +113,7 @@ def test_what_one_broker_delivered_another_delivers_the_same(
     assert ear.silent(), "a request is not played: a node would do it"
     request = next(message for _, message in read(file) if "/request/" in message.topic)
     assert (request.response_topic, request.correlation) == ("answers/here", b"\x00\xff")
+    assert request.payload == b'{"host":"192.168.1.20","password":"***"}'
 
 
 def test_state_is_retained_on_the_other_broker(own_broker: MosquittoProcess, tmp_path: Path) -> None:
