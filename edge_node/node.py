@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from edge_node import interpreter
 from edge_node.analytics.problems import all_problems
@@ -29,9 +28,6 @@ from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog
 from shared.signals import end_with_stacks, stacks_after, stop_on_signals
 
-if TYPE_CHECKING:
-    pass
-
 log = logging.getLogger("darner.edge")
 
 METRICS_EVERY_S = 5.0
@@ -43,6 +39,8 @@ AGAIN = -1
 """What `run` returns when the node is to be started again: its cameras have changed."""
 AGAIN_AFTER_S = 0.5
 """How long a change of cameras waits for its answer to be sent, and for further changes, seconds."""
+WAITS = "waits for its first camera, from the viewer's page Cameras or cameras.set"
+"""What a node without cameras says."""
 STUCK_S = 1.0
 """How long a node that has failed waits for threads that hang; then the process ends anyhow."""
 
@@ -68,7 +66,8 @@ def run(read: Callable[[], EdgeConfig], store: CameraStore | None = None) -> int
     with listening as stop, Node(read, config, stop, supervisor, store) as node:
         interpreter.settle()
         node.start()
-        supervisor.ready(f"node {config.node} watches {', '.join(config.cameras)}")
+        does = f"watches {', '.join(config.cameras)}" if config.cameras else WAITS
+        supervisor.ready(f"node {config.node} {does}")
         node.report_until_done(hangup)
         if node.again:
             supervisor.status("starting again with changed cameras")
@@ -166,6 +165,9 @@ class Node:
         parts.homeassistant.announce()
         parts.leftovers.subscribe()
         parts.cameras.announce()
+        if not self._config.cameras:
+            log.warning("node %s %s", self._config.node, WAITS)
+            parts.publisher.state.trouble(WAITS, "cameras")
         self._announce()
         self._say_online_if_settled()
         parts.pipeline.start()

@@ -131,6 +131,8 @@ class Pipeline:
         """Start a thread for every stage."""
         for name in self._config.cameras:
             self._spawn(f"capture {name}", partial(self._capture, name), daemon=True)
+        if not self._config.cameras:
+            self._spawn("no camera", self._wait_for_stop, daemon=True)
         for index in range(len(self.detects)):
             self._spawn(infer_name(index), partial(self._infer, index))
         self._spawn("watch", self._watch)
@@ -214,8 +216,16 @@ class Pipeline:
                 self._streaming -= 1
                 last = self._streaming == 0
             if last:
-                for channel in self._frames:
-                    channel.close()
+                self._end_frames()
+
+    def _wait_for_stop(self) -> None:
+        """Stand in for the cameras of a node that has none: no frames come, and the end is the stop's."""
+        self._stop.wait()
+        self._end_frames()
+
+    def _end_frames(self) -> None:
+        for channel in self._frames:
+            channel.close()
 
     def _read(self, camera: str, progress: Progress) -> None:
         """Give the network the frames of a camera."""

@@ -71,7 +71,7 @@ def configuration(
 def node(
     file: Path | None, source: str | None, overrides: Sequence[str], store: CameraStore | None = None
 ) -> EdgeConfig:
-    """Read the configuration of a node, which has at least one camera.
+    """Read the configuration of a node. Without cameras, it must be one that waits for its first.
 
     Args:
         file: A YAML file; None for none.
@@ -80,7 +80,7 @@ def node(
         store: The cameras that were saved over MQTT; they count only without `source`.
 
     Raises:
-        ConfigError: A key or a value is wrong, or there is no camera.
+        ConfigError: A key or a value is wrong, or there is no camera and none can come.
         SourceError: A camera's file or folder is missing.
     """
     if source is not None:
@@ -91,14 +91,32 @@ def node(
         if saved:
             config = configuration(file, overrides, saved=saved)
         store.current = config.cameras
-    if not config.cameras:
+    if not config.cameras and not _may_wait(file, overrides, store):
         raise ConfigError(
             "no cameras: name one with --source (0 for a webcam, a file or a URL), "
-            "or give a configuration that has cameras with --config; darner-edge discover finds them"
+            "or give a configuration that has cameras with --config; darner-edge discover finds them; "
+            "a node with cameras: {} and a zones_file waits for its first camera from the viewer"
         )
     for name, camera in config.cameras.items():
         check_source(name, camera.source)
     return config
+
+
+def _may_wait(file: Path | None, overrides: Sequence[str], store: CameraStore | None) -> bool:
+    """Whether a node without cameras starts and waits for its first one over MQTT.
+
+    Somebody must have wanted that: the configuration says ``cameras: {}``, or the last camera was removed.
+    """
+    if store is None or not store.keeps:
+        return False
+    said: list[bool] = []
+
+    def base(raw: Mapping[str, Any]) -> settings.Base:
+        said.append("cameras" in raw)
+        return profiles.base(raw)
+
+    settings.load(EdgeConfig, file=file, environment=os.environ, overrides=overrides, base=base)
+    return store.version > 0 or said[0]
 
 
 def as_yaml(config: EdgeConfig) -> str:

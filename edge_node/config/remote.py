@@ -110,7 +110,7 @@ class CameraStore:
 
         Raises:
             ConflictError: `replacing` is not the current version; nothing was changed.
-            MessageError: Nothing was saved of a camera that is to be forgotten; too many cameras, or none.
+            MessageError: Too many cameras, or nothing was saved of one that is to be forgotten.
             OutputError: The file cannot be written; nothing was changed.
         """
         with self._lock:
@@ -133,8 +133,6 @@ class CameraStore:
                     raise MessageError(f"cameras.{name}: cannot be removed: {where}")
             if (count := len(kept.keys() | self._configured.keys())) > limits.CAMERAS:
                 raise MessageError(f"{count} cameras; a node has at most {limits.CAMERAS}")
-            if not (kept or self._configured):
-                raise MessageError("a node needs a camera; add another one before you remove the last one")
             new = _File(version=self._file.version + 1, cameras=kept)
             self._write(new)
             self._file = new

@@ -218,6 +218,8 @@ def test_the_page_says_what_it_waits_for(
         with FakeEdge(own_broker.url) as edge:
             edge.announce()
             expect(now).to_contain_text("cameras will appear here")
+            expect(now.get_by_role("link", name="add its first camera")).to_have_attribute("href", "cameras")
+            accessible(page)
             edge.announce("yard")
             expect(page.locator(".tile h2")).to_have_text("yard")
             expect(page.locator("#waiting")).to_be_hidden()

@@ -197,6 +197,16 @@ def test_a_stop_ends_an_endless_file_at_once(video: str) -> None:
     assert pipeline.error is None
 
 
+def test_without_cameras_the_stages_stand_ready_until_the_stop() -> None:
+    pipeline, stop, *_ = make({}, StandInDetector())
+    pipeline.start()
+    assert not pipeline.done.wait(0.05)
+    assert pipeline.healthy
+    stop.set()
+    assert pipeline.join(5) == []
+    assert pipeline.done.is_set()
+
+
 @pytest.mark.parametrize("loop", [False, True], ids=["it ends by itself", "it is stopped"])
 def test_a_film_that_ends_is_told_from_one_that_is_stopped(
     video: str, loop: bool, monkeypatch: pytest.MonkeyPatch

@@ -56,9 +56,12 @@ def test_a_node_may_have_only_cameras_that_were_added(written: Written) -> None:
     _, store = written.after_restart()
     store.save({"yard": YARD}, 0)
     written.says["cameras"] = {}
-    assert written.after_restart()[0].cameras.keys() == {"yard"}
-    with pytest.raises(MessageError, match="a node needs a camera"):
-        written.after_restart()[1].save({"yard": None}, 1)
+    config, store = written.after_restart()
+    assert config.cameras.keys() == {"yard"}
+    del written.says["cameras"]
+    store.save({"yard": None}, 1)
+    config, store = written.after_restart()
+    assert (config.cameras, store.version) == ({}, 2), "whoever removed the last one can add another"
 
 
 def test_a_change_keeps_what_it_is_not_about_and_null_takes_it_back(written: Written) -> None:
@@ -153,7 +156,21 @@ def test_a_damaged_file_is_set_aside(
     assert "cameras-box.json: cannot be read" in caplog.text
 
 
-def test_without_any_camera_the_error_is_as_before(written: Written) -> None:
+def test_a_node_whose_configuration_says_that_it_has_no_cameras_waits_for_one(written: Written) -> None:
     written.says["cameras"] = {}
-    with pytest.raises(ConfigError, match="no cameras"):
+    config, store = written.after_restart()
+    assert (config.cameras, store.version) == ({}, 0)
+    del written.says["cameras"]
+    assert written.read(CameraStore(), "cameras={}").cameras == {}
+
+
+@pytest.mark.parametrize(
+    "says", [{}, {"cameras": {}, "remote_cameras": "off"}, {"cameras": {}, "zones_file": None}]
+)
+def test_without_any_camera_and_any_way_to_get_one_there_is_an_error(
+    written: Written, says: dict[str, Any]
+) -> None:
+    del written.says["cameras"]
+    written.says |= says
+    with pytest.raises(ConfigError, match="no cameras: name one with --source"):
         written.after_restart()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from tests.conftest import Mosquitto
-from tests.integration.test_file_to_mqtt import config
-from tests.integration.test_reload import running
+from tests.integration.test_file_to_mqtt import config, edge, listening
+from tests.integration.test_reload import Node, running
 
 WORD = "swordfish-77"
 
@@ -65,3 +67,26 @@ def test_cameras_are_added_changed_and_removed_without_losing_an_event(
     requests = (topics.REQUEST,)
     assert not any(WORD.encode() in seen[2].payload for seen in heard.seen if seen[0] not in requests)
     assert stat.S_IMODE((tmp_path / "cameras-box.json").stat().st_mode) == 0o600
+
+
+def test_a_node_without_cameras_says_so_and_gets_its_first_one(
+    broker: Mosquitto, people_video: Path, tmp_path: Path
+) -> None:
+    prefix = "test-first-camera/v1"
+    settings = config(broker.url, people_video, prefix)
+    settings |= {"cameras": {}, "zones_file": str(tmp_path / "zones.json"), "remote_cameras": "any"}
+    settings["outbox"] = {"path": str(tmp_path / "outbox.db")}
+    with (
+        listening(broker.url, prefix) as heard,
+        edge(tmp_path, settings) as process,
+        Client(MqttSettings(url=broker.url), name="asker") as asker,
+    ):
+        node = Node(process, heard, asker, tmp_path / "edge.yaml", prefix)
+        heard.listen_until(lambda: heard.of(topics.STATUS)[-1:] != [])
+        first = heard.of(topics.STATUS)[-1]
+        assert (first.status, "waits for its first camera" in (first.reason or "")) == ("online", True)
+        assert heard.of(topics.CAMERAS)[-1].cameras == {}
+        yard = {"source": str(people_video)}
+        assert node.ask("cameras.set", version=0, cameras={"yard": yard}).result["restarts"]
+        heard.listen_until(lambda: heard.names()["detections"] >= 1)
+        assert heard.of(topics.STATUS)[-1].reason is None

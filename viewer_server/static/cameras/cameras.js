@@ -72,6 +72,7 @@ class CamerasPage {
         button("Look for cameras", () => this.#search.open(node), { "data-key": `${node}?` })));
     }
     const cameras = Object.entries(settings?.cameras ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+    if (may && !cameras.length) parts.push(element("p", {}, "This node waits for its first camera. Look for one, or add one whose address you know."));
     parts.push(element("ul", { class: "cameras", "aria-label": `Cameras of ${node}` }, ...cameras.map(([camera, entry]) => this.#row(node, camera, entry, may))));
     return element("section", { class: "card", "aria-label": `Node ${node}` }, ...parts);
   }

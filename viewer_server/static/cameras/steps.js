@@ -22,5 +22,6 @@ export function showSteps(about, nodes) {
   const now = steps.findIndex(([isDone]) => !isDone);
   byId("steps").replaceChildren(...steps.map(([isDone, text, ...commands], index) =>
     element("li", { "data-done": isDone, "data-now": index === now }, element("span", {}, text,
-      ...commands.map((command) => element("code", {}, command))))));
+      ...commands.map((command) => element("code", {}, command)),
+      ...known && index === steps.length - 1 ? [" If it has none yet: ", element("a", { href: "cameras" }, "add its first camera"), "."] : []))));
 }
