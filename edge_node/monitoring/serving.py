@@ -105,6 +105,8 @@ class HttpServer:
         self._loop = asyncio.new_event_loop()
         self._accepting = self._loop.create_task(self._accept())
         self._thread.start()
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        log.info("answers %s at http://%s:%d", ", ".join(self._pages), host, self.port)
         return self
 
     def __exit__(

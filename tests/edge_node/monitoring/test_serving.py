@@ -162,6 +162,16 @@ def test_who_sends_byte_after_byte_wakes_the_server_only_so_often(monkeypatch: p
         assert call(running, get("/health"))[0] == 200
 
 
+def test_the_log_says_where_the_pages_are_also_when_the_port_was_a_free_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "darner.http")
+    with HttpServer(
+        "127.0.0.1", 0, {"/health": lambda: as_json({}), "/ready": lambda: as_json({})}
+    ) as running:
+        assert f"answers /health, /ready at http://127.0.0.1:{running.port}\n" in caplog.text
+
+
 def test_a_client_that_is_slow_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "WITHIN_S", 0.2)
     with HttpServer("127.0.0.1", 0, {"/health": lambda: as_json({})}) as running:
