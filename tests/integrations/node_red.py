@@ -18,7 +18,8 @@ PLACE = REPO / ".cache" / "node-red"
 """Where `make test-integrations` installs it."""
 FLOWS = REPO / "examples" / "node-red"
 
-# It asks nobody whether there is a newer version, and shows no tour over the page.
+# It asks nobody whether there is a newer version, and shows no tour over the page. Its context is on disk, as many have it
+# and as suits the flows least: what is no JSON does not survive a restart.
 _SETTINGS = """\
 module.exports = {
     uiHost: "127.0.0.1",
@@ -27,6 +28,7 @@ module.exports = {
     credentialSecret: "test",
     telemetry: { enabled: false, updateNotification: false },
     editorTheme: { tours: false },
+    contextStorage: { default: { module: "localfilesystem", config: { flushInterval: 1 } } },
     logging: { console: { level: "info" } },
 };
 """
