@@ -63,13 +63,14 @@ class Mirror:
     def __init__(self, client: Client, config: EdgeConfig, class_names: Sequence[str]) -> None:
         self._client, self._class_names = client, class_names
         self._prefix = config.onvif.prefix or config.node
+        self._shared = self._prefix != config.node  # other nodes may use it, too
         self._wanted = self._settings = config.onvif
         self._cameras = {name: _Camera(name, config.onvif, class_names) for name in config.cameras}
         self.waiting: Channel[Analysed] = Channel()
         self._once = Once()
         self._thread: threading.Thread | None = None
-        self._listening = False
-        self._heard = self._cleared = 0
+        self._heard = self._listening = False
+        self._cleared = 0
 
     def __enter__(self) -> Mirror:
         return self
@@ -107,8 +108,13 @@ class Mirror:
             self._say(camera.rules.clear())
 
     def handle(self, received: Received) -> None:
-        """Clear a property that an earlier run left and this one has not; other messages are ignored."""
+        """Clear a property that an earlier run left and this one has not; other messages are ignored.
+
+        Below a prefix that is not the node's own name, the cameras of other nodes are left alone.
+        """
         if not received.topic.startswith(f"{self._prefix}/{topics.ONVIF_EVENT.pattern}/"):
+            return
+        if self._shared and event.camera_of(received.topic) not in self._cameras:
             return
         if not received.retain:  # one of our own, behind all that the broker had
             if self._listening:
@@ -138,7 +144,7 @@ class Mirror:
         camera = self._cameras[item.frame.camera]
         if self._settings.events:
             if not self._heard:
-                self._heard, self._listening = 1, True
+                self._heard = self._listening = True
                 self._client.subscribe(self._all_events, 1)
             self._say(camera.rules.take(item, ends=ends))
         if self._settings.frames and not ends:

@@ -51,6 +51,12 @@ class Rule:
         }
 
 
+def camera_of(path: str) -> str:
+    """The camera that an MQTT topic with `Rule.levels` at its end names; "" where it names none."""
+    levels = path.split("/")
+    return levels[-2].removeprefix("&") if len(levels) > 1 else ""
+
+
 def about(numbers: Sequence[int], types: Sequence[str]) -> dict[str, Any]:
     """The data that name objects: lists with spaces between their items, in the same order.
 

@@ -164,6 +164,29 @@ def test_what_a_killed_run_left_is_cleared_and_what_is_true_now_stays(broker: Mo
     }
 
 
+def test_below_a_prefix_that_nodes_share_the_cameras_of_others_are_left_alone(broker: Mosquitto) -> None:
+    below = "site/onvif-ej/RuleEngine/FieldDetector/ObjectsInside/"
+    own, other = f"{below}&street/former", f"{below}&gate/yard"
+    with Client(config(broker.url).mqtt, name="others") as before:
+        for path in (other, own):
+            before.set_state(topics.ONVIF_PROPERTY, path, b'{"Data": {"IsInside": true}}')
+        assert before.wait_connected(10)
+        assert before.finish(10)
+        before.abandon()
+    with mirroring(broker, events=True, prefix="site") as (mirror, client, _):
+        mirror.offer(next(iter(items([Actor(1, stand(0.5, 0.5))], clock(10, 1)))))
+        for received in (client.received.get(10), client.received.get(10)):
+            mirror.handle(received)
+        assert client.finish(10)
+        with Client(config(broker.url).mqtt, name="late") as late:
+            late.subscribe("site/#", 1)
+            assert late.received.get(10).topic == other
+            assert late.wait_subscribed(10)
+            assert not len(late.received)
+        client.set_state(topics.ONVIF_PROPERTY, other, b"")
+        assert client.finish(10)
+
+
 def test_a_fault_in_it_costs_a_frame_for_onvif_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     mirror = Mirror(Client(config().mqtt, name="x"), config(events=True), CLASSES[:1])
     for item in items([Actor(1, stand(0.5, 0.5), class_id=2)], clock(10, 1), ZONES):
