@@ -18,8 +18,8 @@ PLACE = REPO / ".cache" / "node-red"
 """Where `make test-integrations` installs it."""
 FLOWS = REPO / "examples" / "node-red"
 
-# It asks nobody whether there is a newer version, and shows no tour over the page. Its context is on disk, as many have it
-# and as suits the flows least: what is no JSON does not survive a restart.
+# It asks nobody whether there is a newer version, and shows no tour over the page. Its context is on
+# disk, where only JSON survives a restart: what runs so, runs with a context in memory, too.
 _SETTINGS = """\
 module.exports = {
     uiHost: "127.0.0.1",
