@@ -26,6 +26,8 @@ from edge_node.control.commands import Commands
 from edge_node.control.image import to_pixels
 from edge_node.discover import markup, multicast
 from edge_node.frames import Tracks
+from edge_node.inbound import axis, darner, onvif
+from edge_node.inbound.frigate import Board
 from shared import collected, settings
 from shared.errors import ConfigError, ConflictError, MessageError, SourceError
 from shared.mqtt.received import Received
@@ -231,6 +233,18 @@ def answers(data: bytes) -> None:
         assert (found.name + found.hardware + found.service.url).isprintable()
 
 
+def scenes(data: bytes) -> None:
+    """What a camera that detects by itself says is refused, or objects in the frame at a possible time."""
+    board = Board("yard", (640, 480))
+    for read in (axis.read, onvif.read, darner.read, board.read):
+        with contextlib.suppress(MessageError):
+            scene = read(data)
+            for one in () if scene is None else scene.seen:
+                left, top, right, bottom = one.box
+                assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1 and 0 <= one.score <= 1
+            assert scene is None or 0 <= scene.captured_us < 10**18
+
+
 def addresses(data: bytes) -> None:
     """What is shown of an address can be printed, and a batch job finds a name for it."""
     text = data.decode("utf-8", "surrogateescape")
@@ -255,6 +269,7 @@ TARGETS: dict[str, Target] = {
     "pictures": pictures,
     "recordings": recordings,
     "requests": requests,
+    "scenes": scenes,
 }
 """Every target by its name."""
 
