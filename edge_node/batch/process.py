@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _size_apart(arguments: Sequence[str]) -> list[str]:
     """The arguments with an empty size where none follows ``--annotate``: a video after it is no size."""
-    following = [*arguments[1:], ""]
+    following = [*arguments, ""][1:]
     return [
         "--annotate=" if one == "--annotate" and not is_meant_as_size(after) else one
         for one, after in zip(arguments, following, strict=True)
