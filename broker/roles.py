@@ -94,7 +94,8 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
         ConfigError: A prefix cannot begin a topic.
     """
     topics.check_prefix(prefix)
-    devices = [row.filter(topics.check_prefix(discovery)) for row in topics.OF_HOME_ASSISTANT]
+    topics.check_prefix(discovery, "homeassistant.prefix")
+    devices = [row.filter(discovery) for row in topics.OF_HOME_ASSISTANT]
     own_devices = [_own(discovery, row) for row in topics.OF_HOME_ASSISTANT]
     ping = _own(prefix, topics.REQUEST).replace("+", "ping")
     answer = _own(prefix, topics.RESPONSE).replace("+", "ping")

@@ -296,6 +296,7 @@ class CameraSettings(Named):
             "such as Garden; null: none"
         ),
     ] = None
+    analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -303,8 +304,6 @@ class CameraSettings(Named):
             self._do_without_pictures()
         if self.area is not None:
             object.__setattr__(self, "area", tidy(self.area, "area"))
-
-    analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
 
     def _do_without_pictures(self) -> None:
         """Turn off what needs pictures, and refuse what somebody has asked for in vain."""

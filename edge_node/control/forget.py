@@ -71,7 +71,7 @@ def _forget(options: argparse.Namespace) -> None:
         raise ConfigError("--mqtt-url and --set mqtt.url are both given: leave out one of them")
     own = [] if options.mqtt_url is None else [f"mqtt.url={options.mqtt_url}"]
     config = load.configuration(options.config, [*options.set, *own])
-    discovery = check_prefix(config.homeassistant.prefix)
+    discovery = check_prefix(config.homeassistant.prefix, "homeassistant.prefix")
     found = _retained(config.mqtt, node, discovery)
     if not found:
         print(f"{redact(config.mqtt.url)} retains nothing of a node {node!r}.")

@@ -45,7 +45,7 @@ class Bundles:
     def __init__(self, client: Client, config: EdgeConfig, composer: Composer) -> None:
         self._client = client
         self._settings = config.bundle
-        self._topic = topics.check_prefix(config.bundle.topic)
+        self._topic = topics.check_prefix(config.bundle.topic, "bundle.topic")
         self._composer = composer
         pictured = [name for name, camera in config.cameras.items() if has_pictures(camera.source)]
         self._paces = {name: Pace(config.bundle.fps) for name in pictured}

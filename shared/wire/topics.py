@@ -149,8 +149,12 @@ def check_id(what: str, value: str) -> str:
     return value
 
 
-def check_prefix(prefix: str) -> str:
+def check_prefix(prefix: str, key: str = "mqtt.prefix") -> str:
     """Return `prefix` if topics can begin with it.
+
+    Args:
+        prefix: Levels, separated by slashes.
+        key: What a user calls it, for the error.
 
     Raises:
         ConfigError: A level is empty or not an identifier, or the whole is too long.
@@ -158,8 +162,8 @@ def check_prefix(prefix: str) -> str:
     if len(prefix) > limits.PREFIX_LENGTH:
         size = len(prefix)
         raise ConfigError(
-            f"mqtt prefix {prefix[:40]!r}...: {size} characters; at most {limits.PREFIX_LENGTH} are possible"
+            f"{key} {prefix[:40]!r}...: {size} characters; at most {limits.PREFIX_LENGTH} are possible"
         )
     for level in prefix.split("/"):
-        check_id("mqtt prefix level", level)
+        check_id(f"{key}: level", level)
     return prefix

@@ -44,6 +44,11 @@ def test_other_prefixes_are_in_every_line(capsys: pytest.CaptureFixture[str]) ->
         assert re.match(r"(topic|pattern) \w+ (site1/darner/v1/|ha/)", line), line
 
 
-def test_a_prefix_with_a_wildcard_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert roles.main(["--prefix", "a/#"]) == 2
-    assert "mqtt prefix level '#'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("option", "key"), [("--prefix", "mqtt.prefix"), ("--discovery", "homeassistant.prefix")]
+)
+def test_a_prefix_with_a_wildcard_is_one_line(
+    option: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert roles.main([option, "a/#"]) == 2
+    assert f"{key}: level '#'" in capsys.readouterr().err

@@ -56,7 +56,7 @@ class HomeAssistant:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._thermometer, self._clock = client, thermometer, clock
-        self._prefix = check_prefix(config.homeassistant.prefix)
+        self._prefix = check_prefix(config.homeassistant.prefix, "homeassistant.prefix")
         self._node = config.node
         self._nothing = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="gone")
         self._lock = threading.Lock()  # guards all below, and the order of the messages

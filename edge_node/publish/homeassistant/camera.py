@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
+from edge_node.mqtt_source import is_mqtt
 from edge_node.publish.homeassistant.parts import (
     ALWAYS,
     DIAGNOSTIC,
@@ -148,6 +149,8 @@ class _Camera:
         }
         self._components.entity("paused", "switch", "Pause", pause, command, icon("pause"))
         number("confidence", "Confidence", "{{ value }}", {"min": 0, "max": 1, "step": 0.01}, icon("tune"))
+        if is_mqtt(self._camera.source):  # neither a network of ours looks at it, nor is there a picture
+            return
         every = {"min": 1, "max": 100, "step": 1, "mode": "box", "unit_of_measurement": "frames"}
         number("detect_every", "Detect every", "{{ value | int }}", every, icon("skip-next"))
         rate = {"min": 0, "max": 60, "step": 0.5, "mode": "box", "unit_of_measurement": "fps"}

@@ -182,7 +182,7 @@ def test_home_assistants_start_is_answered(broker: Mosquitto) -> None:
 
 
 def test_a_prefix_that_cannot_stand_in_a_topic_is_a_config_error() -> None:
-    with pytest.raises(ConfigError, match="prefix"):
+    with pytest.raises(ConfigError, match=r"homeassistant\.prefix: level '#'"):
         HomeAssistant(Client(MqttSettings(), name="x"), config(homeassistant={"prefix": "home/#"}))
 
 

@@ -76,6 +76,13 @@ def test_what_a_camera_does_not_have_is_no_entity() -> None:
     assert "configuration_url" not in payload["device"]
 
 
+def test_a_camera_that_sends_its_own_detections_offers_nothing_that_the_node_would_refuse() -> None:
+    payload = street({"source": "mqtt:///axis/frames?format=axis"})
+    check(payload)
+    assert {"picture", "last_event", "detect_every", "thumbnail_fps"} & set(payload["components"]) == set()
+    assert {"paused", "confidence"} <= set(payload["components"])
+
+
 def test_the_rules_of_a_zone_are_entities_of_their_own() -> None:
     plain, ruled = street(), street({"zones": {"all": EVERY_RULE}})
     check(ruled)
