@@ -43,7 +43,7 @@ GATE = {"gate": LineDefinition(points=((0.75, 0.95), (0.85, 0.2)))}
 PASSWORD = "correct horse"
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
-PHONE = {"viewport": {"width": 400, "height": 850}, "device_scale_factor": 2, "has_touch": True}
+PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "has_touch": True}
 LOOKS = [
     pytest.param(name, size | {"color_scheme": scheme}, id=f"{name}-{scheme}")
     for name, size in (("desktop", DESKTOP), ("phone", PHONE))
@@ -460,6 +460,8 @@ def test_every_page_fits_its_screen_and_can_be_used_by_everybody(
         ready(page)
         page.screenshot(path=artifacts / f"{path.partition('?')[0]}-{name}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        rows = page.locator(".nav a").evaluate_all("links => new Set(links.map((link) => link.offsetTop)).size")
+        assert rows <= 1, f"{path}: the navigation takes {rows} rows"
         accessible(page)
         page.close()
 

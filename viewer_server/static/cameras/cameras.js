@@ -3,7 +3,7 @@
 /** @import { CameraSettingsList } from "../../wire" */
 
 import { button, byId, element, messageOf } from "../common/dom.js";
-import { named } from "../common/names.js";
+import { isolated, named } from "../common/names.js";
 import { askInPlace, keepUp } from "../common/rest.js";
 import { Editor } from "./editor.js";
 import { Search } from "./search.js";
@@ -24,9 +24,14 @@ class CamerasPage {
   #failed = false;
   #shown = "";
   #seenAt = 0;
-  #editor = new Editor((node) => this.#nodes.get(node)?.settings ?? null, () => this.refresh());
-  #search = new Search((node, camera, wanted) => this.#editor.open(node, camera, null, wanted));
+  #editor = new Editor((node) => this.#nodes.get(node)?.settings ?? null, (node) => this.#called(node), () => this.refresh());
+  #search = new Search((node) => this.#called(node), (node, camera, wanted) => this.#editor.open(node, camera, null, wanted));
   refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
+
+  /** What people call a node, as text. @param {string} node */
+  #called(node) {
+    return isolated(this.#nodes.get(node)?.name ?? node);
+  }
 
   async #refresh() {
     try {
@@ -85,16 +90,17 @@ class CamerasPage {
     const undoing = entry.origin === "changed";
     const tools = may ? [
       button("Change", () => this.#editor.open(node, camera, entry), { "data-key": `${key} change`, "aria-label": `Change ${camera}` }),
-      ...entry.origin === "configuration" ? [] : [button(undoing ? "Undo changes" : "Remove", () => this.#remove(node, camera, undoing),
+      ...entry.origin === "configuration" ? [] : [button(undoing ? "Undo changes" : "Remove", () => this.#remove(node, camera, entry),
         { "data-key": `${key} remove`, "aria-label": `${undoing ? "Undo changes of" : "Remove"} ${camera}` })],
     ] : [];
     return element("li", { "data-camera": key }, picture(node, camera), text, element("div", { class: "bar" }, ...tools));
   }
 
-  /** @param {string} node @param {string} camera @param {boolean} undoing */
-  async #remove(node, camera, undoing) {
-    const asked = undoing ? `Use the configuration's settings of ${camera} again?`
-      : `Remove ${camera}? Its zones and its history stay stored, but nothing watches it any more.`;
+  /** @param {string} node @param {string} camera @param {Entry} entry */
+  async #remove(node, camera, { name, origin }) {
+    const shown = isolated(name ?? camera);
+    const asked = origin === "changed" ? `Use the configuration's settings of ${shown} again?`
+      : `Remove ${shown}? Its zones and its history stay stored, but nothing watches it any more.`;
     if (!confirm(asked)) return;
     await this.#editor.send(node, { [camera]: null }, byId("note"));
   }

@@ -3,6 +3,7 @@
 /** @import { CamerasSaved, CameraTried } from "../../wire" @import { Entry, Settings } from "./cameras.js" */
 
 import { buttonById, byId, canvasById, context2d, inputById, messageOf, selectById } from "../common/dom.js";
+import { isolated } from "../common/names.js";
 import { askInPlace, Refusal } from "../common/rest.js";
 
 const PROBE_MS = 45_000;
@@ -11,6 +12,7 @@ const CONFLICT = 409;
 
 export class Editor {
   #settingsOf;
+  #called;
   #changed;
   #node = "";
   #version = 0;
@@ -22,10 +24,12 @@ export class Editor {
 
   /**
    * @param {(node: string) => Settings | null} settingsOf The newest settings of a node's cameras.
+   * @param {(node: string) => string} called What people call a node.
    * @param {() => void} changed Called when something was saved.
    */
-  constructor(settingsOf, changed) {
+  constructor(settingsOf, called, changed) {
     this.#settingsOf = settingsOf;
+    this.#called = called;
     this.#changed = changed;
     const form = /** @type {HTMLFormElement} */ (byId("edit"));
     form.addEventListener("submit", (event) => { event.preventDefault(); void this.#save(); });
@@ -46,7 +50,8 @@ export class Editor {
     this.#node = node;
     this.#version = this.#settingsOf(node)?.version ?? 0;
     this.#conflict = false;
-    byId("editor-title").textContent = entry ? `Camera ${camera} of ${node}` : `New camera of ${node}`;
+    byId("editor-title").textContent = entry ? `Camera ${isolated(entry.name ?? camera)} of ${this.#called(node)}`
+      : `New camera of ${this.#called(node)}`;
     const all = { detect_every: 1, max_fps: 0, transport: "auto", reader: "auto", name: "", ...entry, ...wanted.source ? wanted : {} };
     const values = { camera, name: all.name ?? "", source: all.source ?? "", user: wanted.user ?? "", password: wanted.password ?? "",
       detect_every: String(all.detect_every), max_fps: String(all.max_fps) };

@@ -9,10 +9,15 @@ const LOOK_MS = 45_000;
 
 export class Search {
   #node = "";
+  #called;
   #use;
 
-  /** @param {(node: string, camera: string, wanted: Wanted) => void} use Begins a new camera. */
-  constructor(use) {
+  /**
+   * @param {(node: string) => string} called What people call a node.
+   * @param {(node: string, camera: string, wanted: Wanted) => void} use Begins a new camera.
+   */
+  constructor(called, use) {
+    this.#called = called;
     this.#use = use;
     byId("look").addEventListener("submit", (event) => { event.preventDefault(); void this.#look(); });
     byId("leave").addEventListener("click", () => this.#close());
@@ -22,7 +27,7 @@ export class Search {
   /** @param {string} node */
   open(node) {
     this.#node = node;
-    byId("search-title").textContent = `Cameras that ${node} reaches`;
+    byId("search-title").textContent = `Cameras that ${this.#called(node)} reaches`;
     byId("found").replaceChildren();
     byId("looked").textContent = "Cameras that speak ONVIF answer. Most name their streams only to a user with a password.";
     byId("search").hidden = false;

@@ -137,11 +137,11 @@ function fill({ root, big, more }, numbers) {
   const alerts = [];
   if (numbers.crowded) alerts.push("crowded");
   if (numbers.loitering) alerts.push(`${numbers.loitering} loitering${who(numbers.loitering_ids ?? [])}`);
-  if (alerts.length) more.append(" ", element("span", { class: "alert" }, alerts.join(", ")));
+  if (alerts.length) more.append(" · ", element("span", { class: "alert" }, alerts.join(", ")));
 }
 
 /** @param {number[]} ids */
-const who = (ids) => ids.length ? ` (${ids.slice(0, 3).map((id) => `#${id}`).join(" ")}${ids.length > 3 ? " …" : ""})` : "";
+const who = (ids) => ids.length ? ` (${ids.slice(0, 3).map((id) => `#${id}`).join(", ")}${ids.length > 3 ? ", …" : ""})` : "";
 
 /** @param {string} text */
 const small = (text) => element("small", {}, text);
