@@ -15,7 +15,7 @@ from edge_node.analytics.watch import Analysed, Watch, update_all
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
-from edge_node.frames import Detected, Detections, Frame, Looked
+from edge_node.frames import Detected, Detections, Followed, Frame, Looked
 from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 from tests.edge_node.scenes import CLASSES, square
 
@@ -266,3 +266,28 @@ def test_frames_of_many_cameras_are_analysed_together_in_their_order() -> None:
             assert other.timings_ms.keys() == {"ready", "track", "analyse"}
     for name in names:
         assert alone[name].heatmap.seconds.tobytes() == together[name].heatmap.seconds.tobytes()
+
+
+def followed(at_s: float, **feet: float) -> Detected:
+    """The same of a camera that says itself who it is."""
+    item, n = seen(at_s, *feet.values()), len(feet)
+    unsaid = np.full((n, 3), np.nan, np.float32)
+    return replace(item, followed=Followed(list(feet), np.zeros(n, np.bool_), unsaid[:, 0], unsaid[:, 1:]))
+
+
+def test_whom_a_camera_follows_itself_is_one_object_however_far_it_jumps() -> None:
+    watch, ours = new_watch(), new_watch()
+    mask = MaskDefinition(polygon=((0.0, 0.0), (0.2, 0.0), (0.2, 1.0), (0.0, 1.0)))
+    for at_s in (0.0, 0.1):
+        items = [followed(at_s, a=60.0, b=150.0), seen(at_s, 60.0, 150.0, camera="ours")]
+        both = update_all(items, {"door": watch, "ours": ours})
+    assert both[0].tracks.track_id.tolist() == both[1].tracks.track_id.tolist() == [1, 2]
+    jumped = watch.update(followed(0.2, b=60.0, a=150.0))
+    assert dict(zip(jumped.tracks.xyxy[:, 0].tolist(), jumped.tracks.track_id.tolist(), strict=True)) == {
+        50.0: 2,
+        140.0: 1,
+    }
+    watch.redefine(replace(defined(version=2), masks={"wall": mask}))
+    masked = watch.update(followed(0.3, b=20.0, a=150.0))
+    assert masked.tracks.track_id.tolist() == [1]
+    assert watch.ignored == {"mask": 1, "mask:wall": 1}
