@@ -102,8 +102,10 @@ def test_the_editor_gives_changes_and_takes_names(
     click(page, (0.2, 0.3), (0.8, 0.3))
     name_of(page).press_sequentially("square")
     expect(page.get_by_label("Identifier")).to_have_value("square-2")  # "square" is the zone's
-    name_of(page).fill("")
-    expect(page.get_by_label("Identifier")).to_have_value("line-1")
+    for nothing in ("", " \u200b\u3164\u00ad"):
+        name_of(page).fill(nothing)
+        expect(page.get_by_label("Identifier")).to_have_value("line-1")
+        expect(page.locator("#editor").get_by_role("button", name="line-1")).to_be_visible()
     name_of(page).fill("Tür \u202e1\u0007")  # what no name may hold is left out while it is typed
     expect(page.get_by_label("Identifier")).to_have_value("Tur-1")
     save(page, 2)

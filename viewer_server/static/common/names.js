@@ -8,6 +8,8 @@ const APART = "/"; // between the identifiers of a path, which hold none
 const FOREIGN = /[^\u0000-\u024f]/; // beyond the Latin alphabets, some of whose neighbours are written from right to left
 /** What no name may hold; the node refuses it. */
 export const REFUSED = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ufeff]/g;
+/** A name that shows nothing, as an empty one does. */
+export const BLANK = /^[\s\p{DI}\u2800]*$/u;
 
 /** @type {Map<string, string>} */
 const known = new Map(); // by node, node/camera, or node/camera/zone

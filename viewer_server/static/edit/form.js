@@ -8,7 +8,7 @@
 
 import { element } from "../common/dom.js";
 import { anchorNames } from "../common/geometry.js";
-import { REFUSED } from "../common/names.js";
+import { BLANK, REFUSED } from "../common/names.js";
 
 /** @type {(keyof Settings)[]} */
 const CAN_BE_NULL = ["loitering_s", "crowd"];
@@ -123,7 +123,7 @@ function nameFields(draft, changed) {
   const name = field("Name", box, (typed) => {
     const clean = typed.replace(REFUSED, "");
     if (clean !== typed) box.value = clean;
-    draft.editShape((edited) => draft.call(edited, clean.trim()), `${index}-called`);
+    draft.editShape((edited) => draft.call(edited, BLANK.test(clean) ? "" : clean.trim()), `${index}-called`);
     show();
     changed();
   });
