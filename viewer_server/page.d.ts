@@ -70,6 +70,18 @@ export interface AskedCamera extends Pick<EditedCamera, "node" | "camera" | "zon
   cutOut(box: Box, side: number): HTMLCanvasElement | null;
 }
 
+/** What the live page says about its connections. */
+export interface About {
+  /** Whether this page is connected to the viewer. */
+  connected: boolean;
+  /** Whether the viewer is connected to the broker; null before it has said so. */
+  broker: boolean | null;
+  brokerUrl: string;
+  prefix: string;
+  /** What is shown while this page is not connected. */
+  link: { kind: string; text: string };
+}
+
 /** The header of a binary message: one frame of one camera. */
 export interface FrameHeader {
   node: string;

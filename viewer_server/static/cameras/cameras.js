@@ -1,18 +1,16 @@
 // The page of cameras: what each node has, and forms to add, change, remove, try and find them.
 
-/** @import { CameraSettingsList } from "../../wire" */
+/**
+ * @import { CameraSettingsList } from "../../wire"
+ * @import { Entry } from "./editor.js"
+ * @typedef {CameraSettingsList["nodes"][number]} NodeCameras
+ */
 
 import { button, byId, element, messageOf } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
 import { askInPlace, keepUp } from "../common/rest.js";
 import { Editor } from "./editor.js";
 import { Search } from "./search.js";
-
-/**
- * @typedef {CameraSettingsList["nodes"][number]} NodeCameras
- * @typedef {NonNullable<NodeCameras["settings"]>} Settings
- * @typedef {Settings["cameras"][string]} Entry
- */
 
 const EVERY_MS = 3000;
 const PICTURE_MS = 6000;

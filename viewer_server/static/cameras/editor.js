@@ -1,6 +1,10 @@
 // The form of one camera. Passwords go in and never come back.
 
-/** @import { CamerasSaved, CameraTried } from "../../wire" @import { Entry, Settings } from "./cameras.js" */
+/**
+ * @import { CameraSettingsList, CamerasSaved, CameraTried } from "../../wire"
+ * @typedef {NonNullable<CameraSettingsList["nodes"][number]["settings"]>} Settings
+ * @typedef {Settings["cameras"][string]} Entry
+ */
 
 import { buttonById, byId, canvasById, context2d, inputById, messageOf, selectById } from "../common/dom.js";
 import { isolated } from "../common/names.js";

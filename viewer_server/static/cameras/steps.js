@@ -1,9 +1,11 @@
 // What has to happen until a camera is on the screen, and what to do next. Only pages without a camera load this.
 
+/** @import { About } from "../../page" */
+
 import { byId, element } from "../common/dom.js";
 import { called, isolated } from "../common/names.js";
 
-/** @param {import("../live/status.js").About} about @param {string[]} nodes Their names. */
+/** @param {About} about @param {string[]} nodes Their names. */
 export function showSteps(about, nodes) {
   const known = nodes.length > 0;
   const broker = about.connected && about.broker === true;

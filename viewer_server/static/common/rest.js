@@ -44,6 +44,15 @@ export function address(path, parameters = {}) {
 export const ours = (given) => given.slice(given.lastIndexOf(API));
 
 /**
+ * The newest picture of a camera; null when there is none.
+ * @param {{picture_url: string}} camera
+ */
+export async function pictureOf({ picture_url: url }) {
+  const answer = await fetch(ours(url));
+  return answer.ok ? createImageBitmap(await answer.blob()) : null;
+}
+
+/**
  * The API's answer. When the API asks for a login, the page goes to the login page.
  * @template {keyof Answers} T
  * @param {T} path

@@ -1,8 +1,8 @@
 // The live page: each message of the viewer goes to the tile, the panel or the header that shows it.
 
 /**
- * @import { FrameHeader, Kind, Message, Messages } from "../../page"
- * @import { About, KnownNode } from "./status.js"
+ * @import { About, FrameHeader, Kind, Message, Messages } from "../../page"
+ * @import { KnownNode } from "./status.js"
  * @typedef {{[T in keyof Messages]: (message: Messages[T]) => void}} Handlers
  */
 

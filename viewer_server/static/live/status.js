@@ -1,14 +1,9 @@
 // What the page says about its connections and the nodes, and what it waits for.
 
 /**
+ * @import { About } from "../../page"
  * @import { Metrics, NodeInfo, NodeStatus } from "../../wire"
  * @typedef {{status?: NodeStatus | null, info?: NodeInfo | null, metrics?: Metrics | null}} KnownNode
- * @typedef {object} About
- * @property {boolean} connected Whether this page is connected to the viewer.
- * @property {boolean | null} broker Whether the viewer is connected to the broker; null before it has said so.
- * @property {string} brokerUrl
- * @property {string} prefix
- * @property {{kind: string, text: string}} link What is shown while this page is not connected.
  */
 
 import { byId, element } from "../common/dom.js";

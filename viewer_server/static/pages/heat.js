@@ -4,7 +4,7 @@
 
 import { byId, canvasById, context2d, messageOf } from "../common/dom.js";
 import { duration } from "../common/format.js";
-import { ask, ours } from "../common/rest.js";
+import { ask, pictureOf } from "../common/rest.js";
 
 // From dark violet over magenta and orange to pale yellow: brighter is more, for any colour vision and in grey.
 const RAMP = [[20, 11, 53], [101, 26, 110], [183, 55, 84], [237, 105, 37], [251, 180, 26], [252, 255, 164]];
@@ -35,7 +35,7 @@ export class Heat {
     byId("heat-note").textContent = "Asking the node";
     try {
       const { node, camera } = asked;
-      const [picture, map] = await Promise.all([newest(ours(asked.picture_url)), ask("heatmap", { node, camera })]);
+      const [picture, map] = await Promise.all([pictureOf(asked), ask("heatmap", { node, camera })]);
       if (asked === this.#camera) draw(picture, map.seconds);
     } catch (error) {
       if (asked === this.#camera) byId("heat-note").textContent = `No heatmap: ${messageOf(error)}`;
@@ -66,12 +66,6 @@ function draw(picture, seconds) {
   byId("heat-scale").hidden = most === 0;
   byId("heat-high").textContent = `${duration(most / 4)} in the middle, ${duration(most)} at the end`;
   byId("heat-note").textContent = most ? `${hottest(seconds, most)}.` : "Nobody was there lately.";
-}
-
-/** @param {string} url */
-export async function newest(url) {
-  const answer = await fetch(url);
-  return answer.ok ? createImageBitmap(await answer.blob()) : null;
 }
 
 /** @param {number} share */

@@ -4,12 +4,11 @@
 
 import { colourOf } from "../common/colours.js";
 import { byId, canvasById, context2d } from "../common/dom.js";
-import { ours } from "../common/rest.js";
-import { newest } from "../pages/heat.js";
+import { pictureOf } from "../common/rest.js";
 
 /** @param {CameraSummary} camera @param {PathList["tracks"]} tracks newest first */
 export async function drawPaths(camera, tracks) {
-  const picture = await newest(ours(camera.picture_url));
+  const picture = await pictureOf(camera);
   const canvas = canvasById("paths-canvas");
   canvas.width = picture?.width ?? 960;
   canvas.height = picture?.height ?? 540;
