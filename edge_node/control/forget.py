@@ -1,4 +1,4 @@
-"""`darner-edge forget`: clear what a node that is no more has left on a broker, also for Home Assistant."""
+"""`darner-edge forget`: clear what a node that is gone has left on a broker, also for Home Assistant."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger("darner.forget")
 QUIET_S = 0.5
 """When nothing retained has come for this long, the broker has handed out all of it, seconds."""
 MOST_S = 30.0
-"""Longest time for which it is waited for what the broker retains, and for its acknowledgements, seconds."""
+"""How long to wait for what the broker retains, and for its acknowledgements, seconds."""
 
 
 def main(arguments: Sequence[str]) -> int:

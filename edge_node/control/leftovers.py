@@ -16,11 +16,11 @@ from shared.wire.messages import Request
 log = logging.getLogger("darner.leftovers")
 
 LISTENS_S = 10.0
-"""How long the broker may take to hand out what it retains, from the first message on."""
+"""How long the broker may take to hand out what it retains, from the first message on, seconds."""
 SETTLED_S = 2.0
 """How long the node waits for its own request to come back, behind what the broker retains, seconds."""
 AT_ONCE_S = 0.5
-"""For how much of that time the node does nothing else: a broker needs milliseconds."""
+"""For how much of that time the start waits, seconds; a broker needs milliseconds."""
 MOST = 5_000
 """The most topics that one run clears; a node has far fewer."""
 
@@ -80,7 +80,7 @@ class Leftovers:
         return self._asked_at is not None and self._clock() - self._asked_at >= SETTLED_S
 
     def before(self, accept: Callable[[Received], None]) -> Callable[[Received], None]:
-        """Handles requests: takes the node's own, which nobody needs to answer, and hands on the others."""
+        """A handler of requests that keeps the node's own to itself and hands on all others."""
 
         def handle(received: Received) -> None:
             if not self._came_back.is_set() and self._mark in received.payload:

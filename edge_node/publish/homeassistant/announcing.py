@@ -12,6 +12,7 @@ import orjson
 
 from edge_node.config.settings import EdgeConfig
 from edge_node.publish.homeassistant.camera import device
+from edge_node.publish.homeassistant.components import fitting
 from edge_node.publish.homeassistant.gone import (
     Platforms,
     platforms,
@@ -21,7 +22,6 @@ from edge_node.publish.homeassistant.gone import (
     with_gone,
 )
 from edge_node.publish.homeassistant.node import node_device
-from edge_node.publish.homeassistant.parts import fitting
 from shared import limits
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
@@ -29,9 +29,9 @@ from shared.wire import topics
 from shared.wire.topics import check_prefix
 
 MEETS_S = 10.0
-"""How long Home Assistant gets, after its start, to take in what it is to lose."""
+"""How long Home Assistant gets after its start to take in entities that are then removed, seconds."""
 MOST_GONE = 2 * limits.CAMERAS
-"""The most devices of which a farewell is kept; a node has never had so many."""
+"""The most devices whose removed components are remembered; no node has had so many."""
 
 
 class HomeAssistant:
@@ -64,7 +64,7 @@ class HomeAssistant:
         self._devices: dict[str, dict[str, Any]] = {}
         self._devices = self._of(config)
         self._gone: dict[str, Platforms] = {}
-        """By a device's topic: what Home Assistant may still have of it."""
+        """By a device's topic: components that it no longer has and Home Assistant may still have."""
         self._leaving: list[str] = []
         self._due: float | None = None
         self._birth = f"{self._prefix}/status"
@@ -106,7 +106,7 @@ class HomeAssistant:
                     self._replace(received.topic, before)
 
     def attend(self) -> None:
-        """Let go for good what Home Assistant has met since it started; call this often."""
+        """Remove what Home Assistant has taken in since its start, and forget it then; call this often."""
         if self._due is None or self._clock() < self._due:
             return
         with self._lock:
@@ -141,7 +141,7 @@ class HomeAssistant:
         return devices
 
     def _welcome(self) -> None:
-        """Home Assistant has started: it learns of every device, and meets what it is to lose."""
+        """Home Assistant has started: announce every device, and what is to be removed from them."""
         for path in dict.fromkeys([*self._devices, *self._gone]):
             if gone := self._gone.get(path):
                 self._publish(path, with_gone(self._device(path), gone, self._nothing))
@@ -165,7 +165,7 @@ class HomeAssistant:
         self._say(path)
 
     def _say(self, path: str) -> None:
-        """Publish a device with what it lets go; nothing where neither is left."""
+        """Publish a device and what is removed from it; clear its topic where there is neither."""
         gone = self._gone.get(path)
         if gone or path in self._devices:
             self._publish(path, with_farewell(self._device(path), gone or {}))

@@ -9,10 +9,9 @@ from typing import Any
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.mqtt_source import is_mqtt
-from edge_node.publish.homeassistant.parts import (
+from edge_node.publish.homeassistant.components import (
     ALWAYS,
     DIAGNOSTIC,
-    EXPIRES_S,
     MEASURED,
     QUIET,
     SETTING,
@@ -20,6 +19,7 @@ from edge_node.publish.homeassistant.parts import (
     Keys,
     attributes,
     called,
+    current,
     described,
     icon,
     literal,
@@ -49,7 +49,6 @@ class _Camera:
         self._config, self._name, self._camera = config, name, camera
         node_status = topics.STATUS.path(config.mqtt.prefix, node=config.node)
         self._node_there: Keys = {"topic": node_status, "value_template": "{{ value_json.status }}"}
-        self._with_node: Keys = {"availability": [self._node_there]}
         there = {"topic": self._path(topics.CAMERA_STATUS), "value_template": _CAMERA_THERE}
         # No name has a dot, so two pairs never make one identifier.
         self._components = Components(f"darner.{config.node}.{name}", [self._node_there, there])
@@ -119,7 +118,7 @@ class _Camera:
     def _add_status(self) -> None:
         topic, entity = self._path(topics.CAMERA_STATUS), self._components.entity
         states = {"device_class": "enum", "options": list(typing.get_args(CameraState))}
-        said: Keys = {"expire_after": EXPIRES_S, **DIAGNOSTIC, **self._with_node}
+        said: Keys = {**current(topic, [self._node_there]), **DIAGNOSTIC}
         status = {**state(topic, "{{ value_json.status }}"), **attributes(topic, _SINCE)}
         entity("status", "sensor", "Status", status, states, said, icon("cctv"))
         entity("reason", "sensor", "Reason", state(topic, short("reason")), said, icon("information-outline"))
@@ -130,7 +129,7 @@ class _Camera:
         command: Keys = {
             "command_topic": topics.REQUEST.path(prefix, node=node, command="set"),
             **SETTING,
-            **self._with_node,
+            "availability": [self._node_there],
         }
 
         def request(key: str, value: str) -> str:

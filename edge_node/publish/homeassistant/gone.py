@@ -1,9 +1,9 @@
-"""Entities and devices that a node had once: how Home Assistant loses them.
+"""How Home Assistant loses entities and devices that the node no longer has.
 
-It removes an entity that is announced with its platform alone, but only one that it has met since it started.
-What went while Home Assistant was down would stay there for ever. So the platforms stay in the retained
-message until Home Assistant starts again. Then they are announced once more in full, and let go when it has
-met them.
+Home Assistant removes an entity when a message has its platform and nothing else, but only if the entity was
+announced in full since Home Assistant started. What went while it was down would stay there for ever. So the
+platforms stay in the retained message until Home Assistant starts again. Then the node announces these
+entities once more in full, and a moment later with their platforms alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from edge_node.publish.homeassistant.parts import ORIGIN
+from edge_node.publish.homeassistant.components import ORIGIN
 from shared import limits
 
 Platforms = dict[str, str]
@@ -42,7 +42,7 @@ def platforms(message: dict[str, Any]) -> Platforms:
 
 
 def shell(identifier: str) -> dict[str, Any]:
-    """A device that is no more, without its components."""
+    """A device that the node no longer has, without its components."""
     return {
         "device": {"identifiers": [identifier]},
         "origin": {"name": ORIGIN},
@@ -51,13 +51,13 @@ def shell(identifier: str) -> dict[str, Any]:
 
 
 def with_farewell(device: dict[str, Any], gone: Platforms) -> dict[str, Any]:
-    """A device's payload that also lets components go."""
+    """A device's payload that also removes components."""
     last = {key: {"platform": platform} for key, platform in gone.items()}
     return device | {"components": device["components"] | last}
 
 
 def with_gone(device: dict[str, Any], gone: Platforms, nothing: str) -> dict[str, Any]:
-    """A device's payload with components that it has no more, for Home Assistant to meet them.
+    """A device's payload that announces components that it no longer has, so that they can be removed.
 
     Args:
         device: The payload.

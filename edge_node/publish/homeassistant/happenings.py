@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_node.publish.homeassistant.parts import ALWAYS, Components, icon
+from edge_node.publish.homeassistant.components import ALWAYS, Components, icon
 from shared.wire.messages import EventType, ZoneDefinition
 
 ATTRIBUTES = ("label", "track_id", "dwell_s", "count", "snapshot", "event_id")

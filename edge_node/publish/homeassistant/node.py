@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge_node.config.settings import EdgeConfig
-from edge_node.publish.homeassistant.parts import (
+from edge_node.publish.homeassistant.components import (
     ALWAYS,
     DIAGNOSTIC,
     MEASURED,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from edge_node.publish.homeassistant.happenings import CROSSINGS, add_event, add_triggers, of_zone
-from edge_node.publish.homeassistant.parts import (
+from edge_node.publish.homeassistant.components import (
     MEASURED,
     SECONDS,
     Components,
@@ -14,6 +13,7 @@ from edge_node.publish.homeassistant.parts import (
     on_if,
     state,
 )
+from edge_node.publish.homeassistant.happenings import CROSSINGS, add_event, add_triggers, of_zone
 from shared.wire.messages import ZoneDefinition
 
 # A total begins again at 0 when the node starts. Home Assistant's statistics go on where they were, because

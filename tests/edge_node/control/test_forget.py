@@ -11,7 +11,7 @@ import pytest
 
 from edge_node import __main__
 from edge_node.control import forget
-from edge_node.publish.homeassistant.parts import ORIGIN
+from edge_node.publish.homeassistant.components import ORIGIN
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import messages, topics

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_node.publish.homeassistant.camera import device
-from edge_node.publish.homeassistant.parts import fitting
+from edge_node.publish.homeassistant.components import fitting
 from shared import limits
 from shared.wire import messages
 from tests.edge_node.publish.homeassistant.rules import EVERY_RULE, check, config, example, rendered
@@ -199,7 +199,8 @@ def test_paused_is_available_and_offline_and_lost_cameras_are_not() -> None:
     }
     # One can still see why, and switch it on again.
     for key in ("status", "reason", "paused", "confidence"):
-        assert payload["components"][key]["availability"] == [node]
+        assert payload["components"][key]["availability"][0] == node
+        assert camera not in payload["components"][key]["availability"]
     # What happened last stays true: coming back is no reason to act.
     assert payload["components"]["line-gate-event"]["availability"] == []
 
@@ -260,12 +261,14 @@ def test_what_is_so_now_is_available_only_once_it_was_said_since_home_assistant_
     payload = street({"zones": {"all": EVERY_RULE}})
     of_zone = {"count", "occupied", "longest_stay", "loitering", "crowded", "queue", "longest_wait"}
     own = {"objects", "occupied", "class-person", *(f"zone-all-{one}" for one in of_zone)}
+    of_node = {"status", "reason"}  # they say why the camera is away
     for key, one in payload["components"].items():
-        assert (len(one.get("availability", [])) == 3) == (key in own), key
-    for key in own:
+        waits = one.get("state_topic") in [each["topic"] for each in one.get("availability", [])]
+        assert waits == (key in own | of_node), key
+    for key in own | of_node:
         one = payload["components"][key]
-        *device, said = one["availability"]
-        assert device == payload["availability"]
+        *others, said = one["availability"]
+        assert others == payload["availability"][: 1 if key in of_node else 2]
         assert said["topic"] == one["state_topic"]
         assert rendered(said["value_template"], example("zone")) == "online"
 

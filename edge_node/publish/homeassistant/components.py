@@ -1,4 +1,4 @@
-"""What the payloads of all devices are made of: entities, their sources, their availability.
+"""The components of a device: entities and triggers, their sources, and when they are available.
 
 Source of the keys: https://www.home-assistant.io/integrations/mqtt/ (device discovery) and the pages of the
 platforms. Entities that differ in one way only share a group of keys here.
@@ -27,21 +27,21 @@ METRICS_EXPIRE_S = 60
 Keys = dict[str, Any]
 
 QUIET: Keys = {"enabled_by_default": False}
-"""What changes as time passes: every change is a row in Home Assistant's database."""
+"""For what changes all the time: every change is a row in Home Assistant's database."""
 DIAGNOSTIC: Keys = {"entity_category": "diagnostic"}
 SETTING: Keys = {"entity_category": "config"}
 MEASURED: Keys = {"state_class": "measurement"}
 SECONDS: Keys = {"device_class": "duration", "unit_of_measurement": "s", **MEASURED}
 ALWAYS: Keys = {"availability": []}
-"""Said of what stays true while node and camera are away."""
+"""For what stays true while node and camera are away."""
 
 
 class Components:
-    """The entities of one device.
+    """The entities and triggers of one device.
 
     Args:
         identifier: The device's; the unique ids of its entities begin with it.
-        availability: All that must be there for its entities to be available, unless they say otherwise.
+        availability: What must all be true for its entities to be available, unless they say otherwise.
     """
 
     def __init__(self, identifier: str, availability: list[Keys]) -> None:
@@ -101,17 +101,21 @@ def state(topic: str, template: str) -> Keys:
 
 
 def now(components: Components, topic: str, template: str) -> Keys:
-    """The keys of an entity that says how it is now, which expires.
+    """The keys of an entity that shows a current value, which expires; see `current`."""
+    return {**state(topic, template), **current(topic, components.availability)}
 
-    What expires is restored by Home Assistant from its own memory when it starts, which may be what was true
-    before. So the entity is available only once a message has come on its topic since.
+
+def current(topic: str, availability: list[Keys]) -> Keys:
+    """The keys of a value that expires, and is unavailable until its first message after a start.
+
+    When Home Assistant starts, it restores such a value from its own storage, although that may be outdated.
+
+    Args:
+        topic: Where the value comes from.
+        availability: What else must be true for the entity to be available.
     """
-    came = {"topic": topic, "value_template": "{{ 'online' }}"}
-    return {
-        **state(topic, template),
-        "expire_after": EXPIRES_S,
-        "availability": [*components.availability, came],
-    }
+    has_spoken = {"topic": topic, "value_template": "{{ 'online' }}"}
+    return {"expire_after": EXPIRES_S, "availability": [*availability, has_spoken]}
 
 
 def metric(topic: str, template: str) -> Keys:
