@@ -137,7 +137,7 @@ def test_events_numbers_and_counts_are_stored_and_none_twice(
 
     wait_until(subscribed)
     publish(own_broker, "events", {"label": "a, b = c", **events(2)[0]}, *events(3, 3))
-    publish(own_broker, "zone", {})
+    publish(own_broker, "zone", {"watched": False})
     publish(own_broker, "count", {"total": 6, "classes": {"person": 5, "traffic light": 1}})
     wait_until(lambda: database.ask("select count from darner_count_by_class where label = 'traffic light'"))
     assert stored(database) == [1, 2, 3], "at one time, and apart"
@@ -146,8 +146,9 @@ def test_events_numbers_and_counts_are_stored_and_none_twice(
         "person",
     ]
     zone = json.loads((EXAMPLES / "zone.json").read_text())["payload"]
-    assert [row[1:] for row in database.ask("select occupancy, entered, queue_length from darner_zone")] == [
-        [zone["occupancy"], zone["entered"], zone["queue"]["length"]]
+    asked = "select occupancy, entered, queue_length, watched from darner_zone"
+    assert [row[1:] for row in database.ask(asked)] == [
+        [zone["occupancy"], zone["entered"], zone["queue"]["length"], False]
     ]
     assert [row[1] for row in database.ask("select total from darner_count")] == [6]
 

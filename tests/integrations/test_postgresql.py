@@ -80,6 +80,16 @@ def test_a_line_that_is_no_message_holds_up_no_other(database: PostgreSql) -> No
     assert store(database, event(4, camera="entrance"), topic=TOPIC) == "", "speaks for another camera"
 
 
+def test_zeros_of_a_camera_that_is_not_watched_are_marked(database: PostgreSql) -> None:
+    zone = json.loads((REPO / "docs/examples/zone.json").read_text())
+    for minute, watched in enumerate((True, False)):
+        said = zone["payload"] | {"captured_us": minute * 60_000_000, "watched": watched}
+        store(database, said, topic=zone["topic"])
+    store(database, zone["payload"] | {"captured_us": 120_000_000}, topic=zone["topic"])
+    assert database.ask("select watched from darner.zone order by minute").split() == ["t", "f", "t"]
+    assert database.ask("select count(*) from darner.refused") == "0"
+
+
 def test_everything_is_stored_although_database_loader_and_broker_are_killed(
     own_broker: MosquittoProcess, database: PostgreSql, people_video: Path, tmp_path: Path
 ) -> None:

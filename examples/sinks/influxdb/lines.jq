@@ -3,7 +3,7 @@
 def tag: tostring | gsub("[\\n\\r\\\\]"; " ") | gsub("(?<c>[, =])"; "\\\(.c)");
 def tags(names): . as $m | [names | select($m[.] != null and $m[.] != "") | ",\(.)=\($m[.] | tag)"] | join("");
 def whole(names): . as $m | [names | select($m[.] != null) | "\(.)=\($m[.])i"];
-def fraction(names): . as $m | [names | select($m[.] != null) | "\(.)=\($m[.])"];
+def plain(names): . as $m | [names | select($m[.] != null) | "\(.)=\($m[.])"];
 def text(names): . as $m | [names | select($m[.] != null) | "\(.)=\($m[.] | tostring | tojson)"];
 # Two events may happen at one time: their numbers keep them apart, as nanoseconds.
 def ns(us; n): "\(us)" + ("\(1000 + n % 1000)" | .[1:]);
@@ -11,7 +11,7 @@ def ns(us; n): "\(us)" + ("\(1000 + n % 1000)" | .[1:]);
 fromjson? | select(type == "object") | (
     select(.schema == "darner.event/1") |
     "darner_event" + tags("node", "camera", "type", "zone", "direction", "label") + " " +
-        (whole("number", "track_id", "count") + fraction("dwell_s", "historical") + text("event_id", "snapshot") | join(",")) +
+        (whole("number", "track_id", "count") + plain("dwell_s", "historical") + text("event_id", "snapshot") | join(",")) +
         " " + ns(.occurred_us; .number // 0)
 ), (
     select(.schema == "darner.count/1") |
@@ -21,7 +21,7 @@ fromjson? | select(type == "object") | (
 ), (
     select(.schema == "darner.zone/1") |
     "darner_zone" + tags("node", "camera", "zone", "kind") + " " +
-        (whole("occupancy", "entered", "exited", "lost", "loitering") +
-            [.queue // {} | (whole("length") + fraction("wait_average_s", "wait_longest_s"))[] | "queue_" + .] | join(",")) +
+        (whole("occupancy", "entered", "exited", "lost", "loitering") + plain("watched") +
+            [.queue // {} | (whole("length") + plain("wait_average_s", "wait_longest_s"))[] | "queue_" + .] | join(",")) +
         " " + ns(.captured_us; 0)
 )

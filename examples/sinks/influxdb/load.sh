@@ -10,21 +10,26 @@
 set -uo pipefail
 PREFIX=${PREFIX:-darner/v1} CLIENT=${CLIENT:-darner-influxdb} BATCH=500
 : "${INFLUX_URL:?is not set: see the top of this file}"
+for program in curl jq mosquitto_sub; do
+    command -v "$program" >/dev/null || { echo "$program is not installed: see the top of $0" >&2; exit 1; }
+done
 read -ra mqtt <<<"${MQTT_OPTIONS:-}"
 lines_of="$(dirname "$0")/lines.jq"
 
-# InfluxDB takes the good lines of a batch and answers 400 for a bad one; another status or none means: try again.
+# InfluxDB takes the good lines of a batch, and answers 400 or 422 when it refuses others, such as those older than it keeps
+# anything. Another status or none means: try again.
 write() {
-    local status
+    local answer status
     until
-        status=$(curl -s -o /dev/null -w '%{http_code}' --max-time 20 ${INFLUX_TOKEN:+-H "Authorization: Token $INFLUX_TOKEN"} \
+        answer=$(curl -s -w '%{http_code}' --max-time 20 ${INFLUX_TOKEN:+-H "Authorization: Token $INFLUX_TOKEN"} \
             -X POST --data-binary @- "$INFLUX_URL" <<<"$1")
-        [[ $status == 2?? || $status == 400 ]]
+        status=${answer: -3}
+        [[ $status == 2?? || $status == 400 || $status == 422 ]]
     do
-        echo "InfluxDB answers ${status/000/nothing}; trying again" >&2
+        echo "InfluxDB answers ${status/000/nothing}; trying again ${answer%???}" >&2
         sleep 2
     done
-    [[ $status == 2?? ]] || echo "InfluxDB refuses a line of: $1" >&2
+    [[ $status == 2?? ]] || echo "InfluxDB refuses lines: ${answer%???}" >&2
 }
 
 mosquitto_sub "${mqtt[@]}" -V 5 -q 1 -c -i "$CLIENT" -x 86400 -F '%p' \

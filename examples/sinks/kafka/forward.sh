@@ -11,6 +11,9 @@
 set -uo pipefail
 PREFIX=${PREFIX:-darner/v1} CLIENT=${CLIENT:-darner-kafka} TOPIC=${TOPIC:-darner.events} BATCH=500
 : "${KAFKA_OPTIONS:?is not set: see the top of this file}"
+for program in kcat mosquitto_sub; do
+    command -v "$program" >/dev/null || { echo "$program is not installed: see the top of $0" >&2; exit 1; }
+done
 read -ra kafka <<<"$KAFKA_OPTIONS"
 read -ra mqtt <<<"${MQTT_OPTIONS:-}"
 

@@ -9,6 +9,9 @@
 # as long as the data, and run one loader for each name.
 set -uo pipefail
 PREFIX=${PREFIX:-darner/v1} ARCHIVE=${ARCHIVE:-postgresql} BATCH=500
+for program in psql iconv mosquitto_sub mosquitto_pub; do
+    command -v "$program" >/dev/null || { echo "$program is not installed: see the top of $0" >&2; exit 1; }
+done
 read -ra mqtt <<<"${MQTT_OPTIONS:-}"
 
 # One transaction for each batch; it is tried until the database takes it. mosquitto_sub waits meanwhile.

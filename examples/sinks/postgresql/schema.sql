@@ -45,6 +45,7 @@ create table if not exists darner.zone (
     queue_length integer,
     wait_average_s double precision,
     captured_at timestamptz not null,
+    watched boolean not null default true, -- false: occupancy is 0 because the camera had ended, or had given no frame yet
     primary key (node, camera, zone, minute)
 );
 
@@ -126,12 +127,13 @@ create or replace function darner.store_zone(m jsonb) returns void language sql 
         date_trunc('minute', darner.at((m ->> 'captured_us')::bigint)), m ->> 'node', m ->> 'camera', m ->> 'zone',
         m ->> 'session', m ->> 'kind', coalesce((m ->> 'occupancy')::integer, 0), coalesce((m ->> 'entered')::bigint, 0),
         coalesce((m ->> 'exited')::bigint, 0), coalesce((m ->> 'lost')::bigint, 0), (m -> 'queue' ->> 'length')::integer,
-        (m -> 'queue' ->> 'wait_average_s')::float8, darner.at((m ->> 'captured_us')::bigint)
+        (m -> 'queue' ->> 'wait_average_s')::float8, darner.at((m ->> 'captured_us')::bigint),
+        coalesce((m ->> 'watched')::boolean, true)
     )
     on conflict (node, camera, zone, minute) do update set
         session = excluded.session, kind = excluded.kind, occupancy = excluded.occupancy, entered = excluded.entered,
         exited = excluded.exited, lost = excluded.lost, queue_length = excluded.queue_length,
-        wait_average_s = excluded.wait_average_s, captured_at = excluded.captured_at
+        wait_average_s = excluded.wait_average_s, captured_at = excluded.captured_at, watched = excluded.watched
     where excluded.captured_at >= zone.captured_at
 $$;
 
