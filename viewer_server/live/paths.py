@@ -24,7 +24,12 @@ class Paths:
         self._cameras: OrderedDict[tuple[str, str], OrderedDict[tuple[str, int], bytes]] = OrderedDict()
 
     def add(self, track: Track) -> None:
-        """Keep a track instead of the oldest; one that comes again takes its own place."""
+        """Keep a track instead of the oldest; one that comes again takes its own place.
+
+        A track without a path, which no node of ours sends, is ignored.
+        """
+        if not track.path:
+            return
         shown = {
             "track_id": track.track_id,
             "label": track.label,

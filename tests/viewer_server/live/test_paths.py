@@ -65,3 +65,9 @@ def test_of_too_many_cameras_the_one_that_was_silent_longest_goes() -> None:
     paths.add(track(1, "another"))
     assert numbers(paths, "c0") == [99, 0]
     assert numbers(paths, "c1") == []
+
+
+def test_a_track_without_a_path_is_nothing_to_draw() -> None:
+    paths = Paths()
+    paths.add(track(1, path=[]))
+    assert numbers(paths) == []
