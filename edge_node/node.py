@@ -256,7 +256,8 @@ class Node:
         ]
 
     def _start_again(self) -> None:
-        self._again_at = time.monotonic() + AGAIN_AFTER_S
+        if self._again_at is None:  # else somebody who goes on changing cameras would put it off for ever
+            self._again_at = time.monotonic() + AGAIN_AFTER_S
 
     def _start_again_if_due(self) -> None:
         if self._again_at is not None and time.monotonic() >= self._again_at:

@@ -52,6 +52,7 @@ LEVELS: dict[str, list[str]] = {
     ],
     "edge_node/discover": [
         "markup.py",
+        "patience.py",
         "soap.py",
         "found.py multicast.py onvif.py probing.py wanted.py webcams.py",
         "find.py printed.py",

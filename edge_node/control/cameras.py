@@ -25,6 +25,8 @@ from shared.wire.messages import CameraChange, CameraEdit, CameraEntry, Request
 
 SHOWN_WIDTH = 640
 """Width of the picture in the answer to `cameras.probe`, pixels."""
+ASK_S = 25.0
+"""How long devices are asked for `cameras.discover`, seconds: whoever sent the request waits."""
 MOST_FOUND = 64
 """The most cameras in the answer to `cameras.discover`."""
 
@@ -138,6 +140,7 @@ class CameraCommands:
             side=detector_side(self._config),
             hosts=hosts,
             logins=logins,
+            ask_s=ASK_S,
             opens=False,
             webcams=self._config.remote_cameras == "any" and not hosts,
         )

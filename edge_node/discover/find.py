@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from edge_node.config.camera_settings import CameraSettings
@@ -19,6 +20,7 @@ from edge_node.discover.found import (
     with_login,
 )
 from edge_node.discover.multicast import Answer
+from edge_node.discover.patience import Patience
 from edge_node.discover.probing import WATCH_S, probe
 from edge_node.discover.soap import DeniedError, Endpoint, Login
 from edge_node.discover.webcams import Webcam
@@ -26,9 +28,11 @@ from shared.errors import DarnerError, SourceError
 
 log = logging.getLogger("darner.discover")
 
-LISTEN_S = 3.0
+LISTEN_S, ASK_S = 3.0, 60.0
 SERVICE = "/onvif/device_service"
 """Where ONVIF says that the device service is, for a camera of which only the host is known."""
+_LOOK_S = 0.1
+"""How often it is looked whether somebody has stopped the search, seconds."""
 _ASKED_AT_ONCE, _OPENED_AT_ONCE = 16, 3
 """Cameras that are asked side by side, and streams that are opened side by side."""
 
@@ -41,6 +45,7 @@ class Wish:
         side: Longer side of the network's input, pixels.
         interfaces: Names or IPv4 addresses of the interfaces to ask from; empty: all but loopback.
         listen_s: How long to listen for answers, seconds.
+        ask_s: How long to ask those that answer, all together, seconds.
         hosts: Ask these cameras, and not the network: host and port of each.
         logins: User and password by host; the one under "" is for every other host.
         opens: Whether streams and webcams are opened.
@@ -52,6 +57,7 @@ class Wish:
     side: int
     interfaces: Sequence[str] = ()
     listen_s: float = LISTEN_S
+    ask_s: float = ASK_S
     hosts: Sequence[tuple[str, int]] = ()
     logins: Mapping[str, Login] = field(default_factory=dict)
     opens: bool = True
@@ -85,9 +91,7 @@ def find(
         tell(f"asking the network from {', '.join(sources) or 'no interface'} for {wish.listen_s:g} s")
         answers = multicast.search(sources, wish.listen_s, wish.port)
     tell(f"{len(answers)} {'device answers' if len(answers) == 1 else 'devices answer'}")
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        asked = list(pool.map(lambda one: _examine(one, wish), answers))
-    found = [camera for many in asked for camera in many]
+    found = [camera for many in _asked(answers, wish, stop) for camera in many]
     found += [_of_webcam(one) for one in (webcams.find() if wish.webcams else [])]
     if wish.opens:
         found = _opened(found, wish, stop, tell)
@@ -97,12 +101,26 @@ def find(
     ]
 
 
-def _examine(answer: Answer, wish: Wish) -> list[FoundCamera]:
+def _asked(answers: Sequence[Answer], wish: Wish, stop: threading.Event) -> list[list[FoundCamera]]:
+    """The cameras of each device. Whoever answers too slowly is left with what it has said by then."""
+    patience, until = Patience(), time.monotonic() + wish.ask_s
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        try:
+            jobs = [pool.submit(_examine, one, wish, patience) for one in answers]
+            waiting = set(jobs)
+            while waiting and time.monotonic() < until and not stop.is_set():
+                waiting = wait(waiting, _LOOK_S).not_done
+        finally:  # also when somebody interrupts it: the pool waits for its threads
+            patience.end()
+        return [job.result() for job in jobs]
+
+
+def _examine(answer: Answer, wish: Wish, patience: Patience) -> list[FoundCamera]:
     """The cameras of one device, each with its streams."""
     host = answer.service.host
     said = " ".join(part for part in (answer.name, answer.hardware) if part)
     try:
-        device = onvif.examine(answer.service, wish.login(host))
+        device = onvif.examine(answer.service, wish.login(host), patience)
     except DarnerError as error:
         note = str(error).removeprefix(f"{host}: ")
         denied = isinstance(error, DeniedError)

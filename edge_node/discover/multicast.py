@@ -141,7 +141,7 @@ def _listen(asking: socket.socket, found: dict[str, Answer]) -> None:
     try:
         answer = read(datagram, host)
     except (MarkupError, SourceError) as error:
-        log.info("%s answers, and cannot be used: %s", host, error)
+        log.debug("%s answers, and cannot be used: %s", host, error)  # as often as a stranger likes
         return
     if answer is not None:
         found[host] = answer

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 from edge_node.config.sources import printable
 from edge_node.discover.markup import Element
+from edge_node.discover.patience import Patience
 from edge_node.discover.soap import Conversation, DeniedError, Endpoint, Login
 from shared.errors import SourceError
 
@@ -63,18 +64,20 @@ class Device:
     notes: tuple[str, ...] = ()
 
 
-def examine(service: Endpoint, login: Login | None) -> Device:
+def examine(service: Endpoint, login: Login | None, patience: Patience | None = None) -> Device:
     """Ask a camera for its streams.
 
     Args:
         service: Its device service.
         login: User and password; None: ask without.
+        patience: Ends it early; the streams that are known by then count.
 
     Raises:
         DeniedError: It wants a login, or not this one.
         SourceError: It does not answer as ONVIF says.
     """
-    talk = Conversation(login)
+    patience = patience or Patience()
+    talk = Conversation(login, patience)
     talk.ahead = _ahead(talk, service)
     maker, model = _makers(talk, service)
     media = _media(talk, service)
@@ -93,6 +96,8 @@ def examine(service: Endpoint, login: Login | None) -> Device:
             raise
         except SourceError as error:
             notes.append(f"profile {name}: {error}")
+            if patience.over:
+                break
             continue
         source = profile.first("VideoSourceConfiguration") or profile.first("VideoSource")
         lens = "" if source is None else source.read("SourceToken")

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import http.client
 import secrets
-import ssl
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -19,6 +18,7 @@ from xml.sax.saxutils import escape
 from edge_node.capture.readers.web import body
 from edge_node.config.sources import printable
 from edge_node.discover.markup import MAX_BYTES, Element, MarkupError, parse
+from edge_node.discover.patience import Http, Https, Patience
 from shared.errors import SourceError
 
 TIMEOUT_S = 5.0
@@ -89,13 +89,14 @@ class Conversation:
 
     Args:
         login: User and password; None: ask without.
+        patience: Ends it early.
 
     Attributes:
         ahead: How far the camera's clock is ahead of ours. A camera refuses a login from another time.
     """
 
-    def __init__(self, login: Login | None) -> None:
-        self._login = login
+    def __init__(self, login: Login | None, patience: Patience | None = None) -> None:
+        self._login, self._patience = login, patience or Patience()
         self.ahead = timedelta()
 
     def ask(self, endpoint: Endpoint, action: str, inner: str, *, anonymous: bool = False) -> Element:
@@ -127,14 +128,14 @@ class Conversation:
         )
         try:
             return self._answer(request, endpoint, login)
-        except MarkupError as error:
-            raise SourceError(f"{endpoint.host}: {error}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise SourceError(f"{endpoint.host}: {_why(error)}") from None
+            why = "it takes too long to answer" if self._patience.over else _why(error)
+            raise SourceError(f"{endpoint.host}: {why}") from None
 
     def _answer(self, request: urllib.request.Request, endpoint: Endpoint, login: Login | None) -> Element:
         try:
-            with closing(_opener(endpoint, login).open(request, timeout=TIMEOUT_S)) as answer:
+            opener = _opener(endpoint, login, self._patience)
+            with closing(opener.open(request, timeout=TIMEOUT_S)) as answer:
                 document, code = body(answer, MAX_BYTES, TIMEOUT_S), 200
         except urllib.error.HTTPError as error:
             with closing(error):
@@ -166,13 +167,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return
 
 
-def _opener(endpoint: Endpoint, login: Login | None) -> urllib.request.OpenerDirector:
+def _opener(endpoint: Endpoint, login: Login | None, patience: Patience) -> urllib.request.OpenerDirector:
     """Asks one camera: directly, by HTTP digest where it wants that, and never with a readable password."""
-    unchecked = ssl.create_default_context()
-    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
     handlers: list[urllib.request.BaseHandler] = [
         urllib.request.ProxyHandler({}),
-        urllib.request.HTTPSHandler(context=unchecked),
+        Http(patience),
+        Https(patience),
         _NoRedirect(),
     ]
     if login is not None:
@@ -215,6 +215,8 @@ def _denied(endpoint: Endpoint, login: Login | None) -> DeniedError:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, MarkupError):
+        return str(error)
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, TimeoutError):
         return "it does not answer"
