@@ -71,7 +71,8 @@ def run(stop: threading.Event) -> int:
         if wait_until_answers(f"{address}health", running, stop):
             print(f"\n  Darner is running: open {address}\n", flush=True)
             print(
-                f"  MQTT: mosquitto_sub -p {mqtt_port} -v -t 'darner/v1/#' -T '+/+/+/+/+/thumbnail'",
+                f"  MQTT: mosquitto_sub -p {mqtt_port} -v -t 'darner/v1/#' -T '+/+/+/+/+/thumbnail' "
+                "-T '+/+/+/+/+/snapshot/+'",
                 flush=True,
             )
             print("  Stop: Ctrl-C\n", flush=True)
