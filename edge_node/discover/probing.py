@@ -12,7 +12,8 @@ from edge_node.capture.opening import Source
 from edge_node.capture.readers.interface import Reader
 from edge_node.capture.readers.video import Video
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.sources import kind_of
+from edge_node.config.sources import describe, kind_of
+from edge_node.mqtt_source import is_mqtt
 from edge_node.pictures import U8, in_host
 from shared.errors import SourceError
 
@@ -78,6 +79,10 @@ def probe(
     Raises:
         SourceError: No picture comes; the text says why.
     """
+    if is_mqtt(settings.source):
+        raise SourceError(
+            f"{describe(settings.source)} gives detections and no pictures, so there is nothing to try"
+        )
     settings = replace(settings, decoder="cpu", loop=False)
     if settings.reader == "auto" and kind_of(settings.source) == "stream":
         # FFmpeg names the codec. What it cannot read, GStreamer may.

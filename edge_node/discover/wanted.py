@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from edge_node.capture.readers.address import Address, parse
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.remote import with_values
 from edge_node.config.sources import check_source, describe, path_of
+from edge_node.mqtt_source import is_mqtt
 from shared.errors import MessageError, SourceError
 from shared.limits import clipped
 from shared.secrets import known
-from shared.secrets.redact import keep_address
+from shared.secrets.redact import keep_address, names_a_secret
 from shared.wire.messages import CameraChange, RemoteCameras
 
 NETWORK = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "http", "https")
@@ -45,7 +48,13 @@ def shown(source: int | str) -> str:
 
 def has_login(source: int | str) -> bool:
     """Whether a source's address has a user or a password in it, as far as its form tells."""
-    return path_of(source) is None and describe(source) != str(source)
+    if path_of(source) is not None:
+        return False
+    # No query is ever shown, but most queries hold no secret: they choose a channel or a format.
+    address, _, query = str(source).partition("?")
+    if parse(str(source)).login is not None or describe(address) != address:
+        return True
+    return any(names_a_secret(name) for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _source(where: str, change: CameraChange, before: int | str | None, allowed: RemoteCameras) -> str:
@@ -58,6 +67,10 @@ def _source(where: str, change: CameraChange, before: int | str | None, allowed:
     if path_of(source) is not None:
         raise MessageError(f"{where}: a file or a device has no user and password; leave them out")
     address = parse(source)
+    if is_mqtt(source) and not address.host[0]:
+        raise MessageError(
+            f"{where}: is on the node's own broker, with the login of mqtt; leave out user and password"
+        )
     user, password = address.login or _kept(address, before) or (None, None)
     if change.user is not None:
         user = change.user.encode()

@@ -139,6 +139,9 @@ def test_a_source_is_tried_before_it_is_saved(tmp_path: Path) -> None:
     assert (seen["codec"], seen["width"], seen["height"], seen["fps"]) == ("MJPEG", 1280, 720, 25)
     with pytest.raises(SourceError, match="Connection refused"):
         setup.commands.probe(wants(yard=CameraChange(source="rtsp://127.0.0.1:1/")), None)
+    blind = Setup(tmp_path, cameras={"gate": {"source": "mqtt:///t/scene?format=axis"}})
+    with pytest.raises(SourceError, match="no pictures, so there is nothing to try"):
+        blind.commands.probe(wants(gate=CameraChange(source="mqtt:///t/scene")), None)
     for wrong in (wants(), wants(a=None), wants(a=CameraChange(source="x"), b=None)):
         with pytest.raises(MessageError, match="cameras"):
             setup.commands.probe(wrong, None)

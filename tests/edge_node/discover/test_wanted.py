@@ -88,9 +88,19 @@ def test_a_password_needs_a_user() -> None:
 
 
 def test_whether_there_is_a_login_is_said_without_saying_which() -> None:
-    assert [has_login(one) for one in (DOOR.source, "rtsp://h/", 0, "/dev/video0")] == [
-        True,
-        False,
-        False,
-        False,
-    ]
+    with_one = (
+        DOOR.source,
+        "rtsp://u:p?x@h/",
+        "http://h/?u=a&password=b",
+        "http://h/user=a_password=b_channel=1",
+    )
+    without = ("rtsp://h/", "rtsp://h/?channel=1&subtype=0", "mqtt:///t/scene?format=axis", 0, "/dev/video0")
+    assert [one for one in (*with_one, *without) if has_login(one)] == list(with_one)
+
+
+def test_detections_on_the_nodes_own_broker_need_no_login_of_their_own() -> None:
+    gate = CameraSettings(source="mqtt:///t/scene?format=axis")
+    kept = source(CameraChange(source="mqtt:///t/scene", name="Gate"), gate)
+    assert kept == gate.source
+    with pytest.raises(MessageError, match=r"cameras\.door\.source: is on the node's own broker"):
+        source(CameraChange(source="mqtt:///t/scene", user="u", password="p"), gate)
