@@ -11,11 +11,11 @@ from shared import limits
 from shared.wire.messages import ClassVotes, TrackCrossing, TrackEnd, TrackStay
 
 POINT_EVERY_S = 0.2
-"""So often a place is noted for the path; the first and the last place are noted, too."""
+"""Seconds between places that are noted for the path; the first and the last place are noted, too."""
 STILL_AFTER_S = 1.0
-"""How far an object has moved is looked at once in so many seconds, because its box shakes."""
+"""Seconds over which it is measured whether an object moves; over fewer, the trembling of its box counts."""
 STILL_SIDES = 0.2
-"""An object that moved less than this in that time stood still; in sides of its box, the root of its area."""
+"""An object that moved less than this in that time stood still; in square roots of its box's area."""
 EDGE = 0.02
 """A box that is nearer to the picture's edge than this, in fractions of the frame, is at the edge."""
 AHEAD_S = 0.5
@@ -101,27 +101,26 @@ class Followed:
         "_path",
         "_speed",
         "_started_s",
+        "_started_us",
         "_stays",
         "_still_s",
         "_track_id",
         "_velocity",
         "_votes",
-        "started_us",
     )
 
     def __init__(self, track_id: int, age_s: float, first: Moment, box: Box, points: int) -> None:
         self._track_id = track_id
         self._started_s = first.at_s - age_s
-        self.started_us = first.captured_us - round(age_s * 1e6)
+        self._started_us = first.captured_us - round(age_s * 1e6)
         self._last, self._box, self._velocity = first, box, (0.0, 0.0)
         self._first_box, self._mark = box, (first.at_s, box)
         self._path, self._noted_s = Path(points), -math.inf
         self._votes: dict[int, list[float]] = {}  # number of detections, sum of their scores
         self._detections, self._best, self._still_s = 0, 0.0, 0.0
         self._speed = [0.0, 0.0, 0.0]  # seconds for which it is known, metres in them, highest
-        self._inside: dict[
-            str, float
-        ] = {}  # when its open stays began, seconds after the start, even below 0
+        # When its open stays began, in seconds after the start: below 0 for those that a lost track began.
+        self._inside: dict[str, float] = {}
         self._stays: list[TrackStay] = []
         self._crossings: list[TrackCrossing] = []
         self._left_out = 0
@@ -203,8 +202,8 @@ class Followed:
             },
             detections=self._detections,
             best_score=self._best,
-            started_us=max(0, self.started_us),
-            ended_us=max(0, last.captured_us, self.started_us),
+            started_us=max(0, self._started_us),
+            ended_us=max(0, last.captured_us, self._started_us),
             duration_s=duration_s,
             ended=how or ("left" if _leaves(self._box, self._velocity) else "lost"),
             path=self._path.points(),

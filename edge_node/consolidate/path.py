@@ -1,12 +1,12 @@
 """The path of a track, in few points.
 
-The points to keep are chosen while they come: of the points in a full buffer, the one goes whose loss moves
-the path least. Places are compared at equal times, so the times of the path are as true as its shape.
+Points are chosen as they arrive: when there are too many, the point whose loss moves the path least is
+dropped. Places are compared at equal times, so the times of the path are as exact as its shape.
 
-How far the path is from what was left out is known all the time, as a bound. It is the sum of what was
-accepted at each loss, as in SQUISH-E, or the diagonal of all places between two points where that is less.
-Without the latter, the bound would grow for ever while a parked car's box trembles, and the car's last metres
-would seem worth less than that.
+At any moment there is a bound on how far the path is from the dropped points. It is the sum of what was
+accepted at each loss, as in SQUISH-E, or, where that is less, the diagonal of all places between two points.
+Without the diagonal, the bound would grow for ever while the box of a parked car trembles. The car's last
+metres would then be dropped, because their loss would seem to cost less than the bound.
 
 Source: Muckell et al., "Compression of trajectory data: a comprehensive evaluation and new approach",
 GeoInformatica 18, 2014.
