@@ -137,7 +137,7 @@ class HomeAssistant:
             if known.get(name) == camera:
                 devices[path] = self._devices[path]
             else:
-                devices[path] = fitting(device(config, name, camera), f"camera {name}")
+                devices[path] = device(config, name, camera)
         return devices
 
     def _welcome(self) -> None:
@@ -177,7 +177,7 @@ class HomeAssistant:
         return self._devices.get(path) or shell(".".join(["darner", *names]))
 
     def _publish(self, path: str, payload: dict[str, Any]) -> None:
-        payload = fitting(payload, path)
+        payload = fitting(payload, path, self._client.room(path))
         self._client.set_state(topics.DISCOVERY, path, orjson.dumps(payload))
 
     def _later(self, path: str) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 
 from edge_node import __version__
-from shared import limits
 
 log = logging.getLogger("darner.homeassistant")
 
@@ -170,26 +169,27 @@ def described(components: Components, device: Keys) -> Keys:
     }
 
 
-def fitting(payload: Keys, whose: str) -> Keys:
+def fitting(payload: Keys, path: str, room: int) -> Keys:
     """A device's payload, without the last of its entities where a message has no room for all.
 
     Args:
         payload: The discovery payload.
-        whose: Whose device it is, for the log.
+        path: Its topic, for the log.
+        room: How many bytes the message may have.
     """
     components: Keys = payload["components"]
-    room = limits.PAYLOAD_BYTES - len(orjson.dumps(payload | {"components": {}}))
+    left = room - len(orjson.dumps(payload | {"components": {}}))
     fits: Keys = {}
     for key, component in components.items():
-        room -= len(orjson.dumps({key: component}))
-        if room < 0:
+        left -= len(orjson.dumps({key: component}))
+        if left < 0:
             log.warning(
                 "%s: Home Assistant learns of %d of its %d entities and triggers, because a message holds "
                 "%d bytes: use fewer zones and lines",
-                whose,
+                path,
                 len(fits),
                 len(components),
-                limits.PAYLOAD_BYTES,
+                room,
             )
             break
         fits[key] = component

@@ -26,8 +26,15 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import messages, topics
-from tests.conftest import REPO, Mosquitto, wait_until
-from tests.edge_node.publish.homeassistant.rules import PLATFORMS, check, config, present, rendered
+from tests.conftest import REPO, Mosquitto, MosquittoProcess, wait_until
+from tests.edge_node.publish.homeassistant.rules import (
+    EVERY_RULE,
+    PLATFORMS,
+    check,
+    config,
+    present,
+    rendered,
+)
 
 
 @dataclass
@@ -40,7 +47,7 @@ class Announcing:
 
 @contextmanager
 def announcing(
-    broker: Mosquitto, settings: EdgeConfig, clock: Callable[[], float] = time.monotonic
+    broker: Mosquitto | MosquittoProcess, settings: EdgeConfig, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Announcing]:
     """Discovery as `python -m edge_node` wires it."""
     with Client(MqttSettings(url=broker.url), name="edge") as client:
@@ -71,7 +78,7 @@ class Found:
 
 
 @contextmanager
-def reading(broker: Mosquitto, prefix: str) -> Iterator[Found]:
+def reading(broker: Mosquitto | MosquittoProcess, prefix: str) -> Iterator[Found]:
     with Client(MqttSettings(url=broker.url), name="reader") as reader:
         yield Found(reader, prefix)
 
@@ -179,6 +186,22 @@ def test_home_assistants_start_is_answered(broker: Mosquitto) -> None:
         ha.publish(topics.EVENTS, f"{prefix}/status", b"offline")
         with pytest.raises(TimeoutError):
             ha.received.get(0.5)
+
+
+def test_a_broker_that_takes_small_messages_only_gets_what_fits(tmp_path: Path) -> None:
+    many = {f"zone-{i}": EVERY_RULE for i in range(20)}
+    settings = config({"zones": many, "lines": {}}, homeassistant={"enabled": True, "prefix": "ha-small"})
+    small = MosquittoProcess(tmp_path, extra="max_packet_size 40000")
+    small.start()
+    try:
+        with announcing(small, settings), reading(small, "ha-small") as ha:
+            street = "ha-small/device/box/street/config"
+            wait_until(lambda: street in ha.now())
+            components = ha.now()[street]["components"]
+            assert 30_000 < len(orjson.dumps(components)) < 40_000
+            assert {"objects", "status", "paused", "zone-zone-0-count"} <= set(components)
+    finally:
+        small.kill()
 
 
 def test_a_prefix_that_cannot_stand_in_a_topic_is_a_config_error() -> None:

@@ -281,10 +281,10 @@ def test_a_camera_with_twenty_zones_stays_below_128_kb() -> None:
 
 def test_more_than_a_message_holds_is_left_out_from_the_end_and_said(caplog: Any) -> None:
     payload = street({"zones": {f"zone-{i}": EVERY_RULE for i in range(256)}, "lines": {}})
-    fits = fitting(payload, "camera street")
+    fits = fitting(payload, "camera street", limits.PAYLOAD_BYTES)
     assert len(orjson.dumps(fits)) <= limits.PAYLOAD_BYTES < len(orjson.dumps(payload))
     assert list(payload["components"])[: len(fits["components"])] == list(fits["components"])
     assert "camera street" in caplog.text
     assert "use fewer zones" in caplog.text
     small = street()
-    assert fitting(small, "camera street") == small
+    assert fitting(small, "camera street", limits.PAYLOAD_BYTES) == small
