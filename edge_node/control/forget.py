@@ -51,10 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=f"{called('darner-edge', 'edge_node')} forget",
         description=__doc__,
-        epilog="Run it while Home Assistant runs, so that it hears of it. The user needs the rights of "
-        "the node: with broker/acl, take the node's own user.",
+        epilog="Run it while Home Assistant runs, so that it removes the devices. The user needs the "
+        "rights of the node: with broker/acl, take the node's own user.",
     )
-    parser.add_argument("node", metavar="NODE", help="the node's name, as in its topics")
+    parser.add_argument("node", metavar="NODE", help="the node's identifier, as in its topics")
     parser.add_argument("--mqtt-url", metavar="URL", help="the broker, such as mqtt://HOST:1883")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file with the broker and homeassistant.prefix"

@@ -35,7 +35,7 @@ class Leftovers:
     Args:
         client: The connection.
         prefix: The prefix of the node's topics.
-        node: The node's name.
+        node: The node's identifier.
         session: The node's session.
         definitions: The cameras, and the zones and lines of each.
         clock: Monotonic seconds.
