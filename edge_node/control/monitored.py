@@ -57,7 +57,7 @@ class Monitoring:
 
     Args:
         settings: Where to listen.
-        node: The node's name.
+        node: The node's identifier.
 
     Raises:
         ConfigError: On entering: the port cannot be opened.

@@ -23,7 +23,7 @@ class Exporter(Collector):
     So a scrape costs the pipeline little, however many ask.
 
     Args:
-        node: The node's name.
+        node: The node's identifier.
 
     Attributes:
         look: Gives what is known now; None while the node's parts are being built. It must not wait.

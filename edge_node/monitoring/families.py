@@ -1,4 +1,4 @@
-"""Prometheus' metric families, all with the node's name: what the files beside this one fill."""
+"""Prometheus' metric families, all with the node's identifier: what the files beside this one fill."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class Seen:
 
 
 class Families:
-    """Makes metric families whose first label is the node.
+    """Makes metric families whose first label is the node's identifier.
 
     Args:
-        node: The node's name.
+        node: The node's identifier.
     """
 
     def __init__(self, node: str) -> None:

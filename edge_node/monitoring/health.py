@@ -33,7 +33,7 @@ class Health:
     """Answers /health and /ready.
 
     Args:
-        node: The node's name.
+        node: The node's identifier.
 
     Attributes:
         look: Gives the node's condition; None while its parts are being built. It must not wait.

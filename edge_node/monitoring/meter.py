@@ -22,7 +22,7 @@ class Meter:
     Each attribute has one thread that writes it; any thread may read it.
 
     Args:
-        cameras: Their names.
+        cameras: Their identifiers.
         class_names: By class id.
 
     Attributes:

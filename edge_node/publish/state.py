@@ -242,7 +242,7 @@ class NodeState:
         self.gone()
 
     def names(self) -> dict[str, str]:
-        """What people call each camera; its key where it has no name."""
+        """What people call each camera; its identifier where it has no name."""
         return {name: camera.name or name for name, camera in self._cameras.items()}
 
     def node_name(self) -> str:
