@@ -36,6 +36,21 @@ class Triggered:
     after: str | None
 
 
+def device_triggers(server: HomeAssistant, identifier: str) -> dict[str, dict[str, Any]]:
+    """The triggers that the automation editor offers for a device, by type and subtype.
+
+    Args:
+        server: Home Assistant.
+        identifier: Of the device.
+    """
+    listed = server.ask("device_automation/trigger/list", device_id=server.devices()[identifier]["id"])
+    return {
+        f"{one['type']} {one['subtype']}": {key: one[key] for key in one if key != "metadata"}
+        for one in listed
+        if one["domain"] == "mqtt"
+    }
+
+
 def install(server: HomeAssistant, identifier: str) -> set[str]:
     """Make an automation for every occupancy, event and device trigger of a device, as its editor does.
 
@@ -61,10 +76,7 @@ def install(server: HomeAssistant, identifier: str) -> set[str]:
         elif name.startswith("event."):
             come = {"not_from": "unavailable", "not_to": ["unavailable", "unknown"]}
             triggers[unique_id] = {"trigger": "state", "entity_id": name} | come
-    for one in server.ask("device_automation/trigger/list", device_id=device):
-        if one["domain"] == "mqtt":
-            wanted = {key: one[key] for key in one if key != "metadata"}
-            triggers[f"{one['type']} {one['subtype']}"] = wanted
+    triggers |= device_triggers(server, identifier)
     for number, (of, trigger) in enumerate(sorted(triggers.items())):
         action = {"level": "warning", "logger": "triggered", "message": _MESSAGE % of}
         server.post(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.homeassistant.account import compare, reasons
-from tests.homeassistant.automations import install, triggered
+from tests.homeassistant.automations import device_triggers, install, triggered
 from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, ZONES, Site
 
 SAME_MOMENT_S = 0.05
@@ -103,9 +103,12 @@ def test_the_button_reloads_the_configuration(site: Site) -> None:
 
 
 def test_each_event_and_trigger_runs_once(site: Site) -> None:
+    offered = {"crossed in path", "crossed out path", "entered junction", "loitering junction"}
+    # Home Assistant offers them some time after it has started.
+    wait_until(lambda: offered <= device_triggers(site.server, DEVICE).keys(), SETTLES_WITHIN_S)
     waiting = install(site.server, DEVICE)
     assert {f"{DEVICE}.zone-{zone}-event" for zone in ZONES} | {f"{DEVICE}.line-path-event"} <= waiting
-    assert {"crossed in path", "crossed out path", "entered junction", "loitering junction"} <= waiting
+    assert offered <= waiting
     site.scene.nobody()
     site.wait_state("zone-everywhere-occupied", "off")
     time.sleep(1)
