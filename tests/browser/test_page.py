@@ -321,7 +321,8 @@ def test_a_frame_that_was_held_up_on_its_way_is_not_drawn(
             const { Tile } = await import("/static/live/tile.js");
             const { ServerClock } = await import("/static/common/clock.js");
             const canvas = document.querySelector("canvas");
-            const jpeg = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg"));
+            const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg"));
+            const jpeg = new Uint8Array(await picture.arrayBuffer());
             const clock = new ServerClock();
             let done = 0;
             const tile = new Tile("n", "c", clock, () => { done += 1; });
@@ -353,8 +354,12 @@ def test_states_of_nodes_and_cameras_are_shown(
     expect(state).to_have_text("streaming")
     edge.zone("yard", "square", occupancy=2)
     expect(page.locator(".camera-zones")).to_have_attribute("data-live", "true")
+    edge.frame("yard", 20)
+    objects = page.locator(".tile dl div", has_text="Objects").locator("dd")
+    expect(objects).to_have_text("1")
     edge.camera_status("yard", "reconnecting", reason="connection refused")
     expect(state).to_have_text("reconnecting")
+    expect(objects).to_have_text("–")
     expect(page.locator(".notice")).to_contain_text("connection refused")
     edge.announce("yard", online=False)
     expect(state).to_have_text("node offline")

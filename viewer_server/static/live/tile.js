@@ -286,7 +286,8 @@ export class Tile {
     this.#refreshNotice(quiet, now);
     const count = this.detections?.objects.length ?? 0;
     this.#facts.fps.textContent = this.#shown ? `${((this.#drawn.length * 1000) / FPS_OVER_MS).toFixed(1)} per s` : "–";
-    this.#facts.objects.textContent = this.#shown ? String(count) : "–";
+    // What was in the picture when the node or the camera went away says nothing about now.
+    this.#facts.objects.textContent = this.#shown && this.isLive ? String(count) : "–";
     this.#refreshAge(quiet || this.#paused);
     this.#refreshMore();
     this.suspects.refresh();
