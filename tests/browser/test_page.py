@@ -359,7 +359,7 @@ def test_states_of_nodes_and_cameras_are_shown(
     expect(objects).to_have_text("1")
     edge.camera_status("yard", "reconnecting", reason="connection refused")
     expect(state).to_have_text("reconnecting")
-    expect(objects).to_have_text("–")
+    expect(objects).to_have_text("\N{EN DASH}")
     expect(page.locator(".notice")).to_contain_text("connection refused")
     edge.announce("yard", online=False)
     expect(state).to_have_text("node offline")
