@@ -180,10 +180,14 @@ def _opened(
             [pool.submit(_open, stream, wish.login(camera.address), wish, stop) for stream in camera.streams]
             for camera in found
         ]
-        return [
-            replace(camera, streams=largest_first(job.result() for job in its))
-            for camera, its in zip(found, jobs, strict=True)
-        ]
+        try:
+            return [
+                replace(camera, streams=largest_first(job.result() for job in its))
+                for camera, its in zip(found, jobs, strict=True)
+            ]
+        except BaseException:  # such as an interrupt: the pool waits for its threads
+            stop.set()
+            raise
 
 
 def _open(stream: FoundStream, login: Login | None, wish: Wish, stop: threading.Event) -> FoundStream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -21,9 +22,14 @@ WATCH_S = 2.0
 """How long the pictures are counted, seconds."""
 GIVE_UP_S = 15.0
 """After this time without a picture no further way is tried, seconds."""
+WHOLE_S = 33.0
+"""How long anybody waits for a source, seconds. Libraries can hang in one whose bytes come one by one."""
 MOST_PICTURES = 300
 _WAYS = 3
 """Ways to read an RTSP camera that are tried: FFmpeg or GStreamer, TCP or UDP."""
+_LOOK_S = 0.1
+_trying = threading.BoundedSemaphore(8)
+"""The most sources that are tried at once, with those in which a library hangs."""
 _CODECS = {
     "h264": "H.264",
     "avc1": "H.264",
@@ -67,6 +73,7 @@ def probe(
     stop: threading.Event,
     watch_s: float = WATCH_S,
     clock: Callable[[], float] = time.monotonic,
+    whole_s: float = WHOLE_S,
 ) -> Probed:
     """Open a source as the node would, watch it for a while, and close it again.
 
@@ -75,6 +82,7 @@ def probe(
         stop: Ends it early.
         watch_s: How long to watch, seconds.
         clock: Seconds.
+        whole_s: How long to wait for all of it, seconds.
 
     Raises:
         SourceError: No picture comes; the text says why.
@@ -83,6 +91,32 @@ def probe(
         raise SourceError(
             f"{describe(settings.source)} gives detections and no pictures, so there is nothing to try"
         )
+    if not _trying.acquire(blocking=False):
+        raise SourceError("too many sources are tried, or never answer; try again later, or restart the node")
+    answer: Future[Probed] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(_tried(settings, stop, watch_s, clock))
+        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+            answer.set_exception(error)
+        finally:
+            _trying.release()
+
+    # A daemon: one that hangs in a library must hold up neither whoever waits nor the end of the process.
+    threading.Thread(target=run, name="probe", daemon=True).start()
+    until = time.monotonic() + whole_s
+    while not answer.done() and time.monotonic() < until and not stop.is_set():
+        wait([answer], _LOOK_S)
+    if not answer.done():
+        why = "was not tried to the end" if stop.is_set() else f"gives nothing usable within {whole_s:g} s"
+        raise SourceError(f"{describe(settings.source)} {why}")
+    return answer.result()
+
+
+def _tried(
+    settings: CameraSettings, stop: threading.Event, watch_s: float, clock: Callable[[], float]
+) -> Probed:
     settings = replace(settings, decoder="cpu", loop=False)
     if settings.reader == "auto" and kind_of(settings.source) == "stream":
         # FFmpeg names the codec. What it cannot read, GStreamer may.

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.discover.find import Wish, find
+from edge_node.discover.probing import probe
+from shared.errors import SourceError
 
 
 @pytest.fixture
@@ -56,3 +59,13 @@ def test_a_search_that_is_stopped_ends_although_devices_are_slow(dripping: int) 
     found = find(Wish(side=416, hosts=hosts, webcams=False), stop)
     assert time.monotonic() - started < 3
     assert {camera.notes for camera in found} == {("it takes too long to answer",)}
+
+
+def test_a_stream_in_which_a_library_hangs_is_given_up(dripping: int) -> None:
+    started = time.monotonic()
+    camera = CameraSettings(source=f"rtsp://u:swordfish-77@127.0.0.1:{dripping}/x")
+    with pytest.raises(
+        SourceError, match=rf"^rtsp://127.0.0.1:{dripping}/x gives nothing usable within 0.3 s"
+    ):
+        probe(camera, threading.Event(), whole_s=0.3)
+    assert time.monotonic() - started < 3
