@@ -69,8 +69,8 @@ RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
 demo: .venv/.run
 	@$(BIN)/python -m edge_node.demo
 
-# Whole files side by side, one more than processors, since tests wait much; what measures short times by itself, after.
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
+# Whole files side by side, two more than processors, since tests wait much; what measures short times by itself, after.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 2 : 8)))
 # Where Python may not keep what it has compiled, as in many containers, each program that a test starts compiles itself anew.
 test test-timing: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev

@@ -233,7 +233,7 @@ class Node:
         """Let monitors see the parts."""
         parts = self._parts
         if parts.monitoring is not None and parts.meter is not None:
-            from edge_node.control.monitored import Parts as Shown
+            from edge_node.control.monitored import Shown
 
             parts.monitoring.begin(
                 Shown(

@@ -24,7 +24,7 @@ from shared.wire.messages import Metrics, ModelInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Shown:
     """The parts of a running node that monitors ask about.
 
     Attributes:
@@ -87,7 +87,7 @@ class Monitoring:
         """The port in use."""
         return self._server.port
 
-    def begin(self, parts: Parts) -> None:
+    def begin(self, parts: Shown) -> None:
         """Show these parts from now on."""
         self._exporter.look = lambda: _now(parts)
         self._health.look = lambda: _condition(parts)
@@ -97,7 +97,7 @@ class Monitoring:
         self._exporter.update(message)
 
 
-def _now(parts: Parts) -> Now:
+def _now(parts: Shown) -> Now:
     model, backend, device = parts.running()
     publisher = parts.publisher
     states = publisher.state.camera_states()
@@ -122,7 +122,7 @@ def _now(parts: Parts) -> Now:
     )
 
 
-def _condition(parts: Parts) -> Condition:
+def _condition(parts: Shown) -> Condition:
     stopping = parts.stopping()
     faults = []
     if parts.pipeline.error is not None:

@@ -13,7 +13,7 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.settings import PrometheusSettings
 from edge_node.control.late_stages import LateStages
-from edge_node.control.monitored import Monitoring, Parts
+from edge_node.control.monitored import Monitoring, Shown
 from edge_node.monitoring.meter import Meter
 from shared.service.watchdog import Look, Stage, Watchdog
 from shared.wire.messages import ModelInfo
@@ -35,7 +35,7 @@ class Scene:
 
     def begin(self) -> None:
         self.monitoring.begin(
-            Parts(
+            Shown(
                 client=self.client,
                 publisher=self.publisher,
                 pipeline=self.pipeline,

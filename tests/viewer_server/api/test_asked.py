@@ -45,10 +45,26 @@ def edge(own_broker: Any) -> Iterator[AnsweringEdge]:
 
 
 @pytest.fixture
-def viewer(own_broker: Any, edge: AnsweringEdge, tmp_path: Path) -> Iterator[ViewerProcess]:
+def viewer(
+    own_broker: Any,
+    edge: AnsweringEdge,  # noqa: ARG001 - must be there first
+    tmp_path: Path,
+) -> Iterator[ViewerProcess]:
     with ViewerProcess(own_broker.url, tmp_path) as process:
-        process.wait(cameras=len([edge]))
+        wait_for_zones(process)
         yield process
+
+
+def wait_for_zones(viewer: ViewerProcess) -> None:
+    """Wait until the viewer has the camera's definitions, which can come later than the camera."""
+
+    def are_there() -> bool:
+        try:
+            return bool(viewer.get("/api/v1/zones/test/yard/versions"))
+        except urllib.error.HTTPError:
+            return False
+
+    wait_until(are_there)
 
 
 def post(
@@ -81,7 +97,7 @@ def test_an_older_node_says_no_code_and_its_version_tells_a_conflict(own_broker:
     with ViewerProcess(own_broker.url, tmp_path) as viewer, FakeEdge(own_broker.url) as edge:
         edge.announce("yard")
         edge.zones("yard", square, {}, version=3)
-        viewer.wait(cameras=1)
+        wait_for_zones(viewer)
         edge.client.subscribe(edge.path(topics.REQUEST, command="zones.set"), 1)
         answering = threading.Thread(target=refuse_as_before_codes, args=(edge,), daemon=True)
         answering.start()
@@ -200,7 +216,7 @@ def listening(
 ) -> Iterator[ViewerProcess]:
     folder = tmp_path_factory.mktemp("viewer")
     with ViewerProcess(broker.url, folder, f"mqtt.prefix={saying.prefix}", "history.path=null") as viewer:
-        viewer.wait(cameras=1)
+        wait_for_zones(viewer)
         yield viewer
 
 
@@ -353,7 +369,7 @@ def test_earlier_versions_survive_a_restart_of_the_viewer(viewer: ViewerProcess,
     post(viewer, BODY | {"version": 2, "zones": {}})
     viewer.stop()
     viewer.start()
-    viewer.wait(cameras=1)
+    wait_for_zones(viewer)
     seen = versions(viewer)
     assert [version["version"] for version in seen] == [3, 2, 1]
     assert [list(version["zones"]) for version in seen] == [[], ["square"], []]
