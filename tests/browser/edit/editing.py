@@ -22,6 +22,7 @@ def open_camera(open_page: OpenPage, viewer: ViewerProcess, edge: AnsweringEdge,
     page.locator(".solo canvas").wait_for()
     edge.frame("yard", 20)
     wait_drawn(page, "yard", 20)
+    page.locator(".solo .tools button.primary:enabled").wait_for()  # the editor is loaded
     return page
 
 

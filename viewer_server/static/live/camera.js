@@ -13,7 +13,8 @@ import { toggles } from "./options.js";
 /** @param {Parameters<typeof import("./inspect.js").inspect>} given */
 const inspect = async (...given) => (await import("./inspect.js")).inspect(...given); // loaded when needed
 
-const editor = async () => import("../edit/editor.js"); // the page of all cameras does without
+/** @type {typeof import("../edit/editor.js") | null} */
+let editing = null; // the page of all cameras does without
 
 export class CameraPage {
   /** @type {Editor | null} */
@@ -21,6 +22,13 @@ export class CameraPage {
   /** @type {Tile | null} */
   tile = null;
   #maskButton = button("Draw a mask", () => this.edit("mask"));
+  #editButtons = [
+    button("Draw a counting line", () => this.edit("line"), { class: "button primary" }),
+    button("Draw a zone", () => this.edit("zone")),
+    this.#maskButton,
+    button("Edit zones, lines and masks", () => this.edit()),
+  ];
+
   #toggles = toggles(() => this.tile?.repaint());
   #pauseButton = button("Pause", () => (this.tile?.paused ? this.#resume() : this.#pause()));
 
@@ -42,7 +50,7 @@ export class CameraPage {
       tile.onpick = (object) => object && this.#select(object.track_id);
       this.#showTools(tile);
       this.refresh();
-      editor().catch(() => {}); // so that it is there when somebody draws, who is told if it is not
+      this.#load(tile);
     }
     if (tool) this.edit(tool);
   }
@@ -81,14 +89,35 @@ export class CameraPage {
   }
 
   /** @param {Kind} [tool] Begins to draw one. */
-  async edit(tool) {
+  edit(tool) {
     const { tile } = this;
     if (!tile) return;
+    if (!editing) {
+      this.#load(tile).then(() => editing && tile === this.tile && this.edit(tool));
+      return;
+    }
     this.#resume();
-    const editing = await editor().catch((error) => this.#showTools(tile, `The editor cannot be loaded: ${messageOf(error)}`));
-    if (!editing || tile !== this.tile) return; // the page was left meanwhile
     this.#editor ??= new editing.Editor(tile, () => this.classesOf(tile.node), (said) => this.#edited(tile, said));
     if (tool) this.#editor.draw(tool);
+  }
+
+  /**
+   * Loads the editor. Nobody can press its buttons until it is there, so no key that is pressed next is lost.
+   * @param {Tile} tile
+   */
+  async #load(tile) {
+    this.#enable(Boolean(editing));
+    try {
+      editing ??= await import("../edit/editor.js");
+    } catch (error) {
+      if (tile === this.tile) this.#showTools(tile, `The editor cannot be loaded: ${messageOf(error)}`);
+    }
+    this.#enable(true);
+  }
+
+  /** @param {boolean} enabled */
+  #enable(enabled) {
+    for (const one of this.#editButtons) one.disabled = !enabled;
   }
 
   /**
@@ -113,10 +142,7 @@ export class CameraPage {
   #showTools(tile, said = "") {
     tile.tools.replaceChildren(
       element("div", { class: "bar" },
-        button("Draw a counting line", () => this.edit("line"), { class: "button primary" }),
-        button("Draw a zone", () => this.edit("zone")),
-        this.#maskButton,
-        button("Edit zones, lines and masks", () => this.edit()),
+        ...this.#editButtons,
         this.#pauseButton,
         this.#toggles.root),
       element("p", { class: "said", role: "status" }, said),
