@@ -22,6 +22,7 @@ import optimization.__main__
 import shared.conformance.__main__
 import shared.replay.__main__
 import viewer_server.__main__
+from tests.docs import written
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "commands.md"
 
@@ -97,19 +98,7 @@ def _stop(self: argparse.ArgumentParser, *_: object) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.document_commands", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is stale")
-    options = parser.parse_args(arguments)
-    text = page()
-    if PAGE.exists() and PAGE.read_text() == text:
-        return 0
-    if options.check:
-        print(f"{PAGE} is stale; run: make docs", file=sys.stderr)
-        return 1
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(text)
-    print(f"wrote {PAGE}")
-    return 0
+    return written.run("tests.document_commands", __doc__, PAGE, page, arguments)
 
 
 def page() -> str:

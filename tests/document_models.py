@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from edge_node.assets.known import KnownModel, Licence
 from edge_node.assets.zoo import ZOO
 from edge_node.models.auto import relative
+from tests.docs import written
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "models.md"
 
@@ -56,18 +56,7 @@ _FILES = """
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.document_models", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is stale")
-    options = parser.parse_args(arguments)
-    text = page()
-    if PAGE.exists() and PAGE.read_text() == text:
-        return 0
-    if options.check:
-        print(f"{PAGE} is stale; run: make docs", file=sys.stderr)
-        return 1
-    PAGE.write_text(text)
-    print(f"wrote {PAGE}")
-    return 0
+    return written.run("tests.document_models", __doc__, PAGE, page, arguments)
 
 
 def page() -> str:

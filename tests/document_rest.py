@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from tests.docs import written
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "reference" / "rest.md"
@@ -28,18 +29,13 @@ problems ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). {errors}.
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.document_rest", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is stale")
-    options = parser.parse_args(arguments)
-    text = page(json.loads((DOCS / "openapi.json").read_text()))
-    if PAGE.exists() and PAGE.read_text() == text:
-        return 0
-    if options.check:
-        print(f"{PAGE} is stale; run: make docs", file=sys.stderr)
-        return 1
-    PAGE.write_text(text)
-    print(f"wrote {PAGE}")
-    return 0
+    return written.run(
+        "tests.document_rest",
+        __doc__,
+        PAGE,
+        lambda: page(json.loads((DOCS / "openapi.json").read_text())),
+        arguments,
+    )
 
 
 def page(document: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.wire import topics
+from tests.docs import written
 from tests.edge_node.monitoring.seen import everything, exporter
 from tests.viewer_server.wire import status
 from viewer_server.live.hub import Hub
@@ -86,18 +86,7 @@ def _table(text: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.docs.document_metrics", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is stale")
-    options = parser.parse_args(arguments)
-    text = page()
-    if PAGE.exists() and PAGE.read_text() == text:
-        return 0
-    if options.check:
-        print(f"{PAGE} is stale; run: make docs", file=sys.stderr)
-        return 1
-    PAGE.write_text(text)
-    print(f"wrote {PAGE}")
-    return 0
+    return written.run("tests.docs.document_metrics", __doc__, PAGE, page, arguments)
 
 
 if __name__ == "__main__":
