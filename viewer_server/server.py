@@ -87,7 +87,7 @@ def run(config: ViewerConfig) -> int:
         os.kill(os.getppid(), signal.SIGTERM)
 
     desk = _desk(config.label)
-    hello = {"version": version("darner"), "broker": config.mqtt.url, "prefix": config.mqtt.prefix}
+    hello = {"version": version("darner"), "broker": config.mqtt.shown, "prefix": config.mqtt.prefix}
     quotas = Quotas(config.quotas)
     hub = Hub(State(config.mqtt.prefix, quotas), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)

@@ -55,7 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         "rights of the node: with broker/acl, take the node's own user.",
     )
     parser.add_argument("node", metavar="NODE", help="the node's identifier, as in its topics")
-    parser.add_argument("--mqtt-url", metavar="URL", help="the broker, such as mqtt://HOST:1883")
+    parser.add_argument(
+        "--mqtt-url",
+        metavar="URL",
+        help="the broker, such as mqtt://HOST:1883; a cluster's addresses with commas between them",
+    )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file with the broker and homeassistant.prefix"
     )
@@ -74,7 +78,7 @@ def _forget(options: argparse.Namespace) -> None:
     discovery = check_prefix(config.homeassistant.prefix, "homeassistant.prefix")
     found = _retained(config.mqtt, node, discovery)
     if not found:
-        print(f"{redact(config.mqtt.url)} retains nothing of a node {node!r}.")
+        print(f"{redact(config.mqtt.shown)} retains nothing of a node {node!r}.")
         return
     if not options.force and holder(config.mqtt, node, "", "forget") is not None:
         raise BrokerError(f"node {node!r} is running: stop it first, or add --force")
@@ -117,7 +121,7 @@ def _retained(settings: MqttSettings, node: str, discovery: str) -> list[str]:
 def _listed(found: Sequence[str], node: str, settings: MqttSettings) -> Iterable[str]:
     """What will be cleared, in words: Home Assistant's devices, and the topics by their first levels."""
     state = f"{settings.prefix}/{node}/"
-    yield f"{redact(settings.url)} retains {len(found)} topics of node {node}:"
+    yield f"{redact(settings.shown)} retains {len(found)} topics of node {node}:"
     groups: Counter[str] = Counter()
     for path in found:
         if path.startswith(state):
@@ -142,5 +146,5 @@ def _clear(settings: MqttSettings, paths: Sequence[str]) -> None:
             client.set_state(topics.INFO, path, b"")  # the row says QoS 1, as all retained state has
         if not client.finish(MOST_S):
             raise BrokerError(
-                f"{redact(settings.url)} has not confirmed everything in {MOST_S:.0f} s: run this again"
+                f"{redact(settings.shown)} has not confirmed everything in {MOST_S:.0f} s: run this again"
             )

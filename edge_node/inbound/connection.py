@@ -10,7 +10,7 @@ from edge_node.mqtt_source import MqttSource
 from shared import clock, limits
 from shared.channel import Channel
 from shared.errors import BrokerError
-from shared.mqtt.address import MqttSettings, parse_url
+from shared.mqtt.address import Address, MqttSettings, addresses, parse_url
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 
@@ -113,4 +113,4 @@ def settings_of(source: MqttSource, own: MqttSettings) -> MqttSettings:
 
 def is_own(source: MqttSource, own: MqttSettings, path: str) -> bool:
     """Whether a source is what the camera itself publishes, as far as addresses tell."""
-    return source.topic == path and (not source.host or parse_url(source.url) == parse_url(own.url))
+    return source.topic == path and (not source.host or Address(*parse_url(source.url)) in addresses(own))

@@ -91,12 +91,17 @@ def children(kind: Any, value: object) -> Iterator[tuple[str, Any, Any]]:
             yield from ((key, hint, getattr(value, key)) for key, hint in hints.items())
     elif typing.get_origin(kind) is dict and isinstance(value, dict):
         yield from ((str(key), typing.get_args(kind)[1], item) for key, item in value.items())
-    elif typing.get_origin(kind) in (tuple, list) and isinstance(value, (list, tuple)):
-        inner = typing.get_args(kind)
+    elif isinstance(value, (list, tuple)) and (listed := _listed(kind)) is not None:
+        inner = typing.get_args(listed)
         repeated = len(inner) == 1 or inner[-1] is Ellipsis
         for index, item in enumerate(value):
             if repeated or index < len(inner):
                 yield str(index), inner[0] if repeated else inner[index], item
+
+
+def _listed(kind: Any) -> Any:
+    """The list that a type allows, which may be one type among several; None if it allows no list."""
+    return next((one for one in members(kind) if typing.get_origin(one) in (tuple, list)), None)
 
 
 def is_section(kind: Any) -> bool:
@@ -129,7 +134,8 @@ def from_text(kind: Any, text: str, where: str) -> Any:
     """A value from the environment or the command line.
 
     A text key takes the characters as they are. Lists are separated by commas, or written as in YAML, as are
-    sections. An empty value is null where the key allows null.
+    sections. Where a key takes a text or a list of texts, a comma makes a list. An empty value is null where
+    the key allows null.
 
     Args:
         kind: The declared type of the key.
@@ -146,13 +152,14 @@ def from_text(kind: Any, text: str, where: str) -> Any:
     inner = plain(kind)
     if is_word(kind) and is_section(inner):
         return parse(text, where) if text.lstrip().startswith("{") else Plain(text.strip())
-    if is_word(kind):
+    listed = _listed(kind)
+    if is_word(kind) and not (listed and ("," in text or text.lstrip().startswith("["))):
         whole = int in allowed and re.fullmatch(r"0|[1-9][0-9]{0,8}", text)
         return int(text) if whole else text
-    if typing.get_origin(inner) in (tuple, list):
+    if listed is not None:
         if text.lstrip().startswith("["):
             return parse(text, where)
-        words = any(map(_is_text, members(typing.get_args(inner)[0])))
+        words = any(map(_is_text, members(typing.get_args(listed)[0])))
         return [(str if words else Plain)(item.strip()) for item in text.split(",")] if text.strip() else []
     if is_section(inner) or inner is Any:
         return parse(text, where)

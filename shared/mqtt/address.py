@@ -17,15 +17,21 @@ from shared.wire.topics import DEFAULT_PREFIX
 
 log = logging.getLogger("darner.mqtt")
 
+MOST_ADDRESSES = 16
+"""Addresses that one list may have; each may cost some seconds when all are tried."""
+_HERE = ("127.0.0.1", "::1", "localhost")
+
 
 @dataclass(frozen=True, kw_only=True)
 class MqttSettings:
     """How to reach the broker."""
 
     url: Annotated[
-        str,
+        str | tuple[Annotated[str, Meta(extra=ADDRESS)], ...],
         Meta(
-            description="mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; default ports 1883 and 8883",
+            description="mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; default ports 1883 and 8883. A list "
+            "has up to 16 addresses of one cluster: the first is chosen at random, another one after each "
+            "failed or lost connection",
             extra=ADDRESS,
         ),
     ] = "mqtt://127.0.0.1:1883"
@@ -73,6 +79,52 @@ class MqttSettings:
         ),
     ] = 8
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of the broker, or of the members of its cluster."""
+        return (self.url,) if isinstance(self.url, str) else self.url
+
+    @property
+    def shown(self) -> str:
+        """The addresses as one text for people, without what should not stand in them."""
+        return ", ".join(map(redact_address, self.urls))
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where one broker listens."""
+
+    host: str
+    port: int
+    encrypted: bool
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def addresses(settings: MqttSettings) -> tuple[Address, ...]:
+    """All addresses, in the order of the settings.
+
+    Raises:
+        ConfigError: One is no address of a broker, or they do not go together.
+    """
+    if not 1 <= len(settings.urls) <= MOST_ADDRESSES:
+        raise ConfigError(
+            f"mqtt.url: has {len(settings.urls)} addresses; write 1 to {MOST_ADDRESSES} addresses of one "
+            "broker or cluster"
+        )
+    found = tuple(Address(*parse_url(url)) for url in settings.urls)
+    twice = [one for index, one in enumerate(found) if one in found[:index]]
+    if twice:
+        raise ConfigError(f"mqtt.url: names {twice[0]} twice; leave out one of them")
+    if len({one.encrypted for one in found}) > 1:
+        plain = next(one for one in found if not one.encrypted)
+        raise ConfigError(
+            f"mqtt.url: has addresses with TLS and {plain} without; write all with mqtts:// or all with "
+            "mqtt://, so that chance does not decide what travels unencrypted"
+        )
+    return found
+
 
 def parse_url(url: str) -> tuple[str, int, bool]:
     """Host, port, and whether the connection uses TLS.
@@ -108,18 +160,18 @@ def read_password(settings: MqttSettings) -> str | None:
     return read_secret("mqtt.password_file", settings.password_file)
 
 
-def check_secrets(settings: MqttSettings, host: str, encrypted: bool) -> None:
+def check_secrets(settings: MqttSettings, reached: tuple[Address, ...]) -> None:
     """Refuse secrets that would not be used, and warn about a password that travels unencrypted.
 
     Raises:
         ConfigError: A certificate is set without TLS, a key without certificate, a password without user, or
             two passwords.
     """
+    encrypted = all(one.encrypted for one in reached)
     for key in ("ca_file", "cert_file", "key_file"):
         if getattr(settings, key) and not encrypted:
             raise ConfigError(
-                f"mqtt.{key} is set, but mqtt.url {redact_address(settings.url)!r} is not encrypted: "
-                "use mqtts://"
+                f"mqtt.{key} is set, but mqtt.url {settings.shown!r} is not encrypted: use mqtts://"
             )
     if settings.key_file and not settings.cert_file:
         raise ConfigError("mqtt.key_file is set and mqtt.cert_file is not: a client certificate needs both")
@@ -127,5 +179,6 @@ def check_secrets(settings: MqttSettings, host: str, encrypted: bool) -> None:
         raise ConfigError("mqtt.password and mqtt.password_file are both set: leave out one of them")
     if settings.username is None and (settings.password or settings.password_file):
         raise ConfigError("mqtt.password is set and mqtt.username is not")
-    if settings.username is not None and not encrypted and host not in ("127.0.0.1", "::1", "localhost"):
-        log.warning("the password for %s travels unencrypted; use mqtts://", host)
+    away = ", ".join(str(one.host) for one in reached if one.host not in _HERE)
+    if settings.username is not None and not encrypted and away:
+        log.warning("the password for %s travels unencrypted; use mqtts://", away)

@@ -27,7 +27,10 @@ class ToolConfig:
 def add_broker_options(parser: argparse.ArgumentParser) -> None:
     """Give a tool ``--broker``, ``--prefix`` and ``--set``."""
     parser.add_argument(
-        "--broker", required=True, metavar="URL", help="mqtt://HOST:PORT or mqtts://HOST:PORT"
+        "--broker",
+        required=True,
+        metavar="URL",
+        help="mqtt://HOST:PORT or mqtts://HOST:PORT; a cluster's addresses with commas between them",
     )
     parser.add_argument("--prefix", help="first levels of every topic (default darner/v1)")
     parser.add_argument(
@@ -79,5 +82,5 @@ def connected(wanted: MqttSettings, name: str, *subscriptions: str) -> Iterator[
             if client.wait_subscribed(0.1) or done.is_set():
                 break
         if not client.connected:
-            raise refused[0] if refused else BrokerError(f"no broker answers at {wanted.url}")
+            raise refused[0] if refused else BrokerError(f"no broker answers at {wanted.shown}")
         yield client

@@ -18,7 +18,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from shared.errors import BrokerError
 from shared.mqtt import terms, tls
-from shared.mqtt.address import MqttSettings, check_secrets, parse_url, read_password
+from shared.mqtt.address import MqttSettings, addresses, check_secrets, read_password
 from shared.mqtt.paho_client import PahoClient
 from shared.mqtt.properties import PublishProperties
 from shared.mqtt.troubles import BrokerTroubles
@@ -70,8 +70,10 @@ class Connection:
         on_lost: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._host, self._port, self._tls = parse_url(settings.url)
-        check_secrets(settings, self._host, self._tls)
+        reached = addresses(settings)
+        check_secrets(settings, reached)
+        first = random.choice(reached)
+        self._host, self._port, self._tls = first.host, first.port, first.encrypted
         self._troubles = BrokerTroubles(self._host, self._port, on_refused, settings.version, client_id)
         self._on_accepted, self._on_lost = on_accepted, on_lost
         self._accepted_at = 0.0

@@ -138,7 +138,7 @@ def play(options: argparse.Namespace, settings: MqttSettings, stop: threading.Ev
             if not options.loop or not played:
                 break
         if not client.flush(10.0):
-            raise BrokerError(f"the broker at {settings.url} did not take all messages within 10 s")
+            raise BrokerError(f"the broker at {settings.shown} did not take all messages within 10 s")
     _log_lateness(options.file, late_ms)
 
 
