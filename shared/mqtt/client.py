@@ -61,7 +61,7 @@ class Client:
         will: Topic path and payload that the broker publishes (QoS 1, retained) when this client vanishes.
         on_refused: Called from the network thread when the broker refuses the client for good.
         sink: Called from the network thread with each message of the subscriptions, instead of `received`
-            getting it. It must not wait.
+            getting it. When it must wait for room, it calls `still_here` now and then.
 
     Attributes:
         received: Messages of the subscriptions. When the reader is slow, the oldest are dropped and counted.
@@ -170,6 +170,10 @@ class Client:
     def abandon(self) -> None:
         """Cut the connection for good, without waiting for any thread; the broker publishes the will."""
         self._connection.abandon()
+
+    def still_here(self) -> None:
+        """Keep the connection alive; for a sink that waits, from the thread that called it."""
+        self._paho.still_here()
 
     def cut(self) -> None:
         """End the TCP connection without a word of MQTT, as a lost network does; it is made again."""

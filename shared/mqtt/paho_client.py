@@ -70,6 +70,27 @@ class PahoClient(paho.Client):
         self.turns += 1
         return super().loop_misc()
 
+    def still_here(self) -> None:
+        """Keep the connection alive from within `on_message`, while that waits and nothing is read.
+
+        Acknowledgements that wait are written, and a ping where the broker has heard nothing for a while.
+        """
+        self.turns += 1
+        now = paho.time_func()
+        with self._msgtime_mutex:
+            silent_s = now - self._last_msg_out
+            self._last_bytes_received = now  # nobody reads, so this is no silence of the broker's
+        with self._wire:
+            if any(one["command"] == paho.DISCONNECT for one in self._out_packet):
+                return  # paho would call a callback with it, from within this one
+            if silent_s >= self._keepalive / 3:
+                self._send_simple_command(paho.PINGREQ)
+            self._writing = True
+            try:
+                self._packet_write()  # an error shows with the next read
+            finally:
+                self._writing = False
+
     def allow_in_flight(self, most: int) -> None:
         """Send at most this many messages at QoS 1 before the first of them is acknowledged."""
         # The public setter refuses while there is a connection, but a broker says only then what it allows.

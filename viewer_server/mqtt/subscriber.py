@@ -97,7 +97,7 @@ class Subscriber:
         self._once = OnceByNode()
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self._acknowledged: OrderedDict[str, None] = OrderedDict()
-        self._inbox = Inbox(settings.prefix, self._quotas)
+        self._inbox = Inbox(settings.prefix, self._quotas, lambda: self._client.still_here())
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused, sink=self._inbox.put)
         self.requests = NodeRequests(self._client, settings)
         self._introductions = Introductions(self._client, settings.prefix)

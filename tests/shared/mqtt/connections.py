@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from shared.mqtt.address import MqttSettings
@@ -14,9 +14,10 @@ CONNACK = b"\x20\x03\x00\x00\x00"
 """The answer to a CONNECT of MQTT 5, with no properties."""
 
 
-def connecting(broker: socket.socket) -> Client:
+def connecting(broker: socket.socket, sink: Callable[[Received], None] | None = None) -> Client:
     """A client of a socket that plays a broker."""
-    return Client(MqttSettings(url=f"mqtt://127.0.0.1:{broker.getsockname()[1]}"), name="test")
+    settings = MqttSettings(url=f"mqtt://127.0.0.1:{broker.getsockname()[1]}")
+    return Client(settings, name="test", sink=sink)
 
 
 def accepted(broker: socket.socket) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 
+import paho.mqtt.client as paho
 import pytest
 
 from shared.mqtt.client import TOGETHER, WINDOW
@@ -147,3 +148,35 @@ def test_a_connection_that_is_cut_while_it_is_written_to_comes_back(broker: Mosq
             writer.hurry()
             thread.join(10)
         assert not thread.is_alive()
+
+
+def test_a_reader_that_waits_for_room_lets_the_broker_know_that_it_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = threading.Event()
+    clock, ahead_s = paho.time_func, 0.0
+    monkeypatch.setattr(paho, "time_func", lambda: clock() + ahead_s)
+
+    def wait(_: object) -> None:
+        nonlocal ahead_s
+        while not heard.wait(0.01):
+            ahead_s += 5.0  # far beyond the time after which a silent client is dead
+            client.still_here()
+
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        client = connecting(broker, sink=wait)
+        with client:
+            connection = accepted(broker)
+            connection.sendall(CONNACK)
+            assert client.wait_connected(10)
+            connection.sendall(b"\x32\x08\x00\x01t\x00\x07\x00xy")  # at QoS 1, number 7
+            written = b""
+            while b"\xc0\x00" not in written:
+                written += connection.recv(100)
+            heard.set()
+            while b"\x40\x02\x00\x07" not in written:  # only now: it has been taken
+                more = connection.recv(100)
+                assert more, "the connection was ended"
+                written += more
+            assert client.connections == 1
+            connection.close()
