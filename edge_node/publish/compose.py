@@ -196,15 +196,15 @@ class Composer:
             prediction=self.objects(item),
         )
 
-    def jpeg_properties(self, seq: int, captured_ns: int, size: tuple[int, int]) -> dict[str, str]:
-        """The user properties of a JPEG: which frame it shows, and its width and height in pixels."""
-        return {
-            "session": self._session,
-            "seq": str(seq),
-            "captured_us": str(captured_ns // 1000),
-            "width": str(size[0]),
-            "height": str(size[1]),
-        }
+    def picture_name(self, seq: int, captured_ns: int, size: tuple[int, int]) -> messages.PictureName:
+        """Which frame a JPEG shows, and its width and height in pixels."""
+        return messages.PictureName(
+            session=self._session,
+            seq=seq,
+            captured_us=captured_ns // 1000,
+            width=size[0],
+            height=size[1],
+        )
 
     def _ignored(self, ignored: Ignored, frame: Frame) -> list[IgnoredObject]:
         """The dropped detections with the best scores."""

@@ -32,6 +32,7 @@ from shared.channel import Closed
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
 from shared.wire.messages import StageMetrics
+from shared.wire.picture_names import NAME_BYTES, properties, with_name
 from shared.wire.stopwatch import Stopwatch
 
 log = logging.getLogger("darner.publish")
@@ -225,12 +226,13 @@ class Publisher:
         frame = self.thumbnails.waiting.get()
         with self.stopwatch.time("thumbnail"):
             path, _ = self._cameras[frame.camera].places[topics.THUMBNAIL.name]
-            encoded, shrunk = self.thumbnails.encode(frame, self._client.room(path))
+            encoded, shrunk = self.thumbnails.encode(frame, self._client.room(path) - NAME_BYTES)
         self._fitting.note(topics.THUMBNAIL, frame.camera, encoded, shrunk=shrunk)
         if encoded is not None:
             jpeg, size = encoded
-            properties = self._composer.jpeg_properties(frame.seq, frame.captured_ns, size)
-            self._sending.put_all([self._outgoing(topics.THUMBNAIL, frame, jpeg, properties)])
+            name = self._composer.picture_name(frame.seq, frame.captured_ns, size)
+            named = with_name(jpeg, name), properties(name)
+            self._sending.put_all([self._outgoing(topics.THUMBNAIL, frame, *named)])
 
     def send(self) -> None:
         """Send from the channel until it is closed and empty; runs in a thread of its own."""

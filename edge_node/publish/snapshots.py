@@ -13,6 +13,7 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from shared import limits
 from shared.mqtt.client import Client
 from shared.wire import topics
+from shared.wire.picture_names import NAME_BYTES, properties, with_name
 
 
 class _Camera:
@@ -64,11 +65,11 @@ class Snapshots:
         path = topics.SNAPSHOT.path(self._prefix, node=self._node, camera=camera, track=str(track_id))
         best = known.views.take(track_id)
         if best is not None and best.image is not None:
-            room = min(limits.SNAPSHOT_BYTES, self._client.room(path))
+            room = min(limits.SNAPSHOT_BYTES, self._client.room(path)) - NAME_BYTES
             encoded = known.fitted.encode(best.image, known.quality, room)
             self._fitting.note(topics.SNAPSHOT, camera, encoded, shrunk=known.fitted.shrinks)
             if encoded is not None:
                 jpeg, size = encoded
-                properties = self._composer.jpeg_properties(best.seq, best.captured_ns, size)
-                self._sender.offer(path, jpeg, properties)
+                name = self._composer.picture_name(best.seq, best.captured_ns, size)
+                self._sender.offer(path, with_name(jpeg, name), properties(name))
         return path if known.views.was_taken(track_id) else None

@@ -105,6 +105,7 @@ def table(report: Report) -> str:
         ("detections messages lost on the way here", report.lost),
         ("events sent again", report.repeated),
         ("pictures of frames without a detections message, which dropped counts", report.unpaired),
+        ("pictures that do not name their frame, neither in properties nor in a comment", report.unnamed),
         ("messages left unchecked because they came too fast", report.unread),
     ):
         if count:

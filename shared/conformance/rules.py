@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.clock import FOLLOWED_NS
+from shared.conformance.naming import said_of
 from shared.conformance.pairing import ArrivedPicture, Pairing
-from shared.documents.asyncapi import PICTURE_PROPERTIES
 from shared.errors import MessageError
 from shared.mqtt.received import Received
 from shared.pictures import is_whole_jpeg, read_jpeg_header
@@ -60,6 +59,8 @@ class Report:
         lost: Detections messages that were sent and did not arrive.
         repeated: Events that came again, which delivery at least once allows.
         unpaired: Pictures of frames that `dropped` counts, because no detections message reported them.
+        unnamed: Pictures that name no frame, neither in properties nor in a comment. An older node makes them
+            where properties are lost.
         unread: Messages that were not checked because they came too fast.
     """
 
@@ -69,6 +70,7 @@ class Report:
     repeated: int
     unpaired: int
     unread: int = 0
+    unnamed: int = 0
 
 
 @dataclass
@@ -147,7 +149,7 @@ class Checker:
         self._breaks: dict[tuple[str, str], Break] = {}
         self._streams: dict[tuple[str, str], _Stream] = {}
         self._pairing = Pairing(SETTLED_S)
-        self._lost = self._repeated = 0
+        self._lost = self._repeated = self._unnamed = 0
 
     def check(self, received: Received, now_s: float) -> None:
         """Check one message.
@@ -173,6 +175,7 @@ class Checker:
             self._lost,
             self._repeated,
             self._pairing.unpaired,
+            unnamed=self._unnamed,
         )
 
     def _note(self, row: str, kind: str, topic: str, detail: str) -> None:
@@ -270,27 +273,17 @@ class Checker:
                 "not a JPEG",
                 f"{len(received.payload)} bytes that begin with {received.payload[:4].hex(' ')}",
             )
-        if not self._properties:
+        name, problems = said_of(received, header, by_properties=self._properties)
+        yield from problems
+        if name is None:
+            self._unnamed += not problems
             return
-        found = received.user_properties
-        wrong = [
-            name
-            for name, schema in PICTURE_PROPERTIES.items()
-            if not re.search(schema["pattern"], found.get(name, ""))
-        ]
-        if wrong:
-            yield "user properties", f"missing or malformed: {', '.join(wrong)}"
-            return
-        said = int(found["width"]), int(found["height"])
-        if header is not None and said != (header.width, header.height):
-            yield (
-                "user properties",
-                f"say {said[0]}x{said[1]}, but the picture has {header.width}x{header.height}",
-            )
-        stream = self._streams.setdefault((received.topic, found["session"]), _Stream())
-        seq, captured_us = int(found["seq"]), int(found["captured_us"])
-        yield from stream.frame(seq, captured_us)
+        stream = self._streams.setdefault((received.topic, name.session), _Stream())
+        yield from stream.frame(name.seq, name.captured_us)
         if row is topics.THUMBNAIL:
-            picture = ArrivedPicture(received.topic, seq, captured_us, now_s)
-            if not self._pairing.picture((ids["node"], ids["camera"], found["session"]), picture):
-                yield "picture of another frame", f"seq {seq} with another captured_us than its detections"
+            picture = ArrivedPicture(received.topic, name.seq, name.captured_us, now_s)
+            if not self._pairing.picture((ids["node"], ids["camera"], name.session), picture):
+                yield (
+                    "picture of another frame",
+                    f"seq {name.seq} with another captured_us than its detections",
+                )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.wire import topics
-from shared.wire.messages import ID_PATTERN, NodeMessage, Request
+from shared.wire.messages import ID_PATTERN, NodeMessage, PictureName, Request
 
 MQTT_BINDING = "0.2.0"
 PICTURES = {
@@ -62,12 +62,12 @@ SERVER = {
 }
 
 
-def versioned_name(kind: type[NodeMessage | Request]) -> str:
+def versioned_name(kind: type[NodeMessage | Request | PictureName]) -> str:
     """The value of `schema` in messages of a type."""
     return str(kind.__dataclass_fields__["schema"].default)
 
 
-def wire_name(kind: type[NodeMessage | Request]) -> str:
+def wire_name(kind: type[NodeMessage | Request | PictureName]) -> str:
     """The name in a message's `schema`: "camera-status" in "darner.camera-status/1"."""
     return versioned_name(kind).removeprefix("darner.").partition("/")[0]
 
@@ -156,7 +156,7 @@ def _message(row: topics.Topic, example: dict[str, Any] | None) -> dict[str, Any
     message: dict[str, Any] = {"name": row.name, "summary": about(row)}
     if row.payload == "jpeg":
         message["contentType"] = binding["contentType"] = "image/jpeg"
-        message["payload"] = {"type": "string", "format": "binary", "description": "The bytes of the JPEG"}
+        message["payload"] = {"type": "string", "format": "binary", "description": _JPEG}
         message["headers"] = {
             "type": "object",
             "description": "MQTT 5 user properties",
@@ -180,6 +180,10 @@ def _message(row: topics.Topic, example: dict[str, Any] | None) -> dict[str, Any
     return message | {"bindings": {"mqtt": binding}}
 
 
+_JPEG = (
+    "The bytes of the JPEG. Its comment says the same as the headers, as JSON: "
+    f"schemas/{wire_name(PictureName)}.schema.json"
+)
 _CORRELATION = {"type": "string", "description": "MQTT 5 correlation data, any bytes"}
 _ANSWERING = {"type": "object", "properties": {"correlationData": _CORRELATION}}
 _ANSWERABLE = {

@@ -19,7 +19,7 @@ from shared import log
 from shared.documents import asyncapi, wire_tables
 from shared.errors import ConfigError, DarnerError
 from shared.wire import topics
-from shared.wire.messages import NodeMessage, Request
+from shared.wire.messages import NodeMessage, PictureName, Request
 
 logger = logging.getLogger("darner.schema")
 
@@ -66,6 +66,7 @@ def documents(docs: Path) -> list[tuple[Path, bytes]]:
     """
     schemas = {row.name: json_schema(row.payload) for row in topics.TABLE if row.payload != "jpeg"}
     files = {schema_name(row.payload): schemas[row.name] for row in topics.TABLE if row.payload != "jpeg"}
+    files[schema_name(PictureName)] = json_schema(PictureName)
     page = docs / "reference" / "wire.md"
     text = read(page)
     if text is None:
@@ -80,10 +81,11 @@ def documents(docs: Path) -> list[tuple[Path, bytes]]:
 
 def schema_names() -> set[str]:
     """Names of the files in ``docs/schemas``."""
-    return {schema_name(row.payload) for row in topics.TABLE if row.payload != "jpeg"}
+    kinds = {row.payload for row in topics.TABLE if row.payload != "jpeg"}
+    return {schema_name(kind) for kind in (*kinds, PictureName)}
 
 
-def schema_name(kind: type[NodeMessage | Request]) -> str:
+def schema_name(kind: type[NodeMessage | Request | PictureName]) -> str:
     """The file of a message type: "darner.camera-status/1" is in "camera-status.schema.json"."""
     return f"{asyncapi.wire_name(kind)}.schema.json"
 
@@ -97,7 +99,7 @@ def example(docs: Path, name: str) -> dict[str, Any] | None:
     return found
 
 
-def json_schema(kind: type[NodeMessage | Request]) -> dict[str, Any]:
+def json_schema(kind: type[NodeMessage | Request | PictureName]) -> dict[str, Any]:
     """JSON Schema (2020-12) of a message type, as it is on the wire."""
     schema = msgspec.json.schema(kind)
     for name, definition in schema["$defs"].items():
@@ -108,7 +110,7 @@ def json_schema(kind: type[NodeMessage | Request]) -> dict[str, Any]:
         if "schema" in properties:
             version = {"const": properties.pop("schema")["default"], "description": "Type and version"}
             definition["properties"] = {"schema": version, **properties}
-        if name == kind.__name__ and issubclass(kind, NodeMessage):
+        if name == kind.__name__ and kind is not Request:
             definition["required"].insert(0, "schema")  # its default is for code that builds messages
     return {"$schema": DIALECT, **schema}
 

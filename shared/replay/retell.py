@@ -2,6 +2,7 @@
 
 - With another prefix, its topic and the topics in it change.
 - With ``--now``, one linear map moves all its times, so that equal times stay equal and ages are right.
+- What a picture's comment says changes as its user properties do.
 - In a second pass it gets another session. Otherwise `seq` would run backwards in the session, and events
   would come with identifiers that are known already.
 """
@@ -14,7 +15,9 @@ from typing import Any
 
 import orjson
 
+from shared.errors import MessageError
 from shared.mqtt.received import Received
+from shared.wire.picture_names import read_name, with_name, without_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,7 @@ def retell(message: Received, story: Retelling) -> Received:
     try:
         body = orjson.loads(payload)
     except orjson.JSONDecodeError:  # a picture, or an empty payload
-        body = None
+        body, payload = None, _picture(payload, story)
     if isinstance(body, dict):
         payload = orjson.dumps(_body(body, story))
     return dataclasses.replace(
@@ -78,6 +81,17 @@ def retell(message: Received, story: Retelling) -> Received:
         },
         response_topic=message.response_topic and story.topic(message.response_topic),
     )
+
+
+def _picture(jpeg: bytes, story: Retelling) -> bytes:
+    try:
+        name = read_name(jpeg)
+    except MessageError:  # as broken as it was recorded
+        return jpeg
+    if name is None:
+        return jpeg
+    session, captured_us = story.session(name.session), story.time(name.captured_us)
+    return with_name(without_name(jpeg), dataclasses.replace(name, session=session, captured_us=captured_us))
 
 
 def _body(value: Any, story: Retelling) -> Any:

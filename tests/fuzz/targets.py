@@ -35,6 +35,7 @@ from shared.pictures import read_header, refusal
 from shared.replay import recording
 from shared.secrets.redact import redact, redact_address
 from shared.wire import messages, topics
+from shared.wire.picture_names import read_name, with_name, without_name
 from viewer_server.config import ViewerConfig
 from viewer_server.live.updates import content, websocket_frame
 from viewer_server.stored.feed import Position
@@ -66,6 +67,9 @@ def decode(data: bytes) -> None:
 
 def pictures(data: bytes) -> None:
     """A header has the size that a decoder finds, and every refusal has a reason."""
+    with contextlib.suppress(MessageError):
+        name = read_name(data)
+        assert name is None or read_name(with_name(without_name(data), name)) == name
     header = read_header(data)
     assert (header is None or header.pixels > header.max_pixels) == (refusal(data) is not None)
     if header is None or header.pixels > SMALL:

@@ -35,6 +35,7 @@ from shared.wire.messages import (
     ModelInfo,
     NodeInfo,
     NodeStatus,
+    PictureName,
     Suspect,
     Suspects,
     ZoneDefinition,
@@ -43,6 +44,7 @@ from shared.wire.messages import (
     encode,
     now_us,
 )
+from shared.wire.picture_names import properties, with_name
 
 WIDTH, HEIGHT = 640, 360
 BITS = 16
@@ -318,18 +320,15 @@ class FakeEdge:
         found = replace(found, looked=list(looked), captured_us=captured_us or found.captured_us)
         self.client.publish(topics.DETECTIONS, self.path(topics.DETECTIONS, camera=camera), encode(found))
 
-    def picture(self, camera: str, seq: int, jpeg: bytes | None = None) -> None:
+    def picture(self, camera: str, seq: int, jpeg: bytes | None = None, *, commented: bool = False) -> None:
+        """A thumbnail; `commented`: whose comment names its frame, too, as those of newer nodes do."""
+        jpeg = picture_of(seq) if jpeg is None else jpeg
+        name = PictureName(session=self.session, seq=seq, captured_us=now_us(), width=WIDTH, height=HEIGHT)
         self.client.publish(
             topics.THUMBNAIL,
             self.path(topics.THUMBNAIL, camera=camera),
-            picture_of(seq) if jpeg is None else jpeg,
-            user_properties={
-                "session": self.session,
-                "seq": str(seq),
-                "captured_us": str(now_us()),
-                "width": str(WIDTH),
-                "height": str(HEIGHT),
-            },
+            with_name(jpeg, name) if commented else jpeg,
+            user_properties=properties(name),
         )
 
     def frame(self, camera: str, seq: int) -> None:

@@ -183,7 +183,7 @@ def test_garbage_on_every_topic_is_counted_said_once_and_survived(
     assert "Traceback" not in viewer.log
 
 
-def test_pictures_over_mqtt_3_are_shown_with_the_newest_boxes_and_counted(
+def test_pictures_over_mqtt_3_are_matched_by_their_comment_or_shown_with_the_newest_boxes(
     viewer: ViewerProcess, own_broker: Any
 ) -> None:
     with FakeEdge(own_broker.url, version="3.1.1") as edge:
@@ -191,11 +191,13 @@ def test_pictures_over_mqtt_3_are_shown_with_the_newest_boxes_and_counted(
         viewer.wait(cameras=1)
         edge.detections("yard", 1)
         edge.picture("yard", 1)
+        edge.detections("yard", 2)
+        edge.picture("yard", 2, commented=True)
         edge.announce("yard", "later")
         viewer.wait(cameras=2)
     assert viewer.metric("darner_viewer_pictures_not_joinable_total") == 1
-    assert viewer.metric("darner_viewer_frames_joined_total") == 0
-    assert viewer.log.count("have to speak MQTT 5") == 1
+    assert viewer.metric("darner_viewer_frames_joined_total") == 1
+    assert viewer.log.count("do not say which frame they show") == 1
 
 
 def test_a_broker_that_comes_back_is_found_and_browsers_are_told(

@@ -23,6 +23,7 @@ from shared.wire.messages import (
     decode,
     now_us,
 )
+from shared.wire.picture_names import NamedFrame, frame_of
 from shared.wire.topics import Topic
 from viewer_server.live import updates
 from viewer_server.live.join import Pair, Thumbnail, no_picture
@@ -275,14 +276,12 @@ def check_names(ids: Mapping[str, str], message: NodeMessage) -> None:
 
 
 def _picture(received: Received) -> Thumbnail:
-    properties = received.user_properties
-    named = "session" in properties and "seq" in properties
-    session, seq = properties.get("session", ""), properties.get("seq", "0")
-    if not (seq.isascii() and seq.isdigit() and len(seq) <= 16) or len(session) > 64:
-        raise MessageError(f"user properties session {session[:64]!r}, seq {seq[:20]!r}: not a frame")
+    named = frame_of(received.user_properties, received.payload)
     if len(received.payload) > limits.PAYLOAD_BYTES:
         raise MessageError(f"too large a picture: over {limits.PAYLOAD_BYTES} bytes")
     header = read_jpeg_header(received.payload)
     if header is None or max(header.width, header.height) > limits.PICTURE_SIDE:
         raise MessageError(f"not a JPEG of at most {limits.PICTURE_SIDE} x {limits.PICTURE_SIDE} pixels")
-    return Thumbnail(session, int(seq), header.width, header.height, now_us(), received.payload, named)
+    session, seq = named or NamedFrame("", 0)
+    size = header.width, header.height
+    return Thumbnail(session, seq, *size, now_us(), received.payload, matched=named is not None)

@@ -33,6 +33,7 @@ from shared.wire.messages import (
     encode,
     now_us,
 )
+from shared.wire.picture_names import frame_of
 from shared.wire.topics import Topic
 from viewer_server.config import HistorySettings
 from viewer_server.live.hub import Hub
@@ -218,12 +219,12 @@ class Subscriber:
             return
         if (
             row is topics.THUMBNAIL
-            and "seq" not in received.user_properties
+            and frame_of(received.user_properties, received.payload) is None
             and self._once(ids["node"], received.topic)
         ):
             log.warning(
                 "%r: its pictures do not say which frame they show, so each is shown with the newest boxes; "
-                "the node, the viewer and every bridge between them have to speak MQTT 5 to match them",
+                "update the node, or let node, viewer and every bridge between them speak MQTT 5",
                 received.topic,
             )
         if row is topics.EVENTS and received.payload:

@@ -18,6 +18,7 @@ from shared.mqtt.received import Received
 from shared.pictures import read_jpeg_header
 from shared.storage import open_database
 from shared.wire.messages import now_us
+from shared.wire.picture_names import read_name
 from viewer_server.config import HistorySettings
 from viewer_server.quotas import Quotas
 from viewer_server.stored.files import used_bytes
@@ -94,8 +95,8 @@ class SnapshotStore:
 
         Args:
             ids: Node, camera and track, from its topic.
-            received: The picture; its user properties name the session.
-            running: The node's session now, for a picture without properties. A node keeps no snapshots of an
+            received: The picture; its user properties or its comment name the session.
+            running: The node's session now, for a picture that has neither. A node keeps no snapshots of an
                 earlier one.
 
         Raises:
@@ -103,7 +104,10 @@ class SnapshotStore:
         """
         if self._db is None or not received.payload:
             return
-        session, track = received.user_properties.get("session", running), ids["track"]
+        session, track = received.user_properties.get("session"), ids["track"]
+        if session is None:
+            name = read_name(received.payload)
+            session = running if name is None else name.session
         if not 0 < len(session) <= 64 or not (track.isascii() and track.isdigit() and len(track) <= 15):
             raise MessageError("a snapshot without the user property `session`, or without a track number")
         header = read_jpeg_header(received.payload)

@@ -15,7 +15,7 @@ from shared.wire.messages.cameras import CameraChange, CameraEdit, CameraEntry, 
 from shared.wire.messages.codec import check_json, decode, encode
 from shared.wire.messages.commands import ErrorCode, Request, Response
 from shared.wire.messages.current import CountState, SettingsState
-from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage
+from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage, PictureName
 from shared.wire.messages.events import Ack, Event, EventType, Gap
 from shared.wire.messages.fields import (
     ID_PATTERN,
@@ -119,6 +119,7 @@ __all__ = [
     "NodeMessage",
     "NodeStatus",
     "OutboxMetrics",
+    "PictureName",
     "Pixels",
     "Point",
     "Quantiles",

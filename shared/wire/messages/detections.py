@@ -1,4 +1,4 @@
-"""The objects in a frame."""
+"""The objects in a frame, and which frame a picture shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypedDict
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages.fields import Amount, Change, Count, Fraction, Id, Label, Pixels, Seconds
+from shared.wire.messages.fields import Amount, Change, Count, Fraction, Id, Label, Micros, Pixels, Seconds
 from shared.wire.messages.heads import FrameMessage
 from shared.wire.messages.ignoring import IgnoredObject
 
@@ -82,3 +82,17 @@ class Bundle(FrameMessage):
     frame_id: Annotated[str, Meta(max_length=300, description="Identifier that no other frame ever gets")]
     image_base64: Annotated[str, Meta(max_length=limits.PAYLOAD_BYTES, description="JPEG of the frame")]
     prediction: Annotated[list[DetectedObject], Meta(max_length=limits.OBJECTS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureName:
+    """Which frame a thumbnail or snapshot shows: the comment of the JPEG."""
+
+    schema: Literal["darner.picture/1"] = "darner.picture/1"
+    session: Annotated[Id, Meta(description="Identifies one run of the node")]
+    seq: Annotated[Count, Meta(description="Number of the frame")]
+    captured_us: Annotated[
+        Micros, Meta(description="When the frame was captured, microseconds since 1970 UTC")
+    ]
+    width: Annotated[Pixels, Meta(description="Width of the picture, pixels")]
+    height: Annotated[Pixels, Meta(description="Height of the picture, pixels")]

@@ -26,6 +26,8 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from shared.mqtt.client import Client
 from shared.settings import convert
 from shared.wire.messages import ZoneNumbers
+from shared.wire.picture_names import properties as named
+from shared.wire.picture_names import read_name
 from tests.conftest import Mosquitto, free_port, wait_until
 from tests.edge_node.publish.analysed import analysed
 from tests.edge_node.scenes import CLASSES
@@ -125,6 +127,11 @@ def test_a_jpeg_names_the_frame_that_it_shows(parts: Parts) -> None:
         "width": "320",
         "height": "180",
     }
+    content = items["thumbnail"].content
+    assert isinstance(content, bytes)
+    name = read_name(content)
+    assert name is not None
+    assert named(name) == properties, "so that it is not lost with them"
 
 
 def test_an_event_refers_to_the_best_view_of_its_track_which_is_sent_once(parts: Parts) -> None:

@@ -24,6 +24,7 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import messages, topics
+from shared.wire.picture_names import with_name
 from tests.conftest import REPO, Mosquitto, free_port, wait_until
 
 PREFIX = "conformance/v1"
@@ -257,7 +258,41 @@ def test_a_node_without_mqtt_5_is_not_asked_for_properties() -> None:
     plain: dict[str, Any] = {"content_type": None, "expiry_s": None, "user_properties": {}}
     checker.check(sent(topics.THUMBNAIL, JPEG, **plain), 0.0)
     checker.check(boxes(1, changed=plain), 0.0)
-    assert checker.finish().breaks == []
+    report = checker.finish()
+    assert (report.breaks, report.unnamed) == ([], 1)
+    assert "1 pictures that do not name their frame" in conformance.table(report)
+
+
+def commented(seq: int, **about: Any) -> bytes:
+    known: dict[str, Any] = {"session": "s", "seq": seq, "captured_us": 1000 + seq, "width": 32}
+    return with_name(JPEG, messages.PictureName(**known | {"height": 18} | about))
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        pytest.param(commented(2), None, id="as it must be"),
+        pytest.param(commented(1, captured_us=900), "picture of another frame", id="another frame"),
+        pytest.param(commented(2, width=33), "comment", id="another size"),
+        pytest.param(commented(22).replace(b'"seq":22', b'"seq":-2'), "comment", id="no frame"),
+        pytest.param(commented(2).replace(b'"s","seq":2', b'"","seq":22'), "comment", id="no session"),
+    ],
+)
+def test_without_properties_a_picture_is_held_to_its_comment(payload: bytes, says: str | None) -> None:
+    checker = Checker(PREFIX, properties=False)
+    plain: dict[str, Any] = {"content_type": None, "expiry_s": None, "user_properties": {}}
+    for seq in (1, 2):
+        checker.check(boxes(seq, changed=plain), 0.0)
+    checker.check(sent(topics.THUMBNAIL, payload, **plain), 0.0)
+    assert [one.kind for one in checker.finish().breaks] == ([] if says is None else [says])
+
+
+@pytest.mark.parametrize("comment", ["the same", "another"])
+def test_comment_and_properties_say_the_same(comment: str) -> None:
+    checker = Checker(PREFIX)
+    checker.check(boxes(2), 0.0)
+    checker.check(picture(2, commented(2 if comment == "the same" else 1)), 0.0)
+    assert [one.kind for one in checker.finish().breaks] == ([] if comment == "the same" else ["comment"])
 
 
 @given(

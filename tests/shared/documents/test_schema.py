@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import pytest
 from shared.documents import asyncapi, schema
 from shared.pictures import Header, is_whole_jpeg, read_header
 from shared.wire import messages, topics
+from shared.wire.picture_names import properties as named
+from shared.wire.picture_names import read_name
 from tests.conftest import REPO
 from tests.shared.wire.test_messages import EXAMPLES
 
@@ -115,9 +118,14 @@ def test_an_example_is_a_message_of_its_topic(row: topics.Topic) -> None:
         assert read_header(picture) == Header("jpeg", int(properties["width"]), int(properties["height"]))
         assert is_whole_jpeg(picture)
         assert example["content_type"] == "image/jpeg"
+        said = read_name(picture)
+        assert said is not None
+        assert named(said) == properties
+        published = DOCS / "schemas" / schema.schema_name(messages.PictureName)
+        jsonschema.validate(dataclasses.asdict(said), orjson.loads(published.read_bytes()))
         return
-    published = orjson.loads((DOCS / "schemas" / schema.schema_name(row.payload)).read_bytes())
-    jsonschema.validate(example["payload"], published)
+    schema_of = orjson.loads((DOCS / "schemas" / schema.schema_name(row.payload)).read_bytes())
+    jsonschema.validate(example["payload"], schema_of)
     message = messages.decode(row.payload, orjson.dumps(example["payload"]))
     assert orjson.loads(messages.encode(message)) == example["payload"], "nothing is lost or added"
     for name, value in found[1].items():

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from shared.errors import MessageError
 from shared.mqtt.received import Received
-from shared.wire.messages import encode
-from tests.viewer_server.fake_edge import detections_of, picture_of
+from shared.wire.messages import PictureName, encode
+from shared.wire.picture_names import with_name
+from tests.viewer_server.fake_edge import HEIGHT, WIDTH, detections_of, picture_of
 from tests.viewer_server.wire import (
     COMMON,
     camera,
@@ -225,6 +226,24 @@ def test_a_picture_without_a_number_is_shown_with_the_newest_boxes_and_marked(st
     [header] = told(state.apply(thumbnail(8)))
     assert (header["picture"]["matched"], header["picture"]["seq"]) == (True, 8)
     assert (state.unnamed, state.joined) == (2, 1)
+
+
+def test_a_picture_whose_comment_names_its_frame_needs_no_properties(state: State) -> None:
+    def named(seq: int) -> Received:
+        name = PictureName(session="s1", seq=seq, captured_us=1, width=WIDTH, height=HEIGHT)
+        return received("n/camera/c/thumbnail", raw=with_name(picture_of(seq), name))
+
+    state.apply(detections(7))
+    state.apply(detections(8))
+    [header] = told(state.apply(named(7)))
+    assert (header["picture"]["matched"], header["picture"]["seq"]) == (True, 7)
+    assert header["detections"]["seq"] == 7
+    assert state.apply(named(9)) == [], "before its boxes have come"
+    [header] = told(state.apply(detections(9)))
+    assert (header["picture"]["seq"], state.unnamed, state.joined) == (9, 0, 2)
+    broken = named(10).payload.replace(b'"seq":10', b'"seq":-1')
+    with pytest.raises(MessageError, match="comment names no frame"):
+        state.apply(received("n/camera/c/thumbnail", raw=broken))
 
 
 def test_a_broken_picture_without_a_number_is_refused(state: State) -> None:
