@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from edge_node import interpreter
-from edge_node.analytics.problems import all_problems
 from edge_node.assets.models import AUTO
 from edge_node.config import profiles
 from edge_node.config.remote import CameraStore
@@ -22,6 +21,7 @@ from edge_node.control.last_words import end_frozen
 from edge_node.models import auto
 from edge_node.parts import Parts
 from shared import log as logs
+from shared.definitions.problems import all_problems
 from shared.errors import BrokerError
 from shared.files import at_home
 from shared.service.notify import Notifier

@@ -32,7 +32,8 @@ LEVELS: dict[str, list[str]] = {
         "configuration storage.py",
         "log.py settings.py pictures.py program.py service",
         "wire",
-        "collected.py mqtt documents",
+        "collected.py mqtt documents definitions",
+        "asking",
         "conformance replay",
     ],
     "edge_node": [

@@ -20,8 +20,9 @@ from edge_node.analytics.main_subject import MainSubject
 from edge_node.analytics.roster import Index, Roster
 from edge_node.analytics.speed import Ground
 from edge_node.analytics.zones import ZoneStays
-from edge_node.config.camera_settings import AnalyticsSettings, refuse_shared_names
+from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.frames import Tracks
+from shared.definitions.consistent import refuse_shared_names
 from shared.geometry import F64, Anchor, standing_points
 from shared.wire.messages import LineDefinition, ZoneDefinition, ZoneNumbers
 

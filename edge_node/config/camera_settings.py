@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -16,7 +14,6 @@ from edge_node.config.publishing import TrackSettings
 from edge_node.config.tile_settings import Tiles
 from shared import limits
 from shared.configuration.declared import ADDRESS
-from shared.errors import ConfigError
 from shared.wire.messages import (
     ClassFilter,
     FilterDefinition,
@@ -323,19 +320,3 @@ class CameraSettings(Named):
         }
         for name, value in off.items():
             object.__setattr__(self, name, value)
-
-
-def refuse_shared_names(
-    zones: Mapping[str, object],
-    lines: Mapping[str, object],
-    masks: Mapping[str, object] | None = None,
-) -> None:
-    """Make sure that a name means one thing on a camera.
-
-    Raises:
-        ConfigError: Two of the zones, lines and masks have the same name.
-    """
-    kinds = (("zone", zones), ("line", lines), ("mask", masks or {}))
-    for (a, some), (b, others) in itertools.combinations(kinds, 2):
-        for name in sorted(some.keys() & others.keys()):
-            raise ConfigError(f"{name!r} names a {a} and a {b}; rename one of them")

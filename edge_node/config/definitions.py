@@ -18,10 +18,10 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from edge_node.config.camera_settings import CameraSettings, refuse_shared_names
-from edge_node.config.ignoring import refuse_contradictions
+from edge_node.config.camera_settings import CameraSettings
 from shared import limits
-from shared.errors import ConfigError, ConflictError, OutputError
+from shared.definitions.consistent import refuse_contradictions, refuse_shared_names, refuse_too_much
+from shared.errors import ConflictError, OutputError
 from shared.files import PRIVATE, make_private, set_aside, write_whole
 from shared.wire.messages import (
     Count,
@@ -206,20 +206,6 @@ class DefinitionStore:
 def configured_definitions(camera: CameraSettings) -> Definitions:
     """The definitions of a camera's configuration, as version 1."""
     return Definitions(version=1, **{name: getattr(camera, name) for name in KEYS})
-
-
-def refuse_too_much(camera: str, definitions: Definitions) -> None:
-    """Make sure that a camera's definitions fit the message that tells everybody of them.
-
-    Raises:
-        ConfigError: They do not.
-    """
-    size = len(orjson.dumps(definitions))
-    if size > limits.DEFINITIONS_BYTES:
-        raise ConfigError(
-            f"camera {camera}: its zones, lines, masks and filters take {size} bytes, and a message has room "
-            f"for {limits.DEFINITIONS_BYTES}: use fewer of them, or fewer corners or classes"
-        )
 
 
 def _hash(definitions: Definitions) -> str:

@@ -13,13 +13,12 @@ import msgspec
 import yaml
 
 from edge_node.config import profiles
-from edge_node.config.camera_settings import refuse_shared_names
-from edge_node.config.ignoring import refuse_contradictions
 from edge_node.config.remote import CameraStore, laid_over
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source
 from shared import settings
 from shared.configuration import declared
+from shared.definitions.consistent import refuse_contradictions, refuse_shared_names
 from shared.errors import ConfigError
 from shared.secrets.known import HIDDEN
 from shared.secrets.redact import redact, redact_address

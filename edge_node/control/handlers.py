@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_node import __version__
-from edge_node.analytics.problems import all_problems
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.control.commands import Handler, RefusedError
@@ -19,6 +18,7 @@ from edge_node.publish.compose import fractions, rounded
 from edge_node.publish.jpeg import Fitted
 from edge_node.publish.publisher import Publisher
 from shared import limits
+from shared.definitions.problems import all_problems
 from shared.errors import ConfigError, MessageError
 from shared.wire.messages import Request
 

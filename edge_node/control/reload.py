@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edge_node.analytics.problems import all_problems
 from edge_node.collect.collector import Collector
 from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
 from edge_node.config.definitions import DefinitionStore
@@ -20,6 +19,7 @@ from edge_node.pipeline import Pipeline
 from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.publisher import Publisher
 from shared import log as logs
+from shared.definitions.problems import all_problems
 from shared.errors import DarnerError
 from shared.wire.messages import Request
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_node.config.ignoring import in_force
 from edge_node.frames import I32, Detections, Tracks
 from edge_node.ignore.masks import Masks
+from shared.definitions.consistent import in_force
 from shared.geometry import F64, Bool, Floats
 from shared.wire.messages import FilterDefinition, IgnoreReason, MaskDefinition
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_node.analytics.problems import problems
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.control.commands import Commands, RefusedError
 from edge_node.control.inbox import Inbox
+from shared.definitions.problems import problems
 from shared.errors import ConfigError, MessageError
 from shared.wire import topics
 from shared.wire.messages import (

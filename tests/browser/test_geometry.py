@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.analytics.problems import problems
-from edge_node.ignore.problems import problems as ignore_problems
+from shared.definitions.ignored import problems as ignore_problems
+from shared.definitions.problems import problems
 from shared.geometry import box_area, overlap_areas, polygon_crosses_itself
 from shared.wire.messages import LineDefinition, MaskDefinition, ZoneDefinition
 from tests.browser.conftest import OpenPage

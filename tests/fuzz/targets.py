@@ -16,7 +16,6 @@ import numpy as np
 import orjson
 
 from edge_node.analytics.analyse import Analytics
-from edge_node.analytics.problems import problems
 from edge_node.backends.interface import ModelFile
 from edge_node.batch.jobs import names
 from edge_node.config.camera_settings import AnalyticsSettings, CameraSettings
@@ -29,6 +28,7 @@ from edge_node.frames import Tracks
 from edge_node.inbound import axis, darner, onvif
 from edge_node.inbound.frigate import Board
 from shared import collected, settings
+from shared.definitions.problems import problems
 from shared.errors import ConfigError, ConflictError, MessageError, SourceError
 from shared.mqtt.received import Received
 from shared.pictures import read_header, refusal

@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from shared import limits
+from shared.asking.requests import NodeRequests
 from shared.errors import MessageError
 from shared.wire.messages import Response, check_json
 from viewer_server.api.endpoint import Refused
@@ -23,7 +24,6 @@ from viewer_server.api.schemas.asked import (
 from viewer_server.api.schemas.common import CameraQuery, Nothing
 from viewer_server.api.uploads import picture_of
 from viewer_server.live.hub import Hub
-from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored.versions import Versions
 
 HEATMAP_S = 5.0

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from shared import limits
+from shared.asking.requests import NodeRequests
 from shared.errors import MessageError
 from shared.wire.messages import CameraChange, Cameras, Count, Id, Label, Text
 from viewer_server.api.asked import body_of, checked
@@ -16,7 +17,6 @@ from viewer_server.api.endpoint import Endpoint, Refused
 from viewer_server.api.newest import messages
 from viewer_server.api.schemas.common import Nothing
 from viewer_server.live.hub import Hub
-from viewer_server.mqtt.asking import NodeRequests
 
 PROBE_S = 35.0
 """How long a node may take to try a source, seconds."""

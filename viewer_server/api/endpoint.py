@@ -14,9 +14,9 @@ import msgspec
 import orjson
 from werkzeug.exceptions import HTTPException
 
+from shared.asking.requests import BadAnswer, Busy, NoAnswer
 from shared.errors import ConfigError, MessageError
 from shared.wire.topics import check_id
-from viewer_server.mqtt.asking import BadAnswer, Busy, NoAnswer
 from viewer_server.stored.reading import Unavailable
 
 SAID = 200

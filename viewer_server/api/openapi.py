@@ -179,6 +179,7 @@ def main() -> int:
 
 def endpoints() -> tuple[Endpoint, ...]:
     """The table, made without a broker or a database."""
+    from shared.asking.requests import NodeRequests
     from shared.mqtt.address import MqttSettings
     from shared.mqtt.client import Client
     from viewer_server.api.routes import Parts, label_table, table
@@ -186,7 +187,6 @@ def endpoints() -> tuple[Endpoint, ...]:
     from viewer_server.labelling.desk import Desk
     from viewer_server.live.hub import Hub
     from viewer_server.live.state import State
-    from viewer_server.mqtt.asking import NodeRequests
     from viewer_server.stored.reading import Database
     from viewer_server.stored.versions import Versions
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.asking.requests import NodeRequests
 from viewer_server.api import export
 from viewer_server.api.asked import Asked
 from viewer_server.api.cameras import CameraAdmin
@@ -36,7 +37,6 @@ from viewer_server.api.schemas.past import (
 )
 from viewer_server.labelling.desk import Desk
 from viewer_server.live.hub import Hub
-from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored.reading import Database
 from viewer_server.stored.versions import Versions
 

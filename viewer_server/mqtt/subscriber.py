@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
+from shared.asking.requests import NodeRequests
 from shared.channel import Closed
 from shared.errors import BrokerError, MessageError
 from shared.mqtt.address import MqttSettings
@@ -41,7 +42,6 @@ from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.recent import MAX_EVENTS
 from viewer_server.live.state import SHOWN, check_names
 from viewer_server.memory import Trimmer
-from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.mqtt.inbox import Inbox
 from viewer_server.mqtt.introductions import Introductions
 from viewer_server.quotas import OnceByNode

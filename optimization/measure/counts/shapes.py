@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from edge_node.analytics.problems import problems
-from edge_node.config.camera_settings import refuse_shared_names
 from shared import settings
 from shared.configuration.declared import typed
 from shared.configuration.yaml_file import read_yaml
+from shared.definitions.consistent import refuse_shared_names
+from shared.definitions.problems import problems
 from shared.errors import ConfigError
 from shared.geometry import F64, polygon_area
 from shared.wire.messages import Id, LineDefinition, ZoneDefinition

@@ -13,6 +13,7 @@ from typing import Any
 import flask
 import pytest
 
+from shared.asking.requests import NodeRequests
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
@@ -29,7 +30,6 @@ from viewer_server.api.schemas.asked import ZoneChange, ZonesSaved
 from viewer_server.api.schemas.common import Nothing
 from viewer_server.live.hub import Hub
 from viewer_server.live.state import State
-from viewer_server.mqtt.asking import NodeRequests
 from viewer_server.stored.versions import Versions
 
 SQUARE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}

@@ -16,8 +16,8 @@ from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.picture_names import without_name
 from tests.conftest import MosquittoProcess, free_port
+from tests.shared.asking.test_requests import JPEG, asking, node
 from tests.viewer_server.fake_edge import FakeEdge, picture_of
-from tests.viewer_server.mqtt.test_asking import JPEG, asking, node
 from viewer_server.config import HistorySettings
 from viewer_server.live.state import State
 from viewer_server.live.updates import jpeg_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_node.analytics.problems import problems
 from optimization.measure.counts.shapes import random_shapes, read_shapes
+from shared.definitions.problems import problems
 from shared.errors import ConfigError
 
 EXAMPLES = Path(__file__).resolve().parents[4] / "docs" / "examples"

@@ -1,10 +1,10 @@
 """Asks edge nodes over MQTT and waits for their answers.
 
-With MQTT 5 a request carries correlation data and a response topic of this viewer's own, so that no other
-viewer is sent the answer. The topic is below the node's responses, where a broker's access control lets the
-node write. With MQTT 3.1.1, or a bridge between node and viewer that speaks it, all of this is lost. So every
-request also has a transaction in its body, the viewer hears the answers to all viewers' commands, too, and
-takes the first that has its own transaction.
+With MQTT 5 a request carries correlation data and a response topic of the asker's own, so that nobody else
+is sent the answer. The topic is below the node's responses, where a broker's access control lets the node
+write. With MQTT 3.1.1, or a bridge on the way that speaks it, all of this is lost. So every request also has
+a transaction in its body, the asker hears the answers to everybody's commands, too, and takes the first that
+has its own transaction.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shared.wire import topics
 from shared.wire.messages import Request, Response, decode
 
 MAX_OUTSTANDING = 32
-"""Maximum requests that wait for an answer at the same time; each keeps a browser's thread waiting."""
+"""Maximum requests that wait for an answer at the same time; each keeps a thread waiting."""
 DEADLINE_S = 5.0
 
 
@@ -70,15 +70,23 @@ class NodeRequests:
         client: The connection; its owner passes responses to `handle`.
         settings: The broker.
         deadline_s: How long a request waits for its answer by default, seconds.
+        asker: What asks, in errors; lower-case letters.
     """
 
-    def __init__(self, client: Client, settings: MqttSettings, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: MqttSettings,
+        deadline_s: float = DEADLINE_S,
+        asker: str = "viewer",
+    ) -> None:
         self._client = client
         self._prefix = settings.prefix
         self._v5 = settings.version == "5"
         self._deadline_s = deadline_s
         # Only letters, as in a command's name, so that the table of topics matches this as a response topic.
-        self._mailbox = "viewer." + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+        self._asker = asker
+        self._mailbox = f"{asker}." + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self._lock = threading.Lock()
         self._outstanding: dict[str, _Outstanding] = {}
         self._heard: set[str] = set()
@@ -90,11 +98,11 @@ class NodeRequests:
         return len(self._outstanding)
 
     def response_topic(self, node: str) -> str:
-        """Where a node is to send its answers to this viewer, with MQTT 5."""
+        """Where a node is to send its answers to this asker, with MQTT 5."""
         return topics.RESPONSE.path(self._prefix, node=node, command=self._mailbox)
 
     def subscribe(self) -> None:
-        """Subscribe to this viewer's own answers."""
+        """Subscribe to this asker's own answers."""
         if self._v5:
             self._hear(self._mailbox)
 
@@ -121,7 +129,7 @@ class NodeRequests:
         Raises:
             MessageError: The request breaks the contract or is too large; the node was not asked.
             ConfigError: Node or command cannot be part of a topic.
-            NoAnswer: No broker, no answer in time, or the viewer is stopping.
+            NoAnswer: No broker, no answer in time, or the asker is stopping.
             Busy: Too many requests wait for an answer.
             BadAnswer: The answer breaks the contract.
         """
@@ -131,7 +139,7 @@ class NodeRequests:
         waiting = _Outstanding(node, command, threading.Event())
         with self._lock:
             if self._closed:
-                raise NoAnswer("the viewer is stopping")
+                raise NoAnswer(f"the {self._asker} is stopping")
             if len(self._outstanding) >= MAX_OUTSTANDING:
                 raise Busy(f"{MAX_OUTSTANDING} requests to nodes wait for an answer already; try again")
             self._outstanding[number] = waiting
@@ -149,7 +157,7 @@ class NodeRequests:
             )
         if waiting.response is None:
             waited_s = time.monotonic() - begin
-            why = "the viewer is stopping" if self._closed else f"no answer after {waited_s:.1f} s"
+            why = f"the {self._asker} is stopping" if self._closed else f"no answer after {waited_s:.1f} s"
             raise NoAnswer(f"node {node!r} was asked for {command!r}: {why}")
         return waiting.response
 
@@ -160,7 +168,7 @@ class NodeRequests:
             MessageError: It is no response, or the response of another node.
         """
         if received.retain:
-            return  # a retained message was sent before this viewer asked
+            return  # a retained message was sent before anybody here asked
         found = topics.match(self._prefix, received.topic)
         if found is None or not self._outstanding:
             return

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from edge_node.analytics.problems import problems
+from shared.definitions.problems import problems
 from shared.wire.messages import LineDefinition, ZoneDefinition
 from tests.edge_node.scenes import CLASSES, Spot, square
 

@@ -15,14 +15,14 @@ import pytest
 from edge_node.control.commands import MAX_SLOW
 from edge_node.control.commands import Commands as Answering
 from edge_node.control.inbox import Inbox
+from shared.asking import requests as module
+from shared.asking.requests import BadAnswer, Busy, NoAnswer, NodeRequests
 from shared.errors import ConfigError, MessageError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import Request, Response, encode, now_us
 from tests.conftest import Mosquitto, wait_until
-from viewer_server.mqtt import asking as module
-from viewer_server.mqtt.asking import BadAnswer, Busy, NoAnswer, NodeRequests
 
 JPEG = b"\xff\xd8 not really"
 

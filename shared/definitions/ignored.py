@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from edge_node.config.ignoring import ALL, in_force
+from shared.definitions.consistent import ALL, in_force
 from shared.geometry import Floats, clip_to_frame, polygon_area, polygon_crosses_itself
 from shared.wire.messages import FilterDefinition, MaskDefinition
 

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from edge_node.config.definitions import Definitions
-from edge_node.ignore.problems import NEGLIGIBLE, polygon_problem, unknown_classes
-from edge_node.ignore.problems import problems as ignore_problems
+from shared.definitions.ignored import NEGLIGIBLE, polygon_problem, unknown_classes
+from shared.definitions.ignored import problems as ignore_problems
 from shared.geometry import clip_to_frame, side_of_line
-from shared.wire.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
+
+
+class Defined(Protocol):
+    """A camera's definitions."""
+
+    @property
+    def zones(self) -> Mapping[str, ZoneDefinition]:
+        """Zones by name."""
+
+    @property
+    def lines(self) -> Mapping[str, LineDefinition]:
+        """Lines by name."""
+
+    @property
+    def masks(self) -> Mapping[str, MaskDefinition]:
+        """Masks by name."""
+
+    @property
+    def filters(self) -> Mapping[str, FilterDefinition]:
+        """Filters by class."""
 
 
 def problems(
@@ -38,7 +58,7 @@ def problems(
 
 
 def all_problems(
-    definitions: Definitions, class_names: Sequence[str] | None = None, confidence: float | None = None
+    definitions: Defined, class_names: Sequence[str] | None = None, confidence: float | None = None
 ) -> list[str]:
     """Find zones, lines, masks and filters that make no sense.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_node.ignore.problems import problems
+from shared.definitions.ignored import problems
 from shared.wire.messages import FilterDefinition, MaskDefinition
 from tests.edge_node.scenes import CLASSES, square
 
