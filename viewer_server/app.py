@@ -25,9 +25,12 @@ from viewer_server.access.proxies import FRAMED
 from viewer_server.api import endpoint, openapi, uploads
 from viewer_server.api.endpoint import Endpoint
 from viewer_server.live import updates, websocket
-from viewer_server.live.hub import MAX_WATCHED, Full, Hub, Mailbox
+from viewer_server.live.hub import MAX_WATCHED, Full, Hub
+from viewer_server.live.mailbox import Mailbox
 from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.mqtt.subscriber import Subscriber
+
+NAMES = "names"
 
 # Browsers refuse modules of any other type, and some systems' tables say text/plain.
 mimetypes.add_type("text/javascript", ".js")
@@ -129,6 +132,8 @@ def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> Respon
     if request.path == "/ws":
         if not isinstance(request.environ["gunicorn.socket"], socket.socket):  # it asks for no upgrade
             return _plain("Not a websocket handshake.\n", 400)
+        if (first := request.args.get("first", NAMES)) != NAMES:
+            return _plain(f"first={first[:40]!r} is unknown: say first=names, or nothing.\n", 400)
         websocket.refuse_compression(request.environ)
         websocket.wrap(request.environ)
     return None
@@ -188,7 +193,7 @@ def _health(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber | None) -> 
 def _live(ws: Any, hub: Hub, metrics: ViewerMetrics, access: Access) -> None:
     request = flask.request._get_current_object()  # type: ignore[attr-defined]  # the proxy has it
     sock = flask.request.environ["gunicorn.socket"]
-    mailbox = Mailbox(ws.event, sock.close)
+    mailbox = Mailbox(ws.event, sock.close, names_first="first" in flask.request.args)
     try:
         hub.join(mailbox, now_us())
     except Full as reason:
@@ -200,6 +205,8 @@ def _live(ws: Any, hub: Hub, metrics: ViewerMetrics, access: Access) -> None:
         match heard.get("type"):
             case "ready" if isinstance(heard.get("frames"), int):
                 mailbox.allow(heard["frames"])
+            case "show":
+                hub.show(mailbox, _cameras(heard.get("cameras")) or ())
             case "watch":
                 hub.watch(mailbox, _cameras(heard.get("cameras")))
             case "ping" if isinstance(heard.get("client_ms"), (int, float)):

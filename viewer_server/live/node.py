@@ -8,10 +8,10 @@ the camera's definitions do not have. It is shown as soon as they do.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from shared.wire import topics
-from shared.wire.messages import NodeInfo, NodeMessage, NodeStatus, Zones
+from shared.wire.messages import CameraStatus, NodeInfo, NodeMessage, NodeStatus, Zones
 from viewer_server.live.join import Joiner
 from viewer_server.live.updates import Key, Update, text
 
@@ -71,6 +71,9 @@ class Node:
         versions: Version of the zones and lines, by camera.
         heard_s: When anything came last.
         online: What its status says; None while there is none.
+        label: What people call the node; empty where its description does not say.
+        labels: The same of its cameras, by identifier.
+        statuses: What the cameras' statuses say.
         without_pictures: The cameras whose detections come over MQTT.
     """
 
@@ -84,6 +87,9 @@ class Node:
         self.versions: dict[str, int] = {}
         self.heard_s = now_s
         self.online: bool | None = None
+        self.label = ""
+        self.labels: dict[str, str] = {}
+        self.statuses: dict[str, str] = {}
         self.without_pictures: frozenset[str] = frozenset()
         self._listed: frozenset[str] | None = None
         self._defined: dict[str, frozenset[str]] = {}
@@ -104,10 +110,25 @@ class Node:
 
     def everything(self) -> Iterator[Update]:
         """The entries that are shown."""
-        for key, payload in self.about.items():
-            yield Update("state", key, payload)
+        yield from self.about_itself()
         for key, payload in self.entries.items():
             if self.shows(*key[2:]):
+                yield Update("state", key, payload)
+
+    def refusal(self, camera: str) -> Iterator[Update]:
+        """Why a camera's newest picture is not shown, if so."""
+        if self.shows(camera) and self.cameras[camera].refused is not None:
+            yield refusal({"node": self.name, "camera": camera}, self.cameras[camera])
+
+    def about_itself(self) -> Iterator[Update]:
+        """The entries about the node, and none about its cameras."""
+        for key, payload in self.about.items():
+            yield Update("state", key, payload)
+
+    def details(self, cameras: Collection[str]) -> Iterator[Update]:
+        """The entries about these cameras that are shown."""
+        for key, payload in self.entries.items():
+            if key[2] in cameras and self.shows(*key[2:]):
                 yield Update("state", key, payload)
 
     def shown_cameras(self) -> Iterator[str]:
@@ -137,7 +158,10 @@ class Node:
         if key[0] == topics.ZONES.name:
             self.versions.pop(key[2], None)
             told += self._define(key[2], None)
+        if key[0] == topics.CAMERA_STATUS.name:
+            self.statuses.pop(key[2], None)
         if key[0] == topics.INFO.name:
+            self.label, self.labels = "", {}
             told += self._list(None)
         return told
 
@@ -167,7 +191,11 @@ class Node:
         """Take in what a message says about what the node has; updates of what is hidden or shown by it."""
         if isinstance(message, NodeStatus):
             self.online = message.status == "online"
+        elif isinstance(message, CameraStatus):
+            self.statuses[message.camera] = message.status
         elif isinstance(message, NodeInfo):
+            self.label = message.name or ""
+            self.labels = {one.camera: one.name for one in message.cameras if one.name}
             self.without_pictures = frozenset(one.camera for one in message.cameras if one.reader == READER)
             return self._list(frozenset(info.camera for info in message.cameras))
         elif isinstance(message, Zones):
@@ -206,6 +234,12 @@ class Node:
             self.entries.move_to_end(key, last=False)
         changed = [key for key in self.entries if (key in before) != (key in after)]
         return [Update("state", key, self.entries[key]) if key in after else gone(key) for key in changed]
+
+
+def refusal(ids: Mapping[str, str], camera: Camera) -> Update:
+    """Tells browsers why a camera's newest picture is not shown, or that one is again."""
+    message = camera.refused and {"refused": camera.refused}
+    return Update("state", ("picture", *ids.values()), text("picture", **ids, message=message))
 
 
 def gone(key: Key) -> Update:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from shared.errors import MessageError
 from shared.wire.messages import NodeMessage
@@ -53,6 +53,19 @@ class Nodes:
     def get(self, name: str) -> Node | None:
         """A node by its name."""
         return self._nodes.get(name)
+
+    def details(self, nodes: Iterable[str], cameras: Iterable[Key]) -> Iterator[Update]:
+        """What is known of these nodes themselves and of these cameras, but for frames."""
+        for node in filter(None, map(self._nodes.get, nodes)):
+            yield from node.about_itself()
+        of_nodes: dict[str, set[str]] = {}
+        for name, camera in cameras:
+            of_nodes.setdefault(name, set()).add(camera)
+        for node in filter(None, map(self._nodes.get, of_nodes)):
+            known = of_nodes[node.name] & node.cameras.keys()
+            yield from node.details(known)
+            for camera in sorted(known):
+                yield from node.refusal(camera)
 
     def hear(self, node: Node) -> None:
         """Note that a node was heard."""

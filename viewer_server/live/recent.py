@@ -32,7 +32,7 @@ class Recent:
         if event.event_id in events:  # delivered at least once: this is a repetition
             return []
         payload = updates.text(topics.EVENTS.name, **ids, message=event)
-        update = Update("event", (topics.EVENTS.name, event.event_id), payload)
+        update = Update("event", (topics.EVENTS.name, *ids.values(), event.event_id), payload)
         events[event.event_id] = ids["node"], update
         if len(events) > MAX_EVENTS:
             # The oldest of the node that has the most: one that tells a lot leaves the others theirs.

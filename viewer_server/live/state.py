@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from shared import limits
 from shared.errors import MessageError
@@ -27,7 +27,8 @@ from shared.wire.picture_names import NamedFrame, frame_of
 from shared.wire.topics import Topic
 from viewer_server.live import updates
 from viewer_server.live.join import Pair, Thumbnail, no_picture
-from viewer_server.live.node import Camera, Node
+from viewer_server.live.names import Names
+from viewer_server.live.node import Camera, Node, refusal
 from viewer_server.live.nodes import Nodes
 from viewer_server.live.recent import Recent
 from viewer_server.live.updates import Key, Update
@@ -82,6 +83,7 @@ class State:
         self._prefix = prefix
         self.quotas = quotas or Quotas()
         self._nodes = Nodes(self.quotas, clock)
+        self._names = Names(self._nodes)
         self._recent = Recent()
         self.joined = 0
         self.message: NodeMessage | None = None
@@ -167,11 +169,28 @@ class State:
         yield from self._recent
         for node in self._nodes:
             for name in node.shown_cameras():
-                camera = node.cameras[name]
-                if camera.refused is not None:
-                    yield _refusal({"node": node.name, "camera": name}, camera)
-                if camera.last_frame is not None:
-                    yield camera.last_frame
+                yield from node.refusal(name)
+                frame = node.cameras[name].last_frame
+                if frame is not None:
+                    yield frame
+
+    def details(self, nodes: Iterable[str], cameras: Collection[Key]) -> Iterator[Update]:
+        """What `everything` has of these nodes themselves and of these cameras, but for frames."""
+        yield from self._nodes.details(nodes, cameras)
+        yield from (event for event in self._recent if event.key[1:3] in cameras)
+
+    def names(self) -> Iterator[Update]:
+        """The list of names."""
+        return iter(self._names)
+
+    def renamed(self, told: Iterable[Update]) -> list[Update]:
+        """The lines of the list of names that have changed with these updates."""
+        return self._names.follow(told)
+
+    def known(self, kinds: Collection[str], nodes: Iterable[str] | None = None) -> Iterator[Update]:
+        """The newest messages of these kinds, of all nodes or of some."""
+        for node in self._nodes if nodes is None else filter(None, map(self._nodes.get, nodes)):
+            yield from (update for update in node.everything() if update.key[0] in kinds)
 
     def last_frame(self, camera: Key) -> Update | None:
         """The newest frame of a camera that is shown."""
@@ -202,13 +221,13 @@ class State:
         except MessageError as error:
             camera.refused, before = limits.clipped(str(error)), camera.refused
             if camera.refused != before and node.shows(ids["camera"]):
-                raise RefusedPicture(str(error), _refusal(ids, camera)) from None
+                raise RefusedPicture(str(error), refusal(ids, camera)) from None
             raise
         if not node.shows(ids["camera"]):
             return []
         if camera.refused is not None:
             camera.refused = None
-            told.append(_refusal(ids, camera))
+            told.append(refusal(ids, camera))
         add = camera.joiner.add_picture if picture.matched else camera.joiner.add_unnamed
         return told + self._joined(node, ids["camera"], add(picture))
 
@@ -260,12 +279,6 @@ class State:
         if row is topics.CAMERA_STATUS:
             return self._nodes.forget_camera(node, ids["camera"])
         return self._nodes.remove(node, (row.name, *ids.values()))
-
-
-def _refusal(ids: Mapping[str, str], camera: Camera) -> Update:
-    """Tells browsers why a camera's newest picture is not shown, or that one is again."""
-    message = camera.refused and {"refused": camera.refused}
-    return Update("state", ("picture", *ids.values()), updates.text("picture", **ids, message=message))
 
 
 def check_names(ids: Mapping[str, str], message: NodeMessage) -> None:

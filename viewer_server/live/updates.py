@@ -2,21 +2,30 @@
 
 Websocket frames from a server have no mask, so every browser can be sent the same bytes.
 
+A program that opens ``/ws`` is sent everything that is known, and then every change of it. The page opens
+``/ws?first=names``: it is sent the names of everything, and the rest only of cameras that it shows.
+
 Text messages are JSON objects with a `type`:
 
 ========================  ====================================================================================
 `hello`                   the first message: forget everything, because all of it follows. `server_us`,
                           `version`, `broker` and `prefix` (what the viewer subscribes to)
 `broker`                  `connected`: whether the viewer is connected to the broker
+`names`                   where names come first: `nodes`, a list of nodes that are new or have changed, each
+                          `[node, status, cameras, name]` with each camera as `[camera, status, name]`. A
+                          status is null until it is known. A name is left out where nobody has given one, and
+                          a node that is no more is `[node]` alone. The list comes in several messages
 `status`, `info`,         a message from the broker: `node`, and `camera` and `zone` where it has them, with
 `metrics`,                the message itself in `message`, or null when it was cleared and the thing is gone
 `camera_status`,
 `zones`, `zone`,
 `suspects`
-`events`                  the same; `message` is one event, which is sent once
+`events`                  the same; `message` is one event, which is sent once, or again for a camera that is
+                          shown again
 `picture`                 `node`, `camera`, and why the camera's newest picture is not shown, as `refused` in
                           `message`; null when one is shown again
-`live`                    everything that is known has been sent
+`shown`                   answers `show`: the state of all that is shown has been sent; events follow
+`live`                    everything that is known has been sent; where names come first, all names
 `pong`                    answers `ping`: `client_ms` as it came, and `server_us`
 ========================  ====================================================================================
 
@@ -27,14 +36,17 @@ always those of the picture) and `lost` (how many detections messages of the ses
 viewer). When `matched` is false, the picture did not say which frame it shows, and `detections` is the newest
 message, which may be of another frame.
 
-Browsers send text: `{"type": "ready", "frames": n}` allows n more binary messages, `{"type": "watch",
-"cameras": [[node, camera], ...]}` asks for frames of these cameras only (null, the default: of all), and
-`{"type": "ping", "client_ms": t}` asks for the server's clock.
+Browsers send text of at most 8 KiB. `{"type": "ready", "frames": n}` allows n more binary messages, and
+`{"type": "ping", "client_ms": t}` asks for the server's clock. `{"type": "watch", "cameras": [[node, camera],
+...]}` asks for frames of these cameras only; null stands for all. Until then, frames of all are sent, or of
+none where names come first. There, `{"type": "show", "cameras": [[node, camera], ...]}` asks for what there
+is about these cameras and their nodes, and no others: what was not asked for before is sent at once.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,14 +65,15 @@ class Update:
     """A message for every browser.
 
     Attributes:
-        kind: "state" and "frame" replace an older update with the same key that is not sent yet; "event" does
-            not.
-        key: What the update is about; for a frame, node and camera.
-        payload: The websocket frame.
+        kind: "state", "names" and "frame" replace an older update with the same key that is not sent yet;
+            "event" does not.
+        key: What the update is about: the kind of message, then node, camera and so on; for a frame, node and
+            camera alone.
+        payload: The websocket frame; for "names", one line of the list.
         gone: Whether what the update is about is no more.
     """
 
-    kind: Literal["state", "event", "frame"]
+    kind: Literal["state", "names", "event", "frame"]
     key: Key
     payload: bytes
     gone: bool = False
@@ -95,6 +108,11 @@ def jpeg_of(frame: bytes) -> bytes:
 def text(kind: str, **fields: Any) -> bytes:
     """A text message of this type, as a websocket frame."""
     return websocket_frame(TEXT, orjson.dumps({"type": kind, **fields}))
+
+
+def names(lines: Iterable[bytes]) -> bytes:
+    """A message with lines of the list of names, as a websocket frame."""
+    return websocket_frame(TEXT, b'{"type":"names","nodes":[' + b",".join(lines) + b"]}")
 
 
 def frame(node: str, camera: str, picture: Thumbnail, detections: DetectionsMessage, lost: int) -> Update:

@@ -22,12 +22,12 @@ from typing import Any, Protocol
 
 from simple_websocket import ConnectionClosed  # type: ignore[import-untyped]  # it has no types
 
-from viewer_server.live.hub import Mailbox
+from viewer_server.live.mailbox import Mailbox
 
 SEND_TIMEOUT_S = 5.0
 SEND_BUFFER = 64 * 1024
 PING_S = 10
-MAX_MESSAGE = 4096
+MAX_MESSAGE = 8192
 RECEIVE_PER_S = 64 * 1024
 WATCH_S = 1.0
 CHECK_S = 2.0

@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from tests.viewer_server.wire import camera, detections, status, thumbnail, zones
-from viewer_server.live import hub as module
-from viewer_server.live.hub import Full, Hub, Mailbox
+from viewer_server.live import mailbox as module
+from viewer_server.live.hub import Full, Hub
+from viewer_server.live.mailbox import Mailbox
 from viewer_server.live.node import gone
 from viewer_server.live.state import State
 from viewer_server.live.updates import Update

@@ -83,7 +83,7 @@ def test_a_new_browser_is_told_everything_that_is_known(state: State) -> None:
         ("camera_status", "n", "c"),
         ("zones", "n", "c"),
         ("zone", "n", "c", "a"),
-        ("events", "e1"),
+        ("events", "n", "c", "e1"),
         ("n", "c"),
     ]
 
@@ -104,7 +104,7 @@ def test_events_are_bounded_and_tracks_do_not_push_out_the_others(state: State) 
     for number in range(2, 1000):
         state.apply(event(number, "track_started"))
     events = [key for key in known(state) if key[0] == "events"]
-    assert ("events", "e1") in events
+    assert ("events", "n", "c", "e1") in events
     assert len(events) == 1 + MAX_EVENTS
 
 

@@ -16,7 +16,7 @@ import websocket as client_library
 
 from tests.conftest import wait_until
 from viewer_server.live import websocket as module
-from viewer_server.live.hub import Mailbox
+from viewer_server.live.mailbox import Mailbox
 from viewer_server.live.updates import BINARY, TEXT, Update, websocket_frame
 from viewer_server.live.websocket import OPTIONS, SafeSocket, refuse_compression, serve
 

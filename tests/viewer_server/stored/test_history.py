@@ -213,7 +213,7 @@ def viewing(url: str, path: Path | None) -> Iterator[tuple[Hub, ViewerMetrics]]:
 
 
 def shown(hub: Hub) -> list[str]:
-    return [update.key[1] for update in hub.state.everything() if update.kind == "event"]
+    return [update.key[-1] for update in hub.state.everything() if update.kind == "event"]
 
 
 def test_a_viewer_acknowledges_what_it_stored_and_knows_it_after_a_restart(
