@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="ask for a password, print its hash for http.password_file",
     )
+    parser.add_argument(
+        "--make-key", type=Path, metavar="FILE", help="make a key for http.key_file, which viewers share"
+    )
     given = parser.parse_args(arguments)
     try:
         need("flask", "flask_sock", "gunicorn", extra="viewer")
@@ -39,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from viewer_server.access.auth import ask_for_hash
 
             print(ask_for_hash())
+            return 0
+        if given.make_key:
+            from viewer_server.access.key_file import make_key
+
+            make_key(given.make_key)
             return 0
         log.setup()
         label = [f"label.path={given.label.absolute()}", "label.only=true"] if given.label else []

@@ -50,7 +50,7 @@ def create_app(
     Args:
         hub: Fills the browsers' mailboxes.
         metrics: Answers /metrics, and counts refused websockets.
-        subscriber: /health says whether it runs; None for a viewer without a broker, which has no live page.
+        subscriber: /health and /ready say whether it runs; None for a viewer without a broker, which has no live page.
         origins: Which names and pages are answered.
         access: Decides who may look.
         table: The endpoints below ``/api/v1``.
@@ -92,6 +92,10 @@ def create_app(
     def health() -> tuple[Response, int]:
         return _health(hub, metrics, subscriber)
 
+    @app.get("/ready")
+    def ready() -> tuple[str, int, dict[str, str]]:
+        return _ready(metrics, subscriber)
+
     @app.get("/metrics")
     def prometheus() -> Response:
         return Response(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
@@ -122,8 +126,8 @@ def _rest(table: Sequence[Endpoint]) -> flask.Blueprint:
 
 def _refusal(origins: Origins, access: Access, metrics: ViewerMetrics) -> ResponseReturnValue | None:
     request = flask.request
-    # Containers and monitors ask for /health under any name; it tells nothing that could be stolen.
-    if request.path != "/health" and (refusal := _stranger(origins, metrics)):
+    # Containers, monitors and proxies ask under any name; the answers tell nothing that could be stolen.
+    if request.path not in ("/health", "/ready") and (refusal := _stranger(origins, metrics)):
         return refusal
     if not access.may_enter(request):
         return _turn_away(request)
@@ -150,7 +154,7 @@ def _turn_away(request: flask.Request) -> ResponseReturnValue:
 
 
 def _is_page(request: flask.Request) -> bool:
-    return not request.path.startswith(("/api/", "/metrics", "/ws", "/health", "/static/"))
+    return not request.path.startswith(("/api/", "/metrics", "/ws", "/health", "/ready", "/static/"))
 
 
 def _stranger(origins: Origins, metrics: ViewerMetrics) -> flask.Response | None:
@@ -188,6 +192,14 @@ def _health(hub: Hub, metrics: ViewerMetrics, subscriber: Subscriber | None) -> 
         "browsers": len(hub),
     }
     return flask.Response(orjson.dumps(body), content_type="application/json"), 200 if alive else 503
+
+
+def _ready(metrics: ViewerMetrics, subscriber: Subscriber | None) -> tuple[str, int, dict[str, str]]:
+    """200 while the viewer can show what happens, for a proxy that has other viewers to choose from."""
+    plain = {"Content-Type": "text/plain; charset=utf-8"}
+    if subscriber is None or (subscriber.alive and metrics.broker_connected):
+        return "ready\n", 200, plain
+    return "waiting for the broker\n", 503, plain
 
 
 def _live(ws: Any, hub: Hub, metrics: ViewerMetrics, access: Access) -> None:

@@ -16,6 +16,9 @@ from shared.files import at_home
 from shared.mqtt.address import MqttSettings
 from shared.storage import state_folder
 
+STATES_OF_A_NODE, LIVE_MB_OF_A_NODE = 25, 0.032
+"""Retained messages of a node, and the MB that they take: four cameras with two zones each come to 23 and 0.034."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HttpSettings:
@@ -69,6 +72,14 @@ class HttpSettings:
     ] = field(default=None, repr=False)
     token_file: Annotated[
         str | None, Meta(description="File that holds the token, instead of token", extra=FILE)
+    ] = None
+    key_file: Annotated[
+        str | None,
+        Meta(
+            description="File with a key that several viewers share: each accepts the logins of the others. "
+            "`darner-viewer --make-key FILE` makes it; they need the same password_file, too",
+            extra=FILE,
+        ),
     ] = None
     session_hours: Annotated[
         float, Meta(gt=0, le=8760, description="Hours without a visit after which a login ends")
@@ -137,7 +148,8 @@ class QuotaSettings:
         Meta(
             ge=1,
             le=100_000,
-            description="Maximum nodes. Beyond it a node that was silent for a minute gives way to a new one",
+            description="Maximum nodes; what all nodes share grows with it. Beyond it a node that was silent "
+            "for a minute gives way to a new one",
         ),
     ] = 1000
     cameras: Annotated[int, Meta(ge=1, le=1024, description="Maximum cameras of a node on the pages")] = 256
@@ -145,23 +157,19 @@ class QuotaSettings:
         int, Meta(ge=16, le=100_000, description="Maximum retained messages of a node on the pages")
     ] = 2500
     states_total: Annotated[
-        int,
+        Annotated[int, Meta(ge=16, le=10_000_000)] | None,
         Meta(
-            ge=16,
-            le=1_000_000,
             description="Maximum retained messages of all nodes; beyond it the node that has the most "
-            "gives way",
+            "gives way. null: 25 for each of `nodes`, and 10,000 at least"
         ),
-    ] = 10_000
+    ] = None
     live_mb: Annotated[
-        float,
+        Annotated[float, Meta(ge=1, le=10_000)] | None,
         Meta(
-            ge=1,
-            le=10_000,
             description="Maximum MB of memory for the newest messages of all nodes; beyond it the node "
-            "that has the most gives way",
+            "that has the most gives way. null: 0.032 for each of `nodes`, and 32 at least"
         ),
-    ] = 32.0
+    ] = None
     pictures_mb: Annotated[
         float,
         Meta(
@@ -180,6 +188,16 @@ class QuotaSettings:
     sessions: Annotated[
         int, Meta(ge=8, le=100_000, description="Maximum sessions of a node in the history")
     ] = 1000
+
+    @property
+    def all_states(self) -> int:
+        """Maximum retained messages of all nodes."""
+        return max(10_000, STATES_OF_A_NODE * self.nodes) if self.states_total is None else self.states_total
+
+    @property
+    def all_live_mb(self) -> float:
+        """Maximum MB of the newest messages of all nodes."""
+        return max(32.0, LIVE_MB_OF_A_NODE * self.nodes) if self.live_mb is None else self.live_mb
 
 
 @dataclass(frozen=True, kw_only=True)

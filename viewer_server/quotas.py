@@ -72,8 +72,9 @@ SAY_AGAIN_US = 24 * 3_600_000_000
 LINES_A_MINUTE = 20
 LINES_OF_A_NODE = 20
 LINES_OF_UNKNOWN_NODES = 100
-MAX_KEPT = 4_000
-"""Nodes times limits that are remembered: on a broker without passwords anybody may invent nodes."""
+KEPT_OF_A_NODE = 4
+"""Limits that are remembered for each of `quotas.nodes`, of all nodes together: on a broker without passwords
+anybody may invent nodes."""
 
 
 @dataclass
@@ -106,17 +107,21 @@ class OnceByNode:
     """Lets the first message of each key through, and so many of each node: none uses up those of others.
 
     The empty name stands for all nodes that are not known.
+
+    Args:
+        nodes: How many nodes are remembered.
+        most: Keys of a node that are let through.
     """
 
-    def __init__(self, most: int = LINES_OF_A_NODE) -> None:
-        self._most = most
+    def __init__(self, nodes: int, most: int = LINES_OF_A_NODE) -> None:
+        self._kept, self._most = nodes, most
         self._nodes: OrderedDict[str, Once] = OrderedDict()
 
     def __call__(self, node: str, key: str) -> bool:
         """True the first time that a node's `key` is seen."""
         once = self._nodes.pop(node, None) or Once(self._most if node else LINES_OF_UNKNOWN_NODES)
         self._nodes[node] = once
-        if len(self._nodes) > MAX_KEPT:
+        if len(self._nodes) > self._kept:
             self._nodes.popitem(last=False)
         return once(key)
 
@@ -131,6 +136,7 @@ class Quotas:
 
     def __init__(self, settings: QuotaSettings | None = None, wall_us: Callable[[], int] = now_us) -> None:
         self.settings = settings or QuotaSettings()
+        self._kept = KEPT_OF_A_NODE * self.settings.nodes
         self._wall_us = wall_us
         self._lock = threading.Lock()
         self._reached: OrderedDict[tuple[str, Limit], Reached] = OrderedDict()
@@ -152,7 +158,7 @@ class Quotas:
             reached.allowed, reached.last_us, reached.count = allowed, now, reached.count + count
             self._reached[key] = reached
             self._reached.move_to_end(key)
-            if len(self._reached) > MAX_KEPT:
+            if len(self._reached) > self._kept:
                 self._reached.popitem(last=False)
             say = abs(now - reached.said_us) >= SAY_AGAIN_US and self._may_say(now)
             if say:

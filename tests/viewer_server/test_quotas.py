@@ -7,11 +7,12 @@ from typing import get_args
 
 import pytest
 
+from viewer_server.config import QuotaSettings
 from viewer_server.quotas import (
     ALL_NODES,
+    KEPT_OF_A_NODE,
     LINES_A_MINUTE,
     LINES_OF_UNKNOWN_NODES,
-    MAX_KEPT,
     SAYS,
     Limit,
     OnceByNode,
@@ -43,10 +44,10 @@ def test_what_gave_way_is_counted_by_node_and_limit_and_said_once_a_day(
 
 
 def test_invented_nodes_fill_neither_memory_nor_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    quotas = Quotas(wall_us=lambda: 10**15)
-    for number in range(MAX_KEPT + 500):
+    quotas = Quotas(QuotaSettings(nodes=300), lambda: 10**15)
+    for number in range(KEPT_OF_A_NODE * 300 + 500):
         quotas.hit(f"n{number}", "events", 1000)
-    assert len(quotas.reached()) == MAX_KEPT
+    assert len(quotas.reached()) == KEPT_OF_A_NODE * 300
     assert len(caplog.records) == LINES_A_MINUTE
 
 
@@ -57,8 +58,23 @@ def test_every_limit_has_words(limit: Limit) -> None:
 
 
 def test_a_node_uses_up_its_own_lines_only() -> None:
-    once = OnceByNode(3)
+    once = OnceByNode(1000, 3)
     assert [once("evil", f"topic{number}") for number in range(5)] == [True, True, True, False, False]
     assert sum(once("", f"topic{number}") for number in range(1000)) == LINES_OF_UNKNOWN_NODES
     assert once("shop", "topic0")
     assert not once("shop", "topic0")
+
+
+@pytest.mark.parametrize(
+    ("settings", "states", "live_mb"),
+    [
+        (QuotaSettings(nodes=10), 10_000, 32.0),
+        (QuotaSettings(), 25_000, 32.0),
+        (QuotaSettings(nodes=10_000), 250_000, 320.0),
+        (QuotaSettings(nodes=10_000, states_total=500, live_mb=5.0), 500, 5.0),
+    ],
+)
+def test_what_all_nodes_share_grows_with_their_number_unless_it_is_set(
+    settings: QuotaSettings, states: int, live_mb: float
+) -> None:
+    assert (settings.all_states, settings.all_live_mb) == (states, live_mb)

@@ -1,8 +1,9 @@
 """Who may look: a password and a session cookie for people, a bearer token for programs.
 
 On loopback neither is needed; on any other address the viewer does not start without one. The cookie is
-signed (itsdangerous) with a key made from this viewer's secret and the password's hash: a new password ends
-every session. Two things keep foreign pages from acting in a visitor's name: browsers say where a request
+signed (itsdangerous) with a key made from the password's hash and a secret: this viewer's own, or the one in
+`http.key_file`, with which several viewers accept each other's cookies. So a new password ends every session.
+Two things keep foreign pages from acting in a visitor's name: browsers say where a request
 comes from (Fetch Metadata, W3C; `Origin`, RFC 6454), and they do not send our cookie with a foreign page's.
 """
 
@@ -29,13 +30,14 @@ from shared.configuration.secret_file import read_secret
 from shared.errors import ConfigError
 from viewer_server.access.addresses import owner_of
 from viewer_server.access.attempts import Attempts
+from viewer_server.access.key_file import read_key
 from viewer_server.access.login_file import METHOD, LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.config import HttpSettings
 
 log = logging.getLogger("darner.login")
 
-PUBLIC = ("/login", "/health")
+PUBLIC = ("/login", "/health", "/ready")
 LEAST = 8
 """Minimum length of a password, characters."""
 RENEWED_AFTER = 0.02
@@ -69,11 +71,12 @@ class Access:
         settings: Password, token and the length of a login.
         kept: The secret, a generated password, and logins that were ended early.
         origins: Which pages are ours.
-        port: Part of the cookie's name, because browsers send cookies to every port of a machine.
+        port: Part of the cookie's name, because browsers send cookies to every port of a machine; viewers that
+            share a key have one name for it, whatever their ports.
         clock: Seconds since 1970.
 
     Raises:
-        ConfigError: A password or token cannot be used.
+        ConfigError: A password, token or key cannot be used.
     """
 
     def __init__(
@@ -91,13 +94,14 @@ class Access:
         )
         self._token = read_token(settings)
         self.hours = settings.session_hours
-        self.cookie = f"darner_{port}"
+        shared = read_key(settings)
+        self.cookie = f"darner_{port}" if shared is None else f"darner_{_name_of(shared)}"
         self._clock = clock
         self.attempts = Attempts(known=kept.lately)
         self._hashing = threading.Lock()
         self._watching: dict[str, set[Closable]] = {}
         self._watching_lock = threading.Lock()
-        key = hmac.digest(kept.secret, (self._password or "").encode(), "sha256")
+        key = hmac.digest(shared or kept.secret, (self._password or "").encode(), "sha256")
         self._signer = URLSafeTimedSerializer(
             key,
             salt="session",
@@ -215,6 +219,11 @@ class Access:
                 pages.discard(page)
                 if not pages:
                     self._watching.pop(session, None)
+
+
+def _name_of(key: bytes) -> str:
+    """A name for a key, which tells nothing of it."""
+    return hmac.digest(key, b"cookie", "sha256").hex()[:8]
 
 
 def _cookie_path() -> str:

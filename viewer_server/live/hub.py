@@ -174,7 +174,7 @@ class Hub:
             if len(self._mailboxes) >= self.max_browsers:
                 raise Full(f"{self.max_browsers} browsers are connected already (http.max_browsers)")
             quotas = self.state.quotas.settings
-            mailbox.max_states = max(MAX_STATES, STATES_SPARE * (quotas.states_total + quotas.nodes))
+            mailbox.max_states = max(MAX_STATES, STATES_SPARE * (quotas.all_states + quotas.nodes))
             hello = updates.text("hello", server_us=server_us, **self._hello)
             mailbox.put(Update("state", ("hello",), hello))
             mailbox.put(Update("state", ("broker",), self._broker))

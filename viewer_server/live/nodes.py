@@ -20,8 +20,6 @@ SILENT_S = 60.0
 """A node that says nothing for so long may give way to a new one when there are too many."""
 UNHEARD_S = 15.0
 """The same for a node of which the broker only kept something: one that is there sends metrics every 5 s."""
-MAX_REFUSED = 1000
-"""Names of refused nodes that are remembered."""
 ASK_AGAIN_S = 10.0
 LOOK_AGAIN_S = 1.0
 """After no silent node was found: looking at all of them for each message would take long."""
@@ -161,12 +159,12 @@ class Nodes:
         allowed, told = self._quotas.settings, list[Update]()
         while len(node) > allowed.states:
             told += self._forget_oldest(node, "states", allowed.states)
-        while self._totals["entries"] > allowed.states_total:
+        while self._totals["entries"] > allowed.all_states:
             most = max(self._nodes.values(), key=len)
-            told += self._forget_oldest(most, "states", allowed.states_total)
-        while self._totals["bytes"] > allowed.live_mb * 1e6:
+            told += self._forget_oldest(most, "states", allowed.all_states)
+        while self._totals["bytes"] > allowed.all_live_mb * 1e6:
             most = max(self._nodes.values(), key=lambda one: one.bytes)
-            told += self._forget_oldest(most, "live_mb", allowed.live_mb)
+            told += self._forget_oldest(most, "live_mb", allowed.all_live_mb)
         return told
 
     def _forget_oldest(self, node: Node, limit: Limit, allowed: float) -> list[Update]:
@@ -196,7 +194,7 @@ class Nodes:
         if silent is None:
             self._full_s = self._clock()
             self._refused[name] = None
-            if len(self._refused) > MAX_REFUSED:
+            if len(self._refused) > most:
                 self._refused.popitem(last=False)
             raise MessageError(f"more than {most} nodes (quotas.nodes), and none of them is silent")
         return self.forget(silent)

@@ -95,7 +95,7 @@ class Subscriber:
         self._snapshots = snapshots or SnapshotStore(HistorySettings(path=None))
         self._session = f"viewer-{secrets.token_hex(4)}"
         self._quotas = hub.state.quotas
-        self._once = OnceByNode()
+        self._once = OnceByNode(self._quotas.settings.nodes)
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self._acknowledged: OrderedDict[str, None] = OrderedDict()
         self._inbox = Inbox(settings.prefix, self._quotas, lambda: self._client.still_here())

@@ -34,7 +34,7 @@ paho stops connecting when the process has more than 1,024."""
 
 def lane_of(method: str, path: str) -> str:
     """The kind of a request, by which it gets its threads; the path may begin with a proxy's prefix."""
-    if path.endswith("/health") and method in ("GET", "HEAD"):
+    if path.endswith(("/health", "/ready")) and method in ("GET", "HEAD"):
         return "health"
     if path.endswith("/login") and method == "POST":
         return "login"

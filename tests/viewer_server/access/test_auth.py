@@ -73,10 +73,14 @@ def test_nothing_is_shown_without_a_login(guarded: ViewerProcess, path: str) -> 
         assert answer.location == ("/login" if path == "/" else f"/login?next={path}")
 
 
-@pytest.mark.parametrize("path", ["/login", "/health", "/static/style.css"])
-def test_what_the_login_needs_is_open(guarded: ViewerProcess, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"), [("/login", 200), ("/health", 200), ("/static/style.css", 200), ("/ready", 503)]
+)
+def test_what_logins_monitors_and_proxies_need_is_open(
+    guarded: ViewerProcess, path: str, status: int
+) -> None:
     answer = get(guarded, path)
-    assert answer.status == 200
+    assert answer.status == status
     assert answer.cookie == ""
 
 

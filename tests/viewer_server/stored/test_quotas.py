@@ -138,6 +138,20 @@ def test_a_node_keeps_its_newest_within_its_quotas(path: Path) -> None:
         assert viewer.found(zone="z0") == []
 
 
+def test_a_fleet_that_restarts_again_and_again_has_each_new_start_stored(path: Path) -> None:
+    nodes = [f"n{number}" for number in range(100)]
+    with Viewer(path, QuotaSettings(nodes=100)) as viewer:
+        for boot in range(10):
+            viewer.send(*(event(node, 1, boot=f"b{boot}") for node in nodes))
+        viewer.send(*(event("n0", 1, boot=f"c{crash:03}") for crash in range(300)))
+        newest = {(node, "c299" if node == "n0" else "b9"): 1 for node in nodes}
+        assert viewer.reached().keys() == {("n0", "boots")}
+    with Viewer(path, QuotaSettings(nodes=100)) as viewer:
+        assert {mark[:2]: mark.number for mark in viewer.history.newest_marks()} == newest
+        assert viewer.send(event("n7", 1, boot="d")) == {("n7", "d"): 1}
+        assert viewer.rows("events") == 100 * 10 + 300 + 1
+
+
 def test_a_boot_that_gave_way_goes_on_where_it_was_and_repeats_nothing(path: Path) -> None:
     with Viewer(path) as viewer:
         viewer.send(*(event("evil", number, boot="a") for number in (1, 2, 3, 5)))

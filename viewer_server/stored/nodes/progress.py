@@ -17,9 +17,14 @@ HOLE_S = 60.0
 MAX_ABOVE = 100_000
 """Maximum stored numbers above the holes of one node; beyond that, holes are given up at once."""
 MAX_GAPS = 100
+_NONE_ABOVE: set[int] = set()
+_NO_GAPS: list[Gap] = []
+_NONE_LOWEST: list[int] = []
+"""Shared by all boots that have no hole, which are nearly all of up to 64 boots of each node: `add` makes a boot its
+own before it changes them."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Progress:
     """Progress of one boot.
 
@@ -35,10 +40,10 @@ class Progress:
 
     number: int
     heard_s: float
-    above: set[int] = field(default_factory=set)
-    gaps: list[Gap] = field(default_factory=list)
+    above: set[int] = field(default_factory=lambda: _NONE_ABOVE)
+    gaps: list[Gap] = field(default_factory=lambda: _NO_GAPS)
     waited_s: float = 0.0
-    lowest: list[int] = field(default_factory=list, repr=False)
+    lowest: list[int] = field(default_factory=lambda: _NONE_LOWEST, repr=False)
 
     def take(self, number: int, oldest: int) -> None:
         """Note a stored number.
@@ -57,6 +62,8 @@ class Progress:
     def add(self, number: int) -> None:
         """Note a stored number, without looking what it completes."""
         if number > self.number and number not in self.above:
+            if not self.lowest:
+                self.above, self.lowest = set(), []
             self.above.add(number)
             heappush(self.lowest, number)
 
@@ -108,3 +115,5 @@ class Progress:
         self.number = max(self.number, number)
         while self.lowest and self.lowest[0] <= self.number:
             self.above.discard(heappop(self.lowest))
+        if not self.lowest:
+            self.above, self.lowest = _NONE_ABOVE, _NONE_LOWEST
