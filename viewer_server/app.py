@@ -50,7 +50,8 @@ def create_app(
     Args:
         hub: Fills the browsers' mailboxes.
         metrics: Answers /metrics, and counts refused websockets.
-        subscriber: /health and /ready say whether it runs; None for a viewer without a broker, which has no live page.
+        subscriber: /health and /ready say whether it runs; None for a viewer without a broker, which has no
+            live page.
         origins: Which names and pages are answered.
         access: Decides who may look.
         table: The endpoints below ``/api/v1``.

@@ -17,7 +17,8 @@ from shared.mqtt.address import MqttSettings
 from shared.storage import state_folder
 
 STATES_OF_A_NODE, LIVE_MB_OF_A_NODE = 25, 0.032
-"""Retained messages of a node, and the MB that they take: four cameras with two zones each come to 23 and 0.034."""
+"""Retained messages of a node, and the MB that they take: four cameras with two zones each come to 23
+messages and 0.034 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)

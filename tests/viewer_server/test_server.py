@@ -20,7 +20,7 @@ import websocket as client_library
 from paho.mqtt.enums import CallbackAPIVersion
 
 from shared.wire import topics
-from tests.viewer_server.asking import loaded_by, request
+from tests.viewer_server.asking import get, loaded_by, request
 from tests.viewer_server.fake_edge import FakeEdge, picture_of
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
 
@@ -208,10 +208,12 @@ def test_a_broker_that_comes_back_is_found_and_browsers_are_told(
         own_broker.kill()
         assert next(m for m in arriving if m == {"type": "broker", "connected": False})
         assert viewer.health()["status"] == "waiting for the broker"
+        assert get(viewer, "/ready").status == 503
         own_broker.start()
         begin = time.monotonic()
         assert next(m for m in arriving if m == {"type": "broker", "connected": True})
         assert time.monotonic() - begin < 5
+        assert get(viewer, "/ready").status == 200
     with FakeEdge(own_broker.url) as edge:
         edge.announce("yard")
         viewer.wait(cameras=1)

@@ -71,8 +71,8 @@ class Access:
         settings: Password, token and the length of a login.
         kept: The secret, a generated password, and logins that were ended early.
         origins: Which pages are ours.
-        port: Part of the cookie's name, because browsers send cookies to every port of a machine; viewers that
-            share a key have one name for it, whatever their ports.
+        port: Part of the cookie's name, because browsers send cookies to every port of a machine. Viewers
+            that share a key have one name for it, whatever their ports.
         clock: Seconds since 1970.
 
     Raises:

@@ -29,7 +29,7 @@ def key(tmp_path: Path) -> Path:
 
 def viewer(key: Path | None, port: int, password_hash: str = HASH) -> Access:
     """One with a login file of its own, as each viewer has."""
-    http = HttpSettings(password_hash=password_hash, key_file=key and str(key))
+    http = HttpSettings(password_hash=password_hash, key_file=str(key) if key else None)
     return Access(http, LoginFile(None), Origins(()), port)
 
 

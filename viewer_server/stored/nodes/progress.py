@@ -20,8 +20,8 @@ MAX_GAPS = 100
 _NONE_ABOVE: set[int] = set()
 _NO_GAPS: list[Gap] = []
 _NONE_LOWEST: list[int] = []
-"""Shared by all boots that have no hole, which are nearly all of up to 64 boots of each node: `add` makes a boot its
-own before it changes them."""
+"""Shared by all boots that have no hole, which are nearly all of up to 64 boots of each node: `add` gives a
+boot its own before it changes them."""
 
 
 @dataclass(slots=True)
