@@ -119,6 +119,8 @@ class Client:
     ) -> None:
         self._state.close()
         self._connection.__exit__(kind, error, trace)
+        with self._subscriptions.lock:
+            self._subscriptions.close()
         self.received.close()
 
     @property

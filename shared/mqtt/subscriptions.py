@@ -16,6 +16,10 @@ from shared.log import Once
 
 log = logging.getLogger("darner.mqtt")
 
+AGAIN_S = 1.0
+"""The wait before a refused subscription is asked for again; twice as long after each refusal."""
+LONGEST_S = 30.0
+
 
 class Subscriptions:
     """The topic filters of a client.
@@ -34,6 +38,9 @@ class Subscriptions:
         self._version = version
         self._filters: dict[str, tuple[int, bool]] = {}
         self._unanswered: dict[int, str] = {}
+        self._refused: dict[str, None] = {}
+        self._again: threading.Timer | None = None
+        self._again_s = AGAIN_S
         self._once = Once()
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
@@ -58,8 +65,17 @@ class Subscriptions:
     def restore(self) -> None:
         """Send all subscriptions to a new connection."""
         self._unanswered.clear()
+        self.close()
         for topic_filter in self._filters:
             self._send(topic_filter)
+
+    def close(self) -> None:
+        """Ask no more for what this connection was refused."""
+        self._refused.clear()
+        self._again_s = AGAIN_S
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
 
     def _send(self, topic_filter: str) -> None:
         qos, as_published = self._filters[topic_filter]
@@ -81,11 +97,32 @@ class Subscriptions:
     ) -> None:
         with self.changed:
             topic_filter = self._unanswered.pop(number, None)
+            if topic_filter and any(reason.is_failure for reason in reasons):
+                self._ask_again(topic_filter)
             self.changed.notify_all()
         for reason in reasons:
             if reason.is_failure and topic_filter and self._once(f"{topic_filter} {reason}"):
                 log.error(
-                    "the broker refused the subscription to %s: %s; check its access control list",
+                    "the broker refused the subscription to %s: %s; check its access control list (asking "
+                    "again, as a cluster may only be choosing a leader)",
                     topic_filter,
                     reason,
                 )
+
+    def _ask_again(self, topic_filter: str) -> None:
+        """Ask again in a while: a cluster that has lost a member refuses what it grants seconds later."""
+        self._refused[topic_filter] = None
+        if self._again is None:
+            self._again = threading.Timer(self._again_s, self._send_refused)
+            self._again.daemon = True
+            self._again.start()
+            self._again_s = min(2 * self._again_s, LONGEST_S)
+
+    def _send_refused(self) -> None:
+        with self.lock:
+            if threading.current_thread() is not self._again:
+                return  # another connection has come, or nobody wants an answer any more
+            refused, self._refused, self._again = self._refused, {}, None
+            for topic_filter in refused:
+                if topic_filter in self._filters:
+                    self._send(topic_filter)

@@ -28,10 +28,11 @@ class ScriptedBroker:
         after: Packet that follows the CONNACK; "" closes the connection instead.
         ack_s: How long each PUBACK takes, seconds.
         suback_s: How long each SUBACK takes, seconds.
-        granted: The reason code in each SUBACK.
+        granted: The reason code in each SUBACK; may be changed meanwhile.
 
     Attributes:
         connects: Number of CONNECT packets so far.
+        subscribes: Number of SUBSCRIBE packets so far.
         published: Topic, QoS and retain flag of each message.
         most: The most messages at QoS 1 that were unacknowledged at a time, by connection.
     """
@@ -46,9 +47,9 @@ class ScriptedBroker:
         granted: int = 1,
     ) -> None:
         self._connack, self._reason, self._after, self._ack_s = connack or ({},), reason, after, ack_s
-        self._suback_s, self._granted = suback_s, granted
+        self._suback_s, self.granted = suback_s, granted
         self.port = free_port()
-        self.connects = 0
+        self.connects = self.subscribes = 0
         self.published: list[tuple[str, int, bool]] = []
         self.most: list[int] = []
         self._listening = socket.create_server(("127.0.0.1", self.port))
@@ -104,7 +105,8 @@ class ScriptedBroker:
                     if flags >> 1 & 3:
                         self.most[index] = max(self.most[index], peer.acknowledge(body[2 + size : 4 + size]))
                 elif kind == _SUBSCRIBE:
-                    answer = body[:2] + bytes((0, self._granted))
+                    self.subscribes += 1
+                    answer = body[:2] + bytes((0, self.granted))
                     _later(self._suback_s, partial(peer.say, 0x90, answer))
                 elif kind == _PING:
                     peer.say(0xD0, b"")

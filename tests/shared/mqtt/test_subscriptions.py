@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
+from shared.mqtt import subscriptions
 from shared.wire import topics
 from tests.conftest import REPO, Mosquitto, MosquittoProcess, wait_until
 from tests.shared.mqtt.connections import connected, take
@@ -46,6 +48,24 @@ def test_a_subscription_that_the_broker_refuses_is_said_once(caplog: pytest.LogC
         wait_until(lambda: client.connections == 2)
         assert client.wait_subscribed(5)
     assert caplog.text.count("refused the subscription to darner/v1/#: Not authorized") == 1
+
+
+def test_a_refused_subscription_is_asked_for_again_until_it_is_granted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subscriptions, "AGAIN_S", 0.01)
+    with ScriptedBroker(granted=0x80) as broker, connected(broker.url) as client:
+        client.subscribe("darner/v1/#", 1)
+        wait_until(lambda: broker.subscribes >= 3)
+        broker.granted = 1
+        asked = broker.subscribes
+        wait_until(lambda: broker.subscribes > asked)
+        assert client.wait_subscribed(5)
+        broker.granted = 0x80
+        client.subscribe("elsewhere/#", 1)
+        wait_until(lambda: broker.subscribes >= asked + 3)
+        client.unsubscribe("elsewhere/#")
+    wait_until(lambda: not [one for one in threading.enumerate() if isinstance(one, threading.Timer)])
 
 
 def test_what_is_no_longer_wanted_does_not_come_also_after_a_reconnect(own_broker: MosquittoProcess) -> None:
