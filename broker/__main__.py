@@ -13,7 +13,6 @@ import importlib.util
 import logging
 import os
 import re
-import resource
 import shutil
 import socket
 import subprocess
@@ -24,7 +23,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from broker import account, certificates, roles
+from broker import account, certificates, open_files, roles
 from shared import log as logs
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.files import make_private
@@ -37,8 +36,9 @@ HERE = Path(__file__).parent
 START_WITHIN_S = 10.0
 STOP_WITHIN_S = 4.0
 """Seconds after which the broker is killed: a process that hangs does not react to SIGTERM."""
-FILES = 4096
-"""Open files that the broker may have: a connection is one, and its configurations allow 2,000."""
+CONNECTIONS = 1000
+"""Connections of each port that our configurations allow."""
+MOST_CONNECTIONS = 100_000
 LOOK_EVERY_S = 0.2
 """How soon it is noticed that the broker has ended by itself, seconds."""
 TOOLS = {"certificates": certificates.main, "roles": roles.main}
@@ -76,10 +76,18 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="NAME",
         help=f"when root starts it: the user that Mosquitto becomes (default {account.USER})",
     )
+    parser.add_argument(
+        "--max-connections",
+        type=int,
+        metavar="N",
+        help=f"clients of a port at a time (default {CONNECTIONS}); each node, viewer and tool is one",
+    )
     options = parser.parse_args(given)
     options.port = options.port or (8883 if options.secure else 1883)
     logs.setup()
     try:
+        connections = checked(options.max_connections)
+        open_files.allow(connections, 2 if options.secure else 1, options.max_connections is not None)
         check_free(options.host, options.port)
         if options.secure:
             check_free(options.host, options.port + 1)
@@ -94,11 +102,23 @@ def main(arguments: list[str] | None = None) -> int:
                 Path(folder),
                 secure=options.secure,
                 user=options.user,
+                connections=connections,
             )
             return run(words, engine, options)
     except DarnerError as error:
         log.error("%s", error)
         return error.exit_code
+
+
+def checked(connections: int | None) -> int:
+    """How many clients a port takes.
+
+    Raises:
+        ConfigError: It is no number of clients that a broker can have.
+    """
+    if connections is not None and not 1 <= connections <= MOST_CONNECTIONS:
+        raise ConfigError(f"--max-connections {connections}: expected 1 to {MOST_CONNECTIONS}")
+    return connections or CONNECTIONS
 
 
 def check_free(host: str, port: int) -> None:
@@ -147,6 +167,7 @@ def command(
     *,
     secure: Path | None = None,
     user: str | None = None,
+    connections: int = CONNECTIONS,
 ) -> list[str]:
     """Write the broker's configuration into `folder`; return the command that runs it.
 
@@ -163,6 +184,7 @@ def command(
             acl = secure / "acl" if (secure / "acl").exists() else HERE / "acl"
             account.lend([*(secure / name for name in SECRETS), acl], folder / "secure", becomes)
         text = text.replace("listener 1883", f"listener {port} {host}")
+        text = text.replace(f"max_connections {CONNECTIONS}", f"max_connections {connections}")
         if data is None:
             text = re.sub(r"^(persistence|autosave).*\n", "", text, flags=re.MULTILINE)
         else:
@@ -178,7 +200,8 @@ def command(
     if data is not None:
         log.warning("--data %s: not used, because rumqttd keeps nothing on disk; install Mosquitto", data)
     config = folder / "rumqttd.toml"
-    config.write_text((HERE / "rumqttd.toml").read_text().replace("127.0.0.1:1883", f"{host}:{port}"))
+    text = (HERE / "rumqttd.toml").read_text().replace("127.0.0.1:1883", f"{host}:{port}")
+    config.write_text(text.replace(f"max_connections = {CONNECTIONS}", f"max_connections = {connections}"))
     return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "CRITICAL"]
 
 
@@ -214,9 +237,6 @@ def run(words: list[str], engine: str, options: argparse.Namespace) -> int:
     Raises:
         BrokerError: The broker ended by itself, or does not listen.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))  # the broker inherits it
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)  # noqa: S603 - a program found above
     try:
         with stop_on_signals(at_once=process.kill) as stop:

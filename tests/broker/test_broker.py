@@ -90,6 +90,35 @@ def test_the_broker_may_have_as_many_files_open_as_it_takes_connections() -> Non
         process.wait(10)
 
 
+def test_a_fleet_gets_as_many_connections_as_are_asked_for(tmp_path: Path) -> None:
+    for engine, line in (("mosquitto", "max_connections 12000"), ("rumqttd", "max_connections = 12000")):
+        folder = tmp_path / engine
+        folder.mkdir()
+        command(engine, "127.0.0.1", free_port(), None, folder, connections=12_000)
+        [config] = folder.iterdir()
+        assert line in config.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (
+            "6000",
+            "6000 connections on 1 port need 6100 open files, and this system allows 5000: raise its limit",
+        ),
+        ("0", "--max-connections 0: expected 1 to 100000"),
+    ],
+)
+def test_connections_that_the_system_does_not_allow_are_refused_in_one_line(asked: str, says: str) -> None:
+    few = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 5000)); "
+    run = f"from broker.__main__ import main; sys.exit(main(['--max-connections', '{asked}']))"
+    done = subprocess.run(
+        [sys.executable, "-c", few + run], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == ConfigError.exit_code
+    assert re.search(says, done.stderr)
+
+
 def test_a_second_stop_ends_a_broker_that_is_frozen_at_once() -> None:
     port = free_port()
     with running("--engine", "mosquitto", port=port) as process:
