@@ -62,6 +62,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = uploads.BODY_BYTES
     sock = Sock(app)
 
+    app.jinja_env.globals["history"] = subscriber is not None and subscriber.keeps_history
     app.register_blueprint(pages.blueprint(access, shown))
     app.register_blueprint(_rest(table))
 

@@ -131,6 +131,11 @@ class Subscriber:
             self._thread.join(END_S)
 
     @property
+    def keeps_history(self) -> bool:
+        """Whether events and pictures of tracks are to be stored."""
+        return self._history.wanted
+
+    @property
     def alive(self) -> bool:
         """Whether the thread that handles messages runs."""
         return self._thread is not None and self._thread.is_alive()
@@ -145,7 +150,7 @@ class Subscriber:
 
     def _subscribe(self) -> None:
         self.requests.subscribe()
-        for row in (*SHOWN, topics.SNAPSHOT, topics.TRACK):
+        for row in (*SHOWN, *([topics.SNAPSHOT] if self._history.wanted else []), topics.TRACK):
             self._client.subscribe(row.filter(self._prefix), row.qos)
 
     def _ask_again(self) -> None:

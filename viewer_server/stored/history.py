@@ -24,6 +24,7 @@ from viewer_server.stored.nodes import times
 from viewer_server.stored.nodes.boots import Boots, Mark
 from viewer_server.stored.nodes.ledger import Ledger
 from viewer_server.stored.nodes.places import Places
+from viewer_server.stored.nodes.seen import Seen
 from viewer_server.stored.prune import Pruner
 from viewer_server.stored.rollup import Rollup
 from viewer_server.stored.schema import SCHEMA, VERSION, migrate
@@ -96,6 +97,7 @@ class History:
         self._clock, self._wall_us = clock, wall_us
         self._quotas = quotas or Quotas()
         self._boots = Boots(self._quotas, clock)
+        self._seen = Seen(self._quotas, clock)
         self._open: _Parts | None = None
         self._lock: IO[bytes] | None = None
         self._began_s = 0.0
@@ -134,6 +136,11 @@ class History:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be stored, be it possible or not."""
+        return self._settings.file is not None
 
     @property
     def is_open(self) -> bool:
@@ -192,10 +199,11 @@ class History:
         """Store an event with the next commit.
 
         Returns:
-            Whether it is new. An event without boot and number counts as new, and so does every event while
-            nothing can be stored.
+            Whether it is new. An event without boot and number counts as new.
         """
-        if self._open is None or event.boot is None or event.number is None:
+        if self._open is None:
+            return self._seen.add(event)
+        if event.boot is None or event.number is None:
             return True
         wall_us = self._wall_us()
         event = self.heed(event, wall_us)

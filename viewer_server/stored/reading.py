@@ -19,6 +19,7 @@ EXPORTS_AT_ONCE = 2
 """The same for downloads, which have turns of their own: pages do not wait for them."""
 EXPORT_TURN_S = 60.0
 """How long a download that has begun waits for its next turn: it would end in the middle otherwise."""
+NO_HISTORY = "this viewer keeps no history (history.path is null): ask one that does, or set history.path"
 _CHECK_EVERY = 10_000
 """SQLite's instructions between two checks of the clock: a fraction of a millisecond."""
 
@@ -74,7 +75,7 @@ class Database:
             Unavailable: Nothing is stored here, it cannot be opened, or the queries took too long.
         """
         if self._path is None:
-            raise Unavailable("this viewer stores no history (history.path is null)")
+            raise Unavailable(NO_HISTORY)
         turns = self._export_turns if export else self._turns
         begin = time.monotonic()
         if not turns.acquire(timeout=deadline_s if turn_s is None else turn_s):

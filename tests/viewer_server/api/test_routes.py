@@ -416,9 +416,10 @@ def test_without_a_node_or_a_history_the_answer_says_so(tmp_path: Path) -> None:
         events = get(empty, "/api/v1/events")
         assert (events.status, events.json["detail"]) == (
             503,
-            "this viewer stores no history (history.path is null)",
+            "this viewer keeps no history (history.path is null): ask one that does, or set history.path",
         )
         assert get(empty, "/api/v1/zones").json == {"zones": []}
+        assert b"it keeps no history" in get(empty, "/").body
 
 
 def test_an_event_that_comes_late_is_counted_in_its_own_time(viewer: ViewerProcess, edge: FakeEdge) -> None:

@@ -71,6 +71,24 @@ def test_events_that_have_arrived_are_stored_before_the_end(
         assert not again.add(event(1)), "it is stored already"
 
 
+def test_a_viewer_without_a_history_shows_events_once_and_acknowledges_none(
+    own_broker: MosquittoProcess,
+) -> None:
+    running, metrics = subscriber(History(HistorySettings(path=None)), own_broker.url)
+    assert not running.keeps_history
+    with Client(MqttSettings(url=own_broker.url), name="edge") as edge, running:
+        edge.subscribe("darner/v1/+/ack/+", 1)
+        assert edge.wait_connected(10)
+        wait_until(lambda: metrics.broker_connected)
+        edge.publish(topics.SNAPSHOT, "darner/v1/n/camera/c/snapshot/1", b"a picture")
+        for number in (1, 2, 1, 2, 3):
+            edge.publish(topics.EVENTS, "darner/v1/n/camera/c/events", encode(event(number)))
+        wait_until(lambda: b'messages_total{topic="events"} 5.0' in metrics.text())
+        assert b"darner_viewer_events_repeated_total 2.0" in metrics.text()
+        assert b'messages_total{topic="snapshot"}' not in metrics.text(), "nobody here would keep it"
+        assert len(edge.received) == 0
+
+
 def edge_messages(*messages: Received) -> Iterator[tuple[Topic, str, bytes]]:
     """For a client that publishes them."""
     for one in messages:

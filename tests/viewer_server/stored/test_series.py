@@ -265,7 +265,7 @@ def test_a_query_that_takes_too_long_ends(path: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     with pytest.raises(Unavailable, match="took longer"), stored(path).reading(0.2) as db:
         db.execute(endless).fetchall()
-    with pytest.raises(Unavailable, match="stores no history"), Database(None).reading():
+    with pytest.raises(Unavailable, match="keeps no history"), Database(None).reading():
         pass
 
 
