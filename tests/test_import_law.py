@@ -85,7 +85,7 @@ LEVELS: dict[str, list[str]] = {
         "server.py",
         "__main__.py",
     ],
-    "broker": ["account.py certificates.py", "roles.py", "__main__.py"],
+    "broker": ["account.py certificates.py open_files.py", "roles.py", "__main__.py"],
     "optimization": [
         "detectors.py files.py pictures.py targets.py",
         "arguments.py command.py",

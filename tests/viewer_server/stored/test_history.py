@@ -161,7 +161,7 @@ def test_without_a_file_nothing_is_acknowledged(path: str | None) -> None:
     with History(HistorySettings(path=path)) as history:
         assert not history.is_open
         assert history.add(event(1))
-        assert history.add(event(1))
+        assert not history.add(event(1)), "it was shown already"
         assert history.commit() == []
         assert list(history.recent(10)) == []
 
