@@ -36,6 +36,18 @@ LEVELS: dict[str, list[str]] = {
         "asking",
         "conformance replay",
     ],
+    "shared/mqtt": [
+        "address.py received.py subscriptions.py window.py",
+        "properties.py retained.py room.py",
+        "link",
+        "client.py",
+        "command_line.py",
+    ],
+    "shared/mqtt/link": [
+        "reach.py route.py terms.py tls.py",
+        "paho_client.py troubles.py",
+        "connection.py",
+    ],
     "edge_node": [
         "pictures.py interpreter.py pace.py mqtt_source.py machine assets",
         "frames.py",
@@ -131,7 +143,7 @@ LEVELS: dict[str, list[str]] = {
 CONFINED = {
     "paho": {
         f"shared/mqtt/{name}.py"
-        for name in ("client", "connection", "paho_client", "properties", "subscriptions")
+        for name in ("client", "link/connection", "link/paho_client", "properties", "subscriptions")
     },
     "flask": {"viewer_server"},
     "flask_sock": {"viewer_server"},

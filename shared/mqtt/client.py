@@ -31,13 +31,13 @@ from shared.channel import Channel, Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
 from shared.mqtt.address import MqttSettings
-from shared.mqtt.connection import Connection
+from shared.mqtt.link.connection import Connection
+from shared.mqtt.link.terms import Terms
 from shared.mqtt.properties import PublishProperties, to_received
 from shared.mqtt.received import Received
 from shared.mqtt.retained import OFFER_AGAIN_S, Retained
 from shared.mqtt.room import Room
 from shared.mqtt.subscriptions import Subscriptions
-from shared.mqtt.terms import Terms
 from shared.mqtt.window import Window
 from shared.service.watchdog import Look
 from shared.wire.topics import Topic, check_prefix

@@ -29,7 +29,7 @@ def accepted(broker: socket.socket) -> socket.socket:
 
 
 @contextmanager
-def connected(url: str, **options: object) -> Iterator[Client]:
+def connected(url: str | tuple[str, ...], **options: object) -> Iterator[Client]:
     with Client(MqttSettings(url=url, **options), name="test") as client:  # type: ignore[arg-type]  # settings by name
         assert client.wait_connected(10)
         yield client

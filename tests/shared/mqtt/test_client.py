@@ -13,7 +13,7 @@ import pytest
 
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import MAX_WAITING, WINDOW, Client
-from shared.mqtt.connection import CLOSE_WITHIN_S, CUT_WITHIN_S
+from shared.mqtt.link.connection import CLOSE_WITHIN_S, CUT_WITHIN_S
 from shared.mqtt.received import Received
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until

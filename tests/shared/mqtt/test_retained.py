@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.mqtt import connection, retained
+from shared.mqtt import retained
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
+from shared.mqtt.link import connection
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, wait_until
 from tests.shared.mqtt.connections import connected, take

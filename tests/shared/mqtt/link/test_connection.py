@@ -12,7 +12,8 @@ import paho.mqtt.client as paho
 import psutil
 import pytest
 
-from shared.mqtt.connection import NOT_SENT, reconnect_delays
+from shared.mqtt.link.connection import NOT_SENT
+from shared.mqtt.link.route import reconnect_delays
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, wait_until
 from tests.shared.mqtt.connections import connected

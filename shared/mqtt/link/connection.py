@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import random
+import math
 import socket
 import sys
 import threading
@@ -17,11 +16,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from shared.errors import BrokerError
-from shared.mqtt import terms, tls
 from shared.mqtt.address import MqttSettings, addresses, check_secrets, read_password
-from shared.mqtt.paho_client import PahoClient
+from shared.mqtt.link import route, terms, tls
+from shared.mqtt.link.paho_client import PahoClient
+from shared.mqtt.link.troubles import BrokerTroubles
 from shared.mqtt.properties import PublishProperties
-from shared.mqtt.troubles import BrokerTroubles
 from shared.service.watchdog import LATE_S, Look
 
 log = logging.getLogger("darner.mqtt")
@@ -36,14 +35,14 @@ MAX_QUEUED = 1000
 """Unacknowledged messages that paho holds; it refuses the next one."""
 LIVES_S = 5.0
 """A connection that ends sooner has not worked; the waits between such connections grow."""
-AWAY_S = 150.0
-"""How long one attempt to connect may take, seconds; a name server that does not answer delays it."""
+AWAY_S = 60.0
+"""How long one attempt to connect and the wait before it may take, seconds."""
 MAX_DESCRIPTOR = 1023
 """The highest file descriptor that paho can wait for, because it uses select()."""
 
 
 class Connection:
-    """A connection to a broker; `with` starts and ends it.
+    """A connection to a broker or to a member of a cluster; `with` starts and ends it.
 
     Args:
         settings: The broker and how to speak to it.
@@ -72,9 +71,10 @@ class Connection:
         self._settings = settings
         reached = addresses(settings)
         check_secrets(settings, reached)
-        first = random.choice(reached)
-        self._host, self._port, self._tls = first.host, first.port, first.encrypted
-        self._troubles = BrokerTroubles(self._host, self._port, on_refused, settings.version, client_id)
+        self._tls = reached[0].encrypted
+        self._route = route.Route(reached)
+        self._troubles = BrokerTroubles(self._route, on_refused, settings.version, client_id)
+        self._trying = self._closing = False
         self._on_accepted, self._on_lost = on_accepted, on_lost
         self._accepted_at = 0.0
         self._short_lived = 0
@@ -89,7 +89,6 @@ class Connection:
             protocol=paho.MQTTv5 if settings.version == "5" else paho.MQTTv311,
         )
         client.suppress_exceptions = True  # an exception would end the network thread in silence
-        client.connect_timeout = 3.0
         client.max_queued_messages_set(MAX_QUEUED)
         client.max_inflight_messages_set(terms.MAX_IN_FLIGHT)
         if settings.username is not None:
@@ -108,15 +107,12 @@ class Connection:
         return client
 
     def __enter__(self) -> Connection:
-        self.paho.reconnect_delay_set(*reconnect_delays())  # type: ignore[arg-type]  # seconds; floats work, the annotation says int
-        if self._settings.version == "5":
-            self.paho.connect_async(self._host, self._port, self._settings.keepalive_s, clean_start=True)
-        else:
-            self.paho.connect_async(self._host, self._port, self._settings.keepalive_s)
+        self._aim(route.reconnect_delays())
         self.paho.loop_start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing = True
         self.paho.disconnect()
         # In a thread of its own, because it waits for the network thread: until everything is written, or
         # until a name server that does not answer is given up.
@@ -143,10 +139,17 @@ class Connection:
 
     def cut(self) -> None:
         """End the TCP connection without a word of MQTT, as a lost network does."""
-        sock = self.paho.socket()
-        if isinstance(sock, socket.socket):
-            with contextlib.suppress(OSError):  # it has gone by itself
-                sock.shutdown(socket.SHUT_RDWR)
+        self.paho.cut()
+
+    def _aim(self, delays: tuple[float, float]) -> None:
+        """Let the next attempt go to the address that the route names, and wait before it."""
+        if self._closing:
+            return
+        self.paho.reconnect_delay_set(*delays)  # type: ignore[arg-type]  # seconds; floats work, the annotation says int
+        self.paho.patience_s = self._route.patience_s
+        at = self._route.address
+        # At 3.1.1, paho reads `clean_start` nowhere.
+        self.paho.connect_async(at.host, at.port, self._settings.keepalive_s, clean_start=True)
 
     def _on_connect(
         self,
@@ -156,6 +159,7 @@ class Connection:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self.paho.give_up_at = math.inf
         if reason.is_failure:
             self._troubles.refused(str(reason), properties)
             return
@@ -163,7 +167,6 @@ class Connection:
         if granted.lacking is not None:
             self._troubles.lacking(granted.lacking)
             self._short_lived += 1
-            client.reconnect_delay_set(*reconnect_delays(self._short_lived))  # type: ignore[arg-type]  # as in __enter__
             self.cut()
             return
         self._troubles.over()
@@ -173,11 +176,14 @@ class Connection:
         client.on_log = None  # it matters only before the CONNACK, and costs a line of text for each packet
         self.paho.allow_in_flight(granted.in_flight)
         self._on_accepted(granted)
-        log.info("connected to the broker at %s:%d", self._host, self._port)
+        of = "" if self._route.alone else f", one of {self._route.size} addresses"
+        log.info("connected to the broker at %s%s", self._route.address, of)
 
     def _on_connect_fail(self, client: paho.Client, userdata: object) -> None:  # noqa: ARG002 - paho calls it so
         self.paho.turns += 1
-        self._troubles.unreachable(sys.exc_info()[1])  # paho calls this while it handles the exception
+        failure = sys.exc_info()[1]  # paho calls this while it handles the exception
+        self._troubles.unreachable(failure)
+        self._aim(self._route.failed(late=isinstance(failure, TimeoutError), short_lived=self._short_lived))
 
     def _on_log(self, client: paho.Client, userdata: object, level: int, text: str) -> None:  # noqa: ARG002 - paho calls it so
         # With TLS 1.3 the broker's verdict on our certificate comes with the first read; paho only logs it.
@@ -186,7 +192,7 @@ class Connection:
 
     def _on_disconnect(
         self,
-        client: paho.Client,
+        client: paho.Client,  # noqa: ARG002 - paho calls it so
         userdata: object,  # noqa: ARG002 - paho calls it so
         flags: paho.DisconnectFlags,  # noqa: ARG002 - paho calls it so
         reason: ReasonCode,
@@ -200,9 +206,12 @@ class Connection:
             self._short_lived = 0 if lived or not reason.is_failure else self._short_lived + 1
             if reason.is_failure:
                 self._troubles.lost(str(reason), properties, self._short_lived)
-            client.reconnect_delay_set(*reconnect_delays(self._short_lived))  # type: ignore[arg-type]  # as in __enter__
-        elif reason.is_failure:
-            self._troubles.hung_up()
+            self._aim(self._route.lost(self._short_lived))
+        elif self._trying and reason.is_failure:
+            late = self.paho.gave_up
+            self._troubles.hung_up(late=late)
+            self._aim(self._route.failed(late=late, short_lived=self._short_lived))
+        self._trying = False
 
     def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:  # noqa: ARG002 - paho calls it so
         if not isinstance(sock, socket.socket):
@@ -211,22 +220,10 @@ class Connection:
         if self.paho.abandoned:
             sock.close()
             return
+        self._trying = True
         _tune(sock)
         if sock.fileno() > MAX_DESCRIPTOR:
             self._troubles.too_many_files(sock.fileno(), MAX_DESCRIPTOR)
-
-
-def reconnect_delays(short_lived: int = 0) -> tuple[float, float]:
-    """Seconds before the first attempt to reconnect, and the most that later ones wait: random, below 3 s.
-
-    A thousand nodes must not return to a restarted broker in the same instant.
-
-    Args:
-        short_lived: How many connections in a row the broker has ended soon after it accepted them. From the
-            fourth on, each wait is twice as long as the one before, up to 24 s.
-    """
-    longer = 2.0 ** min(max(0, short_lived - 3), 3)
-    return random.uniform(0.3, 1.0) * longer, random.uniform(1.5, 3.0) * longer
 
 
 def _tune(sock: socket.socket) -> None:

@@ -1,19 +1,23 @@
 """paho's client, changed where it was measured to cost too much, or to leave something behind.
 
-Only this file knows paho's insides. `tests/shared/mqtt/test_paho_client.py` shows on a real broker that what
-is changed still works.
+Only this file knows paho's insides. `tests/shared/mqtt/link/test_paho_client.py` shows on a real broker that
+what is changed still works.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
+
+from shared.mqtt.link.reach import Reach
 
 
 class _Packet(NamedTuple):
@@ -32,15 +36,22 @@ class PahoClient(paho.Client):
     Attributes:
         turns: Grows with each turn of the network loop.
         abandoned: Whether a connection that opens from now on is closed at once.
+        patience_s: How long an attempt to connect may take, seconds: from looking the name up to the CONNACK.
+        give_up_at: When this attempt has taken as long, by `time.monotonic`; infinite after the CONNACK.
+        gave_up: Whether the last attempt ran out of time behind an open connection.
     """
 
     turns = 0
     abandoned = False
+    patience_s = 3.0
+    give_up_at = math.inf
+    gave_up = False
     _writing = False
 
     def __init__(self, *given: Any, **named: Any) -> None:
         # A thread holds this while it writes to the socket or closes it. Only the network thread waits.
         self._wire = threading.RLock()
+        self._reach = Reach()
         self._held: list[_Packet] = []  # what the thread `_holder` has published in `together`
         self._holder = 0
         super().__init__(*given, **named)
@@ -64,6 +75,34 @@ class PahoClient(paho.Client):
                 return super().loop_write()
             finally:
                 self._writing = False
+
+    def cut(self) -> None:
+        """End the TCP connection without a word of MQTT, as a lost network does."""
+        sock = self.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):  # it has gone by itself
+                sock.shutdown(socket.SHUT_RDWR)
+
+    # paho gives each of a name's addresses and the TLS handshake as much time as it gives one connection, and
+    # waits for a CONNACK as long as for any sign of life.
+    def _create_socket_connection(self) -> socket.socket:
+        self.give_up_at, self.gave_up = time.monotonic() + self.patience_s, False
+        sock = self._reach.open(self._host, self._port, self.give_up_at)
+        self._connect_timeout = max(0.1, self.give_up_at - time.monotonic())  # for the TLS handshake
+        return sock
+
+    def _loop(self, timeout: float = 1.0) -> MQTTErrorCode:
+        if self.give_up_at != math.inf:
+            left = self.give_up_at - time.monotonic()
+            if left <= 0:
+                self.give_up_at, self.gave_up = math.inf, True
+                self.cut()
+            timeout = min(timeout, max(left, 0.0))
+        return super()._loop(timeout)
+
+    def _check_keepalive(self) -> None:
+        if self.give_up_at == math.inf:
+            super()._check_keepalive()
 
     def loop_misc(self) -> MQTTErrorCode:
         """End a turn of paho's network loop, of which there is at least one a second."""

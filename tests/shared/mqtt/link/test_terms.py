@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.errors import BrokerError
-from shared.mqtt import connection
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
-from shared.mqtt.connection import reconnect_delays
+from shared.mqtt.link import route
+from shared.mqtt.link.route import reconnect_delays
 from shared.mqtt.received import Received
 from shared.wire import topics
 from tests.conftest import MosquittoProcess, wait_until
@@ -24,7 +24,7 @@ SOON = (0.01, 0.02)
 
 @pytest.fixture(autouse=True)
 def _reconnecting_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "reconnect_delays", lambda _=0: SOON)
+    monkeypatch.setattr(route, "reconnect_delays", lambda _=0: SOON)
 
 
 def error_of(url: str, **options: object) -> str:
@@ -187,7 +187,7 @@ def test_a_broker_that_ends_every_connection_is_tried_less_and_less_and_the_log_
         asked.append(short_lived)
         return SOON
 
-    monkeypatch.setattr(connection, "reconnect_delays", soon)
+    monkeypatch.setattr(route, "reconnect_delays", soon)
     with ScriptedBroker(after=b"") as broker, Client(MqttSettings(url=broker.url), name="n"):
         wait_until(lambda: broker.connects >= 8)
     assert asked[:6] == [0, 1, 2, 3, 4, 5]

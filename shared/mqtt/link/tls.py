@@ -15,8 +15,8 @@ CERTIFICATE_FIX = (
 )
 
 
-def problem(error: ssl.SSLError) -> str | None:
-    """What is wrong and how to fix it; None for a connection that was only cut."""
+def problem(error: ssl.SSLError) -> str:
+    """What is wrong, and how to fix it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         said = error.verify_message
         if "match" in said or "valid for" in said:
@@ -24,11 +24,17 @@ def problem(error: ssl.SSLError) -> str | None:
         if "expired" in said or "not yet valid" in said:
             return f"{said}; renew the broker's certificate, or set this machine's clock"
         return f"{said}; mqtt.ca_file must be the CA that signed the broker's certificate"
-    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return None
     if "ALERT" in (error.reason or ""):
         return f"{error.reason}{CERTIFICATE_FIX}"
     return f"{error.reason or error}; does the broker speak TLS on that port (mqtt.url)?"
+
+
+class HandshakeError(ConnectionError):
+    """The other side ended the connection instead of the TLS handshake."""
+
+
+class LateHandshakeError(TimeoutError):
+    """The other side did not do its part of the TLS handshake in time."""
 
 
 class _TlsSocket(ssl.SSLSocket):
@@ -37,8 +43,12 @@ class _TlsSocket(ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
         try:
             super().do_handshake(block)
-        except OSError:
+        except OSError as error:
             self.close()
+            if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
+                raise HandshakeError("the TLS handshake was cut") from error
+            if isinstance(error, TimeoutError):
+                raise LateHandshakeError("the TLS handshake took too long") from error
             raise
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ConfigError
-from shared.mqtt import tls
+from shared.mqtt.link import tls
 
 
 @pytest.mark.parametrize(
