@@ -13,6 +13,8 @@ LONGEST_S = 12.0
 """The most that it may take on a slow network, and where there is no other address."""
 BETWEEN_S = (0.05, 0.15)
 """The wait between two addresses of one round; random, as all waits are."""
+QUICK_ROUNDS = 4
+"""Rounds after a loss whose waits do not grow: a cluster chooses its new leader within some seconds."""
 
 
 class Route:
@@ -65,7 +67,8 @@ class Route:
             slow = self._late == len(self._order)
             self.patience_s = min(2 * self.patience_s, LONGEST_S) if slow else FIRST_S
         self._late = 0
-        wait_s = min(first * 2.0 ** min(self._rounds, 10), longest)
+        slower = self._rounds if self.alone else max(0, self._rounds - QUICK_ROUNDS + 1)
+        wait_s = min(first * 2.0 ** min(slower, 10), longest)
         self._rounds += 1
         return wait_s, longest
 

@@ -27,15 +27,16 @@ def test_a_fleet_begins_at_all_members_and_leaves_a_dead_one_for_all_others() ->
 def test_a_round_tries_every_address_once_and_only_then_waits() -> None:
     route = Route(THREE)
     order, waits = [], []
-    for _ in range(12):
+    for _ in range(18):
         order.append(route.address)
         waits.append(route.failed(late=False)[0])
     assert set(order[:3]) == set(THREE)
-    assert order == order[:3] * 4
+    assert order == order[:3] * 6
     between = [wait_s for number, wait_s in enumerate(waits) if number % 3 != 2]
     rounds = waits[2::3]
     assert all(BETWEEN_S[0] <= wait_s <= BETWEEN_S[1] for wait_s in between)
-    assert all(low <= wait_s <= 3 for low, wait_s in zip((0.3, 0.6, 1.2, 1.5), rounds, strict=True))
+    assert all(0.3 <= wait_s <= 1 for wait_s in rounds[:4]), "a cluster may be choosing a leader"
+    assert all(0.6 <= wait_s <= 3 for wait_s in rounds[4:])
 
 
 def test_a_lost_connection_begins_a_round_elsewhere() -> None:
