@@ -22,6 +22,7 @@ import optimization.__main__
 import shared.conformance.__main__
 import shared.replay.__main__
 import viewer_server.__main__
+import viewer_server.archive.__main__
 from tests.docs import written
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "commands.md"
@@ -65,6 +66,7 @@ PROGRAMS = (
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("discover",)),
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("forget",)),
     Program("darner-viewer", "viewer_server", viewer_server.__main__.main),
+    Program("darner-archive", "viewer_server.archive", viewer_server.archive.__main__.main),
     Program("darner-broker", "broker", broker.__main__.main),
     Program(None, "broker.certificates", broker.certificates.main),
     Program(None, "broker.roles", broker.roles.main),

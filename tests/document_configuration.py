@@ -20,6 +20,7 @@ import yaml
 
 from edge_node.config.settings import EdgeConfig
 from shared.documents.schema import plain_tuples
+from viewer_server.archive.config import ArchiveConfig
 from viewer_server.config import ViewerConfig
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -50,7 +51,11 @@ class Program:
         return DOCS / "schemas" / "configuration" / f"{Path(self.example).stem}.schema.json"
 
 
-PROGRAMS = (Program("Edge node", EdgeConfig, "darner.yaml"), Program("Viewer", ViewerConfig, "viewer.yaml"))
+PROGRAMS = (
+    Program("Edge node", EdgeConfig, "darner.yaml"),
+    Program("Viewer", ViewerConfig, "viewer.yaml"),
+    Program("Archive in PostgreSQL", ArchiveConfig, "archive.yaml"),
+)
 
 _PLAIN = {
     "string": "text",
@@ -94,8 +99,8 @@ cameras:
   entrance: {source: 0}
 ```
 
-The viewer's schema is `docs/schemas/configuration/viewer.schema.json`. In the tables, `NAME` stands for a
-name that you choose.
+The schemas of the viewer and the archive are `viewer.schema.json` and `archive.schema.json` beside it. In the
+tables, `NAME` stands for a name that you choose.
 """
 
 

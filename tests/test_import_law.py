@@ -91,7 +91,7 @@ LEVELS: dict[str, list[str]] = {
         "config.py memory.py",
         "quotas.py",
         "live stored access labelling",
-        "mqtt pages.py serving",
+        "archive mqtt pages.py serving",
         "api",
         "app.py",
         "server.py",
@@ -148,6 +148,10 @@ CONFINED = {
     "flask": {"viewer_server"},
     "flask_sock": {"viewer_server"},
     "tensorrt": {"edge_node/backends/tensorrt/module.py"},
+    "psycopg": {
+        f"viewer_server/archive/{name}.py"
+        for name in ("database", "leader", "start", "store", "troubles", "worker")
+    },
     "pycuda": {"edge_node/backends/cuda/device.py"},
     "libreyolo": {"optimization/training/trainer/networks.py"},
 }

@@ -68,6 +68,7 @@ class Client:
         dropped: Number of messages that were not sent, by topic name. "refused" counts those that the broker
             did not take, as its PUBACK says.
         connections: Number of connections so far. With each new one, messages in flight are forgotten.
+        shares: Whether the broker of the newest connection says that it has shared subscriptions.
         on_acknowledged: Called from the network thread for every acknowledged message, with the number that
             `send` returned and whether the broker took it. A callback must not wait for a lock that is held
             around `send`. It is also called for messages that `publish` and `set_state` sent.
@@ -97,6 +98,7 @@ class Client:
         self._paho.on_publish = self._on_publish
         self._subscriptions = Subscriptions(self._paho, settings.version)
         self._window = Window(WINDOW, self._connection.connected.is_set, self._paho.write_held)
+        self._version = settings.version
         self._properties = PublishProperties(settings.version)
         self._last: paho.MQTTMessageInfo | None = None
         self._room = Room()
@@ -107,6 +109,7 @@ class Client:
         self._sink = sink
         self.dropped: Counter[str] = Counter()
         self.connections = 0
+        self.shares = False
         self.on_acknowledged: list[Callable[[int, bool], None]] = []
 
     def __enter__(self) -> Client:
@@ -348,6 +351,7 @@ class Client:
     def _restore(self, terms: Terms) -> None:
         """Bring a new connection to where the last one was."""
         self._room.max_packet = terms.max_packet
+        self.shares = terms.shared and self._version == "5"
         self.connections += 1
         # Under the lock: a filter that another thread adds before the flag is set would be forgotten.
         with self._subscriptions.lock:

@@ -61,6 +61,12 @@ class PostgreSql:
             "PGDATABASE": "postgres",
         }
 
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start, and wait until it answers."""
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]

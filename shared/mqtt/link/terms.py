@@ -1,8 +1,8 @@
 """The broker's terms: what its CONNACK allows, and what to do about each of its refusals.
 
 Nothing depends on the other properties of a CONNACK, so they are not read. Every connection starts a clean
-session and brings its own client id; topic aliases, shared subscriptions, subscription identifiers, response
-information and enhanced authentication are not used. paho keeps to Server Keep Alive by itself.
+session and brings its own client id; topic aliases, subscription identifiers, response information and
+enhanced authentication are not used. paho keeps to Server Keep Alive by itself.
 """
 
 from __future__ import annotations
@@ -56,11 +56,13 @@ class Terms:
         in_flight: Messages at QoS 1 that may be unacknowledged.
         max_packet: Size of the largest packet, bytes; None for no limit.
         lacking: What the broker lacks that Darner needs, with the cure; None if it lacks nothing.
+        shared: Whether the broker has shared subscriptions; MQTT 3.1.1 has no word for it.
     """
 
     in_flight: int = MAX_IN_FLIGHT
     max_packet: int | None = None
     lacking: str | None = None
+    shared: bool = True
 
 
 def read(connack: object) -> Terms:
@@ -76,6 +78,7 @@ def read(connack: object) -> Terms:
         in_flight=min(MAX_IN_FLIGHT, getattr(connack, "ReceiveMaximum", MAX_IN_FLIGHT)),
         max_packet=getattr(connack, "MaximumPacketSize", None),
         lacking=lacking,
+        shared=getattr(connack, "SharedSubscriptionAvailable", 1) != 0,
     )
 
 

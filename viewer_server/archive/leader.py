@@ -1,0 +1,169 @@
+"""What one worker at a time does for all of them: it moves the marks, acknowledges, and deletes what is old.
+
+The worker that holds an advisory lock of the database leads. When it dies, or loses its connection, the
+server releases the lock, and another worker takes over with what is committed. It begins a new session, so
+that nodes send at once what the worker may have had in its memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from shared.service.watchdog import Look
+from viewer_server.archive.acks import Acks
+from viewer_server.archive.config import ArchiveSettings
+from viewer_server.archive.database import Connection, Place, connect, lock_key, new_session
+from viewer_server.archive.marks import Mark, Marks
+from viewer_server.archive.prune import Pruner
+from viewer_server.archive.rows import unpack
+from viewer_server.archive.troubles import Troubles
+
+log = logging.getLogger("darner.archive")
+
+IDLE_S = 0.25
+"""How often a worker looks for what others have committed, and for the lock."""
+LEAST_S, MOST_S = 0.05, 1.0
+"""Between two rounds, seconds: the more boots have events, the more of them one acknowledgement covers."""
+BOOTS_PER_S = 1000
+DISK_S = 60.0
+
+_TAKE = "DELETE FROM arrived WHERE id IN (SELECT id FROM arrived ORDER BY id LIMIT 1000) RETURNING id, boots"
+_KEEP = """
+INSERT INTO boots (node, boot, number, events)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])
+ON CONFLICT (node, boot) DO UPDATE SET
+    number = greatest(boots.number, excluded.number), events = boots.events + excluded.events,
+    updated_at = now()
+"""
+_FORGET = "DELETE FROM boots WHERE (node, boot) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"
+_ABOVE = """
+SELECT e.node, e.boot, e.number FROM boots b
+JOIN events e ON e.node = b.node AND e.boot = b.boot AND e.number > b.number
+"""
+
+
+class Leader:
+    """A thread that leads while it may; `with` starts and ends it.
+
+    Args:
+        at: The database.
+        settings: The archive's.
+        acks: Tells the nodes.
+        clock: Seconds, monotonic.
+
+    Attributes:
+        leads: Whether this worker leads now.
+        marks: The progress of all boots, while it leads.
+        pruner: Deletes what is old.
+        wake: Set it when this worker has committed something.
+    """
+
+    def __init__(
+        self,
+        at: Place,
+        settings: ArchiveSettings,
+        acks: Acks,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._at, self._acks, self._clock = at, acks, clock
+        self.marks = Marks(clock, settings.boots)
+        self.pruner = Pruner(settings, clock)
+        self.leads = False
+        self.wake = threading.Event()
+        self._turns = 0
+        self._stopping = threading.Event()
+        self._troubles = Troubles(at)
+        self._thread = threading.Thread(target=self._run, name="leader", daemon=True)
+
+    def __enter__(self) -> Leader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stopping.set()
+        self.wake.set()
+        self._thread.join(2.0)
+
+    def look(self) -> Look:
+        """What a watchdog sees of the thread, which may have to wait for the database."""
+        return Look(self._turns, frozen_s=DISK_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with connect(self._at) as db:
+                    self._troubles.over()
+                    self._serve(db)
+            except psycopg.Error as error:
+                self._troubles.say(error)
+            finally:
+                self._step_down()
+            self._turns += 1
+            self._stopping.wait(1.0)
+
+    def _serve(self, db: Connection) -> None:
+        while not self._stopping.is_set():
+            self._turns += 1
+            if not self.leads and not self._take_over(db):
+                self._stopping.wait(1.0)
+                continue
+            self.wake.wait(IDLE_S)
+            self.wake.clear()
+            boots = self._round(db)
+            self.pruner.step(db, self.marks)
+            self._stopping.wait(min(MOST_S, max(LEAST_S, boots / BOOTS_PER_S)))
+        if self.leads:
+            self._round(db)
+
+    def _take_over(self, db: Connection) -> bool:
+        """Lead if nobody else does: begin with what is committed, and tell the nodes that it is there."""
+        row = db.execute("SELECT pg_try_advisory_lock(%s)", (lock_key(self._at.schema),)).fetchone()
+        if row != (True,):
+            return False
+        with db.transaction():
+            self._acks.session = new_session(db)
+            marks = db.execute("SELECT node, boot, number FROM boots ORDER BY updated_at").fetchall()
+            above = db.execute(_ABOVE).fetchall()
+        self.marks.load(map(_mark, marks), map(_mark, above))
+        self.leads = True
+        log.info("this worker leads: it acknowledges what all workers have stored")
+        self._acks.say(self.marks.newest())
+        return True
+
+    def _step_down(self) -> None:
+        if self.leads:
+            self.leads = False
+            if not self._stopping.is_set():
+                self._acks.be_silent()
+
+    def _round(self, db: Connection) -> int:
+        """Move the marks by what was committed since, and acknowledge; how many boots that were."""
+        marks = self.marks
+        with db.transaction():
+            taken = sorted(db.execute(_TAKE).fetchall(), key=lambda row: int(str(row[0])))
+            for _, boots in taken:
+                for key, arrival in unpack(str(boots)):
+                    marks.take(key, arrival)
+            if not taken:
+                return 0
+            changed = marks.changed()
+            nodes, boots_, numbers = ([one[column] for one in changed] for column in range(3))
+            added = [marks.added[one.node, one.boot] for one in changed]
+            db.execute(_KEEP, (nodes, boots_, numbers, added))
+            if marks.forgotten:
+                db.execute(
+                    _FORGET, ([key[0] for key in marks.forgotten], [key[1] for key in marks.forgotten])
+                )
+        marks.settled()
+        self._acks.say(changed)
+        return len(changed)
+
+
+def _mark(row: tuple[object, ...]) -> Mark:
+    node, boot, number = row
+    return Mark(str(node), str(boot), int(str(number)))
