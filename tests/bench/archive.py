@@ -4,7 +4,7 @@
 
 Real events of many nodes go through a real Mosquitto at QoS 1 to the real archive and a PostgreSQL of its
 own, all on this machine, the sender included. An event's latency reaches from its making to the commit of its
-row, as PostgreSQL notes it. What counts is that everything that was sent is stored, and acknowledged to the node.
+row, as PostgreSQL notes it. What counts is that everything that was sent is stored, and acknowledged.
 Exit code 1 when 5,000 events a second, or the highest rate that was asked for, are not kept up with.
 """
 
@@ -129,7 +129,7 @@ def _event(node: str, boot: str, number: int) -> Event:
         seq=number,
         captured_us=now,
         event_id=f"{node}-{boot}-{number}",
-        type=("zone_entered", "line_crossed", "zone_exited", "track_ended")[number % 4],  # type: ignore[arg-type]  # mypy widens it to str
+        type=("zone_entered", "line_crossed", "zone_exited", "track_ended")[number % 4],
         occurred_us=now,
         track_id=number // 4,
         class_id=0,
@@ -268,8 +268,8 @@ def table(rows: list[Row]) -> str:
 def main() -> int:
     """Measure each rate with each number of workers; the exit code."""
     if sys.argv[1:2] == ["--send"]:
-        port, nodes, boot, rate, seconds = sys.argv[2:]
-        send(int(port), int(nodes), boot, int(rate), float(seconds))
+        port, nodes, boot, rate_, seconds = sys.argv[2:]
+        send(int(port), int(nodes), boot, int(rate_), float(seconds))
         return 0
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

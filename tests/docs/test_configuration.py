@@ -22,10 +22,11 @@ from tests import document_configuration
 from tests.conftest import REPO
 from tests.docs.pages import blocks, pages
 from tests.document_configuration import PROGRAMS
+from viewer_server.archive.config import ArchiveConfig
 from viewer_server.config import ViewerConfig
 
-EDGE, VIEWER = (program.schema_file for program in PROGRAMS)
-CONFIGS: dict[Path, type] = {EDGE: EdgeConfig, VIEWER: ViewerConfig}
+EDGE, VIEWER, ARCHIVE = (program.schema_file for program in PROGRAMS)
+CONFIGS: dict[Path, type] = {EDGE: EdgeConfig, VIEWER: ViewerConfig, ARCHIVE: ArchiveConfig}
 MODELINE = re.compile(r"^# yaml-language-server: \$schema=(\S+)$", re.MULTILINE)
 
 EXAMPLES = {str(block): (REPO, block.text) for page in pages() for block in blocks(page, "yaml")}

@@ -15,6 +15,7 @@ from shared.mqtt.address import MqttSettings
 class DatabaseSettings:
     """The PostgreSQL database, version 12 or newer, whose encoding is UTF8."""
 
+    # Not declared as an address: that would hide the user's name in every text. `place()` hides the password.
     url: Annotated[
         str | None,
         Meta(
