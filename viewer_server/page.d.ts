@@ -76,6 +76,9 @@ export interface About {
   connected: boolean;
   /** Whether the viewer is connected to the broker; null before it has said so. */
   broker: boolean | null;
+  /** The address of the broker that the viewer is connected to; null without a connection. */
+  brokerAt: string | null;
+  /** All addresses of the broker, with commas between them. */
   brokerUrl: string;
   prefix: string;
   /** What is shown while this page is not connected. */
@@ -98,7 +101,7 @@ export interface FrameHeader {
 export interface Messages {
   hello: { server_us: number; version: string; broker: string; prefix: string };
   live: object;
-  broker: { connected: boolean };
+  broker: { connected: boolean; address: string | null };
   pong: { client_ms: number; server_us: number };
   status: { node: string; message: NodeStatus | null };
   info: { node: string; message: NodeInfo | null };

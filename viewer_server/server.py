@@ -26,6 +26,7 @@ from gunicorn.workers.base import Worker as GunicornWorker
 
 from shared.errors import BrokerError, ConfigError
 from shared.files import at_home
+from shared.secrets.redact import redact_address
 from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog, says
 from shared.signals import end_with_stacks, stacks_after
@@ -87,7 +88,11 @@ def run(config: ViewerConfig) -> int:
         os.kill(os.getppid(), signal.SIGTERM)
 
     desk = _desk(config.label)
-    hello = {"version": version("darner"), "broker": config.mqtt.shown, "prefix": config.mqtt.prefix}
+    hello = {
+        "version": version("darner"),
+        "broker": ",".join(map(redact_address, config.mqtt.urls)),
+        "prefix": config.mqtt.prefix,
+    }
     quotas = Quotas(config.quotas)
     hub = Hub(State(config.mqtt.prefix, quotas), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)

@@ -19,6 +19,7 @@ from shared.errors import BrokerError, MessageError
 from shared.log import Once
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
+from shared.mqtt.link.route import first_connection_s
 from shared.mqtt.received import Received
 from shared.wire import messages, topics
 from shared.wire.messages import NodeStatus, Request, Response
@@ -28,7 +29,8 @@ log = logging.getLogger("darner.identity")
 ANSWER_WITHIN_S = 2.0
 """How long the holder of the name may take to answer; then it counts as crashed."""
 CONNECT_WITHIN_S = 2.0
-"""How long the name check waits for the broker; then the node starts without the check."""
+"""How long the name check waits for the broker, besides an attempt at another one of a cluster; then the node
+starts without the check."""
 MEND_EVERY_S = 1.0
 """The least time between two repairs of state that somebody keeps overwriting."""
 ASK_AGAIN_S = 10.0
@@ -66,7 +68,7 @@ def holder(settings: MqttSettings, node: str, session: str, transaction: str) ->
         for path in _watched(settings.prefix, node):
             client.subscribe(path, 1)
         client.subscribe(topics.REQUEST.path(settings.prefix, node=node, command="ping"), 1)
-        deadline = time.monotonic() + CONNECT_WITHIN_S
+        deadline = time.monotonic() + first_connection_s(settings, CONNECT_WITHIN_S, most=1)
         while not client.wait_subscribed(0.05) and not refused and time.monotonic() < deadline:
             continue
         if refused:

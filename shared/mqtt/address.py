@@ -101,6 +101,11 @@ class Address:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """The address as `mqtt.url` has it."""
+        return f"{'mqtts' if self.encrypted else 'mqtt'}://{self}"
+
 
 def addresses(settings: MqttSettings) -> tuple[Address, ...]:
     """All addresses, in the order of the settings.

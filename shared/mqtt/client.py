@@ -30,7 +30,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from shared.channel import Channel, Closed
 from shared.errors import BrokerError, MessageError
 from shared.log import Once
-from shared.mqtt.address import MqttSettings
+from shared.mqtt.address import Address, MqttSettings
 from shared.mqtt.link.connection import Connection
 from shared.mqtt.link.terms import Terms
 from shared.mqtt.properties import PublishProperties, to_received
@@ -130,6 +130,11 @@ class Client:
     def connected(self) -> bool:
         """Whether the broker has accepted us and the connection still stands, as far as is known."""
         return self._connection.connected.is_set()
+
+    @property
+    def address(self) -> Address:
+        """Where the connection leads, or is tried next."""
+        return self._connection.address
 
     @property
     def subscribed(self) -> bool:

@@ -13,6 +13,7 @@ from shared import settings
 from shared.errors import BrokerError, ConfigError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
+from shared.mqtt.link.route import first_connection_s
 
 CONNECT_WITHIN_S = 10.0
 
@@ -78,7 +79,7 @@ def connected(wanted: MqttSettings, name: str, *subscriptions: str) -> Iterator[
     with Client(wanted, name=name, on_refused=on_refused) as client:
         for topic_filter in subscriptions:
             client.subscribe(topic_filter, 1, as_published=True)
-        for _ in range(round(CONNECT_WITHIN_S / 0.1)):
+        for _ in range(round(first_connection_s(wanted, CONNECT_WITHIN_S) / 0.1)):
             if client.wait_subscribed(0.1) or done.is_set():
                 break
         if not client.connected:

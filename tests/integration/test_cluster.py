@@ -75,6 +75,16 @@ class Node:
         return not self._outbox.metrics().backlog
 
 
+class Told(Hub):
+    """Notes what it tells browsers of the broker."""
+
+    at: str | None = None
+
+    def broker(self, connected: bool, address: str | None) -> None:
+        self.at = address
+        super().broker(connected, address)
+
+
 def _detect(request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG001 - a command is called so
     return {}
 
@@ -106,7 +116,7 @@ def test_events_state_and_commands_move_to_another_broker_and_back(
     there, other = two
     settings = MqttSettings(url=(there.url, other.url))
     expect_archives(tmp_path, "history")
-    hub = Hub(State(PREFIX), 1, {})
+    hub = Told(State(PREFIX), 1, {})
     history = History(HistorySettings(path=str(tmp_path / "history.db")))
     there.start()
     with ExitStack() as stack:
@@ -125,5 +135,6 @@ def test_events_state_and_commands_move_to_another_broker_and_back(
                 reader.subscribe(STATUS, 1)
                 assert take(reader)[0].retain, "it was published again"
             wait_until(node.delivered)
+            wait_until(lambda: hub.at == there.url)
     numbers = sorted(number for _, number in stored(tmp_path, "history"))
     assert numbers == list(range(1, node.made + 1)), "none is lost, and none is stored twice"

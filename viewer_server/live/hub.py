@@ -41,7 +41,7 @@ class Hub:
         self._hello = hello
         self._lock = threading.Lock()
         self._mailboxes = Audience()
-        self._broker = updates.text("broker", connected=False)
+        self._broker = updates.text("broker", connected=False, address=None)
         self._stopping = False
         self._departed: Counter[str] = Counter()
 
@@ -156,10 +156,10 @@ class Hub:
         with self._lock:
             self.state.remember(events)
 
-    def broker(self, connected: bool) -> None:
-        """Tell browsers whether the broker is connected."""
+    def broker(self, connected: bool, address: str | None) -> None:
+        """Tell browsers whether the broker is connected, and at which address."""
         with self._lock:
-            self._broker = updates.text("broker", connected=connected)
+            self._broker = updates.text("broker", connected=connected, address=address)
             self._tell([Update("state", ("broker",), self._broker)])
 
     def join(self, mailbox: Mailbox, server_us: int) -> None:

@@ -10,7 +10,8 @@ Text messages are JSON objects with a `type`:
 ========================  ====================================================================================
 `hello`                   the first message: forget everything, because all of it follows. `server_us`,
                           `version`, `broker` and `prefix` (what the viewer subscribes to)
-`broker`                  `connected`: whether the viewer is connected to the broker
+`broker`                  `connected`: whether the viewer is connected to the broker; `address`: at which of
+                          its addresses, null without a connection
 `names`                   where names come first: `nodes`, a list of nodes that are new or have changed, each
                           `[node, status, cameras, name]` with each camera as `[camera, status, name]`. A
                           status is null until it is known. A name is left out where nobody has given one, and

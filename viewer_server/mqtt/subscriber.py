@@ -102,6 +102,7 @@ class Subscriber:
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused, sink=self._inbox.put)
         self.requests = NodeRequests(self._client, settings)
         self._introductions = Introductions(self._client, settings.prefix)
+        self._address: str | None = None
         self._thread: threading.Thread | None = None
         self._turns = 0
 
@@ -181,9 +182,10 @@ class Subscriber:
     def _watch_connection(self) -> None:
         # A subscription that is made on a connection that stands is no loss of the broker.
         listening = self._client.subscribed or (self._metrics.broker_connected and self._client.connected)
-        if listening != self._metrics.broker_connected:
-            self._metrics.broker_connected = listening
-            self._hub.broker(listening)
+        address = self._client.address.url if listening else None
+        if (listening, address) != (self._metrics.broker_connected, self._address):
+            self._metrics.broker_connected, self._address = listening, address
+            self._hub.broker(listening, address)
         if self._hub.should_ask_again():
             self._ask_again()
 

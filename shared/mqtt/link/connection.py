@@ -16,7 +16,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from shared.errors import BrokerError
-from shared.mqtt.address import MqttSettings, addresses, check_secrets, read_password
+from shared.mqtt.address import Address, MqttSettings, addresses, check_secrets, read_password
 from shared.mqtt.link import route, terms, tls
 from shared.mqtt.link.paho_client import PahoClient
 from shared.mqtt.link.troubles import BrokerTroubles
@@ -126,6 +126,11 @@ class Connection:
             log.debug("the connection to the broker was left as it was: its thread does not come back")
         else:
             self.paho.release()
+
+    @property
+    def address(self) -> Address:
+        """The address that is in use, or that is tried next."""
+        return self._route.address
 
     def look(self) -> Look:
         """What a watchdog sees of the network thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from shared.mqtt.address import Address
+from shared.mqtt.address import MOST_ADDRESSES, Address, MqttSettings
 
 FIRST_S = 3.0
 """How long an attempt may take while other addresses are left to try, until CONNACK, seconds."""
@@ -81,6 +81,11 @@ class Route:
 
     def _next(self) -> None:
         self.address = self._order[(self._order.index(self.address) + 1) % len(self._order)]
+
+
+def first_connection_s(settings: MqttSettings, seconds: float, most: int = MOST_ADDRESSES) -> float:
+    """Seconds to wait for a first connection: those given, and an attempt at up to `most` more addresses."""
+    return seconds + FIRST_S * min(most, len(settings.urls) - 1)
 
 
 def reconnect_delays(short_lived: int = 0) -> tuple[float, float]:

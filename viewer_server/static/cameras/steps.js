@@ -12,7 +12,7 @@ export function showSteps(about, nodes) {
   /** @type {[boolean, string, ...string[]][]} */
   const steps = [
     [about.connected, about.connected ? "This page is connected to the viewer." : "Connecting to the viewer."],
-    [broker, about.broker ? `The viewer is connected to the broker at ${about.brokerUrl}.`
+    [broker, about.broker ? `The viewer is connected to the broker at ${about.brokerAt || about.brokerUrl}.`
       : `The viewer looks for the broker${about.brokerUrl ? ` at ${about.brokerUrl}` : ""}. Is it running (mqtt.url)?`],
     known ? [true, `Edge node ${nodes.map((node) => isolated(called(node))).join(", ")} is known.`] : [false,
       `An edge node must announce itself on ${about.prefix || "darner/v1"}/…/status. On the machine that reaches the `

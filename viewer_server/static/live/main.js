@@ -43,7 +43,7 @@ class LivePage {
   #events = new EventFeed();
   #camera = new CameraPage((node) => this.#nodes.get(node)?.info?.model.classes ?? []);
   /** @type {About} */
-  #about = { connected: false, broker: null, brokerUrl: "", prefix: "", link: { kind: "wait", text: "Connecting" } };
+  #about = { connected: false, broker: null, brokerAt: null, brokerUrl: "", prefix: "", link: { kind: "wait", text: "Connecting" } };
   #onScreen = new IntersectionObserver((entries) => this.#watch(entries), { rootMargin: "25%" });
 
   /** @type {Handlers} */
@@ -51,7 +51,7 @@ class LivePage {
     hello: (m) => this.#hello(m),
     live: () => this.#live(),
     broker: (m) => {
-      this.#about.broker = m.connected;
+      Object.assign(this.#about, { broker: m.connected, brokerAt: m.address });
       this.#refresh();
     },
     pong: (m) => this.#clock.pong(m.client_ms, m.server_us / 1000),
