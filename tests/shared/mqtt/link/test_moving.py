@@ -84,6 +84,9 @@ class Told(Hub):
         self.at = address
         super().broker(connected, address)
 
+    def wait_at(self, url: str) -> None:
+        wait_until(lambda: self.at == url)
+
 
 def _detect(request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG001 - a command is called so
     return {}
@@ -135,6 +138,6 @@ def test_events_state_and_commands_move_to_another_broker_and_back(
                 reader.subscribe(STATUS, 1)
                 assert take(reader)[0].retain, "it was published again"
             wait_until(node.delivered)
-            wait_until(lambda: hub.at == there.url)
+            hub.wait_at(there.url)
     numbers = sorted(number for _, number in stored(tmp_path, "history"))
     assert numbers == list(range(1, node.made + 1)), "none is lost, and none is stored twice"
