@@ -38,12 +38,14 @@ def read_key(settings: HttpSettings) -> bytes | None:
     key = read_secret("http.key_file", name)
     if len(key) < LEAST:
         raise ConfigError(f"http.key_file {name}: needs at least {LEAST} characters; {_CURE}")
-    mode = stat.S_IMODE(at_home(name).stat().st_mode)
+    path = at_home(name)
+    mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o022:
         raise ConfigError(
             f"http.key_file {name}: others may write it (mode {mode:04o}), and so choose the key; chmod 600"
         )
-    if mode & 0o004:
+    # What a container or Kubernetes mounts to be read has to have such a mode, and nobody else is in there.
+    if mode & 0o004 and not os.statvfs(path).f_flag & os.ST_RDONLY:
         log.warning(
             "http.key_file %s: every user of this machine may read it (mode %04o), and so log in; chmod 600",
             name,
