@@ -39,6 +39,8 @@ STOP_WITHIN_S = 4.0
 CONNECTIONS = 1000
 """Connections of each port that our configurations allow."""
 MOST_CONNECTIONS = 100_000
+ROOM_OF_A_CLIENT = {"max_queued_messages": 20, "max_queued_bytes": 16_384, "memory_limit": 65_536}
+"""What Mosquitto's limits are for each client where that is more than in our configurations."""
 LOOK_EVERY_S = 0.2
 """How soon it is noticed that the broker has ended by itself, seconds."""
 TOOLS = {"certificates": certificates.main, "roles": roles.main}
@@ -184,7 +186,7 @@ def command(
             acl = secure / "acl" if (secure / "acl").exists() else HERE / "acl"
             account.lend([*(secure / name for name in SECRETS), acl], folder / "secure", becomes)
         text = text.replace("listener 1883", f"listener {port} {host}")
-        text = text.replace(f"max_connections {CONNECTIONS}", f"max_connections {connections}")
+        text = sized(text, connections)
         if data is None:
             text = re.sub(r"^(persistence|autosave).*\n", "", text, flags=re.MULTILINE)
         else:
@@ -203,6 +205,16 @@ def command(
     text = (HERE / "rumqttd.toml").read_text().replace("127.0.0.1:1883", f"{host}:{port}")
     config.write_text(text.replace(f"max_connections = {CONNECTIONS}", f"max_connections = {connections}"))
     return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "CRITICAL"]
+
+
+def sized(text: str, connections: int) -> str:
+    """Mosquitto's configuration with room for so many clients, and for what they retain."""
+    text = text.replace(f"max_connections {CONNECTIONS}", f"max_connections {connections}")
+    for key, each in ROOM_OF_A_CLIENT.items():
+        found = re.search(rf"^{key} (\d+)$", text, re.MULTILINE)
+        if found and connections * each > int(found[1]):
+            text = text.replace(found[0], f"{key} {connections * each}")
+    return text
 
 
 def secured(secure: Path, host: str, port: int, lent: Path | None = None) -> str:

@@ -44,7 +44,8 @@ LEVELS: dict[str, list[str]] = {
         "command_line.py",
     ],
     "shared/mqtt/link": [
-        "reach.py route.py terms.py tls.py",
+        "reach.py reading.py route.py terms.py tls.py",
+        "paho_reader.py",
         "paho_client.py troubles.py",
         "connection.py",
     ],
@@ -143,7 +144,14 @@ LEVELS: dict[str, list[str]] = {
 CONFINED = {
     "paho": {
         f"shared/mqtt/{name}.py"
-        for name in ("client", "link/connection", "link/paho_client", "properties", "subscriptions")
+        for name in (
+            "client",
+            "link/connection",
+            "link/paho_client",
+            "link/paho_reader",
+            "properties",
+            "subscriptions",
+        )
     },
     "flask": {"viewer_server"},
     "flask_sock": {"viewer_server"},

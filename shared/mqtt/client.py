@@ -18,7 +18,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from queue import Full
 from types import TracebackType
 from typing import Literal
@@ -33,7 +33,7 @@ from shared.log import Once
 from shared.mqtt.address import Address, MqttSettings
 from shared.mqtt.link.connection import Connection
 from shared.mqtt.link.terms import Terms
-from shared.mqtt.properties import PublishProperties, to_received
+from shared.mqtt.properties import PublishProperties
 from shared.mqtt.received import Received
 from shared.mqtt.retained import OFFER_AGAIN_S, Retained
 from shared.mqtt.room import Room
@@ -94,7 +94,7 @@ class Client:
             on_lost=self._state.lost,
         )
         self._paho = self._connection.paho
-        self._paho.on_message = self._on_message
+        self._paho.take = self._take
         self._paho.on_publish = self._on_publish
         self._subscriptions = Subscriptions(self._paho, settings.version)
         self._window = Window(WINDOW, self._connection.connected.is_set, self._paho.write_held)
@@ -364,11 +364,9 @@ class Client:
             self._state.restore()
             self._connection.connected.set()
 
-    def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002 - paho's signature
-        try:
-            (self._sink or self.received.put_newest)(to_received(message))
-        except Closed:
-            return  # shutting down
+    def _take(self, received: Received) -> None:
+        with suppress(Closed):  # shutting down
+            (self._sink or self.received.put_newest)(received)
 
     def _on_publish(
         self,

@@ -1,11 +1,10 @@
-"""MQTT 5 properties of messages: made of what a topic's row says, and read from messages that arrive."""
+"""MQTT 5 properties of the messages that are sent: made of what a topic's row says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
 
-from paho.mqtt.client import MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -83,22 +82,6 @@ class PublishProperties:
         if self._version != "5":
             return None
         return _made(PacketTypes.WILLMESSAGE, Properties, ContentType="application/json")
-
-
-def to_received(message: MQTTMessage) -> Received:
-    """A message of paho's as one of ours."""
-    properties = message.properties
-    return Received(
-        message.topic,
-        bytes(message.payload),
-        message.qos,
-        message.retain,
-        dict(getattr(properties, "UserProperty", ())),
-        getattr(properties, "ResponseTopic", None),
-        getattr(properties, "CorrelationData", None),
-        getattr(properties, "ContentType", None),
-        getattr(properties, "MessageExpiryInterval", None),
-    )
 
 
 def _made(packet: int, kind: type[Properties], **given: object) -> Properties:

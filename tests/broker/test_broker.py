@@ -97,6 +97,8 @@ def test_a_fleet_gets_as_many_connections_as_are_asked_for(tmp_path: Path) -> No
         command(engine, "127.0.0.1", free_port(), None, folder, connections=12_000)
         [config] = folder.iterdir()
         assert line in config.read_text().splitlines()
+    lines = (tmp_path / "mosquitto" / "mosquitto.conf").read_text().splitlines()
+    assert {"max_queued_messages 240000", "max_queued_bytes 196608000", "memory_limit 786432000"} <= {*lines}
 
 
 @pytest.mark.parametrize(
@@ -251,8 +253,8 @@ def test_a_reader_that_was_away_gets_all_that_an_outage_left_behind() -> None:
         ),
         ("memory_limit 536870912", "else one client takes the machine's memory with retained messages"),
         ("max_packet_size 1048576", "else one message may be 256 MB"),
-        ("max_queued_messages 10000", "1,000 by default; beyond it QoS 1 is dropped in silence"),
-        ("max_queued_bytes 33554432", "else absent subscribers fill the memory"),
+        ("max_queued_messages 100000", "1,000 by default; beyond it QoS 1 is dropped in silence"),
+        ("max_queued_bytes 67108864", "else absent subscribers fill the memory"),
     ],
 )
 def test_a_production_broker_is_set_against_the_traps_that_were_measured(

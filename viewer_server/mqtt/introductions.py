@@ -14,6 +14,8 @@ AFTER_S = 2.0
 """How long other messages of a node may come before its status does, seconds."""
 MOST, MOST_OF_A_NODE = 512, 32
 """The most strangers, nodes and cameras, that are waited and asked for: in all, and of one node."""
+MET = 5120
+"""How many nodes and cameras are remembered as met by default."""
 
 
 class Subscribing(Protocol):
@@ -33,10 +35,18 @@ class Introductions:
         client: Subscribes.
         prefix: The topics' prefix.
         clock: Monotonic seconds.
+        met: How many nodes and cameras are remembered as met; beyond it, all are strangers again. There must
+            be room for all that may be shown.
     """
 
-    def __init__(self, client: Subscribing, prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client, self._prefix, self._clock = client, prefix, clock
+    def __init__(
+        self,
+        client: Subscribing,
+        prefix: str,
+        clock: Callable[[], float] = time.monotonic,
+        met: int = MET,
+    ) -> None:
+        self._client, self._prefix, self._clock, self._most_met = client, prefix, clock, met
         self._met: set[tuple[str, ...]] = set()
         self._since: dict[tuple[str, ...], float] = {}
         self._asked: dict[tuple[str, ...], list[str]] = {}
@@ -72,7 +82,7 @@ class Introductions:
     def _meet(self, who: tuple[str, ...]) -> None:
         if who in self._met:
             return
-        if len(self._met) >= 10 * MOST:
+        if len(self._met) >= self._most_met:
             self._met.clear()
         self._met.add(who)
         if self._since.pop(who, None) is not None:

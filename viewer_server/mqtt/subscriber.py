@@ -101,7 +101,10 @@ class Subscriber:
         self._inbox = Inbox(settings.prefix, self._quotas, lambda: self._client.still_here())
         self._client = Client(settings, name="darner-viewer", on_refused=on_refused, sink=self._inbox.put)
         self.requests = NodeRequests(self._client, settings)
-        self._introductions = Introductions(self._client, settings.prefix)
+        limits = self._quotas.settings
+        self._introductions = Introductions(
+            self._client, settings.prefix, met=limits.nodes + limits.all_states
+        )
         self._address: str | None = None
         self._thread: threading.Thread | None = None
         self._turns = 0

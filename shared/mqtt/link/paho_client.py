@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
 
+from shared.mqtt.link.paho_reader import PahoReader
 from shared.mqtt.link.reach import Reach
 
 
@@ -30,7 +31,7 @@ class _Packet(NamedTuple):
     info: paho.MQTTMessageInfo | None
 
 
-class PahoClient(paho.Client):
+class PahoClient(PahoReader):
     """One MQTT connection.
 
     Attributes:
@@ -110,7 +111,7 @@ class PahoClient(paho.Client):
         return super().loop_misc()
 
     def still_here(self) -> None:
-        """Keep the connection alive from within `on_message`, while that waits and nothing is read.
+        """Keep the connection alive from within `take`, while that waits and nothing is read.
 
         Acknowledgements that wait are written, and a ping where the broker has heard nothing for a while.
         """
@@ -124,6 +125,7 @@ class PahoClient(paho.Client):
                 return  # paho would call a callback with it, from within this one
             if silent_s >= self._keepalive / 3:
                 self._send_simple_command(paho.PINGREQ)
+            self.acknowledge()
             self._writing = True
             try:
                 self._packet_write()  # an error shows with the next read

@@ -78,3 +78,16 @@ def test_who_has_introduced_itself_makes_room_for_the_next() -> None:
     asker.now_s += AFTER_S
     asker.hear(topics.EVENTS, **IDS)
     assert asker.filters == {"p/shop/camera/yard/status", "p/shop/camera/yard/zones"}
+
+
+def test_nobody_of_a_fleet_is_asked_again_and_again_while_there_is_room_for_all() -> None:
+    asker = Asker()
+    asker.introductions = Introductions(asker, "p", lambda: asker.now_s, met=10_000)
+    for turn in range(3):
+        asker.now_s = turn * AFTER_S
+        for number in range(10_000):
+            node = f"n{number}"
+            if turn == 0:
+                asker.hear(topics.STATUS, node=node)
+            asker.hear(topics.METRICS, node=node)
+    assert not asker.filters
