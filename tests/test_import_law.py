@@ -34,7 +34,7 @@ LEVELS: dict[str, list[str]] = {
         "wire",
         "collected.py mqtt documents definitions",
         "asking",
-        "conformance replay",
+        "conformance replay fleet",
     ],
     "shared/mqtt": [
         "address.py received.py subscriptions.py window.py",

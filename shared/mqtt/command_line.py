@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from shared.errors import BrokerError, ConfigError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.link.route import first_connection_s
+from shared.mqtt.received import Received
 
 CONNECT_WITHIN_S = 10.0
 
@@ -61,10 +62,21 @@ def broker_settings(options: argparse.Namespace) -> MqttSettings:
 
 
 @contextmanager
-def connected(wanted: MqttSettings, name: str, *subscriptions: str) -> Iterator[Client]:
+def connected(
+    wanted: MqttSettings,
+    name: str,
+    *subscriptions: str,
+    sink: Callable[[Received], None] | None = None,
+) -> Iterator[Client]:
     """A client that the broker has accepted, and whose subscriptions to these topic filters it has, too.
 
     Live messages keep the retain flag of their publisher, so that it can be checked and recorded.
+
+    Args:
+        wanted: The broker.
+        name: The client id begins with it.
+        subscriptions: Topic filters.
+        sink: Called with each message from the network thread, where the client's channel is not to have it.
 
     Raises:
         BrokerError: The broker refuses us or does not answer.
@@ -76,7 +88,7 @@ def connected(wanted: MqttSettings, name: str, *subscriptions: str) -> Iterator[
         refused.append(error)
         done.set()
 
-    with Client(wanted, name=name, on_refused=on_refused) as client:
+    with Client(wanted, name=name, on_refused=on_refused, sink=sink) as client:
         for topic_filter in subscriptions:
             client.subscribe(topic_filter, 1, as_published=True)
         for _ in range(round(first_connection_s(wanted, CONNECT_WITHIN_S) / 0.1)):
